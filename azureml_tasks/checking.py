@@ -1,0 +1,121 @@
+"""What would happen, without touching anything: nothing is pulled, signed in to or started."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from azureml_tasks.context import Context, largest
+from azureml_tasks.errors import AzuremlTasksError, SettingsError
+from azureml_tasks.pipeline import Job, open_engine, prepare
+
+if TYPE_CHECKING:
+    from azureml_tasks.engines.base import Engine
+    from azureml_tasks.planning import Plan
+
+__all__ = ["as_json", "as_text"]
+
+
+def as_json(job: Job) -> str:
+    """The report as a JSON object; where the settings are wrong, the object holds the problems and the error goes on."""
+    try:
+        return json.dumps(_report(job), indent=2, ensure_ascii=False)
+    except SettingsError as error:
+        problems = [
+            {"file": p.file, "line": p.line or None, "what": p.what, "fix": p.fix} for p in error.problems
+        ]
+        job.terminal.result(json.dumps({"problems": problems}, indent=2, ensure_ascii=False))
+        raise
+
+
+def as_text(job: Job) -> str:
+    """The report for people."""
+    report = _report(job)
+    rows = [
+        ("base", f"{report['base']}, {report['platform']}"),
+        *(("image" if index == 0 else "", name) for index, name in enumerate(report["names"])),
+        *(("steps" if index == 0 else "", step) for index, step in enumerate(report["steps"])),
+        ("context", _context_row(report["context"])),
+        *(
+            ("largest" if index == 0 else "", f"{_size(f['bytes']):>9}  {f['name']}")
+            for index, f in enumerate(report["context"]["largest"])
+        ),
+        ("proof", report["proof"]),
+        ("engine", report["engine"]),
+        ("then", report["then"]),
+    ]
+    return "\n".join(f"{label:<8} {text}".rstrip() for label, text in rows)
+
+
+def _report(job: Job) -> dict[str, Any]:
+    plan, context = prepare(job)
+    engine, said = _engine(job)
+    return {
+        "base": str(plan.base),
+        "platform": plan.platform,
+        "names": list(plan.names),
+        "steps": _steps(plan),
+        "context": {
+            "files": context.count,
+            "bytes": context.size,
+            "sha256": context.sha256,
+            "largest": [{"name": file.name, "bytes": file.size} for file in largest(context.files)],
+        },
+        "proof": _proof(plan),
+        "engine": said,
+        "then": _then(job, context, engine),
+        "warnings": list(plan.warnings),
+    }
+
+
+def _engine(job: Job) -> tuple[Engine | None, str]:
+    try:
+        engine = open_engine(job)
+    except AzuremlTasksError as error:
+        return None, error.what
+    return engine, engine.describe()
+
+
+def _steps(plan: Plan) -> list[str]:
+    steps = [f"apt: {', '.join(plan.apt)}"] if plan.apt else []
+    steps += [f"pip: {', '.join(plan.python.names)}"] if plan.python else []
+    steps += ["model into /var/azureml-app/azureml-models"] if plan.has_model else []
+    entry = plan.env.get("AZUREML_ENTRY_SCRIPT")
+    steps += (
+        [f"code into /var/azureml-app{f', entry script {entry}' if entry else ''}"] if plan.has_code else []
+    )
+    steps += [f"run after {run.after}, as {run.user}: {run.command.splitlines()[0]}" for run in plan.runs]
+    return steps or ["none: the image is the base with labels"]
+
+
+def _proof(plan: Plan) -> str:
+    count = len(plan.proof.requests)
+    if not count:
+        return "start-up, health and /swagger.json; no request is set"
+    return f"start-up, health, /swagger.json and {count} request{'s' if count > 1 else ''}, each {plan.proof.repeat} times"
+
+
+def _then(job: Job, context: Context, engine: Engine | None) -> str:
+    if not job.records.has_build():
+        return "nothing is built yet: invoke image.build"
+    image = job.records.read_build()
+    if image.context_sha256 != context.sha256:
+        return f"files have changed since {image.names[0]} was built: invoke image.build"
+    if engine and not engine.has(image):
+        return f"{image.names[0]} was built and is gone from the engine: invoke image.build"
+    passed = job.records.read_pass()
+    if not passed or passed["id"] != image.id:
+        return f"{image.names[0]} is built of these files: invoke image.smoke-test"
+    return f"{image.names[0]} is built of these files and passed a smoke test: invoke image.push"
+
+
+def _context_row(context: dict[str, Any]) -> str:
+    count = context["files"]
+    return f"{count:,} file{'s' if count != 1 else ''}, {_size(context['bytes'])}, sha256 {context['sha256']}"
+
+
+def _size(count: int) -> str:
+    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} bytes"

@@ -1,0 +1,130 @@
+"""`Plan` → the build context: its hash, and its bytes as one reproducible archive."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from azureml_tasks.errors import BuildError
+from azureml_tasks.files import ContextFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+__all__ = ["Context", "archive", "digest", "largest"]
+
+_BLOCK = 1024 * 1024
+_TIME = 315_532_800
+"""1980-01-01T00:00:00Z, for every member: nothing of when or where it was packed is left, and zip can still say it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """A build context: what is in it, and what names it.
+
+    Args:
+        files: its members, sorted.
+        dockerfile: the text.
+        sha256: over names, executable bits and contents of the members, in hexadecimal.
+    """
+
+    files: tuple[ContextFile, ...]
+    dockerfile: str
+    sha256: str
+
+    @property
+    def size(self) -> int:
+        """Bytes of all contents."""
+        return sum(file.size for file in self.files)
+
+    @property
+    def count(self) -> int:
+        """Files and links, without folders."""
+        return sum(not file.name.endswith("/") for file in self.files)
+
+
+def digest(files: Iterable[ContextFile]) -> str:
+    """The SHA-256 over names, executable bits and contents of *files*, in hexadecimal.
+
+    Each member counts as one line: kind, SHA-256 of its content or link, and its name, which ends in NUL.
+
+    Raises:
+        BuildError: a file changed or went away meanwhile.
+    """
+    total = hashlib.sha256()
+    for file in files:
+        kind, content = _content_hash(file)
+        total.update(f"{kind} {content} ".encode() + file.name.encode() + b"\0")
+    return total.hexdigest()
+
+
+def _content_hash(file: ContextFile) -> tuple[str, str]:
+    if file.name.endswith("/"):
+        return "folder", "-"
+    if file.link:
+        return "link", hashlib.sha256(file.link.encode()).hexdigest()
+    content = hashlib.sha256()
+    for block in _blocks(file):
+        content.update(block)
+    return ("program" if file.executable else "file"), content.hexdigest()
+
+
+def archive(context: Context) -> Iterator[bytes]:
+    """The context and its Dockerfile as a tar archive, block by block; memory stays at a few blocks.
+
+    Same members, same bytes: sorted names, one fixed time, owner 0, modes 0644 and 0755.
+
+    Raises:
+        BuildError: a file changed or went away since its size was read.
+    """
+    text = context.dockerfile.encode()
+    yield from _member(ContextFile(name="Dockerfile", data=text, size=len(text)))
+    for file in context.files:
+        yield from _member(file)
+    yield b"\0" * tarfile.BLOCKSIZE * 2
+
+
+def _member(file: ContextFile) -> Iterator[bytes]:
+    info = tarfile.TarInfo(file.name.rstrip("/"))
+    info.mtime = _TIME
+    info.mode = 0o755 if file.executable or file.name.endswith("/") else 0o644
+    if file.name.endswith("/"):
+        info.type = tarfile.DIRTYPE
+    elif file.link:
+        info.type, info.linkname, info.mode = tarfile.SYMTYPE, file.link, 0o777
+    else:
+        info.size = file.size
+    yield info.tobuf(tarfile.PAX_FORMAT, "utf-8", "strict")
+    if info.size:
+        yield from _blocks(file)
+        yield b"\0" * (-info.size % tarfile.BLOCKSIZE)
+
+
+def _blocks(file: ContextFile) -> Iterator[bytes]:
+    try:
+        stream = file.source.open("rb") if file.source else io.BytesIO(file.data)
+    except FileNotFoundError as error:
+        raise _changed(file) from error
+    with stream:
+        left = file.size
+        while left:
+            block = stream.read(min(_BLOCK, left))
+            if not block:
+                raise _changed(file)
+            left -= len(block)
+            yield block
+        if stream.read(1):
+            raise _changed(file)
+
+
+def _changed(file: ContextFile) -> BuildError:
+    return BuildError(f"{file.source} changed while it was read.", next_step="Run the same command again.")
+
+
+def largest(files: Iterable[ContextFile], count: int = 10) -> list[ContextFile]:
+    """The *count* largest of *files*, largest first, equal ones by name."""
+    real = (file for file in files if not file.name.endswith("/"))
+    return sorted(real, key=lambda file: (-file.size, file.name))[:count]

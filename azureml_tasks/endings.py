@@ -1,0 +1,59 @@
+"""How a task ends: errors become exit codes, and Ctrl-C and SIGTERM let everything be cleaned up first."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from invoke.exceptions import Exit
+
+from azureml_tasks.errors import AzuremlTasksError, Terminated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+__all__ = ["ending_well"]
+
+_INTERRUPTED = 130
+_TERMINATED = 143
+
+
+@contextmanager
+def ending_well() -> Iterator[None]:
+    """Run a task's body; whatever a user can mend leaves as Invoke's `Exit`, without a traceback."""
+    try:
+        with _signals_as_exceptions():
+            yield
+    except AzuremlTasksError as error:
+        raise Exit(str(error), error.exit_code) from error
+    except KeyboardInterrupt:
+        raise Exit("Interrupted; what was started is stopped and removed.", _INTERRUPTED) from None
+    except Terminated:
+        raise Exit("Terminated; what was started is stopped and removed.", _TERMINATED) from None
+
+
+@contextmanager
+def _signals_as_exceptions() -> Iterator[None]:
+    """SIGTERM raises, as SIGINT does, so that every `finally` runs; a second signal does not cut that short."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Only the main thread may, and can, be interrupted.
+        return
+    came: list[int] = []
+
+    def first_only(number: int, frame: FrameType | None) -> None:
+        del frame
+        came.append(number)
+        if len(came) == 1:
+            raise KeyboardInterrupt if number == signal.SIGINT else Terminated
+
+    before: dict[signal.Signals, Any] = {
+        number: signal.signal(number, first_only) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,131 @@
+"""What every engine is to the rest of the package."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from azureml_tasks.context import Context
+    from azureml_tasks.planning import Plan, Proof
+
+__all__ = ["BaseImage", "Container", "Engine", "Image", "State"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseImage:
+    """The image that is extended, as the engine has it.
+
+    Args:
+        id: the engine's own name for it, `sha256:…`.
+        platform: what it is made for, such as `linux/amd64`.
+        env: its variables.
+        user: its runtime user; "" is root.
+        entrypoint: its ENTRYPOINT, empty in Azure ML's images.
+        command: its CMD, `runsvdir /var/runit` in Azure ML's images.
+    """
+
+    id: str
+    platform: str
+    env: Mapping[str, str]
+    user: str
+    entrypoint: tuple[str, ...]
+    command: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """A built image.
+
+    Args:
+        id: the engine's own name for it, `sha256:…`; never moves.
+        names: its references, `registry/repository:tag` or `repository:tag`.
+        engine: the engine that has it.
+        context_sha256: of the build context it was made from.
+        user: its runtime user.
+    """
+
+    id: str
+    names: tuple[str, ...]
+    engine: str
+    context_sha256: str
+    user: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """How a container is: running, or ended with a code (137 where memory ran out, with `out_of_memory`)."""
+
+    running: bool
+    exit_code: int
+    out_of_memory: bool
+
+
+class Container(Protocol):
+    """One running container of an image."""
+
+    @property
+    def id(self) -> str:
+        """The engine's name for it."""
+
+    def address(self) -> str:
+        """`http://127.0.0.1:PORT` where port 5001 is published on this machine; "" where it is not."""
+
+    def state(self) -> State:
+        """How it is now."""
+
+    def log(self) -> str:
+        """All that it has printed."""
+
+    def put(self, folder: str, files: Mapping[str, bytes]) -> None:
+        """Write *files* (name → bytes) into *folder*, inside."""
+
+    def lines(self, argv: Sequence[str]) -> Iterator[str]:
+        """Run *argv* inside, and give each line that it prints on stdout as it comes."""
+
+    def peak_memory(self) -> int | None:
+        """The most bytes of memory that it has used; None where the engine cannot tell."""
+
+    def stop(self) -> float:
+        """Stop it as an orchestrator does, with 10 s of grace; the seconds that it took."""
+
+
+class Engine(Protocol):
+    """What can make an image, run it and send it away; `Plan.needs` must be a part of what it can."""
+
+    @property
+    def name(self) -> str:
+        """As in `--engine`."""
+
+    @property
+    def can(self) -> frozenset[str]:
+        """What it can do beyond every engine's own."""
+
+    def describe(self) -> str:
+        """One line: which engine, where, which builder and why that one."""
+
+    def planned(self, plan: Plan, context: Context) -> Image:
+        """The image as far as it is known before it is built: it has no id yet."""
+
+    def build(self, plan: Plan, context: Context, *, no_cache: bool, pull: bool) -> Image:
+        """Build *context* into an image with the plan's names, after looking at the base."""
+
+    def has(self, image: Image) -> bool:
+        """Whether the image is still here."""
+
+    def running(
+        self, image: Image, proof: Proof, repository: str
+    ) -> AbstractContextManager[Container | None]:
+        """Run *image* as Azure ML would; the container is gone when the block ends, however it ends.
+
+        None under --dry. A mounted model is called as the last part of *repository*.
+        """
+
+    def push(self, image: Image, name: str) -> str:
+        """Send *image* to its registry as *name*; the digest that the registry itself gives it."""
+
+    def remove(self, image: Image) -> list[str]:
+        """Remove the image's names, and the image with the last of them; what was removed."""

@@ -1,0 +1,121 @@
+"""The image that is extended: found or pulled, and looked at before any work."""
+
+from __future__ import annotations
+
+import io
+import re
+import tarfile
+from typing import TYPE_CHECKING, Any
+
+from azureml_tasks.engines.base import BaseImage
+from azureml_tasks.engines.refusals import registry_error
+from azureml_tasks.errors import BuildError
+
+if TYPE_CHECKING:
+    import docker
+
+    from azureml_tasks.planning import Plan
+    from azureml_tasks.terminal import Terminal
+
+__all__ = ["check", "find", "has_user", "pull"]
+
+
+def find(client: docker.DockerClient, reference: str) -> BaseImage | None:
+    """The base as the engine has it; None where it has not."""
+    from docker.errors import ImageNotFound
+
+    try:
+        found = client.images.get(reference)
+    except ImageNotFound:
+        return None
+    config: dict[str, Any] = found.attrs.get("Config") or {}
+    variant = found.attrs.get("Variant") or ""
+    parts = [found.attrs["Os"], found.attrs["Architecture"], *([variant] if variant else [])]
+    return BaseImage(
+        id=str(found.id),
+        platform="/".join(parts),
+        env=dict(pair.partition("=")[::2] for pair in config.get("Env") or []),
+        user=config.get("User") or "",
+        entrypoint=tuple(config.get("Entrypoint") or ()),
+        command=tuple(config.get("Cmd") or ()),
+    )
+
+
+def pull(client: docker.DockerClient, plan: Plan, terminal: Terminal) -> None:
+    """Pull the base, with a line for each layer.
+
+    Raises:
+        BuildError: its registry does not have it, or not for this platform.
+        RegistryError: its registry refuses or cannot be reached.
+    """
+    from docker.errors import APIError
+
+    reference = plan.base
+    terminal.say(f"pulling {reference} for {plan.platform}")
+    by = reference.digest or reference.tag
+    try:
+        for event in client.api.pull(
+            reference.name, tag=by, platform=plan.platform, stream=True, decode=True
+        ):
+            if "error" in event:
+                raise _pull_error(plan, event["error"])
+            if event.get("status") in {"Pull complete", "Already exists"}:
+                terminal.say(f"  layer {event.get('id')}: {event['status'].lower()}")
+    except APIError as error:
+        raise _pull_error(plan, str(error.explanation or error)) from error
+
+
+def _pull_error(plan: Plan, said: str) -> Exception:
+    if re.search(
+        r"manifest.* not found|manifest unknown|name unknown|repository does not exist|not found: manifest",
+        said,
+    ):
+        fix = f"Look at the tags that there are: docker pull {plan.base.name}\nor name another base, in the table or by --base"
+        return BuildError(
+            f"The base {plan.base} does not exist.", next_step=fix, said=f"its registry said: {said}"
+        )
+    if "no matching manifest" in said or "does not match the specified platform" in said:
+        fix = "Set platform to one that the base is made for; Azure ML's own are made for linux/amd64."
+        return BuildError(f"The base {plan.base} is not made for {plan.platform}.", next_step=fix, said=said)
+    return registry_error(plan.base.host or "docker.io", f"the pull of {plan.base}", said)
+
+
+def check(plan: Plan, base: BaseImage) -> list[str]:
+    """Compare what the plan needs with the base; warnings of what only the base decides.
+
+    Raises:
+        BuildError: the base is for another platform, or has not what a step needs.
+    """
+    if not (base.platform + "/").startswith(plan.platform + "/"):
+        fix = f'Write: platform = "{base.platform}"\nor name a base that is made for {plan.platform}'
+        raise BuildError(
+            f"The base {plan.base} is made for {base.platform}, not for {plan.platform}.", next_step=fix
+        )
+    if plan.python and "AZUREML_CONDA_ENVIRONMENT_PATH" not in base.env:
+        fix = "Name one of Azure ML's inference images, or one that extends it."
+        what = f"The base {plan.base} sets no AZUREML_CONDA_ENVIRONMENT_PATH, so that its Python environment is not known."
+        raise BuildError(what, next_step=fix)
+    warnings = []
+    if base.entrypoint:
+        warnings.append(
+            f"the base has an ENTRYPOINT ({' '.join(base.entrypoint)}), which Azure ML's images have not"
+        )
+    if base.command != ("runsvdir", "/var/runit"):
+        warnings.append(f"the base's CMD is {' '.join(base.command) or 'empty'}, not runsvdir /var/runit")
+    return warnings
+
+
+def has_user(client: docker.DockerClient, base: BaseImage, user: str) -> bool:
+    """Whether the base's /etc/passwd has *user*, and not as root by another name; a number needs no entry."""
+    if user.isdigit():
+        return True
+    container = client.api.create_container(base.id, command=["true"], entrypoint=[])
+    try:
+        stream, _ = client.api.get_archive(container["Id"], "/etc/passwd")
+        with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as packed:
+            member = packed.extractfile("passwd")
+            lines = member.read().decode(errors="replace").splitlines() if member else []
+    finally:
+        client.api.remove_container(container["Id"], force=True)
+    entries = {line.split(":")[0]: line.split(":")[2] for line in lines if line.count(":") > 2}
+    return entries.get(user, "0") != "0"

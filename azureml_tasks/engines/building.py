@@ -1,0 +1,136 @@
+"""One build on a Docker engine: BuildKit through the client, or the legacy builder through the API."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from azureml_tasks.context import Context, archive
+from azureml_tasks.engines.refusals import disk_error
+from azureml_tasks.errors import AzuremlTasksError, BuildError
+from azureml_tasks.process import stream
+from azureml_tasks.terminal import Terminal, clean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from azureml_tasks.engines.builder import Builder
+    from azureml_tasks.engines.endpoint import Endpoint
+    from azureml_tasks.planning import Plan
+
+__all__ = ["Build", "command"]
+
+_TAIL = 20
+
+
+def command(
+    endpoint: Endpoint, builder: Builder, plan: Plan, context: Context, *, no_cache: bool
+) -> list[str]:
+    """The docker command that builds from an archive on its standard input."""
+    if builder.kind == "buildx":
+        # The engine's own builder: another would neither see its images nor leave one there.
+        start = endpoint.docker(
+            "buildx", "build", "--builder", endpoint.context, "--load", "--provenance=false", "--sbom=false"
+        )
+    else:
+        start = endpoint.docker("build")
+    options = ["--platform", plan.platform, "--build-arg", f"CONTEXT_SHA256={context.sha256}"]
+    options += [part for name in plan.names for part in ("--tag", name)]
+    return [*start, *options, *(["--no-cache"] if no_cache else []), "-"]
+
+
+@dataclass(kw_only=True)
+class Build:
+    """A build under way.
+
+    Args:
+        endpoint: the engine.
+        builder: which of its builders.
+        terminal: shows the output as it comes.
+        scratch: folder for the one file that docker names the image's id in.
+    """
+
+    endpoint: Endpoint
+    builder: Builder
+    terminal: Terminal
+    scratch: Path
+    tail: deque[str] = field(default_factory=lambda: deque(maxlen=_TAIL))
+    step: str = ""
+
+    def run(self, plan: Plan, context: Context, *, no_cache: bool) -> str:
+        """Build, tag, and give the image's id.
+
+        Raises:
+            BuildError: a step failed; the step and its last lines are in the error.
+            EngineError: the engine's disk is full.
+        """
+        feed = self.terminal.progress(archive(context), context.size, "sending the build context")
+        if self.builder.kind == "legacy":
+            return self._legacy(plan, context, feed, no_cache=no_cache)
+        return self._buildkit(plan, context, feed, no_cache=no_cache)
+
+    def _buildkit(self, plan: Plan, context: Context, feed: Iterator[bytes], *, no_cache: bool) -> str:
+        argv = command(self.endpoint, self.builder, plan, context, no_cache=no_cache)
+        with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
+            named = Path(folder) / "image-id"
+            argv[-1:] = ["--progress", "plain", "--iidfile", str(named), "-"]
+            code = stream(argv, env={"DOCKER_BUILDKIT": "1"}, feed=feed, line=self._buildkit_line)
+            if code:
+                raise self._failed()
+            return named.read_text(encoding="ascii").strip()
+
+    def _buildkit_line(self, line: str) -> None:
+        self.terminal.say(clean(line))
+        if match := re.match(r"#\d+ \[ *\d+/\d+\] (.*)", line):
+            self.step = match[1]
+        if not re.match(r"#\d+ (sha256:|DONE|CACHED|\.\.\.)|^$", line):
+            self.tail.append(re.sub(r"^#\d+ (\d+\.\d+ )?", "", clean(line)))
+
+    def _legacy(self, plan: Plan, context: Context, feed: Iterator[bytes], *, no_cache: bool) -> str:
+        from docker.errors import APIError
+
+        api = self.endpoint.client.api
+        image_id = ""
+        try:
+            events = api.build(
+                fileobj=feed,  # type: ignore[arg-type]  # an iterator is sent as it comes; the stubs know files alone
+                custom_context=True,
+                platform=plan.platform,
+                buildargs={"CONTEXT_SHA256": context.sha256},
+                nocache=no_cache,
+                rm=True,
+                forcerm=True,  # The legacy builder keeps a failed step's container unless it is told.
+                decode=True,
+            )
+            for event in events:
+                image_id = self._legacy_event(event) or image_id
+        except APIError as error:
+            self.tail.append(str(error.explanation or error))
+            raise self._failed() from error
+        for name in plan.names:
+            repository, _, tag = name.rpartition(":")
+            api.tag(image_id, repository, tag)
+        return image_id
+
+    def _legacy_event(self, event: dict[str, Any]) -> str:
+        for line in clean(str(event.get("stream", ""))).split("\n"):
+            if line.strip():
+                self.terminal.say(line)
+                self.tail.append(line)
+            if match := re.match(r"Step \d+/\d+ : (.*)", line):
+                self.step = match[1]
+        if "error" in event:
+            self.tail.append(clean(str(event["error"])))
+            raise self._failed()
+        return str((event.get("aux") or {}).get("ID", ""))
+
+    def _failed(self) -> AzuremlTasksError:
+        said = "\n".join(self.tail)
+        if full := disk_error(said):
+            return full
+        step = f": {clean(self.step)}" if self.step else ""
+        return BuildError(f"A build step failed{step}", next_step="Its last lines say why:", said=said)

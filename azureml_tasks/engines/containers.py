@@ -1,0 +1,180 @@
+"""One container of an image on a Docker engine, which never outlives its block."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import time
+import uuid
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from azureml_tasks.engines.base import Image, State
+from azureml_tasks.errors import EngineError
+from azureml_tasks.planning import MODEL_DIR, Proof
+from azureml_tasks.terminal import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from azureml_tasks.engines.endpoint import Endpoint
+
+__all__ = ["LABEL", "DockerContainer", "run_command", "running"]
+
+LABEL = "azureml-tasks.smoke-test"
+_PORT = "5001/tcp"
+"""nginx's port in every prebuilt image: azure-facts of Azure/azureml-assets, etc/nginx/sites-available/app."""
+_GRACE = 10
+
+
+def run_command(endpoint: Endpoint, image: Image, proof: Proof, repository: str, name: str) -> list[str]:
+    """The docker command that starts the same container."""
+    options = ["--detach", "--name", name, "--label", f"{LABEL}=1", "--publish", "127.0.0.1::5001"]
+    options += ["--memory", proof.memory] if proof.memory else []
+    options += [
+        part for key, value in _environment(proof, repository).items() for part in ("--env", f"{key}={value}")
+    ]
+    if proof.model:
+        options += ["--mount", f"type=bind,readonly,source={proof.model},target={_model_target(repository)}"]
+    return endpoint.docker("run", *options, image.id or image.names[0])
+
+
+def _model_target(repository: str) -> str:
+    """Where Azure ML mounts version 1 of a model of this name."""
+    return f"{MODEL_DIR}/{repository.rpartition('/')[2]}/1"
+
+
+def _environment(proof: Proof, repository: str) -> dict[str, str]:
+    mounted = {"AZUREML_MODEL_DIR": _model_target(repository)} if proof.model else {}
+    return {**mounted, **proof.env}
+
+
+@contextmanager
+def running(
+    endpoint: Endpoint, image: Image, proof: Proof, repository: str, name: str
+) -> Iterator[DockerContainer]:
+    """Start *image*; its container is removed when the block ends, also by Ctrl-C or SIGTERM.
+
+    Raises:
+        EngineError: the engine cannot start it.
+    """
+    from docker.errors import APIError, NotFound
+    from docker.types import Mount
+
+    mounts = (
+        [Mount(_model_target(repository), proof.model, type="bind", read_only=True)] if proof.model else []
+    )
+    limits: dict[str, Any] = {"mem_limit": proof.memory} if proof.memory else {}
+    containers = endpoint.client.containers
+    try:
+        container = containers.create(
+            image.id,
+            name=name,  # Known before it exists, so that it can be removed whenever the block ends.
+            labels={LABEL: "1"},
+            ports={_PORT: ("127.0.0.1", 0)},  # 0: any free port
+            environment=_environment(proof, repository),
+            mounts=mounts,
+            **limits,
+        )
+        container.start()
+        yield DockerContainer(container=container, endpoint=endpoint)
+    except APIError as error:
+        raise _cannot_start(endpoint, proof, str(error.explanation or error)) from error
+    finally:
+        with suppress(NotFound):
+            containers.get(name).remove(force=True, v=True)
+
+
+def new_name() -> str:
+    """A container's name that nothing else has."""
+    return f"azureml-image-{uuid.uuid4().hex[:12]}"
+
+
+def _cannot_start(endpoint: Endpoint, proof: Proof, said: str) -> EngineError:
+    words = f"docker said: {clean(said)}"
+    if proof.model and ("bind source path does not exist" in said or "invalid mount config" in said):
+        fix = 'Run the smoke test where the engine runs, or bake the model in: model = "…"'
+        return EngineError(
+            f"The engine at {endpoint.host} cannot see {proof.model}, so it cannot mount the model.",
+            next_step=fix,
+            said=words,
+        )
+    return EngineError("The engine could not run the image.", next_step="Look at what it said.", said=words)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DockerContainer:
+    """A container that the engine runs; see `base.Container` for what each operation is."""
+
+    container: Any
+    endpoint: Endpoint
+
+    @property
+    def id(self) -> str:
+        """The engine's name for it."""
+        return str(self.container.id)
+
+    def address(self) -> str:
+        """`http://127.0.0.1:PORT`, or "" where the engine runs on another machine."""
+        if not self.endpoint.is_here:
+            return ""
+        self.container.reload()
+        ports = (self.container.attrs["NetworkSettings"]["Ports"] or {}).get(_PORT) or []
+        return f"http://127.0.0.1:{ports[0]['HostPort']}" if ports else ""
+
+    def state(self) -> State:
+        """How it is now."""
+        self.container.reload()
+        state = self.container.attrs["State"]
+        return State(
+            running=bool(state["Running"]),
+            exit_code=int(state["ExitCode"]),
+            out_of_memory=bool(state.get("OOMKilled")),
+        )
+
+    def log(self) -> str:
+        """All that it has printed."""
+        return clean(self.container.logs().decode(errors="replace"))
+
+    def put(self, folder: str, files: Mapping[str, bytes]) -> None:
+        """Write *files* into *folder*, inside; it is made where it is missing."""
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w") as tar:
+            for name, data in files.items():
+                info = tarfile.TarInfo(f"{folder.strip('/')}/{name}")
+                info.size, info.mode = len(data), 0o644
+                tar.addfile(info, io.BytesIO(data))
+        self.container.put_archive("/", packed.getvalue())
+
+    def lines(self, argv: Sequence[str]) -> Iterator[str]:
+        """Run *argv* inside, and give each line of its stdout as it comes; none where the container has ended."""
+        from docker.errors import APIError
+
+        left = b""
+        try:
+            _, output = self.container.exec_run(list(argv), stderr=False, stream=True)
+        except APIError:
+            if self.state().running:
+                raise
+            return
+        for block in output:
+            *whole, left = (left + block).split(b"\n")
+            yield from (line.decode(errors="replace") for line in whole)
+        if left:
+            yield left.decode(errors="replace")
+
+    def peak_memory(self) -> int | None:
+        """From the kernel's own record: cgroup v1 by the engine, v2 (`memory.peak`, Linux 5.19) from inside."""
+        memory = self.container.stats(stream=False, one_shot=True).get("memory_stats") or {}
+        if memory.get("max_usage"):
+            return int(memory["max_usage"])
+        code, output = self.container.exec_run(["cat", "/sys/fs/cgroup/memory.peak"])
+        text = output.decode(errors="replace").strip()
+        return int(text) if code == 0 and text.isdigit() else None
+
+    def stop(self) -> float:
+        """Stop it as an orchestrator does; the seconds that it took."""
+        began = time.monotonic()
+        self.container.stop(timeout=_GRACE)
+        return time.monotonic() - began

@@ -1,0 +1,131 @@
+"""The local engine, Docker's or Podman's, through Docker's SDK and, for BuildKit, Docker's client."""
+
+from __future__ import annotations
+
+import shlex
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from azureml_tasks.engines import base_image
+from azureml_tasks.engines.base import Image
+from azureml_tasks.engines.builder import Builder, choose
+from azureml_tasks.engines.building import Build, command
+from azureml_tasks.engines.containers import DockerContainer, new_name, run_command, running
+from azureml_tasks.engines.endpoint import Endpoint, connect
+from azureml_tasks.engines.pushing import push
+from azureml_tasks.errors import BuildError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from azureml_tasks.context import Context
+    from azureml_tasks.planning import Plan, Proof
+    from azureml_tasks.terminal import Terminal
+
+__all__ = ["DockerEngine", "open_docker"]
+
+
+def open_docker(scratch: Path, terminal: Terminal) -> DockerEngine:
+    """Find the engine and its builder; *scratch* is a folder for what a build leaves for a moment.
+
+    Raises:
+        EngineError: no engine answers.
+    """
+    endpoint = connect()
+    return DockerEngine(endpoint=endpoint, builder=choose(endpoint), terminal=terminal, scratch=scratch)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DockerEngine:
+    """An engine that answers; see `base.Engine` for what each operation is."""
+
+    endpoint: Endpoint
+    builder: Builder
+    terminal: Terminal
+    scratch: Path
+    name: str = "docker"
+    can: frozenset[str] = frozenset()
+
+    def describe(self) -> str:
+        """Which engine, where, and which builder."""
+        kind = "Podman" if self.endpoint.is_podman else "Docker"
+        where = f'{self.endpoint.host}, context "{self.endpoint.context}"'
+        return f"{kind} engine {self.endpoint.version} ({where}); builds with {self.builder}"
+
+    def planned(self, plan: Plan, context: Context) -> Image:
+        """The image as far as it is known before it is built: it has no id yet."""
+        return Image(id="", names=plan.names, engine=self.name, context_sha256=context.sha256, user=plan.user)
+
+    def build(self, plan: Plan, context: Context, *, no_cache: bool, pull: bool) -> Image:
+        """Build, after looking at the base; the planned image under --dry."""
+        self._look_at_base(plan, pull=pull)
+        argv = command(self.endpoint, self.builder, plan, context, no_cache=no_cache)
+        if not self.terminal.effect(argv, before="invoke image.context | "):
+            return self.planned(plan, context)
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        build = Build(
+            endpoint=self.endpoint, builder=self.builder, terminal=self.terminal, scratch=self.scratch
+        )
+        return replace(self.planned(plan, context), id=build.run(plan, context, no_cache=no_cache))
+
+    def _look_at_base(self, plan: Plan, *, pull: bool) -> None:
+        client = self.endpoint.client
+        found = base_image.find(client, str(plan.base))
+        if pull or not found:
+            if not self.terminal.effect(
+                self.endpoint.docker("pull", "--platform", plan.platform, str(plan.base))
+            ):
+                return
+            base_image.pull(client, plan, self.terminal)
+            found = base_image.find(client, str(plan.base))
+        if not found:
+            raise BuildError(
+                f"The base {plan.base} was pulled, and the engine does not have it.",
+                next_step="docker images",
+            )
+        for warning in base_image.check(plan, found):
+            self.terminal.warn(warning)
+        if not self.terminal.dry and not base_image.has_user(client, found, plan.user):
+            fix = 'Write: user = "dockeruser", or name a user that the base has and that is not root'
+            raise BuildError(f'The base {plan.base} has no runtime user "{plan.user}".', next_step=fix)
+
+    def has(self, image: Image) -> bool:
+        """Whether the engine still has it."""
+        return base_image.find(self.endpoint.client, image.id) is not None
+
+    @contextmanager
+    def running(self, image: Image, proof: Proof, repository: str) -> Iterator[DockerContainer | None]:
+        """Run it as Azure ML would; None under --dry."""
+        name = new_name()
+        if not self.terminal.effect(run_command(self.endpoint, image, proof, repository, name)):
+            self.terminal.effect(self.endpoint.docker("rm", "--force", name))
+            yield None
+            return
+        with running(self.endpoint, image, proof, repository, name) as container:
+            yield container
+        if self.terminal.echo:
+            self.terminal.say(shlex.join(self.endpoint.docker("rm", "--force", name)))
+
+    def push(self, image: Image, name: str) -> str:
+        """Tag the image's id as *name* and send it; "" under --dry."""
+        tagged = self.terminal.effect(self.endpoint.docker("tag", image.id or image.names[0], name))
+        if not self.terminal.effect(self.endpoint.docker("push", name)) or not tagged:
+            return ""
+        return push(self.endpoint, image.id, name, self.terminal)
+
+    def remove(self, image: Image) -> list[str]:
+        """Remove the names that still name this image."""
+        from docker.errors import ImageNotFound
+
+        removed = []
+        for name in image.names:
+            found = base_image.find(self.endpoint.client, name)
+            if found and found.id == image.id and self.terminal.effect(self.endpoint.docker("rmi", name)):
+                try:
+                    self.endpoint.client.images.remove(name)
+                except ImageNotFound:
+                    continue
+                removed.append(name)
+        return removed

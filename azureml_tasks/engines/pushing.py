@@ -1,0 +1,85 @@
+"""One image id to one name in its registry, and the digest that the registry itself gives it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from azureml_tasks.engines.refusals import is_passing, registry_error
+from azureml_tasks.errors import RegistryError
+from azureml_tasks.registry import manifest_digest
+from azureml_tasks.terminal import Terminal, clean
+
+if TYPE_CHECKING:
+    from azureml_tasks.engines.endpoint import Endpoint
+
+__all__ = ["push"]
+
+_PAUSES = (1.0, 2.0)
+"""Seconds before the second and the third try."""
+
+
+def push(endpoint: Endpoint, image_id: str, name: str, terminal: Terminal) -> str:
+    """Tag *image_id* as *name*, push it, and give its digest, `sha256:…`, as the registry has it.
+
+    Raises:
+        RegistryError: the registry refuses, or holds another digest under that tag than was sent.
+        EngineError: the engine's disk is full.
+    """
+    host = name.partition("/")[0]
+    repository, _, tag = name.rpartition(":")
+    endpoint.client.api.tag(image_id, repository, tag)
+    said, sent = _push_once(endpoint, repository, tag, terminal)
+    for pause in _PAUSES:
+        if not (said and is_passing(said)):
+            break
+        terminal.say(f"{host} said: {clean(said)}; trying again in {pause:g} s")
+        time.sleep(pause)  # the registry asked for it by refusing
+        said, sent = _push_once(endpoint, repository, tag, terminal)
+    if said:
+        raise registry_error(host, f"the push of {name}", said)
+    digest = _digest(endpoint, name)
+    if sent and sent != digest:
+        what = f"Registry {host} holds {digest} as {name}, and {sent} was sent: somebody else pushed that tag meanwhile."
+        raise RegistryError(what, next_step="Push again, or give the image a tag of its own: --tag")
+    return digest
+
+
+def _push_once(endpoint: Endpoint, repository: str, tag: str, terminal: Terminal) -> tuple[str, str]:
+    """Push once: what was refused ("" for nothing), and the digest that was sent ("" where the engine does not say)."""
+    from docker.errors import APIError, DockerException
+
+    sent, shown = "", set()
+    try:
+        for event in endpoint.client.api.push(repository, tag=tag, stream=True, decode=True):
+            if "error" in event:
+                return str(event["error"]), ""
+            sent = (event.get("aux") or {}).get("Digest", sent)
+            layer = event.get("id"), event.get("status")
+            if layer[0] and layer[1] in {"Pushed", "Layer already exists", "Pushing"} and layer not in shown:
+                shown.add(layer)
+                terminal.say(f"  layer {layer[0]}: {_size(event)}{str(layer[1]).lower()}")
+    except APIError as error:
+        return str(error.explanation or error), ""
+    except DockerException as error:
+        return str(error), ""
+    return "", sent
+
+
+def _size(event: dict[str, Any]) -> str:
+    total = (event.get("progressDetail") or {}).get("total")
+    return f"{total / 1e6:,.1f} MB, " if total else ""
+
+
+def _digest(endpoint: Endpoint, name: str) -> str:
+    """Through the engine, which has the way and the credentials; Podman has no such question, so there we ask."""
+    from docker.errors import APIError
+
+    if endpoint.is_podman:
+        return manifest_digest(name, endpoint.client.api)
+    try:
+        return str(endpoint.client.images.get_registry_data(name).id)
+    except APIError as error:
+        raise registry_error(
+            name.partition("/")[0], f"the question for the digest of {name}", str(error.explanation or error)
+        ) from error

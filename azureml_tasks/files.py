@@ -1,0 +1,184 @@
+"""A folder of the project → the files of the build context, links and secrets considered."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from azureml_tasks.suspects import is_suspect_name, private_key_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from azureml_tasks.ignore import Matcher
+
+__all__ = ["LARGE", "ContextFile", "Walk"]
+
+LARGE = 100 * 1000 * 1000
+"""Bytes from which a file under `code` is taken for a model that lost its way."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContextFile:
+    """One member of the build context.
+
+    Args:
+        name: its path in the context, with "/"; a folder's ends with one.
+        source: the file whose bytes it has; None for a folder, a link, and what is in `data`.
+        data: bytes that stand in no file.
+        size: of the content, in bytes.
+        executable: whether it may be run.
+        link: what a symbolic link points at, relative to its own folder; "" where it is none.
+    """
+
+    name: str
+    source: Path | None = None
+    data: bytes = b""
+    size: int = 0
+    executable: bool = False
+    link: str = ""
+
+
+@dataclass(kw_only=True)
+class Walk:
+    """One folder or file on its way into the context.
+
+    Args:
+        project: the project's folder, resolved.
+        top: what is copied, relative to the project, with "/"; "." for the project itself.
+        into: its folder in the context.
+        matcher: what is excluded.
+        left_out: project-relative paths that other settings claim.
+        problem: takes what is wrong, and its fix.
+        largest: bytes that a file may have; None for no limit.
+    """
+
+    project: Path
+    top: str
+    into: str
+    matcher: Matcher
+    left_out: frozenset[str]
+    problem: Callable[[str, str], None]
+    largest: int | None = None
+    root: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.root = (self.project / self.top).resolve()
+
+    def files(self) -> Iterator[ContextFile]:
+        """Everything below `top` that is not excluded, folders before what they hold, sorted by name."""
+        if self.root.is_dir():
+            yield from self._folder(self.root, "" if self.top == "." else self.top, self.into, (self.root,))
+        else:
+            yield from self._file(
+                self.root, self.top, f"{self.into}/{Path(self.top).name}", os.stat(self.root)
+            )
+
+    def _folder(self, folder: Path, path: str, name: str, above: tuple[Path, ...]) -> Iterator[ContextFile]:
+        yield ContextFile(name=f"{name}/")
+        try:
+            with os.scandir(folder) as scan:
+                entries = sorted(scan, key=lambda entry: entry.name)
+        except PermissionError:
+            self.problem(f"{path} cannot be read by you", f"chmod u+rx {path!r}")
+            return
+        if any(entry.name == "pyvenv.cfg" for entry in entries) and not self.matcher.reincluding(path):
+            return  # A virtual environment, whatever its folder is called.
+        for entry in entries:
+            yield from self._entry(entry, f"{path}/{entry.name}".lstrip("/"), f"{name}/{entry.name}", above)
+
+    def _entry(
+        self, entry: os.DirEntry[str], path: str, name: str, above: tuple[Path, ...]
+    ) -> Iterator[ContextFile]:
+        if path in self.left_out:
+            return
+        excluded = self.matcher.excluding(path) is not None
+        if entry.is_dir(follow_symlinks=False):
+            if not excluded:
+                yield from self._folder(Path(entry.path), path, name, above)
+            elif self.matcher.may_descend(path):
+                below = list(self._folder(Path(entry.path), path, name, above))
+                yield from below if len(below) > 1 else ()
+        elif not excluded:
+            if entry.is_symlink():
+                yield from self._link(Path(entry.path), path, name, above)
+            else:
+                yield from self._file(Path(entry.path), path, name, entry.stat(follow_symlinks=False))
+
+    def _link(self, link: Path, path: str, name: str, above: tuple[Path, ...]) -> Iterator[ContextFile]:
+        try:
+            target = link.resolve(strict=True)
+        except (OSError, RuntimeError):  # RuntimeError is how Python before 3.13 says that links go round.
+            missing = not os.path.lexists(os.path.join(link.parent, os.readlink(link)))
+            what = "does not exist" if missing else "leads round in a circle"
+            self.problem(f"{path} is a link to {os.readlink(link)}, which {what}", _link_fix(path))
+            return
+        if not target.is_relative_to(self.project):
+            self.problem(
+                f"{path} is a link to {os.readlink(link)}, which leaves the project", _link_fix(path)
+            )
+        elif target.is_relative_to(self.root):
+            yield from self._inner_link(link, target, path, name)
+        elif target.is_dir():
+            if any(folder.is_relative_to(target) for folder in (*above, link)):
+                self.problem(
+                    f"{path} is a link to {os.readlink(link)}, which leads round in a circle", _link_fix(path)
+                )
+            else:
+                yield from self._folder(target, path, name, (*above, target))
+        else:
+            yield from self._file(target, path, name, target.stat())
+
+    def _inner_link(self, link: Path, target: Path, path: str, name: str) -> Iterator[ContextFile]:
+        inside = target.relative_to(self.project).as_posix()
+        if rule := self.matcher.excluding(inside):
+            why = f'which "{rule.pattern}" ({rule.file}{f":{rule.line}" if rule.line else ""}) excludes'
+            self.problem(f"{path} is a link to {inside}, {why}", _link_fix(path))
+            return
+        text = os.readlink(link)
+        lexical = Path(os.path.normpath(link.parent / text))
+        if os.path.isabs(text) or not lexical.is_relative_to(self.root):
+            text = os.path.relpath(target, link.parent.resolve())
+        yield ContextFile(name=name, link=Path(text).as_posix())
+
+    def _file(self, source: Path, path: str, name: str, status: os.stat_result) -> Iterator[ContextFile]:
+        if complaint := self._complaint(source, path, status):
+            self.problem(*complaint)
+            return
+        executable = bool(status.st_mode & stat.S_IXUSR)
+        yield ContextFile(name=name, source=source, size=status.st_size, executable=executable)
+
+    def _complaint(self, source: Path, path: str, status: os.stat_result) -> tuple[str, str] | None:
+        if not stat.S_ISREG(status.st_mode):
+            return f"{path} is neither a file nor a folder nor a link", _exclude(path)
+        if _undecodable(path):
+            return f"{path!r} has a name that is not UTF-8", "Rename it."
+        if not os.access(source, os.R_OK):
+            return f"{path} cannot be read by you", f"chmod u+r {path!r}"
+        if self.matcher.reincluding(path):
+            return None
+        if is_suspect_name(path) or private_key_in(source):
+            allow = f'Leave it out: exclude = ["{path}"]\nOr allow it: exclude = ["!{path}"]'
+            return f"{path} looks like a secret, which would stay in the image", allow
+        if self.largest is not None and status.st_size > self.largest:
+            ways = f'Move it into the folder of `model`, or leave it out: exclude = ["{path}"]'
+            return (
+                f"{path} has {status.st_size / 1e6:,.0f} MB, and a file under code may have {self.largest / 1e6:,.0f} MB",
+                ways,
+            )
+        return None
+
+
+def _undecodable(path: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in path)
+
+
+def _exclude(path: str) -> str:
+    return f'Leave it out: exclude = ["{path}"]'
+
+
+def _link_fix(path: str) -> str:
+    return f'Copy what it points at into the project, or leave it out: exclude = ["{path}"]'

@@ -1,0 +1,88 @@
+"""What git says of the project: the commit, and whether the tree is as committed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+from azureml_tasks.process import MissingProgram, capture
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["NoRevision", "Revision", "public_url", "read"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Revision:
+    """The commit that a folder stands at.
+
+    Args:
+        sha: 40 or 64 hexadecimal digits.
+        dirty: whether anything in the work tree is not committed.
+        branch: "" where HEAD is detached.
+        time: of the commit, seconds since 1970 (UTC).
+        remote: URL of `origin` without user, password and query; "" where there is none.
+    """
+
+    sha: str
+    dirty: bool
+    branch: str
+    time: int
+    remote: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoRevision:
+    """There is no commit to speak of.
+
+    Args:
+        why: follows "because".
+        unexpected: git could not answer, though there seems to be a repository.
+    """
+
+    why: str
+    unexpected: bool = False
+
+
+def read(folder: Path) -> Revision | NoRevision:
+    """Ask git for the state of the work tree around *folder*; nothing is changed, not even git's index."""
+    git = ["git", "--no-optional-locks", "-C", str(folder)]
+    try:
+        status = capture([*git, "status", "--porcelain=v2", "--branch"])
+    except MissingProgram:
+        return NoRevision(why="git is not on PATH")
+    if status.code:
+        said = status.stderr.strip().splitlines()
+        outside = "not a git repository" in status.stderr
+        return NoRevision(
+            why="this is no git repository" if outside else f"git said: {said[0] if said else status.code}",
+            unexpected=not outside,
+        )
+    lines = status.stdout.splitlines()
+    sha = _header(lines, "branch.oid")
+    if not re.fullmatch(r"[0-9a-f]{40,64}", sha):
+        return NoRevision(why="nothing is committed yet")
+    branch = _header(lines, "branch.head")
+    return Revision(
+        sha=sha,
+        dirty=any(not line.startswith("# ") for line in lines),
+        branch="" if branch == "(detached)" else branch,
+        time=int(capture([*git, "-c", "log.showSignature=false", "log", "-1", "--format=%ct"]).stdout),
+        remote=public_url(capture([*git, "config", "--get", "remote.origin.url"]).stdout.strip()),
+    )
+
+
+def _header(lines: list[str], name: str) -> str:
+    return next((line.removeprefix(f"# {name} ") for line in lines if line.startswith(f"# {name} ")), "")
+
+
+def public_url(url: str) -> str:
+    """*url* without user, password, query and fragment; "" for a path on this machine."""
+    parts = urlsplit(url)
+    if not parts.netloc:
+        scp_like = re.fullmatch(r"(?:[^/@]+@)?([^/:]+:[^/].*)", url)
+        return scp_like[1] if scp_like else ""
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

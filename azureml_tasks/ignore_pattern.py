@@ -1,0 +1,145 @@
+r"""What one pattern of Docker's ignore files matches.
+
+Moby makes a regular expression of Go out of a pattern. That has odd results, which are kept here:
+`[^a]` also matches a slash, `\d` is a digit, a `*` inside `[...]` ends the set, and beside a wildcard
+`|` and `{2}` mean what they mean in Go (Moby's table of characters to escape has no room for them).
+Known difference: accidents spelt with several characters (`\x41`, `\pL`, `\Q`, `[[:^alpha:]]`) are refused.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = ["predicate"]
+
+_SET_CHARACTER = r"(?:\\.|[^\\\]-])"
+# The syntax of Go's filepath.Match, by which Moby accepts or refuses a pattern.
+_LEGAL = re.compile(
+    rf"(?: \\. | [^\\\[] | \[ (?:\^|(?!\^)) (?:{_SET_CHARACTER} (?:-{_SET_CHARACTER})?)+ \] )*",
+    re.DOTALL | re.VERBOSE,
+)
+_TOKEN = re.compile(r"\*\*/?|\\.|.", re.DOTALL)
+_SET_ITEM = re.compile(
+    r"\[:(?P<name>.*?):\] | \\(?P<perl>[dDsSwW]) | (?P<low>\\.|[^\\]) (?:-(?P<high>\\.|[^\\\]]))?",
+    re.DOTALL | re.VERBOSE,
+)
+_REPEAT = re.compile(r"\{(?:0|[1-9]\d*)(?:,(?:0|[1-9]\d*)?)?\}", re.ASCII)
+_PERL_SETS = {"d": "0-9", "D": r"\D", "s": r"\t\n\f\r ", "S": r"\S\v", "w": r"\w", "W": r"\W"}
+_CONTROLS = frozenset("afnrtv")
+_ANCHORS = {"A": r"\A", "b": r"\b", "B": r"\B", "z": r"\Z"}
+_POSIX_SETS = {
+    "alnum": "0-9A-Za-z",
+    "alpha": "A-Za-z",
+    "ascii": r"\x00-\x7f",
+    "blank": r"\t ",
+    "cntrl": r"\x00-\x1f\x7f",
+    "digit": "0-9",
+    "graph": "!-~",
+    "lower": "a-z",
+    "print": " -~",
+    "punct": "!-/:-@\\[-`{-~",
+    "space": r"\t-\r ",
+    "upper": "A-Z",
+    "word": r"\w",
+    "xdigit": "0-9A-Fa-f",
+}
+
+
+def predicate(pattern: str) -> Callable[[str], object]:
+    """Make of one cleaned pattern, without its "!", the question whether it matches a path itself.
+
+    Args:
+        pattern: as Go's filepath.Clean leaves it.
+
+    Raises:
+        ValueError: Docker refuses the pattern; the text says why.
+    """
+    if not (legal := _LEGAL.match(pattern)) or legal.end() < len(pattern):
+        raise ValueError(_complaint(pattern[legal.end() if legal else 0 :]))
+    tokens = _TOKEN.findall(pattern)
+    special = [i for i, token in enumerate(tokens) if len(token) > 1 or token in set("*?[]")]
+    if not special:
+        return pattern.__eq__
+    if special == [0] and tokens[0].startswith("**"):
+        return lambda path: f"/{path}".endswith(pattern[2:])
+    if special == [len(tokens) - 1] and tokens[-1] == "**":
+        return lambda path: path.startswith(pattern[:-2])
+    try:
+        # not fullmatch(): a "|" separates the "^" in front from the end mark behind
+        return re.compile(rf"^{_from_go(_to_go(tokens))}\Z", re.ASCII).search
+    except re.error as error:
+        raise ValueError(f"Go's regular expressions know no such thing ({error.msg})") from error
+
+
+def _complaint(rest: str) -> str:
+    if rest.startswith("["):
+        return 'a "[" needs a "]" and characters between them; write a "-" of its own as "\\-"'
+    return "it ends in a backslash, which escapes nothing"
+
+
+def _to_go(tokens: Sequence[str]) -> str:
+    """Write the regular expression that Moby makes of a pattern."""
+    meaning = {"*": "[^/]*", "?": "[^/]", "**": "(.*/)?", "**/": "(.*/)?"}
+    escaped = {mark: f"\\{mark}" for mark in ".+()$"}
+    *before, last = [meaning.get(token, escaped.get(token, token)) for token in tokens]
+    return "".join([*before, ".*" if tokens[-1].startswith("**") else last])
+
+
+def _from_go(expression: str) -> str:
+    """Write a regular expression of Go, as far as patterns make them, in Python's syntax."""
+    python, at = "", 0
+    while at < len(expression):
+        if expression[at] == "[":
+            text, at = _set(expression, at + 1)
+            python += text
+        elif expression[at] == "\\":
+            mark = expression[at + 1]
+            python += _ANCHORS.get(mark) or (f"[{_PERL_SETS[mark]}]" if mark in _PERL_SETS else _escape(mark))
+            at += 2
+        elif expression[at] == "{" and not _REPEAT.match(expression, at):
+            python += r"\{"
+            at += 1
+        else:
+            python += expression[at]
+            at += 1
+    return python
+
+
+def _set(expression: str, at: int) -> tuple[str, int]:
+    negated = expression.startswith("^", at)
+    start = at = at + negated
+    items = []
+    while at == start or expression[at] != "]":
+        found = _SET_ITEM.match(expression, at)
+        if found is None:
+            raise ValueError('a "[" needs a "]"')
+        items.append(_set_item(found))
+        at = found.end()
+    return f"[{'^' * negated}{''.join(items)}]", at + 1
+
+
+def _set_item(found: re.Match[str]) -> str:
+    name, perl, low, high = found.group("name", "perl", "low", "high")
+    if name is not None and name not in _POSIX_SETS:
+        raise ValueError(f'"[:{name}:]" is no known set of characters')
+    if name is not None:
+        return _POSIX_SETS[name]
+    if perl:
+        return _PERL_SETS[perl]
+    return _character(low) + (f"-{_character(high)}" if high else "")
+
+
+def _character(text: str) -> str:
+    return _escape(text[1]) if len(text) > 1 else re.escape(text)
+
+
+def _escape(mark: str) -> str:
+    if mark in _CONTROLS:
+        return f"\\{mark}"
+    if mark.isalnum() or not mark.isascii():
+        raise ValueError(f'"\\{mark}" escapes nothing; folders are separated by "/"')
+    return re.escape(mark)

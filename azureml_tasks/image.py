@@ -1,0 +1,184 @@
+"""Extend an Azure ML inference image, prove that it serves, and push what passed.
+
+Everything about the image stands in [tool.azureml-image] of pyproject.toml; flags say how this run goes.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from invoke.collection import Collection
+from invoke.tasks import task
+
+from azureml_tasks import checking, pipeline
+from azureml_tasks.endings import ending_well
+from azureml_tasks.options import resolve
+
+if TYPE_CHECKING:
+    from invoke.context import Context
+
+__all__ = ["build", "check", "clean", "context", "dockerfile", "ns", "push", "release", "smoke_test"]
+
+_HELP = {
+    "base": "image to extend, instead of the table's",
+    "engine": "what builds: docker",
+    "junit": "write the report as JUnit XML to this file",
+    "no-cache": "build every step anew",
+    "project": "folder of the project, relative to the current one",
+    "pull": "ask the base's registry for a newer one first",
+    "registry": "login server, instead of the table's",
+    "tag": "tag instead of the table's; may be repeated",
+    "untested": "push although the image has not passed its smoke test",
+}
+
+
+def _help(*names: str, **more: str) -> dict[str, str]:
+    return {name: _HELP[name] for name in names} | more
+
+
+@task(
+    auto_shortflags=False,
+    default=True,
+    iterable=["tag"],
+    help=_help("base", "engine", "registry", "tag", "project", json="print the report as JSON"),
+)
+def check(
+    c: Context,
+    base: str | None = None,
+    engine: str | None = None,
+    registry: str | None = None,
+    tag: list[str] | None = None,
+    project: str | None = None,
+    json: bool = False,
+) -> None:
+    """Say what would happen and everything that is wrong, touching nothing."""
+    with ending_well():
+        flags = {"base": base, "engine": engine, "registry": registry, "tags": tag, "project": project}
+        job = resolve(c, check, flags).job
+        job.terminal.result(checking.as_json(job) if json else checking.as_text(job))
+
+
+@task(auto_shortflags=False, help=_help("base", "project", output="write it to this file instead of stdout"))
+def dockerfile(
+    c: Context, base: str | None = None, project: str | None = None, output: str | None = None
+) -> None:
+    """Print the Dockerfile."""
+    with ending_well():
+        job = resolve(c, dockerfile, {"base": base, "project": project}).job
+        text = pipeline.dockerfile(job)
+        if not output:
+            sys.stdout.write(text)
+        elif job.terminal.effect(["tee", output], before="invoke image.dockerfile | "):
+            Path(output).write_text(text, encoding="utf-8", newline="\n")
+
+
+@task(auto_shortflags=False, help=_help("base", "project", output="write it to this file instead of stdout"))
+def context(
+    c: Context, base: str | None = None, project: str | None = None, output: str | None = None
+) -> None:
+    """Write the build context with its Dockerfile as a tar archive, for any builder."""
+    with ending_well():
+        job = resolve(c, context, {"base": base, "project": project}).job
+        pipeline.write_context(job, Path(output) if output else None)
+
+
+@task(
+    auto_shortflags=False,
+    iterable=["tag"],
+    help=_help("base", "engine", "registry", "tag", "no-cache", "pull", "project"),
+)
+def build(
+    c: Context,
+    engine: str | None = None,
+    base: str | None = None,
+    registry: str | None = None,
+    tag: list[str] | None = None,
+    no_cache: bool = False,
+    pull: bool = False,
+    project: str | None = None,
+) -> None:
+    """Build the image."""
+    with ending_well():
+        flags = {
+            "engine": engine,
+            "base": base,
+            "registry": registry,
+            "tags": tag,
+            "no_cache": no_cache,
+            "pull": pull,
+        }
+        options = resolve(c, build, {**flags, "project": project})
+        pipeline.build(options.job, no_cache=options.no_cache, pull=options.pull)
+
+
+@task(auto_shortflags=False, help=_help("engine", "junit", "project"))
+def smoke_test(
+    c: Context, engine: str | None = None, junit: str | None = None, project: str | None = None
+) -> None:
+    """Run the image that was built as Azure ML would, and prove that it serves."""
+    with ending_well():
+        job = resolve(c, smoke_test, {"engine": engine, "project": project}).job
+        pipeline.prove(job, junit_file=Path(junit) if junit else None)
+
+
+@task(auto_shortflags=False, help=_help("engine", "registry", "untested", "project"))
+def push(
+    c: Context,
+    engine: str | None = None,
+    registry: str | None = None,
+    untested: bool = False,
+    project: str | None = None,
+) -> None:
+    """Push the image that passed its smoke test."""
+    with ending_well():
+        job = resolve(c, push, {"engine": engine, "registry": registry, "project": project}).job
+        pipeline.push(job, untested=untested)
+
+
+@task(
+    auto_shortflags=False,
+    iterable=["tag"],
+    help=_help("base", "engine", "registry", "tag", "no-cache", "pull", "junit", "untested", "project"),
+)
+def release(
+    c: Context,
+    engine: str | None = None,
+    base: str | None = None,
+    registry: str | None = None,
+    tag: list[str] | None = None,
+    no_cache: bool = False,
+    pull: bool = False,
+    junit: str | None = None,
+    untested: bool = False,
+    project: str | None = None,
+) -> None:
+    """Build, smoke-test and push, stopping at the first that fails."""
+    with ending_well():
+        flags = {
+            "engine": engine,
+            "base": base,
+            "registry": registry,
+            "tags": tag,
+            "no_cache": no_cache,
+            "pull": pull,
+        }
+        options = resolve(c, release, {**flags, "project": project})
+        pipeline.release(
+            options.job,
+            no_cache=options.no_cache,
+            pull=options.pull,
+            junit_file=Path(junit) if junit else None,
+            untested=untested,
+        )
+
+
+@task(auto_shortflags=False, help=_help("engine", "project"))
+def clean(c: Context, engine: str | None = None, project: str | None = None) -> None:
+    """Remove the image that build recorded, and the records."""
+    with ending_well():
+        pipeline.clean(resolve(c, clean, {"engine": engine, "project": project}).job)
+
+
+ns = Collection("image", check, dockerfile, context, build, smoke_test, push, release, clean)

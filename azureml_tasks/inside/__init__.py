@@ -1,0 +1,1 @@
+"""What runs inside a container, under whatever Python the image has."""

@@ -1,0 +1,317 @@
+"""Ask a scoring server what Azure ML would ask it, and tell each finding as one event.
+
+Imported, `run` hands the events to a function. As a script (`python -I probe.py job.json`) it
+prints them, one JSON object a line. It also runs inside images, under their own Python, so it
+is one file, of the standard library alone, in the syntax of Python 3.7.
+
+A job is a JSON object, its times in seconds (`status` is optional):
+
+    {"base_url": "http://127.0.0.1:5001", "start_timeout": 310.0, "try_timeout": 2.0, "repeat": 10,
+     "requests": [{"path": "/score", "body": "<base64>", "timeout": 5.0, "status": 200}]}
+
+The events, in the order in which they can come:
+
+    waiting    seconds, last      each time the reason why it is not ready changes
+    elsewhere  seconds            the published port is not on this machine; the end
+    exited     seconds            the container is gone; the end, here and later
+    not-ready  seconds, last      `start_timeout` is over; the end
+    ready      seconds, tries     GET / answered 200
+    swagger    status, error      GET /swagger.json; one of the two is null
+    answer     index, status, headers, body, cut, seconds, [changed], [healthy]
+    no-answer  index, error, healthy
+    malformed  status, error, healthy
+    done       seconds
+
+An answer's `seconds` holds one time for each repeat; `changed` is the first repeat that was
+answered otherwise, or not at all. Who does not recover from a request (`healthy` is false) is
+asked no more. The malformed body is sent only where every request had its wanted status, so
+that the last traceback in the log is the one of the request that failed.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import http.client
+import json
+import socket
+import string
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    Event = dict[str, Any]
+    Job = dict[str, Any]
+    Events = Generator[Event, None, None]
+
+__all__ = ["LIMIT", "run"]
+
+LIMIT = 16 * 1024 * 1024
+"""Bytes of an answer that are kept; what follows is not read."""
+
+_REFUSED = "connection refused"
+_PATIENCE = 5.0  # seconds; Azure ML's own default for a request
+_DOWN = (None, 502, 503, 504)  # no answer, or a proxy's for a server that gives none
+
+
+class _Answer(NamedTuple):
+    status: int
+    reason: str
+    headers: dict[str, str]
+    body: bytes
+    cut: bool
+    seconds: float
+
+
+class _Target(NamedTuple):
+    job: Job
+    alive: Callable[[], bool]
+    unreachable: Callable[[], bool]
+    clock: Callable[[], float]
+    sleep: Callable[[float], None]
+
+
+class _NoAnswer(Exception):
+    """Why there is no answer, in a few words."""
+
+
+class _End(Exception):
+    """Nothing is left to ask; its argument is the last event."""
+
+
+def run(
+    job: Job,
+    emit: Callable[[Event], None],
+    alive: Callable[[], bool],
+    unreachable: Callable[[], bool] | None = None,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Wait until the server is ready, send it each request, and emit what comes back.
+
+    Args:
+        job: what to ask, as above.
+        emit: takes each event as it happens.
+        alive: whether the container still runs; asked after every try that failed.
+        unreachable: whether the port is not on this machine; asked when it refuses.
+        clock: seconds, from any start.
+        sleep: waits for so many seconds.
+    """
+    target = _Target(job, alive, unreachable or (lambda: False), clock, sleep)
+    began = clock()
+    try:
+        for event in _events(target, began):
+            emit(event)
+        last: Event = {"event": "done"}
+    except _End as end:
+        last = end.args[0]
+    emit({**last, "seconds": round(clock() - began, 6)})
+
+
+def _events(target: _Target, began: float) -> Events:
+    yield from _starting(target, began)
+    yield {"event": "swagger", **_brief(target, "GET", "/swagger.json", b"")}
+    sound = True
+    for index, request in enumerate(target.job["requests"]):
+        sound &= yield from _request(target, index, request)
+    if sound:
+        found = _brief(target, "POST", "/score", b"{")
+        healthy = _recovered(target)
+        yield {"event": "malformed", **found, "healthy": healthy}
+        _stop_unless(target, healthy=healthy)
+
+
+def _starting(target: _Target, began: float) -> Events:
+    last, tries = "", 0
+    while True:
+        tries += 1
+        reason = _unready(target)
+        seconds = round(target.clock() - began, 6)
+        if not reason:
+            yield {"event": "ready", "seconds": seconds, "tries": tries}
+            return
+        if reason != last:
+            last = reason
+            yield {"event": "waiting", "seconds": seconds, "last": last}
+        if not target.alive():
+            raise _End({"event": "exited"})
+        # Asked again afterwards: it may have opened while the caller looked.
+        if reason == _REFUSED and target.unreachable() and _unready(target) == _REFUSED:
+            raise _End({"event": "elsewhere"})
+        if seconds >= target.job["start_timeout"]:
+            raise _End({"event": "not-ready", "last": last})
+        # Often at first, then at a twentieth of the time waited: near enough, and no load.
+        target.sleep(min(0.5, max(0.05, seconds / 20)))
+
+
+def _unready(target: _Target) -> str:
+    """Why GET / does not answer 200; empty when it does."""
+    try:
+        answer = _ask(target.job["base_url"], "GET", "/", b"", target.job["try_timeout"])
+    except _NoAnswer as error:
+        return str(error)
+    return "" if answer.status == http.client.OK else f"{answer.status} {answer.reason}".strip()
+
+
+def _brief(target: _Target, method: str, path: str, body: bytes) -> Event:
+    timeout = max([_PATIENCE, *(request["timeout"] for request in target.job["requests"])])
+    try:
+        answer = _ask(target.job["base_url"], method, path, body, timeout)
+    except _NoAnswer as error:
+        return {"status": None, "error": str(error)}
+    return {"status": answer.status, "error": None}
+
+
+def _request(target: _Target, index: int, request: Event) -> Generator[Event, None, bool]:
+    """Send one request, again while its status is wanted; returns whether it always was."""
+    try:
+        first = _score(target, request)
+    except _NoAnswer as error:
+        healthy = _recovered(target)
+        yield {"event": "no-answer", "index": index, "error": str(error), "healthy": healthy}
+        _stop_unless(target, healthy=healthy)
+        return False
+    wanted = request.get("status", first.status)
+    seconds, changed = _repeated(target, request, first) if first.status == wanted else ([first.seconds], {})
+    event = {"event": "answer", "index": index, **_told(first), "seconds": seconds}
+    if changed:
+        event["changed"] = changed
+    statuses = {first.status, changed.get("status", first.status)}
+    if statuses.isdisjoint(_DOWN):
+        yield event
+        return statuses == {wanted}
+    event["healthy"] = _recovered(target)
+    yield event
+    _stop_unless(target, healthy=event["healthy"])
+    return statuses == {wanted}
+
+
+def _repeated(target: _Target, request: Event, first: _Answer) -> tuple[list[float], Event]:
+    seconds = [first.seconds]
+    changed: Event = {}
+    for repeat in range(2, target.job["repeat"] + 1):
+        try:
+            answer = _score(target, request)
+        except _NoAnswer as error:
+            return seconds, {"repeat": repeat, "status": None, "error": str(error)}
+        seconds.append(answer.seconds)
+        if not changed and (answer.status, answer.body) != (first.status, first.body):
+            changed = {"repeat": repeat, **_told(answer)}
+    return seconds, changed
+
+
+def _score(target: _Target, request: Event) -> _Answer:
+    body = base64.b64decode(request["body"])
+    return _ask(target.job["base_url"], "POST", request["path"], body, request["timeout"])
+
+
+def _told(answer: _Answer) -> Event:
+    body = base64.b64encode(answer.body).decode("ascii")
+    return {"status": answer.status, "headers": answer.headers, "body": body, "cut": answer.cut}
+
+
+def _recovered(target: _Target) -> bool:
+    """Whether GET / answers 200 again within a few tries' time."""
+    deadline = target.clock() + 5 * target.job["try_timeout"]
+    while _unready(target):
+        if not target.alive() or target.clock() >= deadline:
+            return False
+        target.sleep(0.1)
+    return True
+
+
+def _stop_unless(target: _Target, *, healthy: bool) -> None:
+    if not healthy:
+        raise _End({"event": "done" if target.alive() else "exited"})
+
+
+def _ask(base_url: str, method: str, path: str, body: bytes, timeout: float) -> _Answer:
+    """One request on a connection of its own; `timeout` bounds all of it, to the last byte."""
+    began, base = time.perf_counter(), urlsplit(base_url)
+    # Only what a request line cannot hold is escaped; the path is otherwise the user's.
+    path = base.path.rstrip("/") + quote(path, safe=string.punctuation)
+    # Unlike urllib, http.client never asks the environment for a proxy.
+    connection = http.client.HTTPConnection(base.hostname or "", base.port, timeout=timeout)
+    try:
+        connection.connect()
+        with _deadline(connection.sock, began + timeout):
+            status, reason, headers, content = _exchange(connection, method, path, body)
+    except socket.timeout as error:  # noqa: UP041 - they are two until Python 3.10
+        raise _NoAnswer(f"no answer within {timeout:g} s") from error
+    except (OSError, http.client.HTTPException) as error:
+        raise _NoAnswer(_words(error)) from error
+    finally:
+        connection.close()
+    seconds = round(time.perf_counter() - began, 6)
+    return _Answer(status, reason, headers, content[:LIMIT], len(content) > LIMIT, seconds)
+
+
+@contextlib.contextmanager
+def _deadline(sock: socket.socket, end: float) -> Generator[None, None, None]:
+    """Hang up at `end`: a socket's own timeout starts anew with every byte that trickles in."""
+    late = threading.Event()
+
+    def hang_up() -> None:
+        late.set()
+        with contextlib.suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
+
+    bell = threading.Timer(max(0.0, end - time.perf_counter()), hang_up)
+    bell.daemon = True
+    bell.start()
+    try:
+        yield
+    finally:
+        bell.cancel()
+        if late.is_set():
+            raise socket.timeout  # noqa: UP041 - they are two until Python 3.10
+
+
+def _exchange(
+    connection: http.client.HTTPConnection, method: str, path: str, body: bytes
+) -> tuple[int, str, dict[str, str], bytes]:
+    sent = {"Connection": "close", **({"Content-Type": "application/json"} if body else {})}
+    # Who refuses a long body answers without reading all of it.
+    with contextlib.suppress(BrokenPipeError):
+        connection.request(method, path, body or None, sent)
+    response = connection.getresponse()
+    headers: dict[str, str] = {}
+    for name, value in response.getheaders():
+        headers[name.lower()] = f"{headers[name.lower()]}, {value}" if name.lower() in headers else value
+    content = bytearray()
+    while len(content) <= LIMIT:
+        chunk = response.read(64 * 1024)
+        if not chunk:
+            break
+        content += chunk
+    if len(content) <= LIMIT and response.length:
+        raise http.client.IncompleteRead(bytes(content))
+    return response.status, response.reason, headers, bytes(content)
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, ConnectionRefusedError):
+        return _REFUSED
+    if isinstance(error, ConnectionError):
+        return "connection closed without an answer"
+    if isinstance(error, http.client.IncompleteRead):
+        return "the answer broke off"
+    if isinstance(error, http.client.HTTPException):
+        return "what answers does not speak HTTP"
+    return (getattr(error, "strerror", None) or str(error)).lower()
+
+
+def _print(event: Event) -> None:
+    sys.stdout.write(json.dumps(event) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    run(json.loads(Path(sys.argv[1]).read_text("utf-8")), _print, lambda: True)

@@ -1,0 +1,186 @@
+"""Everything that is decided about an image, as one value that nothing changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from azureml_tasks import base_images
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date
+    from pathlib import Path
+
+    from azureml_tasks.files import ContextFile
+    from azureml_tasks.git import NoRevision, Revision
+    from azureml_tasks.python_step import PythonStep
+    from azureml_tasks.reference import Reference
+    from azureml_tasks.settings import Run, Settings
+
+__all__ = ["APP_ROOT", "MODEL_DIR", "Facts", "Plan", "Project", "Proof", "ProofRequest", "plan"]
+
+APP_ROOT = "/var/azureml-app"
+MODEL_DIR = "/var/azureml-app/azureml-models"
+"""Where Azure ML's own documentation puts code and model: "Extend a prebuilt Docker image"."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What the project's folder says beyond the table, read and found right.
+
+    Args:
+        project: the table `[project]`; empty where there is none.
+        base: the image to extend.
+        repository: of the image, without registry.
+        tags: rendered, at least one.
+        labels: name → text.
+        entry_script: relative to the code; "" where there is none.
+        code: project-relative folder of the code; "" where there is none.
+        python: the packages to install; None where there are none.
+        files: members of the build context for code and model, sorted.
+        has_model: whether a model is baked in.
+        proof: what the smoke test sends and mounts.
+        revision: the commit.
+        today: the date (UTC).
+        warnings: what reading has found worth saying.
+    """
+
+    project: Mapping[str, Any]
+    base: Reference
+    repository: str
+    tags: tuple[str, ...]
+    labels: Mapping[str, str]
+    entry_script: str
+    code: str
+    python: PythonStep | None
+    files: tuple[ContextFile, ...]
+    has_model: bool
+    proof: Proof
+    revision: Revision | NoRevision
+    today: date
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """A project as it stands: where it is, what its table says and what its folder holds."""
+
+    folder: Path
+    settings: Settings
+    facts: Facts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """The smoke test, with its files read.
+
+    Args:
+        requests: one for each request, in order.
+        model: absolute path of what is mounted; "" for nothing.
+        env: variables of the container.
+        memory: limit as Docker writes it; "" for none.
+        start_timeout: seconds.
+        repeat: how often each request is sent.
+        sha256: over all of this, in hexadecimal: a pass holds for one proof alone.
+    """
+
+    requests: tuple[ProofRequest, ...] = ()
+    model: str = ""
+    env: Mapping[str, str] = field(default_factory=dict)
+    memory: str = ""
+    start_timeout: float = 310.0
+    repeat: int = 10
+    sha256: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProofRequest:
+    """One request of the proof: what is sent, and what must come back (`expect` may be ABSENT)."""
+
+    name: str
+    path: str
+    body: bytes
+    status: int
+    expect: Any
+    tolerance: float
+    timeout: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """An image to be made: what the Dockerfile says, what the context holds, what it is called and how it is proven.
+
+    Args:
+        base: the image to extend.
+        platform: such as `linux/amd64`.
+        user: the runtime user.
+        names: full references, registry included, the first one first.
+        registry: login server; "" where none is set.
+        repository: without registry.
+        tags: at least one.
+        apt: system packages.
+        python: the packages to install; None where there are none.
+        runs: commands of the user's own.
+        has_model: whether a model is baked in.
+        has_code: whether code is.
+        env: variables of the image, ours included.
+        labels: name → text.
+        files: members of the build context, sorted by name.
+        proof: the smoke test.
+        needs: what an engine must be able to do, beyond every engine's own; compared with `Engine.can`.
+        warnings: worth saying before any work.
+    """
+
+    base: Reference
+    platform: str
+    user: str
+    registry: str
+    repository: str
+    tags: tuple[str, ...]
+    apt: tuple[str, ...]
+    python: PythonStep | None
+    runs: tuple[Run, ...]
+    has_model: bool
+    has_code: bool
+    env: Mapping[str, str]
+    labels: Mapping[str, str]
+    files: tuple[ContextFile, ...]
+    proof: Proof
+    needs: frozenset[str] = frozenset()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The image's references, `registry/repository:tag` or `repository:tag`."""
+        prefix = f"{self.registry}/" if self.registry else ""
+        return tuple(f"{prefix}{self.repository}:{tag}" for tag in self.tags)
+
+
+def plan(project: Project) -> Plan:
+    """Decide what is made of *project*; nothing is read and nothing can go wrong."""
+    settings, facts = project.settings, project.facts
+    ours = {
+        "AZUREML_ENTRY_SCRIPT": facts.entry_script,
+        "AZUREML_MODEL_DIR": MODEL_DIR if facts.has_model else "",
+    }
+    env = {name: value for name, value in ours.items() if value} | dict(settings.env)
+    python_files = facts.python.files if facts.python else ()
+    return Plan(
+        base=facts.base,
+        platform=settings.platform,
+        user=settings.user,
+        registry=settings.registry or "",
+        repository=facts.repository,
+        tags=facts.tags,
+        apt=tuple(dict.fromkeys(settings.apt)),
+        python=facts.python,
+        runs=settings.run,
+        has_model=facts.has_model,
+        has_code=bool(facts.code),
+        env=env,
+        labels=facts.labels,
+        files=tuple(sorted((*facts.files, *python_files), key=lambda file: file.name)),
+        proof=facts.proof,
+        warnings=(*base_images.warnings(facts.base, facts.today), *facts.warnings),
+    )

@@ -1,0 +1,117 @@
+"""Other programs, started with a list of arguments and never through a shell; nothing else may start one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+__all__ = ["Finished", "MissingProgram", "capture", "stream"]
+
+_GRACE = 10.0
+"""Seconds that a program gets to end after it was asked to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """How a program ended, and what it printed."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+class MissingProgram(Exception):
+    """The program is not on PATH; the message is its name."""
+
+
+def capture(
+    argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> Finished:
+    """Run *argv* to its end without input.
+
+    Raises:
+        MissingProgram: it is not on PATH.
+    """
+    environment = {**os.environ, **(env or {})}
+    try:
+        done = subprocess.run(
+            argv, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False
+        )
+    except FileNotFoundError as error:
+        raise MissingProgram(argv[0]) from error
+    out, err = (stream.decode(errors="replace") for stream in (done.stdout, done.stderr))
+    return Finished(code=done.returncode, stdout=out, stderr=err)
+
+
+def stream(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    feed: Iterable[bytes],
+    line: Callable[[str], None],
+) -> int:
+    """Run *argv* with *feed* as its input, and hand each line that it prints to *line* as it comes.
+
+    Returns:
+        Its exit code. Where anything is raised meanwhile (Ctrl-C, an error in *feed*), the program
+        is ended first.
+
+    Raises:
+        MissingProgram: it is not on PATH.
+    """
+    try:
+        child = subprocess.Popen(
+            argv,
+            env={**os.environ, **env},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+    except FileNotFoundError as error:
+        raise MissingProgram(argv[0]) from error
+    try:
+        failures: list[BaseException] = []
+        feeder = threading.Thread(target=_feed, args=(child, feed, failures), daemon=True)
+        feeder.start()
+        for printed in child.stdout or ():
+            line(printed.decode(errors="replace").rstrip("\r\n"))
+        code = child.wait()
+        feeder.join()
+    except BaseException:
+        _end(child)
+        raise
+    if failures:
+        raise failures[0]
+    return code
+
+
+def _feed(child: subprocess.Popen[bytes], feed: Iterable[bytes], failures: list[BaseException]) -> None:
+    assert child.stdin is not None
+    try:
+        for block in feed:
+            child.stdin.write(block)
+    except BrokenPipeError:
+        pass  # It ended before it had read everything: its exit code says why.
+    except BaseException as error:
+        failures.append(error)
+        child.terminate()
+    finally:
+        with contextlib.suppress(BrokenPipeError):
+            child.stdin.close()
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    child.terminate()
+    try:
+        child.wait(_GRACE)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()

@@ -1,0 +1,130 @@
+"""A project's folder → its settings and facts, or every mistake at once. The one place that reads both."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from azureml_tasks import git, naming
+from azureml_tasks.dependencies import DeclaredError, declared
+from azureml_tasks.errors import Problem, SettingsError
+from azureml_tasks.inventory import Inventory
+from azureml_tasks.planning import Facts, Project
+from azureml_tasks.proof import read_proof
+from azureml_tasks.python_step import PythonStep, python_step
+from azureml_tasks.reader import FILE, Found, Override, read
+from azureml_tasks.reference import expand_base, parse
+from azureml_tasks.variables import variable_warnings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from azureml_tasks.settings import Settings
+
+__all__ = ["load"]
+
+
+def load(folder: str | Path, overrides: Mapping[str, Override] | None = None) -> Project:
+    """Read the project in *folder*.
+
+    Args:
+        folder: where pyproject.toml is.
+        overrides: key of the table → the value of this one run.
+
+    Raises:
+        SettingsError: with everything that is wrong in the table and in the files it names.
+    """
+    root = Path(folder).resolve()
+    try:
+        text = (root / FILE).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        fix = 'Make it, with:\n[tool.azureml-image]\nbase = "minimal-py312-inference"'
+        raise SettingsError([Problem(FILE, 0, f"does not exist in {root}", fix)]) from None
+    except UnicodeDecodeError as error:
+        raise SettingsError([Problem(FILE, 0, f"is not UTF-8: {error.reason}", "")]) from error
+    settings, found = read(text, overrides or {})
+    facts = _facts(root, settings, found)
+    if found.problems:
+        raise SettingsError(found.problems)
+    return Project(folder=root, settings=settings, facts=facts)
+
+
+def _facts(root: Path, settings: Settings, found: Found) -> Facts:
+    project = found.document.get("project", {})
+    revision = git.read(root)
+    today = datetime.now(timezone.utc).date()
+    inventory = Inventory(root=root, settings=settings, found=found)
+    inventory.look()
+    base = expand_base(settings.base) or parse("missing")
+    assert base is not None
+    repository = naming.repository(settings, project, found)
+    return Facts(
+        project=project,
+        base=base,
+        repository=repository,
+        tags=naming.tags(settings, naming.tag_values(project, revision, today), found),
+        labels=naming.labels(settings, project, revision, base, title=repository, epoch=_epoch(found)),
+        entry_script=inventory.entry_script,
+        code=inventory.code,
+        python=_python(settings, inventory, found),
+        files=inventory.files(),
+        has_model=bool(settings.model),
+        proof=read_proof(root, settings, found),
+        revision=revision,
+        today=today,
+        warnings=(*_warnings(settings, project, revision), *inventory.warnings, *variable_warnings(settings)),
+    )
+
+
+def _python(settings: Settings, inventory: Inventory, found: Found) -> PythonStep | None:
+    trees = inventory.requirements()
+    own: list[str] = []
+    places = (("dependency-groups", "group"), ("extras", "extra"), ("project-dependencies", "project"))
+    if not found.bad & {key for key, _ in places}:
+        try:
+            own = declared(
+                found.document,
+                groups=settings.dependency_groups,
+                extras=settings.extras,
+                project=settings.project_dependencies,
+            )
+        except DeclaredError as error:
+            key = next(key for key, kind in places if kind == error.kind)
+            values: Sequence[str] = (
+                getattr(settings, key.replace("-", "_")) if error.kind != "project" else ()
+            )
+            place = (key, values.index(error.name)) if error.name in values else (key,)
+            found.problem(place, f"tool.azureml-image.{key}: {error}", error.fix)
+    return python_step((*own, *settings.pip), trees, inventory.carried)
+
+
+def _epoch(found: Found) -> int | None:
+    """https://reproducible-builds.org/specs/source-date-epoch/: decimal seconds since 1970."""
+    text = os.environ.get("SOURCE_DATE_EPOCH")
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit()):
+        fix = "export SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)"
+        found.problems.append(
+            Problem("SOURCE_DATE_EPOCH", 0, f'"{text}" is no count of seconds since 1970', fix)
+        )
+        return None
+    return int(text)
+
+
+def _warnings(
+    settings: Settings, project: Mapping[str, Any], revision: git.Revision | git.NoRevision
+) -> list[str]:
+    said = []
+    if isinstance(revision, git.NoRevision) and revision.unexpected:
+        said.append(f"the image gets no revision label: {revision.why}")
+    if any("{version}" in tag for tag in settings.tags) and "version" in project.get("dynamic", []):
+        said.append('[project].version is dynamic, so that the tag says "latest" in its place')
+    said += [
+        f'apt package "{name}" is for the system\'s Python, not for the environment that serves: name its PyPI package in `pip`'
+        for name in settings.apt
+        if name.startswith("python3-")
+    ]
+    return said

@@ -1,0 +1,111 @@
+"""What one command leaves for the next: `.azureml-image/`, a folder of the project that git does not see."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from azureml_tasks.engines.base import Image
+from azureml_tasks.errors import BuildError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["FOLDER", "Records"]
+
+FOLDER = ".azureml-image"
+_BUILD, _PASS, _RESULT = "build.json", "smoke-test.json", "result.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Records:
+    """The records of one project; *folder* is `.azureml-image` there."""
+
+    folder: Path
+
+    def write_build(self, image: Image) -> None:
+        """Record what was built; what an earlier image passed or was pushed as no longer counts."""
+        for name in (_PASS, _RESULT):
+            (self.folder / name).unlink(missing_ok=True)
+        self._write(_BUILD, {
+            "engine": image.engine,
+            "id": image.id,
+            "names": list(image.names),
+            "tags": [name.rpartition(":")[2] for name in image.names],
+            "context_sha256": image.context_sha256,
+            "user": image.user,
+        })  # fmt: skip
+
+    def read_build(self) -> Image:
+        """The image that was built last.
+
+        Raises:
+            BuildError: there is none.
+        """
+        found = self._read(_BUILD)
+        if found is None:
+            raise BuildError("Nothing is built here yet.", next_step="invoke image.build")
+        return Image(
+            id=found["id"],
+            names=tuple(found["names"]),
+            engine=found["engine"],
+            context_sha256=found["context_sha256"],
+            user=found["user"],
+        )
+
+    def has_build(self) -> bool:
+        """Whether anything was built here."""
+        return (self.folder / _BUILD).exists()
+
+    def read_all_names(self) -> Image:
+        """The image that was built last, with the names that push gave it too."""
+        image = self.read_build()
+        pushed = self._read(_RESULT) or {"image": "", "tags": []}
+        repository = pushed["image"].rpartition("@")[0]
+        names = (*image.names, *(f"{repository}:{tag}" for tag in pushed["tags"]))
+        return replace(image, names=tuple(dict.fromkeys(names)))
+
+    def write_pass(self, image: Image, proof_sha256: str, summary: dict[str, Any]) -> None:
+        """Record that *image* passed the proof of this hash, and no other."""
+        self._write(_PASS, {"id": image.id, "proof_sha256": proof_sha256, "smoke": summary})
+
+    def forget_pass(self) -> None:
+        """An image that is being proven has not passed until it passes again."""
+        (self.folder / _PASS).unlink(missing_ok=True)
+
+    def read_pass(self) -> dict[str, Any] | None:
+        """The last pass: `id`, `proof_sha256`, `smoke`; None where there is none."""
+        return self._read(_PASS)
+
+    def write_result(self, result: dict[str, Any]) -> Path:
+        """Record what was pushed."""
+        return self._write(_RESULT, result)
+
+    def remove(self) -> None:
+        """Remove the folder with all records."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _read(self, name: str) -> dict[str, Any] | None:
+        try:
+            found = json.loads((self.folder / name).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            what = f"{FOLDER}/{name} is no record that can be read: {error}"
+            raise BuildError(what, next_step=f"rm -r {FOLDER}\nthen: invoke image.build") from error
+        return found if isinstance(found, dict) else None
+
+    def _write(self, name: str, record: dict[str, Any]) -> Path:
+        """Write whole or not at all: the next command must never meet half a record."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError), (self.folder / ".gitignore").open("x") as ignore:
+            ignore.write("*\n")
+        path = self.folder / name
+        fresh = path.with_suffix(f".{os.getpid()}")
+        fresh.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        fresh.replace(path)
+        return path

@@ -1,0 +1,69 @@
+"""Image references as Docker reads them, and the short names of Azure ML's own images."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+__all__ = ["HOST", "MCR", "REFERENCE", "REPOSITORY", "TAG", "Reference", "expand_base", "parse"]
+
+MCR = "mcr.microsoft.com/azureml/"
+"""Where Azure ML's inference images live; https://learn.microsoft.com/azure/machine-learning/concept-prebuilt-docker-images-inference."""
+
+# The grammar of https://pkg.go.dev/github.com/distribution/reference, which engines and registries share.
+_PORT = r"(?::[0-9]{1,5})?"
+_LABEL = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+HOST = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[a-fA-F0-9:]+\]){_PORT}"
+REPOSITORY = rf"{_COMPONENT}(?:/{_COMPONENT})*"
+TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
+DIGEST = r"sha256:[a-f0-9]{64}"
+REFERENCE = rf"(?:{HOST}/)?{REPOSITORY}(?::{TAG})?(?:@{DIGEST})?"
+
+_PARTS = re.compile(rf"(?P<name>(?:{HOST}/)?{REPOSITORY})(?::(?P<tag>{TAG}))?(?:@(?P<digest>{DIGEST}))?")
+_SHORT = re.compile(rf"(?:curated/)?[a-z0-9.-]+-inference(?::{TAG})?(?:@{DIGEST})?")
+_LONGEST_NAME = 255
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """An image reference: `host/repository:tag@digest`, each part but the repository optional."""
+
+    host: str
+    repository: str
+    tag: str
+    digest: str
+
+    @property
+    def name(self) -> str:
+        """The reference without tag and digest."""
+        return f"{self.host}/{self.repository}" if self.host else self.repository
+
+    def __str__(self) -> str:
+        tag = f":{self.tag}" if self.tag else ""
+        return self.name + tag + (f"@{self.digest}" if self.digest else "")
+
+
+def parse(text: str) -> Reference | None:
+    """Read *text* as Docker does; None where it is no reference.
+
+    The first component is a registry host only if it holds a dot or a colon or is `localhost`.
+    """
+    match = _PARTS.fullmatch(text)
+    if not match or len(match["name"]) > _LONGEST_NAME:
+        return None
+    host, _, repository = match["name"].partition("/")
+    if not (repository and ("." in host or ":" in host or host == "localhost")):
+        host, repository = "", match["name"]
+    if not re.fullmatch(REPOSITORY, repository):
+        return None
+    return Reference(host=host, repository=repository, tag=match["tag"] or "", digest=match["digest"] or "")
+
+
+def expand_base(text: str) -> Reference | None:
+    """Read `base`: a short name gets its place in Microsoft's registry, and `latest` where it names no version."""
+    short = _SHORT.fullmatch(text) is not None
+    reference = parse(MCR + text if short else text)
+    if reference and not reference.tag and not reference.digest:
+        return Reference(host=reference.host, repository=reference.repository, tag="latest", digest="")
+    return reference

@@ -1,0 +1,144 @@
+"""What a smoke test found, for people and for the record."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+__all__ = ["Check", "Latency", "Report", "summary", "text"]
+
+_LAST_LINES = 40
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One thing that was to be proven.
+
+    Args:
+        name: what it is called; a request's is that of its file.
+        outcome: "not made" where an earlier one failed.
+        details: what a person must know of one that did not pass, line by line.
+        seconds: how long it took.
+    """
+
+    name: str
+    outcome: Literal["passed", "failed", "not made"]
+    details: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Latency:
+    """How long a request's answers took, in seconds, and whether all were the same."""
+
+    name: str
+    status: int
+    p50: float
+    p95: float
+    repeats: int
+    same: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Everything that a smoke test found.
+
+    Args:
+        image: reference.
+        image_id: with its algorithm.
+        place: from where it was asked, such as "through 127.0.0.1:49153".
+        look_inside: the command that opens a shell in the image.
+        checks: in the order in which they are made, the malformed body last.
+        latencies: one for each request that was answered as wanted.
+        started: seconds until GET / answered 200; None when it never did.
+        peak_memory: bytes; None when it was not measured.
+        warnings: one line each, of a pass too.
+        log: the container's, whole.
+        traceback: the one in the log that explains a failure.
+        exited: the container's exit code; None while it ran.
+    """
+
+    image: str
+    image_id: str
+    place: str
+    look_inside: str
+    checks: tuple[Check, ...]
+    latencies: tuple[Latency, ...] = ()
+    started: float | None = None
+    peak_memory: int | None = None
+    warnings: tuple[str, ...] = ()
+    log: str = ""
+    traceback: str = ""
+    exited: int | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check was made and passed."""
+        return all(check.outcome == "passed" for check in self.checks)
+
+
+def summary(report: Report) -> dict[str, Any]:
+    """The report as a JSON object, without the log; times in seconds, memory in bytes."""
+    found = asdict(report)
+    del found["log"], found["traceback"], found["look_inside"]
+    return {"passed": report.passed, **found}
+
+
+def text(report: Report) -> str:
+    """The report for people: short for a pass; for a failure all that its cause may be found in."""
+    return "\n".join(_passed(report) if report.passed else _failed(report))
+
+
+def _passed(report: Report) -> Iterator[str]:
+    yield f"{report.image} serves: it passed its smoke test ({report.image_id[:19]}, {report.place})."
+    yield from _indented(_figures(report))
+    yield from (f"Warning: {warning}" for warning in report.warnings)
+
+
+def _figures(report: Report) -> Iterator[str]:
+    if report.started is not None:
+        yield f"ready after {_duration(report.started)}"
+    for latency in report.latencies:
+        times = f"p50 {_duration(latency.p50)}, p95 {_duration(latency.p95)} of {latency.repeats}"
+        varied = "" if latency.same else ", not always the same answer"
+        yield f"{latency.name}: {latency.status} in {times}{varied}"
+    if report.peak_memory is not None:
+        yield f"peak memory {report.peak_memory / 2**20:.0f} MiB"
+
+
+def _failed(report: Report) -> Iterator[str]:
+    yield f"{report.image} failed its smoke test ({report.image_id[:19]}, {report.place})."
+    yield from _indented(_figures(report))
+    for check in report.checks:
+        if check.outcome == "failed":
+            yield from ("", f"Failed: {check.name}", *_indented(check.details))
+    if left := [check.name for check in report.checks if check.outcome == "not made"]:
+        yield from ("", f"Not made: {', '.join(left)}")
+    yield from _evidence(report)
+    yield from ([""] if report.warnings else [])
+    yield from (f"Warning: {warning}" for warning in report.warnings)
+    yield from ("", f"Look inside: {report.look_inside}")
+
+
+def _evidence(report: Report) -> Iterator[str]:
+    if report.traceback:
+        yield from ("", "In the container's log:", *_indented(report.traceback.splitlines()))
+    lines = report.log.splitlines()
+    if lines:
+        what = "The container's log"
+        if len(lines) > _LAST_LINES:
+            what = f"The last {_LAST_LINES} of the {len(lines)} lines of the container's log"
+        if report.checks[-1].outcome == "passed":
+            what += " (its last request is this test's malformed body)"
+        yield from ("", f"{what}:", *_indented(lines[-_LAST_LINES:]))
+
+
+def _indented(lines: Iterable[str]) -> Iterator[str]:
+    return (f"    {line}".rstrip() for line in lines)
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"

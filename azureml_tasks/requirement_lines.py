@@ -1,0 +1,128 @@
+"""The lines of a requirements file, taken apart as pip does it.
+
+https://pip.pypa.io/en/stable/reference/requirements-file-format/ describes them.
+"""
+
+from __future__ import annotations
+
+import optparse
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+__all__ = ["Line", "hide_login", "lines_of", "misplaced", "spelled"]
+
+_COMMENT = re.compile(r"(^|\s+)#.*$")
+_LISTS = {
+    "requirement": ("-r", "--requirement"),
+    "constraint": ("-c", "--constraint"),
+    "editable": ("-e", "--editable"),
+    "index_url": ("-i", "--index-url", "--pypi-url"),
+    "extra_index_url": ("--extra-index-url",),
+    "find_links": ("-f", "--find-links"),
+    "no_binary": ("--no-binary",),
+    "only_binary": ("--only-binary",),
+    "trusted_host": ("--trusted-host",),
+    "use_feature": ("--use-feature",),
+    "hash": ("--hash",),
+    "global_option": ("--global-option",),
+    "config_settings": ("-C", "--config-settings", "--config-setting"),
+}
+_ITS_OWN = {"hash", "global_option", "config_settings"}
+_INCLUDES = {"requirement", "constraint"}
+_FLAGS = ("no_index", "pre", "prefer_binary", "require_hashes")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One logical line: a requirement with options of its own, or options alone.
+
+    Args:
+        number: 1-based, of the first line where a backslash joins several.
+        text: all of it, without comment and joins.
+        requirement: the part before the options, as written; may be empty.
+        options: values by name ("extra_index_url"), those of a flag (True,).
+        stray: words between or behind the options, which pip drops.
+        error: why the options cannot be read; then there are none.
+    """
+
+    number: int
+    text: str
+    requirement: str
+    options: Mapping[str, Sequence[Any]]
+    stray: tuple[str, ...] = ()
+    error: str = ""
+
+
+def lines_of(text: str) -> Iterator[Line]:
+    """Read a requirements file's lines, without comments and empty ones.
+
+    Args:
+        text: the whole file; a byte order mark is skipped.
+    """
+    for number, joined in _join(text.removeprefix("\ufeff").splitlines()):
+        if line := _COMMENT.sub("", joined).strip():
+            yield _take_apart(number, line)
+
+
+def hide_login(text: str) -> str:
+    """Leave out of a line or an address what may be a user and a password."""
+    # Up to the last "@": a password may hold any character, also "/", "#" and "@".
+    return re.sub(r"[^\s\"']*:.*@", "***@", text)
+
+
+def misplaced(line: Line) -> list[tuple[str, str]]:
+    """Tell what of a line pip would drop without a word, and what to do about it."""
+    names = list(line.options)
+    dropped = [f'"{hide_login(word)}" stands behind an option' for word in line.stray]
+    if line.requirement:
+        dropped += [f"{spelled(name)} stands behind a requirement" for name in names if name not in _ITS_OWN]
+    elif _INCLUDES.intersection(names) and sum(map(len, line.options.values())) > 1:
+        dropped += [f"{spelled(names[-1])} stands beside an include"]
+    return [(f"{what}, where pip does not read it", "Give it a line of its own.") for what in dropped]
+
+
+def spelled(name: str) -> str:
+    """Spell an option as a person writes it: "extra_index_url" is --extra-index-url."""
+    return "--" + name.replace("_", "-")
+
+
+def _join(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Join lines at a backslash; a comment line ends what came before it and is never joined itself."""
+    start, parts = 0, list[str]()
+    for number, line in enumerate(lines, 1):
+        start = start if parts else number
+        is_comment = _COMMENT.match(line) is not None
+        if line.endswith("\\") and not is_comment:
+            parts.append(line.strip("\\"))
+            continue
+        yield start, "".join(parts) + (" " if is_comment else "") + line
+        parts = []
+    if parts:
+        yield start, "".join(parts)
+
+
+def _take_apart(number: int, text: str) -> Line:
+    words = text.split(" ")
+    first = next((i for i, word in enumerate(words) if word.startswith("-")), len(words))
+    requirement = " ".join(words[:first]).strip()
+    parser = _Parser(add_help_option=False)
+    for name, spellings in _LISTS.items():
+        parser.add_option(*spellings, dest=name, action="append")
+    for name in _FLAGS:
+        parser.add_option(spelled(name), dest=name, action="append_const", const=True)
+    try:
+        values, stray = parser.parse_args(shlex.split(" ".join(words[first:])))
+    except ValueError as error:
+        return Line(number=number, text=text, requirement=requirement, options={}, error=str(error))
+    given = {name: tuple(value) for name, value in vars(values).items() if value}
+    return Line(number=number, text=text, requirement=requirement, options=given, stray=tuple(stray))
+
+
+class _Parser(optparse.OptionParser):
+    """The very parser that pip uses: it knows -rFILE, --requirement=FILE and shortened names."""
+
+    def error(self, msg: str) -> NoReturn:
+        raise ValueError(msg)

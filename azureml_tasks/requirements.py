@@ -1,0 +1,199 @@
+"""What a requirements file and the files that it includes ask for, read as pip reads them, without pip."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import PureWindowsPath
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from azureml_tasks.errors import Problem
+from azureml_tasks.requirement_lines import Line, hide_login, lines_of, misplaced, spelled
+
+__all__ = ["RequirementsTree", "read_tree"]
+
+_VARIABLE = re.compile(r"\$\{[A-Z0-9_]+\}")
+_REMOTE = re.compile(r"(?:(?:git|hg|svn|bzr)\+[a-z]+|https?)://", re.IGNORECASE)
+# A user before the "@" of the host, or a "host" whose port is no number: a password with a slash in it.
+_LOGIN = re.compile(r"//[^/?#\s]*@|//[^/@\s]*:(?!\d*(?:[/?#]|$))[^@]*@")
+_ARCHIVES = (".whl", ".zip", ".tar", ".tgz", ".tbz", ".txz", ".tlz", ".gz", ".bz2", ".xz", ".lz", ".lzma")
+_INDEXES = ("index_url", "extra_index_url", "find_links")
+_WITHOUT_LOGIN = (
+    "Use an index without login, or give pip the login through its own configuration in the base image."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequirementsTree:
+    """A requirements file with all that it includes.
+
+    Args:
+        files: project-relative paths, the root first, each once.
+        wheels: project-relative paths of the local wheels named.
+        hashed: whether pip will check hashes.
+        pinned: of a hashed tree every "name==version", with " ; marker" where there is one, sorted.
+    """
+
+    files: tuple[str, ...]
+    wheels: tuple[str, ...]
+    hashed: bool
+    pinned: tuple[str, ...]
+
+
+def read_tree(root: str, read: Callable[[str], str | None]) -> tuple[RequirementsTree, list[Problem]]:
+    """Read a requirements file and the files that it includes by -r and -c.
+
+    Args:
+        root: project-relative path with "/" between its parts.
+        read: gives the text of such a path, None where there is no file.
+
+    Returns:
+        What was found, and everything that a build could not use.
+    """
+    reading = _Reading(read=read)
+    if root.lower().endswith((".yml", ".yaml")):
+        fix = "List its pip packages in a requirements file; its conda packages need a base image that has them."
+        reading.files[root] = None
+        reading.problems.append(Problem(root, 0, "is a conda environment file, which pip does not read", fix))
+    elif not reading.file(root):
+        reading.problems.append(Problem(root, 0, "does not exist", "Create it, or correct its name."))
+    tree = RequirementsTree(
+        files=tuple(reading.files),
+        wheels=tuple(reading.wheels),
+        hashed=reading.hashed,
+        pinned=tuple(sorted(reading.pinned)) if reading.hashed else (),
+    )
+    return tree, reading.problems
+
+
+@dataclass(kw_only=True)
+class _Reading:
+    read: Callable[[str], str | None]
+    files: dict[str, None] = field(default_factory=dict)
+    wheels: dict[str, None] = field(default_factory=dict)
+    hashed: bool = False
+    pinned: set[str] = field(default_factory=set)
+    problems: list[Problem] = field(default_factory=list)
+
+    def file(self, path: str) -> bool:
+        """Read one file; False where there is none."""
+        if path in self.files:
+            return True
+        text = self.read(path)
+        if text is None:
+            return False
+        self.files[path] = None
+        for line in lines_of(text):
+            self.problems += [Problem(path, line.number, what, fix) for what, fix in self.line(path, line)]
+        return True
+
+    def line(self, path: str, line: Line) -> list[tuple[str, str]]:
+        """Take in one line, and tell what is wrong with it and what to do."""
+        if variable := _VARIABLE.search(line.text):
+            what = f"{variable[0]} stands for an environment variable, which a build does not see"
+            return [(what, _WITHOUT_LOGIN)]
+        if line.error:
+            fix = "Remove it; options that a requirements file cannot have go into pip's own configuration."
+            return [(f'"{hide_login(line.text)}" is not understood: {line.error}', fix)]
+        self.hashed |= bool(line.options.keys() & {"hash", "require_hashes"})
+        wrong = [*misplaced(line), *_option_problems(line)]
+        if line.requirement:
+            return wrong + self.requirement(line.requirement)
+        for value in (*line.options.get("requirement", ()), *line.options.get("constraint", ())):
+            wrong += self.include(path, value, line.text)
+        return wrong
+
+    def include(self, path: str, value: str, text: str) -> list[tuple[str, str]]:
+        """Follow one -r or -c."""
+        if _REMOTE.match(value) or value.startswith("file:"):
+            what = f'includes "{hide_login(value)}", which is no file of the project'
+            return [(what, "Copy it into the project.")]
+        if "\\" in text:  # shlex has taken it out of the value already, as it does in pip
+            fix = 'Separate folders with "/", put a name with spaces in quotes.'
+            return [(f'"{hide_login(text)}" holds a backslash', fix)]
+        if (included := _inside(value, posixpath.dirname(path))) is None:
+            return [(f'includes "{value}", which is outside the project', "Copy it into the project.")]
+        if not self.file(included):
+            fix = f"Create {included}, or correct the path: it is relative to the file that includes it."
+            return [(f'includes "{value}", which does not exist', fix)]
+        return []
+
+    def requirement(self, text: str) -> list[tuple[str, str]]:
+        """Take in a requirement, a local wheel or an address."""
+        place = re.sub(r"\[[^\]]*\]$", "", text.partition(";")[0].strip())
+        if _REMOTE.match(text):
+            return _login("the requirement", text)
+        if place.lower().endswith(_ARCHIVES) and "@" not in place:
+            return self.local(place)
+        try:
+            requirement = Requirement(text)
+        except InvalidRequirement as error:
+            if (place.startswith(".") or "/" in place or "\\" in place) and "@" not in place:
+                return self.local(place)
+            said = hide_login(str(error).splitlines()[0])
+            fix = 'Write a name, with versions if you like: "numpy>=1.26"'
+            return [(f'"{hide_login(text)}" is no requirement: {said}', fix)]
+        if requirement.url and not _REMOTE.match(requirement.url):
+            what = f'"{hide_login(text)}" names a local file by its address'
+            return [(what, "Write the wheel's path from the project's folder alone: ./wheels/NAME.whl")]
+        self.pin(requirement)
+        return _login(f"the requirement {requirement.name}", requirement.url or "")
+
+    def local(self, place: str) -> list[tuple[str, str]]:
+        """Take in a wheel, which pip looks for from its working folder, the project's."""
+        if "\\" in place:
+            posix = place.replace("\\", "/")
+            return [(f'"{place}" holds a backslash', f'Separate folders with "/": {posix}')]
+        if not place.lower().endswith(".whl"):
+            fix = f"Build a wheel and name that: pip wheel --no-deps --wheel-dir wheels {shlex.quote(place)}"
+            return [(f'"{place}" is a project folder or a source archive, not a wheel', fix)]
+        if (wheel := _inside(place)) is None:
+            fix = f"Copy it into the project and write: ./wheels/{posixpath.basename(place)}"
+            return [(f'the wheel "{place}" is outside the project', fix)]
+        self.wheels[wheel] = None
+        return []
+
+    def pin(self, requirement: Requirement) -> None:
+        """Keep the exact version of a requirement that has one."""
+        exact = [spec.version for spec in requirement.specifier if spec.operator == "=="]
+        if len(requirement.specifier) == 1 and exact and not exact[0].endswith(".*"):
+            marker = f" ; {requirement.marker}" if requirement.marker else ""
+            self.pinned.add(f"{canonicalize_name(requirement.name)}=={exact[0]}{marker}")
+
+
+def _option_problems(line: Line) -> list[tuple[str, str]]:
+    wrong = []
+    for value in line.options.get("editable", ()):
+        fix = "List what it needs (project-dependencies = true), or build a wheel and name that."
+        wrong += [(f'"-e {hide_login(value)}" installs a folder as it is edited, which an image cannot', fix)]
+    for name, value in [(index, value) for index in _INDEXES for value in line.options.get(index, ())]:
+        shown = re.sub(r".*@", "***@", value)
+        if _LOGIN.search(value):
+            wrong += _login(spelled(name), value)
+        elif not _REMOTE.match(value) and name == "find_links":
+            fix = "Name the wheels themselves, one a line, from the project's folder: ./wheels/NAME.whl"
+            wrong += [(f'--find-links "{shown}" is a local folder, which a build does not have', fix)]
+        elif not _REMOTE.match(value):
+            fix = f"Write the address in full: {spelled(name)} https://HOST/simple"
+            wrong += [(f'{spelled(name)} "{shown}" is no http or https address', fix)]
+    return wrong
+
+
+def _login(subject: str, address: str) -> list[tuple[str, str]]:
+    """Refuse an address with a user or a password, whose host alone is shown."""
+    if not _LOGIN.search(address):
+        return []
+    host = re.split(r"[/?#\s]", address.rpartition("@")[2])[0]
+    return [(f"{subject} carries a user or password for {host}", _WITHOUT_LOGIN)]
+
+
+def _inside(path: str, folder: str = "") -> str | None:
+    """Normalise a path; None where it leaves the project, as POSIX or as Windows reads it."""
+    joined = posixpath.normpath(posixpath.join(folder, path))
+    leaves = joined.startswith(("/", "../")) or joined == ".." or "\\" in path or PureWindowsPath(path).drive
+    return None if leaves else joined

@@ -1,0 +1,128 @@
+"""`Image` → a proven `Image`: run as Azure ML would, asked what the settings say, and judged."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from azureml_tasks.evidence import from_events, job
+from azureml_tasks.inside import probe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from azureml_tasks.engines.base import Container, Engine, Image
+    from azureml_tasks.planning import Plan
+    from azureml_tasks.report import Report
+    from azureml_tasks.terminal import Terminal
+
+__all__ = ["prove"]
+
+_INSIDE = "/tmp/azureml-image-probe"
+_SLOW_STOP = 5.0
+"""Seconds after which an orchestrator's patience is at stake: half of Docker's own grace."""
+
+
+def prove(plan: Plan, image: Image, engine: Engine, terminal: Terminal) -> Report | None:
+    """Run *image* and ask it everything that the proof asks; None under --dry.
+
+    Raises:
+        EngineError: the image could not be run at all.
+    """
+    with engine.running(image, plan.proof, plan.repository) as container:
+        if container is None:
+            return None
+        terminal.say(f"waiting for {image.names[0]} to answer, {plan.proof.start_timeout:g} s at most")
+        events, place = _ask(container, plan, terminal)
+        state = container.state()
+        peak = container.peak_memory() if state.running else None
+        warnings = [*_of_user(image), *(_of_stop(container) if state.running else [])]
+        log = container.log()
+    exited = None if state.running else state.exit_code
+    if state.out_of_memory:
+        warnings.append(
+            f"the engine ended the container, since it used more than its memory ({plan.proof.memory or 'all'})"
+        )
+    return from_events(
+        events,
+        plan.proof.requests,
+        image=image.names[0],
+        image_id=image.id,
+        place=place,
+        look_inside=f"docker run --rm -it --entrypoint bash {image.id[7:19]}",
+        log=log,
+        exited=exited,
+        peak_memory=peak,
+        warnings=warnings,
+    )
+
+
+def _ask(container: Container, plan: Plan, terminal: Terminal) -> tuple[list[dict[str, Any]], str]:
+    """Everything the prober saw, and from where: this machine, or inside where the port is not here."""
+    events: list[dict[str, Any]] = []
+    address = container.address()
+    if address:
+
+        def emit(event: dict[str, Any]) -> None:
+            _say(event, terminal)
+            events.append(event)
+
+        probe.run(
+            job(plan.proof, address),
+            emit,
+            alive=lambda: container.state().running,
+            unreachable=lambda: _answers_inside(container),
+        )
+        if not any(event["event"] == "elsewhere" for event in events):
+            return events, f"through {address.removeprefix('http://')}"
+    why = (
+        "since the published port is not on this machine"
+        if address
+        else "since the engine is on another machine"
+    )
+    terminal.say(f"asking from inside the container, {why}")
+    return list(_inside(container, plan, terminal)), f"inside the container, {why}"
+
+
+def _say(event: dict[str, Any], terminal: Terminal) -> None:
+    if event["event"] == "waiting":
+        terminal.say(f"  {event['seconds']:.1f} s: {event['last']}")
+    elif event["event"] == "ready":
+        terminal.say(f"  {event['seconds']:.1f} s: ready")
+
+
+def _python(script: str) -> list[str]:
+    """The image's own Python, whichever family it is of."""
+    return ["/bin/sh", "-c", f'exec "${{AZUREML_CONDA_ENVIRONMENT_PATH:-/usr}}/bin/python" -I {script}']
+
+
+def _inside(container: Container, plan: Plan, terminal: Terminal) -> Iterator[dict[str, Any]]:
+    script = resources.files("azureml_tasks").joinpath("inside/probe.py").read_bytes()
+    asked = json.dumps(job(plan.proof, "http://127.0.0.1:5001")).encode()
+    container.put(_INSIDE, {"probe.py": script, "job.json": asked})
+    for line in container.lines(_python(f"{_INSIDE}/probe.py {_INSIDE}/job.json")):
+        event: dict[str, Any] = json.loads(line)
+        _say(event, terminal)
+        yield event
+
+
+_KNOCK = "import socket; socket.create_connection(('127.0.0.1', 5001), 2); print('open')"
+
+
+def _answers_inside(container: Container) -> bool:
+    """Whether port 5001 is open inside: refused here and open there, it is published somewhere else."""
+    return list(container.lines(_python(f'-c "{_KNOCK}"'))) == ["open"]
+
+
+def _of_user(image: Image) -> list[str]:
+    return ["the image runs as root"] if image.user in {"", "0", "root"} else []
+
+
+def _of_stop(container: Container) -> list[str]:
+    seconds = container.stop()
+    if seconds < _SLOW_STOP:
+        return []
+    return [
+        f"the container took {seconds:.1f} s to stop: its base does not end its services when it is asked to"
+    ]

@@ -1,0 +1,100 @@
+"""What a person sees: results on stdout, progress on stderr, and each effect as the command it stands for."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+__all__ = ["Terminal", "clean"]
+
+_COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_STEP = 10
+"""Without a terminal, progress is a line for every tenth of the whole."""
+
+
+def clean(text: str) -> str:
+    """*text* of another program as plain lines.
+
+    Colours and other controls go, which could rewrite what stands on a terminal; of a line that was
+    written over by carriage returns, what stood there last stays.
+    """
+    lines = [line.rstrip("\r").rpartition("\r")[2] for line in _COLOUR.sub("", text).split("\n")]
+    return "\n".join(
+        "".join(c if c.isprintable() or c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in line)
+        for line in lines
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terminal:
+    """Where words go.
+
+    Args:
+        dry: effects are printed, as commands to paste, and not done.
+        echo: effects are printed on stderr as they are done.
+    """
+
+    dry: bool = False
+    echo: bool = False
+
+    def result(self, text: str) -> None:
+        """Print what was asked for."""
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+    def say(self, text: str) -> None:
+        """Print what is going on."""
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+
+    def warn(self, text: str) -> None:
+        """Print what deserves a look and stops nothing."""
+        self.say(f"warning: {text}")
+
+    def effect(self, argv: Sequence[str], *, before: str = "") -> bool:
+        """Announce the effect that *argv* stands for; False where it must not be done.
+
+        Args:
+            argv: the docker command that would do the same.
+            before: what is piped into it, as a person would type it.
+        """
+        command = before + shlex.join(argv)
+        if self.dry:
+            self.result(command)
+        elif self.echo:
+            self.say(command)
+        return not self.dry
+
+    def progress(self, blocks: Iterable[bytes], total: int, label: str) -> Iterator[bytes]:
+        """Pass *blocks* on and show how much of *total* bytes has gone: a bar in a terminal, else plain lines."""
+        if sys.stderr.isatty():
+            yield from _bar(blocks, total, label)
+        else:
+            yield from self._lines(blocks, total, label)
+
+    def _lines(self, blocks: Iterable[bytes], total: int, label: str) -> Iterator[bytes]:
+        gone, next_line, began = 0, _STEP, time.monotonic()
+        for block in blocks:
+            yield block
+            gone += len(block)
+            while total > 64 * 1024 * 1024 and gone * 100 >= total * next_line:
+                self.say(
+                    f"{label}: {next_line} % of {total / 1e6:,.0f} MB after {time.monotonic() - began:.1f} s"
+                )
+                next_line += _STEP
+
+
+def _bar(blocks: Iterable[bytes], total: int, label: str) -> Iterator[bytes]:
+    from tqdm import tqdm
+
+    with tqdm(total=total, unit="B", unit_scale=True, desc=label, leave=False) as bar:
+        for block in blocks:
+            yield block
+            bar.update(len(block))

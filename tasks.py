@@ -1,0 +1,64 @@
+"""The project's own tasks: `python3 tasks.py demo`, `python3 tasks.py test`.
+
+Run by a plain Python, this makes `.venv` with all that is needed and goes on there as Invoke's tasks.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+if __name__ == "__main__":
+    from tests.machine import venv
+
+    venv.enter(sys.argv[1:])
+
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.tasks import task
+
+from tests.machine import apt, command, demonstration, suite
+
+README = Path(__file__).resolve().parent / "README.md"
+MARKS = ("<!-- settings:begin -->", "<!-- settings:end -->")
+
+
+@task
+def demo(_context: Context) -> None:
+    """Build, prove and push `example_project`, on a real engine and into a real registry."""
+    with _orderly():
+        code = demonstration.run()
+    raise Exit(code=code)
+
+
+@task(help={"quick": "only what needs no engine"})
+def test(_context: Context, quick: bool = False) -> None:  # noqa: PT028  # no test of pytest's
+    """Run every check and every test; on an engine of our own where none answers."""
+    with _orderly():
+        outcomes = [*suite.checks(), *suite.pure(), *([] if quick else suite.real())]
+    sys.stderr.write(f"\n{suite.report(outcomes)}\n")
+    sys.stderr.flush()
+    sys.stdout.write(f"{suite.closing_line(outcomes)}\n")
+    raise Exit(code=suite.exit_code(outcomes))
+
+
+@task
+def docs(_context: Context) -> None:
+    """Write the settings' table into the README."""
+    from azureml_tasks import schema  # noqa: PLC0415  # a broken package must not keep its tests from running
+
+    before, rest = README.read_text(encoding="utf-8").split(MARKS[0])
+    after = rest.split(MARKS[1])[1]
+    README.write_text(f"{before}{MARKS[0]}\n{schema.markdown()}\n{MARKS[1]}{after}", encoding="utf-8")
+
+
+@contextmanager
+def _orderly() -> Iterator[None]:
+    """Stop what was started however this ends, and say in a sentence what the machine lacks."""
+    try:
+        with command.orderly():
+            yield
+    except apt.NotPossibleError as error:
+        raise Exit(str(error), code=3) from None

@@ -1,0 +1,147 @@
+"""The stand-in base images, made on an engine where they are absent."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+
+import docker
+from docker.errors import ImageNotFound
+
+from tests.machine import apt, recipe
+
+__all__ = ["NAMES", "ensure", "mcr_answers"]
+
+NAMES: Mapping[str, str] = {
+    "amlenv": "azureml-stand-in/minimal:amlenv",
+    "curated": "azureml-stand-in/minimal:curated",
+    "tiny": "azureml-stand-in/tiny:1",
+}
+"""Family -> image. `tiny` holds a shell, a few commands and the user, nothing that could serve."""
+
+_LABEL = "azureml-stand-in.recipe"
+_MCR = "https://mcr.microsoft.com/v2/"
+_CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
+
+
+def mcr_answers(*, timeout: float = 5.0) -> bool:
+    """Whether Microsoft's registry can be reached from here, within *timeout* seconds."""
+    try:
+        with urllib.request.urlopen(_MCR, timeout=timeout) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def ensure(client: docker.DockerClient, family: str) -> str:
+    """Make the stand-in of *family* on the client's engine, unless it is there as written in the recipe.
+
+    Args:
+        client: the engine that shall have the image.
+        family: one of `recipe.FAMILIES`.
+
+    Returns:
+        The image's name, to be used as a base.
+
+    Raises:
+        NotPossibleError: the image cannot be made here.
+    """
+    name = NAMES[family]
+    context = _context(_files())
+    wanted = hashlib.sha256(context).hexdigest()
+    if _label(client, name) != wanted:
+        _ensure_root(client)
+        apt.say(f"building the stand-in base {name}")
+        _build(client, family, context=context, label=wanted)
+    return name
+
+
+def _label(client: docker.DockerClient, name: str) -> str | None:
+    try:
+        labels: dict[str, str] = client.images.get(name).labels
+    except ImageNotFound:
+        return None
+    return labels.get(_LABEL)
+
+
+def _ensure_root(client: docker.DockerClient) -> None:
+    name, _, tag = recipe.root_tag().rpartition(":")
+    if client.images.list(name=recipe.root_tag()):
+        return
+    keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
+    apt.need({"mmdebstrap": "mmdebstrap", keyring: "debian-archive-keyring"}, why="the stand-in base images")
+    apt.say("making a small Debian for the stand-in base images (about 30 s)")
+    with tempfile.TemporaryDirectory(prefix="azureml-tasks-") as folder:
+        archive = Path(folder, "root.tar")
+        _mmdebstrap(*recipe.APT_ROOT, str(archive))
+        client.api.import_image_from_file(str(archive), repository=name, tag=tag)
+
+
+def _mmdebstrap(*arguments: str) -> None:
+    done = subprocess.run(["mmdebstrap", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise apt.NotPossibleError(f"mmdebstrap ended with {done.returncode}:\n{done.stderr[-2000:]}")
+
+
+def _build(client: docker.DockerClient, family: str, *, context: bytes, label: str) -> None:
+    lines = client.api.build(
+        fileobj=io.BytesIO(context),
+        custom_context=True,
+        target=family,
+        tag=NAMES[family],
+        labels={_LABEL: label},
+        rm=True,
+        forcerm=True,
+        decode=True,
+    )
+    said: list[str] = []
+    for line in lines:
+        said.append(line.get("stream", ""))
+        if "error" in line:
+            tail = "".join(said)[-2000:]
+            raise apt.NotPossibleError(f"the stand-in base cannot be built: {line['error']}\n{tail}")
+
+
+def _files() -> dict[str, str]:
+    files = {f"files/{path}": text for path, text in recipe.FILES.items()}
+    # As a company's base does: without its certificates nothing can be installed behind its proxy.
+    if _CA_BUNDLE.exists():
+        files["files/etc/ssl/certs/ca-certificates.crt"] = _CA_BUNDLE.read_text(encoding="utf-8")
+    files["files/etc/pip.conf"] = _pip_conf()
+    files["Dockerfile"] = recipe.dockerfile()
+    return files
+
+
+def _pip_conf() -> str:
+    """What this machine's pip is told about indexes, without folders, which an image does not have."""
+    listed = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
+    ).stdout
+    lines = ["[global]", f"cert = {_CA_BUNDLE}"]
+    for key in ("index-url", "extra-index-url"):
+        values = [line.partition("=")[2].strip("'\"") for line in listed.splitlines() if f".{key}=" in line]
+        found = [
+            word for value in values for word in value.split() if word.startswith(("http://", "https://"))
+        ]
+        lines += [f"{key} = {' '.join(found)}"] if found else []
+    return "\n".join([*lines, ""])
+
+
+def _context(files: Mapping[str, str]) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for path, text in sorted(files.items()):
+            member = tarfile.TarInfo(path)
+            member.size = len(text.encode())
+            member.mode = 0o755 if os.path.basename(path) in {"run", "finish"} else 0o644  # noqa: PTH119
+            archive.addfile(member, io.BytesIO(text.encode()))
+    return packed.getvalue()

@@ -1,0 +1,53 @@
+"""Commands that a person watches, and their end in good order when this process is told to end."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+__all__ = ["orderly", "run"]
+
+_PATIENCE = 30.0
+
+
+@contextmanager
+def orderly() -> Iterator[None]:
+    """Let SIGTERM and Ctrl-C end this process by way of every `finally`, with 143 and 130."""
+    before = signal.signal(signal.SIGTERM, _terminated)
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def run(command: Sequence[str | Path], *, folder: Path, shown: Sequence[str] | None = None) -> int:
+    """Run *command* in *folder*, shown on stderr as a person would type it; returns its exit code.
+
+    When this process is interrupted, the command gets SIGTERM and time to clean up after itself.
+    """
+    words = [str(word) for word in command]
+    print(f"$ {shlex.join(shown or words)}", file=sys.stderr, flush=True)  # noqa: T201  # a script's own progress
+    process = subprocess.Popen(words, cwd=folder)
+    try:
+        return process.wait()
+    except BaseException:
+        process.terminate()
+        try:
+            process.wait(timeout=_PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        raise
+
+
+def _terminated(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(143)

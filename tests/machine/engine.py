@@ -1,0 +1,86 @@
+"""A Docker engine to work with: the one that answers, or one of our own that leaves with us."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import docker
+from docker.context import ContextAPI
+from docker.errors import DockerException
+
+from tests.machine import apt, own_engine
+
+__all__ = ["DATA", "answering", "engine"]
+
+DATA = Path(__file__).parents[2] / ".machine" / "docker"
+_DEFAULT_HOST = "unix:///var/run/docker.sock"
+_SERVICE_SECONDS = 20.0
+
+
+@contextmanager
+def engine(*, data: Path = DATA) -> Iterator[str]:
+    """Yield the DOCKER_HOST of an engine; one that has to be started is stopped on the way out.
+
+    The engine that the environment points at is used as it is. Where none answers, on Debian or Ubuntu and
+    as root, one is installed and started with a socket of its own, to which DOCKER_HOST points meanwhile.
+
+    Args:
+        data: where an own engine keeps its images, so that the next one is warm.
+
+    Raises:
+        NotPossibleError: none answers, and none can be started here.
+    """
+    found = answering() or _installed()
+    if found:
+        yield found
+        return
+    with own_engine.running(data) as host, _pointing_at(host):
+        yield host
+
+
+def answering() -> str | None:
+    """The engine that DOCKER_HOST, else the current context, else the default socket names, if it answers."""
+    try:
+        with closing(docker.from_env(timeout=10)) as client:
+            client.ping()
+        named = os.environ.get("DOCKER_HOST") or ContextAPI.kwargs_from_context().get("base_url")
+    except (DockerException, OSError):
+        return None
+    return str(named or _DEFAULT_HOST)
+
+
+def _installed() -> str | None:
+    """Install an engine; where a service manager starts it by that, the one that then answers."""
+    where = os.environ.get("DOCKER_HOST") or os.environ.get("DOCKER_CONTEXT") or "the default socket"
+    apt.say(f"no Docker engine answers at {where}")
+    if not apt.is_debian() or os.geteuid() != 0:
+        raise apt.NotPossibleError(
+            "No Docker engine answers, and one is started here only as root on Debian or Ubuntu: start yours."
+        )
+    new = apt.need({"dockerd": "docker.io", "iptables": "iptables"}, why="a Docker engine")
+    if not new or not Path("/run/systemd/system").exists():
+        return None
+    return _first(answering, seconds=_SERVICE_SECONDS)
+
+
+def _first(ask: Callable[[], str | None], *, seconds: float) -> str | None:
+    end = time.monotonic() + seconds
+    while (answer := ask()) is None and time.monotonic() < end:
+        time.sleep(0.2)
+    return answer
+
+
+@contextmanager
+def _pointing_at(host: str) -> Iterator[None]:
+    before = os.environ.get("DOCKER_HOST")
+    os.environ["DOCKER_HOST"] = host
+    try:
+        yield
+    finally:
+        os.environ.pop("DOCKER_HOST")
+        if before is not None:
+            os.environ["DOCKER_HOST"] = before

@@ -1,0 +1,146 @@
+"""A dockerd of our own: its start, its end, and nothing of it left behind but its images."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
+
+import docker
+from docker.errors import DockerException
+
+from tests.machine import apt
+
+__all__ = ["running"]
+
+_START_SECONDS = 90.0
+_STOP_SECONDS = 30.0
+_LOG_LINES = 15
+
+
+@contextmanager
+def running(data: Path) -> Iterator[str]:
+    """Yield the DOCKER_HOST of a dockerd that keeps its images in *data* and stops on the way out.
+
+    Raises:
+        NotPossibleError: it ends at once or does not answer; the end of its log is in the words.
+    """
+    data.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        lock = stack.enter_context(data.with_suffix(".lock").open("w"))
+        _take(lock.fileno())
+        # A socket's path may have 107 characters at most, so it cannot lie in the checkout.
+        folder = Path(tempfile.mkdtemp(prefix="azureml-tasks-", dir="/run"))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        apt.say(f"starting a Docker engine of our own; its images stay in {data}")
+        process = _start(folder, data, lock.fileno())
+        stack.callback(_stop, process, folder, data)
+        _wait(process, folder)
+        yield _host(folder)
+        apt.say("stopping the Docker engine")
+
+
+def _host(folder: Path) -> str:
+    return f"unix://{folder}/docker.sock"
+
+
+def _take(lock: int) -> None:
+    """Two engines must not share a data folder; dockerd inherits the lock, which lasts as long as it does."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        apt.say("waiting for the engine of another run in this checkout to stop")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+
+def _start(folder: Path, data: Path, lock: int) -> subprocess.Popen[bytes]:
+    settings = folder / "daemon.json"
+    settings.write_text("{}\n", encoding="utf-8")
+    command = [
+        # The engine gets its SIGTERM even when this process is killed outright.
+        *("setpriv", "--pdeathsig", "TERM"),
+        *("dockerd", "--config-file", str(settings), "--host", _host(folder)),
+        *("--data-root", str(data), "--exec-root", f"{folder}/exec", "--pidfile", f"{folder}/docker.pid"),
+    ]
+    with (folder / "dockerd.log").open("wb") as log:
+        return subprocess.Popen(
+            command,
+            env={**os.environ, "PATH": apt.PATH},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C at the terminal is for this process, which stops it in order
+            pass_fds=(lock,),
+        )
+
+
+def _wait(process: subprocess.Popen[bytes], folder: Path) -> None:
+    end = time.monotonic() + _START_SECONDS
+    while process.poll() is None and time.monotonic() < end:
+        if _answers(folder):
+            return
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=0.1)
+    code = process.poll()
+    what = f"does not answer within {_START_SECONDS:.0f} s" if code is None else f"ended with {code}"
+    log = (folder / "dockerd.log").read_text(encoding="utf-8", errors="replace").splitlines()
+    raise apt.NotPossibleError("\n".join([f"dockerd {what}; the end of its log:", *log[-_LOG_LINES:]]))
+
+
+def _answers(folder: Path) -> bool:
+    try:
+        with closing(docker.DockerClient(base_url=_host(folder), timeout=5)) as client:
+            return bool(client.ping())
+    except (DockerException, OSError):
+        return False
+
+
+def _stop(process: subprocess.Popen[bytes], folder: Path, data: Path) -> None:
+    with _undisturbed():
+        _remove_containers(folder)
+        process.terminate()
+        try:
+            process.wait(timeout=_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        _sweep(folder, data)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """A second Ctrl-C or SIGTERM waits until everything is stopped."""
+    signals = {signal.SIGINT, signal.SIGTERM}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _remove_containers(folder: Path) -> None:
+    with (
+        suppress(DockerException, OSError),
+        closing(docker.DockerClient(base_url=_host(folder), timeout=20)) as client,
+    ):
+        for container in client.containers.list(all=True, ignore_removed=True):
+            container.remove(force=True, v=True)
+
+
+def _sweep(folder: Path, data: Path) -> None:
+    """What an engine that had to be killed leaves: its containers' guardians, and mounts."""
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if str(folder).encode() in entry.read_bytes():
+                os.kill(int(entry.parent.name), signal.SIGKILL)
+    mounts = [line.split()[1] for line in Path("/proc/mounts").read_text(encoding="utf-8").splitlines()]
+    for mount in sorted(mounts, reverse=True):
+        if Path(mount).is_relative_to(folder) or Path(mount).is_relative_to(data):
+            subprocess.run(["umount", "--lazy", mount], check=False)

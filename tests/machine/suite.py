@@ -1,0 +1,131 @@
+"""All checks and tests as a list of parts, how long each took, and one closing line."""
+
+from __future__ import annotations
+
+import sys
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import tomli
+from packaging.requirements import Requirement
+
+from tests.machine import apt, command, engine, venv
+
+__all__ = ["Outcome", "checks", "closing_line", "exit_code", "pure", "real", "report"]
+
+_ROOT = venv.CHECKOUT
+_REPORTS = _ROOT / ".machine" / "reports"
+_TOOLS = ("hypothesis", "pytest")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What came of one part.
+
+    Args:
+        part: its name.
+        code: its exit code.
+        seconds: how long it took.
+        passed: tests that passed; none for a check.
+        failed: tests that failed or could not start; 1 for a check that failed.
+        skipped: tests that were skipped.
+    """
+
+    part: str
+    code: int
+    seconds: float
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+
+def checks() -> Iterator[Outcome]:
+    """The checks that read the code alone."""
+    for part, words in {
+        "ruff check": ["-m", "ruff", "check", "."],
+        "ruff format": ["-m", "ruff", "format", "--check", "."],
+        "mypy": ["-m", "mypy"],
+        "lint-imports": ["-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"],
+    }.items():
+        yield _timed(part, [sys.executable, *words])
+
+
+def pure() -> Iterator[Outcome]:
+    """The tests that need no engine, on this Python and on every other supported one of the machine."""
+    yield _pytest(
+        f"tests, Python 3.{sys.version_info.minor}", sys.executable, ["--ignore=tests/real", "tests"]
+    )
+    for version, python in venv.pythons(but=sys.version_info[:2]):
+        inside = venv.ensure(python, _ROOT / ".machine" / "venvs" / version, _tools())
+        yield _pytest(f"tests, Python {version}", str(inside), ["--ignore=tests/real", "tests"])
+
+
+def real() -> Iterator[Outcome]:
+    """The tests on a real engine, which is started for them where none answers."""
+    with engine.engine():
+        yield _pytest("real tests", sys.executable, ["tests/real"])
+
+
+def report(outcomes: Sequence[Outcome]) -> str:
+    """A line for each part, in the order in which they ran."""
+    lines = []
+    for done in outcomes:
+        tests = f"{done.passed} passed, {done.failed} failed, {done.skipped} skipped"
+        result = (
+            tests if done.passed or done.skipped else "ok" if done.code == 0 else f"exit code {done.code}"
+        )
+        lines.append(f"{done.seconds:7.1f} s  {done.part:20}  {result}")
+    return "\n".join(lines)
+
+
+def closing_line(outcomes: Sequence[Outcome]) -> str:
+    """The sums, a failed check counted like a failed test."""
+    passed, failed, skipped = (
+        sum(getattr(done, name) for done in outcomes) for name in ("passed", "failed", "skipped")
+    )
+    seconds = sum(done.seconds for done in outcomes)
+    return f"{passed} passed, {failed} failed, {skipped} skipped in {seconds:.0f} s"
+
+
+def exit_code(outcomes: Sequence[Outcome]) -> int:
+    """That of the last part that failed: pytest's own, unless a check alone did."""
+    return next((done.code for done in reversed(outcomes) if done.code), 0)
+
+
+def _timed(part: str, words: Sequence[str]) -> Outcome:
+    start = time.monotonic()
+    code = command.run(words, folder=_ROOT)
+    apt.say(f"{part} took {time.monotonic() - start:.1f} s")
+    return Outcome(part=part, code=code, seconds=time.monotonic() - start, failed=int(code != 0))
+
+
+def _pytest(part: str, python: str, arguments: Sequence[str]) -> Outcome:
+    _REPORTS.mkdir(parents=True, exist_ok=True)
+    result = _REPORTS / f"{part.replace(', ', '-').replace(' ', '-')}.xml"
+    result.unlink(missing_ok=True)
+    done = _timed(part, [python, "-m", "pytest", f"--junitxml={result}", *arguments])
+    passed, failed, skipped = _counts(result)
+    failed = max(failed, done.failed)
+    return Outcome(
+        part=part, code=done.code, seconds=done.seconds, passed=passed, failed=failed, skipped=skipped
+    )
+
+
+def _counts(result: Path) -> tuple[int, int, int]:
+    if not result.exists():
+        return 0, 0, 0
+    suites = ET.parse(result).getroot().findall("testsuite")  # noqa: S314  # what our own pytest wrote
+    total, failures, errors, skipped = (
+        sum(int(suite.get(name, "0")) for suite in suites)
+        for name in ("tests", "failures", "errors", "skipped")
+    )
+    return total - failures - errors - skipped, failures + errors, skipped
+
+
+def _tools() -> list[str]:
+    """What the pure tests import beside the project, in the versions of its dependency group."""
+    group = tomli.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]["test"]
+    return [line for line in group if Requirement(line).name in _TOOLS]

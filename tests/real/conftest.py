@@ -1,0 +1,97 @@
+"""What the real tests stand on: an engine, base images, registries, docker clients."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import docker
+import pytest
+from docker.context import ContextAPI
+
+from tests.machine import bases
+from tests.machine import clients as docker_clients
+from tests.machine import engine as docker_engine
+from tests.machine import registry as loopback
+
+_HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark everything in this folder as `real`."""
+    for item in items:
+        if item.path.is_relative_to(_HERE):
+            item.add_marker(pytest.mark.real)
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[str]:
+    """The DOCKER_HOST of the engine, which the environment names for the whole session."""
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    with docker_engine.engine() as host, pytest.MonkeyPatch.context() as patch:
+        # A context with certificates says more than an address can; it stays as it is.
+        if "tls" not in ContextAPI.kwargs_from_context():
+            patch.setenv("DOCKER_HOST", host)
+        yield host
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture(scope="session")
+def docker_client(engine: str) -> Iterator[docker.DockerClient]:
+    """The SDK's client of the engine."""
+    del engine
+    with closing(docker.from_env(timeout=600)) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def amlenv_base(docker_client: docker.DockerClient) -> str:
+    """The stand-in whose environment is the runtime user's, as in `azureml/<name>-inference`."""
+    return bases.ensure(docker_client, "amlenv")
+
+
+@pytest.fixture(scope="session")
+def curated_base(docker_client: docker.DockerClient) -> str:
+    """The stand-in whose environment is root's, as in `azureml/curated/<name>-inference`."""
+    return bases.ensure(docker_client, "curated")
+
+
+@pytest.fixture(scope="session")
+def tiny_base(docker_client: docker.DockerClient) -> str:
+    """A base of 4 MB with a shell and the user, and nothing that serves."""
+    return bases.ensure(docker_client, "tiny")
+
+
+@pytest.fixture(scope="session", params=["amlenv", "curated"])
+def base(request: pytest.FixtureRequest, docker_client: docker.DockerClient) -> str:
+    """Each family's stand-in in turn."""
+    return bases.ensure(docker_client, str(request.param))
+
+
+@pytest.fixture(scope="session")
+def registry() -> Iterator[loopback.Registry]:
+    """A registry that asks for no login."""
+    with loopback.registry() as value:
+        yield value
+
+
+@pytest.fixture(scope="session")
+def login_registry() -> Iterator[loopback.Registry]:
+    """A registry that asks for a name and a password."""
+    with loopback.registry(login=True) as value:
+        yield value
+
+
+@pytest.fixture(scope="session")
+def clients() -> Mapping[str, docker_clients.Client]:
+    """Docker's command lines by name: `20.10`, `26.1`, `26.1-buildx`; see `tests.machine.clients`."""
+    return docker_clients.clients()
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    """End as Ctrl-C does: pytest takes that as the end of the session, and fixtures are torn down."""
+    raise KeyboardInterrupt

@@ -1,0 +1,543 @@
+"""The prober, against small HTTP servers."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import itertools
+import json
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from azureml_tasks.inside import probe
+
+SHORT = 0.05  # seconds, for what never answers
+LONG = 30.0  # seconds, for what answers at once
+
+Event = dict[str, Any]
+Reply = tuple[int, bytes]
+Behaviour = Callable[[str, str, bytes], "Reply | None"]
+
+
+class Server(ThreadingHTTPServer):
+    """Answers what a function says: (method, path, body) → (status, body), or None to hang up."""
+
+    def __init__(self, behaviour: Behaviour, *, listening: bool = True) -> None:
+        super().__init__(("127.0.0.1", 0), Handler, bind_and_activate=False)
+        self.server_bind()
+        if listening:
+            self.server_activate()
+        self.behaviour = behaviour
+        self.seen: list[tuple[str, str, str | None, bytes]] = []
+
+    @property
+    def url(self) -> str:
+        """What a job calls the base URL."""
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Hands each request to the server's function."""
+
+    server: Server
+
+    def do_GET(self) -> None:
+        """Answer GET and POST alike."""
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.server.seen.append((self.command, self.path, self.headers.get("Content-Type"), body))
+        reply = self.server.behaviour(self.command, self.path, body)
+        if reply is not None:
+            self.send_response_only(reply[0])
+            self.send_header("X-Kind", "one")
+            self.send_header("X-Kind", "two")
+            self.end_headers()
+            self.wfile.write(reply[1])
+
+    do_POST = do_GET  # noqa: N815 - the name that http.server looks for
+
+
+@contextmanager
+def serving(behaviour: Behaviour) -> Iterator[Server]:
+    """A server on a free port."""
+    with Server(behaviour) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@contextmanager
+def raw(*answers: bytes, trickle: bool = False) -> Iterator[str]:
+    """A server that says these bytes, one connection after the other, and holds the last open."""
+    done = threading.Event()
+
+    def serve() -> None:
+        for index, answer in enumerate(answers):
+            connection = listener.accept()[0]
+            connection.recv(64 * 1024)
+            connection.sendall(answer)
+            if index == len(answers) - 1:
+                with suppress(OSError):
+                    while not done.wait(SHORT / 10 if trickle else LONG):
+                        connection.sendall(b".")
+            connection.close()
+
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            done.set()
+            thread.join()
+
+
+def healthy(_method: str, _path: str, _body: bytes) -> Reply:
+    """Answer everything."""
+    return 200, b"{}"
+
+
+def echo(method: str, _path: str, body: bytes) -> Reply:
+    """Answer a POST with what it brought."""
+    return 200, body if method == "POST" else b"Healthy"
+
+
+def scores(*replies: Reply | None) -> Behaviour:
+    """Answer one POST after the other; the last answer again and again; all else is healthy."""
+    left = list(replies)
+
+    def behaviour(method: str, _path: str, _body: bytes) -> Reply | None:
+        if method == "GET":
+            return 200, b"Healthy"
+        return left.pop(0) if len(left) > 1 else left[0]
+
+    return behaviour
+
+
+def request(body: bytes = b"{}", **more: Any) -> Event:
+    """One request of a job."""
+    return {"path": "/score", "body": base64.b64encode(body).decode(), "timeout": LONG, "status": 200, **more}
+
+
+def job(url: str, *requests: Event, **more: Any) -> Event:
+    """A job that waits long for what answers at once."""
+    limits = {"start_timeout": LONG, "try_timeout": LONG, "repeat": 1}
+    return {"base_url": url, **limits, "requests": list(requests), **more}
+
+
+def run(
+    job: Event, *, alive: Callable[[], bool] = lambda: True, unreachable: Callable[[], bool] | None = None
+) -> list[Event]:
+    """The events, without what differs from run to run; a waiting prober's clock leaps."""
+    events: list[Event] = []
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    probe.run(job, events.append, alive, unreachable, clock=lambda: now[0], sleep=sleep)
+    for event in events:
+        if "headers" in event:
+            event["headers"] = {name: event["headers"][name] for name in ("x-kind",)}
+            event["seconds"] = len(event["seconds"])
+            event["body"] = base64.b64decode(event["body"])
+        if "body" in event.get("changed", {}):
+            event["changed"]["body"] = base64.b64decode(event["changed"]["body"])
+            del event["changed"]["headers"]
+    return events
+
+
+READY = {"event": "ready", "seconds": 0.0, "tries": 1}
+SWAGGER = {"event": "swagger", "status": 200, "error": None}
+MALFORMED = {"event": "malformed", "status": 200, "error": None, "healthy": True}
+DONE = {"event": "done", "seconds": 0.0}
+
+
+def answer(body: bytes = b"{}", *, index: int = 0, status: int = 200, times: int = 1, **more: Any) -> Event:
+    """An answer as `run` shortens it."""
+    common = {"headers": {"x-kind": "one, two"}, "cut": False, "seconds": times}
+    return {"event": "answer", "index": index, "status": status, "body": body, **common, **more}
+
+
+def test_healthy_without_requests() -> None:
+    """Without requests, start-up, health, swagger.json and the malformed body are still asked."""
+    with serving(healthy) as server:
+        events = run(job(server.url))
+
+    assert [READY, SWAGGER, MALFORMED, DONE] == events
+    assert [
+        ("GET", "/", None, b""),
+        ("GET", "/swagger.json", None, b""),
+        ("POST", "/score", "application/json", b"{"),
+        ("GET", "/", None, b""),
+    ] == server.seen
+
+
+def test_requests_are_sent_as_json() -> None:
+    """Each request goes to its path with its bytes and a JSON content type."""
+    with serving(echo) as server:
+        events = run(job(server.url + "/", request(b"\xff\x00"), request(b"[1]", path="/a b?c=é%20#d\n")))
+
+    assert [READY, SWAGGER, answer(b"\xff\x00"), answer(b"[1]", index=1), MALFORMED, DONE] == events
+    assert [
+        ("POST", "/score", "application/json", b"\xff\x00"),
+        ("POST", "/a%20b?c=%C3%A9%20#d%0A", "application/json", b"[1]"),
+    ] == server.seen[2:4]
+
+
+def test_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy of the environment is not asked."""
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    with serving(healthy) as server:
+        events = run(job(server.url))
+
+    assert [READY, SWAGGER, MALFORMED, DONE] == events
+
+
+def test_repeats() -> None:
+    """An answer is asked for as often as `repeat` says, and each has its time."""
+    with serving(healthy) as server:
+        events = run(job(server.url, request(), repeat=10))
+
+    assert [READY, SWAGGER, answer(times=10), MALFORMED, DONE] == events
+
+
+def test_changing_answers() -> None:
+    """The first answer is kept, and with it the first of the repeats that differs."""
+    with serving(scores((200, b"1"), (200, b"1"), (200, b"2"), (200, b"3"))) as server:
+        events = run(job(server.url, request(), repeat=5))
+
+    changed = {"repeat": 3, "status": 200, "body": b"2", "cut": False}
+    assert [READY, SWAGGER, answer(b"1", times=5, changed=changed), MALFORMED, DONE] == events
+
+
+def test_a_repeat_with_another_status() -> None:
+    """A repeat with another status than the wanted one keeps the malformed body from being sent."""
+    with serving(scores((200, b"1"), (500, b"2"), (200, b"1"))) as server:
+        events = run(job(server.url, request(), repeat=3))
+
+    changed = {"repeat": 2, "status": 500, "body": b"2", "cut": False}
+    assert [READY, SWAGGER, answer(b"1", times=3, changed=changed), DONE] == events
+
+
+def test_a_repeat_without_an_answer() -> None:
+    """A repeat without an answer is the last one, and the server's health is asked for."""
+    with serving(scores((200, b"1"), None, (200, b"1"))) as server:
+        events = run(job(server.url, request(), repeat=3))
+
+    changed = {"repeat": 2, "status": None, "error": "connection closed without an answer"}
+    assert [READY, SWAGGER, answer(b"1", changed=changed, healthy=True), DONE] == events
+
+
+def test_an_unwanted_status_is_not_repeated() -> None:
+    """What already failed is not asked again, and the next request still is."""
+    with serving(scores((500, b"no"), (200, b"{}"))) as server:
+        events = run(job(server.url, request(), request(), repeat=10))
+
+    assert [READY, SWAGGER, answer(b"no", status=500), answer(index=1, times=10), DONE] == events
+
+
+def test_a_wanted_error_is_repeated() -> None:
+    """A status other than 200 that is wanted counts as good."""
+    with serving(scores((400, b"no"))) as server:
+        events = run(job(server.url, request(status=400), repeat=2))
+
+    assert [READY, SWAGGER, answer(b"no", status=400, times=2), {**MALFORMED, "status": 400}, DONE] == events
+
+
+def test_any_status_without_a_wanted_one() -> None:
+    """A request without a status takes any."""
+    asked = request()
+    del asked["status"]
+    with serving(scores((418, b"no"))) as server:
+        events = run(job(server.url, asked, repeat=2))
+
+    assert [READY, SWAGGER, answer(b"no", status=418, times=2), {**MALFORMED, "status": 418}, DONE] == events
+
+
+def test_not_yet() -> None:
+    """Bad gateways and hung-up connections are waited out, and told when they change."""
+    replies: list[Reply | None] = [(502, b""), (502, b""), None, (503, b""), (404, b"")]
+    with serving(lambda *_: replies.pop(0) if replies else (200, b"{}")) as server:
+        events = run(job(server.url))
+
+    assert [
+        {"event": "waiting", "seconds": 0.0, "last": "502 Bad Gateway"},
+        {"event": "waiting", "seconds": 0.1, "last": "connection closed without an answer"},
+        {"event": "waiting", "seconds": 0.15, "last": "503 Service Unavailable"},
+        {"event": "waiting", "seconds": 0.2, "last": "404 Not Found"},
+        {"event": "ready", "seconds": 0.25, "tries": 6},
+        SWAGGER,
+        MALFORMED,
+        {"event": "done", "seconds": 0.25},
+    ] == events
+
+
+def test_a_late_start() -> None:
+    """A port that refuses at first is asked until it answers."""
+    with Server(healthy, listening=False) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+
+        def starts() -> bool:
+            server.server_activate()
+            thread.start()
+            return True
+
+        events = run(job(server.url), alive=starts, unreachable=lambda: False)
+        server.shutdown()
+        thread.join()
+
+    assert [
+        {"event": "waiting", "seconds": 0.0, "last": "connection refused"},
+        {"event": "ready", "seconds": 0.05, "tries": 2},
+        SWAGGER,
+        MALFORMED,
+        {"event": "done", "seconds": 0.05},
+    ] == events
+
+
+def test_never_ready() -> None:
+    """After the start timeout the prober ends, and tries ever more seldom until then."""
+    asked = itertools.count()
+    with Server(healthy, listening=False) as server:
+        events = run(job(server.url, start_timeout=310.0), alive=lambda: next(asked) >= 0)
+
+    assert [
+        {"event": "waiting", "seconds": 0.0, "last": "connection refused"},
+        {"event": "not-ready", "last": "connection refused", "seconds": 310.40127},
+    ] == events
+    assert next(asked) == 669
+
+
+def test_exited_while_starting() -> None:
+    """A container that is gone ends the waiting at once."""
+    with Server(healthy, listening=False) as server:
+        events = run(job(server.url), alive=lambda: False, unreachable=lambda: True)
+
+    assert [
+        {"event": "waiting", "seconds": 0.0, "last": "connection refused"},
+        {"event": "exited", "seconds": 0.0},
+    ] == events
+
+
+def test_elsewhere() -> None:
+    """A port that refuses, and is found not to be on this machine, ends the waiting at once."""
+    with Server(healthy, listening=False) as server:
+        events = run(job(server.url), unreachable=lambda: True)
+
+    assert [
+        {"event": "waiting", "seconds": 0.0, "last": "connection refused"},
+        {"event": "elsewhere", "seconds": 0.0},
+    ] == events
+
+
+def test_elsewhere_is_asked_twice() -> None:
+    """A port that opened while the caller looked is on this machine."""
+    with Server(healthy, listening=False) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+
+        def opens() -> bool:
+            server.server_activate()
+            thread.start()
+            return True
+
+        events = run(job(server.url), unreachable=opens)
+        server.shutdown()
+        thread.join()
+
+    waiting = {"event": "waiting", "seconds": 0.0, "last": "connection refused"}
+    ready, done = {**READY, "seconds": 0.05, "tries": 2}, {**DONE, "seconds": 0.05}
+    assert [waiting, ready, SWAGGER, MALFORMED, done] == events
+
+
+def test_elsewhere_is_asked_of_refusals_alone() -> None:
+    """A port that answers anything is on this machine."""
+    replies: list[Reply] = [(502, b"")]
+    with serving(lambda *_: replies.pop(0) if replies else (200, b"{}")) as server:
+        events = run(job(server.url), unreachable=lambda: True)
+
+    waiting = {"event": "waiting", "seconds": 0.0, "last": "502 Bad Gateway"}
+    assert [
+        waiting,
+        {**READY, "seconds": 0.05, "tries": 2},
+        SWAGGER,
+        MALFORMED,
+        {**DONE, "seconds": 0.05},
+    ] == events
+
+
+@pytest.mark.parametrize(
+    ("said", "last"),
+    [
+        pytest.param(b"", "no answer within 0.05 s", id="nothing"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nHealt", "no answer within 0.05 s", id="a part"
+        ),
+        pytest.param(b"220 mail.example SMTP\r\n", "what answers does not speak HTTP", id="another protocol"),
+    ],
+)
+def test_not_ready_in_other_ways(said: bytes, last: str) -> None:
+    """What hangs, or speaks another language, is not ready, and the reason says which."""
+    with raw(said) as url:
+        events = run(job(url, try_timeout=SHORT), alive=lambda: False)
+
+    assert [{"event": "waiting", "seconds": 0.0, "last": last}, {"event": "exited", "seconds": 0.0}] == events
+
+
+def test_a_trickle_is_no_answer() -> None:
+    """The timeout bounds the whole answer, though each byte of it comes in time."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
+    with raw(head, trickle=True) as url:
+        events = run(job(url, try_timeout=SHORT), alive=lambda: False)
+
+    waiting = {"event": "waiting", "seconds": 0.0, "last": "no answer within 0.05 s"}
+    assert [waiting, {"event": "exited", "seconds": 0.0}] == events
+
+
+def test_a_broken_answer() -> None:
+    """An answer that ends before its length is not taken for whole."""
+    whole = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    broken = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nHealt"
+    with raw(whole, whole, broken, whole) as url:
+        events = run(job(url, request()))
+
+    no_answer = {"event": "no-answer", "index": 0, "error": "the answer broke off", "healthy": True}
+    assert [READY, SWAGGER, no_answer, DONE] == events
+
+
+def test_a_slow_request() -> None:
+    """A request without an answer in time is told, and the next is sent once the server is healthy."""
+    busy, release = threading.Event(), threading.Event()
+
+    def behaviour(method: str, path: str, _body: bytes) -> Reply:
+        if path == "/slow":
+            busy.set()
+            release.wait(LONG)
+        if method == "GET" and busy.is_set():
+            release.set()
+        return 200, b"{}"
+
+    with serving(behaviour) as server:
+        events = run(job(server.url, request(path="/slow", timeout=SHORT), request()))
+
+    no_answer = {"event": "no-answer", "index": 0, "error": "no answer within 0.05 s", "healthy": True}
+    assert [READY, SWAGGER, no_answer, answer(index=1), DONE] == events
+
+
+def test_a_server_that_does_not_recover() -> None:
+    """Who is not healthy after a request is asked no more."""
+    down: list[None] = []
+
+    def behaviour(method: str, _path: str, _body: bytes) -> Reply | None:
+        if method == "POST":
+            down.append(None)
+            return None
+        return (502, b"") if down else (200, b"Healthy")
+
+    with serving(behaviour) as server:
+        events = run(job(server.url, request(), request(), try_timeout=2.0))
+
+    error = "connection closed without an answer"
+    assert [
+        READY,
+        SWAGGER,
+        {"event": "no-answer", "index": 0, "error": error, "healthy": False},
+        {"event": "done", "seconds": 10},
+    ] == [
+        {**event, "seconds": round(event["seconds"])} if event["event"] == "done" else event
+        for event in events
+    ]
+    assert len(down) == 1
+
+
+def test_a_request_that_ends_the_container() -> None:
+    """A container that a request ends is told apart from one that hangs."""
+    replies: list[Reply] = [(200, b""), (200, b""), (502, b"bad gateway"), (502, b"")]
+    with serving(lambda *_: replies.pop(0)) as server:
+        events = run(job(server.url, request(), request()), alive=lambda: False)
+
+    failed = answer(b"bad gateway", status=502, healthy=False)
+    assert [READY, SWAGGER, failed, {"event": "exited", "seconds": 0.0}] == events
+
+
+def test_a_malformed_body_that_ends_the_container() -> None:
+    """The container that does not survive the malformed body is told."""
+    replies: list[Reply | None] = [(200, b""), (200, b""), None, (502, b"")]
+    with serving(lambda *_: replies.pop(0)) as server:
+        events = run(job(server.url), alive=lambda: False)
+
+    error = "connection closed without an answer"
+    malformed = {"event": "malformed", "status": None, "error": error, "healthy": False}
+    assert [READY, SWAGGER, malformed, {"event": "exited", "seconds": 0.0}] == events
+
+
+def test_a_malformed_body_that_restarts_the_worker() -> None:
+    """A server that comes back after the malformed body is healthy."""
+    replies: list[Reply | None] = [(200, b""), (200, b""), None, (502, b""), (200, b"")]
+    with serving(lambda *_: replies.pop(0)) as server:
+        events = run(job(server.url))
+
+    error = "connection closed without an answer"
+    malformed = {"event": "malformed", "status": None, "error": error, "healthy": True}
+    assert [READY, SWAGGER, malformed, {"event": "done", "seconds": 0.1}] == events
+
+
+def test_no_swagger() -> None:
+    """What /swagger.json answers instead of 200 is told."""
+    with serving(lambda _method, path, _body: (404 if path == "/swagger.json" else 200, b"")) as server:
+        events = run(job(server.url))
+
+    assert [READY, {**SWAGGER, "status": 404}, MALFORMED, DONE] == events
+
+
+def test_a_long_answer_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer is kept up to the limit, and says that it went on."""
+    monkeypatch.setattr(probe, "LIMIT", 3)
+    with serving(scores((200, b"abc"), (200, b"abcd"))) as server:
+        events = run(job(server.url, request(), request()))
+
+    assert [READY, SWAGGER, answer(b"abc"), answer(b"abc", index=1, cut=True), MALFORMED, DONE] == events
+
+
+def test_an_unknown_host() -> None:
+    """A host that cannot be found is not yet there."""
+    events = run(job("http://not-a-host.invalid:5001"), alive=lambda: False)
+    last = events[0].pop("last")
+
+    assert [{"event": "waiting", "seconds": 0.0}, {"event": "exited", "seconds": 0.0}] == events
+    assert last == last.lower() != ""
+
+
+def test_as_a_script(tmp_path: Path) -> None:
+    """As a script, alone and isolated, it prints its events, one JSON object a line."""
+    (tmp_path / "probe.py").write_bytes(Path(probe.__file__).read_bytes())
+    with serving(echo) as server:
+        (tmp_path / "job.json").write_text(json.dumps(job(server.url, request())), "utf-8")
+        command = [sys.executable, "-I", "probe.py", "job.json"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
+
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (b"", 0) == (done.stderr, done.returncode)
+    assert ["ready", "swagger", "answer", "malformed", "done"] == [event["event"] for event in events]
+
+
+def test_it_runs_under_old_pythons() -> None:
+    """The script keeps to the syntax of Python 3.7 and to the standard library."""
+    tree = ast.parse(Path(probe.__file__).read_text("utf-8"), feature_version=(3, 7))
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+
+    assert set() == {name.partition(".")[0] for name in imported} - sys.stdlib_module_names

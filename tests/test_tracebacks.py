@@ -1,0 +1,97 @@
+"""Finding the traceback that explains a failure; the logs are the real server's, shortened."""
+
+from __future__ import annotations
+
+import pytest
+
+from azureml_tasks.tracebacks import last_traceback, user_traceback
+
+SERVER = "/opt/miniconda/envs/amlenv/lib/python3.12/site-packages/azureml_inference_server_http/server"
+
+HEALTHY_START = f"""\
+2026-11-23 00:27:40,128 E [15462] azmlinfsrv - Traceback (most recent call last):
+  File "{SERVER}/print_hook.py", line 33, in walk
+    for entry in os.scandir(path):
+NotADirectoryError: [Errno 20] Not a directory: '/var/azureml-app/azureml-models/model.pkl'
+
+2026-11-23 00:27:40,129 I [15462] azmlinfsrv - Worker with pid 15462 ready for serving traffic
+"""
+
+IMPORT_ERROR = """\
+Traceback (most recent call last):
+  File "<frozen importlib._bootstrap_external>", line 940, in exec_module
+  File "/var/azureml-app/score.py", line 1, in <module>
+    import nothere
+ModuleNotFoundError: No module named 'nothere'"""
+
+WRAPPED = f"""\
+Traceback (most recent call last):
+  File "{SERVER}/aml_blueprint.py", line 91, in setup
+    self.user_script.load_script(config.app_root)
+azureml_inference_server_http.server.user_script.UserScriptImportException: Failed to import user script"""
+
+CAUSE = "\n\nThe above exception was the direct cause of the following exception:\n\n"
+
+FAILED_START = f"""\
+2026-11-23 00:27:49,272 I [16787] azmlinfsrv.user_script - Found user script at /var/azureml-app/score.py
+2026-11-23 00:27:49,272 E [16787] azmlinfsrv - {IMPORT_ERROR}{CAUSE}{WRAPPED}
+
+2026-11-23 00:27:49,492 E [16625] gunicorn.error - Worker (pid:16787) exited with code 3.
+"""
+
+OWN_CHAIN = """\
+Traceback (most recent call last):
+  File "/var/azureml-app/score.py", line 8, in run
+    return row["age"]
+KeyError: 'age'
+
+During handling of the above exception, another exception occurred:
+
+Traceback (most recent call last):
+  File "/var/azureml-app/score.py", line 10, in run
+    raise ValueError(message)
+ValueError: a row lacks its age:
+  {'name': 'Ada'}"""
+
+RAISED = f"""\
+2026-11-23 00:27:41,612 E [15497] azmlinfsrv - Encountered Exception: {OWN_CHAIN}{CAUSE}{WRAPPED}
+
+2026-11-23 00:27:41,613 I [15497] azmlinfsrv - POST /score 500 1.664ms 92
+"""
+
+
+@pytest.mark.parametrize(
+    ("log", "expected"),
+    [
+        pytest.param("", "", id="empty"),
+        pytest.param(HEALTHY_START, "", id="a healthy start"),
+        pytest.param(HEALTHY_START + FAILED_START, IMPORT_ERROR, id="without the server's wrapping"),
+        pytest.param(
+            FAILED_START + RAISED + HEALTHY_START, OWN_CHAIN, id="the last, with what it was raised from"
+        ),
+        pytest.param(f"{IMPORT_ERROR}\n{IMPORT_ERROR}2", f"{IMPORT_ERROR}2", id="one right after the other"),
+        pytest.param(f"x{CAUSE}{IMPORT_ERROR}", IMPORT_ERROR, id="a link without what it links to"),
+        pytest.param(
+            f"{IMPORT_ERROR}\n[2026-11-23 00:27:41 +0000] [9] [INFO] x",
+            IMPORT_ERROR,
+            id="gunicorn's own format",
+        ),
+        pytest.param("Traceback (most recent call last):", "", id="cut off"),
+    ],
+)
+def test_user_traceback(log: str, expected: str) -> None:
+    """The user's last exception is shown with its causes and without the server's."""
+    assert expected == user_traceback(log)
+
+
+@pytest.mark.parametrize(
+    ("log", "expected"),
+    [
+        pytest.param("no trace", "", id="none"),
+        pytest.param(FAILED_START, WRAPPED, id="the server's"),
+        pytest.param(f"{WRAPPED}\n\n{IMPORT_ERROR}", IMPORT_ERROR, id="the last"),
+    ],
+)
+def test_last_traceback(log: str, expected: str) -> None:
+    """The last exception is shown, whoever raised it."""
+    assert expected == last_traceback(log)
