@@ -108,7 +108,7 @@ def _pairs(word: str, pairs: Mapping[str, str]) -> list[str]:
 
 
 def _labels(labels: Mapping[str, str]) -> list[str]:
-    text = _pairs("LABEL", labels | {CONTEXT_LABEL: ""})
+    text = _pairs("LABEL", {**labels, CONTEXT_LABEL: ""})
     return ['ARG CONTEXT_SHA256=""', *text[:-1], text[-1].removesuffix('""') + '"$CONTEXT_SHA256"']
 
 

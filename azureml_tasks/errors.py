@@ -85,7 +85,7 @@ class Terminated(BaseException):
     """SIGTERM, raised as an exception so that every `finally` runs; exit code 143."""
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Problem:
     """One mistake in the project's files.
 
@@ -113,7 +113,8 @@ class SettingsError(AzuremlTasksError):
 
     def __init__(self, problems: Sequence[Problem], *, state: str = "") -> None:
         first = "pyproject.toml"
-        self.problems = tuple(sorted(set(problems), key=lambda p: (p.file != first, p)))
+        once = dict.fromkeys(problems)
+        self.problems = tuple(sorted(once, key=lambda p: (p.file != first, p.file, p.line)))
         super().__init__("\n\n".join(map(str, self.problems)), state=state)
 
     def __str__(self) -> str:

@@ -10,7 +10,7 @@ from azureml_tasks.entry_script import missing_functions
 from azureml_tasks.errors import Problem
 from azureml_tasks.files import LARGE, ContextFile, Walk
 from azureml_tasks.ignore import IllegalPattern, Matcher, Rule, parse_ignore_file
-from azureml_tasks.reader import FILE, Found, Place
+from azureml_tasks.reader import FILE, Found, Place, spell
 from azureml_tasks.requirements import RequirementsTree, read_tree
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def existing(root: Path, found: Found, place: Place, value: str, kind: str) -> s
         kind: "file", "folder" or "file or folder".
     """
     path = root / value
-    spelled = "tool.azureml-image" + "".join(f"[{p + 1}]" if isinstance(p, int) else f".{p}" for p in place)
+    spelled = spell(place)
     if not path.exists():
         what = f'{spelled} is "{value}", which does not exist'
         found.problem(place, what, "Paths are relative to the folder of pyproject.toml.")
@@ -190,7 +190,9 @@ class Inventory:
         """The requirements files with all that they include."""
         trees = []
         for index, path in enumerate(self.settings.requirements):
-            place: Place = ("requirements", index)
+            place: Place = (
+                ("requirements", index) if self.found.has(("requirements", index)) else ("requirements",)
+            )
             if "requirements" in self.found.bad or not existing(self.root, self.found, place, path, "file"):
                 continue
             tree, problems = read_tree(Path(path).as_posix(), self._text)

@@ -14,7 +14,7 @@ from azureml_tasks.inventory import Inventory
 from azureml_tasks.planning import Facts, Project
 from azureml_tasks.proof import read_proof
 from azureml_tasks.python_step import PythonStep, python_step
-from azureml_tasks.reader import FILE, Found, Override, read
+from azureml_tasks.reader import FILE, Found, Override, Place, read, spell
 from azureml_tasks.reference import expand_base, parse
 from azureml_tasks.variables import variable_warnings
 
@@ -57,6 +57,7 @@ def _facts(root: Path, settings: Settings, found: Found) -> Facts:
     today = datetime.now(timezone.utc).date()
     inventory = Inventory(root=root, settings=settings, found=found)
     inventory.look()
+    _refuse_double_variables(settings, inventory, found)
     base = expand_base(settings.base) or parse("missing")
     assert base is not None
     repository = naming.repository(settings, project, found)
@@ -80,24 +81,33 @@ def _facts(root: Path, settings: Settings, found: Found) -> Facts:
 
 def _python(settings: Settings, inventory: Inventory, found: Found) -> PythonStep | None:
     trees = inventory.requirements()
+    asked: list[tuple[Place, dict[str, Any]]] = [
+        *(
+            (("dependency-groups", i), {"groups": [name]})
+            for i, name in enumerate(settings.dependency_groups)
+        ),
+        *((("extras", i), {"extras": [name]}) for i, name in enumerate(settings.extras)),
+        *([(("project-dependencies",), {"project": True})] if settings.project_dependencies else []),
+    ]
     own: list[str] = []
-    places = (("dependency-groups", "group"), ("extras", "extra"), ("project-dependencies", "project"))
-    if not found.bad & {key for key, _ in places}:
+    for place, part in asked:
         try:
-            own = declared(
-                found.document,
-                groups=settings.dependency_groups,
-                extras=settings.extras,
-                project=settings.project_dependencies,
-            )
+            own += declared(found.document, **{"groups": (), "extras": (), "project": False, **part})
         except DeclaredError as error:
-            key = next(key for key, kind in places if kind == error.kind)
-            values: Sequence[str] = (
-                getattr(settings, key.replace("-", "_")) if error.kind != "project" else ()
-            )
-            place = (key, values.index(error.name)) if error.name in values else (key,)
-            found.problem(place, f"tool.azureml-image.{key}: {error}", error.fix)
-    return python_step((*own, *settings.pip), trees, inventory.carried)
+            found.problem(place, f"{spell(place)}: {error}", error.fix)
+    return python_step(tuple(dict.fromkeys((*own, *settings.pip))), trees, inventory.carried)
+
+
+def _refuse_double_variables(settings: Settings, inventory: Inventory, found: Found) -> None:
+    """A variable that follows from another key is set there alone."""
+    taken = {
+        "AZUREML_ENTRY_SCRIPT": inventory.entry_script and "entry-script",
+        "AZUREML_MODEL_DIR": settings.model and "model",
+    }
+    for name, key in taken.items():
+        if key and name in settings.env:
+            fix = "Remove it here, or remove that key."
+            found.problem(("env", name), f"{spell(('env', name))} is set already, from the key {key}", fix)
 
 
 def _epoch(found: Found) -> int | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from azureml_tasks.errors import Problem
 from azureml_tasks.inventory import existing
 from azureml_tasks.planning import Proof, ProofRequest
+from azureml_tasks.reader import spell
 from azureml_tasks.settings import ABSENT, Request, Settings
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ __all__ = ["read_proof"]
 
 def read_proof(root: Path, settings: Settings, found: Found) -> Proof:
     """Read what the smoke test sends and expects; *found* takes what is wrong."""
-    table = settings.smoke_test
+    table, sound = settings.smoke_test, "smoke-test" not in found.bad
     if table.request and table.requests:
         found.problem(
             ("smoke-test", "request"),
@@ -36,7 +37,9 @@ def read_proof(root: Path, settings: Settings, found: Found) -> Proof:
     model = (
         existing(root, found, ("smoke-test", "model"), table.model, "file or folder") if table.model else ""
     )
-    requests = tuple(_request(root, place, request, found) for place, request in (*short, *numbered))
+    requests = tuple(
+        _request(root, place, request, found, sound=sound) for place, request in (*short, *numbered)
+    )
     proof = Proof(
         requests=requests,
         model=str(root / model) if model else "",
@@ -49,10 +52,9 @@ def read_proof(root: Path, settings: Settings, found: Found) -> Proof:
     return Proof(**{**proof.__dict__, "sha256": _sha256(proof, model)})
 
 
-def _request(root: Path, place: Place, request: Request, found: Found) -> ProofRequest:
-    spelled = "tool.azureml-image." + ".".join(str(part) for part in place if isinstance(part, str))
-    spelled += "".join(f"[{part + 1}]" for part in place if isinstance(part, int))
-    if (request.body is ABSENT) == (request.file is None) and not found.bad & {"smoke-test"}:
+def _request(root: Path, place: Place, request: Request, found: Found, *, sound: bool) -> ProofRequest:
+    spelled = spell(place)
+    if (request.body is ABSENT) == (request.file is None) and sound:
         found.problem(
             place, f"{spelled} must have exactly one of body and file", 'Write: file = "sample-request.json"'
         )

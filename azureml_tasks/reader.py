@@ -12,6 +12,7 @@ import tomli
 
 from azureml_tasks import settings as declared
 from azureml_tasks.errors import Problem, SettingsError
+from azureml_tasks.requirement_lines import hide_login
 from azureml_tasks.settings import Key, Settings, keys
 from azureml_tasks.toml_lines import locate
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from azureml_tasks.rules import Rule
 
-__all__ = ["FILE", "HERE", "Found", "Override", "read"]
+__all__ = ["FILE", "HERE", "Found", "Override", "Place", "read", "spell"]
 
 FILE = "pyproject.toml"
 HERE = ("tool", "azureml-image")
@@ -62,6 +63,10 @@ class Found:
         else:
             self.problems.append(Problem(FILE, self.line(place), what, fix))
 
+    def has(self, place: Place) -> bool:
+        """Whether the table itself has something at *place*."""
+        return HERE + place in self.lines
+
     def line(self, place: Place) -> int:
         """The line of *place*, or of the nearest key around it."""
         path: Place = HERE + place
@@ -83,7 +88,16 @@ def read(text: str, overrides: Mapping[str, Override]) -> tuple[Settings, Found]
     try:
         document = tomli.loads(text)
     except tomli.TOMLDecodeError as error:
-        raise SettingsError([Problem(FILE, error.lineno, f"is not valid TOML: {error.msg}")]) from error
+        raise SettingsError(
+            [
+                Problem(
+                    FILE,
+                    error.lineno,
+                    f"is not valid TOML: {error.msg} (column {error.colno})",
+                    "Mend that line; nothing after it was read.",
+                )
+            ]
+        ) from error
     table = (
         document.get("tool", {}).get("azureml-image") if isinstance(document.get("tool", {}), dict) else None
     )
@@ -107,14 +121,11 @@ def _table(values: Mapping[str, Any], cls: type[TableT], place: Place, found: Fo
         if name in values:
             before = len(found.problems)
             value = _value(values[name], key, (*place, name), found)
-            if len(found.problems) == before:
+            if len(found.problems) == before or (key.table and value is not None):
                 given[attribute] = value
         elif key.required:
-            found.problem(
-                place,
-                f'{_spell_table(place)} has no "{name}", which it must have',
-                key.rule.fix if key.rule else "",
-            )
+            what = f'{_spell_table(place)} has no "{name}", which it must have'
+            found.problem(place, what, _say_fix(key.rule))
     return cls(**given)
 
 
@@ -122,7 +133,7 @@ def _value(value: Any, key: Key, place: Place, found: Found) -> Any:
     kind = _kind(value)
     if key.type != kind and kind not in _ALLOWED[key.type]:
         fix = _rewritten(value, key, place)
-        found.problem(place, f"{_spell(place)} must be {key.type}, got {_got(value)}", fix)
+        found.problem(place, f"{spell(place)} must be {key.type}, got {_got(value)}", fix)
         return None
     if kind == declared.TABLE:
         return _inner_table(value, key, place, found)
@@ -151,10 +162,10 @@ _ALLOWED: dict[str, frozenset[str]] = {
 
 
 def _array(values: list[Any], key: Key, place: Place, found: Found) -> tuple[Any, ...]:
-    item = Key(
-        type=declared.TABLE if key.table else declared.STRING, meaning="", rule=key.rule, table=key.table
-    )
-    return tuple(_value(value, item, (*place, index), found) for index, value in enumerate(values))
+    kind = declared.TABLE if key.table else declared.STRING
+    item = Key(type=kind, meaning="", rule=key.rule, table=key.table)
+    read = [_value(value, item, (*place, index), found) for index, value in enumerate(values)]
+    return tuple(value for value in read if value is not None)
 
 
 def _inner_table(value: dict[str, Any], key: Key, place: Place, found: Found) -> Any:
@@ -167,7 +178,7 @@ def _inner_table(value: dict[str, Any], key: Key, place: Place, found: Found) ->
         if key.names and (complaint := key.names.complaint(name)):
             found.problem(
                 (*place, name),
-                f"{_spell(place)}: {json.dumps(name, ensure_ascii=False)} {complaint}",
+                f"{spell(place)}: {json.dumps(name, ensure_ascii=False)} {complaint}",
                 key.names.fix,
             )
     return {name: _value(text, item, (*place, name), found) for name, text in value.items()}
@@ -175,13 +186,13 @@ def _inner_table(value: dict[str, Any], key: Key, place: Place, found: Found) ->
 
 def _checked(value: Any, key: Key, place: Place, found: Found) -> Any:
     if isinstance(value, str) and not value and not key.may_be_empty and key.type != declared.ANY:
-        found.problem(place, f"{_spell(place)} is empty", _say_fix(key.rule))
+        found.problem(place, f"{spell(place)} is empty", _say_fix(key.rule))
     elif key.type == declared.ANY and (held := _not_json(value)):
-        found.problem(place, f"{_spell(place)} holds {held}, which JSON cannot hold")
+        found.problem(place, f"{spell(place)} holds {held}, which JSON cannot hold", "Write it as a string.")
     elif isinstance(value, float) and not math.isfinite(value) and key.type != declared.ANY:
-        found.problem(place, f"{_spell(place)} is {value}, which is no amount")
+        found.problem(place, f"{spell(place)} is {value}, which is no amount")
     elif key.rule and (complaint := key.rule.complaint(value)):
-        found.problem(place, f"{_spell(place)}: {_got_value(value)} {complaint}", key.rule.fix)
+        found.problem(place, f"{spell(place)}: {hide_login(_got_value(value))} {complaint}", key.rule.fix)
     return value
 
 
@@ -219,7 +230,7 @@ def _got_value(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False) if not isinstance(value, float) else str(value)
 
 
-def _spell(place: Place) -> str:
+def spell(place: Place) -> str:
     """`tool.azureml-image.run[2].command`: items are counted from 1, as people count."""
     text = ".".join(HERE)
     for part in place:
@@ -229,8 +240,8 @@ def _spell(place: Place) -> str:
 
 def _spell_table(place: Place) -> str:
     if place and isinstance(place[-1], int):
-        return f"[[{_spell(place[:-1])}]]"
-    return f"[{_spell(place)}]"
+        return f"[[{spell(place[:-1])}]]"
+    return f"[{spell(place)}]"
 
 
 def _near(name: str, known: list[str]) -> str:
@@ -239,16 +250,33 @@ def _near(name: str, known: list[str]) -> str:
 
 
 def _rewritten(value: Any, key: Key, place: Place) -> str:
-    """The same value as the key wants it, where that is plain."""
-    name = place[-1] if place else ""
+    """The same value as the key wants it, where that is plain; else what such a value looks like."""
+    name = str(place[-1])
     if isinstance(value, str) and key.type == declared.STRINGS:
         items = [value] if name in {"pip", "exclude", "tags"} else value.replace(",", " ").split()
         return f"Write: {name} = {json.dumps(items, ensure_ascii=False)}"
     if isinstance(value, str) and value in {"true", "false"} and key.type == declared.BOOLEAN:
         return f"Write: {name} = {value}"
-    if isinstance(value, int | float) and not isinstance(value, bool) and key.type == declared.STRING:
-        return f'Write: {name} = "{value}"' if isinstance(name, str) else f'Write: "{value}"'
-    return ""
+    if (
+        type(value) in {int, float}
+        and key.type == declared.STRING
+        and not (key.rule and key.rule.complaint(str(value)))
+    ):
+        return f'Write: {name} = "{value}"' if isinstance(place[-1], str) else f'Write: "{value}"'
+    return _example(key, place)
+
+
+def _example(key: Key, place: Place) -> str:
+    if key.rule and key.rule.fix and key.type != declared.TABLE_OF_STRINGS:
+        return key.rule.fix
+    examples = {
+        declared.STRINGS: f'Write: {place[-1]} = ["…"]',
+        declared.BOOLEAN: f"Write: {place[-1]} = true",
+        declared.TABLE: f"Write: [{spell(place)}]",
+        declared.TABLE_OF_STRINGS: f'Write: {place[-1]} = {{ NAME = "value" }}',
+        declared.TABLES: f"Write: [[{spell(place)}]]",
+    }
+    return examples.get(key.type, "Put it in double quotes.")
 
 
 def _say_fix(rule: Rule | None) -> str:

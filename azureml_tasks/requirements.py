@@ -57,7 +57,7 @@ def read_tree(root: str, read: Callable[[str], str | None]) -> tuple[Requirement
     """
     reading = _Reading(read=read)
     if root.lower().endswith((".yml", ".yaml")):
-        fix = "List its pip packages in a requirements file; its conda packages need a base image that has them."
+        fix = "List its pip packages in a requirements file; conda packages need a base image that has them."
         reading.files[root] = None
         reading.problems.append(Problem(root, 0, "is a conda environment file, which pip does not read", fix))
     elif not reading.file(root):
@@ -128,6 +128,8 @@ class _Reading:
         place = re.sub(r"\[[^\]]*\]$", "", text.partition(";")[0].strip())
         if _REMOTE.match(text):
             return _login("the requirement", text)
+        if text.lower().startswith("file:"):
+            return _local_address(text)
         if place.lower().endswith(_ARCHIVES) and "@" not in place:
             return self.local(place)
         try:
@@ -139,8 +141,7 @@ class _Reading:
             fix = 'Write a name, with versions if you like: "numpy>=1.26"'
             return [(f'"{hide_login(text)}" is no requirement: {said}', fix)]
         if requirement.url and not _REMOTE.match(requirement.url):
-            what = f'"{hide_login(text)}" names a local file by its address'
-            return [(what, "Write the wheel's path from the project's folder alone: ./wheels/NAME.whl")]
+            return _local_address(text)
         self.pin(requirement)
         return _login(f"the requirement {requirement.name}", requirement.url or "")
 
@@ -185,11 +186,13 @@ def _option_problems(line: Line) -> list[tuple[str, str]]:
 
 
 def _login(subject: str, address: str) -> list[tuple[str, str]]:
-    """Refuse an address with a user or a password, whose host alone is shown."""
-    if not _LOGIN.search(address):
-        return []
-    host = re.split(r"[/?#\s]", address.rpartition("@")[2])[0]
-    return [(f"{subject} carries a user or password for {host}", _WITHOUT_LOGIN)]
+    """Refuse an address with a user or a password, without showing any of it."""
+    return [(f"{subject} carries a user or password", _WITHOUT_LOGIN)] if _LOGIN.search(address) else []
+
+
+def _local_address(text: str) -> list[tuple[str, str]]:
+    fix = "Write the wheel's path from the project's folder alone: ./wheels/NAME.whl"
+    return [(f'"{hide_login(text)}" names a local file by its address', fix)]
 
 
 def _inside(path: str, folder: str = "") -> str | None:

@@ -47,7 +47,7 @@ def between(low: float, high: float) -> Rule:
     """A number from *low* to *high*, both included."""
     return Rule(
         complaint=lambda value: "" if low <= value <= high else f"is not between {low:g} and {high:g}",
-        fix="",
+        fix=f"Write a number from {low:g} to {high:g}.",
         schema={"minimum": low, "maximum": high},
     )
 
@@ -175,8 +175,16 @@ LABEL = Rule(
     fix='Write a name such as "com.contoso.team"',
     schema={"pattern": r"^[^=\n\r\u0000]+$"},
 )
-ONE_LINE = Rule(complaint=_one_line, fix="One line of text.", schema={"pattern": r"^[^\n\r\u0000]*$"})
-COMMAND = Rule(complaint=_command, fix="Put what is longer into a script in the code folder.", schema={})
+ONE_LINE = Rule(
+    complaint=_one_line,
+    fix="Write it in double quotes, on one line.",
+    schema={"pattern": r"^[^\n\r\u0000]*$"},
+)
+COMMAND = Rule(
+    complaint=_command,
+    fix="Write a command for /bin/sh -c; what is too long for a line goes into a script in the code folder.",
+    schema={},
+)
 # useradd(8)'s default rule, or a number that is not root's.
 USER = _matching(
     r"(?!root$)[a-z_][a-z0-9_-]{0,31}|[1-9][0-9]{0,9}",

@@ -76,7 +76,9 @@ def test_an_ignore_file_is_read_as_docker_reads_it() -> None:
         pytest.param("*{,2}", ["a{,2}", "a"], ["a"], id="braces without a first number are themselves"),
         pytest.param("a{2}*", ["aa", "aab", "ab"], ["ab"], id="Moby lets a number in braces repeat"),
         pytest.param("x*y|z", ["xy", "xyy", "az", "a"], ["a"], id="Moby lets a bar separate beside a star"),
-        pytest.param(r"a\d", ["a1", "ad", "a١"], ["ad", "a١"], id="Moby lets an escaped d be a digit"),
+        pytest.param(
+            r"a\d", ["a1", "ad", "a\u0661"], ["ad", "a\u0661"], id="Moby lets an escaped d be a digit"
+        ),
         pytest.param(r"[\s\D]?", ["a1", "11"], ["11"], id="also in a set"),
         pytest.param(r"a\sb", ["a b", "a\vb"], ["a\vb"], id="Go's space is not the vertical tab"),
         pytest.param(r"a\b?", ["a-", "ab"], ["ab"], id="an escaped b is the edge of a word"),

@@ -107,7 +107,7 @@ def run(*command: str, folder: Path | None = None) -> None:
         NotPossibleError: its exit code is not 0; the words end with what it said.
     """
     environment = {**os.environ, "PATH": PATH, "DEBIAN_FRONTEND": "noninteractive"}
-    done = subprocess.run(
+    process = subprocess.Popen(
         command,
         cwd=folder,
         env=environment,
@@ -115,11 +115,23 @@ def run(*command: str, folder: Path | None = None) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        check=False,
+        start_new_session=True,  # Ctrl-C at the terminal is for this process, which lets it end in order
     )
-    if done.returncode:
-        tail = "\n".join(done.stdout.splitlines()[-15:])
-        raise NotPossibleError(f"`{' '.join(command)}` ended with {done.returncode}:\n{tail}")
+    said = _said(process)
+    if process.returncode:
+        tail = "\n".join(said.splitlines()[-15:])
+        raise NotPossibleError(f"`{' '.join(command)}` ended with {process.returncode}:\n{tail}")
+
+
+def _said(process: subprocess.Popen[str]) -> str:
+    with process:
+        try:
+            return process.communicate()[0]
+        except BaseException:
+            # An installation is let finish, lest it leave dpkg half done; others clean up on SIGTERM.
+            if process.args[0] != "apt-get":  # type: ignore[index]  # run's arguments are always a sequence
+                process.terminate()
+            raise
 
 
 def _has(command: str) -> bool:

@@ -82,14 +82,8 @@ def _ensure_root(client: docker.DockerClient) -> None:
     apt.say("making a small Debian for the stand-in base images (about 30 s)")
     with tempfile.TemporaryDirectory(prefix="azureml-tasks-") as folder:
         archive = Path(folder, "root.tar")
-        _mmdebstrap(*recipe.APT_ROOT, str(archive))
+        apt.run("mmdebstrap", *recipe.APT_ROOT, str(archive))
         client.api.import_image_from_file(str(archive), repository=name, tag=tag)
-
-
-def _mmdebstrap(*arguments: str) -> None:
-    done = subprocess.run(["mmdebstrap", *arguments], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise apt.NotPossibleError(f"mmdebstrap ended with {done.returncode}:\n{done.stderr[-2000:]}")
 
 
 def _build(client: docker.DockerClient, family: str, *, context: bytes, label: str) -> None:

@@ -21,7 +21,7 @@ from tests.machine import apt
 __all__ = ["running"]
 
 _START_SECONDS = 90.0
-_STOP_SECONDS = 30.0
+_STOP_SECONDS = 20.0
 _LOG_LINES = 15
 
 
@@ -66,7 +66,7 @@ def _start(folder: Path, data: Path, lock: int) -> subprocess.Popen[bytes]:
     command = [
         # The engine gets its SIGTERM even when this process is killed outright.
         *("setpriv", "--pdeathsig", "TERM"),
-        *("dockerd", "--config-file", str(settings), "--host", _host(folder)),
+        *("dockerd", "--config-file", str(settings), "--host", _host(folder), "--shutdown-timeout", "5"),
         *("--data-root", str(data), "--exec-root", f"{folder}/exec", "--pidfile", f"{folder}/docker.pid"),
     ]
     with (folder / "dockerd.log").open("wb") as log:
@@ -135,12 +135,19 @@ def _remove_containers(folder: Path) -> None:
 
 
 def _sweep(folder: Path, data: Path) -> None:
-    """What an engine that had to be killed leaves: its containers' guardians, and mounts."""
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+    """What an engine that had to be killed leaves: containers, their guardians, and mounts."""
+    for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            if str(folder).encode() in entry.read_bytes():
-                os.kill(int(entry.parent.name), signal.SIGKILL)
+            if _is_ours(process, folder, data):
+                os.kill(int(process.name), signal.SIGKILL)
     mounts = [line.split()[1] for line in Path("/proc/mounts").read_text(encoding="utf-8").splitlines()]
     for mount in sorted(mounts, reverse=True):
         if Path(mount).is_relative_to(folder) or Path(mount).is_relative_to(data):
             subprocess.run(["umount", "--lazy", mount], check=False)
+
+
+def _is_ours(process: Path, folder: Path, data: Path) -> bool:
+    """Whether its command names our folder, or its root is a container's that lies in our data."""
+    roots = [line.split() for line in (process / "mountinfo").read_text(encoding="utf-8").splitlines()]
+    contained = any(words[4] == "/" and str(data) in words[-1] for words in roots)
+    return contained or str(folder).encode() in (process / "cmdline").read_bytes()

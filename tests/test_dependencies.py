@@ -1,0 +1,236 @@
+"""What a project's own pyproject.toml lists."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import tomli
+
+from azureml_tasks.dependencies import DeclaredError, declared
+
+LISTED = "List what the image needs under pip in [tool.azureml-image], or in a dependency group."
+PYPROJECT = """
+[project]
+name = "My.Project"
+dependencies = ["numpy>=1.26", "Pandas ; python_version<'3.13'"]
+
+[project.optional-dependencies]
+gpu = ["torch"]
+Web_UI = ["flask", "jinja2"]
+all = ["my-project[gpu, web-ui]", "tqdm"]
+old = ["my_project[gpu] ; python_version < '3.11' or os_name == 'nt'", "toml ; os_name == 'nt'"]
+round = ["my-project[round] ; os_name == 'nt'", "my-project[trip]", "a"]
+trip = ["my-project[round]", "b"]
+weak = ["my-project[weaker] ; os_name == 'nt'", "my-project[weaker]"]
+weaker = ["c"]
+
+[dependency-groups]
+test = ["pytest", {include-group = "Lint"}]
+lint = ["ruff", "pytest"]
+serve = ["my-project[gpu]", "gunicorn"]
+"""
+DEPENDENCIES = ["numpy>=1.26", 'Pandas; python_version < "3.13"']
+
+
+def listed(
+    pyproject: str, groups: tuple[str, ...] = (), extras: tuple[str, ...] = (), *, project: bool = False
+) -> list[str]:
+    """Read from a text."""
+    return declared(tomli.loads(pyproject), groups=groups, extras=extras, project=project)
+
+
+@pytest.mark.parametrize(
+    ("groups", "extras", "project", "expected"),
+    [
+        pytest.param((), (), False, [], id="nothing asked for"),
+        pytest.param((), (), True, DEPENDENCIES, id="the project's dependencies"),
+        pytest.param(
+            ("test",), (), False, ["pytest", "ruff"], id="a group that includes another, each item once"
+        ),
+        pytest.param(("LINT",), (), False, ["ruff", "pytest"], id="a group in another spelling"),
+        pytest.param((), ("web.ui",), False, ["flask", "jinja2"], id="an extra in another spelling"),
+        pytest.param(
+            ("lint",),
+            ("gpu",),
+            True,
+            ["ruff", "pytest", "torch", *DEPENDENCIES],
+            id="groups, extras, the project",
+        ),
+        pytest.param(
+            (),
+            ("all",),
+            False,
+            [*DEPENDENCIES, "torch", "flask", "jinja2", "tqdm"],
+            id="an extra that names the project",
+        ),
+        pytest.param(
+            ("serve",), (), False, [*DEPENDENCIES, "torch", "gunicorn"], id="a group that names the project"
+        ),
+        pytest.param(
+            (),
+            ("old",),
+            False,
+            [
+                'numpy>=1.26; python_version < "3.11" or os_name == "nt"',
+                'Pandas; (python_version < "3.11" or os_name == "nt") and python_version < "3.13"',
+                'torch; python_version < "3.11" or os_name == "nt"',
+                'toml; os_name == "nt"',
+            ],
+            id="a marker holds for all that it brings",
+        ),
+        pytest.param(
+            (),
+            ("round",),
+            False,
+            [
+                'numpy>=1.26; os_name == "nt"',
+                'Pandas; os_name == "nt" and python_version < "3.13"',
+                *DEPENDENCIES,
+            ]
+            + ["b", "a"],
+            id="a circle ends",
+        ),
+        pytest.param(
+            (),
+            ("weak",),
+            False,
+            [
+                'numpy>=1.26; os_name == "nt"',
+                'Pandas; os_name == "nt" and python_version < "3.13"',
+                'c; os_name == "nt"',
+            ]
+            + [*DEPENDENCIES, "c"],
+            id="with and without a marker",
+        ),
+    ],
+)
+def test_what_is_asked_for_is_listed(
+    groups: tuple[str, ...],
+    extras: tuple[str, ...],
+    project: bool,  # noqa: FBT001, pytest passes it by name
+    expected: list[str],
+) -> None:
+    """Requirements come in the order asked for, each once, and the project itself never."""
+    assert expected == listed(PYPROJECT, groups, extras, project=project)
+
+
+def test_extras_need_no_list_of_dependencies() -> None:
+    """A project without dependencies has none, whether or not its extras name it."""
+    text = '[project]\nname = "p"\n[project.optional-dependencies]\na = ["p[b]"]\nb = ["c"]'
+
+    assert ["c"] == listed(text, extras=("a",), project=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "asked", "reason", "fix"),
+    [
+        pytest.param(
+            PYPROJECT,
+            ("group", "tests"),
+            'there is no dependency group "tests" in [dependency-groups]',
+            'Did you mean "test"?',
+            id="a group with a near name",
+        ),
+        pytest.param(
+            PYPROJECT,
+            ("group", "x"),
+            'there is no dependency group "x" in [dependency-groups]',
+            'It has: "test", "lint", "serve"',
+            id="a group",
+        ),
+        pytest.param(
+            "",
+            ("group", "x"),
+            'there is no dependency group "x" in [dependency-groups]',
+            LISTED,
+            id="no groups",
+        ),
+        pytest.param(
+            PYPROJECT,
+            ("extra", "web"),
+            'there is no extra "web" in [project.optional-dependencies]',
+            'Did you mean "Web_UI"?',
+            id="an extra with a near name",
+        ),
+        pytest.param(
+            '[project]\nname="p"',
+            ("extra", "x"),
+            'there is no extra "x" in [project.optional-dependencies]',
+            LISTED,
+            id="no extras",
+        ),
+        pytest.param("", ("project", ""), "pyproject.toml has no [project] table", LISTED, id="no project"),
+        pytest.param(
+            "", ("extra", "x"), "pyproject.toml has no [project] table", LISTED, id="no project for an extra"
+        ),
+        pytest.param(
+            '[project]\nname="p"\ndynamic=["dependencies"]',
+            ("project", ""),
+            '[project] has "dependencies" among its dynamic fields, so that only a build of it knows them',
+            LISTED,
+            id="dynamic dependencies",
+        ),
+        pytest.param(
+            '[project]\nname="p"\ndynamic=["optional-dependencies"]',
+            ("extra", "x"),
+            '[project] has "optional-dependencies" among its dynamic fields, so that only a build of it knows them',
+            LISTED,
+            id="dynamic extras",
+        ),
+        pytest.param(
+            '[project]\nname="p"\ndynamic=["dependencies"]\n[dependency-groups]\nx=["P"]',
+            ("group", "x"),
+            '[project] has "dependencies" among its dynamic fields, so that only a build of it knows them',
+            LISTED,
+            id="dynamic dependencies that a group leads to",
+        ),
+        pytest.param(
+            '[project]\nname="p"\ndependencies=["a b"]',
+            ("project", ""),
+            '"a b" is no requirement: Expected semicolon (after name with no version specifier) or end',
+            'Write a name, with versions if you like: "numpy>=1.26"',
+            id="no requirement",
+        ),
+        pytest.param(
+            '[dependency-groups]\nx=["a", "b @ c https://u:secret@example.com"]',
+            ("group", "x"),
+            '"b @ c ***@example.com" is no requirement: Expected semicolon (after URL and whitespace)',
+            'Write a name, with versions if you like: "numpy>=1.26"',
+            id="no requirement in a group",
+        ),
+        pytest.param(
+            '[dependency-groups]\nx=[{include-group="y"}]',
+            ("group", "x"),
+            "[dependency-groups] cannot be read: Dependency group 'y' not found",
+            "Mend it: https://packaging.python.org/specifications/dependency-groups/",
+            id="an include of nothing",
+        ),
+        pytest.param(
+            '[project]\nname="p"\ndependencies="a"',
+            ("project", ""),
+            "[project] dependencies must be an array of strings",
+            'Write: ["numpy>=1.26", "pandas"]',
+            id="a string of dependencies",
+        ),
+        pytest.param(
+            '[project]\nname="p"\noptional-dependencies.x=["a", 1]',
+            ("extra", "x"),
+            "[project] optional-dependencies.x must be an array of strings",
+            'Write: ["numpy>=1.26", "pandas"]',
+            id="a number in an extra",
+        ),
+    ],
+)
+def test_what_cannot_be_listed_is_said(text: str, asked: tuple[str, str], reason: str, fix: str) -> None:
+    """The error bears what was asked for, why it cannot be had, and what to do."""
+    kind, name = asked
+    kinds: dict[str, Any] = {"groups": (), "extras": (), "project": kind == "project"}
+    if kind != "project":
+        kinds[f"{kind}s"] = (name,)
+
+    with pytest.raises(DeclaredError) as caught:
+        declared(tomli.loads(text), **kinds)
+
+    error = caught.value
+    assert (kind, name, reason, fix, reason) == (error.kind, error.name, error.reason, error.fix, str(error))

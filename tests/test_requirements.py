@@ -1,0 +1,371 @@
+"""What requirements files ask for, and what a build cannot use of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from azureml_tasks.errors import Problem
+from azureml_tasks.requirements import RequirementsTree, read_tree
+
+NO_LOGIN = (
+    "Use an index without login, or give pip the login through its own configuration in the base image."
+)
+NO_FOLDER = "Build a wheel and name that: pip wheel --no-deps --wheel-dir wheels "
+NO_OPTION = "Remove it; options that a requirements file cannot have go into pip's own configuration."
+NO_NAME = 'Write a name, with versions if you like: "numpy>=1.26"'
+
+
+def tree(
+    *files: str, wheels: tuple[str, ...] = (), hashed: bool = False, pinned: tuple[str, ...] = ()
+) -> RequirementsTree:
+    """Name what is expected."""
+    return RequirementsTree(files=files, wheels=wheels, hashed=hashed, pinned=pinned)
+
+
+def problems(line: str) -> list[tuple[str, str]]:
+    """Read a file of one line; what is wrong must be on that line."""
+    _, found = read_tree("r.txt", {"r.txt": f"# first\n{line}\n"}.get)
+    assert all((problem.file, problem.line) == ("r.txt", 2) for problem in found)
+    return [(problem.what, problem.fix) for problem in found]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "numpy",
+        "NumPy >=1.26,<3 # with a comment",
+        "uvicorn[standard]==0.30 ; python_version >= '3.10'",
+        "a @ https://example.com/a-1.tar.gz#sha256=ab",
+        "a @ git+https://example.com/a/b@v1",
+        "https://example.com:8443/a-1-py3-none-any.whl ; python_version > '3'",
+        "git+https://example.com/a/b@v1#egg=a",
+        "a --config-settings=x=y --global-option '--with x'",
+        "--index-url https://example.com/simple",
+        "-i https://example.com:8443/simple/",
+        "-ihttps://example.com/@scope/simple",
+        "--extra-index-url=http://example.com/simple --pre --trusted-host example.com",
+        "-f https://example.com/wheels",
+        "--no-index",
+        "--prefer-binary",
+        "--only-binary :all:",
+        "--no-binary=a,b",
+        "--use-feature fast-deps",
+    ],
+)
+def test_what_pip_can_use_in_a_build_is_accepted(line: str) -> None:
+    """Names, addresses and the options of pip's format are fine as they are."""
+    assert (tree("r.txt"), []) == read_tree("r.txt", {"r.txt": line}.get)
+
+
+def test_an_empty_file_is_fine() -> None:
+    """A byte order mark, comments and blank lines ask for nothing."""
+    assert (tree("r.txt"), []) == read_tree("r.txt", {"r.txt": "\ufeff# a \\\n\n  # b\n"}.get)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "-r a.txt",
+        "-ra.txt",
+        "--requirement a.txt",
+        "--requirement=a.txt",
+        "-r 'a.txt'",
+        '-r "a.txt" # c',
+        "-c./a.txt",
+    ]
+    + ["--constraint b/../a.txt", "--const a.txt"],
+)
+def test_an_include_is_followed_however_it_is_spelt(line: str) -> None:
+    """All spellings of -r and -c that pip knows lead to the file."""
+    texts = {"r.txt": line, "a.txt": "./w.whl"}
+
+    assert (tree("r.txt", "a.txt", wheels=("w.whl",)), []) == read_tree("r.txt", texts.get)
+
+
+def test_includes_are_relative_to_their_file_and_wheels_to_the_project() -> None:
+    """Each file is named once, in the order of reading, and a circle ends quietly."""
+    texts = {
+        "deploy/r.txt": "-r more/a.txt\n-c ../c.txt\n./wheels/x-1-py3-none-any.whl",
+        "deploy/more/a.txt": "-r ../r.txt\n-r 'b c.txt'\nwheels/../y-1-py3-none-any.whl ; os_name == 'posix'",
+        "deploy/more/b c.txt": "-c ../../c.txt\nz-1-py3-none-any.whl[extra]",
+        "c.txt": "./wheels/x-1-py3-none-any.whl",
+    }
+
+    actual = read_tree("deploy/r.txt", texts.get)
+
+    files = ("deploy/r.txt", "deploy/more/a.txt", "deploy/more/b c.txt", "c.txt")
+    wheels = ("wheels/x-1-py3-none-any.whl", "z-1-py3-none-any.whl", "y-1-py3-none-any.whl")
+    assert (tree(*files, wheels=wheels), []) == actual
+
+
+def test_the_pins_of_hashed_files_are_gathered() -> None:
+    """One hash anywhere makes pip check all, so exact versions count; ranges, addresses and wheels do not."""
+    texts = {
+        "r.txt": "-r a.txt\nZope.Interface==6.0\nb>=1\nc==1.*\nd==1,!=2\ne @ https://example.com/e.whl\n./f.whl",
+        "a.txt": "\n".join(  # noqa: FLY002, shows the lines
+            [
+                "a[x]==1.0 \\",
+                "    --hash=sha256:00 \\",
+                "    --hash=sha256:01",
+                "g==2 ; python_version<'3.11' --hash=sha256:02",
+            ]
+        ),
+    }
+
+    actual = read_tree("r.txt", texts.get)
+
+    pinned = ("a==1.0", 'g==2 ; python_version < "3.11"', "zope-interface==6.0")
+    assert (tree("r.txt", "a.txt", wheels=("f.whl",), hashed=True, pinned=pinned), []) == actual
+
+
+def test_require_hashes_alone_makes_a_tree_hashed() -> None:
+    """The option stands for hashes that another file or a wheel's address may bear."""
+    assert (tree("r.txt", hashed=True, pinned=("a==1",)), []) == read_tree(
+        "r.txt", {"r.txt": "--require-hashes\na==1"}.get
+    )
+
+
+def test_without_hashes_nothing_is_pinned() -> None:
+    """Exact versions of an ordinary file are pip's business alone."""
+    assert (tree("r.txt"), []) == read_tree("r.txt", {"r.txt": "a==1"}.get)
+
+
+@pytest.mark.parametrize(
+    ("line", "what", "fix"),
+    [
+        pytest.param(
+            "numpy = 1",
+            '"numpy = 1" is no requirement: Expected semicolon (after name with no version specifier) or end',
+            NO_NAME,
+            id="a wrong sign",
+        ),
+        pytest.param(
+            "--colour red",
+            '"--colour red" is not understood: no such option: --colour',
+            NO_OPTION,
+            id="an option",
+        ),
+        pytest.param("-r", '"-r" is not understood: -r option requires 1 argument', NO_OPTION, id="no value"),
+        pytest.param("-r 'a", '"-r \'a" is not understood: No closing quotation', NO_OPTION, id="no end"),
+        pytest.param(
+            "-e ./lib",
+            '"-e ./lib" installs a folder as it is edited, which an image cannot',
+            "List what it needs (project-dependencies = true), or build a wheel and name that.",
+            id="editable",
+        ),
+        *(
+            pytest.param(
+                f"{place}{behind}",
+                f'"{place}" is a project folder or a source archive, not a wheel',
+                NO_FOLDER + place,
+                id=f"{place}{behind}",
+            )
+            for place, behind in [
+                (".", ""),
+                (".", "[extra]"),
+                ("./lib", ""),
+                ("../x", ""),
+                ("lib/x", " ; os_name == 'nt'"),
+            ]
+            + [("x-1.tar.gz", ""), ("/opt/x", ""), ("x.zip", "")]
+        ),
+        pytest.param(
+            "./my lib",
+            '"./my lib" is a project folder or a source archive, not a wheel',
+            NO_FOLDER + "'./my lib'",
+            id="a folder with a space",
+        ),
+        pytest.param(
+            "../w.whl",
+            'the wheel "../w.whl" is outside the project',
+            "Copy it into the project and write: ./wheels/w.whl",
+            id="a wheel outside",
+        ),
+        pytest.param(
+            "/opt/w.whl",
+            'the wheel "/opt/w.whl" is outside the project',
+            "Copy it into the project and write: ./wheels/w.whl",
+            id="an absolute wheel",
+        ),
+        pytest.param(
+            "C:/w.whl",
+            'the wheel "C:/w.whl" is outside the project',
+            "Copy it into the project and write: ./wheels/w.whl",
+            id="a wheel on a drive",
+        ),
+        pytest.param(
+            "..\\w.whl",
+            '"..\\w.whl" holds a backslash',
+            'Separate folders with "/": ../w.whl',
+            id="a wheel by backslash",
+        ),
+        pytest.param(
+            "a @ file:./w.whl",
+            '"a @ file:./w.whl" names a local file by its address',
+            "Write the wheel's path from the project's folder alone: ./wheels/NAME.whl",
+            id="a file address",
+        ),
+        pytest.param(
+            "file:///opt/w.whl",
+            '"file:///opt/w.whl" names a local file by its address',
+            "Write the wheel's path from the project's folder alone: ./wheels/NAME.whl",
+            id="a bare file address",
+        ),
+        pytest.param(
+            "-r b.txt",
+            'includes "b.txt", which does not exist',
+            "Create b.txt, or correct the path: it is relative to the file that includes it.",
+            id="a missing include",
+        ),
+        *(
+            pytest.param(
+                f"-r {path}",
+                f'includes "{path}", which is outside the project',
+                "Copy it into the project.",
+                id=path,
+            )
+            for path in ("../b.txt", "a/../../b.txt", "/b.txt", "C:/b.txt", "..")
+        ),
+        pytest.param(
+            "-c ..\\b.txt",
+            '"-c ..\\b.txt" holds a backslash',
+            'Separate folders with "/", put a name with spaces in quotes.',
+            id="an include by backslash",
+        ),
+        pytest.param(
+            "-r https://u:secret@example.com/b.txt",
+            'includes "***@example.com/b.txt", which is no file of the project',
+            "Copy it into the project.",
+            id="an include from elsewhere",
+        ),
+        pytest.param(
+            "--find-links wheels",
+            '--find-links "wheels" is a local folder, which a build does not have',
+            "Name the wheels themselves, one a line, from the project's folder: ./wheels/NAME.whl",
+            id="a local folder of wheels",
+        ),
+        pytest.param(
+            "-i u:secret@example.com/simple",
+            '--index-url "***@example.com/simple" is no http or https address',
+            "Write the address in full: --index-url https://HOST/simple",
+            id="an index without scheme",
+        ),
+        pytest.param(
+            "--index-url https://u:secret@example.com/simple",
+            "--index-url carries a user or password",
+            NO_LOGIN,
+            id="an index with a login",
+        ),
+        pytest.param(
+            "-f https://token@example.com/wheels",
+            "--find-links carries a user or password",
+            NO_LOGIN,
+            id="wheels behind a login",
+        ),
+        pytest.param(
+            "--extra-index-url https://u:s/e@c#ret@example.com/simple",
+            "--extra-index-url carries a user or password",
+            NO_LOGIN,
+            id="a password of special characters",
+        ),
+        pytest.param(
+            "a @ git+https://secret@example.com/a.git@v1",
+            "the requirement a carries a user or password",
+            NO_LOGIN,
+            id="a requirement with a login",
+        ),
+        pytest.param(
+            "https://u:secret@example.com/a.whl",
+            "the requirement carries a user or password",
+            NO_LOGIN,
+            id="an address with a login",
+        ),
+        pytest.param(
+            "-i https://u:${TOKEN}@example.com/simple",
+            "${TOKEN} stands for an environment variable, which a build does not see",
+            NO_LOGIN,
+            id="a login from the environment",
+        ),
+        pytest.param(
+            "a b https://u:se cret@example.com",
+            '"a b ***@example.com" is no requirement: '
+            "Expected semicolon (after name with no version specifier) or end",
+            NO_NAME,
+            id="a login in a broken line",
+        ),
+        pytest.param(
+            "--colour https://u:se cret@example.com",
+            '"--colour ***@example.com" is not understood: no such option: --colour',
+            NO_OPTION,
+            id="a login in an unknown option",
+        ),
+        pytest.param(
+            "a --pre",
+            "--pre stands behind a requirement, where pip does not read it",
+            "Give it a line of its own.",
+            id="an option behind a requirement",
+        ),
+        pytest.param(
+            "--pre a",
+            '"a" stands behind an option, where pip does not read it',
+            "Give it a line of its own.",
+            id="the reverse",
+        ),
+        pytest.param(
+            "-r r.txt --pre",
+            "--pre stands beside an include, where pip does not read it",
+            "Give it a line of its own.",
+            id="an option beside an include",
+        ),
+        pytest.param(
+            "-r r.txt -r r.txt",
+            "--requirement stands beside an include, where pip does not read it",
+            "Give it a line of its own.",
+            id="two includes",
+        ),
+    ],
+)
+def test_what_a_build_cannot_use_is_a_problem(line: str, what: str, fix: str) -> None:
+    """Each problem names its place, what is wrong and what to do, and never a password."""
+    assert [(what, fix)] == problems(line)
+
+
+def test_problems_of_all_files_are_told_together() -> None:
+    """Each bears its own file, and the number of the first of joined lines."""
+    texts = {"r.txt": "a\\\n =\\\n 1\n-r d/a.txt\n-e .", "d/a.txt": "\n-r ../d/b.txt\n"}
+
+    _, actual = read_tree("r.txt", texts.get)
+
+    said = "Expected semicolon (after name with no version specifier) or end"
+    expected = [
+        Problem("r.txt", 1, f'"a = 1" is no requirement: {said}', NO_NAME),
+        Problem(
+            "d/a.txt",
+            2,
+            'includes "../d/b.txt", which does not exist',
+            "Create d/b.txt, or correct the path: it is relative to the file that includes it.",
+        ),
+        Problem(
+            "r.txt",
+            5,
+            '"-e ." installs a folder as it is edited, which an image cannot',
+            "List what it needs (project-dependencies = true), or build a wheel and name that.",
+        ),
+    ]
+    assert expected == actual
+
+
+@pytest.mark.parametrize("root", ["conda.yml", "deploy/environment.YAML"])
+def test_a_conda_file_is_refused(root: str) -> None:
+    """It is not even read; the problem says where its two kinds of packages go."""
+    fix = "List its pip packages in a requirements file; conda packages need a base image that has them."
+    problem = Problem(root, 0, "is a conda environment file, which pip does not read", fix)
+
+    assert (tree(root), [problem]) == read_tree(root, {root: "name: a\n"}.get)
+
+
+def test_a_missing_root_is_a_problem() -> None:
+    """A tree without files says that there is none."""
+    problem = Problem("r.txt", 0, "does not exist", "Create it, or correct its name.")
+
+    assert (tree(), [problem]) == read_tree("r.txt", {"a.txt": ""}.get)
