@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.context import Context, largest
 from azureml_tasks.errors import AzuremlTasksError, SettingsError
-from azureml_tasks.pipeline import Job, open_engine, prepare
+from azureml_tasks.job import Job, open_engine, prepare
 
 if TYPE_CHECKING:
     from azureml_tasks.engines.base import Engine
@@ -17,7 +17,7 @@ __all__ = ["as_json", "as_text"]
 
 
 def as_json(job: Job) -> str:
-    """The report as a JSON object; where the settings are wrong, the object holds the problems and the error goes on."""
+    """The report as a JSON object; of wrong settings it holds the problems, and the error goes on."""
     try:
         return json.dumps(_report(job), indent=2, ensure_ascii=False)
     except SettingsError as error:
@@ -92,7 +92,8 @@ def _proof(plan: Plan) -> str:
     count = len(plan.proof.requests)
     if not count:
         return "start-up, health and /swagger.json; no request is set"
-    return f"start-up, health, /swagger.json and {count} request{'s' if count > 1 else ''}, each {plan.proof.repeat} times"
+    requests = f"{count} request{'s' if count > 1 else ''}, each {plan.proof.repeat} times"
+    return f"start-up, health, /swagger.json and {requests}"
 
 
 def _then(job: Job, context: Context, engine: Engine | None) -> str:

@@ -73,9 +73,7 @@ class Walk:
         if self.root.is_dir():
             yield from self._folder(self.root, "" if self.top == "." else self.top, self.into, (self.root,))
         else:
-            yield from self._file(
-                self.root, self.top, f"{self.into}/{Path(self.top).name}", os.stat(self.root)
-            )
+            yield from self._file(self.root, self.top, f"{self.into}/{Path(self.top).name}", self.root.stat())
 
     def _folder(self, folder: Path, path: str, name: str, above: tuple[Path, ...]) -> Iterator[ContextFile]:
         yield ContextFile(name=f"{name}/")
@@ -112,20 +110,18 @@ class Walk:
         try:
             target = link.resolve(strict=True)
         except (OSError, RuntimeError):  # RuntimeError is how Python before 3.13 says that links go round.
-            missing = not os.path.lexists(os.path.join(link.parent, os.readlink(link)))
+            missing = not os.path.lexists(link.parent / link.readlink())
             what = "does not exist" if missing else "leads round in a circle"
-            self.problem(f"{path} is a link to {os.readlink(link)}, which {what}", _link_fix(path))
+            self.problem(f"{path} is a link to {link.readlink()}, which {what}", _link_fix(path))
             return
         if not target.is_relative_to(self.project):
-            self.problem(
-                f"{path} is a link to {os.readlink(link)}, which leaves the project", _link_fix(path)
-            )
+            self.problem(f"{path} is a link to {link.readlink()}, which leaves the project", _link_fix(path))
         elif target.is_relative_to(self.root):
             yield from self._inner_link(link, target, path, name)
         elif target.is_dir():
             if any(folder.is_relative_to(target) for folder in (*above, link)):
                 self.problem(
-                    f"{path} is a link to {os.readlink(link)}, which leads round in a circle", _link_fix(path)
+                    f"{path} is a link to {link.readlink()}, which leads round in a circle", _link_fix(path)
                 )
             else:
                 yield from self._folder(target, path, name, (*above, target))
@@ -138,11 +134,11 @@ class Walk:
             why = f'which "{rule.pattern}" ({rule.file}{f":{rule.line}" if rule.line else ""}) excludes'
             self.problem(f"{path} is a link to {inside}, {why}", _link_fix(path))
             return
-        text = os.readlink(link)
+        text = link.readlink()
         lexical = Path(os.path.normpath(link.parent / text))
-        if os.path.isabs(text) or not lexical.is_relative_to(self.root):
-            text = os.path.relpath(target, link.parent.resolve())
-        yield ContextFile(name=name, link=Path(text).as_posix())
+        if text.is_absolute() or not lexical.is_relative_to(self.root):
+            text = Path(os.path.relpath(target, link.parent.resolve()))
+        yield ContextFile(name=name, link=text.as_posix())
 
     def _file(self, source: Path, path: str, name: str, status: os.stat_result) -> Iterator[ContextFile]:
         if complaint := self._complaint(source, path, status):
@@ -165,10 +161,8 @@ class Walk:
             return f"{path} looks like a secret, which would stay in the image", allow
         if self.largest is not None and status.st_size > self.largest:
             ways = f'Move it into the folder of `model`, or leave it out: exclude = ["{path}"]'
-            return (
-                f"{path} has {status.st_size / 1e6:,.0f} MB, and a file under code may have {self.largest / 1e6:,.0f} MB",
-                ways,
-            )
+            limit = f"a file under code may have {self.largest / 1e6:,.0f} MB"
+            return f"{path} has {status.st_size / 1e6:,.0f} MB, and {limit}", ways
         return None
 
 

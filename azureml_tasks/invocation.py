@@ -65,7 +65,7 @@ def surroundings(context: Context, task: Task[Any]) -> Surroundings:
 
 def _executor_frame() -> FrameType | None:
     """The frame of the executor that runs the current task; None where no executor does."""
-    frame: FrameType | None = sys._getframe()
+    frame: FrameType | None = sys._getframe()  # noqa: SLF001 -- Invoke hands a task no way to its executor
     while frame is not None:
         if frame.f_code.co_name == "execute" and isinstance(frame.f_locals.get("self"), Executor):
             return frame
@@ -86,8 +86,8 @@ def _named(root: Collection, called_as: str) -> dict[str, Any]:
         if part not in here.collections:
             break
         here = here.collections[part]
-        merged = {**_table(here._configuration), **merged}
-    return {**merged, **_table(root._configuration)}
+        merged = {**_table(here._configuration), **merged}  # noqa: SLF001 -- `configuration()` is what replaces tables whole
+    return {**merged, **_table(root._configuration)}  # noqa: SLF001 -- likewise
 
 
 def _only(root: Collection, task: Task[Any]) -> dict[str, Any]:

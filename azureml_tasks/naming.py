@@ -13,7 +13,7 @@ from azureml_tasks.tags import BadTag, Unavailable, check, render
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from azureml_tasks.reader import Found
+    from azureml_tasks.found import Found
     from azureml_tasks.reference import Reference
     from azureml_tasks.settings import Settings
 

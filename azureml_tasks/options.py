@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.errors import Problem, SettingsError
+from azureml_tasks.found import Override
 from azureml_tasks.invocation import KEY, surroundings
-from azureml_tasks.pipeline import Job
-from azureml_tasks.reader import Override
+from azureml_tasks.job import Job
 from azureml_tasks.terminal import Terminal
 
 if TYPE_CHECKING:

@@ -7,20 +7,24 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from azureml_tasks import git, naming
+from azureml_tasks import git, inventory, naming
+from azureml_tasks.code_folder import look_at_code
 from azureml_tasks.dependencies import DeclaredError, declared
 from azureml_tasks.errors import Problem, SettingsError
-from azureml_tasks.inventory import Inventory
+from azureml_tasks.found import FILE, spell
 from azureml_tasks.planning import Facts, Project
 from azureml_tasks.proof import read_proof
 from azureml_tasks.python_step import PythonStep, python_step
-from azureml_tasks.reader import FILE, Found, Override, Place, read, spell
-from azureml_tasks.reference import expand_base, parse
+from azureml_tasks.reader import read
+from azureml_tasks.reference import Reference, expand_base
+from azureml_tasks.survey import Survey, matcher
 from azureml_tasks.variables import variable_warnings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
+    from azureml_tasks.code_folder import Code
+    from azureml_tasks.found import Found, Override, Place
     from azureml_tasks.settings import Settings
 
 __all__ = ["load"]
@@ -43,7 +47,9 @@ def load(folder: str | Path, overrides: Mapping[str, Override] | None = None) ->
         fix = 'Make it, with:\n[tool.azureml-image]\nbase = "minimal-py312-inference"'
         raise SettingsError([Problem(FILE, 0, f"does not exist in {root}", fix)]) from None
     except UnicodeDecodeError as error:
-        raise SettingsError([Problem(FILE, 0, f"is not UTF-8: {error.reason}", "")]) from error
+        raise SettingsError(
+            [Problem(FILE, 0, f"is not UTF-8: {error.reason}", "Save it as UTF-8.")]
+        ) from error
     settings, found = read(text, overrides or {})
     facts = _facts(root, settings, found)
     if found.problems:
@@ -52,35 +58,35 @@ def load(folder: str | Path, overrides: Mapping[str, Override] | None = None) ->
 
 
 def _facts(root: Path, settings: Settings, found: Found) -> Facts:
-    project = found.document.get("project", {})
-    revision = git.read(root)
-    today = datetime.now(timezone.utc).date()
-    inventory = Inventory(root=root, settings=settings, found=found)
-    inventory.look()
-    _refuse_double_variables(settings, inventory, found)
-    base = expand_base(settings.base) or parse("missing")
-    assert base is not None
+    survey = Survey(root=root, settings=settings, found=found, matcher=matcher(root, settings, found))
+    project = found.document.get("project")
+    project = project if isinstance(project, dict) else {}
+    revision, today = git.read(root), datetime.now(timezone.utc).date()
+    base = expand_base(settings.base) or Reference(host="", repository="missing", tag="", digest="")
     repository = naming.repository(settings, project, found)
+    code = look_at_code(survey)
+    _refuse_double_variables(settings, code, found)
     return Facts(
         project=project,
         base=base,
         repository=repository,
         tags=naming.tags(settings, naming.tag_values(project, revision, today), found),
         labels=naming.labels(settings, project, revision, base, title=repository, epoch=_epoch(found)),
-        entry_script=inventory.entry_script,
-        code=inventory.code,
-        python=_python(settings, inventory, found),
-        files=inventory.files(),
+        entry_script=code.entry_script,
+        code=code.folder,
+        python=_python(survey),
+        files=inventory.code_and_model(survey, code),
         has_model=bool(settings.model),
-        proof=read_proof(root, settings, found),
+        proof=read_proof(survey),
         revision=revision,
         today=today,
-        warnings=(*_warnings(settings, project, revision), *inventory.warnings, *variable_warnings(settings)),
+        warnings=(*_warnings(settings, project, revision), *code.warnings, *variable_warnings(settings)),
     )
 
 
-def _python(settings: Settings, inventory: Inventory, found: Found) -> PythonStep | None:
-    trees = inventory.requirements()
+def _python(survey: Survey) -> PythonStep | None:
+    settings, found = survey.settings, survey.found
+    trees = inventory.requirements(survey)
     asked: list[tuple[Place, dict[str, Any]]] = [
         *(
             (("dependency-groups", i), {"groups": [name]})
@@ -89,19 +95,22 @@ def _python(settings: Settings, inventory: Inventory, found: Found) -> PythonSte
         *((("extras", i), {"extras": [name]}) for i, name in enumerate(settings.extras)),
         *([(("project-dependencies",), {"project": True})] if settings.project_dependencies else []),
     ]
-    own: list[str] = []
+    own: dict[str, None] = {}
     for place, part in asked:
         try:
-            own += declared(found.document, **{"groups": (), "extras": (), "project": False, **part})
+            own |= dict.fromkeys(
+                declared(found.document, **{"groups": (), "extras": (), "project": False, **part})
+            )
         except DeclaredError as error:
             found.problem(place, f"{spell(place)}: {error}", error.fix)
-    return python_step(tuple(dict.fromkeys((*own, *settings.pip))), trees, inventory.carried)
+    named = tuple(own | dict.fromkeys(settings.pip))
+    return python_step(named, trees, lambda path: inventory.carried(survey, path))
 
 
-def _refuse_double_variables(settings: Settings, inventory: Inventory, found: Found) -> None:
+def _refuse_double_variables(settings: Settings, code: Code, found: Found) -> None:
     """A variable that follows from another key is set there alone."""
     taken = {
-        "AZUREML_ENTRY_SCRIPT": inventory.entry_script and "entry-script",
+        "AZUREML_ENTRY_SCRIPT": code.entry_script and "entry-script",
         "AZUREML_MODEL_DIR": settings.model and "model",
     }
     for name, key in taken.items():
@@ -133,7 +142,8 @@ def _warnings(
     if any("{version}" in tag for tag in settings.tags) and "version" in project.get("dynamic", []):
         said.append('[project].version is dynamic, so that the tag says "latest" in its place')
     said += [
-        f'apt package "{name}" is for the system\'s Python, not for the environment that serves: name its PyPI package in `pip`'
+        f'apt package "{name}" is for the system\'s Python, not for the environment that serves: '
+        "name its PyPI package in `pip`"
         for name in settings.apt
         if name.startswith("python3-")
     ]

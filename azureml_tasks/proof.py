@@ -4,69 +4,71 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from azureml_tasks.context import digest
 from azureml_tasks.errors import Problem
-from azureml_tasks.inventory import existing
+from azureml_tasks.files import ContextFile
+from azureml_tasks.found import spell
 from azureml_tasks.planning import Proof, ProofRequest
-from azureml_tasks.reader import spell
-from azureml_tasks.settings import ABSENT, Request, Settings
+from azureml_tasks.settings import ABSENT, Request
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from azureml_tasks.reader import Found, Place
+    from azureml_tasks.found import Place
+    from azureml_tasks.survey import Survey
 
 __all__ = ["read_proof"]
 
+_SHORT = ("smoke-test", "request")
+_NUMBERED = ("smoke-test", "requests")
 
-def read_proof(root: Path, settings: Settings, found: Found) -> Proof:
-    """Read what the smoke test sends and expects; *found* takes what is wrong."""
-    table, sound = settings.smoke_test, "smoke-test" not in found.bad
+
+def read_proof(survey: Survey) -> Proof:
+    """Read what the smoke test sends, expects and mounts; what is wrong is noted."""
+    table, sound = survey.settings.smoke_test, "smoke-test" not in survey.found.bad
     if table.request and table.requests:
-        found.problem(
-            ("smoke-test", "request"),
-            "tool.azureml-image.smoke-test has both request and requests",
-            "Write: [[tool.azureml-image.smoke-test.requests]] alone",
-        )
-    if table.model and settings.model:
-        what = "tool.azureml-image.smoke-test.model is for an image without a model, and tool.azureml-image.model bakes one in"
-        found.problem(("smoke-test", "model"), what, "Keep one of the two.")
-    short = [(("smoke-test", "request"), Request(file=table.request))] if table.request else []
-    numbered = [(("smoke-test", "requests", index), request) for index, request in enumerate(table.requests)]
-    model = (
-        existing(root, found, ("smoke-test", "model"), table.model, "file or folder") if table.model else ""
-    )
-    requests = tuple(
-        _request(root, place, request, found, sound=sound) for place, request in (*short, *numbered)
-    )
+        what = "tool.azureml-image.smoke-test has both request and requests"
+        survey.found.problem(_SHORT, what, f"Write: [[{spell(_NUMBERED)}]] alone")
+    asked: list[tuple[Place, Request]] = [(_SHORT, Request(file=table.request))] if table.request else []
+    asked += [((*_NUMBERED, index), request) for index, request in enumerate(table.requests)]
+    model = _model(survey)
     proof = Proof(
-        requests=requests,
-        model=str(root / model) if model else "",
+        requests=tuple(_request(survey, place, request, sound=sound) for place, request in asked),
+        model=str(survey.root / model) if model else "",
         env=dict(table.env),
         memory=table.memory or "",
         start_timeout=float(table.start_timeout),
         repeat=table.repeat,
-        sha256="",
     )
-    return Proof(**{**proof.__dict__, "sha256": _sha256(proof, model)})
+    return replace(proof, sha256=_sha256(proof, model))
 
 
-def _request(root: Path, place: Place, request: Request, found: Found, *, sound: bool) -> ProofRequest:
-    spelled = spell(place)
-    if (request.body is ABSENT) == (request.file is None) and sound:
-        found.problem(
-            place, f"{spelled} must have exactly one of body and file", 'Write: file = "sample-request.json"'
-        )
+def _model(survey: Survey) -> str:
+    place, value = ("smoke-test", "model"), survey.settings.smoke_test.model
+    if not value:
+        return ""
+    if survey.settings.model:
+        what = f"{spell(place)} is for an image without a model, and {spell(('model',))} bakes one in"
+        survey.found.problem(place, what, "Keep one of the two.")
+    return survey.existing(place, value, "file or folder")
+
+
+def _request(survey: Survey, place: Place, request: Request, *, sound: bool) -> ProofRequest:
+    if sound and (request.body is ABSENT) == (request.file is None):
+        what = f"{spell(place)} must have exactly one of body and file"
+        survey.found.problem(place, what, 'Write: file = "sample-request.json"')
     if request.expect is not ABSENT and request.expect_file is not None:
-        found.problem(place, f"{spelled} has both expect and expect-file", "Keep one of the two.")
+        survey.found.problem(place, f"{spell(place)} has both expect and expect-file", "Keep one of the two.")
     expect = request.expect
     if request.expect_file is not None:
-        expect = _json(root, _key(place, "expect-file"), request.expect_file, found)
+        expect = _json(survey, (*place, "expect-file"), request.expect_file)
+    number = place[-1]
     return ProofRequest(
-        name=request.file or request.path,
+        name=request.file or (f"request {number + 1}" if isinstance(number, int) else "request"),
         path=request.path,
-        body=_body(root, place, request, found),
+        body=_body(survey, place, request),
         status=request.status,
         expect=expect,
         tolerance=float(request.tolerance),
@@ -74,41 +76,42 @@ def _request(root: Path, place: Place, request: Request, found: Found, *, sound:
     )
 
 
-def _key(place: Place, name: str) -> Place:
-    return place if place[-1] == "request" else (*place, name)
-
-
-def _body(root: Path, place: Place, request: Request, found: Found) -> bytes:
+def _body(survey: Survey, place: Place, request: Request) -> bytes:
     if request.file is None:
         return b"" if request.body is ABSENT else json.dumps(request.body, ensure_ascii=False).encode()
-    path = existing(root, found, _key(place, "file"), request.file, "file")
-    return (root / path).read_bytes() if path else b""
+    path = survey.existing(place if place == _SHORT else (*place, "file"), request.file, "file")
+    return (survey.root / path).read_bytes() if path else b""
 
 
-def _json(root: Path, place: Place, value: str, found: Found) -> Any:
-    path = existing(root, found, place, value, "file")
+def _json(survey: Survey, place: Place, value: str) -> Any:
+    path = survey.existing(place, value, "file")
     if not path:
         return ABSENT
     try:
-        return json.loads((root / path).read_bytes())
-    except ValueError as error:
-        line = getattr(error, "lineno", 1)
-        found.problems.append(
-            Problem(
-                path,
-                line,
-                f"is no JSON: {getattr(error, 'msg', error)}",
-                "It holds what the answer must contain.",
-            )
-        )
-        return ABSENT
+        return json.loads((survey.root / path).read_bytes())
+    except json.JSONDecodeError as error:
+        line, why = error.lineno, error.msg
+    except UnicodeDecodeError as error:
+        line, why = 1, error.reason
+    fix = "It holds what the answer must contain."
+    survey.found.problems.append(Problem(path, line, f"is no JSON: {why}", fix))
+    return ABSENT
 
 
 def _sha256(proof: Proof, model: str) -> str:
-    """Over everything that decides whether an image passes; the model's folder by its name."""
+    """Over everything that decides whether an image passes: the table, the requests' bytes, the model's."""
     requests = [
         [r.path, r.body.hex(), r.status, None if r.expect is ABSENT else [r.expect], r.tolerance, r.timeout]
         for r in proof.requests
     ]
-    parts = [requests, model, dict(proof.env), proof.memory, proof.start_timeout, proof.repeat]
+    mounted = [model, digest(_members(Path(proof.model)))] if proof.model else []
+    parts = [requests, mounted, dict(proof.env), proof.memory, proof.start_timeout, proof.repeat]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _members(model: Path) -> list[ContextFile]:
+    files = [model] if model.is_file() else sorted(path for path in model.rglob("*") if path.is_file())
+    return [
+        ContextFile(name=path.relative_to(model.parent).as_posix(), source=path, size=path.stat().st_size)
+        for path in files
+    ]

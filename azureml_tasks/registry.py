@@ -9,7 +9,11 @@ from azureml_tasks.errors import RegistryError
 
 __all__ = ["manifest_digest"]
 
-_ACCEPT = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json"  # fmt: skip
+_ACCEPT = (
+    "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, "
+    "application/vnd.docker.distribution.manifest.v2+json, "
+    "application/vnd.docker.distribution.manifest.list.v2+json"
+)
 _LOOPBACK = re.compile(r"(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?")
 _TIMEOUT = 30.0
 
@@ -55,7 +59,7 @@ def _authorization(headers: Any, host: str, repository: str, api: Any) -> str:
 
     import requests
 
-    login = api._auth_configs.resolve_authconfig(host) or {}
+    login = api._auth_configs.resolve_authconfig(host) or {}  # noqa: SLF001 -- the SDK's own way to config and helpers
     basic = base64.b64encode(f"{login.get('Username', '')}:{login.get('Password', '')}".encode()).decode()
     challenge = headers.get("WWW-Authenticate", "")
     if not challenge.lower().startswith("bearer "):

@@ -21,7 +21,7 @@ _TYPES: dict[str, dict[str, Any]] = {
 
 
 def json_schema() -> dict[str, Any]:
-    """The schema of the table `[tool.azureml-image]`, draft 2020-12; at least as strict as it can say what the reader checks."""
+    """The schema of the table `[tool.azureml-image]`, as far as a schema can say what the reader checks."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_of_table(Settings)}
 
 

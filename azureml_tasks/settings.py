@@ -7,7 +7,7 @@ meaning. The reader, the JSON schema, the README's table and every message come 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -66,8 +66,12 @@ class Key:
 
 
 def _key(type_: str, meaning: str, value: Any = None, /, **more: Any) -> Any:
-    factory: Callable[[], Any] = lambda: dict(value) if isinstance(value, Mapping) else value
-    return field(default_factory=factory, metadata={"key": Key(type=type_, meaning=meaning, **more)})
+    """A field with its default *value* and what is declared of it."""
+
+    def default() -> Any:
+        return dict(value) if isinstance(value, Mapping) else value
+
+    return field(default_factory=default, metadata={"key": Key(type=type_, meaning=meaning, **more)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,7 +170,7 @@ class Settings:
     )
     dependency_groups: tuple[str, ...] = _key(STRINGS, "groups of `[dependency-groups]` to install", ())
     extras: tuple[str, ...] = _key(STRINGS, "extras of `[project.optional-dependencies]` to install", ())
-    project_dependencies: bool = _key(BOOLEAN, "install `[project].dependencies`", False)
+    project_dependencies: bool = _key(BOOLEAN, "install `[project].dependencies`", False)  # noqa: FBT003 -- a default
     code: str | None = _key(
         STRING,
         "folder copied to `/var/azureml-app`; where it is `.`, `model`, `.azureml-image`, `pyproject.toml` "

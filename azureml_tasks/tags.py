@@ -57,6 +57,6 @@ def render(template: str, values: Mapping[str, str | Unavailable]) -> str:
             raise BadTag(f"needs {{{name}}}, and {value.why}")
     tag = _IMPOSSIBLE.sub("-", _PLACEHOLDER.sub(lambda found: str(values[found[1]]), template))
     if not re.fullmatch(TAG, tag):
-        why = "is longer than 128 characters" if len(tag) > 128 else 'starts with "." or "-"'
+        why = 'starts with "." or "-"' if tag[0] in ".-" else "is longer than 128 characters"
         raise BadTag(f'gives "{tag}", which no registry takes: it {why}')
     return tag

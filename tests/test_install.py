@@ -81,7 +81,6 @@ class Base:
         packages = next((self.root / "env" / "lib").glob("python*/site-packages"))
         with ZipFile(wheel(self.root / "base-wheels", name, version, *needs)) as archive:
             archive.extractall(packages)
-        (packages / f"{name}-{version}.dist-info" / "INSTALLER").write_text("pip\n")
 
     def offer(self, name: str, version: str, *needs: str) -> str:
         """Have a wheel in the index; return its hash."""

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 __all__ = ["check", "find", "has_user", "pull"]
 
+_COLONS = 6
+"""Of a line of /etc/passwd, `name:password:uid:…`: passwd(5)."""
+_NOT_THERE = re.compile(
+    r"manifest.* not found|manifest unknown|name unknown|repository does not exist|not found: manifest"
+)
+
 
 def find(client: docker.DockerClient, reference: str) -> BaseImage | None:
     """The base as the engine has it; None where it has not."""
@@ -66,11 +72,8 @@ def pull(client: docker.DockerClient, plan: Plan, terminal: Terminal) -> None:
 
 
 def _pull_error(plan: Plan, said: str) -> Exception:
-    if re.search(
-        r"manifest.* not found|manifest unknown|name unknown|repository does not exist|not found: manifest",
-        said,
-    ):
-        fix = f"Look at the tags that there are: docker pull {plan.base.name}\nor name another base, in the table or by --base"
+    if _NOT_THERE.search(said):
+        fix = "Look at its registry's list of tags, or name another base, in the table or by --base"
         return BuildError(
             f"The base {plan.base} does not exist.", next_step=fix, said=f"its registry said: {said}"
         )
@@ -93,7 +96,7 @@ def check(plan: Plan, base: BaseImage) -> list[str]:
         )
     if plan.python and "AZUREML_CONDA_ENVIRONMENT_PATH" not in base.env:
         fix = "Name one of Azure ML's inference images, or one that extends it."
-        what = f"The base {plan.base} sets no AZUREML_CONDA_ENVIRONMENT_PATH, so that its Python environment is not known."
+        what = f"The base {plan.base} sets no AZUREML_CONDA_ENVIRONMENT_PATH, so its Python is not known."
         raise BuildError(what, next_step=fix)
     warnings = []
     if base.entrypoint:
@@ -117,5 +120,6 @@ def has_user(client: docker.DockerClient, base: BaseImage, user: str) -> bool:
             lines = member.read().decode(errors="replace").splitlines() if member else []
     finally:
         client.api.remove_container(container["Id"], force=True)
-    entries = {line.split(":")[0]: line.split(":")[2] for line in lines if line.count(":") > 2}
+    fields = (line.split(":") for line in lines if line.count(":") == _COLONS)
+    entries = {field[0]: field[2] for field in fields}
     return entries.get(user, "0") != "0"

@@ -102,7 +102,7 @@ def _unreachable(context: str, host: str, error: Exception) -> EngineError:
         )
         return EngineError(f"Docker's engine does not let you in ({where}).", next_step=fix, said=said)
     if _caused_by(error, FileNotFoundError) and not _installed():
-        fix = "Install Docker: https://docs.docker.com/engine/install/\nor, on Debian and Ubuntu: sudo apt-get install docker.io"
+        fix = "On Debian and Ubuntu: sudo apt-get install docker.io\nor see https://docs.docker.com/engine/install/"
         return EngineError(f"There is no Docker engine here ({where}).", next_step=fix, said=said)
     fix = "Start it: open Docker Desktop, or on Linux: sudo systemctl start docker"
     return EngineError(f"Docker's engine does not answer ({where}).", next_step=fix, said=said)

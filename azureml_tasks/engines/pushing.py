@@ -40,7 +40,9 @@ def push(endpoint: Endpoint, image_id: str, name: str, terminal: Terminal) -> st
         raise registry_error(host, f"the push of {name}", said)
     digest = _digest(endpoint, name)
     if sent and sent != digest:
-        what = f"Registry {host} holds {digest} as {name}, and {sent} was sent: somebody else pushed that tag meanwhile."
+        what = (
+            f"Registry {host} holds {digest} as {name}, not {sent}: somebody else pushed that tag meanwhile."
+        )
         raise RegistryError(what, next_step="Push again, or give the image a tag of its own: --tag")
     return digest
 

@@ -63,7 +63,10 @@ def registry_error(host: str, what: str, said: str) -> AzuremlTasksError:
             said=words,
         )
     if _TLS.search(said) and "handshake timeout" not in said:
-        fix = f"Give the engine the registry's CA: /etc/docker/certs.d/{host}/ca.crt\nor, for a registry without TLS, list it in insecure-registries"
+        fix = (
+            f"Give the engine the registry's CA: /etc/docker/certs.d/{host}/ca.crt\n"
+            "or, for a registry without TLS, list it in the engine's insecure-registries"
+        )
         return RegistryError(
             f"Registry {host} and the engine do not agree on TLS for {what}.", next_step=fix, said=words
         )
