@@ -88,17 +88,23 @@ class _Project:
     """The tables [project] and [dependency-groups]; a part is an extra, or the dependencies as ""."""
 
     def __init__(self, pyproject: Mapping[str, Any]) -> None:
-        self.groups: Mapping[str, Any] = pyproject.get("dependency-groups", {})
-        self.table: Mapping[str, Any] = pyproject.get("project", {})
+        table = pyproject.get("project")
+        self.groups = pyproject.get("dependency-groups", {})
+        self.table: Mapping[str, Any] = table if isinstance(table, Mapping) else {}
         self.name = canonicalize_name(str(self.table.get("name", "")))
 
     def group(self, name: str) -> Iterator[str]:
-        _find(name, self.groups, "dependency group", "[dependency-groups]")
+        spelled = _find(name, self.groups, "dependency group", "[dependency-groups]")
+        if not isinstance(self.groups[spelled], list):
+            raise _Refusal(
+                f"[dependency-groups] {spelled} must be an array", f'Write: {spelled} = ["numpy>=1.26"]'
+            )
         try:
             requirements = dependency_groups.resolve(self.groups, name)
         except (LookupError, TypeError, ValueError) as error:
-            for item in (item for group in self.groups.values() for item in group if isinstance(item, str)):
-                _requirement(item)
+            lists = [group for group in self.groups.values() if isinstance(group, list)]
+            for text in (item for group in lists for item in group if isinstance(item, str)):
+                _requirement(text)
             reason = f"[dependency-groups] cannot be read: {_said(error)}"
             raise _Refusal(
                 reason, "Mend it: https://packaging.python.org/specifications/dependency-groups/"
@@ -111,7 +117,8 @@ class _Project:
     def listed(self, part: str) -> Sequence[str]:
         """Read what [project] lists for a part, as it is written."""
         key = "optional-dependencies" if part else "dependencies"
-        if key in self.table.get("dynamic", ()):
+        dynamic = self.table.get("dynamic")
+        if isinstance(dynamic, list) and key in dynamic:
             reason = f'[project] has "{key}" among its dynamic fields, so that only a build of it knows them'
             raise _Refusal(reason, _LISTED)
         if not self.table:
@@ -171,8 +178,10 @@ def _under(requirement: Requirement, conditions: Sequence[str]) -> str:
     return str(requirement)
 
 
-def _find(name: str, table: Mapping[str, Any], kind: str, place: str) -> str:
+def _find(name: str, table: Any, kind: str, place: str) -> str:
     """Find a name as its table spells it."""
+    if not isinstance(table, Mapping):
+        raise _Refusal(f"{place} must be a table", f'Write under {place}: {name} = ["numpy>=1.26"]')
     known: dict[str, str] = {canonicalize_name(key): key for key in table}
     if spelled := known.get(canonicalize_name(name)):
         return spelled

@@ -8,9 +8,11 @@ from __future__ import annotations
 import optparse
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
 
 __all__ = ["Line", "hide_login", "lines_of", "misplaced", "spelled"]
 
@@ -76,7 +78,8 @@ def hide_login(text: str) -> str:
 def misplaced(line: Line) -> list[tuple[str, str]]:
     """Tell what of a line pip would drop without a word, and what to do about it."""
     names = list(line.options)
-    dropped = [f'"{hide_login(word)}" stands behind an option' for word in line.stray]
+    # a word alone may be the middle of a password with spaces, so the whole line is shown
+    dropped = [f'"{hide_login(line.text)}" has a word behind an option'] if line.stray else []
     if line.requirement:
         dropped += [f"{spelled(name)} stands behind a requirement" for name in names if name not in _ITS_OWN]
     elif _INCLUDES.intersection(names) and sum(map(len, line.options.values())) > 1:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import posixpath
 import re
 import shlex
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import PureWindowsPath
+from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -15,16 +15,19 @@ from packaging.utils import canonicalize_name
 from azureml_tasks.errors import Problem
 from azureml_tasks.requirement_lines import Line, hide_login, lines_of, misplaced, spelled
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 __all__ = ["RequirementsTree", "read_tree"]
 
 _VARIABLE = re.compile(r"\$\{[A-Z0-9_]+\}")
 _REMOTE = re.compile(r"(?:(?:git|hg|svn|bzr)\+[a-z]+|https?)://", re.IGNORECASE)
 # A user before the "@" of the host, or a "host" whose port is no number: a password with a slash in it.
-_LOGIN = re.compile(r"//[^/?#\s]*@|//[^/@\s]*:(?!\d*(?:[/?#]|$))[^@]*@")
+_LOGIN = re.compile(r"//[^/?#\s]*@|//[^/@\s]*:(?!\d+(?:[/?#]|$))[^@]*@")
 _ARCHIVES = (".whl", ".zip", ".tar", ".tgz", ".tbz", ".txz", ".tlz", ".gz", ".bz2", ".xz", ".lz", ".lzma")
 _INDEXES = ("index_url", "extra_index_url", "find_links")
 _WITHOUT_LOGIN = (
-    "Use an index without login, or give pip the login through its own configuration in the base image."
+    "Use an index without login, or give pip the login by its own configuration in the base image."
 )
 
 
@@ -62,13 +65,11 @@ def read_tree(root: str, read: Callable[[str], str | None]) -> tuple[Requirement
         reading.problems.append(Problem(root, 0, "is a conda environment file, which pip does not read", fix))
     elif not reading.file(root):
         reading.problems.append(Problem(root, 0, "does not exist", "Create it, or correct its name."))
-    tree = RequirementsTree(
-        files=tuple(reading.files),
-        wheels=tuple(reading.wheels),
-        hashed=reading.hashed,
-        pinned=tuple(sorted(reading.pinned)) if reading.hashed else (),
-    )
-    return tree, reading.problems
+    files, wheels = tuple(reading.files), tuple(reading.wheels)
+    pinned = tuple(sorted(reading.pinned)) if reading.hashed else ()
+    return RequirementsTree(
+        files=files, wheels=wheels, hashed=reading.hashed, pinned=pinned
+    ), reading.problems
 
 
 @dataclass(kw_only=True)
@@ -101,7 +102,10 @@ class _Reading:
             fix = "Remove it; options that a requirements file cannot have go into pip's own configuration."
             return [(f'"{hide_login(line.text)}" is not understood: {line.error}', fix)]
         self.hashed |= bool(line.options.keys() & {"hash", "require_hashes"})
-        wrong = [*misplaced(line), *_option_problems(line)]
+        wrong = misplaced(line)
+        if line.stray:  # the values may be pieces of something with spaces
+            return wrong
+        wrong += _option_problems(line)
         if line.requirement:
             return wrong + self.requirement(line.requirement)
         for value in (*line.options.get("requirement", ()), *line.options.get("constraint", ())):
@@ -110,17 +114,17 @@ class _Reading:
 
     def include(self, path: str, value: str, text: str) -> list[tuple[str, str]]:
         """Follow one -r or -c."""
-        if _REMOTE.match(value) or value.startswith("file:"):
-            what = f'includes "{hide_login(value)}", which is no file of the project'
-            return [(what, "Copy it into the project.")]
+        shown = hide_login(value)
         if "\\" in text:  # shlex has taken it out of the value already, as it does in pip
             fix = 'Separate folders with "/", put a name with spaces in quotes.'
             return [(f'"{hide_login(text)}" holds a backslash', fix)]
+        if _REMOTE.match(value) or value.startswith("file:"):
+            return [(f'includes "{shown}", which is no file of the project', "Copy it into the project.")]
         if (included := _inside(value, posixpath.dirname(path))) is None:
-            return [(f'includes "{value}", which is outside the project', "Copy it into the project.")]
+            return [(f'includes "{shown}", which is outside the project', "Copy it into the project.")]
         if not self.file(included):
-            fix = f"Create {included}, or correct the path: it is relative to the file that includes it."
-            return [(f'includes "{value}", which does not exist', fix)]
+            fix = f"Create {hide_login(included)}, or correct the path: it is relative to {path}."
+            return [(f'includes "{shown}", which does not exist', fix)]
         return []
 
     def requirement(self, text: str) -> list[tuple[str, str]]:
@@ -153,11 +157,11 @@ class _Reading:
         if not place.lower().endswith(".whl"):
             fix = f"Build a wheel and name that: pip wheel --no-deps --wheel-dir wheels {shlex.quote(place)}"
             return [(f'"{place}" is a project folder or a source archive, not a wheel', fix)]
-        if (wheel := _inside(place)) is None:
-            fix = f"Copy it into the project and write: ./wheels/{posixpath.basename(place)}"
-            return [(f'the wheel "{place}" is outside the project', fix)]
-        self.wheels[wheel] = None
-        return []
+        if wheel := _inside(place):
+            self.wheels[wheel] = None
+            return []
+        fix = f"Copy it into the project and write: ./wheels/{posixpath.basename(place)}"
+        return [(f'the wheel "{place}" is outside the project', fix)]
 
     def pin(self, requirement: Requirement) -> None:
         """Keep the exact version of a requirement that has one."""

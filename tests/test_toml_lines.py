@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import tomli
@@ -11,6 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from azureml_tasks.toml_lines import Path, locate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def paths(value: Any, path: Path = ()) -> Iterator[Path]:
@@ -255,7 +257,9 @@ def test_newlines_in_inline_tables_count() -> None:
     except tomli.TOMLDecodeError:
         pytest.skip("this tomli reads TOML 1.0 alone")
 
+    expected: dict[Path, int] = {("a",): 1, ("a", "b"): 2, ("a", "c"): 4}
+
     actual = locate(text)
 
-    assert {("a",): 1, ("a", "b"): 2, ("a", "c"): 4} == actual
+    assert expected == actual
     assert set(paths(document)) == set(actual)
