@@ -33,6 +33,13 @@ def demo(_context: Context) -> None:
     raise Exit(code=code)
 
 
+@task
+def playground(_context: Context) -> None:
+    """Keep an engine, a stand-in base and a registry on this machine until Ctrl-C, to try things with."""
+    with _orderly():
+        demonstration.play()
+
+
 @task(help={"quick": "only what needs no engine"})
 def test(_context: Context, quick: bool = False) -> None:  # noqa: PT028  # no test of pytest's
     """Run every check and every test; on an engine of our own where none answers."""

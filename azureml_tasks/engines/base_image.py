@@ -5,9 +5,13 @@ from __future__ import annotations
 import io
 import re
 import tarfile
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.engines.base import BaseImage
+from azureml_tasks.engines.containers import new_name, to_its_end
+from azureml_tasks.engines.layers import shown
 from azureml_tasks.engines.refusals import registry_error
 from azureml_tasks.errors import BuildError
 
@@ -60,13 +64,10 @@ def pull(client: docker.DockerClient, plan: Plan, terminal: Terminal) -> None:
     terminal.say(f"pulling {reference} for {plan.platform}")
     by = reference.digest or reference.tag
     try:
-        for event in client.api.pull(
-            reference.name, tag=by, platform=plan.platform, stream=True, decode=True
-        ):
+        events = client.api.pull(reference.name, tag=by, platform=plan.platform, stream=True, decode=True)
+        for event in shown(events, terminal):
             if "error" in event:
                 raise _pull_error(plan, event["error"])
-            if event.get("status") in {"Pull complete", "Already exists"}:
-                terminal.say(f"  layer {event.get('id')}: {event['status'].lower()}")
     except APIError as error:
         raise _pull_error(plan, str(error.explanation or error)) from error
 
@@ -110,16 +111,20 @@ def check(plan: Plan, base: BaseImage) -> list[str]:
 
 def has_user(client: docker.DockerClient, base: BaseImage, user: str) -> bool:
     """Whether the base's /etc/passwd has *user*, and not as root by another name; a number needs no entry."""
+    from docker.errors import NotFound
+
     if user.isdigit():
         return True
-    container = client.api.create_container(base.id, command=["true"], entrypoint=[])
+    name = new_name()
     try:
-        stream, _ = client.api.get_archive(container["Id"], "/etc/passwd")
+        to_its_end(partial(client.api.create_container, base.id, command=["true"], entrypoint=[], name=name))
+        stream, _ = client.api.get_archive(name, "/etc/passwd")
         with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as packed:
             member = packed.extractfile("passwd")
             lines = member.read().decode(errors="replace").splitlines() if member else []
     finally:
-        client.api.remove_container(container["Id"], force=True)
+        with suppress(NotFound):
+            client.api.remove_container(name, force=True)
     fields = (line.split(":") for line in lines if line.count(":") == _COLONS)
     entries = {field[0]: field[2] for field in fields}
     return entries.get(user, "0") != "0"

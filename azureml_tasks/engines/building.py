@@ -43,7 +43,7 @@ def command(
     return [*start, *options, *(["--no-cache"] if no_cache else []), "-"]
 
 
-@dataclass(kw_only=True)
+@dataclass
 class Build:
     """A build under way.
 

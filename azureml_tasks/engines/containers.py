@@ -6,9 +6,11 @@ import io
 import tarfile
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from azureml_tasks.engines.base import Image, State
 from azureml_tasks.errors import EngineError
@@ -16,13 +18,14 @@ from azureml_tasks.planning import MODEL_DIR, Proof
 from azureml_tasks.terminal import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from azureml_tasks.engines.endpoint import Endpoint
 
-__all__ = ["LABEL", "DockerContainer", "run_command", "running"]
+__all__ = ["LABEL", "DockerContainer", "run_command", "running", "to_its_end"]
 
 LABEL = "azureml-tasks.smoke-test"
+T = TypeVar("T")
 _PORT = "5001/tcp"
 """nginx's port in every prebuilt image: azure-facts of Azure/azureml-assets, etc/nginx/sites-available/app."""
 _GRACE = 10
@@ -62,28 +65,37 @@ def running(
     from docker.errors import APIError, NotFound
     from docker.types import Mount
 
-    mounts = (
-        [Mount(_model_target(repository), proof.model, type="bind", read_only=True)] if proof.model else []
-    )
-    limits: dict[str, Any] = {"mem_limit": proof.memory} if proof.memory else {}
+    target = _model_target(repository)
     containers = endpoint.client.containers
+    create = partial(
+        containers.create,
+        image.id,
+        name=name,
+        labels={LABEL: "1"},
+        ports={_PORT: ("127.0.0.1", 0)},  # 0: any free port
+        environment=_environment(proof, repository),
+        mounts=[Mount(target, proof.model, type="bind", read_only=True)] if proof.model else [],
+        mem_limit=proof.memory or None,
+    )
     try:
-        container = containers.create(
-            image.id,
-            name=name,  # Known before it exists, so that it can be removed whenever the block ends.
-            labels={LABEL: "1"},
-            ports={_PORT: ("127.0.0.1", 0)},  # 0: any free port
-            environment=_environment(proof, repository),
-            mounts=mounts,
-            **limits,
-        )
-        container.start()
+        try:
+            container = to_its_end(create)
+            container.start()
+        except APIError as error:
+            raise _cannot_start(endpoint, proof, str(error.explanation or error)) from error
         yield DockerContainer(container=container, endpoint=endpoint)
-    except APIError as error:
-        raise _cannot_start(endpoint, proof, str(error.explanation or error)) from error
     finally:
         with suppress(NotFound):
             containers.get(name).remove(force=True, v=True)
+
+
+def to_its_end(create: Callable[[], T]) -> T:
+    """Call *create* and wait for its end, also where Ctrl-C or SIGTERM comes meanwhile, which is raised then.
+
+    An engine finishes what it was asked; only what has been made by then can be found and removed.
+    """
+    with ThreadPoolExecutor(max_workers=1) as pool:  # Leaving the block waits.
+        return pool.submit(create).result()
 
 
 def new_name() -> str:

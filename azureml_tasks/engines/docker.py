@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from azureml_tasks.engines.base import Image
 from azureml_tasks.engines.builder import Builder, choose
 from azureml_tasks.engines.building import Build, command
 from azureml_tasks.engines.containers import DockerContainer, new_name, run_command, running
-from azureml_tasks.engines.endpoint import Endpoint, connect
+from azureml_tasks.engines.endpoint import Endpoint, answering, connect
 from azureml_tasks.engines.pushing import push
 from azureml_tasks.errors import BuildError
 
@@ -60,31 +59,28 @@ class DockerEngine:
 
     def build(self, plan: Plan, context: Context, *, no_cache: bool, pull: bool) -> Image:
         """Build, after looking at the base; the planned image under --dry."""
-        self._look_at_base(plan, pull=pull)
-        argv = command(self.endpoint, self.builder, plan, context, no_cache=no_cache)
-        if not self.terminal.effect(argv, before="invoke image.context | "):
-            return self.planned(plan, context)
-        self.scratch.mkdir(parents=True, exist_ok=True)
-        build = Build(
-            endpoint=self.endpoint, builder=self.builder, terminal=self.terminal, scratch=self.scratch
-        )
-        return replace(self.planned(plan, context), id=build.run(plan, context, no_cache=no_cache))
+        planned = self.planned(plan, context)
+        with answering(self.endpoint):
+            self._look_at_base(plan, pull=pull)
+            argv = command(self.endpoint, self.builder, plan, context, no_cache=no_cache)
+            if not self.terminal.effect(argv, before="invoke image.context | "):
+                return planned
+            self.scratch.mkdir(parents=True, exist_ok=True)
+            build = Build(self.endpoint, self.builder, self.terminal, self.scratch)
+            return replace(planned, id=build.run(plan, context, no_cache=no_cache))
 
     def _look_at_base(self, plan: Plan, *, pull: bool) -> None:
         client = self.endpoint.client
         found = base_image.find(client, str(plan.base))
         if pull or not found:
-            if not self.terminal.effect(
-                self.endpoint.docker("pull", "--platform", plan.platform, str(plan.base))
-            ):
+            argv = self.endpoint.docker("pull", "--platform", plan.platform, str(plan.base))
+            if not self.terminal.effect(argv):
                 return
             base_image.pull(client, plan, self.terminal)
             found = base_image.find(client, str(plan.base))
         if not found:
-            raise BuildError(
-                f"The base {plan.base} was pulled, and the engine does not have it.",
-                next_step="docker images",
-            )
+            what = f"The base {plan.base} was pulled, and the engine does not have it."
+            raise BuildError(what, next_step="docker images")
         for warning in base_image.check(plan, found):
             self.terminal.warn(warning)
         if not self.terminal.dry and not base_image.has_user(client, found, plan.user):
@@ -93,39 +89,39 @@ class DockerEngine:
 
     def has(self, image: Image) -> bool:
         """Whether the engine still has it."""
-        return base_image.find(self.endpoint.client, image.id) is not None
+        with answering(self.endpoint):
+            return base_image.find(self.endpoint.client, image.id) is not None
 
     @contextmanager
     def running(self, image: Image, proof: Proof, repository: str) -> Iterator[DockerContainer | None]:
         """Run it as Azure ML would; None under --dry."""
         name = new_name()
+        remove = self.endpoint.docker("rm", "--force", "--volumes", name)
         if not self.terminal.effect(run_command(self.endpoint, image, proof, repository, name)):
-            self.terminal.effect(self.endpoint.docker("rm", "--force", name))
+            self.terminal.effect(remove)
             yield None
             return
-        with running(self.endpoint, image, proof, repository, name) as container:
-            yield container
-        if self.terminal.echo:
-            self.terminal.say(shlex.join(self.endpoint.docker("rm", "--force", name)))
+        with answering(self.endpoint):
+            with running(self.endpoint, image, proof, repository, name) as container:
+                yield container
+            if self.terminal.echo:
+                self.terminal.effect(remove)
 
     def push(self, image: Image, name: str) -> str:
         """Tag the image's id as *name* and send it; "" under --dry."""
         tagged = self.terminal.effect(self.endpoint.docker("tag", image.id or image.names[0], name))
         if not self.terminal.effect(self.endpoint.docker("push", name)) or not tagged:
             return ""
-        return push(self.endpoint, image.id, name, self.terminal)
+        with answering(self.endpoint):
+            return push(self.endpoint, image.id, name, self.terminal)
 
     def remove(self, image: Image) -> list[str]:
         """Remove the names that still name this image."""
-        from docker.errors import ImageNotFound
-
-        removed = []
-        for name in image.names:
-            found = base_image.find(self.endpoint.client, name)
-            if found and found.id == image.id and self.terminal.effect(self.endpoint.docker("rmi", name)):
-                try:
-                    self.endpoint.client.images.remove(name)
-                except ImageNotFound:
-                    continue
-                removed.append(name)
+        client, removed = self.endpoint.client, []
+        with answering(self.endpoint):
+            for name in image.names:
+                found = base_image.find(client, name)
+                if found and found.id == image.id and self.terminal.effect(self.endpoint.docker("rmi", name)):
+                    client.images.remove(name)
+                    removed.append(name)
         return removed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -11,9 +12,11 @@ from azureml_tasks.errors import EngineError
 from azureml_tasks.terminal import clean
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import docker
 
-__all__ = ["Endpoint", "connect"]
+__all__ = ["Endpoint", "answering", "connect"]
 
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
@@ -79,6 +82,29 @@ def connect() -> Endpoint:
         version=str(about.get("Version", "")),
         is_podman="podman" in components.lower(),
     )
+
+
+@contextmanager
+def answering(endpoint: Endpoint) -> Iterator[None]:
+    """Run a block that asks the engine; where it refuses what nobody expected, or goes away, say so.
+
+    Raises:
+        EngineError: with what the engine, or the way to it, said.
+    """
+    from docker.errors import APIError, DockerException
+    from requests import RequestException
+    from urllib3.exceptions import HTTPError
+
+    try:
+        yield
+    except APIError as error:
+        what = f"The engine at {endpoint.host} refused a request."
+        said = f"docker said: {clean(str(error.explanation or error))}"
+        raise EngineError(what, next_step="Look at what it said.", said=said) from error
+    except (DockerException, RequestException, HTTPError) as error:
+        what = f"The engine at {endpoint.host} stopped answering."
+        fix = "Look whether it still runs: docker version"
+        raise EngineError(what, next_step=fix, said=f"docker's SDK said: {clean(str(error))}") from error
 
 
 def _host_of(context: str) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from azureml_tasks.engines.layers import shown
 from azureml_tasks.engines.refusals import is_passing, registry_error
 from azureml_tasks.errors import RegistryError
 from azureml_tasks.registry import manifest_digest
@@ -51,26 +52,18 @@ def _push_once(endpoint: Endpoint, repository: str, tag: str, terminal: Terminal
     """Push once: what was refused ("" for nothing), and the digest that was sent ("" where the engine does not say)."""
     from docker.errors import APIError, DockerException
 
-    sent, shown = "", set()
+    sent = ""
     try:
-        for event in endpoint.client.api.push(repository, tag=tag, stream=True, decode=True):
+        events = endpoint.client.api.push(repository, tag=tag, stream=True, decode=True)
+        for event in shown(events, terminal):
             if "error" in event:
                 return str(event["error"]), ""
             sent = (event.get("aux") or {}).get("Digest", sent)
-            layer = event.get("id"), event.get("status")
-            if layer[0] and layer[1] in {"Pushed", "Layer already exists", "Pushing"} and layer not in shown:
-                shown.add(layer)
-                terminal.say(f"  layer {layer[0]}: {_size(event)}{str(layer[1]).lower()}")
     except APIError as error:
         return str(error.explanation or error), ""
-    except DockerException as error:
+    except (DockerException, OSError) as error:  # What requests raises is an OSError.
         return str(error), ""
     return "", sent
-
-
-def _size(event: dict[str, Any]) -> str:
-    total = (event.get("progressDetail") or {}).get("total")
-    return f"{total / 1e6:,.1f} MB, " if total else ""
 
 
 def _digest(endpoint: Endpoint, name: str) -> str:

@@ -124,14 +124,14 @@ def run(*command: str, folder: Path | None = None) -> None:
 
 
 def _said(process: subprocess.Popen[str]) -> str:
-    with process:
-        try:
-            return process.communicate()[0]
-        except BaseException:
-            # An installation is let finish, lest it leave dpkg half done; others clean up on SIGTERM.
-            if process.args[0] != "apt-get":  # type: ignore[index]  # run's arguments are always a sequence
-                process.terminate()
-            raise
+    try:
+        return process.communicate()[0]
+    except BaseException:
+        # An installation is let finish, lest it leave dpkg half done; others clean up on SIGTERM.
+        if process.args[0] != "apt-get":  # type: ignore[index]  # run's arguments are always a sequence
+            process.terminate()
+        process.communicate()
+        raise
 
 
 def _has(command: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from contextlib import closing
 
@@ -11,7 +12,7 @@ from tests.machine import apt, bases, command, venv
 from tests.machine.engine import engine
 from tests.machine.registry import registry
 
-__all__ = ["run"]
+__all__ = ["play", "run"]
 
 
 def run() -> int:
@@ -25,6 +26,18 @@ def run() -> int:
             words = ["invoke", "image.release", *base, "--registry", destination.host]
             apt.say(f"in {folder.name}:")
             return command.run([sys.executable, "-m", *words], folder=folder, shown=words)
+
+
+def play() -> None:
+    """Keep an engine, a stand-in base and a registry until Ctrl-C, and say how to use them."""
+    with engine() as host, closing(docker.from_env(timeout=600)) as client, registry() as destination:
+        base = bases.ensure(client, "amlenv")
+        apt.say("ready; in another shell, where your project is:")
+        sys.stdout.write(f"export DOCKER_HOST={host}\n")
+        sys.stdout.write(f"invoke image.release --base {base} --registry {destination.host}\n")
+        sys.stdout.flush()
+        apt.say("Ctrl-C ends both")
+        signal.pause()
 
 
 def _base(client: docker.DockerClient) -> list[str]:
