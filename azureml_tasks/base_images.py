@@ -88,7 +88,7 @@ def warnings(base: Reference, today: date) -> list[str]:
     if not str(base).startswith(MCR):
         return []
     name = str(base)[len(MCR) :].partition(":")[0].partition("@")[0]
-    if name in _WITHDRAWN:
+    if name.removeprefix("curated/") in _WITHDRAWN:
         return [f'base "{name}" is withdrawn and gets no security updates. {_current()}']
     if system := _UNSUPPORTED_SYSTEM.search(name):
         return [f'base "{name}" stands on Ubuntu {system[1]}.04, which is no longer maintained. {_current()}']

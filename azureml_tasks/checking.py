@@ -63,7 +63,7 @@ def _report(job: Job) -> dict[str, Any]:
         },
         "proof": _proof(plan),
         "engine": said,
-        "then": _then(job, context, engine),
+        "then": job.terminal.spoken(_then(job, plan, context, engine)),
         "warnings": list(plan.warnings),
     }
 
@@ -96,7 +96,7 @@ def _proof(plan: Plan) -> str:
     return f"start-up, health, /swagger.json and {requests}"
 
 
-def _then(job: Job, context: Context, engine: Engine | None) -> str:
+def _then(job: Job, plan: Plan, context: Context, engine: Engine | None) -> str:
     if not job.records.has_build():
         return "nothing is built yet: invoke image.build"
     image = job.records.read_build()
@@ -105,7 +105,7 @@ def _then(job: Job, context: Context, engine: Engine | None) -> str:
     if engine and not engine.has(image):
         return f"{image.names[0]} was built and is gone from the engine: invoke image.build"
     passed = job.records.read_pass()
-    if not passed or passed["id"] != image.id:
+    if not passed or (passed["id"], passed["proof_sha256"]) != (image.id, plan.proof.sha256):
         return f"{image.names[0]} is built of these files: invoke image.smoke-test"
     return f"{image.names[0]} is built of these files and passed a smoke test: invoke image.push"
 

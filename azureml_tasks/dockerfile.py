@@ -108,7 +108,8 @@ def _pairs(word: str, pairs: Mapping[str, str]) -> list[str]:
 
 
 def _labels(labels: Mapping[str, str]) -> list[str]:
-    text = _pairs("LABEL", {**labels, CONTEXT_LABEL: ""})
+    others = {name: text for name, text in labels.items() if name != CONTEXT_LABEL}
+    text = _pairs("LABEL", {**others, CONTEXT_LABEL: ""})
     return ['ARG CONTEXT_SHA256=""', *text[:-1], text[-1].removesuffix('""') + '"$CONTEXT_SHA256"']
 
 

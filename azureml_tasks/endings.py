@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
+    from invoke.tasks import Task
+
 __all__ = ["ending_well"]
 
 _INTERRUPTED = 130
@@ -22,13 +24,21 @@ _TERMINATED = 143
 
 
 @contextmanager
-def ending_well() -> Iterator[None]:
-    """Run a task's body; whatever a user can mend leaves as Invoke's `Exit`, without a traceback."""
+def ending_well(task: Task[Any], project: str | None = None) -> Iterator[None]:
+    """Run the body of *task*; whatever a user can mend leaves as Invoke's `Exit`, without a traceback.
+
+    Args:
+        task: what runs.
+        project: its flag, which can tell by which name it is called.
+    """
     try:
         with _signals_as_exceptions():
             yield
     except AzuremlTasksError as error:
-        raise Exit(str(error), error.exit_code) from error
+        from azureml_tasks.invocation import spoken_before
+        from azureml_tasks.terminal import spoken
+
+        raise Exit(spoken(str(error), spoken_before(task, project)), error.exit_code) from error
     except KeyboardInterrupt:
         raise Exit("Interrupted; what was started is stopped and removed.", _INTERRUPTED) from None
     except Terminated:

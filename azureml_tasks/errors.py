@@ -119,7 +119,8 @@ class SettingsError(AzuremlTasksError):
 
     def __str__(self) -> str:
         count = f"{len(self.problems)} problem{'s' if len(self.problems) != 1 else ''}"
-        return f"{self.what}\n\n{count}; {self.state or 'nothing was done.'}"
+        state = self.state or "nothing was done."
+        return f"{self.what}\n\n{count}; {state[0].lower()}{state[1:]}"
 
 
 @contextmanager

@@ -76,7 +76,6 @@ class Walk:
             yield from self._file(self.root, self.top, f"{self.into}/{Path(self.top).name}", self.root.stat())
 
     def _folder(self, folder: Path, path: str, name: str, above: tuple[Path, ...]) -> Iterator[ContextFile]:
-        yield ContextFile(name=f"{name}/")
         try:
             with os.scandir(folder) as scan:
                 entries = sorted(scan, key=lambda entry: entry.name)
@@ -85,6 +84,7 @@ class Walk:
             return
         if any(entry.name == "pyvenv.cfg" for entry in entries) and not self.matcher.reincluding(path):
             return  # A virtual environment, whatever its folder is called.
+        yield ContextFile(name=f"{name}/")
         for entry in entries:
             yield from self._entry(entry, f"{path}/{entry.name}".lstrip("/"), f"{name}/{entry.name}", above)
 
@@ -94,6 +94,9 @@ class Walk:
         if path in self.left_out:
             return
         excluded = self.matcher.excluding(path) is not None
+        if not excluded and _undecodable(path):
+            self.problem(f"{path!r} has a name that is not UTF-8", "Rename it.")
+            return
         if entry.is_dir(follow_symlinks=False):
             if not excluded:
                 yield from self._folder(Path(entry.path), path, name, above)
@@ -116,7 +119,7 @@ class Walk:
             return
         if not target.is_relative_to(self.project):
             self.problem(f"{path} is a link to {link.readlink()}, which leaves the project", _link_fix(path))
-        elif target.is_relative_to(self.root):
+        elif target.is_relative_to(self.root) and not self._claimed(self._walked(target)):
             yield from self._inner_link(link, target, path, name)
         elif target.is_dir():
             if any(folder.is_relative_to(target) for folder in (*above, link)):
@@ -129,16 +132,33 @@ class Walk:
             yield from self._file(target, path, name, target.stat())
 
     def _inner_link(self, link: Path, target: Path, path: str, name: str) -> Iterator[ContextFile]:
-        inside = target.relative_to(self.project).as_posix()
+        inside = self._walked(target)
         if rule := self.matcher.excluding(inside):
             why = f'which "{rule.pattern}" ({rule.file}{f":{rule.line}" if rule.line else ""}) excludes'
             self.problem(f"{path} is a link to {inside}, {why}", _link_fix(path))
             return
+        if any((folder / "pyvenv.cfg").is_file() for folder in _up_to(self.root, target)):
+            self.problem(f"{path} is a link to {inside}, into a virtual environment", _link_fix(path))
+            return
         text = link.readlink()
-        lexical = Path(os.path.normpath(link.parent / text))
-        if text.is_absolute() or not lexical.is_relative_to(self.root):
-            text = Path(os.path.relpath(target, link.parent.resolve()))
+        # One in a folder that was itself reached by a link stands elsewhere in the context than here, and the
+        # copied folder has another name there.
+        moved = not link.is_relative_to(self.root)
+        climbs = not moved and ".." in _lexically(link.parent.relative_to(self.root) / text).parts
+        if moved or climbs or text.is_absolute():
+            there = f"{self.into}/{target.relative_to(self.root).as_posix()}"
+            text = Path(os.path.relpath(there, Path(name).parent))
+        if _undecodable(str(text)):
+            self.problem(f"{path} is a link to {str(text)!r}, a name that is not UTF-8", "Rename it.")
+            return
         yield ContextFile(name=name, link=text.as_posix())
+
+    def _walked(self, target: Path) -> str:
+        """The project-relative path by which the walk comes to *target*: `top` may be a link itself."""
+        return (Path(self.top) / target.relative_to(self.root)).as_posix()
+
+    def _claimed(self, path: str) -> bool:
+        return any(path == claimed or path.startswith(f"{claimed}/") for claimed in self.left_out)
 
     def _file(self, source: Path, path: str, name: str, status: os.stat_result) -> Iterator[ContextFile]:
         if complaint := self._complaint(source, path, status):
@@ -150,13 +170,12 @@ class Walk:
     def _complaint(self, source: Path, path: str, status: os.stat_result) -> tuple[str, str] | None:
         if not stat.S_ISREG(status.st_mode):
             return f"{path} is neither a file nor a folder nor a link", _exclude(path)
-        if _undecodable(path):
-            return f"{path!r} has a name that is not UTF-8", "Rename it."
         if not os.access(source, os.R_OK):
             return f"{path} cannot be read by you", f"chmod u+r {path!r}"
         if self.matcher.reincluding(path):
             return None
-        if is_suspect_name(path) or private_key_in(source):
+        own_name = source.relative_to(self.project).as_posix()  # Behind a link it is another than *path*.
+        if is_suspect_name(path) or is_suspect_name(own_name) or private_key_in(source):
             allow = f'Leave it out: exclude = ["{path}"]\nOr allow it: exclude = ["!{path}"]'
             return f"{path} looks like a secret, which would stay in the image", allow
         if self.largest is not None and status.st_size > self.largest:
@@ -168,6 +187,18 @@ class Walk:
 
 def _undecodable(path: str) -> bool:
     return any("\ud800" <= character <= "\udfff" for character in path)
+
+
+def _up_to(root: Path, path: Path) -> Iterator[Path]:
+    """*path* and the folders around it that are inside *root*."""
+    while path != root:
+        yield path
+        path = path.parent
+
+
+def _lexically(path: Path) -> Path:
+    """*path* without those ".." that have a folder in front of them."""
+    return Path(os.path.normpath(path))
 
 
 def _exclude(path: str) -> str:

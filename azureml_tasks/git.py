@@ -51,12 +51,12 @@ def read(folder: Path) -> Revision | NoRevision:
     """Ask git for the state of the work tree around *folder*; nothing is changed, not even git's index."""
     git = ["git", "--no-optional-locks", "-C", str(folder)]
     try:
-        status = capture([*git, "status", "--porcelain=v2", "--branch"])
+        status = capture([*git, "status", "--porcelain=v2", "--branch"], env={"LC_ALL": "C"})
     except MissingProgram:
         return NoRevision(why="git is not on PATH")
     if status.code:
         said = status.stderr.strip().splitlines()
-        outside = "not a git repository" in status.stderr
+        outside = "not a git repository (or any" in status.stderr
         return NoRevision(
             why="this is no git repository" if outside else f"git said: {said[0] if said else status.code}",
             unexpected=not outside,
@@ -81,6 +81,8 @@ def _header(lines: list[str], name: str) -> str:
 
 def public_url(url: str) -> str:
     """*url* without user, password, query and fragment; "" for a path on this machine."""
+    if not url.isprintable():
+        return ""
     parts = urlsplit(url)
     if not parts.netloc:
         scp_like = re.fullmatch(r"(?:[^/@]+@)?([^/:]+:[^/].*)", url)

@@ -5,19 +5,21 @@ Everything about the image stands in [tool.azureml-image] of pyproject.toml; fla
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from invoke.collection import Collection
 from invoke.tasks import task
 
-from azureml_tasks import checking, pipeline
 from azureml_tasks.endings import ending_well
-from azureml_tasks.options import resolve
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
     from invoke.context import Context
+    from invoke.tasks import Task
+
+    from azureml_tasks.options import Options
 
 __all__ = ["build", "check", "clean", "context", "dockerfile", "ns", "push", "release", "smoke_test"]
 
@@ -29,9 +31,16 @@ _HELP = {
     "project": "folder of the project, relative to the current one",
     "pull": "ask the base's registry for a newer one first",
     "registry": "login server, instead of the table's",
-    "tag": "tag instead of the table's; may be repeated",
+    "tag": "tag instead of the table's, as --tag=TAG; may be repeated",
     "untested": "push although the image has not passed its smoke test",
 }
+
+
+def _resolve(c: Context, task: Task[Any], flags: Mapping[str, Any]) -> Options:
+    # Here and in the tasks: `invoke --list` needs names alone, so what does the work is imported later.
+    from azureml_tasks.options import resolve
+
+    return resolve(c, task, flags)
 
 
 def _help(*names: str, **more: str) -> dict[str, str]:
@@ -54,9 +63,11 @@ def check(
     json: bool = False,
 ) -> None:
     """Say what would happen and everything that is wrong, touching nothing."""
-    with ending_well():
+    with ending_well(check, project):
+        from azureml_tasks import checking
+
         flags = {"base": base, "engine": engine, "registry": registry, "tags": tag, "project": project}
-        job = resolve(c, check, flags).job
+        job = _resolve(c, check, flags).job
         job.terminal.result(checking.as_json(job) if json else checking.as_text(job))
 
 
@@ -65,13 +76,11 @@ def dockerfile(
     c: Context, base: str | None = None, project: str | None = None, output: str | None = None
 ) -> None:
     """Print the Dockerfile."""
-    with ending_well():
-        job = resolve(c, dockerfile, {"base": base, "project": project}).job
-        text = pipeline.dockerfile(job)
-        if not output:
-            sys.stdout.write(text)
-        elif job.terminal.effect(["tee", output], before="invoke image.dockerfile | "):
-            Path(output).write_text(text, encoding="utf-8", newline="\n")
+    with ending_well(dockerfile, project):
+        from azureml_tasks import pipeline
+
+        options = _resolve(c, dockerfile, {"base": base, "project": project})
+        pipeline.write_dockerfile(options.job, options.file("--output", output))
 
 
 @task(auto_shortflags=False, help=_help("base", "project", output="write it to this file instead of stdout"))
@@ -79,9 +88,11 @@ def context(
     c: Context, base: str | None = None, project: str | None = None, output: str | None = None
 ) -> None:
     """Write the build context with its Dockerfile as a tar archive, for any builder."""
-    with ending_well():
-        job = resolve(c, context, {"base": base, "project": project}).job
-        pipeline.write_context(job, Path(output) if output else None)
+    with ending_well(context, project):
+        from azureml_tasks import pipeline
+
+        options = _resolve(c, context, {"base": base, "project": project})
+        pipeline.write_context(options.job, options.file("--output", output))
 
 
 @task(
@@ -100,16 +111,11 @@ def build(
     project: str | None = None,
 ) -> None:
     """Build the image."""
-    with ending_well():
-        flags = {
-            "engine": engine,
-            "base": base,
-            "registry": registry,
-            "tags": tag,
-            "no_cache": no_cache,
-            "pull": pull,
-        }
-        options = resolve(c, build, {**flags, "project": project})
+    with ending_well(build, project):
+        from azureml_tasks import pipeline
+
+        flags = {"engine": engine, "base": base, "registry": registry, "tags": tag, "project": project}
+        options = _resolve(c, build, {**flags, "no_cache": no_cache, "pull": pull})
         pipeline.build(options.job, no_cache=options.no_cache, pull=options.pull)
 
 
@@ -118,9 +124,11 @@ def smoke_test(
     c: Context, engine: str | None = None, junit: str | None = None, project: str | None = None
 ) -> None:
     """Run the image that was built as Azure ML would, and prove that it serves."""
-    with ending_well():
-        job = resolve(c, smoke_test, {"engine": engine, "project": project}).job
-        pipeline.prove(job, junit_file=Path(junit) if junit else None)
+    with ending_well(smoke_test, project):
+        from azureml_tasks import pipeline
+
+        options = _resolve(c, smoke_test, {"engine": engine, "project": project})
+        pipeline.prove(options.job, junit_file=options.file("--junit", junit))
 
 
 @task(auto_shortflags=False, help=_help("engine", "registry", "untested", "project"))
@@ -132,8 +140,10 @@ def push(
     project: str | None = None,
 ) -> None:
     """Push the image that passed its smoke test."""
-    with ending_well():
-        job = resolve(c, push, {"engine": engine, "registry": registry, "project": project}).job
+    with ending_well(push, project):
+        from azureml_tasks import pipeline
+
+        job = _resolve(c, push, {"engine": engine, "registry": registry, "project": project}).job
         pipeline.push(job, untested=untested)
 
 
@@ -155,21 +165,16 @@ def release(
     project: str | None = None,
 ) -> None:
     """Build, smoke-test and push, stopping at the first that fails."""
-    with ending_well():
-        flags = {
-            "engine": engine,
-            "base": base,
-            "registry": registry,
-            "tags": tag,
-            "no_cache": no_cache,
-            "pull": pull,
-        }
-        options = resolve(c, release, {**flags, "project": project})
+    with ending_well(release, project):
+        from azureml_tasks import pipeline
+
+        flags = {"engine": engine, "base": base, "registry": registry, "tags": tag, "project": project}
+        options = _resolve(c, release, {**flags, "no_cache": no_cache, "pull": pull})
         pipeline.release(
             options.job,
             no_cache=options.no_cache,
             pull=options.pull,
-            junit_file=Path(junit) if junit else None,
+            junit_file=options.file("--junit", junit),
             untested=untested,
         )
 
@@ -177,8 +182,10 @@ def release(
 @task(auto_shortflags=False, help=_help("engine", "project"))
 def clean(c: Context, engine: str | None = None, project: str | None = None) -> None:
     """Remove the image that build recorded, and the records."""
-    with ending_well():
-        pipeline.clean(resolve(c, clean, {"engine": engine, "project": project}).job)
+    with ending_well(clean, project):
+        from azureml_tasks import pipeline
+
+        pipeline.clean(_resolve(c, clean, {"engine": engine, "project": project}).job)
 
 
 ns = Collection("image", check, dockerfile, context, build, smoke_test, push, release, clean)

@@ -31,7 +31,12 @@ def requirements(survey: Survey) -> list[RequirementsTree]:
         for file in tree.files:
             survey.refuse_excluded(file, "a requirements file")
         for wheel in tree.wheels:
-            if not survey.refuse_excluded(wheel, "a wheel") and not (survey.root / wheel).is_file():
+            if survey.refuse_excluded(wheel, "a wheel"):
+                continue
+            if not (survey.root / wheel).resolve().is_relative_to(survey.root):
+                what = f"{path} names the wheel {wheel}, a link that leaves the project"
+                found.problem(place, what, "Copy it into the project.")
+            elif not (survey.root / wheel).is_file():
                 what = f"{path} names the wheel {wheel}, which does not exist"
                 found.problem(
                     place, what, f"Make it: pip wheel --no-deps --wheel-dir {Path(wheel).parent} NAME"
@@ -60,10 +65,19 @@ def code_and_model(survey: Survey, code: Code) -> tuple[ContextFile, ...]:
     if code.folder:
         claimed = [model, *([".azureml-image", FILE, "tasks.py"] if code.folder == "." else [])]
         left_out = frozenset(Path(path).as_posix() for path in claimed if path)
+        _refuse_claimed_entry_script(survey, code, left_out)
         members += _walk(survey, "code", code.folder, left_out, LARGE)
     if model and "model" not in survey.found.bad and survey.existing(("model",), model, "file or folder"):
         members += _model(survey, Path(model).as_posix())
     return tuple(sorted(members, key=lambda file: file.name))
+
+
+def _refuse_claimed_entry_script(survey: Survey, code: Code, left_out: frozenset[str]) -> None:
+    path = Path(code.folder) / code.entry_script
+    for claimed in left_out:
+        if code.entry_script and path.is_relative_to(claimed):
+            what = f"the entry script {path.as_posix()} lies in {claimed}, which is left out of the code"
+            survey.found.problem(("entry-script",), what, "Move it.")
 
 
 def _model(survey: Survey, model: str) -> list[ContextFile]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from azureml_tasks import context
 from azureml_tasks.context import Context
 from azureml_tasks.dockerfile import render
-from azureml_tasks.errors import EngineError
+from azureml_tasks.errors import EngineError, Problem, SettingsError
+from azureml_tasks.found import FILE
 from azureml_tasks.planning import Plan, plan
 from azureml_tasks.project import load
 from azureml_tasks.records import FOLDER, Records
@@ -70,14 +71,25 @@ def open_engine(job: Job) -> Engine:
     return open_docker(job.records.folder, job.terminal)
 
 
-def ready(job: Job) -> Ready:
-    """Read the project, open the engine, and compare what the one needs with what the other can.
+def ready(job: Job, *, built: bool = False, registry: bool = False) -> Ready:
+    """Read, decide and open the engine; what needs no engine to be found wrong is said before it is asked.
+
+    Args:
+        job: the run.
+        built: whether an image must have been built.
+        registry: whether one must be named.
 
     Raises:
-        SettingsError: the table or its files are wrong.
+        SettingsError: the table is wrong, or names no registry.
+        BuildError: nothing is built.
         EngineError: the engine does not answer, or cannot do what the table asks for.
     """
     made, gathered = prepare(job)
+    if registry and not made.registry:
+        fix = 'Write: registry = "contoso.azurecr.io"\nor: invoke image.push --registry contoso.azurecr.io'
+        raise SettingsError([Problem(FILE, 0, "[tool.azureml-image] names no registry to push to", fix)])
+    if built and not job.terminal.dry:
+        job.records.read_build()
     engine = open_engine(job)
     job.terminal.say(engine.describe())
     if missing := made.needs - engine.can:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date, datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
 
+from azureml_tasks import rules
 from azureml_tasks.git import NoRevision, Revision
 from azureml_tasks.tags import BadTag, Unavailable, check, render
 
@@ -26,7 +28,13 @@ def repository(settings: Settings, project: Mapping[str, Any], found: Found) -> 
         return settings.name
     own = project.get("name")
     if isinstance(own, str) and own:
-        return canonicalize_name(own)
+        name = canonicalize_name(own)
+        if not rules.REPOSITORY.complaint(name):
+            return name
+        if "name" not in found.bad:
+            what = f"[project].name is {json.dumps(own, ensure_ascii=False)}, which gives no name of an image"
+            found.problem((), what, 'Write: name = "scoring"')
+        return ""
     if "name" not in found.bad:
         fix = 'Write: name = "scoring", here or in [project]'
         found.problem((), "the image has no name: neither the table nor [project] gives one", fix)
@@ -112,8 +120,8 @@ def _rfc3339(seconds: int) -> str:
 
 def _source(project: Mapping[str, Any]) -> str:
     """The URL of the source, by https://packaging.python.org/specifications/well-known-project-urls/."""
-    urls = project.get("urls", {})
-    plain = {"".join(c for c in name.lower() if c.isalnum()): url for name, url in urls.items()}
-    return next(
-        (plain[name] for name in ("source", "repository", "sourcecode", "github") if name in plain), ""
-    )
+    urls = project.get("urls")
+    named = urls.items() if isinstance(urls, dict) else ()
+    plain = {"".join(c for c in name.lower() if c.isalnum()): url for name, url in named}
+    known = ("source", "repository", "sourcecode", "github")
+    return next((plain[name] for name in known if isinstance(plain.get(name), str)), "")

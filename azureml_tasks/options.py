@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.errors import Problem, SettingsError
 from azureml_tasks.found import Override
-from azureml_tasks.invocation import KEY, surroundings
+from azureml_tasks.invocation import KEY, spoken_before, surroundings
 from azureml_tasks.job import Job
 from azureml_tasks.terminal import Terminal
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from invoke.context import Context
     from invoke.tasks import Task
+
+    from azureml_tasks.invocation import Surroundings
 
 __all__ = ["OPTIONS", "Options", "resolve"]
 
@@ -47,6 +50,22 @@ class Options:
     no_cache: bool
     pull: bool
 
+    def file(self, flag: str, name: str | None) -> Path | None:
+        """The file that *flag* names for output, relative to the current folder; None where it was not given.
+
+        Raises:
+            SettingsError: it cannot be written, which is better known before any work.
+        """
+        if not name:
+            return None
+        path = Path(name)
+        if path.is_dir():
+            raise SettingsError([Problem(flag, 0, f'is "{name}", which is a folder')])
+        if not path.parent.is_dir():
+            what = f'is "{name}", but the folder {path.parent} does not exist'
+            raise SettingsError([Problem(flag, 0, what, shlex.join(["mkdir", "-p", str(path.parent)]))])
+        return path
+
 
 def resolve(context: Context, task: Task[Any], flags: Mapping[str, Any]) -> Options:
     """Settle every option for a run of *task*.
@@ -54,24 +73,28 @@ def resolve(context: Context, task: Task[Any], flags: Mapping[str, Any]) -> Opti
     Args:
         context: Invoke's, as the task got it.
         task: the task that runs.
-        flags: those that were given; None, False and empty ones were not.
+        flags: name → value; None, False and an empty list are those of a flag that was not given.
 
     Raises:
-        SettingsError: a variable or a configured value is not of its type, or not known.
+        SettingsError: a flag, a variable or a configured value is not of its type, or not known.
     """
-    around = surroundings(context, task)
+    around = surroundings(context, task, flags.get("project"))
+    problems: list[Problem] = []
     given = {
-        **_configured(around.configuration),
-        **_from_environment(os.environ),
-        **{name: Override(value=value, source=_flag(name)) for name, value in flags.items() if value},
+        **_configured(around.configuration, problems),
+        **_from_environment(os.environ, problems),
+        **_flags(flags, problems),
     }
+    if problems:
+        raise SettingsError(problems)
     project = given.pop("project", None)
     run = context.config.run
+    tasks = spoken_before(task, flags.get("project"))
     job = Job(
-        folder=_folder(project, around.folder),
+        folder=_folder(project, around),
         overrides={name: given[name] for name in ("base", "registry", "tags") if name in given},
         engine=given["engine"].value if "engine" in given else "docker",
-        terminal=Terminal(dry=bool(run.dry), echo=bool(run.echo)),
+        terminal=Terminal(dry=bool(run.dry), echo=bool(run.echo), tasks=tasks),
     )
     switches = {name: bool(given[name].value) if name in given else False for name in ("no_cache", "pull")}
     return Options(job=job, **switches)
@@ -81,11 +104,12 @@ def _flag(name: str) -> str:
     return "--tag" if name == "tags" else "--" + name.replace("_", "-")
 
 
-def _folder(project: Override | None, tasks: Path) -> Path:
-    """`--project` is relative to the current folder, a configured one to that of `tasks.py`."""
+def _folder(project: Override | None, around: Surroundings) -> Path:
+    """`--project` is relative to the current folder, what is configured or written in `tasks.py` to that file's."""
     if project is None:
-        return tasks
-    folder = Path(project.value) if project.source == "--project" else tasks / project.value
+        return around.folder
+    above = around.flags_from if project.source == "--project" else around.folder
+    folder = above / str(project.value)
     if not folder.is_dir():
         what = f'is "{project.value}", but {folder} is no folder'
         raise SettingsError(
@@ -94,13 +118,19 @@ def _folder(project: Override | None, tasks: Path) -> Path:
     return folder.resolve()
 
 
-def _configured(configuration: Mapping[str, Any]) -> dict[str, Override]:
-    problems, found = [], {}
+def _flags(flags: Mapping[str, Any], problems: list[Problem]) -> dict[str, Override]:
+    fix = "Give it a value, or leave it out."
+    problems += [Problem(_flag(name), 0, "is empty", fix) for name, value in flags.items() if value == ""]
+    return {name: Override(value=value, source=_flag(name)) for name, value in flags.items() if value}
+
+
+def _configured(configuration: Mapping[str, Any], problems: list[Problem]) -> dict[str, Override]:
+    found = {}
     for name, value in configuration.items():
         source = f"Invoke's configuration, {KEY}.{name}"
         known = name.replace("-", "_")
         if known not in OPTIONS:
-            problems.append(Problem(source, 0, "is not known", _near(known, list(OPTIONS))))
+            problems.append(Problem(source, 0, "is not known", _near(known)))
         elif known == "tags" and isinstance(value, str):
             found[known] = Override(value=_split(value), source=source)
         elif not _is_of_type(value, OPTIONS[known]):
@@ -108,28 +138,22 @@ def _configured(configuration: Mapping[str, Any]) -> dict[str, Override]:
             problems.append(Problem(source, 0, f"must be {_TYPES[OPTIONS[known]]}, got {got}"))
         elif value not in ("", []):
             found[known] = Override(value=list(value) if known == "tags" else value, source=source)
-    if problems:
-        raise SettingsError(problems)
     return found
 
 
-def _from_environment(environment: Mapping[str, str]) -> dict[str, Override]:
+def _from_environment(environment: Mapping[str, str], problems: list[Problem]) -> dict[str, Override]:
     """Invoke reads `false` as true and knows only keys that a collection declares, so we read the variables."""
-    problems, found = [], {}
+    found = {}
     for variable in sorted(name for name in environment if name.startswith(PREFIX)):
         name, text = variable.removeprefix(PREFIX).lower(), environment[variable]
         if name not in OPTIONS:
-            problems.append(
-                Problem(variable, 0, "is not known", _near(variable, [PREFIX + n.upper() for n in OPTIONS]))
-            )
+            problems.append(Problem(variable, 0, "is not known", _near(name, PREFIX)))
         elif not text:
             problems.append(Problem(variable, 0, "is empty", f"Give it a value, or: unset {variable}"))
         elif OPTIONS[name] is bool and text.lower() not in _BOOLEANS:
             problems.append(Problem(variable, 0, f'must be 1, 0, true or false, got "{text}"'))
         else:
             found[name] = Override(value=_READERS[OPTIONS[name]](text), source=variable)
-    if problems:
-        raise SettingsError(problems)
     return found
 
 
@@ -151,6 +175,7 @@ def _is_of_type(value: Any, wanted: type) -> bool:
     return type(value) is wanted
 
 
-def _near(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f'Did you mean "{near[0]}"?' if near else f"Known are {', '.join(known)}."
+def _near(name: str, prefix: str = "") -> str:
+    near = difflib.get_close_matches(name, OPTIONS, n=1)
+    spelled = {known: prefix + known.upper() if prefix else known for known in OPTIONS}
+    return f'Did you mean "{spelled[near[0]]}"?' if near else f"Known are {', '.join(spelled.values())}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from azureml_tasks import context, junit, report, smoke
 from azureml_tasks.dockerfile import render
 from azureml_tasks.errors import BuildError, Problem, ProofError, SettingsError, stating
-from azureml_tasks.found import FILE
 from azureml_tasks.job import Job, Ready, open_engine, prepare, ready
 from azureml_tasks.planning import Plan, plan
 from azureml_tasks.project import load
@@ -21,12 +21,16 @@ if TYPE_CHECKING:
 
     from azureml_tasks.engines.base import Image
 
-__all__ = ["build", "clean", "dockerfile", "prove", "push", "release", "write_context"]
+__all__ = ["build", "clean", "prove", "push", "release", "write_context", "write_dockerfile"]
 
 
-def dockerfile(job: Job) -> str:
-    """The text of the Dockerfile."""
-    return render(plan(load(job.folder, job.overrides)))
+def write_dockerfile(job: Job, output: Path | None) -> None:
+    """Write the text of the Dockerfile, and nothing else, to *output* or stdout."""
+    text = render(plan(load(job.folder, job.overrides)))
+    if not output:
+        sys.stdout.write(text)
+    elif job.terminal.effect([], before=f"invoke image.dockerfile > {shlex.quote(str(output))}"):
+        output.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_context(job: Job, output: Path | None) -> None:
@@ -39,7 +43,8 @@ def write_context(job: Job, output: Path | None) -> None:
         fix = "invoke image.context --output context.tar\nor: invoke image.context | docker build -"
         raise SettingsError([Problem("stdout", 0, "is a terminal, and the build context is an archive", fix)])
     _, found = prepare(job)
-    if output and not job.terminal.effect(["tee", str(output)], before="invoke image.context | "):
+    command = f"invoke image.context > {shlex.quote(str(output))}"
+    if output and not job.terminal.effect([], before=command):
         return
     with output.open("wb") if output else nullcontext(sys.stdout.buffer) as stream:
         for block in job.terminal.progress(context.archive(found), found.size, "packing the build context"):
@@ -59,15 +64,14 @@ def prove(job: Job, *, junit_file: Path | None) -> None:
         ProofError: it did not pass; the report is in the error.
     """
     with stating("Nothing was pushed."):
-        made = ready(job)
+        made = ready(job, built=True)
         _prove(job, made, _built(job, made), junit_file=junit_file)
 
 
 def push(job: Job, *, untested: bool) -> None:
     """Push the image that passed, under each of its tags, and record its digest."""
     with stating("Nothing was pushed."):
-        made = ready(job)
-        _refuse_no_registry(made.plan)
+        made = ready(job, built=True, registry=True)
         image = _built(job, made)
         smoke_found = None if job.terminal.dry else _passed(job, made.plan, image, untested=untested)
     _push(job, made, image, smoke_found)
@@ -76,8 +80,7 @@ def push(job: Job, *, untested: bool) -> None:
 def release(job: Job, *, no_cache: bool, pull: bool, junit_file: Path | None, untested: bool) -> None:
     """Build, prove and push, stopping at the first that fails; what push needs is asked for first."""
     with stating("Nothing was built."):
-        made = ready(job)
-        _refuse_no_registry(made.plan)
+        made = ready(job, registry=True)
         image = _build(job, made, no_cache=no_cache, pull=pull)
     with stating(f"The image was built, and is here as {image.names[0]}. It was not pushed."):
         try:
@@ -126,12 +129,6 @@ def _prove(job: Job, made: Ready, image: Image, *, junit_file: Path | None) -> N
         raise ProofError(report.text(found))
     job.records.write_pass(image, made.plan.proof.sha256, report.summary(found))
     job.terminal.result(report.text(found))
-
-
-def _refuse_no_registry(made: Plan) -> None:
-    if not made.registry:
-        fix = 'Write: registry = "contoso.azurecr.io"\nor: invoke image.push --registry contoso.azurecr.io'
-        raise SettingsError([Problem(FILE, 0, "[tool.azureml-image] names no registry to push to", fix)])
 
 
 def _passed(job: Job, made: Plan, image: Image, *, untested: bool) -> dict[str, Any] | None:

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Finished", "MissingProgram", "capture", "stream"]
 
-_GRACE = 10.0
-"""Seconds that a program gets to end after it was asked to."""
+_GRACE = 2.0
+"""Seconds that a program gets to end after it was asked to: docker's client 20.10 now and then stays for good,
+and an engine ends a build by itself when its client is gone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +89,9 @@ def stream(
     except BaseException:
         _end(child)
         raise
+    finally:
+        if child.stdout:
+            child.stdout.close()
     if failures:
         raise failures[0]
     return code

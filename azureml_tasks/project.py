@@ -7,9 +7,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from azureml_tasks import git, inventory, naming
+from azureml_tasks import git, inventory, naming, rules
 from azureml_tasks.code_folder import look_at_code
 from azureml_tasks.dependencies import DeclaredError, declared
+from azureml_tasks.dockerfile import quoted
 from azureml_tasks.errors import Problem, SettingsError
 from azureml_tasks.found import FILE, spell
 from azureml_tasks.planning import Facts, Project
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from azureml_tasks.settings import Settings
 
 __all__ = ["load"]
+
+_AROUND = 200
+"""Bytes that the Dockerfile's own words take of a line."""
 
 
 def load(folder: str | Path, overrides: Mapping[str, Override] | None = None) -> Project:
@@ -65,13 +69,16 @@ def _facts(root: Path, settings: Settings, found: Found) -> Facts:
     base = expand_base(settings.base) or Reference(host="", repository="missing", tag="", digest="")
     repository = naming.repository(settings, project, found)
     code = look_at_code(survey)
+    labels = naming.labels(settings, project, revision, base, title=repository, epoch=_epoch(found))
     _refuse_double_variables(settings, code, found)
+    _refuse_long_lines(settings, found)
+    _refuse_labels_of_several_lines(labels, settings, found)
     return Facts(
         project=project,
         base=base,
         repository=repository,
         tags=naming.tags(settings, naming.tag_values(project, revision, today), found),
-        labels=naming.labels(settings, project, revision, base, title=repository, epoch=_epoch(found)),
+        labels=labels,
         entry_script=code.entry_script,
         code=code.folder,
         python=_python(survey),
@@ -117,6 +124,28 @@ def _refuse_double_variables(settings: Settings, code: Code, found: Found) -> No
         if key and name in settings.env:
             fix = "Remove it here, or remove that key."
             found.problem(("env", name), f"{spell(('env', name))} is set already, from the key {key}", fix)
+
+
+def _refuse_long_lines(settings: Settings, found: Found) -> None:
+    """What fits a line of the Dockerfile by itself may not fit it together with its name or its neighbours."""
+    lines: dict[Place, str] = {
+        ("apt",): " ".join(settings.apt),
+        **{("env", name): name + quoted(text) for name, text in settings.env.items()},
+        **{("labels", name): quoted(name) + quoted(text) for name, text in settings.labels.items()},
+    }
+    for place, line in lines.items():
+        if str(place[0]) not in found.bad and len(line.encode()) > rules.LONGEST_LINE - _AROUND:
+            what = f"is longer than a Dockerfile's line of {rules.LONGEST_LINE:,} bytes"
+            found.problem(place, f"{spell(place)} {what}", "Shorten it.")
+
+
+def _refuse_labels_of_several_lines(labels: Mapping[str, str], settings: Settings, found: Found) -> None:
+    """Our own labels come from [project], which nothing has checked yet."""
+    for label, key in (("version", "version"), ("source", "urls")):
+        name = f"org.opencontainers.image.{label}"
+        if name not in settings.labels and (complaint := rules.ONE_LINE.complaint(labels.get(name, ""))):
+            line = found.lines.get(("project", key), 0)
+            found.problems.append(Problem(FILE, line, f"[project].{key} {complaint}", rules.ONE_LINE.fix))
 
 
 def _epoch(found: Found) -> int | None:

@@ -106,6 +106,10 @@ class Records:
             ignore.write("*\n")
         path = self.folder / name
         fresh = path.with_suffix(f".{os.getpid()}")
-        fresh.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        fresh.replace(path)
+        text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+        try:
+            fresh.write_text(text, encoding="utf-8")
+            fresh.replace(path)
+        finally:
+            fresh.unlink(missing_ok=True)
         return path

@@ -14,9 +14,9 @@ from azureml_tasks import reference, tags
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Rule", "between", "one_of"]
+__all__ = ["LONGEST_LINE", "Rule", "between", "one_of"]
 
-_LONGEST_LINE = 65_535
+LONGEST_LINE = 65_535
 """Both of Docker's builders read lines of at most this many bytes: Go's bufio.MaxScanTokenSize."""
 
 
@@ -80,8 +80,8 @@ def _too_long(value: str) -> str:
         len(value.encode(errors="surrogatepass")) + value.count("\\") + value.count('"') + value.count("$"), 0
     )
     return (
-        f"is longer than a Dockerfile's line of {_LONGEST_LINE:,} bytes"
-        if length > _LONGEST_LINE - 1024
+        f"is longer than a Dockerfile's line of {LONGEST_LINE:,} bytes"
+        if length > LONGEST_LINE - 1024
         else ""
     )
 
@@ -93,8 +93,8 @@ def _command(value: str) -> str:
 
     length = len(dumps(value))
     return (
-        f"is longer than a Dockerfile's line of {_LONGEST_LINE:,} bytes"
-        if length > _LONGEST_LINE - 1024
+        f"is longer than a Dockerfile's line of {LONGEST_LINE:,} bytes"
+        if length > LONGEST_LINE - 1024
         else ""
     )
 

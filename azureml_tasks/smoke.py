@@ -6,6 +6,7 @@ import json
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from azureml_tasks.errors import EngineError
 from azureml_tasks.evidence import from_events, job
 from azureml_tasks.inside import probe
 
@@ -37,12 +38,13 @@ def prove(plan: Plan, image: Image, engine: Engine, terminal: Terminal) -> Repor
         events, place = _ask(container, plan, terminal)
         state = container.state()
         peak = container.peak_memory() if state.running else None
-        warnings = [*_of_user(image), *(_of_stop(container) if state.running else [])]
+        starved = container.starved() if state.running else state.out_of_memory
+        warnings = [*_of_code(plan), *_of_user(image), *(_of_stop(container) if state.running else [])]
         log = container.log()
     exited = None if state.running else state.exit_code
-    if state.out_of_memory:
+    if starved:
         warnings.append(
-            f"the engine ended the container, since it used more than its memory ({plan.proof.memory or 'all'})"
+            f"the kernel ended a process in the container, since memory ran out ({plan.proof.memory or 'no limit set'})"
         )
     return from_events(
         events,
@@ -82,7 +84,13 @@ def _ask(container: Container, plan: Plan, terminal: Terminal) -> tuple[list[dic
         else "since the engine is on another machine"
     )
     terminal.say(f"asking from inside the container, {why}")
-    return list(_inside(container, plan, terminal)), f"inside the container, {why}"
+    events = list(_inside(container, plan, terminal))
+    if not events and container.state().running:
+        raise EngineError(
+            f"The image has no Python that could ask from inside the container, {why}.",
+            next_step="Run the smoke test where the engine runs.",
+        )
+    return events, f"inside the container, {why}"
 
 
 def _say(event: dict[str, Any], terminal: Terminal) -> None:
@@ -113,6 +121,14 @@ _KNOCK = "import socket; socket.create_connection(('127.0.0.1', 5001), 2); print
 def _answers_inside(container: Container) -> bool:
     """Whether port 5001 is open inside: refused here and open there, it is published somewhere else."""
     return list(container.lines(_python(f'-c "{_KNOCK}"'))) == ["open"]
+
+
+def _of_code(plan: Plan) -> list[str]:
+    if plan.has_code or "AZUREML_ENTRY_SCRIPT" in {**plan.env, **plan.proof.env}:
+        return []
+    return [
+        "no code is baked into the image, which Azure ML would mount: the server has no entry script of yours to serve"
+    ]
 
 
 def _of_user(image: Image) -> list[str]:

@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["Terminal", "clean"]
+__all__ = ["Terminal", "clean", "spoken"]
 
 _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_OUR_TASK = re.compile(
+    r"\binvoke image\.(?=(build|check|clean|context|dockerfile|push|release|smoke-test)\b)"
+)
 _STEP = 10
 """Without a terminal, progress is a line for every tenth of the whole."""
 
@@ -32,6 +35,11 @@ def clean(text: str) -> str:
     )
 
 
+def spoken(text: str, tasks: str) -> str:
+    """*text* with our tasks named as the consumer's collection names them; *tasks* is "serving." or ""."""
+    return _OUR_TASK.sub(f"invoke {tasks}", text)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Terminal:
     """Where words go.
@@ -39,10 +47,16 @@ class Terminal:
     Args:
         dry: effects are printed, as commands to paste, and not done.
         echo: effects are printed on stderr as they are done.
+        tasks: what a person types before the name of each of our tasks.
     """
 
     dry: bool = False
     echo: bool = False
+    tasks: str = "image."
+
+    def spoken(self, text: str) -> str:
+        """*text*, which names our tasks as `invoke image.build`, with the names that they have here."""
+        return spoken(text, self.tasks)
 
     def result(self, text: str) -> None:
         """Print what was asked for."""
@@ -65,7 +79,7 @@ class Terminal:
             argv: the docker command that would do the same.
             before: what is piped into it, as a person would type it.
         """
-        command = before + shlex.join(argv)
+        command = self.spoken(before) + shlex.join(argv)
         if self.dry:
             self.result(command)
         elif self.echo:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["as_written", "got", "kind", "rewritten"]
 
+_LONGEST_SHOWN = 1000
+
 
 def kind(value: Any) -> str:
     """What TOML calls a value of this type."""
@@ -40,7 +42,9 @@ def got(value: Any) -> str:
 
 
 def as_written(value: Any) -> str:
-    """The value much as TOML writes it."""
+    """The value much as TOML writes it, as far as a person would read it."""
+    if isinstance(value, str) and len(value) > _LONGEST_SHOWN:
+        return f"a string of {len(value):,} characters"
     return json.dumps(value, ensure_ascii=False) if not isinstance(value, float) else str(value)
 
 

@@ -86,6 +86,9 @@ class Container(Protocol):
     def lines(self, argv: Sequence[str]) -> Iterator[str]:
         """Run *argv* inside, and give each line that it prints on stdout as it comes."""
 
+    def starved(self) -> bool:
+        """Whether it runs on after memory ran out and a process in it was ended, as a server's worker is."""
+
     def peak_memory(self) -> int | None:
         """The most bytes of memory that it has used; None where the engine cannot tell."""
 

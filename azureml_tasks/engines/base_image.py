@@ -81,7 +81,8 @@ def _pull_error(plan: Plan, said: str) -> Exception:
     if "no matching manifest" in said or "does not match the specified platform" in said:
         fix = "Set platform to one that the base is made for; Azure ML's own are made for linux/amd64."
         return BuildError(f"The base {plan.base} is not made for {plan.platform}.", next_step=fix, said=said)
-    return registry_error(plan.base.host or "docker.io", f"the pull of {plan.base}", said)
+    named = 'base = "…" in the table, or --base'
+    return registry_error(plan.base.host or "docker.io", f"the pull of {plan.base}", said, named=named)
 
 
 def check(plan: Plan, base: BaseImage) -> list[str]:

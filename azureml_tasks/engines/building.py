@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
-from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.context import Context, archive
 from azureml_tasks.engines.refusals import disk_error
+from azureml_tasks.engines.steps import Steps
 from azureml_tasks.errors import AzuremlTasksError, BuildError
 from azureml_tasks.process import stream
 from azureml_tasks.terminal import Terminal, clean
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from azureml_tasks.planning import Plan
 
 __all__ = ["Build", "command"]
-
-_TAIL = 20
 
 
 def command(
@@ -58,8 +55,7 @@ class Build:
     builder: Builder
     terminal: Terminal
     scratch: Path
-    tail: deque[str] = field(default_factory=lambda: deque(maxlen=_TAIL))
-    step: str = ""
+    steps: Steps = field(default_factory=Steps)
 
     def run(self, plan: Plan, context: Context, *, no_cache: bool) -> str:
         """Build, tag, and give the image's id.
@@ -85,10 +81,7 @@ class Build:
 
     def _buildkit_line(self, line: str) -> None:
         self.terminal.say(clean(line))
-        if match := re.match(r"#\d+ \[ *\d+/\d+\] (.*)", line):
-            self.step = match[1]
-        if not re.match(r"#\d+ (sha256:|DONE|CACHED|\.\.\.)|^$", line):
-            self.tail.append(re.sub(r"^#\d+ (\d+\.\d+ )?", "", clean(line)))
+        self.steps.buildkit(clean(line))
 
     def _legacy(self, plan: Plan, context: Context, feed: Iterator[bytes], *, no_cache: bool) -> str:
         from docker.errors import APIError
@@ -109,7 +102,7 @@ class Build:
             for event in events:
                 image_id = self._legacy_event(event) or image_id
         except APIError as error:
-            self.tail.append(str(error.explanation or error))
+            self.steps.refused(clean(str(error.explanation or error)))
             raise self._failed() from error
         for name in plan.names:
             repository, _, tag = name.rpartition(":")
@@ -120,17 +113,16 @@ class Build:
         for line in clean(str(event.get("stream", ""))).split("\n"):
             if line.strip():
                 self.terminal.say(line)
-                self.tail.append(line)
-            if match := re.match(r"Step \d+/\d+ : (.*)", line):
-                self.step = match[1]
+            self.steps.legacy(line)
         if "error" in event:
-            self.tail.append(clean(str(event["error"])))
+            self.steps.refused(clean(str(event["error"])))
             raise self._failed()
         return str((event.get("aux") or {}).get("ID", ""))
 
     def _failed(self) -> AzuremlTasksError:
-        said = "\n".join(self.tail)
-        if full := disk_error(said):
+        if full := disk_error(self.steps.said):
             return full
-        step = f": {clean(self.step)}" if self.step else ""
-        return BuildError(f"A build step failed{step}", next_step="Its last lines say why:", said=said)
+        step = f": {self.steps.name}" if self.steps.name else "."
+        return BuildError(
+            f"A build step failed{step}", next_step="Its last lines say why:", said=self.steps.said
+        )

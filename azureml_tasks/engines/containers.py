@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import tarfile
 import time
 import uuid
@@ -29,6 +30,8 @@ T = TypeVar("T")
 _PORT = "5001/tcp"
 """nginx's port in every prebuilt image: azure-facts of Azure/azureml-assets, etc/nginx/sites-available/app."""
 _GRACE = 10
+_KILLED = 137  # 128 + SIGKILL: what is left of a process whose container has ended
+_SETTLED = 5  # seconds
 
 
 def run_command(endpoint: Endpoint, image: Image, proof: Proof, repository: str, name: str) -> list[str]:
@@ -163,10 +166,12 @@ class DockerContainer:
         """Run *argv* inside, and give each line of its stdout as it comes; none where the container has ended."""
         from docker.errors import APIError
 
-        left = b""
+        api, left = self.endpoint.client.api, b""
         try:
-            _, output = self.container.exec_run(list(argv), stderr=False, stream=True)
+            started = api.exec_create(self.id, list(argv), stderr=False)["Id"]
+            output = api.exec_start(started, stream=True)
         except APIError:
+            self._settle()
             if self.state().running:
                 raise
             return
@@ -175,15 +180,29 @@ class DockerContainer:
             yield from (line.decode(errors="replace") for line in whole)
         if left:
             yield left.decode(errors="replace")
+        if api.exec_inspect(started)["ExitCode"] in {None, _KILLED}:
+            self._settle()
+
+    def _settle(self) -> None:
+        """The engine learns a moment later than we that a container has ended; where it has not, go on."""
+        from requests import ConnectionError as NoAnswer
+        from requests import Timeout
+
+        with suppress(NoAnswer, Timeout):
+            self.container.wait(timeout=_SETTLED)
+
+    def starved(self) -> bool:
+        """From the kernel's own count, in cgroup v1's file or v2's: the engine tells of a container's end alone."""
+        files = "/sys/fs/cgroup/memory/memory.oom_control /sys/fs/cgroup/memory.events"
+        return any(re.match("oom_kill [1-9]", line) for line in self.lines(["/bin/sh", "-c", f"cat {files}"]))
 
     def peak_memory(self) -> int | None:
         """From the kernel's own record: cgroup v1 by the engine, v2 (`memory.peak`, Linux 5.19) from inside."""
         memory = self.container.stats(stream=False, one_shot=True).get("memory_stats") or {}
         if memory.get("max_usage"):
             return int(memory["max_usage"])
-        code, output = self.container.exec_run(["cat", "/sys/fs/cgroup/memory.peak"])
-        text = output.decode(errors="replace").strip()
-        return int(text) if code == 0 and text.isdigit() else None
+        text = next(self.lines(["cat", "/sys/fs/cgroup/memory.peak"]), "")
+        return int(text) if text.isdigit() else None
 
     def stop(self) -> float:
         """Stop it as an orchestrator does; the seconds that it took."""

@@ -63,7 +63,9 @@ class DockerEngine:
         with answering(self.endpoint):
             self._look_at_base(plan, pull=pull)
             argv = command(self.endpoint, self.builder, plan, context, no_cache=no_cache)
-            if not self.terminal.effect(argv, before="invoke image.context | "):
+            # A client that has BuildKit built in uses the legacy builder unless it is told.
+            told = "DOCKER_BUILDKIT=1 " if self.builder.kind == "buildkit" else ""
+            if not self.terminal.effect(argv, before=f"invoke image.context | {told}"):
                 return planned
             self.scratch.mkdir(parents=True, exist_ok=True)
             build = Build(self.endpoint, self.builder, self.terminal, self.scratch)

@@ -38,7 +38,7 @@ def push(endpoint: Endpoint, image_id: str, name: str, terminal: Terminal) -> st
         time.sleep(pause)  # the registry asked for it by refusing
         said, sent = _push_once(endpoint, repository, tag, terminal)
     if said:
-        raise registry_error(host, f"the push of {name}", said)
+        raise registry_error(host, f"the push of {name}", said, often=", three times in a row")
     digest = _digest(endpoint, name)
     if sent and sent != digest:
         what = (

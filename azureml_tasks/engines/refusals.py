@@ -46,9 +46,25 @@ def disk_error(said: str) -> EngineError | None:
     )
 
 
-def registry_error(host: str, what: str, said: str) -> AzuremlTasksError:
-    """The error for *what* (such as "the push of a:1") that registry *host* refused with the words *said*."""
-    words = f"the registry said: {clean(said)}"
+def registry_error(
+    host: str,
+    what: str,
+    said: str,
+    *,
+    named: str = 'registry = "…" in the table, or --registry',
+    often: str = "",
+) -> AzuremlTasksError:
+    """The error for *what* (such as "the push of a:1") that registry *host* refused with the words *said*.
+
+    Args:
+        host: login server.
+        what: was asked of it.
+        said: its words, or the engine's.
+        named: where the user wrote the host.
+        often: how often it was asked, where more than once (", three times in a row").
+    """
+    said = clean(said)
+    words = f"the registry said: {said}"
     login = (
         f"az acr login --name {host.partition('.')[0]}"
         if host.endswith((".azurecr.io", ".azurecr.cn", ".azurecr.us"))
@@ -76,7 +92,7 @@ def registry_error(host: str, what: str, said: str) -> AzuremlTasksError:
     if _NO_HOST.search(said):
         return RegistryError(
             f"Registry {host} is not known by that name.",
-            next_step='Look at: registry = "…" in the table, or --registry',
+            next_step=f"Look at: {named}",
             said=words,
         )
     if _UNKNOWN.search(said):
@@ -87,7 +103,7 @@ def registry_error(host: str, what: str, said: str) -> AzuremlTasksError:
         )
     if _PASSING.search(said):
         return RegistryError(
-            f"Registry {host} did not take {what}, three times in a row.",
+            f"Registry {host} did not take {what}{often}.",
             next_step="Run the same command again later.",
             said=words,
         )

@@ -1,0 +1,70 @@
+"""Small projects that use our tasks, and Invoke run in them as a person runs it; no engine answers there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tests.cases import lay_out
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+__all__ = ["DEAD", "Ended", "consumer", "environment", "invoke", "project"]
+
+DEAD = "unix:///nowhere/docker.sock"
+_ISOLATED = ("INVOKE_", "DOCKER_", "GIT_", "GITHUB_", "TF_BUILD", "SOURCE_DATE_EPOCH", "COLUMNS")
+
+TASKS = """\
+from invoke.collection import Collection
+from azureml_tasks import image
+
+ns = Collection(image)
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """How a run of Invoke ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+def project(name: str, table: str = "") -> str:
+    """A pyproject.toml of a project *name*, version 1.2.3, with *table* as the rest of its table."""
+    return (
+        f'[project]\nname = "{name}"\nversion = "1.2.3"\n\n'
+        f'[tool.azureml-image]\nbase = "minimal-py312-inference"\n{table}'
+    )
+
+
+def consumer(folder: Path, tasks: str = TASKS, files: Mapping[str, str] | None = None) -> Path:
+    """A project `demo` with *tasks* as its tasks.py, and more *files* (name → text)."""
+    return lay_out({"pyproject.toml": project("demo"), "tasks.py": tasks, **(files or {})}, folder)
+
+
+def environment(**more: str) -> dict[str, str]:
+    """This process's, without what would tell a run of Invoke, docker or git anything of this machine."""
+    kept = {name: text for name, text in os.environ.items() if not name.startswith(_ISOLATED)}
+    return {**kept, "DOCKER_HOST": DEAD, "DOCKER_CONFIG": "/nowhere", **more}
+
+
+def invoke(folder: Path, *words: str, env: Mapping[str, str] | None = None) -> Ended:
+    """Run `invoke WORDS` in *folder*, whose own path is FOLDER in what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "invoke", *words],
+        cwd=folder,
+        env=environment(**(env or {})),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    out, err = (text.replace(str(folder), "FOLDER") for text in (done.stdout, done.stderr))
+    return Ended(code=done.returncode, out=out, err=err)

@@ -1,0 +1,207 @@
+"""A consumer's project in a folder of the test's own, and `invoke` run in it as a person runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import uuid
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from docker.errors import ImageNotFound
+
+from tests.machine import clients as docker_clients
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    import docker
+
+__all__ = [
+    "TASKS",
+    "Consumer",
+    "Ended",
+    "consumer",
+    "environment_of",
+    "environment_without_docker",
+    "normal",
+    "removed_after",
+    "unique",
+]
+
+TASKS = """\
+from invoke.collection import Collection
+from azureml_tasks import image
+
+ns = Collection(image)
+"""
+
+_OF_A_MACHINE = ("INVOKE_", "GITHUB_", "TF_BUILD", "SOURCE_DATE_EPOCH", "DOCKER_BUILDKIT", "BUILDX_")
+_UNSTABLE = (
+    (r"sha256:[0-9a-f]{64}", "sha256:ID"),
+    (r"sha256:[0-9a-f]{12}\b", "sha256:ID"),
+    (r"\bsha256 [0-9a-f]{64}", "sha256 HASH"),
+    (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
+    (r"\b\d+(\.\d+)? MB\b", "N MB"),
+    (r"\b\d+\.\d+ (m?s)\b", r"N \1"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """How a command ended, and what it printed."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Consumer:
+    """A project of a consumer.
+
+    Args:
+        folder: of its pyproject.toml and tasks.py.
+        env: the environment in which its commands run.
+    """
+
+    folder: Path
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    def invoke(self, *arguments: str, env: Mapping[str, str] | None = None) -> Ended:
+        """Run `invoke` with *arguments* in the project to its end; *env* comes on top."""
+        done = subprocess.run(
+            _words(arguments),
+            cwd=self.folder,
+            env={**self.env, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+        )
+        return Ended(code=done.returncode, stdout=done.stdout, stderr=done.stderr)
+
+    def interrupted(self, *arguments: str, at: str, by: signal.Signals) -> Ended:
+        """Run `invoke`, send it the signal *by* once a line on stderr ends in *at*, and wait for its end.
+
+        As at a terminal, Ctrl-C reaches every process that it has started, and SIGTERM it alone.
+        """
+        with subprocess.Popen(
+            _words(arguments),
+            cwd=self.folder,
+            env=dict(self.env),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            start_new_session=True,
+        ) as running:
+            assert running.stdout is not None
+            assert running.stderr is not None
+            try:
+                said = _until(running.stderr, lambda line: line.rstrip().endswith(at))
+                _send(running.pid, by)
+                said += running.stderr.read()
+                out = running.stdout.read()
+            finally:
+                with suppress(ProcessLookupError):
+                    os.killpg(running.pid, signal.SIGKILL)
+        return Ended(code=running.returncode, stdout=out, stderr=said)
+
+    def record(self, name: str) -> Any:
+        """A file of `.azureml-image/`."""
+        return json.loads((self.folder / ".azureml-image" / name).read_text(encoding="utf-8"))
+
+    def records(self) -> list[str]:
+        """What lies in `.azureml-image/`; nothing where there is no such folder."""
+        return sorted(path.name for path in (self.folder / ".azureml-image").glob("*"))
+
+
+def consumer(
+    folder: Path, files: Mapping[str, str | bytes], env: Mapping[str, str] | None = None
+) -> Consumer:
+    """Write a project below *folder*.
+
+    Args:
+        folder: made if it is not there.
+        files: path -> what is in it; `tasks.py` is added where it is missing.
+        env: the environment of its commands: `environment_of(…)`, or this process's own.
+    """
+    for name, content in {"tasks.py": TASKS, **files}.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return Consumer(folder=folder, env=_alone(os.environ if env is None else env))
+
+
+def environment_of(client: docker_clients.Client, scratch: Path) -> dict[str, str]:
+    """The environment in which `docker` is *client*, with its configuration below *scratch*."""
+    return _alone(docker_clients.environment(client, scratch / "docker-config"))
+
+
+def environment_without_docker(scratch: Path) -> dict[str, str]:
+    """An environment whose PATH has git, where this machine has it, and no docker."""
+    folder = scratch / "path-without-docker"
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in os.environ.get("PATH", os.defpath).split(os.pathsep):
+        with suppress(FileExistsError):
+            if Path(path, "git").is_file():
+                (folder / "git").symlink_to(Path(path, "git"))
+    return _alone({**os.environ, "PATH": str(folder)})
+
+
+def normal(text: str, names: Mapping[str, str] | None = None) -> str:
+    """*text* without what differs from run to run: ids, ports, sizes, times, and *names* -> words."""
+    for name, word in (names or {}).items():
+        text = text.replace(name, word)
+    for pattern, word in _UNSTABLE:
+        text = re.sub(pattern, word, text)
+    return text
+
+
+def unique(word: str) -> str:
+    """A name for an image that no other test uses."""
+    return f"{word}-{uuid.uuid4().hex[:12]}"
+
+
+@contextmanager
+def removed_after(client: docker.DockerClient, *names: str) -> Iterator[None]:
+    """Remove the images of these names when the block ends, however it ends."""
+    try:
+        yield
+    finally:
+        for name in names:
+            with suppress(ImageNotFound):
+                client.images.remove(name, force=True)
+
+
+def _words(arguments: tuple[str, ...]) -> list[str]:
+    return [sys.executable, "-m", "invoke", *arguments]
+
+
+def _alone(env: Mapping[str, str]) -> dict[str, str]:
+    """*env* without what this machine or its CI would have a say in."""
+    return {name: text for name, text in env.items() if not name.startswith(_OF_A_MACHINE)}
+
+
+def _until(lines: Iterator[str], found: Callable[[str], bool]) -> str:
+    """What *lines* give up to the first that is *found*."""
+    said = ""
+    for line in lines:
+        said += line
+        if found(line):
+            return said
+    raise AssertionError(f"it ended before the line was seen:\n{said}")
+
+
+def _send(pid: int, number: signal.Signals) -> None:
+    if number == signal.SIGINT:
+        os.killpg(pid, number)
+    else:
+        os.kill(pid, number)

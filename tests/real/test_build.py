@@ -1,0 +1,417 @@
+"""What `invoke image.build` does with its flags, the user's own steps, and an interruption."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from docker.errors import ImageNotFound
+
+from tests.real.support import (
+    Consumer,
+    consumer,
+    environment_of,
+    environment_without_docker,
+    normal,
+    removed_after,
+    unique,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import docker
+
+    from tests.machine.clients import Client
+    from tests.machine.registry import Registry
+
+CODE = {"code/score.py": "def init(): pass\ndef run(data): return data\n"}
+BUILDERS = ["20.10", "26.1-buildx", "26.1"]
+
+
+@pytest.fixture(scope="module")
+def own_base(docker_client: docker.DockerClient, tiny_base: str) -> Iterator[str]:
+    """An image that no other test extends, so that each container of it is one of this module."""
+    name = f"{unique('base')}:1"
+    with removed_after(docker_client, name):
+        derived(docker_client, name, f"FROM {tiny_base}\nLABEL own={name}\n")
+        yield name
+
+
+@pytest.fixture
+def name(docker_client: docker.DockerClient) -> Iterator[str]:
+    """A project's name, whose image of version 1 is gone after the test."""
+    found = unique("build")
+    with removed_after(docker_client, f"{found}:1"):
+        yield found
+
+
+@pytest.fixture(params=BUILDERS)
+def env(request: pytest.FixtureRequest, clients: Mapping[str, Client], tmp_path: Path) -> dict[str, str]:
+    """The environment of each docker client in turn."""
+    return environment_of(clients[request.param], tmp_path)
+
+
+@pytest.fixture
+def no_docker(tmp_path: Path) -> dict[str, str]:
+    """An environment without docker, in which the legacy builder builds: its output is always the same."""
+    return environment_without_docker(tmp_path)
+
+
+def project(
+    folder: Path, name: str, table: str, env: Mapping[str, str], files: Mapping[str, str] | None = None
+) -> Consumer:
+    """A project of version 1 with some code and *table*."""
+    text = f'[project]\nname = "{name}"\nversion = "1"\n\n[tool.azureml-image]\n{table}'
+    return consumer(folder / "project", {**CODE, **(files or {}), "pyproject.toml": text}, env)
+
+
+def shown(client: docker.DockerClient, image: str, command: str) -> str:
+    """What a shell prints in a container of *image*."""
+    out: bytes = client.containers.run(image, ["/bin/sh", "-c", command], remove=True)
+    return out.decode()
+
+
+def derived(client: docker.DockerClient, name: str, lines: str) -> None:
+    """Build an image of *lines* without any file."""
+    client.images.build(fileobj=io.BytesIO(lines.encode()), tag=name, rm=True, forcerm=True)
+
+
+STEPS = """\
+ENGINE
+build context: 1 files, N MB, sha256 HASH
+warning: the base's CMD is sleep 600, not runsvdir /var/runit
+Step 1/7 : FROM BASE
+ ---> LAYER
+Step 2/7 : USER root
+ ---> Running in LAYER
+Removing intermediate container LAYER
+ ---> LAYER
+Step 3/7 : COPY code/ /var/azureml-app/
+ ---> LAYER
+Step 4/7 : ENV AZUREML_ENTRY_SCRIPT="score.py"
+ ---> Running in LAYER
+Removing intermediate container LAYER
+ ---> LAYER
+Step 5/7 : ARG CONTEXT_SHA256=""
+ ---> Running in LAYER
+Removing intermediate container LAYER
+ ---> LAYER
+Step 6/7 : LABEL     "org.opencontainers.image.title"="NAME"     "org.opencontainers.image.version"="1"\
+     "org.opencontainers.image.base.name"="BASE"     "azureml-tasks.context-sha256"="$CONTEXT_SHA256"
+ ---> Running in LAYER
+Removing intermediate container LAYER
+ ---> LAYER
+Step 7/7 : USER dockeruser
+ ---> Running in LAYER
+Removing intermediate container LAYER
+ ---> LAYER
+Successfully built LAYER
+built sha256:ID
+"""
+
+
+def test_prints_names_on_stdout_and_all_else_on_stderr(
+    own_base: str, name: str, no_docker: dict[str, str], tmp_path: Path
+) -> None:
+    """The result is the names alone; how it came about is on stderr, the builder's own lines among it."""
+    ended = project(tmp_path, name, f'base = "{own_base}"\n', no_docker).invoke("image.build", "--no-cache")
+
+    said = layers(normal(ended.stderr, {name: "NAME", own_base: "BASE"}))
+    assert (0, f"{name}:1\n", STEPS) == (ended.code, ended.stdout, said)
+
+
+def test_builds_again_from_the_cache_unless_told(
+    own_base: str, name: str, env: dict[str, str], tmp_path: Path, docker_client: docker.DockerClient
+) -> None:
+    """The same again is the same image; `--no-cache` runs every step anew."""
+    table = f'base = "{own_base}"\nrun = [{{ command = "echo $$ > /tmp/a; cat /proc/uptime > /tmp/b" }}]\n'
+    made = project(tmp_path, name, table, env)
+    ids = []
+    for flags in ([], [], ["--no-cache"]):
+        assert made.invoke("image.build", *flags).code == 0
+        ids.append(shown(docker_client, f"{name}:1", "cat /tmp/b"))
+
+    first, again, anew = ids
+    assert (first, True) == (again, first != anew)
+
+
+def test_runs_the_users_own_steps_where_and_as_whom_they_say(
+    own_base: str, name: str, env: dict[str, str], tmp_path: Path, docker_client: docker.DockerClient
+) -> None:
+    """Each command reaches the shell unchanged, at its place, as root or as the runtime user."""
+    table = f"""\
+base = "{own_base}"
+model = "model.bin"
+
+[[tool.azureml-image.run]]
+after = "code"
+user = "runtime"
+command = 'id -un; cat /var/azureml-app/azureml-models/model.bin; ls /var/azureml-app > /tmp/code'
+
+[[tool.azureml-image.run]]
+after = "apt"
+command = '''
+for word in "a  b" 'c"d' $PATH \\
+    e; do echo "$word"; done > /tmp/apt
+from=1; id -un >> /tmp/apt # ${{from}} 模型'''
+
+[[tool.azureml-image.run]]
+command = "cat /tmp/apt > /tmp/pip; test -e /var/azureml-app || echo 'no code yet' >> /tmp/pip"
+
+[[tool.azureml-image.run]]
+user = "runtime"
+command = "id -un > /tmp/second"
+"""
+    made = project(tmp_path, name, table, env, {"model.bin": "weights\n"})
+
+    ended = made.invoke("image.build")
+
+    found = shown(docker_client, f"{name}:1", "cat /tmp/pip; cat /tmp/second /tmp/code; id -un")
+    expected = """\
+a  b
+c"d
+/bin
+e
+root
+no code yet
+dockeruser
+azureml-models
+score.py
+dockeruser
+"""
+    assert (0, expected) == (ended.code, found)
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [("weights.bin", "weights.bin\n"), ("model", "v1\nweights.bin\n"), ("model/v1", "deep.bin\n")],
+    ids=["a file", "a folder", "a folder in a folder"],
+)
+def test_a_model_lies_in_its_folder(
+    own_base: str,
+    name: str,
+    no_docker: dict[str, str],
+    tmp_path: Path,
+    docker_client: docker.DockerClient,
+    model: str,
+    expected: str,
+) -> None:
+    """AZUREML_MODEL_DIR is a folder that holds the file, or what the folder holds."""
+    files = {"weights.bin": "w\n", "model/weights.bin": "w\n", "model/v1/deep.bin": "w\n"}
+    made = project(tmp_path, name, f'base = "{own_base}"\nmodel = "{model}"\n', no_docker, files)
+
+    ended = made.invoke("image.build")
+
+    assert (0, expected) == (ended.code, shown(docker_client, f"{name}:1", 'ls "$AZUREML_MODEL_DIR"'))
+
+
+def test_installs_system_packages_as_root_and_leaves_no_lists(
+    amlenv_base: str, name: str, no_docker: dict[str, str], tmp_path: Path, docker_client: docker.DockerClient
+) -> None:
+    """The packages are there without what they only recommend, apt's lists are gone, the user is back."""
+    table = f'base = "{amlenv_base}"\napt = ["libpng-tools", "sl"]\n'
+
+    ended = project(tmp_path, name, table, no_docker).invoke("image.build")
+
+    command = "dpkg-query -W -f '${Package}\\n' libpng-tools sl; ls /var/lib/apt/lists; id -un"
+    assert (0, "libpng-tools\nsl\ndockeruser\n") == (
+        ended.code,
+        shown(docker_client, f"{name}:1", command),
+    )
+
+
+def test_flags_name_base_registry_and_tags(
+    own_base: str, name: str, no_docker: dict[str, str], tmp_path: Path, docker_client: docker.DockerClient
+) -> None:
+    """`--base`, `--registry` and each `--tag` stand above the table, in the image as in its record."""
+    table = 'base = "no-such-image:1"\nregistry = "table.example.com"\ntags = ["table"]\n'
+    made = project(tmp_path, name, table, no_docker)
+    names = [f"flag.example.com/{name}:{tag}" for tag in ("one", "two")]
+
+    with removed_after(docker_client, *names):
+        ended = made.invoke(
+            "image.build",
+            "--base", own_base,
+            "--registry", "flag.example.com",
+            "--tag", "one",
+            "--tag", "two",
+        )  # fmt: skip
+
+        tagged = docker_client.images.get(made.record("build.json")["id"])
+        assert (0, "".join(f"{one}\n" for one in names), names, own_base) == (
+            ended.code,
+            ended.stdout,
+            sorted(tagged.tags),
+            tagged.labels["org.opencontainers.image.base.name"],
+        )
+
+
+def test_pull_asks_the_registry_for_a_newer_base(
+    own_base: str,
+    name: str,
+    no_docker: dict[str, str],
+    tmp_path: Path,
+    docker_client: docker.DockerClient,
+    registry: Registry,
+) -> None:
+    """A base that is here is used as it is; with `--pull` the registry's own one takes its place."""
+    base = f"{registry.host}/{unique('base')}"
+    made = project(tmp_path, name, f'base = "{base}:1"\n', no_docker)
+    which = []
+    with removed_after(docker_client, f"{base}:1"):
+        derived(docker_client, f"{base}:1", f"FROM {own_base}\nLABEL which=new\n")
+        docker_client.images.push(base, tag="1")
+        derived(docker_client, f"{base}:1", f"FROM {own_base}\nLABEL which=old\n")
+        for flags in ([], ["--pull"]):
+            ended = made.invoke("image.build", *flags)
+            pulled = [line for line in ended.stderr.splitlines() if line.startswith("pulling ")]
+            which.append((ended.code, pulled, docker_client.images.get(f"{name}:1").labels["which"]))
+
+        docker_client.images.remove(f"{base}:1", force=True)
+        ended = made.invoke("image.build")
+        which.append((ended.code, ended.stdout, docker_client.images.get(f"{name}:1").labels["which"]))
+
+    pulling = [f"pulling {base}:1 for linux/amd64"]
+    assert [(0, [], "old"), (0, pulling, "new"), (0, f"{name}:1\n", "new")] == which
+
+
+def test_dry_prints_commands_that_do_the_same(
+    own_base: str, name: str, env: dict[str, str], tmp_path: Path, docker_client: docker.DockerClient
+) -> None:
+    """`--dry` makes no image, container, record or file; what it prints, pasted, makes the very image."""
+    made = project(tmp_path, name, f'base = "{own_base}"\n', env)
+    before = sorted(path.name for path in made.folder.iterdir())
+
+    ended = made.invoke("--dry", "image.build")
+
+    assert (0, before) == (ended.code, sorted(p.name for p in made.folder.iterdir() if p.suffix != ".pyc"))
+    with pytest.raises(ImageNotFound):
+        docker_client.images.get(f"{name}:1")
+    pasted = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", ended.stdout],
+        cwd=made.folder,
+        env={**made.env, "PATH": f"{own_invoke(tmp_path)}{os.pathsep}{made.env['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (0, 1) == (pasted.returncode, len(ended.stdout.splitlines())), pasted.stderr
+    by_hand = docker_client.images.get(f"{name}:1")
+    assert made.invoke("image.build").code == 0
+    assert by_hand.id == made.record("build.json")["id"]
+
+
+def test_dry_says_what_it_would_pull(
+    name: str, no_docker: dict[str, str], tmp_path: Path, registry: Registry
+) -> None:
+    """A base that is not here is not pulled under `--dry`: the command that would is printed."""
+    base = f"{registry.host}/none:1"
+
+    ended = project(tmp_path, name, f'base = "{base}"\n', no_docker).invoke("--dry", "image.build")
+
+    expected = f"""\
+docker pull --platform linux/amd64 {base}
+invoke image.context | docker build --platform linux/amd64 --build-arg CONTEXT_SHA256=HASH --tag {name}:1 -
+"""
+    assert (0, expected) == (ended.code, re.sub(r"=[0-9a-f]{64} ", "=HASH ", ended.stdout))
+
+
+def test_echo_shows_the_command_on_stderr(
+    own_base: str, name: str, no_docker: dict[str, str], tmp_path: Path
+) -> None:
+    """With `--echo` the same command stands on stderr, the results stay alone on stdout."""
+    made = project(tmp_path, name, f'base = "{own_base}"\n', no_docker)
+    dry = made.invoke("--dry", "image.build").stdout
+
+    ended = made.invoke("--echo", "image.build")
+
+    echoed = [line for line in ended.stderr.splitlines() if " | " in line]
+    assert (0, f"{name}:1\n", dry.splitlines()) == (ended.code, ended.stdout, echoed)
+
+
+@pytest.mark.parametrize(
+    ("by", "code", "said"),
+    [
+        (signal.SIGINT, 130, "Interrupted; what was started is stopped and removed."),
+        (signal.SIGTERM, 143, "Terminated; what was started is stopped and removed."),
+    ],
+    ids=["Ctrl-C", "SIGTERM"],
+)
+def test_an_interrupted_build_leaves_nothing(
+    own_base: str,
+    name: str,
+    env: dict[str, str],
+    tmp_path: Path,
+    docker_client: docker.DockerClient,
+    by: signal.Signals,
+    code: int,
+    said: str,
+) -> None:
+    """In the middle of a step the build stops: no process, container, temporary file, image or record stays."""
+    (tmp_path / "tmp").mkdir()
+    table = f'base = "{own_base}"\nrun = [{{ command = "echo {name}-$((40+2)); sleep 300 # {name}" }}]\n'
+    made = project(tmp_path, name, table, {**env, "TMPDIR": str(tmp_path / "tmp")})
+
+    ended = made.interrupted("image.build", at=f"{name}-42", by=by)
+
+    left = once_gone(lambda: [*processes(name), *containers(docker_client, own_base)])
+    assert (code, said, "", [], [], []) == (
+        ended.code,
+        ended.stderr.splitlines()[-1],
+        ended.stdout,
+        left,
+        made.records(),
+        list((tmp_path / "tmp").iterdir()),
+    )
+    with pytest.raises(ImageNotFound):
+        docker_client.images.get(f"{name}:1")
+
+
+def processes(marker: str) -> list[str]:
+    """The commands on this machine that name *marker*."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+        except OSError:  # It has ended meanwhile.
+            continue
+    return [line for line in found if f"# {marker}" in line]
+
+
+def containers(client: docker.DockerClient, base: str) -> list[str]:
+    """The containers of images that extend *base*."""
+    return [str(one.name) for one in client.containers.list(all=True, filters={"ancestor": base})]
+
+
+def once_gone(ask: Any) -> list[str]:
+    """What *ask* still gives after the engine has had its time to clean up; mostly nothing, at once."""
+    end = time.monotonic() + 20
+    while (left := ask()) and time.monotonic() < end:
+        time.sleep(0.05)
+    return list(left)
+
+
+def layers(text: str) -> str:
+    """*text* with one word for each short id."""
+    return re.sub(
+        r"^Docker engine .*$", "ENGINE", re.sub(r"\b[0-9a-f]{12}\b", "LAYER", text), flags=re.MULTILINE
+    )
+
+
+def own_invoke(folder: Path) -> Path:
+    """A folder with an `invoke` of this Python, as an activated environment has it on PATH."""
+    made = folder / "bin"
+    made.mkdir()
+    (made / "invoke").write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m invoke "$@"\n')
+    (made / "invoke").chmod(0o755)
+    return made

@@ -1,0 +1,305 @@
+"""One project on both image families, with every kind of docker client and with none: the same image."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.machine import bases
+from tests.real.support import (
+    Ended,
+    consumer,
+    environment_of,
+    environment_without_docker,
+    normal,
+    removed_after,
+    unique,
+)
+from tests.test_install import wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    import docker
+
+    from tests.machine.clients import Client
+
+WHY = {
+    "20.10": "BuildKit by docker build (the docker client VERSION on PATH has it built in)",
+    "26.1": "the legacy builder (the docker client VERSION on PATH has no buildx)",
+    "26.1-buildx": "BuildKit by docker buildx (the docker client VERSION on PATH has buildx)",
+    "none": "the legacy builder (there is no docker client on PATH)",
+}
+TABLE = """\
+[project]
+name = "Iris_Server"
+version = "1.0"
+
+[tool.azureml-image]
+base = "BASE"
+requirements = "requirements.txt"
+model = "model"
+tags = ["TAG", "TAG-too"]
+
+[tool.azureml-image.env]
+GREETING = '''a $b 'c' "d" \\'''
+
+[tool.azureml-image.labels]
+team = "the \\"a\\" team"
+"""
+FILES: dict[str, str] = {
+    "requirements.txt": "./wheels/alpha-1.0-py3-none-any.whl\n",
+    "code/score.py": "def init(): pass\ndef run(data): return data\n",
+    "code/tool.sh": "#!/bin/sh\n",
+    "code/my data/模型.txt": "private at home\n",
+    "model/v1/weights.bin": "weights\n",
+}
+LOOK = """\
+import hashlib, json, os, pathlib, stat, sys
+from importlib import metadata
+
+def about(path):
+    found = path.lstat()
+    return {
+        "mode": stat.filemode(found.st_mode), "owner": [found.st_uid, found.st_gid],
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "",
+        "link": os.readlink(path) if path.is_symlink() else "", "readable": os.access(path, os.R_OK),
+        "writable": os.access(path, os.W_OK), "time": int(found.st_mtime) if path.is_file() else 0}
+
+root = pathlib.Path("/var/azureml-app")
+print(json.dumps({
+    "uid": os.getuid(),
+    "files": {str(path.relative_to(root)): about(path) for path in sorted(root.rglob("*"))},
+    "packages": {d.metadata["Name"]: [d.version, str(d.locate_file(""))] for d in metadata.distributions()},
+    "local": os.path.exists(os.path.expanduser("~/.local")),
+}))
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """What came of `invoke image.build` on one family with one client.
+
+    Args:
+        base: the family's image.
+        tag: the first tag, which no other build has.
+        ended: the command's end.
+        record: `.azureml-image/build.json`.
+        config: the image's configuration as the engine has it.
+        inside: what a process in the image sees.
+    """
+
+    base: str
+    tag: str
+    ended: Ended
+    record: dict[str, Any]
+    config: dict[str, Any]
+    inside: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def build(
+    docker_client: docker.DockerClient,
+    clients: Mapping[str, Client],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[[str, str], Built]]:
+    """Build with a family and a client; each pair once, and gone with the module."""
+    done: dict[tuple[str, str], Built] = {}
+    alpha = wheel(tmp_path_factory.mktemp("wheels"), "alpha", "1.0")
+    with ExitStack() as after:
+
+        def once(family: str, client: str) -> Built:
+            if (family, client) not in done:
+                scratch = tmp_path_factory.mktemp("builder")
+                env = (
+                    environment_of(clients[client], scratch)
+                    if client in clients
+                    else environment_without_docker(scratch)
+                )
+                base, tag = bases.ensure(docker_client, family), unique("t")
+                after.enter_context(
+                    removed_after(docker_client, f"iris-server:{tag}", f"iris-server:{tag}-too")
+                )
+                project = consumer(
+                    scratch / "project",
+                    {
+                        **FILES,
+                        "pyproject.toml": TABLE.replace("BASE", base).replace("TAG", tag),
+                        f"wheels/{alpha.name}": alpha.read_bytes(),
+                    },
+                    env,
+                )
+                (project.folder / "code/tool.sh").chmod(0o755)
+                (project.folder / "code/my data/模型.txt").chmod(0o600)
+                (project.folder / "code/latest").symlink_to("my data/模型.txt")
+                ended = project.invoke("image.build")
+                assert (0, f"iris-server:{tag}\niris-server:{tag}-too\n") == (ended.code, ended.stdout), ended
+                record = project.record("build.json")
+                done[family, client] = Built(
+                    base=base,
+                    tag=tag,
+                    ended=ended,
+                    record=record,
+                    config=docker_client.images.get(record["id"]).attrs["Config"],
+                    inside=look(docker_client, record["id"]),
+                )
+            return done[family, client]
+
+        yield once
+
+
+@pytest.fixture(scope="module", params=list(WHY))
+def client(request: pytest.FixtureRequest) -> str:
+    """Each client in turn, and none."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module", params=["amlenv", "curated"])
+def family(request: pytest.FixtureRequest) -> str:
+    """Each family in turn."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def built(build: Callable[[str, str], Built], family: str, client: str) -> Built:
+    """Each family built with each client."""
+    return build(family, client)
+
+
+def look(client: docker.DockerClient, image: str) -> dict[str, Any]:
+    """What the environment's Python sees in a container of *image*, as its own user."""
+    script = '"$AZUREML_CONDA_ENVIRONMENT_PATH/bin/python" -c "$LOOK"'
+    out = client.containers.run(image, ["/bin/sh", "-c", script], environment={"LOOK": LOOK}, remove=True)
+    found: dict[str, Any] = json.loads(out)
+    return found
+
+
+def test_says_which_builder_makes_the_image_and_why(
+    built: Built, client: str, engine: str, docker_client: docker.DockerClient
+) -> None:
+    """The first two lines name the engine, where it is, the builder with the reason, and the context."""
+    version = docker_client.version()["Version"]
+
+    said = built.ended.stderr.splitlines()[:2]
+
+    expected = [
+        f'Docker engine {version} ({engine}, context "default"); builds with {WHY[client]}',
+        f"build context: 9 files, 0.0 MB, sha256 {built.record['context_sha256']}",
+    ]
+    assert expected == [re.sub(r"docker client \d\S+", "docker client VERSION", line) for line in said]
+
+
+def test_adds_variables_and_labels_and_leaves_the_rest(
+    built: Built, docker_client: docker.DockerClient
+) -> None:
+    """User, CMD, ports and folder are the base's, there is no ENTRYPOINT, and ours come on top."""
+    base = docker_client.images.get(built.base).attrs["Config"]
+    kept = ("User", "Cmd", "Entrypoint", "WorkingDir", "ExposedPorts", "Volumes", "StopSignal", "Healthcheck")
+
+    found = {name: built.config.get(name) or None for name in (*kept, "Env", "Labels")}
+
+    expected = {
+        **{name: base.get(name) or None for name in kept},
+        "User": "dockeruser",
+        "Cmd": ["runsvdir", "/var/runit"],
+        "Entrypoint": None,
+        "Env": [
+            *base["Env"],
+            "AZUREML_ENTRY_SCRIPT=score.py",
+            "AZUREML_MODEL_DIR=/var/azureml-app/azureml-models",
+            "GREETING=a $b 'c' \"d\" \\",
+        ],
+        "Labels": {
+            **base["Labels"],
+            "org.opencontainers.image.title": "iris-server",
+            "org.opencontainers.image.version": "1.0",
+            "org.opencontainers.image.base.name": built.base,
+            "azureml-tasks.context-sha256": built.record["context_sha256"],
+            "team": 'the "a" team',
+        },
+    }
+    assert expected == found
+
+
+def test_files_are_roots_and_readable_and_not_writable(built: Built) -> None:
+    """Every file stands where Azure ML looks, is root's, and the runtime user may read it and not write it."""
+    found = (built.inside["uid"], built.inside["files"])
+
+    expected = {
+        "score.py": file("code/score.py"),
+        "tool.sh": file("code/tool.sh", mode="-rwxr-xr-x"),
+        "my data": folder(),
+        "my data/模型.txt": file("code/my data/模型.txt"),
+        "latest": file("code/my data/模型.txt") | {"mode": "lrwxrwxrwx", "link": "my data/模型.txt"},
+        "azureml-models": folder(),
+        "azureml-models/v1": folder(),
+        "azureml-models/v1/weights.bin": file("model/v1/weights.bin"),
+    }
+    assert (1000, expected) == found
+
+
+def test_packages_join_those_of_the_environment(
+    built: Built, docker_client: docker.DockerClient, family: str
+) -> None:
+    """The new package lies beside the base's, whose versions stay, and nothing lies in ~/.local."""
+    before = look(docker_client, built.base)["packages"]
+    where = {"amlenv": "/opt/miniconda/envs/amlenv", "curated": "/azureml-envs/minimal"}[family]
+
+    found = (built.inside["packages"], built.inside["local"])
+
+    server = before["azureml-inference-server-http"]
+    assert server[1].startswith(f"{where}/lib/python3")
+    assert ({**before, "alpha": ["1.0", server[1]]}, False) == found
+
+
+def test_records_what_was_built(built: Built) -> None:
+    """The record names engine, image, tags and context, and the last line before the names is the image's id."""
+    said = built.ended.stderr.splitlines()[-1]
+
+    image_id = built.record["id"]
+    expected = {
+        "engine": "docker",
+        "id": image_id,
+        "names": [f"iris-server:{built.tag}", f"iris-server:{built.tag}-too"],
+        "tags": [built.tag, f"{built.tag}-too"],
+        "context_sha256": built.record["context_sha256"],
+        "user": "dockeruser",
+    }
+    assert (expected, f"built {image_id}", "sha256:ID") == (built.record, said, normal(image_id))
+
+
+def test_every_builder_makes_the_same_of_the_same(build: Callable[[str, str], Built], family: str) -> None:
+    """Whatever builds: one context hash, one file system, one configuration."""
+    all_of_them = [build(family, client) for client in WHY]
+
+    made = [
+        (built.record["context_sha256"], built.inside, built.config["Env"], built.config["Labels"])
+        for built in all_of_them
+    ]
+
+    assert [made[0]] * len(WHY) == made
+
+
+def file(name: str, *, mode: str = "-rw-r--r--") -> dict[str, Any]:
+    """What is seen of a file of the project."""
+    sha256 = hashlib.sha256(FILES[name].encode()).hexdigest()
+    return {**folder(), "mode": mode, "sha256": sha256, "time": 315_532_800}
+
+
+def folder() -> dict[str, Any]:
+    """What is seen of a folder."""
+    return {
+        "mode": "drwxr-xr-x",
+        "owner": [0, 0],
+        "sha256": "",
+        "link": "",
+        "readable": True,
+        "writable": False,
+        "time": 0,
+    }

@@ -1,0 +1,102 @@
+"""`invoke image.clean` on a real engine: what was made and recorded goes, and nothing else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.real.support import Consumer, consumer, environment_without_docker, normal, removed_after, unique
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import docker
+
+    from tests.machine.registry import Registry
+
+PROJECT = """\
+[project]
+name = "{name}"
+version = "1.0"
+
+[tool.azureml-image]
+base = "{base}"
+tags = ["{{version}}", "latest"]
+labels = {{ of = "{name}" }}
+"""
+
+
+@pytest.fixture
+def project(
+    docker_client: docker.DockerClient, tiny_base: str, registry: Registry, tmp_path: Path
+) -> Iterator[Consumer]:
+    """A project that is built."""
+    name = unique("clean")
+    env = {**environment_without_docker(tmp_path), "DOCKER_CONFIG": str(tmp_path / "docker")}
+    made = consumer(tmp_path / name, {"pyproject.toml": PROJECT.format(name=name, base=tiny_base)}, env)
+    tags = [f"{name}:1.0", f"{name}:latest", f"{name}:by-hand"]
+    with removed_after(docker_client, *tags, *(f"{registry.host}/{tag}" for tag in tags)):
+        done = made.invoke("image.build")
+        assert done.code == 0, done.stderr
+        yield made
+
+
+def tags_of(client: docker.DockerClient, name: str) -> list[str]:
+    """Every name on the engine that *name* is a part of."""
+    return sorted(tag for image in client.images.list() for tag in image.tags if name in tag)
+
+
+def cleaned(project: Consumer, host: str) -> tuple[int, list[str]]:
+    """What clean says that it did."""
+    done = project.invoke("image.clean")
+    return done.code, normal(done.stdout, {project.folder.name: "NAME", host: "HOST"}).splitlines()
+
+
+def test_what_was_built_and_pushed(
+    project: Consumer, docker_client: docker.DockerClient, registry: Registry
+) -> None:
+    """Every name of build and push goes, and the records; what lies in the registry stays there."""
+    assert project.invoke("image.push", "--untested", "--registry", registry.host).code == 0
+    found = cleaned(project, registry.host)
+
+    names = ["NAME:1.0", "NAME:latest", "HOST/NAME:1.0", "HOST/NAME:latest"]
+    assert (0, [*(f"removed {name}" for name in names), "removed .azureml-image"]) == found
+    assert tags_of(docker_client, project.folder.name) == []
+    assert sorted(path.name for path in project.folder.iterdir()) == ["pyproject.toml", "tasks.py"]
+
+
+def test_a_name_given_by_hand(project: Consumer, docker_client: docker.DockerClient, tiny_base: str) -> None:
+    """Another name of the same image stays, and so the image; the base stays too."""
+    name = project.folder.name
+    docker_client.images.get(f"{name}:1.0").tag(name, "by-hand")
+    found = cleaned(project, "no host")
+
+    assert (0, ["removed NAME:1.0", "removed NAME:latest", "removed .azureml-image"]) == found
+    assert [f"{name}:by-hand"] == tags_of(docker_client, name)
+    assert tiny_base in docker_client.images.get(tiny_base).tags
+
+
+def test_a_name_that_means_another_image(
+    project: Consumer, docker_client: docker.DockerClient, tiny_base: str
+) -> None:
+    """A recorded name that was given to another image meanwhile stays with it."""
+    name = project.folder.name
+    docker_client.images.get(tiny_base).tag(name, "latest")
+    found = cleaned(project, "no host")
+
+    assert (0, ["removed NAME:1.0", "removed .azureml-image"]) == found
+    assert [f"{name}:latest"] == tags_of(docker_client, name)
+
+
+def test_twice(project: Consumer) -> None:
+    """Where nothing is left, that is said, and is no error."""
+    assert project.invoke("image.clean").code == 0
+    done = project.invoke("image.clean")
+
+    assert (0, "", "nothing to remove: there is no .azureml-image here\n") == (
+        done.code,
+        done.stdout,
+        done.stderr,
+    )

@@ -1,0 +1,164 @@
+"""The whole line on Podman's socket: build, smoke test, push, and the digest that the registry itself gives."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import docker
+import pytest
+from docker.errors import DockerException
+
+from tests.machine import apt
+from tests.real.support import consumer, environment_of, normal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tests.machine.clients import Client
+    from tests.machine.registry import Registry
+
+# crun does not start where the machine mixes two versions of cgroups, and a container's limits may
+# not stand above those of a machine that is a container itself.
+CONTAINERS = """\
+[containers]
+default_ulimits = ["nofile=20000:20000", "nproc=4096:4096"]
+
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+runtime = "runc"
+"""
+REGISTRIES = """\
+[[registry]]
+location = "HOST"
+insecure = true
+"""
+CODE = {"code/score.py": 'def init(): pass\ndef run(data): return {"sum": 3}\n'}
+TABLE = """\
+[project]
+name = "podman"
+version = "1"
+
+[tool.azureml-image]
+"""
+
+
+@pytest.fixture(scope="module")
+def podman(
+    docker_client: docker.DockerClient, amlenv_base: str, tiny_base: str, registry: Registry
+) -> Iterator[str]:
+    """The address of a Podman with storage of its own, which has the stand-in bases."""
+    try:
+        apt.need({"podman": "podman", "runc": "runc"}, why="the tests on Podman")
+    except apt.NotPossibleError as reason:
+        pytest.skip(str(reason))
+    folder = Path(tempfile.mkdtemp(prefix="podman-", dir="/var/tmp"))  # noqa: S108  # no memory file system
+    (folder / "containers.conf").write_text(CONTAINERS)
+    (folder / "registries.conf").write_text(REGISTRIES.replace("HOST", registry.host))
+    env = {
+        **os.environ,
+        "CONTAINERS_CONF": str(folder / "containers.conf"),
+        "CONTAINERS_REGISTRIES_CONF": str(folder / "registries.conf"),
+    }
+    command = ["podman", "--root", f"{folder}/root", "--runroot", f"{folder}/run"]
+    host = f"unix://{folder}/podman.sock"
+    with (folder / "log").open("w") as log:
+        service = subprocess.Popen(
+            [*command, "system", "service", "--time", "0", host], env=env, stdout=log, stderr=log
+        )
+    try:
+        with closing(connected(host, service)) as client:
+            for base in (amlenv_base, tiny_base):
+                client.images.load(docker_client.images.get(base).save(named=True))
+        yield host
+    finally:
+        service.terminate()
+        service.wait()
+        subprocess.run([*command, "system", "reset", "--force"], env=env, capture_output=True, check=False)
+        shutil.rmtree(folder)
+
+
+def test_releases_on_podman(
+    podman: str,
+    amlenv_base: str,
+    registry: Registry,
+    clients: Mapping[str, Client],
+    tmp_path: Path,
+) -> None:
+    """Podman's own API builds whatever client there is, and the digest is the registry's, not Podman's."""
+    table = f'{TABLE}base = "{amlenv_base}"\n\n[tool.azureml-image.smoke-test]\n'
+    request = "requests = [{ body = [1, 2], expect = { sum = 3 } }]\n"
+    env = {**environment_of(clients["26.1-buildx"], tmp_path), "DOCKER_HOST": podman}
+    project = consumer(tmp_path / "project", {**CODE, "pyproject.toml": table + request}, env)
+
+    ended = project.invoke("image.release", "--registry", registry.host)
+
+    first = re.sub(r"engine \S+", "engine VERSION", ended.stderr.splitlines()[0])
+    digest = registry_digest(registry, "podman", "1")
+    expected = (
+        0,
+        f'Podman engine VERSION ({podman}, context "default"); '
+        "builds with the legacy builder (Podman builds through its own API)",
+        f"{registry.host}/podman@{digest}",
+        digest,
+    )
+    found = (ended.code, first, ended.stdout.splitlines()[-1], project.record("result.json")["digest"])
+    assert expected == found, ended.stderr
+
+
+def test_a_failing_step_on_podman(podman: str, tiny_base: str, tmp_path: Path) -> None:
+    """The error names the step with its last lines, and no container and no record is left."""
+    table = f'{TABLE}base = "{tiny_base}"\nrun = [{{ command = "echo one; exit 3" }}]\n'
+    env = {**os.environ, "DOCKER_HOST": podman}
+    project = consumer(tmp_path / "project", {**CODE, "pyproject.toml": table}, env)
+
+    ended = project.invoke("image.build")
+
+    with closing(docker.DockerClient(base_url=podman)) as client:
+        containers = client.containers.list(all=True)
+    last = normal(ended.stderr[ended.stderr.index("A build step failed") :])
+    *error, said, state = last.splitlines()
+    # Podman's own words, which differ from version to version, stand in the last line of the step.
+    expected = [
+        'A build step failed: RUN ["/bin/sh", "-c", "echo one; exit 3"]',
+        "    Its last lines say why:",
+        "    one",
+    ]
+    assert (4, expected, "exit status 3", "Nothing was built.", [], []) == (
+        ended.code,
+        error,
+        said[-len("exit status 3") :],
+        state,
+        project.records(),
+        containers,
+    )
+
+
+def connected(host: str, service: subprocess.Popen[bytes]) -> docker.DockerClient:
+    """A client of the service, as soon as it answers."""
+    while service.poll() is None:
+        try:
+            client = docker.DockerClient(base_url=host, timeout=120)
+            client.ping()
+        except DockerException:
+            continue
+        return client
+    raise AssertionError(f"podman ended with {service.returncode}")
+
+
+def registry_digest(registry: Registry, repository: str, tag: str) -> str:
+    """The digest of a tag, asked from the registry itself."""
+    accept = (
+        "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
+    )
+    with closing(http.client.HTTPConnection(registry.host)) as connection:
+        connection.request("HEAD", f"/v2/{repository}/manifests/{tag}", headers={"Accept": accept})
+        return connection.getresponse().headers["Docker-Content-Digest"]

@@ -1,0 +1,582 @@
+"""`invoke image.push` to a real registry: what is sent, what is refused, and what is said of either."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import socket
+import stat
+import threading
+import urllib.request
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from azureml_tasks.project import load
+from azureml_tasks.records import Records
+from tests.real.support import (
+    Consumer,
+    consumer,
+    environment_without_docker,
+    normal,
+    removed_after,
+    unique,
+)
+
+if TYPE_CHECKING:
+    import docker
+
+    from tests.machine.registry import Registry
+
+ACCEPT = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json"
+SMOKE = {"passed": True, "image": "as it was then"}
+
+SCORE = """\
+def init():
+    pass
+
+
+def run(data):
+    return data
+"""
+
+PROJECT = """\
+[project]
+name = "{name}"
+version = "1.0"
+
+[tool.azureml-image]
+base = "{base}"
+tags = ["{{version}}", "latest"]
+labels = {{ of = "{name}" }}
+
+[tool.azureml-image.smoke-test]
+request = "request.json"
+"""
+
+
+@contextmanager
+def built(client: docker.DockerClient, base: str, host: str, folder: Path) -> Iterator[Consumer]:
+    """A project that is built, for no registry in particular, and whose image has passed."""
+    name = unique("push")
+    env = {**environment_without_docker(folder), "DOCKER_CONFIG": str(folder / "docker")}
+    files = {
+        "pyproject.toml": PROJECT.format(name=name, base=base),
+        "request.json": "{}",
+        "code/score.py": SCORE,
+    }
+    made = consumer(folder / name, files, env)
+    everywhere = [f"{prefix}{name}:{tag}" for prefix in ("", f"{host}/") for tag in ("1.0", "latest")]
+    with removed_after(client, *everywhere):
+        done = made.invoke("image.build")
+        assert (0, f"{name}:1.0\n{name}:latest\n") == (done.code, done.stdout), done.stderr
+        passed(made)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def shared(
+    docker_client: docker.DockerClient,
+    tiny_base: str,
+    registry: Registry,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Consumer]:
+    """The project that is built once."""
+    with built(docker_client, tiny_base, registry.host, tmp_path_factory.mktemp("shared")) as made:
+        yield made
+
+
+@pytest.fixture
+def project(shared: Consumer, tmp_path: Path) -> Consumer:
+    """A copy of that project, with the same image."""
+    folder = tmp_path / shared.folder.name
+    shutil.copytree(shared.folder, folder)
+    return Consumer(folder=folder, env={**shared.env, "DOCKER_CONFIG": str(tmp_path / "docker")})
+
+
+@pytest.fixture
+def own(
+    docker_client: docker.DockerClient, tiny_base: str, registry: Registry, tmp_path: Path
+) -> Iterator[Consumer]:
+    """A project whose image no other test needs."""
+    with built(docker_client, tiny_base, registry.host, tmp_path) as made:
+        yield made
+
+
+def passed(project: Consumer) -> None:
+    """Record a pass of the image that was built last, as the smoke test does; what serves is tested elsewhere."""
+    records = Records(folder=project.folder / ".azureml-image")
+    records.write_pass(records.read_build(), load(project.folder, {}).facts.proof.sha256, SMOKE)
+
+
+def change(project: Consumer) -> None:
+    """Change a file of the build context."""
+    (project.folder / "code" / "score.py").write_text(f"{SCORE}\n", encoding="utf-8")
+
+
+def digest_of(registry: Registry, name: str, tag: str) -> str:
+    """What the registry itself says that a tag is."""
+    asked = urllib.request.Request(f"http://{registry.host}/v2/{name}/manifests/{tag}", method="HEAD")
+    asked.add_header("Accept", ACCEPT)
+    if registry.user:
+        login = b64encode(f"{registry.user}:{registry.password}".encode()).decode()
+        asked.add_header("Authorization", f"Basic {login}")
+    with urllib.request.urlopen(asked) as answer:  # noqa: S310  # a constant scheme
+        return str(answer.headers["Docker-Content-Digest"])
+
+
+def refusal(text: str, project: Consumer, host: str) -> str:
+    """An error message: what stderr ends with, from its first line on."""
+    words = {project.folder.name: "NAME", host: "HOST"}
+    lines = normal(text, {name: word for name, word in words.items() if name}).splitlines()
+    start = max(
+        index for index, line in enumerate(lines) if not line.startswith(" ") and index < len(lines) - 1
+    )
+    return "\n".join(lines[start:])
+
+
+def test_push(project: Consumer, registry: Registry) -> None:
+    """What passed is pushed under each tag; stdout is the reference, with the registry's own digest."""
+    outputs = project.folder / "outputs"
+    done = project.invoke("image.push", "--registry", registry.host, env={"GITHUB_OUTPUT": str(outputs)})
+    name = project.folder.name
+    digest = digest_of(registry, name, "1.0")
+    reference = f"{registry.host}/{name}@{digest}"
+    built = project.record("build.json")
+
+    assert (0, f"{reference}\n") == (done.code, done.stdout), done.stderr
+    assert digest == digest_of(registry, name, "latest")
+    expected = {
+        "image": reference,
+        "id": built["id"],
+        "tags": ["1.0", "latest"],
+        "digest": digest,
+        "context_sha256": built["context_sha256"],
+        "smoke": SMOKE,
+    }
+    assert expected == project.record("result.json")
+    assert f"image={reference}\ndigest={digest}\ntags=1.0,latest\n" == outputs.read_text(encoding="utf-8")
+
+
+def test_azure_pipelines(project: Consumer, registry: Registry) -> None:
+    """In Azure Pipelines the outputs are said as its logging commands, before the reference."""
+    done = project.invoke("image.push", "--registry", registry.host, env={"TF_BUILD": "True"})
+    digest = digest_of(registry, project.folder.name, "1.0")
+    reference = f"{registry.host}/{project.folder.name}@{digest}"
+
+    variable = "##vso[task.setvariable variable={};isOutput=true]{}\n"
+    values = {"image": reference, "digest": digest, "tags": "1.0,latest"}
+    expected = "".join(variable.format(*pair) for pair in values.items()) + f"{reference}\n"
+    assert (0, expected) == (done.code, done.stdout)
+
+
+def test_progress(project: Consumer, registry: Registry) -> None:
+    """Every layer is named on stderr as it goes."""
+    done = project.invoke("image.push", "--registry", registry.host)
+    layers = [line for line in done.stderr.splitlines() if line.startswith("  layer ")]
+
+    assert all(
+        re.fullmatch(r"  layer [0-9a-f]{12}: .*(pushed|pushing|layer already exists)", line)
+        for line in layers
+    )
+    assert any(line.endswith(("pushed", "layer already exists")) for line in layers)
+
+
+def test_another_image_than_the_one_that_passed(own: Consumer, registry: Registry) -> None:
+    """An image that was built anew has not passed."""
+    change(own)
+    assert own.invoke("image.build").code == 0
+    done = own.invoke("image.push", "--registry", registry.host)
+
+    expected = """\
+NAME:1.0 (sha256:ID) has not passed its smoke test.
+    invoke image.smoke-test
+    or push it all the same: invoke image.push --untested
+Nothing was pushed."""
+    assert (5, "", expected) == (done.code, done.stdout, refusal(done.stderr, own, registry.host))
+    assert "result.json" not in own.records()
+
+
+@pytest.mark.parametrize("changed", ["request.json", "pyproject.toml"])
+def test_another_test_than_the_one_that_was_passed(
+    changed: str, project: Consumer, registry: Registry
+) -> None:
+    """A changed request file or table asks for another proof."""
+    with (project.folder / changed).open("a", encoding="utf-8") as file:
+        file.write("\n" if changed == "request.json" else "repeat = 11\n")
+    done = project.invoke("image.push", "--registry", registry.host)
+
+    expected = """\
+NAME:1.0 (sha256:ID) passed another smoke test than the table and its files now ask for.
+    invoke image.smoke-test
+    or push it all the same: invoke image.push --untested
+Nothing was pushed."""
+    assert (5, "", expected) == (done.code, done.stdout, refusal(done.stderr, project, registry.host))
+    assert "result.json" not in project.records()
+
+
+def test_untested(project: Consumer, registry: Registry) -> None:
+    """--untested pushes what has not passed, says so, and records that nothing is proven."""
+    (project.folder / ".azureml-image" / "smoke-test.json").unlink()
+    done = project.invoke("image.push", "--registry", registry.host, "--untested")
+
+    warnings = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
+    name = project.folder.name
+    expected = (
+        f"warning: {name}:1.0 has not passed its smoke test; it is pushed all the same, as --untested asks"
+    )
+    assert (0, [expected]) == (done.code, warnings)
+    assert project.record("result.json")["smoke"] is None
+    assert project.record("result.json")["digest"] == digest_of(registry, name, "1.0")
+
+
+def test_nothing_is_built(tmp_path: Path, tiny_base: str, engine: str) -> None:
+    """Without a record of a build there is nothing to push or to prove: exit code 4 and the next step."""
+    del engine
+    files = {"pyproject.toml": PROJECT.format(name="nothing", base=tiny_base), "request.json": "{}"}
+    project = consumer(tmp_path / "nothing", files, environment_without_docker(tmp_path))
+    found = [
+        (done.code, done.stdout, refusal(done.stderr, project, ""))
+        for done in (
+            project.invoke("image.push", "--registry", "127.0.0.1:1"),
+            project.invoke("image.smoke-test"),
+        )
+    ]
+
+    words = "Nothing is built here yet.\n    invoke image.build\nNothing was pushed."
+    assert [(4, "", words), (4, "", words)] == found
+
+
+def test_the_image_is_gone(own: Consumer, docker_client: docker.DockerClient, registry: Registry) -> None:
+    """An image that the engine no longer has is built again, not replaced by another of its name."""
+    for tag in ("1.0", "latest"):
+        docker_client.images.remove(f"{own.folder.name}:{tag}")
+    done = own.invoke("image.push", "--registry", registry.host)
+
+    expected = """\
+The image that was built here, NAME:1.0 (sha256:ID), is gone from the engine.
+    invoke image.build
+Nothing was pushed."""
+    assert (4, "", expected) == (done.code, done.stdout, refusal(done.stderr, own, registry.host))
+
+
+def test_files_have_changed(project: Consumer, registry: Registry) -> None:
+    """Files that have changed since the build are said; what was built is what is pushed."""
+    change(project)
+    done = project.invoke("image.push", "--registry", registry.host)
+    warnings = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
+
+    name = project.folder.name
+    expected = f"warning: files have changed since {name}:1.0 was built; what was built counts"
+    assert (0, [expected]) == (done.code, warnings)
+
+
+def test_no_registry(project: Consumer) -> None:
+    """Without a registry there is nowhere to push to: exit code 2 and the line to write."""
+    done = project.invoke("image.push")
+
+    expected = """\
+pyproject.toml: [tool.azureml-image] names no registry to push to
+    Write: registry = "contoso.azurecr.io"
+    or: invoke image.push --registry contoso.azurecr.io
+
+1 problem; nothing was pushed.
+"""
+    assert (2, "", expected) == (done.code, done.stdout, done.stderr)
+
+
+# Sign-in
+
+
+def signed_in(project: Consumer, config: Mapping[str, Any]) -> None:
+    """Write docker's configuration."""
+    folder = Path(project.env["DOCKER_CONFIG"])
+    folder.mkdir(exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+
+
+def auths(registry: Registry, password: str) -> Mapping[str, Any]:
+    """What `docker login` writes."""
+    login = b64encode(f"{registry.user}:{password}".encode()).decode()
+    return {"auths": {registry.host: {"auth": login}}}
+
+
+def test_signed_in(project: Consumer, login_registry: Registry, docker_client: docker.DockerClient) -> None:
+    """Credentials are those of `docker login`, and the password is said and written nowhere else."""
+    signed_in(project, auths(login_registry, login_registry.password))
+    done = project.invoke("image.push", "--registry", login_registry.host)
+    name = project.folder.name
+    with removed_after(docker_client, *(f"{login_registry.host}/{name}:{tag}" for tag in ("1.0", "latest"))):
+        expected = f"{login_registry.host}/{name}@{digest_of(login_registry, name, '1.0')}\n"
+        assert (0, expected) == (done.code, done.stdout), done.stderr
+        assert [] == leaks(project, done.stdout + done.stderr, login_registry.password)
+
+
+def test_credential_helper(
+    project: Consumer, login_registry: Registry, docker_client: docker.DockerClient, tmp_path: Path
+) -> None:
+    """A credential helper on PATH is asked, as docker asks it."""
+    answer = json.dumps({"Username": login_registry.user, "Secret": login_registry.password})
+    helper = tmp_path / "bin" / "docker-credential-vault"
+    helper.parent.mkdir()
+    asked = tmp_path / "asked"
+    helper.write_text(
+        f'#!/bin/sh\necho "$@ $(cat)" >> {shlex.quote(str(asked))}\necho {shlex.quote(answer)}\n',
+        encoding="utf-8",
+    )
+    helper.chmod(helper.stat().st_mode | stat.S_IXUSR)
+    signed_in(project, {"credHelpers": {login_registry.host: "vault"}})
+    path = f"{helper.parent}:{project.env['PATH']}:/bin"
+    done = project.invoke("image.push", "--registry", login_registry.host, env={"PATH": path})
+    name = project.folder.name
+    with removed_after(docker_client, *(f"{login_registry.host}/{name}:{tag}" for tag in ("1.0", "latest"))):
+        expected = f"{login_registry.host}/{name}@{digest_of(login_registry, name, '1.0')}\n"
+        assert (0, expected) == (done.code, done.stdout), done.stderr
+        assert {f"get {login_registry.host}"} == set(asked.read_text(encoding="utf-8").splitlines())
+        assert [] == leaks(project, done.stdout + done.stderr, login_registry.password)
+
+
+def leaks(project: Consumer, said: str, password: str) -> list[str]:
+    """Where a password stands, plain or as `docker login` writes it, among what was said and written."""
+    forms = (password.encode(), b64encode(f"team:{password}".encode()))
+    files = {str(path): path.read_bytes() for path in project.folder.rglob("*") if path.is_file()}
+    return [
+        name for name, text in {**files, "said": said.encode()}.items() if any(form in text for form in forms)
+    ]
+
+
+@pytest.mark.parametrize("password", ["", "wrong"])
+def test_not_signed_in(
+    password: str, project: Consumer, login_registry: Registry, docker_client: docker.DockerClient
+) -> None:
+    """Without credentials, or with wrong ones, the way in is named: exit code 6."""
+    if password:
+        signed_in(project, auths(login_registry, password))
+    name = project.folder.name
+    with removed_after(docker_client, f"{login_registry.host}/{name}:1.0"):
+        done = project.invoke("image.push", "--registry", login_registry.host)
+
+    said = "unauthorized: authentication required" if password else "no basic auth credentials"
+    expected = f"""\
+Registry HOST refused the push of HOST/NAME:1.0: you are not signed in (401).
+    Sign in with: docker login HOST
+    the registry said: {said}
+Nothing was pushed. The image is here as NAME:1.0. Continue with: invoke image.push"""
+    assert (6, "", expected) == (done.code, done.stdout, refusal(done.stderr, project, login_registry.host))
+
+
+# What stands between us and a registry
+
+
+Meddler = Callable[[bytes], "bytes | None"]
+"""Sees a request's first bytes: an answer in the registry's stead, b"" to hang up, or None to let it pass."""
+
+
+@contextmanager
+def between(registry: Registry, meddle: Meddler, rewrite: Callable[[bytes], bytes] = bytes) -> Iterator[str]:
+    """A proxy on a port of its own in front of a registry; gives its `host:port`."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    host, _, port = registry.host.partition(":")
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = listener.accept()
+                far = socket.create_connection((host, int(port)))
+                for way in (requests, answers):
+                    threading.Thread(target=way, args=(near, far), daemon=True).start()
+
+    def requests(near: socket.socket, far: socket.socket) -> None:
+        with suppress(OSError):
+            while data := near.recv(65536):
+                answer = meddle(data)
+                if answer is not None:
+                    near.sendall(answer)
+                    break
+                far.sendall(rewrite(data))
+        close(near, far)
+
+    def answers(near: socket.socket, far: socket.socket) -> None:
+        with suppress(OSError):
+            while data := far.recv(65536):
+                near.sendall(data)
+        close(near, far)
+
+    with listener:
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+def close(*sockets: socket.socket) -> None:
+    """Hang up on both sides, also where the other thread waits for bytes."""
+    for each in sockets:
+        with suppress(OSError):
+            each.shutdown(socket.SHUT_RDWR)
+        each.close()
+
+
+def answering(status: str, body: str = "", *, times: int = 1) -> Meddler:
+    """Answer so many requests to put a manifest with *status*; hang up where that is empty."""
+    left = [times]
+
+    def meddle(data: bytes) -> bytes | None:
+        if not re.match(rb"PUT /v2/\S+/manifests/", data) or not left[0]:
+            return None
+        left[0] -= 1
+        head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        return (head + body).encode() if status else b""
+
+    return meddle
+
+
+@pytest.mark.parametrize("status", ["503 Service Unavailable", "429 Too Many Requests", ""])
+def test_what_passes_is_tried_again(
+    status: str, project: Consumer, registry: Registry, docker_client: docker.DockerClient
+) -> None:
+    """A registry that is busy, or hangs up, is asked again, and the reason is said."""
+    name = project.folder.name
+    with (
+        between(registry, answering(status)) as host,
+        removed_after(docker_client, f"{host}/{name}:1.0", f"{host}/{name}:latest"),
+    ):
+        done = project.invoke("image.push", "--registry", host)
+    again = [line for line in done.stderr.splitlines() if line.endswith("; trying again in 1 s")]
+
+    assert (0, f"{host}/{name}@{digest_of(registry, name, '1.0')}\n") == (done.code, done.stdout), done.stderr
+    assert len(again) == 1
+    assert again[0].startswith(f"{host} said: ")
+
+
+DENIED = '{"errors":[{"code":"DENIED","message":"requested access to the resource is denied"}]}'
+UNKNOWN = '{"errors":[{"code":"NAME_UNKNOWN","message":"repository name not known to registry"}]}'
+
+REFUSALS = {
+    "403 Forbidden": """\
+Registry HOST refused the push of HOST/NAME:1.0: not allowed (403).
+    The identity needs the role AcrPush on this registry (AcrPull to pull); then: docker login HOST
+    the registry said: denied
+""",
+    "404 Not Found": """\
+Registry HOST does not know what the push of HOST/NAME:1.0 is about (404).
+    Look at the registry and the repository's name.
+    the registry said: name unknown
+""",
+    "503 Service Unavailable": """\
+Registry HOST did not take the push of HOST/NAME:1.0, three times in a row.
+    Run the same command again later.
+    the registry said: received unexpected HTTP status: 503 Service Unavailable
+""",
+}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "times"),
+    [("403 Forbidden", DENIED, 1), ("404 Not Found", UNKNOWN, 1), ("503 Service Unavailable", "", 3)],
+)
+def test_refused(
+    status: str,
+    body: str,
+    times: int,
+    project: Consumer,
+    registry: Registry,
+    docker_client: docker.DockerClient,
+) -> None:
+    """An error inside the engine's answer is an error, named for what it is; what lasts is not tried again."""
+    name = project.folder.name
+    with (
+        between(registry, answering(status, body, times=times)) as host,
+        removed_after(docker_client, f"{host}/{name}:1.0"),
+    ):
+        done = project.invoke("image.push", "--registry", host)
+
+    state = "Nothing was pushed. The image is here as NAME:1.0. Continue with: invoke image.push"
+    expected = REFUSALS[status] + state
+    assert (6, "", expected) == (done.code, done.stdout, refusal(done.stderr, project, host))
+    assert project.records() == [".gitignore", "build.json", "smoke-test.json"]
+
+
+def test_only_the_first_tag_was_taken(
+    project: Consumer, registry: Registry, docker_client: docker.DockerClient
+) -> None:
+    """Where a later tag is refused, those that were pushed are named."""
+    name = project.folder.name
+
+    def meddle(data: bytes) -> bytes | None:
+        return answering("403 Forbidden", DENIED)(data) if b"/manifests/latest" in data else None
+
+    with (
+        between(registry, meddle) as host,
+        removed_after(docker_client, f"{host}/{name}:1.0", f"{host}/{name}:latest"),
+    ):
+        done = project.invoke("image.push", "--registry", host)
+
+    expected = """\
+Registry HOST refused the push of HOST/NAME:latest: not allowed (403).
+    The identity needs the role AcrPush on this registry (AcrPull to pull); then: docker login HOST
+    the registry said: denied
+Pushed: 1.0. The image is here as NAME:1.0. Continue with: invoke image.push"""
+    assert (6, "", expected) == (done.code, done.stdout, refusal(done.stderr, project, host))
+
+
+def test_somebody_else_pushed_that_tag(
+    own: Consumer, registry: Registry, docker_client: docker.DockerClient
+) -> None:
+    """Where the registry's answer is not what was sent, somebody pushed the tag meanwhile: no digest is claimed."""
+    name = own.folder.name
+    assert own.invoke("image.push", "--registry", registry.host).code == 0
+    change(own)
+    assert own.invoke("image.build").code == 0
+    passed(own)
+
+    def rewrite(data: bytes) -> bytes:
+        """Whoever asks for 1.0 gets what `latest` still is: the earlier image."""
+        return re.sub(rb"^((?:GET|HEAD) /v2/\S+/manifests/)1\.0 ", rb"\1latest ", data)
+
+    with (
+        between(registry, lambda _: None, rewrite) as host,
+        removed_after(docker_client, f"{host}/{name}:1.0"),
+    ):
+        done = own.invoke("image.push", "--registry", host)
+
+    expected = """\
+Registry HOST holds sha256:ID as HOST/NAME:1.0, not sha256:ID: somebody else pushed that tag meanwhile.
+    Push again, or give the image a tag of its own: --tag
+Nothing was pushed. The image is here as NAME:1.0. Continue with: invoke image.push"""
+    assert (6, "", expected) == (done.code, done.stdout, refusal(done.stderr, own, host))
+
+
+def test_nobody_answers(project: Consumer, docker_client: docker.DockerClient) -> None:
+    """A registry that nobody answers for is tried three times."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        host = f"127.0.0.1:{taken.getsockname()[1]}"
+    with removed_after(docker_client, f"{host}/{project.folder.name}:1.0"):
+        done = project.invoke("image.push", "--registry", host)
+
+    expected = """\
+Registry HOST did not take the push of HOST/NAME:1.0, three times in a row.
+    Run the same command again later.
+    the registry said: Get "http://HOST/v2/": dial tcp HOST: connect: connection refused
+Nothing was pushed. The image is here as NAME:1.0. Continue with: invoke image.push"""
+    assert (6, "", expected) == (done.code, done.stdout, refusal(done.stderr, project, host))
+
+
+def test_unknown_host(project: Consumer, docker_client: docker.DockerClient) -> None:
+    """A registry whose name nobody knows is not tried again."""
+    host = "contoso.invalid"
+    with removed_after(docker_client, f"{host}/{project.folder.name}:1.0"):
+        done = project.invoke("image.push", "--registry", host)
+    found = re.sub(r"said: .*", "said: …", refusal(done.stderr, project, host))
+
+    expected = """\
+Registry HOST is not known by that name.
+    Look at: registry = "…" in the table, or --registry
+    the registry said: …
+Nothing was pushed. The image is here as NAME:1.0. Continue with: invoke image.push"""
+    assert (6, "", expected) == (done.code, done.stdout, found)
+    assert "trying again" not in done.stderr

@@ -1,0 +1,175 @@
+"""`invoke image.release` on a real engine and a real registry: the three in one, or up to the first that fails."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.real.support import Consumer, consumer, environment_of, removed_after, unique
+from tests.real.test_push import digest_of, refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import docker
+
+    from tests.machine.clients import Client
+    from tests.machine.registry import Registry
+
+EXAMPLE = Path(__file__).parents[2] / "example_project"
+
+PROJECT = """\
+[project]
+name = "{name}"
+version = "1.0"
+
+[tool.azureml-image]
+base = "{base}"
+registry = "{registry}"
+{more}
+"""
+
+BROKEN = "import no_such_module\n\n\ndef init():\n    pass\n\n\ndef run(data):\n    return data\n"
+
+
+@pytest.fixture
+def env(clients: Mapping[str, Client], tmp_path: Path, engine: str) -> Mapping[str, str]:
+    """Commands run with a docker client that has BuildKit built in."""
+    del engine
+    return environment_of(clients["20.10"], tmp_path)
+
+
+@pytest.fixture
+def name() -> str:
+    """Of a project that no other test has."""
+    return unique("release")
+
+
+def written(
+    folder: Path, env: Mapping[str, str], name: str, *, score: str = BROKEN, **values: str
+) -> Consumer:
+    """A project whose image does not serve, unless *score* says otherwise."""
+    text = PROJECT.format(name=name, **{"more": "", **values})
+    return consumer(folder / name, {"pyproject.toml": text, "code/score.py": score}, env)
+
+
+def test_example(
+    env: Mapping[str, str],
+    amlenv_base: str,
+    registry: Registry,
+    docker_client: docker.DockerClient,
+    tmp_path: Path,
+) -> None:
+    """The example project as it stands goes to a digest that the registry confirms; stdout is what each step gives."""
+    folder = tmp_path / "example_project"
+    shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns(".azureml-image", "__pycache__"))
+    example = consumer(folder, {}, env)
+    image = f"{registry.host}/iris-classifier:1.0.0"
+    with removed_after(docker_client, image):
+        done = example.invoke("image.release", "--base", amlenv_base, "--registry", registry.host)
+        digest = digest_of(registry, "iris-classifier", "1.0.0")
+        reference = f"{registry.host}/iris-classifier@{digest}"
+        result = example.record("result.json")
+
+        assert done.code == 0, done.stderr
+        lines = done.stdout.splitlines()
+        assert [image, reference] == [lines[0], lines[-1]]
+        assert lines[1].startswith(f"{image} serves: it passed its smoke test (sha256:")
+        assert [True, reference, ["1.0.0"]] == [result["smoke"]["passed"], result["image"], result["tags"]]
+        assert docker_client.images.get(image).id == result["id"]
+
+
+def test_the_build_fails(
+    env: Mapping[str, str], name: str, tiny_base: str, registry: Registry, tmp_path: Path
+) -> None:
+    """A build step that fails ends it all: exit code 4, and nothing is built."""
+    project = written(
+        tmp_path, env, name, base=tiny_base, registry=registry.host, more='run = [{ command = "exit 3" }]'
+    )
+    done = project.invoke("image.release")
+
+    assert (4, "", "Nothing was built.") == (done.code, done.stdout, done.stderr.splitlines()[-1])
+    assert project.records() == [".gitignore"] or project.records() == []
+
+
+@pytest.fixture
+def broken(
+    env: Mapping[str, str],
+    name: str,
+    amlenv_base: str,
+    registry: Registry,
+    docker_client: docker.DockerClient,
+    tmp_path: Path,
+) -> Iterator[Consumer]:
+    """A project whose image is built, and does not serve."""
+    with removed_after(docker_client, f"{registry.host}/{name}:1.0"):
+        yield written(tmp_path, env, name, base=amlenv_base, registry=registry.host)
+
+
+def test_the_proof_fails(broken: Consumer, registry: Registry) -> None:
+    """An image that does not serve is built, and not pushed: exit code 5, and both are said."""
+    done = broken.invoke("image.release")
+
+    image = f"{registry.host}/{broken.folder.name}:1.0"
+    last = f"The image was built, and is here as {image}. It was not pushed."
+    assert (5, f"{image}\n", last) == (done.code, done.stdout, done.stderr.splitlines()[-1])
+    assert broken.records() == [".gitignore", "build.json"]
+
+
+def test_untested(broken: Consumer, registry: Registry) -> None:
+    """With --untested what does not serve is pushed all the same, with its report and a warning."""
+    done = broken.invoke("image.release", "--untested")
+    name = broken.folder.name
+    image = f"{registry.host}/{name}:1.0"
+
+    reference = f"{registry.host}/{name}@{digest_of(registry, name, '1.0')}"
+    warning = f"warning: {image} has not passed its smoke test; it is pushed all the same, as --untested asks"
+    assert (0, f"{image}\n{reference}\n") == (done.code, done.stdout)
+    assert [warning] == [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
+    assert "Failed: start-up" in done.stderr.splitlines()
+    assert broken.record("result.json")["smoke"] is None
+
+
+def test_the_push_fails(
+    env: Mapping[str, str],
+    name: str,
+    amlenv_base: str,
+    login_registry: Registry,
+    docker_client: docker.DockerClient,
+    tmp_path: Path,
+) -> None:
+    """A push that is refused leaves the image here: exit code 6, and where it is and how to go on is said."""
+    host = login_registry.host
+    good = BROKEN.removeprefix("import no_such_module\n\n\n")
+    project = written(tmp_path, env, name, score=good, base=amlenv_base, registry=host)
+    with removed_after(docker_client, f"{host}/{name}:1.0"):
+        done = project.invoke("image.release")
+
+    expected = """\
+Registry HOST refused the push of HOST/NAME:1.0: you are not signed in (401).
+    Sign in with: docker login HOST
+    the registry said: no basic auth credentials
+Nothing was pushed. The image is here as HOST/NAME:1.0. Continue with: invoke image.push"""
+    assert (6, f"{host}/{name}:1.0") == (done.code, done.stdout.splitlines()[0])
+    assert expected == refusal(done.stderr, project, host)
+
+
+def test_no_registry(env: Mapping[str, str], name: str, tiny_base: str, tmp_path: Path) -> None:
+    """Without a registry nothing is even built: exit code 2."""
+    project = written(tmp_path, env, name, base=tiny_base, registry="")
+    text = (project.folder / "pyproject.toml").read_text(encoding="utf-8").replace('registry = ""\n', "")
+    (project.folder / "pyproject.toml").write_text(text, encoding="utf-8")
+    done = project.invoke("image.release")
+
+    expected = """\
+pyproject.toml: [tool.azureml-image] names no registry to push to
+    Write: registry = "contoso.azurecr.io"
+    or: invoke image.push --registry contoso.azurecr.io
+
+1 problem; nothing was built.
+"""
+    assert (2, "", expected) == (done.code, done.stdout, done.stderr)
+    assert not (project.folder / ".azureml-image").exists()

@@ -1,0 +1,230 @@
+"""The smoke test where the published port is not on this machine, and with a model that is mounted."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.real.support import Consumer, Ended, consumer, environment_of, removed_after, unique
+from tests.real.test_smoke import report
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    import docker
+
+    from tests.machine.clients import Client
+
+SCORE = """\
+import json
+import os
+from pathlib import Path
+
+
+def init():
+    if os.environ.get("HOW") == "broken":
+        raise ValueError("the weights are not here")
+
+
+def run(raw):
+    if json.loads(raw) != "look":
+        return {"heard": json.loads(raw)}
+    folder = Path(os.environ["AZUREML_MODEL_DIR"])
+    place = folder if folder.is_dir() else folder.parent
+    try:
+        (place / "mine").write_text("")
+        written = True
+    except OSError as error:
+        written = error.strerror
+    files = [folder] if folder.is_file() else [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return {"dir": str(folder), "files": {path.name: path.read_text() for path in files}, "written": written}
+"""
+
+PROJECT = """\
+[project]
+name = "{name}"
+version = "1.0"
+
+[tool.azureml-image]
+base = "{base}"
+
+[tool.azureml-image.smoke-test]
+{smoke_test}
+"""
+
+# Has a network of its own, with loopback alone, as a container has that shares its host's socket.
+ALONE = """\
+import fcntl, os, socket, struct, sys
+with socket.socket() as any_socket:
+    fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh", b"lo", 0x41))  # SIOCSIFFLAGS: up, running
+os.execv(sys.executable, [sys.executable, "-m", "invoke", *sys.argv[1:]])
+"""
+
+# The same, with an engine on another address than loopback: a remote one, as far as anyone can tell.
+REMOTE = """\
+import fcntl, os, socket, struct, subprocess, sys, threading
+with socket.socket() as any_socket:
+    fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh", b"lo", 0x41))  # SIOCSIFFLAGS: up, running
+    address = struct.pack("16sHH4s8x", b"lo:1", socket.AF_INET, 0, socket.inet_aton("192.0.2.1"))
+    fcntl.ioctl(any_socket, 0x8916, address)  # SIOCSIFADDR
+listener = socket.create_server(("192.0.2.1", 0))
+engine = os.environ["DOCKER_HOST"].removeprefix("unix://")
+
+def copy(source, target):
+    while data := source.recv(65536):
+        target.sendall(data)
+    target.shutdown(socket.SHUT_WR)
+
+def serve():
+    while True:
+        near, _ = listener.accept()
+        far = socket.socket(socket.AF_UNIX)
+        far.connect(engine)
+        for pair in ((near, far), (far, near)):
+            threading.Thread(target=copy, args=pair, daemon=True).start()
+
+threading.Thread(target=serve, daemon=True).start()
+there = {**os.environ, "DOCKER_HOST": f"tcp://192.0.2.1:{listener.getsockname()[1]}"}
+sys.exit(subprocess.call([sys.executable, "-m", "invoke", *sys.argv[1:]], env=there))
+"""
+
+
+@pytest.fixture(scope="module", params=["amlenv", "curated"])
+def project(
+    request: pytest.FixtureRequest,
+    docker_client: docker.DockerClient,
+    clients: Mapping[str, Client],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Consumer]:
+    """A project of each family that is built, and whose image tells what lies in its model's folder."""
+    base = request.getfixturevalue(f"{request.param}_base")
+    folder, name = tmp_path_factory.mktemp("project"), unique("inside")
+    text = PROJECT.format(name=name, base=base, smoke_test="")
+    env = environment_of(clients["20.10"], folder)
+    made = consumer(folder / name, {"pyproject.toml": text, "code/score.py": SCORE}, env)
+    with removed_after(docker_client, f"{name}:1.0"):
+        done = made.invoke("image.build")
+        assert done.code == 0, done.stderr
+        yield made
+        built_from: dict[str, str | list[str] | bool] = {"ancestor": f"{name}:1.0"}
+        assert docker_client.containers.list(all=True, filters=built_from) == []
+
+
+def asking(project: Consumer, folder: Path, smoke_test: str) -> Consumer:
+    """The same project with the same image and another smoke test, and a model beside it."""
+    shutil.copytree(project.folder, folder / project.folder.name)
+    text = (project.folder / "pyproject.toml").read_text(encoding="utf-8")
+    files = {"pyproject.toml": text + smoke_test, "weights/a.txt": "1", "weights/deep/b.txt": "2"}
+    return consumer(folder / project.folder.name, files, project.env)
+
+
+def invoke_in(network: str, project: Consumer, *arguments: str) -> Ended:
+    """Run `invoke` in a network of its own; the engine's socket is a file, and stays within reach."""
+    alone = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--net", "--map-root-user"]
+    done = subprocess.run(
+        [*alone, sys.executable, "-c", network, *arguments],
+        cwd=project.folder,
+        env=dict(project.env),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    return Ended(code=done.returncode, stdout=done.stdout, stderr=done.stderr)
+
+
+REFUSED = '  { body = "look", expect = { written = "Read-only file system" } },\n'
+
+MOUNTED = """\
+model = "{model}"
+requests = [
+  {{ body = "look", expect = {{ dir = "/var/azureml-app/azureml-models/{name}/1", files = {files} }} }},
+{refused}]
+repeat = 1
+"""
+
+
+def test_a_folder_is_mounted(project: Consumer, tmp_path: Path) -> None:
+    """A model's folder is mounted where Azure ML mounts it, read-only, and AZUREML_MODEL_DIR names it."""
+    name = project.folder.name
+    table = MOUNTED.format(model="weights", name=name, files='{ "a.txt" = "1", "b.txt" = "2" }', refused=REFUSED)
+    asked = asking(project, tmp_path, table)
+    done = asked.invoke("image.smoke-test")
+
+    expected = """\
+NAME:1.0 serves: it passed its smoke test (sha256:ID, through 127.0.0.1:PORT).
+    ready after TIME
+    request 1: 200 in p50 TIME, p95 TIME of 1
+    request 2: 200 in p50 TIME, p95 TIME of 1
+    peak memory N MiB
+"""
+    assert (0, expected) == (done.code, report(done.stdout, name)), done.stderr
+
+
+def test_a_file_is_mounted(project: Consumer, tmp_path: Path) -> None:
+    """A model that is one file is mounted in the same place."""
+    name = project.folder.name
+    table = MOUNTED.format(model="weights/a.txt", name=name, files='{ "1" = "1" }', refused="")
+    done = asking(project, tmp_path, table).invoke("image.smoke-test")
+
+    assert done.code == 0, done.stderr
+
+
+PASSED = """\
+NAME:1.0 serves: it passed its smoke test (sha256:ID, inside the container, since WHY).
+    ready after TIME
+    request 1: 200 in p50 TIME, p95 TIME of 10
+    peak memory N MiB
+"""
+
+
+@pytest.mark.parametrize(
+    ("network", "why"),
+    [(ALONE, "the published port is not on this machine"), (REMOTE, "the engine is on another machine")],
+    ids=["shared socket", "remote engine"],
+)
+def test_asked_from_inside(network: str, why: str, project: Consumer, tmp_path: Path) -> None:
+    """Where the port is out of reach, the image's own Python asks from inside, and the report says so and why."""
+    table = 'requests = [{ body = "hello", expect = { heard = "hello" } }]\n'
+    done = invoke_in(network, asking(project, tmp_path, table), "image.smoke-test")
+
+    expected = PASSED.replace("WHY", why)
+    assert (0, expected) == (done.code, report(done.stdout, project.folder.name)), done.stderr
+    assert f"asking from inside the container, since {why}" in done.stderr.splitlines()
+
+
+def test_the_container_ends_while_it_is_asked_from_inside(project: Consumer, tmp_path: Path) -> None:
+    """An init() that fails ends the container and the prober in it, and the report has its traceback."""
+    table = 'requests = [{ body = "look" }]\nenv = { HOW = "broken" }\n'
+    done = invoke_in(REMOTE, asking(project, tmp_path, table), "image.smoke-test")
+
+    found = report(done.stderr, project.folder.name)
+    expected = """\
+NAME:1.0 failed its smoke test (sha256:ID, inside the container, since the engine is on another machine).
+
+Failed: start-up
+    the container ended with exit code 111
+    GET / did not answer 200
+    the last try: …
+
+Not made: swagger.json, request 1, malformed body
+
+In the container's log:
+    Traceback (most recent call last):
+      …
+      File "/var/azureml-app/score.py", line 8, in init
+        raise ValueError("the weights are not here")
+    ValueError: the weights are not here
+
+The log: …
+
+Look inside: docker run --rm -it --entrypoint bash ID
+Nothing was pushed.
+"""
+    assert (5, "", expected) == (done.code, done.stdout, found[found.index("NAME:1.0 failed") :])

@@ -1,0 +1,309 @@
+"""The build context: what names it, its bytes as an archive, and which files of the project are in it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import socket
+import tarfile
+import tracemalloc
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import azureml_tasks
+from azureml_tasks.context import Context, archive, digest, largest
+from azureml_tasks.errors import BuildError
+from azureml_tasks.files import ContextFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PINNED_DIGEST = "3895e98f17dba0391a5805031ac56f16ab0bba535e03669be96eb57fb6adf7a2"
+PINNED_ARCHIVE = "1cd2b480ce5b9b993506ac2492f38d9347a3ad44268e5f784b0b0f9cc391a420"
+
+
+def member(path: Path, name: str = "code/a.txt") -> ContextFile:
+    """The member of the context that a file makes."""
+    status = path.stat()
+    return ContextFile(name=name, source=path, size=status.st_size, executable=bool(status.st_mode & 0o100))
+
+
+def project(folder: Path, *, mode: int = 0o644) -> Path:
+    """A project of all kinds of members; its files get *mode*, their folders one that fits."""
+    files = {
+        "pyproject.toml": '[project]\nname = "scoring"\nversion = "1.0"\n[tool.azureml-image]\n'
+        'base = "bases/serving:4"\npip = ["numpy"]\nmodel = "model"\n',
+        "code/score.py": "def init(): ...\ndef run(data): ...\n",
+        "code/模型/a b.txt": "a\n",
+        "code/" + "long/" * 30 + "name.txt": "b\n",
+        "model/model.bin": "weights\n",
+    }
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+        (folder / name).chmod(mode)
+    (folder / "code/tool.sh").write_text("#!/bin/sh\n", encoding="utf-8")
+    (folder / "code/tool.sh").chmod(mode | 0o100)
+    (folder / "code/latest").symlink_to("模型/a b.txt")
+    return folder
+
+
+def context(folder: Path, *, without: str = "") -> Context:
+    """The context of the project in *folder*; members whose name is *without* are left out."""
+    plan = azureml_tasks.plan(azureml_tasks.load(folder))
+    files = tuple(file for file in plan.files if file.name != without)
+    return Context(files=files, dockerfile="FROM bases/serving:4\n", sha256=digest(files))
+
+
+def packed(found: Context) -> bytes:
+    """The whole archive."""
+    return b"".join(archive(found))
+
+
+# The name
+
+
+def test_the_digest_is_over_names_executable_bits_and_contents(tmp_path: Path) -> None:
+    """One literal digest, and how it is made: kind, content's SHA-256 and name of each member."""
+    source = tmp_path / "a"
+    source.write_bytes(b"a\n")
+    files = [
+        ContextFile(name="code/"),
+        ContextFile(name="code/a", source=source, size=2),
+        ContextFile(name="code/b", data=b"b", size=1, executable=True),
+        ContextFile(name="code/模型", link="a"),
+    ]
+
+    actual = digest(files)
+
+    lines = (
+        b"folder - code/\0",
+        b"file " + hashlib.sha256(b"a\n").hexdigest().encode() + b" code/a\0",
+        b"program " + hashlib.sha256(b"b").hexdigest().encode() + b" code/b\0",
+        b"link " + hashlib.sha256(b"a").hexdigest().encode() + " code/模型\0".encode(),
+    )
+    assert (hashlib.sha256(b"".join(lines)).hexdigest(), PINNED_DIGEST) == (actual, actual)
+
+
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "content": lambda folder: (folder / "code/score.py").write_text("def init(): ...\ndef run(date): ...\n"),
+    "name": lambda folder: (folder / "model/model.bin").rename(folder / "model/model.bim"),
+    "executable bit": lambda folder: (folder / "model/model.bin").chmod(0o744),
+    "a new file": lambda folder: (folder / "code/empty").touch(),
+    "a new folder": lambda folder: (folder / "code/empty").mkdir(),
+    "a file less": lambda folder: (folder / "code/tool.sh").unlink(),
+    "a link's target": lambda folder: _relink(folder / "code/latest", "score.py"),
+    "a link made a file": lambda folder: _unlink(folder / "code/latest"),
+    "a requirement": lambda folder: _replace(folder / "pyproject.toml", "numpy", "pandas"),
+}
+NO_CHANGES: dict[str, Callable[[Path], object]] = {
+    "nothing": lambda _: None,
+    "time": lambda folder: os.utime(folder / "code/score.py", (1, 1)),
+    "mode of the group": lambda folder: (folder / "code/score.py").chmod(0o660),
+    "mode of others": lambda folder: (folder / "code/score.py").chmod(0o646),
+    "executable by others alone": lambda folder: (folder / "code/score.py").chmod(0o655),
+    "mode of a folder": lambda folder: (folder / "code/模型").chmod(0o700),
+    "a file outside": lambda folder: (folder / "README.md").touch(),
+    "a variable": lambda folder: _replace(folder / "pyproject.toml", "pip =", "env = { A = '1' }\npip ="),
+}
+
+
+def _relink(link: Path, target: str) -> None:
+    link.unlink()
+    link.symlink_to(target)
+
+
+def _unlink(link: Path) -> None:
+    content = link.read_bytes()
+    link.unlink()
+    link.write_bytes(content)
+
+
+def _replace(file: Path, old: str, new: str) -> None:
+    file.write_text(file.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_the_image_would_hold_changes_the_digest(change: str, tmp_path: Path) -> None:
+    """Each name, each content and each executable bit counts."""
+    before = context(project(tmp_path)).sha256
+    CHANGES[change](tmp_path)
+
+    assert before != context(tmp_path).sha256
+
+
+@pytest.mark.parametrize("change", NO_CHANGES)
+def test_nothing_else_changes_the_digest_or_the_archive(change: str, tmp_path: Path) -> None:
+    """Times, owners, other bits and files that are not copied leave name and bytes as they are."""
+    before = context(project(tmp_path))
+    bytes_before = packed(before)
+    NO_CHANGES[change](tmp_path)
+
+    after = context(tmp_path)
+
+    assert (before.sha256, bytes_before) == (after.sha256, packed(after))
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away")
+def test_the_owner_changes_nothing(tmp_path: Path) -> None:
+    """Whose file it is does not count."""
+    before = context(project(tmp_path))
+    bytes_before = packed(before)
+    os.chown(tmp_path / "code/score.py", 4711, 4712)
+
+    after = context(tmp_path)
+
+    assert (before.sha256, bytes_before) == (after.sha256, packed(after))
+
+
+# The archive
+
+
+def test_the_same_files_are_the_same_bytes_everywhere(tmp_path: Path) -> None:
+    """Two checkouts at other places and times give one archive, whose hash is pinned."""
+    found = [context(project(tmp_path / name), without="python/install.py") for name in ("a", "b")]
+
+    hashes = [hashlib.sha256(packed(one)).hexdigest() for one in found]
+
+    assert [PINNED_ARCHIVE, PINNED_ARCHIVE] == hashes
+
+
+def test_members_bear_nothing_of_where_they_were_packed(tmp_path: Path) -> None:
+    """Owner 0, one time, 0644 or 0755, names as in the context, the Dockerfile first."""
+    found = context(project(tmp_path, mode=0o600))
+    (tmp_path / "code/模型").chmod(0o700)
+
+    with tarfile.open(fileobj=io.BytesIO(packed(found))) as tar:
+        members = [(m.name, m.type, m.mode, m.uid, m.gid, m.uname, m.gname, m.mtime, m.linkname) for m in tar]
+
+    def entry(name: str, kind: bytes, mode: int, link: str = "") -> tuple[Any, ...]:
+        return (name, kind, mode, 0, 0, "", "", 315_532_800, link)
+
+    deep = [entry("code/" + "/".join(["long"] * count), tarfile.DIRTYPE, 0o755) for count in range(1, 31)]
+    expected = [
+        entry("Dockerfile", tarfile.REGTYPE, 0o644),
+        entry("code", tarfile.DIRTYPE, 0o755),
+        entry("code/latest", tarfile.SYMTYPE, 0o777, "模型/a b.txt"),
+        *deep,
+        entry("code/" + "long/" * 30 + "name.txt", tarfile.REGTYPE, 0o644),
+        entry("code/score.py", tarfile.REGTYPE, 0o644),
+        entry("code/tool.sh", tarfile.REGTYPE, 0o755),
+        entry("code/模型", tarfile.DIRTYPE, 0o755),
+        entry("code/模型/a b.txt", tarfile.REGTYPE, 0o644),
+        entry("model", tarfile.DIRTYPE, 0o755),
+        entry("model/model.bin", tarfile.REGTYPE, 0o644),
+        entry("python", tarfile.DIRTYPE, 0o755),
+        entry("python/install.py", tarfile.REGTYPE, 0o644),
+        entry("python/requirements.txt", tarfile.REGTYPE, 0o644),
+    ]
+    assert expected == members
+
+
+def test_contents_are_the_files_own(tmp_path: Path) -> None:
+    """Every file has its bytes, ours and the user's."""
+    found = context(project(tmp_path), without="python/install.py")
+
+    with tarfile.open(fileobj=io.BytesIO(packed(found))) as tar:
+        contents = {m.name: tar.extractfile(m).read() for m in tar if m.isreg()}  # type: ignore[union-attr]  # regular files have content
+
+    assert contents == {
+        "Dockerfile": b"FROM bases/serving:4\n",
+        "code/" + "long/" * 30 + "name.txt": b"b\n",
+        "code/score.py": b"def init(): ...\ndef run(data): ...\n",
+        "code/tool.sh": b"#!/bin/sh\n",
+        "code/模型/a b.txt": b"a\n",
+        "model/model.bin": b"weights\n",
+        "python/requirements.txt": b"numpy\n",
+    }
+
+
+def test_a_private_file_becomes_readable_as_a_copy(tmp_path: Path) -> None:
+    """What others cannot read is 0644 in the archive, and the user's own file stays as it is."""
+    found = context(project(tmp_path, mode=0o600))
+    packed(found)
+
+    modes = {name: oct((tmp_path / name).stat().st_mode) for name in ("code/score.py", "code/tool.sh")}
+
+    assert modes == {"code/score.py": "0o100600", "code/tool.sh": "0o100700"}
+
+
+def test_memory_stays_at_a_few_blocks(tmp_path: Path) -> None:
+    """A file of 300 MB is named and packed with less than 16 MB of memory."""
+    big = tmp_path / "big"
+    with big.open("wb") as file:
+        file.truncate(300_000_000)
+    files = (member(big, "model/big"),)
+    tracemalloc.start()
+
+    named = digest(files)
+    length = sum(len(block) for block in archive(Context(files=files, dockerfile="", sha256=named)))
+
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (300_000_000 + (-300_000_000 % 512) + 4 * 512, True) == (length, peak < 16_000_000), peak
+
+
+@pytest.mark.parametrize("change", ["longer", "shorter", "gone"])
+@pytest.mark.parametrize("read", ["digest", "archive"])
+def test_a_file_that_changes_while_it_is_read_is_an_error(change: str, read: str, tmp_path: Path) -> None:
+    """A size other than the one that was seen ends the build, since the archive already says the other."""
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"12345")
+    files = (member(path),)
+    if change == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(b"123456" if change == "longer" else b"1234")
+
+    found = Context(files=files, dockerfile="", sha256="")
+
+    with pytest.raises(BuildError) as caught:
+        digest(files) if read == "digest" else packed(found)
+
+    assert f"{path} changed while it was read.\n    Run the same command again." == str(caught.value)
+
+
+def test_a_context_counts_its_files_and_their_bytes(tmp_path: Path) -> None:
+    """Folders do not count, links do; the largest come first, equal ones by name."""
+    found = context(project(tmp_path), without="python/install.py")
+
+    top = [(file.name, file.size) for file in largest(found.files, 4)]
+
+    expected = [
+        ("code/score.py", 35),
+        ("code/tool.sh", 10),
+        ("model/model.bin", 8),
+        ("python/requirements.txt", 6),
+    ]
+    assert (7, 63, expected) == (found.count, found.size, top)
+
+
+def test_ten_are_the_largest(tmp_path: Path) -> None:
+    """No more than ten files are named unless more are asked for."""
+    files = [ContextFile(name=f"code/{n:02}", source=tmp_path, size=n) for n in range(20)]
+
+    assert [f"code/{n:02}" for n in range(19, 9, -1)] == [file.name for file in largest(files)]
+
+
+def test_a_socket_is_no_file(tmp_path: Path) -> None:
+    """A socket under code is an error, as is every other thing that has no bytes."""
+    folder = project(tmp_path)
+    with socket.socket(socket.AF_UNIX) as listener:
+        before = Path.cwd()
+        os.chdir(folder / "code")  # a socket's path may have about 100 characters
+        try:
+            listener.bind("s")
+        finally:
+            os.chdir(before)
+
+        with pytest.raises(azureml_tasks.AzuremlTasksError) as caught:
+            azureml_tasks.load(folder)
+
+    expected = (
+        "pyproject.toml:4: code/s is neither a file nor a folder nor a link\n"
+        '    Leave it out: exclude = ["code/s"]\n\n1 problem; nothing was done.'
+    )
+    assert expected == str(caught.value)

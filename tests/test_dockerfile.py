@@ -1,0 +1,391 @@
+"""The text of a Dockerfile, read by Docker's own parser: our instructions and no others, whatever is in the values."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import dockerfile  # type: ignore[import-not-found]  # a compiled module without types
+import pytest
+from hypothesis import HealthCheck, given, reject, settings
+from hypothesis import strategies as st
+
+import azureml_tasks
+from azureml_tasks import git
+from azureml_tasks.dockerfile import quoted
+from azureml_tasks.errors import SettingsError
+from tests.cases import lay_out, sections
+from tests.test_good_cases import GOOD, planned
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+SCRIPT = "def init(): ...\ndef run(data): ...\n"
+LONGEST_LINE = 65_535
+INSTALL = (
+    '"${AZUREML_CONDA_ENVIRONMENT_PATH:?the base sets no AZUREML_CONDA_ENVIRONMENT_PATH}/bin/python" '
+    "/tmp/azureml-image/install.py"
+)
+
+# What has a meaning to Docker's parser, to its variables or to a shell; half of the characters come from here.
+MARKS = [
+    *list(" \t\\\"'$`{}()[]<>#=&|;*?!@%~-\x0b\x0c\x1b\x7f\x85\u2028\ufeff模😀"),
+    "\\\\", "<<EOF", "FROM x", "from", " --mount=type=bind", "# escape=`", "${HOME}", "\\n",
+    "\nRUN x\n", "\r", "\0",
+]  # fmt: skip
+HOSTILE = st.lists(st.one_of(st.sampled_from(MARKS), st.characters(codec="utf-8")), max_size=12).map("".join)
+NAMES = st.one_of(st.from_regex(r"[A-Za-z_][A-Za-z0-9_.-]{0,8}", fullmatch=True), st.just("from"), HOSTILE)
+PACKAGES = st.one_of(
+    st.sampled_from(["from", "g++", "curl=7.88.1-10+deb12u8", "-o=x", "curl; rm -rf /"]), HOSTILE
+)
+RUNS = st.fixed_dictionaries({
+    "command": HOSTILE,
+    "after": st.sampled_from(["apt", "pip", "code"]),
+    "user": st.sampled_from(["root", "runtime"]),
+})  # fmt: skip
+INSTALLED = INSTALL.rpartition(" ")[2].removesuffix("install.py")
+HEAD = '[tool.azureml-image]\nbase = "bases/serving"\nname = "x"\ntags = ["1"]\n'
+
+
+@dataclass(kw_only=True)
+class Table:
+    """Values for the keys that end up in the text."""
+
+    apt: list[str] = field(default_factory=list)
+    base: str = "minimal-py312-inference"
+    env: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
+    pip: list[str] = field(default_factory=list)
+    run: list[dict[str, str]] = field(default_factory=list)
+    user: str = "dockeruser"
+    version: str = "1.0"
+    url: str = "https://contoso.example/scoring"
+
+    def toml(self) -> str:
+        """As pyproject.toml: JSON's strings and arrays are TOML's as well."""
+        runs = ", ".join(_inline(run) for run in self.run)
+        lines = [
+            "[project]",
+            'name = "scoring"',
+            f"version = {_string(self.version)}",
+            f"urls = {{ source = {_string(self.url)} }}",
+            "[tool.azureml-image]",
+            f"base = {_string(self.base)}",
+            f"apt = [{', '.join(map(_string, self.apt))}]",
+            f"pip = [{', '.join(map(_string, self.pip))}]",
+            f"user = {_string(self.user)}",
+            f"env = {_inline(self.env)}",
+            f"labels = {_inline(self.labels)}",
+            f"run = [{runs}]",
+        ]
+        return "\n".join(lines) + "\n"
+
+
+def _string(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _inline(table: Mapping[str, str]) -> str:
+    pairs = (f"{_string(name)} = {_string(text)}" for name, text in table.items())
+    return "{ " + ", ".join(pairs) + " }"
+
+
+TABLES = st.builds(
+    Table,
+    apt=st.lists(PACKAGES, max_size=2),
+    base=st.one_of(st.just("bases/serving"), st.just("minimal-py312-inference"), HOSTILE),
+    env=st.dictionaries(NAMES, HOSTILE, max_size=3),
+    labels=st.dictionaries(NAMES, HOSTILE, max_size=3),
+    pip=st.lists(st.one_of(st.just("numpy"), HOSTILE), max_size=1),
+    run=st.lists(RUNS, max_size=3),
+    user=st.one_of(st.just("dockeruser"), HOSTILE),
+    version=HOSTILE.filter(bool),
+    url=HOSTILE,
+)
+# One hostile value at a time is accepted more often than all at once.
+ONE_HOSTILE = st.one_of(
+    st.builds(Table, apt=st.lists(PACKAGES, min_size=1, max_size=2)),
+    st.builds(Table, base=HOSTILE),
+    st.builds(Table, env=st.dictionaries(NAMES, HOSTILE, min_size=1, max_size=3)),
+    st.builds(Table, labels=st.dictionaries(NAMES, HOSTILE, min_size=1, max_size=3)),
+    st.builds(Table, pip=st.lists(HOSTILE, min_size=1, max_size=1)),
+    st.builds(Table, run=st.lists(RUNS, min_size=1, max_size=3)),
+    st.builds(Table, user=HOSTILE),
+    st.builds(Table, version=HOSTILE.filter(bool), url=HOSTILE),
+)
+
+
+def commands(text: str) -> list[tuple[str, tuple[str, ...], tuple[str, ...], bool]]:
+    """The instructions that Docker's parser sees: word, flags, values, and whether they were JSON."""
+    return [(c.cmd.upper(), c.flags, c.value, c.json) for c in dockerfile.parse_string(text)]
+
+
+def unquoted(text: str) -> str:
+    """*text* as Docker's shell lexer reads it: double quotes, and a backslash before `"`, `$` or itself."""
+    inner = re.fullmatch(r'"((?:[^"\\$]|\\.)*)"', text, re.DOTALL)
+    assert inner, text
+    return re.sub(r'\\(["$\\])', r"\1", inner[1])
+
+
+def pairs(values: Sequence[str]) -> dict[str, str]:
+    """The names and values of ENV or LABEL; older parsers give a bare `=` behind each pair."""
+    words = [word for word in values if word != "="]
+    return dict(zip(words[0::2], words[1::2], strict=True))
+
+
+def wanted(table: Table, base: str) -> list[tuple[str, tuple[str, ...], tuple[str, ...], bool]]:
+    """The instructions that a table stands for, without the values of ENV and LABEL."""
+
+    def runs(after: str) -> list[tuple[str, tuple[str, ...], tuple[str, ...], bool]]:
+        found: list[tuple[str, tuple[str, ...], tuple[str, ...], bool]] = []
+        for run in table.run:
+            if run["after"] == after:
+                command = ("RUN", (), ("/bin/sh", "-c", run["command"]), True)
+                user = [("USER", (), (table.user,), False), command, ("USER", (), ("root",), False)]
+                found += [command] if run["user"] == "root" else user
+        return found
+
+    apt = (
+        "apt-get update     && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "
+        + " ".join(dict.fromkeys(table.apt))
+        + "     && rm -rf /var/lib/apt/lists/*"
+    )
+    return [
+        ("FROM", (), (base,), False),
+        ("USER", (), ("root",), False),
+        *([("RUN", (), (apt,), False)] if table.apt else []),
+        *runs("apt"),
+        *([("COPY", (), ("python/", INSTALLED), False)] if table.pip else []),
+        *([("RUN", (), (INSTALL,), False)] if table.pip else []),
+        *runs("pip"),
+        ("COPY", (), ("code/", "/var/azureml-app/"), False),
+        ("ENV", (), (), False),
+        *runs("code"),
+        ("ARG", (), ('CONTEXT_SHA256=""',), False),
+        ("LABEL", (), (), False),
+        ("USER", (), (table.user,), False),
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A project with an entry script, of which each example writes the table anew; git is not asked each time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(git, "read", lambda _: git.NoRevision(why="this is a test"))
+        patch.delenv("SOURCE_DATE_EPOCH", raising=False)
+        yield lay_out({"code/score.py": SCRIPT}, tmp_path_factory.mktemp("project"))
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(table=st.one_of(ONE_HOSTILE, TABLES))
+def test_no_value_adds_anything_to_the_text(table: Table, project: Path) -> None:
+    """Docker's parser sees our instructions and flags and no others, and reads every value back unchanged."""
+    (project / "pyproject.toml").write_text(table.toml(), encoding="utf-8", newline="")
+    try:
+        loaded = azureml_tasks.load(project)
+    except SettingsError:
+        reject()
+    text = azureml_tasks.render(azureml_tasks.plan(loaded))
+
+    seen = commands(text)
+
+    blank = [
+        (word, flags, () if word in {"ENV", "LABEL"} else value, as_json)
+        for word, flags, value, as_json in seen
+    ]
+    assert wanted(table, str(loaded.facts.base)) == blank
+    env, label = (next(value for word, _, value, _ in seen if word == which) for which in ("ENV", "LABEL"))
+    assert {"AZUREML_ENTRY_SCRIPT": "score.py", **table.env} == {
+        n: unquoted(t) for n, t in pairs(env).items()
+    }
+    labels = {unquoted(n): t for n, t in pairs(label).items()}
+    assert '"$CONTEXT_SHA256"' == labels.pop("azureml-tasks.context-sha256")
+    ours = {
+        "title": "scoring",
+        "version": table.version,
+        **({"source": table.url} if table.url else {}),
+        "base.name": f"{loaded.facts.base.name}:{loaded.facts.base.tag}",
+    }
+    ours = {f"org.opencontainers.image.{name}": value for name, value in ours.items()}
+    assert {**ours, **table.labels} == {n: unquoted(t) for n, t in labels.items()}
+    assert_lines_hold(text)
+
+
+def assert_lines_hold(text: str) -> None:
+    """No line is longer than a builder reads, and none but FROM's own starts with that word."""
+    lines = text.split("\n")
+    words = [line.split()[0].lower() for line in lines if line.strip()]
+
+    assert (words.count("from"), max(len(line.encode()) for line in lines) <= LONGEST_LINE) == (1, True)
+
+
+@pytest.mark.parametrize("case", GOOD, ids=[case.stem for case in GOOD])
+def test_the_cases_hold_for_every_builder(case: Path) -> None:
+    """No instruction and no flag but those that BuildKit, the legacy builder and ACR's line scan share."""
+    text = sections(case)["Dockerfile"]
+
+    seen = commands(text)
+
+    known = {"FROM", "USER", "RUN", "COPY", "ENV", "ARG", "LABEL"}
+    assert ([], []) == (
+        [word for word, _, _, _ in seen if word not in known],
+        [flags for _, flags, _, _ in seen if flags],
+    )
+    assert_lines_hold(text)
+
+
+@pytest.mark.parametrize("case", GOOD, ids=[case.stem for case in GOOD])
+def test_the_cases_end_as_the_runtime_user(case: Path, tmp_path: Path) -> None:
+    """The last instruction is USER with the table's own, and no ENTRYPOINT or CMD stands before it."""
+    plan = planned(case, tmp_path)
+
+    last = commands(azureml_tasks.render(plan))[-1]
+
+    assert ("USER", (), (plan.user,), False) == last
+
+
+@pytest.mark.parametrize("case", GOOD, ids=[case.stem for case in GOOD])
+def test_each_step_says_why_it_stands_where_it_stands(case: Path) -> None:
+    """Every block of the text begins with a comment."""
+    blocks = sections(case)["Dockerfile"].split("\n\n")
+
+    assert [block for block in blocks if not block.startswith("# ")] == []
+
+
+def test_the_same_plan_gives_the_same_bytes(tmp_path: Path) -> None:
+    """Reading and rendering twice gives the same text."""
+    case = next(case for case in GOOD if case.stem == "variables-and-labels")
+    first = azureml_tasks.render(planned(case, tmp_path / "first"))
+
+    second = azureml_tasks.render(planned(case, tmp_path / "second"))
+
+    assert first == second
+
+
+@given(text=HOSTILE)
+def test_quotes_can_be_undone(text: str) -> None:
+    """What is quoted is read back by the three escapes that Docker knows inside double quotes."""
+    assert text == unquoted(quoted(text))
+
+
+KEYS = ("env", "labels")
+LINES = {"\n": "a line break", "\r": "a carriage return", "\0": "a NUL"}
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("character", LINES, ids=["newline", "return", "nul"])
+def test_what_no_line_can_hold_is_refused_at_its_key(project: Path, key: str, character: str) -> None:
+    """A newline, a carriage return and a NUL in a variable or a label are errors that name their key."""
+    shown = json.dumps(f"a{character}b")
+    table = HEAD + f"{key} = {{ A = {shown} }}\n"
+
+    said = refusal(project, table)
+
+    expected = (
+        f"pyproject.toml:5: tool.azureml-image.{key}.A: {shown} holds {LINES[character]}, "
+        "which a Dockerfile cannot hold\n    Write it in double quotes, on one line.\n\n1 problem; nothing was done."
+    )
+    assert expected == said
+
+
+def test_a_nul_in_a_command_is_refused_and_newlines_are_not(project: Path) -> None:
+    """A command may hold what JSON carries; no program takes a NUL."""
+    table = HEAD + 'run = [{ command = "a\\n\\rb" }, { command = "a\\u0000" }]\n'
+
+    said = refusal(project, table)
+
+    expected = (
+        'pyproject.toml:5: tool.azureml-image.run[2].command: "a\\u0000" holds a NUL, which no command can hold\n'
+        "    Write a command for /bin/sh -c; what is too long for a line goes into a script in the code folder.\n\n"
+        "1 problem; nothing was done."
+    )
+    assert expected == said
+
+
+LONG = {
+    "variable": ("env", '{ A = "%s" }', "env.A: a string of LENGTH characters is longer"),
+    "variable of escapes": ("env", "{ A = '%s' }", "env.A: a string of LENGTH characters is longer"),
+    "name of a variable": ("env", '{ %s = "" }', "env.… is longer"),
+    "label": ("labels", '{ A = "%s" }', "labels.A: a string of LENGTH characters is longer"),
+    "name of a label": ("labels", '{ %s = "" }', "labels: … is longer"),
+    "package": ("apt", '["%s"]', "apt is longer"),
+    "command": ("run", '[{ command = "%s" }]', "run[1].command: a string of LENGTH characters is longer"),
+}
+
+
+@pytest.mark.parametrize("what", LONG)
+def test_a_line_that_is_too_long_is_refused_at_its_key(project: Path, what: str) -> None:
+    """What would make a line of more than 65,535 bytes is an error that names its key."""
+    key, shape, place = LONG[what]
+    value = shape.replace("%s", "\\" * 40_000 if "escapes" in what else "a" * 66_000)
+    table = HEAD + f"{key} = {value}\n"
+
+    said = refusal(project, table)
+
+    line = (
+        re.sub(r'"?a{66000}"?', "…", said.splitlines()[0])
+        .replace("66,000", "LENGTH")
+        .replace("40,000", "LENGTH")
+    )
+    assert f"pyproject.toml:5: tool.azureml-image.{place} than a Dockerfile's line of 65,535 bytes" == line
+
+
+@pytest.mark.parametrize("name", ["a", "b" * 20_000])
+def test_the_longest_that_is_accepted_fits_a_line(project: Path, name: str) -> None:
+    """Values up to what is refused make lines that Docker reads."""
+
+    def accepted(length: int) -> str | None:
+        table = HEAD + f'labels = {{ {name} = "{"$" * length}" }}\n'
+        lay_out({"pyproject.toml": table}, project)
+        try:
+            return azureml_tasks.render(azureml_tasks.plan(azureml_tasks.load(project)))
+        except SettingsError:
+            return None
+
+    low, high = 1, LONGEST_LINE
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if accepted(middle) is not None else (low, middle)
+    text = accepted(low)
+
+    assert text is not None
+    assert commands(text)[-1] == ("USER", (), ("dockeruser",), False)
+    assert_lines_hold(text)
+
+
+def refusal(project: Path, table: str) -> str:
+    """What is said of a table that is refused."""
+    lay_out({"pyproject.toml": table}, project)
+    with pytest.raises(SettingsError) as caught:
+        azureml_tasks.load(project)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        pytest.param(
+            'version = "1\\nUSER root"',
+            "[project].version holds a line break, which a Dockerfile cannot hold",
+            id="version",
+        ),
+        pytest.param(
+            'version = "1"\nurls = { Repository = "a\\rb" }',
+            "[project].urls holds a carriage return, which a Dockerfile cannot hold",
+            id="url",
+        ),
+    ],
+)
+def test_what_the_project_says_of_itself_is_checked_too(project: Path, line: str, problem: str) -> None:
+    """Our own labels come from [project], and cannot smuggle an instruction in."""
+    count = line.count("\n")
+    table = f'[project]\nname = "x"\n{line}\n[tool.azureml-image]\nbase = "bases/serving"\n'
+
+    said = refusal(project, table)
+
+    fix = "Write it in double quotes, on one line."
+    expected = f"pyproject.toml:{3 + count}: {problem}\n    {fix}\n\n1 problem; nothing was done."
+    assert expected == said

@@ -1,0 +1,142 @@
+"""How a task ends when it is told to: exit codes, and the cleaning up before."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from invoke.exceptions import Exit
+
+from azureml_tasks import image
+from azureml_tasks.endings import ending_well
+from azureml_tasks.errors import BuildError, EngineError, HandOffError, ProofError, RegistryError, Terminated
+from tests.consumers import consumer, environment
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from azureml_tasks.errors import AzuremlTasksError
+
+WAITING = """\
+import sys, threading
+from invoke.collection import Collection
+from invoke.tasks import task
+from azureml_tasks.endings import ending_well
+
+@task
+def wait(c):
+    with ending_well(wait):
+        try:
+            print("ready", flush=True)
+            threading.Event().wait()
+        finally:
+            print("cleaning", flush=True)
+            print("go on" if sys.stdin.readline() else "", flush=True)
+
+ns = Collection(wait)
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "word"),
+    [(signal.SIGINT, 130, "Interrupted"), (signal.SIGTERM, 143, "Terminated")],
+)
+@pytest.mark.parametrize("again", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_lets_everything_be_cleaned_up(
+    number: signal.Signals, code: int, word: str, again: signal.Signals, tmp_path: Path
+) -> None:
+    """Ctrl-C ends with 130 and SIGTERM with 143, after every `finally`, which a second signal does not cut short."""
+    child = subprocess.Popen(
+        [sys.executable, "-m", "invoke", "wait"],
+        cwd=consumer(tmp_path, WAITING),
+        env=environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout is not None
+
+    with child:
+        began = child.stdout.readline()
+        child.send_signal(number)
+        cleaning = child.stdout.readline()
+        child.send_signal(again)
+        out, err = child.communicate("\n")
+
+    assert ("ready\n", "cleaning\n", "go on\n") == (began, cleaning, out)
+    assert (code, f"{word}; what was started is stopped and removed.\n") == (child.returncode, err)
+
+
+def test_handlers_are_restored() -> None:
+    """What handled the two signals before handles them after, whichever way the body ends."""
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+
+    with ending_well(image.build):
+        during = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(Exit), ending_well(image.build):
+        raise BuildError("broke")
+
+    assert before == [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    assert [True, True] == [old != new for old, new in zip(before, during, strict=True)]
+
+
+def test_sigterm_in_this_process_is_an_exit() -> None:
+    """SIGTERM while a body runs raises inside it, and leaves as exit code 143."""
+    seen: list[str] = []
+
+    def body() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            while True:  # The handler runs between two steps of this.
+                pass
+        except Terminated:
+            seen.append("cleaned")
+            raise
+
+    with pytest.raises(Exit) as caught, ending_well(image.build):
+        body()
+
+    assert (["cleaned"], 143) == (seen, caught.value.code)
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [(EngineError, 3), (BuildError, 4), (ProofError, 5), (RegistryError, 6), (HandOffError, 7)],
+)
+def test_each_error_has_its_exit_code(kind: type[AzuremlTasksError], code: int) -> None:
+    """An error leaves as Invoke's Exit with its class's code and its whole words."""
+    with pytest.raises(Exit) as caught, ending_well(image.build):
+        raise kind("What.", next_step="invoke image.build", said="docker said: no", state="Nothing was done.")
+
+    expected = "What.\n    invoke image.build\n    docker said: no\nNothing was done."
+    assert (code, expected) == (caught.value.code, caught.value.message)
+
+
+def test_a_bug_of_ours_keeps_its_traceback() -> None:
+    """What no user can mend is not turned into an exit."""
+    with pytest.raises(ZeroDivisionError), ending_well(image.build):
+        _ = 1 // 0
+
+
+def test_another_thread_is_left_alone() -> None:
+    """Outside the main thread, where no handler may be set, a body runs and its errors still become exits."""
+    codes: list[int] = []
+
+    def run() -> None:
+        try:
+            with ending_well(image.build):
+                raise BuildError("broke")
+        except Exit as ended:
+            codes.append(ended.code)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+
+    assert [4] == codes

@@ -1,0 +1,572 @@
+"""Which files of a project are copied: links, secrets, large files, virtual environments, odd names."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import azureml_tasks
+from azureml_tasks.errors import SettingsError
+from tests.cases import lay_out
+from tests.test_good_cases import listing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SCRIPT = "def init(): ...\ndef run(data): ...\n"
+PRIVATE_KEY = "-----BEGIN PRIVATE KEY-----\nMII\n"
+
+
+def made(
+    folder: Path,
+    *,
+    table: str = "",
+    files: Mapping[str, str] | None = None,
+    links: Mapping[str, str] | None = None,
+) -> Path:
+    """A project with more lines in its table, more files and links (name → target)."""
+    text = f'[project]\nname = "x"\nversion = "1"\n[tool.azureml-image]\nbase = "bases/serving"\n{table}'
+    lay_out({"pyproject.toml": text, "code/score.py": SCRIPT, **(files or {})}, folder)
+    for name, target in (links or {}).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).symlink_to(target)
+    return folder
+
+
+def members(folder: Path) -> list[str]:
+    """The members of the context, one line each, without those that are in every project here."""
+    lines = listing(azureml_tasks.plan(azureml_tasks.load(folder)).files).splitlines()
+    return [line for line in lines if line not in {"folder code/", f"file code/score.py {len(SCRIPT)}"}]
+
+
+def refusal(folder: Path) -> str:
+    """What is said of a project that is refused, without the count at its end."""
+    with pytest.raises(SettingsError) as caught:
+        azureml_tasks.load(folder)
+    said = str(caught.value)
+    return said.rpartition("\n\n")[0].replace(str(folder), "FOLDER")
+
+
+# Links
+
+KEPT = {
+    "a file beside": ({"code/a": "1"}, {"code/l": "a"}, ["file code/a 1", "link code/l -> a"]),
+    "a file above": (
+        {"code/a": "1", "code/sub/b": ""},
+        {"code/sub/l": "../a"},
+        ["file code/a 1", "folder code/sub/", "file code/sub/b 0", "link code/sub/l -> ../a"],
+    ),
+    "a folder": (
+        {"code/v1/a": "1"},
+        {"code/latest": "v1"},
+        ["link code/latest -> v1", "folder code/v1/", "file code/v1/a 1"],
+    ),
+    "a link to a link": (
+        {"code/a": "1"},
+        {"code/b": "a", "code/c": "b"},
+        ["file code/a 1", "link code/b -> a", "link code/c -> b"],
+    ),
+    "the folder around it": (
+        {"code/sub/a": ""},
+        {"code/sub/up": ".."},
+        ["folder code/sub/", "file code/sub/a 0", "link code/sub/up -> .."],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", KEPT)
+def test_a_link_inside_the_copied_folder_is_kept(what: str, tmp_path: Path) -> None:
+    """Its text stays, so it points at the same in the image."""
+    files, links, expected = KEPT[what]
+
+    assert expected == members(made(tmp_path, files=files, links=links))
+
+
+def test_an_absolute_link_inside_the_copied_folder_becomes_a_relative_one(tmp_path: Path) -> None:
+    """The image has no such folder, but it has the file."""
+    folder = made(
+        tmp_path, files={"code/a": "1", "code/sub/b": ""}, links={"code/sub/l": str(tmp_path / "code/a")}
+    )
+
+    assert ["file code/a 1", "folder code/sub/", "file code/sub/b 0", "link code/sub/l -> ../a"] == members(
+        folder
+    )
+
+
+def test_a_link_that_goes_by_way_of_the_copied_folders_own_name_becomes_a_shorter_one(tmp_path: Path) -> None:
+    """The folder has another name in the image, so that a link through that name would dangle."""
+    folder = made(
+        tmp_path,
+        table='code = "src"\n',
+        files={"src/score.py": SCRIPT, "src/a": "1"},
+        links={"src/l": "../src/a"},
+    )
+
+    assert ["file code/a 1", "link code/l -> a"] == members(folder)
+
+
+def test_a_link_to_elsewhere_in_the_project_becomes_its_targets_bytes(tmp_path: Path) -> None:
+    """A file, a folder with all that is in it, and what these are by themselves: executable, excluded, linked."""
+    folder = made(
+        tmp_path,
+        table='exclude = ["code/shared/gone"]\n',
+        files={"LICENSE": "free\n", "shared/a": "1", "shared/gone": "", "shared/tool": "#!", "more/b": "12"},
+        links={
+            "code/LICENSE": "../LICENSE",
+            "code/shared": "../shared",
+            "shared/more": "../more",
+            "shared/same": "a",
+            "shared/back": "../code/score.py",
+        },
+    )
+    (folder / "shared/tool").chmod(0o755)
+
+    actual = members(folder)
+
+    assert actual == [
+        "file code/LICENSE 5",
+        "folder code/shared/",
+        "file code/shared/a 1",
+        "link code/shared/back -> ../score.py",
+        "folder code/shared/more/",
+        "file code/shared/more/b 2",
+        "file code/shared/same 1",
+        "program code/shared/tool 2",
+    ]
+
+
+def test_a_link_to_what_another_key_claims_becomes_its_targets_bytes(tmp_path: Path) -> None:
+    """The model is left out of the code, so that a link to it has no target there."""
+    folder = made(
+        tmp_path,
+        table='code = "."\nmodel = "model"\nentry-script = "code/score.py"\n',
+        files={"model/m.bin": "weights"},
+        links={"latest": "model/m.bin", "all": "model"},
+    )
+
+    actual = members(folder)
+
+    assert actual == [
+        "folder code/all/",
+        "file code/all/m.bin 7",
+        "folder code/code/",
+        f"file code/code/score.py {len(SCRIPT)}",
+        "file code/latest 7",
+        "folder model/",
+        "file model/m.bin 7",
+    ]
+
+
+FIX = 'Copy what it points at into the project, or leave it out: exclude = ["code/l"]'
+REFUSED = {
+    "leaving": (
+        {},
+        {"code/l": "../../outside"},
+        "code/l is a link to ../../outside, which leaves the project",
+    ),
+    "leaving for a folder": ({}, {"code/l": "../.."}, "code/l is a link to ../.., which leaves the project"),
+    "dangling": ({}, {"code/l": "nowhere"}, "code/l is a link to nowhere, which does not exist"),
+    "itself": ({}, {"code/l": "l"}, "code/l is a link to l, which leads round in a circle"),
+    "the project": ({}, {"code/l": ".."}, "code/l is a link to .., which leads round in a circle"),
+    "excluded": (
+        {"code/a": ""},
+        {"code/l": "a"},
+        'code/l is a link to code/a, which "code/a" (pyproject.toml:6) excludes',
+    ),
+    "excluded by default": (
+        {"code/__pycache__/a": ""},
+        {"code/l": "__pycache__/a"},
+        'code/l is a link to code/__pycache__/a, which "**/__pycache__" (built-in default) excludes',
+    ),
+    "virtual environment": (
+        {"code/env/pyvenv.cfg": "", "code/env/bin/python": ""},
+        {"code/l": "env/bin/python"},
+        "code/l is a link to code/env/bin/python, into a virtual environment",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_a_link_that_would_dangle_in_the_image_is_refused(what: str, tmp_path: Path) -> None:
+    """It is named with what it points at and why that cannot be."""
+    files, links, said = REFUSED[what]
+    (tmp_path / "outside").touch()
+    folder = made(tmp_path / "project", table='exclude = ["code/a"]\n', files=files, links=links)
+
+    assert f"pyproject.toml:4: {said}\n    {FIX}" == refusal(folder)
+
+
+def test_two_links_to_each_other_are_refused(tmp_path: Path) -> None:
+    """Each of them is named."""
+    folder = made(tmp_path, links={"code/a": "b", "code/b": "a"})
+
+    fix = 'Copy what it points at into the project, or leave it out: exclude = ["code/{}"]'
+    expected = [
+        f"pyproject.toml:4: code/{one} is a link to {other}, which leads round in a circle\n    {fix.format(one)}"
+        for one, other in ("ab", "ba")
+    ]
+    assert "\n\n".join(expected) == refusal(folder)
+
+
+def test_folders_that_hold_links_to_each_other_are_refused(tmp_path: Path) -> None:
+    """Replacing links by what they point at would never end."""
+    folder = made(
+        tmp_path,
+        files={"a/1": "", "b/2": ""},
+        links={"code/l": "../a", "a/to-b": "../b", "b/to-a": "../a"},
+    )
+
+    expected = (
+        "pyproject.toml:4: code/l/to-b/to-a is a link to ../a, which leads round in a circle\n"
+        '    Copy what it points at into the project, or leave it out: exclude = ["code/l/to-b/to-a"]'
+    )
+    assert expected == refusal(folder)
+
+
+@pytest.mark.parametrize(
+    ("table", "link", "line"),
+    [
+        ('code = "elsewhere"\n', "elsewhere", "tool.azureml-image.code"),
+        ('model = "elsewhere"\n', "elsewhere", "tool.azureml-image.model"),
+        ('requirements = "elsewhere/requirements.txt"\n', "elsewhere", "tool.azureml-image.requirements"),
+    ],
+)
+def test_a_path_that_leaves_the_project_through_a_link_is_refused(
+    table: str, link: str, line: str, tmp_path: Path
+) -> None:
+    """No key brings files in from outside, whatever the folder looks like."""
+    lay_out({"outside/requirements.txt": "numpy\n", "outside/score.py": SCRIPT}, tmp_path)
+    folder = made(tmp_path / "project", table=table, links={link: "../outside"})
+
+    value = table.split('"')[1]
+    expected = f'pyproject.toml:6: {line} is "{value}", a link that leaves the project\n    Copy it into the project.'
+    assert expected == refusal(folder)
+
+
+def test_a_wheel_that_leaves_the_project_through_a_link_is_refused(tmp_path: Path) -> None:
+    """A requirements file brings nothing in from outside either."""
+    wheel = "alpha-1.0-py3-none-any.whl"
+    (tmp_path / wheel).write_text("PK\n", encoding="utf-8")
+    folder = made(
+        tmp_path / "project",
+        table='requirements = "requirements.txt"\n',
+        files={"requirements.txt": f"./{wheel}\n"},
+        links={wheel: f"../{wheel}"},
+    )
+
+    expected = (
+        f"pyproject.toml:6: requirements.txt names the wheel {wheel}, a link that leaves the project\n"
+        "    Copy it into the project."
+    )
+    assert expected == refusal(folder)
+
+
+def test_a_code_folder_that_is_a_link_is_what_it_points_at(tmp_path: Path) -> None:
+    """Patterns and messages speak of it by the name in the table."""
+    folder = made(
+        tmp_path,
+        table='code = "current"\nexclude = ["current/gone"]\n',
+        files={"v1/score.py": SCRIPT, "v1/a": "1", "v1/gone": ""},
+        links={"current": "v1", "v1/l": "a"},
+    )
+
+    assert ["file code/a 1", "link code/l -> a"] == members(folder)
+
+
+# What is no file
+
+
+def test_a_pipe_is_refused(tmp_path: Path) -> None:
+    """Reading it would wait for ever; excluded, it is no problem."""
+    folder = made(tmp_path)
+    os.mkfifo(folder / "code/pipe")
+
+    said = refusal(folder)
+    _table(folder, 'exclude = ["code/pipe"]\n')
+
+    expected = (
+        "pyproject.toml:4: code/pipe is neither a file nor a folder nor a link\n"
+        '    Leave it out: exclude = ["code/pipe"]'
+    )
+    assert (expected, []) == (said, members(folder))
+
+
+def test_a_link_to_a_pipe_is_refused(tmp_path: Path) -> None:
+    """What stands for it in the image would be nothing."""
+    folder = made(tmp_path, links={"code/l": "../pipe"})
+    os.mkfifo(folder / "pipe")
+
+    expected = (
+        "pyproject.toml:4: code/l is neither a file nor a folder nor a link\n"
+        '    Leave it out: exclude = ["code/l"]'
+    )
+    assert expected == refusal(folder)
+
+
+def test_what_the_user_cannot_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is named before anything is built; root, who may read all, is told no here."""
+    folder = made(tmp_path, files={"code/private": ""})
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: "private" not in str(path) and access(path, mode))
+
+    assert "pyproject.toml:4: code/private cannot be read by you\n    chmod u+r 'code/private'" == refusal(
+        folder
+    )
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "link"])
+def test_a_name_that_is_not_utf_8_is_refused(kind: str, tmp_path: Path) -> None:
+    """An archive's names are UTF-8; what is excluded may be called anything."""
+    folder = made(tmp_path)
+    path = os.fsencode(folder) + b"/code/caf\xe9"
+    if kind == "folder":
+        Path(os.fsdecode(path)).mkdir()
+    elif kind == "link":
+        Path(os.fsdecode(path)).symlink_to("score.py")
+    else:
+        Path(os.fsdecode(path)).touch()
+
+    said = refusal(folder)
+    _table(folder, 'exclude = ["code/caf?"]\n')
+
+    expected = r"""pyproject.toml:4: 'code/caf\udce9' has a name that is not UTF-8""" + "\n    Rename it."
+    assert (expected, []) == (said, members(folder))
+
+
+def test_a_link_to_a_name_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
+    """Also where the file itself is replaced, its name may not stand in a link."""
+    folder = made(tmp_path)
+    Path(os.fsdecode(os.fsencode(folder) + b"/code/caf\xe9")).touch()
+    (folder / "code/l").symlink_to(os.fsdecode(b"caf\xe9"))
+
+    expected = (
+        r"pyproject.toml:4: 'code/caf\udce9' has a name that is not UTF-8" + "\n    Rename it.\n\n"
+        r"pyproject.toml:4: code/l is a link to 'caf\udce9', a name that is not UTF-8" + "\n    Rename it."
+    )
+    assert expected == refusal(folder)
+
+
+def _table(folder: Path, more: str) -> None:
+    file = folder / "pyproject.toml"
+    file.write_text(file.read_text(encoding="utf-8") + more, encoding="utf-8")
+
+
+# Large files
+
+
+def test_a_large_file_under_code_is_refused_with_its_two_ways_out(tmp_path: Path) -> None:
+    """More than 100 MB is a model that lost its way."""
+    folder = made(tmp_path)
+    _sparse(folder / "code/big.bin", 100_000_001)
+    _sparse(folder / "code/just.bin", 100_000_000)
+
+    expected = (
+        "pyproject.toml:4: code/big.bin has 100 MB, and a file under code may have 100 MB\n"
+        '    Move it into the folder of `model`, or leave it out: exclude = ["code/big.bin"]'
+    )
+    assert expected == refusal(folder)
+
+
+@pytest.mark.parametrize("how", ["excluded", "brought back", "in the model"])
+def test_each_way_out_works(how: str, tmp_path: Path) -> None:
+    """Left out, wanted by name, or in the model's folder."""
+    tables = {
+        "excluded": 'exclude = ["code/big.bin"]\n',
+        "brought back": 'exclude = ["!code/big.bin"]\n',
+        "in the model": 'model = "code/model"\n',
+    }
+    where = "code/model/big.bin" if how == "in the model" else "code/big.bin"
+    folder = made(tmp_path, table=tables[how])
+    _sparse(folder / where, 100_000_001)
+
+    expected = {
+        "excluded": [],
+        "brought back": ["file code/big.bin 100000001"],
+        "in the model": ["folder model/", "file model/big.bin 100000001"],
+    }
+    assert expected[how] == members(folder)
+
+
+def _sparse(path: Path, size: int) -> None:
+    path.parent.mkdir(exist_ok=True)
+    with path.open("wb") as file:
+        file.truncate(size)
+
+
+# Secrets
+
+BY_NAME = (
+    ".env", ".env.prod", ".envrc", ".netrc", "_netrc", ".pypirc", ".git-credentials", ".dockercfg",
+    ".htpasswd", "id_rsa", "id_dsa",
+    "id_ecdsa", "id_ed25519", "a.pfx", "a.p12", "a.keystore", "a.ppk", ".aws/credentials",
+    ".azure/accessTokens.json",
+    ".azure/msal_token_cache.bin", ".azure/service_principal_entries.json",
+    ".config/gcloud/application_default_credentials.json",
+    ".docker/config.json", ".kube/config", ".ssh/known_hosts", ".databrickscfg",
+)  # fmt: skip
+BY_CONTENT = {
+    "PKCS 8": PRIVATE_KEY,
+    "RSA": "-----BEGIN RSA PRIVATE KEY-----\n",
+    "EC behind other text": "# key\n-----BEGIN EC PRIVATE KEY-----\n",
+    "OpenSSH": "-----BEGIN OPENSSH PRIVATE KEY-----\n",
+    "encrypted": "-----BEGIN ENCRYPTED PRIVATE KEY-----\n",
+    "service account": '{\n  "type" : "service_account"\n}',
+    "key in JSON": '{"private_key": "-----BEGIN PRIVATE KEY-----\\nMII"}',
+}
+HARMLESS = {
+    ".env.example": "A=\n",
+    ".env.sample": "",
+    ".env.template": "",
+    ".env.dist": "",
+    "id_rsa.pub": "ssh-rsa AAAA\n",
+    "cert.pem": "-----BEGIN CERTIFICATE-----\n",
+    "public.pem": "-----BEGIN PUBLIC KEY-----\n",
+    "environment": "",
+    "keys.py": 'HEAD = "-----BEGIN PRIVATE KEY-----"\n',
+    "credentials": "",
+    "config": "",
+}
+
+
+@pytest.mark.parametrize("key", ["code", "model"])
+@pytest.mark.parametrize("name", BY_NAME)
+def test_a_secret_is_refused_by_its_name(name: str, key: str, tmp_path: Path) -> None:
+    """In the code and in the model, with what to write to leave it out or to allow it."""
+    folder = made(tmp_path, table='model = "model"\n', files={"model/m.bin": "", f"{key}/sub/{name}": "x"})
+
+    assert _secret(f"{key}/sub/{name}", line=6 if key == "model" else 4) == refusal(folder)
+
+
+@pytest.mark.parametrize("what", BY_CONTENT)
+def test_a_secret_is_refused_by_its_content(what: str, tmp_path: Path) -> None:
+    """Private keys and service accounts, whatever their file is called."""
+    folder = made(tmp_path, files={"code/notes.txt": BY_CONTENT[what]})
+
+    assert _secret("code/notes.txt") == refusal(folder)
+
+
+def test_a_secret_behind_a_link_is_refused(tmp_path: Path) -> None:
+    """What a link is replaced by is looked at by its own name too."""
+    folder = made(tmp_path, files={".env": "A=1\n"}, links={"code/settings": "../.env"})
+
+    assert _secret("code/settings") == refusal(folder)
+
+
+def test_what_only_looks_like_one_is_copied(tmp_path: Path) -> None:
+    """Examples, public keys, certificates and files that speak of keys are no secrets."""
+    folder = made(tmp_path, files={f"code/{name}": text for name, text in HARMLESS.items()})
+
+    assert sorted(f"file code/{name} {len(text)}" for name, text in HARMLESS.items()) == sorted(
+        members(folder)
+    )
+
+
+@pytest.mark.parametrize("where", ["exclude", ".dockerignore"])
+def test_a_secret_can_be_allowed_and_left_out(where: str, tmp_path: Path) -> None:
+    """`!path` allows it, a pattern that takes it out ends the matter, in either place."""
+    patterns = ["!code/.env", "code/key.txt"]
+    table = f"exclude = {patterns}\n" if where == "exclude" else ""
+    files = {"code/.env": "A=1\n", "code/key.txt": PRIVATE_KEY}
+    folder = made(
+        tmp_path, table=table, files={**files, **({} if table else {".dockerignore": "\n".join(patterns)})}
+    )
+
+    assert ["file code/.env 4"] == members(folder)
+
+
+def _secret(path: str, *, line: int = 4) -> str:
+    return (
+        f"pyproject.toml:{line}: {path} looks like a secret, which would stay in the image\n"
+        f'    Leave it out: exclude = ["{path}"]\n    Or allow it: exclude = ["!{path}"]'
+    )
+
+
+# What is left out
+
+
+def test_defaults_leave_out_what_no_image_needs(tmp_path: Path) -> None:
+    """Version control, virtual environments, caches and bytecode, at every depth."""
+    gone = (
+        ".git/config", ".hg/a", ".svn/a", ".bzr/a", ".venv/a", "venv/a", ".direnv/a", "__pycache__/a",
+        "a.pyc", "a.pyo", ".mypy_cache/a",
+        ".pytest_cache/a", ".ruff_cache/a", ".tox/a", ".nox/a", ".ipynb_checkpoints/a", ".DS_Store",
+    )  # fmt: skip
+    folder = made(tmp_path, files={f"code/{sub}{name}": "" for name in gone for sub in ("", "sub/")})
+
+    assert ["folder code/sub/"] == members(folder)
+
+
+def test_a_virtual_environment_is_known_by_its_configuration(tmp_path: Path) -> None:
+    """Whatever its name, it is left out, unless a pattern names it."""
+    files = {"code/env/pyvenv.cfg": "", "code/env/bin/python": "", "code/kept/pyvenv.cfg": ""}
+    folder = made(tmp_path, table='exclude = ["!code/kept"]\n', files=files)
+
+    assert ["folder code/kept/", "file code/kept/pyvenv.cfg 0"] == members(folder)
+
+
+def test_the_project_itself_leaves_out_what_is_about_the_image(tmp_path: Path) -> None:
+    """`code = "."` copies neither the model nor our records nor pyproject.toml nor tasks.py, at the top alone."""
+    files = {
+        ".azureml-image/build.json": "", "tasks.py": "", "model/m.bin": "", "lib/tasks.py": "",
+        "lib/pyproject.toml": "", "lib/model/a": "",
+    }  # fmt: skip
+    folder = made(
+        tmp_path, table='code = "."\nmodel = "model"\nentry-script = "code/score.py"\n', files=files
+    )
+
+    actual = members(folder)
+
+    assert actual == [
+        "folder code/code/",
+        f"file code/code/score.py {len(SCRIPT)}",
+        "folder code/lib/",
+        "folder code/lib/model/",
+        "file code/lib/model/a 0",
+        "file code/lib/pyproject.toml 0",
+        "file code/lib/tasks.py 0",
+        "folder model/",
+        "file model/m.bin 0",
+    ]
+
+
+@pytest.mark.parametrize(("script", "claimed"), [("model/score.py", "model"), ("tasks.py", "tasks.py")])
+def test_an_entry_script_that_would_be_left_out_is_refused(script: str, claimed: str, tmp_path: Path) -> None:
+    """What another key claims is not in the code, so that the server would not find it."""
+    folder = made(
+        tmp_path,
+        table=f'code = "."\nmodel = "model"\nentry-script = "{script}"\n',
+        files={"model/m.bin": "", script: SCRIPT},
+    )
+
+    what = f"the entry script {script} lies in {claimed}, which is left out of the code"
+    expected = f"pyproject.toml:8: {what}\n    Move it."
+    assert expected == refusal(folder)
+
+
+def test_a_model_inside_the_code_is_copied_once(tmp_path: Path) -> None:
+    """It goes where Azure ML looks for models, and not with the code."""
+    folder = made(tmp_path, table='model = "code/model"\n', files={"code/model/v1/m.bin": "weights"})
+
+    assert ["folder model/", "folder model/v1/", "file model/v1/m.bin 7"] == members(folder)
+
+
+def test_a_folder_of_which_a_part_is_brought_back_holds_that_part_alone(tmp_path: Path) -> None:
+    """Folders that are empty for what was excluded do not come along, folders that are empty do."""
+    folder = made(
+        tmp_path,
+        table='exclude = ["code/data", "!code/data/v2/keep"]\n',
+        files={"code/data/v1/a": "", "code/data/v2/a": "", "code/data/v2/keep": ""},
+    )
+    (folder / "code/empty").mkdir()
+
+    actual = members(folder)
+
+    assert actual == [
+        "folder code/data/",
+        "folder code/data/v2/",
+        "file code/data/v2/keep 0",
+        "folder code/empty/",
+    ]

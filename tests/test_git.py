@@ -1,0 +1,151 @@
+"""What git says of a project."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from azureml_tasks.git import NoRevision, Revision, public_url, read
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TIME = "1700000000 +0100"
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Git reads no configuration of this machine, and looks for no repository above the test's folder."""
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        monkeypatch.delenv(name)
+    for name, text in {
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_SYSTEM": os.devnull,
+        "GIT_CEILING_DIRECTORIES": str(tmp_path.parent),
+        "GIT_AUTHOR_DATE": TIME,
+        "GIT_COMMITTER_DATE": TIME,
+        "LC_ALL": "C",
+    }.items():
+        monkeypatch.setenv(name, text)
+
+
+def git(folder: Path, *words: str) -> str:
+    """Run git in *folder*; returns what it printed."""
+    who = ("-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
+    done = subprocess.run(
+        ["git", "-C", str(folder), *who, *words], capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A repository with one commit on the branch `feature/x`."""
+    git(tmp_path, "init", "--quiet", "--initial-branch=feature/x")
+    (tmp_path / "score.py").write_text("")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "--quiet", "--message=first")
+    return tmp_path
+
+
+def test_a_clean_commit(repository: Path) -> None:
+    """Commit, branch, its time and the remote without its login are read, from a folder below too."""
+    (repository / "sub").mkdir()
+    git(repository, "remote", "add", "origin", "https://me:secret@example.org/team/it.git?token=x")
+
+    expected = Revision(
+        sha=git(repository, "rev-parse", "HEAD"),
+        dirty=False,
+        branch="feature/x",
+        time=1700000000,
+        remote="https://example.org/team/it.git",
+    )
+    assert expected == read(repository / "sub")
+
+
+@pytest.mark.parametrize("change", ["changed", "new", "staged", "removed"])
+def test_what_is_not_committed_makes_it_dirty(change: str, repository: Path) -> None:
+    """A changed, new, staged or removed file is a tree that is not as committed."""
+    if change == "removed":
+        (repository / "score.py").unlink()
+    else:
+        (repository / ("new.py" if change == "new" else "score.py")).write_text("1")
+    if change == "staged":
+        git(repository, "add", ".")
+
+    found = read(repository)
+
+    assert isinstance(found, Revision)
+    assert (True, "feature/x", "") == (found.dirty, found.branch, found.remote)
+
+
+def test_a_detached_head_has_no_branch(repository: Path) -> None:
+    """Where HEAD is no branch, the branch is empty."""
+    git(repository, "checkout", "--quiet", "--detach")
+
+    found = read(repository)
+
+    assert isinstance(found, Revision)
+    assert ("", False) == (found.branch, found.dirty)
+
+
+def test_looking_changes_nothing(repository: Path) -> None:
+    """Not even git's index is refreshed."""
+    os.utime(repository / "score.py", (1, 1))
+    before = (repository / ".git" / "index").read_bytes()
+
+    read(repository)
+
+    assert before == (repository / ".git" / "index").read_bytes()
+
+
+def test_no_repository(tmp_path: Path) -> None:
+    """Outside of a repository the reason is plain and expected."""
+    assert NoRevision(why="this is no git repository") == read(tmp_path)
+
+
+def test_no_commit(tmp_path: Path) -> None:
+    """A repository without a commit has no revision."""
+    git(tmp_path, "init", "--quiet")
+
+    assert NoRevision(why="nothing is committed yet") == read(tmp_path)
+
+
+def test_no_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without git on PATH that is the reason."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    assert NoRevision(why="git is not on PATH") == read(tmp_path)
+
+
+def test_a_git_that_cannot_answer_is_unexpected(tmp_path: Path) -> None:
+    """A repository that git refuses to read is no silence: its own words are the reason."""
+    (tmp_path / ".git").write_text("gitdir: nowhere\n")
+
+    found = read(tmp_path)
+
+    assert isinstance(found, NoRevision)
+    assert (True, "git said: fatal:") == (found.unexpected, found.why[:16])
+
+
+@pytest.mark.parametrize(
+    ("url", "public"),
+    [
+        ("https://example.org/a.git", "https://example.org/a.git"),
+        ("https://me@example.org:8443/a.git", "https://example.org:8443/a.git"),
+        ("https://me:to@ken@example.org/a?x=1#y", "https://example.org/a"),
+        ("ssh://git@example.org:22/a.git", "ssh://example.org:22/a.git"),
+        ("git@example.org:team/a.git", "example.org:team/a.git"),
+        ("example.org:team/a.git", "example.org:team/a.git"),
+        ("/srv/git/a.git", ""),
+        ("../a.git", ""),
+        ("file:///srv/git/a.git", ""),
+        ("", ""),
+    ],
+)
+def test_a_remote_is_shown_without_login(url: str, public: str) -> None:
+    """User, password, query and fragment go; a path on this machine is nobody else's business."""
+    assert public == public_url(url)

@@ -1,0 +1,81 @@
+"""What is made of tables that are right: the whole Dockerfile, every member of the context, every name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+import azureml_tasks
+from azureml_tasks.settings import Run, Settings, keys
+from tests.cases import CASES, lay_out, sections
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from azureml_tasks.files import ContextFile
+    from azureml_tasks.planning import Plan
+
+GOOD = sorted((CASES / "good").glob("*.txt"))
+OUTCOMES = ("Dockerfile", "context", "names", "warnings")
+
+
+def planned(case: Path, folder: Path) -> Plan:
+    """The plan of a case: a section `LINK -> TARGET` is a symbolic link, and `#!` makes a program."""
+    files = {name: text for name, text in sections(case).items() if name not in OUTCOMES}
+    lay_out({name: text for name, text in files.items() if " -> " not in name}, folder)
+    for name, text in files.items():
+        link, arrow, target = name.partition(" -> ")
+        if arrow:
+            (folder / link).symlink_to(target)
+        elif text.startswith("#!"):
+            (folder / name).chmod(0o755)
+    return azureml_tasks.plan(azureml_tasks.load(folder))
+
+
+def listing(files: Iterable[ContextFile]) -> str:
+    """One line for each member: kind, size or target, name; below it the lines that we wrote ourselves."""
+    return "".join(f"{line}\n" for file in files for line in _lines(file))
+
+
+def _lines(file: ContextFile) -> list[str]:
+    if file.name.endswith("/"):
+        return [f"folder {file.name}"]
+    if file.link:
+        return [f"link {file.name} -> {file.link}"]
+    kind = "program" if file.executable else "file"
+    if file.name == "python/install.py":
+        return [f"{kind} {file.name}"]  # its size says nothing of the case
+    return [f"{kind} {file.name} {file.size}", *(f"    {line}" for line in file.data.decode().splitlines())]
+
+
+@pytest.mark.parametrize("case", GOOD, ids=[case.stem for case in GOOD])
+def test_each_table_gives_its_image(case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Dockerfile, the context, the image's names and the warnings are those of the case, to the byte."""
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    expected = {name: text for name, text in sections(case).items() if name in OUTCOMES}
+
+    plan = planned(case, tmp_path)
+
+    actual = {
+        "Dockerfile": azureml_tasks.render(plan),
+        "context": listing(plan.files),
+        "names": "".join(f"{name}\n" for name in plan.names),
+        "warnings": "".join(f"{warning}\n" for warning in plan.warnings),
+    }
+    assert expected == {name: text for name, text in actual.items() if text}
+
+
+def test_the_cases_cover_every_key_of_the_table() -> None:
+    """No key of the table is without a case."""
+    texts = [sections(case)["pyproject.toml"].partition("[tool.azureml-image]")[2] for case in GOOD]
+
+    without = [
+        key
+        for key in (*keys(Settings), *keys(Run))
+        if not any(f"\n{key} =" in text or f".{key}]" in text for text in texts)
+    ]
+
+    assert without == []

@@ -1,0 +1,496 @@
+"""What the image is called, and what its labels and warnings say, with real git repositories."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from datetime import date, datetime, timezone
+from typing import TYPE_CHECKING
+
+import pytest
+
+import azureml_tasks
+from azureml_tasks import base_images, git
+from azureml_tasks.errors import SettingsError
+from azureml_tasks.reference import expand_base
+from azureml_tasks.settings import Settings, SmokeTest
+from azureml_tasks.variables import variable_warnings
+from tests.cases import lay_out
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from azureml_tasks.planning import Plan
+
+COMMITTED = 1_700_000_000
+DAY = "2023-11-14T22:13:20Z"
+TABLE = '[tool.azureml-image]\nbase = "bases/serving:4"\n'
+OCI = "org.opencontainers.image."
+
+
+@pytest.fixture(autouse=True)
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let git see no configuration but the repository's, and no repository around the test's."""
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
+    who = f"{COMMITTED} +0100"
+    for role in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{role}_NAME", "Contoso")
+        monkeypatch.setenv(f"GIT_{role}_EMAIL", "team@contoso.example")
+        monkeypatch.setenv(f"GIT_{role}_DATE", who)
+
+
+def run_git(folder: Path, *arguments: str) -> str:
+    """What git prints."""
+    argv = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def project(folder: Path, *, table: str = "", head: str = 'name = "scoring"\nversion = "1.4.0"') -> Path:
+    """A project with *head* as its [project] and more lines in its table."""
+    return lay_out({"pyproject.toml": f"[project]\n{head}\n{TABLE}{table}"}, folder)
+
+
+def committed(folder: Path) -> str:
+    """Commit all of *folder* on the branch `team/new-model`; the commit's name."""
+    run_git(folder, "init", "--quiet", "--initial-branch", "team/new-model")
+    run_git(folder, "add", "--all")
+    run_git(folder, "commit", "--quiet", "--message", "First")
+    return run_git(folder, "rev-parse", "HEAD")
+
+
+def planned(folder: Path) -> Plan:
+    """The project's plan."""
+    return azureml_tasks.plan(azureml_tasks.load(folder))
+
+
+def refusal(folder: Path) -> str:
+    """What is said of a project that is refused."""
+    with pytest.raises(SettingsError) as caught:
+        azureml_tasks.load(folder)
+    return str(caught.value)
+
+
+# Names
+
+
+@pytest.mark.parametrize(
+    ("head", "table", "names"),
+    [
+        pytest.param('name = "Contoso_Iris.Scoring"\nversion = "1"', "", ["contoso-iris-scoring:1"], id="normalised"),
+        pytest.param('name = "a"\nversion = "1"', 'name = "team/b_c"\n', ["team/b_c:1"], id="name of its own"),
+        pytest.param(
+            'name = "a"\nversion = "1"', 'registry = "contoso.azurecr.io"\n', ["contoso.azurecr.io/a:1"], id="registry"
+        ),
+        pytest.param(
+            'name = "a"\nversion = "1!2.0+cpu.1"',
+            'tags = ["v{version}", "x  y/z{version}"]\n',
+            ["a:v1-2.0-cpu.1", "a:x-y-z1-2.0-cpu.1"],
+            id="what a tag cannot have",
+        ),
+        pytest.param(
+            'name = "a"\nversion = "1"', 'tags = ["{version}", "b", "1", "b"]\n', ["a:1", "a:b"], id="each tag once"
+        ),
+        pytest.param('name = "a"\ndynamic = ["version"]', "", ["a:latest"], id="dynamic version"),
+        pytest.param('name = "a"\n', 'tags = ["stable"]\n', ["a:stable"], id="no version is needed"),
+    ],
+)  # fmt: skip
+def test_the_image_is_called_by_its_project_and_its_tags(
+    head: str, table: str, names: list[str], tmp_path: Path
+) -> None:
+    """Repository and tags come from [project] unless the table says otherwise."""
+    assert names == list(planned(project(tmp_path, head=head, table=table)).names)
+
+
+def test_the_date_is_that_of_greenwich(tmp_path: Path) -> None:
+    """`{date}` is today's, in UTC."""
+    before = datetime.now(timezone.utc)
+
+    actual = planned(project(tmp_path, table='tags = ["{date}"]\n')).tags
+
+    days = {before.strftime("%Y%m%d"), datetime.now(timezone.utc).strftime("%Y%m%d")}
+    assert ([1], True) == ([len(actual)], actual[0] in days)
+
+
+def test_a_tag_speaks_of_commit_and_branch(tmp_path: Path) -> None:
+    """Twelve digits of the commit, and the branch with what a tag cannot have made a dash."""
+    folder = project(tmp_path, table='tags = ["{git-sha}", "{git-branch}-{version}"]\n')
+    sha = committed(folder)
+
+    assert (sha[:12], "team-new-model-1.4.0") == planned(folder).tags
+
+
+@pytest.mark.parametrize("change", ["a changed file", "a new file", "a staged file"])
+def test_a_tree_that_is_not_committed_is_dirty(change: str, tmp_path: Path) -> None:
+    """Tag and label say so, whatever is not committed."""
+    folder = project(tmp_path, table='tags = ["{git-sha}"]\n')
+    (folder / "a").touch()
+    sha = committed(folder)
+    (folder / ("new" if change == "a new file" else "a")).write_text("x", encoding="utf-8")
+    if change == "a staged file":
+        run_git(folder, "add", "--all")
+
+    plan = planned(folder)
+
+    assert ((f"{sha[:12]}-dirty",), f"{sha}-dirty") == (plan.tags, plan.labels[f"{OCI}revision"])
+
+
+def test_a_project_in_a_folder_of_a_repository_has_its_commit(tmp_path: Path) -> None:
+    """The repository may be around the project."""
+    folder = project(tmp_path / "services/scoring", table='tags = ["{git-sha}"]\n')
+    sha = committed(tmp_path)
+
+    assert (sha[:12],) == planned(folder).tags
+
+
+def unavailable(value: str, why: str) -> str:
+    """What is said of a tag whose value cannot be had."""
+    return (
+        f'pyproject.toml:6: tool.azureml-image.tags[1]: "{{{value}}}" needs {{{value}}}, and {why}\n'
+        '    Write a tag that can be had, such as: tags = ["{date}"]\n\n1 problem; nothing was done.'
+    )
+
+
+@pytest.mark.parametrize("value", ["git-sha", "git-branch"])
+def test_without_a_repository_there_is_no_commit(value: str, tmp_path: Path) -> None:
+    """The error says that this is no repository."""
+    folder = project(tmp_path, table=f'tags = ["{{{value}}}"]\n')
+
+    assert unavailable(value, "this is no git repository") == refusal(folder)
+
+
+def test_before_the_first_commit_there_is_none(tmp_path: Path) -> None:
+    """The error says that nothing is committed."""
+    folder = project(tmp_path, table='tags = ["{git-sha}"]\n')
+    run_git(folder, "init", "--quiet")
+
+    assert unavailable("git-sha", "nothing is committed yet") == refusal(folder)
+
+
+def test_a_detached_head_is_on_no_branch(tmp_path: Path) -> None:
+    """The error says so; the commit can still be had."""
+    folder = project(tmp_path, table='tags = ["{git-branch}"]\n')
+    committed(folder)
+    run_git(folder, "checkout", "--quiet", "--detach")
+
+    assert unavailable("git-branch", "HEAD is detached, so that no branch is checked out") == refusal(folder)
+
+
+def test_without_git_there_is_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error says that the program is missing."""
+    folder = project(tmp_path, table='tags = ["{git-sha}"]\n')
+    committed(folder)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    assert unavailable("git-sha", "git is not on PATH") == refusal(folder)
+
+
+def test_a_project_without_a_version_has_no_tag(tmp_path: Path) -> None:
+    """The error says that there is none; the line is the table's, since the tag is the default one."""
+    said = refusal(project(tmp_path, head='name = "a"'))
+
+    expected = (
+        'pyproject.toml:3: tool.azureml-image.tags[1]: "{version}" needs {version}, and [project] has no version\n'
+        '    Write a tag that can be had, such as: tags = ["{date}"]\n\n1 problem; nothing was done.'
+    )
+    assert expected == said
+
+
+@pytest.mark.parametrize("name", ["模型", "a b\\nUSER root", "-"])
+def test_a_project_whose_name_no_registry_takes_needs_another(name: str, tmp_path: Path) -> None:
+    """The name of [project] is checked as the table's own is."""
+    said = refusal(project(tmp_path, head=f'name = "{name}"\nversion = "1"'))
+
+    expected = (
+        f'pyproject.toml:4: [project].name is "{name}", which gives no name of an image\n'
+        '    Write: name = "scoring"\n\n1 problem; nothing was done.'
+    )
+    assert expected == said
+
+
+# Labels
+
+
+def test_labels_say_what_the_image_was_made_of(tmp_path: Path) -> None:
+    """Title, version, commit, its time, source and base, as the Open Container Initiative names them."""
+    folder = project(tmp_path)
+    sha = committed(folder)
+    run_git(
+        folder,
+        "remote",
+        "add",
+        "origin",
+        "https://me:secret@git.contoso.example:8443/team/scoring.git?token=a#b",
+    )
+
+    actual = planned(folder).labels
+
+    assert actual == {
+        f"{OCI}title": "scoring",
+        f"{OCI}version": "1.4.0",
+        f"{OCI}revision": sha,
+        f"{OCI}created": DAY,
+        f"{OCI}source": "https://git.contoso.example:8443/team/scoring.git",
+        f"{OCI}base.name": "bases/serving:4",
+    }
+
+
+def test_without_git_labels_say_what_can_be_had(tmp_path: Path) -> None:
+    """No time, no commit and no source are made up."""
+    actual = planned(project(tmp_path)).labels
+
+    assert actual == {
+        f"{OCI}title": "scoring",
+        f"{OCI}version": "1.4.0",
+        f"{OCI}base.name": "bases/serving:4",
+    }
+
+
+def test_source_date_epoch_comes_before_the_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variable of reproducible builds decides when the image was made."""
+    folder = project(tmp_path)
+    committed(folder)
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
+
+    assert planned(folder).labels[f"{OCI}created"] == "1970-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize("value", ["", "-1", "1.5", "now", "٣"])
+def test_a_source_date_epoch_that_is_no_number_is_refused(
+    value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is named as what it is, a variable."""
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", value)
+
+    expected = (
+        f'SOURCE_DATE_EPOCH: "{value}" is no count of seconds since 1970\n'
+        "    export SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)\n\n1 problem; nothing was done."
+    )
+    assert expected == refusal(project(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("urls", "source"),
+    [
+        ('{ Source = "https://a", Repository = "https://b" }', "https://a"),
+        ('{ Homepage = "https://a", "source-code" = "https://b" }', "https://b"),
+        ('{ GitHub = "https://github.com/contoso/scoring" }', "https://github.com/contoso/scoring"),
+        ('{ Homepage = "https://a" }', "https://git.contoso.example/a.git"),
+        ("{ Source = 1 }", "https://git.contoso.example/a.git"),
+        ('"https://a"', "https://git.contoso.example/a.git"),
+    ],
+)
+def test_the_projects_own_url_comes_before_gits(urls: str, source: str, tmp_path: Path) -> None:
+    """[project.urls] knows best where the source is, if it says so by one of the well-known names."""
+    folder = project(tmp_path, head=f'name = "a"\nversion = "1"\nurls = {urls}')
+    committed(folder)
+    run_git(folder, "remote", "add", "origin", "https://git.contoso.example/a.git")
+
+    assert source == planned(folder).labels[f"{OCI}source"]
+
+
+@pytest.mark.parametrize(
+    ("url", "public"),
+    [
+        ("https://github.com/contoso/scoring.git", "https://github.com/contoso/scoring.git"),
+        ("https://user:p@ss@host.example/a?b=c#d", "https://host.example/a"),
+        ("https://token@dev.azure.com/contoso/a/_git/b", "https://dev.azure.com/contoso/a/_git/b"),
+        ("ssh://git@host.example:22/a.git", "ssh://host.example:22/a.git"),
+        ("git@github.com:contoso/scoring.git", "github.com:contoso/scoring.git"),
+        ("host.example:a/b.git", "host.example:a/b.git"),
+        ("/srv/git/scoring.git", ""),
+        ("../scoring.git", ""),
+        ("file:///srv/git/scoring.git", ""),
+        ("", ""),
+        ("host.example:a\nUSER root", ""),
+    ],
+)
+def test_a_remote_is_named_without_what_is_secret(url: str, public: str) -> None:
+    """No user, password, query or fragment; a path of this machine is none of the world's business."""
+    assert public == git.public_url(url)
+
+
+@pytest.mark.parametrize(
+    ("base", "expected"),
+    [
+        (
+            "minimal-py312-inference",
+            {"base.name": "mcr.microsoft.com/azureml/minimal-py312-inference:latest"},
+        ),
+        (
+            f"bases/serving:4@sha256:{'0' * 64}",
+            {"base.name": "bases/serving:4", "base.digest": f"sha256:{'0' * 64}"},
+        ),
+        (
+            f"bases/serving@sha256:{'0' * 64}",
+            {"base.name": "bases/serving", "base.digest": f"sha256:{'0' * 64}"},
+        ),
+    ],
+)
+def test_the_base_is_named_with_its_digest_where_it_has_one(
+    base: str, expected: dict[str, str], tmp_path: Path
+) -> None:
+    """A digest that the reference does not have is not made up."""
+    folder = project(tmp_path)
+    text = (folder / "pyproject.toml").read_text(encoding="utf-8").replace("bases/serving:4", base)
+    lay_out({"pyproject.toml": text}, folder)
+
+    labels = planned(folder).labels
+
+    assert {f"{OCI}{name}": value for name, value in expected.items()} == {
+        name: value for name, value in labels.items() if ".base." in name
+    }
+
+
+def test_the_tables_labels_stand_above_ours(tmp_path: Path) -> None:
+    """Who sets a label means it, ours included."""
+    folder = project(tmp_path, table=f'labels = {{ "{OCI}title" = "Iris", team = "a" }}\n')
+
+    expected = {
+        f"{OCI}title": "Iris",
+        f"{OCI}version": "1.4.0",
+        f"{OCI}base.name": "bases/serving:4",
+        "team": "a",
+    }
+    assert expected == planned(folder).labels
+
+
+# Warnings
+
+CURRENT = "Current: minimal-py312-inference, curated/minimal-py311-inference, curated/minimal-py312-cuda12.4-inference."
+
+
+@pytest.mark.parametrize(
+    ("base", "expected"),
+    [
+        ("minimal-py312-inference", []),
+        ("curated/minimal-py311-inference:71", []),
+        ("curated/minimal-py312-cuda12.4-inference", []),
+        (
+            "minimal-ubuntu22.04-py39-cpu-inference",
+            ["has Python 3.9, whose support ended on 2025-10-31."],
+        ),
+        (
+            "mcr.microsoft.com/azureml/minimal-ubuntu22.04-py39-cuda11.8-gpu-inference:20240101.v1",
+            ["has Python 3.9, whose support ended on 2025-10-31."],
+        ),
+        ("minimal-ubuntu22.04-py311-cpu-inference", ["is withdrawn and gets no security updates."]),
+        ("curated/minimal-app-quickstart-inference", ["is withdrawn and gets no security updates."]),
+        (
+            "pytorch-1.6-ubuntu18.04-py37-cpu-inference",
+            ["stands on Ubuntu 18.04, which is no longer maintained."],
+        ),
+        ("contoso.azurecr.io/minimal-ubuntu22.04-py39-cpu-inference", []),
+    ],
+)
+def test_a_base_that_is_no_longer_maintained_gets_a_warning(base: str, expected: list[str]) -> None:
+    """Withdrawn, on an old Ubuntu or an old Python: the warning says which, and names the current ones."""
+    reference = expand_base(base)
+    assert reference is not None
+
+    actual = base_images.warnings(reference, date(2026, 1, 1))
+
+    name = base.removeprefix("mcr.microsoft.com/azureml/").partition(":")[0]
+    assert [f'base "{name}" {what} {CURRENT}' for what in expected] == actual
+
+
+@pytest.mark.parametrize(("day", "count"), [(date(2028, 10, 31), 0), (date(2028, 11, 1), 1)])
+def test_a_python_is_past_its_end_on_the_day_after(day: date, count: int) -> None:
+    """The last day of support is a day of support."""
+    reference = expand_base("minimal-py312-inference")
+    assert reference is not None
+
+    assert count == len(base_images.warnings(reference, day))
+
+
+def test_no_current_base_is_warned_of() -> None:
+    """What the warnings recommend is not itself warned of today."""
+    references = [expand_base(name) for name in base_images.CURRENT]
+
+    warned = [base_images.warnings(reference, date(2026, 11, 1)) for reference in references if reference]
+
+    assert [[], [], []] == warned
+
+
+IN_TOML = "looks like a secret, and stays readable in pyproject.toml: set it on the deployment"
+READABLE = "stays readable in the image: set it on the deployment"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("WORKER_COUNT", ""),
+        ("MY_OWN", ""),
+        ("WORKER_COUNTS", 'env.WORKER_COUNTS is read by nothing in the images; did you mean "WORKER_COUNT"?'),
+        ("worker_count", 'env.worker_count is read by nothing in the images; did you mean "WORKER_COUNT"?'),
+        (
+            "SEPARATE_HEALTH_ENDPOINT",
+            'env.SEPARATE_HEALTH_ENDPOINT is read by nothing in the images; did you mean "SEPERATE_HEALTH_ENDPOINT"?',
+        ),
+        ("STORAGE_KEY", f"env.STORAGE_KEY looks like a secret, and {READABLE}"),
+        ("ApiToken", f"env.ApiToken looks like a secret, and {READABLE}"),
+        ("CLIENT_SECRET", f"env.CLIENT_SECRET looks like a secret, and {READABLE}"),
+        ("DB_PASSWORD", f"env.DB_PASSWORD looks like a secret, and {READABLE}"),
+        ("KEYS", ""),
+    ],
+)
+def test_a_variable_that_is_misspelt_or_secret_gets_a_warning(name: str, expected: str) -> None:
+    """A name near one of the images' own, and a name that ends like a secret's."""
+    assert [expected] * bool(expected) == variable_warnings(Settings(base="b", env={name: "x"}))
+
+
+def test_variables_of_the_smoke_test_are_looked_at_too() -> None:
+    """They stay in pyproject.toml, not in the image."""
+    settings = Settings(base="b", smoke_test=SmokeTest(env={"STORAGE_KEY": "x", "WORKER_COUNTS": "2"}))
+
+    assert variable_warnings(settings) == [
+        f"smoke-test.env.STORAGE_KEY {IN_TOML}",
+        'smoke-test.env.WORKER_COUNTS is read by nothing in the images; did you mean "WORKER_COUNT"?',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("base", "expected"),
+    [
+        ("minimal-py312-inference", []),
+        (
+            "curated/minimal-py311-inference",
+            ["env.AZUREML_EXTRA_REQUIREMENTS_TXT does nothing: curated images install nothing at start"],
+        ),
+        (
+            "mcr.microsoft.com/azureml/curated/minimal-py311-inference",
+            ["env.AZUREML_EXTRA_REQUIREMENTS_TXT does nothing: curated images install nothing at start"],
+        ),
+    ],
+)
+def test_what_a_curated_image_ignores_gets_a_warning(base: str, expected: list[str]) -> None:
+    """Its start-up script has no dynamic installation."""
+    settings = Settings(base=base, env={"AZUREML_EXTRA_REQUIREMENTS_TXT": "requirements.txt"})
+
+    assert expected == variable_warnings(settings)
+
+
+def test_python_packages_of_debian_get_a_warning(tmp_path: Path) -> None:
+    """They are not for the environment that serves."""
+    folder = project(tmp_path, table='apt = ["python3-numpy", "curl"]\n')
+
+    expected = (
+        'apt package "python3-numpy" is for the system\'s Python, not for the environment that serves: '
+        "name its PyPI package in `pip`"
+    )
+    assert (expected,) == planned(folder).warnings
+
+
+def test_a_repository_that_git_cannot_read_gets_a_warning(tmp_path: Path) -> None:
+    """There is a repository, so that the missing label is worth a word."""
+    folder = project(tmp_path)
+    committed(folder)
+    (folder / ".git/config").write_text("[core\n", encoding="utf-8")
+
+    assert planned(folder).warnings == (
+        "the image gets no revision label: git said: fatal: bad config line 1 in file .git/config",
+    )

@@ -1,0 +1,188 @@
+"""The JSON schema of the table, for editors, held against the reader, which decides."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import tomli
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from azureml_tasks.errors import SettingsError
+from azureml_tasks.reader import read
+from azureml_tasks.schema import json_schema
+from azureml_tasks.settings import Key, Request, Run, Settings, SmokeTest, keys
+from tests.cases import CASES, sections
+from tests.test_good_cases import GOOD
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BAD = sorted((CASES / "bad").glob("*.txt"))
+VALIDATOR = Draft202012Validator(json_schema())
+
+BEYOND = {
+    "pip-requirements": "the grammar of PEP 508 fits no pattern",
+    "requests-that-are-no-json": "a schema sees values of JSON alone, which has no dates and no infinity",
+}
+"""Bad cases that an editor does not underline, though the reader needs no file to refuse them."""
+
+
+def table(case: Path) -> Any:
+    """The table of a case; None where its text has none."""
+    try:
+        document = tomli.loads(sections(case).get("pyproject.toml", ""))
+    except tomli.TOMLDecodeError:
+        return None
+    tool = document.get("tool")
+    return tool.get("azureml-image") if isinstance(tool, dict) else None
+
+
+def accepts(value: Any) -> bool:
+    """Whether an editor would find the table right."""
+    return VALIDATOR.is_valid(value)
+
+
+def test_the_schema_is_one() -> None:
+    """The schema itself is as draft 2020-12 wants it, and says so of each table that no other key may be there."""
+    schema = json_schema()
+
+    Draft202012Validator.check_schema(schema)
+
+    assert ("https://json-schema.org/draft/2020-12/schema", False, ["base"]) == (
+        schema["$schema"],
+        schema["additionalProperties"],
+        schema["required"],
+    )
+
+
+@pytest.mark.parametrize("case", GOOD, ids=[case.stem for case in GOOD])
+def test_every_good_case_is_right_to_the_schema(case: Path) -> None:
+    """No editor underlines what works."""
+    assert [] == [error.message for error in VALIDATOR.iter_errors(table(case))]
+
+
+def test_every_bad_case_of_the_tables_own_shape_is_wrong_to_the_schema() -> None:
+    """What the reader refuses without a look at the folder, the schema refuses, but for what it cannot say."""
+    shape = {
+        case.stem: value
+        for case in BAD
+        if (value := table(case)) is not None and refused(sections(case)["pyproject.toml"])
+    }
+
+    accepted = {name for name, value in shape.items() if accepts(value)}
+
+    assert set(BEYOND) == accepted
+
+
+def test_every_key_is_described() -> None:
+    """Each key of each table has a meaning, which editors show."""
+    schema = json_schema()
+    inner = schema["properties"]
+    tables = {
+        Settings: schema,
+        Run: inner["run"]["items"],
+        SmokeTest: inner["smoke-test"],
+        Request: inner["smoke-test"]["properties"]["requests"]["items"],
+    }
+
+    described = {
+        cls: {name: found["description"] for name, found in part["properties"].items()}
+        for cls, part in tables.items()
+    }
+
+    assert described == {cls: {n: key.meaning for n, (_, key) in keys(cls).items()} for cls in tables}
+
+
+STRINGS = st.one_of(
+    st.text(max_size=8),
+    st.text(alphabet="aZ0/.:@=-_~{} \n\"'\\", max_size=12),
+    st.sampled_from([
+        "minimal-py312-inference", "bases/serving:4", "localhost:5000/a@sha256:" + "0" * 64, "a--b",
+        "a..b", "contoso.azurecr.io", "localhost",
+        "linux/amd64", "linux/arm64/v8", "g++", "curl=1:2~3+b", "numpy>=1; python_version >= '3.11'",
+        "code", "a/../b", "..", "C:", "C:a", "a\\..\\b",
+        "\\a", "/a", "dockeruser", "root", "rooted", "0", "4g", "/score", "/score?a=b", "pip",
+        "runtime", "{version}", "{nothing}",
+    ]),
+)  # fmt: skip
+ANYTHING = st.recursive(
+    st.one_of(
+        STRINGS,
+        st.booleans(),
+        st.integers(-2, 700),
+        st.sampled_from([0.5, 5.0, -1.5, 1e10, float("inf"), float("nan")]),
+    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=2), st.dictionaries(st.text(max_size=3), inner, max_size=2)),
+    max_leaves=4,
+)  # fmt: skip
+
+
+def values(key: Key) -> st.SearchStrategy[Any]:
+    """What is written for a key: mostly of its type, at times anything."""
+    kinds: dict[str, st.SearchStrategy[Any]] = {
+        "a string": STRINGS,
+        "an array of strings": st.lists(STRINGS, max_size=2),
+        "a string or an array of strings": st.one_of(STRINGS, st.lists(STRINGS, max_size=2)),
+        "a boolean": st.booleans(),
+        "an integer": st.integers(-1, 1100),
+        "a number": st.one_of(st.integers(-1, 200), st.floats(allow_nan=False)),
+        "a table of strings": st.dictionaries(STRINGS, STRINGS, max_size=2),
+    }
+    if key.table:
+        inner = some(key.table)
+        return inner if key.type == "a table" else st.lists(inner, max_size=2)
+    return kinds.get(key.type, ANYTHING)
+
+
+def some(cls: type[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """Tables with some of the keys of *cls*."""
+    known = {name: values(key) for name, (_, key) in keys(cls).items()}
+    return st.lists(st.sampled_from(sorted(known)), max_size=3, unique=True).flatmap(
+        lambda names: st.fixed_dictionaries({name: known[name] for name in names})
+    )
+
+
+def refused(text: str) -> bool:
+    """Whether the reader alone, which sees no file but this one, finds anything wrong."""
+    try:
+        _, found = read(text, {})
+    except SettingsError:
+        return True
+    return bool(found.problems)
+
+
+def written(value: dict[str, Any]) -> str:
+    """The table as TOML."""
+    return "[tool.azureml-image]\n" + "".join(
+        f"{_toml(name)} = {_toml(part)}\n" for name, part in value.items()
+    )
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{_toml(name)} = {_toml(part)}" for name, part in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    if isinstance(value, float):
+        return repr(value)
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+BASES = st.one_of(st.just("bases/serving"), STRINGS)
+TABLES = st.one_of(
+    some(Settings).flatmap(lambda rest: BASES.map(lambda base: {**rest, "base": base})),
+    st.dictionaries(st.sampled_from(sorted(keys(Settings))), ANYTHING, max_size=2).map(
+        lambda rest: {"base": "bases/serving", **rest}
+    ),
+)
+
+
+@settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+@given(value=TABLES)
+def test_the_reader_is_never_laxer_than_the_schema(value: dict[str, Any]) -> None:
+    """What an editor underlines is never accepted by the reader."""
+    assert accepts(value) or refused(written(value))

@@ -1,0 +1,59 @@
+"""What a CI system is told of a push."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from azureml_tasks.step_outputs import tell
+from azureml_tasks.terminal import Terminal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+OUTPUTS = {"image": "r.io/demo@sha256:1", "digest": "sha256:1", "tags": "1.2.3,latest"}
+
+
+def test_github_gets_a_line_for_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In GitHub Actions each output is a line appended to its file, and nothing is printed."""
+    file = tmp_path / "outputs"
+    file.write_text("earlier=1\n")
+    monkeypatch.setenv("GITHUB_OUTPUT", str(file))
+    monkeypatch.delenv("TF_BUILD", raising=False)
+
+    tell(OUTPUTS, Terminal())
+
+    expected = "earlier=1\nimage=r.io/demo@sha256:1\ndigest=sha256:1\ntags=1.2.3,latest\n"
+    assert (expected, ("", "")) == (file.read_text(), tuple(capsys.readouterr()))
+
+
+def test_azure_pipelines_gets_its_commands(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In Azure Pipelines each output is a logging command on stdout."""
+    monkeypatch.delenv("GITHUB_OUTPUT", raising=False)
+    monkeypatch.setenv("TF_BUILD", "True")
+
+    tell(OUTPUTS, Terminal())
+
+    expected = """\
+##vso[task.setvariable variable=image;isOutput=true]r.io/demo@sha256:1
+##vso[task.setvariable variable=digest;isOutput=true]sha256:1
+##vso[task.setvariable variable=tags;isOutput=true]1.2.3,latest
+"""
+    assert (expected, "") == capsys.readouterr()
+
+
+def test_elsewhere_nothing_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Outside of both, nothing is printed."""
+    monkeypatch.delenv("GITHUB_OUTPUT", raising=False)
+    monkeypatch.delenv("TF_BUILD", raising=False)
+
+    tell(OUTPUTS, Terminal())
+
+    assert ("", "") == capsys.readouterr()

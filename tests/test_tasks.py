@@ -1,0 +1,289 @@
+"""The commands as a person types them, where no engine answers: whole outputs and exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+import tarfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.consumers import consumer, environment, invoke, project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LIST = """\
+Available tasks:
+
+  image.build           Build the image.
+  image.check (image)   Say what would happen and everything that is wrong,
+                        touching nothing.
+  image.clean           Remove the image that build recorded, and the records.
+  image.context         Write the build context with its Dockerfile as a tar
+                        archive, for any builder.
+  image.dockerfile      Print the Dockerfile.
+  image.push            Push the image that passed its smoke test.
+  image.release         Build, smoke-test and push, stopping at the first that
+                        fails.
+  image.smoke-test      Run the image that was built as Azure ML would, and
+                        prove that it serves.
+
+"""
+HELP = """\
+Usage: inv[oke] [--core-opts] image.build [--options] [other tasks here ...]
+
+Docstring:
+  Build the image.
+
+Options:
+  --base=STRING       image to extend, instead of the table's
+  --engine=STRING     what builds: docker
+  --no-cache          build every step anew
+  --project=STRING    folder of the project, relative to the current one
+  --pull              ask the base's registry for a newer one first
+  --registry=STRING   login server, instead of the table's
+  --tag               tag instead of the table's, as --tag=TAG; may be repeated
+
+"""
+SILENT = """\
+Docker's engine does not answer (context "default", unix:///nowhere/docker.sock).
+    Start it: open Docker Desktop, or on Linux: sudo systemctl start docker
+    docker's SDK said: Error while fetching server API version: \
+('Connection aborted.', FileNotFoundError(2, 'No such file or directory'))
+"""
+UNBUILT = "Nothing is built here yet.\n    invoke image.build\nNothing was pushed.\n"
+NO_REGISTRY = """\
+pyproject.toml: [tool.azureml-image] names no registry to push to
+    Write: registry = "contoso.azurecr.io"
+    or: invoke image.push --registry contoso.azurecr.io
+
+1 problem; """
+MISSPELT = """\
+pyproject.toml:7: unknown key "nam" in [tool.azureml-image]
+    Did you mean "name"?
+
+1 problem; """
+
+
+def test_the_list_reads_well(tmp_path: Path) -> None:
+    """`invoke --list` has one sentence for each command."""
+    done = invoke(consumer(tmp_path), "--list")
+
+    assert (0, LIST, "") == (done.code, done.out, done.err)
+
+
+def test_the_help_reads_well(tmp_path: Path) -> None:
+    """`invoke --help image.build` says what each flag is for."""
+    done = invoke(consumer(tmp_path), "--help", "image.build")
+
+    assert (0, HELP, "") == (done.code, done.out, done.err)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "err"),
+    [
+        (("image.build",), 3, f"{SILENT}Nothing was built.\n"),
+        (("--dry", "image.build"), 3, f"{SILENT}Nothing was built.\n"),
+        (("image.release", "--registry=r.io"), 3, f"{SILENT}Nothing was built.\n"),
+        (
+            ("image.build", "--engine=acr"),
+            3,
+            'There is no engine "acr".\n    Known is docker.\nNothing was built.\n',
+        ),
+        (("image.smoke-test",), 4, UNBUILT),
+        (("image.push", "--registry=r.io"), 4, UNBUILT),
+        (("image.push",), 2, f"{NO_REGISTRY}nothing was pushed.\n"),
+        (("image.release",), 2, f"{NO_REGISTRY}nothing was built.\n"),
+        (("image.clean",), 0, "nothing to remove: there is no .azureml-image here\n"),
+        (("image.build", "image.smoke-test"), 3, f"{SILENT}Nothing was built.\n"),
+    ],
+)
+def test_how_it_ends_without_an_engine(words: tuple[str, ...], code: int, err: str, tmp_path: Path) -> None:
+    """Settings come before what is missing, and that before the engine; stdout stays empty."""
+    done = invoke(consumer(tmp_path), *words)
+
+    assert (code, "", err) == (done.code, done.out, done.err)
+
+
+@pytest.mark.parametrize(
+    ("words", "state"),
+    [
+        ("image.check", "nothing was done.\n"),
+        ("image.dockerfile", "nothing was done.\n"),
+        ("image.context", "nothing was done.\n"),
+        ("image.build", "nothing was built.\n"),
+        ("image.smoke-test", "nothing was pushed.\n"),
+        ("image.push", "nothing was pushed.\n"),
+        ("image.release", "nothing was built.\n"),
+    ],
+)
+def test_every_command_refuses_a_table_that_is_wrong(words: str, state: str, tmp_path: Path) -> None:
+    """A mistake in the table is exit 2 before anything else, in each command, without a traceback."""
+    folder = consumer(tmp_path)
+    (folder / "pyproject.toml").write_text(project("demo", 'nam = "x"\n'))
+
+    done = invoke(folder, words)
+
+    assert (2, "", MISSPELT + state) == (done.code, done.out, done.err)
+
+
+def test_a_docker_context_that_is_unknown_is_an_engine_error(tmp_path: Path) -> None:
+    """DOCKER_CONTEXT with a name that is not there is exit 3, with where to find the names."""
+    done = invoke(consumer(tmp_path), "image.build", env={"DOCKER_HOST": "", "DOCKER_CONTEXT": "nowhere"})
+
+    expected = """\
+The docker context "nowhere" does not exist.
+    docker context ls
+    then: docker context use NAME
+Nothing was built.
+"""
+    assert (3, "", expected) == (done.code, done.out, done.err)
+
+
+def test_check_reports_without_an_engine(tmp_path: Path) -> None:
+    """An engine that does not answer is a line of the report, and exit 0."""
+    done = invoke(consumer(tmp_path), "image.check")
+
+    expected = """\
+base     mcr.microsoft.com/azureml/minimal-py312-inference:latest, linux/amd64
+image    demo:1.2.3
+steps    none: the image is the base with labels
+context  0 files, 0 bytes, sha256 e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+proof    start-up, health and /swagger.json; no request is set
+engine   Docker's engine does not answer (context "default", unix:///nowhere/docker.sock).
+then     nothing is built yet: invoke image.build
+"""
+    assert (0, expected, "") == (done.code, done.out, done.err)
+
+
+def test_check_as_json_holds_the_problems_too(tmp_path: Path) -> None:
+    """`--json` prints an object in any case: where the table is wrong, its problems, with exit 2."""
+    folder = consumer(tmp_path)
+    (folder / "pyproject.toml").write_text(project("demo", 'nam = "x"\n'))
+
+    done = invoke(folder, "image.check", "--json")
+
+    problem = {
+        "file": "pyproject.toml",
+        "line": 7,
+        "what": 'unknown key "nam" in [tool.azureml-image]',
+        "fix": 'Did you mean "name"?',
+    }
+    assert (2, {"problems": [problem]}) == (done.code, json.loads(done.out))
+    assert f"{MISSPELT}nothing was done.\n" == done.err
+
+
+def test_results_go_to_stdout_and_warnings_to_stderr(tmp_path: Path) -> None:
+    """The Dockerfile is alone on stdout, the same bytes as in a file."""
+    folder = consumer(tmp_path)
+    (folder / "pyproject.toml").write_text(project("demo", 'apt = ["python3-numpy"]\n'))
+
+    printed = invoke(folder, "image.dockerfile")
+    written = invoke(folder, "image.dockerfile", "--output=Dockerfile")
+    checked = invoke(folder, "image.check", "--json")
+
+    assert (0, "") == (printed.code, printed.err)
+    assert (0, "", "") == (written.code, written.out, written.err)
+    assert printed.out == (folder / "Dockerfile").read_text(encoding="utf-8")
+    assert "".join(f"warning: {text}\n" for text in json.loads(checked.out)["warnings"]) == checked.err != ""
+
+
+def test_the_context_is_an_archive_on_stdout_or_in_a_file(tmp_path: Path) -> None:
+    """Both hold the same bytes: the Dockerfile and the code."""
+    code = {"code/score.py": "def init(): ...\ndef run(data): ...\n"}
+    folder = consumer(tmp_path, files=code)
+
+    piped = subprocess.run(
+        [sys.executable, "-m", "invoke", "image.context"],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        check=True,
+    )
+    written = invoke(folder, "image.context", "--output=context.tar")
+
+    assert (0, "", "") == (written.code, written.out, written.err)
+    assert piped.stdout == (folder / "context.tar").read_bytes()
+    with tarfile.open(folder / "context.tar") as archive:
+        assert ["Dockerfile", "code/score.py"] == [member.name for member in archive if member.isfile()]
+
+
+def test_the_context_refuses_a_terminal(tmp_path: Path) -> None:
+    """An archive is not written to a terminal: exit 2, and two ways to take it."""
+    ours, theirs = pty.openpty()
+
+    done = subprocess.run(
+        [sys.executable, "-m", "invoke", "image.context"],
+        cwd=consumer(tmp_path),
+        env=environment(),
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+
+    os.close(theirs)
+    os.close(ours)
+    expected = """\
+stdout: is a terminal, and the build context is an archive
+    invoke image.context --output context.tar
+    or: invoke image.context | docker build -
+
+1 problem; nothing was done.
+"""
+    assert (2, expected) == (done.returncode, done.stderr)
+
+
+@pytest.mark.parametrize("command", ["dockerfile", "context"])
+def test_a_dry_run_prints_what_to_paste_and_writes_nothing(command: str, tmp_path: Path) -> None:
+    """`--dry` with `--output` prints the command, quoted, and leaves the file alone; `--echo` prints it on stderr."""
+    folder = consumer(tmp_path)
+
+    dry = invoke(folder, "--dry", f"image.{command}", "--output=a b")
+    there = (folder / "a b").exists()
+    echoed = invoke(folder, "--echo", f"image.{command}", "--output=a b")
+
+    line = f"invoke image.{command} > 'a b'\n"
+    assert (0, line, "", False) == (dry.code, dry.out, dry.err, there)
+    assert (0, "", line, True) == (echoed.code, echoed.out, echoed.err, (folder / "a b").exists())
+
+
+def test_a_broken_record_says_what_to_remove(tmp_path: Path) -> None:
+    """A record that is no JSON is exit 4 with the way out, not a traceback."""
+    folder = consumer(tmp_path)
+    (folder / ".azureml-image").mkdir()
+    (folder / ".azureml-image" / "build.json").write_text("{")
+
+    done = invoke(folder, "image.smoke-test")
+
+    expected = """\
+.azureml-image/build.json is no record that can be read: \
+Expecting property name enclosed in double quotes: line 1 column 2 (char 1)
+    rm -r .azureml-image
+    then: invoke image.build
+Nothing was pushed.
+"""
+    assert (4, "", expected) == (done.code, done.out, done.err)
+
+
+def test_the_table_alone_is_enough(tmp_path: Path) -> None:
+    """A folder without pyproject.toml is exit 2, with the lines to write."""
+    folder = consumer(tmp_path)
+    (folder / "pyproject.toml").unlink()
+
+    done = invoke(folder, "image.build")
+
+    expected = """\
+pyproject.toml: does not exist in FOLDER
+    Make it, with:
+    [tool.azureml-image]
+    base = "minimal-py312-inference"
+
+1 problem; nothing was built.
+"""
+    assert (2, "", expected) == (done.code, done.out, done.err)
