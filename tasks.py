@@ -41,7 +41,7 @@ def playground(_context: Context) -> None:
 
 
 @task(help={"quick": "only what needs no engine"})
-def test(_context: Context, quick: bool = False) -> None:  # noqa: PT028  # no test of pytest's
+def test(_context: Context, quick: bool = False) -> None:  # no test of pytest's
     """Run every check and every test; on an engine of our own where none answers."""
     with _orderly():
         outcomes = [*suite.checks(), *suite.pure(), *([] if quick else suite.real())]
@@ -52,9 +52,17 @@ def test(_context: Context, quick: bool = False) -> None:  # noqa: PT028  # no t
 
 
 @task
+def bench(_context: Context) -> None:
+    """Measure what our collection adds to the start of `invoke --list`."""
+    from tests.machine import startup  # needed here alone
+
+    startup.main()
+
+
+@task
 def docs(_context: Context) -> None:
     """Write the settings' table into the README."""
-    from azureml_tasks import schema  # noqa: PLC0415  # a broken package must not keep its tests from running
+    from azureml_tasks import schema  # a broken package must not keep its tests from running
 
     before, rest = README.read_text(encoding="utf-8").split(MARKS[0])
     after = rest.split(MARKS[1])[1]

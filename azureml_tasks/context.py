@@ -8,8 +8,8 @@ import tarfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from azureml_tasks.context_file import ContextFile
 from azureml_tasks.errors import BuildError
-from azureml_tasks.files import ContextFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from invoke.exceptions import Exit
 
-from azureml_tasks.errors import AzuremlTasksError, Terminated
+from azureml_tasks.errors import AzuremlTasksError, SettingsError, Terminated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +23,8 @@ __all__ = ["ending_well"]
 
 _INTERRUPTED = 130
 _TERMINATED = 143
+_BROKEN_PIPE = 141
+"""128 + SIGPIPE: what a shell shows of a program whose reader went away, as in `invoke image.context | head`."""
 
 
 @contextmanager
@@ -39,6 +43,14 @@ def ending_well(task: Task[Any], project: str | None = None) -> Iterator[None]:
         from azureml_tasks.terminal import spoken
 
         raise Exit(spoken(str(error), spoken_before(task, project)), error.exit_code) from error
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Nothing more can be said there.
+        raise Exit("", _BROKEN_PIPE) from None
+    except OSError as error:
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        raise Exit(
+            f"{what}\n    Look at its permissions, and at the disk's free space.", SettingsError.exit_code
+        ) from error
     except KeyboardInterrupt:
         raise Exit("Interrupted; what was started is stopped and removed.", _INTERRUPTED) from None
     except Terminated:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from azureml_tasks.context_file import ContextFile
 from azureml_tasks.suspects import is_suspect_name, private_key_in
 
 if TYPE_CHECKING:
@@ -15,31 +16,10 @@ if TYPE_CHECKING:
 
     from azureml_tasks.ignore import Matcher
 
-__all__ = ["LARGE", "ContextFile", "Walk"]
+__all__ = ["LARGE", "Walk"]
 
 LARGE = 100 * 1000 * 1000
 """Bytes from which a file under `code` is taken for a model that lost its way."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ContextFile:
-    """One member of the build context.
-
-    Args:
-        name: its path in the context, with "/"; a folder's ends with one.
-        source: the file whose bytes it has; None for a folder, a link, and what is in `data`.
-        data: bytes that stand in no file.
-        size: of the content, in bytes.
-        executable: whether it may be run.
-        link: what a symbolic link points at, relative to its own folder; "" where it is none.
-    """
-
-    name: str
-    source: Path | None = None
-    data: bytes = b""
-    size: int = 0
-    executable: bool = False
-    link: str = ""
 
 
 @dataclass(kw_only=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from azureml_tasks.files import LARGE, ContextFile, Walk
+from azureml_tasks.context_file import ContextFile
+from azureml_tasks.files import LARGE, Walk
 from azureml_tasks.found import FILE
 from azureml_tasks.requirements import RequirementsTree, read_tree
 

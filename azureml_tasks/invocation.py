@@ -128,18 +128,20 @@ def _named(root: Collection, name: str) -> dict[str, Any]:
 
 
 def _places(frame: FrameType, task: Task[Any], project: str | None) -> dict[str, dict[str, Any]]:
-    """Each name of *task* with its configuration; only those that are for *project*, where some are."""
+    """Each name of *task* with its configuration; only those that are for *project*, where some are.
+
+    Without a project the folder of `tasks.py` is meant, as it is everywhere.
+    """
     root: Collection = frame.f_locals["self"].collection
-    found = {name: _named(root, name) for name in _names(root, task, ())}
-    if not project:
-        return found
     folder = Path(root.loaded_from or ".")
+    given = {"project": project} if project else {}
+    found = {name: _named(root, name) for name in _names(root, task, ())}
     meant = {
         name: own
         for name, own in found.items()
-        if (folder / str(own.get("project", "."))).resolve() == (folder / project).resolve()
+        if (folder / str(own.get("project", "."))).resolve() == (folder / (project or ".")).resolve()
     }
-    return {name: {**own, "project": project} for name, own in (meant or found).items()}
+    return {name: {**own, **given} for name, own in (meant or found).items()}
 
 
 def _only(places: Mapping[str, dict[str, Any]], task: Task[Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from datetime import date
     from pathlib import Path
 
-    from azureml_tasks.files import ContextFile
+    from azureml_tasks.context_file import ContextFile
     from azureml_tasks.git import NoRevision, Revision
     from azureml_tasks.python_step import PythonStep
     from azureml_tasks.reference import Reference

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.context import digest
+from azureml_tasks.context_file import ContextFile
 from azureml_tasks.errors import Problem
-from azureml_tasks.files import ContextFile
 from azureml_tasks.found import spell
 from azureml_tasks.planning import Proof, ProofRequest
 from azureml_tasks.settings import ABSENT, Request

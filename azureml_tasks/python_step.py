@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from azureml_tasks.files import ContextFile
+from azureml_tasks.context_file import ContextFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

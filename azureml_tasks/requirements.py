@@ -26,6 +26,7 @@ _REMOTE = re.compile(r"(?:(?:git|hg|svn|bzr)\+[a-z]+|https?)://", re.IGNORECASE)
 _LOGIN = re.compile(r"//[^/?#\s]*@|//[^/@\s]*:(?!\d+(?:[/?#]|$))[^@]*@")
 _ARCHIVES = (".whl", ".zip", ".tar", ".tgz", ".tbz", ".txz", ".tlz", ".gz", ".bz2", ".xz", ".lz", ".lzma")
 _INDEXES = ("index_url", "extra_index_url", "find_links")
+_NO_ADDRESS = "Write the wheel's path from the project's folder alone: ./wheels/NAME.whl"
 _WITHOUT_LOGIN = (
     "Use an index without login, or give pip the login by its own configuration in the base image."
 )
@@ -85,8 +86,7 @@ class _Reading:
         """Read one file; False where there is none."""
         if path in self.files:
             return True
-        text = self.read(path)
-        if text is None:
+        if (text := self.read(path)) is None:
             return False
         self.files[path] = None
         for line in lines_of(text):
@@ -133,7 +133,7 @@ class _Reading:
         if _REMOTE.match(text):
             return _login("the requirement", text)
         if text.lower().startswith("file:"):
-            return _local_address(text)
+            return [(f'"{hide_login(text)}" names a local file by its address', _NO_ADDRESS)]
         if place.lower().endswith(_ARCHIVES) and "@" not in place:
             return self.local(place)
         try:
@@ -145,7 +145,7 @@ class _Reading:
             fix = 'Write a name, with versions if you like: "numpy>=1.26"'
             return [(f'"{hide_login(text)}" is no requirement: {said}', fix)]
         if requirement.url and not _REMOTE.match(requirement.url):
-            return _local_address(text)
+            return [(f'"{hide_login(text)}" names a local file by its address', _NO_ADDRESS)]
         self.pin(requirement)
         return _login(f"the requirement {requirement.name}", requirement.url or "")
 
@@ -189,14 +189,8 @@ def _option_problems(line: Line) -> list[tuple[str, str]]:
     return wrong
 
 
-def _login(subject: str, address: str) -> list[tuple[str, str]]:
-    """Refuse an address with a user or a password, without showing any of it."""
+def _login(subject: str, address: str) -> list[tuple[str, str]]:  # without showing any of it
     return [(f"{subject} carries a user or password", _WITHOUT_LOGIN)] if _LOGIN.search(address) else []
-
-
-def _local_address(text: str) -> list[tuple[str, str]]:
-    fix = "Write the wheel's path from the project's folder alone: ./wheels/NAME.whl"
-    return [(f'"{hide_login(text)}" names a local file by its address', fix)]
 
 
 def _inside(path: str, folder: str = "") -> str | None:

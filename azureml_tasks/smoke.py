@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["prove"]
 
-_INSIDE = "/tmp/azureml-image-probe"  # noqa: S108 -- a folder of the container, which is thrown away
+_INSIDE = "/tmp/azureml-image-probe"
 _SLOW_STOP = 5.0
 """Seconds after which an orchestrator's patience is at stake: half of Docker's own grace."""
 

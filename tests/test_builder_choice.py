@@ -15,7 +15,7 @@ from azureml_tasks.process import Finished, MissingProgram
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pytest import MonkeyPatch  # noqa: PT013  # the annotation alone
+    from pytest import MonkeyPatch  # the annotation alone
 
 CLIENTS = [
     pytest.param(

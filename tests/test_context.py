@@ -15,8 +15,8 @@ import pytest
 
 import azureml_tasks
 from azureml_tasks.context import Context, archive, digest, largest
+from azureml_tasks.context_file import ContextFile
 from azureml_tasks.errors import BuildError
-from azureml_tasks.files import ContextFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable

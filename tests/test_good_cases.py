@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from azureml_tasks.files import ContextFile
+    from azureml_tasks.context_file import ContextFile
     from azureml_tasks.planning import Plan
 
 GOOD = sorted((CASES / "good").glob("*.txt"))

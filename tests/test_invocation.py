@@ -146,6 +146,23 @@ def test_a_project_names_its_collection(tmp_path: Path) -> None:
     assert expected == said(invoke(folder / "services" / "a", "before-b"))
 
 
+def test_without_a_project_the_collection_of_the_tasks_own_folder_is_meant(tmp_path: Path) -> None:
+    """Beside a collection for another folder, a part of another task is that of the folder of tasks.py."""
+    tasks = """\
+ns = Collection(inside, inside_b)
+ns.add_collection(image, name="serving")
+config = {"azureml_image": {"project": "services/b", "registry": "b.io"}}
+ns.add_collection(Collection.from_module(image, name="b", config=config))
+"""
+    folder = several(tmp_path, CALLERS + tasks)
+
+    base = "mcr.microsoft.com/azureml/minimal-py312-inference:latest"
+    own = (0, base, ["demo:1.2.3"], "nothing is built yet: invoke serving.build")
+    other = (0, base, ["b.io/b:1.2.3"], "nothing is built yet: invoke b.build")
+    assert own == said(invoke(folder, "serving.check", "--json")) == said(invoke(folder, "inside"))
+    assert other == said(invoke(folder, "b.check", "--json")) == said(invoke(folder, "inside-b"))
+
+
 def test_invoke_leaves_none_out_unsaid(tmp_path: Path) -> None:
     """Invoke takes the same task of two collections for one; that is exit 2 before the first, with the way out."""
     folder = several(tmp_path, CALLERS + TWO)

@@ -62,7 +62,7 @@ class Handler(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(reply[1])
 
-    do_POST = do_GET  # noqa: N815 - the name that http.server looks for
+    do_POST = do_GET
 
 
 @contextmanager

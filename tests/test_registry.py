@@ -48,7 +48,7 @@ def registry(behaviour: Behaviour) -> Iterator[tuple[str, list[tuple[str, str, s
             self.end_headers()
             self.wfile.write(reply.body)
 
-        do_GET = do_HEAD  # the name that http.server looks for
+        do_GET = do_HEAD
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))

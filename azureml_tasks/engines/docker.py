@@ -10,7 +10,7 @@ from azureml_tasks.engines import base_image
 from azureml_tasks.engines.base import Image
 from azureml_tasks.engines.builder import Builder, choose
 from azureml_tasks.engines.building import Build, command
-from azureml_tasks.engines.containers import DockerContainer, new_name, run_command, running
+from azureml_tasks.engines.containers import new_name, run_command, running
 from azureml_tasks.engines.endpoint import Endpoint, answering, connect
 from azureml_tasks.engines.pushing import push
 from azureml_tasks.errors import BuildError
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from azureml_tasks.context import Context
+    from azureml_tasks.engines.container import DockerContainer
     from azureml_tasks.planning import Plan, Proof
     from azureml_tasks.terminal import Terminal
 

@@ -24,7 +24,7 @@ class NotPossibleError(Exception):
 
 def say(text: str) -> None:
     """Tell the person at the terminal, on stderr, what is being done to the machine."""
-    print(f"machine: {text}", file=sys.stderr, flush=True)  # noqa: T201  # a script's own progress
+    print(f"machine: {text}", file=sys.stderr, flush=True)  # a script's own progress
 
 
 def is_debian() -> bool:

@@ -35,7 +35,7 @@ def run(command: Sequence[str | Path], *, folder: Path, shown: Sequence[str] | N
     When this process is interrupted, the command gets SIGTERM and time to clean up after itself.
     """
     words = [str(word) for word in command]
-    print(f"$ {shlex.join(shown or words)}", file=sys.stderr, flush=True)  # noqa: T201  # a script's own progress
+    print(f"$ {shlex.join(shown or words)}", file=sys.stderr, flush=True)  # a script's own progress
     process = subprocess.Popen(words, cwd=folder)
     try:
         return process.wait()

@@ -49,9 +49,9 @@ def main() -> None:
                 times[label].append(_milliseconds(folder))
     for label, found in times.items():
         low, median, high = statistics.quantiles(found, n=4)
-        print(f"{label:<8} {median:6.1f} ms   (half of them {low:.1f} to {high:.1f})")  # noqa: T201 -- a program's output
+        print(f"{label:<8} {median:6.1f} ms   (half of them {low:.1f} to {high:.1f})")
     trivial, ours = (statistics.median(found) for found in times.values())
-    print(f"more     {ours - trivial:6.1f} ms   ({ours / trivial:.2f} times; {_ROUNDS} rounds)")  # noqa: T201 -- likewise
+    print(f"more     {ours - trivial:6.1f} ms   ({ours / trivial:.2f} times; {_ROUNDS} rounds)")
 
 
 def _milliseconds(folder: Path) -> float:

@@ -710,7 +710,7 @@ def test_a_failure_is_written_as_junit_and_ends_an_earlier_pass(project: Consume
     asked = asking(project, tmp_path, 'requests = [{ body = { do = "look up" } }]\n')
     (asked.folder / ".azureml-image" / "smoke-test.json").write_text("{}", encoding="utf-8")
     done = asked.invoke("image.smoke-test", "--junit", "report.xml")
-    suite = ET.parse(asked.folder / "report.xml").getroot()  # what we wrote  # noqa: S314  # written by the command above
+    suite = ET.parse(asked.folder / "report.xml").getroot()  # what we wrote  # written by the command above
     cases = [(case.get("name"), [child.tag for child in case]) for case in suite.iter("testcase")]
 
     expected = [

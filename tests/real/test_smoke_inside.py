@@ -153,7 +153,9 @@ repeat = 1
 def test_a_folder_is_mounted(project: Consumer, tmp_path: Path) -> None:
     """A model's folder is mounted where Azure ML mounts it, read-only, and AZUREML_MODEL_DIR names it."""
     name = project.folder.name
-    table = MOUNTED.format(model="weights", name=name, files='{ "a.txt" = "1", "b.txt" = "2" }', refused=REFUSED)
+    table = MOUNTED.format(
+        model="weights", name=name, files='{ "a.txt" = "1", "b.txt" = "2" }', refused=REFUSED
+    )
     asked = asking(project, tmp_path, table)
     done = asked.invoke("image.smoke-test")
 

@@ -1,0 +1,167 @@
+"""The example of Azure ML's page on extending an image, built by hand as it is written there and by us.
+
+The page: https://learn.microsoft.com/azure/machine-learning/how-to-extend-prebuilt-docker-image-inference.
+Three things differ from its text: the base is the stand-in, `python3-opencv` (300 MB) is `sl`, and the
+hyphen of `pip install -r`, an en dash on the page in some languages, is one.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.real.support import consumer, environment_of, removed_after, unique
+from tests.test_install import wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    import docker
+
+    from tests.machine.clients import Client
+
+PAGE = """\
+FROM BASE
+
+USER root:root
+
+# Install libpng-tools and opencv
+RUN apt-get update && \\
+    apt-get install -y \\
+    libpng-tools \\
+    sl && \\
+    apt-get clean -y && \\
+    rm -rf /var/lib/apt/lists/*
+
+# Switch back to non-root user
+USER dockeruser
+
+COPY requirements.txt /tmp/requirements.txt
+
+RUN pip install -r /tmp/requirements.txt
+
+# Code
+COPY code /var/azureml-app
+ENV AZUREML_ENTRY_SCRIPT=score.py
+
+# Model
+COPY model /var/azureml-app/azureml-models
+ENV AZUREML_MODEL_DIR=/var/azureml-app/azureml-models
+"""
+TABLE = """\
+[project]
+name = "NAME"
+version = "1"
+
+[tool.azureml-image]
+base = "BASE"
+apt = ["libpng-tools", "sl"]
+requirements = "requirements.txt"
+code = "code"
+entry-script = "score.py"
+model = "model"
+"""
+FILES = {
+    "code/score.py": "import helper.words\n\ndef init(): pass\n\ndef run(data): return data\n",
+    "code/helper/words.py": "WORDS = 'modèle 模型'\n",
+    "model/model.bin": "weights\n",
+    "model/1/config.txt": "config\n",
+}
+LOOK = """\
+import hashlib, json, os, pathlib, stat
+from importlib import metadata
+
+root = pathlib.Path("/var/azureml-app")
+files = {}
+for path in sorted(root.rglob("*")):
+    found = path.stat()
+    content = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "folder"
+    files[str(path.relative_to(root))] = [stat.filemode(found.st_mode), found.st_uid, found.st_gid, content]
+print(json.dumps({
+    "files": files,
+    "user": [os.getuid(), os.getgid(), os.getcwd()],
+    "packages": sorted([d.metadata["Name"], d.version] for d in metadata.distributions()),
+    "apt": [os.path.exists("/usr/bin/pngcp"), os.path.exists("/usr/games/sl")],
+    "lists": os.listdir("/var/lib/apt/lists"),
+}))
+"""
+
+
+@pytest.fixture(scope="module", params=["20.10", "26.1"])
+def both(
+    request: pytest.FixtureRequest,
+    amlenv_base: str,
+    docker_client: docker.DockerClient,
+    clients: Mapping[str, Client],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """What is seen of the image built by hand and of ours, on BuildKit and on the legacy builder."""
+    scratch = tmp_path_factory.mktemp("page")
+    name = unique("page")
+    alpha = wheel(scratch / "wheels", "alpha", "1.0")
+    requirements = f"./wheels/{alpha.name}\n"
+    files = {**FILES, "requirements.txt": requirements, f"wheels/{alpha.name}": alpha.read_bytes()}
+    table = TABLE.replace("BASE", amlenv_base).replace("NAME", name)
+    env = environment_of(clients[request.param], scratch)
+    project = consumer(scratch / "project", {**files, "pyproject.toml": table}, env)
+    # By hand the wheel has to be brought along; the rest is the page's.
+    wheels = "COPY wheels /tmp/wheels\nWORKDIR /tmp\n"
+    by_hand = PAGE.replace("BASE", amlenv_base).replace("RUN pip", f"{wheels}RUN pip") + "WORKDIR /\n"
+    (project.folder / "Dockerfile").write_text(by_hand)
+    with removed_after(docker_client, f"{name}:1", f"{name}:by-hand"):
+        command = ["docker", "build", "-f", "Dockerfile", "-t", f"{name}:by-hand", "."]
+        told = {"DOCKER_BUILDKIT": "1" if request.param == "20.10" else "0"}
+        done = subprocess.run(
+            command, cwd=project.folder, env={**env, **told}, capture_output=True, text=True, check=False
+        )
+        ended = project.invoke("image.build")
+        assert (0, 0) == (done.returncode, ended.code), done.stderr + ended.stderr
+
+        yield seen(docker_client, f"{name}:by-hand"), seen(docker_client, f"{name}:1")
+
+
+def seen(client: docker.DockerClient, image: str) -> dict[str, Any]:
+    """The image's configuration, and what its runtime user sees inside."""
+    config = client.images.get(image).attrs["Config"]
+    inside = client.containers.run(image, ["python", "-c", LOOK], remove=True)
+    kept = ("Env", "User", "Cmd", "Entrypoint", "ExposedPorts", "WorkingDir")
+    return {**{key: config.get(key) or None for key in kept}, **json.loads(inside)}
+
+
+def test_our_image_is_the_pages(both: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    """Files, variables, user, command, ports and packages agree, to the byte and to the order."""
+    by_hand, ours = both
+
+    assert by_hand == ours
+
+
+def test_the_pages_image_is_what_it_says(both: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    """What both agree on is not nothing: the page's files, variables, user and system packages are there."""
+    by_hand, _ = both
+
+    modes = {name: found[:3] for name, found in by_hand["files"].items()}
+    file, folder = ["-rw-r--r--", 0, 0], ["drwxr-xr-x", 0, 0]
+    expected = {
+        "score.py": file,
+        "helper": folder,
+        "helper/words.py": file,
+        "azureml-models": folder,
+        "azureml-models/model.bin": file,
+        "azureml-models/1": folder,
+        "azureml-models/1/config.txt": file,
+    }
+    variables = ["AZUREML_ENTRY_SCRIPT=score.py", "AZUREML_MODEL_DIR=/var/azureml-app/azureml-models"]
+    alpha = ["alpha", "1.0"]
+    assert (expected, variables, "dockeruser", [1000, 1000, "/"], [True, True], [], True) == (
+        modes,
+        by_hand["Env"][-2:],
+        by_hand["User"],
+        by_hand["user"],
+        by_hand["apt"],
+        by_hand["lists"],
+        alpha in by_hand["packages"],
+    )
