@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks import base_images
@@ -82,6 +82,7 @@ class Proof:
         memory: limit as Docker writes it; "" for none.
         start_timeout: seconds.
         repeat: how often each request is sent.
+        stand_in: whether an entry script of ours serves, since the image has none.
         sha256: over all of this, in hexadecimal: a pass holds for one proof alone.
     """
 
@@ -91,6 +92,7 @@ class Proof:
     memory: str = ""
     start_timeout: float = 310.0
     repeat: int = 10
+    stand_in: bool = False
     sha256: str = ""
 
 
@@ -181,6 +183,6 @@ def plan(project: Project) -> Plan:
         env=env,
         labels=facts.labels,
         files=tuple(sorted((*facts.files, *python_files), key=lambda file: file.name)),
-        proof=facts.proof,
+        proof=replace(facts.proof, stand_in=not facts.code and "AZUREML_ENTRY_SCRIPT" not in {**env, **facts.proof.env}),
         warnings=(*base_images.warnings(facts.base, facts.today), *facts.warnings),
     )

@@ -124,11 +124,9 @@ def _answers_inside(container: Container) -> bool:
 
 
 def _of_code(plan: Plan) -> list[str]:
-    if plan.has_code or "AZUREML_ENTRY_SCRIPT" in {**plan.env, **plan.proof.env}:
+    if not plan.proof.stand_in:
         return []
-    return [
-        "no code is baked into the image, which Azure ML would mount: the server has no entry script of yours to serve"
-    ]
+    return ["the image has no code, so an entry script of ours showed that the server starts with its packages"]
 
 
 def _of_user(image: Image) -> list[str]:

@@ -150,13 +150,12 @@ def test_slow_stop() -> None:
 
 
 def test_no_code() -> None:
-    """Where no code is baked in, it is said that nothing of the user's is served."""
+    """Where no code is baked in, it is said that an entry script of ours was served."""
     expected = (
-        "Warning: no code is baked into the image, which Azure ML would mount: "
-        "the server has no entry script of yours to serve"
+        "Warning: the image has no code, so an entry script of ours showed that the server starts with its packages"
     )
 
-    assert f"{SERVES}\n{expected}" == told(Played(), has_code=False)
+    assert f"{SERVES}\n{expected}" == told(Played(), proof=Proof(memory="1g", stand_in=True))
 
 
 def test_memory_ran_out_and_a_worker_was_ended() -> None:

@@ -6,11 +6,13 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from azureml_tasks.engines.container import PORT, DockerContainer
 from azureml_tasks.errors import EngineError
-from azureml_tasks.planning import MODEL_DIR, Proof
+from azureml_tasks.inside import stand_in
+from azureml_tasks.planning import APP_ROOT, MODEL_DIR, Proof
 from azureml_tasks.terminal import clean
 
 if TYPE_CHECKING:
@@ -19,22 +21,29 @@ if TYPE_CHECKING:
     from azureml_tasks.engines.base import Image
     from azureml_tasks.engines.endpoint import Endpoint
 
-__all__ = ["LABEL", "run_command", "running", "to_its_end"]
+__all__ = ["LABEL", "running", "start_commands", "to_its_end"]
 
 LABEL = "azureml-tasks.smoke-test"
+_STAND_IN = Path(stand_in.__file__)
 T = TypeVar("T")
 
 
-def run_command(endpoint: Endpoint, image: Image, proof: Proof, repository: str, name: str) -> list[str]:
-    """The docker command that starts the same container."""
-    options = ["--detach", "--name", name, "--label", f"{LABEL}=1", "--publish", "127.0.0.1::5001"]
+def start_commands(
+    endpoint: Endpoint, image: Image, proof: Proof, repository: str, name: str
+) -> list[list[str]]:
+    """The docker commands that start the same container."""
+    options = ["--name", name, "--label", f"{LABEL}=1", "--publish", "127.0.0.1::5001"]
     options += ["--memory", proof.memory] if proof.memory else []
     options += [
         part for key, value in _environment(proof, repository).items() for part in ("--env", f"{key}={value}")
     ]
     if proof.model:
         options += ["--mount", f"type=bind,readonly,source={proof.model},target={_model_target(repository)}"]
-    return endpoint.docker("run", *options, image.id or image.names[0])
+    options += [image.id or image.names[0]]
+    if not proof.stand_in:
+        return [endpoint.docker("run", "--detach", *options)]
+    copied = endpoint.docker("cp", str(_STAND_IN), f"{name}:{APP_ROOT}/{_STAND_IN.name}")
+    return [endpoint.docker("create", *options), copied, endpoint.docker("start", name)]
 
 
 def _model_target(repository: str) -> str:
@@ -44,7 +53,8 @@ def _model_target(repository: str) -> str:
 
 def _environment(proof: Proof, repository: str) -> dict[str, str]:
     mounted = {"AZUREML_MODEL_DIR": _model_target(repository)} if proof.model else {}
-    return {**mounted, **proof.env}
+    entry = {"AZUREML_ENTRY_SCRIPT": _STAND_IN.name} if proof.stand_in else {}
+    return {**mounted, **entry, **proof.env}
 
 
 @contextmanager
@@ -73,11 +83,13 @@ def running(
     )
     try:
         try:
-            container = to_its_end(create)
-            container.start()
+            container = DockerContainer(container=to_its_end(create), endpoint=endpoint)
+            if proof.stand_in:
+                container.put(APP_ROOT, {_STAND_IN.name: _STAND_IN.read_bytes()})
+            container.container.start()
         except APIError as error:
             raise _cannot_start(endpoint, proof, str(error.explanation or error)) from error
-        yield DockerContainer(container=container, endpoint=endpoint)
+        yield container
     finally:
         with suppress(NotFound):
             containers.get(name).remove(force=True, v=True)

@@ -10,7 +10,7 @@ from azureml_tasks.engines import base_image
 from azureml_tasks.engines.base import Image
 from azureml_tasks.engines.builder import Builder, choose
 from azureml_tasks.engines.building import Build, command
-from azureml_tasks.engines.containers import new_name, run_command, running
+from azureml_tasks.engines.containers import new_name, running, start_commands
 from azureml_tasks.engines.endpoint import Endpoint, answering, connect
 from azureml_tasks.engines.pushing import push
 from azureml_tasks.errors import BuildError
@@ -100,7 +100,8 @@ class DockerEngine:
         """Run it as Azure ML would; None under --dry."""
         name = new_name()
         remove = self.endpoint.docker("rm", "--force", "--volumes", name)
-        if not self.terminal.effect(run_command(self.endpoint, image, proof, repository, name)):
+        start = start_commands(self.endpoint, image, proof, repository, name)
+        if not all([self.terminal.effect(argv) for argv in start]):
             self.terminal.effect(remove)
             yield None
             return

@@ -18,7 +18,6 @@ from tests.test_install import wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     import docker
 
@@ -85,7 +84,7 @@ print(json.dumps({
     "files": files,
     "user": [os.getuid(), os.getgid(), os.getcwd()],
     "packages": sorted([d.metadata["Name"], d.version] for d in metadata.distributions()),
-    "apt": [os.path.exists("/usr/bin/pngcp"), os.path.exists("/usr/games/sl")],
+    "apt": [os.path.exists("/usr/bin/pngfix"), os.path.exists("/usr/games/sl")],
     "lists": os.listdir("/var/lib/apt/lists"),
 }))
 """

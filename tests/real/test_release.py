@@ -173,3 +173,28 @@ pyproject.toml: [tool.azureml-image] names no registry to push to
 """
     assert (2, "", expected) == (done.code, done.stdout, done.stderr)
     assert not (project.folder / ".azureml-image").exists()
+
+
+def test_an_image_without_code(
+    env: Mapping[str, str], base: str, docker_client: docker.DockerClient, tmp_path: Path, name: str
+) -> None:
+    """An image of packages alone, as the documentation page's first one, is proven with an entry script of ours."""
+    text = PROJECT.format(name=name, base=base, registry="127.0.0.1:1", more="")
+    project = consumer(tmp_path / name, {"pyproject.toml": text}, env)
+    image = f"127.0.0.1:1/{name}:1.0"
+    with removed_after(docker_client, image):
+        built = project.invoke("image.build")
+        proven = project.invoke("image.smoke-test")
+        dry = project.invoke("--dry", "image.smoke-test")
+
+    assert (0, 0, 0) == (built.code, proven.code, dry.code), built.stderr + proven.stderr
+    record = project.record("smoke-test.json")["smoke"]
+    assert [
+        "the image has no code, so an entry script of ours showed that the server starts with its packages"
+    ] == record["warnings"]
+    assert [
+        ("start-up", "passed"),
+        ("swagger.json", "passed"),
+        ("malformed body", "passed"),
+    ] == [(check["name"], check["outcome"]) for check in record["checks"]]
+    assert ["create", "cp", "start", "rm"] == [line.split()[1] for line in dry.stdout.splitlines()]

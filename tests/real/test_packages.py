@@ -1,0 +1,214 @@
+"""Python packages installed for real: every way to name them, and what a clash with the server says."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import tarfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.real.support import Consumer, Ended, consumer, environment_without_docker, removed_after, unique
+from tests.test_install import wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import docker
+
+RUN = (
+    'RUN "${AZUREML_CONDA_ENVIRONMENT_PATH:?the base sets no AZUREML_CONDA_ENVIRONMENT_PATH}/bin/python" '
+    "/tmp/azureml-image/install.py"
+)
+WITH_SERVER = (
+    "Installing the rest in one run with the base image's azureml-inference-server-http==1.5.1, "
+    "so that pip refuses what does not fit it."
+)
+LOOK = """\
+import json
+from importlib import metadata
+print(json.dumps({d.metadata["Name"]: d.version for d in metadata.distributions()}))
+"""
+
+
+@pytest.fixture(scope="module")
+def offering_base(
+    docker_client: docker.DockerClient, amlenv_base: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The stand-in with an index of its own in a folder, so that nothing is fetched."""
+    folder = tmp_path_factory.mktemp("index")
+    offered = [
+        wheel(folder, "alpha", "1.0"),
+        wheel(folder, "alpha", "2.0"),
+        wheel(folder, "beta", "1.0", "alpha"),
+        wheel(folder, "gamma", "1.0"),
+        wheel(folder, "delta", "1.0"),
+        wheel(folder, "flask", "2.3.3"),
+    ]
+    name = f"{unique('offering')}:1"
+    conf = "[global]\nno-index = true\nfind-links = /index\n"
+    lines = (
+        f"FROM {amlenv_base}\nUSER root\nCOPY index /index\nCOPY pip.conf /etc/pip.conf\nUSER dockeruser\n"
+    )
+    with removed_after(docker_client, name):
+        docker_client.images.build(
+            fileobj=io.BytesIO(packed({
+                "Dockerfile": lines.encode(),
+                "pip.conf": conf.encode(),
+                **{f"index/{path.name}": path.read_bytes() for path in offered},
+            })),
+            custom_context=True,
+            tag=name,
+            rm=True,
+        )  # fmt: skip
+        yield name
+
+
+def packed(files: dict[str, bytes]) -> bytes:
+    """A tar archive of *files*."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as archive:
+        for path, data in files.items():
+            member = tarfile.TarInfo(path)
+            member.size, member.mode = len(data), 0o644
+            archive.addfile(member, io.BytesIO(data))
+    return made.getvalue()
+
+
+def project(folder: Path, name: str, text: str, files: dict[str, str | bytes] | None = None) -> Consumer:
+    """A project of version 1 with some code, in an environment where the legacy builder builds."""
+    head = f'[project]\nname = "{name}"\nversion = "1"\n'
+    code = {"code/score.py": "def init(): pass\ndef run(data): return data\n"}
+    return consumer(
+        folder / "project",
+        {**code, **(files or {}), "pyproject.toml": head + text},
+        environment_without_docker(folder),
+    )
+
+
+def installed(client: docker.DockerClient, image: str) -> dict[str, str]:
+    """The packages of the image's environment, by name."""
+    found: dict[str, str] = json.loads(client.containers.run(image, ["python", "-c", LOOK], remove=True))
+    return found
+
+
+def error(ended: Ended) -> str:
+    """The error at the end of what was said, without where pip keeps its wheels."""
+    text = ended.stderr[ended.stderr.index("A build step failed") :]
+    return re.sub(r"(?m)^ *(Looking in links|Processing|ERROR: ResolutionImpossible).*\n", "", text)
+
+
+def test_installs_whatever_names_a_package(
+    offering_base: str, tmp_path: Path, docker_client: docker.DockerClient
+) -> None:
+    """Files with hashes, other files, local wheels, the table, groups, extras and dependencies all count.
+
+    What has hashes keeps its version, though a newer one is on offer and wanted by another package.
+    """
+    name = unique("packages")
+    text = f"""\
+dependencies = ["gamma"]
+optional-dependencies.all = ["{name}[some]"]
+optional-dependencies.some = ["delta"]
+
+[dependency-groups]
+serve = [{{ include-group = "more" }}]
+more = ["beta"]
+
+[tool.azureml-image]
+base = "{offering_base}"
+pip = ["gamma>=1"]
+requirements = ["locks/hashed.txt", "requirements.txt"]
+dependency-groups = ["serve"]
+extras = ["all"]
+project-dependencies = true
+"""
+    local = wheel(tmp_path / "made", "local", "3.0")
+    digest = sha256_of("alpha-1.0-py3-none-any.whl", docker_client, offering_base)
+    made = project(
+        tmp_path,
+        name,
+        text,
+        {
+            "locks/hashed.txt": f"alpha==1.0 \\\n    --hash=sha256:{digest}\n",
+            "requirements.txt": "-r more/included.txt\n",
+            "more/included.txt": f"./vendor/{local.name}\n",
+            f"vendor/{local.name}": local.read_bytes(),
+        },
+    )
+    before = installed(docker_client, offering_base)
+
+    with removed_after(docker_client, f"{name}:1"):
+        ended = made.invoke("image.build")
+
+        assert ended.code == 0, ended.stderr
+        after = installed(docker_client, f"{name}:1")
+    said = [
+        line for line in ended.stderr.splitlines() if line.startswith(("Installing the", "Installing wh"))
+    ]
+    new = {"alpha": "1.0", "beta": "1.0", "gamma": "1.0", "delta": "1.0", "local": "3.0"}
+    hashes = "Installing what has hashes, in a run of its own: pip wants hashes for all of a run or for none."
+    assert ({**before, **new}, [hashes, WITH_SERVER]) == (after, said)
+
+
+def test_a_clash_with_the_server_ends_the_build(offering_base: str, tmp_path: Path) -> None:
+    """A requirement that the server cannot run with is refused by pip, which names both."""
+    text = f'[tool.azureml-image]\nbase = "{offering_base}"\npip = ["flask==2.3.3"]\n'
+    made = project(tmp_path, unique("clash"), text)
+
+    ended = made.invoke("image.build")
+
+    expected = f"""\
+A build step failed: {RUN}
+    Its last lines say why:
+    {WITH_SERVER}
+    ERROR: Cannot install azureml-inference-server-http==1.5.1 and flask==2.3.3 because these package versions \
+have conflicting dependencies.
+    The conflict is caused by:
+        The user requested flask==2.3.3
+        azureml-inference-server-http 1.5.1 depends on flask~=3.1.0
+    To fix this you could try to:
+    1. loosen the range of package versions you've specified
+    2. remove package versions to allow pip attempt to solve the dependency conflict
+    pip did not install the requirements; its reasons stand above.
+        Where versions clash, ask for others, or leave out what the base image brings.
+    The image was not built.
+    The command '/bin/sh -c {RUN.removeprefix("RUN ")}' returned a non-zero code: 1
+Nothing was built.
+"""
+    assert (4, "", expected, []) == (ended.code, ended.stdout, error(ended), made.records())
+
+
+def test_what_breaks_the_base_is_named_with_its_line(
+    offering_base: str, tmp_path: Path, docker_client: docker.DockerClient
+) -> None:
+    """Where pip installs what breaks the server, `pip check` ends the build and names who asked for it."""
+    digest = sha256_of("flask-2.3.3-py3-none-any.whl", docker_client, offering_base)
+    text = f'[tool.azureml-image]\nbase = "{offering_base}"\nrequirements = "lock.txt"\n'
+    lock = f"# made by a tool\nFlask==2.3.3 --hash=sha256:{digest}\n"
+    made = project(tmp_path, unique("culprit"), text, {"lock.txt": lock})
+
+    ended = made.invoke("image.build")
+
+    said = error(ended)
+    start = said.index("    pip check finds")
+    expected = f"""\
+    pip check finds what it did not find in the base image:
+        azureml-inference-server-http 1.5.1 needs flask~=3.1.0, and flask 2.3.3 is installed
+            flask 3.1.3 -> 2.3.3, asked for by lock.txt:2: Flask==2.3.3
+        Where versions clash, ask for others, or leave out what the base image brings.
+    The image was not built.
+    The command '/bin/sh -c {RUN.removeprefix("RUN ")}' returned a non-zero code: 1
+Nothing was built.
+"""
+    before = installed(docker_client, offering_base)["Flask"]
+    assert (4, expected.replace("3.1.3", before), []) == (ended.code, said[start:], made.records())
+
+
+def sha256_of(name: str, client: docker.DockerClient, base: str) -> str:
+    """The hash of a wheel on offer, as the base has it."""
+    out: bytes = client.containers.run(base, ["sha256sum", f"/index/{name}"], remove=True)
+    return out.decode().split()[0]
