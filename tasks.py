@@ -41,7 +41,7 @@ def playground(_context: Context) -> None:
 
 
 @task(help={"quick": "only what needs no engine"})
-def test(_context: Context, quick: bool = False) -> None:  # no test of pytest's
+def test(_context: Context, quick: bool = False) -> None:  # noqa: PT028 -- a task, no test of pytest's  # no test of pytest's
     """Run every check and every test; on an engine of our own where none answers."""
     with _orderly():
         outcomes = [*suite.checks(), *suite.pure(), *([] if quick else suite.real())]

@@ -20,7 +20,7 @@ __all__ = ["CONTEXT_LABEL", "quoted", "render"]
 CONTEXT_LABEL = "azureml-tasks.context-sha256"
 """The label that names the build context; its value comes with the build, by the argument CONTEXT_SHA256."""
 
-_INSTALL = "/tmp/azureml-image"
+_INSTALL = "/tmp/azureml-image"  # noqa: S108 -- a folder of the image, made by COPY as root
 _NO_ENVIRONMENT = "the base sets no AZUREML_CONDA_ENVIRONMENT_PATH"
 
 

@@ -167,6 +167,7 @@ def plan(project: Project) -> Plan:
         "AZUREML_MODEL_DIR": MODEL_DIR if facts.has_model else "",
     }
     env = {name: value for name, value in ours.items() if value} | dict(settings.env)
+    named = "AZUREML_ENTRY_SCRIPT" in {**env, **facts.proof.env}
     python_files = facts.python.files if facts.python else ()
     return Plan(
         base=facts.base,
@@ -183,6 +184,6 @@ def plan(project: Project) -> Plan:
         env=env,
         labels=facts.labels,
         files=tuple(sorted((*facts.files, *python_files), key=lambda file: file.name)),
-        proof=replace(facts.proof, stand_in=not facts.code and "AZUREML_ENTRY_SCRIPT" not in {**env, **facts.proof.env}),
+        proof=replace(facts.proof, stand_in=not facts.code and not named),
         warnings=(*base_images.warnings(facts.base, facts.today), *facts.warnings),
     )

@@ -98,13 +98,13 @@ def stream(
 
 
 def _feed(child: subprocess.Popen[bytes], feed: Iterable[bytes], failures: list[BaseException]) -> None:
-    assert child.stdin is not None
+    assert child.stdin is not None  # noqa: S101 -- it was asked for as a pipe
     try:
         for block in feed:
             child.stdin.write(block)
     except BrokenPipeError:
         pass  # It ended before it had read everything: its exit code says why.
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 -- raised again by the thread that waits
         failures.append(error)
         child.terminate()
     finally:

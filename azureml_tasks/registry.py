@@ -59,7 +59,7 @@ def _authorization(headers: Any, host: str, repository: str, api: Any) -> str:
 
     import requests
 
-    login = api._auth_configs.resolve_authconfig(host) or {}
+    login = api._auth_configs.resolve_authconfig(host) or {}  # noqa: SLF001 -- the SDK's own way to config and helpers
     basic = base64.b64encode(f"{login.get('Username', '')}:{login.get('Password', '')}".encode()).decode()
     challenge = headers.get("WWW-Authenticate", "")
     if not challenge.lower().startswith("bearer "):

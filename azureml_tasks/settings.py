@@ -170,7 +170,7 @@ class Settings:
     )
     dependency_groups: tuple[str, ...] = _key(STRINGS, "groups of `[dependency-groups]` to install", ())
     extras: tuple[str, ...] = _key(STRINGS, "extras of `[project.optional-dependencies]` to install", ())
-    project_dependencies: bool = _key(BOOLEAN, "install `[project].dependencies`", False)
+    project_dependencies: bool = _key(BOOLEAN, "install `[project].dependencies`", False)  # noqa: FBT003 -- a default
     code: str | None = _key(
         STRING,
         "folder copied to `/var/azureml-app`; where it is `.`, `model`, `.azureml-image`, `pyproject.toml` "

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["prove"]
 
-_INSIDE = "/tmp/azureml-image-probe"
+_INSIDE = "/tmp/azureml-image-probe"  # noqa: S108 -- a folder of the container, which is thrown away
 _SLOW_STOP = 5.0
 """Seconds after which an orchestrator's patience is at stake: half of Docker's own grace."""
 
@@ -126,7 +126,9 @@ def _answers_inside(container: Container) -> bool:
 def _of_code(plan: Plan) -> list[str]:
     if not plan.proof.stand_in:
         return []
-    return ["the image has no code, so an entry script of ours showed that the server starts with its packages"]
+    return [
+        "the image has no code, so an entry script of ours showed that the server starts with its packages"
+    ]
 
 
 def _of_user(image: Image) -> list[str]:

@@ -86,6 +86,10 @@ class Terminal:
             self.say(command)
         return not self.dry
 
+    def effects(self, commands: Iterable[Sequence[str]]) -> bool:
+        """Announce each of *commands*, which together stand for one effect; False where it must not be done."""
+        return {self.effect(argv) for argv in commands} == {True}
+
     def progress(self, blocks: Iterable[bytes], total: int, label: str) -> Iterator[bytes]:
         """Pass *blocks* on and show how much of *total* bytes has gone: a bar in a terminal, else plain lines."""
         if sys.stderr.isatty():

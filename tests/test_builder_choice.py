@@ -15,8 +15,6 @@ from azureml_tasks.process import Finished, MissingProgram
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pytest import MonkeyPatch  # the annotation alone
-
 CLIENTS = [
     pytest.param(
         "20.10.24+dfsg1",
@@ -59,7 +57,7 @@ CLIENTS = [
 
 @pytest.mark.parametrize(("version", "buildx", "expected"), CLIENTS)
 def test_chooses_by_the_client(
-    version: str, buildx: bool, expected: Builder, monkeypatch: MonkeyPatch
+    version: str, buildx: bool, expected: Builder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Buildx where the client has it, else its own BuildKit where it is old enough, else the legacy builder."""
     monkeypatch.setattr(builder, "capture", answers(version, buildx=buildx))
@@ -67,7 +65,7 @@ def test_chooses_by_the_client(
     assert expected == choose(endpoint())
 
 
-def test_without_a_client_the_legacy_builder_builds(monkeypatch: MonkeyPatch) -> None:
+def test_without_a_client_the_legacy_builder_builds(monkeypatch: pytest.MonkeyPatch) -> None:
     """A missing client costs BuildKit alone."""
 
     def missing(argv: Sequence[str]) -> Finished:
@@ -78,7 +76,7 @@ def test_without_a_client_the_legacy_builder_builds(monkeypatch: MonkeyPatch) ->
     assert Builder(kind="legacy", why="there is no docker client on PATH") == choose(endpoint())
 
 
-def test_podman_builds_by_itself(monkeypatch: MonkeyPatch) -> None:
+def test_podman_builds_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """Podman has no BuildKit, whatever docker's client has."""
     monkeypatch.setattr(builder, "capture", answers("28.2.2", buildx=True))
 

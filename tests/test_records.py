@@ -112,7 +112,7 @@ def test_a_record_is_whole_or_not_there(records: Records, monkeypatch: pytest.Mo
     other: dict[str, Any] = {"id": object()}
 
     with pytest.raises(TypeError):
-        records._write("build.json", other)
+        records._write("build.json", other)  # noqa: SLF001 -- no public record can be broken on purpose
     monkeypatch.setattr("pathlib.Path.replace", _no_space)
     with pytest.raises(OSError, match="No space left"):
         records.write_build(IMAGE)

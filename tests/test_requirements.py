@@ -109,7 +109,7 @@ def test_the_pins_of_hashed_files_are_gathered() -> None:
     """One hash anywhere makes pip check all, so exact versions count; ranges, addresses and wheels do not."""
     texts = {
         "r.txt": "-r a.txt\nZope.Interface==6.0\nb>=1\nc==1.*\nd==1,!=2\ne @ https://example.com/e.whl\n./f.whl",
-        "a.txt": "\n".join(
+        "a.txt": "\n".join(  # noqa: FLY002, shows the lines
             [
                 "a[x]==1.0 \\",
                 "    --hash=sha256:00 \\",

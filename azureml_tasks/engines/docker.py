@@ -101,7 +101,7 @@ class DockerEngine:
         name = new_name()
         remove = self.endpoint.docker("rm", "--force", "--volumes", name)
         start = start_commands(self.endpoint, image, proof, repository, name)
-        if not all([self.terminal.effect(argv) for argv in start]):
+        if not self.terminal.effects(start):
             self.terminal.effect(remove)
             yield None
             return

@@ -45,7 +45,9 @@ def push(endpoint: Endpoint, image_id: str, name: str, terminal: Terminal) -> st
             f"Registry {host} holds {digest} as {name}, not {sent}: somebody else pushed that tag meanwhile."
         )
         state = f"The image was pushed as {sent}, and that tag names another one now."
-        raise RegistryError(what, next_step="Push again, or give the image a tag of its own: --tag", state=state)
+        raise RegistryError(
+            what, next_step="Push again, or give the image a tag of its own: --tag", state=state
+        )
     return digest
 
 

@@ -243,7 +243,7 @@ def _ask(base_url: str, method: str, path: str, body: bytes, timeout: float) -> 
         connection.connect()
         with _deadline(connection.sock, began + timeout):
             status, reason, headers, content = _exchange(connection, method, path, body)
-    except socket.timeout as error:
+    except socket.timeout as error:  # noqa: UP041 - they are two until Python 3.10
         raise _NoAnswer(f"no answer within {timeout:g} s") from error
     except (OSError, http.client.HTTPException) as error:
         raise _NoAnswer(_words(error)) from error
@@ -271,7 +271,7 @@ def _deadline(sock: socket.socket, end: float) -> Generator[None, None, None]:
     finally:
         bell.cancel()
         if late.is_set():
-            raise socket.timeout
+            raise socket.timeout  # noqa: UP041 - they are two until Python 3.10
 
 
 def _exchange(

@@ -136,6 +136,6 @@ def _context(files: Mapping[str, str]) -> bytes:
         for path, text in sorted(files.items()):
             member = tarfile.TarInfo(path)
             member.size = len(text.encode())
-            member.mode = 0o755 if os.path.basename(path) in {"run", "finish"} else 0o644
+            member.mode = 0o755 if os.path.basename(path) in {"run", "finish"} else 0o644  # noqa: PTH119
             archive.addfile(member, io.BytesIO(text.encode()))
     return packed.getvalue()

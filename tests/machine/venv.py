@@ -32,7 +32,7 @@ def enter(arguments: Sequence[str]) -> None:
     except apt.NotPossibleError as error:
         sys.exit(str(error))
     os.chdir(CHECKOUT)
-    os.execv(python, [str(python), "-m", "invoke", *(arguments or ["--list"])])  # no shell is wanted
+    os.execv(python, [str(python), "-m", "invoke", *(arguments or ["--list"])])  # noqa: S606 -- no shell is wanted
 
 
 def ensure(python: str, folder: Path, wanted: Sequence[str]) -> Path:

@@ -267,7 +267,7 @@ def test_pull_asks_the_registry_for_a_newer_base(
     """A base that is here is used as it is; with `--pull` the registry's own one takes its place."""
     base = f"{registry.host}/{unique('base')}"
     made = project(tmp_path, name, f'base = "{base}:1"\n', no_docker)
-    which = []
+    which: list[tuple[int, Any, str]] = []
     with removed_after(docker_client, f"{base}:1"):
         derived(docker_client, f"{base}:1", f"FROM {own_base}\nLABEL which=new\n")
         docker_client.images.push(base, tag="1")
@@ -337,6 +337,40 @@ def test_echo_shows_the_command_on_stderr(
 
     echoed = [line for line in ended.stderr.splitlines() if " | " in line]
     assert (0, f"{name}:1\n", dry.splitlines()) == (ended.code, ended.stdout, echoed)
+
+
+WAYS = {
+    "DOCKER_HOST stands above all": ("dead", {"DOCKER_HOST": "HOST", "DOCKER_CONTEXT": "dead"}, "default"),
+    "then DOCKER_CONTEXT": ("dead", {"DOCKER_CONTEXT": "good"}, "good"),
+    "then the current context": ("good", {}, "good"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_sdk_and_the_client_address_the_same_engine(
+    own_base: str, name: str, env: dict[str, str], tmp_path: Path, engine: str, way: str
+) -> None:
+    """Whichever way names the engine, inspection and build go to it, and the first line says which it is."""
+    current, variables, context = WAYS[way]
+    alone = {key: text for key, text in env.items() if key not in {"DOCKER_HOST", "DOCKER_CONTEXT"}}
+    for made, host in (("good", engine), ("dead", f"unix://{tmp_path}/none.sock")):
+        create = ["docker", "context", "create", made, "--docker", f"host={host}"]
+        subprocess.run(create, env=alone, check=True, capture_output=True)
+    subprocess.run(["docker", "context", "use", current], env=alone, check=True, capture_output=True)
+    chosen = {key: text.replace("HOST", engine) for key, text in variables.items()}
+    there = project(tmp_path, name, f'base = "{own_base}"\n', {**alone, **chosen})
+
+    ended = there.invoke("--echo", "image.build")
+
+    where = re.search(r"\((.*?)\)", ended.stderr.splitlines()[0])
+    command = next(line for line in ended.stderr.splitlines() if line.startswith("invoke image.context | "))
+    expected = "" if context == "default" else f" --context {context}"
+    assert where is not None
+    assert (0, f'{engine}, context "{context}"', [f"docker{expected} build"]) == (
+        ended.code,
+        where[1],
+        re.findall(r"docker(?: --context \S+)? build(?=x? )", command),
+    )
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ code = "code"
 entry-script = "score.py"
 model = "model"
 """
-FILES = {
+FILES: dict[str, str | bytes] = {
     "code/score.py": "import helper.words\n\ndef init(): pass\n\ndef run(data): return data\n",
     "code/helper/words.py": "WORDS = 'modèle 模型'\n",
     "model/model.bin": "weights\n",

@@ -87,7 +87,7 @@ class Bench:
         )
         said = re.sub(r"(the SDK|docker's SDK) said: .*", r"\1 said: …", said)
         containers = self.client.containers.list(all=True, filters={"ancestor": self.base})
-        left = [*project.records(), *os.listdir(temporary), *(str(one.name) for one in containers)]
+        left = [*project.records(), *os.listdir(temporary), *(str(one.name) for one in containers)]  # noqa: PTH208
         return replace(ended, stderr=said), left
 
 

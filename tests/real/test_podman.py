@@ -78,7 +78,7 @@ def podman(
     try:
         with closing(connected(host, service)) as client:
             for base in (amlenv_base, tiny_base):
-                client.images.load(docker_client.images.get(base).save(named=True))
+                client.images.load(docker_client.images.get(base).save(named=True))  # type: ignore[arg-type]  # an iterator is sent as it comes
         yield host
     finally:
         # On SIGTERM it waits for clients that are gone; its monitors stay for five minutes after an exec.
