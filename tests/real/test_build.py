@@ -130,6 +130,7 @@ def test_prints_names_on_stdout_and_all_else_on_stderr(
     assert (0, f"{name}:1\n", STEPS) == (ended.code, ended.stdout, said)
 
 
+@pytest.mark.parametrize("env", ["20.10", "26.1"], indirect=True)
 def test_builds_again_from_the_cache_unless_told(
     own_base: str, name: str, env: dict[str, str], tmp_path: Path, docker_client: docker.DockerClient
 ) -> None:
@@ -346,6 +347,7 @@ WAYS = {
 }
 
 
+@pytest.mark.parametrize("env", ["20.10", "26.1-buildx"], indirect=True)
 @pytest.mark.parametrize("way", WAYS)
 def test_the_sdk_and_the_client_address_the_same_engine(
     own_base: str, name: str, env: dict[str, str], tmp_path: Path, engine: str, way: str

@@ -103,10 +103,15 @@ def both(
     name = unique("page")
     alpha = wheel(scratch / "wheels", "alpha", "1.0")
     requirements = f"./wheels/{alpha.name}\n"
-    files = {**FILES, "requirements.txt": requirements, f"wheels/{alpha.name}": alpha.read_bytes()}
     table = TABLE.replace("BASE", amlenv_base).replace("NAME", name)
+    files: dict[str, str | bytes] = {
+        **FILES,
+        "pyproject.toml": table,
+        "requirements.txt": requirements,
+        f"wheels/{alpha.name}": alpha.read_bytes(),
+    }
     env = environment_of(clients[request.param], scratch)
-    project = consumer(scratch / "project", {**files, "pyproject.toml": table}, env)
+    project = consumer(scratch / "project", files, env)
     # By hand the wheel has to be brought along; the rest is the page's.
     wheels = "COPY wheels /tmp/wheels\nWORKDIR /tmp\n"
     by_hand = PAGE.replace("BASE", amlenv_base).replace("RUN pip", f"{wheels}RUN pip") + "WORKDIR /\n"

@@ -87,7 +87,8 @@ class Bench:
         )
         said = re.sub(r"(the SDK|docker's SDK) said: .*", r"\1 said: …", said)
         containers = self.client.containers.list(all=True, filters={"ancestor": self.base})
-        left = [*project.records(), *os.listdir(temporary), *(str(one.name) for one in containers)]  # noqa: PTH208
+        files_left = [path.name for path in temporary.iterdir()]
+        left = [*project.records(), *files_left, *(str(one.name) for one in containers)]
         return replace(ended, stderr=said), left
 
 
