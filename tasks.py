@@ -44,7 +44,7 @@ def playground(_context: Context) -> None:
 def test(_context: Context, quick: bool = False) -> None:  # noqa: PT028 -- a task, no test of pytest's  # no test of pytest's
     """Run every check and every test; on an engine of our own where none answers."""
     with _orderly():
-        outcomes = [*suite.checks(), *suite.pure(), *([] if quick else suite.real())]
+        outcomes = [*suite.checks(), *suite.pure(), *(suite.others() if quick else suite.real())]
     sys.stderr.write(f"\n{suite.report(outcomes)}\n")
     sys.stderr.flush()
     sys.stdout.write(f"{suite.closing_line(outcomes)}\n")

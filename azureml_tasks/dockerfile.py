@@ -57,7 +57,7 @@ def _steps(plan: Plan) -> Iterator[list[str]]:
     yield from _runs(plan, "code")
     yield ["# Labels differ with each commit, so nothing stands on them.", *_labels(plan.labels)]
     yield [
-        "# The server runs as this user, who may read all of the above and write none of it.",
+        "# The server runs as this user; what was copied is root's, for this user to read.",
         f"USER {plan.user}",
     ]
 

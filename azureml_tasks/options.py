@@ -88,16 +88,25 @@ def resolve(context: Context, task: Task[Any], flags: Mapping[str, Any]) -> Opti
     if problems:
         raise SettingsError(problems)
     project = given.pop("project", None)
-    run = context.config.run
+    folder, run = _folder(project, around), context.config.run
     tasks = spoken_before(task, flags.get("project"))
     job = Job(
-        folder=_folder(project, around),
+        folder=folder,
         overrides={name: given[name] for name in ("base", "registry", "tags") if name in given},
         engine=given["engine"].value if "engine" in given else "docker",
-        terminal=Terminal(dry=bool(run.dry), echo=bool(run.echo), tasks=tasks),
+        terminal=Terminal(
+            dry=bool(run.dry), echo=bool(run.echo), tasks=tasks, flags=_again(given, folder, project)
+        ),
     )
     switches = {name: bool(given[name].value) if name in given else False for name in ("no_cache", "pull")}
     return Options(job=job, **switches)
+
+
+def _again(given: Mapping[str, Override], folder: Path, project: Override | None) -> str:
+    """The flags with which a command that is pasted here means the same project and base."""
+    words = ["--project", os.path.relpath(folder)] if project else []
+    words += ["--base", str(given["base"].value)] if "base" in given else []
+    return "".join(f" {shlex.quote(word)}" for word in words)
 
 
 def _flag(name: str) -> str:

@@ -43,7 +43,7 @@ def write_context(job: Job, output: Path | None) -> None:
         fix = "invoke image.context --output context.tar\nor: invoke image.context | docker build -"
         raise SettingsError([Problem("stdout", 0, "is a terminal, and the build context is an archive", fix)])
     _, found = prepare(job)
-    command = f"invoke image.context > {shlex.quote(str(output))}"
+    command = f"invoke image.context{job.terminal.flags} > {shlex.quote(str(output))}"
     if output and not job.terminal.effect([], before=command):
         return
     with output.open("wb") if output else nullcontext(sys.stdout.buffer) as stream:

@@ -48,11 +48,13 @@ class Terminal:
         dry: effects are printed, as commands to paste, and not done.
         echo: effects are printed on stderr as they are done.
         tasks: what a person types before the name of each of our tasks.
+        flags: those that say again, in a command to paste, which project and base this run is about.
     """
 
     dry: bool = False
     echo: bool = False
     tasks: str = "image."
+    flags: str = ""
 
     def spoken(self, text: str) -> str:
         """*text*, which names our tasks as `invoke image.build`, with the names that they have here."""

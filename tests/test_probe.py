@@ -86,7 +86,7 @@ def raw(*answers: bytes, trickle: bool = False) -> Iterator[str]:
     def serve() -> None:
         for index, answer in enumerate(answers):
             connection = listener.accept()[0]
-            connection.recv(64 * 1024)
+            _read_request(connection)
             connection.sendall(answer)
             if index == len(answers) - 1:
                 with suppress(OSError):
@@ -102,6 +102,14 @@ def raw(*answers: bytes, trickle: bool = False) -> Iterator[str]:
         finally:
             done.set()
             thread.join()
+
+
+def _read_request(connection: socket.socket) -> None:
+    """Read all of it: a connection that is closed with something unread is reset, not ended."""
+    with connection.makefile("rb") as stream:
+        lines = iter(stream.readline, b"\r\n")
+        lengths = [int(line.split(b":")[1]) for line in lines if line.lower().startswith(b"content-length")]
+        stream.read(sum(lengths))
 
 
 def healthy(_method: str, _path: str, _body: bytes) -> Reply:

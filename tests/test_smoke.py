@@ -151,7 +151,9 @@ def test_slow_stop() -> None:
 
 def test_no_code() -> None:
     """Where no code is baked in, it is said that an entry script of ours was served."""
-    expected = "the image has no code, so an entry script of ours showed that the server starts with its packages"
+    expected = (
+        "the image has no code, so an entry script of ours showed that the server starts with its packages"
+    )
 
     assert f"{SERVES}\nWarning: {expected}" == told(Played(), proof=Proof(memory="1g", stand_in=True))
 

