@@ -29,7 +29,9 @@ def write_dockerfile(job: Job, output: Path | None) -> None:
     text = render(plan(load(job.folder, job.overrides)))
     if not output:
         sys.stdout.write(text)
-    elif job.terminal.effect([], before=f"invoke image.dockerfile > {shlex.quote(str(output))}"):
+    elif job.terminal.effect(
+        [], before=f"invoke image.dockerfile{job.terminal.flags} > {shlex.quote(str(output))}"
+    ):
         output.write_text(text, encoding="utf-8", newline="\n")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from azureml_tasks.context import Context, archive
 from azureml_tasks.engines.refusals import disk_error
 from azureml_tasks.engines.steps import Steps
-from azureml_tasks.errors import AzuremlTasksError, BuildError
+from azureml_tasks.errors import AzuremlTasksError, BuildError, Terminated
 from azureml_tasks.process import stream
 from azureml_tasks.terminal import Terminal, clean
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from azureml_tasks.planning import Plan
 
 __all__ = ["Build", "command"]
+
+_REMOVED = 20  # seconds; an engine removes a container in well under one
 
 
 def command(
@@ -99,8 +102,9 @@ class Build:
                 forcerm=True,  # The legacy builder keeps a failed step's container unless it is told.
                 decode=True,
             )
-            for event in events:
-                image_id = self._legacy_event(event) or image_id
+            with self._no_container_left():
+                for event in events:
+                    image_id = self._legacy_event(event) or image_id
         except APIError as error:
             self.steps.refused(clean(str(error.explanation or error)))
             raise self._failed() from error
@@ -108,6 +112,22 @@ class Build:
             repository, _, tag = name.rpartition(":")
             api.tag(image_id, repository, tag)
         return image_id
+
+    @contextmanager
+    def _no_container_left(self) -> Iterator[None]:
+        """Where Ctrl-C or SIGTERM ends the block, end the step's container first: the engine would do so later."""
+        from docker.errors import APIError
+
+        try:
+            yield
+        except (KeyboardInterrupt, Terminated):
+            api, container = self.endpoint.client.api, self.steps.container
+            if container:
+                with suppress(APIError):  # It is gone, or the engine is at it.
+                    api.remove_container(container, force=True)
+                with suppress(APIError):
+                    api.wait(container, timeout=_REMOVED, condition="removed")
+            raise
 
     def _legacy_event(self, event: dict[str, Any]) -> str:
         for line in clean(str(event.get("stream", ""))).split("\n"):

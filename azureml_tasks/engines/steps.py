@@ -12,6 +12,7 @@ _TAIL = 20
 _BUILDKIT = re.compile(r"#(?P<number>\d+)(?: (?P<time>\d+\.\d+)(?!\S))? ?(?P<text>.*)")
 _BUILDKIT_NAME = re.compile(r"\[(?:internal|[\w ]*\d+/\d+)\] (?P<name>.*)")
 _LEGACY_NAME = re.compile(r"(?:Step|STEP) (?P<number>\d+)/\d+ ?: (?P<name>.*)")
+_LEGACY_RUNNING = re.compile(r" ---> Running in (?P<id>[0-9a-f]+)")
 _OF_BUILDKIT_ITSELF = re.compile(r"sha256:|DONE|CACHED|CANCELED|\.\.\.")
 _OF_LEGACY_ITSELF = re.compile(r" ---> |--> |Removing intermediate container |\s*$")
 
@@ -28,11 +29,13 @@ class Steps:
         at: number of the step that failed or, on the legacy builder, is under way; "" for what none says.
         names: the instruction of each step.
         tails: the last lines of each.
+        container: short id of the one that a step of the legacy builder runs in; "" while none does.
     """
 
     at: str = ""
     names: dict[str, str] = field(default_factory=dict)
     tails: defaultdict[str, deque[str]] = field(default_factory=_tails)
+    container: str = ""
 
     @property
     def name(self) -> str:
@@ -64,8 +67,12 @@ class Steps:
         if named := _LEGACY_NAME.fullmatch(line):
             self.at = named["number"]
             self.names[self.at] = named["name"]
+        elif running := _LEGACY_RUNNING.fullmatch(line):
+            self.container = running["id"]
         elif not _OF_LEGACY_ITSELF.match(line):
             self.tails[self.at].append(line)
+        elif line.startswith("Removing"):
+            self.container = ""
 
     def refused(self, text: str) -> None:
         """Take in what the engine says of the step that it gave up at."""

@@ -548,7 +548,7 @@ def test_somebody_else_pushed_that_tag(
     expected = """\
 Registry HOST holds sha256:ID as HOST/NAME:1.0, not sha256:ID: somebody else pushed that tag meanwhile.
     Push again, or give the image a tag of its own: --tag
-Nothing was pushed. The image is here as NAME:1.0. Continue with: invoke image.push"""
+The image was pushed as sha256:ID, and that tag names another one now."""
     assert (6, "", expected) == (done.code, done.stdout, refusal(done.stderr, own, host))
 
 
