@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -113,11 +113,25 @@ class DockerEngine:
 
     def push(self, image: Image, name: str) -> str:
         """Tag the image's id as *name* and send it; "" under --dry."""
-        tagged = self.terminal.effect(self.endpoint.docker("tag", image.id or image.names[0], name))
-        if not self.terminal.effect(self.endpoint.docker("push", name)) or not tagged:
+        source = image.id or image.names[0]
+        tag = [self.endpoint.docker("tag", source, name)] if source != name else []
+        if not self.terminal.effects([*tag, self.endpoint.docker("push", name)]):
             return ""
-        with answering(self.endpoint):
+        with answering(self.endpoint), self._name_only_where_pushed(image, name):
             return push(self.endpoint, image.id, name, self.terminal)
+
+    @contextmanager
+    def _name_only_where_pushed(self, image: Image, name: str) -> Iterator[None]:
+        """Where the block fails, take *name* from the image again, unless build gave it."""
+        from docker.errors import ImageNotFound
+
+        try:
+            yield
+        except BaseException:
+            if name not in image.names:
+                with suppress(ImageNotFound):
+                    self.endpoint.client.images.remove(name, noprune=True)
+            raise
 
     def remove(self, image: Image) -> list[str]:
         """Remove the names that still name this image."""

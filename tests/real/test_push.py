@@ -581,3 +581,15 @@ Registry HOST is not known by that name.
 Nothing was pushed. The image is here as NAME:1.0. Continue with: invoke image.push"""
     assert (6, "", expected) == (done.code, done.stdout, found)
     assert "trying again" not in done.stderr
+
+
+def test_a_refused_push_leaves_no_name(project: Consumer, docker_client: docker.DockerClient) -> None:
+    """The name that a push gives the image for a registry goes again where that registry does not take it."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        name = f"127.0.0.1:{taken.getsockname()[1]}/{project.folder.name}:1.0"
+    done = project.invoke("image.push", "--registry", name.partition("/")[0])
+
+    assert done.code == 6
+    with pytest.raises(docker.errors.ImageNotFound):
+        docker_client.images.get(name)
+    assert docker_client.images.get(f"{project.folder.name}:1.0").id == project.record("build.json")["id"]
