@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from docker.errors import ImageNotFound
 
 from azureml_tasks.project import load
 from azureml_tasks.records import Records
@@ -590,6 +591,6 @@ def test_a_refused_push_leaves_no_name(project: Consumer, docker_client: docker.
     done = project.invoke("image.push", "--registry", name.partition("/")[0])
 
     assert done.code == 6
-    with pytest.raises(docker.errors.ImageNotFound):
+    with pytest.raises(ImageNotFound):
         docker_client.images.get(name)
     assert docker_client.images.get(f"{project.folder.name}:1.0").id == project.record("build.json")["id"]
