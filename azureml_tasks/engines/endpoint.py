@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Endpoint", "answering", "connect"]
 
+_ANSWER = 10  # seconds, for an engine to say who it is
+_WORK = 600  # seconds without a word from one that is at work
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -67,14 +69,11 @@ def connect() -> Endpoint:
     host = environment[0] or ""
     try:
         host = host or _host_of(context)
-        client = docker.from_env(version="auto", timeout=600)
+        client = docker.from_env(version="auto", timeout=_ANSWER)
         about: dict[str, Any] = client.version()
-    except Exception as error:
-        if isinstance(
-            error, DockerException | OSError | ValueError | TypeError | KeyError
-        ) or "context" in str(error):
-            raise _unreachable(context, host, error) from error
-        raise
+        client.api.timeout = _WORK
+    except (DockerException, OSError, ValueError, TypeError, KeyError) as error:
+        raise _unreachable(context, host, error) from error
     components = " ".join(component.get("Name", "") for component in about.get("Components") or [])
     return Endpoint(
         client=client,
@@ -111,7 +110,11 @@ def answering(endpoint: Endpoint) -> Iterator[None]:
 def _host_of(context: str) -> str:
     from docker.context import ContextAPI
 
-    found = ContextAPI.get_context(context)
+    try:
+        found = ContextAPI.get_context(context)
+    except Exception as error:  # The SDK raises no narrower one for a context it cannot read
+        fix = f"docker context rm {context}\nthen make it anew"
+        raise EngineError(f'The docker context "{context}" cannot be read: {error}', next_step=fix) from error
     if found is None:
         fix = "docker context ls\nthen: docker context use NAME"
         raise EngineError(f'The docker context "{context}" does not exist.', next_step=fix)
@@ -119,8 +122,6 @@ def _host_of(context: str) -> str:
 
 
 def _unreachable(context: str, host: str, error: Exception) -> EngineError:
-    if isinstance(error, EngineError):
-        return error
     said = f"docker's SDK said: {clean(str(error))}"
     where = f'context "{context}", {host or "no address"}'
     if os.environ.get("DOCKER_HOST") and re.search(
