@@ -111,18 +111,18 @@ def check(plan: Plan, base: BaseImage) -> list[str]:
 
 
 def has_user(client: docker.DockerClient, base: BaseImage, user: str) -> bool:
-    """Whether the base's /etc/passwd has *user*, and not as root by another name; a number needs no entry."""
+    """Whether the base's /etc/passwd has *user*, and not as root by another name."""
     from docker.errors import NotFound
 
-    if user.isdigit():
-        return True
-    name = new_name()
+    name, lines = new_name(), []
     try:
         to_its_end(partial(client.api.create_container, base.id, command=["true"], entrypoint=[], name=name))
-        stream, _ = client.api.get_archive(name, "/etc/passwd")
+        stream, _ = client.api.get_archive(name, "/etc/passwd")  # A base without this file has no user.
         with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as packed:
             member = packed.extractfile("passwd")
             lines = member.read().decode(errors="replace").splitlines() if member else []
+    except NotFound:
+        return False
     finally:
         with suppress(NotFound):
             client.api.remove_container(name, force=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from azureml_tasks.engines import base_image
-from azureml_tasks.engines.base import Image
+from azureml_tasks.engines.base import BaseImage, Image
 from azureml_tasks.engines.builder import Builder, choose
 from azureml_tasks.engines.building import Build, command
 from azureml_tasks.engines.containers import new_name, running, start_commands
@@ -86,9 +86,14 @@ class DockerEngine:
             raise BuildError(what, next_step="docker images")
         for warning in base_image.check(plan, found):
             self.terminal.warn(warning)
-        if not self.terminal.dry and not base_image.has_user(client, found, plan.user):
+        if not plan.user.isdigit() and not self._has_user(found, plan):
             fix = 'Write: user = "dockeruser", or name a user that the base has and that is not root'
             raise BuildError(f'The base {plan.base} has no runtime user "{plan.user}".', next_step=fix)
+
+    def _has_user(self, found: BaseImage, plan: Plan) -> bool:
+        """Whether the base has the plan's user; under --dry nobody looks."""
+        look = self.endpoint.docker("run", "--rm", "--entrypoint", "cat", str(plan.base), "/etc/passwd")
+        return not self.terminal.effect(look) or base_image.has_user(self.endpoint.client, found, plan.user)
 
     def has(self, image: Image) -> bool:
         """Whether the engine still has it."""

@@ -35,7 +35,7 @@ def push(endpoint: Endpoint, image_id: str, name: str, terminal: Terminal) -> st
         if not (said and is_passing(said)):
             break
         terminal.say(f"{host} said: {clean(said)}; trying again in {pause:g} s")
-        time.sleep(pause)  # the registry asked for it by refusing
+        time.sleep(pause)  # A registry in trouble is asked less often; nothing tells when it is well again.
         said, sent = _push_once(endpoint, repository, tag, terminal)
     if said:
         raise registry_error(host, f"the push of {name}", said, often=", three times in a row")

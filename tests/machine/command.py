@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-__all__ = ["orderly", "run"]
+__all__ = ["end", "orderly", "run"]
 
 _PATIENCE = 30.0
 _TERMINATED = 143
@@ -56,15 +56,20 @@ def run(
     try:
         return process.wait()
     except BaseException:
-        process.terminate()
-        try:
-            process.wait(timeout=_PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process, patience=_PATIENCE)
         raise
     finally:
         _running.discard(process)
+
+
+def end(process: subprocess.Popen[bytes], *, patience: float) -> None:
+    """Ask *process* to end, and end it where it has not after *patience* seconds."""
+    process.terminate()
+    try:
+        process.wait(timeout=patience)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _terminated(_number: int, _frame: FrameType | None) -> NoReturn:

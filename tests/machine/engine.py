@@ -70,7 +70,7 @@ def _installed() -> str | None:
 def _first(ask: Callable[[], str | None], *, seconds: float) -> str | None:
     end = time.monotonic() + seconds
     while (answer := ask()) is None and time.monotonic() < end:
-        time.sleep(0.2)
+        time.sleep(0.2)  # A service tells nobody that it is ready; it can only be asked.
     return answer
 
 

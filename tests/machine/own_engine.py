@@ -16,7 +16,7 @@ from pathlib import Path
 import docker
 from docker.errors import DockerException
 
-from tests.machine import apt
+from tests.machine import apt, command
 
 __all__ = ["running"]
 
@@ -105,12 +105,7 @@ def _answers(folder: Path) -> bool:
 def _stop(process: subprocess.Popen[bytes], folder: Path, data: Path) -> None:
     with _undisturbed():
         _remove_containers(folder)
-        process.terminate()
-        try:
-            process.wait(timeout=_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        command.end(process, patience=_STOP_SECONDS)
         _sweep(folder, data)
 
 

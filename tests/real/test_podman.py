@@ -60,7 +60,7 @@ def podman(
     try:
         apt.need({"podman": "podman", "runc": "runc"}, why="the tests on Podman")
     except apt.NotPossibleError as reason:
-        pytest.skip(str(reason))
+        pytest.skip(str(reason))  # Only where nobody may install it: off Debian, or not as root.
     folder = Path(tempfile.mkdtemp(prefix="podman-", dir="/var/tmp"))  # /tmp may be in memory
     (folder / "containers.conf").write_text(CONTAINERS)
     (folder / "registries.conf").write_text(REGISTRIES.replace("HOST", registry.host))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from tests.machine.clients import Client
 
+# Where it sleeps, it plays the code that takes long; no test waits by sleeping.
 SCORE = '''\
 """What init() and run() do is decided by the container's environment and by the request."""
 

@@ -1,0 +1,51 @@
+"""What a pull or a push shows of its layers, in a terminal and without one."""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import Any
+
+import pytest
+
+from azureml_tasks.engines.layers import shown
+from azureml_tasks.terminal import Terminal
+
+EVENTS: list[dict[str, Any]] = [
+    {"status": "The push refers to repository [r.io/a]"},
+    {"id": "aaa", "status": "Preparing"},
+    {"id": "aaa", "status": "Pushing", "progressDetail": {"current": 1_000_000, "total": 2_500_000}},
+    {"id": "bbb", "status": "Layer already exists"},
+    {"id": "aaa", "status": "Pushing", "progressDetail": {"current": 2_500_000, "total": 2_500_000}},
+    {"id": "aaa", "status": "Pushed"},
+    {"aux": {"Digest": "sha256:1"}},
+    {"error": "denied"},
+]
+
+
+class Screen(io.StringIO):
+    """A standard error that is a terminal."""
+
+    def isatty(self) -> bool:
+        """It is."""
+        return True
+
+
+def test_without_a_terminal_each_layer_that_is_done_has_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """The lines come in the engine's order, with the size where the engine told it; every event goes on."""
+    passed_on = list(shown(EVENTS, Terminal()))
+
+    expected = "  layer bbb: layer already exists\n  layer aaa: 2.5 MB, pushed\n"
+    assert (EVENTS, "", expected) == (passed_on, *capsys.readouterr())
+
+
+def test_in_a_terminal_each_layer_that_moves_has_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bar names the layer and goes away at the end; every event goes on."""
+    screen = Screen()
+    monkeypatch.setattr(sys, "stderr", screen)
+    passed_on = list(shown(EVENTS, Terminal()))
+
+    drawn = screen.getvalue()
+    assert passed_on == EVENTS
+    assert (True, False) == ("aaa: " in drawn, "bbb: " in drawn)
+    assert drawn.endswith("\r")
