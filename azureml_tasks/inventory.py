@@ -20,11 +20,14 @@ __all__ = ["carried", "code_and_model", "requirements"]
 
 def requirements(survey: Survey) -> list[RequirementsTree]:
     """The requirements files of the table with all that they include; what is wrong is noted."""
-    found, trees = survey.found, []
+    found = survey.found
+    if "requirements" in found.bad:
+        return []
+    trees: list[RequirementsTree] = []
     for index, path in enumerate(survey.settings.requirements):
         place: Place = ("requirements", index)
         place = place if found.has(place) else ("requirements",)
-        if "requirements" in found.bad or not survey.existing(place, path, "file"):
+        if not survey.existing(place, path, "file"):
             continue
         tree, problems = read_tree(Path(path).as_posix(), lambda name: _text(survey.root, name))
         found.problems += problems

@@ -255,9 +255,7 @@ def test_newlines_in_inline_tables_count() -> None:
     try:
         document = tomli.loads(text)
     except tomli.TOMLDecodeError:
-        pytest.skip(
-            "this tomli reads TOML 1.0 alone"
-        )  # Older ones, which we allow too, refuse such lines.
+        pytest.skip("this tomli reads TOML 1.0 alone")  # Older ones, which we allow too, refuse such lines.
 
     expected: dict[Path, int] = {("a",): 1, ("a", "b"): 2, ("a", "c"): 4}
 
