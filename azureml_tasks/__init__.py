@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from azureml_tasks import image
     from azureml_tasks.dockerfile import render
     from azureml_tasks.errors import AzuremlTasksError
-    from azureml_tasks.planning import Facts, Plan, Project, plan
+    from azureml_tasks.facts import Facts, Project
+    from azureml_tasks.planning import Plan, plan
     from azureml_tasks.project import load
     from azureml_tasks.settings import Settings
 
@@ -21,9 +22,9 @@ __all__ = ["AzuremlTasksError", "Facts", "Plan", "Project", "Settings", "image",
 
 _HOMES = {
     "AzuremlTasksError": "errors",
-    "Facts": "planning",
+    "Facts": "facts",
     "Plan": "planning",
-    "Project": "planning",
+    "Project": "facts",
     "Settings": "settings",
     "load": "project",
     "plan": "planning",

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.judge import Answer, Verdict, Wanted, judge, status_line
+from azureml_tasks.keys import ABSENT
 from azureml_tasks.report import Check
-from azureml_tasks.settings import ABSENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

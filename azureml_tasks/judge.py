@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.differences import differences, shown
-from azureml_tasks.settings import ABSENT
+from azureml_tasks.keys import ABSENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -6,69 +6,32 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks import base_images
+from azureml_tasks.facts import Project
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import date
-    from pathlib import Path
 
     from azureml_tasks.context_file import ContextFile
-    from azureml_tasks.git import NoRevision, Revision
     from azureml_tasks.python_step import PythonStep
     from azureml_tasks.reference import Reference
-    from azureml_tasks.settings import Run, Settings
+    from azureml_tasks.settings import Acr, Run
 
-__all__ = ["APP_ROOT", "MODEL_DIR", "Facts", "Plan", "Project", "Proof", "ProofRequest", "plan"]
+__all__ = [
+    "APP_ROOT",
+    "MODEL_DIR",
+    "SECRETS",
+    "BuildSecret",
+    "Plan",
+    "Proof",
+    "ProofRequest",
+    "plan",
+]
 
 APP_ROOT = "/var/azureml-app"
 MODEL_DIR = "/var/azureml-app/azureml-models"
 """Where Azure ML's own documentation puts code and model: "Extend a prebuilt Docker image"."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Facts:
-    """What the project's folder says beyond the table, read and found right.
-
-    Args:
-        project: the table `[project]`; empty where there is none.
-        base: the image to extend.
-        repository: of the image, without registry.
-        tags: rendered, at least one.
-        labels: name → text.
-        entry_script: relative to the code; "" where there is none.
-        code: project-relative folder of the code; "" where there is none.
-        python: the packages to install; None where there are none.
-        files: members of the build context for code and model, sorted.
-        has_model: whether a model is baked in.
-        proof: what the smoke test sends and mounts.
-        revision: the commit.
-        today: the date (UTC).
-        warnings: what reading has found worth saying.
-    """
-
-    project: Mapping[str, Any]
-    base: Reference
-    repository: str
-    tags: tuple[str, ...]
-    labels: Mapping[str, str]
-    entry_script: str
-    code: str
-    python: PythonStep | None
-    files: tuple[ContextFile, ...]
-    has_model: bool
-    proof: Proof
-    revision: Revision | NoRevision
-    today: date
-    warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Project:
-    """A project as it stands: where it is, what its table says and what its folder holds."""
-
-    folder: Path
-    settings: Settings
-    facts: Facts
+SECRETS = "mount secrets while it builds"
+"""What not every builder can; one of `Plan.needs`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +73,23 @@ class ProofRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BuildSecret:
+    """A secret of the Python step, by where it is: its value is read when it is used, and kept nowhere.
+
+    Args:
+        id: its key in the table, `pip-conf` or `netrc`.
+        variable: what names the mounted file to pip.
+        env: the variable of this process that holds it; "" where a file does.
+        file: absolute path; "" where a variable holds it.
+    """
+
+    id: str
+    variable: str
+    env: str = ""
+    file: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """An image to be made: what the Dockerfile says, what the context holds, what it is called and how it is proven.
 
@@ -130,6 +110,8 @@ class Plan:
         labels: name → text.
         files: members of the build context, sorted by name.
         proof: the smoke test.
+        secrets: mounted for the Python step; empty where there is none.
+        acr: how the build is handed off; None where the table does not say.
         needs: what an engine must be able to do, beyond every engine's own; compared with `Engine.can`.
         warnings: worth saying before any work.
     """
@@ -149,6 +131,8 @@ class Plan:
     labels: Mapping[str, str]
     files: tuple[ContextFile, ...]
     proof: Proof
+    secrets: tuple[BuildSecret, ...] = ()
+    acr: Acr | None = None
     needs: frozenset[str] = frozenset()
     warnings: tuple[str, ...] = ()
 
@@ -169,6 +153,12 @@ def plan(project: Project) -> Plan:
     env = {name: value for name, value in ours.items() if value} | dict(settings.env)
     named = "AZUREML_ENTRY_SCRIPT" in {**env, **facts.proof.env}
     python_files = facts.python.files if facts.python else ()
+    secrets = facts.secrets if facts.python else ()
+    unused = (
+        ("nothing is installed by pip, so that `secrets` are not used",)
+        if facts.secrets and not secrets
+        else ()
+    )
     return Plan(
         base=facts.base,
         platform=settings.platform,
@@ -185,5 +175,8 @@ def plan(project: Project) -> Plan:
         labels=facts.labels,
         files=tuple(sorted((*facts.files, *python_files), key=lambda file: file.name)),
         proof=replace(facts.proof, stand_in=not facts.code and not named),
-        warnings=(*base_images.warnings(facts.base, facts.today), *facts.warnings),
+        secrets=secrets,
+        acr=settings.acr,
+        needs=frozenset({SECRETS}) if secrets else frozenset(),
+        warnings=(*base_images.warnings(facts.base, facts.today), *facts.warnings, *unused),
     )

@@ -12,8 +12,9 @@ from azureml_tasks.code_folder import look_at_code
 from azureml_tasks.dependencies import DeclaredError, declared
 from azureml_tasks.dockerfile import quoted
 from azureml_tasks.errors import Problem, SettingsError
+from azureml_tasks.facts import Facts, Project
 from azureml_tasks.found import FILE, spell
-from azureml_tasks.planning import Facts, Project
+from azureml_tasks.hand_off import build_secrets, refuse_two_registries
 from azureml_tasks.proof import read_proof
 from azureml_tasks.python_step import PythonStep, python_step
 from azureml_tasks.reader import read
@@ -71,6 +72,7 @@ def _facts(root: Path, settings: Settings, found: Found) -> Facts:
     code = look_at_code(survey)
     labels = naming.labels(settings, project, revision, base, title=repository, epoch=_epoch(found))
     _refuse_double_variables(settings, code, found)
+    refuse_two_registries(settings, found)
     _refuse_long_lines(settings, found)
     _refuse_labels_of_several_lines(labels, settings, found)
     return Facts(
@@ -87,6 +89,7 @@ def _facts(root: Path, settings: Settings, found: Found) -> Facts:
         proof=read_proof(survey),
         revision=revision,
         today=today,
+        secrets=build_secrets(root, settings, found),
         warnings=(*_warnings(settings, project, revision), *code.warnings, *variable_warnings(settings)),
     )
 

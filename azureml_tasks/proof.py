@@ -12,8 +12,9 @@ from azureml_tasks.context import digest
 from azureml_tasks.context_file import ContextFile
 from azureml_tasks.errors import Problem
 from azureml_tasks.found import spell
+from azureml_tasks.keys import ABSENT
 from azureml_tasks.planning import Proof, ProofRequest
-from azureml_tasks.settings import ABSENT, Request
+from azureml_tasks.settings import Request
 
 if TYPE_CHECKING:
     from azureml_tasks.found import Place

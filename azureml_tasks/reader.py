@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import tomli
 
-from azureml_tasks import settings as declared
+from azureml_tasks import keys as declared
 from azureml_tasks.errors import Problem, SettingsError
 from azureml_tasks.found import FILE, Found, spell
+from azureml_tasks.keys import Key, keys
 from azureml_tasks.requirement_lines import hide_login
-from azureml_tasks.settings import Key, Settings, keys
+from azureml_tasks.settings import Settings
 from azureml_tasks.toml_lines import locate
 from azureml_tasks.toml_words import as_written, got, kind, rewritten
 

@@ -14,7 +14,7 @@ from azureml_tasks import reference, tags
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["LONGEST_LINE", "Rule", "between", "one_of"]
+__all__ = ["LONGEST_LINE", "Rule", "between", "matching", "one_of"]
 
 LONGEST_LINE = 65_535
 """Both of Docker's builders read lines of at most this many bytes: Go's bufio.MaxScanTokenSize."""
@@ -35,7 +35,8 @@ class Rule:
     schema: dict[str, Any]
 
 
-def _matching(pattern: str, complaint: str, fix: str) -> Rule:
+def matching(pattern: str, complaint: str, fix: str) -> Rule:
+    """A string that the whole of *pattern* fits."""
     return Rule(
         complaint=lambda value: "" if re.fullmatch(pattern, value) else complaint,
         fix=fix,
@@ -76,9 +77,8 @@ def _one_line(value: str) -> str:
 
 def _too_long(value: str) -> str:
     # Quoting at most doubles a string, JSON makes six bytes of a character; a line of the file has a little more.
-    length = max(
-        len(value.encode(errors="surrogatepass")) + value.count("\\") + value.count('"') + value.count("$"), 0
-    )
+    escaped = sum(value.count(character) for character in '\\"$')
+    length = len(value.encode(errors="surrogatepass")) + escaped
     return (
         f"is longer than a Dockerfile's line of {LONGEST_LINE:,} bytes"
         if length > LONGEST_LINE - 1024
@@ -134,28 +134,33 @@ PATH = Rule(
     fix="Paths are relative to the folder of pyproject.toml and stay inside it.",
     schema={"not": {"pattern": r"^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)"}},
 )
+ANY_PATH = Rule(
+    complaint=lambda value: f"holds {held}" if (held := _control(value)) else "",
+    fix='Write: file = "~/.netrc"',
+    schema={},
+)
 BASE = Rule(
     complaint=_platform_free_reference,
     fix='Write: base = "minimal-py312-inference", or a reference such as "contoso.azurecr.io/bases/serving:4"',
     schema={"pattern": f"^{reference.REFERENCE}$"},
 )
-REPOSITORY = _matching(
+REPOSITORY = matching(
     rf"(?=.{{1,200}}$){reference.REPOSITORY}",
     "is a name that no registry takes",
     'Lower-case letters and digits, with ".", "_" or "-" between them and "/" between parts: "team/scoring"',
 )
-REGISTRY = _matching(
+REGISTRY = matching(
     rf"(?=[^/]*[.:]|localhost$){reference.HOST}",
     "is no login server",
     'Write the host alone, without scheme and path: registry = "contoso.azurecr.io"',
 )
 TAG_TEMPLATE = Rule(complaint=tags.check, fix='Write: tags = ["{version}", "{git-sha}"]', schema={})
-PLATFORM = _matching(
+PLATFORM = matching(
     r"linux/[a-z0-9]+(/v[0-9]+)?", "is no platform of a Linux image", 'Write: platform = "linux/amd64"'
 )
 # Names: https://www.debian.org/doc/debian-policy/ch-controlfields.html#source; versions: #version, there.
 # apt-get takes a trailing "-" as an order to remove.
-APT = _matching(
+APT = matching(
     r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.](=[A-Za-z0-9.+:~-]+)?",
     "is no Debian package",
     'Write the name alone or with its version: "libpng-tools", "libpng-tools=1.6.39-2"',
@@ -165,7 +170,7 @@ PIP = Rule(
     fix='Write a requirement such as "numpy==2.1.3" or "contoso-features[text]>=4; python_version >= \'3.11\'"',
     schema={},
 )
-VARIABLE = _matching(
+VARIABLE = matching(
     r"[A-Za-z_][A-Za-z0-9_.-]*", "is no name of an environment variable", "Letters, digits and underscores."
 )
 LABEL = Rule(
@@ -186,10 +191,10 @@ COMMAND = Rule(
     schema={},
 )
 # useradd(8)'s default rule, or a number that is not root's.
-USER = _matching(
+USER = matching(
     r"(?!root$)[a-z_][a-z0-9_-]{0,31}|[1-9][0-9]{0,9}",
     "is no runtime user",
     'Write: user = "dockeruser"; root does not serve.',
 )
-MEMORY = _matching(r"[1-9][0-9]*[kmg]", "is no amount of memory", 'Write: memory = "4g"')
-URL_PATH = _matching(r"/[!-~]*", "is no path of a URL", 'Write: path = "/score"')
+MEMORY = matching(r"[1-9][0-9]*[kmg]", "is no amount of memory", 'Write: memory = "4g"')
+URL_PATH = matching(r"/[!-~]*", "is no path of a URL", 'Write: path = "/score"')

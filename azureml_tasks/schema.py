@@ -6,8 +6,9 @@ import dataclasses
 import json
 from typing import Any
 
-from azureml_tasks import settings as declared
-from azureml_tasks.settings import ABSENT, Key, Request, Run, Settings, SmokeTest, keys
+from azureml_tasks import keys as declared
+from azureml_tasks.keys import ABSENT, Key, keys
+from azureml_tasks.settings import Acr, Request, Run, Secret, Secrets, Settings, SmokeTest
 
 __all__ = ["json_schema", "markdown"]
 
@@ -61,6 +62,9 @@ _TABLES = (
     ("[[tool.azureml-image.run]]", Run),
     ("[tool.azureml-image.smoke-test]", SmokeTest),
     ("[[tool.azureml-image.smoke-test.requests]]", Request),
+    ("[tool.azureml-image.acr]", Acr),
+    ("[tool.azureml-image.secrets]", Secrets),
+    ("[tool.azureml-image.secrets.pip-conf] and [tool.azureml-image.secrets.netrc]", Secret),
 )
 
 

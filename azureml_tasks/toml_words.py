@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from azureml_tasks import settings as declared
+from azureml_tasks import keys as declared
 from azureml_tasks.found import spell
 
 if TYPE_CHECKING:
     from azureml_tasks.found import Place
-    from azureml_tasks.settings import Key
+    from azureml_tasks.keys import Key
 
 __all__ = ["as_written", "got", "kind", "rewritten"]
 

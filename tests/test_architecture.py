@@ -23,7 +23,7 @@ LONGER = {
     "azureml_tasks.inside.install": 240,
     "azureml_tasks.inside.probe": 320,
     # One table of settings, each row with its docstring; it does not come apart.
-    "azureml_tasks.settings": 230,
+    "azureml_tasks.settings": 245,
 }
 LARGER = {
     # A table of what registries say and what to do about it.

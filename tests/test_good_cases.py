@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import azureml_tasks
-from azureml_tasks.settings import Run, Settings, keys
+from azureml_tasks.keys import keys
+from azureml_tasks.settings import Run, Settings
 from tests.cases import CASES, lay_out, sections
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from azureml_tasks.differences import differences
 from azureml_tasks.judge import Answer, Verdict, Wanted, judge, status_line
-from azureml_tasks.settings import ABSENT
+from azureml_tasks.keys import ABSENT
 
 HINT = "run() returned json.dumps(…); return the object itself"
 

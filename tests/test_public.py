@@ -25,9 +25,9 @@ def test_every_public_name_is_there() -> None:
 
     assert homes == {
         "AzuremlTasksError": "azureml_tasks.errors",
-        "Facts": "azureml_tasks.planning",
+        "Facts": "azureml_tasks.facts",
         "Plan": "azureml_tasks.planning",
-        "Project": "azureml_tasks.planning",
+        "Project": "azureml_tasks.facts",
         "Settings": "azureml_tasks.settings",
         "load": "azureml_tasks.project",
         "plan": "azureml_tasks.planning",

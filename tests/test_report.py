@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from azureml_tasks.evidence import from_events, job
+from azureml_tasks.keys import ABSENT
 from azureml_tasks.planning import Proof, ProofRequest
 from azureml_tasks.report import Check, Latency, Report, summary, text
-from azureml_tasks.settings import ABSENT
 
 Event = dict[str, Any]
 

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from azureml_tasks.errors import SettingsError
+from azureml_tasks.keys import Key, keys
 from azureml_tasks.reader import read
 from azureml_tasks.schema import json_schema
-from azureml_tasks.settings import Key, Request, Run, Settings, SmokeTest, keys
+from azureml_tasks.settings import Request, Run, Settings, SmokeTest
 from tests.cases import CASES, sections
 from tests.test_good_cases import GOOD
 
