@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from azureml_tasks import secret_values
 from azureml_tasks.context import Context, largest
 from azureml_tasks.errors import AzuremlTasksError, SettingsError
 from azureml_tasks.job import Job, open_engine, prepare
@@ -35,6 +36,10 @@ def as_text(job: Job) -> str:
         ("base", f"{report['base']}, {report['platform']}"),
         *(("image" if index == 0 else "", name) for index, name in enumerate(report["names"])),
         *(("steps" if index == 0 else "", step) for index, step in enumerate(report["steps"])),
+        *(
+            ("secrets" if index == 0 else "", _secret_row(secret))
+            for index, secret in enumerate(report["secrets"])
+        ),
         ("context", _context_row(report["context"])),
         *(
             ("largest" if index == 0 else "", f"{_size(f['bytes']):>9}  {f['name']}")
@@ -49,12 +54,20 @@ def as_text(job: Job) -> str:
 
 def _report(job: Job) -> dict[str, Any]:
     plan, context = prepare(job)
-    engine, said = _engine(job)
+    engine, said = _engine(job, plan)
     return {
         "base": str(plan.base),
         "platform": plan.platform,
         "names": list(plan.names),
         "steps": _steps(plan),
+        "secrets": [
+            {
+                "id": secret.id,
+                "from": secret_values.place(secret),
+                "problem": secret_values.complaint(secret) or None,
+            }
+            for secret in plan.secrets
+        ],
         "context": {
             "files": context.count,
             "bytes": context.size,
@@ -68,12 +81,13 @@ def _report(job: Job) -> dict[str, Any]:
     }
 
 
-def _engine(job: Job) -> tuple[Engine | None, str]:
+def _engine(job: Job, plan: Plan) -> tuple[Engine | None, str]:
     try:
-        engine = open_engine(job)
+        engine = open_engine(job, plan)
     except AzuremlTasksError as error:
         return None, error.what
-    return engine, engine.describe()
+    missing = sorted(plan.needs - engine.can)
+    return engine, engine.describe() + "".join(f"; cannot {need}" for need in missing)
 
 
 def _steps(plan: Plan) -> list[str]:
@@ -102,12 +116,16 @@ def _then(job: Job, plan: Plan, context: Context, engine: Engine | None) -> str:
     image = job.records.read_build()
     if image.context_sha256 != context.sha256:
         return f"files have changed since {image.names[0]} was built: invoke image.build"
-    if engine and not engine.has(image):
+    if engine and engine.name != "acr" and not engine.has(image):
         return f"{image.names[0]} was built and is gone from the engine: invoke image.build"
     passed = job.records.read_pass()
     if not passed or (passed["id"], passed["proof_sha256"]) != (image.id, plan.proof.sha256):
         return f"{image.names[0]} is built of these files: invoke image.smoke-test"
     return f"{image.names[0]} is built of these files and passed a smoke test: invoke image.push"
+
+
+def _secret_row(secret: dict[str, Any]) -> str:
+    return f"{secret['id']}: {secret['from']} {secret['problem'] or 'holds it'}"
 
 
 def _context_row(context: dict[str, Any]) -> str:

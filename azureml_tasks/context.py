@@ -14,7 +14,7 @@ from azureml_tasks.errors import BuildError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["Context", "archive", "digest", "largest"]
+__all__ = ["Context", "archive", "digest", "end_of_archive", "largest", "member"]
 
 _BLOCK = 1024 * 1024
 _TIME = 315_532_800
@@ -34,6 +34,12 @@ class Context:
     files: tuple[ContextFile, ...]
     dockerfile: str
     sha256: str
+
+    @property
+    def members(self) -> tuple[ContextFile, ...]:
+        """The Dockerfile, then the files: what an archive of it holds."""
+        text = self.dockerfile.encode()
+        return (ContextFile(name="Dockerfile", data=text, size=len(text)), *self.files)
 
     @property
     def size(self) -> int:
@@ -80,14 +86,22 @@ def archive(context: Context) -> Iterator[bytes]:
     Raises:
         BuildError: a file changed or went away since its size was read.
     """
-    text = context.dockerfile.encode()
-    yield from _member(ContextFile(name="Dockerfile", data=text, size=len(text)))
-    for file in context.files:
-        yield from _member(file)
-    yield b"\0" * tarfile.BLOCKSIZE * 2
+    for file in context.members:
+        yield from member(file)
+    yield end_of_archive()
 
 
-def _member(file: ContextFile) -> Iterator[bytes]:
+def end_of_archive() -> bytes:
+    """What follows the last member."""
+    return b"\0" * tarfile.BLOCKSIZE * 2
+
+
+def member(file: ContextFile) -> Iterator[bytes]:
+    """One member of an archive: its header, then its content in blocks, then what fills the last 512 bytes.
+
+    Raises:
+        BuildError: as of `archive`.
+    """
     info = tarfile.TarInfo(file.name.rstrip("/"))
     info.mtime = _TIME
     info.mode = 0o755 if file.executable or file.name.endswith("/") else 0o644

@@ -2,7 +2,8 @@
 
 It holds for BuildKit, for the legacy builder and for the line scan of Azure Container Registry
 (Azure/acr-builder, scan/dependencies.go): no --mount, no heredoc, no --link, --chmod or --chown, no
---platform in FROM, and no line but FROM's own that starts with "from".
+--platform in FROM, and no line but FROM's own that starts with "from". With secrets the Python step
+mounts them, which BuildKit alone can; the rest stays as it is.
 """
 
 from __future__ import annotations
@@ -15,12 +16,18 @@ from azureml_tasks.planning import APP_ROOT, MODEL_DIR, Plan
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from azureml_tasks.planning import BuildSecret
+
 __all__ = ["CONTEXT_LABEL", "quoted", "render"]
 
 CONTEXT_LABEL = "azureml-tasks.context-sha256"
 """The label that names the build context; its value comes with the build, by the argument CONTEXT_SHA256."""
 
 _INSTALL = "/tmp/azureml-image"  # noqa: S108 -- a folder of the image, made by COPY as root
+_MOUNTED = [
+    "# What pip needs to reach a private index is mounted for this one command, for root to read, and is in no",
+    "# layer and no history; BuildKit alone can do that.",
+]
 _NO_ENVIRONMENT = "the base sets no AZUREML_CONDA_ENVIRONMENT_PATH"
 
 
@@ -40,7 +47,7 @@ def _steps(plan: Plan) -> Iterator[list[str]]:
         ]
     yield from _runs(plan, "apt")
     if plan.python:
-        yield _python()
+        yield _python(plan.secrets)
     yield from _runs(plan, "pip")
     if plan.has_model:
         yield _model()
@@ -70,14 +77,25 @@ def _apt(packages: Sequence[str]) -> list[str]:
     ]
 
 
-def _python() -> list[str]:
+def _python(secrets: Sequence[BuildSecret]) -> list[str]:
     python = f'"${{AZUREML_CONDA_ENVIRONMENT_PATH:?{_NO_ENVIRONMENT}}}/bin/python"'
     return [
         "# Python packages change with the requirements alone: model and code are copied after them. The script",
         "# runs pip by the environment's own Python, the server's version held, and ends with pip check.",
+        *(_MOUNTED if secrets else []),
         f"COPY python/ {_INSTALL}/",
-        f"RUN {python} {_INSTALL}/install.py",
+        *_run_with(secrets, f"{python} {_INSTALL}/install.py"),
     ]
+
+
+def _run_with(secrets: Sequence[BuildSecret], command: str) -> list[str]:
+    """RUN with the secrets as files that root alone reads, named by variables of this one command.
+
+    They lie beside the script, in a folder that is there: BuildKit leaves one that it had to make behind.
+    """
+    mounts = [f"--mount=type=secret,id={s.id},target={_INSTALL}/{s.id},required=true" for s in secrets]
+    variables = [f"{s.variable}={_INSTALL}/{s.id}" for s in secrets]
+    return ("RUN " + " \\\n    ".join([*mounts, *variables, command])).splitlines()
 
 
 def _model() -> list[str]:

@@ -11,6 +11,7 @@ from invoke.collection import Collection
 from invoke.tasks import task
 
 from azureml_tasks.endings import ending_well
+from azureml_tasks.optional_argument import TaskWithOptionalArgument
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,11 +22,23 @@ if TYPE_CHECKING:
 
     from azureml_tasks.options import Options
 
-__all__ = ["build", "check", "clean", "context", "dockerfile", "ns", "push", "release", "smoke_test"]
+__all__ = [
+    "attach",
+    "build",
+    "check",
+    "clean",
+    "context",
+    "dockerfile",
+    "environment",
+    "ns",
+    "push",
+    "release",
+    "smoke_test",
+]
 
 _HELP = {
     "base": "image to extend, instead of the table's",
-    "engine": "what builds: docker",
+    "engine": "what builds: docker, acr (Azure Container Registry), or auto: docker where it answers, else acr",
     "junit": "write the report as JUnit XML to this file",
     "no-cache": "build every step anew",
     "project": "folder of the project, relative to the current one",
@@ -77,10 +90,10 @@ def dockerfile(
 ) -> None:
     """Print the Dockerfile."""
     with ending_well(dockerfile, project):
-        from azureml_tasks import pipeline
+        from azureml_tasks import writing
 
         options = _resolve(c, dockerfile, {"base": base, "project": project})
-        pipeline.write_dockerfile(options.job, options.file("--output", output))
+        writing.write_dockerfile(options.job, options.file("--output", output))
 
 
 @task(auto_shortflags=False, help=_help("base", "project", output="write it to this file instead of stdout"))
@@ -89,16 +102,25 @@ def context(
 ) -> None:
     """Write the build context with its Dockerfile as a tar archive, for any builder."""
     with ending_well(context, project):
-        from azureml_tasks import pipeline
+        from azureml_tasks import writing
 
         options = _resolve(c, context, {"base": base, "project": project})
-        pipeline.write_context(options.job, options.file("--output", output))
+        writing.write_context(options.job, options.file("--output", output))
 
 
 @task(
     auto_shortflags=False,
     iterable=["tag"],
-    help=_help("base", "engine", "registry", "tag", "no-cache", "pull", "project"),
+    help=_help(
+        "base",
+        "engine",
+        "registry",
+        "tag",
+        "no-cache",
+        "pull",
+        "project",
+        **{"no-wait": "hand the build off and do not wait; image.attach finishes it"},
+    ),
 )
 def build(
     c: Context,
@@ -108,15 +130,42 @@ def build(
     tag: list[str] | None = None,
     no_cache: bool = False,
     pull: bool = False,
+    no_wait: bool = False,
     project: str | None = None,
 ) -> None:
     """Build the image."""
     with ending_well(build, project):
-        from azureml_tasks import pipeline
+        from azureml_tasks import attaching, pipeline
 
         flags = {"engine": engine, "base": base, "registry": registry, "tags": tag, "project": project}
         options = _resolve(c, build, {**flags, "no_cache": no_cache, "pull": pull})
+        if no_wait:
+            attaching.start(options.job, no_cache=options.no_cache)
+            return
         pipeline.build(options.job, no_cache=options.no_cache, pull=options.pull)
+
+
+@task(
+    auto_shortflags=False,
+    klass=TaskWithOptionalArgument,
+    positional=["run_id"],
+    help=_help(
+        "engine", "registry", "project", **{"run-id": "the run; the last one started here by default"}
+    ),
+)
+def attach(
+    c: Context,
+    run_id: str = "",
+    engine: str | None = None,
+    registry: str | None = None,
+    project: str | None = None,
+) -> None:
+    """Finish a build that was handed off: follow its run to its end."""
+    with ending_well(attach, project):
+        from azureml_tasks import attaching
+
+        flags = {"engine": engine, "registry": registry, "project": project}
+        attaching.attach(_resolve(c, attach, flags).job, run_id)
 
 
 @task(auto_shortflags=False, help=_help("engine", "junit", "project"))
@@ -179,13 +228,45 @@ def release(
         )
 
 
+@task(
+    auto_shortflags=False,
+    help=_help(
+        "project",
+        output="write it to this file instead of stdout",
+        name="name of the environment, instead of the image's",
+        deployment="a managed online deployment of that environment instead",
+        endpoint="the deployment's endpoint",
+        **{"instance-type": "the deployment's size of virtual machine, such as Standard_DS3_v2"},
+    ),
+)
+def environment(
+    c: Context,
+    output: str | None = None,
+    name: str | None = None,
+    deployment: bool = False,
+    endpoint: str | None = None,
+    instance_type: str | None = None,
+    project: str | None = None,
+) -> None:
+    """Print the Azure ML environment of what was pushed, as YAML."""
+    with ending_well(environment, project):
+        from azureml_tasks import deploying
+
+        words = {"name": name, "endpoint": endpoint, "instance_type": instance_type}
+        options = _resolve(c, environment, {"project": project, **words})
+        asked = deploying.Asked(deployment=deployment, **{key: word or "" for key, word in words.items()})
+        deploying.write(options.job, asked, options.file("--output", output))
+
+
 @task(auto_shortflags=False, help=_help("engine", "project"))
 def clean(c: Context, engine: str | None = None, project: str | None = None) -> None:
     """Remove the image that build recorded, and the records."""
     with ending_well(clean, project):
-        from azureml_tasks import pipeline
+        from azureml_tasks import cleaning
 
-        pipeline.clean(_resolve(c, clean, {"engine": engine, "project": project}).job)
+        cleaning.clean(_resolve(c, clean, {"engine": engine, "project": project}).job)
 
 
-ns = Collection("image", check, dockerfile, context, build, smoke_test, push, release, clean)
+ns = Collection(
+    "image", check, dockerfile, context, build, attach, smoke_test, push, release, environment, clean
+)

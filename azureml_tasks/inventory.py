@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from azureml_tasks.context_file import ContextFile
 from azureml_tasks.files import LARGE, Walk
-from azureml_tasks.found import FILE
+from azureml_tasks.found import FILE, spell
 from azureml_tasks.requirements import RequirementsTree, read_tree
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from azureml_tasks.code_folder import Code
     from azureml_tasks.found import Place
+    from azureml_tasks.planning import BuildSecret
     from azureml_tasks.survey import Survey
 
-__all__ = ["carried", "code_and_model", "requirements"]
+__all__ = ["carried", "code_and_model", "refuse_copied_secrets", "requirements"]
 
 
 def requirements(survey: Survey) -> list[RequirementsTree]:
@@ -74,6 +78,18 @@ def code_and_model(survey: Survey, code: Code) -> tuple[ContextFile, ...]:
     if model and "model" not in survey.found.bad and survey.existing(("model",), model, "file or folder"):
         members += _model(survey, Path(model).as_posix())
     return tuple(sorted(members, key=lambda file: file.name))
+
+
+def refuse_copied_secrets(
+    survey: Survey, secrets: Sequence[BuildSecret], members: Sequence[ContextFile]
+) -> None:
+    """Note where the file of a secret of the build is a member of the context as well."""
+    kept = {os.path.realpath(secret.file): secret.id for secret in secrets if secret.file}
+    for member in members if kept else ():
+        if member.source and (name := kept.get(os.path.realpath(member.source))):
+            path = Path(os.path.relpath(member.source, survey.root)).as_posix()
+            what = f"{spell(('secrets', name))} is {path}, which would be copied into the image"
+            survey.found.problem(("secrets", name), what, f'Leave it out: exclude = ["{path}"]')
 
 
 def _refuse_claimed_entry_script(survey: Survey, code: Code, left_out: frozenset[str]) -> None:

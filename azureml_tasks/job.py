@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from azureml_tasks import context
+from azureml_tasks import context, secret_values
 from azureml_tasks.context import Context
 from azureml_tasks.dockerfile import render
 from azureml_tasks.errors import EngineError, Problem, SettingsError
 from azureml_tasks.found import FILE
-from azureml_tasks.planning import Plan, plan
+from azureml_tasks.planning import WAYS_OUT, Plan, plan
 from azureml_tasks.project import load
 from azureml_tasks.records import FOLDER, Records
 
@@ -18,11 +18,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from azureml_tasks.acr.engine import AcrEngine
     from azureml_tasks.engines.base import Engine
+    from azureml_tasks.engines.docker import DockerEngine
     from azureml_tasks.found import Override
     from azureml_tasks.terminal import Terminal
 
-__all__ = ["Job", "Ready", "open_engine", "prepare", "ready"]
+__all__ = ["Job", "Ready", "open_engine", "prepare", "ready", "where_it_was_built"]
+
+_PUSH = "invoke image.push --registry contoso.azurecr.io"
+_WORKSPACE = "workspace and resource-group in [tool.azureml-image.acr], for the registry of a workspace"
+_BY_ACR = (
+    "or hand the build off: invoke image.build --engine acr\n"
+    "(a Dockerfile is best proven on an engine of your own first: a run in the cloud builds every layer anew)"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,42 +67,94 @@ def prepare(job: Job) -> tuple[Plan, Context]:
     return made, Context(files=made.files, dockerfile=render(made), sha256=context.digest(made.files))
 
 
-def open_engine(job: Job) -> Engine:
-    """The engine that was asked for; no other ever takes its place.
+def open_engine(job: Job, plan: Plan) -> Engine:
+    """The engine that was asked for; no other ever takes its place, unless `auto` asks for just that.
 
     Raises:
         EngineError: it does not answer, or there is none of that name.
     """
-    if job.engine != "docker":
-        raise EngineError(f'There is no engine "{job.engine}".', next_step="Known is docker.")
+    if job.engine == "acr":
+        return _acr(job, plan)
+    if job.engine == "docker":
+        try:
+            return _docker(job)
+        except EngineError as error:
+            if plan.acr:
+                error.next_step += f"\n{_BY_ACR}"
+            raise
+    if job.engine != "auto":
+        raise EngineError(f'There is no engine "{job.engine}".', next_step="Known are docker, acr and auto.")
+    try:
+        return _docker(job)
+    except EngineError as error:
+        job.terminal.say(f"{error.what} So Azure Container Registry is the engine, as --engine auto asks.")
+    return _acr(job, plan)
+
+
+def _docker(job: Job) -> DockerEngine:
     from azureml_tasks.engines.docker import open_docker
 
     return open_docker(job.records.folder, job.terminal)
 
 
-def ready(job: Job, *, built: bool = False, registry: bool = False) -> Ready:
+def _acr(job: Job, plan: Plan) -> AcrEngine:
+    """The registry that builds, with the local engine, where one answers, to prove on.
+
+    Raises:
+        SettingsError: no registry is named.
+    """
+    from azureml_tasks.acr.engine import AcrEngine
+
+    if not plan.registry and not (plan.acr and plan.acr.workspace):
+        raise SettingsError([_no_registry("to hand the build off to", or_else=_WORKSPACE)])
+    try:
+        local = _docker(job)
+    except EngineError:
+        local = None
+    return AcrEngine(plan=plan, records=job.records, terminal=job.terminal, local=local)
+
+
+def _no_registry(what_for: str, *, or_else: str) -> Problem:
+    fix = f'Write: registry = "contoso.azurecr.io"\nor: {or_else}'
+    return Problem(FILE, 0, f"[tool.azureml-image] names no registry {what_for}", fix)
+
+
+def where_it_was_built(job: Job, made: Plan) -> Plan:
+    """What was handed off waits in its registry, whatever the table says by now; a flag stands above both."""
+    registry = "" if "registry" in job.overrides else job.records.registry()
+    return replace(made, registry=registry) if registry and job.engine != "docker" else made
+
+
+def ready(job: Job, *, built: bool = False, building: bool = True, registry: bool = False) -> Ready:
     """Read, decide and open the engine; what needs no engine to be found wrong is said before it is asked.
 
     Args:
         job: the run.
         built: whether an image must have been built.
+        building: whether one is to be built; what a build alone needs is not asked for otherwise.
         registry: whether one must be named.
 
     Raises:
-        SettingsError: the table is wrong, or names no registry.
+        SettingsError: the table is wrong, names no registry, or names a secret that is not there.
         BuildError: nothing is built.
         EngineError: the engine does not answer, or cannot do what the table asks for.
     """
     made, gathered = prepare(job)
-    if registry and not made.registry:
-        fix = 'Write: registry = "contoso.azurecr.io"\nor: invoke image.push --registry contoso.azurecr.io'
-        raise SettingsError([Problem(FILE, 0, "[tool.azureml-image] names no registry to push to", fix)])
+    made = made if building and not built else where_it_was_built(job, made)
+    building = building and not built
+    problems = secret_values.missing(made.secrets) if building else []
+    if registry and not made.registry and job.engine == "docker":
+        problems.append(_no_registry("to push to", or_else=_PUSH))
+    if problems:
+        raise SettingsError(problems)
     if built and not job.terminal.dry:
         job.records.read_build()
-    engine = open_engine(job)
+    engine = open_engine(job, made)
     job.terminal.say(engine.describe())
-    if missing := made.needs - engine.can:
-        raise EngineError(
-            f"The engine {engine.name} cannot do what the table asks for: {', '.join(sorted(missing))}."
-        )
-    return Ready(plan=made, context=gathered, engine=engine)
+    if building and (missing := made.needs - engine.can):
+        what = f"The engine {engine.name} cannot {' or '.join(sorted(missing))}, as the table asks it to."
+        raise EngineError(what, next_step="\n".join(WAYS_OUT[need] for need in sorted(missing)))
+    named = made if made.registry or not engine.registry else replace(made, registry=engine.registry)
+    if registry and not named.registry:
+        raise SettingsError([_no_registry("to push to", or_else=_PUSH)])
+    return Ready(plan=named, context=gathered, engine=engine)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["OPTIONS", "Options", "resolve"]
 
 PREFIX = "INVOKE_AZUREML_IMAGE_"
+ENDPOINT = "INVOKE_AZUREML_IMAGE_RESOURCE_MANAGER"
+"""No option: an address that the environment alone may set, and the hand-off reads (`acr/clouds.py`)."""
 OPTIONS: Mapping[str, type] = {
     "engine": str,
     "project": str,
@@ -153,7 +155,7 @@ def _configured(configuration: Mapping[str, Any], problems: list[Problem]) -> di
 def _from_environment(environment: Mapping[str, str], problems: list[Problem]) -> dict[str, Override]:
     """Invoke reads `false` as true and knows only keys that a collection declares, so we read the variables."""
     found = {}
-    for variable in sorted(name for name in environment if name.startswith(PREFIX)):
+    for variable in sorted(name for name in environment if name.startswith(PREFIX) and name != ENDPOINT):
         name, text = variable.removeprefix(PREFIX).lower(), environment[variable]
         if name not in OPTIONS:
             problems.append(Problem(variable, 0, "is not known", _near(name, PREFIX)))

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks import base_images
-from azureml_tasks.facts import Project
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from azureml_tasks.context_file import ContextFile
+    from azureml_tasks.facts import Project
     from azureml_tasks.python_step import PythonStep
     from azureml_tasks.reference import Reference
     from azureml_tasks.settings import Acr, Run
@@ -20,6 +20,7 @@ __all__ = [
     "APP_ROOT",
     "MODEL_DIR",
     "SECRETS",
+    "WAYS_OUT",
     "BuildSecret",
     "Plan",
     "Proof",
@@ -32,6 +33,12 @@ MODEL_DIR = "/var/azureml-app/azureml-models"
 """Where Azure ML's own documentation puts code and model: "Extend a prebuilt Docker image"."""
 SECRETS = "mount secrets while it builds"
 """What not every builder can; one of `Plan.needs`."""
+WAYS_OUT = {
+    SECRETS: "BuildKit mounts them. On Debian and Ubuntu: sudo apt-get install docker.io docker-buildx\n"
+    "or see https://docs.docker.com/go/buildx/\n"
+    "or: invoke image.build --engine acr",
+}
+"""What helps where an engine cannot do what a plan needs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,12 +88,14 @@ class BuildSecret:
         variable: what names the mounted file to pip.
         env: the variable of this process that holds it; "" where a file does.
         file: absolute path; "" where a variable holds it.
+        line: of its key in pyproject.toml.
     """
 
     id: str
     variable: str
     env: str = ""
     file: str = ""
+    line: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,19 +155,10 @@ class Plan:
 def plan(project: Project) -> Plan:
     """Decide what is made of *project*; nothing is read and nothing can go wrong."""
     settings, facts = project.settings, project.facts
-    ours = {
-        "AZUREML_ENTRY_SCRIPT": facts.entry_script,
-        "AZUREML_MODEL_DIR": MODEL_DIR if facts.has_model else "",
-    }
-    env = {name: value for name, value in ours.items() if value} | dict(settings.env)
+    env = _variables(project)
     named = "AZUREML_ENTRY_SCRIPT" in {**env, **facts.proof.env}
     python_files = facts.python.files if facts.python else ()
     secrets = facts.secrets if facts.python else ()
-    unused = (
-        ("nothing is installed by pip, so that `secrets` are not used",)
-        if facts.secrets and not secrets
-        else ()
-    )
     return Plan(
         base=facts.base,
         platform=settings.platform,
@@ -178,5 +178,22 @@ def plan(project: Project) -> Plan:
         secrets=secrets,
         acr=settings.acr,
         needs=frozenset({SECRETS}) if secrets else frozenset(),
-        warnings=(*base_images.warnings(facts.base, facts.today), *facts.warnings, *unused),
+        warnings=_warnings(project),
     )
+
+
+def _warnings(project: Project) -> tuple[str, ...]:
+    facts = project.facts
+    unused = ["nothing is installed by pip, so that `secrets` are not used"]
+    said = unused if facts.secrets and not facts.python else []
+    return (*base_images.warnings(facts.base, facts.today), *facts.warnings, *said)
+
+
+def _variables(project: Project) -> dict[str, str]:
+    """Ours, where there is something to point at, and the table's own after them."""
+    facts = project.facts
+    ours = {
+        "AZUREML_ENTRY_SCRIPT": facts.entry_script,
+        "AZUREML_MODEL_DIR": MODEL_DIR if facts.has_model else "",
+    }
+    return {name: value for name, value in ours.items() if value} | dict(project.settings.env)

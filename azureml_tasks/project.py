@@ -23,10 +23,12 @@ from azureml_tasks.survey import Survey, matcher
 from azureml_tasks.variables import variable_warnings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from azureml_tasks.code_folder import Code
+    from azureml_tasks.context_file import ContextFile
     from azureml_tasks.found import Found, Override, Place
+    from azureml_tasks.planning import BuildSecret
     from azureml_tasks.settings import Settings
 
 __all__ = ["load"]
@@ -75,6 +77,7 @@ def _facts(root: Path, settings: Settings, found: Found) -> Facts:
     refuse_two_registries(settings, found)
     _refuse_long_lines(settings, found)
     _refuse_labels_of_several_lines(labels, settings, found)
+    python, files = _python(survey), inventory.code_and_model(survey, code)
     return Facts(
         project=project,
         base=base,
@@ -83,13 +86,13 @@ def _facts(root: Path, settings: Settings, found: Found) -> Facts:
         labels=labels,
         entry_script=code.entry_script,
         code=code.folder,
-        python=_python(survey),
-        files=inventory.code_and_model(survey, code),
+        python=python,
+        files=files,
         has_model=bool(settings.model),
         proof=read_proof(survey),
         revision=revision,
         today=today,
-        secrets=build_secrets(root, settings, found),
+        secrets=_secrets(survey, files, python),
         warnings=(*_warnings(settings, project, revision), *code.warnings, *variable_warnings(settings)),
     )
 
@@ -115,6 +118,14 @@ def _python(survey: Survey) -> PythonStep | None:
             found.problem(place, f"{spell(place)}: {error}", error.fix)
     named = tuple(own | dict.fromkeys(settings.pip))
     return python_step(named, trees, lambda path: inventory.carried(survey, path))
+
+
+def _secrets(
+    survey: Survey, files: Sequence[ContextFile], python: PythonStep | None
+) -> tuple[BuildSecret, ...]:
+    secrets = build_secrets(survey.root, survey.settings, survey.found)
+    inventory.refuse_copied_secrets(survey, secrets, (*files, *(python.files if python else ())))
+    return secrets
 
 
 def _refuse_double_variables(settings: Settings, code: Code, found: Found) -> None:

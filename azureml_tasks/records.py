@@ -19,6 +19,7 @@ __all__ = ["FOLDER", "Records"]
 
 FOLDER = ".azureml-image"
 _BUILD, _PASS, _RESULT = "build.json", "smoke-test.json", "result.json"
+_RUN, _EVIDENCE = "run.json", "evidence.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +30,10 @@ class Records:
 
     def write_build(self, image: Image) -> None:
         """Record what was built; what an earlier image passed or was pushed as no longer counts."""
+        waiting = [candidate for candidate in self.waiting() if candidate != image.candidate]
         for name in (_PASS, _RESULT):
             (self.folder / name).unlink(missing_ok=True)
+        in_a_registry = {"candidate": image.candidate, "run": image.run, "waiting": waiting}
         self._write(_BUILD, {
             "engine": image.engine,
             "id": image.id,
@@ -38,6 +41,7 @@ class Records:
             "tags": [name.rpartition(":")[2] for name in image.names],
             "context_sha256": image.context_sha256,
             "user": image.user,
+            **(in_a_registry if image.candidate or waiting else {}),
         })  # fmt: skip
 
     def read_build(self) -> Image:
@@ -55,6 +59,8 @@ class Records:
             engine=found["engine"],
             context_sha256=found["context_sha256"],
             user=found["user"],
+            candidate=found.get("candidate", ""),
+            run=found.get("run", ""),
         )
 
     def has_build(self) -> bool:
@@ -68,6 +74,47 @@ class Records:
         repository = pushed["image"].rpartition("@")[0]
         names = (*image.names, *(f"{repository}:{tag}" for tag in pushed["tags"]))
         return replace(image, names=tuple(dict.fromkeys(names)))
+
+    def waiting(self) -> list[str]:
+        """The candidates of this project that wait in a registry, `login-server/repository@sha256:…`."""
+        found = self._read(_BUILD) or {}
+        return [*found.get("waiting", []), *([found["candidate"]] if found.get("candidate") else [])]
+
+    def candidate_is_gone(self, image: Image) -> None:
+        """Record that the image waits no more."""
+        if found := self._read(_BUILD):
+            left = [candidate for candidate in found.get("waiting", []) if candidate != image.candidate]
+            now = "" if found.get("candidate") == image.candidate else found.get("candidate", "")
+            self._write(_BUILD, {**found, "candidate": now, "waiting": left})
+
+    def write_run(self, run: str, registry: str) -> None:
+        """Record the run that builds at the login server *registry*, until its end is known."""
+        self._write(_RUN, {"run": run, "registry": registry})
+
+    def registry(self) -> str:
+        """Login server that a build was handed off to last; "" where none was."""
+        if run := self._read(_RUN):
+            return str(run["registry"])
+        found = self._read(_BUILD) or {}
+        return str(found["names"][0].partition("/")[0]) if found.get("run") else ""
+
+    def read_run(self) -> str:
+        """The id of the run whose end is not known yet; "" where there is none."""
+        return str((self._read(_RUN) or {}).get("run", ""))
+
+    def forget_run(self) -> None:
+        """The end of the run is known."""
+        (self.folder / _RUN).unlink(missing_ok=True)
+
+    def write_evidence(self, image: Image, proof_sha256: str, events: list[dict[str, Any]]) -> None:
+        """Record what a proof in the cloud saw of *image*."""
+        self._write(_EVIDENCE, {"id": image.id, "proof_sha256": proof_sha256, "events": events})
+
+    def read_evidence(self, image: Image, proof_sha256: str) -> list[dict[str, Any]]:
+        """What a proof of this hash saw of *image*; empty where there was none."""
+        found = self._read(_EVIDENCE) or {}
+        is_it = (found.get("id"), found.get("proof_sha256")) == (image.id, proof_sha256)
+        return list(found["events"]) if is_it else []
 
     def write_pass(self, image: Image, proof_sha256: str, summary: dict[str, Any]) -> None:
         """Record that *image* passed the proof of this hash, and no other."""
@@ -84,6 +131,10 @@ class Records:
     def write_result(self, result: dict[str, Any]) -> Path:
         """Record what was pushed."""
         return self._write(_RESULT, result)
+
+    def read_result(self) -> dict[str, Any] | None:
+        """What was pushed, as it was recorded; None where nothing was since the last build."""
+        return self._read(_RESULT)
 
     def remove(self) -> None:
         """Remove the folder with all records."""

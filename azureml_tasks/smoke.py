@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, replace
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -11,21 +12,21 @@ from azureml_tasks.evidence import from_events, job
 from azureml_tasks.inside import probe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from azureml_tasks.engines.base import Container, Engine, Image
+    from azureml_tasks.engines.base import Container, Image, Runner
     from azureml_tasks.planning import Plan
     from azureml_tasks.report import Report
     from azureml_tasks.terminal import Terminal
 
-__all__ = ["prove"]
+__all__ = ["End", "judged", "prove"]
 
 _INSIDE = "/tmp/azureml-image-probe"  # noqa: S108 -- a folder of the container, which is thrown away
 _SLOW_STOP = 5.0
 """Seconds after which an orchestrator's patience is at stake: half of Docker's own grace."""
 
 
-def prove(plan: Plan, image: Image, engine: Engine, terminal: Terminal) -> Report | None:
+def prove(plan: Plan, image: Image, engine: Runner, terminal: Terminal) -> Report | None:
     """Run *image* and ask it everything that the proof asks; None under --dry.
 
     Raises:
@@ -37,26 +38,58 @@ def prove(plan: Plan, image: Image, engine: Engine, terminal: Terminal) -> Repor
         terminal.say(f"waiting for {image.names[0]} to answer, {plan.proof.start_timeout:g} s at most")
         events, place = _ask(container, plan, terminal)
         state = container.state()
-        peak = container.peak_memory() if state.running else None
-        starved = container.starved() if state.running else state.out_of_memory
-        warnings = [*_of_code(plan), *_of_user(image), *(_of_stop(container) if state.running else [])]
-        log = container.log()
-    exited = None if state.running else state.exit_code
-    if starved:
-        warnings.append(
-            f"the kernel ended a process in the container, since memory ran out ({plan.proof.memory or 'no limit set'})"
+        end = End(
+            exited=None if state.running else state.exit_code,
+            starved=container.starved() if state.running else state.out_of_memory,
+            peak_memory=container.peak_memory() if state.running else None,
+            stop=container.stop() if state.running else None,
         )
+        log = container.log()
+    look_inside = f"docker run --rm -it --entrypoint bash {image.id[7:19]}"
+    return judged(plan, image, events, replace(end, log=log), place=place, look_inside=look_inside)
+
+
+@dataclass(frozen=True, kw_only=True)
+class End:
+    """How the container was when everything had been asked.
+
+    Args:
+        exited: its exit code; None while it ran.
+        starved: whether memory ran out in it.
+        peak_memory: bytes; None where it was not measured.
+        stop: seconds that it took to stop; None where it was not asked to.
+        log: all that it had printed.
+    """
+
+    exited: int | None = None
+    starved: bool = False
+    peak_memory: int | None = None
+    stop: float | None = None
+    log: str = ""
+
+
+def judged(
+    plan: Plan, image: Image, events: Iterable[Mapping[str, Any]], end: End, *, place: str, look_inside: str
+) -> Report:
+    """Judge what the prober saw of *image* from *place*, wherever it ran."""
+    memory = plan.proof.memory or "no limit set"
+    starved = f"the kernel ended a process in the container, since memory ran out ({memory})"
     return from_events(
         events,
         plan.proof.requests,
         image=image.names[0],
         image_id=image.id,
         place=place,
-        look_inside=f"docker run --rm -it --entrypoint bash {image.id[7:19]}",
-        log=log,
-        exited=exited,
-        peak_memory=peak,
-        warnings=warnings,
+        look_inside=look_inside,
+        log=end.log,
+        exited=end.exited,
+        peak_memory=end.peak_memory,
+        warnings=[
+            *_of_code(plan),
+            *_of_user(image),
+            *_of_stop(end.stop or 0.0),
+            *([starved] if end.starved else []),
+        ],
     )
 
 
@@ -135,8 +168,7 @@ def _of_user(image: Image) -> list[str]:
     return ["the image runs as root"] if image.user in {"", "0", "root"} else []
 
 
-def _of_stop(container: Container) -> list[str]:
-    seconds = container.stop()
+def _of_stop(seconds: float) -> list[str]:
     if seconds < _SLOW_STOP:
         return []
     return [

@@ -16,7 +16,7 @@ __all__ = ["Terminal", "clean", "spoken"]
 
 _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _OUR_TASK = re.compile(
-    r"\binvoke image\.(?=(build|check|clean|context|dockerfile|push|release|smoke-test)\b)"
+    r"\binvoke image\.(?=(attach|build|check|clean|context|dockerfile|environment|push|release|smoke-test)\b)"
 )
 _STEP = 10
 """Without a terminal, progress is a line for every tenth of the whole."""
@@ -74,14 +74,16 @@ class Terminal:
         """Print what deserves a look and stops nothing."""
         self.say(f"warning: {text}")
 
-    def effect(self, argv: Sequence[str], *, before: str = "") -> bool:
+    def effect(self, argv: Sequence[str], *, before: str = "", file: str = "") -> bool:
         """Announce the effect that *argv* stands for; False where it must not be done.
 
         Args:
             argv: the docker command that would do the same.
             before: what is piped into it, as a person would type it.
+            file: the text that it reads from its standard input.
         """
         command = self.spoken(before) + shlex.join(argv)
+        command += f" <<'EOF'\n{file}EOF" if file else ""
         if self.dry:
             self.result(command)
         elif self.echo:

@@ -47,6 +47,12 @@ RUNS = st.fixed_dictionaries({
     "user": st.sampled_from(["root", "runtime"]),
 })  # fmt: skip
 INSTALLED = INSTALL.rpartition(" ")[2].removesuffix("install.py")
+MOUNT = f"--mount=type=secret,id=ID,target={INSTALLED}ID,required=true"
+MOUNTING = {
+    "secrets-of-a-private-index": [(MOUNT.replace("ID", "pip-conf"), MOUNT.replace("ID", "netrc"))],
+    "one-secret-and-a-requirements-file": [(MOUNT.replace("ID", "pip-conf"),)],
+}
+"""The flags of the cases that have secrets."""
 HEAD = '[tool.azureml-image]\nbase = "bases/serving"\nname = "x"\ntags = ["1"]\n'
 
 
@@ -224,17 +230,43 @@ def assert_lines_hold(text: str) -> None:
 
 @pytest.mark.parametrize("case", GOOD, ids=[case.stem for case in GOOD])
 def test_the_cases_hold_for_every_builder(case: Path) -> None:
-    """No instruction and no flag but those that BuildKit, the legacy builder and ACR's line scan share."""
+    """No instruction and no flag but those that BuildKit, the legacy builder and ACR's line scan share.
+
+    Secrets are the one exception: they are mounted, which BuildKit alone can.
+    """
     text = sections(case)["Dockerfile"]
 
     seen = commands(text)
 
     known = {"FROM", "USER", "RUN", "COPY", "ENV", "ARG", "LABEL"}
-    assert ([], []) == (
+    assert ([], MOUNTING.get(case.stem, [])) == (
         [word for word, _, _, _ in seen if word not in known],
         [flags for _, flags, _, _ in seen if flags],
     )
     assert_lines_hold(text)
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@given(file=HOSTILE)
+def test_a_secret_adds_its_mount_and_its_variable_to_one_command(file: str, project: Path) -> None:
+    """Wherever it is, the text is the same: the Python step's flags and two variables of its one command."""
+    table = HEAD + 'pip = ["numpy"]\nsecrets = { netrc = { file = FILE }, pip-conf = { env = "P" } }\n'
+    (project / "pyproject.toml").write_text(
+        table.replace("FILE", _string(file)), encoding="utf-8", newline=""
+    )
+    try:
+        loaded = azureml_tasks.load(project)
+    except SettingsError:
+        reject()
+
+    seen = commands(azureml_tasks.render(azureml_tasks.plan(loaded)))
+
+    named = f"PIP_CONFIG_FILE={INSTALLED}pip-conf     NETRC={INSTALLED}netrc     {INSTALL}"
+    run = ("RUN", (MOUNT.replace("ID", "pip-conf"), MOUNT.replace("ID", "netrc")), (named,), False)
+    with_flags = [one for one in seen if one[1]]
+    plain = [("RUN", (), (INSTALL,), False) if one == run else one for one in seen]
+    expected = wanted(Table(pip=["numpy"]), "bases/serving:latest")
+    assert ([run], [word for word, *_ in expected]) == (with_flags, [word for word, *_ in plain])
 
 
 @pytest.mark.parametrize("case", GOOD, ids=[case.stem for case in GOOD])

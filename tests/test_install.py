@@ -389,6 +389,50 @@ def test_hides_only_what_the_server_has_already(make_base: Callable[..., Base]) 
     assert expected == (code, satisfied)
 
 
+def test_points_at_the_secrets_where_pip_finds_nothing(make_base: Callable[..., Base]) -> None:
+    """To pip an index that refuses a login is an empty one, which is said where a login is mounted."""
+    base = make_base()
+    base.write("requirements.txt", "alpha\n")
+    base.write("netrc", "machine pypi.contoso.example login alice password hunter2\n")
+
+    code, said, _ = base.run()
+
+    hint = "    An index that refuses the login is an empty one to pip: see the secrets pip-conf and netrc.\n"
+    assert (1, WITH_SERVER + PIP_REFUSED + hint + END) == (code, said)
+
+
+def test_refuses_an_empty_secret(make_base: Callable[..., Base]) -> None:
+    """BuildKit mounts nothing for one, and without its pip.conf pip would ask the public index."""
+    base = make_base()
+    base.extra["NETRC"] = str(base.inside.resolve() / "netrc")
+    base.write("requirements.txt", "alpha\n")
+
+    code, said, _ = base.run()
+
+    expected = """\
+The secret netrc is empty.
+    Give it to the build: docker build --secret id=netrc,src=FILE
+The image was not built.
+"""
+    assert (1, expected) == (code, said)
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("Looking in indexes: https://pypi.org/simple", "Looking in indexes: https://pypi.org/simple"),
+        ("'https://alice:hun@ter2@x/simple\\n'", "'https://alice:****@x/simple\\n'"),
+        ("https://hunter2@x, http://b:hunter2@y:80", "https://****@x, http://b:****@y:80"),
+        ("alpha @ git+https://x/alpha@v1", "alpha @ git+https://x/alpha@v1"),
+    ],
+)
+def test_shows_no_password_of_an_address(line: str, shown: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What pip shows as it is, a line of a pip.conf that it cannot read, goes through us."""
+    install.say(line)
+
+    assert f"{shown}\n" == capsys.readouterr().out
+
+
 ANSWERS = {
     "PYTHONNOUSERSITE": "1",
     "PIP_USER": "0",

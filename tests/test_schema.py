@@ -15,7 +15,7 @@ from azureml_tasks.errors import SettingsError
 from azureml_tasks.keys import Key, keys
 from azureml_tasks.reader import read
 from azureml_tasks.schema import json_schema
-from azureml_tasks.settings import Request, Run, Settings, SmokeTest
+from azureml_tasks.settings import Acr, Request, Run, Secret, Secrets, Settings, SmokeTest
 from tests.cases import CASES, sections
 from tests.test_good_cases import GOOD
 
@@ -88,6 +88,9 @@ def test_every_key_is_described() -> None:
         Run: inner["run"]["items"],
         SmokeTest: inner["smoke-test"],
         Request: inner["smoke-test"]["properties"]["requests"]["items"],
+        Acr: inner["acr"],
+        Secrets: inner["secrets"],
+        Secret: inner["secrets"]["properties"]["netrc"],
     }
 
     described = {
@@ -107,7 +110,8 @@ STRINGS = st.one_of(
         "linux/amd64", "linux/arm64/v8", "g++", "curl=1:2~3+b", "numpy>=1; python_version >= '3.11'",
         "code", "a/../b", "..", "C:", "C:a", "a\\..\\b",
         "\\a", "/a", "dockeruser", "root", "rooted", "0", "4g", "/score", "/score?a=b", "pip",
-        "runtime", "{version}", "{nothing}",
+        "runtime", "{version}", "{nothing}", "00000000-0000-0000-0000-000000000001", "rg.", "rg-(a)",
+        "AzureCloud", "NETRC", "~/.netrc",
     ]),
 )  # fmt: skip
 ANYTHING = st.recursive(

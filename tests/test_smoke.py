@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from azureml_tasks import report, smoke
-from azureml_tasks.engines.base import Engine, Image, State
+from azureml_tasks.engines.base import Image, Runner, State
 from azureml_tasks.errors import EngineError
 from azureml_tasks.planning import Plan, Proof
 from azureml_tasks.reference import Reference
@@ -111,7 +111,7 @@ def plan(**more: Any) -> Plan:
 
 def told(container: Played, image: Image = IMAGE, **more: Any) -> str:
     """The report on a container."""
-    engine = cast("Engine", PlayedEngine(container=container))
+    engine = cast("Runner", PlayedEngine(container=container))
     found = smoke.prove(plan(**more), image, engine, Terminal())
     assert found is not None
     return report.text(found)
@@ -200,6 +200,6 @@ The image has no Python that could ask from inside the container, since the engi
 
 def test_dry() -> None:
     """Under --dry there is no container, and nothing to report."""
-    engine = cast("Engine", PlayedEngine(container=None))
+    engine = cast("Runner", PlayedEngine(container=None))
 
     assert smoke.prove(plan(), IMAGE, engine, Terminal(dry=True)) is None

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 LIST = """\
 Available tasks:
 
+  image.attach          Finish a build that was handed off: follow its run to
+                        its end.
   image.build           Build the image.
   image.check (image)   Say what would happen and everything that is wrong,
                         touching nothing.
@@ -27,6 +29,8 @@ Available tasks:
   image.context         Write the build context with its Dockerfile as a tar
                         archive, for any builder.
   image.dockerfile      Print the Dockerfile.
+  image.environment     Print the Azure ML environment of what was pushed, as
+                        YAML.
   image.push            Push the image that passed its smoke test.
   image.release         Build, smoke-test and push, stopping at the first that
                         fails.
@@ -42,8 +46,11 @@ Docstring:
 
 Options:
   --base=STRING       image to extend, instead of the table's
-  --engine=STRING     what builds: docker
+  --engine=STRING     what builds: docker, acr (Azure Container Registry), or
+                      auto: docker where it answers, else acr
   --no-cache          build every step anew
+  --no-wait           hand the build off and do not wait; image.attach finishes
+                      it
   --project=STRING    folder of the project, relative to the current one
   --pull              ask the base's registry for a newer one first
   --registry=STRING   login server, instead of the table's
@@ -63,6 +70,16 @@ pyproject.toml: [tool.azureml-image] names no registry to push to
     or: invoke image.push --registry contoso.azurecr.io
 
 1 problem; """
+NO_HAND_OFF = """\
+pyproject.toml: [tool.azureml-image] names no registry to hand the build off to
+    Write: registry = "contoso.azurecr.io"
+    or: workspace and resource-group in [tool.azureml-image.acr], for the registry of a workspace
+
+1 problem; """
+TURNED = (
+    'Docker\'s engine does not answer (context "default", unix:///nowhere/docker.sock). '
+    "So Azure Container Registry is the engine, as --engine auto asks.\n"
+)
 MISSPELT = """\
 pyproject.toml:7: unknown key "nam" in [tool.azureml-image]
     Did you mean "name"?
@@ -91,10 +108,12 @@ def test_the_help_reads_well(tmp_path: Path) -> None:
         (("--dry", "image.build"), 3, f"{SILENT}Nothing was built.\n"),
         (("image.release", "--registry=r.io"), 3, f"{SILENT}Nothing was built.\n"),
         (
-            ("image.build", "--engine=acr"),
+            ("image.build", "--engine=acre"),
             3,
-            'There is no engine "acr".\n    Known is docker.\nNothing was built.\n',
+            'There is no engine "acre".\n    Known are docker, acr and auto.\nNothing was built.\n',
         ),
+        (("image.build", "--engine=acr"), 2, f"{NO_HAND_OFF}nothing was built.\n"),
+        (("image.build", "--engine=auto"), 2, f"{TURNED}{NO_HAND_OFF}nothing was built.\n"),
         (("image.smoke-test",), 4, UNBUILT),
         (("image.push", "--registry=r.io"), 4, UNBUILT),
         (("image.push",), 2, f"{NO_REGISTRY}nothing was pushed.\n"),
@@ -119,6 +138,7 @@ def test_how_it_ends_without_an_engine(words: tuple[str, ...], code: int, err: s
         ("image.build", "nothing was built.\n"),
         ("image.smoke-test", "nothing was pushed.\n"),
         ("image.push", "nothing was pushed.\n"),
+        ("image.environment", "nothing was written.\n"),
         ("image.release", "nothing was built.\n"),
     ],
 )

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
 
     from azureml_tasks.context import Context
     from azureml_tasks.planning import Plan, Proof
+    from azureml_tasks.report import Report
 
-__all__ = ["BaseImage", "Container", "Engine", "Image", "State"]
+__all__ = ["BaseImage", "Container", "Engine", "Image", "Runner", "State"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,11 +42,13 @@ class Image:
     """A built image.
 
     Args:
-        id: the engine's own name for it, `sha256:…`; never moves.
+        id: the engine's own name for it, `sha256:…`, which never moves; a registry's is its digest.
         names: its references, `registry/repository:tag` or `repository:tag`.
         engine: the engine that has it.
         context_sha256: of the build context it was made from.
         user: its runtime user.
+        candidate: `login-server/repository@sha256:…` where it waits in a registry; "" where it does not.
+        run: the run that built it; "" where none did.
     """
 
     id: str
@@ -53,6 +56,8 @@ class Image:
     engine: str
     context_sha256: str
     user: str = ""
+    candidate: str = ""
+    run: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,28 +101,8 @@ class Container(Protocol):
         """Stop it as an orchestrator does, with 10 s of grace; the seconds that it took."""
 
 
-class Engine(Protocol):
-    """What can make an image, run it and send it away; `Plan.needs` must be a part of what it can."""
-
-    @property
-    def name(self) -> str:
-        """As in `--engine`."""
-
-    @property
-    def can(self) -> frozenset[str]:
-        """What it can do beyond every engine's own."""
-
-    def describe(self) -> str:
-        """One line: which engine, where, which builder and why that one."""
-
-    def planned(self, plan: Plan, context: Context) -> Image:
-        """The image as far as it is known before it is built: it has no id yet."""
-
-    def build(self, plan: Plan, context: Context, *, no_cache: bool, pull: bool) -> Image:
-        """Build *context* into an image with the plan's names, after looking at the base."""
-
-    def has(self, image: Image) -> bool:
-        """Whether the image is still here."""
+class Runner(Protocol):
+    """What can run an image on a machine."""
 
     def running(
         self, image: Image, proof: Proof, repository: str
@@ -127,8 +112,47 @@ class Engine(Protocol):
         None under --dry. A mounted model is called as the last part of *repository*.
         """
 
+
+class Engine(Protocol):
+    """What can make an image, prove it and send it away; `Plan.needs` must be a part of what it can."""
+
+    @property
+    def name(self) -> str:
+        """As in `--engine`."""
+
+    @property
+    def can(self) -> frozenset[str]:
+        """What it can do beyond every engine's own."""
+
+    @property
+    def registry(self) -> str:
+        """Login server of the registry that it belongs to; "" for one that pushes anywhere, or is not asked yet."""
+
+    def describe(self) -> str:
+        """One line: which engine, where, which builder and why that one."""
+
+    def planned(self, plan: Plan, context: Context) -> Image:
+        """The image as far as it is known before it is built: it has no id yet."""
+
+    def build(
+        self, plan: Plan, context: Context, *, no_cache: bool, pull: bool, proven: bool = True
+    ) -> Image:
+        """Build *context* into an image with the plan's names, after looking at the base.
+
+        Where it can be proven nowhere else, the build proves it and keeps only what passed, if it is to be *proven*.
+        """
+
+    def has(self, image: Image) -> bool:
+        """Whether the image is still where it was built."""
+
+    def prove(self, plan: Plan, image: Image) -> Report | None:
+        """Run *image* and ask it everything that the plan's proof asks; None under --dry."""
+
     def push(self, image: Image, name: str) -> str:
         """Send *image* to its registry as *name*; the digest that the registry itself gives it."""
 
+    def settle(self, image: Image) -> None:
+        """Put away what only led to the image's final names, or was kept for a proof that failed."""
+
     def remove(self, image: Image) -> list[str]:
-        """Remove the image's names, and the image with the last of them; what was removed."""
+        """Remove what build has left of the image, by its names; what was removed."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from azureml_tasks.engines.builder import Builder
     from azureml_tasks.engines.endpoint import Endpoint
-    from azureml_tasks.planning import Plan
+    from azureml_tasks.planning import BuildSecret, Plan
 
 __all__ = ["Build", "command"]
 
@@ -40,7 +40,16 @@ def command(
         start = endpoint.docker("build")
     options = ["--platform", plan.platform, "--build-arg", f"CONTEXT_SHA256={context.sha256}"]
     options += [part for name in plan.names for part in ("--tag", name)]
+    options += [part for secret in plan.secrets for part in ("--secret", _where(secret))]
     return [*start, *options, *(["--no-cache"] if no_cache else []), "-"]
+
+
+def _where(secret: BuildSecret) -> str:
+    """Where docker's client finds a secret, as a line of CSV; its value is in no argument."""
+    field = f"env={secret.env}" if secret.env else f"src={secret.file}"
+    if '"' in field or "," in field:
+        field = '"' + field.replace('"', '""') + '"'
+    return f"id={secret.id},{field}"
 
 
 @dataclass

@@ -6,22 +6,26 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from azureml_tasks import smoke
 from azureml_tasks.engines import base_image
 from azureml_tasks.engines.base import BaseImage, Image
 from azureml_tasks.engines.builder import Builder, choose
 from azureml_tasks.engines.building import Build, command
 from azureml_tasks.engines.containers import new_name, running, start_commands
 from azureml_tasks.engines.endpoint import Endpoint, answering, connect
+from azureml_tasks.engines.pulling import pulled
 from azureml_tasks.engines.pushing import push
 from azureml_tasks.errors import BuildError
+from azureml_tasks.planning import SECRETS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from azureml_tasks.context import Context
     from azureml_tasks.engines.container import DockerContainer
     from azureml_tasks.planning import Plan, Proof
+    from azureml_tasks.report import Report
     from azureml_tasks.terminal import Terminal
 
 __all__ = ["DockerEngine", "open_docker"]
@@ -46,7 +50,12 @@ class DockerEngine:
     terminal: Terminal
     scratch: Path
     name: str = "docker"
-    can: frozenset[str] = frozenset()
+    registry: str = ""
+
+    @property
+    def can(self) -> frozenset[str]:
+        """What its builder can do beyond every builder's own."""
+        return frozenset() if self.builder.kind == "legacy" else frozenset({SECRETS})
 
     def describe(self) -> str:
         """Which engine, where, and which builder."""
@@ -58,8 +67,11 @@ class DockerEngine:
         """The image as far as it is known before it is built: it has no id yet."""
         return Image(id="", names=plan.names, engine=self.name, context_sha256=context.sha256, user=plan.user)
 
-    def build(self, plan: Plan, context: Context, *, no_cache: bool, pull: bool) -> Image:
+    def build(
+        self, plan: Plan, context: Context, *, no_cache: bool, pull: bool, proven: bool = True
+    ) -> Image:
         """Build, after looking at the base; the planned image under --dry."""
+        del proven  # It is proven here, afterwards.
         planned = self.planned(plan, context)
         with answering(self.endpoint):
             self._look_at_base(plan, pull=pull)
@@ -115,6 +127,31 @@ class DockerEngine:
                 yield container
             if self.terminal.echo:
                 self.terminal.effect(remove)
+
+    def prove(self, plan: Plan, image: Image) -> Report | None:
+        """Run *image* here, and ask it; None under --dry."""
+        return smoke.prove(plan, image, self, self.terminal)
+
+    def settle(self, image: Image) -> None:
+        """Nothing leads to an image's names here but the image."""
+
+    @contextmanager
+    def pulled(self, name: str, login: Callable[[], tuple[str, str]]) -> Iterator[str]:
+        """Pull *name*, `host/repository@digest`, for the length of the block; its id here, "" under --dry.
+
+        Args:
+            name: what is pulled; where it was here before, it stays.
+            login: gives user and password.
+        """
+        remove = self.endpoint.docker("rmi", name)
+        if not self.terminal.effect(self.endpoint.docker("pull", name)):
+            yield ""
+            self.terminal.effect(remove)
+            return
+        with answering(self.endpoint), pulled(self.endpoint, name, login, self.terminal) as found:
+            yield found
+        if self.terminal.echo:
+            self.terminal.effect(remove)
 
     def push(self, image: Image, name: str) -> str:
         """Tag the image's id as *name* and send it; "" under --dry."""

@@ -7,6 +7,7 @@ standard library of Python 3.7 and nothing of this package. Each thing beside it
     requirements.txt  -r lines of the others, and the requirements that pyproject.toml itself names
     pinned.txt        what the files with hashes pin, as constraints
     project/          requirements files and wheels, at their paths in the project
+    pip-conf, netrc   secrets, mounted for as long as this runs
 
 Everything is said on one stream, since builders may put two in another order.
 """
@@ -26,11 +27,17 @@ HERE = Path(__file__).resolve().parent
 PROJECT = HERE / "project"
 SERVER = "azureml-inference-server-http"
 
+# pip hides the password of an address, but not in a line of a pip.conf that it cannot read.
+LOGIN = re.compile(r"://([^/\s:@]*:)?[^/\s]*@")
+
 # A line of `pip check`, worded the same since pip 10 (pip/_internal/commands/check.py).
 COMPLAINT = re.compile(
     r"(?P<who>\S+) (?P<version>\S+) (?:has requirement|requires) (?P<need>.+), "
     r"(?:but you have (?P<other>\S+) (?P<has>\S+)|which is not installed)\."
 )
+
+SECRETS = {"PIP_CONFIG_FILE": "pip-conf", "NETRC": "netrc"}
+REFUSED = "    An index that refuses the login is an empty one to pip: see the secrets pip-conf and netrc."
 
 NO_PIP = """\
     Choose a base whose environment has pip, or add it in pyproject.toml:
@@ -44,8 +51,8 @@ class Refusal(Exception):
 
 
 def say(*lines: str) -> None:
-    """Write at once, so that the lines stand where they belong among pip's own."""
-    sys.stdout.write("".join(line + "\n" for line in lines))
+    """Write at once, so that the lines stand where they belong among pip's own; passwords in them are hidden."""
+    sys.stdout.write("".join(LOGIN.sub(r"://\1****@", line) + "\n" for line in lines))
     sys.stdout.flush()
 
 
@@ -176,6 +183,14 @@ def broken(known: dict[str, str], before: dict[str, str]) -> list[str]:
     return [line for complaint in new for line in explained(complaint, before, after)]
 
 
+def look_for_secrets() -> None:
+    """Refuse an empty secret, of which BuildKit mounts nothing: pip would go to another index, and say nothing."""
+    for variable, name in SECRETS.items():
+        if os.environ.get(variable) == str(HERE / name) and not (HERE / name).is_file():
+            fix = f"    Give it to the build: docker build --secret id={name},src=FILE"
+            raise Refusal(f"The secret {name} is empty.\n{fix}")
+
+
 def install_hashed() -> bool:
     """Install the requirements that carry hashes, if any; tell if it succeeded."""
     hashed = HERE / "hashed.txt"
@@ -203,8 +218,10 @@ def verdict(succeeded: bool, new: list[str]) -> list[str]:
     """Return the closing lines of the log."""
     if succeeded and not new:
         return ["pip check finds nothing that it did not find in the base image."]
+    mounted = any((HERE / name).is_file() for name in SECRETS.values())
     return [
         *([] if succeeded else ["pip did not install the requirements; its reasons stand above."]),
+        *([REFUSED] if not succeeded and mounted else []),
         *(["pip check finds what it did not find in the base image:"] if new else []),
         *indented(new),
         "    Where versions clash, ask for others, or leave out what the base image brings.",
@@ -215,6 +232,7 @@ def verdict(succeeded: bool, new: list[str]) -> list[str]:
 def main() -> int:
     """Install all that is asked for and return 0, or write why not and return 1."""
     try:
+        look_for_secrets()
         before, known = installed(), complaints()
         if known:
             say("pip check finds this in the base image, and it stays so:", *indented(list(known.values())))

@@ -57,11 +57,12 @@ class Registry:
 
 
 @contextmanager
-def registry(*, login: bool = False) -> Iterator[Registry]:
+def registry(*, login: bool = False, auth: str = "") -> Iterator[Registry]:
     """Run Debian's docker-registry with storage of its own, gone with it.
 
     Args:
         login: whether it asks for a name and a password, which are then in the value.
+        auth: lines of its settings by which it asks for something else.
 
     Raises:
         NotPossibleError: it cannot be had here, or ends at once; the words have the end of its log.
@@ -70,7 +71,7 @@ def registry(*, login: bool = False) -> Iterator[Registry]:
         folder = Path(name)
         user, password = ("team", secrets.token_urlsafe(12)) if login else ("", "")
         settings = (_SETTINGS + (_LOGIN if login else "")).format(folder=folder)
-        (folder / "config.yml").write_text(settings, encoding="utf-8")
+        (folder / "config.yml").write_text(settings + auth, encoding="utf-8")
         (folder / "htpasswd").write_text(f"{user}:{_bcrypt(password)}\n" if login else "", encoding="utf-8")
         process = _start(folder)
         try:

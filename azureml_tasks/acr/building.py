@@ -1,0 +1,144 @@
+"""A build that is handed off: by a quick build, or by a task that also proves; its end is a candidate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from azureml_tasks import report, secret_values
+from azureml_tasks.acr import cloud_proof, proving
+from azureml_tasks.acr.candidates import repository_of
+from azureml_tasks.acr.task_file import RUN_ID, TaskFile
+from azureml_tasks.acr.verdict import Times, failure, output_image
+from azureml_tasks.dockerfile import CONTEXT_LABEL
+from azureml_tasks.engines.base import Image
+from azureml_tasks.errors import BuildError, ProofError
+from azureml_tasks.settings import Acr
+
+if TYPE_CHECKING:
+    from azureml_tasks.acr.candidates import Candidates
+    from azureml_tasks.acr.following import Followed
+    from azureml_tasks.acr.handing_off import HandOff
+    from azureml_tasks.acr.run_requests import Request
+    from azureml_tasks.acr.runs import Run
+    from azureml_tasks.context import Context
+    from azureml_tasks.planning import Plan
+    from azureml_tasks.records import Records
+
+__all__ = ["Build"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Build:
+    """One build in the cloud.
+
+    Args:
+        plan: what is built, with its registry.
+        context: from which files.
+        proves: whether the run proves the image before it pushes it.
+    """
+
+    plan: Plan
+    context: Context
+    proves: bool
+
+    @property
+    def by_task(self) -> bool:
+        """Whether it takes a multi-step task: a quick build neither proves nor mounts secrets."""
+        return self.proves or bool(self.plan.secrets)
+
+    def file(self) -> TaskFile:
+        """The task that builds, proves where it is to, and pushes."""
+        return TaskFile(
+            plan=self.plan,
+            image=f"{self.plan.registry}/{repository_of(self.plan.repository)}:{RUN_ID}",
+            context_sha256=self.context.sha256,
+            builds=True,
+            proves=self.proves,
+            timeout=(self.plan.acr or Acr()).timeout,
+        )
+
+    def run(self, hand_off: HandOff, candidates: Candidates, records: Records, *, no_cache: bool) -> Image:
+        """Start it and follow it to its end; the candidate, which is recorded with its evidence."""
+        run = self.start(hand_off, records, no_cache=no_cache)
+        return self.finish(run, hand_off, candidates, records)
+
+    def start(self, hand_off: HandOff, records: Records, *, no_cache: bool) -> Run:
+        """Send the context and put the run into the queue; it is recorded, so that it can be attached to."""
+        hand_off.session.tokens.headers(f"repository:{repository_of(self.plan.repository)}:pull")
+        more = cloud_proof.files(self.plan.proof) if self.proves else ()
+
+        def ask(request: Request) -> dict[str, Any]:
+            if not self.by_task:
+                image = f"{repository_of(self.plan.repository)}:{RUN_ID}"
+                return request.quick_build(image, self.context.sha256, no_cache=no_cache)
+            return request.task(self.file(), secret_values.read(self.plan.secrets))
+
+        run = hand_off.start((*self.context.members, *more), ask)
+        records.write_run(run.id, self.plan.registry)
+        return run
+
+    def finish(self, run: Run, hand_off: HandOff, candidates: Candidates, records: Records) -> Image:
+        """Follow *run* to its end.
+
+        Raises:
+            BuildError: a step of the Dockerfile failed.
+            ProofError: the image did not pass, and is not in the registry.
+            RegistryError: the run may not push.
+            HandOffError: it came to no end of its own.
+        """
+        collector = cloud_proof.Collector(mark=cloud_proof.marker(self.plan.proof))
+        now, seen = hand_off.follow(run, collector)
+        records.forget_run()
+        events = collector.events()
+        if now.status != "Succeeded":
+            raise self._failed(now, seen, events)
+        image = self._image(now, hand_off, candidates)
+        hand_off.terminal.say(f"run {now.id}: {Times.of(now)}; pushed {image.candidate}")
+        if events:
+            self._judge(image, events, candidates, records)
+        return image
+
+    def _failed(self, run: Run, seen: Followed, events: list[dict[str, Any]]) -> Exception:
+        """A proof that failed says more than the step that ran it."""
+        unpushed = Image(
+            id="",
+            names=self.plan.names,
+            engine="acr",
+            context_sha256=self.context.sha256,
+            user=self.plan.user,
+            run=run.id,
+        )
+        found = proving.judged(self.plan, unpushed, events) if events else None
+        if found and not found.passed and run.status == "Failed":
+            return ProofError(report.text(found), state="Nothing was pushed.")
+        return failure(run, seen)
+
+    def _image(self, run: Run, hand_off: HandOff, candidates: Candidates) -> Image:
+        pushed = output_image(run, self.plan.repository)
+        found = candidates.find(pushed.digest)
+        if not found:
+            what = f"Run {run.id} says that it pushed {pushed.digest}, and the registry does not have it."
+            raise BuildError(what, next_step="invoke image.build --engine acr")
+        repository, manifest = found
+        config = hand_off.session.repositories.config(repository, manifest)
+        labels = config.get("Labels") or {}
+        return Image(
+            id=pushed.digest,
+            names=self.plan.names,
+            engine="acr",
+            context_sha256=str(labels.get(CONTEXT_LABEL) or self.context.sha256),
+            user=str(config.get("User") or ""),
+            candidate=f"{self.plan.registry}/{repository_of(self.plan.repository)}@{pushed.digest}",
+            run=run.id,
+        )
+
+    def _judge(
+        self, image: Image, events: list[dict[str, Any]], candidates: Candidates, records: Records
+    ) -> None:
+        """The cloud compares statuses; the answers themselves are compared here, and what differs goes again."""
+        found = proving.judged(self.plan, image, events)
+        if not found.passed:
+            candidates.remove(image.id)
+            raise ProofError(report.text(found), state="Nothing was published.")
+        records.write_evidence(image, self.plan.proof.sha256, events)

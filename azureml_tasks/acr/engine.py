@@ -1,0 +1,200 @@
+"""Azure Container Registry as an engine: builds by its tasks, proof where a container can run, copies to publish."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from azureml_tasks.acr import commands, proving
+from azureml_tasks.acr.building import Build
+from azureml_tasks.acr.candidates import Candidates, repository_of
+from azureml_tasks.acr.handing_off import HandOff
+from azureml_tasks.acr.limits import refuse_names, refuse_proof
+from azureml_tasks.acr.registry_tokens import USER
+from azureml_tasks.acr.session import Session, open_session
+from azureml_tasks.engines.base import Image
+from azureml_tasks.errors import RegistryError
+from azureml_tasks.planning import SECRETS
+from azureml_tasks.settings import Acr
+
+if TYPE_CHECKING:
+    from azureml_tasks.context import Context
+    from azureml_tasks.engines.docker import DockerEngine
+    from azureml_tasks.planning import Plan
+    from azureml_tasks.records import Records
+    from azureml_tasks.report import Report
+    from azureml_tasks.terminal import Terminal
+
+__all__ = ["AcrEngine"]
+
+
+@dataclass(kw_only=True)
+class AcrEngine:
+    """A registry that builds; see `base.Engine` for what each operation is.
+
+    Args:
+        plan: of the command.
+        records: what earlier commands left, and this one leaves.
+        terminal: where words go.
+        local: the engine of this machine that proves; None where none answers, and the cloud proves.
+    """
+
+    plan: Plan
+    records: Records
+    terminal: Terminal
+    local: DockerEngine | None
+    name: str = "acr"
+    can: frozenset[str] = frozenset({SECRETS})
+
+    @cached_property
+    def session(self) -> Session:
+        """Signed in, and the registry found; asked for when it is first needed."""
+        return open_session(self.plan.acr or Acr(), self.plan.registry, self.terminal)
+
+    @property
+    def registry(self) -> str:
+        """The login server; under --dry nobody asks the workspace for it."""
+        return self.plan.registry or ("REGISTRY" if self.terminal.dry else self.session.registry.login_server)
+
+    def describe(self) -> str:
+        """Which registry, and where the image is proven."""
+        acr = self.plan.acr or Acr()
+        where = self.plan.registry or f"the registry of workspace {acr.workspace}"
+        proof = (
+            f"proof on the local engine at {self.local.endpoint.host}"
+            if self.local
+            else "proof in the cloud, since no local engine answers"
+        )
+        return f"Azure Container Registry {where} ({acr.cloud}); {proof}"
+
+    def planned(self, plan: Plan, context: Context) -> Image:
+        """The image as far as it is known before it is built: it has no id yet."""
+        return Image(id="", names=plan.names, engine=self.name, context_sha256=context.sha256, user=plan.user)
+
+    def build(
+        self, plan: Plan, context: Context, *, no_cache: bool, pull: bool, proven: bool = True
+    ) -> Image:
+        """Hand the build off; what comes back is a candidate, proven where the cloud proves.
+
+        Args:
+            plan: what is built.
+            context: from which files.
+            no_cache: ACR keeps no layers between runs, so that there is none to leave out.
+            pull: likewise.
+            proven: whether the cloud proves it before it is pushed, where no local engine does.
+        """
+        del pull
+        refuse_names(plan)
+        build = Build(plan=self._named(plan), context=context, proves=proven and not self.local)
+        if build.proves:
+            refuse_proof(plan)
+        planned = self.planned(plan, context)
+        if not self._announced(build):
+            return planned
+        return build.run(self.hand_off(plan), self.candidates, self.records, no_cache=no_cache)
+
+    def start(self, plan: Plan, context: Context, *, no_cache: bool) -> str:
+        """Hand the build off and do not wait; the run's id."""
+        refuse_names(plan)
+        build = Build(plan=self._named(plan), context=context, proves=not self.local)
+        if build.proves:
+            refuse_proof(plan)
+        if not self._announced(build):
+            return ""
+        return build.start(self.hand_off(plan), self.records, no_cache=no_cache).id
+
+    def attach(self, plan: Plan, context: Context, run: str) -> Image:
+        """Follow a run that was started before to its end, as build does; its id is *run*."""
+        build = Build(plan=self._named(plan), context=context, proves=True)
+        if not self.terminal.effect(commands.logs(plan, run)):
+            return self.planned(plan, context)
+        found = self.session.tasks.get(run)
+        return build.finish(found, self.hand_off(plan), self.candidates, self.records)
+
+    def has(self, image: Image) -> bool:
+        """Whether the registry has it, as a candidate or published; under --dry nobody asks."""
+        return self.terminal.dry or self.candidates.find(image.id) is not None
+
+    def prove(self, plan: Plan, image: Image) -> Report | None:
+        """Prove the candidate: here where an engine answers, else in the cloud, unless its run did."""
+        source = f"{self.registry}/{repository_of(plan.repository)}"
+        if self.local:
+            name = f"{source}@{image.id or 'DIGEST'}" if self.terminal.dry else self._by_digest(image)
+            return proving.here(plan, image, name, self.local, self._login)
+        if proven := proving.by_its_run(plan, image, self.records):
+            return proven
+        refuse_proof(plan)
+        if self.terminal.dry and not image.id:
+            return None  # The run that would build would prove.
+        file = proving.task_file(plan, f"{source}@{image.id}", image.context_sha256)
+        if not self.terminal.effect(commands.run(plan), file=str(file)):
+            return None
+        return proving.in_the_cloud(plan, image, self._by_digest(image), self.hand_off(plan), self.records)
+
+    def _by_digest(self, image: Image) -> str:
+        """Where the image is to be pulled from: its candidate may have been published by another release."""
+        found = self.candidates.find(image.id)
+        repository = found[0] if found else repository_of(self.plan.repository)
+        return f"{self.registry}/{repository}@{image.id}"
+
+    def _login(self) -> tuple[str, str]:
+        """What a local engine signs in to the registry with."""
+        return USER, self.session.tokens.refresh_token()
+
+    def push(self, image: Image, name: str) -> str:
+        """Copy the candidate to *name*; its digest stays, and the registry confirms it."""
+        host, _, rest = name.partition("/")
+        repository, _, tag = rest.rpartition(":")
+        source = f"{self.registry}/{repository_of(repository)}@{image.id or 'DIGEST'}"
+        if not self.terminal.effect(commands.copy(self.registry, source, f"{repository}:{tag}")):
+            return ""
+        if host.lower() != self.session.registry.login_server.lower():
+            what = f"The candidate waits in {self.session.registry.login_server}, and {host} is another registry."
+            raise RegistryError(what, next_step=f"invoke image.build --engine acr --registry {host}")
+        return self.candidates.publish(image.id, tag)
+
+    def settle(self, image: Image) -> None:
+        """Delete the candidate: it is published, or has failed."""
+        repository = repository_of(self.plan.repository)
+        if not self.terminal.effect(commands.delete(self.registry, f"{repository}@{image.id or 'DIGEST'}")):
+            return
+        if self.candidates.remove(image.id):
+            self.records.candidate_is_gone(image)
+            self.terminal.say(f"removed the candidate {self.registry}/{repository}@{image.id}")
+
+    def remove(self, image: Image) -> list[str]:
+        """Delete every candidate of the records that still waits."""
+        removed = []
+        for candidate in dict.fromkeys([*self.records.waiting(), image.candidate]):
+            repository, _, digest = candidate.partition("/")[2].partition("@")
+            is_ours = digest and repository == repository_of(self.plan.repository)
+            if is_ours and self.terminal.effect(commands.delete(self.registry, f"{repository}@{digest}")):
+                removed += [candidate] if self.candidates.remove(digest) else []
+        return removed
+
+    def _announced(self, build: Build) -> bool:
+        """Say what is done, as commands to paste; whether it is to be done."""
+        unpacked = self.terminal.effect(
+            commands.unpack(), before=f"invoke image.context{self.terminal.flags} | "
+        )
+        if build.by_task:
+            return unpacked & self.terminal.effect(commands.run(build.plan), file=str(build.file()))
+        return unpacked & self.terminal.effect(commands.build(build.plan, build.context.sha256))
+
+    @property
+    def candidates(self) -> Candidates:
+        """Those of the plan's repository."""
+        return Candidates(
+            repositories=self.session.repositories,
+            repository=self.plan.repository,
+            name=self.session.registry.name,
+            terminal=self.terminal,
+        )
+
+    def hand_off(self, plan: Plan) -> HandOff:
+        """The way of *plan* through the tasks of this registry."""
+        return HandOff(session=self.session, plan=self._named(plan), terminal=self.terminal)
+
+    def _named(self, plan: Plan) -> Plan:
+        return plan if plan.registry else replace(plan, registry=self.registry)

@@ -1,0 +1,173 @@
+"""A run from its place in the queue to its end: its log live, its verdict from its status alone."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from azureml_tasks.acr.log import Log
+from azureml_tasks.engines.steps import Steps
+from azureml_tasks.errors import AzuremlTasksError, HandOffError, Terminated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from azureml_tasks.acr.cloud_proof import Collector
+    from azureml_tasks.acr.runs import Run, Tasks
+    from azureml_tasks.terminal import Terminal
+
+__all__ = ["Followed", "Follower"]
+
+_PAUSES = (1.0, 1.0, 2.0, 3.0, 5.0)
+"""Seconds between two looks where nothing was new; the last one goes on."""
+_LAST_LINES = 60.0
+"""Seconds that the end of a log gets to come after the end of its run."""
+_CANCELLED = 120.0
+"""Seconds that a run gets to end after it was asked to."""
+_TAIL = 40
+_OF_THE_AGENT = re.compile(r"\d{4}/\d\d/\d\d |failed to run step ID: |Run ID: ")
+"""What the agent itself prints, between what the steps do."""
+_BUILT = ("Successfully built ", "Successfully tagged ", "Pushing image: ", " naming to ")
+"""What the agent and its builders print once the image is built."""
+
+
+@dataclass(kw_only=True)
+class Followed:
+    """What was seen of a run.
+
+    Args:
+        steps: what its builder printed, taken apart.
+        tail: the last lines of its log.
+        built: whether every step of the Dockerfile was done.
+        complete: whether the log was read to its end.
+    """
+
+    steps: Steps = field(default_factory=Steps)
+    tail: deque[str] = field(default_factory=lambda: deque(maxlen=_TAIL))
+    built: bool = False
+    complete: bool = False
+
+
+@dataclass(kw_only=True)
+class Follower:
+    """Follows the runs of a registry.
+
+    Args:
+        tasks: of the registry.
+        terminal: shows the log.
+        timeout: seconds that a run may stay in the queue.
+        buildkit: whether its builder is BuildKit, which prints steps in turns.
+        clock: seconds, from any start.
+        sleep: waits for so many seconds.
+    """
+
+    tasks: Tasks
+    terminal: Terminal
+    timeout: float
+    buildkit: bool = False
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+    def follow(self, run: Run, collector: Collector) -> tuple[Run, Followed]:
+        """Show the log of *run* until both have ended.
+
+        Raises:
+            HandOffError: it stayed in the queue too long, and was cancelled; or Azure does not answer any more.
+            KeyboardInterrupt: Ctrl-C; the run is cancelled first, as by SIGTERM.
+        """
+        seen = Followed()
+        log = Log(
+            address=lambda: self.tasks.log_url(run.id), line=lambda line: self._line(line, seen, collector)
+        )
+        try:
+            now = self._to_its_end(run, log)
+        except (KeyboardInterrupt, Terminated):
+            self.cancel(run)
+            raise
+        self._to_the_last_line(now, log)
+        seen.complete = log.complete
+        return now, seen
+
+    def cancel(self, run: Run) -> Run:
+        """Ask for the end of *run* and wait for it; the run as it ended, or as it was last seen."""
+        self.terminal.say(f"cancelling run {run.id}")
+        with suppress(AzuremlTasksError):  # It may have ended by itself meanwhile; its status tells.
+            self.tasks.cancel(run.id)
+        began, now = self.clock(), run
+        while not now.ended and self.clock() - began < _CANCELLED:
+            try:
+                now = self.tasks.get(run.id)
+            except AzuremlTasksError as error:
+                self.terminal.say(error.what)
+            if not now.ended:
+                self.sleep(_PAUSES[0])
+        what = (
+            f"run {run.id} ended as {now.status}"
+            if now.ended
+            else f"run {run.id} was asked to end, and has not yet"
+        )
+        self.terminal.say(what)
+        return now
+
+    def _to_its_end(self, run: Run, log: Log) -> Run:
+        began, quiet, now, said = self.clock(), 0, run, ""
+        while not now.ended:
+            before = (now.status, log.at)
+            now = self._asked(run)
+            if now.status == "Queued" and self.clock() - began > self.timeout:
+                self.cancel(run)
+                raise self._stuck(run)
+            log.read_on()
+            said = self._fault(log, said)
+            quiet = 0 if (now.status, log.at) != before else min(quiet + 1, len(_PAUSES) - 1)
+            if not now.ended:
+                self.sleep(_PAUSES[quiet])
+        return now
+
+    def _asked(self, run: Run) -> Run:
+        try:
+            return self.tasks.get(run.id)
+        except AzuremlTasksError as error:
+            if not error.state:
+                error.state = (
+                    f"Run {run.id} goes on in ACR. Take it up again with: invoke image.attach {run.id}"
+                )
+            raise
+
+    def _fault(self, log: Log, said: str) -> str:
+        """Say once why the log cannot be read just now; nothing is lost, since it is read on from where it was."""
+        if log.fault and log.fault != said:
+            self.terminal.say(f"the log cannot be read just now, and is asked for again: {log.fault}")
+        return log.fault or said
+
+    def _to_the_last_line(self, run: Run, log: Log) -> None:
+        began = self.clock()
+        while not log.complete and self.clock() - began < _LAST_LINES:
+            log.read_on()
+            if not log.complete:
+                self.sleep(_PAUSES[0])
+        if not log.complete:
+            self.terminal.warn(
+                f"the log of run {run.id} could not be read to its end; its status is what counts"
+            )
+
+    def _line(self, line: str, seen: Followed, collector: Collector) -> None:
+        if collector.takes(line):
+            return
+        self.terminal.say(line)
+        seen.tail.append(line)
+        seen.built |= any(mark in line for mark in _BUILT)
+        if not _OF_THE_AGENT.match(line):
+            (seen.steps.buildkit if self.buildkit else seen.steps.legacy)(line)
+
+    def _stuck(self, run: Run) -> HandOffError:
+        fix = (
+            "Run the same command again later, or give it longer: timeout = 7200 in [tool.azureml-image.acr]\n"
+            'or name a pool of your own: agent-pool = "…"'
+        )
+        what = f"Run {run.id} stayed in the queue for {self.timeout:g} s and was cancelled."
+        return HandOffError(what, next_step=fix)

@@ -1,0 +1,80 @@
+"""One hand-off: what a run needs is sent, the run is asked for, followed, and stopped where a person stops us."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from azureml_tasks.acr.following import Followed, Follower
+from azureml_tasks.acr.run_requests import Request
+from azureml_tasks.acr.uploading import upload
+from azureml_tasks.engines.containers import to_its_end
+from azureml_tasks.errors import Terminated
+from azureml_tasks.settings import Acr
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from azureml_tasks.acr import cloud_proof
+    from azureml_tasks.acr.runs import Run
+    from azureml_tasks.acr.session import Session
+    from azureml_tasks.context_file import ContextFile
+    from azureml_tasks.planning import Plan
+    from azureml_tasks.terminal import Terminal
+
+__all__ = ["HandOff"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HandOff:
+    """The way of one plan through a registry's tasks."""
+
+    session: Session
+    plan: Plan
+    terminal: Terminal
+
+    @property
+    def acr(self) -> Acr:
+        """How it is handed off; the defaults where the table does not say."""
+        return self.plan.acr or Acr()
+
+    @property
+    def follower(self) -> Follower:
+        """Follows the runs of this registry."""
+        return Follower(tasks=self.session.tasks, terminal=self.terminal, timeout=self.acr.timeout)
+
+    def start(self, files: tuple[ContextFile, ...], ask: Callable[[Request], dict[str, Any]]) -> Run:
+        """Send *files* and ask for a run; its id and how to look at it are said at once.
+
+        Raises:
+            RegistryError: Azure does not permit it.
+            HandOffError: it cannot be sent, or the run cannot be put into the queue.
+        """
+        tasks = self.session.tasks
+        source = tasks.source()
+        upload(source, files, self.terminal)
+        request = Request(
+            acr=self.acr, platform=self.plan.platform, source=source.path, abac=self.session.registry.abac
+        )
+        run = self._scheduled(ask(request))
+        self.terminal.say(
+            f"run {run.id} is {run.status.lower()}; to look at it:\n{self.session.look_at(run.id)}"
+        )
+        return run
+
+    def _scheduled(self, body: dict[str, Any]) -> Run:
+        """Put it into the queue; where Ctrl-C or SIGTERM comes meanwhile, take it out again."""
+        came: list[Run] = []
+        try:
+            to_its_end(lambda: came.append(self.session.tasks.schedule(body)))
+        except (KeyboardInterrupt, Terminated):
+            for run in came:
+                self.follower.cancel(run)
+            raise
+        return came[0]
+
+    def follow(self, run: Run, collector: cloud_proof.Collector) -> tuple[Run, Followed]:
+        """Show its log to its end; the run as it ended, and what was seen."""
+        follower = self.follower
+        follower.buildkit = bool(self.plan.secrets)
+        return follower.follow(run, collector)

@@ -1,0 +1,92 @@
+"""The proof of a candidate: on the engine of this machine, by the run that built it, or by a run of its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from azureml_tasks import smoke
+from azureml_tasks.acr import cloud_proof
+from azureml_tasks.acr.task_file import TaskFile
+from azureml_tasks.acr.verdict import failure
+from azureml_tasks.errors import HandOffError
+from azureml_tasks.settings import Acr
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from azureml_tasks.acr.handing_off import HandOff
+    from azureml_tasks.acr.run_requests import Request
+    from azureml_tasks.engines.base import Image
+    from azureml_tasks.engines.docker import DockerEngine
+    from azureml_tasks.planning import Plan
+    from azureml_tasks.records import Records
+    from azureml_tasks.report import Report
+
+__all__ = ["by_its_run", "here", "in_the_cloud", "judged", "task_file"]
+
+
+def here(
+    plan: Plan, image: Image, name: str, local: DockerEngine, login: Callable[[], tuple[str, str]]
+) -> Report | None:
+    """Pull *name*, `login-server/repository@sha256:…`, prove it here, and remove it again."""
+    with local.pulled(name, login) as pulled:
+        found = smoke.prove(plan, replace(image, id=pulled), local, local.terminal)
+    return replace(found, image_id=image.id) if found else None
+
+
+def by_its_run(plan: Plan, image: Image, records: Records) -> Report | None:
+    """The report of the run that built *image*, where that was of this very proof."""
+    events = records.read_evidence(image, plan.proof.sha256)
+    return judged(plan, image, events) if events else None
+
+
+def in_the_cloud(plan: Plan, image: Image, name: str, hand_off: HandOff, records: Records) -> Report:
+    """Prove *name* by a run that builds nothing.
+
+    Raises:
+        HandOffError: the run came to no end of its own, or its report did not come back.
+    """
+
+    def ask(request: Request) -> dict[str, Any]:
+        return request.task(task_file(plan, name, image.context_sha256), {})
+
+    run = hand_off.start(cloud_proof.files(plan.proof), ask)
+    collector = cloud_proof.Collector(mark=cloud_proof.marker(plan.proof))
+    now, seen = hand_off.follow(run, collector)
+    events = collector.events()
+    if not events:
+        raise failure(now, seen) if now.status != "Succeeded" else _no_report(run.id)
+    found = judged(plan, replace(image, run=run.id), events)
+    if found.passed:
+        records.write_evidence(image, plan.proof.sha256, events)
+    return found
+
+
+def task_file(plan: Plan, name: str, context_sha256: str) -> TaskFile:
+    """The task that proves *name* and builds nothing."""
+    timeout = (plan.acr or Acr()).timeout
+    return TaskFile(
+        plan=plan, image=name, context_sha256=context_sha256, builds=False, proves=True, timeout=timeout
+    )
+
+
+def judged(plan: Plan, image: Image, events: Sequence[dict[str, Any]]) -> Report:
+    """Judge what came back from the cloud, as the same report."""
+    seen = next((event for event in events if event["event"] == "container"), {})
+    end = smoke.End(
+        exited=None if seen.get("running", True) else int(seen["exit_code"]),
+        starved=bool(seen.get("out_of_memory")),
+        peak_memory=seen.get("peak_memory"),
+        stop=seen.get("stop"),
+        log=str(seen.get("log", "")),
+    )
+    asked = [event for event in events if event["event"] != "container"]
+    place = f"in the cloud, by run {image.run}" if image.run else "in the cloud"
+    here = "invoke image.build --engine docker (what did not pass is in no registry)"
+    look_inside = f"docker run --rm -it --entrypoint bash {image.candidate}" if image.candidate else here
+    return smoke.judged(plan, image, asked, end, place=place, look_inside=look_inside)
+
+
+def _no_report(run: str) -> HandOffError:
+    return HandOffError(f"Run {run} succeeded, and its report did not come back.", next_step="Run it again.")

@@ -1,0 +1,129 @@
+"""A multi-step task that builds an image, proves it, and pushes it only then, as the text of its file.
+
+https://learn.microsoft.com/azure/container-registry/container-registry-tasks-reference-yaml, and what the
+agent does with it: Azure/acr-builder, graph/ and builder/. Each command goes through a shell of the agent,
+after its aliases (`$NAME`) and its template (`{{…}}`).
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from azureml_tasks.planning import Plan
+
+    Step = Mapping[str, str | int | bool | Sequence[str] | Sequence[Mapping[str, str]]]
+
+__all__ = ["RESERVED", "RUN_ID", "SERVER", "TaskFile", "value_name"]
+
+RUN_ID = "{{.Run.ID}}"
+"""What the agent puts the run's id in the place of."""
+RESERVED = ".azureml-image"
+"""The folder of the context that holds what proves; no COPY names it."""
+SERVER = "server"
+"""The container that is proven: its step's id, and so its name and its host name."""
+_WORKSPACE = "/workspace"
+"""Where the agent mounts the context in every step."""
+_SECRETS = "secrets"
+_MOUNTED = "/run/azureml-secrets"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskFile:
+    """What a run does.
+
+    Args:
+        plan: of the image.
+        image: what is built, or proven alone: `login-server/repository:tag` or `…@sha256:…`.
+        context_sha256: of the build context.
+        builds: whether it builds and pushes; else the image is there.
+        proves: whether it proves.
+        timeout: seconds that a step may take.
+    """
+
+    plan: Plan
+    image: str
+    context_sha256: str
+    builds: bool
+    proves: bool
+    timeout: int
+
+    def __str__(self) -> str:
+        lines = ["version: v1.1.0", f"stepTimeout: {self.timeout}"]
+        if self.builds and self.plan.secrets:
+            lines += ["volumes:", f"  - name: {_SECRETS}", "    secret:"]
+            lines += [
+                f"      {secret.id}: '{{{{.Values.{value_name(secret.id)}}}}}'"
+                for secret in self.plan.secrets
+            ]
+        return "\n".join([*lines, "steps:", *(line for step in self._steps() for line in _yaml(step))]) + "\n"
+
+    def _steps(self) -> Iterator[Step]:
+        if self.builds:
+            yield self._build()
+        if self.proves:
+            yield self._server()
+            # As root, who may ask the agent's engine how the server is.
+            words = f"{self.image} /bin/sh {_WORKSPACE}/{RESERVED}/prove.sh"
+            yield {"id": "proof", "cmd": words, "user": "root", "disableWorkingDirectoryOverride": True}
+        if self.builds:
+            yield {"id": "push", "push": [self.image]}
+
+    def _build(self) -> Step:
+        words = ["-f", "Dockerfile", "-t", self.image, "--platform", self.plan.platform]
+        words += ["--build-arg", f"CONTEXT_SHA256={self.context_sha256}"]
+        if not self.plan.secrets:
+            return {"id": "build", "build": " ".join([*words, "."])}
+        for secret in self.plan.secrets:
+            words += ["--secret", f"id={secret.id},src={_MOUNTED}/{secret.id}"]
+        mounts = [{"name": _SECRETS, "mountPath": _MOUNTED}]
+        # To the letter: the agent compares it so.
+        return {
+            "id": "build",
+            "build": " ".join([*words, "."]),
+            "env": ["DOCKER_BUILDKIT=1"],
+            "volumeMounts": mounts,
+        }
+
+    def _server(self) -> Step:
+        """The image with its own command and user, as Azure ML runs it; it is kept, so that its log is too."""
+        user = self.plan.user
+        # The agent sets HOME to a folder of its own, which the runtime user may not write to.
+        home = {} if user.isdigit() else {"HOME": f"/home/{user}"}
+        code = {"AML_APP_ROOT": f"{_WORKSPACE}/{RESERVED}", "AZUREML_ENTRY_SCRIPT": "stand_in.py"}
+        env = {**home, **(code if self.plan.proof.stand_in else {}), **self.plan.proof.env}
+        return {
+            "id": SERVER,
+            "cmd": self.image,
+            "detach": True,
+            "keep": True,
+            "disableWorkingDirectoryOverride": True,
+            **({"env": [_spoken(f"{name}={text}") for name, text in env.items()]} if env else {}),
+        }
+
+
+def value_name(secret: str) -> str:
+    """The name under which a secret travels: a template's names hold no `-`."""
+    return secret.replace("-", "")
+
+
+def _spoken(word: str) -> str:
+    """*word* as the agent's template, aliases and shell give it back."""
+    return shlex.quote(word).replace("$", "$$").replace("{{", '{{"{{"}}')
+
+
+def _yaml(step: Step) -> Iterator[str]:
+    """A step as an item of a list; JSON's strings are YAML's in double quotes."""
+    mark = "  - "
+    for key, value in step.items():
+        if isinstance(value, list | tuple):
+            yield f"{mark}{key}:"
+            yield from (f"      - {json.dumps(item, ensure_ascii=False)}" for item in value)
+        else:
+            yield f"{mark}{key}: {json.dumps(value, ensure_ascii=False)}"
+        mark = "    "

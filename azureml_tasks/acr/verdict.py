@@ -1,0 +1,92 @@
+"""How a run that has ended ended: its image, or the error that says why there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from azureml_tasks.acr.candidates import repository_of
+from azureml_tasks.acr.refusals import log_refusal
+from azureml_tasks.errors import AzuremlTasksError, BuildError, HandOffError
+from azureml_tasks.terminal import clean
+
+if TYPE_CHECKING:
+    from azureml_tasks.acr.following import Followed
+    from azureml_tasks.acr.runs import OutputImage, Run
+
+__all__ = ["Times", "failure", "output_image"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Times:
+    """The seconds that a run waited and worked; None for what ACR has not told."""
+
+    queued: float | None
+    worked: float | None
+
+    @classmethod
+    def of(cls, run: Run) -> Times:
+        """The times of *run*, by ACR's own clock."""
+        return cls(queued=_between(run.created, run.started), worked=_between(run.started, run.finished))
+
+    def __str__(self) -> str:
+        words = {"in the queue": self.queued, "at work": self.worked}
+        return ", ".join(f"{seconds:.0f} s {what}" for what, seconds in words.items() if seconds is not None)
+
+
+def _between(earlier: str, later: str) -> float | None:
+    try:
+        first, last = (datetime.fromisoformat(_readable(text)) for text in (earlier, later))
+    except ValueError:
+        return None
+    return (last - first).total_seconds()
+
+
+def _readable(text: str) -> str:
+    """RFC 3339 as Python 3.10 reads it: no `Z`, and six digits of a second."""
+    seconds, _, rest = text.replace("Z", "+00:00").partition(".")
+    if not rest:
+        return seconds
+    digits = rest.partition("+")[0]
+    return f"{seconds}.{digits[:6]:0<6}+00:00"
+
+
+def output_image(run: Run, repository: str) -> OutputImage:
+    """The candidate that a run which succeeded has pushed.
+
+    Raises:
+        HandOffError: ACR names none, so that nothing is known to be there.
+    """
+    for image in run.images:
+        if image.repository == repository_of(repository) and image.digest:
+            return image
+    what = f"Run {run.id} succeeded, and names no image that it has pushed to {repository_of(repository)}."
+    raise HandOffError(what, next_step="Run the same command again.")
+
+
+def failure(run: Run, seen: Followed) -> AzuremlTasksError:
+    """The error of a run that did not succeed: its failing step and last lines, or who ended it."""
+    said = f"ACR said: {clean(run.error)}" if run.error else ""
+    if run.status == "Canceled":
+        fix = "Run the same command again."
+        return HandOffError(f"Run {run.id} was cancelled by somebody else.", next_step=fix, said=said)
+    if run.status == "Timeout":
+        fix = "Give it longer: timeout = 7200 in [tool.azureml-image.acr]"
+        return HandOffError(f"Run {run.id} took longer than it may.", next_step=fix, said=said)
+    if run.status == "Error":
+        return HandOffError(f"Run {run.id} ended with an error of ACR.", next_step="Run it again.", said=said)
+    tail = list(seen.tail)
+    if seen.steps.name and not seen.built:
+        what = f"A build step failed in run {run.id}: {seen.steps.name}"
+        return BuildError(what, next_step="Its last lines say why:", said=seen.steps.said)
+    if known := log_refusal(run.id, tail):
+        return known
+    lines = "\n".join(tail[-20:]) or said or "its log is empty"
+    if any("unable to understand line" in line or "dockerfile" in line.lower() for line in tail):
+        return BuildError(
+            f"ACR does not take the Dockerfile (run {run.id}).",
+            next_step="Its last lines say why:",
+            said=lines,
+        )
+    return HandOffError(f"Run {run.id} failed.", next_step="Its last lines say why:", said=lines)

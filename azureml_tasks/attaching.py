@@ -1,0 +1,56 @@
+"""A build that is handed off and left alone, and its end, whenever somebody comes back to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from azureml_tasks.errors import BuildError, Problem, SettingsError, stating
+from azureml_tasks.job import ready
+from azureml_tasks.pipeline import recorded
+
+if TYPE_CHECKING:
+    from azureml_tasks.acr.engine import AcrEngine
+    from azureml_tasks.engines.base import Engine
+    from azureml_tasks.job import Job
+
+__all__ = ["attach", "start"]
+
+
+def start(job: Job, *, no_cache: bool) -> None:
+    """Hand the build off and do not wait for its end; `attach` does.
+
+    Raises:
+        SettingsError: the engine is none that builds are handed off to.
+    """
+    with stating("Nothing was built."):
+        made = ready(job)
+        run = _handed_off("--no-wait", made.engine).start(made.plan, made.context, no_cache=no_cache)
+    if run:
+        job.terminal.say(f"invoke image.attach {run} follows it to its end")
+        job.terminal.result(run)
+
+
+def attach(job: Job, run: str) -> None:
+    """Finish the work of a build that was handed off, whoever started it.
+
+    Args:
+        job: the run of this command.
+        run: its id; "" for the one that was started here last.
+
+    Raises:
+        BuildError: there is none.
+    """
+    with stating("Nothing was built."):
+        made = ready(job, building=False)
+        engine = _handed_off("image.attach", made.engine)
+        if not (run or job.records.read_run()):
+            what = "No run of this project waits for its end."
+            raise BuildError(what, next_step="Name one: invoke image.attach RUN-ID")
+        recorded(job, engine.attach(made.plan, made.context, run or job.records.read_run()))
+
+
+def _handed_off(asked: str, engine: Engine) -> AcrEngine:
+    if engine.name != "acr":
+        what = f"is for builds that are handed off, and the engine is {engine.name}"
+        raise SettingsError([Problem(asked, 0, what, "Add: --engine acr")])
+    return cast("AcrEngine", engine)

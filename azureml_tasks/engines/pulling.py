@@ -1,0 +1,69 @@
+"""An image of a registry on a Docker engine, for as long as it is needed there."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from azureml_tasks.engines.layers import shown
+from azureml_tasks.engines.refusals import registry_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from azureml_tasks.engines.endpoint import Endpoint
+    from azureml_tasks.terminal import Terminal
+
+__all__ = ["pulled"]
+
+
+@contextmanager
+def pulled(
+    endpoint: Endpoint, name: str, login: Callable[[], tuple[str, str]], terminal: Terminal
+) -> Iterator[str]:
+    """Pull *name*, `host/repository@digest`, and give its id; it is removed when the block ends, unless it was here.
+
+    Raises:
+        RegistryError: the registry refuses.
+        EngineError: the engine's disk is full.
+    """
+    from docker.errors import ImageNotFound
+
+    images = endpoint.client.images
+    try:
+        here = str(images.get(name).id)
+    except ImageNotFound:
+        here = ""
+    if here:
+        yield here
+        return
+    terminal.say(f"pulling {name}")
+    try:
+        _pull(endpoint, name, login, terminal)
+        yield str(images.get(name).id)
+    finally:
+        with suppress(ImageNotFound):
+            images.remove(name)
+
+
+def _pull(endpoint: Endpoint, name: str, login: Callable[[], tuple[str, str]], terminal: Terminal) -> None:
+    from docker.errors import APIError
+
+    host = name.partition("/")[0]
+    repository, _, digest = name.partition("@")
+    user, password = login()
+    said = ""
+    try:
+        events = endpoint.client.api.pull(
+            repository,
+            tag=digest,
+            stream=True,
+            decode=True,
+            auth_config={"username": user, "password": password} if password else None,
+        )
+        for event in shown(events, terminal):
+            said = str(event.get("error", said))
+    except APIError as error:
+        said = str(error.explanation or error)
+    if said:
+        raise registry_error(host, f"the pull of {name}", said)

@@ -1,0 +1,381 @@
+"""Packages from a private index, whose login nothing of the build, of its output or of the image shows."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import subprocess
+import tarfile
+import threading
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.real.support import (
+    Consumer,
+    consumer,
+    environment_of,
+    environment_without_docker,
+    normal,
+    removed_after,
+    unique,
+)
+from tests.real.test_packages import installed, packed
+from tests.test_install import wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import docker
+
+    from tests.machine.clients import Client
+
+BUILDKIT = ["20.10", "26.1-buildx"]
+PASSWORDS = ("netrc-Zq7-password", "address-Kx4-password")
+INDEX = """\
+import base64, http.server, pathlib, sys
+
+LOGINS = {"Basic " + base64.b64encode(login.encode()).decode() for login in sys.argv[1:]}
+
+class Index(http.server.SimpleHTTPRequestHandler):
+    def do_GET(self):
+        if self.headers.get("Authorization") in LOGINS:
+            super().do_GET()
+        else:
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", 'Basic realm="index"')
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+http.server.ThreadingHTTPServer(("0.0.0.0", 8080), Index).serve_forever()
+"""
+TABLE = """\
+[project]
+name = "NAME"
+version = "1"
+
+[tool.azureml-image]
+base = "BASE"
+pip = ["alpha", "beta"]
+
+[tool.azureml-image.secrets]
+pip-conf = { env = "CONTOSO_PIP_CONF" }
+netrc = { file = "../login/net,rc" }
+"""
+FOLDER = "/tmp/azureml-image"  # noqa: S108 -- a folder of the image
+CODE = {"code/score.py": "def init(): pass\ndef run(data): return data\n"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Private:
+    """A private index on the engine's own network: its address and what pip needs to reach it."""
+
+    host: str
+
+    @property
+    def conf(self) -> str:
+        """Two indexes, of which one has its login in its address; the base's own certificates stay."""
+        address = f"{self.host}:8080"
+        return (
+            f"[global]\nindex-url = http://{address}/one\n"
+            f"extra-index-url = http://bob:{PASSWORDS[1]}@{address}/two\ntrusted-host = {self.host}\n"
+        )
+
+    @property
+    def login(self) -> str:
+        """The login of the other, as a netrc."""
+        return f"machine {self.host}\nlogin alice\npassword {PASSWORDS[0]}\n"
+
+
+@pytest.fixture(scope="module")
+def index(
+    docker_client: docker.DockerClient, amlenv_base: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Private]:
+    """An index that answers no one without a login; in a container, so that builds of any engine reach it."""
+    folder = tmp_path_factory.mktemp("index")
+    files = {"index.py": INDEX.encode()}
+    for where, name in (("one", "alpha"), ("two", "beta")):
+        made = wheel(folder, name, "1.0")
+        files[f"{where}/{name}/{made.name}"] = made.read_bytes()
+        files[f"{where}/{name}/index.html"] = f'<a href="{made.name}">{made.name}</a>'.encode()
+    logins = [f"{user}:{word}" for user, word in zip(("alice", "bob"), PASSWORDS, strict=True)]
+    container = docker_client.containers.create(
+        amlenv_base, ["python", "/srv/index.py", *logins], working_dir="/srv", network="bridge"
+    )
+    try:
+        container.put_archive("/srv", packed(files))
+        container.start()
+        container.reload()
+        yield Private(host=container.attrs["NetworkSettings"]["Networks"]["bridge"]["IPAddress"])
+    finally:
+        container.remove(force=True, v=True)
+
+
+@pytest.fixture
+def name(docker_client: docker.DockerClient) -> Iterator[str]:
+    """A project's name, whose image of version 1 is gone after the test."""
+    found = unique("secrets")
+    with removed_after(docker_client, f"{found}:1"):
+        yield found
+
+
+def project(folder: Path, name: str, base: str, index: Private, env: Mapping[str, str]) -> Consumer:
+    """A project whose packages are in the private index, with its two secrets beside it."""
+    (folder / "login").mkdir()
+    (folder / "login/net,rc").write_text(index.login)
+    text = TABLE.replace("NAME", name).replace("BASE", base)
+    return consumer(
+        folder / "project",
+        {**CODE, "pyproject.toml": text},
+        {**env, "CONTOSO_PIP_CONF": index.conf},
+    )
+
+
+@dataclass
+class Watch:
+    """The arguments of every process on this machine, as often as they can be looked at."""
+
+    seen: set[bytes] = field(default_factory=set)
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def look(self) -> None:
+        """Look until it is over."""
+        while not self.over.wait(0.02):
+            for process in Path("/proc").glob("[0-9]*/cmdline"):
+                with suppress(OSError):
+                    self.seen.add(process.read_bytes())
+
+
+@contextmanager
+def watching() -> Iterator[set[bytes]]:
+    """What `Watch` sees while the block runs."""
+    watch = Watch()
+    thread = threading.Thread(target=watch.look)
+    thread.start()
+    try:
+        yield watch.seen
+    finally:
+        watch.over.set()
+        thread.join()
+
+
+def layers(client: docker.DockerClient, image: str, scratch: Path) -> Iterator[bytes]:
+    """Every part of the image as `docker save` writes it: layers, configuration, manifest."""
+    with (scratch / "image.tar").open("wb") as file:
+        for block in client.images.get(image).save():
+            file.write(block)
+    with tarfile.open(scratch / "image.tar") as archive:
+        for member in archive:
+            if member.isfile() and (part := archive.extractfile(member)):
+                data = part.read()
+                yield gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
+
+
+def showing(parts: Mapping[str, bytes]) -> list[str]:
+    """Which of *parts* hold one of the passwords, as it is or in the form that HTTP sends."""
+    return [name for name, data in parts.items() if any(word.encode() in data for word in PASSWORDS)]
+
+
+@pytest.mark.parametrize("client", BUILDKIT)
+def test_installs_from_a_private_index_and_shows_the_login_nowhere(
+    client: str,
+    clients: Mapping[str, Client],
+    index: Private,
+    name: str,
+    amlenv_base: str,
+    tmp_path: Path,
+    docker_client: docker.DockerClient,
+) -> None:
+    """Both logins count, and neither is in output, records, context, history, layers or any process's arguments."""
+    made = project(tmp_path, name, amlenv_base, index, environment_of(clients[client], tmp_path))
+
+    with watching() as arguments:
+        ended = made.invoke("--echo", "image.build", "--no-cache")
+    packed_up = made.invoke("image.context", "--output", str(tmp_path / "context.tar"))
+
+    assert (0, f"{name}:1\n", 0) == (ended.code, ended.stdout, packed_up.code), ended.stderr
+    packages = installed(docker_client, f"{name}:1")
+    assert {"alpha": "1.0", "beta": "1.0"} == {word: packages.get(word) for word in ("alpha", "beta")}
+    history = json.dumps(docker_client.images.get(f"{name}:1").history())
+    shown = {
+        "stdout and stderr": (ended.stdout + ended.stderr + packed_up.stderr).encode(),
+        "context": (tmp_path / "context.tar").read_bytes(),
+        "history": history.encode(),
+        "arguments": b"\n".join(word for word in arguments if b"/srv/index.py" not in word),
+        **{path.name: path.read_bytes() for path in made.folder.rglob("*") if path.is_file()},
+        **{str(at): part for at, part in enumerate(layers(docker_client, f"{name}:1", tmp_path))},
+    }
+    assert [] == showing(shown)
+    # Each of these was looked at, and would have shown it.
+    assert ["secret"] == showing({"secret": index.conf.encode()})
+    assert (True, True, True, True) == (
+        "--secret id=pip-conf,env=CONTOSO_PIP_CONF" in ended.stderr,
+        any(b"id=pip-conf,env=CONTOSO_PIP_CONF" in word for word in arguments),
+        f"PIP_CONFIG_FILE={FOLDER}/pip-conf" in history,
+        f"http://bob:****@{index.host}:8080/two" in ended.stderr,
+    )
+
+
+@pytest.mark.parametrize("client", BUILDKIT)
+def test_leaves_no_file_and_no_variable_behind(
+    client: str,
+    clients: Mapping[str, Client],
+    index: Private,
+    name: str,
+    amlenv_base: str,
+    tmp_path: Path,
+    docker_client: docker.DockerClient,
+) -> None:
+    """The mounted files and their variables are gone with the step, and so is the folder of the default mount."""
+    made = project(tmp_path, name, amlenv_base, index, environment_of(clients[client], tmp_path))
+    ended = made.invoke("image.build")
+    assert ended.code == 0, ended.stderr
+
+    look = f"ls {FOLDER} /run/secrets 2>&1; env | grep -E '^(PIP|NETRC)'"
+    said = docker_client.containers.run(f"{name}:1", ["sh", "-c", f"{look}; true"], remove=True).decode()
+
+    listed = [f"{FOLDER}:", "install.py", "requirements.txt"]
+    gone = "ls: cannot access '/run/secrets': No such file or directory"
+    assert [gone, *listed] == said.splitlines()
+
+
+@pytest.mark.parametrize("client", BUILDKIT)
+def test_dry_prints_where_they_are(
+    client: str,
+    clients: Mapping[str, Client],
+    index: Private,
+    name: str,
+    amlenv_base: str,
+    tmp_path: Path,
+) -> None:
+    """The command names the variable and the file, quoted as the client reads it."""
+    made = project(tmp_path, name, amlenv_base, index, environment_of(clients[client], tmp_path))
+
+    ended = made.invoke("--dry", "image.build")
+
+    builder = {
+        "20.10": "DOCKER_BUILDKIT=1 docker build",
+        "26.1-buildx": "docker buildx build --builder default --load --provenance=false --sbom=false",
+    }[client]
+    expected = (
+        f"invoke image.context | {builder} --platform linux/amd64 --build-arg CONTEXT_SHA256=HASH --tag {name}:1 "
+        "--secret id=pip-conf,env=CONTOSO_PIP_CONF "
+        f"--secret 'id=netrc,\"src={tmp_path}/login/net,rc\"' -"
+    )
+    assert (0, expected) == (
+        ended.code,
+        re.sub(r"=[0-9a-f]{64} ", "=HASH ", ended.stdout.splitlines()[-1]),
+    )
+
+
+def test_a_login_that_is_refused_ends_the_build_with_a_hint(
+    clients: Mapping[str, Client], index: Private, name: str, amlenv_base: str, tmp_path: Path
+) -> None:
+    """To pip such an index is empty; the last lines say where to look, and show no password."""
+    made = project(tmp_path, name, amlenv_base, index, environment_of(clients["26.1-buildx"], tmp_path))
+    (tmp_path / "login/net,rc").write_text(index.login.replace("alice", "mallory"))
+
+    ended = made.invoke("image.build", "--no-cache")
+
+    said = ended.stderr[ended.stderr.index("    Its last lines say why:") :].replace(index.host, "HOST")
+    expected = """\
+    Its last lines say why:
+    Installing the rest in one run with the base image's azureml-inference-server-http==1.5.1, \
+so that pip refuses what does not fit it.
+    Looking in indexes: http://HOST:8080/one, http://bob:****@HOST:8080/two
+    ERROR: Could not find a version that satisfies the requirement alpha (from versions: none)
+    ERROR: No matching distribution found for alpha
+    pip did not install the requirements; its reasons stand above.
+        An index that refuses the login is an empty one to pip: see the secrets pip-conf and netrc.
+"""
+    assert (4, expected, []) == (
+        ended.code,
+        said[: len(expected)],
+        showing({"stderr": ended.stderr.encode()}),
+    )
+
+
+@pytest.mark.parametrize("client", BUILDKIT)
+def test_the_dockerfile_itself_insists_on_them(
+    client: str, clients: Mapping[str, Client], index: Private, name: str, amlenv_base: str, tmp_path: Path
+) -> None:
+    """Whoever builds the context by hand and forgets a secret, or gives an empty one, gets no image."""
+    made = project(tmp_path, name, amlenv_base, index, environment_of(clients[client], tmp_path))
+    context = made.invoke("image.context", "--output", str(tmp_path / "context.tar"))
+    assert context.code == 0
+
+    without = by_hand(made, tmp_path / "context.tar")
+    empty = by_hand(
+        made, tmp_path / "context.tar", "id=pip-conf,env=NOT_SET", f'id=netrc,"src={tmp_path}/login/net,rc"'
+    )
+
+    assert (1, True) == (without[0], re.search(r"secret .*not found", without[1]) is not None), without[1]
+    assert (1, True) == (empty[0], "The secret pip-conf is empty.\n" in empty[1]), empty[1]
+
+
+def by_hand(made: Consumer, context: Path, *secrets: str) -> tuple[int, str]:
+    """How `docker build` of the archive ends with these secrets, and what it said."""
+    options = [option for secret in secrets for option in ("--secret", secret)]
+    with context.open("rb") as archive:
+        done = subprocess.run(
+            ["docker", "build", "--progress", "plain", "--no-cache", *options, "-"],
+            env={**made.env, "DOCKER_BUILDKIT": "1"},
+            stdin=archive,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("client", ["26.1", "none"])
+def test_the_legacy_builder_is_refused(
+    client: str, clients: Mapping[str, Client], index: Private, name: str, amlenv_base: str, tmp_path: Path
+) -> None:
+    """It cannot mount a secret: the build ends before it begins, with what would help; `check` says so too."""
+    env = (
+        environment_without_docker(tmp_path)
+        if client == "none"
+        else environment_of(clients[client], tmp_path)
+    )
+    made = project(tmp_path, name, amlenv_base, index, env)
+
+    ended = made.invoke("image.build")
+    checked = made.invoke("image.check")
+
+    expected = """\
+The engine docker cannot mount secrets while it builds, as the table asks it to.
+    BuildKit mounts them. On Debian and Ubuntu: sudo apt-get install docker.io docker-buildx
+    or see https://docs.docker.com/go/buildx/
+    or: invoke image.build --engine acr
+Nothing was built.
+"""
+    engine, _, said = ended.stderr.partition("\n")
+    assert (3, "", expected, []) == (ended.code, ended.stdout, said, made.records())
+    assert checked.code == 0, checked.stderr
+    assert (0, f"engine   {engine}; cannot mount secrets while it builds") == (
+        checked.code,
+        next(line for line in checked.stdout.splitlines() if line.startswith("engine")),
+    )
+
+
+@pytest.mark.parametrize("client", ["20.10"])
+def test_a_secret_that_is_not_there_is_named_before_the_build(
+    client: str, clients: Mapping[str, Client], index: Private, name: str, amlenv_base: str, tmp_path: Path
+) -> None:
+    """Of an empty variable BuildKit mounts nothing, and builds: what is missing is refused before."""
+    made = project(tmp_path, name, amlenv_base, index, environment_of(clients[client], tmp_path))
+
+    ended = made.invoke("image.build", env={"CONTOSO_PIP_CONF": ""})
+
+    expected = """\
+pyproject.toml:10: tool.azureml-image.secrets.pip-conf: the variable CONTOSO_PIP_CONF is empty
+    export CONTOSO_PIP_CONF="$(cat FILE)"
+
+1 problem; nothing was built.
+"""
+    assert (2, "", expected, []) == (ended.code, ended.stdout, normal(ended.stderr), made.records())

@@ -1,0 +1,92 @@
+"""The docker command of a build, as `--dry` prints it, and what each builder can."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+import azureml_tasks
+from azureml_tasks.context import Context
+from azureml_tasks.engines.builder import Builder
+from azureml_tasks.engines.building import command
+from azureml_tasks.engines.docker import DockerEngine
+from azureml_tasks.engines.endpoint import Endpoint
+from azureml_tasks.planning import SECRETS
+from azureml_tasks.terminal import Terminal
+from tests.cases import lay_out
+from tests.consumers import project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from azureml_tasks.planning import Plan
+
+BUILDX = ["buildx", "build", "--builder", "default", "--load", "--provenance=false", "--sbom=false"]
+
+
+def endpoint() -> Endpoint:
+    """An engine that is only named."""
+    client = cast("Any", None)
+    return Endpoint(client=client, context="default", host="unix:///x", version="1", is_podman=False)
+
+
+def planned(folder: Path, secrets: str) -> Plan:
+    """The plan of a project that installs a package with *secrets*."""
+    table = f'pip = ["contoso-features"]\n\n[tool.azureml-image.secrets]\n{secrets}'
+    return azureml_tasks.plan(azureml_tasks.load(lay_out({"pyproject.toml": project("demo", table)}, folder)))
+
+
+@pytest.mark.parametrize(("kind", "start"), [("buildx", BUILDX), ("buildkit", ["build"])])
+def test_secrets_are_named_by_where_they_are(
+    kind: str, start: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command holds a variable's name or a file's path, and never what is in it."""
+    monkeypatch.setenv("CONTOSO_PIP_CONF", "hunter2")
+    monkeypatch.setenv("HOME", "/home/alice")
+    made = planned(tmp_path, 'pip-conf = { env = "CONTOSO_PIP_CONF" }\nnetrc = { file = "~/.netrc" }\n')
+
+    argv = command(
+        endpoint(),
+        Builder(kind=kind, why=""),
+        made,
+        Context(files=(), dockerfile="", sha256="0"),
+        no_cache=True,
+    )
+
+    secrets = ["--secret", "id=pip-conf,env=CONTOSO_PIP_CONF", "--secret", "id=netrc,src=/home/alice/.netrc"]
+    options = ["--platform", "linux/amd64", "--build-arg", "CONTEXT_SHA256=0", "--tag", "demo:1.2.3"]
+    assert ["docker", *start, *options, *secrets, "--no-cache", "-"] == argv
+
+
+@pytest.mark.parametrize(
+    ("path", "option"),
+    [
+        ("/a b/netrc", "id=netrc,src=/a b/netrc"),
+        ("/a,b/netrc", 'id=netrc,"src=/a,b/netrc"'),
+        ('/a"b/netrc', 'id=netrc,"src=/a""b/netrc"'),
+    ],
+)
+def test_any_path_is_one_field_of_the_option(path: str, option: str, tmp_path: Path) -> None:
+    """Docker reads the option as a line of CSV."""
+    made = planned(tmp_path, f"netrc = {{ file = '{path}' }}\n")
+
+    argv = command(
+        endpoint(),
+        Builder(kind="buildx", why=""),
+        made,
+        Context(files=(), dockerfile="", sha256="0"),
+        no_cache=False,
+    )
+
+    assert option == argv[argv.index("--secret") + 1]
+
+
+@pytest.mark.parametrize(("kind", "can"), [("buildx", {SECRETS}), ("buildkit", {SECRETS}), ("legacy", set())])
+def test_buildkit_alone_mounts_secrets(kind: str, can: set[str], tmp_path: Path) -> None:
+    """What an engine can is what its builder can."""
+    engine = DockerEngine(
+        endpoint=endpoint(), builder=Builder(kind=kind, why=""), terminal=Terminal(), scratch=tmp_path
+    )
+
+    assert can == engine.can

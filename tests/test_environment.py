@@ -1,0 +1,404 @@
+"""What Azure ML is told of an image that was pushed: whole texts, and the command that writes them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from azureml_tasks import azure_names, yaml_text
+from azureml_tasks.environment import Pushed, deployment_text, environment_text
+from azureml_tasks.keys import ABSENT
+from azureml_tasks.planning import Plan, Proof, ProofRequest
+from azureml_tasks.reference import Reference
+from tests.consumers import consumer, invoke
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+DIGEST = "1234567890ab" + "0" * 52
+PUSHED = Pushed(image=f"contoso.azurecr.io/team/iris@sha256:{DIGEST}", tags=("1.0.0", "latest"), started=1.5)
+ENVIRONMENT = f"""\
+$schema: "https://azuremlschemas.azureedge.net/latest/environment.schema.json"
+name: "team-iris"
+version: "sha256-1234567890ab"
+description: "contoso.azurecr.io/team/iris:1.0.0, contoso.azurecr.io/team/iris:latest"
+image: "contoso.azurecr.io/team/iris@sha256:{DIGEST}"
+os_type: "linux"
+inference_config:
+  liveness_route:
+    port: 5001
+    path: "/"
+  readiness_route:
+    port: 5001
+    path: "/"
+  scoring_route:
+    port: 5001
+    path: "/score"
+"""
+BAKED = """\
+$schema: "https://azuremlschemas.azureedge.net/latest/managedOnlineDeployment.schema.json"
+name: "team-iris-12345678"
+endpoint_name: "scoring"
+environment: "azureml:team-iris:sha256-1234567890ab"
+instance_type: "Standard_DS3_v2"
+instance_count: 1
+request_settings:
+  request_timeout_ms: 5000
+  max_concurrent_requests_per_instance: 1
+"""
+BARE = """\
+$schema: "https://azuremlschemas.azureedge.net/latest/managedOnlineDeployment.schema.json"
+name: "other-12345678"
+endpoint_name: "scoring"
+# The image holds no model, so Azure ML mounts this one: write the name of yours.
+model: "azureml:other@latest"
+# The image holds no code, so Azure ML mounts this: write the folder, seen from here, and script of yours.
+code_configuration:
+  code: "./code"
+  scoring_script: "score.py"
+environment: "azureml:other:sha256-1234567890ab"
+instance_type: "Standard_DS3_v2"
+instance_count: 1
+request_settings:
+  request_timeout_ms: 30000
+  max_concurrent_requests_per_instance: 4
+# The start took 200 s in the smoke test; Azure ML's own probes would wait 310 s.
+liveness_probe:
+  initial_delay: 401
+readiness_probe:
+  failure_threshold: 41
+"""
+WITHOUT_A_MODEL = """\
+# The image holds no model. If its code loads one, add a line with its name:
+# model: "azureml:team-iris@latest"
+environment: "azureml:team-iris:sha256-1234567890ab"
+"""
+SCORING = {"endpoint": "scoring", "instance_type": "Standard_DS3_v2"}
+
+
+def request(timeout: float) -> ProofRequest:
+    """One that may take *timeout* seconds."""
+    return ProofRequest(
+        name="r", path="/score", body=b"", status=200, expect=ABSENT, tolerance=0, timeout=timeout
+    )
+
+
+def plan(**given: Any) -> Plan:
+    """A plan that bakes code and model in, unless *given* says otherwise."""
+    sound = {"has_model": True, "has_code": True, "env": {}, "proof": Proof()}
+    return Plan(
+        base=Reference(host="", repository="base", tag="1", digest=""),
+        platform="linux/amd64",
+        user="dockeruser",
+        registry="contoso.azurecr.io",
+        repository="team/iris",
+        tags=("1.0.0",),
+        apt=(),
+        python=None,
+        runs=(),
+        labels={},
+        files=(),
+        **{**sound, **given},
+    )
+
+
+def deployment(pushed: Pushed = PUSHED, **given: Any) -> str:
+    """The deployment of an image that was made by `plan(**given)`."""
+    return deployment_text(pushed, plan(**given), **SCORING)
+
+
+def test_an_environment_names_the_image_by_its_digest() -> None:
+    """The whole of it, which is the same for the same image."""
+    assert ENVIRONMENT == environment_text(PUSHED)
+    assert ENVIRONMENT.replace('"team-iris"', '"iris"') == environment_text(PUSHED, name="iris")
+
+
+def test_a_deployment_of_an_image_that_holds_all() -> None:
+    """Neither model nor code is mounted, and Azure ML's own probes fit."""
+    assert deployment() == BAKED
+
+
+def test_a_deployment_of_an_image_that_holds_nothing_and_starts_slowly() -> None:
+    """What is mounted is named, with a word on what to write; timeout, workers and probes are those of the proof."""
+    slow = Pushed(image=PUSHED.image, tags=PUSHED.tags, started=200.4)
+    bare = plan(
+        has_model=False,
+        has_code=False,
+        env={"WORKER_COUNT": "4"},
+        proof=Proof(requests=(request(7.25), request(30))),
+    )
+
+    assert deployment_text(slow, bare, name="other", **SCORING) == BARE
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"proof": Proof(model="/m")}, 'model: "azureml:team-iris@latest"\nenvironment: '),
+        ({}, WITHOUT_A_MODEL),
+        ({"env": {"AZUREML_MODEL_DIR": "/opt/model"}}, 'endpoint_name: "scoring"\nenvironment: '),
+        (
+            {"has_code": False, "env": {"AZUREML_ENTRY_SCRIPT": "score.py"}},
+            WITHOUT_A_MODEL,
+        ),
+    ],
+)
+def test_a_model_is_mounted_where_the_smoke_test_mounted_one(given: dict[str, Any], text: str) -> None:
+    """Code that was proven without a model needs none; a base may bring model or code of its own."""
+    assert text in deployment(**{"has_model": False, **given})
+    assert "code_configuration" not in deployment(**{"has_model": False, **given})
+
+
+@pytest.mark.parametrize(
+    ("timeouts", "milliseconds"),
+    [((), 5000), ((0.5,), 5000), ((5.0, 7.25), 7250), ((4.35, 8.1234), 8123), ((180,), 180_000)],
+)
+def test_a_request_may_take_as_long_as_in_the_smoke_test(
+    timeouts: tuple[float, ...], milliseconds: int
+) -> None:
+    """And never less than by Azure ML's default."""
+    made = yaml.safe_load(deployment(proof=Proof(requests=tuple(map(request, timeouts)))))
+
+    assert milliseconds == made["request_settings"]["request_timeout_ms"]
+
+
+@pytest.mark.parametrize(
+    ("count", "workers"), [("1", 1), ("12", 12), ("0", 1), ("", 1), ("auto", 1), ("-3", 1)]
+)
+def test_the_concurrency_is_that_of_the_server(count: str, workers: int) -> None:
+    """WORKER_COUNT, where the server could read it, else the server's own default."""
+    made = yaml.safe_load(deployment(env={"WORKER_COUNT": count}))
+
+    assert workers == made["request_settings"]["max_concurrent_requests_per_instance"]
+
+
+@pytest.mark.parametrize(
+    ("started", "probes"),
+    [
+        (None, [None, None]),
+        (155.0, [None, None]),
+        (155.1, [{"initial_delay": 311}, {"failure_threshold": 32}]),
+        (3600.0, [{"initial_delay": 7200}, {"failure_threshold": 720}]),
+    ],
+)
+def test_probes_wait_for_twice_the_start_that_was_measured(started: float | None, probes: list[Any]) -> None:
+    """Azure ML's own wait 310 s; a quicker start needs none of ours."""
+    made = yaml.safe_load(deployment(Pushed(image=PUSHED.image, tags=PUSHED.tags, started=started)))
+
+    assert probes == [made.get("liveness_probe"), made.get("readiness_probe")]
+
+
+@pytest.mark.parametrize(
+    ("repository", "environment", "name"),
+    [
+        ("adder", "adder", "adder-12345678"),
+        ("a/b.c__d", "a-b-c__d", "a-b-c-d-12345678"),
+        ("azureml/adder", "image-azureml-adder", "image-azureml-adder-12345678"),
+        ("microsoft", "image-microsoft", "image-microsoft-12345678"),
+        ("2fast", "2fast", "image-2fast-12345678"),
+        ("a" * 40, "a" * 40, "a" * 23 + "-12345678"),
+        ("a" * 22 + "-b", "a" * 22 + "-b", "a" * 22 + "-12345678"),
+    ],
+)
+def test_names_follow_from_the_repository(repository: str, environment: str, name: str) -> None:
+    """Each is one that Azure ML takes."""
+    pushed = Pushed(image=f"r.io:5000/{repository}@sha256:{DIGEST}", tags=("1",))
+
+    assert environment == yaml.safe_load(environment_text(pushed))["name"]
+    assert name == yaml.safe_load(deployment(pushed))["name"]
+    assert ["", ""] == [
+        azure_names.ENVIRONMENT.complaint(environment),
+        azure_names.ENDPOINT.complaint(name),
+    ]
+
+
+@given(
+    digest=st.text("0123456789abcdef", min_size=64, max_size=64),
+    repository=st.from_regex(r"[a-z0-9]+(?:(?:\.|_|__|-+|/)[a-z0-9]+)*", fullmatch=True),
+)
+def test_any_image_gets_names_that_azure_ml_takes(digest: str, repository: str) -> None:
+    """And a version that is a string, whatever YAML would make of the digest."""
+    pushed = Pushed(image=f"r.io/{repository[:200].rstrip('._-/')}@sha256:{digest}", tags=("1",))
+    made, deployed = yaml.safe_load(environment_text(pushed)), yaml.safe_load(deployment(pushed))
+
+    assert f"sha256-{digest[:12]}" == made["version"]
+    assert f"azureml:{made['name']}:{made['version']}" == deployed["environment"]
+    assert ["", ""] == [
+        azure_names.ENVIRONMENT.complaint(made["name"]),
+        azure_names.ENDPOINT.complaint(deployed["name"]),
+    ]
+
+
+KEYS = st.from_regex(r"k_[a-z]{1,4}", fullmatch=True)
+HOSTILE = st.one_of(
+    st.text(st.characters(), max_size=12),
+    st.from_regex(r"[-+]?[0-9_]{1,9}(\.[0-9]{0,3})?(e[-+]?[0-9]{1,2})?|0[xo][0-9a-f]{1,6}", fullmatch=True),
+    st.sampled_from(["", "~", "null", "Yes", "off", "y", ".inf", ".NaN", "<<", "=", "2024-01-01", "1:30"]),
+    st.sampled_from(
+        ["# a", "a: b", "- a", "&a", "*a", "!a", "'", '"', "\\", "\ud800", "\x85", "\ufeff", "\0"]
+    ),
+)
+NESTED = st.dictionaries(KEYS, HOSTILE | st.integers(), min_size=1, max_size=3)
+
+
+@given(st.dictionaries(KEYS, HOSTILE | st.integers() | NESTED, min_size=1, max_size=4))
+def test_yaml_reads_back_what_was_written(values: Mapping[str, yaml_text.Value]) -> None:
+    """Strings stay the strings they were, numbers numbers, in their order; comments say nothing; all is ASCII."""
+    text = yaml_text.dump(values, dict.fromkeys(values, "a: b\n- c"))
+    read = yaml.safe_load(text)
+
+    assert (values, list(values), True) == (read, list(read), text.isascii())
+
+
+RECORD = {
+    "image": PUSHED.image,
+    "id": "sha256:5",
+    "tags": ["1.0.0", "latest"],
+    "digest": f"sha256:{DIGEST}",
+    "context_sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    "smoke": {"passed": True, "started": 1.5},
+}
+FOR_SCORING = ("--deployment", "--endpoint=scoring", "--instance-type=Standard_DS3_v2")
+CHANGED = (
+    "warning: files have changed since contoso.azurecr.io/team/iris:1.0.0 was built; what was pushed counts\n"
+)
+UNTESTED = "warning: contoso.azurecr.io/team/iris:1.0.0 was pushed without having passed its smoke test\n"
+ALL_WRONG = """\
+--endpoint: is "1a", which is no name of an Azure ML endpoint
+    3 to 32 letters, digits and '-'; a letter in front, no '-' at the end.
+
+--instance-type: is "4 cores", which is no size of a virtual machine
+    https://learn.microsoft.com/azure/machine-learning/reference-managed-online-endpoints-vm-sku-list
+
+--name: is "AzureML-a b", which is no name of an Azure ML environment
+    Letters, digits, '_' and '-', at most 255, and neither AzureML nor Microsoft in front.
+
+3 problems; nothing was written.
+"""
+MISSING = """\
+--endpoint: is missing, which --deployment needs
+    az ml online-endpoint list --output table
+    then add: --endpoint NAME
+
+--instance-type: is missing, which --deployment needs
+    Add the size that you want to pay for, such as: --instance-type Standard_DS3_v2
+
+2 problems; nothing was written.
+"""
+MEANINGLESS = """\
+--endpoint: is for a deployment alone
+    Add --deployment, or leave it out.
+
+--instance-type: is for a deployment alone
+    Add --deployment, or leave it out.
+
+2 problems; nothing was written.
+"""
+
+
+def pushed_project(folder: Path, **changes: Any) -> Path:
+    """A project of nothing but its table, whose last push was recorded."""
+    made = consumer(folder)
+    (made / ".azureml-image").mkdir()
+    record = json.dumps({**RECORD, **changes})
+    (made / ".azureml-image" / "result.json").write_text(record, encoding="utf-8")
+    return made
+
+
+def test_the_environment_alone_is_on_stdout(tmp_path: Path) -> None:
+    """Or in a file, the same bytes; `--name` stands above the repository's."""
+    folder = pushed_project(tmp_path)
+
+    printed = invoke(folder, "image.environment")
+    named = invoke(folder, "image.environment", "--name=iris", "--output=e.yml")
+
+    assert (0, ENVIRONMENT, "") == (printed.code, printed.out, printed.err)
+    assert (0, "", "") == (named.code, named.out, named.err)
+    assert ENVIRONMENT.replace('"team-iris"', '"iris"') == (folder / "e.yml").read_text(encoding="utf-8")
+
+
+def test_a_deployment_fits_the_environment(tmp_path: Path) -> None:
+    """The table of this project bakes nothing in, so the deployment says what is mounted."""
+    done = invoke(pushed_project(tmp_path), "image.environment", *FOR_SCORING)
+    deployed = yaml.safe_load(done.out)
+
+    assert (0, "") == (done.code, done.err)
+    assert ["team-iris-12345678", "scoring", "azureml:team-iris:sha256-1234567890ab", "Standard_DS3_v2"] == [
+        deployed[key] for key in ("name", "endpoint_name", "environment", "instance_type")
+    ]
+    assert ["azureml:team-iris@latest", "./code"] == [
+        deployed["model"],
+        deployed["code_configuration"]["code"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"smoke": None}, UNTESTED),
+        ({"context_sha256": "0"}, CHANGED),
+        ({"smoke": None, "context_sha256": "0"}, UNTESTED + CHANGED),
+    ],
+)
+def test_what_it_rests_on_is_said(changes: dict[str, Any], said: str, tmp_path: Path) -> None:
+    """An image that was pushed untested, and files that are no longer those of the image, are warnings."""
+    done = invoke(pushed_project(tmp_path, **changes), "image.environment")
+
+    assert (0, ENVIRONMENT, said) == (done.code, done.out, done.err)
+
+
+@pytest.mark.parametrize(
+    ("words", "err"),
+    [
+        (("--deployment",), MISSING),
+        (("--endpoint=scoring", "--instance-type=Standard_DS3_v2"), MEANINGLESS),
+        (("--deployment", "--name=AzureML-a b", "--endpoint=1a", "--instance-type=4 cores"), ALL_WRONG),
+    ],
+)
+def test_every_flag_that_is_wrong_is_named(words: tuple[str, ...], err: str, tmp_path: Path) -> None:
+    """All together, with exit 2."""
+    done = invoke(pushed_project(tmp_path), "image.environment", *words)
+
+    assert (2, "", err) == (done.code, done.out, done.err)
+
+
+@pytest.mark.parametrize(
+    ("built", "err"),
+    [
+        (False, "Nothing is built and pushed here yet.\n    invoke image.release\nNothing was written.\n"),
+        (
+            True,
+            "What was built here has not been pushed yet.\n    invoke image.push\nNothing was written.\n",
+        ),
+    ],
+)
+def test_nothing_is_pushed_yet(built: bool, err: str, tmp_path: Path) -> None:
+    """Exit 4, with the command that comes next."""
+    folder = consumer(tmp_path, files={".azureml-image/build.json": "{}"} if built else {})
+
+    done = invoke(folder, "image.environment")
+
+    assert (4, "", err) == (done.code, done.out, done.err)
+
+
+def test_a_dry_run_prints_what_to_paste_and_writes_nothing(tmp_path: Path) -> None:
+    """`--dry` with `--output` prints the command with its flags; `--echo` prints it on stderr and writes."""
+    folder = pushed_project(tmp_path)
+    words = ("image.environment", "--output=a b", "--project=.", "--name=iris", *FOR_SCORING)
+
+    dry = invoke(folder, "--dry", *words)
+    there = (folder / "a b").exists()
+    echoed = invoke(folder, "--echo", *words)
+
+    line = (
+        "invoke image.environment --project . --name iris --deployment --endpoint scoring "
+        "--instance-type Standard_DS3_v2 > 'a b'\n"
+    )
+    assert (0, line, "", False) == (dry.code, dry.out, dry.err, there)
+    assert (0, "", line, True) == (echoed.code, echoed.out, echoed.err, (folder / "a b").exists())

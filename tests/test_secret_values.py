@@ -1,0 +1,199 @@
+"""Where the secrets of a build are, whether they are there, and that no message shows what they hold."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from azureml_tasks import secret_values
+from azureml_tasks.errors import SettingsError
+from azureml_tasks.planning import BuildSecret
+from tests.consumers import consumer, invoke, project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CONF = "[global]\nindex-url = https://alice:hunter2@pypi.contoso.example/simple\n"
+LOGIN = "machine pypi.contoso.example login alice password hunter2\n"
+TABLE = """\
+pip = ["contoso-features"]
+
+[tool.azureml-image.secrets]
+pip-conf = { env = "CONTOSO_PIP_CONF" }
+netrc = { file = "login/netrc" }
+"""
+EXAMPLE = {
+    "pip-conf": "It holds, for example:\n[global]\nindex-url = https://pypi.contoso.example/simple",
+    "netrc": "It holds, for example:\nmachine pypi.contoso.example login NAME password PASSWORD",
+}
+NEITHER = """\
+pyproject.toml:10: tool.azureml-image.secrets.pip-conf: the variable CONTOSO_PIP_CONF is not set
+    export CONTOSO_PIP_CONF="$(cat FILE)"
+
+pyproject.toml:11: tool.azureml-image.secrets.netrc: FOLDER/login/netrc does not exist
+    It holds, for example:
+    machine pypi.contoso.example login NAME password PASSWORD
+
+2 problems; nothing was built.
+"""
+
+
+def in_variable(name: str = "CONTOSO_PIP_CONF", *, key: str = "pip-conf") -> BuildSecret:
+    """A secret that a variable holds."""
+    return BuildSecret(id=key, variable="PIP_CONFIG_FILE", env=name, line=7)
+
+
+def in_file(path: Path | str, *, key: str = "netrc") -> BuildSecret:
+    """A secret that a file holds."""
+    return BuildSecret(id=key, variable="NETRC", file=str(path), line=8)
+
+
+def test_each_value_is_read_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable and a file give their bytes, line breaks and what is not UTF-8 included."""
+    monkeypatch.setenv("CONTOSO_PIP_CONF", "[global]\r\nindex-url = https://x/é\n")
+    (tmp_path / "netrc").write_bytes(b"machine a login b password \xff\n")
+
+    values = secret_values.read([in_variable(), in_file(tmp_path / "netrc")])
+
+    conf = "[global]\r\nindex-url = https://x/é\n".encode()
+    assert {"pip-conf": conf, "netrc": b"machine a login b password \xff\n"} == values
+
+
+def test_everything_that_is_missing_is_named_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One error holds each of them, with the line of its key; `missing` gives the same without an error."""
+    monkeypatch.delenv("CONTOSO_PIP_CONF", raising=False)
+    secrets = [in_variable(), in_file(tmp_path / "netrc")]
+
+    with pytest.raises(SettingsError) as caught:
+        secret_values.read(secrets)
+
+    assert (tuple(secret_values.missing(secrets)), [7, 8]) == (
+        caught.value.problems,
+        [problem.line for problem in caught.value.problems],
+    )
+
+
+VARIABLES = {
+    "empty": ("", "is empty", 'export CONTOSO_PIP_CONF="$(cat FILE)"'),
+    "a path": ("~/pip.conf", "holds no pip.conf: pip cannot read its line 1", EXAMPLE["pip-conf"]),
+    "an address": (
+        "https://alice:hunter2@x/",
+        "holds no pip.conf: pip cannot read its line 1",
+        EXAMPLE["pip-conf"],
+    ),
+    "no option": (CONF + "hunter2", "holds no pip.conf: pip cannot read its line 3", EXAMPLE["pip-conf"]),
+    "an option twice": (
+        CONF + "index-url = hunter2",
+        "holds no pip.conf: pip cannot read its line 3",
+        EXAMPLE["pip-conf"],
+    ),
+    "not UTF-8": (
+        CONF + "# \udcff",
+        "holds no pip.conf: pip cannot read its line 3",
+        EXAMPLE["pip-conf"],
+    ),
+    "large": (
+        CONF + "#" * 600_000,
+        "holds more than the 500 KiB that BuildKit mounts",
+        EXAMPLE["pip-conf"],
+    ),
+}
+
+
+@pytest.mark.parametrize("what", VARIABLES)
+def test_what_is_wrong_with_a_variable_is_said_without_its_value(
+    what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pip shows the line of a pip.conf that it cannot read, so it never gets to see one."""
+    value, complaint, fix = VARIABLES[what]
+    if len(value) < 100_000:
+        monkeypatch.setenv("CONTOSO_PIP_CONF", value)
+    else:  # More than Linux takes of one variable when it starts a program, and no hindrance here.
+        monkeypatch.setitem(os.environ, "CONTOSO_PIP_CONF", value)
+
+    [problem] = secret_values.missing([in_variable()])
+
+    said = f"tool.azureml-image.secrets.pip-conf: the variable CONTOSO_PIP_CONF {complaint}"
+    assert (7, said, fix) == (problem.line, problem.what, problem.fix)
+    assert complaint == secret_values.complaint(in_variable())
+
+
+def test_what_is_wrong_with_a_file_is_said(tmp_path: Path) -> None:
+    """A file that is missing, a folder, empty, large or unreadable is named by its path."""
+    (tmp_path / "empty").write_text("")
+    (tmp_path / "large").write_bytes(b"#" * 600_000)
+    # Even root cannot read the first page of a process's memory.
+    files: list[Path | str] = [
+        tmp_path / "none",
+        tmp_path,
+        tmp_path / "empty",
+        tmp_path / "large",
+        "/proc/self/mem",
+    ]
+
+    problems = secret_values.missing([in_file(file) for file in files])
+
+    key, example = "tool.azureml-image.secrets.netrc", EXAMPLE["netrc"]
+    assert [
+        (f"{key}: {tmp_path}/none does not exist", example),
+        (f"{key}: {tmp_path} is no file", example),
+        (f"{key}: {tmp_path}/empty is empty", example),
+        (f"{key}: {tmp_path}/large holds more than the 500 KiB that BuildKit mounts", example),
+        (f"{key}: /proc/self/mem cannot be read: Input/output error", "ls -l /proc/self/mem"),
+    ] == [(problem.what, problem.fix) for problem in problems]
+
+
+@pytest.mark.parametrize("words", [("image.build",), ("image.release", "--registry", "r.io")])
+def test_nothing_is_built_without_them(words: tuple[str, ...], tmp_path: Path) -> None:
+    """`build` and `release` say what is missing before they ask for the engine, which is not there either."""
+    folder = consumer(tmp_path, files={"pyproject.toml": project("demo", TABLE)})
+
+    done = invoke(folder, *words)
+
+    assert (2, "", NEITHER) == (done.code, done.out, done.err)
+
+
+@pytest.mark.parametrize("task", ["smoke-test", "push"])
+def test_what_builds_nothing_asks_for_none(task: str, tmp_path: Path) -> None:
+    """What is built already needs no secret."""
+    folder = consumer(tmp_path, files={"pyproject.toml": project("demo", f'registry = "r.io"\n{TABLE}')})
+
+    done = invoke(folder, f"image.{task}")
+
+    assert (4, "Nothing is built here yet.\n    invoke image.build\nNothing was pushed.\n") == (
+        done.code,
+        done.err,
+    )
+
+
+def test_check_says_whether_they_are_there_and_shows_none(tmp_path: Path) -> None:
+    """The report has a row for each, in text and in JSON, and ends well where one is missing."""
+    files = {"pyproject.toml": project("demo", TABLE), "login/netrc": LOGIN}
+    folder = consumer(tmp_path, files=files)
+
+    there = invoke(folder, "image.check", env={"CONTOSO_PIP_CONF": CONF})
+    missing = invoke(folder, "image.check", "--json")
+
+    rows = re.findall(r"^secrets .*\n +.*$", there.out, re.MULTILINE)
+    assert [
+        "secrets  pip-conf: the variable CONTOSO_PIP_CONF holds it\n         netrc: FOLDER/login/netrc holds it"
+    ] == rows
+    expected = """\
+  "secrets": [
+    {
+      "id": "pip-conf",
+      "from": "the variable CONTOSO_PIP_CONF",
+      "problem": "is not set"
+    },
+    {
+      "id": "netrc",
+      "from": "FOLDER/login/netrc",
+      "problem": null
+    }
+  ],
+"""
+    assert expected in missing.out
+    assert (0, 0, False) == (there.code, missing.code, "hunter2" in there.out + there.err + missing.out)
