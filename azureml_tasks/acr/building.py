@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from azureml_tasks.acr.task_file import RUN_ID, TaskFile
 from azureml_tasks.acr.verdict import Times, failure, output_image
 from azureml_tasks.dockerfile import CONTEXT_LABEL
 from azureml_tasks.engines.base import Image
-from azureml_tasks.errors import BuildError, ProofError
+from azureml_tasks.errors import AzuremlTasksError, BuildError, ProofError, Terminated
 from azureml_tasks.settings import Acr
 
 if TYPE_CHECKING:
@@ -88,7 +89,12 @@ class Build:
             HandOffError: it came to no end of its own.
         """
         collector = cloud_proof.Collector(mark=cloud_proof.marker(self.plan.proof))
-        now, seen = hand_off.follow(run, collector)
+        try:
+            now, seen = hand_off.follow(run, collector)
+        except (KeyboardInterrupt, Terminated):
+            self._tidy(run, hand_off, candidates)
+            records.forget_run()
+            raise
         records.forget_run()
         events = collector.events()
         if now.status != "Succeeded":
@@ -98,6 +104,13 @@ class Build:
         if events:
             self._judge(image, events, candidates, records)
         return image
+
+    def _tidy(self, run: Run, hand_off: HandOff, candidates: Candidates) -> None:
+        """Where a run came to its end before it could be cancelled, its candidate goes too."""
+        with suppress(AzuremlTasksError):
+            now = hand_off.session.tasks.get(run.id)
+            if now.status == "Succeeded":
+                candidates.remove(output_image(now, self.plan.repository).digest)
 
     def _failed(self, run: Run, seen: Followed, events: list[dict[str, Any]]) -> Exception:
         """A proof that failed says more than the step that ran it."""

@@ -28,6 +28,8 @@ _LAST_LINES = 60.0
 """Seconds that the end of a log gets to come after the end of its run."""
 _CANCELLED = 120.0
 """Seconds that a run gets to end after it was asked to."""
+_PATIENCE = 300.0
+"""Seconds that Azure may leave us without an answer while a run goes on."""
 _TAIL = 40
 _OF_THE_AGENT = re.compile(r"\d{4}/\d\d/\d\d |failed to run step ID: |Run ID: ")
 """What the agent itself prints, between what the steps do."""
@@ -114,10 +116,11 @@ class Follower:
         return now
 
     def _to_its_end(self, run: Run, log: Log) -> Run:
-        began, quiet, now, said = self.clock(), 0, run, ""
+        began = answered = self.clock()
+        quiet, now, said = 0, run, ""
         while not now.ended:
             before = (now.status, log.at)
-            now = self._asked(run)
+            now, answered = self._asked(now, answered)
             if now.status == "Queued" and self.clock() - began > self.timeout:
                 self.cancel(run)
                 raise self._stuck(run)
@@ -128,14 +131,15 @@ class Follower:
                 self.sleep(_PAUSES[quiet])
         return now
 
-    def _asked(self, run: Run) -> Run:
+    def _asked(self, run: Run, answered: float) -> tuple[Run, float]:
+        """The run as it is now, and when Azure said so; as it was, where Azure gives no answer for a while."""
         try:
-            return self.tasks.get(run.id)
+            return self.tasks.get(run.id), self.clock()
         except AzuremlTasksError as error:
-            if not error.state:
-                error.state = (
-                    f"Run {run.id} goes on in ACR. Take it up again with: invoke image.attach {run.id}"
-                )
+            if isinstance(error, HandOffError) and self.clock() - answered < _PATIENCE:
+                self.terminal.say(f"{error.what} The run goes on, and is asked for again.")
+                return run, answered
+            error.state = f"Run {run.id} goes on in ACR. Take it up again with: invoke image.attach {run.id}"
             raise
 
     def _fault(self, log: Log, said: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.acr.following import Followed, Follower
+from azureml_tasks.acr.refusals import UnansweredError
 from azureml_tasks.acr.run_requests import Request
 from azureml_tasks.acr.uploading import upload
 from azureml_tasks.engines.containers import to_its_end
@@ -70,6 +71,11 @@ class HandOff:
         except (KeyboardInterrupt, Terminated):
             for run in came:
                 self.follower.cancel(run)
+            raise
+        except UnansweredError as error:
+            name = self.session.registry.name
+            look = f"az acr task list-runs --registry {name} --top 3"
+            error.state = f"Whether a run was started is not known: {look}"
             raise
         return came[0]
 

@@ -13,8 +13,9 @@ from azureml_tasks.terminal import clean
 if TYPE_CHECKING:
     from azure.core.rest import HttpResponse
 
-__all__ = ["log_refusal", "refusal", "unanswered"]
+__all__ = ["UnansweredError", "log_refusal", "refusal", "unanswered"]
 
+_SERVER = 500  # where the statuses of a server's own errors begin
 _TASKS_ROLE = 'the role "Container Registry Tasks Contributor" on the registry'
 _LOCALLY = "or build on this machine: --engine docker"
 
@@ -65,7 +66,14 @@ _STATUSES = {
     409: _CODES["Conflict"],
     429: _CODES["TooManyRequests"],
 }
+
+
+class UnansweredError(HandOffError):
+    """Azure did not answer, or with an error of its own: what was asked for may have been done or not."""
+
+
 _OTHER = _Known("", "Run the same command again later.", HandOffError)
+_BROKEN = _Known("", "Run the same command again later.", UnansweredError)
 
 
 def refusal(response: HttpResponse, what: str) -> AzuremlTasksError:
@@ -75,7 +83,9 @@ def refusal(response: HttpResponse, what: str) -> AzuremlTasksError:
     https://github.com/microsoft/api-guidelines/blob/vNext/azure/Guidelines.md#handling-errors
     """
     code, message = _error(response)
-    known = _CODES.get(code) or _STATUSES.get(response.status_code, _OTHER)
+    known = _CODES.get(code) or _STATUSES.get(
+        response.status_code, _BROKEN if response.status_code >= _SERVER else _OTHER
+    )
     why = known.what or f"it answered {response.status_code}"
     said = f"Azure said: {code + ': ' if code else ''}{clean(message)}" if code or message else ""
     return known.error(f"Azure refused {what}: {why}.", next_step=known.fix, said=said)
@@ -92,9 +102,9 @@ def _error(response: HttpResponse) -> tuple[str, str]:
     return str(error.get("code", "")), str(error.get("message", ""))
 
 
-def unanswered(error: Exception, what: str) -> HandOffError:
+def unanswered(error: Exception, what: str) -> UnansweredError:
     """The error for *what* that Azure did not answer at all, also when it was asked again."""
-    return HandOffError(
+    return UnansweredError(
         f"Azure did not answer {what}.",
         next_step="Look at the network, and run the same command again.",
         said=f"the way to it said: {first_line(error)}",
