@@ -6,6 +6,7 @@ gigabyte and saves nothing. Members of a gzip file follow one another (https://w
 
 from __future__ import annotations
 
+import sys
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -77,21 +78,20 @@ def _gzip(blocks: Iterable[bytes], level: int) -> Iterator[bytes]:
 
 @dataclass
 class Stream:
-    """Blocks of any length as the file that an uploader reads from, front to back."""
+    """Blocks of any length as the file that an uploader reads from, front to back; each byte is copied once."""
 
     blocks: Iterator[bytes]
-    left: bytes = b""
+    left: memoryview = memoryview(b"")
 
     def read(self, size: int = -1) -> bytes:
         """The next *size* bytes, fewer at the end; all that are left where *size* is negative."""
-        parts, have = [self.left], len(self.left)
-        while size < 0 or have < size:
-            block = next(self.blocks, b"")
-            if not block:
+        parts: list[memoryview] = []
+        wanted = size if size >= 0 else sys.maxsize
+        while wanted:
+            self.left = self.left or memoryview(next(self.blocks, b""))
+            if not self.left:
                 break
-            parts.append(block)
-            have += len(block)
-        whole = b"".join(parts)
-        cut = len(whole) if size < 0 else size
-        self.left = whole[cut:]
-        return whole[:cut]
+            parts.append(self.left[:wanted])
+            self.left = self.left[wanted:]
+            wanted -= len(parts[-1])
+        return b"".join(parts)

@@ -8,6 +8,7 @@ after its aliases (`$NAME`) and its template (`{{…}}`).
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     Step = Mapping[str, str | int | bool | Sequence[str] | Sequence[Mapping[str, str]]]
 
-__all__ = ["RESERVED", "RUN_ID", "SERVER", "TaskFile", "value_name"]
+__all__ = ["RESERVED", "RUN_ID", "SERVER", "TaskFile", "value_name", "variables"]
 
 RUN_ID = "{{.Run.ID}}"
 """What the agent puts the run's id in the place of."""
@@ -92,18 +93,14 @@ class TaskFile:
 
     def _server(self) -> Step:
         """The image with its own command and user, as Azure ML runs it; it is kept, so that its log is too."""
-        user = self.plan.user
-        # The agent sets HOME to a folder of its own, which the runtime user may not write to.
-        home = {} if user.isdigit() else {"HOME": f"/home/{user}"}
-        code = {"AML_APP_ROOT": f"{_WORKSPACE}/{RESERVED}", "AZUREML_ENTRY_SCRIPT": "stand_in.py"}
-        env = {**home, **(code if self.plan.proof.stand_in else {}), **self.plan.proof.env}
+        env = variables(self.plan)
         return {
             "id": SERVER,
             "cmd": self.image,
             "detach": True,
             "keep": True,
             "disableWorkingDirectoryOverride": True,
-            **({"env": [_spoken(f"{name}={text}") for name, text in env.items()]} if env else {}),
+            **({"env": env} if env else {}),
         }
 
 
@@ -112,9 +109,14 @@ def value_name(secret: str) -> str:
     return secret.replace("-", "")
 
 
-def _spoken(word: str) -> str:
-    """*word* as the agent's template, aliases and shell give it back."""
-    return shlex.quote(word).replace("$", "$$").replace("{{", '{{"{{"}}')
+def variables(plan: Plan) -> list[str]:
+    """What the container that is proven gets, each `NAME=text` quoted for the agent's shell."""
+    user = plan.user
+    # The agent sets HOME to a folder of its own, which the runtime user may not write to.
+    home = {} if user.isdigit() else {"HOME": f"/home/{user}"}
+    code = {"AML_APP_ROOT": f"{_WORKSPACE}/{RESERVED}", "AZUREML_ENTRY_SCRIPT": "stand_in.py"}
+    env = {**home, **(code if plan.proof.stand_in else {}), **plan.proof.env}
+    return [shlex.quote(f"{name}={text}") for name, text in env.items()]
 
 
 def _yaml(step: Step) -> Iterator[str]:
@@ -123,7 +125,20 @@ def _yaml(step: Step) -> Iterator[str]:
     for key, value in step.items():
         if isinstance(value, list | tuple):
             yield f"{mark}{key}:"
-            yield from (f"      - {json.dumps(item, ensure_ascii=False)}" for item in value)
+            # Variables are the user's own words, the rest is ours and holds a template.
+            yield from (f"      - {_to_the_letter(item) if key == 'env' else _json(item)}" for item in value)
         else:
-            yield f"{mark}{key}: {json.dumps(value, ensure_ascii=False)}"
+            yield f"{mark}{key}: {_json(value)}"
         mark = "    "
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _to_the_letter(text: object) -> str:
+    """*text* so that the agent's aliases and its template, which come before YAML, find nothing in it.
+
+    It also takes `<no value>` out of what it has rendered, and YAML knows more line breaks than JSON.
+    """
+    return re.sub(r"[$<{]|[^ -~]", lambda found: f"\\U{ord(found[0]):08x}", _json(text))

@@ -1,0 +1,136 @@
+"""How long it takes to pack and send a project to ACR's storage, ours against that of `az acr build`.
+
+Both send the same project to the same storage emulator on this machine, in turn, each in a process of its own:
+read, packed and uploaded, from the start of Python to its end. What `az` does is done by its own two functions
+(`azure.cli.command_modules.acr._archive_utils`); where it would ask Azure for an address, one is given.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.machine import azure_cli, azurite
+from tests.machine.acr.storage import Storage
+from tests.machine.acr.world import Settings
+
+__all__ = ["Sent", "main", "measure", "project", "sent_by_us"]
+
+_ROUNDS = 3
+_SMALL_FILES = 200
+_TABLE = """\
+[project]
+name = "scoring"
+version = "1.0"
+
+[tool.azureml-image]
+base = "minimal-py312-inference"
+pip = ["joblib==1.5.2"]
+model = "model"
+"""
+_SCORE = "def init(): ...\n\n\ndef run(data): return data\n"
+
+_OURS = """\
+import json, resource, sys
+from azureml_tasks.acr.runs import Source
+from azureml_tasks.acr.uploading import upload
+from azureml_tasks.job import Job, prepare
+from azureml_tasks.terminal import Terminal
+from pathlib import Path
+terminal = Terminal()
+_, context = prepare(Job(folder=Path(sys.argv[1]), overrides={}, engine="acr", terminal=terminal))
+upload(Source(url=sys.argv[2], path=""), context.members, terminal)
+print(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024))
+"""
+_AZ = """\
+import json, os, resource, sys, tempfile
+from azure.cli.command_modules.acr._archive_utils import _pack_source_code
+from azure.storage.blob import BlobClient
+folder, url = sys.argv[1:]
+with tempfile.TemporaryDirectory() as scratch:
+    packed = os.path.join(scratch, "build_archive.tar.gz")
+    _pack_source_code(folder, packed, os.path.join(folder, "Dockerfile"), "0_Dockerfile")
+    with open(packed, "rb") as data:
+        BlobClient.from_blob_url(url, connection_timeout=300).upload_blob(data=data, blob_type="BlockBlob", overwrite=True)
+print(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024))
+"""
+
+
+class Sent:
+    """What sending a project once took: seconds, and the most bytes of memory of the process."""
+
+    def __init__(self, seconds: float, memory: int) -> None:
+        self.seconds = seconds
+        self.memory = memory
+
+
+def project(folder: Path, model_bytes: int) -> Path:
+    """Write a project: small files of code, and a model of random bytes that do not compress."""
+    (folder / "code").mkdir(parents=True)
+    (folder / "model").mkdir()
+    (folder / "pyproject.toml").write_text(_TABLE, encoding="utf-8")
+    (folder / "Dockerfile").write_text("FROM scratch\nCOPY . /\n", encoding="utf-8")
+    (folder / "code" / "score.py").write_text(_SCORE, encoding="utf-8")
+    for number in range(_SMALL_FILES):
+        text = f"NUMBER = {number}\n" * 100
+        (folder / "code" / f"module_{number}.py").write_text(text, encoding="utf-8")
+    source = random.Random(1)  # noqa: S311 -- the same bytes each time
+    with (folder / "model" / "weights.bin").open("wb") as file:
+        for _ in range(model_bytes // 2**20):
+            file.write(source.randbytes(2**20))
+    return folder
+
+
+def sent_by_us(folder: Path, url: str) -> Sent:
+    """Read, pack and send the project in *folder* as `image.build --engine acr` does."""
+    return _once(sys.executable, _OURS, folder, url)
+
+
+def measure(model_bytes: int, rounds: int) -> dict[str, list[Sent]]:
+    """Send a project with a model of so many bytes by both, in turn, for so many rounds."""
+    with tempfile.TemporaryDirectory() as name, azurite.running() as storage:
+        folder = project(Path(name, "project"), model_bytes)
+        store = Storage(azurite=storage, url=f"http://{storage.host}", settings=Settings())
+        store.prepare()
+        found: dict[str, list[Sent]] = {"azureml-tasks": [], "az acr build": []}
+        for _ in range(rounds):
+            found["azureml-tasks"].append(sent_by_us(folder, store.to_upload(store.new_source())))
+            url = store.to_upload(store.new_source())
+            found["az acr build"].append(_once(str(azure_cli.python()), _AZ, folder, url))
+    return found
+
+
+def main() -> None:
+    """Measure and print, ratios first."""
+    found = measure(500 * 10**6, _ROUNDS)
+    ours, az = (statistics.median(each.seconds for each in sent) for sent in found.values())
+    print(f"pack and send 500 MB of random bytes and {_SMALL_FILES} small files, {_ROUNDS} rounds in turn")
+    print(f"azureml-tasks takes {ours / az:.2f} of the time of az acr build")
+    for name, sent in found.items():
+        seconds = sorted(each.seconds for each in sent)
+        memory = max(each.memory for each in sent)
+        spread = f"{seconds[0]:.1f} to {seconds[-1]:.1f}"
+        print(
+            f"{name:<14} {statistics.median(seconds):6.1f} s ({spread}), {memory / 1e6:4.0f} MB of memory at most"
+        )
+
+
+def _once(python: str, program: str, folder: Path, url: str) -> Sent:
+    # Without bytecode every run would compile what it imports.
+    environment = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    began = time.perf_counter()
+    done = subprocess.run(
+        [python, "-c", program, str(folder), url], env=environment, check=True, capture_output=True, text=True
+    )
+    return Sent(time.perf_counter() - began, int(json.loads(done.stdout.splitlines()[-1])))
+
+
+if __name__ == "__main__":
+    main()
