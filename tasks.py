@@ -33,30 +33,39 @@ def demo(_context: Context) -> None:
     raise Exit(code=code)
 
 
-@task
-def playground(_context: Context) -> None:
+@task(help={"acr": "with a loopback of Azure Container Registry, which builds there"})
+def playground(_context: Context, acr: bool = False) -> None:
     """Keep an engine, a stand-in base and a registry on this machine until Ctrl-C, to try things with."""
     with _orderly():
-        demonstration.play()
+        demonstration.play(acr=acr)
 
 
 @task(help={"quick": "only what needs no engine"})
-def test(_context: Context, quick: bool = False) -> None:  # noqa: PT028 -- a task, no test of pytest's  # no test of pytest's
+def test(_context: Context, quick: bool = False) -> None:  # noqa: PT028 -- a task, no test of pytest's
     """Run every check and every test; on an engine of our own where none answers."""
     with _orderly():
-        outcomes = [*suite.checks(), *suite.pure(), *(suite.others() if quick else suite.real())]
+        outcomes = list(suite.all_of_it()) if not quick else [*suite.checks(), suite.pure(), *suite.others()]
     sys.stderr.write(f"\n{suite.report(outcomes)}\n")
     sys.stderr.flush()
     sys.stdout.write(f"{suite.closing_line(outcomes)}\n")
     raise Exit(code=suite.exit_code(outcomes))
 
 
-@task
-def bench(_context: Context) -> None:
+@task(
+    help={
+        "az": "packing and sending a project to ACR as well, against az acr build, which is installed for it"
+    }
+)
+def bench(_context: Context, az: bool = False) -> None:
     """Measure what our collection adds to the start of `invoke --list`."""
     from tests.machine import startup  # needed here alone
 
     startup.main()
+    if az:
+        from tests.machine import sending
+
+        with _orderly():
+            sending.main()
 
 
 @task

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 __all__ = ["PATH", "NotPossibleError", "is_debian", "need", "run", "say", "unpack"]
@@ -55,10 +57,19 @@ def need(commands: Mapping[str, str], *, why: str) -> bool:
         )
     if os.geteuid() != 0:
         raise NotPossibleError(f"{why} needs {names}: run `sudo apt-get install {names}`, or this as root.")
-    say(f"installing {names} with apt-get, for {why}")
-    run("apt-get", "-qq", "update")
-    run("apt-get", "-qq", "-y", "install", "--no-install-recommends", *missing)
+    with _alone():
+        say(f"installing {names} with apt-get, for {why}")
+        run("apt-get", "-qq", "update")
+        run("apt-get", "-qq", "-y", "install", "--no-install-recommends", *missing)
     return True
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Only one of our processes and threads at a time: apt-get does not wait for another."""
+    with Path("/run/lock/azureml-tasks-apt").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def unpack(packages: Mapping[str, str], suite: str, folder: Path) -> Path:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 import docker
 
@@ -28,13 +29,27 @@ def run() -> int:
             return command.run([sys.executable, "-m", *words], folder=folder, shown=words)
 
 
-def play() -> None:
-    """Keep an engine, a stand-in base and a registry until Ctrl-C, and say how to use them."""
-    with engine() as host, closing(docker.from_env(timeout=600)) as client, registry() as destination:
+def play(*, acr: bool = False) -> None:
+    """Keep an engine, a stand-in base and a registry until Ctrl-C, and say how to use them.
+
+    Args:
+        acr: whether the registry is a loopback of Azure's, with all that a build there needs.
+    """
+    with engine() as host, closing(docker.from_env(timeout=600)) as client, ExitStack() as stack:
         base = bases.ensure(client, "amlenv")
+        settings, options = {"DOCKER_HOST": host}, ""
+        if acr:
+            from tests.machine.acr import loopback  # needed here alone
+
+            azure = stack.enter_context(loopback.running(host))
+            settings |= azure.environment()
+            destination, options = azure.login_server, " --engine acr"
+        else:
+            destination = stack.enter_context(registry()).host
         apt.say("ready; in another shell, where your project is:")
-        sys.stdout.write(f"export DOCKER_HOST={host}\n")
-        sys.stdout.write(f"invoke image.release --base {base} --registry {destination.host}\n")
+        for name, value in settings.items():
+            sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
+        sys.stdout.write(f"invoke image.release{options} --base {base} --registry {destination}\n")
         sys.stdout.flush()
         apt.say("Ctrl-C ends both")
         signal.pause()

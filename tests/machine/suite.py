@@ -13,9 +13,9 @@ from pathlib import Path
 import tomli
 from packaging.requirements import Requirement
 
-from tests.machine import apt, command, engine, venv
+from tests.machine import apt, azure_cli, azure_ml, azurite, command, engine, venv
 
-__all__ = ["Outcome", "checks", "closing_line", "exit_code", "others", "pure", "real", "report"]
+__all__ = ["Outcome", "all_of_it", "checks", "closing_line", "exit_code", "others", "pure", "report"]
 
 _ROOT = venv.CHECKOUT
 _REPORTS = _ROOT / ".machine" / "reports"
@@ -56,9 +56,9 @@ def checks() -> Iterator[Outcome]:
         yield _timed(part, [sys.executable, *words])
 
 
-def pure() -> Iterator[Outcome]:
+def pure() -> Outcome:
     """The tests that need no engine, on this Python."""
-    yield _pytest(f"tests, {_here()}", sys.executable, _PURE)
+    return _pytest(f"tests, {_here()}", sys.executable, _PURE)
 
 
 def others() -> list[Outcome]:
@@ -66,19 +66,33 @@ def others() -> list[Outcome]:
     done = []
     for version, python in venv.pythons(but=sys.version_info[:2]):
         inside = venv.ensure(python, _ROOT / ".machine" / "venvs" / version, _tools())
-        done.append(
-            _pytest(f"tests, Python {version}", str(inside), [*_PURE, "-p", "no:cacheprovider"], aside=True)
-        )
+        done.append(_aside(f"tests, Python {version}", str(inside)))
     return done
 
 
-def real() -> Iterator[Outcome]:
-    """The tests on a real engine, which is started for them where none answers; the other Pythons' go on beside."""
-    with ThreadPoolExecutor(max_workers=1) as beside:
-        waiting = beside.submit(others)
+def all_of_it() -> Iterator[Outcome]:
+    """Checks, then the tests on a real engine, which is started for them where none answers; all else goes on beside.
+
+    What the real tests need from package registries is fetched from the beginning on.
+    """
+    with ThreadPoolExecutor(max_workers=2) as beside:
+        fetched = beside.submit(_fetch)
+        unit = beside.submit(lambda: [_aside(f"tests, {_here()}", sys.executable), *others()])
+        yield from checks()
+        fetched.result()
         with engine.engine():
             yield _pytest("real tests", sys.executable, ["tests/real"])
-        yield from waiting.result()
+        yield from unit.result()
+
+
+def _fetch() -> None:
+    azurite.ensure()
+    azure_cli.ensure()
+    azure_ml.ensure()
+
+
+def _aside(part: str, python: str) -> Outcome:
+    return _pytest(part, python, [*_PURE, "-p", "no:cacheprovider"], aside=True)
 
 
 def report(outcomes: Sequence[Outcome]) -> str:

@@ -1,0 +1,116 @@
+"""Faults that a test injects into any of the endpoints."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["CutAnswer", "CutRequest", "Fault", "Faults", "Hold", "Reply"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """Answer with this instead.
+
+    Args:
+        status: HTTP status.
+        json: the body, as JSON; nothing for an empty one.
+        headers: further headers.
+    """
+
+    status: int
+    json: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CutAnswer:
+    """Break the connection after that many bytes of the answer's body."""
+
+    after: int = 0
+
+
+@dataclass(frozen=True)
+class CutRequest:
+    """Break the connection after that many bytes of the request's body, of which nothing is passed on."""
+
+    after: int = 0
+
+
+@dataclass
+class Hold:
+    """Let the request wait until `release()`; it says so by `reached`."""
+
+    reached: threading.Event = field(default_factory=threading.Event)
+    _released: threading.Event = field(default_factory=threading.Event)
+
+    def wait(self) -> None:
+        """Wait, as the request does."""
+        self.reached.set()
+        self._released.wait()
+
+    def release(self) -> None:
+        """Let the request go on, now or when it comes."""
+        self._released.set()
+
+
+What = Reply | CutAnswer | CutRequest | Hold
+Where = str | Callable[[str, str], bool]
+
+
+@dataclass
+class Fault:
+    """One that was added; `hits` says how often it has struck."""
+
+    where: Where
+    what: What
+    times: int | None
+    hits: int = 0
+
+    def strikes(self, front: str, line: str) -> bool:
+        """Whether it is for this request."""
+        if self.times is not None and self.hits >= self.times:
+            return False
+        return bool(re.search(self.where, line)) if isinstance(self.where, str) else self.where(front, line)
+
+
+class Faults:
+    """Those in force; the first that matches a request strikes."""
+
+    def __init__(self) -> None:
+        self._all: list[Fault] = []
+        self._lock = threading.Lock()
+
+    def add(self, where: Where, what: What, *, times: int | None = 1) -> Fault:
+        """Put a fault in force.
+
+        Args:
+            where: a regular expression on `METHOD /path?query`, or a function of the endpoint's name (`arm`,
+                `aad`, `identity`, `registry`, `storage`) and that line.
+            what: what happens.
+            times: for how many requests; None is for all.
+        """
+        fault = Fault(where, what, times)
+        with self._lock:
+            self._all.append(fault)
+        return fault
+
+    def take(self, front: str, line: str) -> What | None:
+        """What is to happen to this request, counted."""
+        with self._lock:
+            for fault in self._all:
+                if fault.strikes(front, line):
+                    fault.hits += 1
+                    return fault.what
+        return None
+
+    def clear(self) -> None:
+        """Take all out of force; requests that are held go on."""
+        with self._lock:
+            for fault in self._all:
+                if isinstance(fault.what, Hold):
+                    fault.what.release()
+            self._all.clear()

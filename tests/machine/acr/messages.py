@@ -1,0 +1,75 @@
+"""Requests and answers as values."""
+
+from __future__ import annotations
+
+import json
+import urllib.parse
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Answer", "Recorded", "Request", "json_answer"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorded:
+    """A request that came.
+
+    Args:
+        front: the endpoint: `arm`, `aad`, `identity`, `registry` or `storage`.
+        method: its method.
+        path: its path without the query.
+        query: its query, with what a SAS grants.
+        bearer: whether it carried a bearer token.
+        audience: for whom that token is; nothing without one, or for one that is not ours.
+        basic: whether it carried a name and a password.
+    """
+
+    front: str
+    method: str
+    path: str
+    query: str
+    bearer: bool
+    audience: str | None
+    basic: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """A request as a front's function gets it; *blocks* is the body, to be read once."""
+
+    method: str
+    path: str
+    query: Mapping[str, list[str]]
+    target: str
+    headers: Mapping[str, str]
+    blocks: Iterator[bytes]
+
+    def body(self) -> bytes:
+        """The whole body."""
+        return b"".join(self.blocks)
+
+    def form(self) -> dict[str, list[str]]:
+        """The body of a form."""
+        return urllib.parse.parse_qs(self.body().decode(), keep_blank_values=True)
+
+    def bearer(self) -> str | None:
+        """The bearer token, without the word."""
+        kind, _, token = self.headers.get("authorization", "").partition(" ")
+        return token if kind.lower() == "bearer" else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a front answers; *blocks* are sent as they come."""
+
+    status: int
+    headers: Iterable[tuple[str, str]] = ()
+    blocks: Iterable[bytes] = ()
+
+
+def json_answer(status: int, value: Any, headers: Mapping[str, str] | None = None) -> Answer:
+    """An answer whose body is *value* as JSON."""
+    body = json.dumps(value).encode()
+    sent = [("Content-Type", "application/json; charset=utf-8"), ("Content-Length", str(len(body)))]
+    return Answer(status=status, headers=[*sent, *(headers or {}).items()], blocks=[body])

@@ -1,0 +1,93 @@
+"""What a run leaves on the engine, and its removal: Azure throws its agents away, here the engine stays."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import docker
+from docker.errors import APIError, ImageNotFound, NotFound
+
+__all__ = ["Traces"]
+
+_MEGABYTES_64 = 64 * 1024 * 1024
+_PAGE = 4096
+
+
+@dataclass(kw_only=True)
+class Traces:
+    """Those of one run.
+
+    Args:
+        client: the engine.
+        run: a word that no other run has.
+        keep: name under which built images stay until the loopback ends, so that their layers are a cache.
+    """
+
+    client: docker.DockerClient
+    run: str
+    keep: str
+    shared_memory: int = field(init=False)
+    before: dict[str, str | None] = field(default_factory=dict)
+    made: list[tuple[str, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        # The containers of a build carry no label and no name; this limit, which nothing ever reaches, is
+        # the one thing of theirs that can be given and does not get into the image.
+        self.shared_memory = _MEGABYTES_64 + random.randrange(1, 250_000) * _PAGE  # noqa: S311 -- no secret
+
+    def remember(self, names: Iterable[str]) -> None:
+        """Note what these names mean on the engine before the run takes them."""
+        for name in names:
+            self.before.setdefault(name, self._image(name))
+
+    def remove(self) -> None:
+        """Remove containers, networks and images of the run; what it renamed gets its name back."""
+        self.remove_containers()
+        for network in self.client.networks.list(names=[self.run]):
+            with suppress(NotFound):
+                network.remove()
+        for legacy, buildkit in self.made[-1:]:
+            self._put_away(legacy or buildkit)
+        for name, image in self.before.items():
+            now = self._image(name)
+            if now is None or now == image:
+                continue
+            self._put_away(now)
+            self.client.images.remove(name, force=True)
+            if image:
+                with suppress(ImageNotFound):
+                    self.client.images.get(image).tag(name)
+
+    def _put_away(self, image: str) -> None:
+        """Keep an image for its layers, or remove it where it has no name."""
+        with suppress(ImageNotFound, APIError):  # what depends on it keeps it
+            found = self.client.images.get(image)
+            if self.keep:
+                found.tag(self.keep, tag=str(found.id).rpartition(":")[2][:32])
+            elif not found.tags:
+                self.client.images.remove(image)
+
+    def remove_containers(self) -> None:
+        """Kill and remove every container that the run has started."""
+        for container in self.client.api.containers(all=True):
+            with suppress(NotFound, APIError):
+                if self._is_ours(container):
+                    self.client.api.remove_container(container["Id"], force=True, v=True)
+
+    def _is_ours(self, container: Mapping[str, Any]) -> bool:
+        labels = container.get("Labels")
+        if isinstance(labels, dict) and self.run in labels:
+            return True
+        details = self.client.api.inspect_container(container["Id"])
+        return bool(details["HostConfig"]["ShmSize"] == self.shared_memory)
+
+    def _image(self, name: str) -> str | None:
+        try:
+            found = self.client.images.get(name).id
+        except (ImageNotFound, APIError):
+            return None
+        return str(found)

@@ -1,0 +1,184 @@
+"""What tests stand on that need Azure: a loopback of it, and clients that are not ours.
+
+Import the fixtures by name; `acr` is set back after each test.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import tarfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.machine import azure_cli
+from tests.machine.acr import loopback
+from tests.machine.acr.runs import Run
+from tests.machine.acr.world import CLIENT, SECRET, TENANT
+from tests.real.support import Ended
+
+__all__ = ["Az", "Wire", "acr", "acr_session", "az", "packed", "wire"]
+
+_VERSION = "2025-03-01-preview"
+_SECONDS = 300.0
+
+
+@pytest.fixture(scope="session")
+def acr_session(engine: str) -> Iterator[loopback.Acr]:
+    """The loopback, started once."""
+    with loopback.running(engine) as value:
+        yield value
+
+
+@pytest.fixture
+def acr(acr_session: loopback.Acr) -> Iterator[loopback.Acr]:
+    """The loopback as it is when nothing was changed; whatever the test changes is set back."""
+    acr_session.reset()
+    yield acr_session
+    acr_session.reset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Az:
+    """Microsoft's `az`, signed in.
+
+    Args:
+        program: its path.
+        env: its environment.
+    """
+
+    program: Path
+    env: Mapping[str, str]
+
+    def __call__(self, *arguments: str, folder: Path | None = None) -> Ended:
+        """Run it to its end."""
+        done = subprocess.run(
+            [str(self.program), *arguments],
+            cwd=folder,
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
+        # Decoded here, since Python's own way would take each carriage return for the end of a line.
+        return Ended(code=done.returncode, stdout=done.stdout.decode(), stderr=done.stderr.decode())
+
+
+@pytest.fixture(scope="session")
+def az(acr_session: loopback.Acr, tmp_path_factory: pytest.TempPathFactory) -> Az:
+    """`az`, signed in to the loopback with a service principal, as its documentation says."""
+    folder = tmp_path_factory.mktemp("az")
+    own = {
+        "AZURE_CONFIG_DIR": str(folder),
+        "AZURE_CORE_COLLECT_TELEMETRY": "false",
+        # Otherwise it asks Microsoft's own directory about ours, which is unknown there.
+        "AZURE_CORE_INSTANCE_DISCOVERY": "false",
+        "PYTHONUTF8": "1",
+    }
+    # Without bytecode each of its commands would take twice as long.
+    outer = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    value = Az(program=azure_cli.ensure(), env={**outer, **acr_session.environment(), **own})
+    for words in (
+        ("cloud", "register", "-n", "Loopback", "--endpoint-resource-manager", acr_session.resource_manager),
+        ("cloud", "set", "-n", "Loopback"),
+        ("login", "--service-principal", "-u", CLIENT, "-p", SECRET, "--tenant", TENANT),
+        ("account", "set", "-s", acr_session.subscription),
+    ):
+        done = value(*words)
+        assert done.code == 0, done.stderr
+    return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wire:
+    """The documented calls and nothing more, so that a test can send what no client would."""
+
+    acr: loopback.Acr
+    session: requests.Session
+
+    def token(self, audience: str = "https://management.azure.com") -> str:
+        """A token for *audience*."""
+        sent = {
+            "grant_type": "client_credentials",
+            "client_id": CLIENT,
+            "client_secret": SECRET,
+            "scope": f"{audience}/.default",
+        }
+        answer = self.session.post(f"{self.acr.directory}/{TENANT}/oauth2/v2.0/token", data=sent)
+        return str(answer.json()["access_token"])
+
+    def arm(
+        self, method: str, path: str, *, json: Any = None, token: str | None = None, version: str = _VERSION
+    ) -> requests.Response:
+        """Ask Resource Manager; *path* is below the registry, or absolute."""
+        url = self.acr.resource_manager + (path if path.startswith("/") else f"{self.acr.registry.id}/{path}")
+        return self.session.request(
+            method,
+            url,
+            params={"api-version": version},
+            json=json,
+            headers={"Authorization": f"Bearer {token or self.token()}"},
+        )
+
+    def upload(self, archive: bytes) -> str:
+        """Upload a source; returns where it is."""
+        where = self.arm("POST", "listBuildSourceUploadUrl").json()
+        done = self.session.put(where["uploadUrl"], data=archive, headers={"x-ms-blob-type": "BlockBlob"})
+        assert done.status_code == requests.codes.created, done.text
+        return str(where["relativePath"])
+
+    def schedule(self, request: Mapping[str, Any]) -> Run:
+        """Schedule a run."""
+        done = self.arm("POST", "scheduleRun", json=request)
+        assert done.status_code == requests.codes.ok, done.text
+        found = self.acr.runs.find(done.json()["properties"]["runId"])
+        assert found
+        return found
+
+    def run(self, request: Mapping[str, Any]) -> Run:
+        """Schedule a run and wait for its end."""
+        run = self.schedule(request)
+        assert run.done.wait(_SECONDS), run.text
+        return run
+
+    def build(self, files: Mapping[str, str], **more: Any) -> Run:
+        """Quick-build *files* and wait for the end of the run; nothing is pushed unless *more* says so."""
+        return self.run(self.build_request(self.upload(packed(files)), **more))
+
+    @staticmethod
+    def build_request(source: str, **more: Any) -> dict[str, Any]:
+        """The least that a quick build has to say."""
+        return {
+            "type": "DockerBuildRequest",
+            "dockerFilePath": "Dockerfile",
+            "platform": {"os": "linux", "architecture": "amd64"},
+            "sourceLocation": source,
+            "isPushEnabled": "imageNames" in more,
+            **more,
+        }
+
+
+@pytest.fixture
+def wire(acr: loopback.Acr) -> Iterator[Wire]:
+    """The calls by hand."""
+    with requests.Session() as session:
+        session.trust_env = False
+        session.verify = str(acr.bundle)
+        yield Wire(acr=acr, session=session)
+
+
+def packed(files: Mapping[str, str]) -> bytes:
+    """An archive of *files*, everybody's to read."""
+    into = io.BytesIO()
+    with tarfile.open(fileobj=into, mode="w:gz") as archive:
+        for name, text in files.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.mode = len(text.encode()), 0o644
+            archive.addfile(member, io.BytesIO(text.encode()))
+    return into.getvalue()
