@@ -5,16 +5,12 @@ They bring an old `invoke` and much else along, so nothing of them may enter `.v
 
 from __future__ import annotations
 
-import fcntl
-import shutil
-import sys
 from pathlib import Path
 
-from tests.machine import apt
+from tests.machine import venv
 
 __all__ = ["ensure", "python"]
 
-_FOLDER = Path(__file__).parents[2] / ".machine"
 _CLI = "2.91.0"
 _PACKAGES = (
     f"azure-cli-core=={_CLI}",
@@ -37,29 +33,9 @@ def ensure() -> Path:
     Raises:
         NotPossibleError: pip cannot install them; the words end with what it said.
     """
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    folder = _FOLDER / f"azure-cli-{_CLI}-python{version}"
-    if not (folder / "done").exists():
-        _FOLDER.mkdir(parents=True, exist_ok=True)
-        with (_FOLDER / "azure-cli.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # two runs in one checkout may not fill the same folder
-            if not (folder / "done").exists():
-                _install(folder)
-    return folder / "bin" / "az"
+    return venv.apart(f"azure-cli=={_CLI}", _PACKAGES).with_name("az")
 
 
 def python() -> Path:
     """The interpreter that has the SDK: the one beside `az`."""
     return ensure().with_name("python")
-
-
-def _install(folder: Path) -> None:
-    apt.say(f"installing az {_CLI} and the Python SDK into {folder} (about 20 s)")
-    shutil.rmtree(folder, ignore_errors=True)
-    apt.run(sys.executable, "-m", "venv", "--without-pip", str(folder))
-    inside = str(folder / "bin" / "python")
-    # Bytecode of everything would take longer than that of the little that is imported.
-    pip = [sys.executable, "-m", "pip", "--python", inside, "install", "--quiet", "--no-compile"]
-    apt.run(*pip, "--disable-pip-version-check", *_PACKAGES)
-    apt.run(*pip, "--disable-pip-version-check", "--no-deps", f"azure-cli=={_CLI}")
-    (folder / "done").touch()

@@ -6,21 +6,17 @@ azure-monitor-opentelemetry; the first two are not used here, and the third is l
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import shutil
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.machine import apt
+from tests.machine import venv
 
 __all__ = ["ensure", "loaded"]
 
-_FOLDER = Path(__file__).parents[2] / ".machine"
 _VERSION = "1.35.2"
 _PACKAGES = (
     # What it asks for itself, azure-monitor-opentelemetry aside, which brings thirty more.
@@ -69,15 +65,7 @@ def ensure() -> Path:
     Raises:
         NotPossibleError: pip cannot install it; the words end with what it said.
     """
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    folder = _FOLDER / f"azure-ai-ml-{_VERSION}-python{version}"
-    if not (folder / "done").exists():
-        _FOLDER.mkdir(parents=True, exist_ok=True)
-        with (_FOLDER / "azure-ai-ml.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # two runs in one checkout may not fill the same folder
-            if not (folder / "done").exists():
-                _install(folder)
-    return folder / "bin" / "python"
+    return venv.apart(f"azure-ai-ml=={_VERSION}", _PACKAGES)
 
 
 def loaded(files: Sequence[tuple[str, Path]]) -> list[dict[str, Any]]:
@@ -93,15 +81,3 @@ def loaded(files: Sequence[tuple[str, Path]]) -> list[dict[str, Any]]:
     assert (0, "") == (done.returncode, done.stderr)
     found: list[dict[str, Any]] = json.loads(done.stdout)
     return found
-
-
-def _install(folder: Path) -> None:
-    apt.say(f"installing azure-ai-ml {_VERSION} into {folder} (about 10 s)")
-    shutil.rmtree(folder, ignore_errors=True)
-    apt.run(sys.executable, "-m", "venv", "--without-pip", str(folder))
-    inside = str(folder / "bin" / "python")
-    # Bytecode of everything would take longer than that of the little that is imported.
-    pip = [sys.executable, "-m", "pip", "--python", inside, "install", "--quiet", "--no-compile"]
-    apt.run(*pip, "--disable-pip-version-check", *_PACKAGES)
-    apt.run(*pip, "--disable-pip-version-check", "--no-deps", f"azure-ai-ml=={_VERSION}")
-    (folder / "done").touch()

@@ -58,7 +58,8 @@ with tempfile.TemporaryDirectory() as scratch:
     packed = os.path.join(scratch, "build_archive.tar.gz")
     _pack_source_code(folder, packed, os.path.join(folder, "Dockerfile"), "0_Dockerfile")
     with open(packed, "rb") as data:
-        BlobClient.from_blob_url(url, connection_timeout=300).upload_blob(data=data, blob_type="BlockBlob", overwrite=True)
+        blob = BlobClient.from_blob_url(url, connection_timeout=300)
+        blob.upload_blob(data=data, blob_type="BlockBlob", overwrite=True)
 print(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024))
 """
 

@@ -5,10 +5,12 @@ Standard library alone: this runs on a machine that has nothing but Python.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -16,7 +18,7 @@ from pathlib import Path
 
 from tests.machine import apt
 
-__all__ = ["CHECKOUT", "ensure", "enter", "pythons"]
+__all__ = ["CHECKOUT", "apart", "ensure", "enter", "pythons"]
 
 CHECKOUT = Path(__file__).parents[2]
 _OLDEST, _NEWEST = 10, 13
@@ -64,6 +66,49 @@ def ensure(python: str, folder: Path, wanted: Sequence[str]) -> Path:
     apt.run(*pip, "--editable", str(CHECKOUT), *wanted, folder=CHECKOUT)
     stamp.write_text(key, encoding="utf-8")
     return inside
+
+
+def apart(alone: str, packages: Sequence[str]) -> Path:
+    """An environment below `.machine` for what may not enter `.venv`, made once.
+
+    Args:
+        alone: `name==version`, installed without what it asks for.
+        packages: what of that it needs.
+
+    Returns:
+        Its interpreter.
+
+    Raises:
+        NotPossibleError: pip cannot install them; the words end with what it said.
+    """
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    folder = CHECKOUT / ".machine" / f"{alone.replace('==', '-')}-python{version}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two runs in one checkout may not fill the same folder
+        if not (folder / "done").exists():
+            _fill(folder, alone, packages)
+    return folder / "bin" / "python"
+
+
+def _fill(folder: Path, alone: str, packages: Sequence[str]) -> None:
+    apt.say(f"installing {alone} into {folder}")
+    shutil.rmtree(folder, ignore_errors=True)
+    apt.run(sys.executable, "-m", "venv", "--without-pip", str(folder))
+    # Bytecode of everything would take longer than that of the little that is imported.
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        f"{folder}/bin/python",
+        "install",
+        "--quiet",
+        "--no-compile",
+    ]
+    apt.run(*pip, "--disable-pip-version-check", *packages)
+    apt.run(*pip, "--disable-pip-version-check", "--no-deps", alone)
+    (folder / "done").touch()
 
 
 def pythons(*, but: tuple[int, int]) -> Iterator[tuple[str, str]]:
