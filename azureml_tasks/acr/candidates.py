@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from azureml_tasks.acr.repositories import Manifest, Repositories
     from azureml_tasks.terminal import Terminal
 
-__all__ = ["Candidates", "repository_of"]
+__all__ = ["Candidates", "final_of", "repository_of"]
 
 _SUFFIX = "/candidate"
 
@@ -23,6 +23,11 @@ _SUFFIX = "/candidate"
 def repository_of(repository: str) -> str:
     """Where the candidates of *repository* wait."""
     return repository + _SUFFIX
+
+
+def final_of(candidates: str) -> str:
+    """The repository whose candidates wait in *candidates*."""
+    return candidates.removesuffix(_SUFFIX)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from azureml_tasks.acr import commands, proving
 from azureml_tasks.acr.building import Build
-from azureml_tasks.acr.candidates import Candidates, repository_of
+from azureml_tasks.acr.candidates import Candidates, final_of, repository_of
 from azureml_tasks.acr.handing_off import HandOff
 from azureml_tasks.acr.limits import refuse_names, refuse_proof
 from azureml_tasks.acr.registry_tokens import USER
@@ -168,9 +168,9 @@ class AcrEngine:
         removed = []
         for candidate in dict.fromkeys([*self.records.waiting(), image.candidate]):
             repository, _, digest = candidate.partition("/")[2].partition("@")
-            is_ours = digest and repository == repository_of(self.plan.repository)
-            if is_ours and self.terminal.effect(commands.delete(self.registry, f"{repository}@{digest}")):
-                removed += [candidate] if self.candidates.remove(digest) else []
+            if digest and self.terminal.effect(commands.delete(self.registry, f"{repository}@{digest}")):
+                own = replace(self.candidates, repository=final_of(repository))
+                removed += [candidate] if own.remove(digest) else []
         return removed
 
     def _announced(self, build: Build) -> bool:
