@@ -14,6 +14,8 @@ from azureml_tasks.errors import BuildError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from azureml_tasks.file_hashes import FileHashes
+
 __all__ = ["Context", "archive", "digest", "end_of_archive", "largest", "member"]
 
 _BLOCK = 1024 * 1024
@@ -52,30 +54,43 @@ class Context:
         return sum(not file.name.endswith("/") for file in self.files)
 
 
-def digest(files: Iterable[ContextFile]) -> str:
+def digest(files: Iterable[ContextFile], known: FileHashes | None = None) -> str:
     """The SHA-256 over names, executable bits and contents of *files*, in hexadecimal.
 
     Each member counts as one line: kind, SHA-256 of its content or link, and its name, which ends in NUL.
+
+    Args:
+        files: members, sorted.
+        known: the hashes of files that need not be read again.
 
     Raises:
         BuildError: a file changed or went away meanwhile.
     """
     total = hashlib.sha256()
     for file in files:
-        kind, content = _content_hash(file)
+        kind, content = _content_hash(file, known)
         total.update(f"{kind} {content} ".encode() + file.name.encode() + b"\0")
     return total.hexdigest()
 
 
-def _content_hash(file: ContextFile) -> tuple[str, str]:
+def _content_hash(file: ContextFile, known: FileHashes | None) -> tuple[str, str]:
     if file.name.endswith("/"):
         return "folder", "-"
     if file.link:
         return "link", hashlib.sha256(file.link.encode()).hexdigest()
+    kind = "program" if file.executable else "file"
+    if file.source and known:
+        try:
+            found = known.of(file.source, file.size)
+        except FileNotFoundError as error:
+            raise _changed(file) from error
+        if found is None:
+            raise _changed(file)
+        return kind, found
     content = hashlib.sha256()
     for block in _blocks(file):
         content.update(block)
-    return ("program" if file.executable else "file"), content.hexdigest()
+    return kind, content.hexdigest()
 
 
 def archive(context: Context) -> Iterator[bytes]:

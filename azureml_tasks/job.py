@@ -58,13 +58,22 @@ class Ready:
     engine: Engine
 
 
-def prepare(job: Job) -> tuple[Plan, Context]:
-    """Read the project, decide, and read its files once for their hash; warnings are said here."""
+def prepare(job: Job, *, keep: bool = False) -> tuple[Plan, Context]:
+    """Read the project, decide, and read its files once for their hash; warnings are said here.
+
+    Args:
+        job: the run.
+        keep: whether the hashes are written down for the next command, as one that only looks must not do.
+    """
     project = load(job.folder, job.overrides)
     made = plan(project)
     for warning in made.warnings:
         job.terminal.warn(warning)
-    return made, Context(files=made.files, dockerfile=render(made), sha256=context.digest(made.files))
+    known = job.records.file_hashes()
+    sha256 = context.digest(made.files, known)
+    if keep and not job.terminal.dry:
+        known.keep()
+    return made, Context(files=made.files, dockerfile=render(made), sha256=sha256)
 
 
 def open_engine(job: Job, plan: Plan) -> Engine:
@@ -139,7 +148,7 @@ def ready(job: Job, *, built: bool = False, building: bool = True, registry: boo
         BuildError: nothing is built.
         EngineError: the engine does not answer, or cannot do what the table asks for.
     """
-    made, gathered = prepare(job)
+    made, gathered = prepare(job, keep=True)
     made = made if building and not built else where_it_was_built(job, made)
     building = building and not built
     problems = secret_values.missing(made.secrets) if building else []

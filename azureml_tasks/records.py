@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.engines.base import Image
 from azureml_tasks.errors import BuildError
+from azureml_tasks.file_hashes import FileHashes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +20,7 @@ __all__ = ["FOLDER", "Records"]
 
 FOLDER = ".azureml-image"
 _BUILD, _PASS, _RESULT = "build.json", "smoke-test.json", "result.json"
-_RUN, _EVIDENCE = "run.json", "evidence.json"
+_RUN, _EVIDENCE, _HASHES = "run.json", "evidence.json", "hashes.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +28,10 @@ class Records:
     """The records of one project; *folder* is `.azureml-image` there."""
 
     folder: Path
+
+    def file_hashes(self) -> FileHashes:
+        """The hashes of the project's files that are known from earlier commands."""
+        return FileHashes.read(self.folder / _HASHES)
 
     def write_build(self, image: Image) -> None:
         """Record what was built; what an earlier image passed or was pushed as no longer counts."""

@@ -1,0 +1,104 @@
+"""The hashes of files that have not changed since they were taken, the way git's index knows its files.
+
+A hash is that of a file as long as size, mtime, ctime and inode are those of when it was taken. ctime cannot be
+set by a program, so a file whose mtime was put back is read again. What changed within the clock's reach of the
+moment it was read is not kept: a change right after it could bear the same times ("racy git",
+https://git-scm.com/docs/racy-git).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["FileHashes"]
+
+_BLOCK = 1024 * 1024
+_RACY = 2 * 10**9
+"""Nanoseconds: FAT counts in steps of two seconds, every other file system in shorter ones."""
+
+Stamp = tuple[int, int, int, int]
+
+
+@dataclass(kw_only=True)
+class FileHashes:
+    """The hashes that are known, by absolute path.
+
+    Args:
+        file: where they are kept between commands.
+        known: path → stamp and SHA-256 in hexadecimal.
+        now: nanoseconds since 1970, by the clock that stamps files.
+    """
+
+    file: Path
+    known: dict[str, tuple[Stamp, str]] = field(default_factory=dict)
+    now: Callable[[], int] = time.time_ns
+    _changed: bool = False
+
+    @classmethod
+    def read(cls, file: Path, now: Callable[[], int] = time.time_ns) -> FileHashes:
+        """What *file* holds; nothing where it is not there or is not ours: it is all found out again."""
+        try:
+            found = json.loads(file.read_bytes())
+            known = {path: (_stamp_of(row), str(row[4])) for path, row in found["files"].items()}
+        except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError):
+            known = {}
+        return cls(file=file, known=known, now=now)
+
+    def of(self, path: Path, size: int) -> str | None:
+        """The SHA-256 of the file at *path*, in hexadecimal; None where it changes or has not *size* bytes.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        before = os.stat(path)  # noqa: PTH116 -- thousands of files; Path's own takes twice the time
+        stamp = _stamp(before)
+        if before.st_size != size:
+            return None
+        kept = self.known.get(str(path))
+        if kept and kept[0] == stamp:
+            return kept[1]
+        taken_at = self.now()
+        found, after = _hashed(path)
+        if _stamp(after) != stamp:
+            return None
+        if max(stamp[1], stamp[2]) < taken_at - _RACY:
+            self.known[str(path)] = (stamp, found)
+            self._changed = True
+        return found
+
+    def keep(self) -> None:
+        """Write them down for the next command, where its folder is there and anything is new."""
+        if not self._changed or not self.file.parent.is_dir():
+            return
+        kept = ((path, row) for path, row in sorted(self.known.items()) if Path(path).exists())
+        rows = {path: [*stamp, found] for path, (stamp, found) in kept}
+        fresh = self.file.with_suffix(f".{os.getpid()}")
+        fresh.write_text(json.dumps({"files": rows}), encoding="utf-8")
+        fresh.replace(self.file)
+        self._changed = False
+
+
+def _stamp(status: os.stat_result) -> Stamp:
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+
+
+def _stamp_of(row: list[Any]) -> Stamp:
+    size, mtime, ctime, inode = map(int, row[:4])
+    return size, mtime, ctime, inode
+
+
+def _hashed(path: Path) -> tuple[str, os.stat_result]:
+    total = hashlib.sha256()
+    with path.open("rb", buffering=0) as stream:
+        while block := stream.read(_BLOCK):
+            total.update(block)
+        return total.hexdigest(), os.fstat(stream.fileno())
