@@ -1,7 +1,7 @@
 """An argument by position that may be left out: `invoke image.attach` and `invoke image.attach ca8`.
 
 Invoke 3.0 takes an argument by position only where it must be given, and then takes even the next task's name
-for it (invoke/parser, `Parser.handle` and `ParserContext.missing_positional_args`). The argument here says that
+for it (invoke/parser, `ParseMachine.handle` and `ParserContext.missing_positional_args`). The argument here says that
 it is missing while the parser looks at a word that is no task's name, and at no other time.
 """
 
@@ -11,7 +11,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from invoke.parser.argument import Argument
-from invoke.parser.parser import Parser
+from invoke.parser.parser import ParseMachine
 from invoke.tasks import Task
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def _at_its_word(frame: FrameType | None) -> bool:
     """Whether the parser at work looks at a word that could be a value: neither a task's name nor a flag."""
     while frame is not None:
         parser, word = frame.f_locals.get("self"), frame.f_locals.get("token")
-        if frame.f_code.co_name == "handle" and isinstance(parser, Parser):
+        if frame.f_code.co_name == "handle" and isinstance(parser, ParseMachine):
             return isinstance(word, str) and word not in parser.contexts and not word.startswith("-")
         if frame.f_code.co_name == "complete_context":
             return False

@@ -48,7 +48,7 @@ class Report:
 
     Args:
         image: reference.
-        image_id: with its algorithm.
+        image_id: with its algorithm; "" where a run built the image and did not push it.
         place: from where it was asked, such as "through 127.0.0.1:49153".
         look_inside: the command that opens a shell in the image.
         checks: in the order in which they are made, the malformed body last.
@@ -92,8 +92,13 @@ def text(report: Report) -> str:
     return "\n".join(_passed(report) if report.passed else _failed(report))
 
 
+def _where(report: Report) -> str:
+    """Which image was asked, and from where; what no registry took has no id."""
+    return ", ".join(part for part in (report.image_id[:19], report.place) if part)
+
+
 def _passed(report: Report) -> Iterator[str]:
-    yield f"{report.image} serves: it passed its smoke test ({report.image_id[:19]}, {report.place})."
+    yield f"{report.image} serves: it passed its smoke test ({_where(report)})."
     yield from _indented(_figures(report))
     yield from (f"Warning: {warning}" for warning in report.warnings)
 
@@ -110,7 +115,7 @@ def _figures(report: Report) -> Iterator[str]:
 
 
 def _failed(report: Report) -> Iterator[str]:
-    yield f"{report.image} failed its smoke test ({report.image_id[:19]}, {report.place})."
+    yield f"{report.image} failed its smoke test ({_where(report)})."
     yield from _indented(_figures(report))
     for check in report.checks:
         if check.outcome == "failed":

@@ -63,6 +63,17 @@ def packed(found: Context) -> bytes:
     return b"".join(archive(found))
 
 
+def test_its_members_are_the_dockerfile_and_the_files(tmp_path: Path) -> None:
+    """What an archive holds is the Dockerfile as a file of its own, then each file as it is, in that order."""
+    text = "FROM bases/serving:4\n# é\n"
+    found = Context(files=context(project(tmp_path)).files, dockerfile=text, sha256="")
+
+    dockerfile = ContextFile(name="Dockerfile", data=text.encode(), size=len(text.encode()))
+    assert (dockerfile, *found.files) == found.members
+    with tarfile.open(fileobj=io.BytesIO(packed(found))) as archived:
+        assert [file.name.rstrip("/") for file in found.members] == archived.getnames()
+
+
 # The name
 
 

@@ -86,6 +86,31 @@ def test_invokes_own_file_configures_too(tmp_path: Path) -> None:
     assert ("file:1", ["demo:configured"]) == said(invoke(folder, "image.check", "--json"))
 
 
+def test_the_address_of_azure_is_no_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that the hand-off alone reads is neither an option nor a mistake, whatever it holds."""
+    plain = resolved()
+
+    for address in ("https://127.0.0.1:8443", "", "nonsense"):
+        monkeypatch.setenv(PREFIX + "RESOURCE_MANAGER", address)
+        assert plain == resolved()
+
+
+def test_nothing_else_names_the_address_of_azure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No configuration, which a project could hold, sends a token elsewhere; and a variable with a typo is found."""
+    known = ", ".join(PREFIX + name.upper() for name in OPTIONS)
+    monkeypatch.setenv(PREFIX + "RESOURCE_MANAGERS", "https://127.0.0.1:8443")
+
+    expected = f"""\
+{PREFIX}RESOURCE_MANAGERS: is not known
+    Known are {known}.
+
+Invoke's configuration, azureml_image.resource_manager: is not known
+    Known are {", ".join(OPTIONS)}.
+
+2 problems; nothing was done."""
+    assert expected == refused({"resource_manager": "https://127.0.0.1:8443"})
+
+
 @pytest.mark.parametrize("text", ["1", "true", "TRUE", "True"])
 def test_a_true_variable_is_true(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """1 and true, in any case, turn a switch on."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,7 @@ from azureml_tasks.errors import BuildError
 from azureml_tasks.records import FOLDER, Records
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 IMAGE = Image(
@@ -89,14 +91,22 @@ def test_names_from_a_push_count_too(records: Records) -> None:
     assert (*IMAGE.names, "other.io/demo:1.2.3", "other.io/demo:latest") == records.read_all_names().names
 
 
-@pytest.mark.parametrize("name", ["build.json", "smoke-test.json"])
+READERS: dict[str, Callable[[Records], object]] = {
+    "build.json": Records.read_build,
+    "smoke-test.json": Records.read_pass,
+    "run.json": Records.read_run,
+    "evidence.json": lambda records: records.read_evidence(IMAGE, ""),
+}
+
+
+@pytest.mark.parametrize("name", READERS)
 def test_a_broken_record_is_named(name: str, records: Records) -> None:
     """A record that is no JSON is an error with the way out."""
     records.folder.mkdir()
     (records.folder / name).write_text("")
 
     with pytest.raises(BuildError) as caught:
-        records.read_build() if name == "build.json" else records.read_pass()
+        READERS[name](records)
 
     expected = f"""\
 .azureml-image/{name} is no record that can be read: Expecting value: line 1 column 1 (char 0)
@@ -119,6 +129,116 @@ def test_a_record_is_whole_or_not_there(records: Records, monkeypatch: pytest.Mo
 
     assert before == (records.folder / "build.json").read_text(encoding="utf-8")
     assert [".gitignore", "build.json"] == names(records)
+
+
+# What waits in a registry
+
+DIGESTS = tuple(f"sha256:{digit * 64}" for digit in "123")
+CANDIDATES = tuple(f"r.io/demo/candidate@{digest}" for digest in DIGESTS)
+BUILT = tuple(
+    Image(
+        id=digest,
+        names=("r.io/demo:1.2.3",),
+        engine="acr",
+        context_sha256="2" * 64,
+        user="dockeruser",
+        candidate=candidate,
+        run=f"ca{number}",
+    )
+    for number, (digest, candidate) in enumerate(zip(DIGESTS, CANDIDATES, strict=True))
+)
+
+
+def test_a_candidate_is_read_back(records: Records) -> None:
+    """build.json says of an image that waits in a registry where it waits and which run built it."""
+    records.write_build(BUILT[0])
+
+    expected = {
+        "engine": "acr",
+        "id": DIGESTS[0],
+        "names": ["r.io/demo:1.2.3"],
+        "tags": ["1.2.3"],
+        "context_sha256": "2" * 64,
+        "user": "dockeruser",
+        "candidate": CANDIDATES[0],
+        "run": "ca0",
+        "waiting": [],
+    }
+    assert expected == json.loads((records.folder / "build.json").read_text(encoding="utf-8"))
+    assert (BUILT[0], [CANDIDATES[0]]) == (records.read_build(), records.waiting())
+
+
+def test_earlier_candidates_wait_on(records: Records) -> None:
+    """What an earlier build left in the registry is not forgotten by the next, whichever engine that is of."""
+    for image in (*BUILT, BUILT[1], IMAGE):
+        records.write_build(image)
+
+    first, second, third = CANDIDATES
+    assert (IMAGE, [first, third, second]) == (records.read_build(), records.waiting())
+
+
+def test_a_candidate_that_is_gone_waits_no_more(records: Records) -> None:
+    """One is put away and the others wait on; the image itself, and the run that built it, stay recorded."""
+    for image in BUILT:
+        records.write_build(image)
+
+    records.candidate_is_gone(BUILT[0])
+    earlier_gone = records.waiting()
+    records.candidate_is_gone(BUILT[2])
+
+    assert ([CANDIDATES[1], CANDIDATES[2]], [CANDIDATES[1]]) == (earlier_gone, records.waiting())
+    assert replace(BUILT[2], candidate="") == records.read_build()
+
+
+def test_nothing_waits(records: Records) -> None:
+    """Without a record nothing waits, and nothing is made by saying that it is gone; nor does a local image wait."""
+    before = records.waiting()
+    records.candidate_is_gone(BUILT[0])
+    made = records.folder.exists()
+    records.write_build(IMAGE)
+
+    assert ([], False, []) == (before, made, records.waiting())
+
+
+def test_a_run_is_known_until_its_end(records: Records) -> None:
+    """The run that builds is recorded with its registry until its end is known; forgetting twice is no mistake."""
+    before = records.read_run()
+    records.write_run("ca8", "r.io")
+    text = (records.folder / "run.json").read_text(encoding="utf-8")
+    during = records.read_run()
+
+    records.forget_run()
+    records.forget_run()
+
+    assert ("", "ca8", "") == (before, during, records.read_run())
+    assert {"run": "ca8", "registry": "r.io"} == json.loads(text)
+
+
+def test_the_registry_of_the_last_hand_off(records: Records) -> None:
+    """It is that of the run that goes on, else that of the image that a run built; a local image has none."""
+    found = [records.registry()]
+    records.write_build(IMAGE)
+    found.append(records.registry())
+    records.write_build(BUILT[0])
+    found.append(records.registry())
+    records.write_run("ca8", "other.io")
+    found.append(records.registry())
+
+    assert ["", "", "r.io", "other.io"] == found
+
+
+def test_evidence_counts_for_one_image_and_one_proof(records: Records) -> None:
+    """What a proof in the cloud saw is given back for the same image and the same proof, and for no other."""
+    events = [{"event": "ready", "seconds": 1.5, "tries": 3}]
+    before = records.read_evidence(BUILT[0], "4" * 64)
+
+    records.write_evidence(BUILT[0], "4" * 64, events)
+
+    assert ([], events) == (before, records.read_evidence(BUILT[0], "4" * 64))
+    assert ([], []) == (
+        records.read_evidence(BUILT[1], "4" * 64),
+        records.read_evidence(BUILT[0], "5" * 64),
+    )
 
 
 def test_git_does_not_see_them(records: Records) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
@@ -196,6 +197,73 @@ def test_no_python_inside() -> None:
 The image has no Python that could ask from inside the container, since the engine is on another machine.
     Run the smoke test where the engine runs."""
     assert expected == str(caught.value)
+
+
+# Judged from afar
+
+SEEN = tuple(json.loads(line) for line in PASSED)
+FROM = "in the cloud, by run ca8"
+
+
+def judged(end: smoke.End, *events: dict[str, Any], **more: Any) -> str:
+    """The report on what a prober saw somewhere else."""
+    found = smoke.judged(plan(**more), IMAGE, events, end, place=FROM, look_inside="docker run it")
+    return report.text(found)
+
+
+@pytest.mark.parametrize(
+    ("end", "warnings"),
+    [
+        (smoke.End(peak_memory=129 * 2**20, stop=0.1, log="a line"), ""),
+        (smoke.End(peak_memory=129 * 2**20, stop=4.9), ""),
+        (
+            smoke.End(peak_memory=129 * 2**20, stop=5.0),
+            (
+                "\nWarning: the container took 5.0 s to stop: "
+                "its base does not end its services when it is asked to"
+            ),
+        ),
+        (
+            smoke.End(peak_memory=129 * 2**20, starved=True),
+            "\nWarning: the kernel ended a process in the container, since memory ran out (1g)",
+        ),
+    ],
+    ids=["well", "quick enough", "slow stop", "memory"],
+)
+def test_what_was_seen_elsewhere(end: smoke.End, warnings: str) -> None:
+    """Events and an end are judged as those of a container here are, with the place where they were seen."""
+    place = "inside the container, since the engine is on another machine"
+
+    assert SERVES.replace(place, FROM) + warnings == judged(end, *SEEN)
+
+
+def test_an_end_that_nothing_is_known_of() -> None:
+    """Where nobody could look at the container, what it answered counts, and no figure is made up."""
+    expected = f"""\
+train:1.0 serves: it passed its smoke test (sha256:5f5f5f5f5f5f, {FROM}).
+    ready after 1.5 s"""
+    assert expected == judged(smoke.End(), *SEEN)
+
+
+def test_an_end_before_its_time() -> None:
+    """A container that ended is told with its code, its log and how to look inside."""
+    end = smoke.End(exited=1, log="ImportError: no")
+    expected = f"""\
+train:1.0 failed its smoke test (sha256:5f5f5f5f5f5f, {FROM}).
+
+Failed: start-up
+    the container ended with exit code 1
+    GET / did not answer 200
+    the last try: connection refused
+
+Not made: swagger.json, malformed body
+
+The container's log:
+    ImportError: no
+
+Look inside: docker run it"""
+    waiting = {"event": "waiting", "seconds": 0.1, "last": "connection refused"}
+    assert expected == judged(end, waiting, {"event": "exited", "seconds": 2.0})
 
 
 def test_dry() -> None:

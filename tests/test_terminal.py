@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import subprocess
 import sys
 
 import pytest
@@ -38,6 +39,46 @@ def test_an_effect_is_announced_as_a_command_to_paste(
     told = terminal.effect(["docker", "build", "-t", "a b", "-"], before="invoke image.context | ")
 
     assert (done, (out, err)) == (told, tuple(capsys.readouterr()))
+
+
+HERE_DOCUMENT = """\
+az acr run --registry contoso --file - context <<'EOF'
+version: v1.1.0
+steps:
+  - cmd: "$ID {{.Run.ID}} `id`"
+EOF
+"""
+
+
+@pytest.mark.parametrize(
+    ("terminal", "done", "out", "err"),
+    [
+        (Terminal(), True, "", ""),
+        (Terminal(echo=True), True, "", HERE_DOCUMENT),
+        (Terminal(dry=True), False, HERE_DOCUMENT, ""),
+    ],
+)
+def test_a_file_of_an_effect_is_pasted_along(
+    terminal: Terminal, done: bool, out: str, err: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a command reads from its standard input stands below it, as a shell takes it unchanged."""
+    file = 'version: v1.1.0\nsteps:\n  - cmd: "$ID {{.Run.ID}} `id`"\n'
+
+    told = terminal.effect(["az", "acr", "run", "--registry", "contoso", "--file", "-", "context"], file=file)
+
+    assert (done, (out, err)) == (told, tuple(capsys.readouterr()))
+
+
+def test_a_pasted_file_arrives(capsys: pytest.CaptureFixture[str]) -> None:
+    """A shell that is given the announced command gives the command the very file."""
+    file = "a: '$HOME `id` \\\\ {{.Run.ID}}'\nb: é\n"
+    Terminal(dry=True).effect(["cat", "-"], file=file)
+
+    done = subprocess.run(
+        ["/bin/sh"], input=capsys.readouterr().out.encode(), capture_output=True, check=True
+    )
+
+    assert (file, b"") == (done.stdout.decode(), done.stderr)
 
 
 def test_other_programs_cannot_rewrite_the_terminal() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +13,12 @@ from azureml_tasks.acr.task_file import RUN_ID, TaskFile
 from azureml_tasks.acr.verdict import Times, failure, output_image
 from azureml_tasks.dockerfile import CONTEXT_LABEL
 from azureml_tasks.engines.base import Image
-from azureml_tasks.errors import AzuremlTasksError, BuildError, ProofError, Terminated
+from azureml_tasks.errors import AzuremlTasksError, BuildError, ProofError, Terminated, stating
 from azureml_tasks.settings import Acr
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from azureml_tasks.acr.candidates import Candidates
     from azureml_tasks.acr.following import Followed
     from azureml_tasks.acr.handing_off import HandOff
@@ -61,8 +63,31 @@ class Build:
 
     def run(self, hand_off: HandOff, candidates: Candidates, records: Records, *, no_cache: bool) -> Image:
         """Start it and follow it to its end; the candidate, which is recorded with its evidence."""
-        run = self.start(hand_off, records, no_cache=no_cache)
-        return self.finish(run, hand_off, candidates, records)
+        with self._stopping(hand_off, candidates, records):
+            run = self.start(hand_off, records, no_cache=no_cache)
+            return self.finish(run, hand_off, candidates, records)
+
+    def leave(self, hand_off: HandOff, candidates: Candidates, records: Records, *, no_cache: bool) -> str:
+        """Start it and leave it alone; the run's id."""
+        with self._stopping(hand_off, candidates, records):
+            return self.start(hand_off, records, no_cache=no_cache).id
+
+    def attach(self, run: str, hand_off: HandOff, candidates: Candidates, records: Records) -> Image:
+        """Follow the run of this id to its end, whoever started it; what comes back is as of `run`."""
+        with self._stopping(hand_off, candidates, records):
+            return self.finish(hand_off.session.tasks.get(run), hand_off, candidates, records)
+
+    @contextmanager
+    def _stopping(self, hand_off: HandOff, candidates: Candidates, records: Records) -> Iterator[None]:
+        """Where Ctrl-C or SIGTERM ends the block, the run ends, and what it has pushed by then goes too."""
+        try:
+            with hand_off.stopping():
+                yield
+        except (KeyboardInterrupt, Terminated):
+            for run in hand_off.runs:
+                self._tidy(run, hand_off, candidates)
+            records.forget_run()
+            raise
 
     def start(self, hand_off: HandOff, records: Records, *, no_cache: bool) -> Run:
         """Send the context and put the run into the queue; it is recorded, so that it can be attached to."""
@@ -89,17 +114,14 @@ class Build:
             HandOffError: it came to no end of its own.
         """
         collector = cloud_proof.Collector(mark=cloud_proof.marker(self.plan.proof))
-        try:
-            now, seen = hand_off.follow(run, collector)
-        except (KeyboardInterrupt, Terminated):
-            self._tidy(run, hand_off, candidates)
-            records.forget_run()
-            raise
-        records.forget_run()
+        now, seen = hand_off.follow(run, collector)
         events = collector.events()
         if now.status != "Succeeded":
+            records.forget_run()
             raise self._failed(now, seen, events)
-        image = self._image(now, hand_off, candidates)
+        with stating(f"Run {now.id} has built it. Take it up again with: invoke image.attach {now.id}"):
+            image = self._image(now, hand_off, candidates)
+        records.forget_run()
         hand_off.terminal.say(f"run {now.id}: {Times.of(now)}; pushed {image.candidate}")
         if events:
             self._judge(image, events, candidates, records)
@@ -132,7 +154,8 @@ class Build:
         found = candidates.find(pushed.digest)
         if not found:
             what = f"Run {run.id} says that it pushed {pushed.digest}, and the registry does not have it."
-            raise BuildError(what, next_step="invoke image.build --engine acr")
+            fix = "invoke image.build --engine acr"
+            raise BuildError(what, next_step=fix, state="Nothing was built.")
         repository, manifest = found
         config = hand_off.session.repositories.config(repository, manifest)
         labels = config.get("Labels") or {}

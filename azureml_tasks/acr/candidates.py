@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from azureml_tasks.errors import AzuremlTasksError, BuildError, RegistryError
+from azureml_tasks.errors import AzuremlTasksError, BuildError, RegistryError, stating
 
 if TYPE_CHECKING:
     from azureml_tasks.acr.repositories import Manifest, Repositories
@@ -69,9 +69,10 @@ class Candidates:
             raise BuildError(what, next_step="invoke image.build --engine acr")
         source, manifest = found
         self.repositories.copy(manifest, source, self.repository, tag)
-        now = self.repositories.manifest(self.repository, tag)
+        name = f"{self.repositories.login_server}/{self.repository}:{tag}"
+        with stating(f"{name} was pushed, and is not confirmed yet. Continue with: invoke image.push"):
+            now = self.repositories.manifest(self.repository, tag)
         if not now or now.digest != digest:
-            name = f"{self.repositories.login_server}/{self.repository}:{tag}"
             held = now.digest if now else "nothing"
             what = (
                 f"The registry holds {held} as {name}, not {digest}: somebody else pushed that tag meanwhile."

@@ -88,5 +88,8 @@ class Collector:
             if len(parts) != self.whole.get(number):
                 break
             text = "".join(parts[place] for place in sorted(parts))
-            events.append(json.loads(zlib.decompress(base64.b64decode(text))))
+            try:
+                events.append(json.loads(zlib.decompress(base64.b64decode(text))))
+            except (ValueError, zlib.error):
+                break
         return events

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from azureml_tasks.errors import Problem, SettingsError
+from azureml_tasks.reference import HOST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,10 +87,5 @@ def _url(text: str) -> str:
 
 
 def _is_address(text: str) -> bool:
-    parts = urlsplit(_url(text))
-    return (
-        parts.scheme == "https"
-        and bool(parts.hostname)
-        and parts.path in {"", "/"}
-        and "@" not in parts.netloc
-    )
+    """Whether it names a host and no more: no user, no path and no query go along with a token."""
+    return re.fullmatch(rf"https://{HOST}", _url(text)) is not None

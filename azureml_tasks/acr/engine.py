@@ -102,18 +102,21 @@ class AcrEngine:
             refuse_proof(plan)
         if not self._announced(build):
             return ""
-        return build.start(self.hand_off(plan), self.records, no_cache=no_cache).id
+        return build.leave(self.hand_off(plan), self.candidates, self.records, no_cache=no_cache)
 
     def attach(self, plan: Plan, context: Context, run: str) -> Image:
         """Follow a run that was started before to its end, as build does; its id is *run*."""
         build = Build(plan=self._named(plan), context=context, proves=True)
         if not self.terminal.effect(commands.logs(plan, run)):
             return self.planned(plan, context)
-        found = self.session.tasks.get(run)
-        return build.finish(found, self.hand_off(plan), self.candidates, self.records)
+        return build.attach(run, self.hand_off(plan), self.candidates, self.records)
 
     def has(self, image: Image) -> bool:
-        """Whether the registry has it, as a candidate or published; under --dry nobody asks."""
+        """Whether the registry has it, waiting or published; RegistryError for one that was built in another."""
+        if (host := image.names[0].partition("/")[0]).lower() != self.registry.lower():
+            fix = f"invoke image.build --engine acr --registry {self.registry}"
+            what = f"The image was built in {host}, and {self.registry} is another registry."
+            raise RegistryError(what, next_step=fix)
         return self.terminal.dry or self.candidates.find(image.id) is not None
 
     def prove(self, plan: Plan, image: Image) -> Report | None:
@@ -144,14 +147,10 @@ class AcrEngine:
 
     def push(self, image: Image, name: str) -> str:
         """Copy the candidate to *name*; its digest stays, and the registry confirms it."""
-        host, _, rest = name.partition("/")
-        repository, _, tag = rest.rpartition(":")
+        repository, _, tag = name.partition("/")[2].rpartition(":")
         source = f"{self.registry}/{repository_of(repository)}@{image.id or 'DIGEST'}"
         if not self.terminal.effect(commands.copy(self.registry, source, f"{repository}:{tag}")):
             return ""
-        if host.lower() != self.session.registry.login_server.lower():
-            what = f"The candidate waits in {self.session.registry.login_server}, and {host} is another registry."
-            raise RegistryError(what, next_step=f"invoke image.build --engine acr --registry {host}")
         return self.candidates.publish(image.id, tag)
 
     def settle(self, image: Image) -> None:

@@ -69,8 +69,11 @@ def find(manager: ResourceManager, acr: Acr, login_server: str, environment: Map
 
 
 def _subscriptions(manager: ResourceManager) -> Iterator[str]:
-    for each in manager.pages("/subscriptions", _SUBSCRIPTIONS, "the list of your subscriptions"):
-        yield str(each["subscriptionId"])
+    try:
+        listed = manager.pages("/subscriptions", _SUBSCRIPTIONS, "the list of your subscriptions")
+    except NotThere as missing:
+        raise missing.error from missing
+    yield from (str(each["subscriptionId"]) for each in listed)
 
 
 def _registries(manager: ResourceManager, subscription: str, group: str) -> Iterator[Registry]:

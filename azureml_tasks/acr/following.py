@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from azureml_tasks.acr.log import Log
 from azureml_tasks.engines.steps import Steps
-from azureml_tasks.errors import AzuremlTasksError, HandOffError, Terminated
+from azureml_tasks.errors import AzuremlTasksError, HandOffError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,8 +33,10 @@ _PATIENCE = 300.0
 _TAIL = 40
 _OF_THE_AGENT = re.compile(r"\d{4}/\d\d/\d\d |failed to run step ID: |Run ID: ")
 """What the agent itself prints, between what the steps do."""
-_BUILT = ("Successfully built ", "Successfully tagged ", "Pushing image: ", " naming to ")
-"""What the agent and its builders print once the image is built."""
+_BUILT = re.compile(
+    r"Successfully (built [0-9a-f]{12}|tagged \S+)|#\d+ naming to |\d{4}/\d\d/\d\d [\d:]+ Pushing image: "
+)
+"""What the agent and its builders print once the image is built; pip, too, says "Successfully built" of wheels."""
 
 
 @dataclass(kw_only=True)
@@ -79,17 +81,12 @@ class Follower:
 
         Raises:
             HandOffError: it stayed in the queue too long, and was cancelled; or Azure does not answer any more.
-            KeyboardInterrupt: Ctrl-C; the run is cancelled first, as by SIGTERM.
         """
         seen = Followed()
         log = Log(
             address=lambda: self.tasks.log_url(run.id), line=lambda line: self._line(line, seen, collector)
         )
-        try:
-            now = self._to_its_end(run, log)
-        except (KeyboardInterrupt, Terminated):
-            self.cancel(run)
-            raise
+        now = self._to_its_end(run, log)
         self._to_the_last_line(now, log)
         seen.complete = log.complete
         return now, seen
@@ -164,7 +161,7 @@ class Follower:
             return
         self.terminal.say(line)
         seen.tail.append(line)
-        seen.built |= any(mark in line for mark in _BUILT)
+        seen.built |= _BUILT.match(line) is not None
         if not _OF_THE_AGENT.match(line):
             (seen.steps.buildkit if self.buildkit else seen.steps.legacy)(line)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.acr.following import Followed, Follower
@@ -14,7 +15,7 @@ from azureml_tasks.errors import Terminated
 from azureml_tasks.settings import Acr
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from azureml_tasks.acr import cloud_proof
     from azureml_tasks.acr.runs import Run
@@ -28,11 +29,29 @@ __all__ = ["HandOff"]
 
 @dataclass(frozen=True, kw_only=True)
 class HandOff:
-    """The way of one plan through a registry's tasks."""
+    """The way of one plan through a registry's tasks.
+
+    Args:
+        session: at the registry.
+        plan: what is handed off.
+        terminal: where words go.
+        runs: those that it has started or follows.
+    """
 
     session: Session
     plan: Plan
     terminal: Terminal
+    runs: list[Run] = field(default_factory=list)
+
+    @contextmanager
+    def stopping(self) -> Iterator[None]:
+        """Where Ctrl-C or SIGTERM ends the block, its runs end first."""
+        try:
+            yield
+        except (KeyboardInterrupt, Terminated):
+            for run in self.runs:
+                self.follower.cancel(run)
+            raise
 
     @property
     def acr(self) -> Acr:
@@ -64,23 +83,20 @@ class HandOff:
         return run
 
     def _scheduled(self, body: dict[str, Any]) -> Run:
-        """Put it into the queue; where Ctrl-C or SIGTERM comes meanwhile, take it out again."""
-        came: list[Run] = []
+        """Put it into the queue; it is among the runs also where Ctrl-C or SIGTERM comes meanwhile."""
         try:
-            to_its_end(lambda: came.append(self.session.tasks.schedule(body)))
-        except (KeyboardInterrupt, Terminated):
-            for run in came:
-                self.follower.cancel(run)
-            raise
+            to_its_end(lambda: self.runs.append(self.session.tasks.schedule(body)))
         except UnansweredError as error:
             name = self.session.registry.name
             look = f"az acr task list-runs --registry {name} --top 3"
             error.state = f"Whether a run was started is not known: {look}"
             raise
-        return came[0]
+        return self.runs[-1]
 
     def follow(self, run: Run, collector: cloud_proof.Collector) -> tuple[Run, Followed]:
         """Show its log to its end; the run as it ended, and what was seen."""
+        if run not in self.runs:
+            self.runs.append(run)
         follower = self.follower
         follower.buildkit = bool(self.plan.secrets)
         return follower.follow(run, collector)

@@ -10,13 +10,15 @@ from azureml_tasks.terminal import clean
 
 if TYPE_CHECKING:
     from azure.core import PipelineClient
-    from azure.core.pipeline.policies import SansIOHTTPPolicy
     from azure.core.rest import HttpRequest, HttpResponse
 
-__all__ = ["ask_registry", "client", "first_line", "registry_url"]
+__all__ = ["AGAIN", "ask_registry", "client", "first_line", "registry_url"]
 
-_RETRIES: dict[str, Any] = {"retry_total": 4, "retry_backoff_factor": 0.5, "retry_backoff_max": 10}
-"""0.5, 1, 2 and 4 s between the tries, or as long as the server says."""
+_RETRIES: dict[str, Any] = {"retry_total": 3, "retry_backoff_factor": 0.5, "retry_backoff_max": 10}
+"""Three more tries: at once, after 1 s and after 2 s, or when the server says."""
+AGAIN: dict[str, Any] = {"retry_on_methods": frozenset({"DELETE", "GET", "HEAD", "POST", "PUT"})}
+"""For a request that may be done twice; of its own accord the pipeline does not repeat a POST that was cut off."""
+_TOO_MANY, _SERVER = 429, 500  # the status, and where those of a server's own errors begin
 _CONNECT, _READ = 30, 60
 """Seconds for a connection, and without a byte of an answer."""
 _LOOPBACK = re.compile(r"(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?")
@@ -31,21 +33,22 @@ def client(url: str, *, signed: Any = None, redirects: bool = True) -> PipelineC
         redirects: whether an answer may name another address; a signature stays behind then.
     """
     from azure.core import PipelineClient
-    from azure.core.configuration import Configuration
-    from azure.core.pipeline.policies import RedirectPolicy, RetryPolicy, UserAgentPolicy
-
-    configuration: Configuration[Any, Any] = Configuration()
-    configuration.retry_policy = RetryPolicy(**_RETRIES)
-    configuration.redirect_policy = RedirectPolicy(permit_redirects=redirects)
-    configuration.user_agent_policy = UserAgentPolicy("azureml-tasks")
-    policies: list[SansIOHTTPPolicy[Any, Any]] = [signed] if signed else []
-    return PipelineClient(
-        url,
-        config=configuration,
-        per_retry_policies=policies,
-        connection_timeout=_CONNECT,
-        read_timeout=_READ,
+    from azure.core.pipeline.policies import (
+        RedirectPolicy,
+        RetryPolicy,
+        SensitiveHeaderCleanupPolicy,
+        UserAgentPolicy,
     )
+
+    # The default ones, without the one that takes answers apart: it knows no blob's media type.
+    policies: list[Any] = [
+        UserAgentPolicy("azureml-tasks"),
+        RedirectPolicy(permit_redirects=redirects),
+        RetryPolicy(**_RETRIES),
+        *([signed] if signed else []),
+        SensitiveHeaderCleanupPolicy(),
+    ]
+    return PipelineClient(url, policies=policies, connection_timeout=_CONNECT, read_timeout=_READ)
 
 
 def registry_url(login_server: str) -> str:
@@ -54,22 +57,24 @@ def registry_url(login_server: str) -> str:
 
 
 def ask_registry(login_server: str, request: HttpRequest, *, redirects: bool = True) -> HttpResponse:
-    """The whole answer of a login server, whatever its status.
+    """The whole answer of a login server, also one that refuses; everything that we ask may be done twice.
 
     Raises:
-        HandOffError: it does not answer, also when it is asked again.
+        HandOffError: it does not answer, has an error of its own or too much to do, also when it is asked again.
     """
     from azure.core.exceptions import AzureError
 
+    fix = "Run the same command again later."
     try:
         with client(registry_url(login_server), redirects=redirects) as pipeline:
-            # Read by us: the pipeline itself would take apart what it reads, and knows no blob's media type.
-            response: HttpResponse = pipeline.send_request(request, stream=True)
-            response.read()
+            response: HttpResponse = pipeline.send_request(request, **AGAIN)
     except AzureError as error:
         said = f"the way to it said: {first_line(error)}"
-        fix = "Run the same command again later."
         raise HandOffError(f"Registry {login_server} does not answer.", next_step=fix, said=said) from error
+    if response.status_code == _TOO_MANY or response.status_code >= _SERVER:
+        what = f"Registry {login_server} answers {response.status_code}, also when it is asked again."
+        said = f"the registry said: {clean(response.text()[:500])}" if response.content else ""
+        raise HandOffError(what, next_step=fix, said=said)
     return response
 
 

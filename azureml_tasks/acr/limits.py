@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from azureml_tasks.acr.task_file import to_the_letter, variables
 from azureml_tasks.errors import EngineError, Problem, SettingsError
 from azureml_tasks.found import FILE
+from azureml_tasks.rules import LONGEST_LINE
 
 if TYPE_CHECKING:
     from azureml_tasks.planning import Plan
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["refuse_names", "refuse_proof"]
 
 _LONGEST = 255 - len("/candidate")
+_INDENT = len("      - ")
 
 
 def refuse_names(plan: Plan) -> None:
@@ -31,12 +34,18 @@ def refuse_proof(plan: Plan) -> None:
     """Refuse what a smoke test in the cloud cannot do.
 
     Raises:
-        EngineError: it would mount a model, or limit memory, for which a task has no word.
+        EngineError: it would mount a model, or limit memory, for which a task has no word; or its variables
+            are too long for the agent, which drops what follows a line of 64 KiB of a task file without a word,
+            and puts all of them into one argument of a shell, which Linux bounds at 128 KiB.
     """
-    wanted = [
-        *(["mount a model (smoke-test.model)"] if plan.proof.model else []),
-        *(["limit memory (smoke-test.memory)"] if plan.proof.memory else []),
+    length = sum(_INDENT + len(to_the_letter(each)) for each in variables(plan))
+    proof = plan.proof
+    refused = [
+        (proof.model, "mount a model (smoke-test.model)", 'bake the model in: model = "…"'),
+        (proof.memory, "limit memory (smoke-test.memory)", "leave smoke-test.memory out"),
+        (length > LONGEST_LINE, "set 64 KiB of variables (smoke-test.env)", "shorten smoke-test.env"),
     ]
-    if wanted:
-        fix = 'Run it where a Docker engine answers, or bake the model in: model = "…"; leave smoke-test.memory out'
-        raise EngineError(f"A smoke test in the cloud cannot {' or '.join(wanted)}.", next_step=fix)
+    if wanted := [(what, fix) for is_wanted, what, fix in refused if is_wanted]:
+        whats, fixes = zip(*wanted, strict=True)
+        fix = f"Run it where a Docker engine answers, or {', and '.join(fixes)}"
+        raise EngineError(f"A smoke test in the cloud cannot {' or '.join(whats)}.", next_step=fix)

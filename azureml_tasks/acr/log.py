@@ -57,7 +57,7 @@ class Log:
     def _read(self) -> None:
         from azure.storage.blob import BlobClient
 
-        options: dict[str, Any] = BLOB
+        options: dict[str, Any] = {**BLOB, "retry_total": 1}  # It is looked at again anyway.
         with BlobClient.from_blob_url(self._url, **options) as blob:
             about = blob.get_blob_properties()
             ended = any(name.lower() == _COMPLETE for name in about.metadata or {})

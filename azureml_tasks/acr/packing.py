@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import zlib
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from azureml_tasks.context import end_of_archive, member
@@ -43,7 +44,7 @@ def packed(files: Iterable[ContextFile]) -> Iterator[bytes]:
         yield from _gzip(_members(small), _QUICK)
         small = []
         yield from _large(file)
-    yield from _gzip((*_members(small), end_of_archive()), _QUICK)
+    yield from _gzip(chain(_members(small), [end_of_archive()]), _QUICK)
 
 
 def _members(files: Iterable[ContextFile]) -> Iterator[bytes]:
@@ -88,7 +89,7 @@ class Stream:
         parts: list[memoryview] = []
         wanted = size if size >= 0 else sys.maxsize
         while wanted:
-            self.left = self.left or memoryview(next(self.blocks, b""))
+            self.left = self.left or memoryview(next((block for block in self.blocks if block), b""))
             if not self.left:
                 break
             parts.append(self.left[:wanted])

@@ -25,14 +25,17 @@ if TYPE_CHECKING:
 
 __all__ = ["by_its_run", "here", "in_the_cloud", "judged", "task_file"]
 
+_LOOK_INSIDE = "invoke image.build --engine docker (the candidate is removed where it does not pass)"
+
 
 def here(
     plan: Plan, image: Image, name: str, local: DockerEngine, login: Callable[[], tuple[str, str]]
 ) -> Report | None:
     """Pull *name*, `login-server/repository@sha256:…`, prove it here, and remove it again."""
     with local.pulled(name, login) as pulled:
-        found = smoke.prove(plan, replace(image, id=pulled), local, local.terminal)
-    return replace(found, image_id=image.id) if found else None
+        # Under --dry nothing is pulled, and the commands speak of the image as it would be.
+        found = smoke.prove(plan, replace(image, id=pulled or name), local, local.terminal)
+    return replace(found, image_id=image.id, look_inside=_LOOK_INSIDE) if found else None
 
 
 def by_its_run(plan: Plan, image: Image, records: Records) -> Report | None:
@@ -51,9 +54,10 @@ def in_the_cloud(plan: Plan, image: Image, name: str, hand_off: HandOff, records
     def ask(request: Request) -> dict[str, Any]:
         return request.task(task_file(plan, name, image.context_sha256), {})
 
-    run = hand_off.start(cloud_proof.files(plan.proof), ask)
     collector = cloud_proof.Collector(mark=cloud_proof.marker(plan.proof))
-    now, seen = hand_off.follow(run, collector)
+    with hand_off.stopping():
+        run = hand_off.start(cloud_proof.files(plan.proof), ask)
+        now, seen = hand_off.follow(run, collector)
     events = collector.events()
     if not events:
         raise failure(now, seen) if now.status != "Succeeded" else _no_report(run.id)
@@ -83,9 +87,7 @@ def judged(plan: Plan, image: Image, events: Sequence[dict[str, Any]]) -> Report
     )
     asked = [event for event in events if event["event"] != "container"]
     place = f"in the cloud, by run {image.run}" if image.run else "in the cloud"
-    here = "invoke image.build --engine docker (what did not pass is in no registry)"
-    look_inside = f"docker run --rm -it --entrypoint bash {image.candidate}" if image.candidate else here
-    return smoke.judged(plan, image, asked, end, place=place, look_inside=look_inside)
+    return smoke.judged(plan, image, asked, end, place=place, look_inside=_LOOK_INSIDE)
 
 
 def _no_report(run: str) -> HandOffError:

@@ -87,7 +87,8 @@ def refusal(response: HttpResponse, what: str) -> AzuremlTasksError:
         response.status_code, _BROKEN if response.status_code >= _SERVER else _OTHER
     )
     why = known.what or f"it answered {response.status_code}"
-    said = f"Azure said: {code + ': ' if code else ''}{clean(message)}" if code or message else ""
+    words = ": ".join(part for part in (code, clean(message)) if part)
+    said = f"Azure said: {words}" if words else ""
     return known.error(f"Azure refused {what}: {why}.", next_step=known.fix, said=said)
 
 
@@ -96,10 +97,10 @@ def _error(response: HttpResponse) -> tuple[str, str]:
         found = response.json()
     except ValueError:
         return "", response.text()[:500].strip()
-    error = found.get("error", found) if isinstance(found, dict) else {}
+    error = (found.get("error") or found) if isinstance(found, dict) else {}
     if not isinstance(error, dict):
         return "", str(error)
-    return str(error.get("code", "")), str(error.get("message", ""))
+    return str(error.get("code") or ""), str(error.get("message") or "")
 
 
 def unanswered(error: Exception, what: str) -> UnansweredError:
@@ -138,7 +139,7 @@ _LOG = (
     ),
     (
         re.compile(
-            r"\b(unauthorized|denied)\b.*|failed to push images successfully|insufficient_scope",
+            r"(?<!permission )\b(unauthorized|denied)\b|insufficient_scope",
             re.IGNORECASE,
         ),
         _Known(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from azureml_tasks.acr.http import ask_registry, registry_url
-from azureml_tasks.errors import RegistryError
+from azureml_tasks.errors import HandOffError, RegistryError
 from azureml_tasks.terminal import clean
 
 if TYPE_CHECKING:
@@ -114,7 +114,12 @@ class RegistryTokens:
             said = f"the registry said: {clean(response.text()[:500])}"
             what = f"Registry {self.login_server} did not let you in ({response.status_code})."
             raise RegistryError(what, next_step=fix, said=said)
-        found = response.json()
+        try:
+            found = response.json()
+        except ValueError as error:
+            fix = "Look at the network between here and the registry, and run the same command again."
+            what = f"Registry {self.login_server} answered a sign-in with something that is no JSON."
+            raise HandOffError(what, next_step=fix) from error
         return found if isinstance(found, dict) else {}
 
     def _send(self, method: str, url: str, form: Mapping[str, str] | None = None) -> HttpResponse:

@@ -78,12 +78,11 @@ class Repositories:
         )
         if response.status_code == _NOT_FOUND:
             return None
-        self._expect(response, _OK, f"the manifest {repository}@{reference}", "pull")
+        name = f"{repository}{'@' if reference.startswith('sha256:') else ':'}{reference}"
+        self._expect(response, _OK, f"the manifest {name}", "pull")
         found = Manifest(content=response.content, media_type=response.headers.get("Content-Type", ""))
-        if reference.startswith("sha256:") and found.digest != reference:
-            raise HandOffError(
-                f"Registry {self.login_server} gave {found.digest} for {repository}@{reference}."
-            )
+        if reference.startswith("sha256:"):
+            self._confirm(found.content, reference, name)
         return found
 
     def config(self, repository: str, manifest: Manifest) -> dict[str, Any]:
@@ -92,6 +91,7 @@ class Repositories:
             return {}
         response = self._send("GET", f"{repository}/blobs/{manifest.config}", "pull", (repository,))
         self._expect(response, _OK, f"the config of {repository}", "pull")
+        self._confirm(response.content, manifest.config, f"the config of {repository}")
         found = json.loads(response.content).get("config")
         return found if isinstance(found, dict) else {}
 
@@ -140,6 +140,13 @@ class Repositories:
         url = f"{registry_url(self.login_server)}/v2/{path}"
         return ask_registry(self.login_server, HttpRequest(method, url, **{**request, "headers": headers}))
 
+    def _confirm(self, content: bytes, digest: str, what: str) -> None:
+        """What answers may be something between us and the registry."""
+        found = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        if found != digest:
+            fix = "Look at the network between here and the registry, and run the same command again."
+            raise HandOffError(f"Registry {self.login_server} gave {found} for {what}.", next_step=fix)
+
     def _expect(self, response: HttpResponse, status: int, what: str, action: str) -> None:
         if response.status_code == status:
             return
@@ -149,7 +156,7 @@ class Repositories:
             words = f"Registry {self.login_server} refused {what}: not allowed ({response.status_code})."
             raise RegistryError(words, next_step=fix, said=said)
         if response.status_code == _NOT_FOUND:
-            words = f"Registry {self.login_server} does not know what {what} is about (404)."
+            words = f"Registry {self.login_server} refused {what}: it is not there (404)."
             raise RegistryError(words, next_step="Look at the registry and the repository's name.", said=said)
-        words = f"Registry {self.login_server} did not take {what}: it answered {response.status_code}."
+        words = f"Registry {self.login_server} refused {what}: it answered {response.status_code}."
         raise RegistryError(words, next_step="Run the same command again later.", said=said)

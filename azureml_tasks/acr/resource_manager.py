@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from azureml_tasks.acr.http import client
+from azureml_tasks.acr.http import AGAIN, client
 from azureml_tasks.acr.refusals import refusal, unanswered
 from azureml_tasks.acr.sign_in import not_signed_in, scope
 from azureml_tasks.errors import AzuremlTasksError, HandOffError
@@ -76,9 +76,9 @@ class ResourceManager:
         items = list(page.get("value", []))
         while link := page.get("nextLink"):
             if urlsplit(link).netloc != urlsplit(self.url).netloc:
-                raise HandOffError(
-                    f"Azure's list of {what} goes on at another host, {urlsplit(link).netloc}."
-                )
+                said = f"its next page is at {urlsplit(link).netloc}, another host than {urlsplit(self.url).netloc}"
+                fix = "No token was sent there. Look at the network between here and Azure."
+                raise HandOffError(f"Azure did not answer {what} alone.", next_step=fix, said=said)
             page = self.get(link, "", what)
             items += page.get("value", [])
         return items
@@ -86,7 +86,7 @@ class ResourceManager:
     def _answer(
         self, method: str, path: str, version: str, what: str, body: dict[str, Any] | None
     ) -> dict[str, Any]:
-        return self._read(self._send(method, path, version, what, body), what)
+        return self._read(self._send(method, path, version, what, body, **AGAIN), what)
 
     def _send(
         self, method: str, path: str, version: str, what: str, body: dict[str, Any] | None, **options: Any
@@ -121,7 +121,8 @@ def connect(cloud: Cloud, credential: TokenCredential) -> ResourceManager:
     from azure.core.pipeline.policies import BearerTokenCredentialPolicy
 
     signed = BearerTokenCredentialPolicy(credential, scope(cloud))
-    pipeline = client(cloud.resource_manager, signed=signed)
+    # What is sent may hold secrets of a build, which no redirect shall carry along either.
+    pipeline = client(cloud.resource_manager, signed=signed, redirects=False)
     return ResourceManager(client=pipeline, url=cloud.resource_manager)
 
 

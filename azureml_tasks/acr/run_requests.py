@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -81,7 +82,10 @@ def _encoded(content: bytes) -> str:
 
 
 def _for_a_heredoc(value: bytes) -> bytes:
-    """The agent writes a secret through an unquoted heredoc (Azure/acr-builder, createSecretFiles)."""
+    """The agent writes a secret through an unquoted heredoc up to a line EOL (Azure/acr-builder, createSecretFiles).
+
+    No line may look like that one, not even in its first letter: dash drops the byte at which they part.
+    """
     for special in (b"\\", b"$", b"`"):
         value = value.replace(special, b"\\" + special)
-    return value
+    return re.sub(rb"(?m)^E", b"$(:)E", value)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Step = Mapping[str, str | int | bool | Sequence[str] | Sequence[Mapping[str, str]]]
 
-__all__ = ["RESERVED", "RUN_ID", "SERVER", "TaskFile", "value_name", "variables"]
+__all__ = ["RESERVED", "RUN_ID", "SERVER", "TaskFile", "to_the_letter", "value_name", "variables"]
 
 RUN_ID = "{{.Run.ID}}"
 """What the agent puts the run's id in the place of."""
@@ -126,7 +126,7 @@ def _yaml(step: Step) -> Iterator[str]:
         if isinstance(value, list | tuple):
             yield f"{mark}{key}:"
             # Variables are the user's own words, the rest is ours and holds a template.
-            yield from (f"      - {_to_the_letter(item) if key == 'env' else _json(item)}" for item in value)
+            yield from (f"      - {to_the_letter(item) if key == 'env' else _json(item)}" for item in value)
         else:
             yield f"{mark}{key}: {_json(value)}"
         mark = "    "
@@ -136,9 +136,14 @@ def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _to_the_letter(text: object) -> str:
-    """*text* so that the agent's aliases and its template, which come before YAML, find nothing in it.
+def to_the_letter(text: object) -> str:
+    """*text* as a string of YAML in which the agent's aliases and template, which come before YAML, find nothing.
 
-    It also takes `<no value>` out of what it has rendered, and YAML knows more line breaks than JSON.
+    The agent also takes `<no value>` out of what it has rendered, and YAML knows more line breaks than JSON.
     """
-    return re.sub(r"[$<{]|[^ -~]", lambda found: f"\\U{ord(found[0]):08x}", _json(text))
+    return re.sub(r"[$<{]|[^ -~]", _escaped, _json(text))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code <= 0xFF else f"\\U{code:08x}"  # noqa: PLR2004 -- two digits, or eight

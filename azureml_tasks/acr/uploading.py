@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from azureml_tasks.acr.http import first_line
@@ -10,6 +11,8 @@ from azureml_tasks.errors import AzuremlTasksError, HandOffError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from azure.storage.blob import BlobClient
 
     from azureml_tasks.acr.runs import Source
     from azureml_tasks.context_file import ContextFile
@@ -25,6 +28,7 @@ BLOB = {
     "retry_total": 4,
     "initial_backoff": 0.5,
     "increment_base": 2,
+    "random_jitter_range": 1,
     "connection_timeout": 30,
     "read_timeout": 60,
 }
@@ -45,8 +49,7 @@ def upload(source: Source, files: Sequence[ContextFile], terminal: Terminal) -> 
     options: dict[str, Any] = {"max_block_size": _BLOCK, "max_single_put_size": _BLOCK, **BLOB}
     try:
         with BlobClient.from_blob_url(source.url, **options) as blob:
-            # A file by its one operation that is used; the annotation wants all of them.
-            blob.upload_blob(cast("IO[bytes]", Stream(blocks)), overwrite=True, max_concurrency=_AT_ONCE)
+            _send(blob, Stream(blocks))
     except AzuremlTasksError:
         raise
     except AzureError as error:
@@ -56,3 +59,14 @@ def upload(source: Source, files: Sequence[ContextFile], terminal: Terminal) -> 
             f"{source.url.partition('?')[0].split('/')[2]}; then run the same command again"
         )
         raise HandOffError("The build context could not be sent.", next_step=fix, said=said) from error
+
+
+def _send(blob: BlobClient, stream: Stream) -> None:
+    """What fits into one block goes without threads, so that Ctrl-C need not wait for a line that stands still."""
+    first = stream.read(_BLOCK)
+    if len(first) < _BLOCK:
+        blob.upload_blob(first, overwrite=True)
+        return
+    whole = Stream(chain((first, bytes(stream.left)), stream.blocks))
+    # A file by its one operation that is used; the annotation wants all of them.
+    blob.upload_blob(cast("IO[bytes]", whole), overwrite=True, max_concurrency=_AT_ONCE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -16,6 +17,16 @@ if TYPE_CHECKING:
     from azureml_tasks.acr.runs import OutputImage, Run
 
 __all__ = ["Times", "failure", "output_image"]
+
+_MOMENT = re.compile(
+    r"(?P<seconds>\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d)(\.(?P<digits>\d+))?(?P<zone>[Zz]|[+-]\d\d:\d\d)"
+)
+_NO_DOCKERFILE = re.compile(
+    r"unable to (understand line|parse assignment)|unexpected dockerfile format|error opening dockerfile|"
+    r"dockerfile (syntax requires|parse error)",
+    re.IGNORECASE,
+)
+"""What the agent's own look at the Dockerfile says (Azure/acr-builder, scan/dependencies.go), and its builder's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +43,8 @@ class Times:
 
     def __str__(self) -> str:
         words = {"in the queue": self.queued, "at work": self.worked}
-        return ", ".join(f"{seconds:.0f} s {what}" for what, seconds in words.items() if seconds is not None)
+        told = [f"{seconds:.0f} s {what}" for what, seconds in words.items() if seconds is not None]
+        return ", ".join(told) or "ACR tells no times"
 
 
 def _between(earlier: str, later: str) -> float | None:
@@ -45,11 +57,11 @@ def _between(earlier: str, later: str) -> float | None:
 
 def _readable(text: str) -> str:
     """RFC 3339 as Python 3.10 reads it: no `Z`, and six digits of a second."""
-    seconds, _, rest = text.replace("Z", "+00:00").partition(".")
-    if not rest:
-        return seconds
-    digits = rest.partition("+")[0]
-    return f"{seconds}.{digits[:6]:0<6}+00:00"
+    found = _MOMENT.fullmatch(text)
+    if not found:
+        return ""
+    zone = "+00:00" if found["zone"] in {"Z", "z"} else found["zone"]
+    return f"{found['seconds']}.{(found['digits'] or '')[:6]:0<6}{zone}"
 
 
 def output_image(run: Run, repository: str) -> OutputImage:
@@ -62,7 +74,7 @@ def output_image(run: Run, repository: str) -> OutputImage:
         if image.repository == repository_of(repository) and image.digest:
             return image
     what = f"Run {run.id} succeeded, and names no image that it has pushed to {repository_of(repository)}."
-    raise HandOffError(what, next_step="Run the same command again.")
+    raise HandOffError(what, next_step="Run the same command again.", state="Nothing was built.")
 
 
 def failure(run: Run, seen: Followed) -> AzuremlTasksError:
@@ -83,7 +95,7 @@ def failure(run: Run, seen: Followed) -> AzuremlTasksError:
     if known := log_refusal(run.id, tail):
         return known
     lines = "\n".join(tail[-20:]) or said or "its log is empty"
-    if any("unable to understand line" in line or "dockerfile" in line.lower() for line in tail):
+    if not seen.built and any(_NO_DOCKERFILE.search(line) for line in tail):
         return BuildError(
             f"ACR does not take the Dockerfile (run {run.id}).",
             next_step="Its last lines say why:",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from azureml_tasks.engines.layers import shown
@@ -27,7 +28,7 @@ def pulled(
         RegistryError: the registry refuses.
         EngineError: the engine's disk is full.
     """
-    from docker.errors import ImageNotFound
+    from docker.errors import APIError, ImageNotFound
 
     images = endpoint.client.images
     try:
@@ -42,8 +43,12 @@ def pulled(
         _pull(endpoint, name, login, terminal)
         yield str(images.get(name).id)
     finally:
-        with suppress(ImageNotFound):
+        try:
             images.remove(name)
+        except APIError as error:
+            # Gone already, or run by another smoke test of the same image, which has found it here.
+            if error.status_code not in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:
+                raise
 
 
 def _pull(endpoint: Endpoint, name: str, login: Callable[[], tuple[str, str]], terminal: Terminal) -> None:

@@ -5,7 +5,7 @@ of Python 3.7 and `probe.py` beside it. Its argument is a probe's job with three
 
     container  the name of the one that is proven, which is also its host name
     marker     what each line begins with
-    limit      bytes of an answer that are kept
+    limit      bytes of an answer, and of the end of the container's log, that are kept
 
 Each event is one or more lines: marker, number of the event, part/parts, base64 of deflated JSON. The last
 one tells how the container is, which ACR's own log does not: an agent shows nothing of a detached step. It
@@ -54,6 +54,7 @@ class Engine(http.client.HTTPConnection):
     def connect(self) -> None:
         """Connect to its socket."""
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
         self.sock.connect(ENGINE)
 
 
@@ -100,13 +101,14 @@ def is_alive(container: str, host: str) -> bool:
     return True
 
 
-def log_of(container: str) -> str:
-    """Return all that the container has printed: its log comes in pieces, each with its length."""
-    left, text = ask("GET", f"/containers/{container}/logs?stdout=1&stderr=1"), b""
-    while len(left) >= HEADER:
-        end = HEADER + int.from_bytes(left[4:HEADER], "big")
-        text, left = text + left[HEADER:end], left[end:]
-    return text.decode(errors="replace")
+def log_of(container: str, limit: int) -> str:
+    """Return the last that the container has printed: its log comes in pieces, each with its length."""
+    content, at, text = ask("GET", f"/containers/{container}/logs?stdout=1&stderr=1"), 0, bytearray()
+    while at + HEADER <= len(content):
+        end = at + HEADER + int.from_bytes(content[at + 4 : at + HEADER], "big")
+        text += content[at + HEADER : end]
+        at = end
+    return text[-limit:].decode(errors="replace")
 
 
 def peak_of(container: str) -> int | None:
@@ -116,7 +118,7 @@ def peak_of(container: str) -> int | None:
     return int(peak) if peak else None
 
 
-def ended(container: str) -> dict[str, Any]:
+def ended(container: str, limit: int) -> dict[str, Any]:
     """Return the last event: how the container is, and how it takes being stopped."""
     found = state(container)
     event: dict[str, Any] = {
@@ -132,7 +134,7 @@ def ended(container: str) -> dict[str, Any]:
         began = time.monotonic()
         ask("POST", f"/containers/{container}/stop?t={GRACE}")
         event["stop"] = round(time.monotonic() - began, 6)
-    return {**event, "log": log_of(container)}
+    return {**event, "log": log_of(container, limit)}
 
 
 def main(path: str) -> int:
@@ -150,7 +152,7 @@ def main(path: str) -> int:
     probe.LIMIT = job["limit"]
     container = named(job["container"])
     probe.run(job, tell, lambda: is_alive(container, job["container"]))
-    tell(ended(container))
+    tell(ended(container, job["limit"]))
     seen = {event["event"]: event for event in events}
     sound = seen.get("swagger", {}).get("status") == http.client.OK and seen.get("malformed", {}).get(
         "healthy"

@@ -119,8 +119,9 @@ class Consumer:
         return json.loads((self.folder / ".azureml-image" / name).read_text(encoding="utf-8"))
 
     def records(self) -> list[str]:
-        """What lies in `.azureml-image/`; nothing where there is no such folder."""
-        return sorted(path.name for path in (self.folder / ".azureml-image").glob("*"))
+        """What lies in `.azureml-image/`, known hashes aside; nothing where there is no such folder."""
+        found = sorted(path.name for path in (self.folder / ".azureml-image").glob("*"))
+        return [name for name in found if name != "hashes.json"]
 
 
 def consumer(

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
 import subprocess
-import tarfile
 import threading
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.real.private_index import Private, layers, serving, showing
 from tests.real.support import (
     Consumer,
     consumer,
@@ -24,8 +23,7 @@ from tests.real.support import (
     removed_after,
     unique,
 )
-from tests.real.test_packages import installed, packed
-from tests.test_install import wheel
+from tests.real.test_packages import installed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,23 +34,6 @@ if TYPE_CHECKING:
 
 BUILDKIT = ["20.10", "26.1-buildx"]
 PASSWORDS = ("netrc-Zq7-password", "address-Kx4-password")
-INDEX = """\
-import base64, http.server, pathlib, sys
-
-LOGINS = {"Basic " + base64.b64encode(login.encode()).decode() for login in sys.argv[1:]}
-
-class Index(http.server.SimpleHTTPRequestHandler):
-    def do_GET(self):
-        if self.headers.get("Authorization") in LOGINS:
-            super().do_GET()
-        else:
-            self.send_response(401)
-            self.send_header("WWW-Authenticate", 'Basic realm="index"')
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-http.server.ThreadingHTTPServer(("0.0.0.0", 8080), Index).serve_forever()
-"""
 TABLE = """\
 [project]
 name = "NAME"
@@ -70,49 +51,14 @@ FOLDER = "/tmp/azureml-image"  # noqa: S108 -- a folder of the image
 CODE = {"code/score.py": "def init(): pass\ndef run(data): return data\n"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Private:
-    """A private index on the engine's own network: its address and what pip needs to reach it."""
-
-    host: str
-
-    @property
-    def conf(self) -> str:
-        """Two indexes, of which one has its login in its address; the base's own certificates stay."""
-        address = f"{self.host}:8080"
-        return (
-            f"[global]\nindex-url = http://{address}/one\n"
-            f"extra-index-url = http://bob:{PASSWORDS[1]}@{address}/two\ntrusted-host = {self.host}\n"
-        )
-
-    @property
-    def login(self) -> str:
-        """The login of the other, as a netrc."""
-        return f"machine {self.host}\nlogin alice\npassword {PASSWORDS[0]}\n"
-
-
 @pytest.fixture(scope="module")
 def index(
     docker_client: docker.DockerClient, amlenv_base: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Private]:
     """An index that answers no one without a login; in a container, so that builds of any engine reach it."""
     folder = tmp_path_factory.mktemp("index")
-    files = {"index.py": INDEX.encode()}
-    for where, name in (("one", "alpha"), ("two", "beta")):
-        made = wheel(folder, name, "1.0")
-        files[f"{where}/{name}/{made.name}"] = made.read_bytes()
-        files[f"{where}/{name}/index.html"] = f'<a href="{made.name}">{made.name}</a>'.encode()
-    logins = [f"{user}:{word}" for user, word in zip(("alice", "bob"), PASSWORDS, strict=True)]
-    container = docker_client.containers.create(
-        amlenv_base, ["python", "/srv/index.py", *logins], working_dir="/srv", network="bridge"
-    )
-    try:
-        container.put_archive("/srv", packed(files))
-        container.start()
-        container.reload()
-        yield Private(host=container.attrs["NetworkSettings"]["Networks"]["bridge"]["IPAddress"])
-    finally:
-        container.remove(force=True, v=True)
+    with serving(docker_client, amlenv_base, folder, netrc=PASSWORDS[0], address=PASSWORDS[1]) as private:
+        yield private
 
 
 @pytest.fixture
@@ -163,23 +109,6 @@ def watching() -> Iterator[set[bytes]]:
         thread.join()
 
 
-def layers(client: docker.DockerClient, image: str, scratch: Path) -> Iterator[bytes]:
-    """Every part of the image as `docker save` writes it: layers, configuration, manifest."""
-    with (scratch / "image.tar").open("wb") as file:
-        for block in client.images.get(image).save():
-            file.write(block)
-    with tarfile.open(scratch / "image.tar") as archive:
-        for member in archive:
-            if member.isfile() and (part := archive.extractfile(member)):
-                data = part.read()
-                yield gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
-
-
-def showing(parts: Mapping[str, bytes]) -> list[str]:
-    """Which of *parts* hold one of the passwords, as it is or in the form that HTTP sends."""
-    return [name for name, data in parts.items() if any(word.encode() in data for word in PASSWORDS)]
-
-
 @pytest.mark.parametrize("client", BUILDKIT)
 def test_installs_from_a_private_index_and_shows_the_login_nowhere(
     client: str,
@@ -209,9 +138,9 @@ def test_installs_from_a_private_index_and_shows_the_login_nowhere(
         **{path.name: path.read_bytes() for path in made.folder.rglob("*") if path.is_file()},
         **{str(at): part for at, part in enumerate(layers(docker_client, f"{name}:1", tmp_path))},
     }
-    assert [] == showing(shown)
+    assert [] == showing(shown, PASSWORDS)
     # Each of these was looked at, and would have shown it.
-    assert ["secret"] == showing({"secret": index.conf.encode()})
+    assert ["secret"] == showing({"secret": index.conf.encode()}, PASSWORDS)
     assert (True, True, True, True) == (
         "--secret id=pip-conf,env=CONTOSO_PIP_CONF" in ended.stderr,
         any(b"id=pip-conf,env=CONTOSO_PIP_CONF" in word for word in arguments),
@@ -295,7 +224,7 @@ so that pip refuses what does not fit it.
     assert (4, expected, []) == (
         ended.code,
         said[: len(expected)],
-        showing({"stderr": ended.stderr.encode()}),
+        showing({"stderr": ended.stderr.encode()}, PASSWORDS),
     )
 
 

@@ -18,11 +18,13 @@ class Reply:
     Args:
         status: HTTP status.
         json: the body, as JSON; nothing for an empty one.
+        body: the body, as it is, where it is no JSON.
         headers: further headers.
     """
 
     status: int
     json: Any = None
+    body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
 
 

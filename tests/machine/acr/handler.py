@@ -61,9 +61,10 @@ class Handler(BaseHTTPRequestHandler):
         limit = None
         if isinstance(what, faults.Reply):
             self._unread.drop()
-            empty = Answer(status=what.status, headers=[*what.headers.items(), ("Content-Length", "0")])
+            headers = [*what.headers.items(), ("Content-Length", str(len(what.body)))]
+            plain = Answer(status=what.status, headers=headers, blocks=[what.body])
             full = json_answer(what.status, what.json, what.headers)
-            self._send(empty if what.json is None else full, None)
+            self._send(plain if what.json is None else full, None)
             return
         if isinstance(what, faults.CutRequest):
             self._unread.read(what.after)

@@ -1,0 +1,344 @@
+"""A project whose build is handed off in this very process, so that a test sees how it ends and waits for nothing.
+
+Import the fixtures by name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from azure.core.pipeline.transport import HttpTransport
+
+from azureml_tasks import attaching, pipeline
+from azureml_tasks.acr.cloud_proof import Collector
+from azureml_tasks.acr.following import Follower
+from azureml_tasks.acr.run_requests import Request
+from azureml_tasks.acr.runs import Run
+from azureml_tasks.acr.session import open_session
+from azureml_tasks.engines.base import Image
+from azureml_tasks.errors import AzuremlTasksError
+from azureml_tasks.job import Job
+from azureml_tasks.project import load
+from azureml_tasks.settings import Acr as Table
+from azureml_tasks.terminal import Terminal
+from tests.machine.acr.faults import Fault, Hold, What
+from tests.machine.acr.loopback import Acr
+from tests.machine.acr.world import SECRET
+from tests.real.hand_off import HandedOff
+from tests.real.support import Consumer, Ended, normal
+
+__all__ = ["ENGINE", "REGISTRY", "Bench", "Clock", "Meanwhile", "Outcome", "bench_fixture", "pauses"]
+
+ENGINE = "Azure Container Registry REGISTRY (AzureCloud); proof on the local engine at ENGINE\n"
+"""The line with which every command begins."""
+REGISTRY = (
+    "registry REGISTRY: /subscriptions/GUID/resourceGroups/ml-team/providers"
+    "/Microsoft.ContainerRegistry/registries/loopbackregistry\n"
+)
+"""The line that says which registry was found."""
+_UNSTABLE = (
+    (r"\bca\d+\b", "RUN"),
+    (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "GUID"),
+    (r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d", "TIME"),
+    (r"\d+ s at work", "N s at work"),
+    (r"after \d+s\b", "after Ns"),
+)
+_SECRETS = rf"eyJ[\w-]+\.[\w.-]+|sig=[^&\s]+|{SECRET}"
+"""Tokens, signatures of storage, and the secret that signs in."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a command ended.
+
+    Args:
+        code: its exit code; 0 where it did what it shall.
+        said: its whole message, or else its results.
+        tags: of the image's final repository.
+        runs: how the runs are that it asked for.
+    """
+
+    code: int
+    said: str
+    tags: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
+
+
+class UntilEnded(Hold):
+    """Answers once the last run has ended, so that nobody has to ask twice."""
+
+    def __init__(self, acr: Acr) -> None:
+        super().__init__()
+        self._acr = acr
+
+    def wait(self) -> None:
+        """Wait for it."""
+        self._acr.runs[-1].done.wait()
+
+
+class Meanwhile(Hold):
+    """Lets something happen on this side of the answer."""
+
+    def __init__(self, then: Callable[[], object]) -> None:
+        super().__init__()
+        self._then = then
+
+    def wait(self) -> None:
+        """Let it happen."""
+        self._then()
+
+
+@dataclass
+class Clock:
+    """Seconds that pass only while somebody sleeps.
+
+    Args:
+        then: what happens meanwhile, one after the other; nothing more after the last.
+    """
+
+    then: list[Callable[[], object]] = field(default_factory=list)
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        """What it shows."""
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        """Let *seconds* pass."""
+        self.now += seconds
+        if self.then:
+            self.then.pop(0)()
+
+
+@dataclass(kw_only=True)
+class Bench:
+    """One project and its way to the loopback and back.
+
+    Args:
+        acr: the loopback.
+        project: handed off to it.
+        capsys: what is printed.
+        before: how many runs there were before the test.
+        pauses: the seconds that Microsoft's libraries would have waited.
+        seen: everything that was printed.
+        progress: what the last command said meanwhile.
+    """
+
+    acr: Acr
+    project: Consumer
+    capsys: pytest.CaptureFixture[str]
+    before: int
+    pauses: list[float]
+    seen: list[str] = field(default_factory=list)
+    progress: str = ""
+
+    @property
+    def name(self) -> str:
+        """Of the image's repository."""
+        return self.project.folder.name
+
+    @property
+    def candidates(self) -> str:
+        """The repository in which a run leaves it."""
+        return f"{self.name}/candidate"
+
+    @property
+    def job(self) -> Job:
+        """A run of a command."""
+        return Job(folder=self.project.folder, overrides={}, engine="acr", terminal=Terminal())
+
+    @property
+    def config(self) -> bytes:
+        """That of an image that was put there."""
+        return json.dumps({"config": {"User": "dockeruser"}, "of": self.candidates}).encode()
+
+    def fail(self, where: str, what: What, *, times: int | None = 1) -> Fault:
+        """Let something go wrong; see `Faults.add`."""
+        return self.acr.faults.add(where, what, times=times)
+
+    def build(self) -> Outcome:
+        """`image.build`."""
+        return self.ended(lambda: pipeline.build(self.job, no_cache=False, pull=False))
+
+    def attach(self) -> Outcome:
+        """`image.attach`."""
+        return self.ended(lambda: attaching.attach(self.job, ""))
+
+    def push(self) -> Outcome:
+        """`image.push`."""
+        return self.ended(lambda: pipeline.push(self.job, untested=False))
+
+    def ended(self, command: Callable[[], object]) -> Outcome:
+        """Let *command* come to its end."""
+        self.acr.faults.add(r"GET .*/runs/[^/]+", UntilEnded(self.acr), times=None)
+        return self._outcome(command)
+
+    def _outcome(self, command: Callable[[], object]) -> Outcome:
+        code, message = 0, ""
+        try:
+            command()
+        except AzuremlTasksError as error:
+            code, message = error.exit_code, str(error)
+        printed = self.capsys.readouterr()
+        self.seen += [message, printed.out, printed.err]
+        self.progress = self.normal(printed.err)
+        return self._now(code, message or printed.out)
+
+    def invoke(self, *arguments: str, env: dict[str, str] | None = None) -> Outcome:
+        """A command as a person runs it; where it fails, what it says from its last paragraph's beginning on."""
+        done: Ended = self.project.invoke(*arguments, env=env)
+        self.seen += [done.stdout, done.stderr]
+        self.progress = self.normal(done.stderr)
+        lines = done.stderr.splitlines(keepends=True)
+        heads = [at for at, line in enumerate(lines) if line[0] not in " \n" and at < len(lines) - 1]
+        message = "".join(lines[heads[-1] if heads else 0 :]).removesuffix("\n")
+        return self._now(done.code, message if done.code else done.stdout)
+
+    def _now(self, code: int, said: str) -> Outcome:
+        tags = tuple(sorted(self.acr.tags(self.name)))
+        return Outcome(code=code, said=self.normal(said), tags=tags, runs=self.runs())
+
+    def runs(self) -> tuple[str, ...]:
+        """How the runs are that this test asked for."""
+        return tuple(run.status for run in self.acr.runs[self.before :])
+
+    def normal(self, text: str) -> str:
+        """*text* without what differs from run to run."""
+        names = {
+            self.acr.login_server: "REGISTRY",
+            self.project.env["DOCKER_HOST"]: "ENGINE",
+            self.name: "NAME",
+        }
+        text = normal(text, names)
+        for pattern, word in _UNSTABLE:
+            text = re.sub(pattern, word, text)
+        return text
+
+    def put(self, tag: str = "ca0") -> str:
+        """Put an image into the candidates' repository, as a run does; its digest."""
+        return _put(self.acr, self.candidates, tag, self.config)
+
+    def succeeding(self, digest: str = "") -> str:
+        """Let the next run say that it has pushed *digest*, by default of an image that is there."""
+        digest = digest or self.put()
+        named = {"registry": self.acr.login_server, "repository": self.candidates, "tag": "ca0"}
+        self.acr.next_run(status="Succeeded", output_images=[{**named, "digest": digest}])
+        return digest
+
+    def passed(self, *tags: str) -> None:
+        """Leave what a build and a smoke test leave that were good: what serves is tested elsewhere."""
+        digest, records = self.put(), self.job.records
+        plan = load(self.project.folder, {}).facts
+        image = Image(
+            id=digest,
+            names=tuple(f"{self.acr.login_server}/{self.name}:{tag}" for tag in tags or ("1.0",)),
+            engine="acr",
+            context_sha256="of other files",
+            candidate=f"{self.acr.login_server}/{self.candidates}@{digest}",
+            run="ca0",
+        )
+        records.write_build(image)
+        records.write_pass(image, plan.proof.sha256, {"passed": True})
+
+    def followed(self, clock: Clock, *, timeout: float = 3600) -> Outcome:
+        """Ask for a run and follow it by *clock*; its results are how it ended, and whether its log did."""
+
+        def follow() -> None:
+            follower, run = self._started(clock, timeout)
+            now, seen = follower.follow(run, Collector())
+            follower.terminal.result(f"{now.status}, {'complete' if seen.complete else 'incomplete'}")
+
+        return self._outcome(follow)
+
+    def cancelled(self, clock: Clock) -> Outcome:
+        """Ask for a run and, once it is under way, for its end, by *clock*; its results are how it then is."""
+
+        def cancel() -> None:
+            follower, run = self._started(clock, 3600)
+            self.acr.runs[-1].script.reached.wait()
+            follower.terminal.result(follower.cancel(run).status)
+
+        return self._outcome(cancel)
+
+    def _started(self, clock: Clock, timeout: float) -> tuple[Follower, Run]:
+        """A run that goes as a test has said, and who follows it."""
+        terminal = self.job.terminal
+        tasks = open_session(Table(), self.acr.login_server, terminal).tasks
+        request = Request(acr=Table(), platform="linux/amd64", source="nowhere", abac=False)
+        run = tasks.schedule(request.quick_build(f"{self.candidates}:1", "0", no_cache=False))
+        return Follower(tasks=tasks, terminal=terminal, timeout=timeout, clock=clock, sleep=clock.sleep), run
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that Microsoft's libraries would have waited between two tries; they do not."""
+    found: list[float] = []
+    monkeypatch.setattr(HttpTransport, "sleep", lambda _self, seconds: found.append(round(seconds, 1)))
+    return found
+
+
+@pytest.fixture(name="bench")
+def bench_fixture(
+    handed_off: HandedOff,
+    tiny_base: str,
+    capsys: pytest.CaptureFixture[str],
+    pauses: list[float],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Bench]:
+    """A project on the tiny base, whose owner is signed in; nothing secret was printed or left in the records."""
+    acr = handed_off.acr
+    for name, text in {**acr.environment(), **_authority(acr, tmp_path)}.items():
+        monkeypatch.setenv(name, text)
+    project = handed_off(tiny_base)
+    made = Bench(acr=acr, project=project, capsys=capsys, before=len(acr.runs), pauses=pauses)
+    yield made
+    records = [path.read_text(encoding="utf-8") for path in made.job.records.folder.glob("*")]
+    assert [] == re.findall(_SECRETS, "\n".join([*made.seen, *records]))
+
+
+def _authority(acr: Acr, folder: Path) -> dict[str, str]:
+    """The loopback's authority alone: reading those of the whole world would take a third of each test's time."""
+    mark = "-----END CERTIFICATE-----\n"
+    file = folder / "authority.pem"
+    file.write_text(acr.bundle.read_text(encoding="utf-8").partition(mark)[0] + mark, encoding="utf-8")
+    return {"REQUESTS_CA_BUNDLE": str(file), "SSL_CERT_FILE": str(file)}
+
+
+def _put(acr: Acr, repository: str, tag: str, config: bytes) -> str:
+    """Put the smallest image into *repository*, past every fault and permission."""
+    access = [{"type": "repository", "name": repository, "actions": ["pull", "push"]}]
+    token = acr.contents.plane.access_token("loopback", access, seconds=300)
+    url = f"http://{acr.contents.plane.upstream}/v2/{repository}"
+    kind = "application/vnd.oci.image."
+    with requests.Session() as session:
+        session.trust_env = False
+        session.headers["Authorization"] = f"Bearer {token}"
+
+        def blob(media_type: str, content: bytes) -> dict[str, Any]:
+            digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+            where = session.post(f"{url}/blobs/uploads/").headers["Location"]
+            session.put(f"{where}&digest={digest}", data=content).raise_for_status()
+            return {"mediaType": f"{kind}{media_type}", "digest": digest, "size": len(content)}
+
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": f"{kind}manifest.v1+json",
+            "config": blob("config.v1+json", config),
+            "layers": [blob("layer.v1.tar", b"which nobody unpacks")],
+        }
+        done = session.put(
+            f"{url}/manifests/{tag}",
+            data=json.dumps(manifest),
+            headers={"Content-Type": f"{kind}manifest.v1+json"},
+        )
+        done.raise_for_status()
+    return str(done.headers["Docker-Content-Digest"])

@@ -1,0 +1,89 @@
+"""The commands that a hand-off's effects stand for, word for word."""
+
+from __future__ import annotations
+
+import pytest
+
+from azureml_tasks.acr import commands
+from azureml_tasks.settings import Acr
+from tests.acr_plans import plan
+
+CANDIDATE = "team/scoring/candidate"
+SHA256 = "2" * 64
+REGISTRY = ("--registry", "contoso")
+POOL = Acr(agent_pool="large", timeout=600)
+
+
+@pytest.mark.parametrize(
+    ("expected", "actual"),
+    [
+        (["tar", "--extract", "--one-top-level=context"], commands.unpack()),
+        (
+            [
+                *("az", "acr", "build", *REGISTRY, "--timeout", "3600"),
+                *("--image", "team/scoring/candidate:{{.Run.ID}}", "--build-arg", f"CONTEXT_SHA256={SHA256}"),
+                *("--platform", "linux/amd64", "context"),
+            ],
+            commands.build(plan(), SHA256),
+        ),
+        (
+            [
+                *("az", "acr", "build", *REGISTRY, "--timeout", "600", "--agent-pool", "large"),
+                *("--image", "team/scoring/candidate:{{.Run.ID}}", "--build-arg", f"CONTEXT_SHA256={SHA256}"),
+                *("--platform", "linux/arm64/v8", "context"),
+            ],
+            commands.build(plan(acr=POOL, platform="linux/arm64/v8"), SHA256),
+        ),
+        (
+            ["az", "acr", "run", *REGISTRY, "--timeout", "3600", "--file", "-", "context"],
+            commands.run(plan()),
+        ),
+        (
+            [
+                *("az", "acr", "run", *REGISTRY, "--timeout", "600", "--agent-pool", "large"),
+                *("--file", "-", "context"),
+            ],
+            commands.run(plan(acr=POOL)),
+        ),
+        (
+            ["az", "acr", "task", "logs", *REGISTRY, "--run-id", "ca8"],
+            commands.logs(plan(), "ca8"),
+        ),
+        (
+            ["az", "acr", "task", "logs", "--registry", "REGISTRY", "--run-id", "ca8"],
+            commands.logs(plan(registry=""), "ca8"),
+        ),
+        (
+            [
+                *("az", "acr", "import", "--name", "contoso"),
+                *("--source", f"contoso.azurecr.io/{CANDIDATE}@sha256:1", "--image", "team/scoring:1.0"),
+                "--force",
+            ],
+            commands.copy(
+                "contoso.azurecr.io", f"contoso.azurecr.io/{CANDIDATE}@sha256:1", "team/scoring:1.0"
+            ),
+        ),
+        (
+            [
+                *("az", "acr", "repository", "delete", "--name", "contoso"),
+                *("--image", f"{CANDIDATE}@sha256:1", "--yes"),
+            ],
+            commands.delete("contoso.azurecr.io", f"{CANDIDATE}@sha256:1"),
+        ),
+    ],
+    ids=[
+        *(
+            "unpack",
+            "build",
+            "build in a pool",
+            "run",
+            "run in a pool",
+            "logs",
+            "logs of a workspace's registry",
+        ),
+        *("copy", "delete"),
+    ],
+)
+def test_the_whole_command(expected: list[str], actual: list[str]) -> None:
+    """Each effect is one command of Azure's or of tar that does the same."""
+    assert expected == actual

@@ -1,0 +1,204 @@
+"""The build context as it is sent: the same archive in fewer bytes, and never whole in memory."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import random
+import subprocess
+import tarfile
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from azureml_tasks.acr.packing import Stream, packed
+from azureml_tasks.context import Context, archive
+from azureml_tasks.context_file import ContextFile
+from azureml_tasks.errors import BuildError
+
+KIB, MIB = 1024, 1024 * 1024
+FEW_BLOCKS = 12 * MIB
+
+
+def text_of(size: int) -> bytes:
+    """Bytes that compress well."""
+    return (b"weights = [1.0, 2.0]\n" * (size // 21 + 1))[:size]
+
+
+def noise_of(size: int) -> bytes:
+    """Bytes that do not compress, the same each time."""
+    return random.Random(size).randbytes(size)  # noqa: S311 -- no secret is made of it
+
+
+def data(name: str, content: bytes, *, executable: bool = False) -> ContextFile:
+    """A member whose bytes are in memory."""
+    return ContextFile(name=name, data=content, size=len(content), executable=executable)
+
+
+def on_disk(path: Path, name: str = "model/weights.bin") -> ContextFile:
+    """A member whose bytes are those of a file."""
+    return ContextFile(name=name, source=path, size=path.stat().st_size)
+
+
+def context(*files: ContextFile) -> Context:
+    """A context of *files*."""
+    return Context(files=files, dockerfile="FROM base:1\n", sha256="")
+
+
+def sent(*files: ContextFile) -> bytes:
+    """All that is sent of a context of *files*."""
+    return b"".join(packed(context(*files).members))
+
+
+KINDS = (
+    ContextFile(name="code/"),
+    data("code/score.py", text_of(300)),
+    data("code/tool.sh", b"#!/bin/sh\n", executable=True),
+    data("code/empty", b""),
+    ContextFile(name="code/latest", link="模型/a b.txt"),
+    data("code/模型/a b.txt", b"a\n"),
+    data("code/" + "long/" * 40 + "name", b"b"),
+    data("model/a.bin", noise_of(MIB + 1)),
+    data("model/b.json", text_of(3 * MIB - 1)),
+    data("model/c.bin", noise_of(2 * MIB)),
+    data("python/requirements.txt", b"numpy\n"),
+)
+CONTENTS = {file.name: file.data for file in KINDS if not file.name.endswith("/") and not file.link}
+
+
+def test_the_same_files_are_the_same_bytes() -> None:
+    """Nothing of when or how they are packed gets into what is sent: no time, no file's name."""
+    first = sent(*KINDS)
+
+    assert (first, b"\x1f\x8b\x08\x00" + bytes(4)) == (sent(*KINDS), first[:8])
+
+
+@pytest.mark.parametrize("size", [0, 1, 512, 256 * KIB - 1, 256 * KIB, 256 * KIB + 1, MIB, MIB + 1])
+@pytest.mark.parametrize("content", [text_of, noise_of])
+@pytest.mark.parametrize("around", [(), (data("a", b"a"), data("z", b"z"))])
+def test_unpacked_it_is_the_very_archive(
+    size: int, content: Callable[[int], bytes], around: tuple[ContextFile, ...]
+) -> None:
+    """Whatever is stored and whatever is compressed, what comes out is `image.context`'s archive, byte by byte."""
+    files = (*around[:1], data("model.bin", content(size)), *around[1:])
+
+    assert b"".join(archive(context(*files))) == gzip.decompress(sent(*files))
+
+
+def test_all_kinds_of_members_arrive() -> None:
+    """Python's tarfile reads them with their kinds, modes, times, owners and bytes."""
+    with tarfile.open(fileobj=io.BytesIO(sent(*KINDS)), mode="r:gz") as found:
+        members = {member.name: member for member in found.getmembers()}
+        read = {name: found.extractfile(members[name]) for name in CONTENTS}
+        contents = {name: stream.read() for name, stream in read.items() if stream}
+
+    common = (315_532_800, 0, 0, "", "")
+    assert {common} == {(m.mtime, m.uid, m.gid, m.uname, m.gname) for m in members.values()}
+    assert ["Dockerfile", *(file.name.rstrip("/") for file in KINDS)] == list(members)
+    assert CONTENTS == contents
+    assert {"code": 0o755, "code/tool.sh": 0o755, "code/latest": 0o777} == {
+        name: member.mode for name, member in members.items() if member.mode != 0o644
+    }
+    assert ("模型/a b.txt", True) == (members["code/latest"].linkname, members["code"].isdir())
+
+
+def test_tar_reads_it(tmp_path: Path) -> None:
+    """So does `tar`, to which several gzip members after one another are one stream."""
+    done = subprocess.run(
+        ["tar", "--extract", "--gzip", "--directory", str(tmp_path)],
+        input=sent(*KINDS),
+        env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
+        capture_output=True,
+        check=True,
+    )
+
+    found = {
+        path.relative_to(tmp_path).as_posix(): path.read_bytes()
+        for path in tmp_path.rglob("*")
+        if path.is_file() and not path.is_symlink()
+    }
+    assert {"Dockerfile": b"FROM base:1\n", **CONTENTS} == found
+    assert ("模型/a b.txt", b"") == (str((tmp_path / "code/latest").readlink()), done.stderr)
+
+
+def test_what_does_not_compress_is_stored() -> None:
+    """Weights stand in the stream as they are, at a cost of a thousandth."""
+    weights = noise_of(2 * MIB)
+
+    found = sent(data("model.bin", weights))
+
+    assert weights[1000:2000] in found
+    assert len(weights) < len(found) < len(weights) * 1.001 + KIB
+
+
+@pytest.mark.parametrize("size", [10 * KIB, 2 * MIB])
+def test_what_compresses_is_compressed(size: int) -> None:
+    """Text takes a small part of its bytes, in small files and in large ones."""
+    assert len(sent(data("code/data.json", text_of(size)))) < size / 10
+
+
+@pytest.mark.parametrize("head", [b"", noise_of(64 * KIB)], ids=["compressed", "stored"])
+def test_a_large_file_is_never_whole_in_memory(head: bytes, tmp_path: Path) -> None:
+    """Of 200 MB no more than a few blocks are in memory at a time."""
+    path = tmp_path / "weights.bin"
+    with path.open("wb") as file:
+        file.write(head)
+        file.truncate(200_000_000)
+
+    assert peak_of(on_disk(path)) < FEW_BLOCKS
+
+
+def test_many_small_files_are_never_all_in_memory(tmp_path: Path) -> None:
+    """Of 100 MB in small files no more than a few blocks are in memory at a time, to the last of them."""
+    path = tmp_path / "part"
+    path.write_bytes(text_of(250 * KIB))
+
+    assert peak_of(*(on_disk(path, f"model/{number}") for number in range(400))) < FEW_BLOCKS
+
+
+def peak_of(*files: ContextFile) -> int:
+    """The most bytes that Python holds while *files* are packed."""
+    tracemalloc.start()
+    try:
+        for _ in packed(files):
+            pass
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("size", [10, 2 * MIB])
+@pytest.mark.parametrize("change", ["longer", "shorter", "gone"])
+def test_a_file_that_changes_meanwhile(size: int, change: str, tmp_path: Path) -> None:
+    """A file that is not what its size said is an error, and no archive that only looks whole."""
+    path = tmp_path / "model.bin"
+    path.write_bytes(bytes(size))
+    file = on_disk(path)
+    if change == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(bytes(size + (1 if change == "longer" else -1)))
+
+    with pytest.raises(BuildError) as caught:
+        sent(file)
+
+    assert f"{path} changed while it was read.\n    Run the same command again." == str(caught.value)
+
+
+@given(
+    blocks=st.lists(st.binary(max_size=20)),
+    sizes=st.lists(st.integers(min_value=0, max_value=30)),
+)
+def test_a_stream_gives_the_bytes_of_its_blocks(blocks: list[bytes], sizes: list[int]) -> None:
+    """Whatever sizes are asked for, each answer has that size until the end, and all are the blocks joined."""
+    stream, whole = Stream(iter(blocks)), b"".join(blocks)
+
+    for size in sizes:
+        assert whole[:size] == stream.read(size)
+        whole = whole[size:]
+
+    assert (whole, b"", b"") == (stream.read(), stream.read(), stream.read(1))
