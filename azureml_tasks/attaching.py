@@ -23,6 +23,7 @@ def start(job: Job, *, no_cache: bool) -> None:
         SettingsError: the engine is none that builds are handed off to.
     """
     with stating("Nothing was built."):
+        _refuse_local("--no-wait", job.engine)
         made = ready(job)
         run = _handed_off("--no-wait", made.engine).start(made.plan, made.context, no_cache=no_cache)
     if run:
@@ -41,6 +42,7 @@ def attach(job: Job, run: str) -> None:
         BuildError: there is none.
     """
     with stating("Nothing was built."):
+        _refuse_local("image.attach", job.engine)
         made = ready(job, building=False)
         engine = _handed_off("image.attach", made.engine)
         if not (run or job.records.read_run()):
@@ -50,7 +52,12 @@ def attach(job: Job, run: str) -> None:
 
 
 def _handed_off(asked: str, engine: Engine) -> AcrEngine:
-    if engine.name != "acr":
-        what = f"is for builds that are handed off, and the engine is {engine.name}"
-        raise SettingsError([Problem(asked, 0, what, "Add: --engine acr")])
+    _refuse_local(asked, engine.name)
     return cast("AcrEngine", engine)
+
+
+def _refuse_local(asked: str, engine: str) -> None:
+    """Said before an engine is looked for that would be of no use."""
+    if engine == "docker":
+        what = "is for builds that are handed off, and the engine is docker"
+        raise SettingsError([Problem(asked, 0, what, "Add: --engine acr")])

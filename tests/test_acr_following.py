@@ -221,11 +221,11 @@ def test_a_log_that_cannot_be_read_just_now(
 def test_another_fault_is_said_too(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each new reason is said, not each time."""
+    """Each new reason is said, and not each time, also where the log could be read in between."""
     first, second = ServiceRequestError("No route to host"), ServiceRequestError("Connection reset")
-    the_log(monkeypatch, first, first, second, b"")
+    the_log(monkeypatch, first, first, b"", first, second, second, b"")
 
-    followed(PlayedTasks(*[RUNNING] * 3, SUCCEEDED), run=RUNNING)
+    followed(PlayedTasks(*[RUNNING] * 6, SUCCEEDED), run=RUNNING)
 
     common = "the log cannot be read just now, and is asked for again: "
     assert [f"{common}No route to host", f"{common}Connection reset"] == said(capsys)

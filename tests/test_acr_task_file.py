@@ -17,7 +17,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from azureml_tasks.acr.limits import refuse_names, refuse_proof
+from azureml_tasks.acr.limits import refuse_names, refuse_proof, refuse_secrets
 from azureml_tasks.acr.task_file import RUN_ID, TaskFile
 from azureml_tasks.errors import EngineError, SettingsError
 from azureml_tasks.planning import Plan, Proof
@@ -383,8 +383,14 @@ A smoke test in the cloud cannot mount a model (smoke-test.model) or limit memor
     assert expected == str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["team/candidate", "a" * 246])
-def test_names_that_candidates_need(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("team/candidate", 'ends in "/candidate", where the candidates of another one would wait'),
+        ("a" * 246, "is longer than 245 characters, which leaves its candidates no room"),
+    ],
+)
+def test_names_that_candidates_need(name: str, why: str) -> None:
     """A repository that could be taken for candidates', or leaves their name no room, is refused."""
     made = plan(repository=name)
 
@@ -392,11 +398,28 @@ def test_names_that_candidates_need(name: str) -> None:
         refuse_names(made)
 
     expected = f"""\
-pyproject.toml: the name "{name}" is for ACR too long, or ends in "/candidate", where candidates wait
+pyproject.toml: the name "{name}" {why}
     Write: name = "scoring"
 
 1 problem; nothing was done."""
     assert expected == str(caught.value)
+
+
+def test_secrets_that_no_agent_takes() -> None:
+    """A secret goes through one argument of a shell: what is too long for that, or holds a NUL, is refused at once."""
+    with pytest.raises(SettingsError) as caught:
+        refuse_secrets({"pip-conf": b"x" * (64 * 1024 + 1), "netrc": b"machine a\0"})
+
+    expected = """\
+pyproject.toml: tool.azureml-image.secrets.pip-conf is longer than 64 KiB, which no agent of ACR takes
+    Leave out what pip does not need, or build where a Docker engine answers.
+
+pyproject.toml: tool.azureml-image.secrets.netrc holds a NUL, which no agent of ACR takes
+    Leave out what pip does not need, or build where a Docker engine answers.
+
+2 problems; nothing was done."""
+    assert expected == str(caught.value)
+    refuse_secrets({"pip-conf": b"x" * 64 * 1024, "netrc": b"machine a\n"})
 
 
 @pytest.mark.parametrize("name", ["candidate", "team/candidates", "a" * 245])

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from azureml_tasks import report, secret_values
 from azureml_tasks.acr import cloud_proof, proving
 from azureml_tasks.acr.candidates import repository_of
+from azureml_tasks.acr.following import StuckError
+from azureml_tasks.acr.limits import refuse_secrets
 from azureml_tasks.acr.task_file import RUN_ID, TaskFile
 from azureml_tasks.acr.verdict import Times, failure, output_image
 from azureml_tasks.dockerfile import CONTEXT_LABEL
@@ -92,13 +94,15 @@ class Build:
     def start(self, hand_off: HandOff, records: Records, *, no_cache: bool) -> Run:
         """Send the context and put the run into the queue; it is recorded, so that it can be attached to."""
         hand_off.session.tokens.headers(f"repository:{repository_of(self.plan.repository)}:pull")
+        secrets = secret_values.read(self.plan.secrets)
+        refuse_secrets(secrets)
         more = cloud_proof.files(self.plan.proof) if self.proves else ()
 
         def ask(request: Request) -> dict[str, Any]:
             if not self.by_task:
                 image = f"{repository_of(self.plan.repository)}:{RUN_ID}"
                 return request.quick_build(image, self.context.sha256, no_cache=no_cache)
-            return request.task(self.file(), secret_values.read(self.plan.secrets))
+            return request.task(self.file(), secrets)
 
         run = hand_off.start((*self.context.members, *more), ask)
         records.write_run(run.id, self.plan.registry)
@@ -114,7 +118,11 @@ class Build:
             HandOffError: it came to no end of its own.
         """
         collector = cloud_proof.Collector(mark=cloud_proof.marker(self.plan.proof))
-        now, seen = hand_off.follow(run, collector)
+        try:
+            now, seen = hand_off.follow(run, collector)
+        except StuckError:
+            records.forget_run()
+            raise
         events = collector.events()
         if now.status != "Succeeded":
             records.forget_run()

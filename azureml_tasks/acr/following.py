@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from azureml_tasks.acr.runs import Run, Tasks
     from azureml_tasks.terminal import Terminal
 
-__all__ = ["Followed", "Follower"]
+__all__ = ["Followed", "Follower", "StuckError"]
 
 _PAUSES = (1.0, 1.0, 2.0, 3.0, 5.0)
 """Seconds between two looks where nothing was new; the last one goes on."""
@@ -37,6 +37,10 @@ _BUILT = re.compile(
     r"Successfully (built [0-9a-f]{12}|tagged \S+)|#\d+ naming to |\d{4}/\d\d/\d\d [\d:]+ Pushing image: "
 )
 """What the agent and its builders print once the image is built; pip, too, says "Successfully built" of wheels."""
+
+
+class StuckError(HandOffError):
+    """A run stayed in the queue too long, and was cancelled."""
 
 
 @dataclass(kw_only=True)
@@ -80,7 +84,8 @@ class Follower:
         """Show the log of *run* until both have ended.
 
         Raises:
-            HandOffError: it stayed in the queue too long, and was cancelled; or Azure does not answer any more.
+            StuckError: it stayed in the queue too long, and was cancelled.
+            HandOffError: Azure does not answer any more.
         """
         seen = Followed()
         log = Log(
@@ -165,10 +170,10 @@ class Follower:
         if not _OF_THE_AGENT.match(line):
             (seen.steps.buildkit if self.buildkit else seen.steps.legacy)(line)
 
-    def _stuck(self, run: Run) -> HandOffError:
+    def _stuck(self, run: Run) -> StuckError:
         fix = (
             "Run the same command again later, or give it longer: timeout = 7200 in [tool.azureml-image.acr]\n"
             'or name a pool of your own: agent-pool = "…"'
         )
         what = f"Run {run.id} stayed in the queue for {self.timeout:g} s and was cancelled."
-        return HandOffError(what, next_step=fix)
+        return StuckError(what, next_step=fix)

@@ -10,12 +10,16 @@ from azureml_tasks.found import FILE
 from azureml_tasks.rules import LONGEST_LINE
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from azureml_tasks.planning import Plan
 
-__all__ = ["refuse_names", "refuse_proof"]
+__all__ = ["refuse_names", "refuse_proof", "refuse_secrets"]
 
 _LONGEST = 255 - len("/candidate")
 _INDENT = len("      - ")
+_SECRET = 64 * 1024
+"""Linux bounds one argument at 128 KiB, and what a shell would expand is escaped."""
 
 
 def refuse_names(plan: Plan) -> None:
@@ -24,10 +28,36 @@ def refuse_names(plan: Plan) -> None:
     Raises:
         SettingsError: its name ends as candidates' do, or leaves them no room.
     """
-    fix = 'Write: name = "scoring"'
-    if plan.repository.endswith("/candidate") or len(plan.repository) > _LONGEST:
-        what = f'the name "{plan.repository}" is for ACR too long, or ends in "/candidate", where candidates wait'
-        raise SettingsError([Problem(FILE, 0, what, fix)])
+    why = ""
+    if plan.repository.endswith("/candidate"):
+        why = 'ends in "/candidate", where the candidates of another one would wait'
+    elif len(plan.repository) > _LONGEST:
+        why = f"is longer than {_LONGEST} characters, which leaves its candidates no room"
+    if why:
+        what = f'the name "{plan.repository}" {why}'
+        raise SettingsError([Problem(FILE, 0, what, 'Write: name = "scoring"')])
+
+
+def refuse_secrets(secrets: Mapping[str, bytes]) -> None:
+    """Refuse what the agent cannot write into a file: it puts a secret into one argument of a shell.
+
+    Raises:
+        SettingsError: one is too long, or holds a NUL.
+    """
+    fix = "Leave out what pip does not need, or build where a Docker engine answers."
+    problems = [
+        Problem(FILE, 0, f"tool.azureml-image.secrets.{name} {why}, which no agent of ACR takes", fix)
+        for name, value in secrets.items()
+        if (
+            why := "holds a NUL"
+            if b"\0" in value
+            else "is longer than 64 KiB"
+            if len(value) > _SECRET
+            else ""
+        )
+    ]
+    if problems:
+        raise SettingsError(problems)
 
 
 def refuse_proof(plan: Plan) -> None:

@@ -34,10 +34,12 @@ class RegistryTokens:
 
     Args:
         login_server: as Azure Resource Manager gives it.
+        name: of the registry's resource, as `az acr` wants it.
         azure_token: gives a token of the signed-in identity.
     """
 
     login_server: str
+    name: str
     azure_token: Callable[[], str]
     _kept: dict[str, str] = field(default_factory=dict, repr=False)
 
@@ -108,7 +110,7 @@ class RegistryTokens:
         response = self._send("POST", url, form)
         if response.status_code != _OK:
             fix = (
-                f"az acr login --name {self.login_server.partition('.')[0]}\n"
+                f"az acr login --name {self.name}\n"
                 "It needs the role AcrPull or AcrPush, or a repository role, on the registry."
             )
             said = f"the registry said: {clean(response.text()[:500])}"

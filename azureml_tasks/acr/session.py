@@ -55,7 +55,9 @@ def open_session(acr: Acr, login_server: str, terminal: Terminal) -> Session:
     registry = find(manager, acr, login_server, os.environ)
     terminal.say(f"registry {registry.login_server}: {registry.id}")
     tokens = RegistryTokens(
-        login_server=registry.login_server, azure_token=lambda: credential.get_token(scope(where)).token
+        login_server=registry.login_server,
+        name=registry.name,
+        azure_token=lambda: credential.get_token(scope(where)).token,
     )
     return Session(
         cloud=where,
