@@ -6,15 +6,17 @@ import os
 import signal
 import sys
 import threading
+import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from invoke.exceptions import Exit
 
 from azureml_tasks.errors import AzuremlTasksError, SettingsError, Terminated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from sys import UnraisableHookArgs
     from types import FrameType
 
     from invoke.tasks import Task
@@ -25,6 +27,9 @@ _INTERRUPTED = 130
 _TERMINATED = 143
 _BROKEN_PIPE = 141
 """128 + SIGPIPE: what a shell shows of a program whose reader went away, as in `invoke image.context | head`."""
+
+_AGAIN = 0.05
+"""Seconds until a signal that was dropped comes again: enough to leave what dropped it."""
 
 
 @contextmanager
@@ -71,6 +76,8 @@ def _signals_as_exceptions() -> Iterator[None]:
         if len(came) == 1:
             raise KeyboardInterrupt if number == signal.SIGINT else Terminated
 
+    hook = sys.unraisablehook
+    sys.unraisablehook = _sending_again(came, hook)
     before: dict[signal.Signals, Any] = {
         number: signal.signal(number, first_only) for number in (signal.SIGINT, signal.SIGTERM)
     }
@@ -79,3 +86,32 @@ def _signals_as_exceptions() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        sys.unraisablehook = hook
+
+
+def _sending_again(
+    came: list[int], otherwise: Callable[[UnraisableHookArgs], Any]
+) -> Callable[[UnraisableHookArgs], None]:
+    """A hook that sends a signal of *came* again where Python has dropped what was raised for it.
+
+    It drops whatever is raised while it clears an object away, such as a connection that nobody holds any more.
+    """
+
+    def lost(unraisable: UnraisableHookArgs) -> None:
+        if came and isinstance(unraisable.exc_value, KeyboardInterrupt | Terminated):
+            left = threading.Event()
+            threading.Thread(target=_send_again, args=(came, left), daemon=True).start()
+            left.set()
+        else:
+            otherwise(unraisable)
+
+    return lost
+
+
+def _send_again(came: list[int], left: threading.Event) -> None:
+    """Send the first of *came* again, once the hook has been *left*, in which Python drops it a second time."""
+    left.wait()
+    time.sleep(_AGAIN)  # Nothing tells when the hook and what it interrupted have returned.
+    number = came[0]
+    came.clear()
+    signal.pthread_kill(cast("int", threading.main_thread().ident), number)

@@ -73,17 +73,48 @@ def test_a_signal_lets_everything_be_cleaned_up(
     assert (code, f"{word}; what was started is stopped and removed.\n") == (child.returncode, err)
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_that_comes_while_an_object_is_cleared_away(number: signal.Signals, code: int) -> None:
+    """What Python drops there, with a word on stderr, comes again: the body ends, and the object's own end is whole."""
+    seen: list[str] = []
+
+    class Connection:
+        def __del__(self) -> None:
+            try:
+                os.kill(os.getpid(), number)
+                while True:  # The handler runs between two steps of this.
+                    pass
+            finally:
+                seen.append("cleared away")
+
+    def body() -> None:
+        del_me = Connection()
+        del del_me
+        seen.append("went on")
+        threading.Event().wait(60)
+
+    with pytest.raises(Exit) as caught, ending_well(image.build):
+        body()
+
+    assert (["cleared away", "went on"], code) == (seen, caught.value.code)
+
+
+def handlers() -> list[object]:
+    """What handles the two signals, and what Python drops."""
+    return [*(signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)), sys.unraisablehook]
+
+
 def test_handlers_are_restored() -> None:
     """What handled the two signals before handles them after, whichever way the body ends."""
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    before = handlers()
 
     with ending_well(image.build):
-        during = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+        during = handlers()
     with pytest.raises(Exit), ending_well(image.build):
         raise BuildError("broke")
 
-    assert before == [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    assert [True, True] == [old != new for old, new in zip(before, during, strict=True)]
+    assert before == handlers()
+    assert [True, True, True] == [old != new for old, new in zip(before, during, strict=True)]
 
 
 def test_sigterm_in_this_process_is_an_exit() -> None:
