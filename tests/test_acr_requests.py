@@ -15,6 +15,7 @@ from azureml_tasks.acr.run_requests import Request
 from azureml_tasks.acr.task_file import RUN_ID, TaskFile
 from azureml_tasks.settings import Acr
 from tests.acr_plans import SECRETS, plan
+from tests.examples import examples
 
 SOURCE = "tasks-source/202611250000/abc.tar.gz"
 SHA256 = "2" * 64
@@ -194,7 +195,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 WORDS = st.binary(max_size=6).map(lambda word: word.replace(b"\0", b""))
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(secret=st.lists(st.sampled_from(FRAGMENTS) | WORDS, max_size=8).map(b"".join))
 def test_any_secret_is_mounted_as_it_is(secret: bytes, folder: Path) -> None:
     """So it is whatever a secret holds; only a NUL no program could be handed."""

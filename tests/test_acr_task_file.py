@@ -22,6 +22,7 @@ from azureml_tasks.acr.task_file import RUN_ID, TaskFile
 from azureml_tasks.errors import EngineError, SettingsError
 from azureml_tasks.planning import Plan, Proof
 from tests.acr_plans import SECRETS, plan
+from tests.examples import examples
 
 CANDIDATE = f"contoso.azurecr.io/team/scoring/candidate:{RUN_ID}"
 DIGEST = f"contoso.azurecr.io/team/scoring/candidate@sha256:{'1' * 64}"
@@ -315,7 +316,7 @@ TEXTS = st.lists(st.sampled_from(FRAGMENTS) | WORDS, max_size=8).map("".join)
 NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_.-]{0,9}", fullmatch=True).filter(lambda name: name != "HOME")
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(env=st.dictionaries(NAMES, TEXTS, max_size=4))
 def test_a_persons_own_words_arrive(env: dict[str, str]) -> None:
     """Whatever the rules let a variable of the smoke test hold, its container gets, and nothing is carried out."""

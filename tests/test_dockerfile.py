@@ -17,6 +17,7 @@ from azureml_tasks import git
 from azureml_tasks.dockerfile import quoted
 from azureml_tasks.errors import SettingsError
 from tests.cases import lay_out, sections
+from tests.examples import examples
 from tests.test_good_cases import GOOD, planned
 
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield lay_out({"code/score.py": SCRIPT}, tmp_path_factory.mktemp("project"))
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(300), deadline=None, suppress_health_check=list(HealthCheck))
 @given(table=st.one_of(ONE_HOSTILE, TABLES))
 def test_no_value_adds_anything_to_the_text(table: Table, project: Path) -> None:
     """Docker's parser sees our instructions and flags and no others, and reads every value back unchanged."""
@@ -246,7 +247,7 @@ def test_the_cases_hold_for_every_builder(case: Path) -> None:
     assert_lines_hold(text)
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(50), deadline=None, suppress_health_check=list(HealthCheck))
 @given(file=HOSTILE)
 def test_a_secret_adds_its_mount_and_its_variable_to_one_command(file: str, project: Path) -> None:
     """Wherever it is, the text is the same: the Python step's flags and two variables of its one command."""

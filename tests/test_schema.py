@@ -17,6 +17,7 @@ from azureml_tasks.reader import read
 from azureml_tasks.schema import json_schema
 from azureml_tasks.settings import Acr, Request, Run, Secret, Secrets, Settings, SmokeTest
 from tests.cases import CASES, sections
+from tests.examples import examples
 from tests.test_good_cases import GOOD
 
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ TABLES = st.one_of(
 )
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(500), deadline=None, suppress_health_check=list(HealthCheck))
 @given(value=TABLES)
 def test_the_reader_is_never_laxer_than_the_schema(value: dict[str, Any]) -> None:
     """What an editor underlines is never accepted by the reader."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
@@ -39,10 +40,11 @@ def run(
     folder: Path,
     shown: Sequence[str] | None = None,
     output: Path | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> int:
     """Run *command* in *folder*, shown on stderr as a person would type it; returns its exit code.
 
-    Its own output goes into the file *output*, where one is named.
+    Its own output goes into the file *output*, where one is named; *env* comes on top of this process's variables.
 
     When this process is interrupted, the command gets SIGTERM and time to clean up after itself.
     """
@@ -51,7 +53,9 @@ def run(
     if _ended.is_set():
         raise SystemExit(_TERMINATED)
     with output.open("wb") if output else nullcontext() as into:
-        process = subprocess.Popen(words, cwd=folder, stdout=into, stderr=into)
+        process = subprocess.Popen(
+            words, cwd=folder, env={**os.environ, **(env or {})}, stdout=into, stderr=into
+        )
     _running.add(process)
     try:
         return process.wait()
