@@ -648,7 +648,7 @@ def test_a_local_engine_hands_nothing_off(
         "",
         "1 problem; nothing was built.",
     ]
-    assert (2, "", expected) == (*done.out, done.told[1:])
+    assert (2, "", expected) == (*done.out, done.told)
 
 
 def test_clean_removes_every_waiting_candidate(handed_off: HandedOff, tiny_base: str) -> None:  # noqa: F811 -- the fixture
