@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["PATH", "NotPossibleError", "is_debian", "need", "run", "say", "unpack"]
+__all__ = ["PATH", "NotPossibleError", "alone", "is_debian", "need", "run", "say", "unpack"]
 
 PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
 """Where commands are looked for: a plain user's PATH lacks the folders of system commands."""
@@ -57,7 +57,7 @@ def need(commands: Mapping[str, str], *, why: str) -> bool:
         )
     if os.geteuid() != 0:
         raise NotPossibleError(f"{why} needs {names}: run `sudo apt-get install {names}`, or this as root.")
-    with _alone():
+    with alone(Path("/run/lock/azureml-tasks-apt")):  # apt-get does not wait for another
         say(f"installing {names} with apt-get, for {why}")
         run("apt-get", "-qq", "update")
         run("apt-get", "-qq", "-y", "install", "--no-install-recommends", *missing)
@@ -65,10 +65,10 @@ def need(commands: Mapping[str, str], *, why: str) -> bool:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
-    """Only one of our processes and threads at a time: apt-get does not wait for another."""
-    with Path("/run/lock/azureml-tasks-apt").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+def alone(lock: Path) -> Iterator[None]:
+    """Only one of our processes and threads at a time, of those that name the same file."""
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
@@ -86,12 +86,17 @@ def unpack(packages: Mapping[str, str], suite: str, folder: Path) -> Path:
     Raises:
         NotPossibleError: they cannot be fetched.
     """
-    if all((folder / path).exists() for path in packages):
-        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with alone(folder.with_name(f"{folder.name}.lock")):
+        if not all((folder / path).exists() for path in packages):
+            _unpack(packages, suite, folder)
+    return folder
+
+
+def _unpack(packages: Mapping[str, str], suite: str, folder: Path) -> None:
     need(
         {"mmdebstrap": "mmdebstrap", _KEYRING: "debian-archive-keyring"}, why=f"packages of Debian's {suite}"
     )
-    folder.parent.mkdir(parents=True, exist_ok=True)
     names = " ".join(packages.values())
     say(f"unpacking {names} of Debian's {suite} into {folder}")
     with tempfile.TemporaryDirectory(prefix="unpack-", dir=folder.parent) as scratch:
@@ -104,7 +109,6 @@ def unpack(packages: Mapping[str, str], suite: str, folder: Path) -> Path:
             run("dpkg-deb", "--extract", str(archive), f"{scratch}/root")
         shutil.rmtree(folder, ignore_errors=True)
         Path(scratch, "root").rename(folder)
-    return folder
 
 
 def run(*command: str, folder: Path | None = None) -> None:

