@@ -72,9 +72,10 @@ def pure() -> Outcome:
 
 
 def others() -> list[Outcome]:
-    """The same on every other supported Python of the machine; their output is shown when they are done."""
+    """The same on the oldest and the newest other supported Python of the machine; shown where they fail."""
     done = []
-    for version, python in venv.pythons(but=sys.version_info[:2]):
+    found = list(venv.pythons(but=sys.version_info[:2]))
+    for version, python in dict.fromkeys([*found[:1], *found[-1:]]):
         inside = venv.ensure(python, _ROOT / ".machine" / "venvs" / version, _tools())
         done.append(_aside(f"tests, Python {version}", str(inside), [*_PURE, *_AGAIN], {AGAIN: "1"}))
     return done
