@@ -92,7 +92,7 @@ def _built(job: Job, made: Ready) -> Image:
     if not made.engine.has(image):
         where = "the registry" if image.engine == "acr" else "the engine"
         what = f"The image that was built here, {image.names[0]} ({image.id[:19]}), is gone from {where}."
-        raise BuildError(what, next_step="invoke image.build")
+        raise BuildError(what, next_step=f"invoke image.build{_engine(image)}")
     if made.context.sha256 != image.context_sha256:
         job.terminal.warn(f"files have changed since {image.names[0]} was built; what was built counts")
     return image
@@ -127,8 +127,14 @@ def _passed(job: Job, made: Plan, image: Image, *, untested: bool) -> dict[str, 
     if untested:
         job.terminal.warn(f"{image.names[0]} {why}; it is pushed all the same, as --untested asks")
         return None
-    fix = "invoke image.smoke-test\nor push it all the same: invoke image.push --untested"
+    flag = _engine(image)
+    fix = f"invoke image.smoke-test{flag}\nor push it all the same: invoke image.push{flag} --untested"
     raise ProofError(f"{image.names[0]} ({image.id[:19]}) {why}.", next_step=fix)
+
+
+def _engine(image: Image) -> str:
+    """The flag that a command to paste needs, to mean where *image* is."""
+    return f" --engine {image.engine}" if image.engine != "docker" else ""
 
 
 def _kept(image: Image) -> str:
@@ -143,7 +149,8 @@ def _push(job: Job, made: Ready, image: Image, smoke_found: dict[str, Any] | Non
     digest = ""
     for count, tag in enumerate(tags):
         done = f"Pushed: {', '.join(tags[:count])}." if count else "Nothing was pushed."
-        with stating(f"{done} The image is {_kept(image)}. Continue with: invoke image.push"):
+        again = f"invoke image.push{_engine(image)}"
+        with stating(f"{done} The image is {_kept(image)}. Continue with: {again}"):
             digest = made.engine.push(image, f"{repository}:{tag}")
     made.engine.settle(image)
     if job.terminal.dry:

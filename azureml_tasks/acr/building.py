@@ -127,7 +127,8 @@ class Build:
         if now.status != "Succeeded":
             records.forget_run()
             raise self._failed(now, seen, events)
-        with stating(f"Run {now.id} has built it. Take it up again with: invoke image.attach {now.id}"):
+        again = f"invoke image.attach {now.id} --engine acr"
+        with stating(f"Run {now.id} has built it. Take it up again with: {again}"):
             image = self._image(now, hand_off, candidates)
         records.forget_run()
         hand_off.terminal.say(f"run {now.id}: {Times.of(now)}; pushed {image.candidate}")

@@ -70,7 +70,9 @@ class Candidates:
         source, manifest = found
         self.repositories.copy(manifest, source, self.repository, tag)
         name = f"{self.repositories.login_server}/{self.repository}:{tag}"
-        with stating(f"{name} was pushed, and is not confirmed yet. Continue with: invoke image.push"):
+        with stating(
+            f"{name} was pushed, and is not confirmed yet. Continue with: invoke image.push --engine acr"
+        ):
             now = self.repositories.manifest(self.repository, tag)
         if not now or now.digest != digest:
             held = now.digest if now else "nothing"

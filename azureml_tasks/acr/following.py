@@ -141,7 +141,8 @@ class Follower:
             if isinstance(error, HandOffError) and self.clock() - answered < _PATIENCE:
                 self.terminal.say(f"{error.what} The run goes on, and is asked for again.")
                 return run, answered
-            error.state = f"Run {run.id} goes on in ACR. Take it up again with: invoke image.attach {run.id}"
+            again = f"invoke image.attach {run.id} --engine acr"
+            error.state = f"Run {run.id} goes on in ACR. Take it up again with: {again}"
             raise
 
     def _fault(self, log: Log, said: str) -> str:

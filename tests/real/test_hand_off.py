@@ -446,8 +446,8 @@ def test_push_before_the_smoke_test(walks: Mapping[str, Walk]) -> None:
         ENGINE,
         FOUND,
         "REGISTRY/NAME:1.0 (sha256:ID) has not passed its smoke test.",
-        "    invoke image.smoke-test",
-        "    or push it all the same: invoke image.push --untested",
+        "    invoke image.smoke-test --engine acr",
+        "    or push it all the same: invoke image.push --engine acr --untested",
         "Nothing was pushed.",
     ]
     assert (5, "", expected, {}) == (*done.out, done.told, done.tags)
@@ -543,7 +543,12 @@ def test_build_without_waiting(walks: Mapping[str, Walk]) -> None:
     done = walks[CLOUD]["build"]
 
     assert (0, "RUN\n") == done.out
-    assert [IN_THE_CLOUD, FOUND, *LOOK, "invoke image.attach RUN follows it to its end"] == done.told
+    assert [
+        IN_THE_CLOUD,
+        FOUND,
+        *LOOK,
+        "invoke image.attach RUN --engine acr follows it to its end",
+    ] == done.told
     expected = {"run": done.ended.stdout.strip(), "registry": done.acr.login_server}
     assert {"run.json": expected} == done.records
 
@@ -584,8 +589,8 @@ def test_push_after_the_proof_has_changed(walks: Mapping[str, Walk]) -> None:
         IN_THE_CLOUD,
         FOUND,
         "REGISTRY/NAME:1.0 (sha256:ID) passed another smoke test than the table and its files now ask for.",
-        "    invoke image.smoke-test",
-        "    or push it all the same: invoke image.push --untested",
+        "    invoke image.smoke-test --engine acr",
+        "    or push it all the same: invoke image.push --engine acr --untested",
         "Nothing was pushed.",
     ]
     assert (5, "", expected, {}) == (*done.out, done.told, done.tags)
@@ -626,7 +631,7 @@ def test_attach_where_it_was_started(handed_off: HandedOff, tiny_base: str) -> N
     expected = [
         ENGINE,
         "No run of this project waits for its end.",
-        "    Name one: invoke image.attach RUN-ID",
+        "    Name one: invoke image.attach RUN-ID --engine acr",
         "Nothing was built.",
     ]
     assert (4, "", expected) == (*again.out, again.told)

@@ -29,12 +29,12 @@ CANDIDATE = "REGISTRY/NAME/candidate@sha256:ID"
 BUILT = Outcome(code=0, said=f"{CANDIDATE}\n", runs=("Succeeded",))
 PUSHED = Outcome(code=0, said="REGISTRY/NAME@sha256:ID\n", tags=("1.0",))
 LATER = "    Run the same command again later.\n"
-WAITS = f"The image is waiting as {CANDIDATE}. Continue with: invoke image.push"
+WAITS = f"The image is waiting as {CANDIDATE}. Continue with: invoke image.push --engine acr"
 REMOVED = "removed the candidate REGISTRY/NAME/candidate@sha256:ID\n"
 CHANGED = "warning: files have changed since REGISTRY/NAME:1.0 was built; what was built counts\n"
 ENDED = "\nRun ID: RUN {} after Ns\n"
 """What the agent says at the end of each log."""
-TAKE_UP = "Take it up again with: invoke image.attach RUN"
+TAKE_UP = "Take it up again with: invoke image.attach RUN --engine acr"
 
 
 def broken(status: int) -> Reply:
@@ -184,7 +184,7 @@ also when it is asked again.
 NOT_PUSHED = REGISTRY_BROKEN + f"Nothing was pushed. {WAITS}"
 UNCONFIRMED = (
     REGISTRY_BROKEN
-    + "REGISTRY/NAME:1.0 was pushed, and is not confirmed yet. Continue with: invoke image.push"
+    + "REGISTRY/NAME:1.0 was pushed, and is not confirmed yet. Continue with: invoke image.push --engine acr"
 )
 PUSH_FOR_GOOD = {
     "candidate": (7, REGISTRY_BROKEN + "Nothing was pushed.", ()),
