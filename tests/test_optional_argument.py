@@ -145,7 +145,7 @@ def test_no_run_is_known(tmp_path: Path) -> None:
     """Where none is named and none was started here, the error says how to name one."""
     expected = """\
 No run of this project waits for its end.
-    Name one: invoke image.attach RUN-ID
+    Name one: invoke image.attach RUN-ID --engine acr
 Nothing was built.
 """
     assert Ended(code=4, out="", err=ENGINE + expected) == attaching(tmp_path, "--engine", "acr")
