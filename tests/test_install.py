@@ -420,7 +420,7 @@ The image was not built.
 @pytest.mark.parametrize(
     ("line", "shown"),
     [
-        ("Looking in indexes: https://pypi.org/simple", "Looking in indexes: https://pypi.org/simple"),
+        ("Looking in indexes: https://pypi.contoso.example/simple",) * 2,
         ("'https://alice:hun@ter2@x/simple\\n'", "'https://alice:****@x/simple\\n'"),
         ("https://hunter2@x, http://b:hunter2@y:80", "https://****@x, http://b:****@y:80"),
         ("alpha @ git+https://x/alpha@v1", "alpha @ git+https://x/alpha@v1"),

@@ -50,7 +50,7 @@ run = client.registries.schedule_run(group, name, DockerBuildRequest(
     source_location=where.relative_path, image_names=[image], is_push_enabled=True,
 ))
 while run.properties.status in ("Queued", "Started", "Running"):
-    time.sleep(0.2)
+    time.sleep(0.2)  # A run tells nobody how it is; it can only be asked.
     run = client.runs.get(group, name, run.properties.run_id)
 log = BlobClient.from_blob_url(client.runs.get_log_sas_url(group, name, run.properties.run_id).log_link)
 print(json.dumps({
