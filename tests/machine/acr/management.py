@@ -151,7 +151,7 @@ class Management:
             body = json.loads(request.body() or b"null")
         except ValueError as error:
             raise RefusedError("InvalidRequestContent", f"The request content was invalid: {error}") from None
-        return json_answer(200, self.runs.schedule(registry, checked(body)).resource())
+        return json_answer(200, self.runs.schedule(registry, checked(body)))
 
     def _list_runs(self, request: Request, found: Found) -> Answer:
         registry = self._known_registry(found, "runs/read")

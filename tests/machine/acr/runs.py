@@ -175,8 +175,8 @@ class Runs(Sequence[Run]):
         self._scripts.append(script)
         return script
 
-    def schedule(self, registry: Registry, request: Mapping[str, Any]) -> Run:
-        """Put a run into the queue."""
+    def schedule(self, registry: Registry, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Put a run into the queue; it as Azure shows it there, however soon an agent takes it."""
         with self._lock:
             name = f"ca{len(self._all) + 1}"
             script = self._scripts.pop(0) if self._scripts else Script()
@@ -185,8 +185,9 @@ class Runs(Sequence[Run]):
             self._all.append(run)
             thread = threading.Thread(target=self._begin, args=(run,), name=f"run {name}", daemon=True)
             self._threads.append(thread)
+            queued = run.resource()
         thread.start()
-        return run
+        return queued
 
     def find(self, name: str) -> Run | None:
         """The run of this id."""
