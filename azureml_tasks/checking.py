@@ -83,7 +83,7 @@ def _report(job: Job) -> dict[str, Any]:
 
 def _engine(job: Job, plan: Plan) -> tuple[Engine | None, str]:
     try:
-        engine = open_engine(job, plan)
+        engine = open_engine(job, plan, keep=False)
     except AzuremlTasksError as error:
         return None, error.what
     missing = sorted(plan.needs - engine.can)

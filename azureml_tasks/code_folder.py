@@ -69,6 +69,8 @@ def _entry_script(survey: Survey, folder: str, name: str) -> str:
         what = f'tool.azureml-image.entry-script is "{survey.settings.entry_script}", but {path} {why}'
         survey.found.problem(("entry-script",), what, "It is relative to the code folder.")
         return ""
+    if (survey.root / path).is_symlink():
+        survey.witness.file(survey.root / path)  # What it leads to is not looked at by this name.
     survey.refuse_excluded(path, "the entry script")
     _refuse_server_configuration(survey, path, folder)
     survey.found.problems.extend(_problems_of(path, (survey.root / path).read_bytes()))

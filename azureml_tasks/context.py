@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import tarfile
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from azureml_tasks.context_file import ContextFile
 from azureml_tasks.errors import BuildError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from azureml_tasks.file_hashes import FileHashes
 
-__all__ = ["Context", "archive", "digest", "end_of_archive", "largest", "member"]
+__all__ = ["Context", "archive", "confirm", "digest", "digests", "end_of_archive", "largest", "member"]
 
 _BLOCK = 1024 * 1024
+_SHOWN = 3
+_TAR_BLOCK = 512  # bytes; an archive's member fills the last one
 _TIME = 315_532_800
 """1980-01-01T00:00:00Z, for every member: nothing of when or where it was packed is left, and zip can still say it."""
 
@@ -31,11 +32,15 @@ class Context:
         files: its members, sorted.
         dockerfile: the text.
         sha256: over names, executable bits and contents of the members, in hexadecimal.
+        parts: the same over the members of each folder at the top: `code`, `model`, `python`.
+        known: the hashes of the files, by which a change since is seen.
     """
 
     files: tuple[ContextFile, ...]
     dockerfile: str
     sha256: str
+    parts: Mapping[str, str] = field(default_factory=dict)
+    known: FileHashes | None = field(default=None, compare=False, repr=False)
 
     @property
     def members(self) -> tuple[ContextFile, ...]:
@@ -66,11 +71,19 @@ def digest(files: Iterable[ContextFile], known: FileHashes | None = None) -> str
     Raises:
         BuildError: a file changed or went away meanwhile.
     """
+    return digests(files, known)[0]
+
+
+def digests(files: Iterable[ContextFile], known: FileHashes | None = None) -> tuple[str, dict[str, str]]:
+    """`digest`, and the same over the members of each folder at the top by the folder's name."""
     total = hashlib.sha256()
+    parts: defaultdict[str, hashlib._Hash] = defaultdict(hashlib.sha256)
     for file in files:
         kind, content = _content_hash(file, known)
-        total.update(f"{kind} {content} ".encode() + file.name.encode() + b"\0")
-    return total.hexdigest()
+        line = f"{kind} {content} ".encode() + file.name.encode() + b"\0"
+        total.update(line)
+        parts[file.name.partition("/")[0]].update(line)
+    return total.hexdigest(), {name: part.hexdigest() for name, part in parts.items()}
 
 
 def _content_hash(file: ContextFile, known: FileHashes | None) -> tuple[str, str]:
@@ -93,6 +106,26 @@ def _content_hash(file: ContextFile, known: FileHashes | None) -> tuple[str, str
     return kind, content.hexdigest()
 
 
+def confirm(context: Context) -> None:
+    """See that the files are what they were when their hash was taken: what was made of others is not theirs.
+
+    Raises:
+        BuildError: they have changed.
+    """
+    known = context.known
+    moved = [file.name for file in context.files if file.source and known and known.moved(file.source)]
+    if not moved:
+        return
+    try:
+        same = digest(context.files, known) == context.sha256
+    except BuildError:
+        same = False
+    if not same:
+        names = ", ".join(moved[:_SHOWN]) + (" and others" if len(moved) > _SHOWN else "")
+        what = f"The files changed while the image was built: {names}."
+        raise BuildError(what, next_step="Run the same command again.")
+
+
 def archive(context: Context) -> Iterator[bytes]:
     """The context and its Dockerfile as a tar archive, block by block; memory stays at a few blocks.
 
@@ -108,7 +141,7 @@ def archive(context: Context) -> Iterator[bytes]:
 
 def end_of_archive() -> bytes:
     """What follows the last member."""
-    return b"\0" * tarfile.BLOCKSIZE * 2
+    return b"\0" * _TAR_BLOCK * 2
 
 
 def member(file: ContextFile) -> Iterator[bytes]:
@@ -117,6 +150,8 @@ def member(file: ContextFile) -> Iterator[bytes]:
     Raises:
         BuildError: as of `archive`.
     """
+    import tarfile
+
     info = tarfile.TarInfo(file.name.rstrip("/"))
     info.mtime = _TIME
     info.mode = 0o755 if file.executable or file.name.endswith("/") else 0o644
@@ -129,12 +164,14 @@ def member(file: ContextFile) -> Iterator[bytes]:
     yield info.tobuf(tarfile.PAX_FORMAT, "utf-8", "strict")
     if info.size:
         yield from _blocks(file)
-        yield b"\0" * (-info.size % tarfile.BLOCKSIZE)
+        yield b"\0" * (-info.size % _TAR_BLOCK)
 
 
 def _blocks(file: ContextFile) -> Iterator[bytes]:
+    from io import BytesIO
+
     try:
-        stream = file.source.open("rb") if file.source else io.BytesIO(file.data)
+        stream = file.source.open("rb") if file.source else BytesIO(file.data)
     except FileNotFoundError as error:
         raise _changed(file) from error
     with stream:

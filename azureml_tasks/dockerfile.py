@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from azureml_tasks.planning import BuildSecret
 
-__all__ = ["CONTEXT_LABEL", "quoted", "render"]
+__all__ = ["CONTEXT_LABEL", "STAGES", "quoted", "render", "render_stages", "stages"]
 
 CONTEXT_LABEL = "azureml-tasks.context-sha256"
 """The label that names the build context; its value comes with the build, by the argument CONTEXT_SHA256."""
@@ -28,42 +28,80 @@ _MOUNTED = [
     "# What pip needs to reach a private index is mounted for this one command, for root to read, and is in no",
     "# layer and no history; BuildKit alone can do that.",
 ]
+_HEAD = ["# Made from [tool.azureml-image] in pyproject.toml, which is the place to change anything."]
+_APT = "# System packages change least, so they stand first and stay cached longest."
+_CODE = "# The code changes most often: nothing that takes long stands below it."
+_ENV = "# Variables take no time to set again, so they follow what they are about."
+STAGES = ("system", "python", "model", "code", "labels")
+"""What an image is made of beyond its base, in the order in which things change."""
 _NO_ENVIRONMENT = "the base sets no AZUREML_CONDA_ENVIRONMENT_PATH"
 
 
 def render(plan: Plan) -> str:
     """Write the Dockerfile of *plan*: the same plan, the same bytes."""
-    return "\n\n".join("\n".join(step) for step in _steps(plan)) + "\n"
+    return _text(
+        [_HEAD, *_from(str(plan.base)), *(step for steps in _stages(plan).values() for step in steps)]
+    )
 
 
-def _steps(plan: Plan) -> Iterator[list[str]]:
-    yield ["# Made from [tool.azureml-image] in pyproject.toml, which is the place to change anything."]
-    yield ["# The base: a new one rebuilds everything below.", f"FROM {plan.base}"]
-    yield ["# What installs needs root; the last step gives the image back to its runtime user.", "USER root"]
-    if plan.apt:
-        yield [
-            "# System packages change least, so they stand first and stay cached longest.",
-            *_apt(plan.apt),
-        ]
-    yield from _runs(plan, "apt")
-    if plan.python:
-        yield _python(plan.secrets)
-    yield from _runs(plan, "pip")
-    if plan.has_model:
-        yield _model()
-    if plan.has_code:
-        yield [
-            "# The code changes most often: nothing that takes long stands below it.",
-            f"COPY code/ {APP_ROOT}/",
-        ]
-    if plan.env:
-        yield [
-            "# Variables take no time to set again, so they follow what they are about.",
-            *_pairs("ENV", plan.env),
-        ]
-    yield from _runs(plan, "code")
-    yield ["# Labels differ with each commit, so nothing stands on them.", *_labels(plan.labels)]
-    yield [
+def render_stages(plan: Plan, base: str, names: Sequence[str]) -> str:
+    """Write the Dockerfile of the stages of these *names* alone, in their order, on the image *base*.
+
+    What stands on a prefix sets variables and user first, where no command comes after them: they change less often
+    than the code, so that a builder without BuildKit, to which each costs a container, has them in its cache.
+    """
+    found = _stages(plan)
+    steps = [step for name in names for step in found[name]]
+    if names[0] == STAGES[0]:
+        return _text([*_from(base), *steps])
+    if not any(line.startswith("RUN ") for step in steps for line in step):
+        steps.sort(key=lambda step: not step[1].startswith(("ENV ", "USER ")))
+    return _text(
+        [["# The same image as before, as far as it is the same; root is its user.", f"FROM {base}"], *steps]
+    )
+
+
+def stages(plan: Plan) -> dict[str, str]:
+    """What the Dockerfile says, by stage, in the order in which things change; "" for a stage with nothing to do.
+
+    The stages are those of `STAGES`. Each depends on those before it alone.
+    """
+    return {name: _text(steps) if steps else "" for name, steps in _stages(plan).items()}
+
+
+def _text(steps: Sequence[Sequence[str]]) -> str:
+    return "\n\n".join("\n".join(step) for step in steps) + "\n"
+
+
+def _from(base: str) -> list[list[str]]:
+    return [
+        ["# The base: a new one rebuilds everything below.", f"FROM {base}"],
+        ["# What installs needs root; the last step gives the image back to its runtime user.", "USER root"],
+    ]
+
+
+def _stages(plan: Plan) -> dict[str, list[list[str]]]:
+    return {
+        "system": [
+            *([[_APT, *_apt(plan.apt)]] if plan.apt else []),
+            *_runs(plan, "apt"),
+        ],
+        "python": [*([_python(plan.secrets)] if plan.python else []), *_runs(plan, "pip")],
+        "model": [_model()] if plan.has_model else [],
+        "code": [
+            *([[_CODE, f"COPY code/ {APP_ROOT}/"]] if plan.has_code else []),
+            *([[_ENV, *_pairs("ENV", plan.env)]] if plan.env else []),
+            *_runs(plan, "code"),
+        ],
+        "labels": [
+            ["# Labels differ with each commit, so nothing stands on them.", *_labels(plan.labels)],
+            _user(plan),
+        ],
+    }
+
+
+def _user(plan: Plan) -> list[str]:
+    return [
         "# The server runs as this user; what was copied is root's, for this user to read.",
         f"USER {plan.user}",
     ]

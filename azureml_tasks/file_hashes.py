@@ -1,10 +1,4 @@
-"""The hashes of files that have not changed since they were taken, the way git's index knows its files.
-
-A hash is that of a file as long as size, mtime, ctime and inode are those of when it was taken. ctime cannot be
-set by a program, so a file whose mtime was put back is read again. What changed within the clock's reach of the
-moment it was read is not kept: a change right after it could bear the same times ("racy git",
-https://git-scm.com/docs/racy-git).
-"""
+"""The hashes of files that have not changed since they were taken, as their stamps tell."""
 
 from __future__ import annotations
 
@@ -16,16 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from azureml_tasks.stamps import Stamp, settled, stamp_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["FileHashes"]
 
 _BLOCK = 1024 * 1024
-_RACY = 2 * 10**9
-"""Nanoseconds: FAT counts in steps of two seconds, every other file system in shorter ones."""
-
-Stamp = tuple[int, int, int, int]
 
 
 @dataclass(kw_only=True)
@@ -53,14 +45,14 @@ class FileHashes:
             known = {}
         return cls(file=file, known=known, now=now)
 
-    def of(self, path: Path, size: int) -> str | None:
+    def of(self, path: str | Path, size: int) -> str | None:
         """The SHA-256 of the file at *path*, in hexadecimal; None where it changes or has not *size* bytes.
 
         Raises:
             FileNotFoundError: there is none.
         """
         before = os.stat(path)  # noqa: PTH116 -- thousands of files; Path's own takes twice the time
-        stamp = _stamp(before)
+        stamp = stamp_of(before)
         if before.st_size != size:
             return None
         kept = self.known.get(str(path))
@@ -68,12 +60,20 @@ class FileHashes:
             return kept[1]
         taken_at = self.now()
         found, after = _hashed(path)
-        if _stamp(after) != stamp:
+        if stamp_of(after) != stamp:
             return None
-        if max(stamp[1], stamp[2]) < taken_at - _RACY:
+        if settled(stamp, taken_at):
             self.known[str(path)] = (stamp, found)
             self._changed = True
         return found
+
+    def moved(self, path: str | Path) -> bool:
+        """Whether the file at *path* may be another than its known hash is of."""
+        kept = self.known.get(str(path))
+        try:
+            return not kept or kept[0] != stamp_of(os.stat(path))  # noqa: PTH116 -- of thousands of files
+        except OSError:
+            return True
 
     def keep(self) -> None:
         """Write them down for the next command, where its folder is there and anything is new."""
@@ -87,18 +87,14 @@ class FileHashes:
         self._changed = False
 
 
-def _stamp(status: os.stat_result) -> Stamp:
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
-
-
 def _stamp_of(row: list[Any]) -> Stamp:
     size, mtime, ctime, inode = map(int, row[:4])
     return size, mtime, ctime, inode
 
 
-def _hashed(path: Path) -> tuple[str, os.stat_result]:
+def _hashed(path: str | Path) -> tuple[str, os.stat_result]:
     total = hashlib.sha256()
-    with path.open("rb", buffering=0) as stream:
+    with Path(path).open("rb", buffering=0) as stream:
         while block := stream.read(_BLOCK):
             total.update(block)
         return total.hexdigest(), os.fstat(stream.fileno())

@@ -135,13 +135,15 @@ def build(
 ) -> None:
     """Build the image."""
     with ending_well(build, project):
-        from azureml_tasks import attaching, pipeline
-
         flags = {"engine": engine, "base": base, "registry": registry, "tags": tag, "project": project}
         options = _resolve(c, build, {**flags, "no_cache": no_cache, "pull": pull})
         if no_wait:
+            from azureml_tasks import attaching
+
             attaching.start(options.job, no_cache=options.no_cache)
             return
+        from azureml_tasks import pipeline
+
         pipeline.build(options.job, no_cache=options.no_cache, pull=options.pull)
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from azureml_tasks.context_file import ContextFile
-from azureml_tasks.files import LARGE, Walk
+from azureml_tasks.files import Walk
 from azureml_tasks.found import FILE, spell
 from azureml_tasks.requirements import RequirementsTree, read_tree
+from azureml_tasks.suspects import LARGE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,12 +34,13 @@ def requirements(survey: Survey) -> list[RequirementsTree]:
         place = place if found.has(place) else ("requirements",)
         if not survey.existing(place, path, "file"):
             continue
-        tree, problems = read_tree(Path(path).as_posix(), lambda name: _text(survey.root, name))
+        tree, problems = read_tree(Path(path).as_posix(), lambda name: _text(survey, name))
         found.problems += problems
         trees.append(tree)
         for file in tree.files:
             survey.refuse_excluded(file, "a requirements file")
         for wheel in tree.wheels:
+            survey.witness.file(survey.root / wheel)
             if survey.refuse_excluded(wheel, "a wheel"):
                 continue
             if not (survey.root / wheel).resolve().is_relative_to(survey.root):
@@ -52,9 +54,10 @@ def requirements(survey: Survey) -> list[RequirementsTree]:
     return trees
 
 
-def _text(root: Path, path: str) -> str | None:
-    file = root / path
-    if not file.is_file() or not file.resolve().is_relative_to(root):
+def _text(survey: Survey, path: str) -> str | None:
+    file = survey.root / path
+    survey.witness.file(file)
+    if not file.is_file() or not file.resolve().is_relative_to(survey.root):
         return None
     return file.read_text(encoding="utf-8", errors="replace")
 
@@ -84,6 +87,8 @@ def refuse_copied_secrets(
     survey: Survey, secrets: Sequence[BuildSecret], members: Sequence[ContextFile]
 ) -> None:
     """Note where the file of a secret of the build is a member of the context as well."""
+    for secret in secrets:
+        survey.witness.link(Path(secret.file or os.devnull))
     kept = {os.path.realpath(secret.file): secret.id for secret in secrets if secret.file}
     for member in members if kept else ():
         if member.source and (name := kept.get(os.path.realpath(member.source))):
@@ -126,6 +131,7 @@ def _walk(
         left_out=left_out,
         problem=lambda what, fix: survey.found.problem((key,), what, fix),
         largest=largest,
+        witness=survey.witness,
     )
     members = list(walk.files())
     return (

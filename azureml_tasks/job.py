@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from azureml_tasks import context, secret_values
+from azureml_tasks import context, git, secret_values
 from azureml_tasks.context import Context
 from azureml_tasks.dockerfile import render
 from azureml_tasks.errors import EngineError, Problem, SettingsError
 from azureml_tasks.found import FILE
-from azureml_tasks.planning import WAYS_OUT, Plan, plan
-from azureml_tasks.project import load
+from azureml_tasks.memory import asked
+from azureml_tasks.planning import WAYS_OUT, Plan
 from azureml_tasks.records import FOLDER, Records
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from azureml_tasks.acr.engine import AcrEngine
     from azureml_tasks.engines.base import Engine
     from azureml_tasks.engines.docker import DockerEngine
+    from azureml_tasks.file_hashes import FileHashes
     from azureml_tasks.found import Override
     from azureml_tasks.terminal import Terminal
 
@@ -65,28 +66,53 @@ def prepare(job: Job, *, keep: bool = False) -> tuple[Plan, Context]:
         job: the run.
         keep: whether the hashes are written down for the next command, as one that only looks must not do.
     """
-    project = load(job.folder, job.overrides)
-    made = plan(project)
+    hashes = job.records.file_hashes()
+    made = _plan(job, hashes, keep=keep and not job.terminal.dry)
     for warning in made.warnings:
         job.terminal.warn(warning)
-    known = job.records.file_hashes()
-    sha256 = context.digest(made.files, known)
+    sha256, parts = context.digests(made.files, hashes)
     if keep and not job.terminal.dry:
-        known.keep()
-    return made, Context(files=made.files, dockerfile=render(made), sha256=sha256)
+        hashes.keep()
+    dockerfile = render(made)
+    return made, Context(files=made.files, dockerfile=dockerfile, sha256=sha256, parts=parts, known=hashes)
 
 
-def open_engine(job: Job, plan: Plan) -> Engine:
+def _plan(job: Job, hashes: FileHashes, *, keep: bool) -> Plan:
+    """The plan that is remembered of the project as it stands, or else a new one."""
+    root = job.folder.resolve()
+    revision = git.read(root)
+    question = asked(job.overrides, revision)
+    memory = job.records.memory()
+    if remembered := memory.recall(question, hashes):
+        return remembered
+    from azureml_tasks.planning import plan
+    from azureml_tasks.project import read_project
+    from azureml_tasks.witness import Witness
+
+    witness = Witness(hashes=hashes)
+    made = plan(read_project(root, job.overrides, revision, witness))
+    if keep:
+        job.records.make_folder()
+        memory.keep(question, made, witness)
+    return made
+
+
+def open_engine(job: Job, plan: Plan, *, keep: bool = True) -> Engine:
     """The engine that was asked for; no other ever takes its place, unless `auto` asks for just that.
+
+    Args:
+        job: the run.
+        plan: the image.
+        keep: whether what was found out of the engine is written down, as a command that only looks must not do.
 
     Raises:
         EngineError: it does not answer, or there is none of that name.
     """
     if job.engine == "acr":
-        return _acr(job, plan)
+        return _acr(job, plan, keep=keep)
     if job.engine == "docker":
         try:
-            return _docker(job)
+            return _docker(job, keep=keep)
         except EngineError as error:
             if plan.acr:
                 error.next_step += f"\n{_BY_ACR}"
@@ -94,19 +120,19 @@ def open_engine(job: Job, plan: Plan) -> Engine:
     if job.engine != "auto":
         raise EngineError(f'There is no engine "{job.engine}".', next_step="Known are docker, acr and auto.")
     try:
-        return _docker(job)
+        return _docker(job, keep=keep)
     except EngineError as error:
         job.terminal.say(f"{error.what} So Azure Container Registry is the engine, as --engine auto asks.")
-    return _acr(job, plan)
+    return _acr(job, plan, keep=keep)
 
 
-def _docker(job: Job) -> DockerEngine:
+def _docker(job: Job, *, keep: bool) -> DockerEngine:
     from azureml_tasks.engines.docker import open_docker
 
-    return open_docker(job.records.folder, job.terminal)
+    return open_docker(job.records.folder, job.terminal, keep=keep)
 
 
-def _acr(job: Job, plan: Plan) -> AcrEngine:
+def _acr(job: Job, plan: Plan, *, keep: bool) -> AcrEngine:
     """The registry that builds, with the local engine, where one answers, to prove on.
 
     Raises:
@@ -117,7 +143,7 @@ def _acr(job: Job, plan: Plan) -> AcrEngine:
     if not plan.registry and not (plan.acr and plan.acr.workspace):
         raise SettingsError([_no_registry("to hand the build off to", or_else=_WORKSPACE)])
     try:
-        local = _docker(job)
+        local = _docker(job, keep=keep)
     except EngineError:
         local = None
     return AcrEngine(plan=plan, records=job.records, terminal=job.terminal, local=local)

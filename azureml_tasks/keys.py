@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from azureml_tasks.absent import ABSENT
+
 if TYPE_CHECKING:
     from azureml_tasks.rules import Rule
 
@@ -37,16 +39,6 @@ TABLE: Final = "a table"
 TABLE_OF_STRINGS: Final = "a table of strings"
 TABLES: Final = "an array of tables"
 ANY: Final = "any value"
-
-
-class _Absent:
-    """The value of a key that may hold anything and holds nothing."""
-
-    def __repr__(self) -> str:
-        return "ABSENT"
-
-
-ABSENT: Final = _Absent()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from azureml_tasks import junit, report
+from azureml_tasks.as_before import as_before
 from azureml_tasks.errors import BuildError, ProofError, stating
 from azureml_tasks.job import Job, Ready, ready
-from azureml_tasks.step_outputs import tell
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from azureml_tasks.engines.base import Image
+    from azureml_tasks.engines.images import Image
     from azureml_tasks.planning import Plan
 
 __all__ = ["build", "prove", "push", "recorded", "release"]
@@ -68,9 +67,22 @@ def _where(image: Image) -> str:
 def _build(job: Job, made: Ready, *, no_cache: bool, pull: bool, proven: bool = True) -> Image:
     found = made.context
     job.terminal.say(f"build context: {found.count} files, {found.size / 1e6:,.1f} MB, sha256 {found.sha256}")
+    before = None if no_cache or pull else as_before(job, made)
+    if before:
+        _nothing_to_build(job, before)
+        return before
     image = made.engine.build(made.plan, found, no_cache=no_cache, pull=pull, proven=proven)
     recorded(job, image)
     return image
+
+
+def _nothing_to_build(job: Job, image: Image) -> None:
+    """Say what was compared, and the image's names; what it passed and was pushed as still counts."""
+    same = "files, Dockerfile, base, platform and version of azureml-tasks are those of"
+    job.terminal.say(f"nothing to build: {same} {image.id}")
+    if not job.terminal.dry:
+        job.records.rename_build(image)
+        job.terminal.result(image.candidate or "\n".join(image.names))
 
 
 def recorded(job: Job, image: Image) -> None:
@@ -101,6 +113,8 @@ def _built(job: Job, made: Ready) -> Image:
 def _prove(job: Job, made: Ready, image: Image, *, junit_file: Path | None, keep: bool = False) -> None:
     if not job.terminal.dry:
         job.records.forget_pass()
+    from azureml_tasks import junit, report
+
     found = made.engine.prove(made.plan, image)
     if found is None:
         return
@@ -155,6 +169,8 @@ def _push(job: Job, made: Ready, image: Image, smoke_found: dict[str, Any] | Non
     made.engine.settle(image)
     if job.terminal.dry:
         return
+    from azureml_tasks.step_outputs import tell
+
     reference = f"{repository}@{digest}"
     job.records.write_result({
         "image": reference,

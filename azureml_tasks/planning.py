@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from azureml_tasks import base_images
+from azureml_tasks.proof_plan import Proof, ProofRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,44 +40,6 @@ WAYS_OUT = {
     "or: invoke image.build --engine acr",
 }
 """What helps where an engine cannot do what a plan needs."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Proof:
-    """The smoke test, with its files read.
-
-    Args:
-        requests: one for each request, in order.
-        model: absolute path of what is mounted; "" for nothing.
-        env: variables of the container.
-        memory: limit as Docker writes it; "" for none.
-        start_timeout: seconds.
-        repeat: how often each request is sent.
-        stand_in: whether an entry script of ours serves, since the image has none.
-        sha256: over all of this, in hexadecimal: a pass holds for one proof alone.
-    """
-
-    requests: tuple[ProofRequest, ...] = ()
-    model: str = ""
-    env: Mapping[str, str] = field(default_factory=dict)
-    memory: str = ""
-    start_timeout: float = 310.0
-    repeat: int = 10
-    stand_in: bool = False
-    sha256: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProofRequest:
-    """One request of the proof: what is sent, and what must come back (`expect` may be ABSENT)."""
-
-    name: str
-    path: str
-    body: bytes
-    status: int
-    expect: Any
-    tolerance: float
-    timeout: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +85,9 @@ class Plan:
         secrets: mounted for the Python step; empty where there is none.
         acr: how the build is handed off; None where the table does not say.
         needs: what an engine must be able to do, beyond every engine's own; compared with `Engine.can`.
+        pinned: whether everything below the code is named by its version, so that it stays what it is.
+        prefix_max_age: days that a prefix with anything unpinned is used.
+        shared_layers: `login-server/repository` of the prefixes that machines share; "" where they share none.
         warnings: worth saying before any work.
     """
 
@@ -143,6 +109,9 @@ class Plan:
     secrets: tuple[BuildSecret, ...] = ()
     acr: Acr | None = None
     needs: frozenset[str] = frozenset()
+    pinned: bool = False
+    prefix_max_age: float = 7.0
+    shared_layers: str = ""
     warnings: tuple[str, ...] = ()
 
     @property
@@ -178,8 +147,18 @@ def plan(project: Project) -> Plan:
         secrets=secrets,
         acr=settings.acr,
         needs=frozenset({SECRETS}) if secrets else frozenset(),
+        pinned=_pinned(project),
+        prefix_max_age=float(settings.prefix_max_age),
+        shared_layers=settings.shared_layers or "",
         warnings=_warnings(project),
     )
+
+
+def _pinned(project: Project) -> bool:
+    """Whether system and Python packages are named by their versions; what a command does is not known."""
+    settings, python = project.settings, project.facts.python
+    commands = any(run.after != "code" for run in settings.run)
+    return all("=" in name for name in settings.apt) and (not python or python.pinned) and not commands
 
 
 def _warnings(project: Project) -> tuple[str, ...]:

@@ -7,10 +7,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from azureml_tasks import git, inventory, naming, rules
+from azureml_tasks import git, inventory, naming, together
 from azureml_tasks.code_folder import look_at_code
 from azureml_tasks.dependencies import DeclaredError, declared
-from azureml_tasks.dockerfile import quoted
 from azureml_tasks.errors import Problem, SettingsError
 from azureml_tasks.facts import Facts, Project
 from azureml_tasks.found import FILE, spell
@@ -21,20 +20,18 @@ from azureml_tasks.reader import read
 from azureml_tasks.reference import Reference, expand_base
 from azureml_tasks.survey import Survey, matcher
 from azureml_tasks.variables import variable_warnings
+from azureml_tasks.witness import nothing_seen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from azureml_tasks.code_folder import Code
     from azureml_tasks.context_file import ContextFile
     from azureml_tasks.found import Found, Override, Place
     from azureml_tasks.planning import BuildSecret
     from azureml_tasks.settings import Settings
+    from azureml_tasks.witness import Witness
 
-__all__ = ["load"]
-
-_AROUND = 200
-"""Bytes that the Dockerfile's own words take of a line."""
+__all__ = ["load", "read_project"]
 
 
 def load(folder: str | Path, overrides: Mapping[str, Override] | None = None) -> Project:
@@ -48,8 +45,39 @@ def load(folder: str | Path, overrides: Mapping[str, Override] | None = None) ->
         SettingsError: with everything that is wrong in the table and in the files it names.
     """
     root = Path(folder).resolve()
+    return read_project(root, overrides or {}, git.read(root), nothing_seen())
+
+
+def read_project(
+    root: Path,
+    overrides: Mapping[str, Override],
+    revision: git.Revision | git.NoRevision,
+    witness: Witness,
+) -> Project:
+    """Read the project in *root*, a resolved folder, whose commit is *revision*; *witness* notes what is looked at.
+
+    Raises:
+        SettingsError: as of `load`.
+    """
+    witness.file(root / FILE)
+    settings, found = read(_text(root), overrides)
+    witness.folder(root)
+    survey = Survey(
+        root=root,
+        settings=settings,
+        found=found,
+        matcher=matcher(root, settings, found, witness),
+        witness=witness,
+    )
+    facts = _facts(survey, revision)
+    if found.problems:
+        raise SettingsError(found.problems)
+    return Project(folder=root, settings=settings, facts=facts)
+
+
+def _text(root: Path) -> str:
     try:
-        text = (root / FILE).read_text(encoding="utf-8")
+        return (root / FILE).read_text(encoding="utf-8")
     except FileNotFoundError:
         fix = 'Make it, with:\n[tool.azureml-image]\nbase = "minimal-py312-inference"'
         raise SettingsError([Problem(FILE, 0, f"does not exist in {root}", fix)]) from None
@@ -57,26 +85,21 @@ def load(folder: str | Path, overrides: Mapping[str, Override] | None = None) ->
         raise SettingsError(
             [Problem(FILE, 0, f"is not UTF-8: {error.reason}", "Save it as UTF-8.")]
         ) from error
-    settings, found = read(text, overrides or {})
-    facts = _facts(root, settings, found)
-    if found.problems:
-        raise SettingsError(found.problems)
-    return Project(folder=root, settings=settings, facts=facts)
 
 
-def _facts(root: Path, settings: Settings, found: Found) -> Facts:
-    survey = Survey(root=root, settings=settings, found=found, matcher=matcher(root, settings, found))
+def _facts(survey: Survey, revision: git.Revision | git.NoRevision) -> Facts:
+    settings, found = survey.settings, survey.found
     project = found.document.get("project")
     project = project if isinstance(project, dict) else {}
-    revision, today = git.read(root), datetime.now(timezone.utc).date()
+    today = datetime.now(timezone.utc).date()
     base = expand_base(settings.base) or Reference(host="", repository="missing", tag="", digest="")
     repository = naming.repository(settings, project, found)
     code = look_at_code(survey)
     labels = naming.labels(settings, project, revision, base, title=repository, epoch=_epoch(found))
-    _refuse_double_variables(settings, code, found)
+    together.refuse_double_variables(settings, code, found)
     refuse_two_registries(settings, found)
-    _refuse_long_lines(settings, found)
-    _refuse_labels_of_several_lines(labels, settings, found)
+    together.refuse_long_lines(settings, found)
+    together.refuse_labels_of_several_lines(labels, settings, found)
     python, files = _python(survey), inventory.code_and_model(survey, code)
     return Facts(
         project=project,
@@ -126,40 +149,6 @@ def _secrets(
     secrets = build_secrets(survey.root, survey.settings, survey.found)
     inventory.refuse_copied_secrets(survey, secrets, (*files, *(python.files if python else ())))
     return secrets
-
-
-def _refuse_double_variables(settings: Settings, code: Code, found: Found) -> None:
-    """A variable that follows from another key is set there alone."""
-    taken = {
-        "AZUREML_ENTRY_SCRIPT": code.entry_script and "entry-script",
-        "AZUREML_MODEL_DIR": settings.model and "model",
-    }
-    for name, key in taken.items():
-        if key and name in settings.env:
-            fix = "Remove it here, or remove that key."
-            found.problem(("env", name), f"{spell(('env', name))} is set already, from the key {key}", fix)
-
-
-def _refuse_long_lines(settings: Settings, found: Found) -> None:
-    """What fits a line of the Dockerfile by itself may not fit it together with its name or its neighbours."""
-    lines: dict[Place, str] = {
-        ("apt",): " ".join(settings.apt),
-        **{("env", name): name + quoted(text) for name, text in settings.env.items()},
-        **{("labels", name): quoted(name) + quoted(text) for name, text in settings.labels.items()},
-    }
-    for place, line in lines.items():
-        if str(place[0]) not in found.bad and len(line.encode()) > rules.LONGEST_LINE - _AROUND:
-            what = f"is longer than a Dockerfile's line of {rules.LONGEST_LINE:,} bytes"
-            found.problem(place, f"{spell(place)} {what}", "Shorten it.")
-
-
-def _refuse_labels_of_several_lines(labels: Mapping[str, str], settings: Settings, found: Found) -> None:
-    """Our own labels come from [project], which nothing has checked yet."""
-    for label, key in (("version", "version"), ("source", "urls")):
-        name = f"org.opencontainers.image.{label}"
-        if name not in settings.labels and (complaint := rules.ONE_LINE.complaint(labels.get(name, ""))):
-            line = found.lines.get(("project", key), 0)
-            found.problems.append(Problem(FILE, line, f"[project].{key} {complaint}", rules.ONE_LINE.fix))
 
 
 def _epoch(found: Found) -> int | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -27,10 +26,12 @@ class PythonStep:
     Args:
         files: members of the context below `FOLDER`.
         names: requirements files and requirements, as a person reads them.
+        pinned: whether each is for one version alone.
     """
 
     files: tuple[ContextFile, ...]
     names: tuple[str, ...]
+    pinned: bool = False
 
 
 def python_step(
@@ -43,6 +44,10 @@ def python_step(
         trees: the requirements files with what they include.
         member: gives the context's member for a project-relative file.
     """
+    from importlib import resources
+
+    from azureml_tasks.pins import is_pinned
+
     if not requirements and not trees:
         return None
     plain = [_include(tree) for tree in trees if not tree.hashed] + list(requirements)
@@ -56,7 +61,8 @@ def python_step(
     carried = sorted({path for tree in trees for path in (*tree.files, *tree.wheels)})
     files = (_text("install.py", script), *own, *map(member, carried))
     names = (*(tree.files[0] for tree in trees), *requirements)
-    return PythonStep(files=(*_folders(files), *files), names=names)
+    all_pinned = all(map(is_pinned, requirements)) and all(tree.all_pinned for tree in trees)
+    return PythonStep(files=(*_folders(files), *files), names=names, pinned=all_pinned)
 
 
 def _include(tree: RequirementsTree) -> str:

@@ -9,9 +9,10 @@ import shutil
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from azureml_tasks.engines.base import Image
+from azureml_tasks.engines.images import Image
 from azureml_tasks.errors import BuildError
 from azureml_tasks.file_hashes import FileHashes
+from azureml_tasks.memory import Memory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +21,7 @@ __all__ = ["FOLDER", "Records"]
 
 FOLDER = ".azureml-image"
 _BUILD, _PASS, _RESULT = "build.json", "smoke-test.json", "result.json"
-_RUN, _EVIDENCE, _HASHES = "run.json", "evidence.json", "hashes.json"
+_RUN, _EVIDENCE, _HASHES, _PLAN = "run.json", "evidence.json", "hashes.json", "plan.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,11 +34,28 @@ class Records:
         """The hashes of the project's files that are known from earlier commands."""
         return FileHashes.read(self.folder / _HASHES)
 
+    def memory(self) -> Memory:
+        """The plan that was made last."""
+        return Memory(file=self.folder / _PLAN)
+
+    def make_folder(self) -> None:
+        """Make the folder, which git does not see."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError), (self.folder / ".gitignore").open("x") as ignore:
+            ignore.write("*\n")
+
     def write_build(self, image: Image) -> None:
         """Record what was built; what an earlier image passed or was pushed as no longer counts."""
-        waiting = [candidate for candidate in self.waiting() if candidate != image.candidate]
         for name in (_PASS, _RESULT):
             (self.folder / name).unlink(missing_ok=True)
+        self._write_image(image)
+
+    def rename_build(self, image: Image) -> None:
+        """Record that the image that was built last has other names now; what it passed still counts."""
+        self._write_image(image)
+
+    def _write_image(self, image: Image) -> None:
+        waiting = [candidate for candidate in self.waiting() if candidate != image.candidate]
         in_a_registry = {"candidate": image.candidate, "run": image.run, "waiting": waiting}
         self._write(_BUILD, {
             "engine": image.engine,
@@ -46,6 +64,7 @@ class Records:
             "tags": [name.rpartition(":")[2] for name in image.names],
             "context_sha256": image.context_sha256,
             "user": image.user,
+            **({"made_of": dict(image.made_of), "made_at": image.made_at} if image.made_of else {}),
             **(in_a_registry if image.candidate or waiting else {}),
         })  # fmt: skip
 
@@ -66,6 +85,8 @@ class Records:
             user=found["user"],
             candidate=found.get("candidate", ""),
             run=found.get("run", ""),
+            made_of=found.get("made_of", {}),
+            made_at=found.get("made_at", 0),
         )
 
     def has_build(self) -> bool:
@@ -157,9 +178,7 @@ class Records:
 
     def _write(self, name: str, record: dict[str, Any]) -> Path:
         """Write whole or not at all: the next command must never meet half a record."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileExistsError), (self.folder / ".gitignore").open("x") as ignore:
-            ignore.write("*\n")
+        self.make_folder()
         path = self.folder / name
         fresh = path.with_suffix(f".{os.getpid()}")
         text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"

@@ -6,15 +6,17 @@ https://pip.pypa.io/en/stable/reference/requirements-file-format/ describes them
 from __future__ import annotations
 
 import optparse
+import posixpath
 import re
 import shlex
 from dataclasses import dataclass
+from pathlib import PureWindowsPath
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["Line", "hide_login", "lines_of", "misplaced", "spelled"]
+__all__ = ["Line", "hide_login", "inside", "lines_of", "misplaced", "spelled"]
 
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 _LISTS = {
@@ -129,3 +131,10 @@ class _Parser(optparse.OptionParser):
 
     def error(self, msg: str) -> NoReturn:
         raise ValueError(msg)
+
+
+def inside(path: str, folder: str = "") -> str | None:
+    """Normalise a path; None where it leaves the project, as POSIX or as Windows reads it."""
+    joined = posixpath.normpath(posixpath.join(folder, path))
+    leaves = joined.startswith(("/", "../")) or joined == ".." or "\\" in path or PureWindowsPath(path).drive
+    return None if leaves else joined

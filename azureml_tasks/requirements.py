@@ -6,14 +6,14 @@ import posixpath
 import re
 import shlex
 from dataclasses import dataclass, field
-from pathlib import PureWindowsPath
 from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from azureml_tasks.errors import Problem
-from azureml_tasks.requirement_lines import Line, hide_login, lines_of, misplaced, spelled
+from azureml_tasks.pins import exact_version
+from azureml_tasks.requirement_lines import Line, hide_login, inside, lines_of, misplaced, spelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,12 +41,14 @@ class RequirementsTree:
         wheels: project-relative paths of the local wheels named.
         hashed: whether pip will check hashes.
         pinned: of a hashed tree every "name==version", with " ; marker" where there is one, sorted.
+        all_pinned: whether each requirement is for one version alone.
     """
 
     files: tuple[str, ...]
     wheels: tuple[str, ...]
     hashed: bool
     pinned: tuple[str, ...]
+    all_pinned: bool = True
 
 
 def read_tree(root: str, read: Callable[[str], str | None]) -> tuple[RequirementsTree, list[Problem]]:
@@ -66,10 +68,12 @@ def read_tree(root: str, read: Callable[[str], str | None]) -> tuple[Requirement
         reading.problems.append(Problem(root, 0, "is a conda environment file, which pip does not read", fix))
     elif not reading.file(root):
         reading.problems.append(Problem(root, 0, "does not exist", "Create it, or correct its name."))
-    files, wheels = tuple(reading.files), tuple(reading.wheels)
-    pinned = tuple(sorted(reading.pinned)) if reading.hashed else ()
     return RequirementsTree(
-        files=files, wheels=wheels, hashed=reading.hashed, pinned=pinned
+        files=tuple(reading.files),
+        wheels=tuple(reading.wheels),
+        hashed=reading.hashed,
+        pinned=tuple(sorted(reading.pinned)) if reading.hashed else (),
+        all_pinned=reading.hashed or not reading.loose,
     ), reading.problems
 
 
@@ -80,6 +84,7 @@ class _Reading:
     wheels: dict[str, None] = field(default_factory=dict)
     hashed: bool = False
     pinned: set[str] = field(default_factory=set)
+    loose: bool = False
     problems: list[Problem] = field(default_factory=list)
 
     def file(self, path: str) -> bool:
@@ -120,7 +125,7 @@ class _Reading:
             return [(f'"{hide_login(text)}" holds a backslash', fix)]
         if _REMOTE.match(value) or value.startswith("file:"):
             return [(f'includes "{shown}", which is no file of the project', "Copy it into the project.")]
-        if (included := _inside(value, posixpath.dirname(path))) is None:
+        if (included := inside(value, posixpath.dirname(path))) is None:
             return [(f'includes "{shown}", which is outside the project', "Copy it into the project.")]
         if not self.file(included):
             fix = f"Create {hide_login(included)}, or correct the path: it is relative to {path}."
@@ -131,6 +136,7 @@ class _Reading:
         """Take in a requirement, a local wheel or an address."""
         place = re.sub(r"\[[^\]]*\]$", "", text.partition(";")[0].strip())
         if _REMOTE.match(text):
+            self.loose = True
             return _login("the requirement", text)
         if text.lower().startswith("file:"):
             return [(f'"{hide_login(text)}" names a local file by its address', _NO_ADDRESS)]
@@ -157,7 +163,7 @@ class _Reading:
         if not place.lower().endswith(".whl"):
             fix = f"Build a wheel and name that: pip wheel --no-deps --wheel-dir wheels {shlex.quote(place)}"
             return [(f'"{place}" is a project folder or a source archive, not a wheel', fix)]
-        if wheel := _inside(place):
+        if wheel := inside(place):
             self.wheels[wheel] = None
             return []
         fix = f"Copy it into the project and write: ./wheels/{posixpath.basename(place)}"
@@ -165,10 +171,11 @@ class _Reading:
 
     def pin(self, requirement: Requirement) -> None:
         """Keep the exact version of a requirement that has one."""
-        exact = [spec.version for spec in requirement.specifier if spec.operator == "=="]
-        if len(requirement.specifier) == 1 and exact and not exact[0].endswith(".*"):
-            marker = f" ; {requirement.marker}" if requirement.marker else ""
-            self.pinned.add(f"{canonicalize_name(requirement.name)}=={exact[0]}{marker}")
+        if not (version := exact_version(requirement)):
+            self.loose = True
+            return
+        marker = f" ; {requirement.marker}" if requirement.marker else ""
+        self.pinned.add(f"{canonicalize_name(requirement.name)}=={version}{marker}")
 
 
 def _option_problems(line: Line) -> list[tuple[str, str]]:
@@ -191,10 +198,3 @@ def _option_problems(line: Line) -> list[tuple[str, str]]:
 
 def _login(subject: str, address: str) -> list[tuple[str, str]]:  # without showing any of it
     return [(f"{subject} carries a user or password", _WITHOUT_LOGIN)] if _LOGIN.search(address) else []
-
-
-def _inside(path: str, folder: str = "") -> str | None:
-    """Normalise a path; None where it leaves the project, as POSIX or as Windows reads it."""
-    joined = posixpath.normpath(posixpath.join(folder, path))
-    leaves = joined.startswith(("/", "../")) or joined == ".." or "\\" in path or PureWindowsPath(path).drive
-    return None if leaves else joined

@@ -5,9 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
-
-from packaging.requirements import InvalidRequirement, Requirement
 
 from azureml_tasks import reference, tags
 
@@ -99,19 +96,6 @@ def _command(value: str) -> str:
     )
 
 
-def _requirement(value: str) -> str:
-    try:
-        read = Requirement(value)
-    except InvalidRequirement as error:
-        return f"is no requirement: {str(error).splitlines()[0]}"
-    if not read.url:
-        return ""
-    parts = urlsplit(read.url)
-    if parts.scheme not in {"http", "https"} and not parts.scheme.startswith("git+"):
-        return f'points at "{parts.scheme}:", which the image build does not see'
-    return "carries a user or password, which would stay in the image" if "@" in parts.netloc else ""
-
-
 def _path(value: str) -> str:
     from pathlib import PurePosixPath, PureWindowsPath
 
@@ -154,21 +138,14 @@ REGISTRY = matching(
     "is no login server",
     'Write the host alone, without scheme and path: registry = "contoso.azurecr.io"',
 )
+SHARED_LAYERS = matching(
+    rf"(?=[^/]*[.:]|localhost/){reference.HOST}/{reference.REPOSITORY}",
+    "is no repository with its login server",
+    'Write: shared-layers = "contoso.azurecr.io/scoring/prefix"',
+)
 TAG_TEMPLATE = Rule(complaint=tags.check, fix='Write: tags = ["{version}", "{git-sha}"]', schema={})
 PLATFORM = matching(
     r"linux/[a-z0-9]+(/v[0-9]+)?", "is no platform of a Linux image", 'Write: platform = "linux/amd64"'
-)
-# Names: https://www.debian.org/doc/debian-policy/ch-controlfields.html#source; versions: #version, there.
-# apt-get takes a trailing "-" as an order to remove.
-APT = matching(
-    r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.](=[A-Za-z0-9.+:~-]+)?",
-    "is no Debian package",
-    'Write the name alone or with its version: "libpng-tools", "libpng-tools=1.6.39-2"',
-)
-PIP = Rule(
-    complaint=_requirement,
-    fix='Write a requirement such as "numpy==2.1.3" or "contoso-features[text]>=4; python_version >= \'3.11\'"',
-    schema={},
 )
 VARIABLE = matching(
     r"[A-Za-z_][A-Za-z0-9_.-]*", "is no name of an environment variable", "Letters, digits and underscores."

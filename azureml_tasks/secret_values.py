@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-from configparser import Error, RawConfigParser
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -102,6 +101,8 @@ def _file(path: Path) -> _Look:
 
 def _bad_line(value: bytes) -> int:
     """The line that pip stops at, which it would show as it is, password and all; 0 where there is none."""
+    from configparser import Error, RawConfigParser
+
     try:
         RawConfigParser().read_string(value.decode())
     except UnicodeDecodeError as error:

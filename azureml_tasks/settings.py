@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from azureml_tasks import azure_names, rules
+from azureml_tasks import azure_names, package_rules, rules
 from azureml_tasks.keys import (
     ABSENT,
     ANY,
@@ -179,9 +179,11 @@ class Settings:
     )
     registry: str | None = declare(STRING, "login server; push alone needs it", rule=rules.REGISTRY)
     platform: str = declare(STRING, "what the base must be made for", "linux/amd64", rule=rules.PLATFORM)
-    apt: tuple[str, ...] = declare(STRINGS, "Debian packages, `name` or `name=version`", (), rule=rules.APT)
+    apt: tuple[str, ...] = declare(
+        STRINGS, "Debian packages, `name` or `name=version`", (), rule=package_rules.APT
+    )
     pip: tuple[str, ...] = declare(
-        STRINGS, "requirements ([PEP 508](https://peps.python.org/pep-0508/))", (), rule=rules.PIP
+        STRINGS, "requirements ([PEP 508](https://peps.python.org/pep-0508/))", (), rule=package_rules.PIP
     )
     requirements: tuple[str, ...] = declare(
         STRING_OR_STRINGS,
@@ -237,6 +239,18 @@ class Settings:
         may_be_empty=True,
     )
     smoke_test: SmokeTest = declare(TABLE, "how the image is proven, below", SmokeTest(), table=SmokeTest)
+    shared_layers: str | None = declare(
+        STRING,
+        "`login-server/repository` that keeps what stands below the code for other machines: a build pulls from "
+        "it what is there, and pushes to it what is not",
+        rule=rules.SHARED_LAYERS,
+    )
+    prefix_max_age: float = declare(
+        NUMBER,
+        "days after which what stands below the code is built anew where any of its packages is not pinned",
+        7,
+        rule=rules.between(0, 3650),
+    )
     acr: Acr | None = declare(TABLE, "how a build is handed off, below", table=Acr)
     secrets: Secrets = declare(
         TABLE,

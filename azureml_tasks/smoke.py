@@ -14,7 +14,8 @@ from azureml_tasks.inside import probe
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from azureml_tasks.engines.base import Container, Image, Runner
+    from azureml_tasks.engines.base import Container, Runner
+    from azureml_tasks.engines.images import Image
     from azureml_tasks.planning import Plan
     from azureml_tasks.report import Report
     from azureml_tasks.terminal import Terminal

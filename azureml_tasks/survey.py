@@ -13,6 +13,7 @@ from azureml_tasks.ignore import IllegalPattern, Matcher, Rule, parse_ignore_fil
 if TYPE_CHECKING:
     from azureml_tasks.found import Found, Place
     from azureml_tasks.settings import Settings
+    from azureml_tasks.witness import Witness
 
 __all__ = ["DEFAULTS", "Survey", "matcher"]
 
@@ -27,10 +28,11 @@ _RELATIVE = "Paths are relative to the folder of pyproject.toml."
 _PATTERNS = "See https://docs.docker.com/build/concepts/context/#dockerignore-files"
 
 
-def matcher(root: Path, settings: Settings, found: Found) -> Matcher:
+def matcher(root: Path, settings: Settings, found: Found, witness: Witness) -> Matcher:
     """What is left out: the defaults, then the project's `.dockerignore`, then `exclude`; the last word counts."""
     rules = [Rule(pattern=pattern, file="built-in default", line=0) for pattern in DEFAULTS]
     ignore = root / ".dockerignore"
+    witness.file(ignore)
     if ignore.is_file():
         rules += parse_ignore_file(ignore.read_text(encoding="utf-8", errors="replace"), ".dockerignore")
     rules += [
@@ -56,12 +58,14 @@ class Survey:
         settings: the table.
         found: takes what is wrong.
         matcher: what is left out.
+        witness: notes what is looked at.
     """
 
     root: Path
     settings: Settings
     found: Found
     matcher: Matcher
+    witness: Witness
 
     def existing(self, place: Place, value: str, kind: str) -> str:
         """Normalise the path *value* of the key at *place*; "" where it is no *kind*, which is noted.
@@ -72,6 +76,7 @@ class Survey:
             kind: "file", "folder" or "file or folder".
         """
         path = self.root / value
+        self.witness.link(path)
         said = f'{spell(place)} is "{value}", '
         if not path.exists():
             self.found.problem(place, f"{said}which does not exist", _RELATIVE)

@@ -1,4 +1,4 @@
-"""Files that are refused because they look like secrets."""
+"""Files that are refused because they look like secrets, or like models."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["is_suspect_name", "private_key_in"]
+__all__ = ["LARGE", "is_suspect_name", "private_key_in"]
+
+LARGE = 100 * 1000 * 1000
+"""Bytes from which a file under `code` is taken for a model that lost its way."""
 
 _HARMLESS = (".env.example", ".env.sample", ".env.template", ".env.dist")
 _NAMES = (

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from azureml_tasks.acr import proving
 from azureml_tasks.acr.cloud_proof import Collector, files, marker
-from azureml_tasks.engines.base import Image
+from azureml_tasks.engines.images import Image
 from azureml_tasks.inside import in_cloud, probe, stand_in
 from azureml_tasks.planning import Proof, ProofRequest
 from azureml_tasks.terminal import clean

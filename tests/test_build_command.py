@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -27,8 +27,7 @@ BUILDX = ["buildx", "build", "--builder", "default", "--load", "--provenance=fal
 
 def endpoint() -> Endpoint:
     """An engine that is only named."""
-    client = cast("Any", None)
-    return Endpoint(client=client, context="default", host="unix:///x", version="1", is_podman=False)
+    return Endpoint(context="default", host="unix:///x", version="1", is_podman=False)
 
 
 def planned(folder: Path, secrets: str) -> Plan:
@@ -50,8 +49,9 @@ def test_secrets_are_named_by_where_they_are(
         endpoint(),
         Builder(kind=kind, why=""),
         made,
-        Context(files=(), dockerfile="", sha256="0"),
+        Context(files=(), dockerfile='ARG CONTEXT_SHA256=""', sha256="0"),
         no_cache=True,
+        names=made.names,
     )
 
     secrets = ["--secret", "id=pip-conf,env=CONTOSO_PIP_CONF", "--secret", "id=netrc,src=/home/alice/.netrc"]

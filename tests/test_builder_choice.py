@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -201,5 +201,4 @@ def answers(version: str, *, buildx: bool) -> Callable[[Sequence[str]], Finished
 
 def endpoint(*, is_podman: bool = False) -> Endpoint:
     """An engine that is only named."""
-    client = cast("Any", None)
-    return Endpoint(client=client, context="default", host="unix:///x", version="1", is_podman=is_podman)
+    return Endpoint(context="default", host="unix:///x", version="1", is_podman=is_podman)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from azureml_tasks import checking, context
-from azureml_tasks.engines.base import Image
+from azureml_tasks.engines.images import Image
 from azureml_tasks.job import Job, prepare
 from azureml_tasks.terminal import Terminal
 from tests.cases import lay_out

@@ -55,6 +55,7 @@ def test_the_least_that_a_table_says_decides_the_rest(
         },
         files=(),
         proof=dataclasses.replace(Proof(), stand_in=True, sha256=plan.proof.sha256),
+        pinned=True,
     )
     assert expected == plan
 

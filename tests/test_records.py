@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from azureml_tasks.engines.base import Image
+from azureml_tasks.engines.images import Image
 from azureml_tasks.errors import BuildError
 from azureml_tasks.records import FOLDER, Records
 

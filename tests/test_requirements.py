@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from packaging.requirements import InvalidRequirement, Requirement
 
@@ -60,7 +62,8 @@ def problems(line: str) -> list[tuple[str, str]]:
 )
 def test_what_pip_can_use_in_a_build_is_accepted(line: str) -> None:
     """Names, addresses and the options of pip's format are fine as they are."""
-    assert (tree("r.txt"), []) == read_tree("r.txt", {"r.txt": line}.get)
+    loose = not line.startswith("-") and "==0.30" not in line
+    assert (replace(tree("r.txt"), all_pinned=not loose), []) == read_tree("r.txt", {"r.txt": line}.get)
 
 
 def test_an_empty_file_is_fine() -> None:

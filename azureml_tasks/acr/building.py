@@ -14,7 +14,7 @@ from azureml_tasks.acr.limits import refuse_secrets
 from azureml_tasks.acr.task_file import RUN_ID, TaskFile
 from azureml_tasks.acr.verdict import Times, failure, output_image
 from azureml_tasks.dockerfile import CONTEXT_LABEL
-from azureml_tasks.engines.base import Image
+from azureml_tasks.engines.images import Image
 from azureml_tasks.errors import AzuremlTasksError, BuildError, ProofError, Terminated, stating
 from azureml_tasks.settings import Acr
 

@@ -13,12 +13,14 @@ from azureml_tasks.acr.handing_off import HandOff
 from azureml_tasks.acr.limits import refuse_names, refuse_proof
 from azureml_tasks.acr.registry_tokens import USER
 from azureml_tasks.acr.session import Session, open_session
-from azureml_tasks.engines.base import Image
+from azureml_tasks.engines.images import Image
 from azureml_tasks.errors import RegistryError
 from azureml_tasks.planning import SECRETS
 from azureml_tasks.settings import Acr
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from azureml_tasks.context import Context
     from azureml_tasks.engines.docker import DockerEngine
     from azureml_tasks.planning import Plan
@@ -71,6 +73,13 @@ class AcrEngine:
     def planned(self, plan: Plan, context: Context) -> Image:
         """The image as far as it is known before it is built: it has no id yet."""
         return Image(id="", names=plan.names, engine=self.name, context_sha256=context.sha256, user=plan.user)
+
+    def base_id(self, plan: Plan) -> str:
+        """Its digest, where the table names it by that; a tag may have moved, and nobody here can tell."""
+        return plan.base.digest
+
+    def name_it(self, image: Image, names: Sequence[str]) -> None:
+        """A candidate gets its names when it is published."""
 
     def build(
         self, plan: Plan, context: Context, *, no_cache: bool, pull: bool, proven: bool = True

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from azureml_tasks.acr.handing_off import HandOff
     from azureml_tasks.acr.run_requests import Request
-    from azureml_tasks.engines.base import Image
     from azureml_tasks.engines.docker import DockerEngine
+    from azureml_tasks.engines.images import Image
     from azureml_tasks.planning import Plan
     from azureml_tasks.records import Records
     from azureml_tasks.report import Report

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -10,63 +9,11 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from azureml_tasks.context import Context
+    from azureml_tasks.engines.images import Image, State
     from azureml_tasks.planning import Plan, Proof
     from azureml_tasks.report import Report
 
-__all__ = ["BaseImage", "Container", "Engine", "Image", "Runner", "State"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class BaseImage:
-    """The image that is extended, as the engine has it.
-
-    Args:
-        id: the engine's own name for it, `sha256:…`.
-        platform: what it is made for, such as `linux/amd64`.
-        env: its variables.
-        user: its runtime user; "" is root.
-        entrypoint: its ENTRYPOINT, empty in Azure ML's images.
-        command: its CMD, `runsvdir /var/runit` in Azure ML's images.
-    """
-
-    id: str
-    platform: str
-    env: Mapping[str, str]
-    user: str
-    entrypoint: tuple[str, ...]
-    command: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Image:
-    """A built image.
-
-    Args:
-        id: the engine's own name for it, `sha256:…`, which never moves; a registry's is its digest.
-        names: its references, `registry/repository:tag` or `repository:tag`.
-        engine: the engine that has it.
-        context_sha256: of the build context it was made from.
-        user: its runtime user.
-        candidate: `login-server/repository@sha256:…` where it waits in a registry; "" where it does not.
-        run: the run that built it; "" where none did.
-    """
-
-    id: str
-    names: tuple[str, ...]
-    engine: str
-    context_sha256: str
-    user: str = ""
-    candidate: str = ""
-    run: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class State:
-    """How a container is: running, or ended with a code (137 where memory ran out, with `out_of_memory`)."""
-
-    running: bool
-    exit_code: int
-    out_of_memory: bool
+__all__ = ["Container", "Engine", "Runner"]
 
 
 class Container(Protocol):
@@ -133,6 +80,12 @@ class Engine(Protocol):
 
     def planned(self, plan: Plan, context: Context) -> Image:
         """The image as far as it is known before it is built: it has no id yet."""
+
+    def base_id(self, plan: Plan) -> str:
+        """What never moves of the base as it is here now; "" where it is not here, or nobody can tell."""
+
+    def name_it(self, image: Image, names: Sequence[str]) -> None:
+        """Give *image*, which is there, these names."""
 
     def build(
         self, plan: Plan, context: Context, *, no_cache: bool, pull: bool, proven: bool = True

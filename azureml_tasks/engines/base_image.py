@@ -9,15 +9,13 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from azureml_tasks.engines.base import BaseImage
-from azureml_tasks.engines.containers import new_name, to_its_end
-from azureml_tasks.engines.layers import shown
-from azureml_tasks.engines.refusals import registry_error
+from azureml_tasks.engines.images import BaseImage
 from azureml_tasks.errors import BuildError
 
 if TYPE_CHECKING:
     import docker
 
+    from azureml_tasks.engines.endpoint import Endpoint
     from azureml_tasks.planning import Plan
     from azureml_tasks.terminal import Terminal
 
@@ -30,19 +28,16 @@ _NOT_THERE = re.compile(
 )
 
 
-def find(client: docker.DockerClient, reference: str) -> BaseImage | None:
+def find(endpoint: Endpoint, reference: str) -> BaseImage | None:
     """The base as the engine has it; None where it has not."""
-    from docker.errors import ImageNotFound
-
-    try:
-        found = client.images.get(reference)
-    except ImageNotFound:
+    found = endpoint.image(reference)
+    if found is None:
         return None
-    config: dict[str, Any] = found.attrs.get("Config") or {}
-    variant = found.attrs.get("Variant") or ""
-    parts = [found.attrs["Os"], found.attrs["Architecture"], *([variant] if variant else [])]
+    config: dict[str, Any] = found.get("Config") or {}
+    variant = found.get("Variant") or ""
+    parts = [found["Os"], found["Architecture"], *([variant] if variant else [])]
     return BaseImage(
-        id=str(found.id),
+        id=str(found["Id"]),
         platform="/".join(parts),
         env=dict(pair.partition("=")[::2] for pair in config.get("Env") or []),
         user=config.get("User") or "",
@@ -59,6 +54,8 @@ def pull(client: docker.DockerClient, plan: Plan, terminal: Terminal) -> None:
         RegistryError: its registry refuses or cannot be reached.
     """
     from docker.errors import APIError
+
+    from azureml_tasks.engines.layers import shown
 
     reference = plan.base
     terminal.say(f"pulling {reference} for {plan.platform}")
@@ -81,6 +78,8 @@ def _pull_error(plan: Plan, said: str) -> Exception:
     if "no matching manifest" in said or "does not match the specified platform" in said:
         fix = "Set platform to one that the base is made for; Azure ML's own are made for linux/amd64."
         return BuildError(f"The base {plan.base} is not made for {plan.platform}.", next_step=fix, said=said)
+    from azureml_tasks.engines.refusals import registry_error
+
     named = 'base = "…" in the table, or --base'
     return registry_error(plan.base.host or "docker.io", f"the pull of {plan.base}", said, named=named)
 
@@ -113,6 +112,8 @@ def check(plan: Plan, base: BaseImage) -> list[str]:
 def has_user(client: docker.DockerClient, base: BaseImage, user: str) -> bool:
     """Whether the base's /etc/passwd has *user*, and not as root by another name."""
     from docker.errors import NotFound
+
+    from azureml_tasks.engines.containers import new_name, to_its_end
 
     name, lines = new_name(), []
     try:

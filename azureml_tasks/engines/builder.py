@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import shutil
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.process import MissingProgram, capture
+from azureml_tasks.stamps import stamp_of
 
 if TYPE_CHECKING:
     from azureml_tasks.engines.endpoint import Endpoint
 
-__all__ = ["Builder", "choose"]
+__all__ = ["Builder", "choose", "remembered"]
 
 _BUILT_IN_UNTIL = 23
 """docker's client has BuildKit built in up to 22; from 23 on it wants the buildx plug-in
 (https://docs.docker.com/engine/release-notes/23.0/)."""
+_PLUGINS = tuple(
+    f"{folder}/docker/cli-plugins"
+    for folder in ("/usr/local/lib", "/usr/local/libexec", "/usr/lib", "/usr/libexec")
+)
+"""Where docker's client looks for plug-ins beside its own configuration (docker/cli, cli-plugins/manager)."""
+_FILE = "builder.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,3 +66,42 @@ def choose(endpoint: Endpoint) -> Builder:
     return Builder(
         kind="legacy", why=f"the docker client {version or 'of unknown version'} on PATH has no buildx"
     )
+
+
+def remembered(endpoint: Endpoint, folder: Path, *, keep: bool) -> Builder:
+    """The same without asking docker's client again, as long as it and its plug-ins are those that answered.
+
+    Args:
+        endpoint: the engine.
+        folder: of the records; where it is not there, nothing is remembered.
+        keep: whether the answer is written down, as a command that only looks must not do.
+    """
+    file, client = folder / _FILE, [endpoint.is_podman, *_client()]
+    try:
+        found = json.loads(file.read_bytes())
+        if found["client"] == client:
+            return Builder(kind=str(found["kind"]), why=str(found["why"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # Nobody asked yet, or it is none of ours.
+    chosen = choose(endpoint)
+    if keep and folder.is_dir():
+        fresh = file.with_suffix(f".{os.getpid()}")
+        fresh.write_text(json.dumps({"client": client, **vars(chosen)}), encoding="utf-8")
+        fresh.replace(file)
+    return chosen
+
+
+def _client() -> list[Any]:
+    """What decides: the client on PATH, the folders and files of its plug-ins, and its configuration."""
+    home = Path(os.environ.get("DOCKER_CONFIG") or Path("~/.docker").expanduser())
+    folders = (str(home / "cli-plugins"), *_PLUGINS)
+    looked_at = [str(home / "config.json"), *folders, *(f"{folder}/docker-buildx" for folder in folders)]
+    program = shutil.which("docker")
+    return [program and os.path.realpath(program), *map(_stamp, [program, *looked_at])]
+
+
+def _stamp(path: str | None) -> list[int] | None:
+    try:
+        return list(stamp_of(Path(path).stat())) if path else None
+    except OSError:
+        return None

@@ -16,7 +16,7 @@ from azureml_tasks.process import stream
 from azureml_tasks.terminal import Terminal, clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from azureml_tasks.engines.builder import Builder
     from azureml_tasks.engines.endpoint import Endpoint
@@ -28,9 +28,15 @@ _REMOVED = 20  # seconds; an engine removes a container in well under one
 
 
 def command(
-    endpoint: Endpoint, builder: Builder, plan: Plan, context: Context, *, no_cache: bool
+    endpoint: Endpoint,
+    builder: Builder,
+    plan: Plan,
+    context: Context,
+    *,
+    no_cache: bool,
+    names: Sequence[str] = (),
 ) -> list[str]:
-    """The docker command that builds from an archive on its standard input."""
+    """The docker command that builds from an archive on its standard input, and gives the image *names*."""
     if builder.kind == "buildx":
         # The engine's own builder: another would neither see its images nor leave one there.
         start = endpoint.docker(
@@ -38,10 +44,19 @@ def command(
         )
     else:
         start = endpoint.docker("build")
-    options = ["--platform", plan.platform, "--build-arg", f"CONTEXT_SHA256={context.sha256}"]
-    options += [part for name in plan.names for part in ("--tag", name)]
+    options = ["--platform", plan.platform]
+    options += [
+        word for name, text in _arguments(context).items() for word in ("--build-arg", f"{name}={text}")
+    ]
+    options += [part for name in names for part in ("--tag", name)]
     options += [part for secret in plan.secrets for part in ("--secret", _where(secret))]
     return [*start, *options, *(["--no-cache"] if no_cache else []), "-"]
+
+
+def _arguments(context: Context) -> dict[str, str]:
+    """The arguments that the Dockerfile asks for: a builder warns of others."""
+    asked = "ARG CONTEXT_SHA256" in context.dockerfile
+    return {"CONTEXT_SHA256": context.sha256} if asked else {}
 
 
 def _where(secret: BuildSecret) -> str:
@@ -70,7 +85,7 @@ class Build:
     steps: Steps = field(default_factory=Steps)
 
     def run(self, plan: Plan, context: Context, *, no_cache: bool) -> str:
-        """Build, tag, and give the image's id.
+        """Build, and give the image's id.
 
         Raises:
             BuildError: a step failed; the step and its last lines are in the error.
@@ -105,7 +120,7 @@ class Build:
                 fileobj=feed,  # type: ignore[arg-type]  # an iterator is sent as it comes; the stubs know files alone
                 custom_context=True,
                 platform=plan.platform,
-                buildargs={"CONTEXT_SHA256": context.sha256},
+                buildargs=_arguments(context),
                 nocache=no_cache,
                 rm=True,
                 forcerm=True,  # The legacy builder keeps a failed step's container unless it is told.
@@ -117,9 +132,6 @@ class Build:
         except APIError as error:
             self.steps.refused(clean(str(error.explanation or error)))
             raise self._failed() from error
-        for name in plan.names:
-            repository, _, tag = name.rpartition(":")
-            api.tag(image_id, repository, tag)
         return image_id
 
     @contextmanager

@@ -18,8 +18,8 @@ from azureml_tasks.terminal import clean
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from azureml_tasks.engines.base import Image
     from azureml_tasks.engines.endpoint import Endpoint
+    from azureml_tasks.engines.images import Image
 
 __all__ = ["LABEL", "running", "start_commands", "to_its_end"]
 

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from azureml_tasks import smoke
-from azureml_tasks.engines import base_image
-from azureml_tasks.engines.base import BaseImage, Image
-from azureml_tasks.engines.builder import Builder, choose
-from azureml_tasks.engines.building import Build, command
-from azureml_tasks.engines.containers import new_name, running, start_commands
+from azureml_tasks.engines.builder import Builder, remembered
 from azureml_tasks.engines.endpoint import Endpoint, answering, connect
-from azureml_tasks.engines.pulling import pulled
-from azureml_tasks.engines.pushing import push
-from azureml_tasks.errors import BuildError
+from azureml_tasks.engines.images import Image
+from azureml_tasks.making import making
 from azureml_tasks.planning import SECRETS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from azureml_tasks.context import Context
@@ -31,14 +26,20 @@ if TYPE_CHECKING:
 __all__ = ["DockerEngine", "open_docker"]
 
 
-def open_docker(scratch: Path, terminal: Terminal) -> DockerEngine:
-    """Find the engine and its builder; *scratch* is a folder for what a build leaves for a moment.
+def open_docker(scratch: Path, terminal: Terminal, *, keep: bool) -> DockerEngine:
+    """Find the engine and its builder.
+
+    Args:
+        scratch: a folder for what a build leaves for a moment.
+        terminal: where words go.
+        keep: whether what was found out may be written down there.
 
     Raises:
         EngineError: no engine answers.
     """
     endpoint = connect()
-    return DockerEngine(endpoint=endpoint, builder=choose(endpoint), terminal=terminal, scratch=scratch)
+    builder = remembered(endpoint, scratch, keep=keep and not terminal.dry)
+    return DockerEngine(endpoint=endpoint, builder=builder, terminal=terminal, scratch=scratch)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,54 +68,57 @@ class DockerEngine:
         """The image as far as it is known before it is built: it has no id yet."""
         return Image(id="", names=plan.names, engine=self.name, context_sha256=context.sha256, user=plan.user)
 
+    def base_id(self, plan: Plan) -> str:
+        """The engine's id of the base; "" where it has none of that name."""
+        with answering(self.endpoint):
+            return str((self.endpoint.image(str(plan.base)) or {}).get("Id", ""))
+
+    def name_it(self, image: Image, names: Sequence[str]) -> None:
+        """Give it those of *names* that are not its own yet."""
+        with answering(self.endpoint):
+            for name in names:
+                found = self.endpoint.image(name)
+                tag = self.endpoint.docker("tag", image.id, name)
+                if (not found or found["Id"] != image.id) and self.terminal.effect(tag):
+                    self.endpoint.tag(image.id, name)
+
     def build(
         self, plan: Plan, context: Context, *, no_cache: bool, pull: bool, proven: bool = True
     ) -> Image:
         """Build, after looking at the base; the planned image under --dry."""
+        from azureml_tasks.engines.building import Build, command
+        from azureml_tasks.engines.chain import Chain
+        from azureml_tasks.engines.looking import Looking
+
         del proven  # It is proven here, afterwards.
         planned = self.planned(plan, context)
         with answering(self.endpoint):
-            self._look_at_base(plan, pull=pull)
-            argv = command(self.endpoint, self.builder, plan, context, no_cache=no_cache)
+            look = Looking(endpoint=self.endpoint, terminal=self.terminal, folder=self.scratch)
+            base = look.at(plan, pull=pull)
+            argv = command(self.endpoint, self.builder, plan, context, no_cache=no_cache, names=plan.names)
             # A client that has BuildKit built in uses the legacy builder unless it is told.
             told = "DOCKER_BUILDKIT=1 " if self.builder.kind == "buildkit" else ""
-            if not self.terminal.effect(argv, before=f"invoke image.context{self.terminal.flags} | {told}"):
+            announced = self.terminal.effect(
+                argv, before=f"invoke image.context{self.terminal.flags} | {told}"
+            )
+            if not announced or not base:
                 return planned
             self.scratch.mkdir(parents=True, exist_ok=True)
+            parts, began = making(plan, context, base.id), int(time.time())
             build = Build(self.endpoint, self.builder, self.terminal, self.scratch)
-            return replace(planned, id=build.run(plan, context, no_cache=no_cache))
-
-    def _look_at_base(self, plan: Plan, *, pull: bool) -> None:
-        client = self.endpoint.client
-        found = base_image.find(client, str(plan.base))
-        if pull or not found:
-            argv = self.endpoint.docker("pull", "--platform", plan.platform, str(plan.base))
-            if not self.terminal.effect(argv):
-                return
-            base_image.pull(client, plan, self.terminal)
-            found = base_image.find(client, str(plan.base))
-        if not found:
-            what = f"The base {plan.base} was pulled, and the engine does not have it."
-            raise BuildError(what, next_step="docker images")
-        for warning in base_image.check(plan, found):
-            self.terminal.warn(warning)
-        if not plan.user.isdigit() and not self._has_user(found, plan):
-            fix = 'Write: user = "dockeruser", or name a user that the base has and that is not root'
-            raise BuildError(f'The base {plan.base} has no runtime user "{plan.user}".', next_step=fix)
-
-    def _has_user(self, found: BaseImage, plan: Plan) -> bool:
-        """Whether the base has the plan's user; under --dry nobody looks."""
-        look = self.endpoint.docker("run", "--rm", "--entrypoint", "cat", str(plan.base), "/etc/passwd")
-        return not self.terminal.effect(look) or base_image.has_user(self.endpoint.client, found, plan.user)
+            made = Chain(build=build, plan=plan, context=context, parts=parts).image(no_cache=no_cache)
+            return replace(planned, id=made, made_of=parts, made_at=began)
 
     def has(self, image: Image) -> bool:
         """Whether the engine still has it."""
         with answering(self.endpoint):
-            return base_image.find(self.endpoint.client, image.id) is not None
+            return self.endpoint.image(image.id) is not None
 
     @contextmanager
     def running(self, image: Image, proof: Proof, repository: str) -> Iterator[DockerContainer | None]:
         """Run it as Azure ML would; None under --dry."""
+        from azureml_tasks.engines.containers import new_name, running, start_commands
+
         name = new_name()
         remove = self.endpoint.docker("rm", "--force", "--volumes", name)
         start = start_commands(self.endpoint, image, proof, repository, name)
@@ -130,6 +134,8 @@ class DockerEngine:
 
     def prove(self, plan: Plan, image: Image) -> Report | None:
         """Run *image* here, and ask it; None under --dry."""
+        from azureml_tasks import smoke
+
         return smoke.prove(plan, image, self, self.terminal)
 
     def settle(self, image: Image) -> None:
@@ -143,6 +149,8 @@ class DockerEngine:
             name: what is pulled; where it was here before, it stays.
             login: gives user and password.
         """
+        from azureml_tasks.engines.pulling import pulled
+
         remove = self.endpoint.docker("rmi", name)
         if not self.terminal.effect(self.endpoint.docker("pull", name)):
             yield ""
@@ -155,6 +163,8 @@ class DockerEngine:
 
     def push(self, image: Image, name: str) -> str:
         """Tag the image's id as *name* and send it; "" under --dry."""
+        from azureml_tasks.engines.pushing import push
+
         source = image.id or image.names[0]
         tag = [self.endpoint.docker("tag", source, name)] if source != name else []
         if not self.terminal.effects([*tag, self.endpoint.docker("push", name)]):
@@ -177,11 +187,15 @@ class DockerEngine:
 
     def remove(self, image: Image) -> list[str]:
         """Remove the names that still name this image."""
-        client, removed = self.endpoint.client, []
+        removed = []
         with answering(self.endpoint):
             for name in image.names:
-                found = base_image.find(client, name)
-                if found and found.id == image.id and self.terminal.effect(self.endpoint.docker("rmi", name)):
-                    client.images.remove(name)
+                found = self.endpoint.image(name)
+                if (
+                    found
+                    and found["Id"] == image.id
+                    and self.terminal.effect(self.endpoint.docker("rmi", name))
+                ):
+                    self.endpoint.client.images.remove(name)
                     removed.append(name)
         return removed

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
-from azureml_tasks.errors import EngineError
+from azureml_tasks.engines.wire import ask, image_path, plain_host
+from azureml_tasks.errors import AzuremlTasksError, EngineError
 from azureml_tasks.terminal import clean
 
 if TYPE_CHECKING:
@@ -29,18 +31,23 @@ class Endpoint:
     """An engine that answers.
 
     Args:
-        client: the SDK's client for it.
         context: the docker context's name; `default` where DOCKER_HOST names the engine.
         host: its address, such as `unix:///var/run/docker.sock`.
         version: of the engine.
+        api: version of its API, such as `1.41`; "" where the SDK alone speaks to it.
         is_podman: whether Podman speaks Docker's protocol here.
     """
 
-    client: docker.DockerClient
     context: str
     host: str
     version: str
     is_podman: bool
+    api: str = ""
+
+    @cached_property
+    def client(self) -> docker.DockerClient:
+        """The SDK's client for it, made when it is first needed: it takes long to import."""
+        return _client(timeout=_WORK)
 
     @property
     def is_here(self) -> bool:
@@ -53,6 +60,30 @@ class Endpoint:
         chosen = [] if os.environ.get("DOCKER_HOST") else ["--context", self.context]
         return ["docker", *([] if chosen == ["--context", "default"] else chosen), *arguments]
 
+    def image(self, reference: str) -> dict[str, Any] | None:
+        """What the engine says of an image, as its API puts it; None where it has none of that name or id.
+
+        https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Image/operation/ImageInspect
+        """
+        answer = ask(self.host, f"/v{self.api}{image_path(reference)}/json") if self.api else None
+        if answer and answer[0] == HTTPStatus.OK:
+            return dict(answer[1])
+        from docker.errors import ImageNotFound
+
+        try:
+            return dict(self.client.images.get(reference).attrs)
+        except ImageNotFound:
+            return None
+
+    def tag(self, image_id: str, name: str) -> None:
+        """Give an image the name `repository:tag`, taking it from the one that has it."""
+        repository, _, tag = name.rpartition(":")
+        query = urlencode({"repo": repository, "tag": tag})
+        path = f"/v{self.api}{image_path(image_id)}/tag?{query}"
+        answer = ask(self.host, path, method="POST") if self.api else None
+        if not answer or answer[0] != HTTPStatus.CREATED:
+            self.client.api.tag(image_id, repository, tag)
+
 
 def connect() -> Endpoint:
     """Find the engine that `docker` would use (DOCKER_HOST, DOCKER_CONTEXT, the current context) and ask it who it is.
@@ -60,7 +91,15 @@ def connect() -> Endpoint:
     Raises:
         EngineError: there is none, it does not answer, or it does not let this user in.
     """
-    import docker
+    context, host = plain_host()
+    answer = ask(host, "/version")
+    if answer and answer[0] == HTTPStatus.OK:
+        return _endpoint(context, host, answer[1], api=str(answer[1].get("ApiVersion", "")))
+    return _by_the_sdk()
+
+
+def _by_the_sdk() -> Endpoint:
+    """The same by the SDK, which knows every way to an engine, and says best what is wrong with one."""
     from docker.context.config import get_current_context_name
     from docker.errors import DockerException
 
@@ -69,18 +108,29 @@ def connect() -> Endpoint:
     host = environment[0] or ""
     try:
         host = host or _host_of(context)
-        client = docker.from_env(version="auto", timeout=_ANSWER)
-        about: dict[str, Any] = client.version()
-        client.api.timeout = _WORK
+        with closing(_client(timeout=_ANSWER)) as client:
+            about: dict[str, Any] = client.version()
     except (DockerException, OSError, ValueError, TypeError, KeyError) as error:
-        raise _unreachable(context, host, error) from error
+        from azureml_tasks.engines.unreachable import unreachable
+
+        raise unreachable(context, host, error) from error
+    return _endpoint(context, host, about, api="")
+
+
+def _client(*, timeout: int) -> docker.DockerClient:
+    import docker
+
+    return docker.from_env(version="auto", timeout=timeout)
+
+
+def _endpoint(context: str, host: str, about: dict[str, Any], *, api: str) -> Endpoint:
     components = " ".join(component.get("Name", "") for component in about.get("Components") or [])
     return Endpoint(
-        client=client,
         context=context,
         host=host,
         version=str(about.get("Version", "")),
         is_podman="podman" in components.lower(),
+        api=api,
     )
 
 
@@ -91,20 +141,31 @@ def answering(endpoint: Endpoint) -> Iterator[None]:
     Raises:
         EngineError: with what the engine, or the way to it, said.
     """
+    try:
+        yield
+    except Exception as error:
+        if said := _said(endpoint, error):
+            raise said from error
+        raise
+
+
+def _said(endpoint: Endpoint, error: Exception) -> EngineError | None:
+    """What an error of the SDK means; None for any other."""
+    if isinstance(error, AzuremlTasksError):
+        return None
     from docker.errors import APIError, DockerException
     from requests import RequestException
     from urllib3.exceptions import HTTPError
 
-    try:
-        yield
-    except APIError as error:
+    if isinstance(error, APIError):
         what = f"The engine at {endpoint.host} refused a request."
         said = f"docker said: {clean(str(error.explanation or error))}"
-        raise EngineError(what, next_step="Look at what it said.", said=said) from error
-    except (DockerException, RequestException, HTTPError) as error:
+        return EngineError(what, next_step="Look at what it said.", said=said)
+    if isinstance(error, DockerException | RequestException | HTTPError):
         what = f"The engine at {endpoint.host} stopped answering."
         fix = "Look whether it still runs: docker version"
-        raise EngineError(what, next_step=fix, said=f"docker's SDK said: {clean(str(error))}") from error
+        return EngineError(what, next_step=fix, said=f"docker's SDK said: {clean(str(error))}")
+    return None
 
 
 def _host_of(context: str) -> str:
@@ -119,45 +180,3 @@ def _host_of(context: str) -> str:
         fix = "docker context ls\nthen: docker context use NAME"
         raise EngineError(f'The docker context "{context}" does not exist.', next_step=fix)
     return str(found.Host or "unix:///var/run/docker.sock").replace("http+unix://", "unix://")
-
-
-def _unreachable(context: str, host: str, error: Exception) -> EngineError:
-    said = f"docker's SDK said: {clean(str(error))}"
-    where = f'context "{context}", {host or "no address"}'
-    if os.environ.get("DOCKER_HOST") and re.search(
-        r"Invalid bind address|Bind address|unsupported|not supported", str(error)
-    ):
-        fix = "unset DOCKER_HOST\nor: export DOCKER_HOST=unix:///var/run/docker.sock"
-        return EngineError(
-            f'DOCKER_HOST is "{host}", which is no address of an engine.', next_step=fix, said=said
-        )
-    if _caused_by(error, PermissionError):
-        fix = (
-            "sudo usermod -aG docker $USER\nthen sign in again; or run this as a user who may use the socket"
-        )
-        return EngineError(f"Docker's engine does not let you in ({where}).", next_step=fix, said=said)
-    if _caused_by(error, FileNotFoundError) and not _installed():
-        fix = "On Debian and Ubuntu: sudo apt-get install docker.io\nor see https://docs.docker.com/engine/install/"
-        return EngineError(f"There is no Docker engine here ({where}).", next_step=fix, said=said)
-    fix = "Start it: open Docker Desktop, or on Linux: sudo systemctl start docker"
-    return EngineError(f"Docker's engine does not answer ({where}).", next_step=fix, said=said)
-
-
-def _caused_by(error: BaseException | None, kind: type[OSError]) -> bool:
-    """Whether *kind* stands anywhere in the chain, or in the arguments that requests and urllib3 pack it into."""
-    seen: list[Any] = [error]
-    for found in seen:
-        if isinstance(found, kind):
-            return True
-        if isinstance(found, BaseException):
-            inner = (*found.args, found.__cause__, found.__context__, getattr(found, "reason", None))
-            seen += [
-                part for part in inner if isinstance(part, BaseException) and not any(part is s for s in seen)
-            ]
-    return False
-
-
-def _installed() -> bool:
-    from shutil import which
-
-    return bool(which("dockerd") or which("docker"))

@@ -1,0 +1,47 @@
+"""The image that was built last, where building it anew would make the same: then there is nothing to build."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from azureml_tasks.making import changed, making
+
+if TYPE_CHECKING:
+    from azureml_tasks.engines.images import Image
+    from azureml_tasks.job import Job, Ready
+    from azureml_tasks.planning import Plan
+
+__all__ = ["as_before", "differences"]
+
+_DAY = 86_400
+
+
+def as_before(job: Job, made: Ready) -> Image | None:
+    """The recorded image, with the plan's names, where it is made of just what the plan now says and still there.
+
+    A label of an image proves nothing of that kind: an image that is built on ours inherits it.
+    """
+    if not job.records.has_build():
+        return None
+    image = job.records.read_build()
+    if image.engine != made.engine.name or differences(made, image) or not made.engine.has(image):
+        return None
+    made.engine.name_it(image, made.plan.names)
+    return replace(image, names=made.plan.names, user=made.plan.user)
+
+
+def differences(made: Ready, image: Image) -> list[str]:
+    """What *image* is not made of as the plan now says, as people say it, the first to be built first."""
+    base = made.engine.base_id(made.plan)
+    if not image.made_of or not base:
+        return ["the base"]
+    found = changed(image.made_of, making(made.plan, made.context, base))
+    return found or _age(made.plan, image)
+
+
+def _age(plan: Plan, image: Image) -> list[str]:
+    days = (time.time() - image.made_at) / _DAY
+    old = not plan.pinned and days > plan.prefix_max_age
+    return [f"its age of {days:.0f} days, with packages that are not pinned"] if old else []

@@ -1,0 +1,68 @@
+"""What engines hand out: images and how containers are, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["BaseImage", "Image", "State"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseImage:
+    """The image that is extended, as the engine has it.
+
+    Args:
+        id: the engine's own name for it, `sha256:…`.
+        platform: what it is made for, such as `linux/amd64`.
+        env: its variables.
+        user: its runtime user; "" is root.
+        entrypoint: its ENTRYPOINT, empty in Azure ML's images.
+        command: its CMD, `runsvdir /var/runit` in Azure ML's images.
+    """
+
+    id: str
+    platform: str
+    env: Mapping[str, str]
+    user: str
+    entrypoint: tuple[str, ...]
+    command: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """A built image.
+
+    Args:
+        id: the engine's own name for it, `sha256:…`, which never moves; a registry's is its digest.
+        names: its references, `registry/repository:tag` or `repository:tag`.
+        engine: the engine that has it.
+        context_sha256: of the build context it was made from.
+        user: its runtime user.
+        candidate: `login-server/repository@sha256:…` where it waits in a registry; "" where it does not.
+        run: the run that built it; "" where none did.
+        made_of: what it was made of, see `making.making`; empty where that is not known.
+        made_at: when it was made, seconds since 1970 (UTC).
+    """
+
+    id: str
+    names: tuple[str, ...]
+    engine: str
+    context_sha256: str
+    user: str = ""
+    candidate: str = ""
+    run: str = ""
+    made_of: Mapping[str, str] = field(default_factory=dict)
+    made_at: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """How a container is: running, or ended with a code (137 where memory ran out, with `out_of_memory`)."""
+
+    running: bool
+    exit_code: int
+    out_of_memory: bool

@@ -1,0 +1,75 @@
+"""The beginnings of an image that can be images of their own, so that what comes after them is built alone.
+
+An image is base → system packages → Python packages → model → code, each depending on those before it alone. A
+beginning is named by the fingerprint of all that makes it: whoever has that name has it for the same inputs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from azureml_tasks.context import Context
+from azureml_tasks.dockerfile import STAGES, render_stages, stages
+from azureml_tasks.making import fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from azureml_tasks.planning import Plan
+
+__all__ = ["Prefix", "part", "prefixes", "repository"]
+
+_LASTING = ("system", "python", "model")
+"""The stages that a prefix may end with; code and labels change with each commit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prefix:
+    """A beginning of an image.
+
+    Args:
+        stages: all that it holds beyond the base, in their order.
+        tag: its name in its repository, which follows from what makes it.
+    """
+
+    stages: tuple[str, ...]
+    tag: str
+
+
+def prefixes(plan: Plan, parts: Mapping[str, str]) -> tuple[Prefix, ...]:
+    """Every prefix of *plan*, the shortest first; each holds all of the one before it.
+
+    Args:
+        plan: the image.
+        parts: its making, see `making.making`.
+    """
+    texts, found, before = stages(plan), [], {name: parts[name] for name in ("version", "platform", "base")}
+    for at, stage in enumerate(_LASTING):
+        before[stage] = parts[stage]
+        if texts[stage]:
+            found.append(Prefix(stages=STAGES[: at + 1], tag=fingerprint(before)[:32]))
+    return tuple(found)
+
+
+def repository(plan: Plan) -> str:
+    """The repository of the prefixes of *plan*, beside that of its images."""
+    return f"{plan.repository}/prefix"
+
+
+def part(plan: Plan, context: Context, base: str, names: Sequence[str]) -> Context:
+    """What it takes to build the stages of these *names* alone on the image *base*.
+
+    Args:
+        plan: the image.
+        context: of the whole of it.
+        base: image reference or id.
+        names: stages, in their order.
+    """
+    folders = tuple(f"{name}/" for name in names)
+    return Context(
+        files=tuple(file for file in context.files if file.name.startswith(folders)),
+        dockerfile=render_stages(plan, base, names),
+        sha256=context.sha256,
+        known=context.known,
+    )
