@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Context", "archive", "confirm", "digest", "digests", "end_of_archive", "largest", "member"]
 
-_BLOCK = 1024 * 1024
+_BLOCK, _TAR_BLOCK = 1024 * 1024, 512
 _SHOWN = 3
-_TAR_BLOCK = 512  # bytes; an archive's member fills the last one
 _TIME = 315_532_800
 """1980-01-01T00:00:00Z, for every member: nothing of when or where it was packed is left, and zip can still say it."""
 
@@ -41,6 +40,11 @@ class Context:
     sha256: str
     parts: Mapping[str, str] = field(default_factory=dict)
     known: FileHashes | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def asks_for_its_hash(self) -> bool:
+        """Whether the Dockerfile has the argument CONTEXT_SHA256: a builder warns of one that it has not."""
+        return "ARG CONTEXT_SHA256" in self.dockerfile
 
     @property
     def members(self) -> tuple[ContextFile, ...]:

@@ -92,7 +92,6 @@ def _plan(job: Job, hashes: FileHashes, *, keep: bool) -> Plan:
     witness = Witness(hashes=hashes)
     made = plan(read_project(root, job.overrides, revision, witness))
     if keep:
-        job.records.make_folder()
         memory.keep(question, made, witness)
     return made
 

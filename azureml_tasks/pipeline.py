@@ -178,6 +178,7 @@ def _push(job: Job, made: Ready, image: Image, smoke_found: dict[str, Any] | Non
         "tags": tags,
         "digest": digest,
         "context_sha256": image.context_sha256,
+        **({"prefixes": list(image.prefixes)} if image.prefixes else {}),
         "smoke": smoke_found,
     })  # fmt: skip
     tell({"image": reference, "digest": digest, "tags": ",".join(tags)}, job.terminal)

@@ -17,10 +17,12 @@ from azureml_tasks.memory import Memory
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["FOLDER", "Records"]
+__all__ = ["FOLDER", "NOTES", "Records"]
 
 FOLDER = ".azureml-image"
 _BUILD, _PASS, _RESULT = "build.json", "smoke-test.json", "result.json"
+NOTES = frozenset({"builder.json", "hashes.json", "plan.json", "users.json"})
+"""What saves time alone, and may go at any time."""
 _RUN, _EVIDENCE, _HASHES, _PLAN = "run.json", "evidence.json", "hashes.json", "plan.json"
 
 
@@ -37,12 +39,6 @@ class Records:
     def memory(self) -> Memory:
         """The plan that was made last."""
         return Memory(file=self.folder / _PLAN)
-
-    def make_folder(self) -> None:
-        """Make the folder, which git does not see."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileExistsError), (self.folder / ".gitignore").open("x") as ignore:
-            ignore.write("*\n")
 
     def write_build(self, image: Image) -> None:
         """Record what was built; what an earlier image passed or was pushed as no longer counts."""
@@ -64,6 +60,7 @@ class Records:
             "tags": [name.rpartition(":")[2] for name in image.names],
             "context_sha256": image.context_sha256,
             "user": image.user,
+            **({"prefixes": list(image.prefixes)} if image.prefixes else {}),
             **({"made_of": dict(image.made_of), "made_at": image.made_at} if image.made_of else {}),
             **(in_a_registry if image.candidate or waiting else {}),
         })  # fmt: skip
@@ -85,6 +82,7 @@ class Records:
             user=found["user"],
             candidate=found.get("candidate", ""),
             run=found.get("run", ""),
+            prefixes=tuple(found.get("prefixes", ())),
             made_of=found.get("made_of", {}),
             made_at=found.get("made_at", 0),
         )
@@ -178,7 +176,9 @@ class Records:
 
     def _write(self, name: str, record: dict[str, Any]) -> Path:
         """Write whole or not at all: the next command must never meet half a record."""
-        self.make_folder()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError), (self.folder / ".gitignore").open("x") as ignore:
+            ignore.write("*\n")
         path = self.folder / name
         fresh = path.with_suffix(f".{os.getpid()}")
         text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"

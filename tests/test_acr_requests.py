@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from azureml_tasks.acr.run_requests import Request
 from azureml_tasks.acr.task_file import RUN_ID, TaskFile
 from azureml_tasks.settings import Acr
-from tests.acr_plans import SECRETS, plan
+from tests.acr_plans import SECRETS, piece, plan
 from tests.examples import examples
 
 SOURCE = "tasks-source/202611250000/abc.tar.gz"
@@ -31,11 +31,12 @@ def request(*, acr: Acr | None = None, platform: str = "linux/amd64", abac: bool
 def file(*, proves: bool = True) -> TaskFile:
     """A task that mounts secrets."""
     image = f"contoso.azurecr.io/{IMAGE}"
+    made = plan(secrets=SECRETS)
     return TaskFile(
-        plan=plan(secrets=SECRETS),
+        plan=made,
         image=image,
         context_sha256=SHA256,
-        builds=True,
+        pieces=(piece(made, image),),
         proves=proves,
         timeout=3600,
     )

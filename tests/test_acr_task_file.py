@@ -21,7 +21,7 @@ from azureml_tasks.acr.limits import refuse_names, refuse_proof, refuse_secrets
 from azureml_tasks.acr.task_file import RUN_ID, TaskFile
 from azureml_tasks.errors import EngineError, SettingsError
 from azureml_tasks.planning import Plan, Proof
-from tests.acr_plans import SECRETS, plan
+from tests.acr_plans import SECRETS, piece, plan
 from tests.examples import examples
 
 CANDIDATE = f"contoso.azurecr.io/team/scoring/candidate:{RUN_ID}"
@@ -35,8 +35,9 @@ def task(
     made: Plan, *, builds: bool = True, proves: bool = True, image: str = CANDIDATE, timeout: int = 3600
 ) -> str:
     """The text of a task."""
+    pieces = (piece(made, image),) if builds else ()
     file = TaskFile(
-        plan=made, image=image, context_sha256=SHA256, builds=builds, proves=proves, timeout=timeout
+        plan=made, image=image, context_sha256=SHA256, pieces=pieces, proves=proves, timeout=timeout
     )
     return str(file)
 

@@ -10,27 +10,28 @@ from azureml_tasks import report, secret_values
 from azureml_tasks.acr import cloud_proof, proving
 from azureml_tasks.acr.candidates import repository_of
 from azureml_tasks.acr.following import StuckError
-from azureml_tasks.acr.limits import refuse_secrets
+from azureml_tasks.acr.limits import refuse_names, refuse_proof, refuse_secrets
+from azureml_tasks.acr.outcome import Outcome
+from azureml_tasks.acr.route import Route, whole
 from azureml_tasks.acr.task_file import RUN_ID, TaskFile
-from azureml_tasks.acr.verdict import Times, failure, output_image
-from azureml_tasks.dockerfile import CONTEXT_LABEL
-from azureml_tasks.engines.images import Image
-from azureml_tasks.errors import AzuremlTasksError, BuildError, ProofError, Terminated, stating
+from azureml_tasks.acr.verdict import Times, output_image
+from azureml_tasks.context import confirm
+from azureml_tasks.errors import AzuremlTasksError, ProofError, Terminated, stating
 from azureml_tasks.settings import Acr
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from azureml_tasks.acr.candidates import Candidates
-    from azureml_tasks.acr.following import Followed
     from azureml_tasks.acr.handing_off import HandOff
     from azureml_tasks.acr.run_requests import Request
     from azureml_tasks.acr.runs import Run
     from azureml_tasks.context import Context
-    from azureml_tasks.planning import Plan
+    from azureml_tasks.engines.images import Image
+    from azureml_tasks.planning import BuildSecret, Plan
     from azureml_tasks.records import Records
 
-__all__ = ["Build"]
+__all__ = ["Build", "build_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,24 +42,34 @@ class Build:
         plan: what is built, with its registry.
         context: from which files.
         proves: whether the run proves the image before it pushes it.
+        route: what it builds.
     """
 
     plan: Plan
     context: Context
     proves: bool
+    route: Route
 
     @property
     def by_task(self) -> bool:
-        """Whether it takes a multi-step task: a quick build neither proves nor mounts secrets."""
-        return self.proves or bool(self.plan.secrets)
+        """Whether it takes a multi-step task: a quick build is one build, proves nothing and mounts no secrets."""
+        return self.proves or len(self.route.pieces) > 1 or bool(self._secrets)
+
+    @property
+    def _outcome(self) -> Outcome:
+        return Outcome(plan=self.plan, context=self.context, on=self.route.on)
+
+    @property
+    def _secrets(self) -> tuple[BuildSecret, ...]:
+        return self.plan.secrets if self.route.installs else ()
 
     def file(self) -> TaskFile:
         """The task that builds, proves where it is to, and pushes."""
         return TaskFile(
             plan=self.plan,
-            image=f"{self.plan.registry}/{repository_of(self.plan.repository)}:{RUN_ID}",
+            image=self.route.pieces[-1].image,
             context_sha256=self.context.sha256,
-            builds=True,
+            pieces=self.route.pieces,
             proves=self.proves,
             timeout=(self.plan.acr or Acr()).timeout,
         )
@@ -94,17 +105,18 @@ class Build:
     def start(self, hand_off: HandOff, records: Records, *, no_cache: bool) -> Run:
         """Send the context and put the run into the queue; it is recorded, so that it can be attached to."""
         hand_off.session.tokens.headers(f"repository:{repository_of(self.plan.repository)}:pull")
-        secrets = secret_values.read(self.plan.secrets)
+        secrets = secret_values.read(self._secrets)
         refuse_secrets(secrets)
         more = cloud_proof.files(self.plan.proof) if self.proves else ()
 
         def ask(request: Request) -> dict[str, Any]:
+            confirm(self.context)  # What was sent may be other files than were looked at.
             if not self.by_task:
                 image = f"{repository_of(self.plan.repository)}:{RUN_ID}"
                 return request.quick_build(image, self.context.sha256, no_cache=no_cache)
             return request.task(self.file(), secrets)
 
-        run = hand_off.start((*self.context.members, *more), ask)
+        run = hand_off.start((*self.route.members, *more), ask)
         records.write_run(run.id, self.plan.registry)
         return run
 
@@ -126,10 +138,10 @@ class Build:
         events = collector.events()
         if now.status != "Succeeded":
             records.forget_run()
-            raise self._failed(now, seen, events)
+            raise self._outcome.error(now, seen, events)
         again = f"invoke image.attach {now.id} --engine acr"
         with stating(f"Run {now.id} has built it. Take it up again with: {again}"):
-            image = self._image(now, hand_off, candidates)
+            image = self._outcome.image(now, candidates)
         records.forget_run()
         hand_off.terminal.say(f"run {now.id}: {Times.of(now)}; pushed {image.candidate}")
         if events:
@@ -143,41 +155,6 @@ class Build:
             if now.status == "Succeeded":
                 candidates.remove(output_image(now, self.plan.repository).digest)
 
-    def _failed(self, run: Run, seen: Followed, events: list[dict[str, Any]]) -> Exception:
-        """A proof that failed says more than the step that ran it."""
-        unpushed = Image(
-            id="",
-            names=self.plan.names,
-            engine="acr",
-            context_sha256=self.context.sha256,
-            user=self.plan.user,
-            run=run.id,
-        )
-        found = proving.judged(self.plan, unpushed, events) if events else None
-        if found and not found.passed and run.status == "Failed":
-            return ProofError(report.text(found), state="Nothing was pushed.")
-        return failure(run, seen)
-
-    def _image(self, run: Run, hand_off: HandOff, candidates: Candidates) -> Image:
-        pushed = output_image(run, self.plan.repository)
-        found = candidates.find(pushed.digest)
-        if not found:
-            what = f"Run {run.id} says that it pushed {pushed.digest}, and the registry does not have it."
-            fix = "invoke image.build --engine acr"
-            raise BuildError(what, next_step=fix, state="Nothing was built.")
-        repository, manifest = found
-        config = hand_off.session.repositories.config(repository, manifest)
-        labels = config.get("Labels") or {}
-        return Image(
-            id=pushed.digest,
-            names=self.plan.names,
-            engine="acr",
-            context_sha256=str(labels.get(CONTEXT_LABEL) or self.context.sha256),
-            user=str(config.get("User") or ""),
-            candidate=f"{self.plan.registry}/{repository_of(self.plan.repository)}@{pushed.digest}",
-            run=run.id,
-        )
-
     def _judge(
         self, image: Image, events: list[dict[str, Any]], candidates: Candidates, records: Records
     ) -> None:
@@ -187,3 +164,11 @@ class Build:
             candidates.remove(image.id)
             raise ProofError(report.text(found), state="Nothing was published.")
         records.write_evidence(image, self.plan.proof.sha256, events)
+
+
+def build_of(plan: Plan, context: Context, *, proves: bool) -> Build:
+    """The build of the whole image of *plan*, which has its registry; what a run cannot do is refused."""
+    refuse_names(plan)
+    if proves:
+        refuse_proof(plan)
+    return Build(plan=plan, context=context, proves=proves, route=whole(plan, context))

@@ -13,6 +13,7 @@ from azureml_tasks.errors import AzuremlTasksError, BuildError, RegistryError, s
 
 if TYPE_CHECKING:
     from azureml_tasks.acr.repositories import Manifest, Repositories
+    from azureml_tasks.acr.session import Session
     from azureml_tasks.terminal import Terminal
 
 __all__ = ["Candidates", "final_of", "repository_of"]
@@ -45,6 +46,12 @@ class Candidates:
     repository: str
     name: str
     terminal: Terminal
+
+    @classmethod
+    def of(cls, session: Session, repository: str, terminal: Terminal) -> Candidates:
+        """Those of *repository* at the registry of *session*."""
+        name = session.registry.name
+        return cls(repositories=session.repositories, repository=repository, name=name, terminal=terminal)
 
     def find(self, digest: str) -> tuple[str, Manifest] | None:
         """The repository that has *digest*, and its manifest: the candidates', else the final one.

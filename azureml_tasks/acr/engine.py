@@ -7,11 +7,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from azureml_tasks.acr import commands, proving
-from azureml_tasks.acr.building import Build
+from azureml_tasks.acr.announcing import announced
+from azureml_tasks.acr.building import Build, build_of
 from azureml_tasks.acr.candidates import Candidates, final_of, repository_of
 from azureml_tasks.acr.handing_off import HandOff
-from azureml_tasks.acr.limits import refuse_names, refuse_proof
+from azureml_tasks.acr.limits import refuse_proof
 from azureml_tasks.acr.registry_tokens import USER
+from azureml_tasks.acr.route import route, whole
 from azureml_tasks.acr.session import Session, open_session
 from azureml_tasks.engines.images import Image
 from azureml_tasks.errors import RegistryError
@@ -63,12 +65,9 @@ class AcrEngine:
         """Which registry, and where the image is proven."""
         acr = self.plan.acr or Acr()
         where = self.plan.registry or f"the registry of workspace {acr.workspace}"
-        proof = (
-            f"proof on the local engine at {self.local.endpoint.host}"
-            if self.local
-            else "proof in the cloud, since no local engine answers"
-        )
-        return f"Azure Container Registry {where} ({acr.cloud}); {proof}"
+        here = self.local and f"on the local engine at {self.local.endpoint.host}"
+        proof = here or "in the cloud, since no local engine answers"
+        return f"Azure Container Registry {where} ({acr.cloud}); proof {proof}"
 
     def planned(self, plan: Plan, context: Context) -> Image:
         """The image as far as it is known before it is built: it has no id yet."""
@@ -82,40 +81,42 @@ class AcrEngine:
         """A candidate gets its names when it is published."""
 
     def build(
-        self, plan: Plan, context: Context, *, no_cache: bool, pull: bool, proven: bool = True
+        self,
+        plan: Plan,
+        context: Context,
+        *,
+        no_cache: bool,
+        pull: bool,
+        proven: bool = True,
     ) -> Image:
         """Hand the build off; what comes back is a candidate, proven where the cloud proves.
 
         Args:
             plan: what is built.
             context: from which files.
-            no_cache: ACR keeps no layers between runs, so that there is none to leave out.
-            pull: likewise.
+            no_cache: whether the prefixes that the registry keeps are left alone, and made anew.
+            pull: of no effect, since each run pulls the base.
             proven: whether the cloud proves it before it is pushed, where no local engine does.
         """
         del pull
-        refuse_names(plan)
-        build = Build(plan=self._named(plan), context=context, proves=proven and not self.local)
-        if build.proves:
-            refuse_proof(plan)
-        planned = self.planned(plan, context)
-        if not self._announced(build):
-            return planned
-        return build.run(self.hand_off(plan), self.candidates, self.records, no_cache=no_cache)
+        build = build_of(self._named(plan), context, proves=proven and not self.local)
+        if not announced(build, self.terminal):
+            return self.planned(plan, context)
+        found = self._routed(build, no_cache=no_cache)
+        return found.run(self.hand_off(plan), self.candidates, self.records, no_cache=no_cache)
 
     def start(self, plan: Plan, context: Context, *, no_cache: bool) -> str:
         """Hand the build off and do not wait; the run's id."""
-        refuse_names(plan)
-        build = Build(plan=self._named(plan), context=context, proves=not self.local)
-        if build.proves:
-            refuse_proof(plan)
-        if not self._announced(build):
+        build = build_of(self._named(plan), context, proves=not self.local)
+        if not announced(build, self.terminal):
             return ""
-        return build.leave(self.hand_off(plan), self.candidates, self.records, no_cache=no_cache)
+        routed = self._routed(build, no_cache=no_cache)
+        return routed.leave(self.hand_off(plan), self.candidates, self.records, no_cache=no_cache)
 
     def attach(self, plan: Plan, context: Context, run: str) -> Image:
         """Follow a run that was started before to its end, as build does; its id is *run*."""
-        build = Build(plan=self._named(plan), context=context, proves=True)
+        named = self._named(plan)
+        build = Build(plan=named, context=context, proves=True, route=whole(named, context))
         if not self.terminal.effect(commands.logs(plan, run)):
             return self.planned(plan, context)
         return build.attach(run, self.hand_off(plan), self.candidates, self.records)
@@ -151,7 +152,6 @@ class AcrEngine:
         return f"{self.registry}/{repository}@{image.id}"
 
     def _login(self) -> tuple[str, str]:
-        """What a local engine signs in to the registry with."""
         return USER, self.session.tokens.refresh_token()
 
     def push(self, image: Image, name: str) -> str:
@@ -173,32 +173,24 @@ class AcrEngine:
 
     def remove(self, image: Image) -> list[str]:
         """Delete every candidate of the records that still waits."""
-        removed = []
-        for candidate in dict.fromkeys([*self.records.waiting(), image.candidate]):
-            repository, _, digest = candidate.partition("/")[2].partition("@")
-            if digest and self.terminal.effect(commands.delete(self.registry, f"{repository}@{digest}")):
-                own = replace(self.candidates, repository=final_of(repository))
-                removed += [candidate] if own.remove(digest) else []
-        return removed
+        waiting = dict.fromkeys([*self.records.waiting(), image.candidate])
+        return [each for each in waiting if each and self._removed(each)]
 
-    def _announced(self, build: Build) -> bool:
-        """Say what is done, as commands to paste; whether it is to be done."""
-        unpacked = self.terminal.effect(
-            commands.unpack(), before=f"invoke image.context{self.terminal.flags} | "
-        )
-        if build.by_task:
-            return unpacked & self.terminal.effect(commands.run(build.plan), file=str(build.file()))
-        return unpacked & self.terminal.effect(commands.build(build.plan, build.context.sha256))
+    def _removed(self, candidate: str) -> bool:
+        repository, _, digest = candidate.partition("/")[2].partition("@")
+        effect = self.terminal.effect(commands.delete(self.registry, f"{repository}@{digest}"))
+        return effect and replace(self.candidates, repository=final_of(repository)).remove(digest)
+
+    def _routed(self, build: Build, *, no_cache: bool) -> Build:
+        """The same build, from the longest prefix that the registry has."""
+        repositories = self.session.repositories
+        found = route(build.plan, build.context, repositories, self.terminal, no_cache=no_cache)
+        return replace(build, route=found)
 
     @property
     def candidates(self) -> Candidates:
         """Those of the plan's repository."""
-        return Candidates(
-            repositories=self.session.repositories,
-            repository=self.plan.repository,
-            name=self.session.registry.name,
-            terminal=self.terminal,
-        )
+        return Candidates.of(self.session, self.plan.repository, self.terminal)
 
     def hand_off(self, plan: Plan) -> HandOff:
         """The way of *plan* through the tasks of this registry."""

@@ -71,7 +71,7 @@ def task_file(plan: Plan, name: str, context_sha256: str) -> TaskFile:
     """The task that proves *name* and builds nothing."""
     timeout = (plan.acr or Acr()).timeout
     return TaskFile(
-        plan=plan, image=name, context_sha256=context_sha256, builds=False, proves=True, timeout=timeout
+        plan=plan, image=name, context_sha256=context_sha256, pieces=(), proves=True, timeout=timeout
     )
 
 

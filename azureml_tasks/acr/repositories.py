@@ -87,13 +87,28 @@ class Repositories:
 
     def config(self, repository: str, manifest: Manifest) -> dict[str, Any]:
         """The part `config` of an image's config: its user, labels and so on."""
+        found = self._whole_config(repository, manifest).get("config")
+        return found if isinstance(found, dict) else {}
+
+    def created(self, repository: str, manifest: Manifest) -> str:
+        """When an image was made, RFC 3339; "" where its config does not say."""
+        return str(self._whole_config(repository, manifest).get("created") or "")
+
+    def _whole_config(self, repository: str, manifest: Manifest) -> dict[str, Any]:
         if not manifest.config:
             return {}
         response = self._send("GET", f"{repository}/blobs/{manifest.config}", "pull", (repository,))
         self._expect(response, _OK, f"the config of {repository}", "pull")
         self._confirm(response.content, manifest.config, f"the config of {repository}")
-        found = json.loads(response.content).get("config")
-        return found if isinstance(found, dict) else {}
+        return dict(json.loads(response.content))
+
+    def tags(self, repository: str) -> list[str]:
+        """Every tag of *repository*, sorted; none where there is no such repository."""
+        response = self._send("GET", f"{repository}/tags/list", "pull", (repository,))
+        if response.status_code == _NOT_FOUND:
+            return []
+        self._expect(response, _OK, f"the tags of {repository}", "pull")
+        return sorted(json.loads(response.content).get("tags") or [])
 
     def copy(self, manifest: Manifest, source: str, target: str, tag: str) -> str:
         """Give *manifest* the name *target*:*tag* without moving a blob; the digest that the registry confirms."""

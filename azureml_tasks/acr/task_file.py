@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from azureml_tasks.acr.route import Piece
     from azureml_tasks.planning import Plan
 
     Step = Mapping[str, str | int | bool | Sequence[str] | Sequence[Mapping[str, str]]]
@@ -42,7 +43,7 @@ class TaskFile:
         plan: of the image.
         image: what is built, or proven alone: `login-server/repository:tag` or `…@sha256:…`.
         context_sha256: of the build context.
-        builds: whether it builds and pushes; else the image is there.
+        pieces: what it builds and pushes, the image last; none where the image is there.
         proves: whether it proves.
         timeout: seconds that a step may take.
     """
@@ -50,13 +51,13 @@ class TaskFile:
     plan: Plan
     image: str
     context_sha256: str
-    builds: bool
+    pieces: Sequence[Piece]
     proves: bool
     timeout: int
 
     def __str__(self) -> str:
         lines = ["version: v1.1.0", f"stepTimeout: {self.timeout}"]
-        if self.builds and self.plan.secrets:
+        if self.plan.secrets and any(piece.installs for piece in self.pieces):
             lines += ["volumes:", f"  - name: {_SECRETS}", "    secret:"]
             lines += [
                 f"      {secret.id}: '{{{{.Values.{value_name(secret.id)}}}}}'"
@@ -65,27 +66,33 @@ class TaskFile:
         return "\n".join([*lines, "steps:", *(line for step in self._steps() for line in _yaml(step))]) + "\n"
 
     def _steps(self) -> Iterator[Step]:
-        if self.builds:
-            yield self._build()
+        for piece in self.pieces[:-1]:
+            name = piece.dockerfile.partition(".")[2]
+            yield self._build(f"build-{name}", piece)
+            # Before the proof: what stands below the code is good, whatever the code does.
+            yield {"id": f"push-{name}", "push": [piece.image]}
+        for piece in self.pieces[-1:]:
+            yield self._build("build", piece)
         if self.proves:
             yield self._server()
             # As root, who may ask the agent's engine how the server is.
             words = f"{self.image} /bin/sh {_WORKSPACE}/{RESERVED}/prove.sh"
             yield {"id": "proof", "cmd": words, "user": "root", "disableWorkingDirectoryOverride": True}
-        if self.builds:
+        if self.pieces:
             yield {"id": "push", "push": [self.image]}
 
-    def _build(self) -> Step:
-        words = ["-f", "Dockerfile", "-t", self.image, "--platform", self.plan.platform]
-        words += ["--build-arg", f"CONTEXT_SHA256={self.context_sha256}"]
-        if not self.plan.secrets:
-            return {"id": "build", "build": " ".join([*words, "."])}
+    def _build(self, name: str, piece: Piece) -> Step:
+        words = ["-f", piece.dockerfile, "-t", piece.image, "--platform", self.plan.platform]
+        if piece.context.asks_for_its_hash:
+            words += ["--build-arg", f"CONTEXT_SHA256={self.context_sha256}"]
+        if not (self.plan.secrets and piece.installs):
+            return {"id": name, "build": " ".join([*words, "."])}
         for secret in self.plan.secrets:
             words += ["--secret", f"id={secret.id},src={_MOUNTED}/{secret.id}"]
         mounts = [{"name": _SECRETS, "mountPath": _MOUNTED}]
         # To the letter: the agent compares it so.
         return {
-            "id": "build",
+            "id": name,
             "build": " ".join([*words, "."]),
             "env": ["DOCKER_BUILDKIT=1"],
             "volumeMounts": mounts,

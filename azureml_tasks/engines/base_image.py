@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from azureml_tasks.planning import Plan
     from azureml_tasks.terminal import Terminal
 
-__all__ = ["check", "find", "has_user", "pull"]
+__all__ = ["check", "find", "has_user", "is_not_there", "pull"]
 
 _COLONS = 6
 """Of a line of /etc/passwd, `name:password:uid:…`: passwd(5)."""
@@ -69,8 +69,13 @@ def pull(client: docker.DockerClient, plan: Plan, terminal: Terminal) -> None:
         raise _pull_error(plan, str(error.explanation or error)) from error
 
 
+def is_not_there(said: str) -> bool:
+    """Whether a registry *said* that it has no such image."""
+    return _NOT_THERE.search(said) is not None
+
+
 def _pull_error(plan: Plan, said: str) -> Exception:
-    if _NOT_THERE.search(said):
+    if is_not_there(said):
         fix = "Look at its registry's list of tags, or name another base, in the table or by --base"
         return BuildError(
             f"The base {plan.base} does not exist.", next_step=fix, said=f"its registry said: {said}"

@@ -54,9 +54,7 @@ def command(
 
 
 def _arguments(context: Context) -> dict[str, str]:
-    """The arguments that the Dockerfile asks for: a builder warns of others."""
-    asked = "ARG CONTEXT_SHA256" in context.dockerfile
-    return {"CONTEXT_SHA256": context.sha256} if asked else {}
+    return {"CONTEXT_SHA256": context.sha256} if context.asks_for_its_hash else {}
 
 
 def _where(secret: BuildSecret) -> str:
@@ -83,6 +81,13 @@ class Build:
     terminal: Terminal
     scratch: Path
     steps: Steps = field(default_factory=Steps)
+
+    def announced(self, plan: Plan, context: Context, *, no_cache: bool) -> bool:
+        """Say what is done, as one command to paste; whether it is to be done."""
+        argv = command(self.endpoint, self.builder, plan, context, no_cache=no_cache, names=plan.names)
+        # A client that has BuildKit built in uses the legacy builder unless it is told.
+        told = "DOCKER_BUILDKIT=1 " if self.builder.kind == "buildkit" else ""
+        return self.terminal.effect(argv, before=f"invoke image.context{self.terminal.flags} | {told}")
 
     def run(self, plan: Plan, context: Context, *, no_cache: bool) -> str:
         """Build, and give the image's id.

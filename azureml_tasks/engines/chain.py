@@ -10,10 +10,12 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.context import confirm
 from azureml_tasks.dockerfile import STAGES
+from azureml_tasks.engines.shared import Shared
 from azureml_tasks.engines.steps import Steps
 from azureml_tasks.errors import BuildError
 from azureml_tasks.prefixes import Prefix, part, prefixes, repository
@@ -55,14 +57,18 @@ class Chain:
         """The engine."""
         return self.build.endpoint
 
-    def image(self, *, no_cache: bool) -> str:
-        """Build the image, and name it once it is sure that its files are those of the plan; its id.
+    def image(self, *, no_cache: bool) -> tuple[str, tuple[str, ...]]:
+        """Build the image, and name it once it is sure that its files are those of the plan.
+
+        Returns:
+            Its id, and the shared prefix that it stands on, by its digest, where there is one.
 
         Raises:
             BuildError: a step failed, or files changed meanwhile.
             EngineError: the engine's disk is full.
         """
-        made = self._built(no_cache=no_cache)
+        wanted = self._wanted()
+        made = self._on(wanted, no_cache=no_cache) if wanted else self._run(self.context, no_cache=no_cache)
         try:
             confirm(self.context)
         except BuildError:
@@ -72,61 +78,96 @@ class Chain:
             raise
         for name in self.plan.names:
             self.endpoint.tag(made, name)
-        return made
+        reference = self._shared.reference(wanted[-1].tag) if self._shared and wanted else ""
+        return made, (reference,) if reference else ()
 
-    def _built(self, *, no_cache: bool) -> str:
-        prefix = next(iter(prefixes(self.plan, self.parts)[-1:]), None)
-        if not prefix or self._size(prefix) < _MUCH:
-            return self._run(self.context, no_cache=no_cache)
-        name = f"{repository(self.plan)}:{prefix.tag}"
-        found = None if no_cache else self._usable(name)
-        on = found or self._make(prefix, name, no_cache=no_cache)
-        rest = STAGES[len(prefix.stages) :]
-        # BuildKit finds an image of the engine by its name alone.
-        base = on if self.build.builder.kind == "legacy" else name
-        return self._run(part(self.plan, self.context, base, rest), no_cache=no_cache)
+    @cached_property
+    def _shared(self) -> Shared | None:
+        where, build = self.plan.shared_layers, self.build
+        return Shared(endpoint=build.endpoint, repository=where, terminal=build.terminal) if where else None
 
-    def _size(self, prefix: Prefix) -> int:
-        return part(self.plan, self.context, "", prefix.stages).size
+    def _wanted(self) -> tuple[Prefix, ...]:
+        """The prefixes to stand on: all where machines share them, else the last one, where that holds much."""
+        found = prefixes(self.plan, self.parts)
+        if self._shared or not found:
+            return found
+        last = found[-1]
+        return (last,) if part(self.plan, self.context, "", last.stages).size >= _MUCH else ()
 
-    def _usable(self, name: str) -> str:
-        """The id of the prefix of this name; "" where there is none, or where it has become too old."""
+    def _on(self, wanted: tuple[Prefix, ...], *, no_cache: bool) -> str:
+        """Build the image on the last of *wanted*, which is made where it is not there."""
+        done = 0 if no_cache else self._longest(wanted)
+        for at, prefix in enumerate(wanted[done:], done):
+            self._make(prefix, wanted[at - 1] if at else None, no_cache=no_cache)
+        if done < len(wanted):
+            self._forget_old()
+        rest = STAGES[len(wanted[-1].stages) :]
+        return self._run(part(self.plan, self.context, self._base(wanted[-1]), rest), no_cache=no_cache)
+
+    def _longest(self, wanted: tuple[Prefix, ...]) -> int:
+        """How many of *wanted* are there: here, or else in the registry that machines share."""
+        for count in range(len(wanted), 0, -1):
+            prefix = wanted[count - 1]
+            if self._usable(self._name(prefix)):
+                return count
+            if self._shared and self._shared.pull(prefix.tag):
+                self.endpoint.tag(f"{self.plan.shared_layers}:{prefix.tag}", self._name(prefix))
+                if self._usable(self._name(prefix)):
+                    return count
+        return 0
+
+    def _usable(self, name: str) -> bool:
+        """Whether the engine has the prefix of this name, and it is not too old."""
         found = self.endpoint.image(name)
         if not found:
-            return ""
+            return False
         if not self.plan.pinned and _age(found) > self.plan.prefix_max_age:
             self.build.terminal.say(
                 f"{name} is too old: its packages are not pinned, and newer ones may be there"
             )
-            return ""
-        self.build.terminal.say(f"all below the code is as it was, and there: {name}")
-        return str(found["Id"])
+            return False
+        self.build.terminal.say(f"as before, and here: {name}")
+        return True
 
-    def _make(self, prefix: Prefix, name: str, *, no_cache: bool) -> str:
-        below = part(self.plan, self.context, str(self.plan.base), prefix.stages)
+    def _make(self, prefix: Prefix, on: Prefix | None, *, no_cache: bool) -> None:
+        name, done = self._name(prefix), len(on.stages) if on else 0
+        base = self._base(on) if on else str(self.plan.base)
+        below = part(self.plan, self.context, base, prefix.stages[done:])
         too_old = self.endpoint.image(name) is not None
         made = self._run(below, no_cache=no_cache or too_old)
         self.endpoint.tag(made, name)
-        self.build.terminal.say(f"all below the code is kept as {name}")
-        self._forget_old(made)
-        return made
+        self.build.terminal.say(f"kept for the next build: {name}")
+        if self._shared:
+            self._shared.push(made, prefix.tag)
+
+    def _name(self, prefix: Prefix) -> str:
+        return f"{repository(self.plan)}:{prefix.tag}"
+
+    def _base(self, prefix: Prefix) -> str:
+        """What FROM names: an id, which never moves; BuildKit finds an image of the engine by its name alone."""
+        if self.build.builder.kind != "legacy":
+            return self._name(prefix)
+        return str((self.endpoint.image(self._name(prefix)) or {}).get("Id", ""))
 
     def _run(self, context: Context, *, no_cache: bool) -> str:
         return replace(self.build, steps=Steps()).run(self.plan, context, no_cache=no_cache)
 
-    def _forget_old(self, newest: str) -> None:
+    def _forget_old(self) -> None:
         """Remove the names of this project's prefixes but for the last ones."""
         from docker.errors import APIError
 
+        kept = self._kept_now()
         found: list[Any] = self.endpoint.client.images.list(name=repository(self.plan))
-        others = sorted(
-            (image for image in found if image.id != newest), key=lambda image: -_made_at(image.attrs)
-        )
-        for image in others[_KEPT - 1 :]:
-            for name in image.tags:
-                with suppress(APIError):  # Another image or container has it; it goes with that.
+        others = [image for image in found if not kept & set(image.tags)]
+        others.sort(key=lambda image: -_made_at(image.attrs))
+        for name in [name for image in others[_KEPT - 1 :] for name in image.tags]:
+            if name.startswith(f"{repository(self.plan)}:"):
+                with suppress(APIError):  # A container has it; it goes with that.
                     self.endpoint.client.images.remove(name)
-                    self.build.terminal.say(f"removed {name}, which is no longer of use")
+                    self.build.terminal.say(f"removed {name}, which is of no use any more")
+
+    def _kept_now(self) -> set[str]:
+        return {self._name(prefix) for prefix in self._wanted()}
 
 
 def _age(attrs: Mapping[str, Any]) -> float:

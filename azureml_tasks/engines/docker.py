@@ -86,7 +86,7 @@ class DockerEngine:
         self, plan: Plan, context: Context, *, no_cache: bool, pull: bool, proven: bool = True
     ) -> Image:
         """Build, after looking at the base; the planned image under --dry."""
-        from azureml_tasks.engines.building import Build, command
+        from azureml_tasks.engines.building import Build
         from azureml_tasks.engines.chain import Chain
         from azureml_tasks.engines.looking import Looking
 
@@ -95,19 +95,14 @@ class DockerEngine:
         with answering(self.endpoint):
             look = Looking(endpoint=self.endpoint, terminal=self.terminal, folder=self.scratch)
             base = look.at(plan, pull=pull)
-            argv = command(self.endpoint, self.builder, plan, context, no_cache=no_cache, names=plan.names)
-            # A client that has BuildKit built in uses the legacy builder unless it is told.
-            told = "DOCKER_BUILDKIT=1 " if self.builder.kind == "buildkit" else ""
-            announced = self.terminal.effect(
-                argv, before=f"invoke image.context{self.terminal.flags} | {told}"
-            )
-            if not announced or not base:
+            build = Build(self.endpoint, self.builder, self.terminal, self.scratch)
+            if not build.announced(plan, context, no_cache=no_cache) or not base:
                 return planned
             self.scratch.mkdir(parents=True, exist_ok=True)
             parts, began = making(plan, context, base.id), int(time.time())
-            build = Build(self.endpoint, self.builder, self.terminal, self.scratch)
-            made = Chain(build=build, plan=plan, context=context, parts=parts).image(no_cache=no_cache)
-            return replace(planned, id=made, made_of=parts, made_at=began)
+            chain = Chain(build=build, plan=plan, context=context, parts=parts)
+            made, on = chain.image(no_cache=no_cache)
+            return replace(planned, id=made, prefixes=on, made_of=parts, made_at=began)
 
     def has(self, image: Image) -> bool:
         """Whether the engine still has it."""

@@ -44,6 +44,7 @@ class Image:
         user: its runtime user.
         candidate: `login-server/repository@sha256:…` where it waits in a registry; "" where it does not.
         run: the run that built it; "" where none did.
+        prefixes: what it stands on that a registry keeps, `login-server/repository@sha256:…`.
         made_of: what it was made of, see `making.making`; empty where that is not known.
         made_at: when it was made, seconds since 1970 (UTC).
     """
@@ -55,6 +56,7 @@ class Image:
     user: str = ""
     candidate: str = ""
     run: str = ""
+    prefixes: tuple[str, ...] = ()
     made_of: Mapping[str, str] = field(default_factory=dict)
     made_at: int = 0
 

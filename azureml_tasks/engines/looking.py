@@ -90,7 +90,8 @@ class Looking:
         return found if isinstance(found, dict) else {}
 
     def _keep(self, known: dict[str, list[str]]) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        if not self.folder.is_dir():
+            return  # Nothing is left where nothing was built yet.
         fresh = self.folder / f"users.{os.getpid()}"
         fresh.write_text(json.dumps(known), encoding="utf-8")
         fresh.replace(self.folder / _FILE)

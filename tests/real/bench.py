@@ -23,7 +23,7 @@ from azureml_tasks.acr.following import Follower
 from azureml_tasks.acr.run_requests import Request
 from azureml_tasks.acr.runs import Run
 from azureml_tasks.acr.session import open_session
-from azureml_tasks.engines.base import Image
+from azureml_tasks.engines.images import Image
 from azureml_tasks.errors import AzuremlTasksError
 from azureml_tasks.job import Job
 from azureml_tasks.project import load

@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from azureml_tasks.records import NOTES
 from azureml_tasks.terminal import clean
 from tests.machine.acr.loopback import Acr
 from tests.machine.acr.messages import Recorded
@@ -145,7 +146,7 @@ class Step:
         project: where it was run.
         acr: of which registry.
         ended: how it ended, and what it printed.
-        records: what lay in `.azureml-image/` afterwards, without the hashes that save time alone.
+        records: what lay in `.azureml-image/` afterwards, without the notes that save time alone.
         tags: tag -> digest of the image in the registry afterwards.
         waiting: the digests of its candidates there.
         run: the one that it started or followed last.
@@ -198,7 +199,7 @@ def ended(acr: Acr, project: Consumer, how: Ended, *, since: int = 0) -> Step:
         records={
             path.name: json.loads(path.read_text("utf-8"))
             for path in sorted(folder.glob("*.json"))
-            if path.name != "hashes.json"
+            if path.name not in NOTES
         },
         tags=acr.tags(name),
         waiting=frozenset(acr.tags(f"{name}/candidate").values()),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from docker.errors import ImageNotFound
 
+from azureml_tasks.records import NOTES
 from tests.machine import clients as docker_clients
 
 if TYPE_CHECKING:
@@ -119,9 +120,9 @@ class Consumer:
         return json.loads((self.folder / ".azureml-image" / name).read_text(encoding="utf-8"))
 
     def records(self) -> list[str]:
-        """What lies in `.azureml-image/`, known hashes aside; nothing where there is no such folder."""
+        """What lies in `.azureml-image/`, notes that save time alone aside; nothing where there is no such folder."""
         found = sorted(path.name for path in (self.folder / ".azureml-image").glob("*"))
-        return [name for name in found if name != "hashes.json"]
+        return [name for name in found if name not in NOTES]
 
 
 def consumer(

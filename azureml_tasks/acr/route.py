@@ -1,0 +1,162 @@
+"""What a run has to build: the whole image, or what comes after the longest prefix that its registry has.
+
+An agent of ACR starts with nothing, so that a quick build makes every layer anew. What stands below the code is
+therefore kept in a repository of its own beside the image's, named by what makes it.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from azureml_tasks.acr.candidates import repository_of
+from azureml_tasks.acr.task_file import RUN_ID
+from azureml_tasks.context_file import ContextFile
+from azureml_tasks.dockerfile import STAGES
+from azureml_tasks.errors import AzuremlTasksError
+from azureml_tasks.making import making
+from azureml_tasks.prefixes import Prefix, part, prefixes, repository
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from azureml_tasks.acr.repositories import Repositories
+    from azureml_tasks.context import Context
+    from azureml_tasks.planning import Plan
+    from azureml_tasks.terminal import Terminal
+
+__all__ = ["Piece", "Route", "prefix_repository", "route", "whole"]
+
+_DAY = 86_400
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """One build of a run.
+
+    Args:
+        dockerfile: name of its Dockerfile in the context.
+        context: the text of that, and the files that it copies.
+        image: the name that it gets, `login-server/repository:tag`.
+        installs: whether it is the one that installs the Python packages, and so needs the secrets.
+    """
+
+    dockerfile: str
+    context: Context
+    image: str
+    installs: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """The builds of a run, in their order; the last one makes the image.
+
+    Args:
+        pieces: each build.
+        on: the prefix that the first one stands on, `login-server/repository@sha256:…`; "" for the base.
+    """
+
+    pieces: tuple[Piece, ...]
+    on: str = ""
+
+    @property
+    def members(self) -> tuple[ContextFile, ...]:
+        """What has to travel: each Dockerfile, then the files of all pieces, each once."""
+        texts = {piece.dockerfile: piece.context.dockerfile.encode() for piece in self.pieces}
+        files = {file.name: file for piece in self.pieces for file in piece.context.files}
+        written = (ContextFile(name=name, data=data, size=len(data)) for name, data in sorted(texts.items()))
+        return (*written, *(files[name] for name in sorted(files)))
+
+    @property
+    def installs(self) -> bool:
+        """Whether Python packages are installed anew."""
+        return any(piece.installs for piece in self.pieces)
+
+
+def prefix_repository(plan: Plan) -> str:
+    """Where a registry keeps the prefixes of *plan*: where the table says, if that is in the same registry."""
+    host, _, shared = plan.shared_layers.partition("/")
+    return shared if host and host == plan.registry else repository(plan)
+
+
+def whole(plan: Plan, context: Context) -> Route:
+    """The image in one piece."""
+    return Route(pieces=(_piece(context, "Dockerfile", _candidate(plan)),))
+
+
+def route(
+    plan: Plan, context: Context, repositories: Repositories, terminal: Terminal, *, no_cache: bool
+) -> Route:
+    """The way to the image of *plan* from the longest prefix that is there.
+
+    Args:
+        plan: the image, with its registry.
+        context: of the whole of it.
+        repositories: of that registry.
+        terminal: hears which prefix is used, and of one that cannot be told of.
+        no_cache: whether everything is built anew, the prefixes too.
+    """
+    chain = prefixes(plan, making(plan, context, str(plan.base)))
+    if not chain:
+        return whole(plan, context)
+    done, on = (0, "") if no_cache else _longest(plan, chain, repositories, terminal)
+    return Route(pieces=tuple(_pieces(plan, context, chain, done, on)), on=on)
+
+
+def _longest(
+    plan: Plan, chain: tuple[Prefix, ...], repositories: Repositories, terminal: Terminal
+) -> tuple[int, str]:
+    """How many prefixes are there already, and the reference of the longest by its digest."""
+    where = prefix_repository(plan)
+    for count in range(len(chain), 0, -1):
+        tag = chain[count - 1].tag
+        try:
+            found = repositories.manifest(where, tag)
+            made = repositories.created(where, found) if found else ""
+        except AzuremlTasksError as error:
+            terminal.warn(f"whether {where}:{tag} is there cannot be told, so it is built anew: {error.what}")
+            return 0, ""
+        if found and (_is_fixed(plan) or _age(made) <= plan.prefix_max_age):
+            terminal.say(
+                f"as before, and in the registry: {' + '.join(chain[count - 1].stages)}, {where}:{tag}"
+            )
+            return count, f"{plan.registry}/{where}@{found.digest}"
+        if found:
+            terminal.say(f"{where}:{tag} is too old: what it holds is not pinned, and newer may be there")
+    return 0, ""
+
+
+def _is_fixed(plan: Plan) -> bool:
+    """Whether its prefixes stay what they are: a base by its tag may be another image tomorrow."""
+    return plan.pinned and bool(plan.base.digest)
+
+
+def _age(created: str) -> float:
+    """Days since *created* (RFC 3339); endless where nobody knows."""
+    try:
+        moment = datetime.fromisoformat(f"{created[:19]}+00:00")
+    except ValueError:
+        return float("inf")
+    return (time.time() - moment.astimezone(timezone.utc).timestamp()) / _DAY
+
+
+def _pieces(plan: Plan, context: Context, chain: tuple[Prefix, ...], done: int, on: str) -> Iterator[Piece]:
+    below, base = chain[done - 1].stages if done else (), on or str(plan.base)
+    for prefix in chain[done:]:
+        stages = prefix.stages[len(below) :]
+        name = f"{plan.registry}/{prefix_repository(plan)}:{prefix.tag}"
+        yield _piece(part(plan, context, base, stages), f"Dockerfile.{stages[-1]}", name)
+        below, base = prefix.stages, name
+    rest = STAGES[len(below) :]
+    yield _piece(part(plan, context, base, rest), "Dockerfile", _candidate(plan))
+
+
+def _piece(context: Context, dockerfile: str, image: str) -> Piece:
+    installs = any(file.name.startswith("python/") for file in context.files)
+    return Piece(dockerfile=dockerfile, context=context, image=image, installs=installs)
+
+
+def _candidate(plan: Plan) -> str:
+    return f"{plan.registry}/{repository_of(plan.repository)}:{RUN_ID}"

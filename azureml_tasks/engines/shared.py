@@ -1,0 +1,68 @@
+"""The prefixes that machines share by a registry: each machine pulls what is there, and pushes what is not.
+
+What a name stands for cannot be checked from outside: whoever may push to that repository decides what images are
+built on. Each one that is used is therefore named by its digest in the record of what is pushed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from azureml_tasks.engines.base_image import is_not_there
+from azureml_tasks.engines.layers import shown
+from azureml_tasks.engines.pushing import push
+from azureml_tasks.errors import AzuremlTasksError
+from azureml_tasks.terminal import clean
+
+if TYPE_CHECKING:
+    from azureml_tasks.engines.endpoint import Endpoint
+    from azureml_tasks.terminal import Terminal
+
+__all__ = ["Shared"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shared:
+    """The repository of `shared-layers`.
+
+    Args:
+        endpoint: the engine, which has the way and the credentials.
+        repository: `login-server/repository`.
+        terminal: hears what is pulled and pushed, and of what cannot be told.
+    """
+
+    endpoint: Endpoint
+    repository: str
+    terminal: Terminal
+
+    def pull(self, tag: str) -> bool:
+        """Whether the prefix of this *tag* is there, and here now; where nobody can tell, that is said."""
+        from docker.errors import APIError
+
+        said = ""
+        try:
+            events = self.endpoint.client.api.pull(self.repository, tag=tag, stream=True, decode=True)
+            for event in shown(events, self.terminal):
+                said = str(event.get("error", said))
+        except APIError as error:
+            said = str(error.explanation or error)
+        if said and not is_not_there(said):
+            name = f"{self.repository}:{tag}"
+            self.terminal.warn(f"whether {name} is there cannot be told, so it is built anew: {clean(said)}")
+        return not said
+
+    def push(self, image_id: str, tag: str) -> None:
+        """Push a prefix for others; where that is refused, it is said, and this build goes on."""
+        name = f"{self.repository}:{tag}"
+        self.terminal.say(f"pushing {name} for other machines")
+        try:
+            push(self.endpoint, image_id, name, self.terminal)
+        except AzuremlTasksError as error:
+            self.terminal.warn(f"{name} is not shared: {error.what}")
+
+    def reference(self, tag: str) -> str:
+        """The prefix of this *tag* by its digest, `login-server/repository@sha256:…`; "" where it is not shared."""
+        found = self.endpoint.image(f"{self.repository}:{tag}") or {}
+        digests: list[str] = found.get("RepoDigests") or []
+        return next((each for each in digests if each.startswith(f"{self.repository}@")), "")
