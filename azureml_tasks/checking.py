@@ -6,9 +6,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks import secret_values
-from azureml_tasks.context import Context, largest
+from azureml_tasks.context import Context, contents, largest
 from azureml_tasks.errors import AzuremlTasksError, SettingsError
 from azureml_tasks.job import Job, open_engine, prepare
+from azureml_tasks.making import making
 
 if TYPE_CHECKING:
     from azureml_tasks.engines.base import Engine
@@ -47,6 +48,8 @@ def as_text(job: Job) -> str:
         ),
         ("proof", report["proof"]),
         ("engine", report["engine"]),
+        *([("rebuilt", ", ".join(report["rebuilt"]))] if report["rebuilt"] else []),
+        *(("because" if index == 0 else "", why) for index, why in enumerate(report["because"])),
         ("then", report["then"]),
     ]
     return "\n".join(f"{label:<8} {text}".rstrip() for label, text in rows)
@@ -55,6 +58,7 @@ def as_text(job: Job) -> str:
 def _report(job: Job) -> dict[str, Any]:
     plan, context = prepare(job)
     engine, said = _engine(job, plan)
+    anew, because = _rebuilt(job, plan, context, engine)
     return {
         "base": str(plan.base),
         "platform": plan.platform,
@@ -76,7 +80,9 @@ def _report(job: Job) -> dict[str, Any]:
         },
         "proof": _proof(plan),
         "engine": said,
-        "then": job.terminal.spoken(_then(job, plan, context, engine)),
+        "rebuilt": anew,
+        "because": because,
+        "then": job.terminal.spoken(_then(job, plan, context, engine, because)),
         "warnings": list(plan.warnings),
     }
 
@@ -110,18 +116,35 @@ def _proof(plan: Plan) -> str:
     return f"start-up, health, /swagger.json and {requests}"
 
 
-def _then(job: Job, plan: Plan, context: Context, engine: Engine | None) -> str:
+def _then(job: Job, plan: Plan, context: Context, engine: Engine | None, because: list[str]) -> str:
     if not job.records.has_build():
         return "nothing is built yet: invoke image.build"
     image = job.records.read_build()
     if image.context_sha256 != context.sha256:
         return f"files have changed since {image.names[0]} was built: invoke image.build"
+    if because:
+        return f"{image.names[0]} is not what would be built now: invoke image.build"
     if engine and engine.name != "acr" and not engine.has(image):
         return f"{image.names[0]} was built and is gone from the engine: invoke image.build"
     passed = job.records.read_pass()
     if not passed or (passed["id"], passed["proof_sha256"]) != (image.id, plan.proof.sha256):
         return f"{image.names[0]} is built of these files: invoke image.smoke-test"
     return f"{image.names[0]} is built of these files and passed a smoke test: invoke image.push"
+
+
+def _rebuilt(job: Job, plan: Plan, context: Context, engine: Engine | None) -> tuple[list[str], list[str]]:
+    """The stages that a build would make anew, and why; nothing where none was built, or nothing is known of it."""
+    image = job.records.read_build() if job.records.has_build() else None
+    if not image or not image.made_of:
+        return [], []
+    base = engine.base_id(plan) if engine and engine.name == image.engine else ""
+    now = making(plan, context, base or image.made_of["base"])
+    if now == image.made_of:
+        return [], []
+    from azureml_tasks.explaining import reasons, rebuilt
+
+    before = job.records.read_files()
+    return rebuilt(image.made_of, now), reasons(image.made_of, now, before, contents(context))
 
 
 def _secret_row(secret: dict[str, Any]) -> str:

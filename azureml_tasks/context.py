@@ -1,4 +1,4 @@
-"""`Plan` → the build context: its hash, and its bytes as one reproducible archive."""
+"""`Plan` → the build context: what is in it, and its hash."""
 
 from __future__ import annotations
 
@@ -7,20 +7,17 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from azureml_tasks.context_file import ContextFile
+from azureml_tasks.context_file import ContextFile, blocks, changed
 from azureml_tasks.errors import BuildError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from azureml_tasks.file_hashes import FileHashes
 
-__all__ = ["Context", "archive", "confirm", "digest", "digests", "end_of_archive", "largest", "member"]
+__all__ = ["Context", "confirm", "content_of", "contents", "digest", "digests", "largest"]
 
-_BLOCK, _TAR_BLOCK = 1024 * 1024, 512
 _SHOWN = 3
-_TIME = 315_532_800
-"""1980-01-01T00:00:00Z, for every member: nothing of when or where it was packed is left, and zip can still say it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,14 +80,15 @@ def digests(files: Iterable[ContextFile], known: FileHashes | None = None) -> tu
     total = hashlib.sha256()
     parts: defaultdict[str, hashlib._Hash] = defaultdict(hashlib.sha256)
     for file in files:
-        kind, content = _content_hash(file, known)
+        kind, content = content_of(file, known)
         line = f"{kind} {content} ".encode() + file.name.encode() + b"\0"
         total.update(line)
         parts[file.name.partition("/")[0]].update(line)
     return total.hexdigest(), {name: part.hexdigest() for name, part in parts.items()}
 
 
-def _content_hash(file: ContextFile, known: FileHashes | None) -> tuple[str, str]:
+def content_of(file: ContextFile, known: FileHashes | None = None) -> tuple[str, str]:
+    """The kind of a member, and the SHA-256 of its content or link, "-" for a folder."""
     if file.name.endswith("/"):
         return "folder", "-"
     if file.link:
@@ -100,12 +98,12 @@ def _content_hash(file: ContextFile, known: FileHashes | None) -> tuple[str, str
         try:
             found = known.of(file.source, file.size)
         except FileNotFoundError as error:
-            raise _changed(file) from error
+            raise changed(file) from error
         if found is None:
-            raise _changed(file)
+            raise changed(file)
         return kind, found
     content = hashlib.sha256()
-    for block in _blocks(file):
+    for block in blocks(file):
         content.update(block)
     return kind, content.hexdigest()
 
@@ -130,68 +128,9 @@ def confirm(context: Context) -> None:
         raise BuildError(what, next_step="Run the same command again.")
 
 
-def archive(context: Context) -> Iterator[bytes]:
-    """The context and its Dockerfile as a tar archive, block by block; memory stays at a few blocks.
-
-    Same members, same bytes: sorted names, one fixed time, owner 0, modes 0644 and 0755.
-
-    Raises:
-        BuildError: a file changed or went away since its size was read.
-    """
-    for file in context.members:
-        yield from member(file)
-    yield end_of_archive()
-
-
-def end_of_archive() -> bytes:
-    """What follows the last member."""
-    return b"\0" * _TAR_BLOCK * 2
-
-
-def member(file: ContextFile) -> Iterator[bytes]:
-    """One member of an archive: its header, then its content in blocks, then what fills the last 512 bytes.
-
-    Raises:
-        BuildError: as of `archive`.
-    """
-    import tarfile
-
-    info = tarfile.TarInfo(file.name.rstrip("/"))
-    info.mtime = _TIME
-    info.mode = 0o755 if file.executable or file.name.endswith("/") else 0o644
-    if file.name.endswith("/"):
-        info.type = tarfile.DIRTYPE
-    elif file.link:
-        info.type, info.linkname, info.mode = tarfile.SYMTYPE, file.link, 0o777
-    else:
-        info.size = file.size
-    yield info.tobuf(tarfile.PAX_FORMAT, "utf-8", "strict")
-    if info.size:
-        yield from _blocks(file)
-        yield b"\0" * (-info.size % _TAR_BLOCK)
-
-
-def _blocks(file: ContextFile) -> Iterator[bytes]:
-    from io import BytesIO
-
-    try:
-        stream = file.source.open("rb") if file.source else BytesIO(file.data)
-    except FileNotFoundError as error:
-        raise _changed(file) from error
-    with stream:
-        left = file.size
-        while left:
-            block = stream.read(min(_BLOCK, left))
-            if not block:
-                raise _changed(file)
-            left -= len(block)
-            yield block
-        if stream.read(1):
-            raise _changed(file)
-
-
-def _changed(file: ContextFile) -> BuildError:
-    return BuildError(f"{file.source} changed while it was read.", next_step="Run the same command again.")
+def contents(context: Context) -> dict[str, str]:
+    """What each member is, by its name: kind and SHA-256, in one word."""
+    return {file.name: "-".join(content_of(file, context.known)) for file in context.files}
 
 
 def largest(files: Iterable[ContextFile], count: int = 10) -> list[ContextFile]:

@@ -5,10 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from azureml_tasks.errors import BuildError
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["ContextFile"]
+__all__ = ["ContextFile", "blocks", "changed"]
+
+_BLOCK = 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,3 +35,32 @@ class ContextFile:
     size: int = 0
     executable: bool = False
     link: str = ""
+
+
+def blocks(file: ContextFile) -> Iterator[bytes]:
+    """The content of *file* in blocks of at most 1 MiB.
+
+    Raises:
+        BuildError: it changed or went away since its size was read.
+    """
+    from io import BytesIO
+
+    try:
+        stream = file.source.open("rb") if file.source else BytesIO(file.data)
+    except FileNotFoundError as error:
+        raise changed(file) from error
+    with stream:
+        left = file.size
+        while left:
+            block = stream.read(min(_BLOCK, left))
+            if not block:
+                raise changed(file)
+            left -= len(block)
+            yield block
+        if stream.read(1):
+            raise changed(file)
+
+
+def changed(file: ContextFile) -> BuildError:
+    """The error of a file that is another one than a moment ago."""
+    return BuildError(f"{file.source} changed while it was read.", next_step="Run the same command again.")

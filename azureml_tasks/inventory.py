@@ -40,6 +40,7 @@ def requirements(survey: Survey) -> list[RequirementsTree]:
         for file in tree.files:
             survey.refuse_excluded(file, "a requirements file")
         for wheel in tree.wheels:
+            survey.witness.link(survey.root / wheel)
             survey.witness.file(survey.root / wheel)
             if survey.refuse_excluded(wheel, "a wheel"):
                 continue
@@ -56,6 +57,7 @@ def requirements(survey: Survey) -> list[RequirementsTree]:
 
 def _text(survey: Survey, path: str) -> str | None:
     file = survey.root / path
+    survey.witness.link(file)
     survey.witness.file(file)
     if not file.is_file() or not file.resolve().is_relative_to(survey.root):
         return None

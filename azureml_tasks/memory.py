@@ -65,6 +65,11 @@ class Memory:
 
     file: Path
 
+    @property
+    def _project(self) -> str:
+        """The project's folder: what a copy of it remembers are the files of the first."""
+        return os.path.realpath(self.file.parents[1])
+
     def recall(self, question: Mapping[str, Any], hashes: FileHashes) -> Plan | None:
         """The plan for *question* (see `asked`), its files as they are now; None where reading may find another."""
         try:
@@ -75,6 +80,7 @@ class Memory:
         if (
             not isinstance(found, dict)
             or found.get("asked") != question
+            or found.get("project") != self._project
             or not unchanged(found["seen"], hashes)
         ):
             return None
@@ -87,7 +93,7 @@ class Memory:
         if not self.file.parent.is_dir():
             return
         try:
-            found = {"asked": question, "seen": witness.text(), "plan": encoded(plan)}
+            found = {"asked": question, "project": self._project, "seen": witness.text(), "plan": encoded(plan)}
             text = json.dumps(found)
         except (UnspeakableError, TypeError):
             return  # A date in the table, say; the next command reads the project anew.

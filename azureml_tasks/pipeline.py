@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.as_before import as_before
+from azureml_tasks.context import contents
 from azureml_tasks.errors import BuildError, ProofError, stating
 from azureml_tasks.job import Job, Ready, ready
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from azureml_tasks.planning import Plan
 
 __all__ = ["build", "prove", "push", "recorded", "release"]
+
+_MANY = 10_000
+"""Files of which it is not noted what each was: that would take longer than it can save."""
 
 
 def build(job: Job, *, no_cache: bool, pull: bool) -> None:
@@ -73,6 +77,8 @@ def _build(job: Job, made: Ready, *, no_cache: bool, pull: bool, proven: bool = 
         return before
     image = made.engine.build(made.plan, found, no_cache=no_cache, pull=pull, proven=proven)
     recorded(job, image)
+    if not job.terminal.dry and found.count < _MANY:
+        job.records.write_files(contents(found))
     return image
 
 

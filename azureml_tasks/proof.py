@@ -114,8 +114,11 @@ def _sha256(proof: Proof, model: str, witness: Witness) -> str:
 
 
 def _members(model: Path, witness: Witness) -> list[ContextFile]:
-    for folder in (path for path in (model, *sorted(model.rglob("*"))) if path.is_dir()):
-        witness.folder(folder)
+    for path in (model, *sorted(model.rglob("*"))):
+        if path.is_symlink():
+            witness.link(path)
+        if path.is_dir():
+            witness.folder(path)
     files = [model] if model.is_file() else sorted(path for path in model.rglob("*") if path.is_file())
     for path in files:
         witness.file(path)

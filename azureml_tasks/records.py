@@ -21,9 +21,10 @@ __all__ = ["FOLDER", "NOTES", "Records"]
 
 FOLDER = ".azureml-image"
 _BUILD, _PASS, _RESULT = "build.json", "smoke-test.json", "result.json"
-NOTES = frozenset({"builder.json", "hashes.json", "plan.json", "users.json"})
+NOTES = frozenset({"builder.json", "files.json", "hashes.json", "plan.json", "users.json"})
 """What saves time alone, and may go at any time."""
 _RUN, _EVIDENCE, _HASHES, _PLAN = "run.json", "evidence.json", "hashes.json", "plan.json"
+_FILES = "files.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +87,14 @@ class Records:
             made_of=found.get("made_of", {}),
             made_at=found.get("made_at", 0),
         )
+
+    def write_files(self, files: dict[str, str]) -> None:
+        """Note what the members of the build context were, by name, when it was built."""
+        self._write(_FILES, files)
+
+    def read_files(self) -> dict[str, str]:
+        """What `write_files` has noted; empty where it is not known."""
+        return self._read(_FILES) or {}
 
     def has_build(self) -> bool:
         """Whether anything was built here."""

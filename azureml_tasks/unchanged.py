@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.stamps import stamp_of
@@ -13,10 +14,7 @@ if TYPE_CHECKING:
 
     from azureml_tasks.file_hashes import FileHashes
 
-__all__ = ["content", "entries", "listing", "unchanged"]
-
-_RECORDS = ".azureml-image"
-"""What our own commands write there is nothing that a project says."""
+__all__ = ["content", "entries", "leads", "listing", "unchanged"]
 
 
 def unchanged(seen: Mapping[str, Any], hashes: FileHashes) -> bool:
@@ -24,7 +22,7 @@ def unchanged(seen: Mapping[str, Any], hashes: FileHashes) -> bool:
     return (
         all(_is_folder(path, row) for path, row in seen["folders"].items())
         and all(content(path, hashes) == sha256 for path, sha256 in seen["files"].items())
-        and all(os.path.realpath(path) == target for path, target in seen["links"].items())
+        and all(leads(path) == row for path, row in seen["links"].items())
     )
 
 
@@ -44,6 +42,23 @@ def content(path: str, hashes: FileHashes) -> str | None:
         return None
 
 
+def leads(path: str) -> list[str]:
+    """What a link says, where it and those above it lead to, and what is there; a path may be no link at all."""
+    try:
+        said = os.readlink(path)  # noqa: PTH115 -- of many paths
+    except OSError:
+        said = ""
+    return [said, os.path.realpath(path), _kind(path)]
+
+
+def _kind(path: str) -> str:
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116 -- of many paths
+    except OSError:
+        return ""
+    return "folder" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else "other"
+
+
 def entries(path: str) -> list[os.DirEntry[str]]:
     """What a folder holds, sorted by name."""
     with os.scandir(path) as scan:
@@ -60,6 +75,5 @@ def listing(held: list[os.DirEntry[str]]) -> str:
             entry.is_file(follow_symlinks=False),
         )
         for entry in held
-        if entry.name != _RECORDS
     )
     return hashlib.sha256(repr(list(kinds)).encode()).hexdigest()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.stamps import Stamp, settled, stamp_of
-from azureml_tasks.unchanged import content, entries, listing
+from azureml_tasks.unchanged import content, entries, leads, listing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,14 +29,14 @@ class Witness:
         hashes: of files that have not changed.
         files: path → SHA-256 of the content, None where there was no file.
         folders: path → stamp, and a hash over names and kinds of what it held.
-        links: path → where it led to.
+        links: path → what it said, where it led to, and what was there.
         now: nanoseconds since 1970, by the clock that stamps files.
     """
 
     hashes: FileHashes
     files: dict[str, str | None] = field(default_factory=dict)
     folders: dict[str, tuple[Stamp, str]] = field(default_factory=dict)
-    links: dict[str, str] = field(default_factory=dict)
+    links: dict[str, list[str]] = field(default_factory=dict)
     now: Callable[[], int] = time.time_ns
 
     def file(self, path: Path) -> None:
@@ -52,8 +52,8 @@ class Witness:
         return held
 
     def link(self, path: Path) -> None:
-        """Note where a link leads to."""
-        self.links[str(path)] = os.path.realpath(path)
+        """Note what a link says and where it leads to, or that it is none."""
+        self.links[str(path)] = leads(str(path))
 
     def text(self) -> dict[str, Any]:
         """All of it, as JSON has it."""

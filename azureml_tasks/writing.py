@@ -7,7 +7,7 @@ import sys
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from azureml_tasks import context
+from azureml_tasks.archive import archive
 from azureml_tasks.dockerfile import render
 from azureml_tasks.errors import Problem, SettingsError
 from azureml_tasks.job import prepare
@@ -47,5 +47,5 @@ def write_context(job: Job, output: Path | None) -> None:
     if output and not job.terminal.effect([], before=command):
         return
     with output.open("wb") if output else nullcontext(sys.stdout.buffer) as stream:
-        for block in job.terminal.progress(context.archive(found), found.size, "packing the build context"):
+        for block in job.terminal.progress(archive(found), found.size, "packing the build context"):
             stream.write(block)

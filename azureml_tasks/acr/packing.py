@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from azureml_tasks.context import end_of_archive, member
+from azureml_tasks.archive import end_of_archive, member
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

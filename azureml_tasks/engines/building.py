@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from azureml_tasks.context import Context, archive
+from azureml_tasks.archive import archive
 from azureml_tasks.engines.refusals import disk_error
 from azureml_tasks.engines.steps import Steps
 from azureml_tasks.errors import AzuremlTasksError, BuildError, Terminated
@@ -18,6 +18,7 @@ from azureml_tasks.terminal import Terminal, clean
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from azureml_tasks.context import Context
     from azureml_tasks.engines.builder import Builder
     from azureml_tasks.engines.endpoint import Endpoint
     from azureml_tasks.planning import BuildSecret, Plan
