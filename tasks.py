@@ -53,19 +53,40 @@ def test(_context: Context, quick: bool = False) -> None:  # noqa: PT028 -- a ta
 
 @task(
     help={
-        "az": "packing and sending a project to ACR as well, against az acr build, which is installed for it"
+        "rounds": "how often each command is timed",
+        "only": "part of the rows' headings, to measure these alone",
+        "peers": "BentoML, MLflow, Truss and kedro-docker as well, which are installed for it",
+        "az": "packing and sending to ACR as well, against az acr build, which is installed for it",
     }
 )
-def bench(_context: Context, az: bool = False) -> None:
-    """Measure what our collection adds to the start of `invoke --list`."""
-    from tests.machine import startup  # needed here alone
+def bench(_context: Context, rounds: int = 5, only: str = "", peers: bool = False, az: bool = False) -> None:
+    """Measure what builds, checks and hand-offs take, side by side with what else would do them."""
+    from tests.machine.benchmark import run  # needed here alone
 
-    startup.main()
-    if az:
-        from tests.machine import sending
+    if not 1 <= rounds <= run.MOST_ROUNDS:
+        raise Exit(f"--rounds takes 1 to {run.MOST_ROUNDS}.", code=2)
+    with _orderly():
+        run.main(rounds=rounds, only=only, peers=peers, az=az)
 
+
+@task(
+    help={
+        "rounds": "how often each command is timed at each size",
+        "large": "a model of 5 GB as well, which takes 20 GB of disk",
+    }
+)
+def growth(_context: Context, rounds: int = 3, large: bool = False) -> None:
+    """Measure how times grow with 100 to 100,000 files and with a model of 1 MB to 1 GB, and draw it."""
+    from tests.machine.benchmark import growth as growing  # needed here alone
+    from tests.machine.benchmark.timing import FailedError
+
+    if rounds < 1:
+        raise Exit("--rounds takes 1 or more.", code=2)
+    try:
         with _orderly():
-            sending.main()
+            growing.main(rounds=rounds, large=large)
+    except FailedError as error:
+        raise Exit(str(error), code=4) from None
 
 
 @task

@@ -1,0 +1,1 @@
+"""The benchmark, `invoke bench` and `invoke growth`: everything side by side, on one machine, in turn."""

@@ -1,0 +1,116 @@
+"""The smoke test's time beyond what the server itself takes to get ready."""
+
+from __future__ import annotations
+
+import calendar
+import re
+import subprocess
+import time
+from collections.abc import Iterable, Sequence
+
+from tests.machine import command
+from tests.machine.benchmark.building import Yard
+from tests.machine.benchmark.cases import Case
+from tests.machine.benchmark.place import BUILDKIT, Place
+from tests.machine.benchmark.project import Project
+from tests.machine.benchmark.races import say
+from tests.machine.benchmark.rows import Heading, Mark, Measured, Row
+from tests.machine.benchmark.timing import FailedError
+
+__all__ = ["case"]
+
+_HEADING = Heading(
+    name="smoke test, container start to verdict on one request",
+    against="the server's own ready line after a plain docker run",
+    mark=Mark(more=0.3),
+)
+_READY = re.compile(rb"^(\d{4}-\d\d-\d\dT\S+)Z .*ready for serving traffic", re.MULTILINE)
+_SECONDS = 60.0
+_PATIENCE = 30.0
+_NANO = 10**9
+
+
+def case(yard: Yard) -> Case:
+    """The case of this module."""
+
+    def measure(_headings: Sequence[Heading], rounds: int) -> Iterable[Row]:
+        place, made = yard.place, yard.project(BUILDKIT)
+        place.invoke(BUILDKIT, made.folder, "image.build").seconds()
+        ours, theirs = [], []
+        for number in range(rounds + 1):
+            proof, ready = _proof(place, made), _plain(place, made)
+            say(f"round {number} of {rounds}: verdict after {proof:.2f} s, ready line after {ready:.2f} s")
+            if number:  # The first reads the image from disk.
+                ours.append(proof)
+                theirs.append(ready)
+        yield Row(
+            heading=_HEADING,
+            ours=Measured(what=f"invoke image.smoke-test ({place.words[BUILDKIT]})", numbers=ours),
+            theirs=Measured(what="docker run --detach, with the image's own command", numbers=theirs),
+            notes=[
+                "both count from the engine's event that the container has started; ours to the first line of",
+                "the verdict, so the request, a malformed body and the container's stop are in it",
+            ],
+        )
+
+    return Case(headings=[_HEADING], measure=measure)
+
+
+def _proof(place: Place, made: Project) -> float:
+    """Seconds from the container's start to the verdict, as a person sees it."""
+    run = place.invoke(BUILDKIT, made.folder, "image.smoke-test")
+    began = int(time.time())
+    process = subprocess.Popen(
+        list(run.words),
+        cwd=run.folder,
+        env=dict(run.env),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        said = process.stdout.readline() if process.stdout else b""
+        verdict = time.time()
+        rest = process.communicate()[0]
+    except BaseException:
+        command.end(process, patience=_PATIENCE)
+        raise
+    if process.returncode:
+        words = (said + rest).decode(errors="replace")
+        raise FailedError(f"`invoke image.smoke-test` ended with {process.returncode}:\n{words}")
+    return verdict - _started(place, made, began)
+
+
+def _plain(place: Place, made: Project) -> float:
+    """Seconds from the container's start to the server's own line that it is ready."""
+    began = int(time.time())
+    container = place.client.containers.run(f"{made.name}:1.0.0", detach=True)
+    try:
+        start = _started(place, made, began)
+        while time.time() < began + _SECONDS:
+            found = _READY.search(container.logs(timestamps=True))
+            if found:
+                return _moment(found.group(1).decode()) - start
+            time.sleep(0.1)  # The line's own time counts, not when it is found.
+        raise FailedError(f"the server was not ready within {_SECONDS:.0f} s")
+    finally:
+        container.remove(force=True, v=True)
+
+
+def _started(place: Place, made: Project, since: int) -> float:
+    """When the engine last started a container of the project's image, in seconds since the epoch."""
+    name = f"{made.name}:1.0.0"
+    images = [name, place.client.images.get(name).id]  # a container is known by what it was started as
+    filters: dict[str, object] = {"type": "container", "event": "start", "image": images}
+    until = int(time.time()) + 1
+    found = list(place.client.api.events(since=since, until=until, decode=True, filters=filters))
+    if not found:
+        raise FailedError(f"the engine knows of no container of {name} that was started")
+    return float(found[-1]["timeNano"]) / _NANO
+
+
+def _moment(text: str) -> float:
+    """Seconds since the epoch of a time with nine digits after its point, in UTC."""
+    whole, _, fraction = text.partition(".")
+    seconds = calendar.timegm(time.strptime(whole, "%Y-%m-%dT%H:%M:%S"))
+    return seconds + float(f"0.{fraction}")

@@ -1,0 +1,73 @@
+"""One run of the benchmark: every case, in the order in which people meet them."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+
+from tests.machine.benchmark import building, fresh, handing_off, packing, proving, sizes, starting
+from tests.machine.benchmark.building import Yard
+from tests.machine.benchmark.cases import Case, chosen, measured
+from tests.machine.benchmark.peer_list import PEERS
+from tests.machine.benchmark.place import Place, place
+from tests.machine.benchmark.rows import Missing, Row
+from tests.machine.benchmark.table import closing_line, text
+
+__all__ = ["MOST_ROUNDS", "main"]
+
+MOST_ROUNDS = 25
+"""Each round adds a requirement that none has added before, and there are no more of them."""
+
+
+def main(*, rounds: int, only: str, peers: bool, az: bool) -> None:
+    """Measure and print each row as soon as it is there.
+
+    Args:
+        rounds: how often each command is timed, `MOST_ROUNDS` at most.
+        only: what the headings contain of the rows that are measured; empty for all.
+        peers: whether other tools are installed and measured too.
+        az: whether `az` is.
+
+    Raises:
+        NotPossibleError: this machine lacks what all rows stand on.
+    """
+    rows: list[Row | Missing] = []
+    with place() as here:
+        _print(_opening(here, rounds))
+        for case in _cases(here, peers=peers, az=az):
+            if headings := chosen(case, only):
+                found = measured(case, headings, rounds)
+                rows += found
+                _print("\n" + "\n\n".join(map(text, found)))
+    _print(f"\n{closing_line(rows)}" if rows else f"\nno row's heading contains {only!r}")
+
+
+def _cases(here: Place, *, peers: bool, az: bool) -> list[Case]:
+    yard = Yard(place=here, peers={peer.name: peer for peer in PEERS} if peers else {})
+    return [
+        *building.cases(yard),
+        *([packing.case(here)] if az else []),
+        handing_off.case(yard),
+        *starting.cases(yard),
+        proving.case(yard),
+        sizes.case(yard),
+        fresh.case(yard),
+    ]
+
+
+def _opening(here: Place, rounds: int) -> str:
+    engine = here.client.version()["Version"]
+    return "\n".join(
+        [
+            f"{rounds} rounds in turn; medians, with the quartiles in brackets; ratios round by round",
+            f"Python {platform.python_version()}, {os.cpu_count()} cores, Docker engine {engine}",
+            f"project: 200 Python files, 5 packages, a model of {here.model.stat().st_size / 1e6:.0f} MB, and 5,500",
+            "files of .git and .venv that are ignored; the base is the stand-in, with a layer of this run's own",
+        ]
+    )
+
+
+def _print(words: str) -> None:
+    sys.stdout.write(f"{words}\n")
+    sys.stdout.flush()

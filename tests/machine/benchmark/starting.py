@@ -1,0 +1,46 @@
+"""What a command of ours takes that builds nothing: `invoke --list` and `image.check`."""
+
+from __future__ import annotations
+
+from tests.machine.benchmark.building import Yard
+from tests.machine.benchmark.cases import Case, raced
+from tests.machine.benchmark.place import BUILDKIT
+from tests.machine.benchmark.races import Comparison, Contender
+from tests.machine.benchmark.rows import Mark
+
+__all__ = ["cases"]
+
+_TIMES = 4
+"""Rounds of these short commands for one round of the others."""
+_CHECK = Comparison(
+    name="image.check, no change",
+    against="a trivial Invoke task",
+    mark=Mark(times=1.5),
+    ours="image.check",
+    theirs=["hello"],
+)
+_LIST = Comparison(
+    name="invoke --list with our collection",
+    against="invoke --list with a trivial one",
+    mark=Mark(more=0.020),
+    ours="our list",
+    theirs=["trivial list"],
+)
+
+
+def cases(yard: Yard) -> list[Case]:
+    """The cases of this module."""
+    place = yard.place
+
+    def contender(name: str) -> Contender:
+        word, ours = {
+            "image.check": ("image.check", True),
+            "hello": ("hello", False),
+            "our list": ("--list", True),
+            "trivial list": ("--list", False),
+        }[name]
+        folder = yard.project(BUILDKIT).folder if ours else place.trivial
+        what = f"invoke {word}, {'our collection' if ours else 'a trivial one'}"
+        return Contender(name=name, what=what, commands=[place.invoke(BUILDKIT, folder, word)])
+
+    return [raced([each], contender, place.traces, times=_TIMES) for each in (_CHECK, _LIST)]

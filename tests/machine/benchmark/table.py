@@ -1,0 +1,54 @@
+"""The rows as text, ratios first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from tests.machine.benchmark.figures import Unit, quantity, spread
+from tests.machine.benchmark.rows import Measured, Missing, Row, at_mark, ratio, wanted
+
+__all__ = ["closing_line", "text"]
+
+_INDENT = " " * 12
+
+
+def text(row: Row | Missing) -> str:
+    """One row: ratio, verdict, case and opponent; below it the mark, and both sides' medians and quartiles."""
+    return "\n".join(_missing(row) if isinstance(row, Missing) else _row(row))
+
+
+def closing_line(rows: Sequence[Row | Missing]) -> str:
+    """How many rows are at their mark."""
+    found = [row for row in rows if isinstance(row, Row)]
+    good = sum(map(at_mark, found))
+    missing = len(rows) - len(found)
+    return f"{good} at their mark, {len(found) - good} short of it, {missing} not measured"
+
+
+def _row(row: Row) -> Iterator[str]:
+    found = ratio(row)
+    verdict = "at its mark" if at_mark(row) else "SHORT OF ITS MARK"
+    yield f"{_times(found.median):>8} x  {verdict:<17}  {row.heading}"
+    yield f"{_INDENT}ratio   {_times(found.low)} to {_times(found.high)}"
+    yield f"{_INDENT}mark    {wanted(row)}"
+    yield f"{_INDENT}ours    {_side(row.ours, row.unit)}"
+    yield f"{_INDENT}theirs  {_side(row.theirs, row.unit)}"
+    for each in row.beside:
+        yield f"{_INDENT}beside  {_side(each, row.unit)}"
+    for note in row.notes:
+        yield f"{_INDENT}{note}"
+
+
+def _missing(row: Missing) -> Iterator[str]:
+    yield f"{'-':>8}    {'not measured':<17}  {row.heading}"
+    yield from (f"{_INDENT}{line}" for line in row.why.splitlines())
+
+
+def _side(side: Measured, unit: Unit) -> str:
+    found = spread(side.numbers)
+    low, high = quantity(found.low, unit), quantity(found.high, unit)
+    return f"{quantity(found.median, unit)} ({low} to {high})  {side.what}"
+
+
+def _times(number: float) -> str:
+    return f"{number:.3f}" if number < 1 else f"{number:.2f}"
