@@ -31,6 +31,7 @@ __all__ = [
     "dockerfile",
     "environment",
     "ns",
+    "prefixes",
     "push",
     "release",
     "smoke_test",
@@ -260,6 +261,19 @@ def environment(
         deploying.write(options.job, asked, options.file("--output", output))
 
 
+@task(
+    auto_shortflags=False,
+    help=_help("engine", "project", prune="remove those that the project as it stands has no use for"),
+)
+def prefixes(c: Context, engine: str | None = None, prune: bool = False, project: str | None = None) -> None:
+    """List the images that later builds start from."""
+    with ending_well(prefixes, project):
+        from azureml_tasks import keeping
+
+        job = _resolve(c, prefixes, {"engine": engine, "project": project}).job
+        (keeping.prune if prune else keeping.show)(job)
+
+
 @task(auto_shortflags=False, help=_help("engine", "project"))
 def clean(c: Context, engine: str | None = None, project: str | None = None) -> None:
     """Remove the image that build recorded, and the records."""
@@ -270,5 +284,16 @@ def clean(c: Context, engine: str | None = None, project: str | None = None) -> 
 
 
 ns = Collection(
-    "image", check, dockerfile, context, build, attach, smoke_test, push, release, environment, clean
+    "image",
+    check,
+    dockerfile,
+    context,
+    build,
+    attach,
+    smoke_test,
+    push,
+    release,
+    environment,
+    prefixes,
+    clean,
 )

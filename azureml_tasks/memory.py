@@ -93,7 +93,12 @@ class Memory:
         if not self.file.parent.is_dir():
             return
         try:
-            found = {"asked": question, "project": self._project, "seen": witness.text(), "plan": encoded(plan)}
+            found = {
+                "asked": question,
+                "project": self._project,
+                "seen": witness.text(),
+                "plan": encoded(plan),
+            }
             text = json.dumps(found)
         except (UnspeakableError, TypeError):
             return  # A date in the table, say; the next command reads the project anew.

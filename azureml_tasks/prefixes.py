@@ -18,10 +18,13 @@ if TYPE_CHECKING:
 
     from azureml_tasks.planning import Plan
 
-__all__ = ["Prefix", "part", "prefixes", "repository"]
+__all__ = ["Prefix", "is_tag", "part", "prefixes", "repository"]
 
 _LASTING = ("system", "python", "model")
 """The stages that a prefix may end with; code and labels change with each commit."""
+
+
+_DIGITS = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +51,13 @@ def prefixes(plan: Plan, parts: Mapping[str, str]) -> tuple[Prefix, ...]:
     for at, stage in enumerate(_LASTING):
         before[stage] = parts[stage]
         if texts[stage]:
-            found.append(Prefix(stages=STAGES[: at + 1], tag=fingerprint(before)[:32]))
+            found.append(Prefix(stages=STAGES[: at + 1], tag=fingerprint(before)[:_DIGITS]))
     return tuple(found)
+
+
+def is_tag(text: str) -> bool:
+    """Whether *text* may be the tag of a prefix: as many hexadecimal digits."""
+    return len(text) == _DIGITS and not set(text) - set("0123456789abcdef")
 
 
 def repository(plan: Plan) -> str:

@@ -16,7 +16,7 @@ __all__ = ["Terminal", "clean", "spoken"]
 
 _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _OUR_TASK = re.compile(
-    r"\binvoke image\.(?=(attach|build|check|clean|context|dockerfile|environment|push|release|smoke-test)\b)"
+    r"\binvoke image\.(?=(attach|build|check|clean|context|dockerfile|environment|prefixes|push|release|smoke-test)\b)"
 )
 _STEP = 10
 """Without a terminal, progress is a line for every tenth of the whole."""

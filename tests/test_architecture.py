@@ -23,7 +23,7 @@ LONGER = {
     "azureml_tasks.inside.install": 250,
     "azureml_tasks.inside.probe": 320,
     # A task after the other; Invoke reads each one's flags from its own signature.
-    "azureml_tasks.image": 290,
+    "azureml_tasks.image": 320,
     # One table of settings, each row with its docstring; it does not come apart.
     "azureml_tasks.settings": 270,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks import report, secret_values
@@ -12,7 +12,7 @@ from azureml_tasks.acr.candidates import repository_of
 from azureml_tasks.acr.following import StuckError
 from azureml_tasks.acr.limits import refuse_names, refuse_proof, refuse_secrets
 from azureml_tasks.acr.outcome import Outcome
-from azureml_tasks.acr.route import Route, whole
+from azureml_tasks.acr.route import Route, route, whole
 from azureml_tasks.acr.task_file import RUN_ID, TaskFile
 from azureml_tasks.acr.verdict import Times, output_image
 from azureml_tasks.context import confirm
@@ -24,12 +24,14 @@ if TYPE_CHECKING:
 
     from azureml_tasks.acr.candidates import Candidates
     from azureml_tasks.acr.handing_off import HandOff
+    from azureml_tasks.acr.repositories import Repositories
     from azureml_tasks.acr.run_requests import Request
     from azureml_tasks.acr.runs import Run
     from azureml_tasks.context import Context
     from azureml_tasks.engines.images import Image
     from azureml_tasks.planning import BuildSecret, Plan
     from azureml_tasks.records import Records
+    from azureml_tasks.terminal import Terminal
 
 __all__ = ["Build", "build_of"]
 
@@ -62,6 +64,11 @@ class Build:
     @property
     def _secrets(self) -> tuple[BuildSecret, ...]:
         return self.plan.secrets if self.route.installs else ()
+
+    def routed(self, repositories: Repositories, terminal: Terminal, *, no_cache: bool) -> Build:
+        """The same build, from the longest prefix that *repositories* have."""
+        found = route(self.plan, self.context, repositories, terminal, no_cache=no_cache)
+        return replace(self, route=found)
 
     def file(self) -> TaskFile:
         """The task that builds, proves where it is to, and pushes."""

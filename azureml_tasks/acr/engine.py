@@ -11,9 +11,10 @@ from azureml_tasks.acr.announcing import announced
 from azureml_tasks.acr.building import Build, build_of
 from azureml_tasks.acr.candidates import Candidates, final_of, repository_of
 from azureml_tasks.acr.handing_off import HandOff
+from azureml_tasks.acr.kept import RegistryKeeper
 from azureml_tasks.acr.limits import refuse_proof
 from azureml_tasks.acr.registry_tokens import USER
-from azureml_tasks.acr.route import route, whole
+from azureml_tasks.acr.route import whole
 from azureml_tasks.acr.session import Session, open_session
 from azureml_tasks.engines.images import Image
 from azureml_tasks.errors import RegistryError
@@ -74,8 +75,8 @@ class AcrEngine:
         return Image(id="", names=plan.names, engine=self.name, context_sha256=context.sha256, user=plan.user)
 
     def base_id(self, plan: Plan) -> str:
-        """Its digest, where the table names it by that; a tag may have moved, and nobody here can tell."""
-        return plan.base.digest
+        """The reference: whether its tag has moved nobody here can tell, which is why prefixes on it grow old."""
+        return str(plan.base)
 
     def name_it(self, image: Image, names: Sequence[str]) -> None:
         """A candidate gets its names when it is published."""
@@ -102,7 +103,7 @@ class AcrEngine:
         build = build_of(self._named(plan), context, proves=proven and not self.local)
         if not announced(build, self.terminal):
             return self.planned(plan, context)
-        found = self._routed(build, no_cache=no_cache)
+        found = build.routed(self.session.repositories, self.terminal, no_cache=no_cache)
         return found.run(self.hand_off(plan), self.candidates, self.records, no_cache=no_cache)
 
     def start(self, plan: Plan, context: Context, *, no_cache: bool) -> str:
@@ -110,7 +111,7 @@ class AcrEngine:
         build = build_of(self._named(plan), context, proves=not self.local)
         if not announced(build, self.terminal):
             return ""
-        routed = self._routed(build, no_cache=no_cache)
+        routed = build.routed(self.session.repositories, self.terminal, no_cache=no_cache)
         return routed.leave(self.hand_off(plan), self.candidates, self.records, no_cache=no_cache)
 
     def attach(self, plan: Plan, context: Context, run: str) -> Image:
@@ -171,6 +172,11 @@ class AcrEngine:
             self.records.candidate_is_gone(image)
             self.terminal.say(f"removed the candidate {self.registry}/{repository}@{image.id}")
 
+    def keeper(self, plan: Plan) -> RegistryKeeper:
+        """Those of the repository of its prefixes."""
+        at = self.session.repositories
+        return RegistryKeeper(repositories=at, plan=self._named(plan), terminal=self.terminal)
+
     def remove(self, image: Image) -> list[str]:
         """Delete every candidate of the records that still waits."""
         waiting = dict.fromkeys([*self.records.waiting(), image.candidate])
@@ -180,12 +186,6 @@ class AcrEngine:
         repository, _, digest = candidate.partition("/")[2].partition("@")
         effect = self.terminal.effect(commands.delete(self.registry, f"{repository}@{digest}"))
         return effect and replace(self.candidates, repository=final_of(repository)).remove(digest)
-
-    def _routed(self, build: Build, *, no_cache: bool) -> Build:
-        """The same build, from the longest prefix that the registry has."""
-        repositories = self.session.repositories
-        found = route(build.plan, build.context, repositories, self.terminal, no_cache=no_cache)
-        return replace(build, route=found)
 
     @property
     def candidates(self) -> Candidates:

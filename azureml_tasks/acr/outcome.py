@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from azureml_tasks import report
 from azureml_tasks.acr import proving
 from azureml_tasks.acr.candidates import repository_of
-from azureml_tasks.acr.route import prefix_repository
+from azureml_tasks.acr.kept import prefix_repository
 from azureml_tasks.acr.verdict import failure, output_image
 from azureml_tasks.dockerfile import CONTEXT_LABEL
 from azureml_tasks.engines.images import Image

@@ -54,6 +54,14 @@ class Manifest:
         return tuple(dict.fromkeys(str(part["digest"]) for part in parts))
 
     @property
+    def size(self) -> int:
+        """Bytes of config and layers, as they are stored."""
+        found = json.loads(self.content)
+        return (
+            sum(int(part["size"]) for part in [found["config"], *found["layers"]]) if "config" in found else 0
+        )
+
+    @property
     def config(self) -> str:
         """The digest of the image's config; "" for a list of several platforms."""
         return str((json.loads(self.content).get("config") or {}).get("digest", ""))

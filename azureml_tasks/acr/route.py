@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from azureml_tasks.acr.candidates import repository_of
+from azureml_tasks.acr.kept import made_at, prefix_repository
 from azureml_tasks.acr.task_file import RUN_ID
 from azureml_tasks.context_file import ContextFile
 from azureml_tasks.dockerfile import STAGES
 from azureml_tasks.errors import AzuremlTasksError
 from azureml_tasks.making import making
-from azureml_tasks.prefixes import Prefix, part, prefixes, repository
+from azureml_tasks.prefixes import Prefix, part, prefixes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from azureml_tasks.planning import Plan
     from azureml_tasks.terminal import Terminal
 
-__all__ = ["Piece", "Route", "prefix_repository", "route", "whole"]
+__all__ = ["Piece", "Route", "route", "whole"]
 
 _DAY = 86_400
 
@@ -73,12 +73,6 @@ class Route:
     def installs(self) -> bool:
         """Whether Python packages are installed anew."""
         return any(piece.installs for piece in self.pieces)
-
-
-def prefix_repository(plan: Plan) -> str:
-    """Where a registry keeps the prefixes of *plan*: where the table says, if that is in the same registry."""
-    host, _, shared = plan.shared_layers.partition("/")
-    return shared if host and host == plan.registry else repository(plan)
 
 
 def whole(plan: Plan, context: Context) -> Route:
@@ -134,12 +128,8 @@ def _is_fixed(plan: Plan) -> bool:
 
 
 def _age(created: str) -> float:
-    """Days since *created* (RFC 3339); endless where nobody knows."""
-    try:
-        moment = datetime.fromisoformat(f"{created[:19]}+00:00")
-    except ValueError:
-        return float("inf")
-    return (time.time() - moment.astimezone(timezone.utc).timestamp()) / _DAY
+    """Days since *created* (RFC 3339); thousands where nobody knows."""
+    return (time.time() - made_at(created)) / _DAY
 
 
 def _pieces(plan: Plan, context: Context, chain: tuple[Prefix, ...], done: int, on: str) -> Iterator[Piece]:

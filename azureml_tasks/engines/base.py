@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from azureml_tasks.context import Context
-    from azureml_tasks.engines.images import Image, State
+    from azureml_tasks.engines.images import Image, KeptPrefix, State
     from azureml_tasks.planning import Plan, Proof
     from azureml_tasks.report import Report
 
-__all__ = ["Container", "Engine", "Runner"]
+__all__ = ["Container", "Engine", "Keeper", "Runner"]
 
 
 class Container(Protocol):
@@ -58,6 +58,16 @@ class Runner(Protocol):
 
         None under --dry. A mounted model is called as the last part of *repository*.
         """
+
+
+class Keeper(Protocol):
+    """The prefixes that an engine keeps for a project."""
+
+    def all(self) -> list[KeptPrefix]:
+        """Each, for the project as it is and as it was, the newest first."""
+
+    def remove(self, kept: KeptPrefix) -> bool:
+        """Remove one; whether that was done."""
 
 
 class Engine(Protocol):
@@ -106,6 +116,9 @@ class Engine(Protocol):
 
     def settle(self, image: Image) -> None:
         """Put away what only led to the image's final names, or was kept for a proof that failed."""
+
+    def keeper(self, plan: Plan) -> Keeper:
+        """What is kept of the prefixes of *plan*."""
 
     def remove(self, image: Image) -> list[str]:
         """Remove what build has left of the image, by its names; what was removed."""

@@ -7,14 +7,13 @@ an image of its own wherever it holds much: a changed line of code then sends th
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.context import confirm
 from azureml_tasks.dockerfile import STAGES
+from azureml_tasks.engines.kept import LocalKeeper, made_at
 from azureml_tasks.engines.shared import Shared
 from azureml_tasks.engines.steps import Steps
 from azureml_tasks.errors import BuildError
@@ -154,28 +153,14 @@ class Chain:
 
     def _forget_old(self) -> None:
         """Remove the names of this project's prefixes but for the last ones."""
-        from docker.errors import APIError
-
-        kept = self._kept_now()
-        found: list[Any] = self.endpoint.client.images.list(name=repository(self.plan))
-        others = [image for image in found if not kept & set(image.tags)]
-        others.sort(key=lambda image: -_made_at(image.attrs))
-        for name in [name for image in others[_KEPT - 1 :] for name in image.tags]:
-            if name.startswith(f"{repository(self.plan)}:"):
-                with suppress(APIError):  # A container has it; it goes with that.
-                    self.endpoint.client.images.remove(name)
-                    self.build.terminal.say(f"removed {name}, which is of no use any more")
-
-    def _kept_now(self) -> set[str]:
-        return {self._name(prefix) for prefix in self._wanted()}
+        now = {self._name(prefix) for prefix in self._wanted()}
+        keeper = LocalKeeper(endpoint=self.endpoint, plan=self.plan, terminal=self.build.terminal)
+        others = [kept for kept in keeper.all() if kept.name not in now]
+        for kept in others[_KEPT - 1 :]:
+            if keeper.remove(kept):
+                self.build.terminal.say(f"removed {kept.name}, which is of no use any more")
 
 
 def _age(attrs: Mapping[str, Any]) -> float:
     """Days since an image was made."""
-    return (time.time() - _made_at(attrs)) / 86_400
-
-
-def _made_at(attrs: Mapping[str, Any]) -> float:
-    """Seconds since 1970; the API gives nanoseconds, which Python's parser does not take."""
-    text = str(attrs["Created"])
-    return datetime.fromisoformat(f"{text.partition('.')[0].rstrip('Z')}+00:00").timestamp()
+    return (time.time() - made_at(attrs)) / 86_400

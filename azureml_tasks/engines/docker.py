@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from azureml_tasks.context import Context
     from azureml_tasks.engines.container import DockerContainer
+    from azureml_tasks.engines.kept import LocalKeeper
     from azureml_tasks.planning import Plan, Proof
     from azureml_tasks.report import Report
     from azureml_tasks.terminal import Terminal
@@ -158,27 +159,20 @@ class DockerEngine:
 
     def push(self, image: Image, name: str) -> str:
         """Tag the image's id as *name* and send it; "" under --dry."""
-        from azureml_tasks.engines.pushing import push
+        from azureml_tasks.engines.pushing import named_where_pushed, push
 
         source = image.id or image.names[0]
         tag = [self.endpoint.docker("tag", source, name)] if source != name else []
         if not self.terminal.effects([*tag, self.endpoint.docker("push", name)]):
             return ""
-        with answering(self.endpoint), self._name_only_where_pushed(image, name):
+        with answering(self.endpoint), named_where_pushed(self.endpoint, image, name):
             return push(self.endpoint, image.id, name, self.terminal)
 
-    @contextmanager
-    def _name_only_where_pushed(self, image: Image, name: str) -> Iterator[None]:
-        """Where the block fails, take *name* from the image again, unless build gave it."""
-        from docker.errors import ImageNotFound
+    def keeper(self, plan: Plan) -> LocalKeeper:
+        """Those of this project's name."""
+        from azureml_tasks.engines.kept import LocalKeeper
 
-        try:
-            yield
-        except BaseException:
-            if name not in image.names:
-                with suppress(ImageNotFound):
-                    self.endpoint.client.images.remove(name, noprune=True)
-            raise
+        return LocalKeeper(endpoint=self.endpoint, plan=plan, terminal=self.terminal)
 
     def remove(self, image: Image) -> list[str]:
         """Remove the names that still name this image."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["BaseImage", "Image", "State"]
+__all__ = ["BaseImage", "Image", "KeptPrefix", "State"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +59,28 @@ class Image:
     prefixes: tuple[str, ...] = ()
     made_of: Mapping[str, str] = field(default_factory=dict)
     made_at: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptPrefix:
+    """A prefix that an engine keeps.
+
+    Args:
+        name: `repository:tag`, with its login server where a registry keeps it.
+        id: the engine's name for it, a registry's digest.
+        size: bytes; 0 where that is not told.
+        made_at: seconds since 1970 (UTC).
+    """
+
+    name: str
+    id: str
+    size: int
+    made_at: float
+
+    @property
+    def tag(self) -> str:
+        """Which follows from what makes it."""
+        return self.name.rpartition(":")[2]
 
 
 @dataclass(frozen=True, kw_only=True)

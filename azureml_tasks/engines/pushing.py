@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from azureml_tasks.engines.layers import shown
@@ -12,9 +13,12 @@ from azureml_tasks.registry import manifest_digest
 from azureml_tasks.terminal import Terminal, clean
 
 if TYPE_CHECKING:
-    from azureml_tasks.engines.endpoint import Endpoint
+    from collections.abc import Iterator
 
-__all__ = ["push"]
+    from azureml_tasks.engines.endpoint import Endpoint
+    from azureml_tasks.engines.images import Image
+
+__all__ = ["named_where_pushed", "push"]
 
 _PAUSES = (1.0, 2.0)
 """Seconds before the second and the third try."""
@@ -81,3 +85,17 @@ def _digest(endpoint: Endpoint, name: str) -> str:
         raise registry_error(
             name.partition("/")[0], f"the question for the digest of {name}", str(error.explanation or error)
         ) from error
+
+
+@contextmanager
+def named_where_pushed(endpoint: Endpoint, image: Image, name: str) -> Iterator[None]:
+    """Where the block fails, take *name* from *image* again, unless build gave it."""
+    from docker.errors import ImageNotFound
+
+    try:
+        yield
+    except BaseException:
+        if name not in image.names:
+            with suppress(ImageNotFound):
+                endpoint.client.images.remove(name, noprune=True)
+        raise

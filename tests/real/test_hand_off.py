@@ -135,7 +135,8 @@ def test_a_release_leaves_the_final_tag_alone_in_the_registry(
     done = releases[place]
     name = done.project.folder.name
 
-    pushed = [image["digest"] for image in done.the_run.output_images]
+    images = done.the_run.output_images
+    pushed = [image["digest"] for image in images if image["repository"] == f"{name}/candidate"]
     content = done.acr.manifest(name, "1.0.0")
     assert [f"sha256:{hashlib.sha256(content).hexdigest()}"] == pushed
     assert ({"1.0.0": pushed[0]}, frozenset()) == (done.tags, done.waiting)
@@ -185,10 +186,27 @@ def test_blobs_are_mounted_and_never_moved(place: str, releases: Mapping[str, St
     assert [f"/v2/{name}/manifests/1.0.0"] == put
 
 
+Walk = Mapping[str, Step]
+
 TASK = """\
 version: v1.1.0
 stepTimeout: 3600
 steps:
+  - id: "build-system"
+    build: "-f Dockerfile.system -t REGISTRY/NAME/prefix:HASH --platform linux/amd64 ."
+  - id: "push-system"
+    push:
+      - "REGISTRY/NAME/prefix:HASH"
+  - id: "build-python"
+    build: "-f Dockerfile.python -t REGISTRY/NAME/prefix:HASH --platform linux/amd64 ."
+  - id: "push-python"
+    push:
+      - "REGISTRY/NAME/prefix:HASH"
+  - id: "build-model"
+    build: "-f Dockerfile.model -t REGISTRY/NAME/prefix:HASH --platform linux/amd64 ."
+  - id: "push-model"
+    push:
+      - "REGISTRY/NAME/prefix:HASH"
   - id: "build"
     build: "-f Dockerfile -t REGISTRY/NAME/candidate:{{.Run.ID}} --platform linux/amd64 \
 --build-arg CONTEXT_SHA256=HASH ."
@@ -207,6 +225,7 @@ steps:
     push:
       - "REGISTRY/NAME/candidate:{{.Run.ID}}"
 """
+PROVING = TASK[TASK.index('  - id: "server"') : TASK.index('  - id: "push"\n')]
 
 
 def body(done: Step) -> dict[str, Any]:
@@ -236,25 +255,28 @@ def quick_build(name: str, context: str) -> dict[str, Any]:
     }
 
 
-def test_an_engine_here_takes_a_quick_build(releases: Mapping[str, Step]) -> None:
-    """Where an engine proves here, the run only builds and pushes."""
-    done = releases[HERE]
+def test_an_engine_here_takes_a_quick_build(walks: Mapping[str, Walk]) -> None:
+    """Where an engine proves here, and nothing slow stands below the code, the run is one build."""
+    done = walks[HERE]["build"]
 
     context = done.records["build.json"]["context_sha256"]
     assert quick_build(done.project.folder.name, context) == body(done)
 
 
-def test_no_engine_takes_a_task_that_proves(releases: Mapping[str, Step]) -> None:
-    """Where none does, the run is a task that builds, proves beside the server, and pushes only then."""
+@pytest.mark.parametrize(("place", "task"), [(HERE, TASK.replace(PROVING, "")), (CLOUD, TASK)])
+def test_a_task_keeps_what_stands_below_the_code(
+    place: str, task: str, releases: Mapping[str, Step]
+) -> None:
+    """Else it is a task that pushes each prefix; where no engine proves here, it proves before it pushes the image."""
     expected = {
         "type": "EncodedTaskRunRequest",
-        "encodedTaskContent": TASK,
+        "encodedTaskContent": task,
         "values": [],
         "platform": {"os": "Linux", "architecture": "amd64"},
         "sourceLocation": "what was uploaded",
         "timeout": 3600,
     }
-    assert expected == body(releases[CLOUD])
+    assert expected == body(releases[place])
 
 
 def plain(value: Any) -> Any:
@@ -302,6 +324,9 @@ def test_a_release_records_all_that_it_did(place: str, releases: Mapping[str, St
     context = found["build.json"]["context_sha256"]
     proof = found["smoke-test.json"]["proof_sha256"]
     assert (digest, proof) == (digest, found.pop("evidence.json", {"proof_sha256": proof})["proof_sha256"])
+    images = [image for image in done.the_run.output_images if image["repository"].endswith("/prefix")]
+    prefixes = [f"{name}/prefix@{image['digest']}" for image in images]
+    assert 3 == len(prefixes)
     expected = {
         "build.json": {
             "engine": "acr",
@@ -313,6 +338,7 @@ def test_a_release_records_all_that_it_did(place: str, releases: Mapping[str, St
             "candidate": "",
             "run": done.the_run.id,
             "waiting": [],
+            "prefixes": prefixes,
         },
         "result.json": {
             "image": f"{name}@{digest}",
@@ -320,6 +346,7 @@ def test_a_release_records_all_that_it_did(place: str, releases: Mapping[str, St
             "tags": ["1.0.0"],
             "digest": digest,
             "context_sha256": context,
+            "prefixes": prefixes,
             "smoke": smoke(done, where),
         },
         "smoke-test.json": {"id": digest, "proof_sha256": proof, "smoke": smoke(done, where)},
@@ -342,9 +369,6 @@ def test_tokens_go_where_they_belong(place: str, releases: Mapping[str, Step]) -
 
 
 # Step by step
-
-
-Walk = Mapping[str, Step]
 
 
 @pytest.fixture(scope="module")
@@ -1225,7 +1249,7 @@ def test_secrets_reach_pip_and_show_nowhere(
     """Both logins arrive unchanged in the task's step; no output, record, archive, log, history or layer has them."""
     acr = handed_off.acr  # noqa: F811 -- no fixture here
     # A layer of another test's build would need no secret.
-    first = f'[[tool.azureml-image.run]]\nafter = "apt"\ncommand = "true {unique("secrets")}"\n'
+    first = f'[[tool.azureml-image.run]]\nafter = "apt"\ncommand = "touch /srv/{unique("secrets")}"\n'
     project = handed_off(amlenv_base, SECRETS + first)
     (project.folder.parent / "netrc").write_text(index.login, encoding="utf-8")
     done = step(acr, project, "--echo", "image.build", *ACR, env={"CONTOSO_PIP_CONF": index.conf})

@@ -1,0 +1,64 @@
+"""The prefixes that the local engine keeps, by the names of their project."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from azureml_tasks.engines.endpoint import answering
+from azureml_tasks.engines.images import KeptPrefix
+from azureml_tasks.prefixes import repository
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from azureml_tasks.engines.endpoint import Endpoint
+    from azureml_tasks.planning import Plan
+    from azureml_tasks.terminal import Terminal
+
+__all__ = ["LocalKeeper", "made_at"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalKeeper:
+    """The prefixes of one project on a Docker engine.
+
+    Args:
+        endpoint: the engine.
+        plan: of the project.
+        terminal: where words go.
+    """
+
+    endpoint: Endpoint
+    plan: Plan
+    terminal: Terminal
+
+    def all(self) -> list[KeptPrefix]:
+        """Each, the newest first."""
+        found, where = [], repository(self.plan)
+        with answering(self.endpoint):
+            for image in self.endpoint.client.images.list(name=where):
+                names = [name for name in image.tags if name.startswith(f"{where}:")]
+                size, when = int(image.attrs.get("Size", 0)), made_at(image.attrs)
+                found += [KeptPrefix(name=name, id=str(image.id), size=size, made_at=when) for name in names]
+        return sorted(found, key=lambda kept: (-kept.made_at, kept.name))
+
+    def remove(self, kept: KeptPrefix) -> bool:
+        """Remove its name, and with it what nothing else stands on; whether that could be done."""
+        from docker.errors import APIError
+
+        if not self.terminal.effect(self.endpoint.docker("rmi", kept.name)):
+            return False
+        with answering(self.endpoint):
+            try:
+                self.endpoint.client.images.remove(kept.name)
+            except APIError:  # It is gone already, or a container has it, which it goes with.
+                return False
+        return True
+
+
+def made_at(attrs: Mapping[str, Any]) -> float:
+    """When an image was made, seconds since 1970; the API gives nanoseconds, which Python's parser does not take."""
+    text = str(attrs["Created"])
+    return datetime.fromisoformat(f"{text.partition('.')[0].rstrip('Z')}+00:00").timestamp()

@@ -1,0 +1,54 @@
+"""The prefixes that builds have left, to be seen and to be put away."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from azureml_tasks.errors import stating
+from azureml_tasks.job import ready
+from azureml_tasks.making import making
+from azureml_tasks.prefixes import prefixes
+
+if TYPE_CHECKING:
+    from azureml_tasks.engines.images import KeptPrefix
+    from azureml_tasks.job import Job, Ready
+
+__all__ = ["prune", "show"]
+
+_DAY = 86_400
+
+
+def show(job: Job) -> None:
+    """List what the engine keeps of this project's prefixes, the newest first."""
+    made = ready(job, building=False)
+    wanted = _wanted(made)
+    found = made.engine.keeper(made.plan).all()
+    for kept in found:
+        job.terminal.result(_row(kept, now=kept.tag in wanted))
+    if not found:
+        job.terminal.say("no prefix is kept here")
+
+
+def prune(job: Job) -> None:
+    """Remove those that the project as it stands has no use for."""
+    with stating("Nothing more was removed."):
+        made = ready(job, building=False)
+        keeper, wanted = made.engine.keeper(made.plan), _wanted(made)
+        found = keeper.all()
+        # One image may have several names, and goes with all of them where a registry keeps it.
+        in_use = {kept.id for kept in found if kept.tag in wanted}
+        for kept in found:
+            if kept.id not in in_use and keeper.remove(kept):
+                job.terminal.result(f"removed {kept.name}")
+
+
+def _wanted(made: Ready) -> set[str]:
+    parts = making(made.plan, made.context, made.engine.base_id(made.plan))
+    return {prefix.tag for prefix in prefixes(made.plan, parts)}
+
+
+def _row(kept: KeptPrefix, *, now: bool) -> str:
+    days = (time.time() - kept.made_at) / _DAY
+    size = f"{kept.size / 1e6:,.1f} MB" if kept.size else "size unknown"
+    return f"{kept.name}  {size}, {days:.0f} days old{', of the project as it is now' if now else ''}"
