@@ -3,7 +3,8 @@
 It holds for BuildKit, for the legacy builder and for the line scan of Azure Container Registry
 (Azure/acr-builder, scan/dependencies.go): no --mount, no heredoc, no --link, --chmod or --chown, no
 --platform in FROM, and no line but FROM's own that starts with "from". With secrets the Python step
-mounts them, which BuildKit alone can; the rest stays as it is.
+mounts them, which BuildKit alone can; the rest stays as it is. For BuildKit alone there is a second rendering,
+with the same effect, which downloads nothing twice.
 """
 
 from __future__ import annotations
@@ -24,11 +25,13 @@ CONTEXT_LABEL = "azureml-tasks.context-sha256"
 """The label that names the build context; its value comes with the build, by the argument CONTEXT_SHA256."""
 
 _INSTALL = "/tmp/azureml-image"  # noqa: S108 -- a folder of the image, made by COPY as root
+_APT_CACHE, _APT_LISTS = "/var/cache/apt", "/var/lib/apt/lists"
 _MOUNTED = [
     "# What pip needs to reach a private index is mounted for this one command, for root to read, and is in no",
     "# layer and no history; BuildKit alone can do that.",
 ]
 _HEAD = ["# Made from [tool.azureml-image] in pyproject.toml, which is the place to change anything."]
+_BEFORE = "# The same image as before, as far as it is the same; root is its user."
 _APT = "# System packages change least, so they stand first and stay cached longest."
 _CODE = "# The code changes most often: nothing that takes long stands below it."
 _ENV = "# Variables take no time to set again, so they follow what they are about."
@@ -37,28 +40,30 @@ STAGES = ("system", "python", "model", "code", "labels")
 _NO_ENVIRONMENT = "the base sets no AZUREML_CONDA_ENVIRONMENT_PATH"
 
 
-def render(plan: Plan) -> str:
-    """Write the Dockerfile of *plan*: the same plan, the same bytes."""
-    return _text(
-        [_HEAD, *_from(str(plan.base)), *(step for steps in _stages(plan).values() for step in steps)]
-    )
+def render(plan: Plan, *, mounts: bool = False) -> str:
+    """Write the Dockerfile of *plan*: the same plan, the same bytes.
+
+    Args:
+        plan: the image.
+        mounts: whether for BuildKit alone: what is downloaded stays in its cache, and what installs in no layer.
+    """
+    stages = _stages(plan, mounts=mounts).values()
+    return _text([_HEAD, *_from(str(plan.base)), *(step for steps in stages for step in steps)])
 
 
-def render_stages(plan: Plan, base: str, names: Sequence[str]) -> str:
+def render_stages(plan: Plan, base: str, names: Sequence[str], *, mounts: bool = False) -> str:
     """Write the Dockerfile of the stages of these *names* alone, in their order, on the image *base*.
 
     What stands on a prefix sets variables and user first, where no command comes after them: they change less often
     than the code, so that a builder without BuildKit, to which each costs a container, has them in its cache.
     """
-    found = _stages(plan)
+    found = _stages(plan, mounts=mounts)
     steps = [step for name in names for step in found[name]]
     if names[0] == STAGES[0]:
         return _text([*_from(base), *steps])
     if not any(line.startswith("RUN ") for step in steps for line in step):
         steps.sort(key=lambda step: not step[1].startswith(("ENV ", "USER ")))
-    return _text(
-        [["# The same image as before, as far as it is the same; root is its user.", f"FROM {base}"], *steps]
-    )
+    return _text([[_BEFORE, f"FROM {base}"], *steps])
 
 
 def stages(plan: Plan) -> dict[str, str]:
@@ -66,7 +71,7 @@ def stages(plan: Plan) -> dict[str, str]:
 
     The stages are those of `STAGES`. Each depends on those before it alone.
     """
-    return {name: _text(steps) if steps else "" for name, steps in _stages(plan).items()}
+    return {name: _text(steps) if steps else "" for name, steps in _stages(plan, mounts=False).items()}
 
 
 def _text(steps: Sequence[Sequence[str]]) -> str:
@@ -80,13 +85,16 @@ def _from(base: str) -> list[list[str]]:
     ]
 
 
-def _stages(plan: Plan) -> dict[str, list[list[str]]]:
+def _stages(plan: Plan, *, mounts: bool) -> dict[str, list[list[str]]]:
     return {
         "system": [
-            *([[_APT, *_apt(plan.apt)]] if plan.apt else []),
+            *([[_APT, *_apt(plan.apt, mounts=mounts)]] if plan.apt else []),
             *_runs(plan, "apt"),
         ],
-        "python": [*([_python(plan.secrets)] if plan.python else []), *_runs(plan, "pip")],
+        "python": [
+            *([_python(plan.secrets, mounts=mounts)] if plan.python else []),
+            *_runs(plan, "pip"),
+        ],
         "model": [_model()] if plan.has_model else [],
         "code": [
             *([[_CODE, f"COPY code/ {APP_ROOT}/"]] if plan.has_code else []),
@@ -107,33 +115,48 @@ def _user(plan: Plan) -> list[str]:
     ]
 
 
-def _apt(packages: Sequence[str]) -> list[str]:
+def _apt(packages: Sequence[str], *, mounts: bool) -> list[str]:
+    install = "DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends"
+    if mounts:
+        # A base may tell apt to empty its own archives after each run, so they have a folder beside those.
+        archives = f"-o Dir::Cache::Archives={_APT_CACHE}/azureml-image"
+        return [
+            f"RUN --mount=type=cache,id=azureml-image-apt,target={_APT_CACHE},sharing=locked \\",
+            f"    --mount=type=cache,id=azureml-image-lists,target={_APT_LISTS},sharing=locked \\",
+            f"    mkdir -p {_APT_CACHE}/azureml-image/partial && apt-get update \\",
+            f"    && {install} {archives} {' '.join(packages)}",
+        ]
     return [
         "RUN apt-get update \\",
-        f"    && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends {' '.join(packages)} \\",
-        "    && rm -rf /var/lib/apt/lists/*",
+        f"    && {install} {' '.join(packages)} \\",
+        f"    && rm -rf {_APT_LISTS}/* {_APT_CACHE}/*.bin",
     ]
 
 
-def _python(secrets: Sequence[BuildSecret]) -> list[str]:
+def _python(secrets: Sequence[BuildSecret], *, mounts: bool) -> list[str]:
     python = f'"${{AZUREML_CONDA_ENVIRONMENT_PATH:?{_NO_ENVIRONMENT}}}/bin/python"'
+    lent = [
+        f"--mount=type=bind,rw,source=python,target={_INSTALL}",
+        f"--mount=type=cache,id=azureml-image-pip,target={_INSTALL}/cache",
+    ]
     return [
         "# Python packages change with the requirements alone: model and code are copied after them. The script",
         "# runs pip by the environment's own Python, the server's version held, and ends with pip check.",
         *(_MOUNTED if secrets else []),
-        f"COPY python/ {_INSTALL}/",
-        *_run_with(secrets, f"{python} {_INSTALL}/install.py"),
+        *([] if mounts else [f"COPY python/ {_INSTALL}/"]),
+        *_run_with(secrets, f"{python} {_INSTALL}/install.py", lent if mounts else []),
     ]
 
 
-def _run_with(secrets: Sequence[BuildSecret], command: str) -> list[str]:
-    """RUN with the secrets as files that root alone reads, named by variables of this one command.
+def _run_with(secrets: Sequence[BuildSecret], command: str, lent: Sequence[str]) -> list[str]:
+    """RUN with *lent* mounts, and the secrets as files that root alone reads, named by variables of this one command.
 
     They lie beside the script, in a folder that is there: BuildKit leaves one that it had to make behind.
     """
     mounts = [f"--mount=type=secret,id={s.id},target={_INSTALL}/{s.id},required=true" for s in secrets]
     variables = [f"{s.variable}={_INSTALL}/{s.id}" for s in secrets]
-    return ("RUN " + " \\\n    ".join([*mounts, *variables, command])).splitlines()
+    variables += [f"PIP_CACHE_DIR={_INSTALL}/cache"] if lent else []
+    return ("RUN " + " \\\n    ".join([*lent, *mounts, *variables, command])).splitlines()
 
 
 def _model() -> list[str]:

@@ -85,16 +85,28 @@ def check(
         job.terminal.result(checking.as_json(job) if json else checking.as_text(job))
 
 
-@task(auto_shortflags=False, help=_help("base", "project", output="write it to this file instead of stdout"))
+@task(
+    auto_shortflags=False,
+    help=_help(
+        "base",
+        "project",
+        builder="what it is for: any builder (the default), or buildkit",
+        output="write it to this file instead of stdout",
+    ),
+)
 def dockerfile(
-    c: Context, base: str | None = None, project: str | None = None, output: str | None = None
+    c: Context,
+    base: str | None = None,
+    builder: str | None = None,
+    project: str | None = None,
+    output: str | None = None,
 ) -> None:
     """Print the Dockerfile."""
     with ending_well(dockerfile, project):
         from azureml_tasks import writing
 
         options = _resolve(c, dockerfile, {"base": base, "project": project})
-        writing.write_dockerfile(options.job, options.file("--output", output))
+        writing.write_dockerfile(options.job, builder, options.file("--output", output))
 
 
 @task(auto_shortflags=False, help=_help("base", "project", output="write it to this file instead of stdout"))

@@ -65,7 +65,7 @@ def repository(plan: Plan) -> str:
     return f"{plan.repository}/prefix"
 
 
-def part(plan: Plan, context: Context, base: str, names: Sequence[str]) -> Context:
+def part(plan: Plan, context: Context, base: str, names: Sequence[str], *, mounts: bool = False) -> Context:
     """What it takes to build the stages of these *names* alone on the image *base*.
 
     Args:
@@ -73,11 +73,12 @@ def part(plan: Plan, context: Context, base: str, names: Sequence[str]) -> Conte
         context: of the whole of it.
         base: image reference or id.
         names: stages, in their order.
+        mounts: whether for BuildKit alone.
     """
     folders = tuple(f"{name}/" for name in names)
     return Context(
         files=tuple(file for file in context.files if file.name.startswith(folders)),
-        dockerfile=render_stages(plan, base, names),
+        dockerfile=render_stages(plan, base, names, mounts=mounts),
         sha256=context.sha256,
         known=context.known,
     )

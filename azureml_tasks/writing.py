@@ -21,15 +21,25 @@ if TYPE_CHECKING:
 
 __all__ = ["write_context", "write_dockerfile"]
 
+_BUILDERS = (None, "any", "buildkit")
 
-def write_dockerfile(job: Job, output: Path | None) -> None:
-    """Write the text of the Dockerfile, and nothing else, to *output* or stdout."""
-    text = render(plan(load(job.folder, job.overrides)))
+
+def write_dockerfile(job: Job, builder: str | None, output: Path | None) -> None:
+    """Write the text of the Dockerfile for *builder*, and nothing else, to *output* or stdout.
+
+    Raises:
+        SettingsError: there is no such builder.
+    """
+    if builder not in _BUILDERS:
+        known = ", ".join(filter(None, _BUILDERS))
+        raise SettingsError(
+            [Problem("--builder", 0, f'is "{builder}", which is not known', f"Known are {known}.")]
+        )
+    text = render(plan(load(job.folder, job.overrides)), mounts=builder == "buildkit")
+    flags = job.terminal.flags + (f" --builder {builder}" if builder else "")
     if not output:
         sys.stdout.write(text)
-    elif job.terminal.effect(
-        [], before=f"invoke image.dockerfile{job.terminal.flags} > {shlex.quote(str(output))}"
-    ):
+    elif job.terminal.effect([], before=f"invoke image.dockerfile{flags} > {shlex.quote(str(output))}"):
         output.write_text(text, encoding="utf-8", newline="\n")
 
 

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.context import confirm
-from azureml_tasks.dockerfile import STAGES
+from azureml_tasks.dockerfile import STAGES, render
 from azureml_tasks.engines.kept import LocalKeeper, made_at
 from azureml_tasks.engines.shared import Shared
 from azureml_tasks.engines.steps import Steps
@@ -20,7 +20,7 @@ from azureml_tasks.errors import BuildError
 from azureml_tasks.prefixes import Prefix, part, prefixes, repository
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from azureml_tasks.context import Context
     from azureml_tasks.engines.building import Build
@@ -67,7 +67,7 @@ class Chain:
             EngineError: the engine's disk is full.
         """
         wanted = self._wanted()
-        made = self._on(wanted, no_cache=no_cache) if wanted else self._run(self.context, no_cache=no_cache)
+        made = self._on(wanted, no_cache=no_cache) if wanted else self._whole(no_cache=no_cache)
         try:
             confirm(self.context)
         except BuildError:
@@ -80,6 +80,17 @@ class Chain:
         reference = self._shared.reference(wanted[-1].tag) if self._shared and wanted else ""
         return made, (reference,) if reference else ()
 
+    def _whole(self, *, no_cache: bool) -> str:
+        dockerfile = render(self.plan, mounts=self._mounts)
+        return self._run(replace(self.context, dockerfile=dockerfile), no_cache=no_cache)
+
+    def _part(self, base: str, names: Sequence[str]) -> Context:
+        return part(self.plan, self.context, base, names, mounts=self._mounts)
+
+    @property
+    def _mounts(self) -> bool:
+        return self.build.builder.kind != "legacy"
+
     @cached_property
     def _shared(self) -> Shared | None:
         where, build = self.plan.shared_layers, self.build
@@ -91,7 +102,7 @@ class Chain:
         if self._shared or not found:
             return found
         last = found[-1]
-        return (last,) if part(self.plan, self.context, "", last.stages).size >= _MUCH else ()
+        return (last,) if self._part("", last.stages).size >= _MUCH else ()
 
     def _on(self, wanted: tuple[Prefix, ...], *, no_cache: bool) -> str:
         """Build the image on the last of *wanted*, which is made where it is not there."""
@@ -101,7 +112,7 @@ class Chain:
         if done < len(wanted):
             self._forget_old()
         rest = STAGES[len(wanted[-1].stages) :]
-        return self._run(part(self.plan, self.context, self._base(wanted[-1]), rest), no_cache=no_cache)
+        return self._run(self._part(self._base(wanted[-1]), rest), no_cache=no_cache)
 
     def _longest(self, wanted: tuple[Prefix, ...]) -> int:
         """How many of *wanted* are there: here, or else in the registry that machines share."""
@@ -131,7 +142,7 @@ class Chain:
     def _make(self, prefix: Prefix, on: Prefix | None, *, no_cache: bool) -> None:
         name, done = self._name(prefix), len(on.stages) if on else 0
         base = self._base(on) if on else str(self.plan.base)
-        below = part(self.plan, self.context, base, prefix.stages[done:])
+        below = self._part(base, prefix.stages[done:])
         too_old = self.endpoint.image(name) is not None
         made = self._run(below, no_cache=no_cache or too_old)
         self.endpoint.tag(made, name)
@@ -144,7 +155,7 @@ class Chain:
 
     def _base(self, prefix: Prefix) -> str:
         """What FROM names: an id, which never moves; BuildKit finds an image of the engine by its name alone."""
-        if self.build.builder.kind != "legacy":
+        if self._mounts:
             return self._name(prefix)
         return str((self.endpoint.image(self._name(prefix)) or {}).get("Id", ""))
 
