@@ -47,15 +47,15 @@ def render(plan: Plan, *, mounts: bool = False) -> str:
         plan: the image.
         mounts: whether for BuildKit alone: what is downloaded stays in its cache, and what installs in no layer.
     """
-    stages = _stages(plan, mounts=mounts).values()
-    return _text([_HEAD, *_from(str(plan.base)), *(step for steps in stages for step in steps)])
+    steps = [step for steps in _stages(plan, mounts=mounts).values() for step in steps]
+    return _text([_HEAD, *_from(str(plan.base)), *steps])
 
 
 def render_stages(plan: Plan, base: str, names: Sequence[str], *, mounts: bool = False) -> str:
     """Write the Dockerfile of the stages of these *names* alone, in their order, on the image *base*.
 
     What stands on a prefix sets variables and user first, where no command comes after them: they change less often
-    than the code, so that a builder without BuildKit, to which each costs a container, has them in its cache.
+    than the code, so that a builder to which each costs a container has them in its cache.
     """
     found = _stages(plan, mounts=mounts)
     steps = [step for name in names for step in found[name]]
@@ -67,10 +67,7 @@ def render_stages(plan: Plan, base: str, names: Sequence[str], *, mounts: bool =
 
 
 def stages(plan: Plan) -> dict[str, str]:
-    """What the Dockerfile says, by stage, in the order in which things change; "" for a stage with nothing to do.
-
-    The stages are those of `STAGES`. Each depends on those before it alone.
-    """
+    """What the Dockerfile says, by each of `STAGES`, which depends on those before it; "" for nothing to do."""
     return {name: _text(steps) if steps else "" for name, steps in _stages(plan, mounts=False).items()}
 
 

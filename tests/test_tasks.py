@@ -31,6 +31,7 @@ Available tasks:
   image.dockerfile      Print the Dockerfile.
   image.environment     Print the Azure ML environment of what was pushed, as
                         YAML.
+  image.prefixes        List the images that later builds start from.
   image.push            Push the image that passed its smoke test.
   image.release         Build, smoke-test and push, stopping at the first that
                         fails.

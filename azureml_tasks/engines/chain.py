@@ -116,11 +116,14 @@ class Chain:
 
     def _longest(self, wanted: tuple[Prefix, ...]) -> int:
         """How many of *wanted* are there: here, or else in the registry that machines share."""
+        asked = self._shared
         for count in range(len(wanted), 0, -1):
             prefix = wanted[count - 1]
             if self._usable(self._name(prefix)):
                 return count
-            if self._shared and self._shared.pull(prefix.tag):
+            found = asked.pull(prefix.tag) if asked else None
+            asked = asked if found is not None else None  # Who cannot tell of one cannot tell of another.
+            if found:
                 self.endpoint.tag(f"{self.plan.shared_layers}:{prefix.tag}", self._name(prefix))
                 if self._usable(self._name(prefix)):
                     return count

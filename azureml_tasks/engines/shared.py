@@ -36,8 +36,8 @@ class Shared:
     repository: str
     terminal: Terminal
 
-    def pull(self, tag: str) -> bool:
-        """Whether the prefix of this *tag* is there, and here now; where nobody can tell, that is said."""
+    def pull(self, tag: str) -> bool | None:
+        """Whether the prefix of this *tag* is there, and here now; None where nobody can tell, which is said."""
         from docker.errors import APIError
 
         said = ""
@@ -50,6 +50,7 @@ class Shared:
         if said and not is_not_there(said):
             name = f"{self.repository}:{tag}"
             self.terminal.warn(f"whether {name} is there cannot be told, so it is built anew: {clean(said)}")
+            return None
         return not said
 
     def push(self, image_id: str, tag: str) -> None:
