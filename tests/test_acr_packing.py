@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from azureml_tasks.acr.packing import Stream, packed
-from azureml_tasks.context import Context, archive
+from azureml_tasks.archive import archive
+from azureml_tasks.context import Context
 from azureml_tasks.context_file import ContextFile
 from azureml_tasks.errors import BuildError
 

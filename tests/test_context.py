@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import azureml_tasks
-from azureml_tasks.context import Context, archive, digest, largest
+from azureml_tasks.archive import archive
+from azureml_tasks.context import Context, digest, largest
 from azureml_tasks.context_file import ContextFile
 from azureml_tasks.errors import BuildError
 
