@@ -120,14 +120,17 @@ def installed(peer: Peer) -> Path:
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     folder = venv.CHECKOUT / ".machine" / "peers" / f"{peer.packages[0].replace('==', '-')}-python{version}"
     folder.parent.mkdir(parents=True, exist_ok=True)
+    packages = ("pip", *peer.packages)  # some tools install more when they run
+    done, wanted = folder / "done", " ".join(packages)
     with apt.alone(folder.with_name(f"{folder.name}.lock")):
-        if not (folder / "done").exists():
+        if not done.exists() or done.read_text(encoding="utf-8") != wanted:
             apt.say(f"installing {peer.packages[0]} into {folder}")
             shutil.rmtree(folder, ignore_errors=True)
             apt.run(sys.executable, "-m", "venv", "--without-pip", str(folder))
-            pip = (sys.executable, "-m", "pip", "--python", f"{folder}/bin/python", "install", "--quiet")
-            apt.run(*pip, "--disable-pip-version-check", "pip", *peer.packages)  # some install more when they run
-            (folder / "done").touch()
+            # Bytecode of everything would take minutes; a tool's first build writes that of what it imports.
+            pip = (sys.executable, "-m", "pip", "--python", f"{folder}/bin/python", "install", "--no-compile")
+            apt.run(*pip, "--quiet", "--disable-pip-version-check", *packages)
+            done.write_text(wanted, encoding="utf-8")
     return folder / "bin"
 
 

@@ -101,7 +101,7 @@ def place(model: int = project.Size.model) -> Iterator[Place]:
     """
     with ExitStack() as stack:
         host = stack.enter_context(engine())
-        client = stack.enter_context(closing(docker.DockerClient(base_url=host, timeout=600)))
+        client = stack.enter_context(closing(docker.from_env(timeout=600)))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="azureml-tasks-")))
         run = uuid.uuid4().hex[:8]
         traces = Traces(client)

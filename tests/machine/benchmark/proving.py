@@ -8,14 +8,13 @@ import subprocess
 import time
 from collections.abc import Iterable, Sequence
 
-from tests.machine import command
 from tests.machine.benchmark.building import Yard
 from tests.machine.benchmark.cases import Case
 from tests.machine.benchmark.place import BUILDKIT, Place
 from tests.machine.benchmark.project import Project
 from tests.machine.benchmark.races import say
 from tests.machine.benchmark.rows import Heading, Mark, Measured, Row
-from tests.machine.benchmark.timing import FailedError
+from tests.machine.benchmark.timing import FailedError, end
 
 __all__ = ["case"]
 
@@ -26,7 +25,6 @@ _HEADING = Heading(
 )
 _READY = re.compile(rb"^(\d{4}-\d\d-\d\dT\S+)Z .*ready for serving traffic", re.MULTILINE)
 _SECONDS = 60.0
-_PATIENCE = 30.0
 _NANO = 10**9
 
 
@@ -67,13 +65,14 @@ def _proof(place: Place, made: Project) -> float:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     try:
         said = process.stdout.readline() if process.stdout else b""
         verdict = time.time()
         rest = process.communicate()[0]
     except BaseException:
-        command.end(process, patience=_PATIENCE)
+        end(process)
         raise
     if process.returncode:
         words = (said + rest).decode(errors="replace")

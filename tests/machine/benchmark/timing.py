@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.machine import command
-
-__all__ = ["Command", "FailedError", "cleared", "seconds"]
+__all__ = ["Command", "FailedError", "cleared", "end", "seconds"]
 
 _PATIENCE = 30.0
 _LINES = 12
@@ -56,11 +56,12 @@ class Command:
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=said,
+                start_new_session=True,  # so that what it has started itself can be ended too
             )
             try:
                 code = process.wait()
             except BaseException:
-                command.end(process, patience=_PATIENCE)
+                end(process)
                 raise
             took = time.perf_counter() - began
             if code:
@@ -71,6 +72,17 @@ class Command:
     def _failed(self, code: int, said: str) -> str:
         shown = " ".join(os.path.basename(word) for word in self.words[:4])  # noqa: PTH119 -- most are no paths
         return "\n".join([f"`{shown}` ended with {code}:", *said.splitlines()[-_LINES:]])
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Ask *process* and all that it has started in its session to end, and end what has not after a while."""
+    until = time.monotonic() + _PATIENCE
+    with suppress(ProcessLookupError):  # the last one has gone
+        os.killpg(process.pid, signal.SIGTERM)
+        while True:
+            process.poll()
+            os.killpg(process.pid, 0 if time.monotonic() < until else signal.SIGKILL)
+            time.sleep(0.05)
 
 
 def seconds(commands: Sequence[Command]) -> float:
