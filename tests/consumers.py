@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tests.cases import lay_out
+from tests.machine import warm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,14 +56,6 @@ def environment(**more: str) -> dict[str, str]:
 
 def invoke(folder: Path, *words: str, env: Mapping[str, str] | None = None) -> Ended:
     """Run `invoke WORDS` in *folder*, whose own path is FOLDER in what it printed."""
-    done = subprocess.run(
-        [sys.executable, "-m", "invoke", *words],
-        cwd=folder,
-        env=environment(**(env or {})),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    out, err = (text.replace(str(folder), "FOLDER") for text in (done.stdout, done.stderr))
-    return Ended(code=done.returncode, out=out, err=err)
+    done = warm.invoke(words, folder=folder, env=environment(**(env or {})))
+    out, err = (text.decode().replace(str(folder), "FOLDER") for text in (done.out, done.err))
+    return Ended(code=done.code, out=out, err=err)

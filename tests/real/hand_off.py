@@ -183,10 +183,13 @@ class Step:
         return [line for line in lines if not re.match(r"  (N s: |layer )", line)]
 
 
-def step(acr: Acr, project: Consumer, *words: str, env: Mapping[str, str] | None = None) -> Step:
-    """Run `invoke` with *words* to its end."""
+def step(
+    acr: Acr, project: Consumer, *words: str, env: Mapping[str, str] | None = None, forked: bool = True
+) -> Step:
+    """Run `invoke` with *words* to its end; with a Python of its own from the beginning, unless it is *forked*."""
     before = len(acr.requests)
-    return ended(acr, project, project.invoke(*words, env=env), since=before)
+    how = project.invoke(*words, env=env) if forked else project.started(*words)
+    return ended(acr, project, how, since=before)
 
 
 def ended(acr: Acr, project: Consumer, how: Ended, *, since: int = 0) -> Step:
@@ -211,11 +214,12 @@ def ended(acr: Acr, project: Consumer, how: Ended, *, since: int = 0) -> Step:
 
 def said(text: str, project: Consumer, acr: Acr) -> str:
     """*text* without what differs from run to run."""
+    registry = acr.login_server.partition(".")[0]  # here a number, as there are others
     names = {
         project.env["DOCKER_HOST"]: "ENGINE",
         acr.registry.id: "RESOURCE",
         acr.login_server: "REGISTRY",
-        acr.login_server.partition(".")[0] + " ": "REGISTRY-NAME ",
+        **{f"{flag} {registry} ": f"{flag} REGISTRY-NAME " for flag in ("--registry", "--name")},
         project.folder.name: "NAME",
     }
     text = normal(text, names)

@@ -18,6 +18,7 @@ from docker.errors import ImageNotFound
 
 from azureml_tasks.records import NOTES
 from tests.machine import clients as docker_clients
+from tests.machine import warm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -76,17 +77,14 @@ class Consumer:
     env: Mapping[str, str] = field(default_factory=dict)
 
     def invoke(self, *arguments: str, env: Mapping[str, str] | None = None) -> Ended:
-        """Run `invoke` with *arguments* in the project to its end; *env* comes on top."""
-        done = subprocess.run(
-            _words(arguments),
-            cwd=self.folder,
-            env={**self.env, **(env or {})},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            check=False,
-        )
-        return Ended(code=done.returncode, stdout=done.stdout, stderr=done.stderr)
+        """Run `invoke` with *arguments* in the project to its end, forked off; *env* comes on top."""
+        done = warm.invoke(arguments, folder=self.folder, env={**self.env, **(env or {})})
+        return Ended(code=done.code, stdout=done.out.decode(), stderr=done.err.decode())
+
+    def started(self, *arguments: str) -> Ended:
+        """The same with a Python of its own from the beginning, as a person runs it."""
+        done = warm.started(arguments, folder=self.folder, env=self.env)
+        return Ended(code=done.code, stdout=done.out.decode(), stderr=done.err.decode())
 
     def interrupted(self, *arguments: str, at: str, by: signal.Signals) -> Ended:
         """Run `invoke`, send it the signal *by* once a line on stderr ends in *at*, and wait for its end.

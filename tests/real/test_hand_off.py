@@ -73,7 +73,7 @@ def releases(handed_off_session: HandedOff, amlenv_base: str) -> Mapping[str, St
         place: handed_off_session.example(amlenv_base, local=place == HERE) for place in (HERE, CLOUD)
     }
     return {
-        place: step(handed_off_session.acr, project, "image.release", *ACR)
+        place: step(handed_off_session.acr, project, "image.release", *ACR, forked=False)
         for place, project in projects.items()
     }
 
@@ -264,9 +264,7 @@ def test_an_engine_here_takes_a_quick_build(walks: Mapping[str, Walk]) -> None:
 
 
 @pytest.mark.parametrize(("place", "task"), [(HERE, TASK.replace(PROVING, "")), (CLOUD, TASK)])
-def test_a_task_keeps_what_stands_below_the_code(
-    place: str, task: str, releases: Mapping[str, Step]
-) -> None:
+def test_a_task_keeps_what_stands_below_the_code(place: str, task: str, releases: Mapping[str, Step]) -> None:
     """Else it is a task that pushes each prefix; where no engine proves here, it proves before it pushes the image."""
     expected = {
         "type": "EncodedTaskRunRequest",
