@@ -76,7 +76,8 @@ def others() -> list[Outcome]:
     done = []
     found = list(venv.pythons(but=sys.version_info[:2]))
     for version, python in dict.fromkeys([*found[:1], *found[-1:]]):
-        inside = venv.ensure(python, _ROOT / ".machine" / "venvs" / version, _tools())
+        folder = _ROOT / ".machine" / "venvs" / version
+        inside = venv.ensure(python, folder, _tools(), pip_of=sys.executable)
         done.append(_aside(f"tests, Python {version}", str(inside), [*_PURE, *_AGAIN], {AGAIN: "1"}))
     return done
 

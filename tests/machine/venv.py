@@ -36,13 +36,14 @@ def enter(arguments: Sequence[str]) -> None:
     os.execv(python, [str(python), "-m", "invoke", *(arguments or ["--list"])])  # noqa: S606 -- no shell is wanted
 
 
-def ensure(python: str, folder: Path, wanted: Sequence[str]) -> Path:
+def ensure(python: str, folder: Path, wanted: Sequence[str], *, pip_of: str = "") -> Path:
     """Make or refresh the virtual environment in *folder*, with this project in it, editable.
 
     Args:
         python: the interpreter that it is for.
         folder: where it is; one that stands on another interpreter is emptied.
         wanted: further arguments of `pip install`.
+        pip_of: the interpreter whose pip installs into it, which then needs none of its own.
 
     Returns:
         Its interpreter.
@@ -58,11 +59,13 @@ def ensure(python: str, folder: Path, wanted: Sequence[str]) -> Path:
     if stamp.exists() and stamp.read_text(encoding="utf-8") == key and _version(str(inside)):
         return inside
     if version != _version(str(inside)):
-        _create(python, folder)
+        _create(python, folder, *(["--without-pip"] if pip_of else []))
     apt.say(f"installing the project and its tools into {folder}")
-    pip = [str(inside), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    apt.run(*pip, "--upgrade", "pip>=25.1")  # the first that knows dependency groups
-    apt.run(*pip, "--editable", str(CHECKOUT), *wanted, folder=CHECKOUT)
+    quiet = ["install", "--quiet", "--disable-pip-version-check"]
+    pip = [pip_of, "-m", "pip", "--python", str(inside)] if pip_of else [str(inside), "-m", "pip"]
+    if not pip_of:
+        apt.run(*pip, *quiet, "--upgrade", "pip>=25.1")  # the first that knows dependency groups
+    apt.run(*pip, *quiet, "--editable", str(CHECKOUT), *wanted, folder=CHECKOUT)
     stamp.write_text(key, encoding="utf-8")
     return inside
 
@@ -129,11 +132,11 @@ def pythons(*, but: tuple[int, int]) -> Iterator[tuple[str, str]]:
                 break
 
 
-def _create(python: str, folder: Path) -> None:
+def _create(python: str, folder: Path, *flags: str) -> None:
     if python == sys.executable and importlib.util.find_spec("ensurepip") is None:
         apt.need({"/usr/share/doc/python3-venv": "python3-venv"}, why="a virtual environment")
     apt.say(f"making a virtual environment in {folder}")
-    apt.run(python, "-m", "venv", "--clear", str(folder))
+    apt.run(python, "-m", "venv", "--clear", *flags, str(folder))
 
 
 def _version(python: str) -> str:
