@@ -13,13 +13,14 @@ import json
 from typing import TYPE_CHECKING
 
 from azureml_tasks.planning import APP_ROOT, MODEL_DIR, Plan
+from azureml_tasks.quoting import pairs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from azureml_tasks.planning import BuildSecret
 
-__all__ = ["CONTEXT_LABEL", "STAGES", "quoted", "render", "render_stages", "stages"]
+__all__ = ["CONTEXT_LABEL", "STAGES", "render", "render_stages", "stages"]
 
 CONTEXT_LABEL = "azureml-tasks.context-sha256"
 """The label that names the build context; its value comes with the build, by the argument CONTEXT_SHA256."""
@@ -51,13 +52,15 @@ def render(plan: Plan, *, mounts: bool = False) -> str:
     return _text([_HEAD, *_from(str(plan.base)), *steps])
 
 
-def render_stages(plan: Plan, base: str, names: Sequence[str], *, mounts: bool = False) -> str:
+def render_stages(
+    plan: Plan, base: str, names: Sequence[str], *, mounts: bool = False, sha256: str = ""
+) -> str:
     """Write the Dockerfile of the stages of these *names* alone, in their order, on the image *base*.
 
     What stands on a prefix sets variables and user first, where no command comes after them: they change less often
     than the code, so that a builder to which each costs a container has them in its cache.
     """
-    found = _stages(plan, mounts=mounts)
+    found = _stages(plan, mounts=mounts, sha256=sha256)
     steps = [step for name in names for step in found[name]]
     if names[0] == STAGES[0]:
         return _text([*_from(base), *steps])
@@ -82,7 +85,7 @@ def _from(base: str) -> list[list[str]]:
     ]
 
 
-def _stages(plan: Plan, *, mounts: bool) -> dict[str, list[list[str]]]:
+def _stages(plan: Plan, *, mounts: bool, sha256: str = "") -> dict[str, list[list[str]]]:
     return {
         "system": [
             *([[_APT, *_apt(plan.apt, mounts=mounts)]] if plan.apt else []),
@@ -95,11 +98,11 @@ def _stages(plan: Plan, *, mounts: bool) -> dict[str, list[list[str]]]:
         "model": [_model()] if plan.has_model else [],
         "code": [
             *([[_CODE, f"COPY code/ {APP_ROOT}/"]] if plan.has_code else []),
-            *([[_ENV, *_pairs("ENV", plan.env)]] if plan.env else []),
+            *([[_ENV, *pairs("ENV", plan.env)]] if plan.env else []),
             *_runs(plan, "code"),
         ],
         "labels": [
-            ["# Labels differ with each commit, so nothing stands on them.", *_labels(plan.labels)],
+            ["# Labels differ with each commit, so nothing stands on them.", *_labels(plan.labels, sha256)],
             _user(plan),
         ],
     }
@@ -173,26 +176,10 @@ def _runs(plan: Plan, after: str) -> Iterator[list[str]]:
             yield [*lines, *as_user]
 
 
-def _pairs(word: str, pairs: Mapping[str, str]) -> list[str]:
-    """One instruction for all of them: each costs the legacy builder a container."""
-    lines = [f"{name if word == 'ENV' else quoted(name)}={quoted(value)}" for name, value in pairs.items()]
-    return (
-        [f"{word} {lines[0]}", *lines[1:]]
-        if len(lines) == 1
-        else [f"{word} \\", *(f"    {line} \\" for line in lines[:-1]), f"    {lines[-1]}"]
-    )
-
-
-def _labels(labels: Mapping[str, str]) -> list[str]:
+def _labels(labels: Mapping[str, str], sha256: str) -> list[str]:
+    """The labels; the context's hash stands there, or comes as an argument, so that the text is the same without it."""
     others = {name: text for name, text in labels.items() if name != CONTEXT_LABEL}
-    text = _pairs("LABEL", {**others, CONTEXT_LABEL: ""})
+    text = pairs("LABEL", {**others, CONTEXT_LABEL: sha256})
+    if sha256:
+        return text
     return ['ARG CONTEXT_SHA256=""', *text[:-1], text[-1].removesuffix('""') + '"$CONTEXT_SHA256"']
-
-
-def quoted(text: str) -> str:
-    r"""*text* in double quotes, as ENV and LABEL read it back unchanged.
-
-    Inside double quotes Docker knows three escapes, `\"`, `\$` and `\\`
-    (https://docs.docker.com/reference/dockerfile/#environment-replacement; moby's shell lexer).
-    """
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$") + '"'

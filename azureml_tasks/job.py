@@ -31,7 +31,7 @@ _PUSH = "invoke image.push --registry contoso.azurecr.io"
 _WORKSPACE = "workspace and resource-group in [tool.azureml-image.acr], for the registry of a workspace"
 _BY_ACR = (
     "or hand the build off: invoke image.build --engine acr\n"
-    "(a Dockerfile is best proven on an engine of your own first: a run in the cloud builds every layer anew)"
+    "(a Dockerfile is best proven on an engine of your own first: an agent in the cloud starts with nothing)"
 )
 
 

@@ -65,7 +65,15 @@ def repository(plan: Plan) -> str:
     return f"{plan.repository}/prefix"
 
 
-def part(plan: Plan, context: Context, base: str, names: Sequence[str], *, mounts: bool = False) -> Context:
+def part(
+    plan: Plan,
+    context: Context,
+    base: str,
+    names: Sequence[str],
+    *,
+    mounts: bool = False,
+    literal: bool = False,
+) -> Context:
     """What it takes to build the stages of these *names* alone on the image *base*.
 
     Args:
@@ -74,11 +82,12 @@ def part(plan: Plan, context: Context, base: str, names: Sequence[str], *, mount
         base: image reference or id.
         names: stages, in their order.
         mounts: whether for BuildKit alone.
+        literal: whether the context's hash stands in the text, and does not come as an argument.
     """
     folders = tuple(f"{name}/" for name in names)
     return Context(
         files=tuple(file for file in context.files if file.name.startswith(folders)),
-        dockerfile=render_stages(plan, base, names, mounts=mounts),
+        dockerfile=render_stages(plan, base, names, mounts=mounts, sha256=context.sha256 if literal else ""),
         sha256=context.sha256,
         known=context.known,
     )

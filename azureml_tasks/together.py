@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from azureml_tasks import rules
-from azureml_tasks.dockerfile import quoted
 from azureml_tasks.errors import Problem
 from azureml_tasks.found import FILE, spell
+from azureml_tasks.quoting import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

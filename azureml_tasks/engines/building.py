@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.archive import archive
+from azureml_tasks.engines.legacy import built
 from azureml_tasks.engines.refusals import disk_error
 from azureml_tasks.engines.steps import Steps
+from azureml_tasks.engines.wire import RefusedError
 from azureml_tasks.errors import AzuremlTasksError, BuildError, Terminated
 from azureml_tasks.process import stream
 from azureml_tasks.terminal import Terminal, clean
@@ -117,37 +119,25 @@ class Build:
         self.steps.buildkit(clean(line))
 
     def _legacy(self, plan: Plan, context: Context, feed: Iterator[bytes], *, no_cache: bool) -> str:
-        from docker.errors import APIError
-
-        api = self.endpoint.client.api
         image_id = ""
+        events = built(self.endpoint, feed, plan.platform, _arguments(context), no_cache=no_cache)
         try:
-            events = api.build(
-                fileobj=feed,  # type: ignore[arg-type]  # an iterator is sent as it comes; the stubs know files alone
-                custom_context=True,
-                platform=plan.platform,
-                buildargs=_arguments(context),
-                nocache=no_cache,
-                rm=True,
-                forcerm=True,  # The legacy builder keeps a failed step's container unless it is told.
-                decode=True,
-            )
             with self._no_container_left():
                 for event in events:
                     image_id = self._legacy_event(event) or image_id
-        except APIError as error:
-            self.steps.refused(clean(str(error.explanation or error)))
+        except RefusedError as error:
+            self.steps.refused(clean(str(error)))
             raise self._failed() from error
         return image_id
 
     @contextmanager
     def _no_container_left(self) -> Iterator[None]:
         """Where Ctrl-C or SIGTERM ends the block, end the step's container first: the engine would do so later."""
-        from docker.errors import APIError
-
         try:
             yield
         except (KeyboardInterrupt, Terminated):
+            from docker.errors import APIError
+
             api, container = self.endpoint.client.api, self.steps.container
             if container:
                 with suppress(APIError):  # It is gone, or the engine is at it.

@@ -85,7 +85,7 @@ class Chain:
         return self._run(replace(self.context, dockerfile=dockerfile), no_cache=no_cache)
 
     def _part(self, base: str, names: Sequence[str]) -> Context:
-        return part(self.plan, self.context, base, names, mounts=self._mounts)
+        return part(self.plan, self.context, base, names, mounts=self._mounts, literal=True)
 
     @property
     def _mounts(self) -> bool:

@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from http import HTTPStatus
+from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
@@ -153,6 +154,8 @@ def _said(endpoint: Endpoint, error: Exception) -> EngineError | None:
     """What an error of the SDK means; None for any other."""
     if isinstance(error, AzuremlTasksError):
         return None
+    if isinstance(error, ConnectionError | TimeoutError | HTTPException):
+        return _silent(endpoint, f"the way to it said: {clean(str(error))}")
     from docker.errors import APIError, DockerException
     from requests import RequestException
     from urllib3.exceptions import HTTPError
@@ -162,10 +165,13 @@ def _said(endpoint: Endpoint, error: Exception) -> EngineError | None:
         said = f"docker said: {clean(str(error.explanation or error))}"
         return EngineError(what, next_step="Look at what it said.", said=said)
     if isinstance(error, DockerException | RequestException | HTTPError):
-        what = f"The engine at {endpoint.host} stopped answering."
-        fix = "Look whether it still runs: docker version"
-        return EngineError(what, next_step=fix, said=f"docker's SDK said: {clean(str(error))}")
+        return _silent(endpoint, f"docker's SDK said: {clean(str(error))}")
     return None
+
+
+def _silent(endpoint: Endpoint, said: str) -> EngineError:
+    what = f"The engine at {endpoint.host} stopped answering."
+    return EngineError(what, next_step="Look whether it still runs: docker version", said=said)
 
 
 def _host_of(context: str) -> str:

@@ -938,7 +938,7 @@ def test_a_dead_engine_offers_the_registry_to_those_who_have_one(
 
     offer = [
         "    or hand the build off: invoke image.build --engine acr",
-        "    (a Dockerfile is best proven on an engine of your own first: a run in the cloud builds every layer anew)",
+        "    (a Dockerfile is best proven on an engine of your own first: an agent in the cloud starts with nothing)",
     ]
     expected = [
         'Docker\'s engine does not answer (context "default", ENGINE).',

@@ -1,0 +1,58 @@
+"""One build by the engine's API, as the events that it answers with: the legacy builder's, or Podman's.
+
+https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Image/operation/ImageBuild
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from azureml_tasks.engines.wire import RefusedError, send
+from azureml_tasks.terminal import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from azureml_tasks.engines.endpoint import Endpoint
+
+__all__ = ["built"]
+
+
+def built(
+    endpoint: Endpoint, feed: Iterator[bytes], platform: str, arguments: Mapping[str, str], *, no_cache: bool
+) -> Iterator[dict[str, Any]]:
+    """Send the archive *feed*, and give each event as it comes.
+
+    Raises:
+        RefusedError: the engine does not begin, with what it says.
+    """
+    if not endpoint.api:
+        yield from _by_the_sdk(endpoint, feed, platform, arguments, no_cache=no_cache)
+        return
+    # The legacy builder keeps a failed step's container unless it is told by `forcerm`.
+    options = {"platform": platform, "buildargs": json.dumps(dict(arguments)), "rm": "1", "forcerm": "1"}
+    query = urlencode({**options, **({"nocache": "1"} if no_cache else {})})
+    for line in send(endpoint.host, f"/v{endpoint.api}/build?{query}", feed):
+        yield dict(json.loads(line))
+
+
+def _by_the_sdk(
+    endpoint: Endpoint, feed: Iterator[bytes], platform: str, arguments: Mapping[str, str], *, no_cache: bool
+) -> Iterator[dict[str, Any]]:
+    from docker.errors import APIError
+
+    try:
+        yield from endpoint.client.api.build(
+            fileobj=feed,  # type: ignore[arg-type]  # an iterator is sent as it comes; the stubs know files alone
+            custom_context=True,
+            platform=platform,
+            buildargs=dict(arguments),
+            nocache=no_cache,
+            rm=True,
+            forcerm=True,
+            decode=True,
+        )
+    except APIError as error:
+        raise RefusedError(clean(str(error.explanation or error))) from error

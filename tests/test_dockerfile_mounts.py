@@ -1,0 +1,122 @@
+"""The Dockerfile that BuildKit gets: the same image, and nothing downloaded twice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import azureml_tasks
+from azureml_tasks.dockerfile import render, render_stages
+from tests.cases import lay_out
+from tests.consumers import project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from azureml_tasks.planning import Plan
+
+TABLE = """\
+apt = ["curl"]
+pip = ["joblib==1.5.2"]
+env = { LEVEL = "1" }
+
+[tool.azureml-image.secrets]
+netrc = { file = "~/.netrc" }
+"""
+SYSTEM = """\
+# System packages change least, so they stand first and stay cached longest.
+RUN --mount=type=cache,id=azureml-image-apt,target=/var/cache/apt,sharing=locked \\
+    --mount=type=cache,id=azureml-image-lists,target=/var/lib/apt/lists,sharing=locked \\
+    mkdir -p /var/cache/apt/azureml-image/partial && apt-get update \\
+    && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
+-o Dir::Cache::Archives=/var/cache/apt/azureml-image curl
+"""
+PYTHON = """\
+# Python packages change with the requirements alone: model and code are copied after them. The script
+# runs pip by the environment's own Python, the server's version held, and ends with pip check.
+# What pip needs to reach a private index is mounted for this one command, for root to read, and is in no
+# layer and no history; BuildKit alone can do that.
+RUN --mount=type=bind,rw,source=python,target=/tmp/azureml-image \\
+    --mount=type=cache,id=azureml-image-pip,target=/tmp/azureml-image/cache \\
+    --mount=type=secret,id=netrc,target=/tmp/azureml-image/netrc,required=true \\
+    NETRC=/tmp/azureml-image/netrc \\
+    PIP_CACHE_DIR=/tmp/azureml-image/cache \\
+    "${AZUREML_CONDA_ENVIRONMENT_PATH:?the base sets no AZUREML_CONDA_ENVIRONMENT_PATH}/bin/python" \
+/tmp/azureml-image/install.py
+"""
+FROM = """\
+# The base: a new one rebuilds everything below.
+FROM {base}
+
+# What installs needs root; the last step gives the image back to its runtime user.
+USER root
+"""
+VARIABLES = """\
+# Variables take no time to set again, so they follow what they are about.
+ENV \\
+    AZUREML_ENTRY_SCRIPT="score.py" \\
+    LEVEL="1"
+"""
+USER = """\
+# The server runs as this user; what was copied is root's, for this user to read.
+USER dockeruser
+"""
+CODE = """\
+# The code changes most often: nothing that takes long stands below it.
+COPY code/ /var/azureml-app/
+"""
+LABELS = """\
+# Labels differ with each commit, so nothing stands on them.
+LABEL \\
+    "org.opencontainers.image.title"="demo" \\
+    "org.opencontainers.image.version"="1.2.3" \\
+    "org.opencontainers.image.base.name"="mcr.microsoft.com/azureml/minimal-py312-inference:latest" \\
+    "azureml-tasks.context-sha256"="1234"
+"""
+
+
+def plan(folder: Path) -> Plan:
+    """The plan of a project with packages of both kinds and a secret."""
+    files = {
+        "pyproject.toml": project("demo", TABLE),
+        "code/score.py": "def init(): ...\ndef run(data): ...\n",
+    }
+    return azureml_tasks.plan(azureml_tasks.load(lay_out(files, folder)))
+
+
+def test_what_installs_is_lent_and_what_is_downloaded_stays(tmp_path: Path) -> None:
+    """apt and pip keep their archives in BuildKit's cache, and the scripts are in no layer."""
+    made = plan(tmp_path)
+    names = ("system", "python")
+
+    expected = "\n".join([FROM.format(base=made.base), SYSTEM, PYTHON])
+    assert expected == render_stages(made, str(made.base), names, mounts=True)
+
+
+def test_the_rest_is_the_same(tmp_path: Path) -> None:
+    """Below the packages no line differs from the Dockerfile for any builder."""
+    made = plan(tmp_path)
+    mark = "# The code changes"
+
+    assert render(made).partition(mark)[2] == render(made, mounts=True).partition(mark)[2]
+
+
+def test_on_a_prefix_what_changes_less_stands_first(tmp_path: Path) -> None:
+    """Variables and user come before the code, and the context's hash stands in the text."""
+    made = plan(tmp_path)
+    prefix = "# The same image as before, as far as it is the same; root is its user.\nFROM demo/prefix:1\n"
+
+    expected = "\n".join([prefix, VARIABLES, USER, CODE, LABELS])
+    assert expected == render_stages(made, "demo/prefix:1", ("model", "code", "labels"), sha256="1234")
+
+
+def test_a_command_after_the_code_has_its_place(tmp_path: Path) -> None:
+    """Where a command of the project's own comes after the code, nothing changes places."""
+    made = plan(tmp_path)
+    table = (tmp_path / "pyproject.toml").read_text(encoding="utf-8")
+    run = '\n[[tool.azureml-image.run]]\ncommand = "true"\nafter = "code"\n'
+    (tmp_path / "pyproject.toml").write_text(table + run, encoding="utf-8")
+    made = azureml_tasks.plan(azureml_tasks.load(tmp_path))
+
+    text = render_stages(made, "demo/prefix:1", ("model", "code", "labels"))
+    words = [line.split(" ")[0] for line in text.splitlines() if line and line[0] not in "# "]
+    assert ["FROM", "COPY", "ENV", "RUN", "ARG", "LABEL", "USER"] == words
