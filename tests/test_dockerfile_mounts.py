@@ -84,7 +84,7 @@ def plan(folder: Path) -> Plan:
 
 
 def test_what_installs_is_lent_and_what_is_downloaded_stays(tmp_path: Path) -> None:
-    """apt and pip keep their archives in BuildKit's cache, and the scripts are in no layer."""
+    """Pip and apt keep their archives in BuildKit's cache, and the scripts are in no layer."""
     made = plan(tmp_path)
     names = ("system", "python")
 
@@ -105,7 +105,7 @@ def test_on_a_prefix_what_changes_less_stands_first(tmp_path: Path) -> None:
     made = plan(tmp_path)
     prefix = "# The same image as before, as far as it is the same; root is its user.\nFROM demo/prefix:1\n"
 
-    expected = "\n".join([prefix, VARIABLES, USER, CODE, LABELS])
+    expected = f"{prefix}\n{VARIABLES}\n{USER}\n{CODE}\n{LABELS}"
     assert expected == render_stages(made, "demo/prefix:1", ("model", "code", "labels"), sha256="1234")
 
 
