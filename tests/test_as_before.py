@@ -1,0 +1,149 @@
+"""Whether the image that was built last is the one that a build would make."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import azureml_tasks
+from azureml_tasks.as_before import as_before, differences
+from azureml_tasks.context import Context, digests
+from azureml_tasks.engines.images import Image
+from azureml_tasks.job import Job, Ready
+from azureml_tasks.making import making
+from azureml_tasks.planning import Plan
+from azureml_tasks.terminal import Terminal
+from tests.cases import lay_out
+from tests.consumers import project
+
+BASE = "sha256:" + "1" * 64
+TABLE = 'tags = ["one", "two"]\napt = ["curl"]\nprefix-max-age = 2\n'
+
+
+@dataclass
+class Engine:
+    """An engine that has the base and, as it may be, the image; what is named is noted."""
+
+    base: str = BASE
+    there: bool = True
+    name: str = "docker"
+    named: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+
+    def base_id(self, plan: Plan) -> str:
+        """The id of the base."""
+        del plan
+        return self.base
+
+    def has(self, image: Image) -> bool:
+        """Whether the image is there."""
+        del image
+        return self.there
+
+    def name_it(self, image: Image, names: Sequence[str]) -> None:
+        """Take names down."""
+        self.named.append((image.id, tuple(names)))
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    """A run in a project that is built."""
+    lay_out({"pyproject.toml": project("demo", TABLE), "code/score.py": "init = run = print\n"}, tmp_path)
+    run = Job(folder=tmp_path, overrides={}, engine="docker", terminal=Terminal())
+    made = ready(run, Engine())
+    run.records.write_build(
+        Image(
+            id="sha256:2",
+            names=("demo:before",),
+            engine="docker",
+            context_sha256=made.context.sha256,
+            user="dockeruser",
+            made_of=making(made.plan, made.context, BASE),
+            made_at=int(time.time()),
+        )
+    )
+    return run
+
+
+def ready(run: Job, engine: Any) -> Ready:
+    """What a build has found of the project as it stands, by *engine*."""
+    plan = azureml_tasks.plan(azureml_tasks.load(run.folder))
+    sha256, parts = digests(plan.files)
+    found = Context(files=plan.files, dockerfile="", sha256=sha256, parts=parts)
+    return Ready(plan=plan, context=found, engine=engine)
+
+
+def test_what_is_made_of_the_same_is_given_its_names(job: Job) -> None:
+    """The image that was built is the answer, under the names that the plan has now, which the engine gives it."""
+    engine = Engine()
+
+    found = as_before(job, ready(job, engine))
+
+    names = ("demo:one", "demo:two")
+    assert (replace(job.records.read_build(), names=names), [("sha256:2", names)]) == (found, engine.named)
+
+
+@pytest.mark.parametrize(
+    ("engine", "said"),
+    [
+        pytest.param(Engine(base="sha256:3"), ["the base"], id="another base"),
+        pytest.param(Engine(base=""), ["the base"], id="no base here"),
+        pytest.param(Engine(there=False), [], id="the image is gone"),
+        pytest.param(Engine(name="acr"), [], id="another engine"),
+    ],
+)
+def test_an_engine_that_has_it_not_builds(engine: Engine, said: list[str], job: Job) -> None:
+    """Where base, image or engine is not the one, there is an image to build, and nothing is named."""
+    made = ready(job, engine)
+
+    found = (as_before(job, made), differences(made, job.records.read_build()), engine.named)
+
+    assert (None, said, []) == found
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        pytest.param({"made_of": {}}, ["the base"], id="by a version that did not say what of"),
+        pytest.param(
+            {"made_at": 0}, ["its age of {days} days, with packages that are not pinned"], id="long ago"
+        ),
+    ],
+)
+def test_a_record_that_is_too_old_counts_for_nothing(
+    change: dict[str, Any], said: list[str], job: Job
+) -> None:
+    """What is not known, or was built before packages that are not pinned may have moved on, is built again."""
+    job.records.write_build(replace(job.records.read_build(), **change))
+    made = ready(job, Engine())
+
+    found = (as_before(job, made), differences(made, job.records.read_build()))
+
+    assert (None, [words.format(days=f"{time.time() / 86_400:.0f}") for words in said]) == found
+
+
+@pytest.mark.parametrize(("old", "new"), [('["curl"]', '["curl=1"]'), ("age = 2", "age = 3650")])
+def test_age_counts_where_it_matters_alone(old: str, new: str, job: Job) -> None:
+    """What is pinned does not age, nor what is allowed to be as old as it is."""
+    table = job.folder / "pyproject.toml"
+    table.write_text(table.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+    made = ready(job, Engine())
+    days = 86_400 * 3
+    image = replace(
+        job.records.read_build(),
+        made_of=making(made.plan, made.context, BASE),
+        made_at=int(time.time()) - days,
+    )
+
+    assert [] == differences(made, image)
+
+
+def test_nothing_was_built(job: Job) -> None:
+    """Without a record there is nothing to come back to."""
+    job.records.remove()
+
+    assert as_before(job, ready(job, Engine())) is None

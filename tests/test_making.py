@@ -1,0 +1,177 @@
+"""What an image is made of, as values that are equal where the image is."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import azureml_tasks
+from azureml_tasks import making as module
+from azureml_tasks.context import Context, digests
+from azureml_tasks.making import changed, fingerprint, making
+from tests.cases import lay_out
+from tests.remembering import replaced, set_text
+
+BASE = "sha256:" + "1" * 64
+FILES = {
+    "pyproject.toml": """\
+[project]
+name = "scoring"
+version = "1"
+
+[tool.azureml-image]
+base = "bases/serving:4"
+tags = ["{version}", "one"]
+registry = "r.example.com"
+apt = ["curl"]
+pip = ["numpy==2.0"]
+requirements = "requirements.txt"
+model = "model"
+platform = "linux/amd64"
+user = "dockeruser"
+prefix-max-age = 1
+
+[tool.azureml-image.env]
+GREETING = "hello"
+
+[tool.azureml-image.labels]
+team = "a"
+
+[tool.azureml-image.secrets]
+netrc = { file = "netrc-one" }
+
+[tool.azureml-image.smoke-test]
+repeat = 1
+""",
+    "requirements.txt": "pandas==2.0\n",
+    "code/score.py": "def init(): ...\ndef run(data): ...\n",
+    "model/weights.bin": "weights\n",
+    "netrc-one": "one",
+    "netrc-two": "two",
+}
+WORDS = {
+    "version": "azureml-tasks itself",
+    "platform": "the platform",
+    "base": "the base",
+    "system": "the system packages",
+    "python": "the Python packages",
+    "model": "the model",
+    "code": "the code or its variables",
+    "labels": "the labels or the user",
+}
+
+
+def made(folder: Path, base: str = BASE) -> dict[str, str]:
+    """What the image of the project in *folder* is made of."""
+    plan = azureml_tasks.plan(azureml_tasks.load(folder))
+    sha256, parts = digests(plan.files)
+    return making(plan, Context(files=plan.files, dockerfile="", sha256=sha256, parts=parts), base)
+
+
+def run(after: str) -> str:
+    """A command of the project's own."""
+    return f'\nrun = [{{ after = "{after}", command = "make" }}]\n\n[tool.azureml-image.env]'
+
+
+def table(old: str, new: str) -> Callable[[Path], None]:
+    """Another line in the table."""
+    return lambda folder: replaced(folder / "pyproject.toml", old, new)
+
+
+CHANGES: dict[str, tuple[list[str], Callable[[Path], object]]] = {
+    "the platform": (["platform"], table("linux/amd64", "linux/arm64")),
+    "a system package": (["system"], table('["curl"]', '["curl", "git"]')),
+    "a command before pip": (["system"], table("\n\n[tool.azureml-image.env]", run("apt"))),
+    "a command after pip": (["python"], table("\n\n[tool.azureml-image.env]", run("pip"))),
+    "a command after the code": (["code"], table("\n\n[tool.azureml-image.env]", run("code"))),
+    "a requirement": (["python"], table("numpy==2.0", "numpy==2.1")),
+    "a requirements file": (
+        ["python"],
+        lambda folder: set_text(folder / "requirements.txt", "pandas==2.1\n"),
+    ),
+    "a secret less": (["python"], table('netrc = { file = "netrc-one" }', "")),
+    "a byte of the model": (["model"], lambda folder: set_text(folder / "model/weights.bin", "WEIGHTS\n")),
+    "a name in the model": (
+        ["model"],
+        lambda folder: (folder / "model/weights.bin").rename(folder / "model/w"),
+    ),
+    "a byte of the code": (["code"], lambda folder: set_text(folder / "code/more.py", "")),
+    "a program": (["code"], lambda folder: (folder / "code/score.py").chmod(0o755)),
+    "a variable": (["code"], table('"hello"', '"good day"')),
+    "a label": (["labels"], table('team = "a"', 'team = "b"')),
+    "the project's version": (["labels"], table('version = "1"', 'version = "2"')),
+    "the name": (["labels"], table('name = "scoring"', 'name = "other"')),
+    "the name of the base": (["labels"], table("bases/serving:4", "bases/serving:5")),
+    "the user": (["labels"], table("dockeruser", "other")),
+    "no model": (["model", "code"], table('model = "model"\n', "")),
+}
+NO_CHANGES: dict[str, Callable[[Path], object]] = {
+    "nothing": lambda _: None,
+    "the tags": table('"one"', '"two"'),
+    "the registry": table("r.example.com", "s.example.com"),
+    "where a secret is": table("netrc-one", "netrc-two"),
+    "what a secret holds": lambda folder: set_text(folder / "netrc-one", "other"),
+    "the smoke test": table("repeat = 1", "repeat = 2"),
+    "how long it may be kept": table("prefix-max-age = 1", "prefix-max-age = 2"),
+    "a comment": table("[project]", "# This is ours.\n[project]"),
+    "a file beside the code": lambda folder: set_text(folder / "README.md", "It is ours.\n"),
+    "what the group may do": lambda folder: (folder / "code/score.py").chmod(0o664),
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A project with all that an image can have."""
+    return lay_out(FILES, tmp_path)
+
+
+def test_every_part_has_its_word(folder: Path) -> None:
+    """The parts stand in the order in which they are built, and between two that share none each is named in it."""
+    found = made(folder)
+
+    assert list(WORDS) == list(found)
+    assert ["0.1.0", "linux/amd64", BASE] == list(found.values())[:3]
+    assert {64} == {len(part) for part in list(found.values())[3:]}
+    assert list(WORDS.values()) == changed({}, found)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_makes_another_image_changes_its_part(change: str, folder: Path) -> None:
+    """A change of the table or of a file shows in the part that it is built by, and in no other."""
+    before = made(folder)
+    parts, edit = CHANGES[change]
+    edit(folder)
+
+    after = made(folder)
+
+    assert [WORDS[part] for part in parts] == changed(before, after)
+    assert fingerprint(before) != fingerprint(after)
+
+
+@pytest.mark.parametrize("change", NO_CHANGES)
+def test_what_makes_the_same_image_changes_no_part(change: str, folder: Path) -> None:
+    """Names, what is secret, and how the image is proven or kept make no other image."""
+    before = made(folder)
+    NO_CHANGES[change](folder)
+
+    after = made(folder)
+
+    assert (before, [], fingerprint(before)) == (after, changed(before, after), fingerprint(after))
+
+
+def test_another_base_or_version_of_ours_makes_another(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The base counts by the id that it is looked up by, and what we write may differ from version to version."""
+    before = made(folder)
+    monkeypatch.setattr(module, "VERSION", "0.2.0")
+
+    assert ["azureml-tasks itself", "the base"] == changed(before, made(folder, "sha256:" + "2" * 64))
+
+
+def test_a_fingerprint_is_over_names_and_values() -> None:
+    """It is the SHA-256 of the parts as JSON, in their order."""
+    assert hashlib.sha256(b'[["base", "1"], ["system", "2"]]').hexdigest() == fingerprint(
+        {"base": "1", "system": "2"}
+    )
