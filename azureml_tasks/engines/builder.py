@@ -94,10 +94,18 @@ def remembered(endpoint: Endpoint, folder: Path, *, keep: bool) -> Builder:
 def _client() -> list[Any]:
     """What decides: the client on PATH, the folders and files of its plug-ins, and its configuration."""
     home = Path(os.environ.get("DOCKER_CONFIG") or Path("~/.docker").expanduser())
-    folders = (str(home / "cli-plugins"), *_PLUGINS)
+    folders = (*_more_folders(home / "config.json"), str(home / "cli-plugins"), *_PLUGINS)
     looked_at = [str(home / "config.json"), *folders, *(f"{folder}/docker-buildx" for folder in folders)]
     program = shutil.which("docker")
     return [program and os.path.realpath(program), *map(_stamp, [program, *looked_at])]
+
+
+def _more_folders(configuration: Path) -> list[str]:
+    """The folders of plug-ins that docker's configuration names."""
+    try:
+        return list(map(str, json.loads(configuration.read_bytes()).get("cliPluginsExtraDirs") or []))
+    except (OSError, ValueError, TypeError, AttributeError):
+        return []
 
 
 def _stamp(path: str | None) -> list[int] | None:

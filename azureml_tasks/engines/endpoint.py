@@ -94,7 +94,7 @@ def connect() -> Endpoint:
     """
     context, host = plain_host()
     answer = ask(host, "/version")
-    if answer and answer[0] == HTTPStatus.OK:
+    if answer and answer[0] == HTTPStatus.OK and isinstance(answer[1], dict):
         return _endpoint(context, host, answer[1], api=str(answer[1].get("ApiVersion", "")))
     return _by_the_sdk()
 
