@@ -11,7 +11,7 @@ import pytest
 
 from azureml_tasks.engines.images import Image
 from azureml_tasks.errors import BuildError
-from azureml_tasks.records import FOLDER, Records
+from azureml_tasks.records import FOLDER, NOTES, Records
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,6 +69,52 @@ def test_a_new_build_has_passed_nothing(records: Records) -> None:
 
     assert {"id": IMAGE.id, "proof_sha256": "4" * 64, "smoke": {"passed": True}} == passed
     assert ([".gitignore", "build.json"], None) == (names(records), records.read_pass())
+
+
+def test_what_it_was_made_of_is_read_back(records: Records) -> None:
+    """What a build was made of, when, and what it stands on in a registry are recorded where they are known."""
+    made = replace(
+        IMAGE, made_of={"version": "0.1.0", "base": "sha256:3"}, made_at=7, prefixes=("r.io/demo/prefix@1",)
+    )
+    records.write_build(made)
+
+    found = json.loads((records.folder / "build.json").read_text(encoding="utf-8"))
+    known = {name: found[name] for name in ("made_of", "made_at", "prefixes")}
+    expected = {
+        "made_of": {"version": "0.1.0", "base": "sha256:3"},
+        "made_at": 7,
+        "prefixes": ["r.io/demo/prefix@1"],
+    }
+    assert (expected, made) == (known, records.read_build())
+
+
+def test_other_names_leave_a_pass_and_a_push(records: Records) -> None:
+    """The same image by other names has passed what it passed, and was pushed as it was pushed."""
+    records.write_build(IMAGE)
+    records.write_pass(IMAGE, "4" * 64, {})
+    records.write_result(RESULT)
+    passed = records.read_pass()
+    other = replace(IMAGE, names=("demo:2",))
+
+    records.rename_build(other)
+
+    assert (other, passed, RESULT) == (records.read_build(), records.read_pass(), records.read_result())
+    assert passed is not None
+
+
+def test_notes_are_no_records(records: Records) -> None:
+    """What is remembered of a project goes with its records, and is named apart from them."""
+    records.write_build(IMAGE)
+    (records.folder / "plan.json").touch()
+
+    records.remove()
+
+    assert {"hashes.json", "plan.json"} <= NOTES
+    assert ("plan.json", "hashes.json", False) == (
+        records.memory().file.name,
+        records.file_hashes().file.name,
+        records.folder.exists(),
+    )
 
 
 def test_a_pass_can_be_forgotten(records: Records) -> None:
