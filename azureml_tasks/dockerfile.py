@@ -116,19 +116,21 @@ def _user(plan: Plan) -> list[str]:
 
 
 def _apt(packages: Sequence[str], *, mounts: bool) -> list[str]:
-    install = "DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends"
+    install = "DEBIAN_FRONTEND=noninteractive apt-get{} install --yes --no-install-recommends"
     if mounts:
         # A base may tell apt to empty its own archives after each run, so they have a folder beside those.
-        archives = f"-o Dir::Cache::Archives={_APT_CACHE}/azureml-image"
+        folders = {name: f"{_APT_CACHE}/azureml-image/{name.lower()}" for name in ("Archives", "Lists")}
+        options = f" -o Dir::Cache::Archives={folders['Archives']} -o Dir::State::Lists={folders['Lists']}"
         return [
             f"RUN --mount=type=cache,id=azureml-image-apt,target={_APT_CACHE},sharing=locked \\",
-            f"    --mount=type=cache,id=azureml-image-lists,target={_APT_LISTS},sharing=locked \\",
-            f"    mkdir -p {_APT_CACHE}/azureml-image/partial && apt-get update \\",
-            f"    && {install} {archives} {' '.join(packages)}",
+            f"    mkdir -p {folders['Archives']}/partial {folders['Lists']}/partial \\",
+            f"    && apt-get{options} update \\",
+            f"    && {install.format(options)} {' '.join(packages)} \\",
+            f"    && rm -rf {_APT_LISTS}/*",
         ]
     return [
         "RUN apt-get update \\",
-        f"    && {install} {' '.join(packages)} \\",
+        f"    && {install.format('')} {' '.join(packages)} \\",
         f"    && rm -rf {_APT_LISTS}/* {_APT_CACHE}/*.bin",
     ]
 

@@ -179,6 +179,13 @@ def test_shows_the_last_twenty_lines() -> None:
     assert [f"line {number}" for number in range(80, 100)] == steps.said.splitlines()
 
 
+def test_a_step_of_a_numbered_stage_has_a_name() -> None:
+    """Where a step lends a folder of the context, BuildKit counts in stages, and names them before the number."""
+    steps = taken("#5 [stage-0 2/3] RUN false\n#5 0.2 no\n#5 ERROR: exit code: 1\n", lambda s: s.buildkit)
+
+    assert ("RUN false", "no\nERROR: exit code: 1") == (steps.name, steps.said)
+
+
 def taken(text: str, how: Callable[[Steps], Callable[[str], None]]) -> Steps:
     """The steps after all lines of *text*."""
     steps = Steps()

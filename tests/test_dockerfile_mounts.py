@@ -25,10 +25,12 @@ netrc = { file = "~/.netrc" }
 SYSTEM = """\
 # System packages change least, so they stand first and stay cached longest.
 RUN --mount=type=cache,id=azureml-image-apt,target=/var/cache/apt,sharing=locked \\
-    --mount=type=cache,id=azureml-image-lists,target=/var/lib/apt/lists,sharing=locked \\
-    mkdir -p /var/cache/apt/azureml-image/partial && apt-get update \\
-    && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
--o Dir::Cache::Archives=/var/cache/apt/azureml-image curl
+    mkdir -p /var/cache/apt/azureml-image/archives/partial /var/cache/apt/azureml-image/lists/partial \\
+    && apt-get -o Dir::Cache::Archives=/var/cache/apt/azureml-image/archives \
+-o Dir::State::Lists=/var/cache/apt/azureml-image/lists update \\
+    && DEBIAN_FRONTEND=noninteractive apt-get -o Dir::Cache::Archives=/var/cache/apt/azureml-image/archives \
+-o Dir::State::Lists=/var/cache/apt/azureml-image/lists install --yes --no-install-recommends curl \\
+    && rm -rf /var/lib/apt/lists/*
 """
 PYTHON = """\
 # Python packages change with the requirements alone: model and code are copied after them. The script

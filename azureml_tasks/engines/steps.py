@@ -10,7 +10,7 @@ __all__ = ["Steps"]
 
 _TAIL = 20
 _BUILDKIT = re.compile(r"#(?P<number>\d+)(?: (?P<time>\d+\.\d+)(?!\S))? ?(?P<text>.*)")
-_BUILDKIT_NAME = re.compile(r"\[(?:internal|[\w ]*\d+/\d+)\] (?P<name>.*)")
+_BUILDKIT_NAME = re.compile(r"\[(?:internal|[\w -]*\d+/\d+)\] (?P<name>.*)")
 _LEGACY_NAME = re.compile(r"(?:Step|STEP) (?P<number>\d+)/\d+ ?: (?P<name>.*)")
 _LEGACY_RUNNING = re.compile(r" ---> Running in (?P<id>[0-9a-f]+)")
 _OF_BUILDKIT_ITSELF = re.compile(r"sha256:|DONE|CACHED|CANCELED|\.\.\.")

@@ -159,7 +159,7 @@ def test_leaves_no_file_and_no_variable_behind(
     tmp_path: Path,
     docker_client: docker.DockerClient,
 ) -> None:
-    """The mounted files and their variables are gone with the step, and so is the folder of the default mount."""
+    """What was mounted, the script too, is gone with the step with its variables; the default mount has no folder."""
     made = project(tmp_path, name, amlenv_base, index, environment_of(clients[client], tmp_path))
     ended = made.invoke("image.build")
     assert ended.code == 0, ended.stderr
@@ -167,9 +167,8 @@ def test_leaves_no_file_and_no_variable_behind(
     look = f"ls {FOLDER} /run/secrets 2>&1; env | grep -E '^(PIP|NETRC)'"
     said = docker_client.containers.run(f"{name}:1", ["sh", "-c", f"{look}; true"], remove=True).decode()
 
-    listed = [f"{FOLDER}:", "install.py", "requirements.txt"]
     gone = "ls: cannot access '/run/secrets': No such file or directory"
-    assert [gone, *listed] == said.splitlines()
+    assert [gone, f"{FOLDER}:"] == said.splitlines()
 
 
 @pytest.mark.parametrize("client", BUILDKIT)
