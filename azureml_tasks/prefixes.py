@@ -74,7 +74,7 @@ def part(
     mounts: bool = False,
     literal: bool = False,
 ) -> Context:
-    """What it takes to build the stages of these *names* alone on the image *base*.
+    """What it takes to build the stages of these *names* alone on the image *base*; its hashes are the whole's.
 
     Args:
         plan: the image.
@@ -89,5 +89,6 @@ def part(
         files=tuple(file for file in context.files if file.name.startswith(folders)),
         dockerfile=render_stages(plan, base, names, mounts=mounts, sha256=context.sha256 if literal else ""),
         sha256=context.sha256,
+        parts=context.parts,
         known=context.known,
     )

@@ -104,3 +104,19 @@ def test_what_was_hashed_just_now_is_read_again(tmp_path: Path) -> None:
 
     with pytest.raises(BuildError, match="The files changed"):
         confirm(Context(files=found.files, dockerfile="", sha256=sha256, parts=parts, known=young))
+
+
+def test_a_part_has_its_own_files_to_confirm(tmp_path: Path) -> None:
+    """What was made of the model alone is what it was whatever becomes of the code, and not where the model changes."""
+    (tmp_path / "weights").write_text("weights", encoding="utf-8")
+    found = looked_at(tmp_path)
+    model = (ContextFile(name="model/"), ContextFile(name="model/w", source=tmp_path / "weights", size=7))
+    sha256, parts = digests((*found.files, *model), found.known)
+    part = Context(files=model, dockerfile="", sha256=sha256, parts=parts, known=found.known)
+
+    (tmp_path / "a").write_text("two", encoding="utf-8")
+    confirm(part)
+    (tmp_path / "weights").write_text("WEIGHTS", encoding="utf-8")
+
+    with pytest.raises(BuildError, match=r": model/w\.\n"):
+        confirm(part)

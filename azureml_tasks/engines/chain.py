@@ -68,17 +68,21 @@ class Chain:
         """
         wanted = self._wanted()
         made = self._on(wanted, no_cache=no_cache) if wanted else self._whole(no_cache=no_cache)
+        self._confirm(made, self.context)
+        for name in self.plan.names:
+            self.endpoint.tag(made, name)
+        reference = self._shared.reference(wanted[-1].tag) if self._shared and wanted else ""
+        return made, (reference,) if reference else ()
+
+    def _confirm(self, made: str, context: Context) -> None:
+        """See that *made* is made of the files that were hashed; of others it gets no name, and is removed."""
         try:
-            confirm(self.context)
+            confirm(context)
         except BuildError:
             found = self.endpoint.image(made)
             if found and not found.get("RepoTags"):
                 self.endpoint.client.images.remove(made, noprune=True)
             raise
-        for name in self.plan.names:
-            self.endpoint.tag(made, name)
-        reference = self._shared.reference(wanted[-1].tag) if self._shared and wanted else ""
-        return made, (reference,) if reference else ()
 
     def _whole(self, *, no_cache: bool) -> str:
         dockerfile = render(self.plan, mounts=self._mounts)
@@ -148,6 +152,7 @@ class Chain:
         below = self._part(base, prefix.stages[done:])
         too_old = self.endpoint.image(name) is not None
         made = self._run(below, no_cache=no_cache or too_old)
+        self._confirm(made, below)  # Its name says what files it is made of, for every build to come.
         self.endpoint.tag(made, name)
         self.build.terminal.say(f"kept for the next build: {name}")
         if self._shared:

@@ -60,5 +60,5 @@ class LocalKeeper:
 
 def made_at(attrs: Mapping[str, Any]) -> float:
     """When an image was made, seconds since 1970; the API gives nanoseconds, which Python's parser does not take."""
-    text = str(attrs["Created"])
-    return datetime.fromisoformat(f"{text.partition('.')[0].rstrip('Z')}+00:00").timestamp()
+    whole, _, fraction = str(attrs["Created"]).rstrip("Z").partition(".")
+    return datetime.fromisoformat(f"{whole}+00:00").timestamp() + float(f"0.{fraction or 0}")

@@ -1,0 +1,122 @@
+"""A project on a tiny base that is built once, for tests of what a later build of it makes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import docker
+from docker.errors import ImageNotFound
+
+from tests.real.support import Consumer, Ended, consumer, normal, removed_after, unique
+
+__all__ = ["FILES", "NOTHING", "Built", "built_once", "derived"]
+
+TABLE = """\
+[project]
+name = "NAME"
+version = "1"
+
+[tool.azureml-image]
+base = "BASE"
+model = "model"
+MORE
+[tool.azureml-image.env]
+GREETING = "hello"
+"""
+FILES: dict[str, str | bytes] = {
+    "code/score.py": "def init(): pass\ndef run(data): return data\n",
+    "code/helper.py": "x = 1\n",
+    "model/weights.bin": "weights\n",
+}
+NOTHING = (
+    "nothing to build: files, Dockerfile, base, platform and version of azureml-tasks are those of sha256:ID"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """A project that is built.
+
+    Args:
+        name: of the project, which is that of its image.
+        there: where.
+        first: how its first build ended.
+        base: an image that nothing else is built on.
+    """
+
+    name: str
+    there: Consumer
+    first: Ended
+    base: str
+
+    @property
+    def id(self) -> str:
+        """Of the image that was built last, as it is recorded."""
+        return str(self.there.record("build.json")["id"])
+
+    def write(self, name: str, text: str) -> None:
+        """Another text in a file."""
+        (self.there.folder / name).write_text(text, encoding="utf-8")
+
+    def replaced(self, old: str, new: str) -> None:
+        """Write *new* for *old* in the table."""
+        text = (self.there.folder / "pyproject.toml").read_text(encoding="utf-8")
+        assert old in text
+        self.write("pyproject.toml", text.replace(old, new))
+
+    def said(self, *words: str) -> list[str]:
+        """Run a command; what is said after the lines that name engine and context, and what is printed."""
+        ended = self.there.invoke(*words)
+        assert ended.code == 0, ended.stderr
+        lines = normal(ended.stderr + ended.stdout, {self.name: "NAME", self.base: "BASE"}).splitlines()
+        return [line for line in lines if not line.startswith(("Docker engine ", "build context: "))]
+
+
+def derived(client: docker.DockerClient, name: str, lines: str) -> None:
+    """Build an image of *lines* without any file."""
+    client.images.build(fileobj=io.BytesIO(lines.encode()), tag=name, rm=True, forcerm=True)
+
+
+@contextmanager
+def built_once(
+    client: docker.DockerClient,
+    tiny_base: str,
+    env: Mapping[str, str],
+    folder: Path,
+    *,
+    more: str = "",
+    files: Mapping[str, str | bytes] | None = None,
+) -> Iterator[Built]:
+    """A project that was built once, on a base of its own; all its images are gone after the block.
+
+    Args:
+        client: of the engine.
+        tiny_base: what its base is made of.
+        env: of its commands.
+        folder: where it lies, in a folder of its name.
+        more: lines of its table.
+        files: of its own beside those that every such project has.
+    """
+    name, base = unique("fast"), f"{unique('base')}:1"
+    table = TABLE.replace("NAME", name).replace("BASE", base).replace("MORE", more)
+    there = consumer(folder / name, {**FILES, **(files or {}), "pyproject.toml": table}, env)
+    with removed_after(client, base), _images_removed_after(client, name):
+        derived(client, base, f"FROM {tiny_base}\nLABEL which=first of={name}\n")
+        first = there.invoke("image.build")
+        assert first.code == 0, first.stderr
+        yield Built(name=name, there=there, first=first, base=base)
+
+
+@contextmanager
+def _images_removed_after(client: docker.DockerClient, name: str) -> Iterator[None]:
+    """Remove every image of a project, those without a name too."""
+    try:
+        yield
+    finally:
+        for image in client.images.list(filters={"label": f"of={name}"}):
+            with suppress(ImageNotFound):  # It went with another one.
+                client.images.remove(str(image.id), force=True)

@@ -1,0 +1,219 @@
+"""A build that would make what is there already ends at once, and any other does not."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import docker
+import pytest
+
+from azureml_tasks import planning, project
+from azureml_tasks.records import Records
+from tests.machine.clients import Client
+from tests.real.fast import NOTHING, Built, built_once, derived
+from tests.real.support import environment_of
+
+
+@pytest.fixture(scope="module")
+def original(
+    docker_client: docker.DockerClient,
+    tiny_base: str,
+    clients: Mapping[str, Client],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Built]:
+    """A project that BuildKit has built once."""
+    scratch = tmp_path_factory.mktemp("fast")
+    with built_once(
+        docker_client, tiny_base, environment_of(clients["26.1-buildx"], scratch), scratch
+    ) as found:
+        yield found
+
+
+@pytest.fixture
+def built(original: Built, tmp_path: Path, docker_client: docker.DockerClient) -> Built:
+    """A copy of that project for one test, with its records; its image has its name, whatever went before."""
+    docker_client.api.tag(original.id, original.name, "1")
+    folder = tmp_path / original.name
+    shutil.copytree(original.there.folder, folder)
+    return replace(original, there=replace(original.there, folder=folder))
+
+
+def test_the_second_build_ends_at_once(built: Built) -> None:
+    """It says what it has compared, prints the same names, and leaves image and record as they were."""
+    before = built.there.record("build.json")
+
+    found = [built.said("image.build") for _ in range(3)]
+
+    assert ([[NOTHING, "NAME:1"]] * 3, before) == (found, built.there.record("build.json"))
+    assert f"{built.name}:1\n" == built.first.stdout
+    assert {"plan.json", "hashes.json", "builder.json"} <= {*records_of(built)}
+
+
+def test_what_passed_before_has_passed(built: Built) -> None:
+    """A pass of the smoke test counts on after a build that had nothing to build, and a push may follow."""
+    records = Records(folder=built.there.folder / ".azureml-image")
+    proof = planning.plan(project.load(built.there.folder)).proof
+    records.write_pass(records.read_build(), proof.sha256, {"passed": True})
+    before = records.read_pass()
+
+    found = built.said("image.build")
+
+    then = built.said("image.check")[-1]
+    expected = "then     NAME:1 is built of these files and passed a smoke test: invoke image.push"
+    assert ([NOTHING, "NAME:1"], before, expected) == (found, records.read_pass(), then)
+
+
+def test_a_look_leaves_everything_as_it_was(built: Built) -> None:
+    """`image.check` and `--dry` write nothing, before and after a change, and whether anything is remembered or not."""
+    before = records_of(built)
+    for words in (["image.check"], ["--dry", "image.build"]):
+        built.said(*words)
+    first = records_of(built)
+    built.said("image.build")
+    remembered = records_of(built)
+    built.write("code/new.py", "")
+    for words in (["image.check"], ["--dry", "image.build"]):
+        built.said(*words)
+
+    assert (before, remembered) == (first, records_of(built))
+    assert before != remembered
+
+
+def records_of(built: Built) -> dict[str, tuple[bytes, int]]:
+    """Each file of `.azureml-image` with what it holds and when it was written."""
+    found = (built.there.folder / ".azureml-image").iterdir()
+    return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in found}
+
+
+def test_each_change_is_built(built: Built, docker_client: docker.DockerClient) -> None:
+    """A byte, a mode, a name and a variable are built one after the other, and an image that is gone; no equal file."""
+    file, made = built.there.folder / "code/helper.py", []
+    for edit in (
+        lambda: built.write("code/helper.py", "x = 2\n"),
+        lambda: file.chmod(0o755),
+        lambda: file.rename(file.with_name("renamed.py")),
+        lambda: os.utime(file.with_name("renamed.py"), (1, 1)),
+        lambda: built.replaced('"hello"', '"good day"'),
+        lambda: docker_client.images.remove(built.id, force=True),
+    ):
+        edit()
+        made.append(NOTHING not in built.said("image.build"))
+
+    look = "cd /var/azureml-app; ls -F; cat renamed.py; echo $GREETING"
+    found = docker_client.containers.run(f"{built.name}:1", ["/bin/sh", "-c", look], remove=True)
+    assert [True, True, True, False, True, True] == made
+    assert "azureml-models/\nrenamed.py*\nscore.py\nx = 2\ngood day\n" == found.decode()
+
+
+# What `--dry` says that a build would do, which is decided by the same comparison
+
+Edit = Callable[[Built], object]
+SAME: dict[str, Edit] = {
+    "an equal file, written again": lambda built: built.write("code/helper.py", "x = 1\n"),
+    "a smoke test": lambda built: built.replaced('model = "model"', 'model = "model"\nsmoke-test.repeat = 1'),
+}
+OTHER: dict[str, Edit] = {
+    "a byte, at the time of before": lambda built: forged(built.there.folder / "code/helper.py"),
+    "a file less": lambda built: (built.there.folder / "code/helper.py").unlink(),
+    "a system package": lambda built: built.replaced('model = "model"', 'model = "model"\napt = ["sl"]'),
+}
+
+
+def forged(file: Path) -> None:
+    """Another text of the same length, and the time of before."""
+    status = file.stat()
+    file.write_text("y = 1\n", encoding="utf-8")
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+@pytest.mark.parametrize(
+    ("expected", "change"), [("same", change) for change in SAME] + [("built", change) for change in OTHER]
+)
+def test_what_a_change_costs(expected: str, change: str, built: Built) -> None:
+    """What makes the same image has nothing to build, and what makes another has."""
+    {**SAME, **OTHER}[change](built)
+
+    said = built.said("--dry", "image.build")
+
+    assert expected == ("same" if said == [NOTHING] else "built")
+    assert (expected == "built") == any(" | docker buildx build " in line for line in said)
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (["--tag", "other"], [NOTHING, "docker tag sha256:ID NAME:other"]),
+        (["--registry", "r.example.com"], [NOTHING, "docker tag sha256:ID r.example.com/NAME:1"]),
+        (["--no-cache"], ["run", "build"]),
+        (["--pull"], ["pull", "build"]),
+    ],
+    ids=["--tag", "--registry", "--no-cache", "--pull"],
+)
+def test_what_a_flag_asks_for(flags: list[str], expected: list[str], built: Built) -> None:
+    """Another name is given to what is there; a build that is asked for takes place."""
+    said = built.said("--dry", "image.build", *flags)
+
+    words = [re.sub(r".*?\bdocker (?:buildx )?(pull|run|build) .*", r"\1", line) for line in said]
+    assert expected == [word for word in words if not word.startswith("warning: ")]
+
+
+# What may become of the image meanwhile
+
+
+def test_another_tag_is_given_to_what_is_there(built: Built, docker_client: docker.DockerClient) -> None:
+    """With `--tag` nothing is built: the image has the name, the record says so, and the first name stays."""
+    found = built.said("image.build", "--tag", "other")
+
+    image = docker_client.images.get(f"{built.name}:other")
+    assert ([NOTHING, "NAME:other"], built.id) == (found, image.id)
+    assert [f"{built.name}:other"] == built.there.record("build.json")["names"]
+    assert {f"{built.name}:1", f"{built.name}:other"} <= {*image.tags}
+
+
+def test_a_name_that_was_given_away_is_given_back(
+    built: Built, docker_client: docker.DockerClient, tiny_base: str
+) -> None:
+    """A tag that someone has moved to another image names the one that was built again, without a build."""
+    docker_client.images.get(tiny_base).tag(built.name, "1")
+
+    found = built.said("image.build")
+
+    assert ([NOTHING, "NAME:1"], built.id) == (found, docker_client.images.get(f"{built.name}:1").id)
+
+
+def test_an_image_on_ours_is_not_ours(built: Built, docker_client: docker.DockerClient) -> None:
+    """What is built on our image inherits its labels, and is not taken for it, not even by its name and unrecorded."""
+    derived(docker_client, f"{built.name}:1", f"FROM {built.name}:1\nENV OTHER=1\n")
+    inherited = docker_client.images.get(f"{built.name}:1")
+    ours = docker_client.images.get(built.id)
+    assert ours.labels.items() <= inherited.labels.items()
+
+    found = [built.said("image.build"), [docker_client.images.get(f"{built.name}:1").id]]
+    inherited.tag(built.name, "1")
+    shutil.rmtree(built.there.folder / ".azureml-image")
+    unrecorded = built.said("image.build")
+
+    assert [[NOTHING, "NAME:1"], [ours.id]] == found
+    assert NOTHING not in unrecorded
+    assert "OTHER=1" not in docker_client.images.get(f"{built.name}:1").attrs["Config"]["Env"]
+
+
+def test_a_base_that_has_moved_is_built_on(
+    built: Built, docker_client: docker.DockerClient, tiny_base: str
+) -> None:
+    """Where the base's name means another image, that is built on; where it means the first again, so is that."""
+    first = docker_client.images.get(built.base)
+    derived(docker_client, built.base, f"FROM {tiny_base}\nLABEL which=second of={built.name}\n")
+    moved = built.said("image.build")
+    which = docker_client.images.get(f"{built.name}:1").labels["which"]
+    same = built.said("image.build")
+    first.tag(*built.base.split(":"))
+    back = built.said("--dry", "image.build")
+
+    assert ("second", [NOTHING, "NAME:1"]) == (which, same)
+    assert [False, False] == [NOTHING in moved, NOTHING in back]

@@ -1,0 +1,119 @@
+"""Files that change while an image is built of them: what was made of others gets no name, and is not left."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import docker
+import pytest
+
+from azureml_tasks import pipeline
+from azureml_tasks.engines.building import Build
+from azureml_tasks.errors import BuildError
+from azureml_tasks.job import Job
+from azureml_tasks.terminal import Terminal
+from tests.machine.clients import Client
+from tests.real.fast import Built, built_once
+from tests.real.support import environment_of
+
+
+@pytest.fixture(scope="module")
+def built(
+    docker_client: docker.DockerClient,
+    tiny_base: str,
+    clients: Mapping[str, Client],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Built]:
+    """A project with a model that stands below its code as an image of its own."""
+    scratch = tmp_path_factory.mktemp("while")
+    env = environment_of(clients["26.1-buildx"], scratch)
+    files = {"model/large.bin": os.urandom(5_000_000)}
+    with built_once(docker_client, tiny_base, env, scratch, files=files) as found:
+        yield found
+
+
+def disturbed(built: Built, edit: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> BuildError:
+    """How a build ends that has *edit* happen right after its first part was built."""
+    run, edits = Build.run, iter([edit])
+
+    def run_and_edit(*words: Any, **more: Any) -> str:
+        made = run(*words, **more)
+        next(edits, lambda: None)()
+        return made
+
+    monkeypatch.setattr(Build, "run", run_and_edit)
+    for name in ("PATH", "DOCKER_CONFIG"):
+        monkeypatch.setenv(name, built.there.env[name])
+    job = Job(folder=built.there.folder, overrides={}, engine="docker", terminal=Terminal())
+    with pytest.raises(BuildError) as caught:
+        pipeline.build(job, no_cache=False, pull=False)
+    monkeypatch.undo()
+    return caught.value
+
+
+def images(client: docker.DockerClient, built: Built) -> dict[str, list[str]]:
+    """Every image of the project with its names, those without one too, and those of its prefixes."""
+    found = client.images.list(filters={"label": f"of={built.name}"})
+    return {str(image.id): sorted(image.tags) for image in found}
+
+
+def shown(client: docker.DockerClient, built: Built, name: str) -> bytes:
+    """A file of the image, below the folder of the code."""
+    out: bytes = client.containers.run(f"{built.name}:1", ["cat", f"/var/azureml-app/{name}"], remove=True)
+    return out
+
+
+def said(name: str) -> str:
+    """What is said of a file that has changed."""
+    return (
+        f"The files changed while the image was built: {name}.\n"
+        "    Run the same command again.\nNothing was built."
+    )
+
+
+def test_code_that_changes_is_no_image(
+    built: Built, docker_client: docker.DockerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends with exit code 4; names, images and records are those of before; the next build takes what is there."""
+    built.write("code/helper.py", "x = 2\n")
+    before, record = images(docker_client, built), built.there.record("build.json")
+
+    ended = disturbed(built, lambda: built.write("code/helper.py", "x = 3\n"), monkeypatch)
+
+    assert (4, said("code/helper.py")) == (ended.exit_code, str(ended))
+    assert (before, record) == (images(docker_client, built), built.there.record("build.json"))
+    built.said("image.build")
+    assert b"x = 3\n" == shown(docker_client, built, "helper.py")
+
+
+def test_a_model_that_changes_is_no_prefix(
+    built: Built, docker_client: docker.DockerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was made of another model is not kept under the name of the one that was looked at, nor built on later."""
+    built.write("model/which.txt", "wanted\n")
+    before, record = images(docker_client, built), built.there.record("build.json")
+
+    ended = disturbed(built, lambda: built.write("model/which.txt", "other\n"), monkeypatch)
+
+    assert (4, said("model/which.txt")) == (ended.exit_code, str(ended))
+    assert (before, record) == (images(docker_client, built), built.there.record("build.json"))
+    built.write("model/which.txt", "wanted\n")
+    built.said("image.build")
+    assert b"wanted\n" == shown(docker_client, built, "azureml-models/which.txt")
+
+
+def test_code_that_changes_leaves_the_prefix(
+    built: Built, docker_client: docker.DockerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A prefix that was made of the files that were looked at is kept, whatever becomes of those above it."""
+    built.write("model/which.txt", "another\n")
+    before = images(docker_client, built)
+
+    ended = disturbed(built, lambda: built.write("code/helper.py", "x = 4\n"), monkeypatch)
+
+    (new,) = images(docker_client, built).keys() - before.keys()
+    assert said("code/helper.py") == str(ended)
+    (name,) = images(docker_client, built)[new]
+    assert f"as before, and here: {name}".replace(built.name, "NAME") in built.said("image.build")
