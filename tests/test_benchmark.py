@@ -44,7 +44,7 @@ ROWS = """\
 
     1.40 x  SHORT OF ITS MARK  no change | a trivial Invoke task
             ratio   1.35 to 1.45
-            mark    60 ms more at most; it is 80 ms more (70 ms to 90 ms)
+            mark    60 ms more at most; it is 80 ms more (70 ms to 90 ms more)
             ours    280 ms (270 ms to 290 ms)  invoke image.build
             theirs  200 ms (200 ms to 200 ms)  invoke hello
             beside  300 ms (300 ms to 300 ms)  docker build .

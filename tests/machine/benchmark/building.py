@@ -11,7 +11,7 @@ from tests.machine.benchmark.cases import Case, raced
 from tests.machine.benchmark.peers import Peer, Ready, opened
 from tests.machine.benchmark.place import BUILDKIT, LEGACY, Place
 from tests.machine.benchmark.project import Project
-from tests.machine.benchmark.races import Comparison, Contender
+from tests.machine.benchmark.races import Comparison, Contender, say
 from tests.machine.benchmark.rows import Mark
 from tests.machine.benchmark.timing import FailedError, seconds
 
@@ -88,6 +88,7 @@ class Yard:
         if peer.name not in self.ready:
             try:
                 ready = opened(self.place, peer)
+                say(f"{peer.name} builds for the first time")
                 seconds(ready.changed)
             except (NotPossibleError, FailedError) as error:
                 self.ready[peer.name] = error

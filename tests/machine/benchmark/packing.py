@@ -19,8 +19,8 @@ _AGAINST = "az acr build"
 _PACK = Heading(name="packing 500 MB for ACR, to nowhere", against=_AGAINST, mark=Mark(times=0.1))
 _SEND = Heading(name="packing and sending 500 MB to ACR's storage", against=_AGAINST, mark=Mark(times=0.2))
 _MEMORY = Heading(name="memory of packing and sending 500 MB", against=_AGAINST, mark=Mark(most=100e6))
-_OURS = "what image.build --engine acr packs and sends, to Azurite"
-_THEIRS = "what az acr build packs and sends (azure-cli's own functions), to Azurite"
+_OURS = "what image.build --engine acr does; storage is Azurite"
+_THEIRS = "what az acr build does, by azure-cli's own functions; storage is Azurite"
 
 
 def case(place: Place) -> Case:

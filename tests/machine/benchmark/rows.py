@@ -114,5 +114,6 @@ def wanted(row: Row) -> str:
         found = difference(row)
         low, high = quantity(found.low, row.unit), quantity(found.high, row.unit)
         more = f"{quantity(mark.more, row.unit)} more at most"
-        return f"{more}; it is {quantity(found.median, row.unit)} more ({low} to {high})"
+        word = "more" if found.median >= 0 else "less"
+        return f"{more}; it is {quantity(abs(found.median), row.unit)} {word} ({low} to {high} more)"
     return f"{quantity(mark.most or 0.0, row.unit)} at most"

@@ -51,4 +51,6 @@ def _side(side: Measured, unit: Unit) -> str:
 
 
 def _times(number: float) -> str:
+    if number < 0.001:
+        return "<0.001"
     return f"{number:.3f}" if number < 1 else f"{number:.2f}"
