@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import socketserver
-import tempfile
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
 
 from azureml_tasks.engines.endpoint import Endpoint, connect
-from azureml_tasks.engines.wire import ask, image_path
+from azureml_tasks.engines.legacy import built
+from azureml_tasks.engines.wire import RefusedError, ask, image_path, send
 from azureml_tasks.errors import EngineError
+from tests.engine_at_a_socket import Engine, answering, said
 
 ABOUT = {
     "Version": "28.0.1",
@@ -25,59 +21,11 @@ ABOUT = {
 IMAGE = {"Id": "sha256:1", "Os": "linux"}
 
 
-@dataclass(kw_only=True)
-class Engine:
-    """An engine at a socket, which answers what it is told to.
-
-    Args:
-        host: its address.
-        answers: method and path -> status and body.
-        asked: what it was asked, in order.
-    """
-
-    host: str
-    answers: dict[str, tuple[int, bytes]] = field(default_factory=dict)
-    asked: list[str] = field(default_factory=list)
-
-    def answer(self, request: str) -> tuple[int, bytes]:
-        """The answer to *request*."""
-        self.asked.append(request)
-        return self.answers.get(request, (404, b'{"message": "no such thing"}'))
-
-
 @pytest.fixture
 def engine() -> Iterator[Engine]:
-    """An engine; its socket lies in a folder of a short name, since the name of a socket may have 107 bytes."""
-    with tempfile.TemporaryDirectory(prefix="wire-") as folder:
-        made = Engine(host=f"unix://{folder}/s")
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                status, body = made.answer(f"{self.command} {self.path}")
-                if not status:
-                    self.wfile.write(body)  # It is no HTTP.
-                    return
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            do_POST = do_GET
-
-            def log_message(self, *_: Any) -> None:
-                """Nobody asks for it."""
-
-        with socketserver.UnixStreamServer(f"{folder}/s", Handler) as server:
-            serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-            serving.start()
-            yield made
-            server.shutdown()
-            serving.join()
-
-
-def said(value: Any, status: int = 200) -> tuple[int, bytes]:
-    """An answer in JSON."""
-    return status, json.dumps(value).encode()
+    """An engine at a socket."""
+    with answering() as found:
+        yield found
 
 
 @pytest.mark.parametrize(
@@ -171,3 +119,45 @@ def test_an_image_is_asked_for_and_named_without_the_sdk(engine: Engine, endpoin
 
     asked = ["GET /version", "GET /v1.48/images/demo:1/json", tag]
     assert (IMAGE, asked, False) == (found, engine.asked, "client" in vars(endpoint))
+
+
+# What is sent to an engine
+
+BLOCKS = [b"one", b"", b"x" * 100_000, b"three"]
+
+
+def test_an_archive_is_sent_as_it_comes(engine: Engine) -> None:
+    """Every byte of it arrives, and each line of the answer that says something is given."""
+    engine.answers["POST /build"] = (200, b'{"stream": "a"}\r\n\r\n{"stream": "b"}\n')
+
+    found = list(send(engine.host, "/build", iter(BLOCKS)))
+
+    assert ([b'{"stream": "a"}\r\n', b'{"stream": "b"}\n'], [b"".join(BLOCKS)]) == (found, engine.sent)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [(said({"message": "no space"}, 500), "no space"), (said({}, 500), ""), ((400, b""), "Bad Request")],
+)
+def test_a_refusal_is_what_the_engine_says(answer: tuple[int, bytes], expected: str, engine: Engine) -> None:
+    """An answer that is no success is an error with the engine's own words, or else with those of its status."""
+    engine.answers["POST /build"] = answer
+
+    with pytest.raises(RefusedError) as caught:
+        list(send(engine.host, "/build", iter(BLOCKS)))
+
+    assert expected == str(caught.value)
+
+
+@pytest.mark.parametrize(("no_cache", "more"), [(False, ""), (True, "&nocache=1")])
+def test_a_build_is_asked_for_without_the_sdk(
+    engine: Engine, endpoint: Endpoint, *, no_cache: bool, more: str
+) -> None:
+    """Platform, arguments and whether a cache counts are what is asked for; the events are those of the answer."""
+    options = "platform=linux%2Famd64&buildargs=%7B%22A%22%3A+%221%22%7D&rm=1&forcerm=1"
+    engine.answers[f"POST /v1.48/build?{options}{more}"] = (200, b'{"stream": "a"}\n{"aux": {"ID": "1"}}\n')
+
+    found = list(built(endpoint, iter(BLOCKS), "linux/amd64", {"A": "1"}, no_cache=no_cache))
+
+    assert [{"stream": "a"}, {"aux": {"ID": "1"}}] == found
+    assert "client" not in vars(endpoint)
