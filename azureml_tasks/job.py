@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from azureml_tasks import context, git, secret_values
+from azureml_tasks import context, secret_values
 from azureml_tasks.context import Context
 from azureml_tasks.dockerfile import render
 from azureml_tasks.errors import EngineError, Problem, SettingsError
 from azureml_tasks.found import FILE
-from azureml_tasks.memory import asked
 from azureml_tasks.planning import WAYS_OUT, Plan
+from azureml_tasks.preparing import planned
 from azureml_tasks.records import FOLDER, Records
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from azureml_tasks.acr.engine import AcrEngine
     from azureml_tasks.engines.base import Engine
     from azureml_tasks.engines.docker import DockerEngine
-    from azureml_tasks.file_hashes import FileHashes
     from azureml_tasks.found import Override
     from azureml_tasks.terminal import Terminal
 
@@ -67,7 +66,7 @@ def prepare(job: Job, *, keep: bool = False) -> tuple[Plan, Context]:
         keep: whether the hashes are written down for the next command, as one that only looks must not do.
     """
     hashes = job.records.file_hashes()
-    made = _plan(job, hashes, keep=keep and not job.terminal.dry)
+    made = planned(job, hashes, keep=keep and not job.terminal.dry)
     for warning in made.warnings:
         job.terminal.warn(warning)
     sha256, parts = context.digests(made.files, hashes)
@@ -75,25 +74,6 @@ def prepare(job: Job, *, keep: bool = False) -> tuple[Plan, Context]:
         hashes.keep()
     dockerfile = render(made)
     return made, Context(files=made.files, dockerfile=dockerfile, sha256=sha256, parts=parts, known=hashes)
-
-
-def _plan(job: Job, hashes: FileHashes, *, keep: bool) -> Plan:
-    """The plan that is remembered of the project as it stands, or else a new one."""
-    root = job.folder.resolve()
-    revision = git.read(root)
-    question = asked(job.overrides, revision)
-    memory = job.records.memory()
-    if remembered := memory.recall(question, hashes):
-        return remembered
-    from azureml_tasks.planning import plan
-    from azureml_tasks.project import read_project
-    from azureml_tasks.witness import Witness
-
-    witness = Witness(hashes=hashes)
-    made = plan(read_project(root, job.overrides, revision, witness))
-    if keep:
-        memory.keep(question, made, witness)
-    return made
 
 
 def open_engine(job: Job, plan: Plan, *, keep: bool = True) -> Engine:

@@ -16,7 +16,7 @@ from azureml_tasks.stamps import stamp_of
 if TYPE_CHECKING:
     from azureml_tasks.engines.endpoint import Endpoint
 
-__all__ = ["Builder", "choose", "remembered"]
+__all__ = ["Builder", "choose", "note", "remembered"]
 
 _BUILT_IN_UNTIL = 23
 """docker's client has BuildKit built in up to 22; from 23 on it wants the buildx plug-in
@@ -85,10 +85,18 @@ def remembered(endpoint: Endpoint, folder: Path, *, keep: bool) -> Builder:
         pass  # Nobody asked yet, or it is none of ours.
     chosen = choose(endpoint)
     if keep and folder.is_dir():
-        fresh = file.with_suffix(f".{os.getpid()}")
-        fresh.write_text(json.dumps({"client": client, **vars(chosen)}), encoding="utf-8")
-        fresh.replace(file)
+        note(endpoint, chosen, folder)
     return chosen
+
+
+def note(endpoint: Endpoint, builder: Builder, folder: Path) -> None:
+    """Write down in *folder* which builder was chosen, and by what, unless that is there."""
+    file = folder / _FILE
+    text = json.dumps({"client": [endpoint.is_podman, *_client()], **vars(builder)})
+    if not file.exists() or file.read_text(encoding="utf-8") != text:
+        fresh = file.with_suffix(f".{os.getpid()}")
+        fresh.write_text(text, encoding="utf-8")
+        fresh.replace(file)
 
 
 def _client() -> list[Any]:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from azureml_tasks.engines.builder import Builder, remembered
+from azureml_tasks.engines.builder import Builder, note, remembered
 from azureml_tasks.engines.endpoint import Endpoint, answering, connect
 from azureml_tasks.engines.images import Image
 from azureml_tasks.making import making
@@ -103,6 +103,7 @@ class DockerEngine:
             parts, began = making(plan, context, base.id), int(time.time())
             chain = Chain(build=build, plan=plan, context=context, parts=parts)
             made, on = chain.image(no_cache=no_cache)
+            note(self.endpoint, self.builder, self.scratch)
             return replace(planned, id=made, prefixes=on, made_of=parts, made_at=began)
 
     def has(self, image: Image) -> bool:
