@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from azureml_tasks import git
+from azureml_tasks.errors import SettingsError
 from azureml_tasks.memory import asked
 
 if TYPE_CHECKING:
@@ -47,4 +49,5 @@ def remember(job: Job, known: FileHashes | None) -> None:
     """
     if known and not job.records.memory().file.exists():
         known.keep()
-        planned(job, known, keep=True)
+        with suppress(SettingsError):  # What is wrong by now is for the next command to say: this one is done.
+            planned(job, known, keep=True)

@@ -87,7 +87,7 @@ STEPS: st.SearchStrategy[tuple[Callable[..., None], tuple[Any, ...]]] = st.one_o
 Steps = list[tuple[tuple[Callable[..., None], tuple[Any, ...]], bool]]
 
 
-@settings(max_examples=examples(30))
+@settings(max_examples=examples(15))
 @given(st.sampled_from((BAKED, MOUNTED)), st.lists(st.tuples(STEPS, st.booleans()), min_size=1, max_size=8))
 def test_it_is_never_another_than_a_new_reading_gives(model: str, steps: Steps) -> None:
     """Whatever changes, and whenever a command runs in between, what is remembered is what is there."""

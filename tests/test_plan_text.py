@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from azureml_tasks.absent import ABSENT
@@ -17,6 +17,7 @@ from azureml_tasks.context_file import ContextFile
 from azureml_tasks.plan_text import UnspeakableError, decoded, encoded
 from azureml_tasks.planning import ProofRequest
 from azureml_tasks.settings import Run
+from tests.examples import examples
 from tests.test_good_cases import GOOD, planned
 
 PLAIN = st.recursive(
@@ -51,6 +52,7 @@ def test_a_plan_comes_back_as_it_was(case: Path, tmp_path: Path) -> None:
     assert plan == back(plan)
 
 
+@settings(max_examples=examples(50))
 @given(PLAIN)
 def test_every_value_comes_back_as_it_was(value: Any) -> None:
     """What a table or a JSON file can hold comes back equal and of the same type, with its keys in order."""

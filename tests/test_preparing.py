@@ -13,6 +13,7 @@ from azureml_tasks import project as reading
 from azureml_tasks.found import Override
 from azureml_tasks.job import Job, prepare
 from azureml_tasks.planning import Plan
+from azureml_tasks.preparing import remember
 from azureml_tasks.records import Records
 from azureml_tasks.terminal import Terminal
 from tests.cases import lay_out
@@ -157,3 +158,28 @@ def test_a_flag_is_another_question(folder: Path) -> None:
         remembered(job(folder, overrides=flag)),
         remembered(job(folder)),
     )
+
+
+def test_a_first_build_leaves_what_it_knows(folder: Path) -> None:
+    """Before it there was no folder for that; what is remembered already is not read again."""
+    made, context = prepare(job(folder), keep=True)
+    built(folder)
+
+    remember(job(folder), context.known)
+
+    assert made == remembered(job(folder))
+    before = records(folder)
+    set_text(folder / "pyproject.toml", project("other", TABLE))
+    remember(job(folder), context.known)
+    assert before == records(folder)
+
+
+def test_what_is_wrong_after_a_build_is_said_by_the_next(folder: Path) -> None:
+    """A table that was broken while an image was built does not make a failure of the build that was done."""
+    _, context = prepare(job(folder), keep=True)
+    built(folder)
+    set_text(folder / "pyproject.toml", "[")
+
+    remember(job(folder), context.known)
+
+    assert "plan.json" not in records(folder)
