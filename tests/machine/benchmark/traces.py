@@ -1,4 +1,8 @@
-"""What a run leaves on the engine, found and removed: images on its base, and what BuildKit has cached."""
+"""What a run leaves on the engine, found and removed: images on its base, and what BuildKit has cached.
+
+BuildKit does not say who has cached what. What others cache on the same engine meanwhile goes too, which costs
+them time and nothing else; two runs at once on one engine would slow each other in any case.
+"""
 
 from __future__ import annotations
 
