@@ -49,7 +49,6 @@ def remember(job: Job, known: FileHashes | None) -> None:
     """
     if known and not job.records.memory().file.exists():
         known.keep()
-        with suppress(
-            SettingsError
-        ):  # What is wrong by now is for the next command to say: this one is done.
+        # What is wrong by now is for the next command to say: this one is done.
+        with suppress(SettingsError):
             planned(job, known, keep=True)

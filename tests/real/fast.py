@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import docker
-from docker.errors import ImageNotFound
+from docker.errors import APIError, ImageNotFound
 
 from tests.real.support import Consumer, Ended, consumer, normal, removed_after, unique
 
@@ -113,10 +113,22 @@ def built_once(
 
 @contextmanager
 def _images_removed_after(client: docker.DockerClient, name: str) -> Iterator[None]:
-    """Remove every image of a project, those without a name too."""
+    """Remove every image of a project, those without a name too; an image goes after those that are built on it."""
     try:
         yield
     finally:
-        for image in client.images.list(filters={"label": f"of={name}"}):
-            with suppress(ImageNotFound):  # It went with another one.
-                client.images.remove(str(image.id), force=True)
+        found = [str(image.id) for image in client.images.list(filters={"label": f"of={name}"})]
+        while left := [image for image in found if not _removed(client, image)]:
+            if left == found:
+                break
+            found = left
+
+
+def _removed(client: docker.DockerClient, image: str) -> bool:
+    try:
+        client.images.remove(image, force=True)
+    except ImageNotFound:
+        return True  # It went with another one.
+    except APIError:
+        return False
+    return True
