@@ -19,6 +19,7 @@ APT_ROOT = (
     "--variant=apt",
     # The perl that the package `usrmerge` needs would be a quarter of the image.
     "--hook-dir=/usr/share/mmdebstrap/hooks/maybe-merged-usr",
+    "--dpkgopt=force-unsafe-io",  # a machine that goes down meanwhile begins again
     "--dpkgopt=path-exclude=/usr/share/doc/*",
     "--dpkgopt=path-exclude=/usr/share/man/*",
     "--dpkgopt=path-exclude=/usr/share/locale/*",
@@ -94,17 +95,19 @@ WORKDIR /
 EXPOSE 5001
 CMD ["runsvdir", "/var/runit"]
 
-FROM common AS amlenv
+FROM common AS installed
 RUN python3 -m venv /opt/miniconda/envs/amlenv \\
     && /opt/miniconda/envs/amlenv/bin/pip install --quiet --no-cache-dir {server} \\
     && chown -R dockeruser:dockeruser /opt/miniconda
+
+FROM installed AS amlenv
 ENV AZUREML_CONDA_ENVIRONMENT_PATH=/opt/miniconda/envs/amlenv
 ENV PATH=/opt/miniconda/envs/amlenv/bin:/opt/miniconda/bin:$PATH
 USER dockeruser
 
-FROM common AS curated
-COPY --from=amlenv --chown=root:root /opt/miniconda/envs/amlenv /azureml-envs/minimal
-RUN grep -rlI /opt/miniconda/envs/amlenv /azureml-envs/minimal/bin \\
+FROM installed AS curated
+RUN mkdir /azureml-envs && mv /opt/miniconda/envs/amlenv /azureml-envs/minimal \\
+    && chown -R root:root /azureml-envs && grep -rlI /opt/miniconda/envs/amlenv /azureml-envs/minimal/bin \\
     /azureml-envs/minimal/pyvenv.cfg | xargs sed -i s:/opt/miniconda/envs/amlenv:/azureml-envs/minimal:
 ENV AZUREML_CONDA_ENVIRONMENT_PATH=/azureml-envs/minimal
 ENV AZUREML_CONDA_DEFAULT_ENVIRONMENT=/azureml-envs/minimal
