@@ -1,12 +1,14 @@
 """The example of Azure ML's page on extending an image, built by hand as it is written there and by us.
 
 The page: https://learn.microsoft.com/azure/machine-learning/how-to-extend-prebuilt-docker-image-inference.
-Three things differ from its text: the base is the stand-in, `python3-opencv` (300 MB) is `sl`, and the
-hyphen of `pip install -r`, an en dash on the page in some languages, is one.
+Four things differ from its text: the base is the stand-in, `python3-opencv` (300 MB) is `sl`, apt looks into a
+repository of these two packages alone, and the hyphen of `pip install -r`, an en dash on the page in some languages,
+is one.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -23,6 +25,18 @@ if TYPE_CHECKING:
 
     from tests.machine.clients import Client
 
+OFFERING = r"""
+FROM BASE
+USER root
+RUN mkdir /srv/apt && cd /srv/apt && for file in libpng-tools/usr/bin/pngfix sl/usr/games/sl; do \
+    name=${file%%/*} && mkdir -p $name/DEBIAN ${file%/*} && touch $file \
+    && printf '%s\n' "Package: $name" 'Version: 1' 'Architecture: all' 'Maintainer: -' 'Description: -' \
+        > $name/DEBIAN/control && dpkg-deb --build $name && dpkg-deb --field $name.deb >> Packages \
+    && printf '%s\n' "Filename: ./$name.deb" "Size: $(stat -c %s $name.deb)" \
+        "SHA256: $(sha256sum $name.deb | cut -c -64)" '' >> Packages; done \
+    && echo 'deb [trusted=yes] file:/srv/apt ./' > /etc/apt/sources.list
+USER dockeruser
+"""
 PAGE = """\
 FROM BASE
 
@@ -90,10 +104,20 @@ print(json.dumps({
 """
 
 
+@pytest.fixture(scope="module")
+def offering_base(docker_client: docker.DockerClient, amlenv_base: str) -> Iterator[str]:
+    """The stand-in with a repository of two packages, so that nothing is fetched."""
+    name = f"{unique('offering')}:1"
+    lines = OFFERING.replace("BASE", amlenv_base)
+    with removed_after(docker_client, name):
+        docker_client.images.build(fileobj=io.BytesIO(lines.encode()), tag=name, rm=True, forcerm=True)
+        yield name
+
+
 @pytest.fixture(scope="module", params=["20.10", "26.1"])
 def both(
     request: pytest.FixtureRequest,
-    amlenv_base: str,
+    offering_base: str,
     docker_client: docker.DockerClient,
     clients: Mapping[str, Client],
     tmp_path_factory: pytest.TempPathFactory,
@@ -103,7 +127,7 @@ def both(
     name = unique("page")
     alpha = wheel(scratch / "wheels", "alpha", "1.0")
     requirements = f"./wheels/{alpha.name}\n"
-    table = TABLE.replace("BASE", amlenv_base).replace("NAME", name)
+    table = TABLE.replace("BASE", offering_base).replace("NAME", name)
     files: dict[str, str | bytes] = {
         **FILES,
         "pyproject.toml": table,
@@ -114,7 +138,7 @@ def both(
     project = consumer(scratch / "project", files, env)
     # By hand the wheel has to be brought along; the rest is the page's.
     wheels = "COPY wheels /tmp/wheels\nWORKDIR /tmp\n"
-    by_hand = PAGE.replace("BASE", amlenv_base).replace("RUN pip", f"{wheels}RUN pip") + "WORKDIR /\n"
+    by_hand = PAGE.replace("BASE", offering_base).replace("RUN pip", f"{wheels}RUN pip") + "WORKDIR /\n"
     (project.folder / "Dockerfile").write_text(by_hand)
     with removed_after(docker_client, f"{name}:1", f"{name}:by-hand"):
         command = ["docker", "build", "-f", "Dockerfile", "-t", f"{name}:by-hand", "."]
