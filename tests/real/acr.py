@@ -30,10 +30,9 @@ _SECONDS = 300.0
 
 
 @pytest.fixture(scope="session")
-def acr_session(engine: str) -> Iterator[loopback.Acr]:
-    """The loopback, started once."""
-    with loopback.running(engine) as value:
-        yield value
+def acr_session(loopback_acr: loopback.Acr) -> loopback.Acr:
+    """The loopback; each module that imports this name has a fixture of its own, and all have the one loopback."""
+    return loopback_acr
 
 
 @pytest.fixture

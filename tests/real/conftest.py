@@ -17,6 +17,7 @@ from tests.machine import bases
 from tests.machine import clients as docker_clients
 from tests.machine import engine as docker_engine
 from tests.machine import registry as loopback
+from tests.machine.acr import loopback as acr
 
 _HERE = Path(__file__).parent
 
@@ -83,6 +84,13 @@ def registry() -> Iterator[loopback.Registry]:
 def login_registry() -> Iterator[loopback.Registry]:
     """A registry that asks for a name and a password."""
     with loopback.registry(login=True) as value:
+        yield value
+
+
+@pytest.fixture(scope="session")
+def loopback_acr(engine: str) -> Iterator[acr.Acr]:
+    """A loopback of Azure Container Registry, started once."""
+    with acr.running(engine) as value:
         yield value
 
 
