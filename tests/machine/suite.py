@@ -27,7 +27,7 @@ _TOOLS = (
 )
 _HAND_OFF = tuple(
     f"tests/real/test_{name}.py"
-    for name in ("hand_off", "hand_off_faults", "loopback_acr", "environment_yaml", "sending")
+    for name in ("hand_off", "hand_off_faults", "loopback_acr", "prefixes", "environment_yaml", "sending")
 )
 _PURE = ("--ignore=tests/real", "tests")
 _AGAIN = ("--ignore=tests/test_install.py",)
