@@ -110,15 +110,15 @@ def test_what_is_no_engine_is_unreachable(
 
 
 def test_an_image_is_asked_for_and_named_without_the_sdk(engine: Engine, endpoint: Endpoint) -> None:
-    """What it says of an image, and a new name of one, take one question each, and the SDK is not loaded."""
+    """What it says of an image, there or not, and a new name, take one question each, and the SDK is not loaded."""
     tag = "POST /v1.48/images/sha256:1/tag?repo=r.io%3A5000%2Fdemo&tag=1"
     engine.answers |= {"GET /v1.48/images/demo:1/json": said(IMAGE), tag: (201, b"")}
 
-    found = endpoint.image("demo:1")
+    found = [endpoint.image(name) for name in ("demo:1", "none")]
     endpoint.tag("sha256:1", "r.io:5000/demo:1")
 
-    asked = ["GET /version", "GET /v1.48/images/demo:1/json", tag]
-    assert (IMAGE, asked, False) == (found, engine.asked, "client" in vars(endpoint))
+    asked = ["GET /version", "GET /v1.48/images/demo:1/json", "GET /v1.48/images/none/json", tag]
+    assert ([IMAGE, None], asked, False) == (found, engine.asked, "client" in vars(endpoint))
 
 
 # What is sent to an engine

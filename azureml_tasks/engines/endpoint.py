@@ -69,6 +69,8 @@ class Endpoint:
         answer = ask(self.host, f"/v{self.api}{image_path(reference)}/json") if self.api else None
         if answer and answer[0] == HTTPStatus.OK:
             return dict(answer[1])
+        if answer and answer[0] == HTTPStatus.NOT_FOUND:
+            return None
         from docker.errors import ImageNotFound
 
         try:
