@@ -1333,7 +1333,9 @@ def test_dry(place: str, handed_off: HandedOff, amlenv_base: str) -> None:  # no
     project = handed_off.example(amlenv_base, local=place == HERE)
     done = step(handed_off.acr, project, "--dry", "image.release", *ACR)
 
-    by_task = f"az acr run --registry REGISTRY-NAME --timeout 3600 --file - context <<'EOF'\n{TASK}EOF"
+    # Nobody asked which prefixes are there, so the commands build the whole image in one piece.
+    whole = TASK[: TASK.index('  - id: "build-system"')] + TASK[TASK.index('  - id: "build"\n') :]
+    by_task = f"az acr run --registry REGISTRY-NAME --timeout 3600 --file - context <<'EOF'\n{whole}EOF"
     quick = (
         "az acr build --registry REGISTRY-NAME --timeout 3600 --image 'NAME/candidate:{{.Run.ID}}' "
         "--build-arg CONTEXT_SHA256=HASH --platform linux/amd64 context"

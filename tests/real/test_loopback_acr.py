@@ -841,6 +841,7 @@ def _normal(text: str, acr: Acr, name: str) -> str:  # noqa: F811 -- no fixture 
         (r"(?m)^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d ", "TIME "),
         (r"sha256:[0-9a-f]{64}", "DIGEST"),
         (r"\b[0-9a-f]{12}\b", "ID"),
+        (r"Mounted from \S+", "Pushed"),  # Another repository may have it already.
         (r"acb_vol_acb-ID", "acb_vol_WORD"),
         (r"daemon +\S+", "daemon SIZE"),
         (r"size: \d+", "size: N"),
