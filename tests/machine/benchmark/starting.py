@@ -7,6 +7,7 @@ from tests.machine.benchmark.cases import Case, raced
 from tests.machine.benchmark.place import BUILDKIT
 from tests.machine.benchmark.races import Comparison, Contender
 from tests.machine.benchmark.rows import Mark
+from tests.machine.benchmark.timing import seconds
 
 __all__ = ["cases"]
 
@@ -40,6 +41,8 @@ def cases(yard: Yard) -> list[Case]:
             "trivial list": ("--list", False),
         }[name]
         folder = yard.project(BUILDKIT).folder if ours else place.trivial
+        if name == "image.check":  # Without a change means: since it was built.
+            seconds([place.invoke(BUILDKIT, folder, "image.build")])
         what = f"invoke {word}, {'our collection' if ours else 'a trivial one'}"
         return Contender(name=name, what=what, commands=[place.invoke(BUILDKIT, folder, word)])
 
