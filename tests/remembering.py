@@ -38,6 +38,7 @@ __all__ = [
     "moved_out",
     "project",
     "question",
+    "read",
     "recall",
     "records",
     "replaced",
@@ -162,10 +163,15 @@ def recall(root: Path) -> Plan | None:
     return records(root).memory().recall(question(), hashes)
 
 
+def read(root: Path) -> Plan:
+    """What a new reading makes of the project, without asking git."""
+    return plan(read_project(root.resolve(), {}, HERE, nothing_seen()))
+
+
 def fresh(root: Path) -> Plan | None:
-    """What a new reading makes of the project; None where it refuses it."""
+    """The same; None where it refuses the project."""
     try:
-        return plan(read_project(root.resolve(), {}, HERE, nothing_seen()))
+        return read(root)
     except AzuremlTasksError:
         return None
 

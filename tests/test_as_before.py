@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-import azureml_tasks
 from azureml_tasks.as_before import as_before, differences
 from azureml_tasks.context import Context, digests
 from azureml_tasks.engines.images import Image
@@ -20,6 +19,7 @@ from azureml_tasks.planning import Plan
 from azureml_tasks.terminal import Terminal
 from tests.cases import lay_out
 from tests.consumers import project
+from tests.remembering import read
 
 BASE = "sha256:" + "1" * 64
 TABLE = 'tags = ["one", "two"]\napt = ["curl"]\nprefix-max-age = 2\n'
@@ -71,7 +71,7 @@ def job(tmp_path: Path) -> Job:
 
 def ready(run: Job, engine: Any) -> Ready:
     """What a build has found of the project as it stands, by *engine*."""
-    plan = azureml_tasks.plan(azureml_tasks.load(run.folder))
+    plan = read(run.folder)
     sha256, parts = digests(plan.files)
     found = Context(files=plan.files, dockerfile="", sha256=sha256, parts=parts)
     return Ready(plan=plan, context=found, engine=engine)

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-import azureml_tasks
 from azureml_tasks import making as module
 from azureml_tasks.context import Context, digests
 from azureml_tasks.making import changed, fingerprint, making
 from tests.cases import lay_out
-from tests.remembering import replaced, set_text
+from tests.remembering import read, replaced, set_text
 
 BASE = "sha256:" + "1" * 64
 FILES = {
@@ -66,7 +65,7 @@ WORDS = {
 
 def made(folder: Path, base: str = BASE) -> dict[str, str]:
     """What the image of the project in *folder* is made of."""
-    plan = azureml_tasks.plan(azureml_tasks.load(folder))
+    plan = read(folder)
     sha256, parts = digests(plan.files)
     return making(plan, Context(files=plan.files, dockerfile="", sha256=sha256, parts=parts), base)
 

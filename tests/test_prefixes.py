@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pytest
 
-import azureml_tasks
 from azureml_tasks.context import Context, digests
 from azureml_tasks.making import fingerprint
 from azureml_tasks.planning import Plan
 from azureml_tasks.prefixes import is_tag, part, prefixes, repository
 from tests.cases import lay_out
-from tests.remembering import replaced
+from tests.remembering import read, replaced
 from tests.test_making import BASE, CHANGES, FILES, made
 
 ON = "registry.example.com/on:1"
@@ -20,13 +19,13 @@ ON = "registry.example.com/on:1"
 
 def tags(folder: Path, base: str = BASE) -> list[str]:
     """The tags of the prefixes of the project in *folder*, the shortest first."""
-    plan = azureml_tasks.plan(azureml_tasks.load(folder))
+    plan = read(folder)
     return [prefix.tag for prefix in prefixes(plan, made(folder, base))]
 
 
 def gathered(folder: Path) -> tuple[Plan, Context]:
     """The project's plan and build context."""
-    plan = azureml_tasks.plan(azureml_tasks.load(folder))
+    plan = read(folder)
     sha256, parts = digests(plan.files)
     return plan, Context(files=plan.files, dockerfile="whole", sha256=sha256, parts=parts)
 
