@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
     from azureml_tasks.context import Context
 
-__all__ = ["archive", "end_of_archive", "member"]
+__all__ = ["TIME", "archive", "end_of_archive", "member", "mode_of"]
 
 _TAR_BLOCK = 512
 """Bytes; a member's content fills the last one."""
-_TIME = 315_532_800
+TIME = 315_532_800
 """1980-01-01T00:00:00Z, for every member: nothing of when or where it was packed is left, and zip can still say it."""
 
 
@@ -32,6 +32,11 @@ def archive(context: Context) -> Iterator[bytes]:
     yield end_of_archive()
 
 
+def mode_of(file: ContextFile) -> int:
+    """The permissions of a member that is no link: whatever they are here, the runtime user can read it there."""
+    return 0o755 if file.executable or file.name.endswith("/") else 0o644
+
+
 def end_of_archive() -> bytes:
     """What follows the last member."""
     return b"\0" * _TAR_BLOCK * 2
@@ -46,8 +51,8 @@ def member(file: ContextFile) -> Iterator[bytes]:
     import tarfile
 
     info = tarfile.TarInfo(file.name.rstrip("/"))
-    info.mtime = _TIME
-    info.mode = 0o755 if file.executable or file.name.endswith("/") else 0o644
+    info.mtime = TIME
+    info.mode = mode_of(file)
     if file.name.endswith("/"):
         info.type = tarfile.DIRTYPE
     elif file.link:

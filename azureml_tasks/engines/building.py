@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from azureml_tasks.archive import archive
 from azureml_tasks.engines.legacy import built
 from azureml_tasks.engines.refusals import disk_error
+from azureml_tasks.engines.staging import stage
 from azureml_tasks.engines.steps import Steps
 from azureml_tasks.engines.wire import RefusedError
 from azureml_tasks.errors import AzuremlTasksError, BuildError, Terminated
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
     from azureml_tasks.engines.endpoint import Endpoint
     from azureml_tasks.planning import BuildSecret, Plan
 
-__all__ = ["Build", "command"]
+__all__ = ["MUCH", "Build", "command"]
+
+MUCH = 4 * 1024 * 1024
+"""Bytes of files from which sending them takes longer than what spares it."""
 
 _REMOVED = 20  # seconds; an engine removes a container in well under one
 
@@ -99,16 +103,24 @@ class Build:
             BuildError: a step failed; the step and its last lines are in the error.
             EngineError: the engine's disk is full.
         """
-        feed = self.terminal.progress(archive(context), context.size, "sending the build context")
         if self.builder.kind == "legacy":
-            return self._legacy(plan, context, feed, no_cache=no_cache)
-        return self._buildkit(plan, context, feed, no_cache=no_cache)
+            return self._legacy(plan, context, self._feed(context), no_cache=no_cache)
+        return self._buildkit(plan, context, no_cache=no_cache)
 
-    def _buildkit(self, plan: Plan, context: Context, feed: Iterator[bytes], *, no_cache: bool) -> str:
+    def _feed(self, context: Context) -> Iterator[bytes]:
+        return self.terminal.progress(archive(context), context.size, "sending the build context")
+
+    def _buildkit(self, plan: Plan, context: Context, *, no_cache: bool) -> str:
         argv = command(self.endpoint, self.builder, plan, context, no_cache=no_cache)
         with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
-            named = Path(folder) / "image-id"
-            argv[-1:] = ["--progress", "plain", "--iidfile", str(named), "-"]
+            named, where, large = Path(folder) / "image-id", "-", context.size >= MUCH
+            if large:
+                # Of a folder that it has seen, by the last part of its path, BuildKit takes what has the same size
+                # and time for the same, so each build has a name of its own.
+                where = tempfile.mkdtemp(dir=folder)
+                stage(context, Path(where))
+            argv[-1:] = ["--progress", "plain", "--iidfile", str(named), where]
+            feed = () if large else self._feed(context)
             code = stream(argv, env={"DOCKER_BUILDKIT": "1"}, feed=feed, line=self._buildkit_line)
             if code:
                 raise self._failed()

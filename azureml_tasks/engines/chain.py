@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.context import confirm
 from azureml_tasks.dockerfile import STAGES, render
+from azureml_tasks.engines.building import MUCH
 from azureml_tasks.engines.kept import LocalKeeper, made_at
 from azureml_tasks.engines.shared import Shared
 from azureml_tasks.engines.steps import Steps
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Chain"]
 
-_MUCH = 4 * 1024 * 1024
-"""Bytes of files from which sending them takes longer than one image more."""
 _KEPT = 2
 """Prefixes of a project that stay: that of the image that is built, and the one before it, to go back to."""
 
@@ -106,7 +105,7 @@ class Chain:
         if self._shared or not found:
             return found
         last = found[-1]
-        return (last,) if self._part("", last.stages).size >= _MUCH else ()
+        return (last,) if self._part("", last.stages).size >= MUCH else ()
 
     def _on(self, wanted: tuple[Prefix, ...], *, no_cache: bool) -> str:
         """Build the image on the last of *wanted*, which is made where it is not there."""

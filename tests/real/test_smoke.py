@@ -46,9 +46,9 @@ def init():
     if HOW == "init fails":
         raise ValueError("the weights are not here")
     if HOW == "init is slow":
-        time.sleep(0.5)
+        time.sleep(0.5)  # This is the slow start itself, as of a model that is loaded.
     if HOW == "init never ends":
-        time.sleep(600)
+        time.sleep(600)  # Longer than any test waits: the test is of a start that never ends.
 
 
 def run(raw):
@@ -89,7 +89,7 @@ def refuse(asked):
 
 
 def wait(asked):
-    time.sleep(asked["seconds"])
+    time.sleep(asked["seconds"])  # This is the slow answer itself, which the test asks for.
 
 
 def variables(asked):
@@ -103,7 +103,7 @@ def eat(asked):
 
 def end(asked):
     os.kill(os.getppid(), signal.SIGKILL)
-    time.sleep(60)
+    time.sleep(60)  # No answer may come first; the container's end ends this.
 '''
 
 PROJECT = """\

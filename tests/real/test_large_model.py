@@ -1,0 +1,68 @@
+"""A large model that BuildKit gets as a folder is the one that lies there, however much it looks like the last one."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import docker
+import pytest
+
+from tests.machine.clients import Client
+from tests.real.support import consumer, environment_of, removed_after, unique
+
+LARGE = 5_000_000
+TABLE = """\
+[project]
+name = "{name}"
+version = "1"
+
+[tool.azureml-image]
+base = "{base}"
+model = "model"
+"""
+
+
+def inside(client: docker.DockerClient, image: str) -> bytes:
+    """The model in *image*."""
+    container = client.containers.create(image)
+    try:
+        stream, _ = container.get_archive("/var/azureml-app/azureml-models/weights.bin")
+        with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as packed:
+            member = packed.extractfile("weights.bin")
+            return member.read() if member else b""
+    finally:
+        container.remove(force=True)
+
+
+@pytest.mark.parametrize("client", ["20.10", "26.1-buildx"])
+def test_a_model_of_the_same_size_is_another_one(
+    client: str,
+    clients: Mapping[str, Client],
+    tiny_base: str,
+    docker_client: docker.DockerClient,
+    tmp_path: Path,
+) -> None:
+    """Size, name and time of a file say nothing to us of its content, and must say nothing to the builder."""
+    name = unique("large")
+    text = TABLE.format(name=name, base=tiny_base)
+    made = consumer(tmp_path / name, {"pyproject.toml": text}, environment_of(clients[client], tmp_path))
+    (made.folder / "model").mkdir()
+    found, expected = [], []
+    with removed_after(docker_client, name):
+        for _ in range(2):
+            content = os.urandom(LARGE)
+            (made.folder / "model" / "weights.bin").write_bytes(content)
+            done = made.invoke("image.build")
+            assert done.code == 0, done.stderr
+            found.append(hashlib.sha256(inside(docker_client, f"{name}:1")).hexdigest())
+            expected.append(hashlib.sha256(content).hexdigest())
+
+    assert expected == found
+    assert [] == [path.name for path in (made.folder / ".azureml-image").iterdir() if path.is_dir()]
+    assert 0 == made.invoke("image.clean").code
+    assert [] == docker_client.images.list(name=f"{name}/prefix")
