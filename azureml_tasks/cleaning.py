@@ -32,7 +32,7 @@ def clean(job: Job) -> None:
 
 
 def _left(job: Job) -> Iterator[str]:
-    """Remove what builds have left, from the engine that has it; a registry is not left for one that knows nothing of it.
+    """Remove what builds have left on the engine that has it; what a registry has is left for no other engine.
 
     What a registry keeps for the next build is the team's, and stays.
     """

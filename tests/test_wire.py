@@ -137,10 +137,15 @@ def test_an_archive_is_sent_as_it_comes(engine: Engine) -> None:
 
 @pytest.mark.parametrize(
     ("answer", "expected"),
-    [(said({"message": "no space"}, 500), "no space"), (said({}, 500), ""), ((400, b""), "Bad Request")],
+    [
+        (said({"message": "no space"}, 500), "no space"),
+        (said({}, 500), "{}"),
+        ((502, b"<h1>no way</h1>\n"), "<h1>no way</h1>"),
+        ((400, b""), "Bad Request"),
+    ],
 )
 def test_a_refusal_is_what_the_engine_says(answer: tuple[int, bytes], expected: str, engine: Engine) -> None:
-    """An answer that is no success is an error with the engine's own words, or else with those of its status."""
+    """An answer that is no success is an error with its message, or else with all of it, or those of its status."""
     engine.answers["POST /build"] = answer
 
     with pytest.raises(RefusedError) as caught:

@@ -171,11 +171,12 @@ class Chain:
 
     def _forget_old(self) -> None:
         """Remove the names of this project's prefixes but for the last ones."""
-        now = {self._name(prefix) for prefix in self._wanted()}
+        now = {prefix.tag for prefix in self._wanted()}
         keeper = LocalKeeper(endpoint=self.endpoint, plan=self.plan, terminal=self.build.terminal)
-        others = [kept for kept in keeper.all() if kept.name not in now]
-        for kept in others[_KEPT - 1 :]:
-            if keeper.remove(kept):
+        others = [kept for kept in keeper.all() if kept.tag not in now]
+        stay = list(dict.fromkeys(kept.tag for kept in others))[: _KEPT - 1]
+        for kept in others:
+            if kept.tag not in stay and keeper.remove(kept):
                 self.build.terminal.say(f"removed {kept.name}, which is of no use any more")
 
 

@@ -35,13 +35,11 @@ class LocalKeeper:
     terminal: Terminal
 
     def all(self) -> list[KeptPrefix]:
-        """Each, the newest first."""
-        found, where = [], repository(self.plan)
+        """Each name, also those by which machines share them, the newest first; other projects' are none of ours."""
+        where = (repository(self.plan), *filter(None, [self.plan.shared_layers]))
         with answering(self.endpoint):
-            for image in self.endpoint.client.images.list(name=where):
-                names = [name for name in image.tags if name.startswith(f"{where}:")]
-                size, when = int(image.attrs.get("Size", 0)), made_at(image.attrs)
-                found += [KeptPrefix(name=name, id=str(image.id), size=size, made_at=when) for name in names]
+            images = self.endpoint.client.images.list(name=where[0])
+        found = [kept for image in images for name in where for kept in _named(image, name)]
         return sorted(found, key=lambda kept: (-kept.made_at, kept.name))
 
     def remove(self, kept: KeptPrefix) -> bool:
@@ -56,6 +54,13 @@ class LocalKeeper:
             except APIError:  # It is gone already, or a container has it, which it goes with.
                 return False
         return True
+
+
+def _named(image: Any, where: str) -> list[KeptPrefix]:
+    """Each name that *image* has in the repository *where*."""
+    names = [name for name in image.tags if name.startswith(f"{where}:")]
+    size, when = int(image.attrs.get("Size", 0)), made_at(image.attrs)
+    return [KeptPrefix(name=name, id=str(image.id), size=size, made_at=when) for name in names]
 
 
 def made_at(attrs: Mapping[str, Any]) -> float:

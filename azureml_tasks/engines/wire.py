@@ -79,9 +79,16 @@ def send(host: str, path: str, feed: Iterable[bytes]) -> Iterator[bytes]:
             connection.request("POST", path, body=feed, headers=headers, encode_chunked=True)
         answer = connection.getresponse()
         if answer.status != http.client.OK:
-            content = answer.read()
-            raise RefusedError(str(json.loads(content).get("message", "")) if content else answer.reason)
+            raise RefusedError(_message(answer.read()) or answer.reason)
         yield from (line for line in answer if line.strip())
+
+
+def _message(content: bytes) -> str:
+    """What a refusal says: its member `message`, or all of it, as something on the way to the engine words it."""
+    try:
+        return str(json.loads(content)["message"])
+    except (ValueError, KeyError, TypeError):
+        return content.decode(errors="replace").strip()
 
 
 def image_path(reference: str) -> str:

@@ -201,10 +201,13 @@ def test_an_empty_machine_pulls_what_another_one_has_built(
     assert 2 == normal(first.stderr, {}).count(" for other machines\n")
     assert ("COPY model/" in first.stderr, "COPY model/" in second.stderr) == (True, False)
     (on,) = shared.record("build.json")["prefixes"]
+    listed = shared.invoke("image.prefixes").stdout
+    assert (1, 1) == (listed.count(f"{name}/prefix:"), listed.count(f"{name}/layers:"))
     below = docker_client.images.get(on).attrs["RootFS"]["Layers"]
     image = docker_client.images.get(f"{name}:1").attrs["RootFS"]["Layers"]
     assert (below, len(below) + 1) == (image[: len(below)], len(image))
-    forget(docker_client, shared)
+    assert 0 == shared.invoke("image.clean").code
+    assert [] == [tag for each in docker_client.images.list() for tag in each.tags if name in tag]
 
 
 def test_a_registry_that_does_not_take_them_is_named(
