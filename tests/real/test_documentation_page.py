@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.machine.documentation_page import dockerfile
 from tests.real.support import consumer, environment_of, removed_after, unique
 from tests.test_install import wheel
 
@@ -36,34 +37,6 @@ RUN mkdir /srv/apt && cd /srv/apt && for file in libpng-tools/usr/bin/pngfix sl/
         "SHA256: $(sha256sum $name.deb | cut -c -64)" '' >> Packages; done \
     && echo 'deb [trusted=yes] file:/srv/apt ./' > /etc/apt/sources.list
 USER dockeruser
-"""
-PAGE = """\
-FROM BASE
-
-USER root:root
-
-# Install libpng-tools and opencv
-RUN apt-get update && \\
-    apt-get install -y \\
-    libpng-tools \\
-    sl && \\
-    apt-get clean -y && \\
-    rm -rf /var/lib/apt/lists/*
-
-# Switch back to non-root user
-USER dockeruser
-
-COPY requirements.txt /tmp/requirements.txt
-
-RUN pip install -r /tmp/requirements.txt
-
-# Code
-COPY code /var/azureml-app
-ENV AZUREML_ENTRY_SCRIPT=score.py
-
-# Model
-COPY model /var/azureml-app/azureml-models
-ENV AZUREML_MODEL_DIR=/var/azureml-app/azureml-models
 """
 TABLE = """\
 [project]
@@ -138,7 +111,7 @@ def both(
     project = consumer(scratch / "project", files, env)
     # By hand the wheel has to be brought along; the rest is the page's.
     wheels = "COPY wheels /tmp/wheels\nWORKDIR /tmp\n"
-    by_hand = PAGE.replace("BASE", offering_base).replace("RUN pip", f"{wheels}RUN pip") + "WORKDIR /\n"
+    by_hand = dockerfile(offering_base, system=True).replace("RUN pip", f"{wheels}RUN pip") + "WORKDIR /\n"
     (project.folder / "Dockerfile").write_text(by_hand)
     with removed_after(docker_client, f"{name}:1", f"{name}:by-hand"):
         command = ["docker", "build", "-f", "Dockerfile", "-t", f"{name}:by-hand", "."]

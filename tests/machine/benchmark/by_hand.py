@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tests.machine import documentation_page
+
 __all__ = ["IDEAL", "IGNORED", "PAGE", "ideal", "page"]
 
 IDEAL, PAGE = "Dockerfile.ideal", "Dockerfile.page"
@@ -19,21 +21,6 @@ COPY code /var/azureml-app
 ENV AZUREML_ENTRY_SCRIPT=score.py
 USER dockeruser
 """
-_PAGE = """\
-FROM {base}
-
-COPY requirements.txt /tmp/requirements.txt
-
-RUN pip install -r /tmp/requirements.txt
-
-# Code
-COPY code /var/azureml-app
-ENV AZUREML_ENTRY_SCRIPT=score.py
-
-# Model
-COPY model /var/azureml-app/azureml-models
-ENV AZUREML_MODEL_DIR=/var/azureml-app/azureml-models
-"""
 
 
 def ideal(base: str) -> str:
@@ -42,9 +29,5 @@ def ideal(base: str) -> str:
 
 
 def page(base: str) -> str:
-    """As Azure ML's page on extending an image has it, whose model comes after the code.
-
-    https://learn.microsoft.com/azure/machine-learning/how-to-extend-prebuilt-docker-image-inference; the step
-    for system packages is left out, since the project has none.
-    """
-    return _PAGE.format(base=base)
+    """As Azure ML's page has it, but for system packages, of which the project has none."""
+    return documentation_page.dockerfile(base, system=False)
