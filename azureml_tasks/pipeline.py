@@ -72,11 +72,12 @@ def _where(image: Image) -> str:
 def _build(job: Job, made: Ready, *, no_cache: bool, pull: bool, proven: bool = True) -> Image:
     found = made.context
     job.terminal.say(f"build context: {found.count} files, {found.size / 1e6:,.1f} MB, sha256 {found.sha256}")
-    before = None if no_cache or pull else as_before(job, made)
-    if before:
-        _nothing_to_build(job, before)
-        return before
-    image = made.engine.build(made.plan, found, no_cache=no_cache, pull=pull, proven=proven)
+    same = None if no_cache or pull else as_before(job, made)
+    if same:
+        _nothing_to_build(job, same)
+        return same
+    before = job.records.read_build() if job.records.has_build() and not no_cache else None
+    image = made.engine.build(made.plan, found, no_cache=no_cache, pull=pull, proven=proven, before=before)
     recorded(job, image)
     if not job.terminal.dry:
         remember(job, found.known)

@@ -27,11 +27,14 @@ class PythonStep:
         files: members of the context below `FOLDER`.
         names: requirements files and requirements, as a person reads them.
         pinned: whether each is for one version alone.
+        lines: all that is asked for, sorted, each once; empty where a wheel of the project is, which a line does not
+            tell the content of.
     """
 
     files: tuple[ContextFile, ...]
     names: tuple[str, ...]
     pinned: bool = False
+    lines: tuple[str, ...] = ()
 
 
 def python_step(
@@ -62,7 +65,15 @@ def python_step(
     files = (_text("install.py", script), *own, *map(member, carried))
     names = (*(tree.files[0] for tree in trees), *requirements)
     all_pinned = all(map(is_pinned, requirements)) and all(tree.all_pinned for tree in trees)
-    return PythonStep(files=(*_folders(files), *files), names=names, pinned=all_pinned)
+    return PythonStep(
+        files=(*_folders(files), *files), names=names, pinned=all_pinned, lines=_lines(requirements, trees)
+    )
+
+
+def _lines(requirements: Sequence[str], trees: Sequence[RequirementsTree]) -> tuple[str, ...]:
+    if any(tree.wheels for tree in trees):
+        return ()
+    return tuple(sorted({*requirements, *(line for tree in trees for line in tree.lines)}))
 
 
 def _include(tree: RequirementsTree) -> str:

@@ -20,11 +20,10 @@ if TYPE_CHECKING:
 __all__ = ["FOLDER", "NOTES", "Records"]
 
 FOLDER = ".azureml-image"
-_BUILD, _PASS, _RESULT = "build.json", "smoke-test.json", "result.json"
+_BUILD, _PASS, _RESULT, _RUN = "build.json", "smoke-test.json", "result.json", "run.json"
+_EVIDENCE, _HASHES, _PLAN, _FILES = "evidence.json", "hashes.json", "plan.json", "files.json"
 NOTES = frozenset({"builder.json", "files.json", "hashes.json", "plan.json", "users.json"})
 """What saves time alone, and may go at any time."""
-_RUN, _EVIDENCE, _HASHES, _PLAN = "run.json", "evidence.json", "hashes.json", "plan.json"
-_FILES = "files.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +42,8 @@ class Records:
 
     def write_build(self, image: Image) -> None:
         """Record what was built; what an earlier image passed or was pushed as no longer counts."""
-        for name in (_PASS, _RESULT):
-            (self.folder / name).unlink(missing_ok=True)
+        self.forget_pass()
+        (self.folder / _RESULT).unlink(missing_ok=True)
         self._write_image(image)
 
     def rename_build(self, image: Image) -> None:
@@ -63,6 +62,7 @@ class Records:
             "user": image.user,
             **({"prefixes": list(image.prefixes)} if image.prefixes else {}),
             **({"made_of": dict(image.made_of), "made_at": image.made_at} if image.made_of else {}),
+            **({"requirements": list(image.requirements)} if image.requirements else {}),
             **(in_a_registry if image.candidate or waiting else {}),
         })  # fmt: skip
 
@@ -86,6 +86,7 @@ class Records:
             prefixes=tuple(found.get("prefixes", ())),
             made_of=found.get("made_of", {}),
             made_at=found.get("made_at", 0),
+            requirements=tuple(found.get("requirements", ())),
         )
 
     def write_files(self, files: dict[str, str]) -> None:

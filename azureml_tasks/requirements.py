@@ -13,7 +13,8 @@ from packaging.utils import canonicalize_name
 
 from azureml_tasks.errors import Problem
 from azureml_tasks.pins import exact_version
-from azureml_tasks.requirement_lines import Line, hide_login, inside, lines_of, misplaced, spelled
+from azureml_tasks.requirement_addresses import REMOTE, WITHOUT_LOGIN, login_problems, option_problems
+from azureml_tasks.requirement_lines import Line, hide_login, inside, lines_of, misplaced
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,15 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["RequirementsTree", "read_tree"]
 
 _VARIABLE = re.compile(r"\$\{[A-Z0-9_]+\}")
-_REMOTE = re.compile(r"(?:(?:git|hg|svn|bzr)\+[a-z]+|https?)://", re.IGNORECASE)
-# A user before the "@" of the host, or a "host" whose port is no number: a password with a slash in it.
-_LOGIN = re.compile(r"//[^/?#\s]*@|//[^/@\s]*:(?!\d+(?:[/?#]|$))[^@]*@")
 _ARCHIVES = (".whl", ".zip", ".tar", ".tgz", ".tbz", ".txz", ".tlz", ".gz", ".bz2", ".xz", ".lz", ".lzma")
-_INDEXES = ("index_url", "extra_index_url", "find_links")
 _NO_ADDRESS = "Write the wheel's path from the project's folder alone: ./wheels/NAME.whl"
-_WITHOUT_LOGIN = (
-    "Use an index without login, or give pip the login by its own configuration in the base image."
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +36,7 @@ class RequirementsTree:
         hashed: whether pip will check hashes.
         pinned: of a hashed tree every "name==version", with " ; marker" where there is one, sorted.
         all_pinned: whether each requirement is for one version alone.
+        lines: every logical line of the files, without comments, sorted, each once.
     """
 
     files: tuple[str, ...]
@@ -49,6 +44,7 @@ class RequirementsTree:
     hashed: bool
     pinned: tuple[str, ...]
     all_pinned: bool = True
+    lines: tuple[str, ...] = ()
 
 
 def read_tree(root: str, read: Callable[[str], str | None]) -> tuple[RequirementsTree, list[Problem]]:
@@ -74,6 +70,7 @@ def read_tree(root: str, read: Callable[[str], str | None]) -> tuple[Requirement
         hashed=reading.hashed,
         pinned=tuple(sorted(reading.pinned)) if reading.hashed else (),
         all_pinned=reading.hashed or not reading.loose,
+        lines=tuple(sorted(reading.lines)),
     ), reading.problems
 
 
@@ -85,6 +82,7 @@ class _Reading:
     hashed: bool = False
     pinned: set[str] = field(default_factory=set)
     loose: bool = False
+    lines: set[str] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
 
     def file(self, path: str) -> bool:
@@ -95,6 +93,7 @@ class _Reading:
             return False
         self.files[path] = None
         for line in lines_of(text):
+            self.lines.add(line.text)
             self.problems += [Problem(path, line.number, what, fix) for what, fix in self.line(path, line)]
         return True
 
@@ -102,7 +101,7 @@ class _Reading:
         """Take in one line, and tell what is wrong with it and what to do."""
         if variable := _VARIABLE.search(line.text):
             what = f"{variable[0]} stands for an environment variable, which a build does not see"
-            return [(what, _WITHOUT_LOGIN)]
+            return [(what, WITHOUT_LOGIN)]
         if line.error:
             fix = "Remove it; options that a requirements file cannot have go into pip's own configuration."
             return [(f'"{hide_login(line.text)}" is not understood: {line.error}', fix)]
@@ -110,7 +109,7 @@ class _Reading:
         wrong = misplaced(line)
         if line.stray:  # the values may be pieces of something with spaces
             return wrong
-        wrong += _option_problems(line)
+        wrong += option_problems(line)
         if line.requirement:
             return wrong + self.requirement(line.requirement)
         for value in (*line.options.get("requirement", ()), *line.options.get("constraint", ())):
@@ -123,7 +122,7 @@ class _Reading:
         if "\\" in text:  # shlex has taken it out of the value already, as it does in pip
             fix = 'Separate folders with "/", put a name with spaces in quotes.'
             return [(f'"{hide_login(text)}" holds a backslash', fix)]
-        if _REMOTE.match(value) or value.startswith("file:"):
+        if REMOTE.match(value) or value.startswith("file:"):
             return [(f'includes "{shown}", which is no file of the project', "Copy it into the project.")]
         if (included := inside(value, posixpath.dirname(path))) is None:
             return [(f'includes "{shown}", which is outside the project', "Copy it into the project.")]
@@ -135,9 +134,9 @@ class _Reading:
     def requirement(self, text: str) -> list[tuple[str, str]]:
         """Take in a requirement, a local wheel or an address."""
         place = re.sub(r"\[[^\]]*\]$", "", text.partition(";")[0].strip())
-        if _REMOTE.match(text):
+        if REMOTE.match(text):
             self.loose = True
-            return _login("the requirement", text)
+            return login_problems("the requirement", text)
         if text.lower().startswith("file:"):
             return [(f'"{hide_login(text)}" names a local file by its address', _NO_ADDRESS)]
         if place.lower().endswith(_ARCHIVES) and "@" not in place:
@@ -150,10 +149,10 @@ class _Reading:
             said = hide_login(str(error).splitlines()[0])
             fix = 'Write a name, with versions if you like: "numpy>=1.26"'
             return [(f'"{hide_login(text)}" is no requirement: {said}', fix)]
-        if requirement.url and not _REMOTE.match(requirement.url):
+        if requirement.url and not REMOTE.match(requirement.url):
             return [(f'"{hide_login(text)}" names a local file by its address', _NO_ADDRESS)]
         self.pin(requirement)
-        return _login(f"the requirement {requirement.name}", requirement.url or "")
+        return login_problems(f"the requirement {requirement.name}", requirement.url or "")
 
     def local(self, place: str) -> list[tuple[str, str]]:
         """Take in a wheel, which pip looks for from its working folder, the project's."""
@@ -176,25 +175,3 @@ class _Reading:
             return
         marker = f" ; {requirement.marker}" if requirement.marker else ""
         self.pinned.add(f"{canonicalize_name(requirement.name)}=={version}{marker}")
-
-
-def _option_problems(line: Line) -> list[tuple[str, str]]:
-    wrong = []
-    for value in line.options.get("editable", ()):
-        fix = "List what it needs (project-dependencies = true), or build a wheel and name that."
-        wrong += [(f'"-e {hide_login(value)}" installs a folder as it is edited, which an image cannot', fix)]
-    for name, value in [(index, value) for index in _INDEXES for value in line.options.get(index, ())]:
-        shown = re.sub(r".*@", "***@", value)
-        if _LOGIN.search(value):
-            wrong += _login(spelled(name), value)
-        elif not _REMOTE.match(value) and name == "find_links":
-            fix = "Name the wheels themselves, one a line, from the project's folder: ./wheels/NAME.whl"
-            wrong += [(f'--find-links "{shown}" is a local folder, which a build does not have', fix)]
-        elif not _REMOTE.match(value):
-            fix = f"Write the address in full: {spelled(name)} https://HOST/simple"
-            wrong += [(f'{spelled(name)} "{shown}" is no http or https address', fix)]
-    return wrong
-
-
-def _login(subject: str, address: str) -> list[tuple[str, str]]:  # without showing any of it
-    return [(f"{subject} carries a user or password", _WITHOUT_LOGIN)] if _LOGIN.search(address) else []

@@ -339,9 +339,9 @@ def test_what_the_base_had_wrong_stays_the_bases(make_base: Callable[..., Base])
     known = """\
 pip check finds this in the base image, and it stays so:
     old 1.0 requires gone, which is not installed.
-    old 1.0 has requirement shared<2, but you have shared 2.5.
+    old 1.0 has requirement shared<2, but you have shared 3.0.
 """
-    expected = (0, known + WITH_SERVER + NOTHING_NEW)
+    expected = (0, WITH_SERVER + known + NOTHING_NEW)
     assert expected == (code, said)
 
 
@@ -460,3 +460,27 @@ def test_environment_of_pip(given: dict[str, str], wanted: dict[str, str]) -> No
     actual = install.environment(given)
 
     assert wanted == actual
+
+
+@pytest.mark.parametrize(
+    ("complaint", "before", "expected"),
+    [
+        ("old 1.0 requires gone, which is not installed.", {"old": "1.0"}, True),
+        ("old 1.0 requires gone, which is not installed.", {"old": "1.0", "gone": "1"}, False),
+        ("old 1.0 requires gone, which is not installed.", {"old": "0.9"}, False),
+        ("old 1.0 requires gone, which is not installed.", {}, False),
+        ("old 1.0 has requirement a.b<2, but you have A-B 3.0.", {"old": "1.0", "a-b": "2.5"}, True),
+        ("old 1.0 has requirement a.b<2, but you have A-B 3.0.", {"old": "1.0", "a-b": "1.9"}, False),
+        ("old 1.0 has requirement a<2, but you have a 2.0rc1.", {"old": "1.0", "a": "2.0b1"}, True),
+        ("old 1.0 has requirement a>=2, but you have a 1.", {"old": "1.0", "a": "2.1b1"}, False),
+        ("old 1.0 has requirement a[x]~=2.0 ; os_name > 'a', but you have a 3.", {"old": "1.0", "a": "3.1"}, True),
+        ("old 1.0 is not supported on this platform", {"old": "1.0"}, True),
+        ("old 1.0 is not supported on this platform", {"old": "0.9"}, False),
+        ("something else", {"old": "1.0"}, False),
+    ],
+)  # fmt: skip
+def test_a_complaint_is_the_bases_where_it_would_have_been_said_of_it(
+    complaint: str, before: dict[str, str], expected: bool
+) -> None:
+    """The same version of the same package asks for it, and what was there then did not fit it either."""
+    assert expected is install.was_there(complaint, before)

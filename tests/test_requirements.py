@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -17,10 +18,15 @@ NO_NAME = 'Write a name, with versions if you like: "numpy>=1.26"'
 
 
 def tree(
-    *files: str, wheels: tuple[str, ...] = (), hashed: bool = False, pinned: tuple[str, ...] = ()
+    *files: str,
+    lines: Sequence[str] = (),
+    wheels: tuple[str, ...] = (),
+    hashed: bool = False,
+    pinned: tuple[str, ...] = (),
 ) -> RequirementsTree:
-    """Name what is expected."""
-    return RequirementsTree(files=files, wheels=wheels, hashed=hashed, pinned=pinned)
+    """Name what is expected, of *lines* as they stand in files without comments and joins."""
+    asked = tuple(sorted({line for text in lines for line in text.splitlines()}))
+    return RequirementsTree(files=files, wheels=wheels, hashed=hashed, pinned=pinned, lines=asked)
 
 
 def said(text: str) -> str:
@@ -63,7 +69,9 @@ def problems(line: str) -> list[tuple[str, str]]:
 def test_what_pip_can_use_in_a_build_is_accepted(line: str) -> None:
     """Names, addresses and the options of pip's format are fine as they are."""
     loose = not line.startswith("-") and "==0.30" not in line
-    assert (replace(tree("r.txt"), all_pinned=not loose), []) == read_tree("r.txt", {"r.txt": line}.get)
+    asked = line.removesuffix(" # with a comment")
+    expected = replace(tree("r.txt", lines=[asked]), all_pinned=not loose)
+    assert (expected, []) == read_tree("r.txt", {"r.txt": line}.get)
 
 
 def test_an_empty_file_is_fine() -> None:
@@ -89,7 +97,8 @@ def test_an_include_is_followed_however_it_is_spelt(line: str) -> None:
     """All spellings of -r and -c that pip knows lead to the file."""
     texts = {"r.txt": line, "a.txt": "./w.whl"}
 
-    assert (tree("r.txt", "a.txt", wheels=("w.whl",)), []) == read_tree("r.txt", texts.get)
+    lines = [line.removesuffix(" # c"), "./w.whl"]
+    assert (tree("r.txt", "a.txt", wheels=("w.whl",), lines=lines), []) == read_tree("r.txt", texts.get)
 
 
 def test_includes_are_relative_to_their_file_and_wheels_to_the_project() -> None:
@@ -105,7 +114,7 @@ def test_includes_are_relative_to_their_file_and_wheels_to_the_project() -> None
 
     files = ("deploy/r.txt", "deploy/more/a.txt", "deploy/more/b c.txt", "c.txt")
     wheels = ("wheels/x-1-py3-none-any.whl", "z-1-py3-none-any.whl", "y-1-py3-none-any.whl")
-    assert (tree(*files, wheels=wheels), []) == actual
+    assert (tree(*files, wheels=wheels, lines=[*texts.values()]), []) == actual
 
 
 def test_the_pins_of_hashed_files_are_gathered() -> None:
@@ -125,19 +134,21 @@ def test_the_pins_of_hashed_files_are_gathered() -> None:
     actual = read_tree("r.txt", texts.get)
 
     pinned = ("a==1.0", 'g==2 ; python_version < "3.11"', "zope-interface==6.0")
-    assert (tree("r.txt", "a.txt", wheels=("f.whl",), hashed=True, pinned=pinned), []) == actual
+    joined = ["a[x]==1.0     --hash=sha256:00     --hash=sha256:01", texts["a.txt"].splitlines()[-1]]
+    lines = [texts["r.txt"], *joined]
+    assert (tree("r.txt", "a.txt", wheels=("f.whl",), hashed=True, pinned=pinned, lines=lines), []) == actual
 
 
 def test_require_hashes_alone_makes_a_tree_hashed() -> None:
     """The option stands for hashes that another file or a wheel's address may bear."""
-    assert (tree("r.txt", hashed=True, pinned=("a==1",)), []) == read_tree(
-        "r.txt", {"r.txt": "--require-hashes\na==1"}.get
-    )
+    text = "--require-hashes\na==1"
+    expected = tree("r.txt", hashed=True, pinned=("a==1",), lines=[text])
+    assert (expected, []) == read_tree("r.txt", {"r.txt": text}.get)
 
 
 def test_without_hashes_nothing_is_pinned() -> None:
     """Exact versions of an ordinary file are pip's business alone."""
-    assert (tree("r.txt"), []) == read_tree("r.txt", {"r.txt": "a==1"}.get)
+    assert (tree("r.txt", lines=["a==1"]), []) == read_tree("r.txt", {"r.txt": "a==1"}.get)
 
 
 @pytest.mark.parametrize(

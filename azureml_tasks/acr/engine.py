@@ -82,13 +82,7 @@ class AcrEngine:
         """A candidate gets its names when it is published."""
 
     def build(
-        self,
-        plan: Plan,
-        context: Context,
-        *,
-        no_cache: bool,
-        pull: bool,
-        proven: bool = True,
+        self, plan: Plan, context: Context, *, no_cache: bool, pull: bool, proven: bool, before: Image | None
     ) -> Image:
         """Hand the build off; what comes back is a candidate, proven where the cloud proves.
 
@@ -98,8 +92,9 @@ class AcrEngine:
             no_cache: whether the prefixes that the registry keeps are left alone, and made anew.
             pull: of no effect, since each run pulls the base.
             proven: whether the cloud proves it before it is pushed, where no local engine does.
+            before: of no effect, since the registry tells what it has.
         """
-        del pull
+        del pull, before
         build = build_of(self._named(plan), context, proves=proven and not self.local)
         if not announced(build, self.terminal):
             return self.planned(plan, context)

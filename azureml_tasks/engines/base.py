@@ -98,11 +98,12 @@ class Engine(Protocol):
         """Give *image*, which is there, these names."""
 
     def build(
-        self, plan: Plan, context: Context, *, no_cache: bool, pull: bool, proven: bool = True
+        self, plan: Plan, context: Context, *, no_cache: bool, pull: bool, proven: bool, before: Image | None
     ) -> Image:
         """Build *context* into an image with the plan's names, after looking at the base.
 
         Where it can be proven nowhere else, the build proves it and keeps only what passed, if it is to be *proven*.
+        What *before*, the image that was built last, has in common with it may be used again.
         """
 
     def has(self, image: Image) -> bool:

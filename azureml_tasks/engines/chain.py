@@ -18,6 +18,7 @@ from azureml_tasks.engines.kept import LocalKeeper, made_at
 from azureml_tasks.engines.shared import Shared
 from azureml_tasks.engines.steps import Steps
 from azureml_tasks.errors import BuildError
+from azureml_tasks.growing import STAGE, grown_from
 from azureml_tasks.prefixes import Prefix, part, prefixes, repository
 
 if TYPE_CHECKING:
@@ -26,12 +27,13 @@ if TYPE_CHECKING:
     from azureml_tasks.context import Context
     from azureml_tasks.engines.building import Build
     from azureml_tasks.engines.endpoint import Endpoint
+    from azureml_tasks.engines.images import Image
     from azureml_tasks.planning import Plan
 
 __all__ = ["Chain"]
 
-_KEPT = 2
-"""Prefixes of a project that stay: that of the image that is built, and the one before it, to go back to."""
+_MOST_LAYERS = 100
+"""From how many on a prefix grows no more: engines take 125 (moby, layer/layer_store.go: maxLayerDepth)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,12 +45,14 @@ class Chain:
         plan: the image.
         context: its files.
         parts: its making.
+        before: the image that was built last, whose prefix this one may grow from; None for none.
     """
 
     build: Build
     plan: Plan
     context: Context
     parts: Mapping[str, str]
+    before: Image | None
 
     @property
     def endpoint(self) -> Endpoint:
@@ -110,10 +114,10 @@ class Chain:
     def _on(self, wanted: tuple[Prefix, ...], *, no_cache: bool) -> str:
         """Build the image on the last of *wanted*, which is made where it is not there."""
         done = 0 if no_cache else self._longest(wanted)
-        for at, prefix in enumerate(wanted[done:], done):
-            self._make(prefix, wanted[at - 1] if at else None, no_cache=no_cache)
         if done < len(wanted):
-            self._forget_old()
+            self._make_from(wanted, done, no_cache=no_cache)
+            now = {prefix.tag for prefix in wanted}
+            LocalKeeper(endpoint=self.endpoint, plan=self.plan, terminal=self.build.terminal).forget_old(now)
         rest = STAGES[len(wanted[-1].stages) :]
         return self._run(self._part(self._base(wanted[-1]), rest), no_cache=no_cache)
 
@@ -145,10 +149,27 @@ class Chain:
         self.build.terminal.say(f"as before, and here: {name}")
         return True
 
-    def _make(self, prefix: Prefix, on: Prefix | None, *, no_cache: bool) -> None:
-        name, done = self._name(prefix), len(on.stages) if on else 0
-        base = self._base(on) if on else str(self.plan.base)
-        below = self._part(base, prefix.stages[done:])
+    def _make_from(self, wanted: tuple[Prefix, ...], done: int, *, no_cache: bool) -> None:
+        """Make the prefixes of *wanted* that come after the first *done*; the last alone where it can grow."""
+        if not done and (grown := self._grown()):
+            self._make(wanted[-1], self._base(grown), (STAGE,), no_cache=no_cache)
+            return
+        for prefix, on in zip(wanted[done:], (None, *wanted)[done:-1], strict=True):
+            base = self._base(on) if on else str(self.plan.base)
+            self._make(prefix, base, prefix.stages[len(on.stages) if on else 0 :], no_cache=no_cache)
+
+    def _grown(self) -> Prefix | None:
+        """The prefix that needs some packages more; machines that share theirs make them all the same way."""
+        found = None if self._shared else grown_from(self.plan, self.parts, self.before)
+        attrs = self.endpoint.image(self._name(found)) if found else None
+        if not found or not attrs or len(attrs["RootFS"]["Layers"]) >= _MOST_LAYERS:
+            return None
+        self.build.terminal.say(f"here, but for the packages that were added: {self._name(found)}")
+        return found
+
+    def _make(self, prefix: Prefix, base: str, names: Sequence[str], *, no_cache: bool) -> None:
+        """Build the stages of these *names* on *base*, which makes *prefix*."""
+        name, below = self._name(prefix), self._part(base, names)
         too_old = self.endpoint.image(name) is not None
         made = self._run(below, no_cache=no_cache or too_old)
         self._confirm(made, below)  # Its name says what files it is made of, for every build to come.
@@ -168,16 +189,6 @@ class Chain:
 
     def _run(self, context: Context, *, no_cache: bool) -> str:
         return replace(self.build, steps=Steps()).run(self.plan, context, no_cache=no_cache)
-
-    def _forget_old(self) -> None:
-        """Remove the names of this project's prefixes but for the last ones."""
-        now = {prefix.tag for prefix in self._wanted()}
-        keeper = LocalKeeper(endpoint=self.endpoint, plan=self.plan, terminal=self.build.terminal)
-        others = [kept for kept in keeper.all() if kept.tag not in now]
-        stay = list(dict.fromkeys(kept.tag for kept in others))[: _KEPT - 1]
-        for kept in others:
-            if kept.tag not in stay and keeper.remove(kept):
-                self.build.terminal.say(f"removed {kept.name}, which is of no use any more")
 
 
 def _age(attrs: Mapping[str, Any]) -> float:

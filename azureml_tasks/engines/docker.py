@@ -84,7 +84,7 @@ class DockerEngine:
                     self.endpoint.tag(image.id, name)
 
     def build(
-        self, plan: Plan, context: Context, *, no_cache: bool, pull: bool, proven: bool = True
+        self, plan: Plan, context: Context, *, no_cache: bool, pull: bool, proven: bool, before: Image | None
     ) -> Image:
         """Build, after looking at the base; the planned image under --dry."""
         from azureml_tasks.engines.building import Build
@@ -101,10 +101,11 @@ class DockerEngine:
                 return planned
             self.scratch.mkdir(parents=True, exist_ok=True)
             parts, began = making(plan, context, base.id), int(time.time())
-            chain = Chain(build=build, plan=plan, context=context, parts=parts)
+            chain = Chain(build=build, plan=plan, context=context, parts=parts, before=before)
             made, on = chain.image(no_cache=no_cache)
             note(self.endpoint, self.builder, self.scratch)
-            return replace(planned, id=made, prefixes=on, made_of=parts, made_at=began)
+            asked = plan.python.lines if plan.python else ()
+            return replace(planned, id=made, prefixes=on, made_of=parts, made_at=began, requirements=asked)
 
     def has(self, image: Image) -> bool:
         """Whether the engine still has it."""

@@ -47,6 +47,7 @@ class Image:
         prefixes: what it stands on that a registry keeps, `login-server/repository@sha256:…`.
         made_of: what it was made of, see `making.making`; empty where that is not known.
         made_at: when it was made, seconds since 1970 (UTC).
+        requirements: what was asked for of pip, line by line, see `PythonStep.lines`.
     """
 
     id: str
@@ -59,6 +60,7 @@ class Image:
     prefixes: tuple[str, ...] = ()
     made_of: Mapping[str, str] = field(default_factory=dict)
     made_at: int = 0
+    requirements: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

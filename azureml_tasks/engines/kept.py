@@ -11,13 +11,16 @@ from azureml_tasks.engines.images import KeptPrefix
 from azureml_tasks.prefixes import repository
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from azureml_tasks.engines.endpoint import Endpoint
     from azureml_tasks.planning import Plan
     from azureml_tasks.terminal import Terminal
 
 __all__ = ["LocalKeeper", "made_at"]
+
+_KEPT = 2
+"""Prefixes of a project that stay: that of the image that is built, and the one before it, to go back to."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +57,14 @@ class LocalKeeper:
             except APIError:  # It is gone already, or a container has it, which it goes with.
                 return False
         return True
+
+    def forget_old(self, now: Collection[str]) -> None:
+        """Remove the names of prefixes but for those with the tags *now*, and the last one before them."""
+        others = [kept for kept in self.all() if kept.tag not in now]
+        stay = list(dict.fromkeys(kept.tag for kept in others))[: _KEPT - 1]
+        for kept in others:
+            if kept.tag not in stay and self.remove(kept):
+                self.terminal.say(f"removed {kept.name}, which is of no use any more")
 
 
 def _named(image: Any, where: str) -> list[KeptPrefix]:

@@ -17,8 +17,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import site
 import subprocess
 import sys
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 __all__ = ["main"]
@@ -92,8 +95,6 @@ def ask_pip(*arguments: str) -> str:
         cwd=str(HERE),
         env={**environment(dict(os.environ)), "PIP_QUIET": "0", "PIP_VERBOSE": "0"},
     )
-    if "No module named pip" in ended.stderr:
-        raise Refusal(f"{sys.executable} has no pip, which installs the requirements.\n{NO_PIP}")
     # `pip check` ends with 1 when it finds something, `pip show` when a package is not there.
     if ended.returncode not in (0, 1):
         said = "\n".join(indented(ended.stderr.splitlines()))
@@ -125,14 +126,40 @@ def normal(name: str) -> str:
 
 
 def installed() -> dict[str, str]:
-    """Return the version of each installed package by its normal name; importlib.metadata came with 3.8."""
-    return {normal(each["name"]): each["version"] for each in json.loads(ask_pip("list", "--format=json"))}
+    """Return the version of each installed package by its normal name.
+
+    Python's own list comes at once, where it has one (3.8); pip takes as long to start as to check everything.
+    """
+    try:
+        listed = import_module("importlib.metadata")
+    except ImportError:
+        return {
+            normal(each["name"]): each["version"] for each in json.loads(ask_pip("list", "--format=json"))
+        }
+    found: dict[str, str] = {}
+    users = site.getusersitepackages()  # Pip does not look there: PYTHONNOUSERSITE.
+    for each in listed.distributions(path=[folder for folder in sys.path if folder != users]):
+        if each.metadata["Name"]:
+            found.setdefault(normal(each.metadata["Name"]), each.version)
+    return found
 
 
-def complaints() -> dict[str, str]:
-    """Return the lines of `pip check` by what they ask for, whatever version is there instead."""
-    lines = [line for line in ask_pip("check").splitlines() if line != "No broken requirements found."]
-    return {line.partition(", but you have ")[0]: line for line in lines}
+def complaints() -> list[str]:
+    """Return the lines of `pip check`."""
+    return [line for line in ask_pip("check").splitlines() if line != "No broken requirements found."]
+
+
+def was_there(complaint: str, before: dict[str, str]) -> bool:
+    """Tell whether `pip check` would have said as much of the packages *before*, as pip compares versions."""
+    who, version, *_ = [*complaint.split(), "", ""]
+    if before.get(normal(who)) != version:
+        return False
+    match = COMPLAINT.match(complaint)
+    if not match:
+        return True  # It is about that package alone, as "is not supported on this platform" is.
+    need = import_module("pip._vendor.packaging.requirements").Requirement(match.group("need"))
+    had = before.get(normal(need.name))
+    return had is None or not need.specifier.contains(had, prereleases=True)
 
 
 def places(name: str) -> list[str]:
@@ -176,11 +203,21 @@ def explained(complaint: str, before: dict[str, str], after: dict[str, str]) -> 
     return ["{who} {version} needs {need}".format(**match.groupdict()) + f", {state}", *changes]
 
 
-def broken(known: dict[str, str], before: dict[str, str]) -> list[str]:
-    """Return, explained, what `pip check` reports and did not report in the base."""
-    new = [line for wanted, line in complaints().items() if wanted not in known]
+def broken(before: dict[str, str]) -> list[str]:
+    """Return, explained, what `pip check` reports and would not have reported in the base; the rest is said."""
+    found = complaints()
+    known = [line for line in found if was_there(line, before)]
+    if known:
+        say("pip check finds this in the base image, and it stays so:", *indented(known))
+    new = [line for line in found if line not in known]
     after = installed() if new else {}
     return [line for complaint in new for line in explained(complaint, before, after)]
+
+
+def look_for_pip() -> None:
+    """Refuse an environment without pip."""
+    if not find_spec("pip"):
+        raise Refusal(f"{sys.executable} has no pip, which installs the requirements.\n{NO_PIP}")
 
 
 def look_for_secrets() -> None:
@@ -233,11 +270,10 @@ def main() -> int:
     """Install all that is asked for and return 0, or write why not and return 1."""
     try:
         look_for_secrets()
-        before, known = installed(), complaints()
-        if known:
-            say("pip check finds this in the base image, and it stays so:", *indented(list(known.values())))
+        look_for_pip()
+        before = installed()
         succeeded = install_hashed() and install_rest(before.get(SERVER, ""))
-        new = broken(known, before)
+        new = broken(before)
     except Refusal as refusal:
         say(str(refusal), "The image was not built.")
         return 1

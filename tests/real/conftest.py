@@ -18,6 +18,7 @@ from tests.machine import clients as docker_clients
 from tests.machine import engine as docker_engine
 from tests.machine import registry as loopback
 from tests.machine.acr import loopback as acr
+from tests.real import offering
 
 _HERE = Path(__file__).parent
 
@@ -65,6 +66,15 @@ def curated_base(docker_client: docker.DockerClient) -> str:
 def tiny_base(docker_client: docker.DockerClient) -> str:
     """A base of 4 MB with a shell and the user, and nothing that serves."""
     return bases.ensure(docker_client, "tiny")
+
+
+@pytest.fixture(scope="session")
+def offering_base(
+    docker_client: docker.DockerClient, amlenv_base: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """A base with an index of its own."""
+    with offering.offering(docker_client, amlenv_base, tmp_path_factory.mktemp("index")) as name:
+        yield name
 
 
 @pytest.fixture(scope="session", params=["amlenv", "curated"])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import docker
 
-from tests.real.test_packages import packed
+from tests.real.offering import packed
 from tests.test_install import wheel
 
 __all__ = ["Private", "layers", "serving", "showing"]

@@ -37,9 +37,9 @@ from tests.real.hand_off import (  # noqa: F401 -- fixtures among them
     said,
     step,
 )
+from tests.real.offering import installed
 from tests.real.private_index import Private, layers, serving, showing
 from tests.real.support import Consumer, Ended, unique
-from tests.real.test_packages import installed
 from tests.real.test_push import digest_of
 
 SECONDS = 120.0

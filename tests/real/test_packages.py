@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import io
-import json
 import re
-import tarfile
 from typing import TYPE_CHECKING
 
-import pytest
-
+from tests.real.offering import installed
 from tests.real.support import Consumer, Ended, consumer, environment_without_docker, removed_after, unique
 from tests.test_install import wheel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     import docker
@@ -27,55 +22,6 @@ WITH_SERVER = (
     "Installing the rest in one run with the base image's azureml-inference-server-http==1.5.1, "
     "so that pip refuses what does not fit it."
 )
-LOOK = """\
-import json
-from importlib import metadata
-print(json.dumps({d.metadata["Name"]: d.version for d in metadata.distributions()}))
-"""
-
-
-@pytest.fixture(scope="module")
-def offering_base(
-    docker_client: docker.DockerClient, amlenv_base: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
-    """The stand-in with an index of its own in a folder, so that nothing is fetched."""
-    folder = tmp_path_factory.mktemp("index")
-    offered = [
-        wheel(folder, "alpha", "1.0"),
-        wheel(folder, "alpha", "2.0"),
-        wheel(folder, "beta", "1.0", "alpha"),
-        wheel(folder, "gamma", "1.0"),
-        wheel(folder, "delta", "1.0"),
-        wheel(folder, "flask", "2.3.3"),
-    ]
-    name = f"{unique('offering')}:1"
-    conf = "[global]\nno-index = true\nfind-links = /index\n"
-    lines = (
-        f"FROM {amlenv_base}\nUSER root\nCOPY index /index\nCOPY pip.conf /etc/pip.conf\nUSER dockeruser\n"
-    )
-    with removed_after(docker_client, name):
-        docker_client.images.build(
-            fileobj=io.BytesIO(packed({
-                "Dockerfile": lines.encode(),
-                "pip.conf": conf.encode(),
-                **{f"index/{path.name}": path.read_bytes() for path in offered},
-            })),
-            custom_context=True,
-            tag=name,
-            rm=True,
-        )  # fmt: skip
-        yield name
-
-
-def packed(files: dict[str, bytes]) -> bytes:
-    """A tar archive of *files*."""
-    made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode="w") as archive:
-        for path, data in files.items():
-            member = tarfile.TarInfo(path)
-            member.size, member.mode = len(data), 0o644
-            archive.addfile(member, io.BytesIO(data))
-    return made.getvalue()
 
 
 def project(folder: Path, name: str, text: str, files: dict[str, str | bytes] | None = None) -> Consumer:
@@ -87,12 +33,6 @@ def project(folder: Path, name: str, text: str, files: dict[str, str | bytes] | 
         {**code, **(files or {}), "pyproject.toml": head + text},
         environment_without_docker(folder),
     )
-
-
-def installed(client: docker.DockerClient, image: str) -> dict[str, str]:
-    """The packages of the image's environment, by name."""
-    found: dict[str, str] = json.loads(client.containers.run(image, ["python", "-c", LOOK], remove=True))
-    return found
 
 
 def error(ended: Ended) -> str:

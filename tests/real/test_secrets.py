@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.real.offering import installed
 from tests.real.private_index import Private, layers, serving, showing
 from tests.real.support import (
     Consumer,
@@ -23,7 +24,6 @@ from tests.real.support import (
     removed_after,
     unique,
 )
-from tests.real.test_packages import installed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

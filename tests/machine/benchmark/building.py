@@ -113,7 +113,7 @@ def cases(yard: Yard) -> list[Case]:
 
     def requirement(made: Project) -> Callable[[], object]:
         more = packages.added()
-        return lambda: made.require(next(more))
+        return lambda: made.require(*next(more))
 
     traces = yard.place.traces
     peers = list(yard.peers.values())

@@ -17,7 +17,7 @@ from tests.machine.benchmark.table import closing_line, text
 __all__ = ["MOST_ROUNDS", "main"]
 
 MOST_ROUNDS = 25
-"""Each round adds a requirement that none has added before, and there are no more of them."""
+"""Each round adds a requirement to those of the rounds before, and there are no more of them."""
 
 
 def main(*, rounds: int, only: str, peers: bool, az: bool) -> None:

@@ -25,7 +25,8 @@ def case(yard: Yard) -> Case:
     """The case of this module."""
 
     def measure(_headings: Sequence[Heading], _rounds: int) -> Iterable[Row]:
-        place, made = yard.place, yard.project(BUILDKIT)
+        place = yard.place
+        made = place.project("size")
         ours, page = f"{made.name}:1.0.0", page_image(made)
         place.invoke(BUILDKIT, made.folder, "image.build").seconds()
         place.docker(BUILDKIT, made.folder, "build", "--file", PAGE, "--tag", page, ".").seconds()

@@ -1,0 +1,68 @@
+"""A base with an index of its own in a folder, so that nothing is fetched, and what an image of it has installed."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import docker
+
+from tests.real.support import removed_after, unique
+from tests.test_install import wheel
+
+__all__ = ["installed", "offering", "packed"]
+
+LOOK = """\
+import json
+from importlib import metadata
+print(json.dumps({d.metadata["Name"]: d.version for d in metadata.distributions()}))
+"""
+
+
+@contextmanager
+def offering(client: docker.DockerClient, base: str, folder: Path) -> Iterator[str]:
+    """The image *base* with wheels on offer, which are made in *folder*."""
+    offered = [
+        wheel(folder, "alpha", "1.0"),
+        wheel(folder, "alpha", "2.0"),
+        wheel(folder, "beta", "1.0", "alpha"),
+        wheel(folder, "gamma", "1.0"),
+        wheel(folder, "delta", "1.0"),
+        wheel(folder, "flask", "2.3.3"),
+    ]
+    name = f"{unique('offering')}:1"
+    conf = "[global]\nno-index = true\nfind-links = /index\n"
+    lines = f"FROM {base}\nUSER root\nCOPY index /index\nCOPY pip.conf /etc/pip.conf\nUSER dockeruser\n"
+    with removed_after(client, name):
+        client.images.build(
+            fileobj=io.BytesIO(packed({
+                "Dockerfile": lines.encode(),
+                "pip.conf": conf.encode(),
+                **{f"index/{path.name}": path.read_bytes() for path in offered},
+            })),
+            custom_context=True,
+            tag=name,
+            rm=True,
+        )  # fmt: skip
+        yield name
+
+
+def packed(files: dict[str, bytes]) -> bytes:
+    """A tar archive of *files*."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as archive:
+        for path, data in files.items():
+            member = tarfile.TarInfo(path)
+            member.size, member.mode = len(data), 0o644
+            archive.addfile(member, io.BytesIO(data))
+    return made.getvalue()
+
+
+def installed(client: docker.DockerClient, image: str) -> dict[str, str]:
+    """The packages of the image's environment, by name."""
+    found: dict[str, str] = json.loads(client.containers.run(image, ["python", "-c", LOOK], remove=True))
+    return found
