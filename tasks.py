@@ -19,7 +19,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from tests.machine import apt, command, demonstration, suite
+from tests.machine import apt, command, demonstration, outcomes, suite
 
 README = Path(__file__).resolve().parent / "README.md"
 MARKS = ("<!-- settings:begin -->", "<!-- settings:end -->")
@@ -44,11 +44,11 @@ def playground(_context: Context, acr: bool = False) -> None:
 def test(_context: Context, quick: bool = False) -> None:  # noqa: PT028 -- a task, no test of pytest's
     """Run every check and every test; on an engine of our own where none answers."""
     with _orderly():
-        outcomes = list(suite.all_of_it()) if not quick else [*suite.checks(), suite.pure(), *suite.others()]
-    sys.stderr.write(f"\n{suite.report(outcomes)}\n")
+        found = list(suite.quick() if quick else suite.all_of_it())
+    sys.stderr.write(f"\n{outcomes.report(found)}\n")
     sys.stderr.flush()
-    sys.stdout.write(f"{suite.closing_line(outcomes)}\n")
-    raise Exit(code=suite.exit_code(outcomes))
+    sys.stdout.write(f"{outcomes.closing_line(found)}\n")
+    raise Exit(code=outcomes.exit_code(found))
 
 
 @task(

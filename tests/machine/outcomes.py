@@ -1,0 +1,69 @@
+"""What came of the parts of a test run, and the words for it."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Outcome", "closing_line", "counts", "exit_code", "report"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What came of one part.
+
+    Args:
+        part: its name.
+        code: its exit code.
+        seconds: how long it took.
+        passed: tests that passed; none for a check.
+        failed: tests that failed or could not start; 1 for a check that failed.
+        skipped: tests that were skipped.
+    """
+
+    part: str
+    code: int
+    seconds: float
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+
+def report(outcomes: Sequence[Outcome]) -> str:
+    """A line for each part, in the order in which they ran."""
+    lines = []
+    for done in outcomes:
+        tests = f"{done.passed} passed, {done.failed} failed, {done.skipped} skipped"
+        result = (
+            tests if done.passed or done.skipped else "ok" if done.code == 0 else f"exit code {done.code}"
+        )
+        lines.append(f"{done.seconds:7.1f} s  {done.part:20}  {result}")
+    return "\n".join(lines)
+
+
+def closing_line(outcomes: Sequence[Outcome]) -> str:
+    """The sums, a failed check counted like a failed test."""
+    passed, failed, skipped = (
+        sum(getattr(done, name) for done in outcomes) for name in ("passed", "failed", "skipped")
+    )
+    seconds = sum(done.seconds for done in outcomes)
+    return f"{passed} passed, {failed} failed, {skipped} skipped in {seconds:.0f} s"
+
+
+def exit_code(outcomes: Sequence[Outcome]) -> int:
+    """That of the last part that failed: pytest's own, unless a check alone did."""
+    return next((done.code for done in reversed(outcomes) if done.code), 0)
+
+
+def counts(result: Path) -> tuple[int, int, int]:
+    """How many passed, failed or could not start, and were skipped, as pytest has written it to *result*."""
+    if not result.exists():
+        return 0, 0, 0
+    suites = ET.parse(result).getroot().findall("testsuite")  # what our own pytest wrote
+    total, failures, errors, skipped = (
+        sum(int(suite.get(name, "0")) for suite in suites)
+        for name in ("tests", "failures", "errors", "skipped")
+    )
+    return total - failures - errors - skipped, failures + errors, skipped
