@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from packaging.requirements import InvalidRequirement, Requirement
-
 from azureml_tasks.prefixes import prefixes
 
 if TYPE_CHECKING:
@@ -44,6 +42,8 @@ def grown_from(plan: Plan, parts: Mapping[str, str], before: Image | None) -> Pr
 
 def _is_requirement(line: str) -> bool:
     """Whether *line* asks for a package, and does not change how pip finds the others."""
+    from packaging.requirements import InvalidRequirement, Requirement
+
     try:
         Requirement(line.partition(" --hash")[0])
     except InvalidRequirement:

@@ -28,7 +28,7 @@ class Steps:
 
     Args:
         walk: the project.
-        base: what it extends.
+        known: the packages of its base, name -> version.
         layers_of_pip: how many layers its builder makes of the Python step: what it copies is one for some.
         below: step -> the layers of the prefix that it has left.
         added: step -> the packages of its image beyond those of the base, name -> version.
@@ -36,7 +36,7 @@ class Steps:
     """
 
     walk: Walk
-    base: str
+    known: dict[str, str]
     layers_of_pip: int
     below: dict[str, list[str]] = field(default_factory=dict)
     added: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -46,11 +46,10 @@ class Steps:
         """Take down what the step of this *name* has made."""
         before = {one for step, kept in self.walk.prefixes.items() if step != name for one in kept.values()}
         (prefix,) = {*self.walk.prefixes[name].values()} - before
-        known = installed(self.walk.client, self.base)
         now = installed(self.walk.client, self.walk.ids[name])
         self.below[name] = self._layers(prefix)
         self.layers[name] = self._layers(self.walk.ids[name])
-        self.added[name] = {package: text for package, text in now.items() if package not in known}
+        self.added[name] = {package: text for package, text in now.items() if package not in self.known}
 
     def _layers(self, image: str) -> list[str]:
         return [*map(str, self.walk.client.images.get(image).attrs["RootFS"]["Layers"])]
@@ -72,7 +71,11 @@ def steps(
     files = {"model/weights.bin": os.urandom(5_000_000)}
     with built_once(docker_client, offering_base, env, scratch, more=ASKED, files=files) as built:
         walk = Walk(built=built, client=docker_client)
-        found = Steps(walk=walk, base=offering_base, layers_of_pip=1 if client in clients else 2)
+        found = Steps(
+            walk=walk,
+            known=installed(docker_client, offering_base),
+            layers_of_pip=1 if client in clients else 2,
+        )
         walk.note("first", built.first.stderr.replace(built.name, "NAME"))
         found.note("first")
         for name, old, new in (("more", ASKED, MORE), ("less", MORE, LESS)):
