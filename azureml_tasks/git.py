@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
-from azureml_tasks.process import MissingProgram, capture
+from azureml_tasks.process import MissingProgram, capture_all
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,8 +50,13 @@ class NoRevision:
 def read(folder: Path) -> Revision | NoRevision:
     """Ask git for the state of the work tree around *folder*; nothing is changed, not even git's index."""
     git = ["git", "--no-optional-locks", "-C", str(folder)]
+    questions = [
+        ["status", "--porcelain=v2", "--branch"],
+        ["-c", "log.showSignature=false", "log", "-1", "--format=%ct"],
+        ["config", "--get", "remote.origin.url"],
+    ]
     try:
-        status = capture([*git, "status", "--porcelain=v2", "--branch"], env={"LC_ALL": "C"})
+        status, log, remote = capture_all([[*git, *words] for words in questions], env={"LC_ALL": "C"})
     except MissingProgram:
         return NoRevision(why="git is not on PATH")
     if status.code:
@@ -70,8 +75,8 @@ def read(folder: Path) -> Revision | NoRevision:
         sha=sha,
         dirty=any(not line.startswith("# ") for line in lines),
         branch="" if branch == "(detached)" else branch,
-        time=int(capture([*git, "-c", "log.showSignature=false", "log", "-1", "--format=%ct"]).stdout),
-        remote=public_url(capture([*git, "config", "--get", "remote.origin.url"]).stdout.strip()),
+        time=int(log.stdout),
+        remote=public_url(remote.stdout.strip()),
     )
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["Finished", "MissingProgram", "capture", "stream"]
+__all__ = ["Finished", "MissingProgram", "capture", "capture_all", "stream"]
 
 _GRACE = 2.0
 """Seconds that a program gets to end after it was asked to: docker's client 20.10 now and then stays for good,
@@ -41,15 +41,34 @@ def capture(
     Raises:
         MissingProgram: it is not on PATH.
     """
-    environment = {**os.environ, **(env or {})}
-    try:
-        done = subprocess.run(
-            argv, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False
-        )
-    except FileNotFoundError as error:
-        raise MissingProgram(argv[0]) from error
-    out, err = (stream.decode(errors="replace") for stream in (done.stdout, done.stderr))
-    return Finished(code=done.returncode, stdout=out, stderr=err)
+    (done,) = capture_all([argv], cwd=cwd, env=env)
+    return done
+
+
+def capture_all(
+    argvs: Sequence[Sequence[str]], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> list[Finished]:
+    """Run each of *argvs* to its end without input, all at once.
+
+    Raises:
+        MissingProgram: one is not on PATH.
+    """
+    environment, null, pipe = {**os.environ, **(env or {})}, subprocess.DEVNULL, subprocess.PIPE
+    with contextlib.ExitStack() as stack:
+        started = []
+        for argv in argvs:
+            try:
+                child = subprocess.Popen(argv, cwd=cwd, env=environment, stdin=null, stdout=pipe, stderr=pipe)
+            except FileNotFoundError as error:
+                raise MissingProgram(argv[0]) from error
+            started.append(stack.enter_context(child))
+            stack.push(lambda kind, _error, _trace, child=child: child.kill() if kind else None)
+        return [_finished(child) for child in started]
+
+
+def _finished(child: subprocess.Popen[bytes]) -> Finished:
+    out, err = (stream.decode(errors="replace") for stream in child.communicate())
+    return Finished(code=child.returncode, stdout=out, stderr=err)
 
 
 def stream(
