@@ -33,8 +33,8 @@ _BESIDE = {
 }
 """Real tests that go on beside the others, on the same engine: name -> modules, what takes longest first."""
 _PURE = ("--ignore=tests/real", "tests")
-_AGAIN = ("--ignore=tests/test_install.py",)
-"""What another Python can leave out: a script that runs under the Python of an image, whichever that is."""
+_AGAIN = tuple(f"--ignore=tests/test_{name}.py" for name in ("install", "warm", "hadolint", "readme"))
+"""What another Python can leave out: a script that runs under an image's Python, our own tools, and texts."""
 
 
 def _checks() -> Iterator[Outcome]:
@@ -72,7 +72,7 @@ def all_of_it() -> Iterator[Outcome]:
     """Checks, then the tests on a real engine, which is started for them where none answers; all else goes on beside.
 
     What the real tests need from package registries is fetched from the beginning on. Three parts go on at a time,
-    since those with an engine spend some of it waiting; those that need none come first and last.
+    since those with an engine spend some of it waiting, what takes longest first; those that need none come last.
     """
     with _beside() as beside:
         fetched = beside.submit(_fetch)
@@ -83,21 +83,21 @@ def all_of_it() -> Iterator[Outcome]:
             paths = {
                 name: [f"tests/real/test_{each}.py" for each in found] for name, found in _BESIDE.items()
             }
-            real = [
+            apart = [f"--ignore={path}" for each in paths.values() for path in each]
+            real = [beside.submit(_pytest, "real tests", sys.executable, ["tests/real", *apart])]
+            real += [
                 beside.submit(_aside, f"real tests, {name}", sys.executable, each)
                 for name, each in paths.items()
             ]
             again = [beside.submit(other) for other in _others()]
-            apart = [f"--ignore={path}" for each in paths.values() for path in each]
-            yield _pytest("real tests", sys.executable, ["tests/real", *apart])
             yield from (each.result() for each in real)
         yield from (each.result() for each in (unit, *again))
 
 
 @contextmanager
 def _beside() -> Iterator[ThreadPoolExecutor]:
-    """Two workers; what has not begun when the block ends, as it does with Ctrl-C, never does."""
-    workers = ThreadPoolExecutor(max_workers=2)
+    """Three workers; what has not begun when the block ends, as it does with Ctrl-C, never does."""
+    workers = ThreadPoolExecutor(max_workers=3)
     try:
         yield workers
     finally:
