@@ -90,9 +90,7 @@ def _plain(place: Place, made: Project) -> float:
             found = _READY.search(container.logs(timestamps=True))
             if found:
                 return _moment(found.group(1).decode()) - start
-            time.sleep(
-                0.1
-            )  # A log tells nobody of a new line; the line's own time counts, not when it is found.
+            time.sleep(0.1)  # A log tells nobody of a new line; it is the line's own time that counts.
         raise FailedError(f"the server was not ready within {_SECONDS:.0f} s")
     finally:
         container.remove(force=True, v=True)

@@ -82,9 +82,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
         while True:
             process.poll()
             os.killpg(process.pid, 0 if time.monotonic() < until else signal.SIGKILL)
-            time.sleep(
-                0.05
-            )  # Nobody tells when the last process of a session has gone; it can only be asked.
+            time.sleep(0.05)  # Nobody tells when a session's last process has gone; it can only be asked.
 
 
 def seconds(commands: Sequence[Command]) -> float:
