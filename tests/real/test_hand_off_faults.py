@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import os
 import re
 import sys
@@ -16,7 +17,7 @@ from hypothesis import HealthCheck, given, reject, settings
 import azureml_tasks
 from azureml_tasks.errors import SettingsError
 from tests.cases import sections
-from tests.machine.acr.faults import CutAnswer, CutRequest, Reply
+from tests.machine.acr.faults import CutAnswer, CutRequest, Garble, Reply
 from tests.machine.acr.scan import build_words, scan
 from tests.machine.acr.world import Settings
 from tests.real.acr import acr, acr_session  # noqa: F401 -- fixtures
@@ -262,6 +263,30 @@ def test_the_address_of_an_upload_has_expired(bench: Bench) -> None:
         "correctly including the signature."
     )
     assert Outcome(code=7, said=UPLOAD.format(said)) == bench.build()
+
+
+@pytest.mark.parametrize("call", ["upload", "block"])
+def test_a_bit_of_the_upload_is_turned_over(bench: Bench, call: str) -> None:
+    """Storage notices what arrives otherwise than it was sent, also where no TLS would; nothing is built of it."""
+    in_blocks(bench, call)
+    bench.fail(CALLS[call], Garble(), times=None)
+
+    said = "The MD5 value specified in the request did not match with the MD5 value calculated by the server."
+    assert Outcome(code=7, said=UPLOAD.format(said)) == bench.build()
+
+
+@pytest.mark.parametrize("call", ["upload", "block"])
+def test_a_machine_without_md5(bench: Bench, call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a machine in FIPS mode refuses MD5, as OpenSSL does there, the build context is sent all the same."""
+
+    def refuse(*_arguments: object, **_options: object) -> None:
+        raise ValueError("[digital envelope routines] unsupported")
+
+    bench.succeeding()
+    in_blocks(bench, call)
+    monkeypatch.setattr(hashlib, "md5", refuse)
+
+    assert BUILT == bench.build()
 
 
 def test_each_block_is_sent_again(bench: Bench) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["CutAnswer", "CutRequest", "Fault", "Faults", "Hold", "Reply"]
+__all__ = ["CutAnswer", "CutRequest", "Fault", "Faults", "Garble", "Hold", "Reply"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +42,19 @@ class CutRequest:
     after: int = 0
 
 
+@dataclass(frozen=True)
+class Garble:
+    """Turn over a bit of the request's body on its way."""
+
+    @staticmethod
+    def garbled(blocks: Iterator[bytes]) -> Iterator[bytes]:
+        """The same length, and one bit of it another."""
+        first = next(blocks, b"")
+        if first:
+            yield bytes([first[0] ^ 1]) + first[1:]
+        yield from blocks
+
+
 @dataclass
 class Hold:
     """Let the request wait until `release()`; it says so by `reached`."""
@@ -59,7 +72,7 @@ class Hold:
         self._released.set()
 
 
-What = Reply | CutAnswer | CutRequest | Hold
+What = Reply | CutAnswer | CutRequest | Garble | Hold
 Where = str | Callable[[str, str], bool]
 
 

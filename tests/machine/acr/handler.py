@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import urllib.parse
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any, cast
 
@@ -73,6 +73,8 @@ class Handler(BaseHTTPRequestHandler):
             what.wait()
         if isinstance(what, faults.CutAnswer):
             limit = what.after
+        if isinstance(what, faults.Garble):
+            request = replace(request, blocks=what.garbled(request.blocks))
         answer = front.answer(request)
         self._unread.drop()
         self._send(answer, limit)
