@@ -22,12 +22,14 @@ class Engine:
     Args:
         host: its address.
         answers: method and path -> status and body.
+        headers: of every answer.
         asked: what it was asked, in order.
         sent: the body of each request that was sent in chunks.
     """
 
     host: str
     answers: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     sent: list[bytes] = field(default_factory=list)
 
@@ -49,8 +51,9 @@ def answering() -> Iterator[Engine]:
                 if not status:
                     self.wfile.write(body)  # It is no HTTP.
                     return
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(body)))
+                self.send_response_only(status)  # without a Server of this module's own
+                for name, value in (made.headers | {"Content-Length": str(len(body))}).items():
+                    self.send_header(name, value)
                 self.end_headers()
                 if body:  # Who waits for none may be gone by now.
                     self.wfile.write(body)

@@ -78,23 +78,49 @@ def test_a_reference_keeps_its_slashes() -> None:
 def endpoint(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Endpoint:
     """That engine, found as docker finds it."""
     monkeypatch.setenv("DOCKER_HOST", engine.host)
-    engine.answers["GET /version"] = said(ABOUT)
+    engine.answers["GET /_ping"] = (200, b"OK")
+    engine.headers = {"Server": "Docker/28.0.1 (linux)", "Api-Version": "1.48"}
     return connect()
 
 
-def test_an_engine_is_known_by_its_answer(engine: Engine, endpoint: Endpoint) -> None:
-    """Its version and that of its API are what it says, by one question."""
+def test_an_engine_is_known_by_its_greeting(engine: Engine, endpoint: Endpoint) -> None:
+    """Its version and that of its API are what it says, by the one question that it answers at once."""
     expected = Endpoint(context="default", host=engine.host, version="28.0.1", is_podman=False, api="1.48")
 
-    assert (expected, ["GET /version"]) == (endpoint, engine.asked)
+    assert (expected, ["GET /_ping"]) == (endpoint, engine.asked)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Server": "nginx/1.27 (linux)", "Api-Version": "1.48"},
+        {"Server": "Docker/28.0.1 (linux)"},
+        {"Server": "Docker", "Api-Version": "1.48"},
+    ],
+)
+def test_an_engine_behind_another_server_is_asked_who_it_is(
+    headers: dict[str, str], engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where its greeting does not say, its version and that of its API are those of a second answer."""
+    monkeypatch.setenv("DOCKER_HOST", engine.host)
+    engine.answers |= {"GET /_ping": (200, b"OK"), "GET /version": said(ABOUT)}
+    engine.headers = headers
+    expected = Endpoint(context="default", host=engine.host, version="28.0.1", is_podman=False, api="1.48")
+
+    assert (expected, ["GET /_ping", "GET /version"]) == (connect(), engine.asked)
 
 
 def test_podman_says_so(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An engine with a component of Podman's is Podman."""
+    """An engine that greets as Podman's library, or has a component of Podman's, is Podman."""
     monkeypatch.setenv("DOCKER_HOST", engine.host)
     engine.answers["GET /version"] = said({**ABOUT, "Components": [{"Name": "Podman Engine"}]})
+    found = [connect()]
+    engine.answers["GET /_ping"] = (200, b"OK")
+    engine.headers = {"Server": "Libpod/4.3.1 (linux)", "Api-Version": "1.41"}
+    found.append(connect())
 
-    assert connect().is_podman
+    assert [("28.0.1", True), ("4.3.1", True)] == [(each.version, each.is_podman) for each in found]
 
 
 @pytest.mark.parametrize("answer", [said([]), said("28"), (200, b""), said(ABOUT, 500), (200, b"<html>")])
@@ -117,7 +143,7 @@ def test_an_image_is_asked_for_and_named_without_the_sdk(engine: Engine, endpoin
     found = [endpoint.image(name) for name in ("demo:1", "none")]
     endpoint.tag("sha256:1", "r.io:5000/demo:1")
 
-    asked = ["GET /version", "GET /v1.48/images/demo:1/json", "GET /v1.48/images/none/json", tag]
+    asked = ["GET /_ping", "GET /v1.48/images/demo:1/json", "GET /v1.48/images/none/json", tag]
     assert ([IMAGE, None], asked, False) == (found, engine.asked, "client" in vars(endpoint))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +12,7 @@ from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
-from azureml_tasks.engines.wire import ask, image_path, plain_host
+from azureml_tasks.engines.wire import ask, greeting, image_path, plain_host
 from azureml_tasks.errors import AzuremlTasksError, EngineError
 from azureml_tasks.terminal import clean
 
@@ -24,6 +25,8 @@ __all__ = ["Endpoint", "answering", "connect"]
 
 _ANSWER = 10  # seconds, for an engine to say who it is
 _WORK = 600  # seconds without a word from one that is at work
+_SERVER = re.compile(r"(?P<kind>Docker|Libpod)/(?P<version>\S+) \(")
+"""How Docker's engine and Podman's service name themselves in the header Server: `Docker/20.10.24 (linux)`."""
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -95,7 +98,12 @@ def connect() -> Endpoint:
         EngineError: there is none, it does not answer, or it does not let this user in.
     """
     context, host = plain_host()
-    answer = ask(host, "/version")
+    greeted = greeting(host)
+    server, api = _SERVER.match(greeted.get("server", "")), greeted.get("api-version", "")
+    if server and api:
+        podman = server["kind"] == "Libpod"
+        return Endpoint(context=context, host=host, version=server["version"], is_podman=podman, api=api)
+    answer = ask(host, "/version")  # Something on the way to it, a proxy say, may greet otherwise.
     if answer and answer[0] == HTTPStatus.OK and isinstance(answer[1], dict):
         return _endpoint(context, host, answer[1], api=str(answer[1].get("ApiVersion", "")))
     return _by_the_sdk()

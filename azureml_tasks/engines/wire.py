@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["RefusedError", "ask", "image_path", "plain_host", "send"]
+__all__ = ["RefusedError", "ask", "greeting", "image_path", "plain_host", "send"]
 
 _SECONDS = 10.0
 _AT_WORK = 600.0
@@ -47,18 +47,36 @@ def ask(host: str, path: str, *, method: str = "GET") -> tuple[int, Any] | None:
         path: of the API, such as `/v1.41/images/NAME/json`.
         method: of the request; nothing is sent with it.
     """
+    answer = _answer(host, path, method)
+    try:
+        return answer and (answer[0].status, json.loads(answer[1]) if answer[1] else None)
+    except ValueError:
+        return None
+
+
+def greeting(host: str) -> Mapping[str, str]:
+    """The headers of the answer to a ping, in lower case; empty where there is none.
+
+    It takes a tenth of the time of `/version`, for which Docker's engine asks other programs.
+
+    https://docs.docker.com/reference/api/engine/version/v1.41/#tag/System/operation/SystemPing
+    """
+    answer = _answer(host, "/_ping", "GET")
+    if not answer or answer[0].status != http.client.OK:
+        return {}
+    return {name.lower(): value for name, value in answer[0].getheaders()}
+
+
+def _answer(host: str, path: str, method: str) -> tuple[http.client.HTTPResponse, bytes] | None:
     if not host.startswith("unix://"):
         return None
-    connection = _Connection(host.removeprefix("unix://"), _SECONDS)
     try:
-        connection.request(method, path)
-        answer = connection.getresponse()
-        content = answer.read()
-        return answer.status, json.loads(content) if content else None
-    except (OSError, http.client.HTTPException, ValueError):
+        with closing(_Connection(host.removeprefix("unix://"), _SECONDS)) as connection:
+            connection.request(method, path)
+            answer = connection.getresponse()
+            return answer, answer.read()
+    except (OSError, http.client.HTTPException):
         return None
-    finally:
-        connection.close()
 
 
 class RefusedError(Exception):
