@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from azureml_tasks.making import changed, making
@@ -29,7 +28,7 @@ def as_before(job: Job, made: Ready) -> Image | None:
     if image.engine != made.engine.name or differences(made, image) or not made.engine.has(image):
         return None
     made.engine.name_it(image, made.plan.names)
-    return replace(image, names=made.plan.names, user=made.plan.user)
+    return image._replace(names=made.plan.names, user=made.plan.user)
 
 
 def differences(made: Ready, image: Image) -> list[str]:

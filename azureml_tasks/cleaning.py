@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from azureml_tasks.errors import stating
@@ -37,7 +36,7 @@ def _left(job: Job) -> Iterator[str]:
     What a registry keeps for the next build is the team's, and stays.
     """
     engine = job.records.read_build().engine
-    wanted = replace(job, engine=engine if job.engine == "auto" or engine == "acr" else job.engine)
+    wanted = job._replace(engine=engine if job.engine == "auto" or engine == "acr" else job.engine)
     plan = where_it_was_built(wanted, prepare(job)[0])
     found = open_engine(wanted, plan)
     yield from found.remove(job.records.read_all_names())

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.errors import BuildError
 
@@ -16,8 +15,7 @@ __all__ = ["ContextFile", "blocks", "changed"]
 _BLOCK = 1024 * 1024
 
 
-@dataclass(frozen=True, kw_only=True)
-class ContextFile:
+class ContextFile(NamedTuple):
     """One member of the build context.
 
     Args:

@@ -7,8 +7,7 @@ program said; last, what has and has not happened.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -85,8 +84,7 @@ class Terminated(BaseException):
     """SIGTERM, raised as an exception so that every `finally` runs; exit code 143."""
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """One mistake in the project's files.
 
     Args:

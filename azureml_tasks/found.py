@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from azureml_tasks.errors import Problem
 
@@ -17,8 +17,7 @@ HERE = ("tool", "azureml-image")
 Place = tuple[str | int, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Override:
+class Override(NamedTuple):
     """A value of this one run that stands above the table's: `--base REF` and the like."""
 
     value: Any

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 from azureml_tasks.process import MissingProgram, capture_all
@@ -15,8 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["NoRevision", "Revision", "public_url", "read"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Revision:
+class Revision(NamedTuple):
     """The commit that a folder stands at.
 
     Args:
@@ -34,8 +32,7 @@ class Revision:
     remote: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class NoRevision:
+class NoRevision(NamedTuple):
     """There is no commit to speak of.
 
     Args:

@@ -9,9 +9,8 @@ executor at work knows the missing part, so it is asked.
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from invoke.executor import Executor
 
@@ -30,8 +29,7 @@ __all__ = ["KEY", "Surroundings", "spoken_before", "surroundings"]
 KEY = "azureml_image"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Surroundings:
+class Surroundings(NamedTuple):
     """What a task's place says.
 
     Args:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks import context, secret_values
 from azureml_tasks.context import Context
@@ -34,8 +33,7 @@ _BY_ACR = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Job:
+class Job(NamedTuple):
     """One run of a command: the project's folder, what stands above its table, and where words go."""
 
     folder: Path
@@ -49,8 +47,7 @@ class Job:
         return Records(folder=self.folder / FOLDER)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Ready:
+class Ready(NamedTuple):
     """What every effect needs, made once for a command: the plan, its build context, and the engine."""
 
     plan: Plan
@@ -136,7 +133,7 @@ def _no_registry(what_for: str, *, or_else: str) -> Problem:
 def where_it_was_built(job: Job, made: Plan) -> Plan:
     """What was handed off waits in its registry, whatever the table says by now; a flag stands above both."""
     registry = "" if "registry" in job.overrides else job.records.registry()
-    return replace(made, registry=registry) if registry and job.engine != "docker" else made
+    return made._replace(registry=registry) if registry and job.engine != "docker" else made
 
 
 def ready(job: Job, *, built: bool = False, building: bool = True, registry: bool = False) -> Ready:
@@ -168,7 +165,7 @@ def ready(job: Job, *, built: bool = False, building: bool = True, registry: boo
     if building and (missing := made.needs - engine.can):
         what = f"The engine {engine.name} cannot {' or '.join(sorted(missing))}, as the table asks it to."
         raise EngineError(what, next_step="\n".join(WAYS_OUT[need] for need in sorted(missing)))
-    named = made if made.registry or not engine.registry else replace(made, registry=engine.registry)
+    named = made if made.registry or not engine.registry else made._replace(registry=engine.registry)
     if registry and not named.registry:
         raise SettingsError([_no_registry("to push to", or_else=_PUSH)])
     return Ready(plan=named, context=gathered, engine=engine)

@@ -9,10 +9,9 @@ from __future__ import annotations
 import json
 import os
 import stat
-from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from azureml_tasks.plan_text import UnspeakableError, decoded, encoded
 from azureml_tasks.stamps import stamp_of
@@ -43,7 +42,7 @@ def asked(overrides: Mapping[str, Override], revision: Revision | NoRevision) ->
         "overrides": {name: [given.value, given.source] for name, given in sorted(overrides.items())},
         "environment": {name: os.environ.get(name) for name in _VARIABLES},
         "today": datetime.now(timezone.utc).date().isoformat(),
-        "revision": [type(revision).__name__, *vars(revision).values()],
+        "revision": [type(revision).__name__, *revision],
     }
 
 
@@ -59,8 +58,7 @@ def _ourselves() -> list[int]:
     return [sum(column) for column in zip(*stamps, strict=True)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Memory:
+class Memory(NamedTuple):
     """What is remembered in *file*."""
 
     file: Path
@@ -86,7 +84,7 @@ class Memory:
             return None
         plan: Plan = decoded(found["plan"])
         files = tuple(file for file in (_now(file, plan, hashes) for file in plan.files) if file)
-        return replace(plan, files=files) if len(files) == len(plan.files) else None
+        return plan._replace(files=files) if len(files) == len(plan.files) else None
 
     def keep(self, question: Mapping[str, Any], plan: Plan, witness: Witness) -> None:
         """Write the plan down for the next command, where the folder of records is there."""
@@ -125,7 +123,7 @@ def _now(file: ContextFile, plan: Plan, hashes: FileHashes) -> ContextFile | Non
             return None
     except OSError:
         return None
-    return replace(file, size=status.st_size, executable=executable)
+    return file._replace(size=status.st_size, executable=executable)
 
 
 def _is_bad(file: ContextFile, status: os.stat_result, plan: Plan) -> bool:

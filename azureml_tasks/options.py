@@ -6,9 +6,8 @@ import difflib
 import json
 import os
 import shlex
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from azureml_tasks.errors import Problem, SettingsError
 from azureml_tasks.found import Override
@@ -44,8 +43,7 @@ _BOOLEANS = {"1": True, "true": True, "0": False, "false": False}
 _TYPES = {str: "a string", list: "an array of strings", bool: "a boolean"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(NamedTuple):
     """One run, resolved."""
 
     job: Job

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -60,12 +59,11 @@ def encoded(value: Any) -> Any:
 
 def _fields(value: Any) -> dict[str, Any]:
     """What differs from the defaults: of thousands of files most is as it mostly is."""
-    found = {}
-    for field in dataclasses.fields(value):
-        item = getattr(value, field.name)
-        if item is not field.default:
-            found[field.name] = encoded(item)
-    return found
+    named = value._asdict() if hasattr(value, "_asdict") else vars(value)
+    usual = getattr(value, "_field_defaults", {})
+    return {
+        name: encoded(item) for name, item in named.items() if name not in usual or item is not usual[name]
+    }
 
 
 def decoded(value: Any) -> Any:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks import base_images
 from azureml_tasks.proof_plan import Proof, ProofRequest
@@ -42,8 +41,7 @@ WAYS_OUT = {
 """What helps where an engine cannot do what a plan needs."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class BuildSecret:
+class BuildSecret(NamedTuple):
     """A secret of the Python step, by where it is: its value is read when it is used, and kept nowhere.
 
     Args:
@@ -61,8 +59,7 @@ class BuildSecret:
     line: int = 0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plan:
+class Plan(NamedTuple):
     """An image to be made: what the Dockerfile says, what the context holds, what it is called and how it is proven.
 
     Args:
@@ -143,7 +140,7 @@ def plan(project: Project) -> Plan:
         env=env,
         labels=facts.labels,
         files=tuple(sorted((*facts.files, *python_files), key=lambda file: file.name)),
-        proof=replace(facts.proof, stand_in=not facts.code and not named),
+        proof=facts.proof._replace(stand_in=not facts.code and not named),
         secrets=secrets,
         acr=settings.acr,
         needs=frozenset({SECRETS}) if secrets else frozenset(),

@@ -6,8 +6,7 @@ import contextlib
 import os
 import subprocess
 import threading
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,8 +19,7 @@ _GRACE = 2.0
 and an engine ends a build by itself when its client is gone."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Finished:
+class Finished(NamedTuple):
     """How a program ended, and what it printed."""
 
     code: int

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +43,7 @@ def read_proof(survey: Survey) -> Proof:
         start_timeout=float(table.start_timeout),
         repeat=table.repeat,
     )
-    return replace(proof, sha256=_sha256(proof, model, survey.witness))
+    return proof._replace(sha256=_sha256(proof, model, survey.witness))
 
 
 def _model(survey: Survey) -> str:

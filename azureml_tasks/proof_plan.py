@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -11,8 +11,7 @@ if TYPE_CHECKING:
 __all__ = ["Proof", "ProofRequest"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Proof:
+class Proof(NamedTuple):
     """The smoke test, with its files read.
 
     Args:
@@ -28,7 +27,7 @@ class Proof:
 
     requests: tuple[ProofRequest, ...] = ()
     model: str = ""
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = MappingProxyType({})
     memory: str = ""
     start_timeout: float = 310.0
     repeat: int = 10
@@ -36,8 +35,7 @@ class Proof:
     sha256: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ProofRequest:
+class ProofRequest(NamedTuple):
     """One request of the proof: what is sent, and what must come back (`expect` may be ABSENT)."""
 
     name: str

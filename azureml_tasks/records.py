@@ -6,8 +6,7 @@ import contextlib
 import json
 import os
 import shutil
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from azureml_tasks.engines.images import Image
 from azureml_tasks.errors import BuildError
@@ -26,8 +25,7 @@ NOTES = frozenset({"builder.json", "files.json", "hashes.json", "plan.json", "us
 """What saves time alone, and may go at any time."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Records:
+class Records(NamedTuple):
     """The records of one project; *folder* is `.azureml-image` there."""
 
     folder: Path
@@ -107,7 +105,7 @@ class Records:
         pushed = self._read(_RESULT) or {"image": "", "tags": []}
         repository = pushed["image"].rpartition("@")[0]
         names = (*image.names, *(f"{repository}:{tag}" for tag in pushed["tags"]))
-        return replace(image, names=tuple(dict.fromkeys(names)))
+        return image._replace(names=tuple(dict.fromkeys(names)))
 
     def waiting(self) -> list[str]:
         """The candidates of this project that wait in a registry, `login-server/repository@sha256:…`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = ["HOST", "MCR", "REFERENCE", "REPOSITORY", "TAG", "Reference", "expand_base", "parse"]
 
@@ -25,8 +25,7 @@ _SHORT = re.compile(rf"(?:curated/)?[a-z0-9.-]+-inference(?::{TAG})?(?:@{DIGEST}
 _LONGEST_NAME = 255
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reference:
+class Reference(NamedTuple):
     """An image reference: `host/repository:tag@digest`, each part but the repository optional."""
 
     host: str

@@ -6,8 +6,7 @@ import re
 import shlex
 import sys
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -40,8 +39,7 @@ def spoken(text: str, tasks: str) -> str:
     return _OUR_TASK.sub(f"invoke {tasks}", text)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Terminal:
+class Terminal(NamedTuple):
     """Where words go.
 
     Args:

@@ -59,7 +59,7 @@ def source_of(module: Any) -> bytes:
 @pytest.mark.parametrize("has_code", [True, False])
 def test_the_folder_that_proves(has_code: bool) -> None:
     """Scripts, job and, for an image without code, an entry script travel in a folder that no COPY names."""
-    proof = Proof(**{**vars(PROOF), "stand_in": not has_code})
+    proof = PROOF._replace(stand_in=not has_code)
 
     found = files(proof)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,7 @@ def test_what_is_made_of_the_same_is_given_its_names(job: Job) -> None:
     found = as_before(job, ready(job, engine))
 
     names = ("demo:one", "demo:two")
-    assert (replace(job.records.read_build(), names=names), [("sha256:2", names)]) == (found, engine.named)
+    assert (job.records.read_build()._replace(names=names), [("sha256:2", names)]) == (found, engine.named)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_a_record_that_is_too_old_counts_for_nothing(
     change: dict[str, Any], said: list[str], job: Job
 ) -> None:
     """What is not known, or was built before packages that are not pinned may have moved on, is built again."""
-    job.records.write_build(replace(job.records.read_build(), **change))
+    job.records.write_build(job.records.read_build()._replace(**change))
     made = ready(job, Engine())
 
     found = (as_before(job, made), differences(made, job.records.read_build()))
@@ -133,8 +133,7 @@ def test_age_counts_where_it_matters_alone(old: str, new: str, job: Job) -> None
     table.write_text(table.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
     made = ready(job, Engine())
     days = 86_400 * 3
-    image = replace(
-        job.records.read_build(),
+    image = job.records.read_build()._replace(
         made_of=making(made.plan, made.context, BASE),
         made_at=int(time.time()) - days,
     )

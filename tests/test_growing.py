@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -125,10 +124,10 @@ def test_nothing_grows_from_another_base_version_or_record(folder: Path) -> None
     before = built(folder)
     ONE(folder)
 
-    older = replace(before, made_of={**before.made_of, "version": "0.0.1"})
+    older = before._replace(made_of={**before.made_of, "version": "0.0.1"})
     assert [None] * 4 == [
         grown(folder, before, "sha256:" + "2" * 64),
         grown(folder, older),
         grown(folder, None),
-        grown(folder, replace(before, requirements=())),
+        grown(folder, before._replace(requirements=())),
     ]

@@ -6,7 +6,6 @@ import json
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -70,7 +69,7 @@ def test_a_plan_that_json_cannot_say_is_not_remembered(tmp_path: Path) -> None:
     records(root).folder.mkdir()
     unspeakable: dict[str, Any] = {"a": date(2026, 1, 1)}
 
-    records(root).memory().keep(question(), replace(made, labels=unspeakable), nothing_seen())
+    records(root).memory().keep(question(), made._replace(labels=unspeakable), nothing_seen())
 
     assert ([], None) == (names(root), recall(root))
 
@@ -126,12 +125,12 @@ OTHER: dict[str, Callable[[pytest.MonkeyPatch], dict[str, Any]]] = {
     "a base from a variable": lambda _: asked({"base": Override(value="bases/serving:5", source="X")}, HERE),
     "another registry": lambda _: asked({"registry": Override(value="r.io", source="--registry")}, HERE),
     "a commit": lambda _: asked({}, REVISION),
-    "another commit": lambda _: asked({}, replace(REVISION, sha="2" * 40)),
-    "a dirty tree": lambda _: asked({}, replace(REVISION, dirty=True)),
-    "another branch": lambda _: asked({}, replace(REVISION, branch="other")),
-    "no branch": lambda _: asked({}, replace(REVISION, branch="")),
-    "another remote": lambda _: asked({}, replace(REVISION, remote="")),
-    "another time of the commit": lambda _: asked({}, replace(REVISION, time=1)),
+    "another commit": lambda _: asked({}, REVISION._replace(sha="2" * 40)),
+    "a dirty tree": lambda _: asked({}, REVISION._replace(dirty=True)),
+    "another branch": lambda _: asked({}, REVISION._replace(branch="other")),
+    "no branch": lambda _: asked({}, REVISION._replace(branch="")),
+    "another remote": lambda _: asked({}, REVISION._replace(remote="")),
+    "another time of the commit": lambda _: asked({}, REVISION._replace(time=1)),
     "a repository that cannot be read": lambda _: asked({}, NoRevision(why=HERE.why, unexpected=True)),
 }
 

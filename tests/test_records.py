@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -73,8 +72,8 @@ def test_a_new_build_has_passed_nothing(records: Records) -> None:
 
 def test_what_it_was_made_of_is_read_back(records: Records) -> None:
     """What a build was made of, when, and what it stands on in a registry are recorded where they are known."""
-    made = replace(
-        IMAGE, made_of={"version": "0.1.0", "base": "sha256:3"}, made_at=7, prefixes=("r.io/demo/prefix@1",)
+    made = IMAGE._replace(
+        made_of={"version": "0.1.0", "base": "sha256:3"}, made_at=7, prefixes=("r.io/demo/prefix@1",)
     )
     records.write_build(made)
 
@@ -94,7 +93,7 @@ def test_other_names_leave_a_pass_and_a_push(records: Records) -> None:
     records.write_pass(IMAGE, "4" * 64, {})
     records.write_result(RESULT)
     passed = records.read_pass()
-    other = replace(IMAGE, names=("demo:2",))
+    other = IMAGE._replace(names=("demo:2",))
 
     records.rename_build(other)
 
@@ -233,7 +232,7 @@ def test_a_candidate_that_is_gone_waits_no_more(records: Records) -> None:
     records.candidate_is_gone(BUILT[2])
 
     assert ([CANDIDATES[1], CANDIDATES[2]], [CANDIDATES[1]]) == (earlier_gone, records.waiting())
-    assert replace(BUILT[2], candidate="") == records.read_build()
+    assert BUILT[2]._replace(candidate="") == records.read_build()
 
 
 def test_nothing_waits(records: Records) -> None:

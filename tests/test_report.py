@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -38,7 +37,7 @@ SAMPLE = ProofRequest(
     tolerance=1e-6,
     timeout=5.0,
 )
-OTHER = replace(SAMPLE, name="other.json")
+OTHER = SAMPLE._replace(name="other.json")
 
 USERS = """\
 Traceback (most recent call last):
@@ -186,7 +185,7 @@ def test_run_raised() -> None:
     body = b'{"message": "An unexpected error occurred in scoring script. Check the logs for more info."}'
     events = [*START, answer(body, status=500, headers=RAISED, seconds=[0.005]), answer(index=1), DONE]
     found = report(
-        events, replace(SAMPLE, body=b""), OTHER, log=f"{USERS}\n\n{SERVERS}", warnings=["it runs as root"]
+        events, SAMPLE._replace(body=b""), OTHER, log=f"{USERS}\n\n{SERVERS}", warnings=["it runs as root"]
     )
 
     expected = f"""\
@@ -432,14 +431,14 @@ def test_a_repeat_that_fails(changed: Event, differences: tuple[str, ...], shown
 )
 def test_bodies(body: bytes, shown: tuple[str, ...]) -> None:
     """A body is shown as far as it is text, and not without end."""
-    found = details([answer(body)], replace(SAMPLE, expect=1))[3:-2]
+    found = details([answer(body)], SAMPLE._replace(expect=1))[3:-2]
 
     assert shown == found
 
 
 def test_many_differences() -> None:
     """Differences are told up to a number that a person reads."""
-    wanted = replace(SAMPLE, expect=[1] * 25)
+    wanted = SAMPLE._replace(expect=[1] * 25)
     found = details([answer(json.dumps([0] * 25).encode())], wanted)[:21]
 
     assert (*(f"$[{index}]: wanted 1, got 0" for index in range(20)), "and 5 more differences") == found
@@ -447,9 +446,9 @@ def test_many_differences() -> None:
 
 def test_notes_of_a_pass() -> None:
     """What is odd in an answer that is as wanted becomes a warning."""
-    wanted = replace(SAMPLE, expect=ABSENT)
+    wanted = SAMPLE._replace(expect=ABSENT)
     found = report(
-        [*START, answer(b""), answer(b'"[1]"', index=1), MALFORMED, DONE], wanted, replace(wanted, name="b")
+        [*START, answer(b""), answer(b'"[1]"', index=1), MALFORMED, DONE], wanted, wanted._replace(name="b")
     )
 
     hint = (
@@ -461,7 +460,7 @@ def test_notes_of_a_pass() -> None:
 
 def test_nothing_expected() -> None:
     """Where no body is wanted, only the status is."""
-    found = details([answer(b"no", status=404)], replace(SAMPLE, expect=ABSENT))
+    found = details([answer(b"no", status=404)], SAMPLE._replace(expect=ABSENT))
 
     answered = ("answer: 404 Not Found, 2 bytes", "    no")
     assert ("wanted status 200, got 404 Not Found", *EXCHANGE, *answered, "wanted: status 200") == found

@@ -192,4 +192,4 @@ class AcrEngine:
         return HandOff(session=self.session, plan=self._named(plan), terminal=self.terminal)
 
     def _named(self, plan: Plan) -> Plan:
-        return plan if plan.registry else replace(plan, registry=self.registry)
+        return plan if plan.registry else plan._replace(registry=self.registry)

@@ -34,7 +34,7 @@ def here(
     """Pull *name*, `login-server/repository@sha256:…`, prove it here, and remove it again."""
     with local.pulled(name, login) as pulled:
         # Under --dry nothing is pulled, and the commands speak of the image as it would be.
-        found = smoke.prove(plan, replace(image, id=pulled or name), local, local.terminal)
+        found = smoke.prove(plan, image._replace(id=pulled or name), local, local.terminal)
     return replace(found, image_id=image.id, look_inside=_LOOK_INSIDE) if found else None
 
 
@@ -61,7 +61,7 @@ def in_the_cloud(plan: Plan, image: Image, name: str, hand_off: HandOff, records
     events = collector.events()
     if not events:
         raise failure(now, seen) if now.status != "Succeeded" else _no_report(run.id)
-    found = judged(plan, replace(image, run=run.id), events)
+    found = judged(plan, image._replace(run=run.id), events)
     if found.passed:
         records.write_evidence(image, plan.proof.sha256, events)
     return found

@@ -6,9 +6,8 @@ import json
 import os
 import re
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from azureml_tasks.process import MissingProgram, capture
 from azureml_tasks.stamps import stamp_of
@@ -29,8 +28,7 @@ _PLUGINS = tuple(
 _FILE = "builder.json"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Builder:
+class Builder(NamedTuple):
     """A builder of the engine.
 
     Args:
@@ -92,7 +90,7 @@ def remembered(endpoint: Endpoint, folder: Path, *, keep: bool) -> Builder:
 def note(endpoint: Endpoint, builder: Builder, folder: Path) -> None:
     """Write down in *folder* which builder was chosen, and by what, unless that is there."""
     file = folder / _FILE
-    text = json.dumps({"client": [endpoint.is_podman, *_client()], **vars(builder)})
+    text = json.dumps({"client": [endpoint.is_podman, *_client()], **builder._asdict()})
     if not file.exists() or file.read_text(encoding="utf-8") != text:
         fresh = file.with_suffix(f".{os.getpid()}")
         fresh.write_text(text, encoding="utf-8")

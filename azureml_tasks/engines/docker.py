@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.engines.builder import Builder, note, remembered
 from azureml_tasks.engines.endpoint import Endpoint, answering, connect
@@ -43,8 +42,7 @@ def open_docker(scratch: Path, terminal: Terminal, *, keep: bool) -> DockerEngin
     return DockerEngine(endpoint=endpoint, builder=builder, terminal=terminal, scratch=scratch)
 
 
-@dataclass(frozen=True, kw_only=True)
-class DockerEngine:
+class DockerEngine(NamedTuple):
     """An engine that answers; see `base.Engine` for what each operation is."""
 
     endpoint: Endpoint
@@ -105,7 +103,7 @@ class DockerEngine:
             made, on = chain.image(no_cache=no_cache)
             note(self.endpoint, self.builder, self.scratch)
             asked = plan.python.lines if plan.python else ()
-            return replace(planned, id=made, prefixes=on, made_of=parts, made_at=began, requirements=asked)
+            return planned._replace(id=made, prefixes=on, made_of=parts, made_at=began, requirements=asked)
 
     def has(self, image: Image) -> bool:
         """Whether the engine still has it."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -11,8 +11,7 @@ if TYPE_CHECKING:
 __all__ = ["BaseImage", "Image", "KeptPrefix", "State"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class BaseImage:
+class BaseImage(NamedTuple):
     """The image that is extended, as the engine has it.
 
     Args:
@@ -32,8 +31,7 @@ class BaseImage:
     command: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Image:
+class Image(NamedTuple):
     """A built image.
 
     Args:
@@ -58,13 +56,12 @@ class Image:
     candidate: str = ""
     run: str = ""
     prefixes: tuple[str, ...] = ()
-    made_of: Mapping[str, str] = field(default_factory=dict)
+    made_of: Mapping[str, str] = MappingProxyType({})
     made_at: int = 0
     requirements: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class KeptPrefix:
+class KeptPrefix(NamedTuple):
     """A prefix that an engine keeps.
 
     Args:
@@ -85,8 +82,7 @@ class KeptPrefix:
         return self.name.rpartition(":")[2]
 
 
-@dataclass(frozen=True, kw_only=True)
-class State:
+class State(NamedTuple):
     """How a container is: running, or ended with a code (137 where memory ran out, with `out_of_memory`)."""
 
     running: bool

@@ -6,7 +6,6 @@ import io
 import json
 import tarfile
 from contextlib import closing
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -136,7 +135,7 @@ def image(
                 scratch=scratch,
             )
             # Both of BuildKit's keep one cache: where the second asks for the same to the byte, it gets the same.
-            yield build.run(replace(plan, repository=name), context, no_cache=request.param != "buildx")
+            yield build.run(plan._replace(repository=name), context, no_cache=request.param != "buildx")
 
 
 def test_variables_and_labels_come_back_unchanged(
