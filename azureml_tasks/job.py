@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from azureml_tasks import context, secret_values
+from azureml_tasks import context
 from azureml_tasks.context import Context
 from azureml_tasks.dockerfile import render
 from azureml_tasks.errors import EngineError, Problem, SettingsError
@@ -125,6 +125,12 @@ def _acr(job: Job, plan: Plan, *, keep: bool) -> AcrEngine:
     return AcrEngine(plan=plan, records=job.records, terminal=job.terminal, local=local)
 
 
+def _missing_secrets(made: Plan) -> list[Problem]:
+    from azureml_tasks import secret_values
+
+    return secret_values.missing(made.secrets)
+
+
 def _no_registry(what_for: str, *, or_else: str) -> Problem:
     fix = f'Write: registry = "contoso.azurecr.io"\nor: {or_else}'
     return Problem(FILE, 0, f"[tool.azureml-image] names no registry {what_for}", fix)
@@ -153,7 +159,7 @@ def ready(job: Job, *, built: bool = False, building: bool = True, registry: boo
     made, gathered = prepare(job, keep=True)
     made = made if building and not built else where_it_was_built(job, made)
     building = building and not built
-    problems = secret_values.missing(made.secrets) if building else []
+    problems = _missing_secrets(made) if building and made.secrets else []
     if registry and not made.registry and job.engine == "docker":
         problems.append(_no_registry("to push to", or_else=_PUSH))
     if problems:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,10 @@ _HOMES = {
 """Each class that a plan is made of, and its module, which is imported where one is met."""
 
 
+_AS_IS = {type(None), bool, int, float, str}
+"""What JSON has of its own."""
+
+
 class UnspeakableError(TypeError):
     """A value has no form in JSON that leads back to it."""
 
@@ -36,7 +41,7 @@ def encoded(value: Any) -> Any:
     Raises:
         UnspeakableError: there is something in it that does not come back.
     """
-    if value is None or type(value) in {bool, int, float, str}:
+    if type(value) in _AS_IS:
         return value
     if value is ABSENT:
         return {"absent": True}
@@ -73,10 +78,15 @@ def decoded(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     ((name, inner),) = value.items()
-    if home := _HOMES.get(name):
-        kind = getattr(import_module(f"azureml_tasks.{home}"), name)
-        return kind(**{field: decoded(item) for field, item in inner.items()})
-    return _PLAIN[name](inner)
+    if name not in _HOMES:
+        return _PLAIN[name](inner)
+    fields = {field: item if type(item) in _AS_IS else decoded(item) for field, item in inner.items()}
+    return _kind(name)(**fields)
+
+
+@cache
+def _kind(name: str) -> Any:
+    return getattr(import_module(f"azureml_tasks.{_HOMES[name]}"), name)
 
 
 _PLAIN: Mapping[str, Any] = {

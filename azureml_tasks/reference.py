@@ -20,8 +20,8 @@ TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
 DIGEST = r"sha256:[a-f0-9]{64}"
 REFERENCE = rf"(?:{HOST}/)?{REPOSITORY}(?::{TAG})?(?:@{DIGEST})?"
 
-_PARTS = re.compile(rf"(?P<name>(?:{HOST}/)?{REPOSITORY})(?::(?P<tag>{TAG}))?(?:@(?P<digest>{DIGEST}))?")
-_SHORT = re.compile(rf"(?:curated/)?[a-z0-9.-]+-inference(?::{TAG})?(?:@{DIGEST})?")
+_PARTS = rf"(?P<name>(?:{HOST}/)?{REPOSITORY})(?::(?P<tag>{TAG}))?(?:@(?P<digest>{DIGEST}))?"
+_SHORT = rf"(?:curated/)?[a-z0-9.-]+-inference(?::{TAG})?(?:@{DIGEST})?"
 _LONGEST_NAME = 255
 
 
@@ -48,7 +48,7 @@ def parse(text: str) -> Reference | None:
 
     The first component is a registry host only if it holds a dot or a colon or is `localhost`.
     """
-    match = _PARTS.fullmatch(text)
+    match = re.fullmatch(_PARTS, text)
     if not match or len(match["name"]) > _LONGEST_NAME:
         return None
     host, _, repository = match["name"].partition("/")
@@ -61,7 +61,7 @@ def parse(text: str) -> Reference | None:
 
 def expand_base(text: str) -> Reference | None:
     """Read `base`: a short name gets its place in Microsoft's registry, and `latest` where it names no version."""
-    short = _SHORT.fullmatch(text) is not None
+    short = re.fullmatch(_SHORT, text) is not None
     reference = parse(MCR + text if short else text)
     if reference and not reference.tag and not reference.digest:
         return Reference(host=reference.host, repository=reference.repository, tag="latest", digest="")
