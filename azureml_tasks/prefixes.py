@@ -6,8 +6,7 @@ beginning is named by the fingerprint of all that makes it: whoever has that nam
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.context import Context
 from azureml_tasks.dockerfile import STAGES, render_stages, stages
@@ -27,8 +26,7 @@ _LASTING = ("system", "python", "model")
 _DIGITS = 32
 
 
-@dataclass(frozen=True, kw_only=True)
-class Prefix:
+class Prefix(NamedTuple):
     """A beginning of an image.
 
     Args:

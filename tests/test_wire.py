@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from azureml_tasks.engines.api_build import built
 from azureml_tasks.engines.endpoint import Endpoint, connect
-from azureml_tasks.engines.legacy import built
 from azureml_tasks.engines.wire import RefusedError, ask, image_path, send
 from azureml_tasks.errors import EngineError
 from tests.engine_at_a_socket import Engine, answering, said
@@ -18,6 +18,7 @@ ABOUT = {
     "ApiVersion": "1.48",
     "Components": [{"Name": "Engine"}, {"Name": "containerd"}],
 }
+GREETING = {"Server": "Docker/28.0.1 (linux)", "Api-Version": "1.48", "Ostype": "linux"}
 IMAGE = {"Id": "sha256:1", "Os": "linux"}
 
 
@@ -79,15 +80,38 @@ def endpoint(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Endpoint:
     """That engine, found as docker finds it."""
     monkeypatch.setenv("DOCKER_HOST", engine.host)
     engine.answers["GET /_ping"] = (200, b"OK")
-    engine.headers = {"Server": "Docker/28.0.1 (linux)", "Api-Version": "1.48"}
+    engine.headers = GREETING
     return connect()
 
 
 def test_an_engine_is_known_by_its_greeting(engine: Engine, endpoint: Endpoint) -> None:
     """Its version and that of its API are what it says, by the one question that it answers at once."""
-    expected = Endpoint(context="default", host=engine.host, version="28.0.1", is_podman=False, api="1.48")
+    expected = Endpoint(
+        context="default", host=engine.host, version="28.0.1", is_podman=False, api="1.48", has_buildkit=True
+    )
 
     assert (expected, ["GET /_ping"]) == (endpoint, engine.asked)
+
+
+@pytest.mark.parametrize(
+    ("greeting", "expected"),
+    [
+        (GREETING, True),
+        ({**GREETING, "Api-Version": "1.39"}, True),
+        ({**GREETING, "Api-Version": "1.38"}, False),
+        ({**GREETING, "Ostype": "windows"}, False),
+        ({**GREETING, "Server": "Libpod/4.3.1 (linux)"}, False),
+    ],
+)
+def test_docker_for_linux_has_had_buildkit_since_18_09(
+    greeting: dict[str, str], expected: bool, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An engine's own BuildKit is used where it is known to be there, by the version of its API and its system."""
+    monkeypatch.setenv("DOCKER_HOST", engine.host)
+    engine.answers["GET /_ping"] = (200, b"OK")
+    engine.headers = greeting
+
+    assert expected == connect().has_buildkit
 
 
 @pytest.mark.parametrize(
@@ -180,15 +204,24 @@ def test_a_refusal_is_what_the_engine_says(answer: tuple[int, bytes], expected: 
     assert expected == str(caught.value)
 
 
-@pytest.mark.parametrize(("no_cache", "more"), [(False, ""), (True, "&nocache=1")])
+@pytest.mark.parametrize(
+    ("no_cache", "buildkit", "more"),
+    [
+        (False, False, ""),
+        (True, False, "&nocache=1"),
+        (False, True, "&version=2"),
+        (True, True, "&nocache=1&version=2"),
+    ],
+)
 def test_a_build_is_asked_for_without_the_sdk(
-    engine: Engine, endpoint: Endpoint, *, no_cache: bool, more: str
+    engine: Engine, endpoint: Endpoint, *, no_cache: bool, buildkit: bool, more: str
 ) -> None:
-    """Platform, arguments and whether a cache counts are what is asked for; the events are those of the answer."""
+    """Platform, arguments, builder and whether a cache counts are what is asked for; events are those of the answer."""
     options = "platform=linux%2Famd64&buildargs=%7B%22A%22%3A+%221%22%7D&rm=1&forcerm=1"
     engine.answers[f"POST /v1.48/build?{options}{more}"] = (200, b'{"stream": "a"}\n{"aux": {"ID": "1"}}\n')
 
-    found = list(built(endpoint, iter(BLOCKS), "linux/amd64", {"A": "1"}, no_cache=no_cache))
+    asked = built(endpoint, iter(BLOCKS), "linux/amd64", {"A": "1"}, no_cache=no_cache, buildkit=buildkit)
+    found = list(asked)
 
     assert [{"stream": "a"}, {"aux": {"ID": "1"}}] == found
     assert "client" not in vars(endpoint)

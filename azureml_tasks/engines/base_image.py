@@ -23,7 +23,7 @@ __all__ = ["check", "find", "has_user", "is_not_there", "pull"]
 
 _COLONS = 6
 """Of a line of /etc/passwd, `name:password:uid:…`: passwd(5)."""
-_NOT_THERE = re.compile(
+_NOT_THERE = (
     r"manifest.* not found|manifest unknown|name unknown|repository does not exist|not found: manifest"
 )
 
@@ -71,7 +71,7 @@ def pull(client: docker.DockerClient, plan: Plan, terminal: Terminal) -> None:
 
 def is_not_there(said: str) -> bool:
     """Whether a registry *said* that it has no such image."""
-    return _NOT_THERE.search(said) is not None
+    return re.search(_NOT_THERE, said) is not None
 
 
 def _pull_error(plan: Plan, said: str) -> Exception:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from azureml_tasks.archive import archive
-from azureml_tasks.engines.legacy import built
-from azureml_tasks.engines.refusals import disk_error
+from azureml_tasks.engines.api_build import built
 from azureml_tasks.engines.staging import stage
-from azureml_tasks.engines.steps import Steps
 from azureml_tasks.engines.wire import RefusedError
 from azureml_tasks.errors import AzuremlTasksError, BuildError, Terminated
 from azureml_tasks.process import stream
@@ -24,6 +21,7 @@ if TYPE_CHECKING:
     from azureml_tasks.context import Context
     from azureml_tasks.engines.builder import Builder
     from azureml_tasks.engines.endpoint import Endpoint
+    from azureml_tasks.engines.steps import Steps
     from azureml_tasks.planning import BuildSecret, Plan
 
 __all__ = ["MUCH", "Build", "command"]
@@ -72,8 +70,7 @@ def _where(secret: BuildSecret) -> str:
     return f"id={secret.id},{field}"
 
 
-@dataclass
-class Build:
+class Build(NamedTuple):
     """A build under way.
 
     Args:
@@ -81,13 +78,14 @@ class Build:
         builder: which of its builders.
         terminal: shows the output as it comes.
         scratch: folder for the one file that docker names the image's id in.
+        steps: grows as it goes on.
     """
 
     endpoint: Endpoint
     builder: Builder
     terminal: Terminal
     scratch: Path
-    steps: Steps = field(default_factory=Steps)
+    steps: Steps
 
     def announced(self, plan: Plan, context: Context, *, no_cache: bool) -> bool:
         """Say what is done, as one command to paste; whether it is to be done."""
@@ -96,16 +94,29 @@ class Build:
         told = "DOCKER_BUILDKIT=1 " if self.builder.kind == "buildkit" else ""
         return self.terminal.effect(argv, before=f"invoke image.context{self.terminal.flags} | {told}")
 
-    def run(self, plan: Plan, context: Context, *, no_cache: bool) -> str:
+    def run(self, plan: Plan, context: Context, *, no_cache: bool, is_part: bool = False) -> str:
         """Build, and give the image's id.
+
+        Args:
+            plan: the image.
+            context: its files, or those of a part of it.
+            no_cache: whether every step is done anew.
+            is_part: whether the rest is there; a whole is made by the builder that is `announced`.
 
         Raises:
             BuildError: a step failed; the step and its last lines are in the error.
             EngineError: the engine's disk is full.
         """
+        if self.only_copies(context) and (is_part or self.builder.kind != "legacy"):
+            self.terminal.say(f"{context.count} files are copied by the engine's own BuildKit")
+            return self._by_api(plan, context, no_cache=no_cache, buildkit=True)
         if self.builder.kind == "legacy":
-            return self._legacy(plan, context, self._feed(context), no_cache=no_cache)
+            return self._by_api(plan, context, no_cache=no_cache, buildkit=False)
         return self._buildkit(plan, context, no_cache=no_cache)
+
+    def only_copies(self, context: Context) -> bool:
+        """Whether the engine's BuildKit can be asked without docker's client: no command runs, and little is sent."""
+        return self.endpoint.has_buildkit and "\nRUN " not in context.dockerfile and context.size < MUCH
 
     def _feed(self, context: Context) -> Iterator[bytes]:
         return self.terminal.progress(archive(context), context.size, "sending the build context")
@@ -130,13 +141,15 @@ class Build:
         self.terminal.say(clean(line))
         self.steps.buildkit(clean(line))
 
-    def _legacy(self, plan: Plan, context: Context, feed: Iterator[bytes], *, no_cache: bool) -> str:
-        image_id = ""
-        events = built(self.endpoint, feed, plan.platform, _arguments(context), no_cache=no_cache)
+    def _by_api(self, plan: Plan, context: Context, *, no_cache: bool, buildkit: bool) -> str:
+        image_id, feed = "", self._feed(context)
+        events = built(
+            self.endpoint, feed, plan.platform, _arguments(context), no_cache=no_cache, buildkit=buildkit
+        )
         try:
             with self._no_container_left():
                 for event in events:
-                    image_id = self._legacy_event(event) or image_id
+                    image_id = self._event(event) or image_id
         except RefusedError as error:
             self.steps.refused(clean(str(error)))
             raise self._failed() from error
@@ -158,7 +171,7 @@ class Build:
                     api.wait(container, timeout=_REMOVED, condition="removed")
             raise
 
-    def _legacy_event(self, event: dict[str, Any]) -> str:
+    def _event(self, event: dict[str, Any]) -> str:
         for line in clean(str(event.get("stream", ""))).split("\n"):
             if line.strip():
                 self.terminal.say(line)
@@ -166,9 +179,13 @@ class Build:
         if "error" in event:
             self.steps.refused(clean(str(event["error"])))
             raise self._failed()
-        return str((event.get("aux") or {}).get("ID", ""))
+        # What BuildKit says meanwhile are bytes of its own protocol, as text.
+        aux = event.get("aux")
+        return str(aux.get("ID", "")) if isinstance(aux, dict) else ""
 
     def _failed(self) -> AzuremlTasksError:
+        from azureml_tasks.engines.refusals import disk_error
+
         if full := disk_error(self.steps.said):
             return full
         step = f": {self.steps.name}" if self.steps.name else "."

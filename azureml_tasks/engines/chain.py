@@ -6,16 +6,12 @@ an image of its own wherever it holds much: a changed line of code then sends th
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.context import confirm
 from azureml_tasks.dockerfile import STAGES, render
 from azureml_tasks.engines.building import MUCH
-from azureml_tasks.engines.kept import LocalKeeper, made_at
-from azureml_tasks.engines.shared import Shared
 from azureml_tasks.engines.steps import Steps
 from azureml_tasks.errors import BuildError
 from azureml_tasks.growing import STAGE, grown_from
@@ -28,6 +24,7 @@ if TYPE_CHECKING:
     from azureml_tasks.engines.building import Build
     from azureml_tasks.engines.endpoint import Endpoint
     from azureml_tasks.engines.images import Image
+    from azureml_tasks.engines.shared import Shared
     from azureml_tasks.planning import Plan
 
 __all__ = ["Chain"]
@@ -36,8 +33,7 @@ _MOST_LAYERS = 100
 """From how many on a prefix grows no more: engines take 125 (moby, layer/layer_store.go: maxLayerDepth)."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Chain:
+class Chain(NamedTuple):
     """The way of one plan through the local engine.
 
     Args:
@@ -89,7 +85,7 @@ class Chain:
 
     def _whole(self, *, no_cache: bool) -> str:
         dockerfile = render(self.plan, mounts=self._mounts)
-        return self._run(replace(self.context, dockerfile=dockerfile), no_cache=no_cache)
+        return self.build.run(self.plan, replace(self.context, dockerfile=dockerfile), no_cache=no_cache)
 
     def _part(self, base: str, names: Sequence[str]) -> Context:
         return part(self.plan, self.context, base, names, mounts=self._mounts, literal=True)
@@ -98,10 +94,14 @@ class Chain:
     def _mounts(self) -> bool:
         return self.build.builder.kind != "legacy"
 
-    @cached_property
+    @property
     def _shared(self) -> Shared | None:
         where, build = self.plan.shared_layers, self.build
-        return Shared(endpoint=build.endpoint, repository=where, terminal=build.terminal) if where else None
+        if not where:
+            return None
+        from azureml_tasks.engines.shared import Shared
+
+        return Shared(endpoint=build.endpoint, repository=where, terminal=build.terminal)
 
     def _wanted(self) -> tuple[Prefix, ...]:
         """The prefixes to stand on: all where machines share them, else the last one, where that holds much."""
@@ -115,11 +115,13 @@ class Chain:
         """Build the image on the last of *wanted*, which is made where it is not there."""
         done = 0 if no_cache else self._longest(wanted)
         if done < len(wanted):
+            from azureml_tasks.engines.kept import LocalKeeper
+
             self._make_from(wanted, done, no_cache=no_cache)
-            now = {prefix.tag for prefix in wanted}
-            LocalKeeper(endpoint=self.endpoint, plan=self.plan, terminal=self.build.terminal).forget_old(now)
+            keeper = LocalKeeper(self.endpoint, self.plan, self.build.terminal)
+            keeper.forget_old({prefix.tag for prefix in wanted})
         rest = STAGES[len(wanted[-1].stages) :]
-        return self._run(self._part(self._base(wanted[-1]), rest), no_cache=no_cache)
+        return self._run(self._on_top(wanted[-1], rest), no_cache=no_cache)
 
     def _longest(self, wanted: tuple[Prefix, ...]) -> int:
         """How many of *wanted* are there: here, or else in the registry that machines share."""
@@ -141,22 +143,23 @@ class Chain:
         found = self.endpoint.image(name)
         if not found:
             return False
-        if not self.plan.pinned and _age(found) > self.plan.prefix_max_age:
-            self.build.terminal.say(
-                f"{name} is too old: its packages are not pinned, and newer ones may be there"
-            )
-            return False
+        if not self.plan.pinned:
+            from azureml_tasks.engines.kept import days_since
+
+            if days_since(found) > self.plan.prefix_max_age:
+                why = "its packages are not pinned, and newer ones may be there"
+                self.build.terminal.say(f"{name} is too old: {why}")
+                return False
         self.build.terminal.say(f"as before, and here: {name}")
         return True
 
     def _make_from(self, wanted: tuple[Prefix, ...], done: int, *, no_cache: bool) -> None:
         """Make the prefixes of *wanted* that come after the first *done*; the last alone where it can grow."""
         if not done and (grown := self._grown()):
-            self._make(wanted[-1], self._base(grown), (STAGE,), no_cache=no_cache)
+            self._keep_new(wanted[-1], grown, (STAGE,), no_cache=no_cache)
             return
         for prefix, on in zip(wanted[done:], (None, *wanted)[done:-1], strict=True):
-            base = self._base(on) if on else str(self.plan.base)
-            self._make(prefix, base, prefix.stages[len(on.stages) if on else 0 :], no_cache=no_cache)
+            self._keep_new(prefix, on, prefix.stages[len(on.stages) if on else 0 :], no_cache=no_cache)
 
     def _grown(self) -> Prefix | None:
         """The prefix that needs some packages more; machines that share theirs make them all the same way."""
@@ -167,9 +170,9 @@ class Chain:
         self.build.terminal.say(f"here, but for the packages that were added: {self._name(found)}")
         return found
 
-    def _make(self, prefix: Prefix, base: str, names: Sequence[str], *, no_cache: bool) -> None:
-        """Build the stages of these *names* on *base*, which makes *prefix*."""
-        name, below = self._name(prefix), self._part(base, names)
+    def _keep_new(self, prefix: Prefix, on: Prefix | None, names: Sequence[str], *, no_cache: bool) -> None:
+        """Build the stages of these *names*, which makes *prefix*, on the prefix *on*, or else the base."""
+        name, below = self._name(prefix), self._on_top(on, names)
         too_old = self.endpoint.image(name) is not None
         made = self._run(below, no_cache=no_cache or too_old)
         self._confirm(made, below)  # Its name says what files it is made of, for every build to come.
@@ -181,16 +184,17 @@ class Chain:
     def _name(self, prefix: Prefix) -> str:
         return f"{repository(self.plan)}:{prefix.tag}"
 
-    def _base(self, prefix: Prefix) -> str:
-        """What FROM names: an id, which never moves; BuildKit finds an image of the engine by its name alone."""
-        if self._mounts:
-            return self._name(prefix)
-        return str((self.endpoint.image(self._name(prefix)) or {}).get("Id", ""))
+    def _on_top(self, prefix: Prefix | None, names: Sequence[str]) -> Context:
+        """What it takes to build the stages of these *names* on *prefix*, or else on the base.
+
+        A prefix is named by its id, which never moves, but for BuildKit, which finds an image of the engine by its
+        name alone.
+        """
+        named = self._part(self._name(prefix) if prefix else str(self.plan.base), names)
+        if not prefix or self._mounts or self.build.only_copies(named):
+            return named
+        found = self.endpoint.image(self._name(prefix)) or {}
+        return self._part(str(found.get("Id", "")), names)
 
     def _run(self, context: Context, *, no_cache: bool) -> str:
-        return replace(self.build, steps=Steps()).run(self.plan, context, no_cache=no_cache)
-
-
-def _age(attrs: Mapping[str, Any]) -> float:
-    """Days since an image was made."""
-    return (time.time() - made_at(attrs)) / 86_400
+        return self.build._replace(steps=Steps()).run(self.plan, context, no_cache=no_cache, is_part=True)

@@ -6,8 +6,9 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
+from azureml_tasks.engines.answering import answering
 from azureml_tasks.engines.builder import Builder, note, remembered
-from azureml_tasks.engines.endpoint import Endpoint, answering, connect
+from azureml_tasks.engines.endpoint import Endpoint, connect
 from azureml_tasks.engines.images import Image
 from azureml_tasks.making import making
 from azureml_tasks.planning import SECRETS
@@ -88,13 +89,14 @@ class DockerEngine(NamedTuple):
         from azureml_tasks.engines.building import Build
         from azureml_tasks.engines.chain import Chain
         from azureml_tasks.engines.looking import Looking
+        from azureml_tasks.engines.steps import Steps
 
         del proven  # It is proven here, afterwards.
         planned = self.planned(plan, context)
         with answering(self.endpoint):
             look = Looking(endpoint=self.endpoint, terminal=self.terminal, folder=self.scratch)
             base = look.at(plan, pull=pull)
-            build = Build(self.endpoint, self.builder, self.terminal, self.scratch)
+            build = Build(self.endpoint, self.builder, self.terminal, self.scratch, Steps())
             if not build.announced(plan, context, no_cache=no_cache) or not base:
                 return planned
             self.scratch.mkdir(parents=True, exist_ok=True)

@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from http import HTTPStatus
-from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 from azureml_tasks.engines.wire import ask, greeting, image_path, plain_host
-from azureml_tasks.errors import AzuremlTasksError, EngineError
-from azureml_tasks.terminal import clean
+from azureml_tasks.errors import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import docker
 
-__all__ = ["Endpoint", "answering", "connect"]
+__all__ = ["Endpoint", "connect"]
 
 _ANSWER = 10  # seconds, for an engine to say who it is
 _WORK = 600  # seconds without a word from one that is at work
-_SERVER = re.compile(r"(?P<kind>Docker|Libpod)/(?P<version>\S+) \(")
+_SERVER = r"(?P<kind>Docker|Libpod)/(?P<version>\S+) \("
 """How Docker's engine and Podman's service name themselves in the header Server: `Docker/20.10.24 (linux)`."""
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
@@ -40,6 +36,7 @@ class Endpoint:
         version: of the engine.
         api: version of its API, such as `1.41`; "" where the SDK alone speaks to it.
         is_podman: whether Podman speaks Docker's protocol here.
+        has_buildkit: whether its API builds with BuildKit too.
     """
 
     context: str
@@ -47,6 +44,7 @@ class Endpoint:
     version: str
     is_podman: bool
     api: str = ""
+    has_buildkit: bool = False
 
     @cached_property
     def client(self) -> docker.DockerClient:
@@ -99,10 +97,18 @@ def connect() -> Endpoint:
     """
     context, host = plain_host()
     greeted = greeting(host)
-    server, api = _SERVER.match(greeted.get("server", "")), greeted.get("api-version", "")
+    server, api = re.match(_SERVER, greeted.get("server", "")), greeted.get("api-version", "")
     if server and api:
-        podman = server["kind"] == "Libpod"
-        return Endpoint(context=context, host=host, version=server["version"], is_podman=podman, api=api)
+        return Endpoint(
+            context=context,
+            host=host,
+            version=server["version"],
+            is_podman=server["kind"] == "Libpod",
+            api=api,
+            has_buildkit=server["kind"] == "Docker"
+            and greeted.get("ostype") == "linux"
+            and _is_from_18_09(api),
+        )
     answer = ask(host, "/version")  # Something on the way to it, a proxy say, may greet otherwise.
     if answer and answer[0] == HTTPStatus.OK and isinstance(answer[1], dict):
         return _endpoint(context, host, answer[1], api=str(answer[1].get("ApiVersion", "")))
@@ -145,43 +151,12 @@ def _endpoint(context: str, host: str, about: dict[str, Any], *, api: str) -> En
     )
 
 
-@contextmanager
-def answering(endpoint: Endpoint) -> Iterator[None]:
-    """Run a block that asks the engine; where it refuses what nobody expected, or goes away, say so.
+def _is_from_18_09(api: str) -> bool:
+    """Whether an engine with this *api* has BuildKit; 1.39 is that of 18.09, the first that has.
 
-    Raises:
-        EngineError: with what the engine, or the way to it, said.
+    https://docs.docker.com/engine/release-notes/18.09/, https://docs.docker.com/reference/api/engine/#api-version-matrix
     """
-    try:
-        yield
-    except Exception as error:
-        if said := _said(endpoint, error):
-            raise said from error
-        raise
-
-
-def _said(endpoint: Endpoint, error: Exception) -> EngineError | None:
-    """What an error of the SDK means; None for any other."""
-    if isinstance(error, AzuremlTasksError):
-        return None
-    if isinstance(error, ConnectionError | TimeoutError | HTTPException):
-        return _silent(endpoint, f"the way to it said: {clean(str(error))}")
-    from docker.errors import APIError, DockerException
-    from requests import RequestException
-    from urllib3.exceptions import HTTPError
-
-    if isinstance(error, APIError):
-        what = f"The engine at {endpoint.host} refused a request."
-        said = f"docker said: {clean(str(error.explanation or error))}"
-        return EngineError(what, next_step="Look at what it said.", said=said)
-    if isinstance(error, DockerException | RequestException | HTTPError):
-        return _silent(endpoint, f"docker's SDK said: {clean(str(error))}")
-    return None
-
-
-def _silent(endpoint: Endpoint, said: str) -> EngineError:
-    what = f"The engine at {endpoint.host} stopped answering."
-    return EngineError(what, next_step="Look whether it still runs: docker version", said=said)
+    return [int(part) for part in re.findall(r"\d+", api)] >= [1, 39]
 
 
 def _host_of(context: str) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from azureml_tasks.engines.endpoint import answering
+from azureml_tasks.engines.answering import answering
 from azureml_tasks.engines.images import KeptPrefix
 from azureml_tasks.prefixes import repository
 
@@ -17,14 +17,13 @@ if TYPE_CHECKING:
     from azureml_tasks.planning import Plan
     from azureml_tasks.terminal import Terminal
 
-__all__ = ["LocalKeeper", "made_at"]
+__all__ = ["LocalKeeper", "days_since", "made_at"]
 
 _KEPT = 2
 """Prefixes of a project that stay: that of the image that is built, and the one before it, to go back to."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class LocalKeeper:
+class LocalKeeper(NamedTuple):
     """The prefixes of one project on a Docker engine.
 
     Args:
@@ -72,6 +71,11 @@ def _named(image: Any, where: str) -> list[KeptPrefix]:
     names = [name for name in image.tags if name.startswith(f"{where}:")]
     size, when = int(image.attrs.get("Size", 0)), made_at(image.attrs)
     return [KeptPrefix(name=name, id=str(image.id), size=size, made_at=when) for name in names]
+
+
+def days_since(attrs: Mapping[str, Any]) -> float:
+    """Days since an image was made."""
+    return (time.time() - made_at(attrs)) / 86_400
 
 
 def made_at(attrs: Mapping[str, Any]) -> float:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.engines import base_image
 from azureml_tasks.errors import BuildError
@@ -23,8 +22,7 @@ __all__ = ["Looking"]
 _FILE = "users.json"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Looking:
+class Looking(NamedTuple):
     """A look at the base of an image.
 
     Args:

@@ -6,8 +6,7 @@ built on. Each one that is used is therefore named by its digest in the record o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.engines.base_image import is_not_there
 from azureml_tasks.engines.layers import shown
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Shared"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Shared:
+class Shared(NamedTuple):
     """The repository of `shared-layers`.
 
     Args:

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 __all__ = ["Steps"]
 
 _TAIL = 20
-_BUILDKIT = re.compile(r"#(?P<number>\d+)(?: (?P<time>\d+\.\d+)(?!\S))? ?(?P<text>.*)")
-_BUILDKIT_NAME = re.compile(r"\[(?:internal|[\w -]*\d+/\d+)\] (?P<name>.*)")
-_LEGACY_NAME = re.compile(r"(?:Step|STEP) (?P<number>\d+)/\d+ ?: (?P<name>.*)")
-_LEGACY_RUNNING = re.compile(r" ---> Running in (?P<id>[0-9a-f]+)")
-_OF_BUILDKIT_ITSELF = re.compile(r"sha256:|DONE|CACHED|CANCELED|\.\.\.")
-_OF_LEGACY_ITSELF = re.compile(r" ---> |--> |Removing intermediate container |\s*$")
+_BUILDKIT = r"#(?P<number>\d+)(?: (?P<time>\d+\.\d+)(?!\S))? ?(?P<text>.*)"
+_BUILDKIT_NAME = r"\[(?:internal|[\w -]*\d+/\d+)\] (?P<name>.*)"
+_LEGACY_NAME = r"(?:Step|STEP) (?P<number>\d+)/\d+ ?: (?P<name>.*)"
+_LEGACY_RUNNING = r" ---> Running in (?P<id>[0-9a-f]+)"
+_OF_BUILDKIT_ITSELF = r"sha256:|DONE|CACHED|CANCELED|\.\.\."
+_OF_LEGACY_ITSELF = r" ---> |--> |Removing intermediate container |\s*$"
 
 
 def _tails() -> defaultdict[str, deque[str]]:
@@ -49,27 +49,27 @@ class Steps:
 
     def buildkit(self, line: str) -> None:
         """Take in a line of BuildKit's plain output, in which steps speak in turns."""
-        match = _BUILDKIT.fullmatch(line)
+        match = re.fullmatch(_BUILDKIT, line)
         if not match:
             # The summary; it repeats what the failed step said, and counts where none did.
             self.tails[""].append(line)
             return
         number, text = match["number"], match["text"]
-        if not match["time"] and (named := _BUILDKIT_NAME.fullmatch(text)):
+        if not match["time"] and (named := re.fullmatch(_BUILDKIT_NAME, text)):
             self.names[number] = named["name"]
-        elif text and (match["time"] or not _OF_BUILDKIT_ITSELF.match(text)):
+        elif text and (match["time"] or not re.match(_OF_BUILDKIT_ITSELF, text)):
             self.tails[number].append(text)
         if not match["time"] and text.startswith("ERROR: "):
             self.at = number
 
     def legacy(self, line: str) -> None:
         """Take in a line of the legacy builder's output, or of Podman's: one step after the other."""
-        if named := _LEGACY_NAME.fullmatch(line):
+        if named := re.fullmatch(_LEGACY_NAME, line):
             self.at = named["number"]
             self.names[self.at] = named["name"]
-        elif running := _LEGACY_RUNNING.fullmatch(line):
+        elif running := re.fullmatch(_LEGACY_RUNNING, line):
             self.container = running["id"]
-        elif not _OF_LEGACY_ITSELF.match(line):
+        elif not re.match(_OF_LEGACY_ITSELF, line):
             self.tails[self.at].append(line)
         elif line.startswith("Removing"):
             self.container = ""

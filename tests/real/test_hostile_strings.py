@@ -15,6 +15,7 @@ from azureml_tasks.context import Context, digest
 from azureml_tasks.engines.builder import Builder
 from azureml_tasks.engines.building import Build
 from azureml_tasks.engines.endpoint import connect
+from azureml_tasks.engines.steps import Steps
 from azureml_tasks.terminal import Terminal
 from tests.cases import lay_out
 from tests.machine import clients as docker_clients
@@ -133,6 +134,7 @@ def image(
                 builder=Builder(kind=request.param, why="asked for"),
                 terminal=Terminal(),
                 scratch=scratch,
+                steps=Steps(),
             )
             # Both of BuildKit's keep one cache: where the second asks for the same to the byte, it gets the same.
             yield build.run(plan._replace(repository=name), context, no_cache=request.param != "buildx")

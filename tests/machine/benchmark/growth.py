@@ -103,7 +103,7 @@ def _measured(here: Place, size: Size, rounds: int) -> _Times:
 def _timed(here: Place, made: project.Project, rounds: int) -> _Times:
     build, check = ([here.invoke(BUILDKIT, made.folder, f"image.{task}")] for task in ("build", "check"))
     first = seconds(build)
-    seconds(check)  # The first writes bytecode.
+    seconds(check)  # The first has more to find out.
     changed, same, checked = [], [], []
     for _ in range(rounds):
         made.change_a_line()
