@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
-from azureml_tasks.process import MissingProgram, capture_all
+from azureml_tasks.process import MissingProgram, capturing
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-__all__ = ["NoRevision", "Revision", "public_url", "read"]
+    from azureml_tasks.process import Finished
+
+__all__ = ["NoRevision", "Revision", "asking", "public_url", "read"]
 
 
 class Revision(NamedTuple):
@@ -45,17 +50,34 @@ class NoRevision(NamedTuple):
 
 
 def read(folder: Path) -> Revision | NoRevision:
-    """Ask git for the state of the work tree around *folder*; nothing is changed, not even git's index."""
+    """Ask git for the state of the work tree around *folder*."""
+    with asking(folder) as answer:
+        return answer()
+
+
+@contextmanager
+def asking(folder: Path) -> Iterator[Callable[[], Revision | NoRevision]]:
+    """Ask git for the state of the work tree around *folder*, and go on until the answer is called for.
+
+    Nothing is changed, not even git's index.
+    """
     git = ["git", "--no-optional-locks", "-C", str(folder)]
     questions = [
         ["status", "--porcelain=v2", "--branch"],
         ["-c", "log.showSignature=false", "log", "-1", "--format=%ct"],
         ["config", "--get", "remote.origin.url"],
     ]
-    try:
-        status, log, remote = capture_all([[*git, *words] for words in questions], env={"LC_ALL": "C"})
-    except MissingProgram:
-        return NoRevision(why="git is not on PATH")
+    with ExitStack() as stack:
+        try:
+            argvs = [[*git, *words] for words in questions]
+            finished = stack.enter_context(capturing(argvs, env={"LC_ALL": "C"}))
+        except MissingProgram:
+            yield lambda: NoRevision(why="git is not on PATH")
+            return
+        yield cache(lambda: _revision(*finished()))
+
+
+def _revision(status: Finished, log: Finished, remote: Finished) -> Revision | NoRevision:
     if status.code:
         said = status.stderr.strip().splitlines()
         outside = "not a git repository (or any" in status.stderr

@@ -19,7 +19,7 @@ from azureml_tasks.unchanged import unchanged
 from azureml_tasks.version import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from azureml_tasks.context_file import ContextFile
     from azureml_tasks.file_hashes import FileHashes
@@ -34,15 +34,14 @@ _VARIABLES = ("HOME", "SOURCE_DATE_EPOCH")
 """What reading a project takes from the environment."""
 
 
-def asked(overrides: Mapping[str, Override], revision: Revision | NoRevision) -> dict[str, Any]:
-    """Everything beside the project's folder that a plan follows from, as JSON has it."""
+def asked(overrides: Mapping[str, Override]) -> dict[str, Any]:
+    """Everything beside the project's folder and its revision that a plan follows from, as JSON has it."""
     return {
         "version": VERSION,
         "code": _ourselves(),
         "overrides": {name: [given.value, given.source] for name, given in sorted(overrides.items())},
         "environment": {name: os.environ.get(name) for name in _VARIABLES},
         "today": datetime.now(timezone.utc).date().isoformat(),
-        "revision": [type(revision).__name__, *revision],
     }
 
 
@@ -68,8 +67,13 @@ class Memory(NamedTuple):
         """The project's folder: what a copy of it remembers are the files of the first."""
         return os.path.realpath(self.file.parents[1])
 
-    def recall(self, question: Mapping[str, Any], hashes: FileHashes) -> Plan | None:
-        """The plan for *question* (see `asked`), its files as they are now; None where reading may find another."""
+    def recall(
+        self, question: Mapping[str, Any], revision: Callable[[], Revision | NoRevision], hashes: FileHashes
+    ) -> Plan | None:
+        """The plan for *question* (see `asked`), its files as they are now; None where reading may find another.
+
+        Git is at work meanwhile: its answer, *revision*, is waited for last.
+        """
         try:
             found = json.loads(self.file.read_bytes())
         except (OSError, ValueError):
@@ -84,15 +88,20 @@ class Memory(NamedTuple):
             return None
         plan: Plan = decoded(found["plan"])
         files = tuple(file for file in (_now(file, plan, hashes) for file in plan.files) if file)
-        return plan._replace(files=files) if len(files) == len(plan.files) else None
+        if len(files) != len(plan.files) or found["revision"] != _words(revision()):
+            return None
+        return plan._replace(files=files)
 
-    def keep(self, question: Mapping[str, Any], plan: Plan, witness: Witness) -> None:
+    def keep(
+        self, question: Mapping[str, Any], revision: Revision | NoRevision, plan: Plan, witness: Witness
+    ) -> None:
         """Write the plan down for the next command, where the folder of records is there."""
         if not self.file.parent.is_dir():
             return
         try:
             found = {
                 "asked": question,
+                "revision": _words(revision),
                 "project": self._project,
                 "seen": witness.text(),
                 "plan": encoded(plan),
@@ -103,6 +112,10 @@ class Memory(NamedTuple):
         fresh = self.file.with_suffix(f".{os.getpid()}")
         fresh.write_text(text, encoding="ascii")
         fresh.replace(self.file)
+
+
+def _words(revision: Revision | NoRevision) -> list[Any]:
+    return [type(revision).__name__, *revision]
 
 
 def _now(file: ContextFile, plan: Plan, hashes: FileHashes) -> ContextFile | None:

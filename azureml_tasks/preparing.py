@@ -23,12 +23,11 @@ def planned(job: Job, hashes: FileHashes, *, keep: bool) -> Plan:
     Raises:
         SettingsError: with everything that is wrong in the table and in the files it names.
     """
-    root = job.folder.resolve()
-    revision = git.read(root)
-    question = asked(job.overrides, revision)
-    memory = job.records.memory()
-    if remembered := memory.recall(question, hashes):
-        return remembered
+    root, memory, question = job.folder.resolve(), job.records.memory(), asked(job.overrides)
+    with git.asking(root) as answer:
+        if remembered := memory.recall(question, answer, hashes):
+            return remembered
+        revision = answer()
     from azureml_tasks.planning import plan
     from azureml_tasks.project import read_project
     from azureml_tasks.witness import Witness
@@ -36,7 +35,7 @@ def planned(job: Job, hashes: FileHashes, *, keep: bool) -> Plan:
     witness = Witness(hashes=hashes)
     made = plan(read_project(root, job.overrides, revision, witness))
     if keep:
-        memory.keep(question, made, witness)
+        memory.keep(question, revision, made, witness)
     return made
 
 

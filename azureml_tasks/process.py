@@ -9,10 +9,10 @@ import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["Finished", "MissingProgram", "capture", "capture_all", "stream"]
+__all__ = ["Finished", "MissingProgram", "capture", "capture_all", "capturing", "stream"]
 
 _GRACE = 2.0
 """Seconds that a program gets to end after it was asked to: docker's client 20.10 now and then stays for good,
@@ -51,6 +51,19 @@ def capture_all(
     Raises:
         MissingProgram: one is not on PATH.
     """
+    with capturing(argvs, cwd=cwd, env=env) as finished:
+        return finished()
+
+
+@contextlib.contextmanager
+def capturing(
+    argvs: Sequence[Sequence[str]], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> Iterator[Callable[[], list[Finished]]]:
+    """Start each of *argvs* without input, for a block that calls what it is given once, to wait for their ends.
+
+    Raises:
+        MissingProgram: one is not on PATH.
+    """
     environment, null, pipe = {**os.environ, **(env or {})}, subprocess.DEVNULL, subprocess.PIPE
     with contextlib.ExitStack() as stack:
         started = []
@@ -61,7 +74,7 @@ def capture_all(
                 raise MissingProgram(argv[0]) from error
             started.append(stack.enter_context(child))
             stack.push(lambda kind, _error, _trace, child=child: child.kill() if kind else None)
-        return [_finished(child) for child in started]
+        yield lambda: [_finished(child) for child in started]
 
 
 def _finished(child: subprocess.Popen[bytes]) -> Finished:

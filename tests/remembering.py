@@ -131,7 +131,7 @@ def records(root: Path) -> Records:
 @lru_cache(maxsize=1)
 def question() -> dict[str, Any]:
     """What is asked beside the project's folder, the same for a whole session."""
-    return asked({}, HERE)
+    return asked({})
 
 
 def keep(root: Path, *, now: Callable[[], int] = later) -> Plan:
@@ -140,7 +140,7 @@ def keep(root: Path, *, now: Callable[[], int] = later) -> Plan:
     hashes = FileHashes(file=records(root).folder / "hashes.json", now=later)
     witness = Witness(hashes=hashes, now=now)
     made = plan(read_project(root.resolve(), {}, HERE, witness))
-    records(root).memory().keep(question(), made, witness)
+    records(root).memory().keep(question(), HERE, made, witness)
     digest(made.files, hashes)
     hashes.keep()
     return made
@@ -149,7 +149,7 @@ def keep(root: Path, *, now: Callable[[], int] = later) -> Plan:
 def command(root: Path) -> None:
     """Do what a build does before it builds: remember, or else read and keep; what is refused changes nothing."""
     hashes = FileHashes.read(records(root).folder / "hashes.json", now=later)
-    if recalled := records(root).memory().recall(question(), hashes):
+    if recalled := records(root).memory().recall(question(), lambda: HERE, hashes):
         digest(recalled.files, hashes)
         hashes.keep()
         return
@@ -160,7 +160,7 @@ def command(root: Path) -> None:
 def recall(root: Path) -> Plan | None:
     """What the next command remembers."""
     hashes = FileHashes.read(records(root).folder / "hashes.json", now=later)
-    return records(root).memory().recall(question(), hashes)
+    return records(root).memory().recall(question(), lambda: HERE, hashes)
 
 
 def read(root: Path) -> Plan:

@@ -17,13 +17,14 @@ from azureml_tasks.file_hashes import FileHashes
 from azureml_tasks.found import Override
 from azureml_tasks.git import NoRevision, Revision
 from azureml_tasks.memory import asked
-from azureml_tasks.witness import nothing_seen
+from azureml_tasks.witness import Witness, nothing_seen
 from tests.remembering import HERE, age, fresh, keep, later, project, question, recall, records, set_text
 from tests.test_good_cases import GOOD, planned
 
 REVISION = Revision(
     sha="1" * 40, dirty=False, branch="main", time=1_700_000_000, remote="https://example.org"
 )
+ALL_NEW = FileHashes(file=Path("none"), now=later)
 OVERRIDES = {"tags": Override(value=["a", "b"], source="--tag")}
 
 
@@ -42,7 +43,7 @@ def test_one_file_is_left(tmp_path: Path) -> None:
     root = project(tmp_path)
     made = fresh(root)
     assert made is not None
-    records(root).memory().keep(question(), made, nothing_seen())
+    records(root).memory().keep(question(), HERE, made, nothing_seen())
     before = (root / ".azureml-image").exists()
 
     keep(root)
@@ -69,7 +70,7 @@ def test_a_plan_that_json_cannot_say_is_not_remembered(tmp_path: Path) -> None:
     records(root).folder.mkdir()
     unspeakable: dict[str, Any] = {"a": date(2026, 1, 1)}
 
-    records(root).memory().keep(question(), made._replace(labels=unspeakable), nothing_seen())
+    records(root).memory().keep(question(), HERE, made._replace(labels=unspeakable), nothing_seen())
 
     assert ([], None) == (names(root), recall(root))
 
@@ -87,10 +88,19 @@ def test_a_copy_of_the_project_is_another_project(tmp_path: Path) -> None:
 # What is asked beside the project's folder
 
 
-@pytest.mark.parametrize("revision", [REVISION, HERE], ids=["a commit", "none"])
-def test_what_is_asked_is_what_was_written(revision: Revision | NoRevision) -> None:
+def test_what_is_asked_is_what_was_written() -> None:
     """Every part of a question comes back from JSON as it was, so that the same question is known again."""
-    assert asked(OVERRIDES, revision) == json.loads(json.dumps(asked(OVERRIDES, revision)))
+    assert asked(OVERRIDES) == json.loads(json.dumps(asked(OVERRIDES)))
+
+
+@pytest.mark.parametrize("revision", [REVISION, HERE], ids=["a commit", "none"])
+def test_a_revision_is_known_again(revision: Revision | NoRevision, tmp_path: Path) -> None:
+    """A plan that was made of a revision is that of the same revision."""
+    root = project(tmp_path)
+    made = keep(root)
+    records(root).memory().keep(question(), revision, made, Witness(hashes=ALL_NEW, now=later))
+
+    assert made == records(root).memory().recall(question(), lambda: revision, ALL_NEW)
 
 
 class Tomorrow(datetime):
@@ -105,13 +115,13 @@ class Tomorrow(datetime):
 def patched(patch: pytest.MonkeyPatch, name: str, value: Any) -> dict[str, Any]:
     """What is asked where something of the module is another."""
     patch.setattr(memory, name, value)
-    return asked({}, HERE)
+    return asked({})
 
 
 def surrounded(patch: pytest.MonkeyPatch, name: str, value: str) -> dict[str, Any]:
     """What is asked in another environment."""
     patch.setenv(name, value)
-    return asked({}, HERE)
+    return asked({})
 
 
 OTHER: dict[str, Callable[[pytest.MonkeyPatch], dict[str, Any]]] = {
@@ -120,18 +130,20 @@ OTHER: dict[str, Callable[[pytest.MonkeyPatch], dict[str, Any]]] = {
     "another day": lambda patch: patched(patch, "datetime", Tomorrow),
     "SOURCE_DATE_EPOCH": lambda patch: surrounded(patch, "SOURCE_DATE_EPOCH", "1"),
     "another home": lambda patch: surrounded(patch, "HOME", "/home/other"),
-    "another tag": lambda _: asked(OVERRIDES, HERE),
-    "another base": lambda _: asked({"base": Override(value="bases/serving:5", source="--base")}, HERE),
-    "a base from a variable": lambda _: asked({"base": Override(value="bases/serving:5", source="X")}, HERE),
-    "another registry": lambda _: asked({"registry": Override(value="r.io", source="--registry")}, HERE),
-    "a commit": lambda _: asked({}, REVISION),
-    "another commit": lambda _: asked({}, REVISION._replace(sha="2" * 40)),
-    "a dirty tree": lambda _: asked({}, REVISION._replace(dirty=True)),
-    "another branch": lambda _: asked({}, REVISION._replace(branch="other")),
-    "no branch": lambda _: asked({}, REVISION._replace(branch="")),
-    "another remote": lambda _: asked({}, REVISION._replace(remote="")),
-    "another time of the commit": lambda _: asked({}, REVISION._replace(time=1)),
-    "a repository that cannot be read": lambda _: asked({}, NoRevision(why=HERE.why, unexpected=True)),
+    "another tag": lambda _: asked(OVERRIDES),
+    "another base": lambda _: asked({"base": Override(value="bases/serving:5", source="--base")}),
+    "a base from a variable": lambda _: asked({"base": Override(value="bases/serving:5", source="X")}),
+    "another registry": lambda _: asked({"registry": Override(value="r.io", source="--registry")}),
+}
+REVISIONS: dict[str, Revision | NoRevision] = {
+    "another commit": REVISION._replace(sha="2" * 40),
+    "a dirty tree": REVISION._replace(dirty=True),
+    "another branch": REVISION._replace(branch="other"),
+    "no branch": REVISION._replace(branch=""),
+    "another remote": REVISION._replace(remote=""),
+    "another time of the commit": REVISION._replace(time=1),
+    "no repository": HERE,
+    "a repository that cannot be read": NoRevision(why=HERE.why, unexpected=True),
 }
 
 
@@ -145,10 +157,24 @@ def test_each_other_question_has_another_answer(tmp_path: Path) -> None:
     for ask in OTHER.values():
         with pytest.MonkeyPatch.context() as patch:
             found.append(json.dumps(ask(patch)))
-        remembered.append(records(root).memory().recall(json.loads(found[-1]), hashes))
+        remembered.append(records(root).memory().recall(json.loads(found[-1]), lambda: HERE, hashes))
 
     assert len(OTHER) + 1 == len(set(found))
     assert [None] * len(OTHER) == remembered
+
+
+@pytest.mark.parametrize("revision", REVISIONS.values(), ids=REVISIONS)
+def test_another_revision_has_another_plan(revision: Revision | NoRevision, tmp_path: Path) -> None:
+    """Whatever git says counts, since tags and labels may follow from it."""
+    root = project(tmp_path)
+    records(root).memory().keep(question(), REVISION, keep(root), Witness(hashes=ALL_NEW, now=later))
+
+    of_it, of_another = (
+        records(root).memory().recall(question(), answer, ALL_NEW)
+        for answer in (lambda: REVISION, lambda: revision)
+    )
+
+    assert (True, None) == (of_it is not None, of_another)
 
 
 @pytest.mark.parametrize(
@@ -166,12 +192,12 @@ def test_our_own_code_is_part_of_the_question(
             shutil.copy(file, tmp_path / folder)
     age(tmp_path)
     monkeypatch.setattr(memory, "__file__", str(tmp_path / "memory.py"))
-    before = asked({}, HERE)
+    before = asked({})
 
     set_text(tmp_path / name, "# other\n")
     age(tmp_path)
 
-    assert expected == (before != asked({}, HERE))
+    assert expected == (before != asked({}))
 
 
 # Clocks
