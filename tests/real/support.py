@@ -30,6 +30,7 @@ __all__ = [
     "Consumer",
     "Ended",
     "consumer",
+    "environment_for",
     "environment_of",
     "environment_without_docker",
     "normal",
@@ -143,6 +144,15 @@ def consumer(
 def environment_of(client: docker_clients.Client, scratch: Path) -> dict[str, str]:
     """The environment in which `docker` is *client*, with its configuration below *scratch*."""
     return _alone(docker_clients.environment(client, scratch / "docker-config"))
+
+
+def environment_for(
+    client: str, clients: Mapping[str, docker_clients.Client], scratch: Path
+) -> dict[str, str]:
+    """That of the client which *clients* has by this name, or else one without docker."""
+    return (
+        environment_of(clients[client], scratch) if client in clients else environment_without_docker(scratch)
+    )
 
 
 def environment_without_docker(scratch: Path) -> dict[str, str]:

@@ -12,15 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.machine import bases
-from tests.real.support import (
-    Ended,
-    consumer,
-    environment_of,
-    environment_without_docker,
-    normal,
-    removed_after,
-    unique,
-)
+from tests.real.support import Ended, consumer, environment_for, normal, removed_after, unique
 from tests.test_install import wheel
 
 if TYPE_CHECKING:
@@ -117,11 +109,7 @@ def build(
         def once(family: str, client: str) -> Built:
             if (family, client) not in done:
                 scratch = tmp_path_factory.mktemp("builder")
-                env = (
-                    environment_of(clients[client], scratch)
-                    if client in clients
-                    else environment_without_docker(scratch)
-                )
+                env = environment_for(client, clients, scratch)
                 base, tag = bases.ensure(docker_client, family), unique("t")
                 after.enter_context(
                     removed_after(docker_client, f"iris-server:{tag}", f"iris-server:{tag}-too")

@@ -18,15 +18,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.real.support import (
-    Ended,
-    consumer,
-    environment_of,
-    environment_without_docker,
-    normal,
-    removed_after,
-    unique,
-)
+from tests.real.support import Ended, consumer, environment_for, normal, removed_after, unique
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -72,11 +64,7 @@ class Bench:
         """
         temporary = self.scratch / "tmp"
         temporary.mkdir()
-        found = (
-            environment_without_docker(self.scratch)
-            if by == "none"
-            else environment_of(self.clients[by], self.scratch)
-        )
+        found = environment_for(by, self.clients, self.scratch)
         files = {**FILES, "pyproject.toml": HEAD + table}
         project = consumer(
             self.scratch / "project", files, {**found, "TMPDIR": str(temporary), **(env or {})}

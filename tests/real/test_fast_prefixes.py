@@ -18,7 +18,7 @@ import pytest
 
 from tests.machine.clients import Client
 from tests.real.fast import Built, built_once
-from tests.real.support import environment_of, environment_without_docker, removed_after
+from tests.real.support import environment_for, environment_of, removed_after
 
 MORE = """\
 prefix-max-age = 7
@@ -74,9 +74,7 @@ def changed(
 ) -> Iterator[Walk]:
     """A project whose code has changed since it was built, by BuildKit and by the legacy builder."""
     scratch, client = tmp_path_factory.mktemp("prefixes"), str(request.param)
-    env = (
-        environment_of(clients[client], scratch) if client in clients else environment_without_docker(scratch)
-    )
+    env = environment_for(client, clients, scratch)
     with walking(docker_client, tiny_base, env, scratch) as walk:
         walk.built.write("code/helper.py", "x = 2\n")
         walk.step("code")

@@ -12,7 +12,7 @@ import pytest
 from tests.machine.clients import Client
 from tests.real.fast import built_once
 from tests.real.offering import installed
-from tests.real.support import environment_of, environment_without_docker
+from tests.real.support import environment_for
 from tests.real.test_fast_prefixes import KEPT, Walk
 
 ASKED = 'pip = ["alpha==1.0"]'
@@ -65,9 +65,7 @@ def steps(
 ) -> Iterator[Steps]:
     """A package is added, and then the first one removed, by BuildKit and by the legacy builder."""
     scratch, client = tmp_path_factory.mktemp("growing"), str(request.param)
-    env = (
-        environment_of(clients[client], scratch) if client in clients else environment_without_docker(scratch)
-    )
+    env = environment_for(client, clients, scratch)
     files = {"model/weights.bin": os.urandom(5_000_000)}
     with built_once(docker_client, offering_base, env, scratch, more=ASKED, files=files) as built:
         walk = Walk(built=built, client=docker_client)

@@ -18,8 +18,8 @@ from tests.real.private_index import Private, layers, serving, showing
 from tests.real.support import (
     Consumer,
     consumer,
+    environment_for,
     environment_of,
-    environment_without_docker,
     normal,
     removed_after,
     unique,
@@ -265,11 +265,7 @@ def test_the_legacy_builder_is_refused(
     client: str, clients: Mapping[str, Client], index: Private, name: str, amlenv_base: str, tmp_path: Path
 ) -> None:
     """It cannot mount a secret: the build ends before it begins, with what would help; `check` says so too."""
-    env = (
-        environment_without_docker(tmp_path)
-        if client == "none"
-        else environment_of(clients[client], tmp_path)
-    )
+    env = environment_for(client, clients, tmp_path)
     made = project(tmp_path, name, amlenv_base, index, env)
 
     ended = made.invoke("image.build")
