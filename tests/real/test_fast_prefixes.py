@@ -106,6 +106,15 @@ def test_a_changed_line_is_built_alone(changed: Walk) -> None:
     assert images[0] != images[1]
 
 
+def test_the_engines_own_buildkit_copies_the_code(changed: Walk) -> None:
+    """What only copies is asked of the engine's BuildKit, also where no docker client could, and where it has none."""
+    (prefix,) = changed.prefixes["code"].values()
+    images = (changed.client.images.get(one) for one in (prefix, changed.ids["code"]))
+    below, whole = (image.history() for image in images)
+
+    assert {"buildkit.dockerfile.v0"} == {step["Comment"] for step in whole[: -len(below)]}
+
+
 def test_it_is_the_image_of_one_piece(changed: Walk, tmp_path: Path) -> None:
     """What any builder makes of the whole context at once has the same files, variables, user, labels and command."""
     packed, name = tmp_path / "context.tar", f"{changed.built.name}:whole"
