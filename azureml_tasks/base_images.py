@@ -31,10 +31,10 @@ _WITHDRAWN = frozenset({
     "mlflow-ubuntu22.04-py312-cpu-inference",
 })  # fmt: skip
 
-_UNSUPPORTED_SYSTEM = re.compile(r"ubuntu(16|18|20)\.04")
+_UNSUPPORTED_SYSTEM = r"ubuntu(16|18|20)\.04"
 """Ubuntu 20.04 left standard support on 2025-05-31: https://ubuntu.com/about/release-cycle."""
 
-_PYTHON = re.compile(r"-py(3)(\d+)\b")
+_PYTHON = r"-py(3)(\d+)\b"
 
 # https://devguide.python.org/versions/
 _END_OF_LIFE = {
@@ -90,9 +90,9 @@ def warnings(base: Reference, today: date) -> list[str]:
     name = str(base)[len(MCR) :].partition(":")[0].partition("@")[0]
     if name.removeprefix("curated/") in _WITHDRAWN:
         return [f'base "{name}" is withdrawn and gets no security updates. {_current()}']
-    if system := _UNSUPPORTED_SYSTEM.search(name):
+    if system := re.search(_UNSUPPORTED_SYSTEM, name):
         return [f'base "{name}" stands on Ubuntu {system[1]}.04, which is no longer maintained. {_current()}']
-    if python := _PYTHON.search(name):
+    if python := re.search(_PYTHON, name):
         ended = _END_OF_LIFE.get(int(python[2]))
         if ended and ended < today:
             what = f"Python 3.{python[2]}, whose support ended on {ended.isoformat()}"

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,6 @@ __all__ = ["FileHashes"]
 _BLOCK = 1024 * 1024
 
 
-@dataclass(kw_only=True)
 class FileHashes:
     """The hashes that are known, by absolute path.
 
@@ -30,10 +28,16 @@ class FileHashes:
         now: nanoseconds since 1970, by the clock that stamps files.
     """
 
-    file: Path
-    known: dict[str, tuple[Stamp, str]] = field(default_factory=dict)
-    now: Callable[[], int] = time.time_ns
-    _changed: bool = False
+    def __init__(
+        self,
+        *,
+        file: Path,
+        known: dict[str, tuple[Stamp, str]] | None = None,
+        now: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self.file, self.now = file, now
+        self.known = {} if known is None else known
+        self._changed = False
 
     @classmethod
     def read(cls, file: Path, now: Callable[[], int] = time.time_ns) -> FileHashes:

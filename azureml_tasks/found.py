@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from azureml_tasks.errors import Problem
@@ -24,7 +23,6 @@ class Override(NamedTuple):
     source: str
 
 
-@dataclass(kw_only=True)
 class Found:
     """What reading has found so far: the document, where its keys stand, and what is wrong.
 
@@ -32,15 +30,18 @@ class Found:
         document: the whole of pyproject.toml.
         lines: path of a key → its line.
         sources: key of the table → what set it instead of the table.
+
+    Attributes:
         problems: grows as reading goes on.
         bad: the keys of the table that something is wrong with, of which no more is said.
     """
 
-    document: Mapping[str, Any]
-    lines: Mapping[Place, int]
-    sources: Mapping[str, str] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
-    bad: set[str] = field(default_factory=set)
+    def __init__(
+        self, *, document: Mapping[str, Any], lines: Mapping[Place, int], sources: Mapping[str, str]
+    ) -> None:
+        self.document, self.lines, self.sources = document, lines, sources
+        self.problems: list[Problem] = []
+        self.bad: set[str] = set()
 
     def problem(self, place: Place, what: str, fix: str = "") -> None:
         """Note that *what* is wrong at *place*, a path inside the table."""

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Terminal", "clean", "spoken"]
 
-_COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-_OUR_TASK = re.compile(
-    r"\binvoke image\.(?=(attach|build|check|clean|context|dockerfile|environment|prefixes|push|release|smoke-test)\b)"
+_COLOUR = r"\x1b\[[0-9;?]*[A-Za-z]"
+_OUR_TASK = (
+    r"\binvoke image\."
+    r"(?=(attach|build|check|clean|context|dockerfile|environment|prefixes|push|release|smoke-test)\b)"
 )
 _STEP = 10
 """Without a terminal, progress is a line for every tenth of the whole."""
@@ -27,7 +28,7 @@ def clean(text: str) -> str:
     Colours and other controls go, which could rewrite what stands on a terminal; of a line that was
     written over by carriage returns, what stood there last stays.
     """
-    lines = [line.rstrip("\r").rpartition("\r")[2] for line in _COLOUR.sub("", text).split("\n")]
+    lines = [line.rstrip("\r").rpartition("\r")[2] for line in re.sub(_COLOUR, "", text).split("\n")]
     return "\n".join(
         "".join(c if c.isprintable() or c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in line)
         for line in lines
@@ -36,7 +37,7 @@ def clean(text: str) -> str:
 
 def spoken(text: str, tasks: str) -> str:
     """*text* with our tasks named as the consumer's collection names them; *tasks* is "serving." or ""."""
-    return _OUR_TASK.sub(f"invoke {tasks}", text)
+    return re.sub(_OUR_TASK, f"invoke {tasks}", text)
 
 
 class Terminal(NamedTuple):

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from azureml_tasks import report, smoke
-from azureml_tasks.engines.base import Runner
-from azureml_tasks.engines.images import Image, State
+from azureml_tasks.engines.base import Runner, State
+from azureml_tasks.engines.images import Image
 from azureml_tasks.errors import EngineError
 from azureml_tasks.planning import Plan, Proof
 from azureml_tasks.reference import Reference

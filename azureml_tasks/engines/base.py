@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from azureml_tasks.context import Context
-    from azureml_tasks.engines.images import Image, KeptPrefix, State
+    from azureml_tasks.engines.images import Image, KeptPrefix
     from azureml_tasks.planning import Plan, Proof
     from azureml_tasks.report import Report
 
-__all__ = ["Container", "Engine", "Keeper", "Runner"]
+__all__ = ["Container", "Engine", "Keeper", "Runner", "State"]
+
+
+class State(NamedTuple):
+    """How a container is: running, or ended with a code (137 where memory ran out, with `out_of_memory`)."""
+
+    running: bool
+    exit_code: int
+    out_of_memory: bool
 
 
 class Container(Protocol):

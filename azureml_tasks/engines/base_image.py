@@ -7,25 +7,46 @@ import re
 import tarfile
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from azureml_tasks.engines.images import BaseImage
 from azureml_tasks.errors import BuildError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import docker
 
     from azureml_tasks.engines.endpoint import Endpoint
     from azureml_tasks.planning import Plan
     from azureml_tasks.terminal import Terminal
 
-__all__ = ["check", "find", "has_user", "is_not_there", "pull"]
+__all__ = ["BaseImage", "check", "find", "has_user", "is_not_there", "pull"]
 
 _COLONS = 6
 """Of a line of /etc/passwd, `name:password:uid:…`: passwd(5)."""
 _NOT_THERE = (
     r"manifest.* not found|manifest unknown|name unknown|repository does not exist|not found: manifest"
 )
+
+
+class BaseImage(NamedTuple):
+    """The image that is extended, as the engine has it.
+
+    Args:
+        id: the engine's own name for it, `sha256:…`.
+        platform: what it is made for, such as `linux/amd64`.
+        env: its variables.
+        user: its runtime user; "" is root.
+        entrypoint: its ENTRYPOINT, empty in Azure ML's images.
+        command: its CMD, `runsvdir /var/runit` in Azure ML's images.
+    """
+
+    id: str
+    platform: str
+    env: Mapping[str, str]
+    user: str
+    entrypoint: tuple[str, ...]
+    command: tuple[str, ...]
 
 
 def find(endpoint: Endpoint, reference: str) -> BaseImage | None:

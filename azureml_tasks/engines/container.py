@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from azureml_tasks.engines.images import State
+from azureml_tasks.engines.base import State
 from azureml_tasks.terminal import clean
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What engines hand out: images and how containers are, as values."""
+"""What engines hand out, as values."""
 
 from __future__ import annotations
 
@@ -8,27 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["BaseImage", "Image", "KeptPrefix", "State"]
-
-
-class BaseImage(NamedTuple):
-    """The image that is extended, as the engine has it.
-
-    Args:
-        id: the engine's own name for it, `sha256:…`.
-        platform: what it is made for, such as `linux/amd64`.
-        env: its variables.
-        user: its runtime user; "" is root.
-        entrypoint: its ENTRYPOINT, empty in Azure ML's images.
-        command: its CMD, `runsvdir /var/runit` in Azure ML's images.
-    """
-
-    id: str
-    platform: str
-    env: Mapping[str, str]
-    user: str
-    entrypoint: tuple[str, ...]
-    command: tuple[str, ...]
+__all__ = ["Image", "KeptPrefix"]
 
 
 class Image(NamedTuple):
@@ -80,11 +60,3 @@ class KeptPrefix(NamedTuple):
     def tag(self) -> str:
         """Which follows from what makes it."""
         return self.name.rpartition(":")[2]
-
-
-class State(NamedTuple):
-    """How a container is: running, or ended with a code (137 where memory ran out, with `out_of_memory`)."""
-
-    running: bool
-    exit_code: int
-    out_of_memory: bool

@@ -12,8 +12,8 @@ from azureml_tasks.errors import BuildError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from azureml_tasks.engines.base_image import BaseImage
     from azureml_tasks.engines.endpoint import Endpoint
-    from azureml_tasks.engines.images import BaseImage
     from azureml_tasks.planning import Plan
     from azureml_tasks.terminal import Terminal
 
