@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["Finished", "MissingProgram", "capture", "capture_all", "capturing", "stream"]
+__all__ = ["Finished", "MissingProgram", "capture", "capturing", "stream"]
 
 _GRACE = 2.0
 """Seconds that a program gets to end after it was asked to: docker's client 20.10 now and then stays for good,
@@ -39,20 +39,8 @@ def capture(
     Raises:
         MissingProgram: it is not on PATH.
     """
-    (done,) = capture_all([argv], cwd=cwd, env=env)
-    return done
-
-
-def capture_all(
-    argvs: Sequence[Sequence[str]], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
-) -> list[Finished]:
-    """Run each of *argvs* to its end without input, all at once.
-
-    Raises:
-        MissingProgram: one is not on PATH.
-    """
-    with capturing(argvs, cwd=cwd, env=env) as finished:
-        return finished()
+    with capturing([argv], cwd=cwd, env=env) as finished:
+        return finished()[0]
 
 
 @contextlib.contextmanager
