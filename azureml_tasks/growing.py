@@ -6,26 +6,47 @@ requirements name their versions is asked for, so that what is there is what wou
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
-from azureml_tasks.prefixes import prefixes
+from azureml_tasks.context_file import ContextFile
+from azureml_tasks.prefixes import Prefix, prefixes
+from azureml_tasks.python_step import FOLDER
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
+    from azureml_tasks.context import Context
     from azureml_tasks.engines.images import Image
     from azureml_tasks.planning import Plan
-    from azureml_tasks.prefixes import Prefix
 
-__all__ = ["STAGE", "grown_from"]
+__all__ = ["STAGE", "Growth", "growth"]
 
 STAGE = "python"
 """What is made anew."""
 _THE_SAME = ("version", "platform", "base", "system", "model")
+_WHERE_TO_LOOK = {"index_url", "extra_index_url", "trusted_host"}
 
 
-def grown_from(plan: Plan, parts: Mapping[str, str], before: Image | None) -> Prefix | None:
-    """The prefix of *before* that needs some packages more to be the longest one of *plan*; None where none does.
+class Growth(NamedTuple):
+    """A prefix, and what makes another one of it.
+
+    Args:
+        on: the prefix that is there.
+        added: file beside `inside/install.py` with the lines to ask pip for; empty where they do not stand alone. It
+            is there in any case, since the prefix may have one of its own.
+    """
+
+    on: Prefix
+    added: ContextFile
+
+    def into(self, below: Context) -> Context:
+        """The context of the prefix's Python step, with the file in it."""
+        return replace(below, files=tuple(sorted((*below.files, self.added))))
+
+
+def growth(plan: Plan, parts: Mapping[str, str], before: Image | None) -> Growth | None:
+    """How the longest prefix of *before* becomes that of *plan* by some packages more; None where it does not.
 
     Args:
         plan: the image to be made.
@@ -37,7 +58,25 @@ def grown_from(plan: Plan, parts: Mapping[str, str], before: Image | None) -> Pr
     wanted, there = set(plan.python.lines if plan.python else ()), set(before.requirements)
     if not there < wanted or not all(map(_is_requirement, wanted - there)):
         return None
-    return prefixes(plan, before.made_of)[-1]
+    text = "".join(f"{line}\n" for line in _alone(there, wanted - there)).encode()
+    added = ContextFile(name=f"{FOLDER}/added.txt", data=text, size=len(text))
+    return Growth(on=prefixes(plan, before.made_of)[-1], added=added)
+
+
+def _alone(there: Collection[str], added: Collection[str]) -> list[str]:
+    """The lines that ask for *added* alone, where they say all that those that are *there* say of how to find it.
+
+    There are none where constraints, hashes or choices among what an index has may have a say.
+    """
+    from azureml_tasks.requirement_lines import lines_of
+
+    said = {text: set(line.options) for text in there if text.startswith("-") for line in lines_of(text)}
+    where = {text: names for text, names in said.items() if names != {"requirement"}}
+    if any("--hash" in line for line in added) or any(names - _WHERE_TO_LOOK for names in where.values()):
+        return []
+    if sum("index_url" in names for names in where.values()) > 1:
+        return []  # The last one of the file counts, and lines that are sorted do not tell which that is.
+    return [*sorted(where), *sorted(added)]
 
 
 def _is_requirement(line: str) -> bool:

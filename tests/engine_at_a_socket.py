@@ -63,6 +63,9 @@ def answering() -> Iterator[Engine]:
                     made.sent.append(b"".join(_chunks(self)))
                 self.do_GET()
 
+            def do_DELETE(self) -> None:
+                self.do_GET()
+
             def log_message(self, *_: Any) -> None:
                 """Nobody asks for it."""
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from azureml_tasks.engines.images import Image
-from azureml_tasks.growing import grown_from
-from azureml_tasks.prefixes import Prefix, prefixes
+from azureml_tasks.growing import Growth, growth
+from azureml_tasks.prefixes import prefixes
 from tests.cases import lay_out
 from tests.remembering import read, set_text
 from tests.test_making import BASE, CHANGES, FILES, made, table
@@ -35,9 +35,9 @@ def built(folder: Path) -> Image:
     )
 
 
-def grown(folder: Path, before: Image | None, base: str = BASE) -> Prefix | None:
-    """What the project in *folder* as it is now can grow from."""
-    return grown_from(read(folder), made(folder, base), before)
+def grown(folder: Path, before: Image | None, base: str = BASE) -> Growth | None:
+    """How what was *before* becomes the project in *folder* as it is now."""
+    return growth(read(folder), made(folder, base), before)
 
 
 def more(text: str) -> Callable[[Path], None]:
@@ -85,7 +85,58 @@ def test_an_addition_grows_from_the_prefix_of_before(addition: str, folder: Path
     longest = prefixes(read(folder), before.made_of)[-1]
     ADDITIONS[addition](folder)
 
-    assert longest == grown(folder, before)
+    found = grown(folder, before)
+
+    assert longest == (found and found.on)
+
+
+INDEX = "--extra-index-url https://example.com/simple\n"
+ALONE: dict[str, tuple[str, str, str]] = {
+    "one": ("", "idna==3.10\n", "idna==3.10\n"),
+    "one with an extra and a marker": (
+        "",
+        "requests[socks]==2.32.0 ; python_version > '3'\n",
+        "requests[socks]==2.32.0 ; python_version > '3'\n",
+    ),
+    "where to look": (
+        f"{INDEX}-i https://example.com/other\n--trusted-host example.com\n",
+        "idna==3.10\n",
+        f"{INDEX}--trusted-host example.com\n-i https://example.com/other\nidna==3.10\n",
+    ),
+    "beside another file": ("-r more.txt\n", "idna==3.10\n", "idna==3.10\n"),
+    "under constraints": ("-c more.txt\n", "idna==3.10\n", ""),
+    "under constraints of an included file": ("-r including.txt\n", "idna==3.10\n", ""),
+    "which of two indexes": ("-i https://a.example\n--index-url https://b.example\n", "idna==3.10\n", ""),
+    "a choice among wheels": ("--only-binary :all:\n", "idna==3.10\n", ""),
+}
+
+
+@pytest.mark.parametrize("case", ALONE)
+def test_what_is_added_is_asked_for_alone_where_the_other_lines_have_no_say(case: str, folder: Path) -> None:
+    """Pip is told where to look as before; constraints and choices mean that it is asked for everything."""
+    before, more, expected = ALONE[case]
+    set_text(folder / "more.txt", "six==1.17\n")
+    set_text(folder / "including.txt", "--constraint more.txt\n")
+    set_text(folder / "requirements.txt", f"{before}pandas==2.0\n")
+    there = built(folder)
+    set_text(folder / "requirements.txt", f"{before}pandas==2.0\n{more}")
+
+    found = grown(folder, there)
+
+    assert expected.encode() == (found and found.added.data)
+
+
+def test_what_has_hashes_is_not_asked_for_alone(folder: Path) -> None:
+    """A hash is compared in a run of its own."""
+    digest = f"--hash=sha256:{'0' * 64}"
+    set_text(folder / "requirements.txt", f"pandas==2.0 {digest}\n")
+    before = built(folder)
+    set_text(folder / "requirements.txt", f"pandas==2.0 {digest}\nidna==3.10 {digest}\n")
+
+    found = grown(folder, before)
+
+    assert found
+    assert b"" == found.added.data
 
 
 OTHERS: dict[str, Callable[[Path], None]] = {

@@ -200,6 +200,82 @@ def test_installs_for_all_and_leaves_nothing_behind(make_base: Callable[..., Bas
     assert expected == (packages, [*files_in(base.root, "azureml-image"), *files_in(base.root, "home")])
 
 
+ADDING = "Installing what was added alone; all that is there stays as it is.\n"
+ADDED = "What was added finds all that it needs, and nothing else has changed.\n"
+IN_VAIN = "That does not do, so everything is asked for again.\n"
+
+
+def growing(base: Base, added: str) -> Base:
+    """*base* with alpha 1.0, asked for with *added*, which the index has, after alpha alone was asked for."""
+    base.bring("alpha", "1.0")
+    base.offer("alpha", "1.0")
+    base.offer("alpha", "2.0")
+    base.write("requirements.txt", f"alpha==1.0\n{added}\n")
+    base.write("added.txt", f"{added}\n")
+    return base
+
+
+def test_what_was_added_is_installed_alone(make_base: Callable[..., Base]) -> None:
+    """It comes with what it needs itself, and pip is asked for nothing else."""
+    base = growing(make_base(), "beta==2.0")
+    base.offer("beta", "2.0", "gamma ; python_version > '3'", "no-such ; python_version < '3'")
+    base.offer("gamma", "1.0", "alpha<2")
+
+    ended = base.run()
+
+    assert (0, ADDING + ADDED, ["alpha-1.0", *SERVER, "beta-2.0", FLASK, "gamma-1.0"]) == ended
+
+
+def test_what_wants_others_of_what_is_there_is_asked_for_with_everything(
+    make_base: Callable[..., Base],
+) -> None:
+    """What is there gives way only where everything that is asked for allows it."""
+    base = growing(make_base(), "beta==2.0")
+    base.bring("gamma", "1.0")
+    base.offer("gamma", "2.0")
+    base.offer("beta", "2.0", "gamma>=2")
+
+    ended = base.run()
+
+    said = ADDING + IN_VAIN + WITH_SERVER + NOTHING_NEW
+    assert (0, said, ["alpha-1.0", *SERVER, "beta-2.0", FLASK, "gamma-2.0"]) == ended
+
+
+def test_what_misses_its_needs_is_asked_for_with_everything(make_base: Callable[..., Base]) -> None:
+    """Where pip was told to install no needs, what was added is seen not to find them."""
+    base = growing(make_base(PIP_NO_DEPS="1"), "beta==2.0")
+    base.offer("beta", "2.0", "gamma")
+
+    code, said, _ = base.run()
+
+    found = """\
+pip check finds what it did not find in the base image:
+    beta 2.0 needs gamma, which is not installed
+        beta (none) -> 2.0, asked for by pyproject.toml: beta==2.0
+"""
+    assert (1, ADDING + IN_VAIN + WITH_SERVER + found + END) == (code, said)
+
+
+def test_what_is_not_offered_is_refused_in_the_end(make_base: Callable[..., Base]) -> None:
+    """What cannot be had alone cannot be had with everything either, and what was there is as it was."""
+    base = growing(make_base(), "beta==3.0")
+
+    ended = base.run()
+
+    assert (1, ADDING + IN_VAIN + WITH_SERVER + PIP_REFUSED + END, ["alpha-1.0", *SERVER, FLASK]) == ended
+
+
+def test_nothing_is_added_where_the_list_is_empty(make_base: Callable[..., Base]) -> None:
+    """Then everything is asked for, whatever a list of before said."""
+    base = growing(make_base(), "beta==2.0")
+    base.write("added.txt", "")
+    base.offer("beta", "2.0")
+
+    ended = base.run()
+
+    assert (0, WITH_SERVER + NOTHING_NEW, ["alpha-1.0", *SERVER, "beta-2.0", FLASK]) == ended
+
+
 def test_hashes_come_first_and_hold(make_base: Callable[..., Base]) -> None:
     """What has hashes is installed in a run of its own, and the second run keeps its versions."""
     base = make_base()

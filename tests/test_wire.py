@@ -171,6 +171,31 @@ def test_an_image_is_asked_for_and_named_without_the_sdk(engine: Engine, endpoin
     assert ([IMAGE, None], asked, False) == (found, engine.asked, "client" in vars(endpoint))
 
 
+def test_the_images_of_a_repository_are_told_without_the_sdk(engine: Engine, endpoint: Endpoint) -> None:
+    """Each that has a name in it is told as the engine knows it; one that goes away meanwhile is none."""
+    listing = "GET /v1.48/images/json?filters=%7B%22reference%22%3A+%5B%22demo%2Fprefix%22%5D%7D"
+    engine.answers |= {
+        listing: said([{"Id": "sha256:1"}, {"Id": "sha256:2"}]),
+        "GET /v1.48/images/sha256:1/json": said(IMAGE),
+    }
+    engine.answers["GET /v1.48/images/sha256:2/json"] = said({"message": "none"}, 404)
+
+    assert ([IMAGE], False) == (endpoint.images("demo/prefix"), "client" in vars(endpoint))
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [(said([{"Untagged": "demo:1"}]), True), (said({"message": "in use"}, 409), False)],
+)
+def test_a_name_is_removed_without_the_sdk(
+    answer: tuple[int, bytes], expected: bool, engine: Engine, endpoint: Endpoint
+) -> None:
+    """The engine's answer tells whether it did so."""
+    engine.answers["DELETE /v1.48/images/demo:1"] = answer
+
+    assert (expected, False) == (endpoint.remove("demo:1"), "client" in vars(endpoint))
+
+
 # What is sent to an engine
 
 BLOCKS = [b"one", b"", b"x" * 100_000, b"three"]

@@ -14,7 +14,7 @@ from azureml_tasks.dockerfile import STAGES, render
 from azureml_tasks.engines.building import MUCH
 from azureml_tasks.engines.steps import Steps
 from azureml_tasks.errors import BuildError
-from azureml_tasks.growing import STAGE, grown_from
+from azureml_tasks.growing import STAGE, Growth, growth
 from azureml_tasks.prefixes import Prefix, part, prefixes, repository
 
 if TYPE_CHECKING:
@@ -140,8 +140,7 @@ class Chain(NamedTuple):
 
     def _usable(self, name: str) -> bool:
         """Whether the engine has the prefix of this name, and it is not too old."""
-        found = self.endpoint.image(name)
-        if not found:
+        if not (found := self.endpoint.image(name)):
             return False
         if not self.plan.pinned:
             from azureml_tasks.engines.kept import days_since
@@ -156,23 +155,24 @@ class Chain(NamedTuple):
     def _make_from(self, wanted: tuple[Prefix, ...], done: int, *, no_cache: bool) -> None:
         """Make the prefixes of *wanted* that come after the first *done*; the last alone where it can grow."""
         if not done and (grown := self._grown()):
-            self._keep_new(wanted[-1], grown, (STAGE,), no_cache=no_cache)
+            self._keep_new(wanted[-1], grown.into(self._on_top(grown.on, (STAGE,))), no_cache=no_cache)
             return
         for prefix, on in zip(wanted[done:], (None, *wanted)[done:-1], strict=True):
-            self._keep_new(prefix, on, prefix.stages[len(on.stages) if on else 0 :], no_cache=no_cache)
+            below = self._on_top(on, prefix.stages[len(on.stages) if on else 0 :])
+            self._keep_new(prefix, below, no_cache=no_cache)
 
-    def _grown(self) -> Prefix | None:
+    def _grown(self) -> Growth | None:
         """The prefix that needs some packages more; machines that share theirs make them all the same way."""
-        found = None if self._shared else grown_from(self.plan, self.parts, self.before)
-        attrs = self.endpoint.image(self._name(found)) if found else None
+        found = None if self._shared else growth(self.plan, self.parts, self.before)
+        attrs = self.endpoint.image(self._name(found.on)) if found else None
         if not found or not attrs or len(attrs["RootFS"]["Layers"]) >= _MOST_LAYERS:
             return None
-        self.build.terminal.say(f"here, but for the packages that were added: {self._name(found)}")
+        self.build.terminal.say(f"here, but for the packages that were added: {self._name(found.on)}")
         return found
 
-    def _keep_new(self, prefix: Prefix, on: Prefix | None, names: Sequence[str], *, no_cache: bool) -> None:
-        """Build the stages of these *names*, which makes *prefix*, on the prefix *on*, or else the base."""
-        name, below = self._name(prefix), self._on_top(on, names)
+    def _keep_new(self, prefix: Prefix, below: Context, *, no_cache: bool) -> None:
+        """Build what *below* says, which makes *prefix*."""
+        name = self._name(prefix)
         too_old = self.endpoint.image(name) is not None
         made = self._run(below, no_cache=no_cache or too_old)
         self._confirm(made, below)  # Its name says what files it is made of, for every build to come.

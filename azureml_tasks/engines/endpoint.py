@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from http import HTTPStatus
@@ -78,6 +79,32 @@ class Endpoint:
             return dict(self.client.images.get(reference).attrs)
         except ImageNotFound:
             return None
+
+    def images(self, repository: str) -> list[dict[str, Any]]:
+        """What the engine says of each image that has a name in *repository*, see `image`.
+
+        https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Image/operation/ImageList
+        """
+        query = urlencode({"filters": json.dumps({"reference": [repository]})})
+        answer = ask(self.host, f"/v{self.api}/images/json?{query}") if self.api else None
+        if not answer or answer[0] != HTTPStatus.OK:
+            return [dict(found.attrs) for found in self.client.images.list(name=repository)]
+        return [image for one in answer[1] if (image := self.image(str(one["Id"])))]
+
+    def remove(self, name: str) -> bool:
+        """Remove a name, and with it what nothing else stands on; whether the engine did so.
+
+        https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Image/operation/ImageDelete
+        """
+        path = f"/v{self.api}{image_path(name)}"
+        if self.api and (answer := ask(self.host, path, method="DELETE", seconds=_WORK)):
+            return answer[0] == HTTPStatus.OK
+        from docker.errors import APIError
+
+        with suppress(APIError):
+            self.client.images.remove(name)
+            return True
+        return False
 
     def tag(self, image_id: str, name: str) -> None:
         """Give an image the name `repository:tag`, taking it from the one that has it."""

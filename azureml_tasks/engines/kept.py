@@ -40,22 +40,19 @@ class LocalKeeper(NamedTuple):
         """Each name, also those by which machines share them, the newest first; other projects' are none of ours."""
         where = (repository(self.plan), *filter(None, [self.plan.shared_layers]))
         with answering(self.endpoint):
-            images = self.endpoint.client.images.list(name=where[0])
+            images = self.endpoint.images(where[0])
         found = [kept for image in images for name in where for kept in _named(image, name)]
         return sorted(found, key=lambda kept: (-kept.made_at, kept.name))
 
     def remove(self, kept: KeptPrefix) -> bool:
-        """Remove its name, and with it what nothing else stands on; whether that could be done."""
-        from docker.errors import APIError
+        """Remove its name, and with it what nothing else stands on; whether that could be done.
 
+        It cannot be done where it is gone already, or where a container has it, which it goes with.
+        """
         if not self.terminal.effect(self.endpoint.docker("rmi", kept.name)):
             return False
         with answering(self.endpoint):
-            try:
-                self.endpoint.client.images.remove(kept.name)
-            except APIError:  # It is gone already, or a container has it, which it goes with.
-                return False
-        return True
+            return self.endpoint.remove(kept.name)
 
     def forget_old(self, now: Collection[str]) -> None:
         """Remove the names of prefixes but for those with the tags *now*, and the last one before them."""
@@ -66,11 +63,11 @@ class LocalKeeper(NamedTuple):
                 self.terminal.say(f"removed {kept.name}, which is of no use any more")
 
 
-def _named(image: Any, where: str) -> list[KeptPrefix]:
-    """Each name that *image* has in the repository *where*."""
-    names = [name for name in image.tags if name.startswith(f"{where}:")]
-    size, when = int(image.attrs.get("Size", 0)), made_at(image.attrs)
-    return [KeptPrefix(name=name, id=str(image.id), size=size, made_at=when) for name in names]
+def _named(attrs: Mapping[str, Any], where: str) -> list[KeptPrefix]:
+    """Each name that an image has in the repository *where*."""
+    names = [name for name in attrs.get("RepoTags") or () if name.startswith(f"{where}:")]
+    size, when = int(attrs.get("Size", 0)), made_at(attrs)
+    return [KeptPrefix(name=name, id=str(attrs["Id"]), size=size, made_at=when) for name in names]
 
 
 def days_since(attrs: Mapping[str, Any]) -> float:

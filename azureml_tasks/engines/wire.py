@@ -39,15 +39,16 @@ class _Connection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-def ask(host: str, path: str, *, method: str = "GET") -> tuple[int, Any] | None:
+def ask(host: str, path: str, *, method: str = "GET", seconds: float = _SECONDS) -> tuple[int, Any] | None:
     """The status and the JSON of an answer of the engine at *host*; None where it cannot be had in this way.
 
     Args:
         host: such as `unix:///var/run/docker.sock`.
         path: of the API, such as `/v1.41/images/NAME/json`.
         method: of the request; nothing is sent with it.
+        seconds: without a word until it cannot be had.
     """
-    answer = _answer(host, path, method)
+    answer = _answer(host, path, method, seconds)
     try:
         return answer and (answer[0].status, json.loads(answer[1]) if answer[1] else None)
     except ValueError:
@@ -61,17 +62,19 @@ def greeting(host: str) -> Mapping[str, str]:
 
     https://docs.docker.com/reference/api/engine/version/v1.41/#tag/System/operation/SystemPing
     """
-    answer = _answer(host, "/_ping", "GET")
+    answer = _answer(host, "/_ping", "GET", _SECONDS)
     if not answer or answer[0].status != http.client.OK:
         return {}
     return {name.lower(): value for name, value in answer[0].getheaders()}
 
 
-def _answer(host: str, path: str, method: str) -> tuple[http.client.HTTPResponse, bytes] | None:
+def _answer(
+    host: str, path: str, method: str, seconds: float
+) -> tuple[http.client.HTTPResponse, bytes] | None:
     if not host.startswith("unix://"):
         return None
     try:
-        with closing(_Connection(host.removeprefix("unix://"), _SECONDS)) as connection:
+        with closing(_Connection(host.removeprefix("unix://"), seconds)) as connection:
             connection.request(method, path)
             answer = connection.getresponse()
             return answer, answer.read()

@@ -6,6 +6,7 @@ standard library of Python 3.7 and nothing of this package. Each thing beside it
     hashed.txt        -r lines of the requirements files that carry hashes
     requirements.txt  -r lines of the others, and the requirements that pyproject.toml itself names
     pinned.txt        what the files with hashes pin, as constraints
+    added.txt         -r lines of what was added to what is there already, if that can be asked for alone
     project/          requirements files and wheels, at their paths in the project
     pip-conf, netrc   secrets, mounted for as long as this runs
 
@@ -20,15 +21,20 @@ import re
 import site
 import subprocess
 import sys
+import tempfile
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 __all__ = ["main"]
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE / "project"
 SERVER = "azureml-inference-server-http"
+
+# The first Python with importlib.metadata is 3.8.
+LISTS_PACKAGES = sys.version_info >= (3, 8)
 
 # pip hides the password of an address, but not in a line of a pip.conf that it cannot read.
 LOGIN = re.compile(r"://([^/\s:@]*:)?[^/\s]*@")
@@ -125,23 +131,26 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+def distributions() -> dict[str, tuple[str, Any]]:
+    """Return the version of each installed package, and what else Python knows of it, by its normal name."""
+    found: dict[str, tuple[str, Any]] = {}
+    users = site.getusersitepackages()  # Pip does not look there: PYTHONNOUSERSITE.
+    listed = import_module("importlib.metadata")
+    for each in listed.distributions(path=[folder for folder in sys.path if folder != users]):
+        about = each.metadata  # It is read anew each time.
+        if about["Name"]:
+            found.setdefault(normal(about["Name"]), (about["Version"], each))
+    return found
+
+
 def installed() -> dict[str, str]:
     """Return the version of each installed package by its normal name.
 
-    Python's own list comes at once, where it has one (3.8); pip takes as long to start as to check everything.
+    Python's own list comes at once; pip takes as long to start as to check everything.
     """
-    try:
-        listed = import_module("importlib.metadata")
-    except ImportError:
-        return {
-            normal(each["name"]): each["version"] for each in json.loads(ask_pip("list", "--format=json"))
-        }
-    found: dict[str, str] = {}
-    users = site.getusersitepackages()  # Pip does not look there: PYTHONNOUSERSITE.
-    for each in listed.distributions(path=[folder for folder in sys.path if folder != users]):
-        if each.metadata["Name"]:
-            found.setdefault(normal(each.metadata["Name"]), each.version)
-    return found
+    if LISTS_PACKAGES:
+        return {name: version for name, (version, _) in distributions().items()}
+    return {normal(each["name"]): each["version"] for each in json.loads(ask_pip("list", "--format=json"))}
 
 
 def complaints() -> list[str]:
@@ -251,6 +260,43 @@ def install_rest(server: str) -> bool:
     return not wanted or install(*wanted, *(["-c", str(pinned)] if pinned.is_file() else []))
 
 
+def fits(package: Any, there: dict[str, str]) -> bool:
+    """Tell whether all that *package* needs is *there*, as `pip check` compares."""
+    requirements = import_module("pip._vendor.packaging.requirements")
+    try:
+        needs = [requirements.Requirement(line) for line in package.requires or ()]
+    except requirements.InvalidRequirement:
+        return False
+    needs = [need for need in needs if not need.marker or need.marker.evaluate({"extra": ""})]
+    return all(
+        normal(need.name) in there and need.specifier.contains(there[normal(need.name)], prereleases=True)
+        for need in needs
+    )
+
+
+def install_added(before: dict[str, str]) -> bool:
+    """Install what was added alone, and hold what is there; tell if that is all there is to do.
+
+    Then `pip check` has nothing new to find: what was there is as it was, and what is new finds what it needs. Pip need
+    not look for conflicts itself, which takes it longer than all else that it does here.
+    """
+    added = HERE / "added.txt"
+    if not LISTS_PACKAGES or not added.is_file() or not added.stat().st_size:
+        return False
+    say("Installing what was added alone; all that is there stays as it is.")
+    with tempfile.TemporaryDirectory() as folder:
+        held = Path(folder) / "held.txt"
+        held.write_text("".join(f"{name}=={version}\n" for name, version in before.items()), encoding="utf-8")
+        succeeded = install("--no-warn-conflicts", "-r", str(added), "-c", str(held))
+    found = distributions()
+    after = {name: version for name, (version, _) in found.items()}
+    kept = all(after.get(name) == version for name, version in before.items())
+    if succeeded and kept and all(fits(found[name][1], after) for name in after if name not in before):
+        return True
+    say("That does not do, so everything is asked for again.")
+    return False
+
+
 def verdict(succeeded: bool, new: list[str]) -> list[str]:
     """Return the closing lines of the log."""
     if succeeded and not new:
@@ -272,6 +318,9 @@ def main() -> int:
         look_for_secrets()
         look_for_pip()
         before = installed()
+        if install_added(before):
+            say("What was added finds all that it needs, and nothing else has changed.")
+            return 0
         succeeded = install_hashed() and install_rest(before.get(SERVER, ""))
         new = broken(before)
     except Refusal as refusal:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -19,6 +20,7 @@ ASKED = 'pip = ["alpha==1.0"]'
 MORE = 'pip = ["alpha==1.0", "gamma==1.0"]'
 LESS = 'pip = ["gamma==1.0"]'
 GROWN = ["here, but for the packages that were added: NAME/prefix:TAG", KEPT]
+PIP = r"Installing what was added alone|What was added finds all that it needs|Installing the rest in one run"
 REMOVED = "removed NAME/prefix:TAG, which is of no use any more"
 
 
@@ -33,6 +35,7 @@ class Steps:
         below: step -> the layers of the prefix that it has left.
         added: step -> the packages of its image beyond those of the base, name -> version.
         layers: step -> those of its image.
+        pip: step -> what was said of what pip was asked for.
     """
 
     walk: Walk
@@ -41,6 +44,7 @@ class Steps:
     below: dict[str, list[str]] = field(default_factory=dict)
     added: dict[str, dict[str, str]] = field(default_factory=dict)
     layers: dict[str, list[str]] = field(default_factory=dict)
+    pip: dict[str, list[str]] = field(default_factory=dict)
 
     def note(self, name: str) -> None:
         """Take down what the step of this *name* has made."""
@@ -78,8 +82,10 @@ def steps(
         found.note("first")
         for name, old, new in (("more", ASKED, MORE), ("less", MORE, LESS)):
             built.replaced(old, new)
-            walk.step(name)
+            said = "\n".join(built.said("image.build"))
+            walk.note(name, said)
             found.note(name)
+            found.pip[name] = re.findall(PIP, said)
         yield found
 
 
@@ -91,6 +97,7 @@ def test_what_is_added_is_installed_on_what_is_there(steps: Steps) -> None:
     assert (before, len(before) + steps.layers_of_pip) == (after[: len(before)], len(after))
     assert (after, len(after) + 1) == (steps.layers["more"][:-1], len(steps.layers["more"]))
     assert {"alpha": "1.0", "gamma": "1.0"} == steps.added["more"]
+    assert PIP.split("|")[:2] == steps.pip["more"]
 
 
 def test_what_is_removed_is_not_there(steps: Steps) -> None:
@@ -98,6 +105,7 @@ def test_what_is_removed_is_not_there(steps: Steps) -> None:
     assert [KEPT, REMOVED] == steps.walk.said["less"]
     assert len(steps.below["first"]) == len(steps.below["less"])
     assert {"gamma": "1.0"} == steps.added["less"]
+    assert PIP.split("|")[2:] == steps.pip["less"]
 
 
 def test_the_record_says_what_was_asked_for(steps: Steps) -> None:
