@@ -42,6 +42,35 @@ ns = Collection(wait)
 """
 
 
+COUNTING = """\
+import gc
+from invoke.collection import Collection
+from invoke.tasks import task
+from azureml_tasks.endings import ending_well
+
+@task
+def count(c):
+    with ending_well(count):
+        print(gc.isenabled(), gc.get_freeze_count() > 10_000)
+        later = [[]]
+    with ending_well(count):
+        print(any(each is later for each in gc.get_objects()))
+
+ns = Collection(count)
+"""
+
+
+def test_the_collector_is_spared_what_was_loaded_before_the_first_command(tmp_path: Path) -> None:
+    """It goes on, without what Invoke has loaded; what comes later is not kept from it."""
+    words = [sys.executable, "-m", "invoke", "count"]
+
+    done = subprocess.run(
+        words, cwd=consumer(tmp_path, COUNTING), env=environment(), capture_output=True, text=True, check=True
+    )
+
+    assert "True True\nTrue\n" == done.stdout
+
+
 @pytest.mark.parametrize(
     ("number", "code", "word"),
     [(signal.SIGINT, 130, "Interrupted"), (signal.SIGTERM, 143, "Terminated")],
