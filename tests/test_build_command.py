@@ -9,7 +9,7 @@ import pytest
 import azureml_tasks
 from azureml_tasks.context import Context
 from azureml_tasks.engines.builder import Builder
-from azureml_tasks.engines.building import command
+from azureml_tasks.engines.client_build import command
 from azureml_tasks.engines.docker import DockerEngine
 from azureml_tasks.engines.endpoint import Endpoint
 from azureml_tasks.planning import SECRETS

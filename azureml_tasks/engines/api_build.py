@@ -19,7 +19,23 @@ if TYPE_CHECKING:
 
     from azureml_tasks.engines.endpoint import Endpoint
 
-__all__ = ["built"]
+__all__ = ["built", "takes_files"]
+
+_OWN_STORE = "overlay2"
+"""The storage driver of an engine that keeps its images itself; containerd's go by other names."""
+
+
+def takes_files(endpoint: Endpoint, driver: str) -> bool:
+    """Whether the engine's own BuildKit can be sent a build context by this way.
+
+    One that keeps its images in containerd cannot: it asks the network for the context's host, `build-context-…`, as
+    seen of 26.1.5.
+
+    Args:
+        endpoint: the engine.
+        driver: the storage driver that has its images; "" where it does not say.
+    """
+    return endpoint.has_buildkit and driver == _OWN_STORE
 
 
 def built(

@@ -39,6 +39,7 @@ class BaseImage(NamedTuple):
         user: its runtime user; "" is root.
         entrypoint: its ENTRYPOINT, empty in Azure ML's images.
         command: its CMD, `runsvdir /var/runit` in Azure ML's images.
+        driver: the storage driver that has it, such as `overlay2`; "" where the engine does not say.
     """
 
     id: str
@@ -47,6 +48,7 @@ class BaseImage(NamedTuple):
     user: str
     entrypoint: tuple[str, ...]
     command: tuple[str, ...]
+    driver: str = ""
 
 
 def find(endpoint: Endpoint, reference: str) -> BaseImage | None:
@@ -64,6 +66,7 @@ def find(endpoint: Endpoint, reference: str) -> BaseImage | None:
         user=config.get("User") or "",
         entrypoint=tuple(config.get("Entrypoint") or ()),
         command=tuple(config.get("Cmd") or ()),
+        driver=str((found.get("GraphDriver") or {}).get("Name", "")),
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from azureml_tasks.archive import archive
 from azureml_tasks.engines.api_build import built
+from azureml_tasks.engines.client_build import arguments, command, named_in, naming
 from azureml_tasks.engines.staging import stage
 from azureml_tasks.engines.wire import RefusedError
 from azureml_tasks.errors import AzuremlTasksError, BuildError, Terminated
@@ -16,58 +17,20 @@ from azureml_tasks.process import stream
 from azureml_tasks.terminal import Terminal, clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from azureml_tasks.context import Context
     from azureml_tasks.engines.builder import Builder
     from azureml_tasks.engines.endpoint import Endpoint
     from azureml_tasks.engines.steps import Steps
-    from azureml_tasks.planning import BuildSecret, Plan
+    from azureml_tasks.planning import Plan
 
-__all__ = ["MUCH", "Build", "command"]
+__all__ = ["MUCH", "Build"]
 
 MUCH = 4 * 1024 * 1024
 """Bytes of files from which sending them takes longer than what spares it."""
 
 _REMOVED = 20  # seconds; an engine removes a container in well under one
-
-
-def command(
-    endpoint: Endpoint,
-    builder: Builder,
-    plan: Plan,
-    context: Context,
-    *,
-    no_cache: bool,
-    names: Sequence[str] = (),
-) -> list[str]:
-    """The docker command that builds from an archive on its standard input, and gives the image *names*."""
-    if builder.kind == "buildx":
-        # The engine's own builder: another would neither see its images nor leave one there.
-        start = endpoint.docker(
-            "buildx", "build", "--builder", endpoint.context, "--load", "--provenance=false", "--sbom=false"
-        )
-    else:
-        start = endpoint.docker("build")
-    options = ["--platform", plan.platform]
-    options += [
-        word for name, text in _arguments(context).items() for word in ("--build-arg", f"{name}={text}")
-    ]
-    options += [part for name in names for part in ("--tag", name)]
-    options += [part for secret in plan.secrets for part in ("--secret", _where(secret))]
-    return [*start, *options, *(["--no-cache"] if no_cache else []), "-"]
-
-
-def _arguments(context: Context) -> dict[str, str]:
-    return {"CONTEXT_SHA256": context.sha256} if context.asks_for_its_hash else {}
-
-
-def _where(secret: BuildSecret) -> str:
-    """Where docker's client finds a secret, as a line of CSV; its value is in no argument."""
-    field = f"env={secret.env}" if secret.env else f"src={secret.file}"
-    if '"' in field or "," in field:
-        field = '"' + field.replace('"', '""') + '"'
-    return f"id={secret.id},{field}"
 
 
 class Build(NamedTuple):
@@ -77,8 +40,9 @@ class Build(NamedTuple):
         endpoint: the engine.
         builder: which of its builders.
         terminal: shows the output as it comes.
-        scratch: folder for the one file that docker names the image's id in.
+        scratch: folder for the one file that docker names the image in.
         steps: grows as it goes on.
+        by_api: whether the engine's own BuildKit can be asked without docker's client, see `api_build.takes_files`.
     """
 
     endpoint: Endpoint
@@ -86,6 +50,7 @@ class Build(NamedTuple):
     terminal: Terminal
     scratch: Path
     steps: Steps
+    by_api: bool = False
 
     def announced(self, plan: Plan, context: Context, *, no_cache: bool) -> bool:
         """Say what is done, as one command to paste; whether it is to be done."""
@@ -115,8 +80,8 @@ class Build(NamedTuple):
         return self._buildkit(plan, context, no_cache=no_cache)
 
     def only_copies(self, context: Context) -> bool:
-        """Whether the engine's BuildKit can be asked without docker's client: no command runs, and little is sent."""
-        return self.endpoint.has_buildkit and "\nRUN " not in context.dockerfile and context.size < MUCH
+        """Whether the engine's BuildKit is asked without docker's client: no command runs, and little is sent."""
+        return self.by_api and "\nRUN " not in context.dockerfile and context.size < MUCH
 
     def _feed(self, context: Context) -> Iterator[bytes]:
         return self.terminal.progress(archive(context), context.size, "sending the build context")
@@ -124,18 +89,18 @@ class Build(NamedTuple):
     def _buildkit(self, plan: Plan, context: Context, *, no_cache: bool) -> str:
         argv = command(self.endpoint, self.builder, plan, context, no_cache=no_cache)
         with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
-            named, where, large = Path(folder) / "image-id", "-", context.size >= MUCH
+            named, where, large = Path(folder) / "image", "-", context.size >= MUCH
             if large:
                 # Of a folder that it has seen, by the last part of its path, BuildKit takes what has the same size
                 # and time for the same, so each build has a name of its own.
                 where = tempfile.mkdtemp(dir=folder)
                 stage(context, Path(where))
-            argv[-1:] = ["--progress", "plain", "--iidfile", str(named), where]
+            argv[-1:] = ["--progress", "plain", naming(self.builder), str(named), where]
             feed = () if large else self._feed(context)
             code = stream(argv, env={"DOCKER_BUILDKIT": "1"}, feed=feed, line=self._buildkit_line)
             if code:
                 raise self._failed()
-            return named.read_text(encoding="ascii").strip()
+            return named_in(named.read_text(encoding="utf-8"), self.builder)
 
     def _buildkit_line(self, line: str) -> None:
         self.terminal.say(clean(line))
@@ -144,7 +109,7 @@ class Build(NamedTuple):
     def _by_api(self, plan: Plan, context: Context, *, no_cache: bool, buildkit: bool) -> str:
         image_id, feed = "", self._feed(context)
         events = built(
-            self.endpoint, feed, plan.platform, _arguments(context), no_cache=no_cache, buildkit=buildkit
+            self.endpoint, feed, plan.platform, arguments(context), no_cache=no_cache, buildkit=buildkit
         )
         try:
             with self._no_container_left():
