@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 import azureml_tasks
 from azureml_tasks.context import Context
+from azureml_tasks.engines.api_build import takes_files
 from azureml_tasks.engines.builder import Builder
-from azureml_tasks.engines.client_build import command
+from azureml_tasks.engines.client_build import command, named_in, naming
 from azureml_tasks.engines.docker import DockerEngine
 from azureml_tasks.engines.endpoint import Endpoint
 from azureml_tasks.planning import SECRETS
@@ -80,6 +83,50 @@ def test_any_path_is_one_field_of_the_option(path: str, option: str, tmp_path: P
     )
 
     assert option == argv[argv.index("--secret") + 1]
+
+
+OWN = f"sha256:{'1' * 64}"
+BUILDX_SAYS = {
+    "an engine that keeps images itself": {
+        "buildx.build.ref": "default/default/c",
+        "containerimage.digest": OWN,
+    },
+    "an engine that keeps them in containerd": {
+        "containerimage.config.digest": f"sha256:{'2' * 64}",
+        "containerimage.descriptor": {
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "digest": OWN,
+        },
+        "containerimage.digest": OWN,
+        "image.name": f"moby-dangling@{OWN}",
+    },
+}
+
+
+@pytest.mark.parametrize("engine", BUILDX_SAYS)
+def test_an_image_is_named_by_what_the_engine_knows_it_by(engine: str) -> None:
+    """Of what buildx says of an image it is the digest, which is not that of its configuration on every engine."""
+    buildx = Builder(kind="buildx", why="")
+
+    assert ("--metadata-file", OWN) == (naming(buildx), named_in(json.dumps(BUILDX_SAYS[engine]), buildx))
+
+
+def test_a_client_without_buildx_names_the_image_alone() -> None:
+    """That of BuildKit built in writes the id and nothing else."""
+    built_in = Builder(kind="buildkit", why="")
+
+    assert ("--iidfile", OWN) == (naming(built_in), named_in(f"{OWN}\n", built_in))
+
+
+@pytest.mark.parametrize(
+    ("driver", "has_buildkit", "expected"),
+    [("overlay2", True, True), ("overlay2", False, False), ("overlayfs", True, False), ("", True, False)],
+)
+def test_files_are_sent_to_an_engine_that_keeps_its_images_itself(
+    driver: str, has_buildkit: bool, expected: bool
+) -> None:
+    """Its own BuildKit is asked by the API; one with its images in containerd would not find what it was sent."""
+    assert expected == takes_files(replace(endpoint(), has_buildkit=has_buildkit), driver)
 
 
 @pytest.mark.parametrize(("kind", "can"), [("buildx", {SECRETS}), ("buildkit", {SECRETS}), ("legacy", set())])
