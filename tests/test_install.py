@@ -477,9 +477,12 @@ def test_points_at_the_secrets_where_pip_finds_nothing(make_base: Callable[..., 
     assert (1, WITH_SERVER + PIP_REFUSED + hint + END) == (code, said)
 
 
-def test_refuses_an_empty_secret(make_base: Callable[..., Base]) -> None:
-    """BuildKit mounts nothing for one, and without its pip.conf pip would ask the public index."""
+@pytest.mark.parametrize("mounted", [True, False])
+def test_refuses_an_empty_secret(mounted: bool, make_base: Callable[..., Base]) -> None:
+    """BuildKit mounts nothing for one, or an empty file, and without its login pip would ask the public index."""
     base = make_base()
+    if mounted:
+        base.write("netrc", "")
     base.extra["NETRC"] = str(base.inside.resolve() / "netrc")
     base.write("requirements.txt", "alpha\n")
 

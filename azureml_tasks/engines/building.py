@@ -89,14 +89,16 @@ class Build(NamedTuple):
     def _buildkit(self, plan: Plan, context: Context, *, no_cache: bool) -> str:
         argv = command(self.endpoint, self.builder, plan, context, no_cache=no_cache)
         with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
-            named, where, large = Path(folder) / "image", "-", context.size >= MUCH
-            if large:
+            named, where = Path(folder) / "image", "-"
+            # A client that has BuildKit built in hands an archive on to the engine, which may find it as little.
+            staged = context.size >= MUCH or (self.builder.kind == "buildkit" and not self.by_api)
+            if staged:
                 # Of a folder that it has seen, by the last part of its path, BuildKit takes what has the same size
                 # and time for the same, so each build has a name of its own.
                 where = tempfile.mkdtemp(dir=folder)
                 stage(context, Path(where))
             argv[-1:] = ["--progress", "plain", naming(self.builder), str(named), where]
-            feed = () if large else self._feed(context)
+            feed = () if staged else self._feed(context)
             code = stream(argv, env={"DOCKER_BUILDKIT": "1"}, feed=feed, line=self._buildkit_line)
             if code:
                 raise self._failed()

@@ -230,9 +230,13 @@ def look_for_pip() -> None:
 
 
 def look_for_secrets() -> None:
-    """Refuse an empty secret, of which BuildKit mounts nothing: pip would go to another index, and say nothing."""
+    """Refuse an empty secret, with which pip would go to another index, and say nothing.
+
+    Of one BuildKit mounts nothing (engine 20.10) or an empty file (26.1).
+    """
     for variable, name in SECRETS.items():
-        if os.environ.get(variable) == str(HERE / name) and not (HERE / name).is_file():
+        file = HERE / name
+        if os.environ.get(variable) == str(file) and not (file.is_file() and file.stat().st_size):
             fix = f"    Give it to the build: docker build --secret id={name},src=FILE"
             raise Refusal(f"The secret {name} is empty.\n{fix}")
 
