@@ -69,22 +69,22 @@ def _other(version: str, python: str) -> Outcome:
 
 
 def all_of_it() -> Iterator[Outcome]:
-    """Tests on a real engine, which is started for them where none answers; checks and all else go on beside.
+    """Checks, then the tests on a real engine, which is started for them where none answers; all else goes on beside.
 
-    What those of the hand-off need from package registries is fetched from the beginning on. Three parts go on at a
-    time, since those with an engine spend some of it waiting, what takes longest first; those that need none come last.
+    What the real tests need from package registries is fetched from the beginning on. Three parts go on at a time,
+    since those with an engine spend some of it waiting, what takes longest first; those that need none come last.
     """
     with _beside() as beside:
         fetched = beside.submit(_fetch)
         unit = beside.submit(_aside, f"tests, {_here()}", sys.executable, _PURE)
+        yield from _checks()
+        fetched.result()
         with engine.engine():
             paths = {
                 name: [f"tests/real/test_{each}.py" for each in found] for name, found in _BESIDE.items()
             }
             apart = [f"--ignore={path}" for each in paths.values() for path in each]
             real = [beside.submit(_pytest, "real tests", sys.executable, ["tests/real", *apart])]
-            yield from _checks()
-            fetched.result()
             real += [
                 beside.submit(_aside, f"real tests, {name}", sys.executable, each)
                 for name, each in paths.items()
