@@ -33,8 +33,7 @@ class Growth(NamedTuple):
 
     Args:
         on: the prefix that is there.
-        added: file beside `inside/install.py` with the lines to ask pip for; empty where they do not stand alone. It
-            is there in any case, since the prefix may have one of its own.
+        added: file beside `inside/install.py` with the lines to ask pip for; empty where they do not stand alone.
     """
 
     on: Prefix

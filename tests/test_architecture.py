@@ -20,7 +20,7 @@ MODULES = {
 
 LONGER = {
     # It runs inside the image, as one file that imports nothing of ours.
-    "azureml_tasks.inside.install": 340,
+    "azureml_tasks.inside.install": 360,
     "azureml_tasks.inside.probe": 320,
     # A task after the other; Invoke reads each one's flags from its own signature.
     "azureml_tasks.image": 320,

@@ -196,7 +196,7 @@ def test_installs_for_all_and_leaves_nothing_behind(make_base: Callable[..., Bas
 
     _, _, packages = base.run()
 
-    expected = (["alpha-1.0", *SERVER, FLASK], ["azureml-image/install.py", "azureml-image/requirements.txt"])
+    expected = (["alpha-1.0", *SERVER, FLASK], ["azureml-image/install.py"])
     assert expected == (packages, [*files_in(base.root, "azureml-image"), *files_in(base.root, "home")])
 
 
@@ -224,6 +224,7 @@ def test_what_was_added_is_installed_alone(make_base: Callable[..., Base]) -> No
     ended = base.run()
 
     assert (0, ADDING + ADDED, ["alpha-1.0", *SERVER, "beta-2.0", FLASK, "gamma-1.0"]) == ended
+    assert ["azureml-image/install.py"] == files_in(base.root, "azureml-image")
 
 
 def test_what_wants_others_of_what_is_there_is_asked_for_with_everything(
@@ -263,6 +264,22 @@ def test_what_is_not_offered_is_refused_in_the_end(make_base: Callable[..., Base
     ended = base.run()
 
     assert (1, ADDING + IN_VAIN + WITH_SERVER + PIP_REFUSED + END, ["alpha-1.0", *SERVER, FLASK]) == ended
+
+
+def test_what_was_installed_says_nothing_to_an_image_on_this_one(make_base: Callable[..., Base]) -> None:
+    """Of two runs in the same folder the second one, which is asked for something else, finds nothing of the first."""
+    base = growing(make_base(), "beta==2.0")
+    base.offer("beta", "2.0")
+    base.offer("gamma", "1.0")
+    first = base.run()
+    base.write("requirements.txt", in_project("more.txt"))
+    base.write("project/more.txt", "gamma\n")
+
+    second = base.run()
+
+    there = ["alpha-1.0", *SERVER, "beta-2.0", FLASK]
+    assert (0, ADDING + ADDED, there) == first
+    assert (0, WITH_SERVER + NOTHING_NEW, [*there, "gamma-1.0"]) == second
 
 
 def test_nothing_is_added_where_the_list_is_empty(make_base: Callable[..., Base]) -> None:

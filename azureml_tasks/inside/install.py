@@ -18,10 +18,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import site
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,6 +33,7 @@ __all__ = ["main"]
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE / "project"
+GIVEN = ("hashed.txt", "requirements.txt", "pinned.txt", "added.txt")
 SERVER = "azureml-inference-server-http"
 
 # The first Python with importlib.metadata is 3.8.
@@ -301,6 +304,17 @@ def install_added(before: dict[str, str]) -> bool:
     return False
 
 
+def forget() -> None:
+    """Remove what was to be installed, which an image that extends this one would take for its own.
+
+    What BuildKit mounts is gone without that, and may not let itself be removed.
+    """
+    shutil.rmtree(str(PROJECT), ignore_errors=True)
+    for name in GIVEN:
+        with suppress(OSError):
+            (HERE / name).unlink()
+
+
 def verdict(succeeded: bool, new: list[str]) -> list[str]:
     """Return the closing lines of the log."""
     if succeeded and not new:
@@ -323,6 +337,7 @@ def main() -> int:
         look_for_pip()
         before = installed()
         if install_added(before):
+            forget()
             say("What was added finds all that it needs, and nothing else has changed.")
             return 0
         succeeded = install_hashed() and install_rest(before.get(SERVER, ""))
@@ -331,7 +346,10 @@ def main() -> int:
         say(str(refusal), "The image was not built.")
         return 1
     say(*verdict(succeeded, new))
-    return 0 if succeeded and not new else 1
+    if new or not succeeded:
+        return 1
+    forget()
+    return 0
 
 
 if __name__ == "__main__":
