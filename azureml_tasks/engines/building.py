@@ -90,7 +90,7 @@ class Build(NamedTuple):
         argv = command(self.endpoint, self.builder, plan, context, no_cache=no_cache)
         with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
             named, where = Path(folder) / "image", "-"
-            # A client that has BuildKit built in hands an archive on to the engine, which may find it as little.
+            # A client with BuildKit built in hands an archive on as the API does, which not every engine takes.
             staged = context.size >= MUCH or (self.builder.kind == "buildkit" and not self.by_api)
             if staged:
                 # Of a folder that it has seen, by the last part of its path, BuildKit takes what has the same size
