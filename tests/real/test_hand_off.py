@@ -725,9 +725,18 @@ def test_clean_removes_every_waiting_candidate(handed_off: HandedOff, tiny_base:
 
 RAISES = "def init():\n    raise ValueError('no model here')\n\n\ndef run(data):\n    return data\n"
 REFUSES = "def init():\n    pass\n\n\ndef run(data):\n    raise ValueError('no answer here')\n"
-DIES = (
-    "import os, signal\n\n\ndef init():\n    os.kill(1, signal.SIGHUP)\n\n\ndef run(data):\n    return data\n"
-)
+DIES = """\
+import os, signal, threading
+
+
+def init():
+    os.kill(1, signal.SIGHUP)
+    threading.Event().wait()  # An init() that returned would let the server answer until the container has ended.
+
+
+def run(data):
+    return data
+"""
 DIFFERS = "def init():\n    pass\n\n\ndef run(data):\n    return {'a': 2}\n"
 PACKAGE = "/opt/miniconda/envs/amlenv/lib/python3.11/site-packages/azureml_inference_server_http/server/user_script.py"
 END = [
