@@ -71,7 +71,7 @@ def _other(version: str, python: str) -> Outcome:
 def all_of_it() -> Iterator[Outcome]:
     """Checks, then the tests on a real engine, which is started for them where none answers; all else goes on beside.
 
-    What the real tests need from package registries is fetched from the beginning on. Three parts go on at a time,
+    What the real tests need from package registries is fetched from the beginning on. Four parts go on at a time,
     since those with an engine spend some of it waiting, what takes longest first; those that need none come last.
     """
     with _beside() as beside:
@@ -96,8 +96,8 @@ def all_of_it() -> Iterator[Outcome]:
 
 @contextmanager
 def _beside() -> Iterator[ThreadPoolExecutor]:
-    """Three workers; what has not begun when the block ends, as it does with Ctrl-C, never does."""
-    workers = ThreadPoolExecutor(max_workers=3)
+    """Four workers; what has not begun when the block ends, as it does with Ctrl-C, never does."""
+    workers = ThreadPoolExecutor(max_workers=4)
     try:
         yield workers
     finally:
