@@ -18,11 +18,12 @@ from urllib.parse import quote
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["RefusedError", "ask", "greeting", "image_path", "plain_host", "send"]
+__all__ = ["RefusedError", "ask", "beginning", "greeting", "image_path", "plain_host", "send"]
 
 _SECONDS = 10.0
 _AT_WORK = 600.0
 """Seconds without a word from an engine that is at work."""
+_SENT_AT_ONCE = 64 * 1024  # bytes
 _DEFAULT = "unix:///var/run/docker.sock"
 
 
@@ -39,16 +40,19 @@ class _Connection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-def ask(host: str, path: str, *, method: str = "GET", seconds: float = _SECONDS) -> tuple[int, Any] | None:
+def ask(
+    host: str, path: str, *, method: str = "GET", seconds: float = _SECONDS, body: object = None
+) -> tuple[int, Any] | None:
     """The status and the JSON of an answer of the engine at *host*; None where it cannot be had in this way.
 
     Args:
         host: such as `unix:///var/run/docker.sock`.
         path: of the API, such as `/v1.41/images/NAME/json`.
-        method: of the request; nothing is sent with it.
+        method: of the request.
         seconds: without a word until it cannot be had.
+        body: what is sent as JSON; None for nothing.
     """
-    answer = _answer(host, path, method, seconds)
+    answer = _answer(host, path, method, seconds, body=body)
     try:
         return answer and (answer[0].status, json.loads(answer[1]) if answer[1] else None)
     except ValueError:
@@ -68,16 +72,23 @@ def greeting(host: str) -> Mapping[str, str]:
     return {name.lower(): value for name, value in answer[0].getheaders()}
 
 
+def beginning(host: str, path: str, size: int) -> tuple[int, bytes] | None:
+    """The status and the first *size* bytes of an answer, the rest of which is not waited for; None as of `ask`."""
+    answer = _answer(host, path, "GET", _SECONDS, size=size)
+    return answer and (answer[0].status, answer[1])
+
+
 def _answer(
-    host: str, path: str, method: str, seconds: float
+    host: str, path: str, method: str, seconds: float, *, body: object = None, size: int | None = None
 ) -> tuple[http.client.HTTPResponse, bytes] | None:
     if not host.startswith("unix://"):
         return None
+    sent = None if body is None else json.dumps(body)
     try:
         with closing(_Connection(host.removeprefix("unix://"), seconds)) as connection:
-            connection.request(method, path)
+            connection.request(method, path, sent, {"Content-Type": "application/json"} if sent else {})
             answer = connection.getresponse()
-            return answer, answer.read()
+            return answer, answer.read(size)
     except (OSError, http.client.HTTPException):
         return None
 
@@ -97,11 +108,26 @@ def send(host: str, path: str, feed: Iterable[bytes]) -> Iterator[bytes]:
         headers = {"Content-Type": "application/x-tar", "Transfer-Encoding": "chunked"}
         # Who refuses may do so before everything is sent.
         with suppress(BrokenPipeError):
-            connection.request("POST", path, body=feed, headers=headers, encode_chunked=True)
+            connection.request("POST", path, body=_gathered(feed), headers=headers, encode_chunked=True)
         answer = connection.getresponse()
         if answer.status != http.client.OK:
             raise RefusedError(_message(answer.read()) or answer.reason)
         yield from (line for line in answer if line.strip())
+
+
+def _gathered(feed: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes in fewer blocks: each of many small ones would cost the engine as much as a large one."""
+    gathered = bytearray()
+    for block in feed:
+        if not gathered and len(block) >= _SENT_AT_ONCE:
+            yield block
+            continue
+        gathered += block
+        if len(gathered) >= _SENT_AT_ONCE:
+            yield bytes(gathered)
+            gathered.clear()
+    if gathered:
+        yield bytes(gathered)
 
 
 def _message(content: bytes) -> str:
