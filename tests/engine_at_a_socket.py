@@ -24,7 +24,7 @@ class Engine:
         answers: method and path -> status and body.
         headers: of every answer.
         asked: what it was asked, in order.
-        sent: the body of each request that was sent in chunks.
+        sent: the body of each request that has one.
     """
 
     host: str
@@ -61,10 +61,11 @@ def answering() -> Iterator[Engine]:
             def do_POST(self) -> None:
                 if self.headers.get("Transfer-Encoding") == "chunked":
                     made.sent.append(b"".join(_chunks(self)))
+                elif length := int(self.headers.get("Content-Length", 0)):
+                    made.sent.append(self.rfile.read(length))
                 self.do_GET()
 
-            def do_DELETE(self) -> None:
-                self.do_GET()
+            do_HEAD = do_DELETE = do_GET
 
             def log_message(self, *_: Any) -> None:
                 """Nobody asks for it."""

@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from azureml_tasks.engines import notes
 from azureml_tasks.process import MissingProgram, capture
 from azureml_tasks.stamps import stamp_of
 
@@ -74,27 +75,20 @@ def remembered(endpoint: Endpoint, folder: Path, *, keep: bool) -> Builder:
         folder: of the records; where it is not there, nothing is remembered.
         keep: whether the answer is written down, as a command that only looks must not do.
     """
-    file, client = folder / _FILE, [endpoint.is_podman, *_client()]
-    try:
-        found = json.loads(file.read_bytes())
-        if found["client"] == client:
-            return Builder(kind=str(found["kind"]), why=str(found["why"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        pass  # Nobody asked yet, or it is none of ours.
+    found = notes.read(folder / _FILE)
+    if found.get("client") == [endpoint.is_podman, *_client()] and {"kind", "why"} <= found.keys():
+        return Builder(kind=str(found["kind"]), why=str(found["why"]))
     chosen = choose(endpoint)
-    if keep and folder.is_dir():
+    if keep:
         note(endpoint, chosen, folder)
     return chosen
 
 
 def note(endpoint: Endpoint, builder: Builder, folder: Path) -> None:
     """Write down in *folder* which builder was chosen, and by what, unless that is there."""
-    file = folder / _FILE
-    text = json.dumps({"client": [endpoint.is_podman, *_client()], **builder._asdict()})
-    if not file.exists() or file.read_text(encoding="utf-8") != text:
-        fresh = file.with_suffix(f".{os.getpid()}")
-        fresh.write_text(text, encoding="utf-8")
-        fresh.replace(file)
+    file, chosen = folder / _FILE, {"client": [endpoint.is_podman, *_client()], **builder._asdict()}
+    if notes.read(file) != chosen:
+        notes.write(file, chosen)
 
 
 def _client() -> list[Any]:

@@ -1,7 +1,7 @@
 """A build on the local engine, in one piece or on a prefix that the engine keeps.
 
 A builder that is sent the whole build context each time takes as long as that takes. So what comes before the code is
-an image of its own wherever it holds much: a changed line of code then sends the code alone.
+an image of its own wherever it holds much: of a changed line of code the engine then gets the code alone.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from azureml_tasks.context import confirm
 from azureml_tasks.dockerfile import STAGES, render
 from azureml_tasks.engines.building import MUCH
+from azureml_tasks.engines.loading import loaded
 from azureml_tasks.engines.steps import Steps
 from azureml_tasks.errors import BuildError
 from azureml_tasks.growing import STAGE, Growth, growth
@@ -120,8 +121,8 @@ class Chain(NamedTuple):
             self._make_from(wanted, done, no_cache=no_cache)
             keeper = LocalKeeper(self.endpoint, self.plan, self.build.terminal)
             keeper.forget_old({prefix.tag for prefix in wanted})
-        rest = STAGES[len(wanted[-1].stages) :]
-        return self._run(self._on_top(wanted[-1], rest), no_cache=no_cache)
+        prefix, rest = wanted[-1], self._on_top(wanted[-1], STAGES[len(wanted[-1].stages) :])
+        return loaded(self.build, self.plan, rest, self._name(prefix)) or self._run(rest, no_cache=no_cache)
 
     def _longest(self, wanted: tuple[Prefix, ...]) -> int:
         """How many of *wanted* are there: here, or else in the registry that machines share."""
@@ -158,8 +159,8 @@ class Chain(NamedTuple):
             self._keep_new(wanted[-1], grown.into(self._on_top(grown.on, (STAGE,))), no_cache=no_cache)
             return
         for prefix, on in zip(wanted[done:], (None, *wanted)[done:-1], strict=True):
-            below = self._on_top(on, prefix.stages[len(on.stages) if on else 0 :])
-            self._keep_new(prefix, below, no_cache=no_cache)
+            rest = self._on_top(on, prefix.stages[len(on.stages) if on else 0 :])
+            self._keep_new(prefix, rest, no_cache=no_cache)
 
     def _grown(self) -> Growth | None:
         """The prefix that needs some packages more; machines that share theirs make them all the same way."""
@@ -193,8 +194,7 @@ class Chain(NamedTuple):
         named = self._part(self._name(prefix) if prefix else str(self.plan.base), names)
         if not prefix or self._mounts or self.build.only_copies(named):
             return named
-        found = self.endpoint.image(self._name(prefix)) or {}
-        return self._part(str(found.get("Id", "")), names)
+        return self._part(str((self.endpoint.image(self._name(prefix)) or {}).get("Id", "")), names)
 
     def _run(self, context: Context, *, no_cache: bool) -> str:
         return self.build._replace(steps=Steps()).run(self.plan, context, no_cache=no_cache, is_part=True)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from azureml_tasks.engines import base_image
+from azureml_tasks.engines import base_image, notes
 from azureml_tasks.errors import BuildError
 
 if TYPE_CHECKING:
@@ -71,25 +69,11 @@ class Looking(NamedTuple):
         look = self.endpoint.docker("run", "--rm", "--entrypoint", "cat", str(plan.base), "/etc/passwd")
         if not self.terminal.effect(look):
             return True
-        known = self._known()
-        if plan.user in known.get(found.id, []):
+        file = self.folder / _FILE
+        known = notes.read(file).get(found.id, [])
+        if plan.user in known:
             return True
         if not base_image.has_user(self.endpoint.client, found, plan.user):
             return False
-        self._keep({found.id: sorted({*known.get(found.id, []), plan.user})})
+        notes.write(file, {found.id: sorted({*known, plan.user})})
         return True
-
-    def _known(self) -> dict[str, list[str]]:
-        """The users that a base is known to have, by its id, which never moves."""
-        try:
-            found = json.loads((self.folder / _FILE).read_bytes())
-        except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
-
-    def _keep(self, known: dict[str, list[str]]) -> None:
-        if not self.folder.is_dir():
-            return  # Nothing is left where nothing was built yet.
-        fresh = self.folder / f"users.{os.getpid()}"
-        fresh.write_text(json.dumps(known), encoding="utf-8")
-        fresh.replace(self.folder / _FILE)

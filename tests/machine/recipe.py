@@ -117,7 +117,7 @@ USER dockeruser
 FROM common AS parts
 RUN mkdir -p /tiny/bin /tiny/etc /tiny/tmp /tiny/home/dockeruser && cp /etc/passwd /etc/group /tiny/etc/ \\
     && chown dockeruser:dockeruser /tiny/home/dockeruser && chmod 1777 /tiny/tmp \\
-    && cp -L /bin/sh /bin/cat /bin/env /bin/id /bin/ls /bin/sleep /bin/stat /tiny/bin/ \\
+    && cd /bin && cp -L sh cat chmod chown env id ln ls mkdir sleep stat /tiny/bin/ \\
     && ldd /tiny/bin/* | grep -o '/lib[^ ]*' | sort -u | xargs cp -L --parents -t /tiny
 
 FROM scratch AS tiny

@@ -17,8 +17,9 @@ import docker
 import pytest
 
 from tests.machine.clients import Client
-from tests.real.fast import Built, built_once
-from tests.real.support import environment_for, environment_of, removed_after
+from tests.machine.registry import Registry
+from tests.real.fast import Built, built_once, derived
+from tests.real.support import environment_for, environment_of, removed_after, unique
 
 MORE = """\
 prefix-max-age = 7
@@ -27,6 +28,10 @@ prefix-max-age = 7
 after = "apt"
 user = "runtime"
 command = "cat /proc/uptime > /tmp/when"
+
+[[tool.azureml-image.run]]
+after = "apt"
+command = "mkdir -p /var/azureml-app && chown 1000:50 /var/azureml-app && chmod 710 /var/azureml-app && chmod 711 /var"
 """
 MODEL = "model/weights.bin"
 LARGE = 5_000_000
@@ -106,13 +111,37 @@ def test_a_changed_line_is_built_alone(changed: Walk) -> None:
     assert images[0] != images[1]
 
 
-def test_the_engines_own_buildkit_copies_the_code(changed: Walk) -> None:
-    """What only copies is asked of the engine's BuildKit, also where no docker client could, and where it has none."""
+def test_the_engine_loads_the_code(changed: Walk) -> None:
+    """A layer of ours is on top, whatever the builder is, and the history of what is below is as it was."""
     (prefix,) = changed.prefixes["code"].values()
     images = (changed.client.images.get(one) for one in (prefix, changed.ids["code"]))
-    below, whole = (image.history() for image in images)
+    below, whole = ([_told(step) for step in image.history()] for image in images)
 
-    assert {"buildkit.dockerfile.v0"} == {step["Comment"] for step in whole[: -len(below)]}
+    ours = whole[: -len(below)]
+    assert below == whole[len(ours) :]
+    assert ["LABEL ", "COPY code/ /var/azureml-app/", "USER ", "ENV "] == [
+        re.sub(r"(ENV |LABEL |USER ).*", r"\1", str(step["CreatedBy"])) for step in ours
+    ]
+    assert {"azureml-tasks"} == {step["Comment"] for step in ours}
+
+
+def _told(step: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: step[name] for name in ("Created", "CreatedBy", "Size", "Comment")}
+
+
+def test_it_can_be_pushed_and_pulled(changed: Walk, registry: Registry) -> None:
+    """What a registry gives back is the same image, byte for byte, and a container of it has the changed file."""
+    name = f"{registry.host}/{changed.built.name}"
+    made = changed.client.images.get(changed.ids["code"])
+    with removed_after(changed.client, f"{name}:1"):
+        made.tag(name, "1")
+        changed.client.images.push(name, tag="1")
+        changed.client.images.remove(f"{name}:1")
+
+        pulled = changed.client.images.pull(name, tag="1")
+
+        shown = changed.client.containers.run(f"{name}:1", ["cat", "/var/azureml-app/helper.py"], remove=True)
+    assert (made.id, b"x = 2\n") == (pulled.id, shown)
 
 
 def test_it_is_the_image_of_one_piece(changed: Walk, tmp_path: Path) -> None:
@@ -154,6 +183,38 @@ def _seen(archive: tarfile.TarFile, member: tarfile.TarInfo) -> list[Any]:
     content = archive.extractfile(member) if member.isreg() else None
     sha256 = hashlib.sha256(content.read()).hexdigest() if content else ""
     return [member.type, member.mode, member.uid, member.gid, member.linkname, sha256]
+
+
+# Where a layer cannot simply be laid
+
+BY_BUILDKIT = "2 files are copied by the engine's own BuildKit"
+TAKEN = {
+    "a file of that name": "RUN mkdir -p /var/azureml-app && ln -s /etc/passwd /var/azureml-app/helper.py",
+    "a link in place of the folder": "RUN mkdir -p /srv/app /var && ln -s /srv/app /var/azureml-app",
+}
+
+
+@pytest.mark.parametrize("there", TAKEN)
+def test_what_lies_there_is_left_to_buildkit(
+    there: str,
+    docker_client: docker.DockerClient,
+    tiny_base: str,
+    clients: Mapping[str, Client],
+    tmp_path: Path,
+) -> None:
+    """The engine's own BuildKit copies the code, as it would in one piece; no container is left of the look."""
+    base, env = f"{unique('base')}:1", environment_of(clients["26.1-buildx"], tmp_path)
+    with removed_after(docker_client, base):
+        derived(docker_client, base, f"FROM {tiny_base}\nUSER root\n{TAKEN[there]}\nUSER dockeruser\n")
+        with walking(docker_client, base, env, tmp_path) as walk:
+            walk.built.write("code/helper.py", "x = 2\n")
+
+            said = walk.built.said("image.build")
+
+            look = ["cat", "/var/azureml-app/helper.py"]
+            shown = docker_client.containers.run(f"{walk.built.name}:1", look, remove=True)
+            left = docker_client.containers.list(all=True, filters={"ancestor": base})
+    assert (True, b"x = 2\n", []) == (BY_BUILDKIT in said, shown, left)
 
 
 # What becomes of it over time

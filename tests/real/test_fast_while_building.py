@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
 import docker
 import pytest
 
 from azureml_tasks import pipeline
-from azureml_tasks.engines.building import Build
+from azureml_tasks.context import Context, confirm
 from azureml_tasks.errors import BuildError
 from azureml_tasks.job import Job
 from azureml_tasks.terminal import Terminal
@@ -36,14 +35,13 @@ def built(
 
 def disturbed(built: Built, edit: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> BuildError:
     """How a build ends that has *edit* happen right after its first part was built."""
-    run, edits = Build.run, iter([edit])
+    edits = iter([edit])
 
-    def run_and_edit(*words: Any, **more: Any) -> str:
-        made = run(*words, **more)
+    def edit_and_confirm(context: Context) -> None:
         next(edits, lambda: None)()
-        return made
+        confirm(context)
 
-    monkeypatch.setattr(Build, "run", run_and_edit)
+    monkeypatch.setattr("azureml_tasks.engines.chain.confirm", edit_and_confirm)
     for name in ("PATH", "DOCKER_CONFIG"):
         monkeypatch.setenv(name, built.there.env[name])
     job = Job(folder=built.there.folder, overrides={}, engine="docker", terminal=Terminal())
