@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import time
 from tarfile import DIRTYPE, PAX_FORMAT, TarInfo
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from azureml_tasks.archive import end_of_archive, member
 from azureml_tasks.context_file import ContextFile
 from azureml_tasks.dockerfile import CONTEXT_LABEL
+from azureml_tasks.engines.history import ours, told
 from azureml_tasks.planning import APP_ROOT
 
 if TYPE_CHECKING:
@@ -38,14 +38,6 @@ _SAYS = (
 """What an image says of its containers."""
 _OF_A_BUILDER = ("OnBuild", "Volumes")
 """What has a builder do more: instructions to carry out, and folders whose changes it leaves out."""
-_SAID = (
-    r"(?:/bin/sh -c #\(nop\) +)?(?:ARG|CMD|ENTRYPOINT|ENV|EXPOSE|HEALTHCHECK|LABEL|MAINTAINER|SHELL|STOPSIGNAL|USER"
-    r"|VOLUME)\b"
-)
-_NO_LAYER = ("", rf"{_SAID}|/bin/sh -c #\(nop\) WORKDIR", _SAID)
-"""How a step begins that made no layer, if the engine gives it no size, in three readings: however it does; by words that
-no builder makes a layer of, or WORKDIR, of which the legacy builder makes none where the folder is there; by the former.
-"""
 
 
 class Folder(NamedTuple):
@@ -103,13 +95,13 @@ def loadable(
     Raises:
         BuildError: a file changed or went away since its size was read.
     """
-    steps = _instructions(context.dockerfile)
-    past = _past(history, len(on["RootFS"]["Layers"]))
+    steps, below = _instructions(context.dockerfile), on["RootFS"]["Layers"]
+    past = told(history, len(below))
     if past is None or not _is_one_layer(steps, context) or any(map(on["Config"].get, _OF_A_BUILDER)):
         return None
     layer = b"".join(_layer(context, folders))
-    diff_ids = [*on["RootFS"]["Layers"], f"sha256:{hashlib.sha256(layer).hexdigest()}"]
-    config = _configuration(plan, context, on, [*past, *_ours(steps, now)], diff_ids)
+    diff_ids = [*below, f"sha256:{hashlib.sha256(layer).hexdigest()}"]
+    config = _configuration(plan, context, on, [*past, *ours(steps, now)], diff_ids)
     name = hashlib.sha256(config).hexdigest()
     # The layers that are there have names alone: nothing is read where the engine has what the configuration names.
     layers = [f"{diff_id.partition(':')[2]}.tar" for diff_id in diff_ids]
@@ -128,10 +120,8 @@ def _instructions(dockerfile: str) -> list[str]:
 
 def _is_one_layer(steps: Sequence[str], context: Context) -> bool:
     copies = [step for step in steps if not step.startswith(_SET)]
-    return copies == [f"COPY {_CODE} {APP_ROOT}/"] and not any(
-        file.name.rpartition("/")[2].startswith(_WHITEOUT) or f"/{_WHITEOUT}" in file.name
-        for file in context.files
-    )
+    removes = any(f"/{_WHITEOUT}" in file.name for file in context.files)
+    return copies == [f"COPY {_CODE} {APP_ROOT}/"] and not removes
 
 
 def _layer(context: Context, folders: Sequence[Folder]) -> Iterator[bytes]:
@@ -145,33 +135,6 @@ def _layer(context: Context, folders: Sequence[Folder]) -> Iterator[bytes]:
         if inside:
             yield from member(file._replace(name=f"{APP_ROOT.lstrip('/')}/{inside}"))
     yield end_of_archive()
-
-
-def _past(history: Sequence[Mapping[str, Any]], layers: int) -> list[dict[str, Any]] | None:
-    """The history of the image below, the first step first; None where it is not clear which steps made its layers.
-
-    The engine says of each step how large its layer is, and 0 of one that has none: of an empty layer, too.
-    """
-    steps = history[::-1]
-    for without in _NO_LAYER:
-        made = [bool(step["Size"]) or not re.match(without, step["CreatedBy"]) for step in steps]
-        if sum(made) == layers:
-            return [_step(step, has_layer=has_layer) for step, has_layer in zip(steps, made, strict=True)]
-    return None
-
-
-def _step(step: Mapping[str, Any], *, has_layer: bool) -> dict[str, Any]:
-    made = {"created": _time(step["Created"]), "created_by": step["CreatedBy"], "comment": step["Comment"]}
-    return {name: text for name, text in made.items() if text} | ({} if has_layer else {"empty_layer": True})
-
-
-def _ours(steps: Sequence[str], now: float) -> list[dict[str, Any]]:
-    made = {step: {"Created": now, "CreatedBy": step, "Comment": "azureml-tasks"} for step in steps}
-    return [_step(told, has_layer=step.startswith("COPY ")) for step, told in made.items()]
-
-
-def _time(seconds: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 def _configuration(
