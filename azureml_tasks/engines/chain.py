@@ -1,7 +1,7 @@
 """A build on the local engine, in one piece or on a prefix that the engine keeps.
 
 A builder that is sent the whole build context each time takes as long as that takes. So what comes before the code is
-an image of its own wherever it holds much: of a changed line of code the engine then gets the code alone.
+an image of its own wherever that pays: of a changed line of code the engine then gets the code alone.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from azureml_tasks.context import confirm
 from azureml_tasks.dockerfile import STAGES, render
 from azureml_tasks.engines.building import MUCH
-from azureml_tasks.engines.loading import loaded
+from azureml_tasks.engines.loading import loaded, may_load
 from azureml_tasks.engines.steps import Steps
 from azureml_tasks.errors import BuildError
 from azureml_tasks.growing import STAGE, Growth, growth
@@ -105,12 +105,14 @@ class Chain(NamedTuple):
         return Shared(endpoint=build.endpoint, repository=where, terminal=build.terminal)
 
     def _wanted(self) -> tuple[Prefix, ...]:
-        """The prefixes to stand on: all where machines share them, else the last one, where that holds much."""
+        """The prefixes to stand on: all where machines share them, else the last one, where that pays."""
         found = prefixes(self.plan, self.parts)
         if self._shared or not found:
             return found
         last = found[-1]
-        return (last,) if self._part("", last.stages).size >= MUCH else ()
+        above = self._part("", STAGES[len(last.stages) :])
+        pays = self._part("", last.stages).size >= MUCH or may_load(self.build, self.plan, above)
+        return (last,) if pays else ()
 
     def _on(self, wanted: tuple[Prefix, ...], *, no_cache: bool) -> str:
         """Build the image on the last of *wanted*, which is made where it is not there."""
@@ -119,8 +121,7 @@ class Chain(NamedTuple):
             from azureml_tasks.engines.kept import LocalKeeper
 
             self._make_from(wanted, done, no_cache=no_cache)
-            keeper = LocalKeeper(self.endpoint, self.plan, self.build.terminal)
-            keeper.forget_old({prefix.tag for prefix in wanted})
+            LocalKeeper(self.endpoint, self.plan, self.build.terminal).forget_old({one.tag for one in wanted})
         prefix, rest = wanted[-1], self._on_top(wanted[-1], STAGES[len(wanted[-1].stages) :])
         return loaded(self.build, self.plan, rest, self._name(prefix)) or self._run(rest, no_cache=no_cache)
 
@@ -174,8 +175,7 @@ class Chain(NamedTuple):
     def _keep_new(self, prefix: Prefix, below: Context, *, no_cache: bool) -> None:
         """Build what *below* says, which makes *prefix*."""
         name = self._name(prefix)
-        too_old = self.endpoint.image(name) is not None
-        made = self._run(below, no_cache=no_cache or too_old)
+        made = self._run(below, no_cache=no_cache or self.endpoint.image(name) is not None)  # It is too old.
         self._confirm(made, below)  # Its name says what files it is made of, for every build to come.
         self.endpoint.tag(made, name)
         self.build.terminal.say(f"kept for the next build: {name}")

@@ -23,7 +23,12 @@ if TYPE_CHECKING:
     from azureml_tasks.engines.top_layer import Loadable
     from azureml_tasks.planning import Plan
 
-__all__ = ["loaded"]
+__all__ = ["loaded", "may_load"]
+
+
+def may_load(build: Build, plan: Plan, context: Context) -> bool:
+    """Whether *context* may be a layer to load, as far as its Dockerfile and the engine tell: code that is copied."""
+    return plan.has_code and build.only_copies(context)
 
 
 def loaded(build: Build, plan: Plan, context: Context, on: str) -> str:
@@ -41,7 +46,7 @@ def loaded(build: Build, plan: Plan, context: Context, on: str) -> str:
     Raises:
         BuildError: a file changed or went away since its size was read.
     """
-    if not (plan.has_code and build.only_copies(context)):
+    if not may_load(build, plan, context):
         return ""
     endpoint, terminal = build.endpoint, build.terminal
     below, path = endpoint.image(on), f"/v{endpoint.api}{image_path(on)}/history"
