@@ -136,9 +136,18 @@ def test_where_nobody_can_tell_there_is_no_place(
     assert [2, 2] == [engine.asked.count(CREATE), engine.asked.count(REMOVE)]
 
 
+def test_the_last_images_are_noted(engine: Engine, tmp_path: Path) -> None:
+    """Which are those that somebody may come back to."""
+    for number in range(20):
+        Ground(endpoint(engine), tmp_path).below(f"sha256:{number}", ["a.py"])
+
+    noted = json.loads((tmp_path / "ground.json").read_bytes())
+    assert [f"sha256:{number}" for number in range(4, 20)] == [*noted]
+
+
 def test_very_many_names_are_not_looked_for(engine: Engine, tmp_path: Path) -> None:
     """Each takes as long as some files take to be copied."""
-    assert ((), []) == (below(engine, tmp_path, *map(str, range(501))), engine.asked)
+    assert ((), []) == (below(engine, tmp_path, *map(str, range(201))), engine.asked)
 
 
 # What the engine says to the layer

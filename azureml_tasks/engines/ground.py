@@ -30,8 +30,10 @@ __all__ = ["Ground"]
 
 _FILE = "ground.json"
 _ENOUGH = 10_240  # bytes; the header of an archive's first member, and what may stand before it
-_MOST_NAMES = 500
+_MOST_NAMES = 200
 """Names that are looked for, which takes 2 ms each."""
+_MOST_IMAGES = 16
+"""Images that are noted, those that were looked at last."""
 
 
 class Ground(NamedTuple):
@@ -56,7 +58,8 @@ class Ground(NamedTuple):
             found = self._look(image_id, wanted) if len(wanted) <= _MOST_NAMES else None
             if found is None:
                 return ()
-            notes.write(self.folder / _FILE, noted | {image_id: found})
+            last = list((noted | {image_id: found}).items())[-_MOST_IMAGES:]
+            notes.write(self.folder / _FILE, dict(last))
         is_free = all(found["free"][name] for name in wanted)
         return tuple(Folder(*each) for each in found["folders"]) if is_free else ()
 
