@@ -55,7 +55,7 @@ def answering() -> Iterator[Engine]:
                 for name, value in (made.headers | {"Content-Length": str(len(body))}).items():
                     self.send_header(name, value)
                 self.end_headers()
-                if body:  # Who waits for none may be gone by now.
+                if body and self.command != "HEAD":  # Who waits for none may be gone by now.
                     self.wfile.write(body)
 
             def do_POST(self) -> None:

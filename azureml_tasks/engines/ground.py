@@ -30,6 +30,7 @@ __all__ = ["Ground"]
 
 _FILE = "ground.json"
 _ENOUGH = 10_240  # bytes; the header of an archive's first member, and what may stand before it
+_PATIENCE = 600.0  # seconds; a container that comes later would stay
 _MOST_NAMES = 200
 """Names that are looked for, which takes 2 ms each."""
 _MOST_IMAGES = 16
@@ -69,9 +70,10 @@ class Ground(NamedTuple):
 
         container = f"/v{self.endpoint.api}/containers/{new_name()}"
         image = {"Image": image_id, "Cmd": ["true"], "Entrypoint": []}
-        create = container.replace("/containers/", "/containers/create?name=")
+        path = container.replace("/containers/", "/containers/create?name=")
+        create = partial(ask, self.endpoint.host, path, method="POST", body=image, seconds=_PATIENCE)
         try:
-            made = to_its_end(partial(ask, self.endpoint.host, create, method="POST", body=image))
+            made = to_its_end(create)
             if not made or made[0] != HTTPStatus.CREATED:
                 return None
             folders = [self._folder(container, f"/{path}") for path in _paths()]
@@ -92,19 +94,16 @@ class Ground(NamedTuple):
             return None
         with tarfile.open(fileobj=io.BytesIO(answer[1])) as packed:
             found = packed.next()
-        if (
-            not found
-            or not found.isdir()
-            or found.mode & S_ISGID
-            or any("xattr" in k for k in found.pax_headers)
-        ):
+        if not found or not found.isdir():
+            return None
+        if found.mode & S_ISGID or any("xattr" in key for key in found.pax_headers):
             return None
         return Folder(name, S_IMODE(found.mode), found.uid, found.gid, int(found.mtime))
 
     def _is_free(self, container: str, path: str) -> bool | None:
         answer = ask(self.endpoint.host, _archive(container, path), method="HEAD")
-        known = {HTTPStatus.NOT_FOUND: True, HTTPStatus.OK: False}
-        return known.get(HTTPStatus(answer[0])) if answer else None
+        known: dict[int, bool] = {HTTPStatus.NOT_FOUND: True, HTTPStatus.OK: False}
+        return known.get(answer[0]) if answer else None
 
 
 def _archive(container: str, path: str) -> str:
