@@ -59,6 +59,11 @@ class Context:
         """Files and links, without folders."""
         return sum(not file.name.endswith("/") for file in self.files)
 
+    @property
+    def counted(self) -> str:
+        """How many those are, such as `204 files`."""
+        return f"{self.count} file{'' if self.count == 1 else 's'}"
+
 
 def digest(files: Iterable[ContextFile], known: FileHashes | None = None) -> str:
     """The SHA-256 over names, executable bits and contents of *files*, in hexadecimal.

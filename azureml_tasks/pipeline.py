@@ -71,7 +71,7 @@ def _where(image: Image) -> str:
 
 def _build(job: Job, made: Ready, *, no_cache: bool, pull: bool, proven: bool = True) -> Image:
     found = made.context
-    job.terminal.say(f"build context: {found.count} files, {found.size / 1e6:,.1f} MB, sha256 {found.sha256}")
+    job.terminal.say(f"build context: {found.counted}, {found.size / 1e6:,.1f} MB, sha256 {found.sha256}")
     same = None if no_cache or pull else as_before(job, made)
     if same:
         _nothing_to_build(job, same)

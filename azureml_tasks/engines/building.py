@@ -73,7 +73,7 @@ class Build(NamedTuple):
             EngineError: the engine's disk is full.
         """
         if self.only_copies(context) and (is_part or self.builder.kind != "legacy"):
-            self.terminal.say(f"{context.count} files are copied by the engine's own BuildKit")
+            self.terminal.say(f"{context.counted} to copy, by the engine's own BuildKit")
             return self._by_api(plan, context, no_cache=no_cache, buildkit=True)
         if self.builder.kind == "legacy":
             return self._by_api(plan, context, no_cache=no_cache, buildkit=False)

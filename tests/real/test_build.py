@@ -88,7 +88,7 @@ def derived(client: docker.DockerClient, name: str, lines: str) -> None:
 
 STEPS = """\
 ENGINE
-build context: 1 files, N MB, sha256 HASH
+build context: 1 file, N MB, sha256 HASH
 warning: the base's CMD is sleep 600, not runsvdir /var/runit
 Step 1/7 : FROM BASE
  ---> LAYER

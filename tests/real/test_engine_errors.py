@@ -32,7 +32,7 @@ FILES = {"code/score.py": "def init(): pass\ndef run(data): return data\n"}
 HEAD = '[project]\nname = "failing"\nversion = "1"\n\n[tool.azureml-image]\n'
 BEFORE = """\
 ENGINE
-build context: 1 files, N MB, sha256 HASH
+build context: 1 file, N MB, sha256 HASH
 """
 CMD = "warning: the base's CMD is sleep 600, not runsvdir /var/runit\n"
 
@@ -223,7 +223,7 @@ def test_a_base_without_an_environment(bench: Bench) -> None:
         ended, left = bench.build(f'base = "{name}"\npip = ["six"]\n')
 
     expected = f"""\
-{BEFORE.replace("1 files", "3 files")}\
+{BEFORE.replace("1 file,", "3 files,")}\
 The base NAME sets no AZUREML_CONDA_ENVIRONMENT_PATH, so its Python is not known.
     Name one of Azure ML's inference images, or one that extends it.
 Nothing was built.

@@ -435,7 +435,7 @@ def test_build(walks: Mapping[str, Walk]) -> None:
     assert f"{name}/candidate@{digest}\n" == done.ended.stdout
     assert done.told == [
         ENGINE,
-        "build context: 1 files, N MB, sha256 HASH",
+        "build context: 1 file, N MB, sha256 HASH",
         "invoke image.context | tar --extract --one-top-level=context",
         (
             "az acr build --registry REGISTRY-NAME --timeout 3600 --image 'NAME/candidate:{{.Run.ID}}' "

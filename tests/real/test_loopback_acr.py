@@ -499,8 +499,8 @@ steps:
     build: -t $Registry/NAME:$ID --secret id=token,src=/run/secrets-of-mine/token .
     env: [DOCKER_BUILDKIT=1]
     volumeMounts: [{ name: secrets, mountPath: /run/secrets-of-mine }]
-  - id: server
-    cmd: $Registry/NAME:$ID sh -c 'echo said by the server; sleep 600'
+  - id: speaker
+    cmd: $Registry/NAME:$ID sh -c 'echo said by the speaker; sleep 600'
     detach: true
   - id: look
     cmd: $Registry/NAME:$ID sh -c 'id -u; pwd; echo $$HOME; cat /run/x/token; ls; echo $$WORD; stat -c "%U %a" .'
@@ -510,8 +510,8 @@ steps:
     cmd: $Registry/NAME:$ID sh -c pwd
     disableWorkingDirectoryOverride: true
     when: [look]
-  - id: server-log
-    cmd: docker logs server
+  - id: speaker-log
+    cmd: docker logs speaker
     when: [build, elsewhere]
   - push: ["{{.Run.Registry}}/NAME:{{.Run.ID}}"]
 """
@@ -523,7 +523,10 @@ def test_the_steps_of_a_task_are_carried_out(
     docker_client: docker.DockerClient,
     tiny_base: str,
 ) -> None:
-    """A task file builds with BuildKit and a secret, runs what it built beside a server, and pushes it."""
+    """A task file builds with BuildKit and a secret, runs what it built beside a container of it, and pushes it.
+
+    The step has a name of its own: on one engine, `server` may be that of another run at the same time.
+    """
     name = unique("steps")
     dockerfile = f"FROM {tiny_base}\nENV NAME={name}\nWORKDIR /home\n"
     dockerfile += "RUN --mount=type=secret,id=token,mode=0444 cat /run/secrets/token\n"
@@ -535,8 +538,8 @@ def test_the_steps_of_a_task_are_carried_out(
     assert re.search(r"#\d [\d.]+ hidden\n", said["build"])
     assert said["look"] == "1000\n/workspace\n/acb/home\nhidden\nDockerfile\nsecrets\nword\nroot 755\n"
     assert said["elsewhere"] == "/home\n"
-    assert re.fullmatch("[0-9a-f]{64}\n", said["server"])
-    assert said["server-log"] == "said by the server\n"
+    assert re.fullmatch("[0-9a-f]{64}\n", said["speaker"])
+    assert said["speaker-log"] == "said by the speaker\n"
     assert [image["digest"] for image in run.output_images] == [acr.tags(name)[run.id]]
     assert _left(docker_client, run) == []
 
@@ -547,11 +550,11 @@ def test_containers_of_a_task_find_each_other_by_step(
     docker_client: docker.DockerClient,
 ) -> None:
     """The id of a step is its container's name in the network of the run."""
-    text = f"steps:\n  - id: server\n    cmd: {tiny_base} sleep 600\n    detach: true\n"
-    text += "  - id: show\n    cmd: docker inspect server\n"
+    text = f"steps:\n  - id: sleeper\n    cmd: {tiny_base} sleep 600\n    detach: true\n"
+    text += "  - id: show\n    cmd: docker inspect sleeper\n"
     run = wire.run(_task(wire, text, {}))
     networks = json.loads(_said_by(run.text)["show"])[0]["NetworkSettings"]["Networks"]
-    assert [value["Aliases"][0] for value in networks.values()] == ["server"]
+    assert [value["Aliases"][0] for value in networks.values()] == ["sleeper"]
     assert not docker_client.networks.list(names=list(networks))
 
 
