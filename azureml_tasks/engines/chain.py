@@ -85,6 +85,8 @@ class Chain(NamedTuple):
             raise
 
     def _whole(self, *, no_cache: bool) -> str:
+        if made := loaded(self.build, self.plan, self._on_top(None, STAGES), self.parts["base"]):
+            return made
         dockerfile = render(self.plan, mounts=self._mounts)
         return self.build.run(self.plan, replace(self.context, dockerfile=dockerfile), no_cache=no_cache)
 
@@ -97,12 +99,11 @@ class Chain(NamedTuple):
 
     @property
     def _shared(self) -> Shared | None:
-        where, build = self.plan.shared_layers, self.build
-        if not where:
+        if not (where := self.plan.shared_layers):
             return None
         from azureml_tasks.engines.shared import Shared
 
-        return Shared(endpoint=build.endpoint, repository=where, terminal=build.terminal)
+        return Shared(endpoint=self.endpoint, repository=where, terminal=self.build.terminal)
 
     def _wanted(self) -> tuple[Prefix, ...]:
         """The prefixes to stand on: all where machines share them, else the last one, where that pays."""
@@ -188,8 +189,7 @@ class Chain(NamedTuple):
     def _on_top(self, prefix: Prefix | None, names: Sequence[str]) -> Context:
         """What it takes to build the stages of these *names* on *prefix*, or else on the base.
 
-        A prefix is named by its id, which never moves, but for BuildKit, which finds an image of the engine by its
-        name alone.
+        A prefix is named by its id, which never moves, but for BuildKit, which finds images by their names alone.
         """
         named = self._part(self._name(prefix) if prefix else str(self.plan.base), names)
         if not prefix or self._mounts or self.build.only_copies(named):

@@ -60,7 +60,7 @@ def loaded(build: Build, plan: Plan, context: Context, on: str) -> str:
         return ""
     terminal.say("the code is loaded as one layer")
     if refused := _refusal(endpoint, made):
-        terminal.say(f"the engine does not take it, so its BuildKit copies the files: {clean(refused)}")
+        terminal.say(f"the engine does not take it, so it is built: {clean(refused)}")
         return ""
     return made.id
 

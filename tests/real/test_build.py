@@ -86,32 +86,42 @@ def derived(client: docker.DockerClient, name: str, lines: str) -> None:
     client.images.build(fileobj=io.BytesIO(lines.encode()), tag=name, rm=True, forcerm=True)
 
 
+AFTER_CODE = """
+[[tool.azureml-image.run]]
+after = "code"
+command = "true"
+"""
+"""A command after the code, so that a builder is needed, whatever the engine."""
 STEPS = """\
 ENGINE
 build context: 1 file, N MB, sha256 HASH
 warning: the base's CMD is sleep 600, not runsvdir /var/runit
-Step 1/7 : FROM BASE
+Step 1/8 : FROM BASE
  ---> LAYER
-Step 2/7 : USER root
+Step 2/8 : USER root
  ---> Running in LAYER
 Removing intermediate container LAYER
  ---> LAYER
-Step 3/7 : COPY code/ /var/azureml-app/
+Step 3/8 : COPY code/ /var/azureml-app/
  ---> LAYER
-Step 4/7 : ENV AZUREML_ENTRY_SCRIPT="score.py"
+Step 4/8 : ENV AZUREML_ENTRY_SCRIPT="score.py"
  ---> Running in LAYER
 Removing intermediate container LAYER
  ---> LAYER
-Step 5/7 : ARG CONTEXT_SHA256=""
+Step 5/8 : RUN ["/bin/sh", "-c", "true"]
  ---> Running in LAYER
 Removing intermediate container LAYER
  ---> LAYER
-Step 6/7 : LABEL     "org.opencontainers.image.title"="NAME"     "org.opencontainers.image.version"="1"\
+Step 6/8 : ARG CONTEXT_SHA256=""
+ ---> Running in LAYER
+Removing intermediate container LAYER
+ ---> LAYER
+Step 7/8 : LABEL     "org.opencontainers.image.title"="NAME"     "org.opencontainers.image.version"="1"\
      "org.opencontainers.image.base.name"="BASE"     "azureml-tasks.context-sha256"="$CONTEXT_SHA256"
  ---> Running in LAYER
 Removing intermediate container LAYER
  ---> LAYER
-Step 7/7 : USER dockeruser
+Step 8/8 : USER dockeruser
  ---> Running in LAYER
 Removing intermediate container LAYER
  ---> LAYER
@@ -124,10 +134,30 @@ def test_prints_names_on_stdout_and_all_else_on_stderr(
     own_base: str, name: str, no_docker: dict[str, str], tmp_path: Path
 ) -> None:
     """The result is the names alone; how it came about is on stderr, the builder's own lines among it."""
-    ended = project(tmp_path, name, f'base = "{own_base}"\n', no_docker).invoke("image.build", "--no-cache")
+    made = project(tmp_path, name, f'base = "{own_base}"\n{AFTER_CODE}', no_docker)
+
+    ended = made.invoke("image.build", "--no-cache")
 
     said = layers(normal(ended.stderr, {name: "NAME", own_base: "BASE"}))
     assert (0, f"{name}:1\n", STEPS) == (ended.code, ended.stdout, said)
+
+
+def test_code_alone_is_loaded_on_the_base(
+    own_base: str, name: str, no_docker: dict[str, str], tmp_path: Path, docker_client: docker.DockerClient
+) -> None:
+    """It is one layer more than the base has, with what is said of the image, and no builder is asked."""
+    ended = project(tmp_path, name, f'base = "{own_base}"\n', no_docker).invoke("image.build")
+
+    before, _, after = STEPS.partition("Step 1/8")
+    said = layers(normal(ended.stderr, {name: "NAME", own_base: "BASE"}))
+    expected = f"{before}the code is loaded as one layer\n{after[after.rindex('built ') :]}"
+    assert (0, expected) == (ended.code, said)
+    base, image = (docker_client.images.get(one) for one in (own_base, f"{name}:1"))
+    assert base.attrs["RootFS"]["Layers"] == image.attrs["RootFS"]["Layers"][:-1]
+    about = ("Cmd", "Entrypoint", "ExposedPorts", "WorkingDir")
+    assert [base.attrs["Config"][one] for one in about] == [image.attrs["Config"][one] for one in about]
+    look = "cat /var/azureml-app/score.py; echo $AZUREML_ENTRY_SCRIPT; id -un"
+    assert f"{CODE['code/score.py']}score.py\ndockeruser\n" == shown(docker_client, str(image.id), look)
 
 
 @pytest.mark.parametrize("env", ["20.10", "26.1"], indirect=True)
@@ -290,7 +320,7 @@ def test_dry_prints_commands_that_do_the_same(
     own_base: str, name: str, env: dict[str, str], tmp_path: Path, docker_client: docker.DockerClient
 ) -> None:
     """`--dry` makes no image, container, record or file; what it prints, pasted, makes the very image."""
-    made = project(tmp_path, name, f'base = "{own_base}"\n', env)
+    made = project(tmp_path, name, f'base = "{own_base}"\n{AFTER_CODE}', env)
     before = sorted(path.name for path in made.folder.iterdir())
 
     ended = made.invoke("--dry", "image.build")
