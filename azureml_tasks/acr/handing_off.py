@@ -10,7 +10,7 @@ from azureml_tasks.acr.following import Followed, Follower
 from azureml_tasks.acr.refusals import UnansweredError
 from azureml_tasks.acr.run_requests import Request
 from azureml_tasks.acr.uploading import upload
-from azureml_tasks.engines.containers import to_its_end
+from azureml_tasks.engines.finishing import to_its_end
 from azureml_tasks.errors import Terminated
 from azureml_tasks.settings import Acr
 

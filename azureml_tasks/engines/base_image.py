@@ -142,7 +142,8 @@ def has_user(client: docker.DockerClient, base: BaseImage, user: str) -> bool:
     """Whether the base's /etc/passwd has *user*, and not as root by another name."""
     from docker.errors import NotFound
 
-    from azureml_tasks.engines.containers import new_name, to_its_end
+    from azureml_tasks.engines.containers import new_name
+    from azureml_tasks.engines.finishing import to_its_end
 
     name, lines = new_name(), []
     try:

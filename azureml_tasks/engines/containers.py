@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import uuid
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from azureml_tasks.engines.container import PORT, DockerContainer
+from azureml_tasks.engines.finishing import to_its_end
 from azureml_tasks.errors import EngineError
 from azureml_tasks.inside import stand_in
 from azureml_tasks.planning import APP_ROOT, MODEL_DIR, Proof
 from azureml_tasks.terminal import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from azureml_tasks.engines.endpoint import Endpoint
     from azureml_tasks.engines.images import Image
 
-__all__ = ["LABEL", "running", "start_commands", "to_its_end"]
+__all__ = ["LABEL", "new_name", "running", "start_commands"]
 
 LABEL = "azureml-tasks.smoke-test"
 _STAND_IN = Path(stand_in.__file__)
-T = TypeVar("T")
 
 
 def start_commands(
@@ -93,15 +92,6 @@ def running(
     finally:
         with suppress(NotFound):
             containers.get(name).remove(force=True, v=True)
-
-
-def to_its_end(create: Callable[[], T]) -> T:
-    """Call *create* and wait for its end, also where Ctrl-C or SIGTERM comes meanwhile, which is raised then.
-
-    An engine finishes what it was asked; only what has been made by then can be found and removed.
-    """
-    with ThreadPoolExecutor(max_workers=1) as pool:  # Leaving the block waits.
-        return pool.submit(create).result()
 
 
 def new_name() -> str:

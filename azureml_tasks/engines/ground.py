@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 
 from azureml_tasks.archive import TIME
 from azureml_tasks.engines import notes
+from azureml_tasks.engines.finishing import to_its_end
 from azureml_tasks.engines.top_layer import Folder
 from azureml_tasks.engines.wire import ask, beginning
 from azureml_tasks.planning import APP_ROOT
@@ -66,7 +67,7 @@ class Ground(NamedTuple):
 
     def _look(self, image_id: str, names: Iterable[str]) -> dict[str, Any] | None:
         """The folders and, by name, whether it is free; None where the engine does not say."""
-        from azureml_tasks.engines.containers import new_name, to_its_end
+        from azureml_tasks.engines.containers import new_name
 
         container = f"/v{self.endpoint.api}/containers/{new_name()}"
         image = {"Image": image_id, "Cmd": ["true"], "Entrypoint": []}

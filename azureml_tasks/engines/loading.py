@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 import time
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from azureml_tasks.engines.finishing import to_its_end
 from azureml_tasks.engines.ground import Ground
 from azureml_tasks.engines.top_layer import loadable
 from azureml_tasks.engines.wire import RefusedError, ask, image_path, send
+from azureml_tasks.errors import Terminated
 from azureml_tasks.terminal import clean
 
 if TYPE_CHECKING:
@@ -59,10 +62,22 @@ def loaded(build: Build, plan: Plan, context: Context, on: str) -> str:
     if not made:
         return ""
     terminal.say("the code is loaded as one layer")
-    if refused := _refusal(endpoint, made):
+    try:
+        refused = to_its_end(partial(_refusal, endpoint, made))
+    except (KeyboardInterrupt, Terminated):
+        _remove(endpoint, made.id)
+        raise
+    if refused:
         terminal.say(f"the engine does not take it, so it is built: {clean(refused)}")
         return ""
     return made.id
+
+
+def _remove(endpoint: Endpoint, image_id: str) -> None:
+    """Remove an image, unless it has a name, as one of the same second may have."""
+    found = endpoint.image(image_id)
+    if found and not found.get("RepoTags"):
+        endpoint.remove(image_id)
 
 
 def _refusal(endpoint: Endpoint, made: Loadable) -> str:

@@ -42,13 +42,18 @@ def disturbed(built: Built, edit: Callable[[], object], monkeypatch: pytest.Monk
         confirm(context)
 
     monkeypatch.setattr("azureml_tasks.engines.chain.confirm", edit_and_confirm)
+    with pytest.raises(BuildError) as caught:
+        build(built, monkeypatch)
+    monkeypatch.undo()
+    return caught.value
+
+
+def build(built: Built, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Build it in this process."""
     for name in ("PATH", "DOCKER_CONFIG"):
         monkeypatch.setenv(name, built.there.env[name])
     job = Job(folder=built.there.folder, overrides={}, engine="docker", terminal=Terminal())
-    with pytest.raises(BuildError) as caught:
-        pipeline.build(job, no_cache=False, pull=False)
-    monkeypatch.undo()
-    return caught.value
+    pipeline.build(job, no_cache=False, pull=False)
 
 
 def images(client: docker.DockerClient, built: Built) -> dict[str, list[str]]:
@@ -115,3 +120,26 @@ def test_code_that_changes_leaves_the_prefix(
     assert said("code/helper.py") == str(ended)
     (name,) = images(docker_client, built)[new]
     assert f"as before, and here: {name}".replace(built.name, "NAME") in built.said("image.build")
+
+
+def test_what_is_loaded_as_somebody_ends_it_does_not_stay(
+    built: Built, docker_client: docker.DockerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine loads it to its end all the same, and then it is removed: nobody would find it by a name."""
+    built.write("code/helper.py", "x = 5\n")
+    before, loaded = images(docker_client, built), []
+
+    def ended(load: Callable[[], str]) -> str:
+        load()
+        loaded.append(images(docker_client, built))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("azureml_tasks.engines.loading.to_its_end", ended)
+    with pytest.raises(KeyboardInterrupt):
+        build(built, monkeypatch)
+
+    (found,) = loaded
+    assert ([[]], before) == (
+        [found[one] for one in found.keys() - before.keys()],
+        images(docker_client, built),
+    )
