@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.real.support import Consumer, consumer, environment_without_docker, normal, removed_after, unique
+from tests.real.support import (
+    Consumer,
+    consumer,
+    environment_without_docker,
+    normal,
+    removed_after,
+    tags_of,
+    unique,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,11 +49,6 @@ def project(
         done = made.invoke("image.build")
         assert done.code == 0, done.stderr
         yield made
-
-
-def tags_of(client: docker.DockerClient, name: str) -> list[str]:
-    """Every name on the engine that *name* is a part of."""
-    return sorted(tag for image in client.images.list() for tag in image.tags if name in tag)
 
 
 def cleaned(project: Consumer, host: str) -> tuple[int, list[str]]:

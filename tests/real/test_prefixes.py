@@ -16,7 +16,7 @@ from tests.machine import registry as plain_registry
 from tests.machine.acr.faults import Reply
 from tests.real.acr import acr, acr_session  # noqa: F401 -- fixtures
 from tests.real.hand_off import HandedOff, Step, handed_off, handed_off_session, step  # noqa: F401 -- fixtures
-from tests.real.support import Consumer, consumer, normal, unique
+from tests.real.support import Consumer, consumer, normal, tags_of, unique
 
 ACR = ("--engine", "acr")
 SCORE = "def init(): pass\ndef run(data): return data\n"
@@ -181,10 +181,8 @@ def shared(tiny_base: str, registry: plain_registry.Registry, tmp_path: Any) -> 
 def forget(client: docker.DockerClient, project: Consumer) -> None:
     """Take every name of the project's prefixes from the engine, as on a machine that has never built it."""
     name = project.folder.name
-    for image in client.images.list():
-        for tag in image.tags:
-            if f"{name}/layers:" in tag or tag.startswith(f"{name}/prefix:"):
-                client.images.remove(tag, force=True)
+    for tag in (*tags_of(client, f"{name}/layers:"), *tags_of(client, f"{name}/prefix:")):
+        client.images.remove(tag, force=True)
 
 
 def test_an_empty_machine_pulls_what_another_one_has_built(
@@ -207,7 +205,7 @@ def test_an_empty_machine_pulls_what_another_one_has_built(
     image = docker_client.images.get(f"{name}:1").attrs["RootFS"]["Layers"]
     assert (below, len(below) + 1) == (image[: len(below)], len(image))
     assert 0 == shared.invoke("image.clean").code
-    assert [] == [tag for each in docker_client.images.list() for tag in each.tags if name in tag]
+    assert [] == tags_of(docker_client, name)
 
 
 def test_a_registry_that_does_not_take_them_is_named(

@@ -90,8 +90,8 @@ def _log(storage: Storage, run: str) -> Log:
 
 def _forget(client: docker.DockerClient, cache: str) -> None:
     """Remove the images that were kept for their layers, also by loopbacks that were killed."""
-    for image in client.images.list():
-        for tag in image.tags:
+    for image in client.api.images():  # in one answer, since others remove theirs meanwhile
+        for tag in image["RepoTags"] or ():
             name, _, _ = tag.rpartition(":")
             dead = name.startswith(_CACHE) and not Path("/proc", name.removeprefix(_CACHE)).exists()
             if name == cache or dead:
