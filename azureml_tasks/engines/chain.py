@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from azureml_tasks.context import confirm
 from azureml_tasks.dockerfile import STAGES, render
 from azureml_tasks.engines.building import MUCH
+from azureml_tasks.engines.finishing import remove_unnamed
 from azureml_tasks.engines.loading import loaded, may_load
 from azureml_tasks.engines.steps import Steps
 from azureml_tasks.errors import BuildError
@@ -79,9 +80,7 @@ class Chain(NamedTuple):
         try:
             confirm(context)
         except BuildError:
-            found = self.endpoint.image(made)
-            if found and not found.get("RepoTags"):
-                self.endpoint.client.images.remove(made, noprune=True)
+            remove_unnamed(self.endpoint, made)
             raise
 
     def _whole(self, *, no_cache: bool) -> str:
@@ -161,8 +160,8 @@ class Chain(NamedTuple):
             self._keep_new(wanted[-1], grown.into(self._on_top(grown.on, (STAGE,))), no_cache=no_cache)
             return
         for prefix, on in zip(wanted[done:], (None, *wanted)[done:-1], strict=True):
-            rest = self._on_top(on, prefix.stages[len(on.stages) if on else 0 :])
-            self._keep_new(prefix, rest, no_cache=no_cache)
+            below = self._on_top(on, prefix.stages[len(on.stages) if on else 0 :])
+            self._keep_new(prefix, below, no_cache=no_cache)
 
     def _grown(self) -> Growth | None:
         """The prefix that needs some packages more; machines that share theirs make them all the same way."""
@@ -176,7 +175,8 @@ class Chain(NamedTuple):
     def _keep_new(self, prefix: Prefix, below: Context, *, no_cache: bool) -> None:
         """Build what *below* says, which makes *prefix*."""
         name = self._name(prefix)
-        made = self._run(below, no_cache=no_cache or self.endpoint.image(name) is not None)  # It is too old.
+        too_old = self.endpoint.image(name) is not None
+        made = self._run(below, no_cache=no_cache or too_old)
         self._confirm(made, below)  # Its name says what files it is made of, for every build to come.
         self.endpoint.tag(made, name)
         self.build.terminal.say(f"kept for the next build: {name}")

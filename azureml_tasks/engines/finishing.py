@@ -1,4 +1,4 @@
-"""Waiting for the end of what an engine was asked for, also where somebody wants to end before."""
+"""What an engine was asked for is made to its end, also where somebody wants to end before, and then is not left."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["to_its_end"]
+    from azureml_tasks.engines.endpoint import Endpoint
+
+__all__ = ["remove_unnamed", "to_its_end"]
 
 T = TypeVar("T")
 
@@ -20,3 +22,10 @@ def to_its_end(create: Callable[[], T]) -> T:
     """
     with ThreadPoolExecutor(max_workers=1) as pool:  # Leaving the block waits.
         return pool.submit(create).result()
+
+
+def remove_unnamed(endpoint: Endpoint, image_id: str) -> None:
+    """Remove an image that nobody would find, since it has no name; what it stands on stays."""
+    found = endpoint.image(image_id)
+    if found and not found.get("RepoTags"):
+        endpoint.client.images.remove(image_id, noprune=True)

@@ -56,7 +56,7 @@ class Ground(NamedTuple):
         """
         wanted, noted = sorted(set(names)), notes.read(self.folder / _FILE)
         found = noted.get(image_id)
-        if found is None or not found["free"].keys() >= set(wanted):
+        if not found or not found["free"].keys() >= set(wanted):
             found = self._look(image_id, wanted) if len(wanted) <= _MOST_NAMES else None
             if found is None:
                 return ()
@@ -69,26 +69,24 @@ class Ground(NamedTuple):
         """The folders and, by name, whether it is free; None where the engine does not say."""
         from azureml_tasks.engines.containers import new_name
 
-        container = f"/v{self.endpoint.api}/containers/{new_name()}"
+        host, containers, name = self.endpoint.host, f"/v{self.endpoint.api}/containers", new_name()
         image = {"Image": image_id, "Cmd": ["true"], "Entrypoint": []}
-        path = container.replace("/containers/", "/containers/create?name=")
-        create = partial(ask, self.endpoint.host, path, method="POST", body=image, seconds=_PATIENCE)
+        at, container = f"{containers}/create?name={name}", f"{containers}/{name}"
         try:
-            made = to_its_end(create)
+            made = to_its_end(partial(ask, host, at, method="POST", body=image, seconds=_PATIENCE))
             if not made or made[0] != HTTPStatus.CREATED:
                 return None
-            folders = [self._folder(container, f"/{path}") for path in _paths()]
-            free = {name: self._is_free(container, f"{APP_ROOT}/{name}") for name in names}
+            folders = [self._folder(container, path) for path in _paths()]
+            free = {each: self._is_free(container, f"{APP_ROOT}/{each}") for each in names}
         finally:
-            ask(self.endpoint.host, f"{container}?force=1&v=1", method="DELETE")
+            ask(host, f"{container}?force=1&v=1", method="DELETE")
         if None in free.values():
             return None
         return {"folders": [] if None in folders else folders, "free": free}
 
-    def _folder(self, container: str, path: str) -> Folder | None:
+    def _folder(self, container: str, name: str) -> Folder | None:
         """A folder of the image; None where it is none, or has more to it than a layer of ours would say."""
-        name = path.lstrip("/")
-        answer = beginning(self.endpoint.host, _archive(container, path), _ENOUGH)
+        answer = beginning(self.endpoint.host, _archive(container, f"/{name}"), _ENOUGH)
         if answer and answer[0] == HTTPStatus.NOT_FOUND:
             return Folder(name, mode=0o755, uid=0, gid=0, mtime=TIME)  # as who copies into it makes it
         if not answer or answer[0] != HTTPStatus.OK:
@@ -112,6 +110,6 @@ def _archive(container: str, path: str) -> str:
 
 
 def _paths() -> list[str]:
-    """Each folder from the top down to where the code goes."""
+    """Each folder from the top down to where the code goes, without the first "/"."""
     parts = APP_ROOT.strip("/").split("/")
     return ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]

@@ -12,7 +12,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from azureml_tasks.engines.finishing import to_its_end
+from azureml_tasks.engines.finishing import remove_unnamed, to_its_end
 from azureml_tasks.engines.ground import Ground
 from azureml_tasks.engines.top_layer import loadable
 from azureml_tasks.engines.wire import RefusedError, ask, image_path, send
@@ -41,7 +41,7 @@ def loaded(build: Build, plan: Plan, context: Context, on: str) -> str:
         build: the build that it is a part of.
         plan: the image.
         context: the code, and a Dockerfile that copies it and sets variables, labels and user.
-        on: what it stands on, by a name.
+        on: name or id of what it stands on.
 
     Returns:
         The image's id; "" where the engine is to build it.
@@ -65,19 +65,12 @@ def loaded(build: Build, plan: Plan, context: Context, on: str) -> str:
     try:
         refused = to_its_end(partial(_refusal, endpoint, made))
     except (KeyboardInterrupt, Terminated):
-        _remove(endpoint, made.id)
+        remove_unnamed(endpoint, made.id)
         raise
     if refused:
         terminal.say(f"the engine does not take it, so it is built: {clean(refused)}")
         return ""
     return made.id
-
-
-def _remove(endpoint: Endpoint, image_id: str) -> None:
-    """Remove an image, unless it has a name, as one of the same second may have."""
-    found = endpoint.image(image_id)
-    if found and not found.get("RepoTags"):
-        endpoint.remove(image_id)
 
 
 def _refusal(endpoint: Endpoint, made: Loadable) -> str:
