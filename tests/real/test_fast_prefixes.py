@@ -189,7 +189,7 @@ def _seen(archive: tarfile.TarFile, member: tarfile.TarInfo) -> list[Any]:
 
 BY_BUILDKIT = "2 files to copy, by the engine's own BuildKit"
 TAKEN = {
-    "a file of that name": "RUN mkdir -p /var/azureml-app && ln -s /etc/passwd /var/azureml-app/helper.py",
+    "a link of that name": "RUN mkdir -p /var/azureml-app && ln -s /etc/passwd /var/azureml-app/helper.py",
     "a link in place of the folder": "RUN mkdir -p /srv/app /var && ln -s /srv/app /var/azureml-app",
 }
 
