@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from azureml_tasks.record_file import write_whole
 from azureml_tasks.stamps import Stamp, settled, stamp_of
 
 if TYPE_CHECKING:
@@ -85,9 +86,7 @@ class FileHashes:
             return
         kept = ((path, row) for path, row in sorted(self.known.items()) if Path(path).exists())
         rows = {path: [*stamp, found] for path, (stamp, found) in kept}
-        fresh = self.file.with_suffix(f".{os.getpid()}")
-        fresh.write_text(json.dumps({"files": rows}), encoding="utf-8")
-        fresh.replace(self.file)
+        write_whole(self.file, json.dumps({"files": rows}))
         self._changed = False
 
 

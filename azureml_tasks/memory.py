@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from azureml_tasks.plan_text import UnspeakableError, decoded, encoded
+from azureml_tasks.record_file import write_whole
 from azureml_tasks.stamps import stamp_of
 from azureml_tasks.unchanged import unchanged
 from azureml_tasks.version import VERSION
@@ -109,9 +110,7 @@ class Memory(NamedTuple):
             text = json.dumps(found)
         except (UnspeakableError, TypeError):
             return  # A date in the table, say; the next command reads the project anew.
-        fresh = self.file.with_suffix(f".{os.getpid()}")
-        fresh.write_text(text, encoding="ascii")
-        fresh.replace(self.file)
+        write_whole(self.file, text)
 
 
 def _words(revision: Revision | NoRevision) -> list[Any]:

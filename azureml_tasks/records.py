@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,6 +11,7 @@ from azureml_tasks.engines.images import Image
 from azureml_tasks.errors import BuildError
 from azureml_tasks.file_hashes import FileHashes
 from azureml_tasks.memory import Memory
+from azureml_tasks.record_file import read_record, write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +23,14 @@ _BUILD, _PASS, _RESULT, _RUN = "build.json", "smoke-test.json", "result.json", "
 _EVIDENCE, _HASHES, _PLAN, _FILES = "evidence.json", "hashes.json", "plan.json", "files.json"
 NOTES = frozenset({"builder.json", "files.json", "ground.json", "hashes.json", "plan.json", "users.json"})
 """What saves time alone, and may go at any time."""
+_NEEDED = {
+    _BUILD: ("id", "names", "engine", "context_sha256", "user"),
+    _PASS: ("id", "proof_sha256", "smoke"),
+    _RESULT: ("image", "tags"),
+    _RUN: ("run", "registry"),
+    _EVIDENCE: ("id", "proof_sha256", "events"),
+}
+"""What a record says at least."""
 
 
 class Records(NamedTuple):
@@ -173,26 +181,11 @@ class Records(NamedTuple):
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _read(self, name: str) -> dict[str, Any] | None:
-        try:
-            found = json.loads((self.folder / name).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return None
-        except ValueError as error:
-            what = f"{FOLDER}/{name} is no record that can be read: {error}"
-            raise BuildError(what, next_step=f"rm -r {FOLDER}\nthen: invoke image.build") from error
-        return found if isinstance(found, dict) else None
+        return read_record(self.folder / name, _NEEDED.get(name, ()))
 
     def _write(self, name: str, record: dict[str, Any]) -> Path:
-        """Write whole or not at all: the next command must never meet half a record."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError), (self.folder / ".gitignore").open("x") as ignore:
             ignore.write("*\n")
-        path = self.folder / name
-        fresh = path.with_suffix(f".{os.getpid()}")
-        text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
-        try:
-            fresh.write_text(text, encoding="utf-8")
-            fresh.replace(path)
-        finally:
-            fresh.unlink(missing_ok=True)
-        return path
+        write_whole(self.folder / name, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+        return self.folder / name

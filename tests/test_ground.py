@@ -145,6 +145,26 @@ def test_the_last_images_are_noted(engine: Engine, tmp_path: Path) -> None:
     assert [f"sha256:{number}" for number in range(4, 20)] == [*noted]
 
 
+@pytest.mark.parametrize(
+    "noted",
+    [
+        pytest.param([], id="no table"),
+        pytest.param({"folders": []}, id="no names"),
+        pytest.param({"folders": [], "free": ["a.py"]}, id="names without an answer"),
+        pytest.param({"folders": ["var"], "free": {"a.py": True}}, id="folders by name alone"),
+        pytest.param({"folders": [["var", 493]], "free": {"a.py": True}}, id="folders with less to them"),
+    ],
+)
+def test_a_note_of_another_form_is_none(noted: object, engine: Engine, tmp_path: Path) -> None:
+    """Another version of ours may have written it: the container is looked at again, and the note made anew."""
+    file = tmp_path / "ground.json"
+    file.write_text(json.dumps({"sha256:1": noted}), encoding="utf-8")
+
+    assert FOLDERS == below(engine, tmp_path, "a.py")
+    expected = {"sha256:1": {"folders": list(map(list, FOLDERS)), "free": {"a.py": True}}}
+    assert expected == json.loads(file.read_bytes())
+
+
 def test_very_many_names_are_not_looked_for(engine: Engine, tmp_path: Path) -> None:
     """Each takes as long as some files take to be copied."""
     assert ((), []) == (below(engine, tmp_path, *map(str, range(201))), engine.asked)

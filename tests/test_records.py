@@ -160,6 +160,31 @@ def test_a_broken_record_is_named(name: str, records: Records) -> None:
     assert expected == str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "missing"),
+    [
+        ("build.json", "[]", "id, names, engine, context_sha256, user"),
+        ("build.json", json.dumps({"id": "1", "names": [], "engine": "docker"}), "context_sha256, user"),
+        ("smoke-test.json", "{}", "id, proof_sha256, smoke"),
+        ("run.json", json.dumps({"run": "ca1"}), "registry"),
+        ("evidence.json", json.dumps({"id": "1"}), "proof_sha256, events"),
+    ],
+)
+def test_a_record_of_another_form_is_named(name: str, text: str, missing: str, records: Records) -> None:
+    """A record that says less than ours do is an error with the way out, as one that is no JSON."""
+    records.folder.mkdir()
+    (records.folder / name).write_text(text, encoding="utf-8")
+
+    with pytest.raises(BuildError) as caught:
+        READERS[name](records)
+
+    expected = f"""\
+.azureml-image/{name} is no record that can be read: it says nothing of {missing}
+    rm -r .azureml-image
+    then: invoke image.build"""
+    assert expected == str(caught.value)
+
+
 def test_a_record_is_whole_or_not_there(records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where writing ends half-way, the record from before stays as it was."""
     records.write_build(IMAGE)

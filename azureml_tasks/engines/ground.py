@@ -32,6 +32,8 @@ __all__ = ["Ground"]
 _FILE = "ground.json"
 _ENOUGH = 10_240  # bytes; the header of an archive's first member, and what may stand before it
 _PATIENCE = 600.0  # seconds; a container that comes later would stay
+_TYPES = [str, int, int, int, int]
+"""Of the fields of a `Folder`, as a note has it."""
 _MOST_NAMES = 200
 """Names that are looked for, which takes 2 ms each."""
 _MOST_IMAGES = 16
@@ -55,7 +57,7 @@ class Ground(NamedTuple):
         Empty where a layer cannot simply be laid there: a name is taken, a folder is none, or nobody can tell.
         """
         wanted, noted = sorted(set(names)), notes.read(self.folder / _FILE)
-        found = noted.get(image_id)
+        found = _ours(noted.get(image_id))
         if not found or not found["free"].keys() >= set(wanted):
             found = self._look(image_id, wanted) if len(wanted) <= _MOST_NAMES else None
             if found is None:
@@ -103,6 +105,17 @@ class Ground(NamedTuple):
         answer = ask(self.endpoint.host, _archive(container, path), method="HEAD")
         known: dict[int, bool] = {HTTPStatus.NOT_FOUND: True, HTTPStatus.OK: False}
         return known.get(answer[0]) if answer else None
+
+
+def _ours(found: Any) -> dict[str, Any] | None:
+    """A note that is as `_look` makes it; None for another, which another version of ours may have made."""
+    if not isinstance(found, dict) or not isinstance(found.get("free"), dict):
+        return None
+    folders = found.get("folders")
+    is_ours = isinstance(folders, list) and all(
+        isinstance(each, list) and list(map(type, each)) == _TYPES for each in folders
+    )
+    return found if is_ours else None
 
 
 def _archive(container: str, path: str) -> str:

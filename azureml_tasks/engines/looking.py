@@ -70,10 +70,11 @@ class Looking(NamedTuple):
         if not self.terminal.effect(look):
             return True
         file = self.folder / _FILE
-        known = notes.read(file).get(found.id, [])
+        noted = notes.read(file).get(found.id)
+        known = set(map(str, noted)) if isinstance(noted, list) else set()
         if plan.user in known:
             return True
         if not base_image.has_user(self.endpoint.client, found, plan.user):
             return False
-        notes.write(file, {found.id: sorted({*known, plan.user})})
+        notes.write(file, {found.id: sorted(known | {plan.user})})
         return True

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING, Any
+
+from azureml_tasks.record_file import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +26,4 @@ def read(file: Path) -> dict[str, Any]:
 def write(file: Path, noted: Mapping[str, Any]) -> None:
     """Write *noted*, whole or not at all, where the folder is there: nothing is left where nothing was built yet."""
     if file.parent.is_dir():
-        fresh = file.with_suffix(f".{os.getpid()}")
-        fresh.write_text(json.dumps(noted), encoding="utf-8")
-        fresh.replace(file)
+        write_whole(file, json.dumps(noted))
