@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from azureml_tasks.file_hashes import FileHashes
 
-__all__ = ["Context", "confirm", "content_of", "contents", "digest", "digests", "largest"]
+__all__ = ["Context", "confirm", "contents", "contents_of", "digest", "digests", "largest", "summed"]
 
 _SHOWN = 3
 
@@ -29,6 +29,7 @@ class Context:
         dockerfile: the text.
         sha256: over names, executable bits and contents of the members, in hexadecimal.
         parts: the same over the members of each folder at the top of the whole: `code`, `model`, `python`.
+        seen: what the members of the whole were as they were hashed, see `contents_of`.
         known: the hashes of the files, by which a change since is seen.
     """
 
@@ -36,6 +37,7 @@ class Context:
     dockerfile: str
     sha256: str
     parts: Mapping[str, str] = field(default_factory=dict)
+    seen: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     known: FileHashes | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -82,17 +84,42 @@ def digest(files: Iterable[ContextFile], known: FileHashes | None = None) -> str
 
 def digests(files: Iterable[ContextFile], known: FileHashes | None = None) -> tuple[str, dict[str, str]]:
     """`digest`, and the same over the members of each folder at the top by the folder's name."""
+    return summed(contents_of(files, known))
+
+
+def summed(contents: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """The same of members as `contents_of` says them, in their order."""
     total = hashlib.sha256()
     parts: defaultdict[str, hashlib._Hash] = defaultdict(hashlib.sha256)
-    for file in files:
-        kind, content = content_of(file, known)
-        line = f"{kind} {content} ".encode() + file.name.encode() + b"\0"
+    for name, said in contents.items():
+        kind, _, content = said.partition("-")
+        line = f"{kind} {content} ".encode() + name.encode() + b"\0"
         total.update(line)
-        parts[file.name.partition("/")[0]].update(line)
+        parts[name.partition("/")[0]].update(line)
     return total.hexdigest(), {name: part.hexdigest() for name, part in parts.items()}
 
 
-def content_of(file: ContextFile, known: FileHashes | None = None) -> tuple[str, str]:
+def contents_of(files: Iterable[ContextFile], known: FileHashes | None = None) -> dict[str, str]:
+    """What each member is, by its name: its kind and the SHA-256 of its content or link, in one word.
+
+    Args:
+        files: members, sorted.
+        known: the hashes of files that need not be read again.
+
+    Raises:
+        BuildError: a file changed or went away meanwhile.
+    """
+    return {file.name: "-".join(_content_of(file, known)) for file in files}
+
+
+def contents(context: Context) -> dict[str, str]:
+    """The same of the members of *context*."""
+    if not context.seen:
+        return contents_of(context.files, context.known)
+    return {file.name: context.seen[file.name] for file in context.files}
+
+
+def _content_of(file: ContextFile, known: FileHashes | None) -> tuple[str, str]:
     """The kind of a member, and the SHA-256 of its content or link, "-" for a folder."""
     if file.name.endswith("/"):
         return "folder", "-"
@@ -120,22 +147,19 @@ def confirm(context: Context) -> None:
         BuildError: they have changed.
     """
     known = context.known
-    moved = [file.name for file in context.files if file.source and known and known.moved(file.source)]
+    moved = [file for file in context.files if file.source and known and known.moved(file.source)]
     if not moved:
         return
     try:
-        same = digests(context.files, known)[1].items() <= context.parts.items()
+        same = contents_of(moved, known).items() <= context.seen.items()
     except BuildError:
         same = False
     if not same:
-        names = ", ".join(moved[:_SHOWN]) + (" and others" if len(moved) > _SHOWN else "")
+        names = ", ".join(file.name for file in moved[:_SHOWN]) + (
+            " and others" if len(moved) > _SHOWN else ""
+        )
         what = f"The files changed while the image was built: {names}."
         raise BuildError(what, next_step="Run the same command again.")
-
-
-def contents(context: Context) -> dict[str, str]:
-    """What each member is, by its name: kind and SHA-256, in one word."""
-    return {file.name: "-".join(content_of(file, context.known)) for file in context.files}
 
 
 def largest(files: Iterable[ContextFile], count: int = 10) -> list[ContextFile]:

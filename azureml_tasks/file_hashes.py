@@ -70,6 +70,8 @@ class FileHashes:
         if settled(stamp, taken_at):
             self.known[str(path)] = (stamp, found)
             self._changed = True
+        else:
+            self._changed |= self.known.pop(str(path), None) is not None  # That of a file that is no more.
         return found
 
     def moved(self, path: str | Path) -> bool:
@@ -84,7 +86,11 @@ class FileHashes:
         """Write them down for the next command, where its folder is there and anything is new."""
         if not self._changed or not self.file.parent.is_dir():
             return
-        kept = ((path, row) for path, row in sorted(self.known.items()) if Path(path).exists())
+        kept = (
+            (path, row)
+            for path, row in sorted(self.known.items())
+            if os.path.exists(path)  # noqa: PTH110 -- of many files
+        )
         rows = {path: [*stamp, found] for path, (stamp, found) in kept}
         write_whole(self.file, json.dumps({"files": rows}))
         self._changed = False

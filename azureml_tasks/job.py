@@ -66,11 +66,14 @@ def prepare(job: Job, *, keep: bool = False) -> tuple[Plan, Context]:
     made = planned(job, hashes, keep=keep and not job.terminal.dry)
     for warning in made.warnings:
         job.terminal.warn(warning)
-    sha256, parts = context.digests(made.files, hashes)
+    seen = context.contents_of(made.files, hashes)
     if keep and not job.terminal.dry:
         hashes.keep()
+    sha256, parts = context.summed(seen)
     dockerfile = render(made)
-    return made, Context(files=made.files, dockerfile=dockerfile, sha256=sha256, parts=parts, known=hashes)
+    return made, Context(
+        files=made.files, dockerfile=dockerfile, sha256=sha256, parts=parts, seen=seen, known=hashes
+    )
 
 
 def open_engine(job: Job, plan: Plan, *, keep: bool = True) -> Engine:

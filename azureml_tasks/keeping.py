@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 from azureml_tasks.errors import stating
 from azureml_tasks.job import ready
 from azureml_tasks.making import making
-from azureml_tasks.prefixes import prefixes
+from azureml_tasks.old_code import parted, tag
+from azureml_tasks.prefixes import part, prefixes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from azureml_tasks.engines.images import KeptPrefix
     from azureml_tasks.job import Job, Ready
 
@@ -22,8 +25,8 @@ _DAY = 86_400
 def show(job: Job) -> None:
     """List what the engine keeps of this project's prefixes, the newest first."""
     made = ready(job, building=False)
-    wanted = _wanted(made)
     found = made.engine.keeper(made.plan).all()
+    wanted = _wanted(made, found)
     for kept in found:
         job.terminal.result(_row(kept, now=kept.tag in wanted))
     if not found:
@@ -34,8 +37,9 @@ def prune(job: Job) -> None:
     """Remove those that the project as it stands has no use for."""
     with stating("Nothing more was removed."):
         made = ready(job, building=False)
-        keeper, wanted = made.engine.keeper(made.plan), _wanted(made)
+        keeper = made.engine.keeper(made.plan)
         found = keeper.all()
+        wanted = _wanted(made, found)
         # One image may have several names, and goes with all of them where a registry keeps it.
         in_use = {kept.id for kept in found if kept.tag in wanted}
         for kept in found:
@@ -43,9 +47,13 @@ def prune(job: Job) -> None:
                 job.terminal.result(f"removed {kept.name}")
 
 
-def _wanted(made: Ready) -> set[str]:
-    parts = making(made.plan, made.context, made.engine.base_id(made.plan))
-    return {prefix.tag for prefix in prefixes(made.plan, parts)}
+def _wanted(made: Ready, found: Sequence[KeptPrefix]) -> set[str]:
+    """The tags that a build of the project as it is would look for."""
+    base = made.engine.base_id(made.plan)
+    tags = [prefix.tag for prefix in prefixes(made.plan, making(made.plan, made.context, base))]
+    on = next((kept.id for kept in found if kept.tag in tags[-1:]), base)
+    code = parted(part(made.plan, made.context, "", ("code",)))
+    return {*tags, *([tag(on, code[0])] if code else [])}
 
 
 def _row(kept: KeptPrefix, *, now: bool) -> str:

@@ -88,5 +88,6 @@ def part(
         dockerfile=render_stages(plan, base, names, mounts=mounts, sha256=context.sha256 if literal else ""),
         sha256=context.sha256,
         parts=context.parts,
+        seen=context.seen,
         known=context.known,
     )

@@ -21,7 +21,7 @@ __all__ = ["FOLDER", "NOTES", "Records"]
 FOLDER = ".azureml-image"
 _BUILD, _PASS, _RESULT, _RUN = "build.json", "smoke-test.json", "result.json", "run.json"
 _EVIDENCE, _HASHES, _PLAN, _FILES = "evidence.json", "hashes.json", "plan.json", "files.json"
-NOTES = frozenset({"builder.json", "files.json", "ground.json", "hashes.json", "plan.json", "users.json"})
+NOTES = frozenset({"builder.json", "files.json", "hashes.json", "plan.json", "users.json"})
 """What saves time alone, and may go at any time."""
 _NEEDED = {
     _BUILD: ("id", "names", "engine", "context_sha256", "user"),

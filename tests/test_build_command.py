@@ -10,7 +10,7 @@ import pytest
 
 import azureml_tasks
 from azureml_tasks.context import Context
-from azureml_tasks.engines.api_build import takes_files
+from azureml_tasks.engines.api_build import takes_archives
 from azureml_tasks.engines.builder import Builder
 from azureml_tasks.engines.client_build import command, named_in, naming
 from azureml_tasks.engines.docker import DockerEngine
@@ -122,11 +122,11 @@ def test_a_client_without_buildx_names_the_image_alone() -> None:
     ("driver", "has_buildkit", "expected"),
     [("overlay2", True, True), ("overlay2", False, False), ("overlayfs", True, False), ("", True, False)],
 )
-def test_files_are_sent_to_an_engine_that_keeps_its_images_itself(
+def test_an_archive_is_sent_to_an_engine_that_keeps_its_images_itself(
     driver: str, has_buildkit: bool, expected: bool
 ) -> None:
-    """Its own BuildKit is asked by the API; one with its images in containerd would not find what it was sent."""
-    assert expected == takes_files(replace(endpoint(), has_buildkit=has_buildkit), driver)
+    """One with its images in containerd would not find what it was sent."""
+    assert expected == takes_archives(replace(endpoint(), has_buildkit=has_buildkit), driver)
 
 
 @pytest.mark.parametrize(("kind", "can"), [("buildx", {SECRETS}), ("buildkit", {SECRETS}), ("legacy", set())])

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from azureml_tasks.context import Context, confirm, digests
+from azureml_tasks.context import Context, confirm, contents_of, summed
 from azureml_tasks.context_file import ContextFile
 from azureml_tasks.errors import BuildError
 from azureml_tasks.file_hashes import FileHashes
@@ -28,9 +29,14 @@ def looked_at(folder: Path) -> Context:
         ContextFile(name="code/link", link="a"),
         ContextFile(name="python/requirements.txt", data=b"numpy\n", size=6),
     )
-    hashes = FileHashes(file=folder / "hashes.json", now=later)
-    sha256, parts = digests(files, hashes)
-    return Context(files=files, dockerfile="", sha256=sha256, parts=parts, known=hashes)
+    return hashed(files, FileHashes(file=folder / "hashes.json", now=later))
+
+
+def hashed(files: tuple[ContextFile, ...], hashes: FileHashes) -> Context:
+    """The context of *files*."""
+    seen = contents_of(files, hashes)
+    sha256, parts = summed(seen)
+    return Context(files=files, dockerfile="", sha256=sha256, parts=parts, seen=seen, known=hashes)
 
 
 def another(file: Path, text: str) -> None:
@@ -94,16 +100,15 @@ def test_three_files_are_named(tmp_path: Path) -> None:
 def test_what_was_hashed_just_now_is_read_again(tmp_path: Path) -> None:
     """A file that was so young when it was hashed that its stamp tells nothing is looked at by its bytes."""
     found = looked_at(tmp_path)
-    young = FileHashes(file=tmp_path / "hashes.json", now=lambda: 0)
-    sha256, parts = digests(found.files, young)
-    confirm(Context(files=found.files, dockerfile="", sha256=sha256, parts=parts, known=young))
+    young = hashed(found.files, FileHashes(file=tmp_path / "hashes.json", now=lambda: 0))
+    confirm(young)
     stamp = (tmp_path / "a").stat()
 
     (tmp_path / "a").write_text("two", encoding="utf-8")
     os.utime(tmp_path / "a", ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
 
     with pytest.raises(BuildError, match="The files changed"):
-        confirm(Context(files=found.files, dockerfile="", sha256=sha256, parts=parts, known=young))
+        confirm(young)
 
 
 def test_a_part_has_its_own_files_to_confirm(tmp_path: Path) -> None:
@@ -111,8 +116,8 @@ def test_a_part_has_its_own_files_to_confirm(tmp_path: Path) -> None:
     (tmp_path / "weights").write_text("weights", encoding="utf-8")
     found = looked_at(tmp_path)
     model = (ContextFile(name="model/"), ContextFile(name="model/w", source=tmp_path / "weights", size=7))
-    sha256, parts = digests((*found.files, *model), found.known)
-    part = Context(files=model, dockerfile="", sha256=sha256, parts=parts, known=found.known)
+    assert found.known is not None
+    part = replace(hashed((*found.files, *model), found.known), files=model)
 
     (tmp_path / "a").write_text("two", encoding="utf-8")
     confirm(part)

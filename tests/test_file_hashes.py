@@ -113,6 +113,19 @@ def test_what_changed_just_now_or_later_is_not_kept(after: int, tmp_path: Path) 
     assert {} == first.known
 
 
+def test_what_was_known_of_a_file_before_is_no_longer(tmp_path: Path) -> None:
+    """One that has changed just now is not taken for as old as it was."""
+    file = tmp_path / "weights.bin"
+    file.write_bytes(b"one")
+    first = hashes(tmp_path, LATER)
+    first.of(file, 3)
+    file.write_bytes(b"two")
+    first.now = lambda: file.stat().st_mtime_ns
+
+    assert [str(file)] == [*first.known]
+    assert (sha256(b"two"), {}) == (first.of(file, 3), first.known)
+
+
 def test_a_file_that_changes_while_it_is_read_has_no_hash(tmp_path: Path) -> None:
     """Nothing is said of bytes that were not all there at one time."""
     file = tmp_path / "weights.bin"

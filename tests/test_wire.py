@@ -97,13 +97,13 @@ def test_an_engine_is_known_by_its_greeting(engine: Engine, endpoint: Endpoint) 
     ("greeting", "expected"),
     [
         (GREETING, True),
-        ({**GREETING, "Api-Version": "1.39"}, True),
-        ({**GREETING, "Api-Version": "1.38"}, False),
+        ({**GREETING, "Api-Version": "1.41"}, True),
+        ({**GREETING, "Api-Version": "1.40"}, False),
         ({**GREETING, "Ostype": "windows"}, False),
         ({**GREETING, "Server": "Libpod/4.3.1 (linux)"}, False),
     ],
 )
-def test_docker_for_linux_has_had_buildkit_since_18_09(
+def test_docker_for_linux_has_had_that_buildkit_since_20_10(
     greeting: dict[str, str], expected: bool, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An engine's own BuildKit is used where it is known to be there, by the version of its API and its system."""
@@ -229,23 +229,15 @@ def test_a_refusal_is_what_the_engine_says(answer: tuple[int, bytes], expected: 
     assert expected == str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("no_cache", "buildkit", "more"),
-    [
-        (False, False, ""),
-        (True, False, "&nocache=1"),
-        (False, True, "&version=2"),
-        (True, True, "&nocache=1&version=2"),
-    ],
-)
+@pytest.mark.parametrize(("no_cache", "more"), [(False, ""), (True, "&nocache=1")])
 def test_a_build_is_asked_for_without_the_sdk(
-    engine: Engine, endpoint: Endpoint, *, no_cache: bool, buildkit: bool, more: str
+    engine: Engine, endpoint: Endpoint, *, no_cache: bool, more: str
 ) -> None:
-    """Platform, arguments, builder and whether a cache counts are what is asked for; events are those of the answer."""
+    """Platform, arguments and whether a cache counts are what is asked for; events are those of the answer."""
     options = "platform=linux%2Famd64&buildargs=%7B%22A%22%3A+%221%22%7D&rm=1&forcerm=1"
     engine.answers[f"POST /v1.48/build?{options}{more}"] = (200, b'{"stream": "a"}\n{"aux": {"ID": "1"}}\n')
 
-    asked = built(endpoint, iter(BLOCKS), "linux/amd64", {"A": "1"}, no_cache=no_cache, buildkit=buildkit)
+    asked = built(endpoint, iter(BLOCKS), "linux/amd64", {"A": "1"}, no_cache=no_cache)
     found = list(asked)
 
     assert [{"stream": "a"}, {"aux": {"ID": "1"}}] == found

@@ -1,7 +1,5 @@
-"""One build by the engine's API, as the events that it answers with: the legacy builder's, BuildKit's, or Podman's.
+"""One build by the engine's API, as the events that it answers with: the legacy builder's, or Podman's.
 
-By this way BuildKit gets no secrets, and says its steps in a form of its own; but it needs no client of docker's, which
-takes longer to start than it takes to copy some files.
 https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Image/operation/ImageBuild
 """
 
@@ -19,14 +17,14 @@ if TYPE_CHECKING:
 
     from azureml_tasks.engines.endpoint import Endpoint
 
-__all__ = ["built", "takes_files"]
+__all__ = ["built", "takes_archives"]
 
 _OWN_STORE = "overlay2"
 """The storage driver of an engine that keeps its images itself; containerd's go by other names."""
 
 
-def takes_files(endpoint: Endpoint, driver: str) -> bool:
-    """Whether the engine's own BuildKit can be sent a build context by this way.
+def takes_archives(endpoint: Endpoint, driver: str) -> bool:
+    """Whether the engine's BuildKit can be sent a build context as an archive by the API.
 
     One that keeps its images in containerd cannot: it asks the network for the context's host, `build-context-…`, as
     seen of 26.1.5.
@@ -45,7 +43,6 @@ def built(
     arguments: Mapping[str, str],
     *,
     no_cache: bool,
-    buildkit: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """Send the archive *feed*, and give each event as it comes.
 
@@ -55,7 +52,6 @@ def built(
         platform: such as `linux/amd64`.
         arguments: of the build, by name.
         no_cache: whether every step is done anew.
-        buildkit: whether by BuildKit; the endpoint must have it.
 
     Raises:
         RefusedError: the engine does not begin, with what it says.
@@ -65,7 +61,7 @@ def built(
         return
     # The legacy builder keeps a failed step's container unless it is told by `forcerm`.
     options = {"platform": platform, "buildargs": json.dumps(dict(arguments)), "rm": "1", "forcerm": "1"}
-    options |= ({"nocache": "1"} if no_cache else {}) | ({"version": "2"} if buildkit else {})
+    options |= {"nocache": "1"} if no_cache else {}
     query = urlencode(options)
     for line in send(endpoint.host, f"/v{endpoint.api}/build?{query}", feed):
         yield dict(json.loads(line))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import re
-import tarfile
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -140,6 +138,9 @@ def check(plan: Plan, base: BaseImage) -> list[str]:
 
 def has_user(client: docker.DockerClient, base: BaseImage, user: str) -> bool:
     """Whether the base's /etc/passwd has *user*, and not as root by another name."""
+    import io
+    import tarfile
+
     from docker.errors import NotFound
 
     from azureml_tasks.engines.containers import new_name

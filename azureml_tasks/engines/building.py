@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from azureml_tasks.archive import archive
 from azureml_tasks.engines.api_build import built
 from azureml_tasks.engines.client_build import arguments, command, named_in, naming
+from azureml_tasks.engines.finishing import remove_unnamed, to_its_end
+from azureml_tasks.engines.llb import size
+from azureml_tasks.engines.solving import solved
 from azureml_tasks.engines.staging import stage
 from azureml_tasks.engines.wire import RefusedError
 from azureml_tasks.errors import AzuremlTasksError, BuildError, Terminated
@@ -30,6 +34,8 @@ __all__ = ["MUCH", "Build"]
 MUCH = 4 * 1024 * 1024
 """Bytes of files from which sending them takes longer than what spares it."""
 
+_IN_ONE_MESSAGE = 3 * 1024 * 1024
+"""Bytes; gRPC's own limit is 4 MiB (https://grpc.io/docs/guides/, google.golang.org/grpc: MaxRecvMsgSize)."""
 _REMOVED = 20  # seconds; an engine removes a container in well under one
 
 
@@ -42,7 +48,7 @@ class Build(NamedTuple):
         terminal: shows the output as it comes.
         scratch: folder for the one file that docker names the image in.
         steps: grows as it goes on.
-        by_api: whether the engine's own BuildKit can be asked without docker's client, see `api_build.takes_files`.
+        takes_archives: whether BuildKit can be sent an archive by the API, see `api_build.takes_archives`.
     """
 
     endpoint: Endpoint
@@ -50,7 +56,7 @@ class Build(NamedTuple):
     terminal: Terminal
     scratch: Path
     steps: Steps
-    by_api: bool = False
+    takes_archives: bool = False
 
     def announced(self, plan: Plan, context: Context, *, no_cache: bool) -> bool:
         """Say what is done, as one command to paste; whether it is to be done."""
@@ -74,14 +80,37 @@ class Build(NamedTuple):
         """
         if self.only_copies(context) and (is_part or self.builder.kind != "legacy"):
             self.terminal.say(f"{context.counted} to copy, by the engine's own BuildKit")
-            return self._by_api(plan, context, no_cache=no_cache, buildkit=True)
+            if made := self._asked(plan, context, no_cache=no_cache):
+                return made
         if self.builder.kind == "legacy":
-            return self._by_api(plan, context, no_cache=no_cache, buildkit=False)
+            return self._legacy(plan, context, no_cache=no_cache)
         return self._buildkit(plan, context, no_cache=no_cache)
 
     def only_copies(self, context: Context) -> bool:
         """Whether the engine's BuildKit is asked without docker's client: no command runs, and little is sent."""
-        return self.by_api and "\nRUN " not in context.dockerfile and context.size < MUCH
+        has_it = self.endpoint.has_buildkit and "\nRUN " not in context.dockerfile
+        return has_it and size(context.members) < _IN_ONE_MESSAGE
+
+    def _asked(self, plan: Plan, context: Context, *, no_cache: bool) -> str:
+        """The id of the image; "" where the engine does not do it, and another way says why."""
+        made: list[str] = []
+        ask = partial(
+            solved,
+            self.endpoint.host,
+            context,
+            platform=plan.platform,
+            arguments=arguments(context),
+            no_cache=no_cache,
+        )
+        try:
+            to_its_end(lambda: made.append(ask()))
+        except (KeyboardInterrupt, Terminated):
+            for image_id in made:
+                remove_unnamed(self.endpoint, image_id)
+            raise
+        except RefusedError as error:
+            self.terminal.say(f"not in this way, so another is taken: {clean(str(error))}")
+        return "".join(made)
 
     def _feed(self, context: Context) -> Iterator[bytes]:
         return self.terminal.progress(archive(context), context.size, "sending the build context")
@@ -91,7 +120,7 @@ class Build(NamedTuple):
         with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
             named, where = Path(folder) / "image", "-"
             # A client with BuildKit built in hands an archive on as the API does, which not every engine takes.
-            staged = context.size >= MUCH or (self.builder.kind == "buildkit" and not self.by_api)
+            staged = context.size >= MUCH or (self.builder.kind == "buildkit" and not self.takes_archives)
             if staged:
                 # Of a folder that it has seen, by the last part of its path, BuildKit takes what has the same size
                 # and time for the same, so each build has a name of its own.
@@ -108,11 +137,9 @@ class Build(NamedTuple):
         self.terminal.say(clean(line))
         self.steps.buildkit(clean(line))
 
-    def _by_api(self, plan: Plan, context: Context, *, no_cache: bool, buildkit: bool) -> str:
+    def _legacy(self, plan: Plan, context: Context, *, no_cache: bool) -> str:
         image_id, feed = "", self._feed(context)
-        events = built(
-            self.endpoint, feed, plan.platform, arguments(context), no_cache=no_cache, buildkit=buildkit
-        )
+        events = built(self.endpoint, feed, plan.platform, arguments(context), no_cache=no_cache)
         try:
             with self._no_container_left():
                 for event in events:
@@ -146,9 +173,7 @@ class Build(NamedTuple):
         if "error" in event:
             self.steps.refused(clean(str(event["error"])))
             raise self._failed()
-        # What BuildKit says meanwhile are bytes of its own protocol, as text.
-        aux = event.get("aux")
-        return str(aux.get("ID", "")) if isinstance(aux, dict) else ""
+        return str(event.get("aux", {}).get("ID", ""))
 
     def _failed(self) -> AzuremlTasksError:
         from azureml_tasks.engines.refusals import disk_error

@@ -9,13 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from azureml_tasks.context import confirm
 from azureml_tasks.dockerfile import STAGES, render
 from azureml_tasks.engines.building import MUCH
-from azureml_tasks.engines.finishing import remove_unnamed
-from azureml_tasks.engines.loading import loaded, may_load
-from azureml_tasks.engines.steps import Steps
-from azureml_tasks.errors import BuildError
+from azureml_tasks.engines.parts import Parts
 from azureml_tasks.growing import STAGE, Growth, growth
 from azureml_tasks.prefixes import Prefix, part, prefixes, repository
 
@@ -69,23 +65,20 @@ class Chain(NamedTuple):
         """
         wanted = self._wanted()
         made = self._on(wanted, no_cache=no_cache) if wanted else self._whole(no_cache=no_cache)
-        self._confirm(made, self.context)
+        self._parts.confirmed(made, self.context)
         for name in self.plan.names:
             self.endpoint.tag(made, name)
         reference = self._shared.reference(wanted[-1].tag) if self._shared and wanted else ""
         return made, (reference,) if reference else ()
 
-    def _confirm(self, made: str, context: Context) -> None:
-        """See that *made* is made of the files that were hashed; of others it gets no name, and is removed."""
-        try:
-            confirm(context)
-        except BuildError:
-            remove_unnamed(self.endpoint, made)
-            raise
+    @property
+    def _parts(self) -> Parts:
+        return Parts(build=self.build, plan=self.plan)
 
     def _whole(self, *, no_cache: bool) -> str:
-        if made := loaded(self.build, self.plan, self._on_top(None, STAGES), self.parts["base"]):
-            return made
+        on_base = self._on_top(None, STAGES)
+        if self.build.only_copies(on_base):
+            return self._parts.code(on_base, str(self.plan.base), no_cache=no_cache)
         dockerfile = render(self.plan, mounts=self._mounts)
         return self.build.run(self.plan, replace(self.context, dockerfile=dockerfile), no_cache=no_cache)
 
@@ -111,7 +104,7 @@ class Chain(NamedTuple):
             return found
         last = found[-1]
         above = self._part("", STAGES[len(last.stages) :])
-        pays = self._part("", last.stages).size >= MUCH or may_load(self.build, self.plan, above)
+        pays = self._part("", last.stages).size >= MUCH or self.build.only_copies(above)
         return (last,) if pays else ()
 
     def _on(self, wanted: tuple[Prefix, ...], *, no_cache: bool) -> str:
@@ -122,8 +115,8 @@ class Chain(NamedTuple):
 
             self._make_from(wanted, done, no_cache=no_cache)
             LocalKeeper(self.endpoint, self.plan, self.build.terminal).forget_old({one.tag for one in wanted})
-        prefix, rest = wanted[-1], self._on_top(wanted[-1], STAGES[len(wanted[-1].stages) :])
-        return loaded(self.build, self.plan, rest, self._name(prefix)) or self._run(rest, no_cache=no_cache)
+        rest = self._on_top(wanted[-1], STAGES[len(wanted[-1].stages) :])
+        return self._parts.code(rest, self._name(wanted[-1]), no_cache=no_cache)
 
     def _longest(self, wanted: tuple[Prefix, ...]) -> int:
         """How many of *wanted* are there: here, or else in the registry that machines share."""
@@ -176,10 +169,7 @@ class Chain(NamedTuple):
         """Build what *below* says, which makes *prefix*."""
         name = self._name(prefix)
         too_old = self.endpoint.image(name) is not None
-        made = self._run(below, no_cache=no_cache or too_old)
-        self._confirm(made, below)  # Its name says what files it is made of, for every build to come.
-        self.endpoint.tag(made, name)
-        self.build.terminal.say(f"kept for the next build: {name}")
+        made = self._parts.keep(name, below, no_cache=no_cache or too_old)
         if self._shared:
             self._shared.push(made, prefix.tag)
 
@@ -195,6 +185,3 @@ class Chain(NamedTuple):
         if not prefix or self._mounts or self.build.only_copies(named):
             return named
         return self._part(str((self.endpoint.image(self._name(prefix)) or {}).get("Id", "")), names)
-
-    def _run(self, context: Context, *, no_cache: bool) -> str:
-        return self.build._replace(steps=Steps()).run(self.plan, context, no_cache=no_cache, is_part=True)

@@ -86,7 +86,7 @@ class DockerEngine(NamedTuple):
         self, plan: Plan, context: Context, *, no_cache: bool, pull: bool, proven: bool, before: Image | None
     ) -> Image:
         """Build, after looking at the base; the planned image under --dry."""
-        from azureml_tasks.engines.api_build import takes_files
+        from azureml_tasks.engines.api_build import takes_archives
         from azureml_tasks.engines.building import Build
         from azureml_tasks.engines.chain import Chain
         from azureml_tasks.engines.looking import Looking
@@ -97,8 +97,8 @@ class DockerEngine(NamedTuple):
         with answering(self.endpoint):
             look = Looking(endpoint=self.endpoint, terminal=self.terminal, folder=self.scratch)
             base = look.at(plan, pull=pull)
-            by_api = base is not None and takes_files(self.endpoint, base.driver)
-            build = Build(self.endpoint, self.builder, self.terminal, self.scratch, Steps(), by_api)
+            takes = base is not None and takes_archives(self.endpoint, base.driver)
+            build = Build(self.endpoint, self.builder, self.terminal, self.scratch, Steps(), takes)
             if not build.announced(plan, context, no_cache=no_cache) or not base:
                 return planned
             self.scratch.mkdir(parents=True, exist_ok=True)

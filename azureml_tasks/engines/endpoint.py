@@ -37,7 +37,7 @@ class Endpoint:
         version: of the engine.
         api: version of its API, such as `1.41`; "" where the SDK alone speaks to it.
         is_podman: whether Podman speaks Docker's protocol here.
-        has_buildkit: whether its API builds with BuildKit too.
+        has_buildkit: whether its BuildKit can be asked without docker's client, see `solving`.
     """
 
     context: str
@@ -134,7 +134,7 @@ def connect() -> Endpoint:
             api=api,
             has_buildkit=server["kind"] == "Docker"
             and greeted.get("ostype") == "linux"
-            and _is_from_18_09(api),
+            and _is_from_20_10(api),
         )
     answer = ask(host, "/version")  # Something on the way to it, a proxy say, may greet otherwise.
     if answer and answer[0] == HTTPStatus.OK and isinstance(answer[1], dict):
@@ -178,12 +178,12 @@ def _endpoint(context: str, host: str, about: dict[str, Any], *, api: str) -> En
     )
 
 
-def _is_from_18_09(api: str) -> bool:
-    """Whether an engine with this *api* has BuildKit; 1.39 is that of 18.09, the first that has.
+def _is_from_20_10(api: str) -> bool:
+    """Whether an engine with this *api* has a BuildKit that takes a context as a part of the question, as 20.10 has.
 
-    https://docs.docker.com/engine/release-notes/18.09/, https://docs.docker.com/reference/api/engine/#api-version-matrix
+    https://docs.docker.com/reference/api/engine/#api-version-matrix
     """
-    return [int(part) for part in re.findall(r"\d+", api)] >= [1, 39]
+    return [int(part) for part in re.findall(r"\d+", api)] >= [1, 41]
 
 
 def _host_of(context: str) -> str:

@@ -18,31 +18,39 @@ from urllib.parse import quote
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["RefusedError", "ask", "beginning", "greeting", "image_path", "plain_host", "send"]
+__all__ = ["AT_WORK", "RefusedError", "ask", "greeting", "image_path", "opened", "plain_host", "send"]
 
 _SECONDS = 10.0
-_AT_WORK = 600.0
+AT_WORK = 600.0
 """Seconds without a word from an engine that is at work."""
 _SENT_AT_ONCE = 64 * 1024  # bytes
 _DEFAULT = "unix:///var/run/docker.sock"
 
 
-class _Connection(http.client.HTTPConnection):
-    """HTTP over a socket in the file system."""
+def opened(host: str, seconds: float) -> socket.socket:
+    """A connection to the engine at *host*, a socket in the file system, that waits for each word so many *seconds*."""
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    made.settimeout(seconds)
+    try:
+        made.connect(host.removeprefix("unix://"))
+    except BaseException:
+        made.close()
+        raise
+    return made
 
-    def __init__(self, path: str, timeout: float) -> None:
-        super().__init__("localhost", timeout=timeout)
-        self._path = path
+
+class _Connection(http.client.HTTPConnection):
+    """HTTP over such a connection."""
+
+    def __init__(self, host: str, seconds: float) -> None:
+        super().__init__("localhost", timeout=seconds)
+        self._at = host, seconds
 
     def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
+        self.sock = opened(*self._at)
 
 
-def ask(
-    host: str, path: str, *, method: str = "GET", seconds: float = _SECONDS, body: object = None
-) -> tuple[int, Any] | None:
+def ask(host: str, path: str, *, method: str = "GET", seconds: float = _SECONDS) -> tuple[int, Any] | None:
     """The status and the JSON of an answer of the engine at *host*; None where it cannot be had in this way.
 
     Args:
@@ -50,9 +58,8 @@ def ask(
         path: of the API, such as `/v1.41/images/NAME/json`.
         method: of the request.
         seconds: without a word until it cannot be had.
-        body: what is sent as JSON; None for nothing.
     """
-    answer = _answer(host, path, method, seconds, body=body)
+    answer = _answer(host, path, method, seconds)
     try:
         return answer and (answer[0].status, json.loads(answer[1]) if answer[1] else None)
     except ValueError:
@@ -72,23 +79,16 @@ def greeting(host: str) -> Mapping[str, str]:
     return {name.lower(): value for name, value in answer[0].getheaders()}
 
 
-def beginning(host: str, path: str, size: int) -> tuple[int, bytes] | None:
-    """The status and the first *size* bytes of an answer, the rest of which is not waited for; None as of `ask`."""
-    answer = _answer(host, path, "GET", _SECONDS, size=size)
-    return answer and (answer[0].status, answer[1])
-
-
 def _answer(
-    host: str, path: str, method: str, seconds: float, *, body: object = None, size: int | None = None
+    host: str, path: str, method: str, seconds: float
 ) -> tuple[http.client.HTTPResponse, bytes] | None:
     if not host.startswith("unix://"):
         return None
-    sent = None if body is None else json.dumps(body)
     try:
-        with closing(_Connection(host.removeprefix("unix://"), seconds)) as connection:
-            connection.request(method, path, sent, {"Content-Type": "application/json"} if sent else {})
+        with closing(_Connection(host, seconds)) as connection:
+            connection.request(method, path)
             answer = connection.getresponse()
-            return answer, answer.read(size)
+            return answer, answer.read()
     except (OSError, http.client.HTTPException):
         return None
 
@@ -104,7 +104,7 @@ def send(host: str, path: str, feed: Iterable[bytes]) -> Iterator[bytes]:
         RefusedError: it does not begin.
         ConnectionError, TimeoutError, HTTPException: it goes away.
     """
-    with closing(_Connection(host.removeprefix("unix://"), _AT_WORK)) as connection:
+    with closing(_Connection(host, AT_WORK)) as connection:
         headers = {"Content-Type": "application/x-tar", "Transfer-Encoding": "chunked"}
         # Who refuses may do so before everything is sent.
         with suppress(BrokenPipeError):

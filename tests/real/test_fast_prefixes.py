@@ -111,18 +111,18 @@ def test_a_changed_line_is_built_alone(changed: Walk) -> None:
     assert images[0] != images[1]
 
 
-def test_the_engine_loads_the_code(changed: Walk) -> None:
-    """A layer of ours is on top, whatever the builder is, and the history of what is below is as it was."""
+def test_buildkit_copies_the_code(changed: Walk) -> None:
+    """The engine's own does, whatever docker's client has, and the history of what is below is as it was."""
     (prefix,) = changed.prefixes["code"].values()
     images = (changed.client.images.get(one) for one in (prefix, changed.ids["code"]))
     below, whole = ([_told(step) for step in image.history()] for image in images)
 
     ours = whole[: -len(below)]
     assert below == whole[len(ours) :]
-    assert ["LABEL ", "COPY code/ /var/azureml-app/", "USER ", "ENV "] == [
+    assert ["LABEL ", "COPY code/ /var/azureml-app/ # buildkit", "USER ", "ENV "] == [
         re.sub(r"(ENV |LABEL |USER ).*", r"\1", str(step["CreatedBy"])) for step in ours
     ]
-    assert {"azureml-tasks"} == {step["Comment"] for step in ours}
+    assert {"buildkit.dockerfile.v0"} == {step["Comment"] for step in ours}
 
 
 def _told(step: Mapping[str, Any]) -> dict[str, Any]:
@@ -185,9 +185,8 @@ def _seen(archive: tarfile.TarFile, member: tarfile.TarInfo) -> list[Any]:
     return [member.type, member.mode, member.uid, member.gid, member.linkname, sha256]
 
 
-# Where a layer cannot simply be laid
+# Where something lies already
 
-BY_BUILDKIT = "2 files to copy, by the engine's own BuildKit"
 TAKEN = {
     "a link of that name": "RUN mkdir -p /var/azureml-app && ln -s /etc/passwd /var/azureml-app/helper.py",
     "a link in place of the folder": "RUN mkdir -p /srv/app /var && ln -s /srv/app /var/azureml-app",
@@ -195,26 +194,26 @@ TAKEN = {
 
 
 @pytest.mark.parametrize("there", TAKEN)
-def test_what_lies_there_is_left_to_buildkit(
+def test_what_lies_there_is_written_over(
     there: str,
     docker_client: docker.DockerClient,
     tiny_base: str,
     clients: Mapping[str, Client],
     tmp_path: Path,
 ) -> None:
-    """The engine's own BuildKit copies the code, as it would in one piece; no container is left of the look."""
+    """The code is where the base's links lead, as it would be in one piece, and no container is left of the build."""
     base, env = f"{unique('base')}:1", environment_of(clients["26.1-buildx"], tmp_path)
     with removed_after(docker_client, base):
         derived(docker_client, base, f"FROM {tiny_base}\nUSER root\n{TAKEN[there]}\nUSER dockeruser\n")
         with walking(docker_client, base, env, tmp_path) as walk:
             walk.built.write("code/helper.py", "x = 2\n")
 
-            said = walk.built.said("image.build")
+            walk.step("code")
 
             look = ["cat", "/var/azureml-app/helper.py"]
             shown = docker_client.containers.run(f"{walk.built.name}:1", look, remove=True)
             left = docker_client.containers.list(all=True, filters={"ancestor": base})
-    assert (True, b"x = 2\n", []) == (BY_BUILDKIT in said, shown, left)
+    assert (["as before, and here: NAME/prefix:TAG"], b"x = 2\n", []) == (walk.said["code"], shown, left)
 
 
 # What becomes of it over time

@@ -41,7 +41,7 @@ def disturbed(built: Built, edit: Callable[[], object], monkeypatch: pytest.Monk
         next(edits, lambda: None)()
         confirm(context)
 
-    monkeypatch.setattr("azureml_tasks.engines.chain.confirm", edit_and_confirm)
+    monkeypatch.setattr("azureml_tasks.engines.parts.confirm", edit_and_confirm)
     with pytest.raises(BuildError) as caught:
         build(built, monkeypatch)
     monkeypatch.undo()
@@ -122,23 +122,23 @@ def test_code_that_changes_leaves_the_prefix(
     assert f"as before, and here: {name}".replace(built.name, "NAME") in built.said("image.build")
 
 
-def test_what_is_loaded_as_somebody_ends_it_does_not_stay(
+def test_what_is_made_as_somebody_ends_it_does_not_stay(
     built: Built, docker_client: docker.DockerClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The engine loads it to its end all the same, and then it is removed: nobody would find it by a name."""
+    """The engine makes it to its end all the same, and then it is removed: nobody would find it by a name."""
     built.write("code/helper.py", "x = 5\n")
-    before, loaded = images(docker_client, built), []
+    before, made = images(docker_client, built), []
 
-    def ended(load: Callable[[], str]) -> str:
-        load()
-        loaded.append(images(docker_client, built))
+    def ended(make: Callable[[], object]) -> None:
+        make()
+        made.append(images(docker_client, built))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("azureml_tasks.engines.loading.to_its_end", ended)
+    monkeypatch.setattr("azureml_tasks.engines.building.to_its_end", ended)
     with pytest.raises(KeyboardInterrupt):
         build(built, monkeypatch)
 
-    (found,) = loaded
+    (found,) = made
     assert ([[]], before) == (
         [found[one] for one in found.keys() - before.keys()],
         images(docker_client, built),
