@@ -38,6 +38,16 @@ class Reference(NamedTuple):
         """The reference without tag and digest."""
         return f"{self.host}/{self.repository}" if self.host else self.repository
 
+    @property
+    def whole(self) -> str:
+        """The reference with what Docker leaves out: `docker.io/library/` and `:latest`."""
+        host = self.host or "docker.io"
+        official = host == "docker.io" and "/" not in self.repository
+        named = self._replace(
+            host=host, repository=f"library/{self.repository}" if official else self.repository
+        )
+        return str(named if self.tag or self.digest else named._replace(tag="latest"))
+
     def __str__(self) -> str:
         tag = f":{self.tag}" if self.tag else ""
         return self.name + tag + (f"@{self.digest}" if self.digest else "")

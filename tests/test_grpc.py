@@ -1,4 +1,4 @@
-"""One question by gRPC, and one answer; the other side is told frame by frame what to say."""
+"""Questions by gRPC, and their answers; the other side is told frame by frame what to say."""
 
 from __future__ import annotations
 
@@ -12,13 +12,19 @@ from pathlib import Path
 
 import pytest
 
-from azureml_tasks.engines.grpc import called
+from azureml_tasks.engines.grpc import services
 from azureml_tasks.engines.wire import RefusedError
 
 DATA, HEADERS, RESET, SETTINGS, PING, GO_AWAY, WINDOW = 0, 1, 3, 4, 6, 7, 8
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 UPGRADED = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
 METHOD = "/service/Method"
+
+
+def called(host: str, method: str, content: bytes) -> bytes:
+    """The answer to one question on a connection of its own."""
+    with services(host) as engine:
+        return engine.answer(engine.ask(method, content, {"build": "1"}))
 
 
 def frame(kind: int, payload: bytes = b"", flags: int = 0, stream: int = 0) -> bytes:
@@ -134,8 +140,8 @@ def test_its_headers_are_those_of_grpc() -> None:
     with offered(script) as host:
         assert b"" == called(host, METHOD, b"")
     (headers,) = (each for each in found if each[0] == HEADERS)
-    texts = [b":method", b"POST", b":scheme", b"http", b":path", METHOD.encode(), b":authority", b"localhost"]
-    texts += [b"content-type", b"application/grpc", b"te", b"trailers"]
+    texts = [b":method", b"POST", b":scheme", b"http", b":authority", b"localhost", b":path", METHOD.encode()]
+    texts += [b"build", b"1", b"content-type", b"application/grpc", b"te", b"trailers"]
     sized = [bytes([len(text)]) + text for text in texts]
     written = b"".join(b"\0" + name + value for name, value in zip(sized[::2], sized[1::2], strict=True))
     assert (HEADERS, 4, 1, written) == headers
@@ -227,6 +233,26 @@ def test_no_answer_is_a_refusal(end: str) -> None:
 
     with offered(script) as host, pytest.raises(RefusedError, match="the service"):
         called(host, METHOD, b"question")
+
+
+def test_questions_are_answered_in_any_order() -> None:
+    """Each has a stream of its own, and whoever waits for one hears what is said of the others meanwhile."""
+    asked: list[tuple[int, bytes]] = []
+
+    def script(service: Service) -> None:
+        service.begin()
+        while len(asked) < 2:
+            kind, _, stream, payload = service.next()
+            asked.extend([(stream, payload)] if kind == DATA else [])
+        first, second = message(b"first"), message(b"second")
+        service.say(frame(DATA, second[:2], 0, 3), frame(DATA, first, 1, 1), frame(DATA, second[2:], 1, 3))
+        service.say(frame(DATA, message(b"third"), 1, 5))
+
+    with offered(script) as host, services(host) as engine:
+        numbers = [engine.ask(METHOD, text) for text in (b"one", b"two", b"three")]
+        answers = [engine.answer(number) for number in (numbers[1], numbers[2], numbers[0])]
+    assert ([b"second", b"third", b"first"], [1, 3, 5]) == (answers, numbers)
+    assert [(3, message(b"two")), (5, message(b"three"))] == asked
 
 
 def test_an_engine_without_the_service_refuses() -> None:

@@ -1,4 +1,4 @@
-"""A build context in BuildKit's own language; what an engine makes of it, the real tests show."""
+"""What copies files, in BuildKit's own language; what an engine makes of it, the real tests show."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from azureml_tasks.archive import TIME
 from azureml_tasks.context_file import ContextFile
-from azureml_tasks.engines.llb import definition, size
+from azureml_tasks.engines.llb import Copy, definition, platform_of, size
 from azureml_tasks.engines.protobuf import field
 from azureml_tasks.errors import BuildError
 
@@ -56,14 +56,89 @@ def inner(message: int | bytes, *path: int) -> bytes:
     return message
 
 
-def actions(written: bytes) -> list[list[tuple[int, int | bytes]]]:
-    """What is done, action by action."""
-    return [said(action) for _, action in said(inner(written, 1, 4)) if isinstance(action, bytes)]
+def written(*files: ContextFile, no_cache: bool = False) -> bytes:
+    """The definition of an image to which the files of a folder are copied."""
+    return definition(BASE, "linux/amd64", files, [Copy("code/", "/var/app/")], no_cache=no_cache)
+
+
+def operations(definition: bytes) -> list[bytes]:
+    """What is to be done, each after what it is done on."""
+    return [value for at, value in said(definition) if at == 1 and isinstance(value, bytes)]
+
+
+def actions(definition: bytes) -> list[list[tuple[int, int | bytes]]]:
+    """How the build context is made, action by action."""
+    return [
+        said(action) for _, action in said(inner(operations(definition)[1], 4)) if isinstance(action, bytes)
+    ]
+
+
+def digest(operation: bytes) -> str:
+    """The name of an operation."""
+    return f"sha256:{hashlib.sha256(operation).hexdigest()}"
+
+
+def on(operation: bytes) -> bytes:
+    """What makes an operation the input of another."""
+    return field(1, field(1, digest(operation)))
+
+
+BASE = "docker.io/library/base:1"
+LINUX = field(10, field(1, "amd64") + field(2, "linux"))
+
+
+def test_files_are_copied_to_the_base() -> None:
+    """The base by its name, the folder, COPY's own way of copying it, and which of these is the result."""
+    base, context, copied, result = operations(written(made("code/"), made("code/a.py", b"x")))
+
+    copy = field(1, "/code") + field(2, "/var/app/") + field(4, -1) + field(5, 1) + field(6, 1) + field(8, 1)
+    action = field(1, 0) + field(2, 1) + field(3, 0) + field(4, copy + field(11, -1))
+    assert field(3, field(1, f"docker-image://{BASE}")) + LINUX == base
+    assert on(base) + on(context) + field(4, field(2, action)) + LINUX == copied
+    assert on(copied) == result
+
+
+def test_each_copy_is_a_layer_on_the_one_before() -> None:
+    """Both take from one build context; where nothing is copied the base is the result."""
+    files, copies = [made("code/"), made("model/")], [Copy("model/", "/m/"), Copy("code/", "/c/")]
+
+    base, context, model, code, result = operations(
+        definition(BASE, "linux/amd64", files, copies, no_cache=False)
+    )
+
+    assert (True, True) == (
+        model.startswith(on(base) + on(context)),
+        code.startswith(on(model) + on(context)),
+    )
+    assert on(code) == result
+    nothing = operations(definition(BASE, "linux/amd64", files, [], no_cache=False))
+    assert [base, on(base)] == nothing
+
+
+@pytest.mark.parametrize(("no_cache", "expected"), [(False, b""), (True, field(1, 1))])
+def test_each_operation_has_its_metadata(no_cache: bool, expected: bytes) -> None:
+    """Without it some engines do not take it; it says whether a cache counts."""
+    found = written(made("code/"), no_cache=no_cache)
+
+    metadata = [said(value) for at, value in said(found) if at == 2 and isinstance(value, bytes)]
+    assert [[(1, digest(each).encode()), (2, expected)] for each in operations(found)] == metadata
+
+
+@pytest.mark.parametrize(
+    ("platform", "expected"),
+    [
+        ("linux/amd64", field(1, "amd64") + field(2, "linux")),
+        ("linux/arm/v7", field(1, "arm") + field(2, "linux") + field(3, "v7")),
+    ],
+)
+def test_a_platform_is_its_parts(platform: str, expected: bytes) -> None:
+    """System, architecture and, where it has one, variant."""
+    assert expected == platform_of(platform)
 
 
 def test_few_files_are_made_one_by_one() -> None:
     """Each stands on the one before it, with our modes, our time and no owner; the last one's outcome is the result."""
-    written = definition([made("code/"), made("code/a.py", b"x"), made("code/run", b"y", executable=True)])
+    found = written(made("code/"), made("code/a.py", b"x"), made("code/run", b"y", executable=True))
 
     folder = field(1, "/code") + field(2, 0o755) + field(3, 1) + field(5, WHEN)
     file = field(1, "/code/a.py") + field(2, 0o644) + field(3, b"x") + field(5, WHEN)
@@ -72,19 +147,7 @@ def test_few_files_are_made_one_by_one() -> None:
         [(1, NOTHING), (2, NOTHING), (3, NOTHING), (6, folder)],
         [(1, 0), (2, NOTHING), (3, NOTHING), (5, file)],
         [(1, 1), (2, NOTHING), (3, 0), (5, program)],
-    ] == actions(written)
-
-
-def test_the_result_is_named_by_its_digest() -> None:
-    """The last operation says of which other it is the result, and each of both has its metadata."""
-    written = said(definition([made("a", b"x")]))
-
-    operations = [value for at, value in written if at == 1]
-    assert isinstance(operations[0], bytes)
-    digest = f"sha256:{hashlib.sha256(operations[0]).hexdigest()}"
-    assert field(1, field(1, digest)) == operations[1]
-    assert [1, 1, 2, 2] == [at for at, _ in written]
-    assert digest.encode() == inner(written[2][1], 1)
+    ] == actions(found)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +159,7 @@ def test_the_result_is_named_by_its_digest() -> None:
 )
 def test_others_are_unpacked(files: list[ContextFile]) -> None:
     """An archive is written, and then unpacked into an empty folder, so that itself is none of it."""
-    first, second = actions(definition(files))
+    first, second = actions(written(*files))
 
     packed = inner(dict(first)[5], 3)
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
@@ -112,7 +175,7 @@ def test_its_size_is_known_before(count: int) -> None:
     """It is never much larger than what is said, by which it is decided whether it is sent at all."""
     files = [made(f"code/package/module_{at}.py", b"x" * 100) for at in range(count)]
 
-    assert len(definition(files)) <= size(files) + 20_480
+    assert len(written(*files)) <= size(files) + 20_480
 
 
 def test_a_file_that_changes_is_an_error(tmp_path: Path) -> None:
@@ -121,4 +184,4 @@ def test_a_file_that_changes_is_an_error(tmp_path: Path) -> None:
     path.write_text("longer than before", encoding="utf-8")
 
     with pytest.raises(BuildError, match=r"a\.py changed while it was read"):
-        definition([ContextFile(name="a.py", source=path, size=3)])
+        written(ContextFile(name="a.py", source=path, size=3))

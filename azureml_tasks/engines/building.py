@@ -12,6 +12,7 @@ from azureml_tasks.archive import archive
 from azureml_tasks.engines.api_build import built
 from azureml_tasks.engines.client_build import arguments, command, named_in, naming
 from azureml_tasks.engines.finishing import remove_unnamed, to_its_end
+from azureml_tasks.engines.image_config import instructions
 from azureml_tasks.engines.llb import size
 from azureml_tasks.engines.solving import solved
 from azureml_tasks.engines.staging import stage
@@ -88,20 +89,13 @@ class Build(NamedTuple):
 
     def only_copies(self, context: Context) -> bool:
         """Whether the engine's BuildKit is asked without docker's client: no command runs, and little is sent."""
-        has_it = self.endpoint.has_buildkit and "\nRUN " not in context.dockerfile
-        return has_it and size(context.members) < _IN_ONE_MESSAGE
+        has_it = self.endpoint.has_buildkit and instructions(context.dockerfile) is not None
+        return has_it and size(context.files) < _IN_ONE_MESSAGE
 
     def _asked(self, plan: Plan, context: Context, *, no_cache: bool) -> str:
         """The id of the image; "" where the engine does not do it, and another way says why."""
         made: list[str] = []
-        ask = partial(
-            solved,
-            self.endpoint.host,
-            context,
-            platform=plan.platform,
-            arguments=arguments(context),
-            no_cache=no_cache,
-        )
+        ask = partial(solved, self.endpoint.host, plan, context, no_cache=no_cache)
         try:
             to_its_end(lambda: made.append(ask()))
         except (KeyboardInterrupt, Terminated):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["field", "table", "tables_of"]
+__all__ = ["field", "fields", "table", "tables_of"]
 
 _NUMBER, _BYTES = 0, 2
 """How a field's value is written: as a number of as many bytes as it takes, or as bytes after their count."""
@@ -43,15 +43,19 @@ def tables_of(message: bytes, number: int) -> dict[str, str]:
         ValueError: it is no such message.
     """
     found = {}
-    for own, value in _fields(message):
+    for own, value in fields(message):
         if own == number:
-            pair = dict(_fields(value))
+            pair = dict(fields(value))
             found[pair.get(_KEY, b"").decode()] = pair.get(_VALUE, b"").decode()
     return found
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
-    """Number and value of each field of bytes; others have no place in what is read here."""
+def fields(message: bytes) -> Iterator[tuple[int, bytes]]:
+    """Number and value of each field of *message*, all of which are text, bytes or messages.
+
+    Raises:
+        ValueError: it is no such message.
+    """
     at = 0
     while at < len(message):
         tag, at = _number_at(message, at)

@@ -1,61 +1,81 @@
-"""A build of what only copies files, by the engine's own BuildKit and its reader of Dockerfiles, in one question.
+"""A build of what only copies files, by the engine's own BuildKit, whose reader of Dockerfiles we are.
 
-The engine offers BuildKit's service where it offers its API, https://docs.docker.com/reference/api/engine/ ("Initialize
-interactive session", POST /grpc for docker buildx); its messages are those of
-https://github.com/moby/buildkit/blob/master/api/services/control/control.proto.
+The engine's own reader asks, each time, which foreign programs the machine can run, which takes longer than everything
+else together. The engine offers BuildKit's services where it offers its API, for docker buildx; a build with a reader
+outside of it is `client.Build` of https://github.com/moby/buildkit/blob/master/client/build.go, and the messages are
+those of its api/services/control/control.proto and frontend/gateway/pb/gateway.proto.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import time
 from typing import TYPE_CHECKING
 
-from azureml_tasks.engines.grpc import called
-from azureml_tasks.engines.llb import definition
-from azureml_tasks.engines.protobuf import field, table, tables_of
+from azureml_tasks.engines.grpc import services
+from azureml_tasks.engines.image_config import UnfitError, configuration, copies_of, instructions
+from azureml_tasks.engines.llb import definition, platform_of
+from azureml_tasks.engines.protobuf import field, fields, table, tables_of
 from azureml_tasks.engines.wire import RefusedError
+from azureml_tasks.reference import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from azureml_tasks.context import Context
+    from azureml_tasks.planning import Plan
 
 __all__ = ["solved"]
 
-_SOLVE = "/moby.buildkit.v1.Control/Solve"
-_REF, _EXPORTER, _FRONTEND, _ATTRIBUTES, _INPUTS = 1, 3, 6, 7, 10
-"""Fields of a SolveRequest."""
-_EXPORTED = 1
-"""Field of a SolveResponse: what the exporter says."""
+_BUILD = "/moby.buildkit.v1.Control/Solve"
+_READER = "/moby.buildkit.v1.frontend.LLBBridge"
+_BUILD_ID = "buildkit-controlapi-buildid"
+"""The header that says which build a reader is the reader of."""
+_CONFIG = "containerimage.config"
 
 
-def solved(
-    host: str, context: Context, *, platform: str, arguments: Mapping[str, str], no_cache: bool
-) -> str:
+def solved(host: str, plan: Plan, context: Context, *, no_cache: bool) -> str:
     """The id of the image that *context* makes.
 
     Args:
         host: of the engine.
-        context: its Dockerfile and files, which are sent whole.
-        platform: such as `linux/amd64`.
-        arguments: of the build, by name.
+        plan: the image.
+        context: files, and a Dockerfile that only copies and says, see `image_config.instructions`.
         no_cache: whether every step is done anew.
 
     Raises:
-        RefusedError: the engine does not do it; why is not told in this way.
+        RefusedError: the engine does not do it, or only who reads Dockerfiles can.
         BuildError: a file changed or went away since its size was read.
         ConnectionError, TimeoutError: the engine goes away.
     """
-    files = definition(context.members)
-    attributes = {"platform": platform, **{f"build-arg:{name}": text for name, text in arguments.items()}}
-    message = b"".join([
-        field(_REF, os.urandom(12).hex()),  # names this one question
-        field(_EXPORTER, "moby"),
-        field(_FRONTEND, "dockerfile.v0"),
-        table(_ATTRIBUTES, {**attributes, **({"no-cache": ""} if no_cache else {})}),
-        table(_INPUTS, {"context": files, "dockerfile": files}),
-    ])  # fmt: skip
-    try:
-        return tables_of(called(host, _SOLVE, message), _EXPORTED)["containerimage.digest"]
-    except (ValueError, KeyError) as error:
-        raise RefusedError("its BuildKit names no image") from error
+    steps = instructions(context.dockerfile) or []
+    base, platform, build = _base(context.dockerfile), plan.platform, os.urandom(12).hex()
+    wanted = definition(base, platform, context.files, copies_of(steps), no_cache=no_cache)
+    with services(host) as engine:
+
+        def ask(question: str, message: bytes) -> int:
+            return engine.ask(f"{_READER}/{question}", message, {_BUILD_ID: build})
+
+        whole = engine.ask(_BUILD, field(1, build) + field(3, "moby"))
+        about = ask(
+            "ResolveImageConfig", field(1, base) + field(2, platform_of(platform)) + field(3, "default")
+        )
+        made = ask("Solve", field(1, wanted) + field(5, 1) + field(6, 1))
+        try:
+            below = dict(fields(engine.answer(about)))[2]
+            said = json.dumps(configuration(below, plan, context, steps, now=time.time()))
+            result = dict(fields(engine.answer(made)))[3] + table(10, {_CONFIG: said.encode()})
+            ask("Return", field(1, result))
+            return tables_of(engine.answer(whole), 1)["containerimage.digest"]
+        except UnfitError as error:
+            raise RefusedError(str(error)) from error
+        except (ValueError, KeyError) as error:
+            raise RefusedError("its BuildKit does not answer as it should") from error
+
+
+def _base(dockerfile: str) -> str:
+    """The whole reference of what a Dockerfile stands on."""
+    text = next(line for line in dockerfile.splitlines() if line.startswith("FROM "))
+    found = parse(text.removeprefix("FROM "))
+    if not found:
+        raise RefusedError("what it stands on has no name")
+    return found.whole

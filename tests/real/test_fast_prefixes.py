@@ -216,6 +216,25 @@ def test_what_lies_there_is_written_over(
     assert (["as before, and here: NAME/prefix:TAG"], b"x = 2\n", []) == (walk.said["code"], shown, left)
 
 
+def test_what_a_base_asks_of_who_builds_on_it_is_done(
+    docker_client: docker.DockerClient, tiny_base: str, clients: Mapping[str, Client], tmp_path: Path
+) -> None:
+    """Its instructions are carried out by the engine's own reader of Dockerfiles, and it is said why that is asked."""
+    env, file = environment_of(clients["26.1-buildx"], tmp_path), "/tmp/asked-for"  # noqa: S108 -- in an image
+    with built_once(docker_client, tiny_base, env, tmp_path) as built:
+        derived(
+            docker_client,
+            built.base,
+            f"FROM {tiny_base}\nLABEL of={built.name}\nONBUILD RUN echo done > {file}\n",
+        )
+
+        said = built.said("image.build")
+
+        shown = docker_client.containers.run(f"{built.name}:1", ["cat", file], remove=True)
+    why = "the image below has instructions for who builds on it"
+    assert (True, b"done\n") == (f"not in this way, so another is taken: {why}" in said, shown)
+
+
 # What becomes of it over time
 
 
