@@ -13,6 +13,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from azureml_tasks.git import Revision
 from azureml_tasks.plan_text import UnspeakableError, decoded, encoded
 from azureml_tasks.record_file import write_whole
 from azureml_tasks.stamps import stamp_of
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from azureml_tasks.context_file import ContextFile
     from azureml_tasks.file_hashes import FileHashes
     from azureml_tasks.found import Override
-    from azureml_tasks.git import NoRevision, Revision
+    from azureml_tasks.git import NoRevision
     from azureml_tasks.planning import Plan
     from azureml_tasks.witness import Witness
 
@@ -69,7 +70,10 @@ class Memory(NamedTuple):
         return os.path.realpath(self.file.parents[1])
 
     def recall(
-        self, question: Mapping[str, Any], revision: Callable[[], Revision | NoRevision], hashes: FileHashes
+        self,
+        question: Mapping[str, Any],
+        revision: Callable[[Revision | None], Revision | NoRevision],
+        hashes: FileHashes,
     ) -> Plan | None:
         """The plan for *question* (see `asked`), its files as they are now; None where reading may find another.
 
@@ -89,7 +93,9 @@ class Memory(NamedTuple):
             return None
         plan: Plan = decoded(found["plan"])
         files = tuple(file for file in (_now(file, plan, hashes) for file in plan.files) if file)
-        if len(files) != len(plan.files) or found["revision"] != _words(revision()):
+        if len(files) != len(plan.files) or found["revision"] != _words(
+            revision(_revision(found["revision"]))
+        ):
             return None
         return plan._replace(files=files)
 
@@ -111,6 +117,10 @@ class Memory(NamedTuple):
         except (UnspeakableError, TypeError):
             return  # A date in the table, say; the next command reads the project anew.
         write_whole(self.file, text)
+
+
+def _revision(words: list[Any]) -> Revision | None:
+    return Revision(*words[1:]) if words[0] == Revision.__name__ else None
 
 
 def _words(revision: Revision | NoRevision) -> list[Any]:

@@ -27,7 +27,7 @@ def planned(job: Job, hashes: FileHashes, *, keep: bool) -> Plan:
     with git.asking(root) as answer:
         if remembered := memory.recall(question, answer, hashes):
             return remembered
-        revision = answer()
+        revision = answer(None)
     from azureml_tasks.planning import plan
     from azureml_tasks.project import read_project
     from azureml_tasks.witness import Witness

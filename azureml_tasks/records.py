@@ -53,8 +53,9 @@ class Records(NamedTuple):
         self._write_image(image)
 
     def rename_build(self, image: Image) -> None:
-        """Record that the image that was built last has other names now; what it passed still counts."""
-        self._write_image(image)
+        """Record that the image that was built last has these names now; what it passed still counts."""
+        if image != self.read_build():
+            self._write_image(image)
 
     def _write_image(self, image: Image) -> None:
         waiting = [candidate for candidate in self.waiting() if candidate != image.candidate]

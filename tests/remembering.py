@@ -149,7 +149,7 @@ def keep(root: Path, *, now: Callable[[], int] = later) -> Plan:
 def command(root: Path) -> None:
     """Do what a build does before it builds: remember, or else read and keep; what is refused changes nothing."""
     hashes = FileHashes.read(records(root).folder / "hashes.json", now=later)
-    if recalled := records(root).memory().recall(question(), lambda: HERE, hashes):
+    if recalled := records(root).memory().recall(question(), lambda _: HERE, hashes):
         digest(recalled.files, hashes)
         hashes.keep()
         return
@@ -160,7 +160,7 @@ def command(root: Path) -> None:
 def recall(root: Path) -> Plan | None:
     """What the next command remembers."""
     hashes = FileHashes.read(records(root).folder / "hashes.json", now=later)
-    return records(root).memory().recall(question(), lambda: HERE, hashes)
+    return records(root).memory().recall(question(), lambda _: HERE, hashes)
 
 
 def read(root: Path) -> Plan:

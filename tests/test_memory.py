@@ -100,7 +100,7 @@ def test_a_revision_is_known_again(revision: Revision | NoRevision, tmp_path: Pa
     made = keep(root)
     records(root).memory().keep(question(), revision, made, Witness(hashes=ALL_NEW, now=later))
 
-    assert made == records(root).memory().recall(question(), lambda: revision, ALL_NEW)
+    assert made == records(root).memory().recall(question(), lambda _: revision, ALL_NEW)
 
 
 class Tomorrow(datetime):
@@ -157,7 +157,7 @@ def test_each_other_question_has_another_answer(tmp_path: Path) -> None:
     for ask in OTHER.values():
         with pytest.MonkeyPatch.context() as patch:
             found.append(json.dumps(ask(patch)))
-        remembered.append(records(root).memory().recall(json.loads(found[-1]), lambda: HERE, hashes))
+        remembered.append(records(root).memory().recall(json.loads(found[-1]), lambda _: HERE, hashes))
 
     assert len(OTHER) + 1 == len(set(found))
     assert [None] * len(OTHER) == remembered
@@ -171,7 +171,7 @@ def test_another_revision_has_another_plan(revision: Revision | NoRevision, tmp_
 
     of_it, of_another = (
         records(root).memory().recall(question(), answer, ALL_NEW)
-        for answer in (lambda: REVISION, lambda: revision)
+        for answer in (lambda _: REVISION, lambda _: revision)
     )
 
     assert (True, None) == (of_it is not None, of_another)
