@@ -73,7 +73,7 @@ def _report(job: Job) -> dict[str, Any]:
             for secret in plan.secrets
         ],
         "context": {
-            "files": context.count,
+            "files": context.file_count,
             "bytes": context.size,
             "sha256": context.sha256,
             "largest": [{"name": file.name, "bytes": file.size} for file in largest(context.files)],

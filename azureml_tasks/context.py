@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.context_file import ContextFile, blocks, changed
 from azureml_tasks.errors import BuildError
@@ -20,8 +20,7 @@ __all__ = ["Context", "confirm", "contents", "contents_of", "digest", "digests",
 _SHOWN = 3
 
 
-@dataclass(frozen=True, kw_only=True)
-class Context:
+class Context(NamedTuple):
     """A build context: what is in it, and what names it.
 
     Args:
@@ -36,9 +35,9 @@ class Context:
     files: tuple[ContextFile, ...]
     dockerfile: str
     sha256: str
-    parts: Mapping[str, str] = field(default_factory=dict)
-    seen: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
-    known: FileHashes | None = field(default=None, compare=False, repr=False)
+    parts: Mapping[str, str] = MappingProxyType({})
+    seen: Mapping[str, str] = MappingProxyType({})
+    known: FileHashes | None = None
 
     @property
     def asks_for_its_hash(self) -> bool:
@@ -57,14 +56,14 @@ class Context:
         return sum(file.size for file in self.files)
 
     @property
-    def count(self) -> int:
+    def file_count(self) -> int:
         """Files and links, without folders."""
         return sum(not file.name.endswith("/") for file in self.files)
 
     @property
     def counted(self) -> str:
         """How many those are, such as `204 files`."""
-        return f"{self.count} file{'' if self.count == 1 else 's'}"
+        return f"{self.file_count} file{'' if self.file_count == 1 else 's'}"
 
 
 def digest(files: Iterable[ContextFile], known: FileHashes | None = None) -> str:

@@ -6,7 +6,6 @@ requirements name their versions is asked for, so that what is there is what wou
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.context_file import ContextFile
@@ -41,7 +40,7 @@ class Growth(NamedTuple):
 
     def into(self, below: Context) -> Context:
         """The context of the prefix's Python step, with the file in it."""
-        return replace(below, files=tuple(sorted((*below.files, self.added))))
+        return below._replace(files=tuple(sorted((*below.files, self.added))))
 
 
 def growth(plan: Plan, parts: Mapping[str, str], before: Image | None) -> Growth | None:

@@ -6,7 +6,6 @@ both: what was in one that has changed must not be found in a layer below.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -42,12 +41,11 @@ def parted(code: Context) -> tuple[Context, Context] | None:
     around = {folder for name in recent for folder in _folders(name)}
     start = next(line for line in code.dockerfile.splitlines() if line.startswith("FROM "))
     return (
-        replace(
-            code,
+        code._replace(
             files=tuple(file for file in code.files if file.name not in recent),
             dockerfile=f"# Code that has not changed for a while.\n{start}\n\nCOPY code/ {APP_ROOT}/\n",
         ),
-        replace(code, files=tuple(file for file in code.files if file.name in recent | around)),
+        code._replace(files=tuple(file for file in code.files if file.name in recent | around)),
     )
 
 

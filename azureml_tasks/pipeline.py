@@ -81,7 +81,7 @@ def _build(job: Job, made: Ready, *, no_cache: bool, pull: bool, proven: bool = 
     recorded(job, image)
     if not job.terminal.dry:
         remember(job, found.known)
-        if found.count < _MANY:
+        if found.file_count < _MANY:
             job.records.write_files(contents(found))
     return image
 

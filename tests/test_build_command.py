@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -126,7 +125,7 @@ def test_an_archive_is_sent_to_an_engine_that_keeps_its_images_itself(
     driver: str, has_buildkit: bool, expected: bool
 ) -> None:
     """One with its images in containerd would not find what it was sent."""
-    assert expected == takes_archives(replace(endpoint(), has_buildkit=has_buildkit), driver)
+    assert expected == takes_archives(endpoint()._replace(has_buildkit=has_buildkit), driver)
 
 
 @pytest.mark.parametrize(("kind", "can"), [("buildx", {SECRETS}), ("buildkit", {SECRETS}), ("legacy", set())])

@@ -79,7 +79,7 @@ def test_the_whole_report(job: Job) -> None:
         "         model into /var/azureml-app/azureml-models",
         "         code into /var/azureml-app, entry script score.py",
         "         run after apt, as root: ldconfig",
-        f"context  {found.count} files, {in_units(found.size)}, sha256 {found.sha256}",
+        f"context  {found.file_count} files, {in_units(found.size)}, sha256 {found.sha256}",
         *(f"{'' if index else 'largest':<8} {row}" for index, row in enumerate(largest)),
         "proof    start-up, health, /swagger.json and 1 request, each 3 times",
         'engine   There is no engine "none".',

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -117,7 +116,7 @@ def test_a_part_has_its_own_files_to_confirm(tmp_path: Path) -> None:
     found = looked_at(tmp_path)
     model = (ContextFile(name="model/"), ContextFile(name="model/w", source=tmp_path / "weights", size=7))
     assert found.known is not None
-    part = replace(hashed((*found.files, *model), found.known), files=model)
+    part = hashed((*found.files, *model), found.known)._replace(files=model)
 
     (tmp_path / "a").write_text("two", encoding="utf-8")
     confirm(part)

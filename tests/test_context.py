@@ -290,7 +290,7 @@ def test_a_context_counts_its_files_and_their_bytes(tmp_path: Path) -> None:
         ("model/model.bin", 8),
         ("python/requirements.txt", 6),
     ]
-    assert (7, 63, expected) == (found.count, found.size, top)
+    assert (7, 63, expected) == (found.file_count, found.size, top)
 
 
 def test_ten_are_the_largest(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -118,11 +117,11 @@ def test_the_name_says_what_is_there_and_on_what(tmp_path: Path) -> None:
 
     named = [
         tag("sha256:1", old),
-        tag("sha256:1", replace(old, seen={})),
+        tag("sha256:1", old._replace(seen={})),
         tag("sha256:2", old),
         tag("sha256:1", another),
-        tag("sha256:1", replace(old, seen={}, files=(first._replace(executable=True), *others))),
-        tag("sha256:1", replace(old, seen={}, files=(first._replace(name="code/other.py"), *others))),
+        tag("sha256:1", old._replace(seen={}, files=(first._replace(executable=True), *others))),
+        tag("sha256:1", old._replace(seen={}, files=(first._replace(name="code/other.py"), *others))),
     ]
 
     assert named[0] == named[1]

@@ -100,7 +100,9 @@ def test_what_is_kept_is_remembered(folder: Path) -> None:
 
     made, context = prepare(job(folder), keep=True)
 
-    assert (made, (made, context)) == (remembered(job(folder)), prepare(job(folder)))
+    again, same = prepare(job(folder))
+    assert (made, made) == (remembered(job(folder)), again)
+    assert context._replace(known=None) == same._replace(known=None)
     assert "plan.json" in records(folder)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from http.client import HTTPException
 from typing import TYPE_CHECKING
 
 from azureml_tasks.errors import AzuremlTasksError, EngineError
@@ -36,6 +35,8 @@ def _said(endpoint: Endpoint, error: Exception) -> EngineError | None:
     """What an error of the SDK means; None for any other."""
     if isinstance(error, AzuremlTasksError):
         return None
+    from http.client import HTTPException
+
     if isinstance(error, ConnectionError | TimeoutError | HTTPException):
         return _silent(endpoint, f"the way to it said: {clean(str(error))}")
     from docker.errors import APIError, DockerException

@@ -6,7 +6,6 @@ an image of its own wherever that pays: of a changed line of code the engine the
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.dockerfile import STAGES, render
@@ -80,7 +79,7 @@ class Chain(NamedTuple):
         if self.build.only_copies(on_base):
             return self._parts.code(on_base, str(self.plan.base), no_cache=no_cache)
         dockerfile = render(self.plan, mounts=self._mounts)
-        return self.build.run(self.plan, replace(self.context, dockerfile=dockerfile), no_cache=no_cache)
+        return self.build.run(self.plan, self.context._replace(dockerfile=dockerfile), no_cache=no_cache)
 
     def _part(self, base: str, names: Sequence[str]) -> Context:
         return part(self.plan, self.context, base, names, mounts=self._mounts, literal=True)

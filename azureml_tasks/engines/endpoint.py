@@ -6,13 +6,11 @@ import json
 import os
 import re
 from contextlib import closing, suppress
-from dataclasses import dataclass
-from functools import cached_property
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
-from azureml_tasks.engines.wire import ask, greeting, image_path, plain_host
+from azureml_tasks.engines.wire import CREATED, NOT_FOUND, OK, ask, greeting, image_path, plain_host
 from azureml_tasks.errors import EngineError
 
 if TYPE_CHECKING:
@@ -20,15 +18,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Endpoint", "connect"]
 
-_ANSWER = 10  # seconds, for an engine to say who it is
-_WORK = 600  # seconds without a word from one that is at work
+_ANSWER, _WORK = 10, 600  # seconds: for an engine to say who it is; without a word from one that is at work
 _SERVER = r"(?P<kind>Docker|Libpod)/(?P<version>\S+) \("
 """How Docker's engine and Podman's service name themselves in the header Server: `Docker/20.10.24 (linux)`."""
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """An engine that answers.
 
     Args:
@@ -47,10 +43,10 @@ class Endpoint:
     api: str = ""
     has_buildkit: bool = False
 
-    @cached_property
+    @property
     def client(self) -> docker.DockerClient:
         """The SDK's client for it, made when it is first needed: it takes long to import."""
-        return _client(timeout=_WORK)
+        return _client_of(self)
 
     @property
     def is_here(self) -> bool:
@@ -69,9 +65,9 @@ class Endpoint:
         https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Image/operation/ImageInspect
         """
         answer = ask(self.host, f"/v{self.api}{image_path(reference)}/json") if self.api else None
-        if answer and answer[0] == HTTPStatus.OK:
+        if answer and answer[0] == OK:
             return dict(answer[1])
-        if answer and answer[0] == HTTPStatus.NOT_FOUND:
+        if answer and answer[0] == NOT_FOUND:
             return None
         from docker.errors import ImageNotFound
 
@@ -87,7 +83,7 @@ class Endpoint:
         """
         query = urlencode({"filters": json.dumps({"reference": [repository]})})
         answer = ask(self.host, f"/v{self.api}/images/json?{query}") if self.api else None
-        if not answer or answer[0] != HTTPStatus.OK:
+        if not answer or answer[0] != OK:
             return [dict(found.attrs) for found in self.client.images.list(name=repository)]
         return [image for one in answer[1] if (image := self.image(str(one["Id"])))]
 
@@ -98,7 +94,7 @@ class Endpoint:
         """
         path = f"/v{self.api}{image_path(name)}"
         if self.api and (answer := ask(self.host, path, method="DELETE", seconds=_WORK)):
-            return answer[0] == HTTPStatus.OK
+            return answer[0] == OK
         from docker.errors import APIError
 
         with suppress(APIError):
@@ -112,7 +108,7 @@ class Endpoint:
         query = urlencode({"repo": repository, "tag": tag})
         path = f"/v{self.api}{image_path(image_id)}/tag?{query}"
         answer = ask(self.host, path, method="POST") if self.api else None
-        if not answer or answer[0] != HTTPStatus.CREATED:
+        if not answer or answer[0] != CREATED:
             self.client.api.tag(image_id, repository, tag)
 
 
@@ -137,7 +133,7 @@ def connect() -> Endpoint:
             and _is_from_20_10(api),
         )
     answer = ask(host, "/version")  # Something on the way to it, a proxy say, may greet otherwise.
-    if answer and answer[0] == HTTPStatus.OK and isinstance(answer[1], dict):
+    if answer and answer[0] == OK and isinstance(answer[1], dict):
         return _endpoint(context, host, answer[1], api=str(answer[1].get("ApiVersion", "")))
     return _by_the_sdk()
 
@@ -147,9 +143,8 @@ def _by_the_sdk() -> Endpoint:
     from docker.context.config import get_current_context_name
     from docker.errors import DockerException
 
-    environment = os.environ.get("DOCKER_HOST"), os.environ.get("DOCKER_CONTEXT")
-    context = "default" if environment[0] else environment[1] or get_current_context_name()
-    host = environment[0] or ""
+    host, named = os.environ.get("DOCKER_HOST", ""), os.environ.get("DOCKER_CONTEXT")
+    context = "default" if host else named or get_current_context_name()
     try:
         host = host or _host_of(context)
         with closing(_client(timeout=_ANSWER)) as client:
@@ -159,6 +154,11 @@ def _by_the_sdk() -> Endpoint:
 
         raise unreachable(context, host, error) from error
     return _endpoint(context, host, about, api="")
+
+
+@cache
+def _client_of(_: Endpoint) -> docker.DockerClient:
+    return _client(timeout=_WORK)
 
 
 def _client(*, timeout: int) -> docker.DockerClient:

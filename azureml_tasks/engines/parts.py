@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.context import confirm
@@ -68,4 +67,4 @@ class Parts(NamedTuple):
             self.keep(name, old, no_cache=no_cache)
             LocalKeeper(self.build.endpoint, self.plan, self.build.terminal).forget_old_code(name)
         text = recent.dockerfile.replace(f"FROM {on}\n", f"FROM {name}\n", 1)
-        return self.made(replace(recent, dockerfile=text), no_cache=no_cache)
+        return self.made(recent._replace(dockerfile=text), no_cache=no_cache)

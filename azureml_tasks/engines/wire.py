@@ -5,7 +5,6 @@ Whatever is not plain (TLS, SSH, an answer that is an error) is left to the SDK:
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import socket
@@ -18,8 +17,25 @@ from urllib.parse import quote
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["AT_WORK", "RefusedError", "ask", "greeting", "image_path", "opened", "plain_host", "send"]
+__all__ = [
+    "AT_WORK",
+    "CREATED",
+    "NOT_FOUND",
+    "OK",
+    "RefusedError",
+    "ask",
+    "greeting",
+    "image_path",
+    "opened",
+    "plain_host",
+    "send",
+]
 
+OK, CREATED, NOT_FOUND = (
+    200,
+    201,
+    404,
+)  # https://www.rfc-editor.org/rfc/rfc9110#section-15; `http` has them slowly
 _SECONDS = 10.0
 AT_WORK = 600.0
 """Seconds without a word from an engine that is at work."""
@@ -39,17 +55,6 @@ def opened(host: str, seconds: float) -> socket.socket:
     return made
 
 
-class _Connection(http.client.HTTPConnection):
-    """HTTP over such a connection."""
-
-    def __init__(self, host: str, seconds: float) -> None:
-        super().__init__("localhost", timeout=seconds)
-        self._at = host, seconds
-
-    def connect(self) -> None:
-        self.sock = opened(*self._at)
-
-
 def ask(host: str, path: str, *, method: str = "GET", seconds: float = _SECONDS) -> tuple[int, Any] | None:
     """The status and the JSON of an answer of the engine at *host*; None where it cannot be had in this way.
 
@@ -61,7 +66,7 @@ def ask(host: str, path: str, *, method: str = "GET", seconds: float = _SECONDS)
     """
     answer = _answer(host, path, method, seconds)
     try:
-        return answer and (answer[0].status, json.loads(answer[1]) if answer[1] else None)
+        return answer and (answer[0], json.loads(answer[2]) if answer[2] else None)
     except ValueError:
         return None
 
@@ -74,23 +79,35 @@ def greeting(host: str) -> Mapping[str, str]:
     https://docs.docker.com/reference/api/engine/version/v1.41/#tag/System/operation/SystemPing
     """
     answer = _answer(host, "/_ping", "GET", _SECONDS)
-    if not answer or answer[0].status != http.client.OK:
-        return {}
-    return {name.lower(): value for name, value in answer[0].getheaders()}
+    return answer[1] if answer and answer[0] == OK else {}
 
 
-def _answer(
-    host: str, path: str, method: str, seconds: float
-) -> tuple[http.client.HTTPResponse, bytes] | None:
+def _answer(host: str, path: str, method: str, seconds: float) -> tuple[int, dict[str, str], bytes] | None:
+    """Status, headers and body of an answer in HTTP/1.0, where the end of the connection is that of the answer.
+
+    The library takes longer to import, and to read the headers, than an engine to tell of an image.
+    """
     if not host.startswith("unix://"):
         return None
+    length = "" if method == "GET" else "Content-Length: 0\r\n"
+    asked = f"{method} {path} HTTP/1.0\r\nHost: localhost\r\n{length}\r\n"
     try:
-        with closing(_Connection(host, seconds)) as connection:
-            connection.request(method, path)
-            answer = connection.getresponse()
-            return answer, answer.read()
-    except (OSError, http.client.HTTPException):
+        with closing(opened(host, seconds)) as connection, connection.makefile("rb") as answers:
+            connection.sendall(asked.encode())
+            return _read(answers.read())
+    except (OSError, ValueError):
         return None
+
+
+def _read(said: bytes) -> tuple[int, dict[str, str], bytes]:
+    """The same of all that was said; ValueError where that is no answer, or not a whole one."""
+    head, _, body = said.partition(b"\r\n\r\n")
+    first, *lines = head.decode("latin-1").split("\r\n")
+    version, status, *_ = first.split()
+    headers = {name.lower(): text.strip() for name, _, text in (line.partition(":") for line in lines)}
+    if not version.startswith("HTTP/1.") or int(headers.get("content-length", len(body))) != len(body):
+        raise ValueError(first)
+    return int(status), headers, body
 
 
 class RefusedError(Exception):
@@ -104,13 +121,16 @@ def send(host: str, path: str, feed: Iterable[bytes]) -> Iterator[bytes]:
         RefusedError: it does not begin.
         ConnectionError, TimeoutError, HTTPException: it goes away.
     """
-    with closing(_Connection(host, AT_WORK)) as connection:
+    from http.client import HTTPConnection
+
+    with closing(HTTPConnection("localhost")) as connection:
+        connection.sock = opened(host, AT_WORK)
         headers = {"Content-Type": "application/x-tar", "Transfer-Encoding": "chunked"}
         # Who refuses may do so before everything is sent.
         with suppress(BrokenPipeError):
             connection.request("POST", path, body=_gathered(feed), headers=headers, encode_chunked=True)
         answer = connection.getresponse()
-        if answer.status != http.client.OK:
+        if answer.status != OK:
             raise RefusedError(_message(answer.read()) or answer.reason)
         yield from (line for line in answer if line.strip())
 
