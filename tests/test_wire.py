@@ -39,6 +39,18 @@ def engine() -> Iterator[Engine]:
         pytest.param((200, b"\xff"), None, id="no text"),
         pytest.param((0, b"SSH-2.0-server\r\n"), None, id="no HTTP"),
         pytest.param((0, b""), None, id="no answer"),
+        pytest.param(
+            (0, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}more"), (200, {}), id="more than it"
+        ),
+        pytest.param((0, b"HTTP/1.0 200 OK\r\n\r\n{}"), (200, {}), id="up to the end"),
+        pytest.param((0, b"HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\n{}"), None, id="less than it"),
+        pytest.param((0, b"HTTP/1.0 200 OK\r\nContent-Length: x\r\n\r\n{}"), None, id="no length"),
+        pytest.param(
+            (0, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"),
+            None,
+            id="in chunks",
+        ),
+        pytest.param((0, b"HTTP/2 200\r\n\r\n{}"), None, id="another protocol"),
     ],
 )
 def test_an_answer_is_its_status_and_its_json(

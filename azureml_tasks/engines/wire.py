@@ -11,7 +11,7 @@ import socket
 from contextlib import closing, suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def greeting(host: str) -> Mapping[str, str]:
 
 
 def _answer(host: str, path: str, method: str, seconds: float) -> tuple[int, dict[str, str], bytes] | None:
-    """Status, headers and body of an answer in HTTP/1.0, where the end of the connection is that of the answer.
+    """Status, headers and body of an answer in HTTP/1.0, which comes whole, and not in chunks.
 
     The library takes longer to import, and to read the headers, than an engine to tell of an image.
     """
@@ -94,19 +94,20 @@ def _answer(host: str, path: str, method: str, seconds: float) -> tuple[int, dic
     try:
         with closing(opened(host, seconds)) as connection, connection.makefile("rb") as answers:
             connection.sendall(asked.encode())
-            return _read(answers.read())
+            return _read(answers)
     except (OSError, ValueError):
         return None
 
 
-def _read(said: bytes) -> tuple[int, dict[str, str], bytes]:
-    """The same of all that was said; ValueError where that is no answer, or not a whole one."""
-    head, _, body = said.partition(b"\r\n\r\n")
-    first, *lines = head.decode("latin-1").split("\r\n")
-    version, status, *_ = first.split()
+def _read(answers: IO[bytes]) -> tuple[int, dict[str, str], bytes]:
+    """The same as it comes; ValueError where that is no answer, or not a whole one."""
+    version, status, *_ = answers.readline().decode("latin-1").split()
+    lines = (line.decode("latin-1") for line in iter(lambda: answers.readline().strip(), b""))
     headers = {name.lower(): text.strip() for name, _, text in (line.partition(":") for line in lines)}
-    if not version.startswith("HTTP/1.") or int(headers.get("content-length", len(body))) != len(body):
-        raise ValueError(first)
+    size = int(headers.get("content-length", -1))
+    body = answers.read(size)
+    if not version.startswith("HTTP/1.") or "transfer-encoding" in headers or len(body) < size:
+        raise ValueError(status)
     return int(status), headers, body
 
 
