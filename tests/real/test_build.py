@@ -142,15 +142,16 @@ def test_prints_names_on_stdout_and_all_else_on_stderr(
     assert (0, f"{name}:1\n", STEPS) == (ended.code, ended.stdout, said)
 
 
-def test_code_alone_is_loaded_on_the_base(
+def test_code_alone_is_copied_to_the_base(
     own_base: str, name: str, no_docker: dict[str, str], tmp_path: Path, docker_client: docker.DockerClient
 ) -> None:
-    """It is one layer more than the base has, with what is said of the image, and no builder is asked."""
+    """It is one layer more than the base has, with what is said of the image; no docker client is needed for it."""
     ended = project(tmp_path, name, f'base = "{own_base}"\n', no_docker).invoke("image.build")
 
     before, _, after = STEPS.partition("Step 1/8")
     said = layers(normal(ended.stderr, {name: "NAME", own_base: "BASE"}))
-    expected = f"{before}the code is loaded as one layer\n{after[after.rindex('built ') :]}"
+    copied = "1 file to copy, by the engine's own BuildKit"
+    expected = f"{before}{copied}\n{after[after.rindex('built ') :]}"
     assert (0, expected) == (ended.code, said)
     base, image = (docker_client.images.get(one) for one in (own_base, f"{name}:1"))
     assert base.attrs["RootFS"]["Layers"] == image.attrs["RootFS"]["Layers"][:-1]
