@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from azureml_tasks.context import contents, summed
 from azureml_tasks.making import fingerprint
 from azureml_tasks.planning import APP_ROOT
+from azureml_tasks.version import VERSION
 
 if TYPE_CHECKING:
     from azureml_tasks.context import Context
@@ -66,7 +67,7 @@ def _folders(name: str) -> list[str]:
 
 def tag(on: str, old: Context) -> str:
     """The name of the image that *old* makes on the image with the id *on*, in the repository of the prefixes."""
-    made_of = {"on": on, "code": summed(contents(old))[0]}
+    made_of = {"version": VERSION, "on": on, "code": summed(contents(old))[0]}
     return _MARK + fingerprint(made_of)[:_DIGITS]
 
 

@@ -108,8 +108,8 @@ def test_little_code_is_one(count: int, tmp_path: Path) -> None:
     assert parted(code(tmp_path, count=count)) is None
 
 
-def test_the_name_says_what_is_there_and_on_what(tmp_path: Path) -> None:
-    """The same code on the same image has one name; another byte, mode, name or image below gives another."""
+def test_the_name_says_what_is_there_and_on_what(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same code on the same image has one name; another byte, mode, name, image below or version of us another."""
     (tmp_path / "more").mkdir()
     old = code(tmp_path, count=64)
     first, *others = old.files[3:]
@@ -124,6 +124,8 @@ def test_the_name_says_what_is_there_and_on_what(tmp_path: Path) -> None:
         tag("sha256:1", old._replace(seen={}, files=(first._replace(name="code/other.py"), *others))),
     ]
 
+    monkeypatch.setattr("azureml_tasks.old_code.VERSION", "another")
+    named.append(tag("sha256:1", old))
     assert named[0] == named[1]
-    assert 5 == len(set(named))
+    assert 6 == len(set(named))
     assert {(True, False)} == {(is_tag(each), is_prefix(each)) for each in named}
