@@ -86,11 +86,11 @@ def digests(files: Iterable[ContextFile], known: FileHashes | None = None) -> tu
     return summed(contents_of(files, known))
 
 
-def summed(contents: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+def summed(seen: Mapping[str, str]) -> tuple[str, dict[str, str]]:
     """The same of members as `contents_of` says them, in their order."""
     total = hashlib.sha256()
     parts: defaultdict[str, hashlib._Hash] = defaultdict(hashlib.sha256)
-    for name, said in contents.items():
+    for name, said in seen.items():
         kind, _, content = said.partition("-")
         line = f"{kind} {content} ".encode() + name.encode() + b"\0"
         total.update(line)

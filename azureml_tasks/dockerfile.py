@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from azureml_tasks.planning import BuildSecret
 
-__all__ = ["CONTEXT_LABEL", "STAGES", "render", "render_stages", "stages"]
+__all__ = ["CONTEXT_LABEL", "STAGES", "base_of", "render", "render_stages", "stages"]
 
 CONTEXT_LABEL = "azureml-tasks.context-sha256"
 """The label that names the build context; its value comes with the build, by the argument CONTEXT_SHA256."""
@@ -67,6 +67,11 @@ def render_stages(
     if not any(line.startswith("RUN ") for step in steps for line in step):
         steps.sort(key=lambda step: not step[1].startswith(("ENV ", "USER ")))
     return _text([[_BEFORE, f"FROM {base}"], *steps])
+
+
+def base_of(dockerfile: str) -> str:
+    """What a Dockerfile of ours stands on: an image reference or id."""
+    return next(line for line in dockerfile.splitlines() if line.startswith("FROM ")).removeprefix("FROM ")
 
 
 def stages(plan: Plan) -> dict[str, str]:

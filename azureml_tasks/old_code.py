@@ -10,6 +10,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from azureml_tasks.context import contents, summed
+from azureml_tasks.dockerfile import base_of
 from azureml_tasks.making import fingerprint
 from azureml_tasks.planning import APP_ROOT
 from azureml_tasks.version import VERSION
@@ -18,12 +19,13 @@ if TYPE_CHECKING:
     from azureml_tasks.context import Context
     from azureml_tasks.context_file import ContextFile
 
-__all__ = ["is_tag", "parted", "tag"]
+__all__ = ["is_code", "parted", "tag"]
 
 _MANY = 64
 """Files from which it pays: an engine copies some in the time that it takes to look at another image."""
 _RECENT = 8
 """Files that change again."""
+_COPY = f"COPY code/ {APP_ROOT}/"
 _MARK = "code-"
 _DIGITS = 32
 
@@ -40,11 +42,10 @@ def parted(code: Context) -> tuple[Context, Context] | None:
     newest = sorted(files, key=lambda file: (_changed_at(file, code), file.name))[-_RECENT:]
     recent = {file.name for file in newest}
     around = {folder for name in recent for folder in _folders(name)}
-    start = next(line for line in code.dockerfile.splitlines() if line.startswith("FROM "))
     return (
         code._replace(
             files=tuple(file for file in code.files if file.name not in recent),
-            dockerfile=f"# Code that has not changed for a while.\n{start}\n\nCOPY code/ {APP_ROOT}/\n",
+            dockerfile=f"# Code that has not changed for a while.\nFROM {base_of(code.dockerfile)}\n\n{_COPY}\n",
         ),
         code._replace(files=tuple(file for file in code.files if file.name in recent | around)),
     )
@@ -71,6 +72,6 @@ def tag(on: str, old: Context) -> str:
     return _MARK + fingerprint(made_of)[:_DIGITS]
 
 
-def is_tag(text: str) -> bool:
-    """Whether *text* is such a name."""
+def is_code(text: str) -> bool:
+    """Whether the tag *text* is one of `tag`."""
     return text.startswith(_MARK)

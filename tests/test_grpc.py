@@ -276,6 +276,17 @@ def test_an_engine_that_goes_away_is_no_refusal() -> None:
         called(host, METHOD, b"question")
 
 
+def test_half_a_frame_is_no_answer() -> None:
+    """It ends like a connection that ends before the answer."""
+
+    def script(service: Service) -> None:
+        service.begin()
+        service.say(frame(PING, b"12345678")[:5])
+
+    with offered(script) as host, pytest.raises(ConnectionError):
+        called(host, METHOD, b"question")
+
+
 def test_the_connection_is_closed(tmp_path: Path) -> None:
     """The other side sees its end; there is none to an engine that is not there."""
     ended: list[Service] = []

@@ -9,8 +9,8 @@ import pytest
 from azureml_tasks.context import Context, contents_of, summed
 from azureml_tasks.context_file import ContextFile
 from azureml_tasks.file_hashes import FileHashes
-from azureml_tasks.old_code import is_tag, parted, tag
-from azureml_tasks.prefixes import is_tag as is_prefix
+from azureml_tasks.old_code import is_code, parted, tag
+from azureml_tasks.prefixes import is_tag
 
 DOCKERFILE = "# Words.\nFROM demo/prefix:1\n\nENV A=b\n\nCOPY code/ /var/azureml-app/\n\nUSER dockeruser\n"
 OLD = 10**9
@@ -128,4 +128,4 @@ def test_the_name_says_what_is_there_and_on_what(tmp_path: Path, monkeypatch: py
     named.append(tag("sha256:1", old))
     assert named[0] == named[1]
     assert 6 == len(set(named))
-    assert {(True, False)} == {(is_tag(each), is_prefix(each)) for each in named}
+    assert {(True, False)} == {(is_code(each), is_tag(each)) for each in named}

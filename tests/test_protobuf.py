@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from azureml_tasks.engines.protobuf import field, table, tables_of
+from azureml_tasks.engines.protobuf import field, table, table_of
 
 
 @pytest.mark.parametrize(
@@ -32,8 +32,8 @@ def test_a_map_comes_back() -> None:
         table(7, {"a": "1", "long": "x" * 300}) + field(8, "other") + field(7, field(1, "b")) + field(7, "")
     )
 
-    assert {"a": "1", "long": "x" * 300, "b": "", "": ""} == tables_of(written, 7)
-    assert ({}, {}) == (tables_of(b"", 7), tables_of(field(8, "other"), 7))
+    assert {"a": "1", "long": "x" * 300, "b": "", "": ""} == table_of(written, 7)
+    assert ({}, {}) == (table_of(b"", 7), table_of(field(8, "other"), 7))
 
 
 @pytest.mark.parametrize(
@@ -50,4 +50,4 @@ def test_a_map_comes_back() -> None:
 def test_what_is_no_map_is_an_error(message: bytes) -> None:
     """Whoever asks can then say that the answer is none."""
     with pytest.raises(ValueError, match=r"the message|codec"):
-        tables_of(message, 1)
+        table_of(message, 1)

@@ -25,6 +25,8 @@ _DATA, _HEADERS, _RESET, _SETTINGS, _PING, _GO_AWAY, _WINDOW = 0, 1, 3, 4, 6, 7,
 _ACK, _END_STREAM, _END_HEADERS = 1, 1, 4
 _INITIAL_WINDOW, _MAX_FRAME = 4, 5
 """Settings of whom one speaks to: the bytes it takes of a stream before it says more, and those of a frame."""
+_HEAD = 9
+"""Bytes of a frame before its payload."""
 _MUCH = 1 << 24
 """Bytes that we take, of which an answer has far fewer."""
 _WHOLE = 0
@@ -99,8 +101,8 @@ class Services:
 
     def _next(self) -> tuple[int, int, int, bytes]:
         """Kind, flags, stream and payload of the next frame."""
-        head = self._answers.read(9)
-        if not head:
+        head = self._answers.read(_HEAD)
+        if len(head) < _HEAD:
             raise ConnectionError("the engine ended the connection before it had answered")
         kind, flags, stream = struct.unpack(">BBI", head[3:])
         return kind, flags, stream, self._answers.read(int.from_bytes(head[:3], "big"))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from azureml_tasks.engines.answering import answering
 from azureml_tasks.engines.images import KeptPrefix
-from azureml_tasks.old_code import is_tag as is_code
+from azureml_tasks.old_code import is_code
 from azureml_tasks.prefixes import repository
 
 if TYPE_CHECKING:

@@ -130,7 +130,5 @@ def _unpacked(members: Sequence[ContextFile]) -> list[bytes]:
     packed = b"".join([*(block for file in members for block in member(file)), end_of_archive()])
     archive = ContextFile(name=_ARCHIVE.lstrip("/"), data=packed, size=len(packed))
     places = field(1, _ARCHIVE) + field(2, "/")
-    copy = (
-        places + field(4, _NOTHING) + field(7, 1) + field(11, _NOTHING)
-    )  # modes and times as they are, unpacked
+    copy = places + field(4, _NOTHING) + field(7, 1) + field(11, _NOTHING)  # modes and times as in it
     return [_made(archive, on=_NOTHING, output=_NOTHING), _between(_NOTHING, 0, 0) + field(_COPY, copy)]

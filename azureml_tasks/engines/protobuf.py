@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["field", "fields", "table", "tables_of"]
+__all__ = ["field", "fields", "table", "table_of"]
 
 _NUMBER, _BYTES = 0, 2
 """How a field's value is written: as a number of as many bytes as it takes, or as bytes after their count."""
@@ -36,7 +36,7 @@ def table(number: int, pairs: Mapping[str, str | bytes]) -> bytes:
     return b"".join(field(number, field(_KEY, key) + field(_VALUE, value)) for key, value in pairs.items())
 
 
-def tables_of(message: bytes, number: int) -> dict[str, str]:
+def table_of(message: bytes, number: int) -> dict[str, str]:
     """The map from text to text that a field of *message* is.
 
     Raises:

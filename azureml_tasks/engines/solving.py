@@ -13,10 +13,11 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+from azureml_tasks.dockerfile import base_of
 from azureml_tasks.engines.grpc import services
 from azureml_tasks.engines.image_config import UnfitError, configuration, copies_of, instructions
 from azureml_tasks.engines.llb import definition, platform_of
-from azureml_tasks.engines.protobuf import field, fields, table, tables_of
+from azureml_tasks.engines.protobuf import field, fields, table, table_of
 from azureml_tasks.engines.wire import RefusedError
 from azureml_tasks.reference import parse
 
@@ -47,7 +48,9 @@ def solved(host: str, plan: Plan, context: Context, *, no_cache: bool) -> str:
         BuildError: a file changed or went away since its size was read.
         ConnectionError, TimeoutError: the engine goes away.
     """
-    steps = instructions(context.dockerfile) or []
+    steps = instructions(context.dockerfile)
+    if steps is None:
+        raise RefusedError("it does more than copy files")
     base, platform, build = _base(context.dockerfile), plan.platform, os.urandom(12).hex()
     wanted = definition(base, platform, context.files, copies_of(steps), no_cache=no_cache)
     with services(host) as engine:
@@ -55,17 +58,20 @@ def solved(host: str, plan: Plan, context: Context, *, no_cache: bool) -> str:
         def ask(question: str, message: bytes) -> int:
             return engine.ask(f"{_READER}/{question}", message, {_BUILD_ID: build})
 
-        whole = engine.ask(_BUILD, field(1, build) + field(3, "moby"))
-        about = ask(
-            "ResolveImageConfig", field(1, base) + field(2, platform_of(platform)) + field(3, "default")
-        )
-        made = ask("Solve", field(1, wanted) + field(5, 1) + field(6, 1))
+        whole = engine.ask(_BUILD, field(1, build) + field(3, "moby"))  # Ref, Exporter
+        below = field(1, base) + field(2, platform_of(platform)) + field(3, "default")
+        about = ask("ResolveImageConfig", below)  # Ref, Platform, ResolveMode: what is here is taken
+        made = ask(
+            "Solve", field(1, wanted) + field(5, 1) + field(6, 1)
+        )  # Definition; may answer by a Result
         try:
-            below = dict(fields(engine.answer(about)))[2]
-            said = json.dumps(configuration(below, plan, context, steps, now=time.time()))
-            result = dict(fields(engine.answer(made)))[3] + table(10, {_CONFIG: said.encode()})
+            config = dict(fields(engine.answer(about)))[2]
+            said = json.dumps(configuration(config, plan, context, steps, now=time.time()))
+            result = dict(fields(engine.answer(made)))[3] + table(
+                10, {_CONFIG: said.encode()}
+            )  # its metadata
             ask("Return", field(1, result))
-            return tables_of(engine.answer(whole), 1)["containerimage.digest"]
+            return table_of(engine.answer(whole), 1)["containerimage.digest"]
         except UnfitError as error:
             raise RefusedError(str(error)) from error
         except (ValueError, KeyError) as error:
@@ -74,8 +80,7 @@ def solved(host: str, plan: Plan, context: Context, *, no_cache: bool) -> str:
 
 def _base(dockerfile: str) -> str:
     """The whole reference of what a Dockerfile stands on."""
-    text = next(line for line in dockerfile.splitlines() if line.startswith("FROM "))
-    found = parse(text.removeprefix("FROM "))
+    found = parse(base_of(dockerfile))
     if not found:
         raise RefusedError("what it stands on has no name")
     return found.whole

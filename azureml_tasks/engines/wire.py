@@ -31,11 +31,8 @@ __all__ = [
     "send",
 ]
 
-OK, CREATED, NOT_FOUND = (
-    200,
-    201,
-    404,
-)  # https://www.rfc-editor.org/rfc/rfc9110#section-15; `http` has them slowly
+OK, CREATED, NOT_FOUND = 200, 201, 404
+"""https://www.rfc-editor.org/rfc/rfc9110#section-15; the library that has them by name takes long to import."""
 _SECONDS = 10.0
 AT_WORK = 600.0
 """Seconds without a word from an engine that is at work."""
