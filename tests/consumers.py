@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tests.cases import lay_out
-from tests.machine import warm
+from tests.machine import invoke_cli
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,6 +56,6 @@ def environment(**more: str) -> dict[str, str]:
 
 def invoke(folder: Path, *words: str, env: Mapping[str, str] | None = None) -> Ended:
     """Run `invoke WORDS` in *folder*, whose own path is FOLDER in what it printed."""
-    done = warm.invoke(words, folder=folder, env=environment(**(env or {})))
+    done = invoke_cli.run(words, folder=folder, env=environment(**(env or {})))
     out, err = (text.decode().replace(str(folder), "FOLDER") for text in (done.out, done.err))
     return Ended(code=done.code, out=out, err=err)

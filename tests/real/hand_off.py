@@ -11,7 +11,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -22,6 +21,7 @@ import pytest
 
 from azureml_tasks.records import NOTES
 from azureml_tasks.terminal import clean
+from tests.machine import invoke_cli
 from tests.machine.acr.loopback import Acr
 from tests.machine.acr.messages import Recorded
 from tests.machine.acr.runs import Run
@@ -183,13 +183,10 @@ class Step:
         return [line for line in lines if not re.match(r"  (N s: |layer )", line)]
 
 
-def step(
-    acr: Acr, project: Consumer, *words: str, env: Mapping[str, str] | None = None, forked: bool = True
-) -> Step:
-    """Run `invoke` with *words* to its end; with a Python of its own from the beginning, unless it is *forked*."""
+def step(acr: Acr, project: Consumer, *words: str, env: Mapping[str, str] | None = None) -> Step:
+    """Run `invoke` with *words* to its end."""
     before = len(acr.requests)
-    how = project.invoke(*words, env=env) if forked else project.started(*words)
-    return ended(acr, project, how, since=before)
+    return ended(acr, project, project.invoke(*words, env=env), since=before)
 
 
 def ended(acr: Acr, project: Consumer, how: Ended, *, since: int = 0) -> Step:
@@ -232,7 +229,7 @@ def said(text: str, project: Consumer, acr: Acr) -> str:
 def begun(project: Consumer, *words: str) -> Iterator[subprocess.Popen[str]]:
     """Start `invoke` with *words*; it is killed where the block does not wait for its end."""
     with subprocess.Popen(
-        [sys.executable, "-m", "invoke", *words],
+        invoke_cli.words(words),
         cwd=project.folder,
         env=dict(project.env),
         stdin=subprocess.DEVNULL,

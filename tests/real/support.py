@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import uuid
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from docker.errors import ImageNotFound
 
 from azureml_tasks.records import NOTES
 from tests.machine import clients as docker_clients
-from tests.machine import warm
+from tests.machine import invoke_cli
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -79,13 +78,8 @@ class Consumer:
     env: Mapping[str, str] = field(default_factory=dict)
 
     def invoke(self, *arguments: str, env: Mapping[str, str] | None = None) -> Ended:
-        """Run `invoke` with *arguments* in the project to its end, forked off; *env* comes on top."""
-        done = warm.invoke(arguments, folder=self.folder, env={**self.env, **(env or {})})
-        return Ended(code=done.code, stdout=done.out.decode(), stderr=done.err.decode())
-
-    def started(self, *arguments: str) -> Ended:
-        """The same with a Python of its own from the beginning, as a person runs it."""
-        done = warm.started(arguments, folder=self.folder, env=self.env)
+        """Run `invoke` with *arguments* in the project to its end; *env* comes on top."""
+        done = invoke_cli.run(arguments, folder=self.folder, env={**self.env, **(env or {})})
         return Ended(code=done.code, stdout=done.out.decode(), stderr=done.err.decode())
 
     def interrupted(self, *arguments: str, at: str, by: signal.Signals) -> Ended:
@@ -93,8 +87,9 @@ class Consumer:
 
         As at a terminal, Ctrl-C reaches every process that it has started, and SIGTERM it alone.
         """
+        invoke_cli.compiled()
         with subprocess.Popen(
-            _words(arguments),
+            invoke_cli.words(arguments),
             cwd=self.folder,
             env=dict(self.env),
             stdin=subprocess.DEVNULL,
@@ -102,18 +97,18 @@ class Consumer:
             stderr=subprocess.PIPE,
             encoding="utf-8",
             start_new_session=True,
-        ) as running:
-            assert running.stdout is not None
-            assert running.stderr is not None
+        ) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
             try:
-                said = _until(running.stderr, lambda line: line.rstrip().endswith(at))
-                _send(running.pid, by)
-                said += running.stderr.read()
-                out = running.stdout.read()
+                said = _until(process.stderr, lambda line: line.rstrip().endswith(at))
+                _send(process.pid, by)
+                said += process.stderr.read()
+                out = process.stdout.read()
             finally:
                 with suppress(ProcessLookupError):
-                    os.killpg(running.pid, signal.SIGKILL)
-        return Ended(code=running.returncode, stdout=out, stderr=said)
+                    os.killpg(process.pid, signal.SIGKILL)
+        return Ended(code=process.returncode, stdout=out, stderr=said)
 
     def record(self, name: str) -> Any:
         """A file of `.azureml-image/`."""
@@ -190,10 +185,6 @@ def removed_after(client: docker.DockerClient, *names: str) -> Iterator[None]:
         for name in names:
             with suppress(ImageNotFound):
                 client.images.remove(name, force=True)
-
-
-def _words(arguments: tuple[str, ...]) -> list[str]:
-    return [sys.executable, "-m", "invoke", *arguments]
 
 
 def _alone(env: Mapping[str, str]) -> dict[str, str]:

@@ -73,7 +73,7 @@ def releases(handed_off_session: HandedOff, amlenv_base: str) -> Mapping[str, St
         place: handed_off_session.example(amlenv_base, local=place == HERE) for place in (HERE, CLOUD)
     }
     return {
-        place: step(handed_off_session.acr, project, "image.release", *ACR, forked=False)
+        place: step(handed_off_session.acr, project, "image.release", *ACR)
         for place, project in projects.items()
     }
 

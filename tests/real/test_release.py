@@ -69,7 +69,7 @@ def test_example(
     example = consumer(folder, {}, env)
     image = f"{registry.host}/iris-classifier:1.0.0"
     with removed_after(docker_client, image):
-        done = example.started("image.release", "--base", amlenv_base, "--registry", registry.host)
+        done = example.invoke("image.release", "--base", amlenv_base, "--registry", registry.host)
         digest = digest_of(registry, "iris-classifier", "1.0.0")
         reference = f"{registry.host}/iris-classifier@{digest}"
         result = example.record("result.json")
