@@ -76,7 +76,7 @@ def bench(_context: Context, rounds: int = 5, only: str = "", peers: bool = Fals
     }
 )
 def growth(_context: Context, rounds: int = 3, large: bool = False) -> None:
-    """Measure how times grow with 100 to 100,000 files and with a model of 1 MB to 1 GB, and draw it."""
+    """Measure how times grow with 100 to 100,000 files and with a model of 1 MB to 1 GB."""
     from tests.machine.benchmark import growth as growing  # needed here alone
     from tests.machine.benchmark.timing import FailedError
 

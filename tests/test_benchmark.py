@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ET
-
 import pytest
 
-from tests.machine.benchmark.curves import Curve, Panel, slope, verdict
-from tests.machine.benchmark.drawing import letters, svg
-from tests.machine.benchmark.growth import table
+from tests.machine.benchmark.growth import Times, table
 from tests.machine.benchmark.rows import Heading, Mark, Measured, Missing, Row, at_mark
 from tests.machine.benchmark.table import closing_line, text
 from tests.machine.benchmark.traces import last_used
@@ -61,42 +57,14 @@ ROWS = """\
             no network
 
 2 at their mark, 1 short of it, 1 not measured"""
-PANEL = Panel(
-    title="Files of code",
-    sizes={100.0: "100 files", 1000.0: "1000 files", 10000.0: "10000 files"},
-    curves=[
-        Curve(name="first build", points=[(100, 1.0), (1000, 10.0), (10000, 100.0)]),
-        Curve(name="check", points=[(100, 1.0), (1000, 1.0), (10000, 1.0)]),
-    ],
-)
 GROWTH = """\
 Files of code
-                 first build         check
-     100 files        1.00 s        1.00 s
-    1000 files       10.00 s        1.00 s
-   10000 files         100 s        1.00 s"""
-PICTURE = """\
-Files of code
-    100 s |                                                       FF
-          |                                                   FFFF
-          |                                                FFF
-          |                                            FFFF
-          |                                         FFF
-          |                                     FFFF
-          |                                  FFF
-          |                              FFFF
-  10.00 s |                           FFF
-          |                       FFFF
-          |                    FFF
-          |                FFFF
-          |             FFF
-          |         FFFF
-          |      FFF
-          |  FFFF
-   1.00 s |**CCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCC
-          +---------------------------------------------------------
-           100 files                                     10000 files
-F first build, C check"""
+                 first build  line changed     no change         check
+     100 files        1.00 s        1.00 s        1.00 s        1.00 s
+    1000 files       10.00 s        1.00 s        2.00 s        1.00 s
+   10000 files         100 s        1.00 s       40.00 s        1.00 s
+         slope          1.00          0.00    1.30 STEEP          0.00
+slope: of the last step, 0 is constant, 1 is linear"""
 
 
 def test_the_rows_are_told() -> None:
@@ -124,40 +92,14 @@ def test_a_mark_is_reached_by_the_median(mark: Mark, *, reached: bool) -> None:
     assert at_mark(Row(heading=heading, ours=TIMES.ours, theirs=TIMES.theirs)) is reached
 
 
-@pytest.mark.parametrize(
-    ("power", "judged"), [(0, "linear or less"), (1, "linear or less"), (2, "MORE THAN LINEAR")]
-)
-def test_growth_has_a_slope(power: int, judged: str) -> None:
-    """The slope is the power with which the time grows."""
-    points = [(10.0**n, 3.0 * 10.0 ** (n * power)) for n in range(2, 6)]
+def test_growth_is_a_table() -> None:
+    """Growth is judged by the last step: a start that takes most of a small project's time hides nothing."""
+    times = {
+        size: Times(first_build=size / 100, line_changed=1.0, no_change=same, check=1.0)
+        for size, same in ((100, 1.0), (1000, 2.0), (10000, 40.0))
+    }
 
-    assert slope(points) == pytest.approx(power)
-    assert verdict(Curve(name="a", points=points)) == f"slope {power}.00, {power}.00 at the end: {judged}"
-
-
-def test_growth_is_judged_by_its_end() -> None:
-    """A start that takes most of the time of small projects does not hide what comes later."""
-    points = [(100, 0.3), (1000, 0.31), (10000, 0.5), (100000, 20.0)]
-
-    assert verdict(Curve(name="a", points=points)) == "slope 0.57, 1.60 at the end: MORE THAN LINEAR"
-
-
-def test_growth_is_told_and_drawn() -> None:
-    """A table, and a picture of letters."""
-    assert (table(PANEL), letters(PANEL)) == (GROWTH, PICTURE)
-
-
-def test_growth_is_a_picture() -> None:
-    """The picture is well-formed, and each panel has its curves."""
-    picture = ET.fromstring(svg([PANEL, PANEL]))
-
-    lines = [each.get("points") for each in picture.findall("{http://www.w3.org/2000/svg}polyline")]
-    assert lines == [
-        "64.0,310.0 264.0,175.0 464.0,40.0",
-        "64.0,310.0 264.0,310.0 464.0,310.0",
-        "544.0,310.0 744.0,175.0 944.0,40.0",
-        "544.0,310.0 744.0,310.0 944.0,310.0",
-    ]
+    assert table("Files of code", {size: f"{size} files" for size in times}, times) == GROWTH
 
 
 @pytest.mark.parametrize(

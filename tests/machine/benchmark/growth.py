@@ -2,36 +2,35 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import statistics
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.machine import venv
 from tests.machine.benchmark import project
-from tests.machine.benchmark.curves import Curve, Panel, verdict
-from tests.machine.benchmark.drawing import letters, svg
 from tests.machine.benchmark.figures import quantity
 from tests.machine.benchmark.place import BUILDKIT, Place, place
 from tests.machine.benchmark.project import Size
 from tests.machine.benchmark.races import say
 from tests.machine.benchmark.timing import seconds
 
-__all__ = ["PICTURE", "main", "table"]
+__all__ = ["Times", "main", "table"]
 
-PICTURE = venv.CHECKOUT / ".machine" / "reports" / "growth.svg"
 _MEGABYTE = 10**6
-_FILES = {float(10**power): f"{10**power} files" for power in range(2, 6)}
-_MODELS = {float(size): quantity(size, "B") for size in (_MEGABYTE, 10**7, 10**8, 10**9)}
+_FILES = (10**2, 10**3, 10**4, 10**5)
+_MODELS = (_MEGABYTE, 10**7, 10**8, 10**9)
 _LARGE = 5 * 10**9
 _COLUMN = 14
+_LINEAR = 1.1
+"""The steepest slope that counts as linear: noise makes up for the tenth."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Times:
-    """What the commands took on a project of one size, in seconds; a field's name with blanks is the command's."""
+class Times:
+    """What the commands took on a project of one size, in seconds; each field names its command."""
 
     first_build: float
     line_changed: float
@@ -40,57 +39,63 @@ class _Times:
 
 
 def main(*, rounds: int, large: bool) -> None:
-    """Measure, and print tables, slopes and pictures; the picture for elsewhere goes to `PICTURE`.
+    """Measure, and print a table for each thing that grows.
 
     Args:
-        rounds: how often each command is timed at each size; the first build is one.
+        rounds: how often each command is timed at each size; the first build is timed once.
         large: whether a model of 5 GB is measured too.
 
     Raises:
         NotPossibleError: this machine lacks what it takes.
     """
-    models = {**_MODELS, **({float(_LARGE): quantity(_LARGE, "B")} if large else {})}
+    files = {number: f"{number} files" for number in _FILES}
+    models = {size: quantity(size, "B") for size in (*_MODELS, *([_LARGE] if large else []))}
     with place(model=_MEGABYTE) as here:
-        panels = [
-            _panel(here, "Files of code, with a model of 1 MB", _FILES, rounds),
-            _panel(here, "Bytes of the model, with 200 files of code", models, rounds),
-        ]
-    for panel in panels:
-        verdicts = [f"{curve.name:>{_COLUMN}}  {verdict(curve)}" for curve in panel.curves]
-        sys.stdout.write("\n".join(["", table(panel), "", *verdicts, "", letters(panel), ""]))
-    PICTURE.parent.mkdir(parents=True, exist_ok=True)
-    PICTURE.write_text(svg(panels), encoding="utf-8")
-    sys.stdout.write(f"\npicture: {PICTURE.relative_to(venv.CHECKOUT)}\n")
+        by_files = {
+            number: _measured(here, Size(files=number, model=_MEGABYTE), rounds, name)
+            for number, name in files.items()
+        }
+        by_model = {size: _measured(here, Size(model=size), rounds, name) for size, name in models.items()}
+    sys.stdout.write(f"\n{table('Files of code, with a model of 1 MB', files, by_files)}\n")
+    sys.stdout.write(f"\n{table('Bytes of the model, with 200 files of code', models, by_model)}\n")
 
 
-def table(panel: Panel) -> str:
-    """A line for each size, a column for each command."""
-    head = "".join(f"{curve.name:>{_COLUMN}}" for curve in panel.curves)
-    lines = [panel.title, " " * _COLUMN + head]
-    for number, name in enumerate(panel.sizes.values()):
-        cells = (quantity(curve.points[number][1], "s") for curve in panel.curves)
-        lines.append(f"{name:>{_COLUMN}}" + "".join(f"{cell:>{_COLUMN}}" for cell in cells))
-    return "\n".join(lines)
+def table(title: str, names: Mapping[int, str], times: Mapping[int, Times]) -> str:
+    """A line for each size and a column for each command; the last line says how the times grow at the end.
+
+    Args:
+        title: what grows.
+        names: size -> how it is written, in rising order, at least two.
+        times: size -> what the commands took.
+    """
+    columns = [field.replace("_", " ") for field in Times.__dataclass_fields__]
+    lines = [title, _line("", columns)]
+    for size, name in names.items():
+        lines.append(_line(name, [quantity(number, "s") for number in _numbers(times[size])]))
+    slopes = _slopes(list(names)[-2:], [_numbers(times[size]) for size in list(names)[-2:]])
+    verdicts = [f"{slope:.2f}{'' if slope <= _LINEAR else ' STEEP'}" for slope in slopes]
+    return "\n".join(
+        [*lines, _line("slope", verdicts), "slope: of the last step, 0 is constant, 1 is linear"]
+    )
 
 
-def _panel(here: Place, title: str, sizes: dict[float, str], rounds: int) -> Panel:
-    of_files = sizes is _FILES
-    times = []
-    for size, name in sizes.items():
-        say(f"{title}: {name}")
-        made = Size(files=round(size), model=_MEGABYTE) if of_files else Size(model=round(size))
-        times.append(_measured(here, made, rounds))
-    return Panel(title=title, sizes=sizes, curves=list(_curves(list(sizes), times)))
+def _line(name: str, cells: Sequence[str]) -> str:
+    return "".join(f"{cell:>{_COLUMN}}" for cell in (name, *cells))
 
 
-def _curves(sizes: Sequence[float], times: Sequence[_Times]) -> Iterator[Curve]:
-    for field in _Times.__dataclass_fields__:
-        points = [(size, float(getattr(each, field))) for size, each in zip(sizes, times, strict=True)]
-        yield Curve(name=field.replace("_", " "), points=points)
+def _numbers(times: Times) -> list[float]:
+    return [float(getattr(times, field)) for field in Times.__dataclass_fields__]
 
 
-def _measured(here: Place, size: Size, rounds: int) -> _Times:
+def _slopes(sizes: Sequence[int], times: Sequence[Sequence[float]]) -> Iterator[float]:
+    """The power of the size with which each command's time grows between two *sizes*."""
+    growth = math.log(sizes[1] / sizes[0])
+    return (math.log(after / before) / growth for before, after in zip(*times, strict=True))
+
+
+def _measured(here: Place, size: Size, rounds: int, name: str) -> Times:
     """The medians of one size; its project and images are gone afterwards."""
+    say(name)
     model = project.weights(here.folder / "growing.bin", size.model)
     made = here.project(f"{size.files}-{size.model}", model=model, files=size.files)
     try:
@@ -100,7 +105,7 @@ def _measured(here: Place, size: Size, rounds: int) -> _Times:
         here.traces.empty()
 
 
-def _timed(here: Place, made: project.Project, rounds: int) -> _Times:
+def _timed(here: Place, made: project.Project, rounds: int) -> Times:
     build, check = ([here.invoke(BUILDKIT, made.folder, f"image.{task}")] for task in ("build", "check"))
     first = seconds(build)
     seconds(check)  # The first has more to find out.
@@ -112,7 +117,7 @@ def _timed(here: Place, made: project.Project, rounds: int) -> _Times:
         checked.append(seconds(check))
     medians = [statistics.median(found) for found in (changed, same, checked)]
     say(", ".join(quantity(found, "s") for found in (first, *medians)))
-    return _Times(first_build=first, line_changed=medians[0], no_change=medians[1], check=medians[2])
+    return Times(first_build=first, line_changed=medians[0], no_change=medians[1], check=medians[2])
 
 
 def _remove(folder: Path, model: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import compileall
 import io
 import os
 import subprocess
@@ -17,8 +16,7 @@ from pathlib import Path
 
 import docker
 
-import azureml_tasks
-from tests.machine import bases, clients
+from tests.machine import bases, clients, invoke_cli
 from tests.machine.benchmark import project
 from tests.machine.benchmark.timing import Command, cleared
 from tests.machine.benchmark.traces import Traces
@@ -101,8 +99,7 @@ def place(model: int = project.Size.model) -> Iterator[Place]:
     Raises:
         NotPossibleError: a part cannot be had here; the words say which.
     """
-    # As pip does where it installs; Invoke has Python write no bytecode, so it would be compiled anew in each run.
-    compileall.compile_dir(str(Path(azureml_tasks.__file__).parent), quiet=2)
+    invoke_cli.compiled()
     with ExitStack() as stack:
         host = stack.enter_context(engine())
         client = stack.enter_context(closing(docker.from_env(timeout=600)))
