@@ -1,11 +1,16 @@
-"""What holds for every test: how hypothesis searches."""
+"""What holds for every test: how hypothesis searches, and the fixtures that several modules use."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
+from azureml_tasks import git
+from tests.cases import lay_out
 from tests.examples import examples
 
 # A slow machine is no failure. In CI the examples follow from the tests alone, so that a change is what
@@ -14,3 +19,14 @@ settings.register_profile(
     "quiet", deadline=None, derandomize=bool(os.environ.get("CI")), max_examples=examples(100)
 )
 settings.load_profile("quiet")
+
+
+@pytest.fixture(scope="module")
+def code_project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A project with an entry script and no table, which each example writes; git is not asked each time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(git, "read", lambda _: git.NoRevision(why="this is a test"))
+        patch.delenv("SOURCE_DATE_EPOCH", raising=False)
+        yield lay_out(
+            {"code/score.py": "def init(): ...\ndef run(data): ...\n"}, tmp_path_factory.mktemp("project")
+        )

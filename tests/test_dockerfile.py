@@ -13,7 +13,6 @@ from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
 import azureml_tasks
-from azureml_tasks import git
 from azureml_tasks.errors import SettingsError
 from azureml_tasks.quoting import quoted
 from tests.cases import lay_out, sections
@@ -21,7 +20,7 @@ from tests.examples import examples
 from tests.test_good_cases import GOOD, planned
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 SCRIPT = "def init(): ...\ndef run(data): ...\n"
@@ -176,22 +175,13 @@ def wanted(table: Table, base: str) -> list[tuple[str, tuple[str, ...], tuple[st
     ]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A project with an entry script, of which each example writes the table anew; git is not asked each time."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(git, "read", lambda _: git.NoRevision(why="this is a test"))
-        patch.delenv("SOURCE_DATE_EPOCH", raising=False)
-        yield lay_out({"code/score.py": SCRIPT}, tmp_path_factory.mktemp("project"))
-
-
 @settings(max_examples=examples(300), deadline=None, suppress_health_check=list(HealthCheck))
 @given(table=st.one_of(ONE_HOSTILE, TABLES))
-def test_no_value_adds_anything_to_the_text(table: Table, project: Path) -> None:
+def test_no_value_adds_anything_to_the_text(table: Table, code_project: Path) -> None:
     """Docker's parser sees our instructions and flags and no others, and reads every value back unchanged."""
-    (project / "pyproject.toml").write_text(table.toml(), encoding="utf-8", newline="")
+    (code_project / "pyproject.toml").write_text(table.toml(), encoding="utf-8", newline="")
     try:
-        loaded = azureml_tasks.load(project)
+        loaded = azureml_tasks.load(code_project)
     except SettingsError:
         reject()
     text = azureml_tasks.render(azureml_tasks.plan(loaded))
@@ -248,14 +238,14 @@ def test_the_cases_hold_for_every_builder(case: Path) -> None:
 
 @settings(max_examples=examples(50), deadline=None, suppress_health_check=list(HealthCheck))
 @given(file=HOSTILE)
-def test_a_secret_adds_its_mount_and_its_variable_to_one_command(file: str, project: Path) -> None:
+def test_a_secret_adds_its_mount_and_its_variable_to_one_command(file: str, code_project: Path) -> None:
     """Wherever it is, the text is the same: the Python step's flags and two variables of its one command."""
     table = HEAD + 'pip = ["numpy"]\nsecrets = { netrc = { file = FILE }, pip-conf = { env = "P" } }\n'
-    (project / "pyproject.toml").write_text(
+    (code_project / "pyproject.toml").write_text(
         table.replace("FILE", _string(file)), encoding="utf-8", newline=""
     )
     try:
-        loaded = azureml_tasks.load(project)
+        loaded = azureml_tasks.load(code_project)
     except SettingsError:
         reject()
 
@@ -309,12 +299,12 @@ LINES = {"\n": "a line break", "\r": "a carriage return", "\0": "a NUL"}
 
 @pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize("character", LINES, ids=["newline", "return", "nul"])
-def test_what_no_line_can_hold_is_refused_at_its_key(project: Path, key: str, character: str) -> None:
+def test_what_no_line_can_hold_is_refused_at_its_key(code_project: Path, key: str, character: str) -> None:
     """A newline, a carriage return and a NUL in a variable or a label are errors that name their key."""
     shown = json.dumps(f"a{character}b")
     table = HEAD + f"{key} = {{ A = {shown} }}\n"
 
-    said = refusal(project, table)
+    said = refusal(code_project, table)
 
     expected = (
         f"pyproject.toml:5: tool.azureml-image.{key}.A: {shown} holds {LINES[character]}, "
@@ -323,11 +313,11 @@ def test_what_no_line_can_hold_is_refused_at_its_key(project: Path, key: str, ch
     assert expected == said
 
 
-def test_a_nul_in_a_command_is_refused_and_newlines_are_not(project: Path) -> None:
+def test_a_nul_in_a_command_is_refused_and_newlines_are_not(code_project: Path) -> None:
     """A command may hold what JSON carries; no program takes a NUL."""
     table = HEAD + 'run = [{ command = "a\\n\\rb" }, { command = "a\\u0000" }]\n'
 
-    said = refusal(project, table)
+    said = refusal(code_project, table)
 
     expected = (
         'pyproject.toml:5: tool.azureml-image.run[2].command: "a\\u0000" holds a NUL, which no command can hold\n'
@@ -349,13 +339,13 @@ LONG = {
 
 
 @pytest.mark.parametrize("what", LONG)
-def test_a_line_that_is_too_long_is_refused_at_its_key(project: Path, what: str) -> None:
+def test_a_line_that_is_too_long_is_refused_at_its_key(code_project: Path, what: str) -> None:
     """What would make a line of more than 65,535 bytes is an error that names its key."""
     key, shape, place = LONG[what]
     value = shape.replace("%s", "\\" * 40_000 if "escapes" in what else "a" * 66_000)
     table = HEAD + f"{key} = {value}\n"
 
-    said = refusal(project, table)
+    said = refusal(code_project, table)
 
     line = (
         re.sub(r'"?a{66000}"?', "…", said.splitlines()[0])
@@ -366,14 +356,14 @@ def test_a_line_that_is_too_long_is_refused_at_its_key(project: Path, what: str)
 
 
 @pytest.mark.parametrize("name", ["a", "b" * 20_000])
-def test_the_longest_that_is_accepted_fits_a_line(project: Path, name: str) -> None:
+def test_the_longest_that_is_accepted_fits_a_line(code_project: Path, name: str) -> None:
     """Values up to what is refused make lines that Docker reads."""
 
     def accepted(length: int) -> str | None:
         table = HEAD + f'labels = {{ {name} = "{"$" * length}" }}\n'
-        lay_out({"pyproject.toml": table}, project)
+        lay_out({"pyproject.toml": table}, code_project)
         try:
-            return azureml_tasks.render(azureml_tasks.plan(azureml_tasks.load(project)))
+            return azureml_tasks.render(azureml_tasks.plan(azureml_tasks.load(code_project)))
         except SettingsError:
             return None
 
@@ -411,12 +401,12 @@ def refusal(project: Path, table: str) -> str:
         ),
     ],
 )
-def test_what_the_project_says_of_itself_is_checked_too(project: Path, line: str, problem: str) -> None:
+def test_what_the_project_says_of_itself_is_checked_too(code_project: Path, line: str, problem: str) -> None:
     """Our own labels come from [project], and cannot smuggle an instruction in."""
     count = line.count("\n")
     table = f'[project]\nname = "x"\n{line}\n[tool.azureml-image]\nbase = "bases/serving"\n'
 
-    said = refusal(project, table)
+    said = refusal(code_project, table)
 
     fix = "Write it in double quotes, on one line."
     expected = f"pyproject.toml:{3 + count}: {problem}\n    {fix}\n\n1 problem; nothing was done."

@@ -1,6 +1,6 @@
 """What tests stand on that need Azure: a loopback of it, and clients that are not ours.
 
-Import the fixtures by name; `acr` is set back after each test.
+conftest.py hands the fixtures to the tests.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _SECONDS = 300.0
 
 @pytest.fixture(scope="session")
 def acr_session(loopback_acr: loopback.Acr) -> loopback.Acr:
-    """The loopback; each module that imports this name has a fixture of its own, and all have the one loopback."""
+    """The loopback, whose state lasts from test to test."""
     return loopback_acr
 
 

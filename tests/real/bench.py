@@ -1,6 +1,6 @@
 """A project whose build is handed off in this very process, so that a test sees how it ends and waits for nothing.
 
-Import the fixtures by name.
+conftest.py hands the fixtures to the tests.
 """
 
 from __future__ import annotations

@@ -16,9 +16,23 @@ from docker.context import ContextAPI
 from tests.machine import bases
 from tests.machine import clients as docker_clients
 from tests.machine import engine as docker_engine
-from tests.machine import registry as loopback
-from tests.machine.acr import loopback as acr
+from tests.machine import registry as registries
+from tests.machine.acr import loopback
 from tests.real import offering
+from tests.real.acr import acr, acr_session, az, wire
+from tests.real.bench import bench_fixture, pauses
+from tests.real.hand_off import handed_off, handed_off_session
+
+__all__ = [
+    "acr",
+    "acr_session",
+    "az",
+    "bench_fixture",
+    "handed_off",
+    "handed_off_session",
+    "pauses",
+    "wire",
+]
 
 _HERE = Path(__file__).parent
 
@@ -84,23 +98,23 @@ def base(request: pytest.FixtureRequest, docker_client: docker.DockerClient) -> 
 
 
 @pytest.fixture(scope="session")
-def registry() -> Iterator[loopback.Registry]:
+def registry() -> Iterator[registries.Registry]:
     """A registry that asks for no login."""
-    with loopback.registry() as value:
+    with registries.registry() as value:
         yield value
 
 
 @pytest.fixture(scope="session")
-def login_registry() -> Iterator[loopback.Registry]:
+def login_registry() -> Iterator[registries.Registry]:
     """A registry that asks for a name and a password."""
-    with loopback.registry(login=True) as value:
+    with registries.registry(login=True) as value:
         yield value
 
 
 @pytest.fixture(scope="session")
-def loopback_acr(engine: str) -> Iterator[acr.Acr]:
+def loopback_acr(engine: str) -> Iterator[loopback.Acr]:
     """A loopback of Azure Container Registry, started once."""
-    with acr.running(engine) as value:
+    with loopback.running(engine) as value:
         yield value
 
 

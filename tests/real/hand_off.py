@@ -1,7 +1,4 @@
-"""Projects whose builds are handed off to the loopback of Azure Container Registry, and what became of a command.
-
-Import the fixtures by name.
-"""
+"""Projects whose builds are handed off to the loopback of Azure Container Registry, and what became of a command."""
 
 from __future__ import annotations
 

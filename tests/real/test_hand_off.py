@@ -25,18 +25,7 @@ from azureml_tasks.engines.pulling import pulled
 from azureml_tasks.terminal import Terminal
 from tests.machine import registry as plain_registry
 from tests.machine.acr.faults import Hold, Reply
-from tests.real.acr import acr, acr_session  # noqa: F401 -- fixtures
-from tests.real.hand_off import (  # noqa: F401 -- fixtures among them
-    HandedOff,
-    Step,
-    begun,
-    copied,
-    ended,
-    handed_off,
-    handed_off_session,
-    said,
-    step,
-)
+from tests.real.hand_off import HandedOff, Step, begun, copied, ended, said, step
 from tests.real.offering import installed
 from tests.real.private_index import Private, layers, serving, showing
 from tests.real.support import Consumer, Ended, unique
@@ -67,7 +56,7 @@ body = { a = 1 }
 
 
 @pytest.fixture(scope="module")
-def releases(handed_off_session: HandedOff, amlenv_base: str) -> Mapping[str, Step]:  # noqa: F811 -- the fixture
+def releases(handed_off_session: HandedOff, amlenv_base: str) -> Mapping[str, Step]:
     """The example project as it stands, released with an engine here that proves, and with none."""
     projects = {
         place: handed_off_session.example(amlenv_base, local=place == HERE) for place in (HERE, CLOUD)
@@ -371,7 +360,7 @@ def test_tokens_go_where_they_belong(place: str, releases: Mapping[str, Step]) -
 
 @pytest.fixture(scope="module")
 def walks(
-    handed_off_session: HandedOff,  # noqa: F811 -- the fixture
+    handed_off_session: HandedOff,
     amlenv_base: str,
     registry: plain_registry.Registry,
     tmp_path_factory: pytest.TempPathFactory,
@@ -641,7 +630,7 @@ def test_push_after_it(walks: Mapping[str, Walk]) -> None:
     assert (dict.fromkeys(["1.0"], *walks[CLOUD]["attach"].waiting), frozenset()) == (done.tags, done.waiting)
 
 
-def test_attach_where_it_was_started(handed_off: HandedOff, tiny_base: str) -> None:  # noqa: F811 -- the fixture
+def test_attach_where_it_was_started(handed_off: HandedOff, tiny_base: str) -> None:
     """Without an id, attach follows the run that was started here last; afterwards there is none any more."""
     project = handed_off(tiny_base)
     assert step(handed_off.acr, project, "image.build", *ACR, "--no-wait").ended.code == 0
@@ -662,7 +651,7 @@ def test_attach_where_it_was_started(handed_off: HandedOff, tiny_base: str) -> N
 @pytest.mark.parametrize("words", [("image.build", "--no-wait"), ("image.attach", "ca1")])
 def test_a_local_engine_hands_nothing_off(
     words: tuple[str, ...],
-    handed_off: HandedOff,  # noqa: F811 -- the fixture
+    handed_off: HandedOff,
     tiny_base: str,
 ) -> None:
     """--no-wait and attach are for builds that are handed off: exit code 2, and the flag to add."""
@@ -678,9 +667,9 @@ def test_a_local_engine_hands_nothing_off(
     assert (2, "", expected) == (*done.out, done.told)
 
 
-def test_clean_removes_every_waiting_candidate(handed_off: HandedOff, tiny_base: str) -> None:  # noqa: F811 -- the fixture
+def test_clean_removes_every_waiting_candidate(handed_off: HandedOff, tiny_base: str) -> None:
     """Who may not delete pushes all the same and is told what stays; clean, once it may, removes all that waits."""
-    acr, project = handed_off.acr, handed_off(tiny_base)  # noqa: F811 -- no fixture here
+    acr, project = handed_off.acr, handed_off(tiny_base)
     first = step(acr, project, "image.build", *ACR)
     (project.folder / "code/score.py").write_text("def init():\n    pass\n\n\ndef run(data):\n    return 1\n")
     second = step(acr, project, "image.build", *ACR)
@@ -816,7 +805,7 @@ BROKEN: Mapping[str, tuple[str, str, list[str]]] = {
 
 
 @pytest.fixture(scope="module")
-def failures(handed_off_session: HandedOff, amlenv_base: str) -> Mapping[tuple[str, str], Step]:  # noqa: F811 -- the fixture
+def failures(handed_off_session: HandedOff, amlenv_base: str) -> Mapping[tuple[str, str], Step]:
     """A release of each, in both places at once; a server in the cloud has the engine's one name for it, in turn."""
 
     def all_in(place: str) -> dict[tuple[str, str], Step]:
@@ -871,7 +860,7 @@ def test_what_does_not_pass(place: str, case: str, failures: Mapping[tuple[str, 
     assert not done.records or "" == done.records["build.json"]["candidate"]
 
 
-def test_what_does_not_pass_may_be_published(handed_off: HandedOff, amlenv_base: str) -> None:  # noqa: F811 -- the fixture
+def test_what_does_not_pass_may_be_published(handed_off: HandedOff, amlenv_base: str) -> None:
     """With --untested the cloud builds first and proves by a run of its own; what it says stops nothing."""
     more = f"{REQUEST}expect = {{ a = 1 }}\n"
     project = handed_off(amlenv_base, more, local=False, files={"code/score.py": DIFFERS})
@@ -890,7 +879,7 @@ def test_what_does_not_pass_may_be_published(handed_off: HandedOff, amlenv_base:
 
 
 @PLACE
-def test_a_build_step_fails(place: str, handed_off: HandedOff, tiny_base: str) -> None:  # noqa: F811 -- the fixture
+def test_a_build_step_fails(place: str, handed_off: HandedOff, tiny_base: str) -> None:
     """The step and its last lines are in the error: exit code 4, and nothing is left anywhere."""
     project = handed_off(tiny_base, 'run = [{ command = "echo no; exit 3" }]', local=place == HERE)
     done = step(handed_off.acr, project, "image.release", *ACR)
@@ -910,7 +899,7 @@ def test_a_build_step_fails(place: str, handed_off: HandedOff, tiny_base: str) -
 
 
 def test_auto_takes_docker_where_it_answers(
-    handed_off: HandedOff,  # noqa: F811 -- the fixture
+    handed_off: HandedOff,
     tiny_base: str,
     docker_client: docker.DockerClient,
 ) -> None:
@@ -922,7 +911,7 @@ def test_auto_takes_docker_where_it_answers(
     assert "docker" == done.records["build.json"]["engine"]
 
 
-def test_auto_hands_off_where_docker_does_not_answer(handed_off: HandedOff, tiny_base: str) -> None:  # noqa: F811 -- the fixture
+def test_auto_hands_off_where_docker_does_not_answer(handed_off: HandedOff, tiny_base: str) -> None:
     """With --engine auto and no engine that answers the registry builds, and that is said first."""
     handed_off.acr.next_run(queued=True)
     done = step(
@@ -939,7 +928,7 @@ def test_auto_hands_off_where_docker_does_not_answer(handed_off: HandedOff, tiny
 @pytest.mark.parametrize("more", ["", "[tool.azureml-image.acr]\n"])
 def test_a_dead_engine_offers_the_registry_to_those_who_have_one(
     more: str,
-    handed_off: HandedOff,  # noqa: F811 -- the fixture
+    handed_off: HandedOff,
     tiny_base: str,
 ) -> None:
     """Only a project with the table `acr` is told of the hand-off where its engine does not answer."""
@@ -966,12 +955,12 @@ def test_a_dead_engine_offers_the_registry_to_those_who_have_one(
 
 
 def test_two_releases_of_the_same_files(
-    handed_off: HandedOff,  # noqa: F811 -- the fixture
+    handed_off: HandedOff,
     amlenv_base: str,
     tmp_path: Path,
 ) -> None:
     """Two machines that release the same bytes at once end with the same digest, and both put its candidate away."""
-    acr, one = handed_off.acr, handed_off(amlenv_base)  # noqa: F811 -- no fixture here
+    acr, one = handed_off.acr, handed_off(amlenv_base)
     built = step(acr, one, "image.build", *ACR)
     two = copied(one, tmp_path / "second", records=False)
     holds = Hold(), Hold()
@@ -991,12 +980,12 @@ def test_two_releases_of_the_same_files(
 
 
 def test_two_releases_of_different_files(
-    handed_off: HandedOff,  # noqa: F811 -- the fixture
+    handed_off: HandedOff,
     tiny_base: str,
     tmp_path: Path,
 ) -> None:
     """Who is overtaken between its push and the registry's word claims no digest: exit code 6, and what is there."""
-    acr, one = handed_off.acr, handed_off(tiny_base)  # noqa: F811 -- no fixture here
+    acr, one = handed_off.acr, handed_off(tiny_base)
     two = copied(one, tmp_path / "second")
     (two.folder / "code/score.py").write_text("def init():\n    pass\n\n\ndef run(data):\n    return 1\n")
     slow, fast = (step(acr, each, "image.build", *ACR) for each in (one, two))
@@ -1075,7 +1064,7 @@ WAYS: Mapping[str, tuple[str, Mapping[str, str], list[str]]] = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_the_registry_is_found(way: str, handed_off: HandedOff, tiny_base: str) -> None:  # noqa: F811 -- the fixture
+def test_the_registry_is_found(way: str, handed_off: HandedOff, tiny_base: str) -> None:
     """Only what the table and the environment leave open is asked for, page by page."""
     more, env, expected = WAYS[way]
     handed_off.acr.next_run(queued=True)
@@ -1086,7 +1075,7 @@ def test_the_registry_is_found(way: str, handed_off: HandedOff, tiny_base: str) 
     assert (0, [ENGINE, FOUND], expected) == (done.ended.code, done.told[:2], asked), done.ended.stderr
 
 
-def of_workspace(handed_off: HandedOff, base: str) -> Consumer:  # noqa: F811 -- no fixture here
+def of_workspace(handed_off: HandedOff, base: str) -> Consumer:
     """A project that names a workspace, and no registry."""
     more = f'[tool.azureml-image.acr]\nworkspace = "{handed_off.acr.workspace}"\nresource-group = "ml-team"\n'
     project = handed_off(base, more)
@@ -1100,9 +1089,9 @@ AT_WORKSPACE = (
 )
 
 
-def test_the_registry_of_a_workspace(handed_off: HandedOff, tiny_base: str) -> None:  # noqa: F811 -- the fixture
+def test_the_registry_of_a_workspace(handed_off: HandedOff, tiny_base: str) -> None:
     """A workspace says which registry it is, from the build to the digest."""
-    acr = handed_off.acr  # noqa: F811 -- no fixture here
+    acr = handed_off.acr
     acr.settings.workspace_registry = acr.registry.id
     project = of_workspace(handed_off, tiny_base)
     built = step(acr, project, "image.build", *ACR)
@@ -1116,7 +1105,7 @@ def test_the_registry_of_a_workspace(handed_off: HandedOff, tiny_base: str) -> N
     assert {"1.0": built.records["build.json"]["id"]} == pushed.tags
 
 
-def test_a_workspace_without_a_registry(handed_off: HandedOff, tiny_base: str) -> None:  # noqa: F811 -- the fixture
+def test_a_workspace_without_a_registry(handed_off: HandedOff, tiny_base: str) -> None:
     """Before its first image a workspace has none: exit code 6, and both ways out."""
     done = step(handed_off.acr, of_workspace(handed_off, tiny_base), "image.build", *ACR)
 
@@ -1134,7 +1123,7 @@ def test_a_workspace_without_a_registry(handed_off: HandedOff, tiny_base: str) -
     assert (6, "", expected, {}) == (*done.out, told, done.records)
 
 
-def test_no_registry_has_that_login_server(handed_off: HandedOff, tiny_base: str) -> None:  # noqa: F811 -- the fixture
+def test_no_registry_has_that_login_server(handed_off: HandedOff, tiny_base: str) -> None:
     """A login server that no subscription has is told with where to look: exit code 6."""
     done = step(
         handed_off.acr, handed_off(tiny_base), "image.build", *ACR, "--registry", "contoso.azurecr.io"
@@ -1150,9 +1139,9 @@ def test_no_registry_has_that_login_server(handed_off: HandedOff, tiny_base: str
     assert (6, "", expected, {}) == (*done.out, done.told[-5:], done.records)
 
 
-def test_two_registries_have_that_login_server(handed_off: HandedOff, tiny_base: str) -> None:  # noqa: F811 -- the fixture
+def test_two_registries_have_that_login_server(handed_off: HandedOff, tiny_base: str) -> None:
     """Where two have it, neither is guessed: both are named, exit code 6."""
-    acr = handed_off.acr  # noqa: F811 -- no fixture here
+    acr = handed_off.acr
     second = {"id": f"{OTHER}/second", "name": "second", "properties": {"loginServer": acr.login_server}}
     acr.faults.add(f"GET {OTHER}/providers", Reply(status=200, json={"value": [second]}))
     done = step(acr, handed_off(tiny_base), "image.build", *ACR)
@@ -1168,9 +1157,9 @@ def test_two_registries_have_that_login_server(handed_off: HandedOff, tiny_base:
     assert (6, "", expected, {}) == (*done.out, done.told[-6:], done.records)
 
 
-def test_a_managed_identity(handed_off: HandedOff, tiny_base: str) -> None:  # noqa: F811 -- the fixture
+def test_a_managed_identity(handed_off: HandedOff, tiny_base: str) -> None:
     """On Azure itself the machine's own identity signs in, without a secret."""
-    acr, project = handed_off.acr, handed_off(tiny_base)  # noqa: F811 -- no fixture here
+    acr, project = handed_off.acr, handed_off(tiny_base)
     acr.next_run(queued=True)
     env = {name: text for name, text in project.env.items() if name not in acr.environment()}
     own = replace(project, env={**env, **acr.managed_identity()})
@@ -1180,7 +1169,7 @@ def test_a_managed_identity(handed_off: HandedOff, tiny_base: str) -> None:  # n
     assert {"identity", "arm", "registry", "storage"} == {one.front for one in done.requests}
 
 
-def test_a_registry_that_decides_by_repository(handed_off: HandedOff, tiny_base: str) -> None:  # noqa: F811 -- the fixture
+def test_a_registry_that_decides_by_repository(handed_off: HandedOff, tiny_base: str) -> None:
     """There the run acts as its caller, which the request says; so it may push."""
     handed_off.acr.settings.role_assignment_mode = "AbacRepositoryPermissions"
     done = step(handed_off.acr, handed_off(tiny_base), "image.build", *ACR)
@@ -1191,7 +1180,7 @@ def test_a_registry_that_decides_by_repository(handed_off: HandedOff, tiny_base:
     assert {**quick_build(done.project.folder.name, context), **caller} == body(done)
 
 
-def test_a_pool_and_a_timeout(handed_off: HandedOff, tiny_base: str) -> None:  # noqa: F811 -- the fixture
+def test_a_pool_and_a_timeout(handed_off: HandedOff, tiny_base: str) -> None:
     """The request names the table's agent pool and timeout."""
     handed_off.acr.next_run(queued=True)
     more = '[tool.azureml-image.acr]\nagent-pool = "large"\ntimeout = 7200\n'
@@ -1203,9 +1192,9 @@ def test_a_pool_and_a_timeout(handed_off: HandedOff, tiny_base: str) -> None:  #
     assert {**quick_build(done.project.folder.name, context), **own} == found
 
 
-def test_a_sign_in_that_is_sent_elsewhere(handed_off: HandedOff, tiny_base: str) -> None:  # noqa: F811 -- the fixture
+def test_a_sign_in_that_is_sent_elsewhere(handed_off: HandedOff, tiny_base: str) -> None:
     """A registry whose challenge names another host gets no token, and neither does that host: exit code 6."""
-    acr = handed_off.acr  # noqa: F811 -- no fixture here
+    acr = handed_off.acr
     challenge = {"WWW-Authenticate": 'Bearer realm="http://127.0.0.1:9/oauth2/token",service="elsewhere"'}
     acr.faults.add("GET /v2/$", Reply(status=401, headers=challenge), times=None)
     done = step(acr, handed_off(tiny_base), "image.build", *ACR)
@@ -1247,14 +1236,14 @@ def index(docker_client: docker.DockerClient, amlenv_base: str, tmp_path: Path) 
 
 
 def test_secrets_reach_pip_and_show_nowhere(
-    handed_off: HandedOff,  # noqa: F811 -- the fixture
+    handed_off: HandedOff,
     amlenv_base: str,
     index: Private,
     docker_client: docker.DockerClient,
     tmp_path: Path,
 ) -> None:
     """Both logins arrive unchanged in the task's step; no output, record, archive, log, history or layer has them."""
-    acr = handed_off.acr  # noqa: F811 -- no fixture here
+    acr = handed_off.acr
     # A layer of another test's build would need no secret.
     first = f'[[tool.azureml-image.run]]\nafter = "apt"\ncommand = "touch /srv/{unique("secrets")}"\n'
     project = handed_off(amlenv_base, SECRETS + first)
@@ -1294,7 +1283,7 @@ def test_secrets_reach_pip_and_show_nowhere(
 # Images of other kinds
 
 
-def test_an_image_without_code(handed_off: HandedOff, amlenv_base: str) -> None:  # noqa: F811 -- the fixture
+def test_an_image_without_code(handed_off: HandedOff, amlenv_base: str) -> None:
     """An image of packages alone is proven in the cloud with an entry script of ours, which does not get into it."""
     done = step(handed_off.acr, handed_off(amlenv_base, local=False, files={}), "image.release", *ACR)
 
@@ -1311,7 +1300,7 @@ REGISTRY/NAME@sha256:ID
 
 
 @PLACE
-def test_an_image_whose_model_is_mounted(place: str, handed_off: HandedOff, amlenv_base: str) -> None:  # noqa: F811 -- the fixture
+def test_an_image_whose_model_is_mounted(place: str, handed_off: HandedOff, amlenv_base: str) -> None:
     """A model is mounted where an engine proves here; the cloud refuses before anything is sent: exit code 3."""
     score = (
         "import os\nfrom pathlib import Path\n\n\ndef init():\n    pass\n\n\ndef run(data):\n"
@@ -1337,7 +1326,7 @@ def test_an_image_whose_model_is_mounted(place: str, handed_off: HandedOff, amle
 
 
 @PLACE
-def test_dry(place: str, handed_off: HandedOff, amlenv_base: str) -> None:  # noqa: F811 -- the fixture
+def test_dry(place: str, handed_off: HandedOff, amlenv_base: str) -> None:
     """--dry prints each effect as the command of Azure's or Docker's that does the same, and asks nobody."""
     project = handed_off.example(amlenv_base, local=place == HERE)
     done = step(handed_off.acr, project, "--dry", "image.release", *ACR)
@@ -1369,7 +1358,7 @@ def test_dry(place: str, handed_off: HandedOff, amlenv_base: str) -> None:  # no
     assert ((), {}) == (done.requests, done.records)
 
 
-def test_dry_attach(handed_off: HandedOff, tiny_base: str) -> None:  # noqa: F811 -- the fixture
+def test_dry_attach(handed_off: HandedOff, tiny_base: str) -> None:
     """Attaching is Azure's own command that shows a run's log to its end."""
     done = step(handed_off.acr, handed_off(tiny_base), "--dry", "image.attach", "ca7", *ACR)
 
@@ -1378,7 +1367,7 @@ def test_dry_attach(handed_off: HandedOff, tiny_base: str) -> None:  # noqa: F81
 
 
 @PLACE
-def test_check_signs_in_to_nothing(place: str, handed_off: HandedOff, tiny_base: str) -> None:  # noqa: F811 -- the fixture
+def test_check_signs_in_to_nothing(place: str, handed_off: HandedOff, tiny_base: str) -> None:
     """Check names the registry and where the image would be proven, and asks neither of them."""
     done = step(handed_off.acr, handed_off(tiny_base, local=place == HERE), "image.check", *ACR)
 
@@ -1402,11 +1391,11 @@ def test_interrupted(
     by: signal.Signals,
     code: int,
     word: str,
-    handed_off: HandedOff,  # noqa: F811 -- the fixture
+    handed_off: HandedOff,
     tiny_base: str,
 ) -> None:
     """Ctrl-C and SIGTERM end the run, wherever it is by then, and leave nothing."""
-    acr = handed_off.acr  # noqa: F811 -- no fixture here
+    acr = handed_off.acr
     project = handed_off(tiny_base, 'run = [{ command = "echo begun; sleep 600" }]')
     if at == "queued":
         acr.next_run(queued=True)
@@ -1427,11 +1416,11 @@ def test_interrupted_while_it_sends(
     by: signal.Signals,
     code: int,
     word: str,
-    handed_off: HandedOff,  # noqa: F811 -- the fixture
+    handed_off: HandedOff,
     tiny_base: str,
 ) -> None:
     """Ctrl-C and SIGTERM end the upload, also where nothing moves, and no run is started."""
-    acr, project = handed_off.acr, handed_off(tiny_base)  # noqa: F811 -- no fixture here
+    acr, project = handed_off.acr, handed_off(tiny_base)
     before, hold = len(acr.runs), Hold()
     acr.faults.add(lambda front, line: front == "storage" and line.startswith("PUT "), hold, times=None)
     with begun(project, "image.release", *ACR) as running:

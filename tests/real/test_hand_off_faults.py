@@ -20,10 +20,8 @@ from tests.cases import sections
 from tests.machine.acr.faults import CutAnswer, CutRequest, Garble, Reply
 from tests.machine.acr.scan import build_words, scan
 from tests.machine.acr.world import Settings
-from tests.real.acr import acr, acr_session  # noqa: F401 -- fixtures
-from tests.real.bench import ENGINE, REGISTRY, Bench, Clock, Meanwhile, Outcome, bench_fixture, pauses  # noqa: F401 -- fixtures
-from tests.real.hand_off import handed_off  # noqa: F401 -- a fixture
-from tests.test_dockerfile import ONE_HOSTILE, Table, project  # noqa: F401 -- a fixture
+from tests.real.bench import ENGINE, REGISTRY, Bench, Clock, Meanwhile, Outcome
+from tests.test_dockerfile import ONE_HOSTILE, Table
 from tests.test_good_cases import GOOD
 
 CANDIDATE = "REGISTRY/NAME/candidate@sha256:ID"
@@ -1087,11 +1085,11 @@ def test_the_cases_pass_the_agents_scan(case: Path) -> None:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(table=ONE_HOSTILE)
-def test_no_value_is_refused_by_the_agents_scan(table: Table, project: Path) -> None:  # noqa: F811 -- the fixture
+def test_no_value_is_refused_by_the_agents_scan(table: Table, code_project: Path) -> None:
     """Whatever is in a table that we take, ACR's agent understands the Dockerfile, and sees our base and no other."""
-    (project / "pyproject.toml").write_text(table.toml(), encoding="utf-8", newline="")
+    (code_project / "pyproject.toml").write_text(table.toml(), encoding="utf-8", newline="")
     try:
-        loaded = azureml_tasks.load(project)
+        loaded = azureml_tasks.load(code_project)
     except SettingsError:
         reject()
 

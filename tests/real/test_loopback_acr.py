@@ -24,7 +24,7 @@ from tests.machine.acr.data_plane import TOKEN_USER
 from tests.machine.acr.loopback import Acr
 from tests.machine.acr.runs import Run
 from tests.machine.acr.world import TENANT
-from tests.real.acr import Az, Wire, acr, acr_session, az, packed, wire  # noqa: F401 -- fixtures
+from tests.real.acr import Az, Wire, packed
 from tests.real.support import consumer, removed_after, unique
 
 _SDK = """\
@@ -106,8 +106,8 @@ Run ID: caN was successful after Ns
 
 
 def test_az_acr_build_pushes_what_the_registry_confirms(
-    acr: Acr,  # noqa: F811 -- the fixture
-    az: Az,  # noqa: F811 -- likewise
+    acr: Acr,
+    az: Az,
     tiny_base: str,
     tmp_path: Path,
 ) -> None:
@@ -131,8 +131,8 @@ def test_az_acr_build_pushes_what_the_registry_confirms(
 
 
 def test_az_acr_build_says_that_a_build_failed(
-    acr: Acr,  # noqa: F811 -- the fixture
-    az: Az,  # noqa: F811 -- likewise
+    acr: Acr,
+    az: Az,
     tiny_base: str,
     tmp_path: Path,
 ) -> None:
@@ -148,7 +148,7 @@ def test_az_acr_build_says_that_a_build_failed(
 
 
 def test_the_python_sdk_builds_and_pushes(
-    acr: Acr,  # noqa: F811 -- the fixture
+    acr: Acr,
     tiny_base: str,
     tmp_path: Path,
 ) -> None:
@@ -173,8 +173,8 @@ def test_the_python_sdk_builds_and_pushes(
 
 
 def test_docker_signs_in_with_an_exchanged_token(
-    acr: Acr,  # noqa: F811 -- the fixture
-    wire: Wire,  # noqa: F811 -- likewise
+    acr: Acr,
+    wire: Wire,
     docker_client: docker.DockerClient,
     tiny_base: str,
     tmp_path: Path,
@@ -209,8 +209,8 @@ def test_docker_signs_in_with_an_exchanged_token(
 
 
 def test_a_refresh_token_gives_access_to_several_repositories(
-    acr: Acr,  # noqa: F811 -- the fixture
-    wire: Wire,  # noqa: F811 -- likewise
+    acr: Acr,
+    wire: Wire,
 ) -> None:
     """Scopes may be repeated or in one string, and what the caller may not do is left out of the token."""
     acr.settings.caller_actions = {"a": frozenset({"pull", "push"}), "b": frozenset({"pull"})}
@@ -230,8 +230,8 @@ def test_a_refresh_token_gives_access_to_several_repositories(
 
 
 def test_an_expired_refresh_token_gives_nothing(
-    acr: Acr,  # noqa: F811 -- the fixture
-    wire: Wire,  # noqa: F811 -- likewise
+    acr: Acr,
+    wire: Wire,
 ) -> None:
     """The registry sends a client with an old refresh token to sign in again."""
     sent = {"grant_type": "refresh_token", "service": acr.login_server, "refresh_token": _refresh_token(wire)}
@@ -241,8 +241,8 @@ def test_an_expired_refresh_token_gives_nothing(
 
 
 def test_the_registry_says_where_its_tokens_are(
-    acr: Acr,  # noqa: F811 -- the fixture
-    wire: Wire,  # noqa: F811 -- likewise
+    acr: Acr,
+    wire: Wire,
 ) -> None:
     """Without a token `/v2/` is refused with the challenge by which clients find the token endpoint."""
     answer = wire.session.get(f"http://{acr.login_server}/v2/")
@@ -297,7 +297,7 @@ def test_the_registry_says_where_its_tokens_are(
     ],
 )
 def test_requests_are_read_strictly(
-    wire: Wire,  # noqa: F811 -- the fixture
+    wire: Wire,
     changed: dict[str, Any],
     code: str,
     words: str,
@@ -310,8 +310,8 @@ def test_requests_are_read_strictly(
 
 
 def test_calls_without_a_good_token_are_refused(
-    acr: Acr,  # noqa: F811 -- the fixture
-    wire: Wire,  # noqa: F811 -- likewise
+    acr: Acr,
+    wire: Wire,
 ) -> None:
     """A token of another audience, an unknown one and an expired one are told apart, each with a challenge."""
     wrong = wire.arm(
@@ -331,15 +331,15 @@ def test_calls_without_a_good_token_are_refused(
     assert challenge.startswith(f'Bearer authorization_uri="{acr.directory}/{TENANT}", error="invalid_token"')
 
 
-def test_an_interface_version_that_is_not_there_is_refused(wire: Wire) -> None:  # noqa: F811 -- the fixture
+def test_an_interface_version_that_is_not_there_is_refused(wire: Wire) -> None:
     """Resource Manager names the versions that there are."""
     answer = wire.arm("GET", f"{wire.acr.registry.id}", version="1999-01-01")
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "NoRegisteredProviderFound")
 
 
 def test_lists_come_in_pages(
-    acr: Acr,  # noqa: F811 -- the fixture
-    wire: Wire,  # noqa: F811 -- likewise
+    acr: Acr,
+    wire: Wire,
 ) -> None:
     """The main registry is not on the first page of anything, so that a client has to turn them."""
     token = wire.token()
@@ -359,8 +359,8 @@ def test_lists_come_in_pages(
 
 
 def test_what_the_caller_may_not_do_is_refused_by_name(
-    acr: Acr,  # noqa: F811 -- the fixture
-    wire: Wire,  # noqa: F811 -- likewise
+    acr: Acr,
+    wire: Wire,
 ) -> None:
     """A missing permission is a 403 that names action and scope; a subscription may be barred from tasks."""
     action = "Microsoft.ContainerRegistry/registries/scheduleRun/action"
@@ -375,8 +375,8 @@ def test_what_the_caller_may_not_do_is_refused_by_name(
 
 
 def test_a_storage_url_grants_one_blob_for_a_while(
-    acr: Acr,  # noqa: F811 -- the fixture
-    wire: Wire,  # noqa: F811 -- likewise
+    acr: Acr,
+    wire: Wire,
 ) -> None:
     """The storage itself refuses another signature, another blob, another permission and another time."""
     good = wire.arm("POST", "listBuildSourceUploadUrl").json()["uploadUrl"]
@@ -415,7 +415,7 @@ def test_a_storage_url_grants_one_blob_for_a_while(
     ],
 )
 def test_the_scan_refuses_what_docker_would_take(
-    wire: Wire,  # noqa: F811 -- the fixture
+    wire: Wire,
     tiny_base: str,
     dockerfile: str,
     words: str,
@@ -429,14 +429,14 @@ def test_the_scan_refuses_what_docker_would_take(
     assert "Launching container" not in run.text
 
 
-def test_quick_builds_have_no_buildkit(wire: Wire, tiny_base: str) -> None:  # noqa: F811 -- the fixture
+def test_quick_builds_have_no_buildkit(wire: Wire, tiny_base: str) -> None:
     """`RUN --mount` fails a quick build with the legacy builder's own words."""
     run = wire.build({"Dockerfile": f"FROM {tiny_base}\nRUN --mount=type=cache,target=/x true\n"})
     assert run.status == "Failed"
     assert "the --mount option requires BuildKit." in run.text
 
 
-def test_the_scan_stops_at_a_line_of_64_kib(wire: Wire, tiny_base: str) -> None:  # noqa: F811 -- the fixture
+def test_the_scan_stops_at_a_line_of_64_kib(wire: Wire, tiny_base: str) -> None:
     """Behind such a line nothing of a Dockerfile is seen, here its FROM."""
     files = {"Dockerfile": f"# {'x' * 64 * 1024}\nFROM {tiny_base}\n"}
     assert "Output from dependency scanning: unexpected dockerfile format\n" in wire.build(files).text
@@ -452,7 +452,7 @@ def test_the_scan_stops_at_a_line_of_64_kib(wire: Wire, tiny_base: str) -> None:
     ],
 )
 def test_archives_that_leave_their_folder_are_refused(
-    wire: Wire,  # noqa: F811 -- the fixture
+    wire: Wire,
     member: tuple[str, str | None],
 ) -> None:
     """Such a source ends the run at its download, in the words of the service."""
@@ -467,8 +467,8 @@ def test_archives_that_leave_their_folder_are_refused(
 
 
 def test_agents_keep_layers_only_for_a_quick_test(
-    acr: Acr,  # noqa: F811 -- the fixture
-    wire: Wire,  # noqa: F811 -- likewise
+    acr: Acr,
+    wire: Wire,
     tiny_base: str,
 ) -> None:
     """Layers of one run speed up the next, unless agents shall be as fresh as Azure's."""
@@ -479,7 +479,7 @@ def test_agents_keep_layers_only_for_a_quick_test(
     assert [" ---> Using cache\n" in text for text in texts] == [False, True, False]
 
 
-def test_build_arguments_are_split_by_a_shell(wire: Wire, tiny_base: str) -> None:  # noqa: F811 -- the fixture
+def test_build_arguments_are_split_by_a_shell(wire: Wire, tiny_base: str) -> None:
     """Only a value that is quoted for a shell arrives whole: the agent hands its string to one."""
     dockerfile = f"FROM {tiny_base}\nARG ONE\nARG TWO\nRUN echo one=$ONE two=$TWO end\n"
     arguments = [{"name": "ONE", "value": "'a  b'"}, {"name": "TWO", "value": "$(echo c)", "isSecret": True}]
@@ -518,8 +518,8 @@ steps:
 
 
 def test_the_steps_of_a_task_are_carried_out(
-    acr: Acr,  # noqa: F811 -- the fixture
-    wire: Wire,  # noqa: F811 -- likewise
+    acr: Acr,
+    wire: Wire,
     docker_client: docker.DockerClient,
     tiny_base: str,
 ) -> None:
@@ -545,7 +545,7 @@ def test_the_steps_of_a_task_are_carried_out(
 
 
 def test_containers_of_a_task_find_each_other_by_step(
-    wire: Wire,  # noqa: F811 -- the fixture
+    wire: Wire,
     tiny_base: str,
     docker_client: docker.DockerClient,
 ) -> None:
@@ -558,7 +558,7 @@ def test_containers_of_a_task_find_each_other_by_step(
     assert not docker_client.networks.list(names=list(networks))
 
 
-def test_steps_without_an_order_go_beside_each_other(wire: Wire, tiny_base: str) -> None:  # noqa: F811 -- the fixture
+def test_steps_without_an_order_go_beside_each_other(wire: Wire, tiny_base: str) -> None:
     """A step that waits for a file is done because the next one, which need not wait for it, writes the file."""
     wait = "sh -c 'until [ -e written ]; do sleep 0.1; done'"
     steps = [
@@ -601,7 +601,7 @@ def test_steps_without_an_order_go_beside_each_other(wire: Wire, tiny_base: str)
     ],
 )
 def test_bad_tasks_fail_before_their_first_step(
-    wire: Wire,  # noqa: F811 -- the fixture
+    wire: Wire,
     text: str,
     words: str,
 ) -> None:
@@ -612,7 +612,7 @@ def test_bad_tasks_fail_before_their_first_step(
     assert "Executing step" not in run.text
 
 
-def test_a_step_ends_at_its_timeout(wire: Wire, tiny_base: str, docker_client: docker.DockerClient) -> None:  # noqa: F811 -- the fixture
+def test_a_step_ends_at_its_timeout(wire: Wire, tiny_base: str, docker_client: docker.DockerClient) -> None:
     """A step that takes longer than it may is killed, and the run fails."""
     run = wire.run(_task(wire, f"steps:\n  - {{id: slow, cmd: {tiny_base} sleep 600, timeout: 1}}\n", {}))
     assert run.status == "Failed"
@@ -621,8 +621,8 @@ def test_a_step_ends_at_its_timeout(wire: Wire, tiny_base: str, docker_client: d
 
 
 def test_cancel_kills_a_build(
-    acr: Acr,  # noqa: F811 -- the fixture
-    wire: Wire,  # noqa: F811 -- likewise
+    acr: Acr,
+    wire: Wire,
     tiny_base: str,
     docker_client: docker.DockerClient,
 ) -> None:
@@ -640,8 +640,8 @@ def test_cancel_kills_a_build(
 
 
 def test_a_queued_run_waits_or_is_cancelled(
-    acr: Acr,  # noqa: F811 -- the fixture
-    wire: Wire,  # noqa: F811 -- likewise
+    acr: Acr,
+    wire: Wire,
 ) -> None:
     """A run that no agent takes is Queued until a test lets it go, and can be cancelled there."""
     held = acr.next_run(queued=True, status="Succeeded")
@@ -659,8 +659,8 @@ def test_a_queued_run_waits_or_is_cancelled(
 
 
 def test_a_run_goes_as_a_test_wants_it(
-    acr: Acr,  # noqa: F811 -- the fixture
-    wire: Wire,  # noqa: F811 -- likewise
+    acr: Acr,
+    wire: Wire,
 ) -> None:
     """A run may end in any way without a build, and its log's metadata says so too."""
     ends = {}
@@ -681,8 +681,8 @@ def test_a_run_goes_as_a_test_wants_it(
 
 
 def test_a_run_without_a_credential_cannot_push(
-    acr: Acr,  # noqa: F811 -- the fixture
-    wire: Wire,  # noqa: F811 -- likewise
+    acr: Acr,
+    wire: Wire,
     tiny_base: str,
 ) -> None:
     """Where permissions are per repository, a run pushes with the caller's identity or not at all."""
@@ -701,7 +701,7 @@ def test_a_run_without_a_credential_cannot_push(
 
 
 @pytest.mark.parametrize("kind", ["aad", "identity"])
-def test_azures_own_credentials_find_the_way(acr: Acr, kind: str) -> None:  # noqa: F811 -- the fixture
+def test_azures_own_credentials_find_the_way(acr: Acr, kind: str) -> None:
     """`DefaultAzureCredential` gets a token that is good here, by each of the two sets of variables alone."""
     script = "from azure.identity import DefaultAzureCredential as C; "
     script += (
@@ -722,8 +722,8 @@ def test_azures_own_credentials_find_the_way(acr: Acr, kind: str) -> None:  # no
 
 
 def test_a_managed_identity_needs_no_secret(
-    acr: Acr,  # noqa: F811 -- the fixture
-    wire: Wire,  # noqa: F811 -- likewise
+    acr: Acr,
+    wire: Wire,
 ) -> None:
     """The identity endpoint gives a token to whoever knows its header."""
     env = acr.managed_identity()
@@ -738,8 +738,8 @@ def test_a_managed_identity_needs_no_secret(
 
 
 def test_faults_strike_as_often_as_they_shall(
-    acr: Acr,  # noqa: F811 -- the fixture
-    wire: Wire,  # noqa: F811 -- likewise
+    acr: Acr,
+    wire: Wire,
 ) -> None:
     """An answer can be replaced, cut, or held, a request cut, and afterwards all is as before."""
     error = {"error": {"code": "TooManyRequests", "message": "wait"}}
@@ -760,7 +760,7 @@ def test_faults_strike_as_often_as_they_shall(
     assert wire.arm("GET", "/subscriptions", version="2022-12-01").status_code == 200
 
 
-def test_unused_names_are_not_found(wire: Wire) -> None:  # noqa: F811 -- the fixture
+def test_unused_names_are_not_found(wire: Wire) -> None:
     """What is not there is a 404 that says which part is not."""
     main = wire.acr.registry
     paths = {
@@ -775,8 +775,8 @@ def test_unused_names_are_not_found(wire: Wire) -> None:  # noqa: F811 -- the fi
 
 
 def test_a_workspace_names_its_registry_or_none(
-    acr: Acr,  # noqa: F811 -- the fixture
-    wire: Wire,  # noqa: F811 -- likewise
+    acr: Acr,
+    wire: Wire,
 ) -> None:
     """A workspace has no registry before its first image is built."""
     path = f"{acr.registry.group_id}/providers/Microsoft.MachineLearningServices/workspaces/{acr.workspace}"
@@ -787,7 +787,7 @@ def test_a_workspace_names_its_registry_or_none(
     assert after["properties"]["containerRegistry"] == acr.registry.id
 
 
-def _refresh_token(wire: Wire) -> str:  # noqa: F811 -- no fixture here
+def _refresh_token(wire: Wire) -> str:
     sent = {
         "grant_type": "access_token",
         "service": wire.acr.login_server,
@@ -804,7 +804,7 @@ def _claims(token: str) -> Any:
     return json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
 
 
-def _task(wire: Wire, text: str, files: dict[str, str], **values: str) -> dict[str, Any]:  # noqa: F811 -- no fixture here
+def _task(wire: Wire, text: str, files: dict[str, str], **values: str) -> dict[str, Any]:
     return {
         "type": "EncodedTaskRunRequest",
         "encodedTaskContent": base64.b64encode(text.encode()).decode(),
@@ -837,7 +837,7 @@ def _left(client: docker.DockerClient, run: Run, command: str = "") -> list[str]
     ]
 
 
-def _normal(text: str, acr: Acr, name: str) -> str:  # noqa: F811 -- no fixture here
+def _normal(text: str, acr: Acr, name: str) -> str:
     for pattern, word in (
         (re.escape(acr.login_server), "SERVER"),
         (re.escape(name), "NAME"),

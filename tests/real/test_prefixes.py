@@ -14,8 +14,7 @@ import pytest
 
 from tests.machine import registry as plain_registry
 from tests.machine.acr.faults import Reply
-from tests.real.acr import acr, acr_session  # noqa: F401 -- fixtures
-from tests.real.hand_off import HandedOff, Step, handed_off, handed_off_session, step  # noqa: F401 -- fixtures
+from tests.real.hand_off import HandedOff, Step, step
 from tests.real.support import Consumer, consumer, normal, tags_of, unique
 
 ACR = ("--engine", "acr")
@@ -62,7 +61,7 @@ STANDING: list[str] = []
 
 
 @pytest.fixture(scope="module")
-def walk(handed_off_session: HandedOff, tiny_base: str) -> Walk:  # noqa: F811 -- the fixture
+def walk(handed_off_session: HandedOff, tiny_base: str) -> Walk:
     """A project that is built again and again, each time with one thing changed."""
     project = handed_off_session(tiny_base, MORE.format(days=7, word=unique("below")), files=files())
     found: dict[str, Step] = {}
@@ -154,7 +153,7 @@ def test_what_may_not_be_used_is_made_anew(name: str, words: list[str], walk: Wa
     assert (WHOLE, words) == (sent(done), [line for line in done.told if "too old" in line])
 
 
-def test_where_nobody_can_tell_everything_is_built(handed_off: HandedOff, tiny_base: str) -> None:  # noqa: F811 -- the fixture
+def test_where_nobody_can_tell_everything_is_built(handed_off: HandedOff, tiny_base: str) -> None:
     """A registry that refuses the question is no reason to fail, and is named in a warning."""
     project = handed_off(tiny_base, MORE.format(days=7, word=unique("below")), files=files())
     refused = Reply(status=403, json={"errors": [{"code": "DENIED"}]})
