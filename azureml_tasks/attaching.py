@@ -27,7 +27,7 @@ def start(job: Job, *, no_cache: bool) -> None:
         made = ready(job)
         run = _handed_off("--no-wait", made.engine).start(made.plan, made.context, no_cache=no_cache)
     if run:
-        job.terminal.say(f"invoke image.attach {run} --engine acr follows it to its end")
+        job.terminal.say(f"invoke image.attach --run {run} --engine acr follows it to its end")
         job.terminal.result(run)
 
 
@@ -47,7 +47,7 @@ def attach(job: Job, run: str) -> None:
         engine = _handed_off("image.attach", made.engine)
         if not (run or job.records.read_run()):
             what = "No run of this project waits for its end."
-            raise BuildError(what, next_step="Name one: invoke image.attach RUN-ID --engine acr")
+            raise BuildError(what, next_step="Name one: invoke image.attach --run ID --engine acr")
         recorded(job, engine.attach(made.plan, made.context, run or job.records.read_run()))
 
 

@@ -46,7 +46,6 @@ def look_at_code(survey: Survey) -> Code:
             what = "tool.azureml-image.entry-script has no code folder to be in"
             found.problem(("entry-script",), what, 'Write: code = "code"')
         return Code()
-    survey.witness.link(survey.root / folder / "score.py")
     if not given and not (survey.root / folder / "score.py").is_file():
         warning = f"{folder} has no score.py, and no entry-script is set: the server will look for main.py"
         return Code(folder=folder, warnings=(warning,))
@@ -58,7 +57,6 @@ def look_at_code(survey: Survey) -> Code:
 def _folder(survey: Survey) -> str:
     if "code" in survey.found.bad:
         return ""
-    survey.witness.link(survey.root / "code")
     given = survey.settings.code or ("code" if (survey.root / "code").is_dir() else "")
     return survey.existing(("code",), given, "folder") if given else ""
 
@@ -70,8 +68,6 @@ def _entry_script(survey: Survey, folder: str, name: str) -> str:
         what = f'tool.azureml-image.entry-script is "{survey.settings.entry_script}", but {path} {why}'
         survey.found.problem(("entry-script",), what, "It is relative to the code folder.")
         return ""
-    if (survey.root / path).resolve() != (survey.root / folder).resolve() / name:
-        survey.witness.file(survey.root / path)  # What a link leads to is not looked at by this name.
     survey.refuse_excluded(path, "the entry script")
     _refuse_server_configuration(survey, path, folder)
     survey.found.problems.extend(_problems_of(path, (survey.root / path).read_bytes()))

@@ -40,7 +40,6 @@ def ending_well(task: Task[Any], project: str | None = None) -> Iterator[None]:
         task: what runs.
         project: its flag, which can tell by which name it is called.
     """
-    _spare_the_collector()
     try:
         with _signals_as_exceptions():
             yield
@@ -61,17 +60,6 @@ def ending_well(task: Task[Any], project: str | None = None) -> Iterator[None]:
         raise Exit("Interrupted; what was started is stopped and removed.", _INTERRUPTED) from None
     except Terminated:
         raise Exit("Terminated; what was started is stopped and removed.", _TERMINATED) from None
-
-
-def _spare_the_collector() -> None:
-    """Have Python look no more for cycles in what was loaded before the first command, since all of that lasts.
-
-    It would do so while we load the rest, and again as it ends, which took a sixth of a command that does nothing.
-    """
-    import gc
-
-    if not gc.get_freeze_count():
-        gc.freeze()
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from azureml_tasks.context_file import ContextFile
 from azureml_tasks.suspects import is_suspect_name, private_key_in
-from azureml_tasks.witness import Witness, nothing_seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,7 +31,6 @@ class Walk:
         left_out: project-relative paths that other settings claim.
         problem: takes what is wrong, and its fix.
         largest: bytes that a file may have; None for no limit.
-        witness: notes what is looked at.
     """
 
     project: Path
@@ -42,7 +40,6 @@ class Walk:
     left_out: frozenset[str]
     problem: Callable[[str, str], None]
     largest: int | None = None
-    witness: Witness = field(default_factory=nothing_seen)
     root: Path = field(init=False)
 
     def __post_init__(self) -> None:
@@ -57,7 +54,8 @@ class Walk:
 
     def _folder(self, folder: Path, path: str, name: str, above: tuple[Path, ...]) -> Iterator[ContextFile]:
         try:
-            entries = self.witness.folder(folder)
+            with os.scandir(folder) as scan:
+                entries = sorted(scan, key=lambda entry: entry.name)
         except PermissionError:
             self.problem(f"{path} cannot be read by you", f"chmod u+rx {path!r}")
             return
@@ -89,7 +87,6 @@ class Walk:
                 yield from self._file(Path(entry.path), path, name, entry.stat(follow_symlinks=False))
 
     def _link(self, link: Path, path: str, name: str, above: tuple[Path, ...]) -> Iterator[ContextFile]:
-        self.witness.link(link)
         try:
             target = link.resolve(strict=True)
         except (OSError, RuntimeError):  # RuntimeError is how Python before 3.13 says that links go round.

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import re
-from contextlib import ExitStack, contextmanager
-from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
-from azureml_tasks.process import MissingProgram, capture, capturing
+from azureml_tasks.process import MissingProgram, capturing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from azureml_tasks.process import Finished
 
-__all__ = ["NoRevision", "Revision", "asking", "public_url", "read"]
+__all__ = ["NoRevision", "Revision", "public_url", "read"]
 
 
 _ENV = {"LC_ALL": "C"}
@@ -53,39 +50,21 @@ class NoRevision(NamedTuple):
 
 
 def read(folder: Path) -> Revision | NoRevision:
-    """Ask git for the state of the work tree around *folder*."""
-    with asking(folder) as answer:
-        return answer(None)
-
-
-@contextmanager
-def asking(folder: Path) -> Iterator[Callable[[Revision | None], Revision | NoRevision]]:
-    """Ask git for the state of the work tree around *folder*, and go on until the answer is called for.
-
-    Whoever knows a revision gives it to the answer: the time of its commit is then not asked for again. Nothing is
-    changed, not even git's index.
-    """
+    """Return the commit of the work tree around *folder*; nothing is changed, not even git's index."""
     git = ["git", "--no-optional-locks", "--no-replace-objects", "-C", str(folder)]
-    questions = [["status", "--porcelain=v2", "--branch"], ["config", "--get", "remote.origin.url"]]
-
-    def time_of(sha: str) -> str:
-        words = ["-c", "log.showSignature=false", "log", "-1", "--format=%ct", sha]
-        return capture([*git, *words], env=_ENV).stdout.strip()
-
-    with ExitStack() as stack:
-        try:
-            finished = stack.enter_context(capturing([[*git, *words] for words in questions], env=_ENV))
-        except MissingProgram:
-            yield lambda _: NoRevision(why="git is not on PATH")
-            return
-        finished = cache(finished)
-        yield lambda known: _revision(finished(), known, time_of)
+    questions = [
+        ["status", "--porcelain=v2", "--branch"],
+        ["-c", "log.showSignature=false", "log", "-1", "--format=%ct"],
+        ["config", "--get", "remote.origin.url"],
+    ]
+    try:
+        with capturing([[*git, *words] for words in questions], env=_ENV) as finished:
+            return _revision(*finished())
+    except MissingProgram:
+        return NoRevision(why="git is not on PATH")
 
 
-def _revision(
-    finished: list[Finished], known: Revision | None, time_of: Callable[[str], str]
-) -> Revision | NoRevision:
-    status, remote = finished
+def _revision(status: Finished, time: Finished, remote: Finished) -> Revision | NoRevision:
     if status.code:
         said = status.stderr.strip().splitlines()
         outside = "not a git repository (or any" in status.stderr
@@ -97,15 +76,14 @@ def _revision(
     sha = _header(lines, "branch.oid")
     if not re.fullmatch(r"[0-9a-f]{40,64}", sha):
         return NoRevision(why="nothing is committed yet")
-    time = str(known.time) if known and known.sha == sha else time_of(sha)
-    if not time.isdecimal():
+    if not time.stdout.strip().isdecimal():
         return NoRevision(why=f"git does not tell when {sha} was committed", unexpected=True)
     branch = _header(lines, "branch.head")
     return Revision(
         sha=sha,
         dirty=any(not line.startswith("# ") for line in lines),
         branch="" if branch == "(detached)" else branch,
-        time=int(time),
+        time=int(time.stdout),
         remote=public_url(remote.stdout.strip()),
     )
 

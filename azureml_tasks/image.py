@@ -11,7 +11,6 @@ from invoke.collection import Collection
 from invoke.tasks import task
 
 from azureml_tasks.endings import ending_well
-from azureml_tasks.optional_argument import TaskWithOptionalArgument
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -162,15 +161,11 @@ def build(
 
 @task(
     auto_shortflags=False,
-    klass=TaskWithOptionalArgument,
-    positional=["run_id"],
-    help=_help(
-        "engine", "registry", "project", **{"run-id": "the run; the last one started here by default"}
-    ),
+    help=_help("engine", "registry", "project", run="ID of the run; default: the last one started here"),
 )
 def attach(
     c: Context,
-    run_id: str = "",
+    run: str = "",
     engine: str | None = None,
     registry: str | None = None,
     project: str | None = None,
@@ -180,7 +175,7 @@ def attach(
         from azureml_tasks import attaching
 
         flags = {"engine": engine, "registry": registry, "project": project}
-        attaching.attach(_resolve(c, attach, flags).job, run_id)
+        attaching.attach(_resolve(c, attach, flags).job, run)
 
 
 @task(auto_shortflags=False, help=_help("engine", "junit", "project"))

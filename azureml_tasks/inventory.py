@@ -40,8 +40,6 @@ def requirements(survey: Survey) -> list[RequirementsTree]:
         for file in tree.files:
             survey.refuse_excluded(file, "a requirements file")
         for wheel in tree.wheels:
-            survey.witness.link(survey.root / wheel)
-            survey.witness.file(survey.root / wheel)
             if survey.refuse_excluded(wheel, "a wheel"):
                 continue
             if not (survey.root / wheel).resolve().is_relative_to(survey.root):
@@ -57,8 +55,6 @@ def requirements(survey: Survey) -> list[RequirementsTree]:
 
 def _text(survey: Survey, path: str) -> str | None:
     file = survey.root / path
-    survey.witness.link(file)
-    survey.witness.file(file)
     if not file.is_file() or not file.resolve().is_relative_to(survey.root):
         return None
     return file.read_text(encoding="utf-8", errors="replace")
@@ -89,8 +85,6 @@ def refuse_copied_secrets(
     survey: Survey, secrets: Sequence[BuildSecret], members: Sequence[ContextFile]
 ) -> None:
     """Note where the file of a secret of the build is a member of the context as well."""
-    for secret in secrets:
-        survey.witness.link(Path(secret.file or os.devnull))
     kept = {os.path.realpath(secret.file): secret.id for secret in secrets if secret.file}
     for member in members if kept else ():
         if member.source and (name := kept.get(os.path.realpath(member.source))):
@@ -133,7 +127,6 @@ def _walk(
         left_out=left_out,
         problem=lambda what, fix: survey.found.problem((key,), what, fix),
         largest=largest,
-        witness=survey.witness,
     )
     members = list(walk.files())
     return (

@@ -9,8 +9,8 @@ from azureml_tasks.context import Context
 from azureml_tasks.dockerfile import render
 from azureml_tasks.errors import EngineError, Problem, SettingsError
 from azureml_tasks.found import FILE
-from azureml_tasks.planning import WAYS_OUT, Plan
-from azureml_tasks.preparing import planned
+from azureml_tasks.planning import WAYS_OUT, Plan, plan
+from azureml_tasks.project import load
 from azureml_tasks.records import FOLDER, Records
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def prepare(job: Job, *, keep: bool = False) -> tuple[Plan, Context]:
         keep: whether the hashes are written down for the next command, as one that only looks must not do.
     """
     hashes = job.records.file_hashes()
-    made = planned(job, hashes, keep=keep and not job.terminal.dry)
+    made = plan(load(job.folder, job.overrides, hashes))
     for warning in made.warnings:
         job.terminal.warn(warning)
     seen = context.contents_of(made.files, hashes)

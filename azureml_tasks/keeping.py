@@ -8,12 +8,9 @@ from typing import TYPE_CHECKING
 from azureml_tasks.errors import stating
 from azureml_tasks.job import ready
 from azureml_tasks.making import making
-from azureml_tasks.old_code import parted, tag
-from azureml_tasks.prefixes import part, prefixes
+from azureml_tasks.prefixes import prefixes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from azureml_tasks.engines.images import KeptPrefix
     from azureml_tasks.job import Job, Ready
 
@@ -26,7 +23,7 @@ def show(job: Job) -> None:
     """List what the engine keeps of this project's prefixes, the newest first."""
     made = ready(job, building=False)
     found = made.engine.keeper(made.plan).all()
-    wanted = _wanted(made, found)
+    wanted = _wanted(made)
     for kept in found:
         job.terminal.result(_row(kept, now=kept.tag in wanted))
     if not found:
@@ -39,7 +36,7 @@ def prune(job: Job) -> None:
         made = ready(job, building=False)
         keeper = made.engine.keeper(made.plan)
         found = keeper.all()
-        wanted = _wanted(made, found)
+        wanted = _wanted(made)
         # One image may have several names, and goes with all of them where a registry keeps it.
         in_use = {kept.id for kept in found if kept.tag in wanted}
         for kept in found:
@@ -47,13 +44,10 @@ def prune(job: Job) -> None:
                 job.terminal.result(f"removed {kept.name}")
 
 
-def _wanted(made: Ready, found: Sequence[KeptPrefix]) -> set[str]:
+def _wanted(made: Ready) -> set[str]:
     """The tags that a build of the project as it is would look for."""
     base = made.engine.base_id(made.plan)
-    tags = [prefix.tag for prefix in prefixes(made.plan, making(made.plan, made.context, base))]
-    on = next((kept.id for kept in found if kept.tag in tags[-1:]), base)
-    code = parted(part(made.plan, made.context, "", ("code",)))
-    return {*tags, *([tag(on, code[0])] if code else [])}
+    return {prefix.tag for prefix in prefixes(made.plan, making(made.plan, made.context, base))}
 
 
 def _row(kept: KeptPrefix, *, now: bool) -> str:

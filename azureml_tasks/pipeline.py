@@ -8,7 +8,6 @@ from azureml_tasks.as_before import as_before
 from azureml_tasks.context import contents
 from azureml_tasks.errors import BuildError, ProofError, stating
 from azureml_tasks.job import Job, Ready, ready
-from azureml_tasks.preparing import remember
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,7 +79,8 @@ def _build(job: Job, made: Ready, *, no_cache: bool, pull: bool, proven: bool = 
     image = made.engine.build(made.plan, found, no_cache=no_cache, pull=pull, proven=proven, before=before)
     recorded(job, image)
     if not job.terminal.dry:
-        remember(job, found.known)
+        if found.known:
+            found.known.keep()
         if found.file_count < _MANY:
             job.records.write_files(contents(found))
     return image

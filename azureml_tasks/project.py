@@ -12,6 +12,7 @@ from azureml_tasks.code_folder import look_at_code
 from azureml_tasks.dependencies import DeclaredError, declared
 from azureml_tasks.errors import Problem, SettingsError
 from azureml_tasks.facts import Facts, Project
+from azureml_tasks.file_hashes import FileHashes
 from azureml_tasks.found import FILE, spell
 from azureml_tasks.hand_off import build_secrets, refuse_two_registries
 from azureml_tasks.proof import read_proof
@@ -20,7 +21,6 @@ from azureml_tasks.reader import read
 from azureml_tasks.reference import Reference, expand_base
 from azureml_tasks.survey import Survey, matcher
 from azureml_tasks.variables import variable_warnings
-from azureml_tasks.witness import nothing_seen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,47 +29,35 @@ if TYPE_CHECKING:
     from azureml_tasks.found import Found, Override, Place
     from azureml_tasks.planning import BuildSecret
     from azureml_tasks.settings import Settings
-    from azureml_tasks.witness import Witness
 
-__all__ = ["load", "read_project"]
+__all__ = ["load"]
 
 
-def load(folder: str | Path, overrides: Mapping[str, Override] | None = None) -> Project:
+def load(
+    folder: str | Path,
+    overrides: Mapping[str, Override] | None = None,
+    hashes: FileHashes | None = None,
+) -> Project:
     """Read the project in *folder*.
 
     Args:
         folder: where pyproject.toml is.
         overrides: key of the table → the value of this one run.
+        hashes: those of its files that are known; None for none.
 
     Raises:
         SettingsError: with everything that is wrong in the table and in the files it names.
     """
     root = Path(folder).resolve()
-    return read_project(root, overrides or {}, git.read(root), nothing_seen())
-
-
-def read_project(
-    root: Path,
-    overrides: Mapping[str, Override],
-    revision: git.Revision | git.NoRevision,
-    witness: Witness,
-) -> Project:
-    """Read the project in *root*, a resolved folder, whose commit is *revision*; *witness* notes what is looked at.
-
-    Raises:
-        SettingsError: as of `load`.
-    """
-    witness.file(root / FILE)
-    settings, found = read(_text(root), overrides)
-    witness.folder(root)
+    settings, found = read(_text(root), overrides or {})
     survey = Survey(
         root=root,
         settings=settings,
         found=found,
-        matcher=matcher(root, settings, found, witness),
-        witness=witness,
+        matcher=matcher(root, settings, found),
+        hashes=hashes or FileHashes(file=Path(os.devnull)),
     )
-    facts = _facts(survey, revision)
+    facts = _facts(survey, git.read(root))
     if found.problems:
         raise SettingsError(found.problems)
     return Project(folder=root, settings=settings, facts=facts)

@@ -16,9 +16,9 @@ from azureml_tasks.planning import Proof, ProofRequest
 from azureml_tasks.settings import Request
 
 if TYPE_CHECKING:
+    from azureml_tasks.file_hashes import FileHashes
     from azureml_tasks.found import Place
     from azureml_tasks.survey import Survey
-    from azureml_tasks.witness import Witness
 
 __all__ = ["read_proof"]
 
@@ -43,7 +43,7 @@ def read_proof(survey: Survey) -> Proof:
         start_timeout=float(table.start_timeout),
         repeat=table.repeat,
     )
-    return proof._replace(sha256=_sha256(proof, model, survey.witness))
+    return proof._replace(sha256=_sha256(proof, model, survey.hashes))
 
 
 def _model(survey: Survey) -> str:
@@ -81,7 +81,6 @@ def _body(survey: Survey, place: Place, request: Request) -> bytes:
     if request.file is None:
         return b"" if request.body is ABSENT else json.dumps(request.body, ensure_ascii=False).encode()
     path = survey.existing(place if place == _SHORT else (*place, "file"), request.file, "file")
-    survey.witness.file(survey.root / request.file)
     return (survey.root / path).read_bytes() if path else b""
 
 
@@ -89,7 +88,6 @@ def _json(survey: Survey, place: Place, value: str) -> Any:
     path = survey.existing(place, value, "file")
     if not path:
         return ABSENT
-    survey.witness.file(survey.root / path)
     try:
         return json.loads((survey.root / path).read_bytes())
     except json.JSONDecodeError as error:
@@ -101,26 +99,19 @@ def _json(survey: Survey, place: Place, value: str) -> Any:
     return ABSENT
 
 
-def _sha256(proof: Proof, model: str, witness: Witness) -> str:
+def _sha256(proof: Proof, model: str, hashes: FileHashes) -> str:
     """Over everything that decides whether an image passes: the table, the requests' bytes, the model's."""
     requests = [
         [r.path, r.body.hex(), r.status, None if r.expect is ABSENT else [r.expect], r.tolerance, r.timeout]
         for r in proof.requests
     ]
-    mounted = [model, digest(_members(Path(proof.model), witness), witness.hashes)] if proof.model else []
+    mounted = [model, digest(_members(Path(proof.model)), hashes)] if proof.model else []
     parts = [requests, mounted, dict(proof.env), proof.memory, proof.start_timeout, proof.repeat]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _members(model: Path, witness: Witness) -> list[ContextFile]:
-    for path in (model, *sorted(model.rglob("*"))):
-        if path.is_symlink():
-            witness.link(path)
-        if path.is_dir():
-            witness.folder(path)
+def _members(model: Path) -> list[ContextFile]:
     files = [model] if model.is_file() else sorted(path for path in model.rglob("*") if path.is_file())
-    for path in files:
-        witness.file(path)
     return [
         ContextFile(name=path.relative_to(model.parent).as_posix(), source=path, size=path.stat().st_size)
         for path in files

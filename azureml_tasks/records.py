@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from azureml_tasks.engines.images import Image
 from azureml_tasks.errors import BuildError
 from azureml_tasks.file_hashes import FileHashes
-from azureml_tasks.memory import Memory
 from azureml_tasks.record_file import read_record, write_whole
 
 if TYPE_CHECKING:
@@ -20,8 +19,8 @@ __all__ = ["FOLDER", "NOTES", "Records"]
 
 FOLDER = ".azureml-image"
 _BUILD, _PASS, _RESULT, _RUN = "build.json", "smoke-test.json", "result.json", "run.json"
-_EVIDENCE, _HASHES, _PLAN, _FILES = "evidence.json", "hashes.json", "plan.json", "files.json"
-NOTES = frozenset({"builder.json", "files.json", "hashes.json", "plan.json", "users.json"})
+_EVIDENCE, _HASHES, _FILES = "evidence.json", "hashes.json", "files.json"
+NOTES = frozenset({"builder.json", "files.json", "hashes.json", "users.json"})
 """What saves time alone, and may go at any time."""
 _NEEDED = {
     _BUILD: ("id", "names", "engine", "context_sha256", "user"),
@@ -41,10 +40,6 @@ class Records(NamedTuple):
     def file_hashes(self) -> FileHashes:
         """The hashes of the project's files that are known from earlier commands."""
         return FileHashes.read(self.folder / _HASHES)
-
-    def memory(self) -> Memory:
-        """The plan that was made last."""
-        return Memory(file=self.folder / _PLAN)
 
     def write_build(self, image: Image) -> None:
         """Record what was built; what an earlier image passed or was pushed as no longer counts."""

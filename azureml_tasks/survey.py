@@ -11,9 +11,9 @@ from azureml_tasks.found import FILE, spell
 from azureml_tasks.ignore import IllegalPattern, Matcher, Rule, parse_ignore_file
 
 if TYPE_CHECKING:
+    from azureml_tasks.file_hashes import FileHashes
     from azureml_tasks.found import Found, Place
     from azureml_tasks.settings import Settings
-    from azureml_tasks.witness import Witness
 
 __all__ = ["DEFAULTS", "Survey", "matcher"]
 
@@ -28,11 +28,10 @@ _RELATIVE = "Paths are relative to the folder of pyproject.toml."
 _PATTERNS = "See https://docs.docker.com/build/concepts/context/#dockerignore-files"
 
 
-def matcher(root: Path, settings: Settings, found: Found, witness: Witness) -> Matcher:
+def matcher(root: Path, settings: Settings, found: Found) -> Matcher:
     """What is left out: the defaults, then the project's `.dockerignore`, then `exclude`; the last word counts."""
     rules = [Rule(pattern=pattern, file="built-in default", line=0) for pattern in DEFAULTS]
     ignore = root / ".dockerignore"
-    witness.file(ignore)
     if ignore.is_file():
         rules += parse_ignore_file(ignore.read_text(encoding="utf-8", errors="replace"), ".dockerignore")
     rules += [
@@ -58,14 +57,14 @@ class Survey:
         settings: the table.
         found: takes what is wrong.
         matcher: what is left out.
-        witness: notes what is looked at.
+        hashes: of files that have not changed since they were read.
     """
 
     root: Path
     settings: Settings
     found: Found
     matcher: Matcher
-    witness: Witness
+    hashes: FileHashes
 
     def existing(self, place: Place, value: str, kind: str) -> str:
         """Normalise the path *value* of the key at *place*; "" where it is no *kind*, which is noted.
@@ -76,7 +75,6 @@ class Survey:
             kind: "file", "folder" or "file or folder".
         """
         path = self.root / value
-        self.witness.link(path)
         said = f'{spell(place)} is "{value}", '
         if not path.exists():
             self.found.problem(place, f"{said}which does not exist", _RELATIVE)

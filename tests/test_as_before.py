@@ -19,7 +19,7 @@ from azureml_tasks.planning import Plan
 from azureml_tasks.terminal import Terminal
 from tests.cases import lay_out
 from tests.consumers import project
-from tests.remembering import read
+from tests.projects import read
 
 BASE = "sha256:" + "1" * 64
 TABLE = 'tags = ["one", "two"]\napt = ["curl"]\nprefix-max-age = 2\n'

@@ -10,7 +10,7 @@ import pytest
 
 from azureml_tasks.engines.builder import Builder, remembered
 from azureml_tasks.engines.endpoint import Endpoint
-from tests.remembering import age, set_text
+from tests.projects import age, set_text
 
 CLIENT = """\
 #!/bin/sh

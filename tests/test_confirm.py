@@ -12,7 +12,7 @@ from azureml_tasks.context import Context, confirm, contents_of, summed
 from azureml_tasks.context_file import ContextFile
 from azureml_tasks.errors import BuildError
 from azureml_tasks.file_hashes import FileHashes
-from tests.remembering import age, later
+from tests.projects import age, later
 
 NAMES = ("a", "b", "c", "d")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from azureml_tasks.git import NoRevision, Revision, asking, public_url, read
+from azureml_tasks.git import NoRevision, Revision, public_url, read
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,17 +64,6 @@ def test_a_clean_commit(repository: Path) -> None:
         remote="https://example.org/team/it.git",
     )
     assert expected == read(repository / "sub")
-
-
-def test_the_time_of_a_commit_is_asked_for_once(repository: Path) -> None:
-    """It never changes; that of another commit than the one that is known is asked for."""
-    found = read(repository)
-    assert isinstance(found, Revision)
-
-    with asking(repository) as answer:
-        answers = [answer(found._replace(time=5)), answer(found._replace(sha="0" * 40, time=5)), answer(None)]
-
-    assert [found._replace(time=5), found, found] == answers
 
 
 def test_a_replaced_commit_is_the_one_that_it_says_it_is(

@@ -11,7 +11,7 @@ from azureml_tasks.engines.images import Image
 from azureml_tasks.growing import Growth, growth
 from azureml_tasks.prefixes import prefixes
 from tests.cases import lay_out
-from tests.remembering import read, set_text
+from tests.projects import read, set_text
 from tests.test_making import BASE, CHANGES, FILES, made, table
 
 PINNED = {

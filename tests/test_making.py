@@ -12,7 +12,7 @@ from azureml_tasks import making as module
 from azureml_tasks.context import Context, digests
 from azureml_tasks.making import changed, fingerprint, making
 from tests.cases import lay_out
-from tests.remembering import read, replaced, set_text
+from tests.projects import read, replaced, set_text
 
 BASE = "sha256:" + "1" * 64
 FILES = {

@@ -11,7 +11,7 @@ from azureml_tasks.making import fingerprint
 from azureml_tasks.planning import Plan
 from azureml_tasks.prefixes import is_tag, part, prefixes, repository
 from tests.cases import lay_out
-from tests.remembering import read, replaced
+from tests.projects import read, replaced
 from tests.test_making import BASE, CHANGES, FILES, made
 
 ON = "registry.example.com/on:1"

@@ -1,4 +1,4 @@
-"""One build by the engine's API, as the events that it answers with: the legacy builder's, or Podman's.
+"""One build by the engine's API, as the events that it answers with: the legacy builder's, BuildKit's, or Podman's.
 
 https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Image/operation/ImageBuild
 """
@@ -43,6 +43,7 @@ def built(
     arguments: Mapping[str, str],
     *,
     no_cache: bool,
+    buildkit: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """Send the archive *feed*, and give each event as it comes.
 
@@ -52,6 +53,7 @@ def built(
         platform: such as `linux/amd64`.
         arguments: of the build, by name.
         no_cache: whether every step is done anew.
+        buildkit: whether BuildKit builds; the engine must take archives for it, see `takes_archives`.
 
     Raises:
         RefusedError: the engine does not begin, with what it says.
@@ -61,7 +63,7 @@ def built(
         return
     # The legacy builder keeps a failed step's container unless it is told by `forcerm`.
     options = {"platform": platform, "buildargs": json.dumps(dict(arguments)), "rm": "1", "forcerm": "1"}
-    options |= {"nocache": "1"} if no_cache else {}
+    options |= ({"nocache": "1"} if no_cache else {}) | ({"version": "2"} if buildkit else {})
     query = urlencode(options)
     for line in send(endpoint.host, f"/v{endpoint.api}/build?{query}", feed):
         yield dict(json.loads(line))

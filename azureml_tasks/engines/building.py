@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from azureml_tasks.archive import archive
 from azureml_tasks.engines.api_build import built
 from azureml_tasks.engines.client_build import arguments, command, named_in, naming
-from azureml_tasks.engines.finishing import remove_unnamed, to_its_end
-from azureml_tasks.engines.image_config import instructions
-from azureml_tasks.engines.llb import size
-from azureml_tasks.engines.solving import solved
 from azureml_tasks.engines.staging import stage
 from azureml_tasks.engines.wire import RefusedError
 from azureml_tasks.errors import AzuremlTasksError, BuildError, Terminated
@@ -35,8 +30,6 @@ __all__ = ["MUCH", "Build"]
 MUCH = 4 * 1024 * 1024
 """Bytes of files from which sending them takes longer than what spares it."""
 
-_IN_ONE_MESSAGE = 3 * 1024 * 1024
-"""Bytes; gRPC's own limit is 4 MiB (https://grpc.io/docs/guides/, google.golang.org/grpc: MaxRecvMsgSize)."""
 _REMOVED = 20  # seconds; an engine removes a container in well under one
 
 
@@ -81,30 +74,14 @@ class Build(NamedTuple):
         """
         if self.only_copies(context) and (is_part or self.builder.kind != "legacy"):
             self.terminal.say(f"{context.counted} to copy, by the engine's own BuildKit")
-            if made := self._asked(plan, context, no_cache=no_cache):
-                return made
+            return self._by_api(plan, context, no_cache=no_cache, buildkit=True)
         if self.builder.kind == "legacy":
-            return self._legacy(plan, context, no_cache=no_cache)
+            return self._by_api(plan, context, no_cache=no_cache, buildkit=False)
         return self._buildkit(plan, context, no_cache=no_cache)
 
     def only_copies(self, context: Context) -> bool:
         """Whether the engine's BuildKit is asked without docker's client: no command runs, and little is sent."""
-        has_it = self.endpoint.has_buildkit and instructions(context.dockerfile) is not None
-        return has_it and size(context.files) < _IN_ONE_MESSAGE
-
-    def _asked(self, plan: Plan, context: Context, *, no_cache: bool) -> str:
-        """The id of the image; "" where the engine does not do it, and another way says why."""
-        made: list[str] = []
-        ask = partial(solved, self.endpoint.host, plan, context, no_cache=no_cache)
-        try:
-            to_its_end(lambda: made.append(ask()))
-        except (KeyboardInterrupt, Terminated):
-            for image_id in made:
-                remove_unnamed(self.endpoint, image_id)
-            raise
-        except RefusedError as error:
-            self.terminal.say(f"not in this way, so another is taken: {clean(str(error))}")
-        return "".join(made)
+        return self.takes_archives and "\nRUN " not in context.dockerfile and context.size < MUCH
 
     def _feed(self, context: Context) -> Iterator[bytes]:
         return self.terminal.progress(archive(context), context.size, "sending the build context")
@@ -131,9 +108,11 @@ class Build(NamedTuple):
         self.terminal.say(clean(line))
         self.steps.buildkit(clean(line))
 
-    def _legacy(self, plan: Plan, context: Context, *, no_cache: bool) -> str:
+    def _by_api(self, plan: Plan, context: Context, *, no_cache: bool, buildkit: bool) -> str:
         image_id, feed = "", self._feed(context)
-        events = built(self.endpoint, feed, plan.platform, arguments(context), no_cache=no_cache)
+        events = built(
+            self.endpoint, feed, plan.platform, arguments(context), no_cache=no_cache, buildkit=buildkit
+        )
         try:
             with self._no_container_left():
                 for event in events:
@@ -167,7 +146,9 @@ class Build(NamedTuple):
         if "error" in event:
             self.steps.refused(clean(str(event["error"])))
             raise self._failed()
-        return str(event.get("aux", {}).get("ID", ""))
+        # What BuildKit reports meanwhile are bytes of its own protocol, as text.
+        aux = event.get("aux")
+        return str(aux.get("ID", "")) if isinstance(aux, dict) else ""
 
     def _failed(self) -> AzuremlTasksError:
         from azureml_tasks.engines.refusals import disk_error

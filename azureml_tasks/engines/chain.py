@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from azureml_tasks.context import confirm
 from azureml_tasks.dockerfile import STAGES, render
 from azureml_tasks.engines.building import MUCH
-from azureml_tasks.engines.parts import Parts
+from azureml_tasks.engines.finishing import remove_unnamed
+from azureml_tasks.engines.steps import Steps
+from azureml_tasks.errors import BuildError
 from azureml_tasks.growing import STAGE, Growth, growth
 from azureml_tasks.prefixes import Prefix, part, prefixes, repository
 
@@ -64,20 +67,32 @@ class Chain(NamedTuple):
         """
         wanted = self._wanted()
         made = self._on(wanted, no_cache=no_cache) if wanted else self._whole(no_cache=no_cache)
-        self._parts.confirmed(made, self.context)
+        self._confirm(made, self.context)
         for name in self.plan.names:
             self.endpoint.tag(made, name)
         reference = self._shared.reference(wanted[-1].tag) if self._shared and wanted else ""
         return made, (reference,) if reference else ()
 
-    @property
-    def _parts(self) -> Parts:
-        return Parts(build=self.build, plan=self.plan)
+    def _confirm(self, made: str, context: Context) -> None:
+        """See that *made* is made of the files that were hashed; of others it gets no name, and is removed.
+
+        Raises:
+            BuildError: they have changed.
+        """
+        try:
+            confirm(context)
+        except BuildError:
+            remove_unnamed(self.endpoint, made)
+            raise
+
+    def _made(self, context: Context, *, no_cache: bool) -> str:
+        """Build one part, and give its id."""
+        return self.build._replace(steps=Steps()).run(self.plan, context, no_cache=no_cache, is_part=True)
 
     def _whole(self, *, no_cache: bool) -> str:
         on_base = self._on_top(None, STAGES)
         if self.build.only_copies(on_base):
-            return self._parts.code(on_base, str(self.plan.base), no_cache=no_cache)
+            return self._made(on_base, no_cache=no_cache)
         dockerfile = render(self.plan, mounts=self._mounts)
         return self.build.run(self.plan, self.context._replace(dockerfile=dockerfile), no_cache=no_cache)
 
@@ -115,7 +130,7 @@ class Chain(NamedTuple):
             self._make_from(wanted, done, no_cache=no_cache)
             LocalKeeper(self.endpoint, self.plan, self.build.terminal).forget_old({one.tag for one in wanted})
         rest = self._on_top(wanted[-1], STAGES[len(wanted[-1].stages) :])
-        return self._parts.code(rest, self._name(wanted[-1]), no_cache=no_cache)
+        return self._made(rest, no_cache=no_cache)
 
     def _longest(self, wanted: tuple[Prefix, ...]) -> int:
         """How many of *wanted* are there: here, or else in the registry that machines share."""
@@ -168,7 +183,10 @@ class Chain(NamedTuple):
         """Build what *below* says, which makes *prefix*."""
         name = self._name(prefix)
         too_old = self.endpoint.image(name) is not None
-        made = self._parts.keep(name, below, no_cache=no_cache or too_old)
+        made = self._made(below, no_cache=no_cache or too_old)
+        self._confirm(made, below)
+        self.endpoint.tag(made, name)
+        self.build.terminal.say(f"kept for the next build: {name}")
         if self._shared:
             self._shared.push(made, prefix.tag)
 

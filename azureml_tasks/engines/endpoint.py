@@ -33,7 +33,7 @@ class Endpoint(NamedTuple):
         version: of the engine.
         api: version of its API, such as `1.41`; "" where the SDK alone speaks to it.
         is_podman: whether Podman speaks Docker's protocol here.
-        has_buildkit: whether its BuildKit can be asked without docker's client, see `solving`.
+        has_buildkit: whether its BuildKit can be asked without docker's client, see `api_build`.
     """
 
     context: str

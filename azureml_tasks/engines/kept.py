@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from azureml_tasks.engines.answering import answering
 from azureml_tasks.engines.images import KeptPrefix
-from azureml_tasks.old_code import is_code
 from azureml_tasks.prefixes import repository
 
 if TYPE_CHECKING:
@@ -57,17 +56,11 @@ class LocalKeeper(NamedTuple):
 
     def forget_old(self, now: Collection[str]) -> None:
         """Remove the names of prefixes but for those with the tags *now*, and the last one before them."""
-        others = [kept for kept in self.all() if kept.tag not in now and not is_code(kept.tag)]
+        others = [kept for kept in self.all() if kept.tag not in now]
         stay = list(dict.fromkeys(kept.tag for kept in others))[: _KEPT - 1]
         for kept in others:
             if kept.tag not in stay and self.remove(kept):
                 self.terminal.say(f"removed {kept.name}, which is of no use any more")
-
-    def forget_old_code(self, now: str) -> None:
-        """Remove the names of images with code below that which changes, but for the name *now*."""
-        for kept in self.all():
-            if is_code(kept.tag) and kept.name != now:
-                self.remove(kept)
 
 
 def _named(attrs: Mapping[str, Any], where: str) -> list[KeptPrefix]:
