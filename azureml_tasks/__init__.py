@@ -1,7 +1,7 @@
-"""Reusable Invoke tasks for teams that deploy models on Azure Machine Learning.
+"""Invoke tasks for teams that deploy models on Azure Machine Learning.
 
-`from azureml_tasks import image` gives the tasks. The typed core works without Invoke:
-`load` (folder → Project), `plan` (Project → Plan), `render` (Plan → Dockerfile text).
+`image` is the collection of tasks, and `collection` makes one that is bound to a configuration. The core works
+without Invoke: `load` (folder → Project), `plan` (Project → Plan), `render` (Plan → Dockerfile text).
 """
 
 from __future__ import annotations
@@ -11,29 +11,42 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from azureml_tasks import image
-    from azureml_tasks.dockerfile import render
+    from azureml_tasks.config.schema import json_schema
+    from azureml_tasks.config.settings import Settings
     from azureml_tasks.errors import AzuremlTasksError
-    from azureml_tasks.facts import Facts, Project
-    from azureml_tasks.planning import Plan, plan
-    from azureml_tasks.project import load
-    from azureml_tasks.settings import Settings
+    from azureml_tasks.planning.dockerfile import render
+    from azureml_tasks.planning.plan import Plan, plan
+    from azureml_tasks.project.load import load
+    from azureml_tasks.project.model import Facts, Project
 
-__all__ = ["AzuremlTasksError", "Facts", "Plan", "Project", "Settings", "image", "load", "plan", "render"]
+__all__ = [
+    "AzuremlTasksError",
+    "Facts",
+    "Plan",
+    "Project",
+    "Settings",
+    "image",
+    "json_schema",
+    "load",
+    "plan",
+    "render",
+]
 
 _HOMES = {
     "AzuremlTasksError": "errors",
-    "Facts": "facts",
-    "Plan": "planning",
-    "Project": "facts",
-    "Settings": "settings",
-    "load": "project",
-    "plan": "planning",
-    "render": "dockerfile",
+    "Facts": "project.model",
+    "Plan": "planning.plan",
+    "Project": "project.model",
+    "Settings": "config.settings",
+    "json_schema": "config.schema",
+    "load": "project.load",
+    "plan": "planning.plan",
+    "render": "planning.dockerfile",
 }
 
 
 def __getattr__(name: str) -> Any:
-    """Load each public name when it is first asked for: listing tasks needs few of them."""
+    """Import each public name at its first use, so that listing the tasks stays fast."""
     if name in _HOMES:
         return getattr(import_module(f"azureml_tasks.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -16,11 +16,11 @@ __all__ = [
     "AzuremlTasksError",
     "BuildError",
     "EngineError",
-    "HandOffError",
     "Problem",
-    "ProofError",
     "RegistryError",
+    "RemoteBuildError",
     "SettingsError",
+    "SmokeTestError",
     "Terminated",
     "stating",
 ]
@@ -62,7 +62,7 @@ class BuildError(AzuremlTasksError):
     exit_code = 4
 
 
-class ProofError(AzuremlTasksError):
+class SmokeTestError(AzuremlTasksError):
     """The image failed its smoke test, or has not passed the one asked for."""
 
     exit_code = 5
@@ -74,7 +74,7 @@ class RegistryError(AzuremlTasksError):
     exit_code = 6
 
 
-class HandOffError(AzuremlTasksError):
+class RemoteBuildError(AzuremlTasksError):
     """A build that was handed off did not come to its end."""
 
     exit_code = 7

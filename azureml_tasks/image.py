@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from invoke.collection import Collection
 from invoke.tasks import task
 
-from azureml_tasks.endings import ending_well
+from azureml_tasks.cli.exit_handling import ending_well
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from invoke.context import Context
     from invoke.tasks import Task
 
-    from azureml_tasks.options import Options
+    from azureml_tasks.cli.options import Options
 
 __all__ = [
     "attach",
@@ -51,7 +51,7 @@ _HELP = {
 
 def _resolve(c: Context, task: Task[Any], flags: Mapping[str, Any]) -> Options:
     # Here and in the tasks: `invoke --list` needs names alone, so what does the work is imported later.
-    from azureml_tasks.options import resolve
+    from azureml_tasks.cli.options import resolve
 
     return resolve(c, task, flags)
 
@@ -77,11 +77,11 @@ def check(
 ) -> None:
     """Say what would happen and everything that is wrong, touching nothing."""
     with ending_well(check, project):
-        from azureml_tasks import checking
+        from azureml_tasks.commands import check as checking
 
         flags = {"base": base, "engine": engine, "registry": registry, "tags": tag, "project": project}
         job = _resolve(c, check, flags).job
-        job.terminal.result(checking.as_json(job) if json else checking.as_text(job))
+        job.console.result(checking.as_json(job) if json else checking.as_text(job))
 
 
 @task(
@@ -102,7 +102,7 @@ def dockerfile(
 ) -> None:
     """Print the Dockerfile."""
     with ending_well(dockerfile, project):
-        from azureml_tasks import writing
+        from azureml_tasks.commands import export as writing
 
         options = _resolve(c, dockerfile, {"base": base, "project": project})
         writing.write_dockerfile(options.job, builder, options.file("--output", output))
@@ -114,7 +114,7 @@ def context(
 ) -> None:
     """Write the build context with its Dockerfile as a tar archive, for any builder."""
     with ending_well(context, project):
-        from azureml_tasks import writing
+        from azureml_tasks.commands import export as writing
 
         options = _resolve(c, context, {"base": base, "project": project})
         writing.write_context(options.job, options.file("--output", output))
@@ -150,11 +150,11 @@ def build(
         flags = {"engine": engine, "base": base, "registry": registry, "tags": tag, "project": project}
         options = _resolve(c, build, {**flags, "no_cache": no_cache, "pull": pull})
         if no_wait:
-            from azureml_tasks import attaching
+            from azureml_tasks.commands import resume as attaching
 
             attaching.start(options.job, no_cache=options.no_cache)
             return
-        from azureml_tasks import pipeline
+        from azureml_tasks.commands import pipeline
 
         pipeline.build(options.job, no_cache=options.no_cache, pull=options.pull)
 
@@ -172,7 +172,7 @@ def attach(
 ) -> None:
     """Finish a build that was handed off: follow its run to its end."""
     with ending_well(attach, project):
-        from azureml_tasks import attaching
+        from azureml_tasks.commands import resume as attaching
 
         flags = {"engine": engine, "registry": registry, "project": project}
         attaching.attach(_resolve(c, attach, flags).job, run)
@@ -184,7 +184,7 @@ def smoke_test(
 ) -> None:
     """Run the image that was built as Azure ML would, and prove that it serves."""
     with ending_well(smoke_test, project):
-        from azureml_tasks import pipeline
+        from azureml_tasks.commands import pipeline
 
         options = _resolve(c, smoke_test, {"engine": engine, "project": project})
         pipeline.prove(options.job, junit_file=options.file("--junit", junit))
@@ -200,7 +200,7 @@ def push(
 ) -> None:
     """Push the image that passed its smoke test."""
     with ending_well(push, project):
-        from azureml_tasks import pipeline
+        from azureml_tasks.commands import pipeline
 
         job = _resolve(c, push, {"engine": engine, "registry": registry, "project": project}).job
         pipeline.push(job, untested=untested)
@@ -225,7 +225,7 @@ def release(
 ) -> None:
     """Build, smoke-test and push, stopping at the first that fails."""
     with ending_well(release, project):
-        from azureml_tasks import pipeline
+        from azureml_tasks.commands import pipeline
 
         flags = {"engine": engine, "base": base, "registry": registry, "tags": tag, "project": project}
         options = _resolve(c, release, {**flags, "no_cache": no_cache, "pull": pull})
@@ -260,7 +260,7 @@ def environment(
 ) -> None:
     """Print the Azure ML environment of what was pushed, as YAML."""
     with ending_well(environment, project):
-        from azureml_tasks import deploying
+        from azureml_tasks.commands import environment as deploying
 
         words = {"name": name, "endpoint": endpoint, "instance_type": instance_type}
         options = _resolve(c, environment, {"project": project, **words})
@@ -275,7 +275,7 @@ def environment(
 def prefixes(c: Context, engine: str | None = None, prune: bool = False, project: str | None = None) -> None:
     """List the images that later builds start from."""
     with ending_well(prefixes, project):
-        from azureml_tasks import keeping
+        from azureml_tasks.commands import cache as keeping
 
         job = _resolve(c, prefixes, {"engine": engine, "project": project}).job
         (keeping.prune if prune else keeping.show)(job)
@@ -285,7 +285,7 @@ def prefixes(c: Context, engine: str | None = None, prune: bool = False, project
 def clean(c: Context, engine: str | None = None, project: str | None = None) -> None:
     """Remove the image that build recorded, and the records."""
     with ending_well(clean, project):
-        from azureml_tasks import cleaning
+        from azureml_tasks.commands import clean as cleaning
 
         cleaning.clean(_resolve(c, clean, {"engine": engine, "project": project}).job)
 

@@ -12,7 +12,7 @@ import pytest
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobClient
 
-from azureml_tasks.acr.runs import Run, Tasks
+from azureml_tasks.engines.acr.tasks_api import Run, Tasks
 
 __all__ = ["ADDRESS", "COMPLETE", "Clock", "PlayedTasks", "the_log"]
 

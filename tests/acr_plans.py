@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from azureml_tasks.acr.route import Piece
-from azureml_tasks.context import Context
-from azureml_tasks.planning import BuildSecret, Plan, Proof
-from azureml_tasks.reference import Reference
+from azureml_tasks.context.build_context import BuildContext
+from azureml_tasks.engines.acr.build_pieces import Piece
+from azureml_tasks.image_reference import Reference
+from azureml_tasks.planning.plan import Plan
+from azureml_tasks.project.model import BuildSecret, SmokeTestPlan
 
 __all__ = ["SECRETS", "piece", "plan"]
 
@@ -19,7 +20,7 @@ SECRETS = (
 
 def piece(made: Plan, image: str, *, dockerfile: str = "Dockerfile") -> Piece:
     """The build of the whole image of *made*, which installs packages where it has secrets for that."""
-    context = Context(files=(), dockerfile='FROM base:1\nARG CONTEXT_SHA256=""\n', sha256="2" * 64)
+    context = BuildContext(files=(), dockerfile='FROM base:1\nARG CONTEXT_SHA256=""\n', sha256="2" * 64)
     return Piece(dockerfile=dockerfile, context=context, image=image, installs=bool(made.secrets))
 
 
@@ -30,7 +31,7 @@ def plan(*, repository: str = "team/scoring", **more: Any) -> Plan:
         "user": "dockeruser",
         "registry": "contoso.azurecr.io",
         "has_code": True,
-        "proof": Proof(sha256="5f" * 32),
+        "proof": SmokeTestPlan(sha256="5f" * 32),
         **more,
     }
     return Plan(

@@ -7,8 +7,8 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from azureml_tasks.planning import Plan, plan
-from azureml_tasks.project import load
+from azureml_tasks.planning.plan import Plan, plan
+from azureml_tasks.project.load import load
 
 if TYPE_CHECKING:
     from pathlib import Path

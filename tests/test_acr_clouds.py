@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from azureml_tasks.acr.clouds import Cloud, cloud
+from azureml_tasks.engines.acr.clouds import Cloud, cloud
 from azureml_tasks.errors import SettingsError
 
 AUTHORITY, MANAGER = "AZURE_AUTHORITY_HOST", "INVOKE_AZUREML_IMAGE_RESOURCE_MANAGER"

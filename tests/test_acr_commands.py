@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from azureml_tasks.acr import commands
-from azureml_tasks.settings import Acr
+from azureml_tasks.config.settings import Acr
+from azureml_tasks.engines.acr import az_commands
 from tests.acr_plans import plan
 
 CANDIDATE = "team/scoring/candidate"
@@ -17,14 +17,14 @@ POOL = Acr(agent_pool="large", timeout=600)
 @pytest.mark.parametrize(
     ("expected", "actual"),
     [
-        (["tar", "--extract", "--one-top-level=context"], commands.unpack()),
+        (["tar", "--extract", "--one-top-level=context"], az_commands.unpack()),
         (
             [
                 *("az", "acr", "build", *REGISTRY, "--timeout", "3600"),
                 *("--image", "team/scoring/candidate:{{.Run.ID}}", "--build-arg", f"CONTEXT_SHA256={SHA256}"),
                 *("--platform", "linux/amd64", "context"),
             ],
-            commands.build(plan(), SHA256),
+            az_commands.build(plan(), SHA256),
         ),
         (
             [
@@ -32,26 +32,26 @@ POOL = Acr(agent_pool="large", timeout=600)
                 *("--image", "team/scoring/candidate:{{.Run.ID}}", "--build-arg", f"CONTEXT_SHA256={SHA256}"),
                 *("--platform", "linux/arm64/v8", "context"),
             ],
-            commands.build(plan(acr=POOL, platform="linux/arm64/v8"), SHA256),
+            az_commands.build(plan(acr=POOL, platform="linux/arm64/v8"), SHA256),
         ),
         (
             ["az", "acr", "run", *REGISTRY, "--timeout", "3600", "--file", "-", "context"],
-            commands.run(plan()),
+            az_commands.run(plan()),
         ),
         (
             [
                 *("az", "acr", "run", *REGISTRY, "--timeout", "600", "--agent-pool", "large"),
                 *("--file", "-", "context"),
             ],
-            commands.run(plan(acr=POOL)),
+            az_commands.run(plan(acr=POOL)),
         ),
         (
             ["az", "acr", "task", "logs", *REGISTRY, "--run-id", "ca8"],
-            commands.logs(plan(), "ca8"),
+            az_commands.logs(plan(), "ca8"),
         ),
         (
             ["az", "acr", "task", "logs", "--registry", "REGISTRY", "--run-id", "ca8"],
-            commands.logs(plan(registry=""), "ca8"),
+            az_commands.logs(plan(registry=""), "ca8"),
         ),
         (
             [
@@ -59,7 +59,7 @@ POOL = Acr(agent_pool="large", timeout=600)
                 *("--source", f"contoso.azurecr.io/{CANDIDATE}@sha256:1", "--image", "team/scoring:1.0"),
                 "--force",
             ],
-            commands.copy(
+            az_commands.copy(
                 "contoso.azurecr.io", f"contoso.azurecr.io/{CANDIDATE}@sha256:1", "team/scoring:1.0"
             ),
         ),
@@ -68,7 +68,7 @@ POOL = Acr(agent_pool="large", timeout=600)
                 *("az", "acr", "repository", "delete", "--name", "contoso"),
                 *("--image", f"{CANDIDATE}@sha256:1", "--yes"),
             ],
-            commands.delete("contoso.azurecr.io", f"{CANDIDATE}@sha256:1"),
+            az_commands.delete("contoso.azurecr.io", f"{CANDIDATE}@sha256:1"),
         ),
     ],
     ids=[

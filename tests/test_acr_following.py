@@ -8,20 +8,20 @@ from typing import Any, cast
 import pytest
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError, ServiceRequestError
 
-from azureml_tasks.acr.cloud_proof import Collector
-from azureml_tasks.acr.following import Followed, Follower
-from azureml_tasks.acr.handing_off import HandOff
-from azureml_tasks.acr.runs import Run
-from azureml_tasks.acr.session import Session
-from azureml_tasks.errors import AzuremlTasksError, HandOffError, RegistryError, Terminated
-from azureml_tasks.inside.in_cloud import frames
-from azureml_tasks.terminal import Terminal
+from azureml_tasks.console import Console
+from azureml_tasks.engines.acr.cloud_smoke_test import Collector
+from azureml_tasks.engines.acr.remote_build import RemoteBuild
+from azureml_tasks.engines.acr.run_follower import Followed, Follower
+from azureml_tasks.engines.acr.session import Session
+from azureml_tasks.engines.acr.tasks_api import Run
+from azureml_tasks.errors import AzuremlTasksError, RegistryError, RemoteBuildError, Terminated
+from azureml_tasks.in_image.prove_in_acr import frames
 from tests.acr_following import ADDRESS, Clock, PlayedTasks, the_log
 from tests.acr_plans import plan
 
 QUEUED, RUNNING = Run(id="ca8", status="Queued"), Run(id="ca8", status="Running")
 SUCCEEDED, CANCELLED = Run(id="ca8", status="Succeeded"), Run(id="ca8", status="Canceled")
-SILENT = HandOffError("Azure did not answer how run ca8 is.")
+SILENT = RemoteBuildError("Azure did not answer how run ca8 is.")
 FORBIDDEN = RegistryError("Azure refused how run ca8 is: not allowed (403).")
 MARK = "azureml-image-proof-5f5f5f5f5f5f5f5f"
 
@@ -30,7 +30,7 @@ def follower(tasks: PlayedTasks, clock: Clock, *, timeout: float = 100.0, buildk
     """A follower of what is played."""
     return Follower(
         tasks=tasks.as_tasks(),
-        terminal=Terminal(),
+        console=Console(),
         timeout=timeout,
         buildkit=buildkit,
         clock=clock,
@@ -136,7 +136,7 @@ def test_a_run_that_stays_in_the_queue(
     the_log(monkeypatch)
     clock, tasks = Clock(), PlayedTasks(*[QUEUED] * 24, CANCELLED)
 
-    with pytest.raises(HandOffError) as caught:
+    with pytest.raises(RemoteBuildError) as caught:
         followed(tasks, clock, timeout=90.0)
 
     expected = """\
@@ -281,7 +281,7 @@ def test_a_log_that_was_never_begun(
 
 
 @pytest.mark.parametrize("signal", [KeyboardInterrupt(), Terminated()])
-@pytest.mark.parametrize("refused", [None, HandOffError("Azure refused the end of run ca8.")])
+@pytest.mark.parametrize("refused", [None, RemoteBuildError("Azure refused the end of run ca8.")])
 def test_ctrl_c_cancels(
     signal: BaseException,
     refused: Exception | None,
@@ -292,7 +292,7 @@ def test_ctrl_c_cancels(
     the_log(monkeypatch, b"")
     tasks = PlayedTasks(signal, CANCELLED, cancel=refused)
     session = cast("Session", SimpleNamespace(tasks=tasks))
-    hand_off = HandOff(session=session, plan=plan(), terminal=Terminal())
+    hand_off = RemoteBuild(session=session, plan=plan(), console=Console())
 
     with pytest.raises(type(signal)), hand_off.stopping():
         hand_off.follow(RUNNING, Collector())
@@ -309,7 +309,7 @@ def test_another_error_cancels_nothing(
     the_log(monkeypatch, b"")
     tasks = PlayedTasks(FORBIDDEN)
     session = cast("Session", SimpleNamespace(tasks=tasks))
-    hand_off = HandOff(session=session, plan=plan(), terminal=Terminal())
+    hand_off = RemoteBuild(session=session, plan=plan(), console=Console())
 
     with pytest.raises(RegistryError), hand_off.stopping():
         hand_off.follow(RUNNING, Collector())

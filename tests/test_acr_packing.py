@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azureml_tasks.acr.packing import Stream, packed
-from azureml_tasks.archive import archive
-from azureml_tasks.context import Context
-from azureml_tasks.context_file import ContextFile
+from azureml_tasks.context.build_context import BuildContext
+from azureml_tasks.context.context_file import ContextFile
+from azureml_tasks.context.tar_archive import archive
+from azureml_tasks.engines.acr.gzip_archive import Stream, packed
 from azureml_tasks.errors import BuildError
 
 KIB, MIB = 1024, 1024 * 1024
@@ -45,9 +45,9 @@ def on_disk(path: Path, name: str = "model/weights.bin") -> ContextFile:
     return ContextFile(name=name, source=path, size=path.stat().st_size)
 
 
-def context(*files: ContextFile) -> Context:
+def context(*files: ContextFile) -> BuildContext:
     """A context of *files*."""
-    return Context(files=files, dockerfile="FROM base:1\n", sha256="")
+    return BuildContext(files=files, dockerfile="FROM base:1\n", sha256="")
 
 
 def sent(*files: ContextFile) -> bytes:

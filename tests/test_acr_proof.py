@@ -22,12 +22,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azureml_tasks.acr import proving
-from azureml_tasks.acr.cloud_proof import Collector, files, marker
-from azureml_tasks.engines.images import Image
-from azureml_tasks.inside import in_cloud, probe, stand_in
-from azureml_tasks.planning import Proof, ProofRequest
-from azureml_tasks.terminal import clean
+from azureml_tasks.built_image import BuiltImage
+from azureml_tasks.engines.acr import smoke_test as proving
+from azureml_tasks.engines.acr.cloud_smoke_test import Collector, files, marker
+from azureml_tasks.in_image import default_score, probe, prove_in_acr
+from azureml_tasks.plain_text import clean
+from azureml_tasks.project.model import SmokeTestPlan, SmokeTestRequest
 from tests.acr_plans import plan
 from tests.test_probe import Behaviour, serving
 
@@ -41,14 +41,14 @@ Event = dict[str, Any]
 # What travels
 
 
-def request(body: bytes = b"[1]", *, status: int = 200) -> ProofRequest:
+def request(body: bytes = b"[1]", *, status: int = 200) -> SmokeTestRequest:
     """A request of a proof."""
-    return ProofRequest(
+    return SmokeTestRequest(
         name="request 1", path="/score", body=body, status=status, expect=None, tolerance=1e-6, timeout=5.0
     )
 
 
-PROOF = Proof(requests=(request(),), start_timeout=60.0, repeat=2, sha256="5f" * 32)
+PROOF = SmokeTestPlan(requests=(request(),), start_timeout=60.0, repeat=2, sha256="5f" * 32)
 
 
 def source_of(module: Any) -> bytes:
@@ -77,11 +77,11 @@ def test_the_folder_that_proves(has_code: bool) -> None:
     } == asked
     assert {
         ".azureml-image/": b"",
-        ".azureml-image/in_cloud.py": source_of(in_cloud),
+        ".azureml-image/prove_in_acr.py": source_of(prove_in_acr),
         ".azureml-image/probe.py": source_of(probe),
         ".azureml-image/prove.sh": b'exec "${AZUREML_CONDA_ENVIRONMENT_PATH:-/usr}/bin/python" -I '
-        b"/workspace/.azureml-image/in_cloud.py /workspace/.azureml-image/job.json\n",
-        **({} if has_code else {".azureml-image/stand_in.py": source_of(stand_in)}),
+        b"/workspace/.azureml-image/prove_in_acr.py /workspace/.azureml-image/job.json\n",
+        **({} if has_code else {".azureml-image/default_score.py": source_of(default_score)}),
     } == contents
     assert [len(file.data) for file in found] == [file.size for file in found]
 
@@ -102,7 +102,7 @@ EVENTS = st.lists(st.dictionaries(st.text(), JSON, max_size=4), max_size=4)
 
 def printed(events: Sequence[Event], mark: str = MARK) -> list[str]:
     """The lines of some events."""
-    return [line for number, event in enumerate(events) for line in in_cloud.frames(mark, number, event)]
+    return [line for number, event in enumerate(events) for line in prove_in_acr.frames(mark, number, event)]
 
 
 def collected(lines: Sequence[str], mark: str = MARK) -> list[Event]:
@@ -152,7 +152,7 @@ def test_other_lines_between_do_not_matter() -> None:
 
 def test_another_proof_is_not_taken() -> None:
     """A report counts for the proof whose mark it bears, and for no other; without a mark none is taken."""
-    other = marker(Proof(sha256="6e" * 32))
+    other = marker(SmokeTestPlan(sha256="6e" * 32))
 
     lines = [*printed([SHORT], other), *printed([LONG])]
 
@@ -199,7 +199,7 @@ def test_nothing_came() -> None:
 
 # How it is judged
 
-IMAGE = Image(
+IMAGE = BuiltImage(
     id="sha256:" + "1" * 64, names=("a:1",), engine="acr", context_sha256="", user="dockeruser", run="ca8"
 )
 SERVED = (
@@ -364,9 +364,9 @@ def proven(
 ) -> tuple[int, list[Event]]:
     """Run the script as an agent does; its exit code and its events, with what differs from run to run as 0.0."""
     socket = folder / "docker.sock"
-    own, text = f'ENGINE = "{in_cloud.ENGINE}"', source_of(in_cloud).decode()
+    own, text = f'ENGINE = "{prove_in_acr.ENGINE}"', source_of(prove_in_acr).decode()
     assert own in text
-    (folder / "in_cloud.py").write_text(text.replace(own, f'ENGINE = "{socket}"'), "utf-8")
+    (folder / "prove_in_acr.py").write_text(text.replace(own, f'ENGINE = "{socket}"'), "utf-8")
     (folder / "probe.py").write_bytes(source_of(probe))
     job = {
         "base_url": url,
@@ -381,7 +381,7 @@ def proven(
     }
     (folder / "job.json").write_text(json.dumps(job), "utf-8")
     with engine(socket, played):
-        command = [sys.executable, "-I", "in_cloud.py", "job.json"]
+        command = [sys.executable, "-I", "prove_in_acr.py", "job.json"]
         done = subprocess.run(command, cwd=folder, capture_output=True, check=False)
     assert done.stderr == b""
     return done.returncode, [normal(event) for event in collected(done.stdout.decode().splitlines())]
@@ -541,7 +541,7 @@ def test_a_run_fails_where_the_proof_does(name: str, folder: Path) -> None:
 
 def test_it_runs_under_old_pythons() -> None:
     """The script keeps to the syntax of Python 3.7 and to the standard library."""
-    tree = ast.parse(source_of(in_cloud).decode(), feature_version=(3, 7))
+    tree = ast.parse(source_of(prove_in_acr).decode(), feature_version=(3, 7))
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
 

@@ -10,7 +10,7 @@ import pytest
 from azure.core.exceptions import ServiceRequestError
 from azure.core.rest import HttpResponse
 
-from azureml_tasks.acr.refusals import UnansweredError, log_refusal, refusal, unanswered
+from azureml_tasks.engines.acr.azure_errors import UnansweredError, log_refusal, refusal, unanswered
 from azureml_tasks.errors import AzuremlTasksError
 
 ROLE = 'Ask for the role "Container Registry Tasks Contributor" on the registry'

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from azureml_tasks.acr.run_requests import Request
-from azureml_tasks.acr.task_file import RUN_ID, TaskFile
-from azureml_tasks.settings import Acr
+from azureml_tasks.config.settings import Acr
+from azureml_tasks.engines.acr.task_file import RUN_ID, TaskFile
+from azureml_tasks.engines.acr.tasks_api import Request
 from tests.acr_plans import SECRETS, piece, plan
 from tests.examples import examples
 

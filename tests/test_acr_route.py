@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 import azureml_tasks
-from azureml_tasks.acr.repositories import Manifest, Repositories
-from azureml_tasks.acr.route import Route, route
-from azureml_tasks.context import Context, digests
-from azureml_tasks.dockerfile import render
+from azureml_tasks.console import Console
+from azureml_tasks.context.build_context import BuildContext, digests
+from azureml_tasks.engines.acr.build_pieces import Route, route
+from azureml_tasks.engines.acr.registry_api import Manifest, Repositories
 from azureml_tasks.errors import RegistryError
-from azureml_tasks.making import making
-from azureml_tasks.prefixes import prefixes
-from azureml_tasks.terminal import Terminal
+from azureml_tasks.incremental.cached_layers import prefixes
+from azureml_tasks.incremental.fingerprint import making
+from azureml_tasks.planning.dockerfile import render
 from tests.cases import lay_out
 from tests.consumers import project
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from azureml_tasks.planning import Plan
+    from azureml_tasks.planning.plan import Plan
 
 TABLE = """\
 apt = ["curl"]
@@ -61,11 +61,11 @@ class Answers:
         return moment.strftime("%Y-%m-%dT%H:%M:%S.000000000Z")
 
 
-def made(folder: Path) -> tuple[Plan, Context]:
+def made(folder: Path) -> tuple[Plan, BuildContext]:
     """The plan of a project with every stage, and its context."""
     plan = azureml_tasks.plan(azureml_tasks.load(lay_out(FILES, folder)))
     sha256, parts = digests(plan.files)
-    return plan, Context(files=plan.files, dockerfile=render(plan), sha256=sha256, parts=parts)
+    return plan, BuildContext(files=plan.files, dockerfile=render(plan), sha256=sha256, parts=parts)
 
 
 def found(folder: Path, have: int, *, no_cache: bool = False, days: float = 1.0) -> Route:
@@ -73,7 +73,7 @@ def found(folder: Path, have: int, *, no_cache: bool = False, days: float = 1.0)
     plan, context = made(folder)
     chain = prefixes(plan, making(plan, context, str(plan.base)))
     answers = Answers(tags=tuple(prefix.tag for prefix in chain[:have]), days=days)
-    return route(plan, context, cast("Repositories", answers), Terminal(), no_cache=no_cache)
+    return route(plan, context, cast("Repositories", answers), Console(), no_cache=no_cache)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_a_registry_that_cannot_tell_is_asked_once(
     """Everything is built, and the reason is said once."""
     plan, context = made(tmp_path)
     answers = Answers(tags=None)
-    way = route(plan, context, cast("Repositories", answers), Terminal(), no_cache=False)
+    way = route(plan, context, cast("Repositories", answers), Console(), no_cache=False)
 
     (asked,) = answers.asked
     why = "Registry contoso.azurecr.io refused it."

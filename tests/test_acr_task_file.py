@@ -17,10 +17,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from azureml_tasks.acr.limits import refuse_names, refuse_proof, refuse_secrets
-from azureml_tasks.acr.task_file import RUN_ID, TaskFile
+from azureml_tasks.engines.acr.preflight import refuse_names, refuse_proof, refuse_secrets
+from azureml_tasks.engines.acr.task_file import RUN_ID, TaskFile
 from azureml_tasks.errors import EngineError, SettingsError
-from azureml_tasks.planning import Plan, Proof
+from azureml_tasks.planning.plan import Plan
+from azureml_tasks.project.model import SmokeTestPlan
 from tests.acr_plans import SECRETS, piece, plan
 from tests.examples import examples
 
@@ -125,7 +126,7 @@ steps:
     env:
       - "HOME=/home/dockeruser"
       - "AML_APP_ROOT=/workspace/.azureml-image"
-      - "AZUREML_ENTRY_SCRIPT=stand_in.py"
+      - "AZUREML_ENTRY_SCRIPT=default_score.py"
   - id: "proof"
     cmd: "{DIGEST} /bin/sh /workspace/.azureml-image/prove.sh"
     user: "root"
@@ -164,11 +165,16 @@ HOSTILE_LINES = r"""
         (BUILD_SECRETS_AND_PROOF, task(plan(secrets=SECRETS[1:], user="1000"))),
         (
             PROOF_ALONE,
-            task(plan(secrets=SECRETS, proof=Proof(stand_in=True)), builds=False, image=DIGEST, timeout=600),
+            task(
+                plan(secrets=SECRETS, proof=SmokeTestPlan(stand_in=True)),
+                builds=False,
+                image=DIGEST,
+                timeout=600,
+            ),
         ),
         (
             BUILD_AND_PROOF.replace('\n      - "HOME=/home/dockeruser"\n', HOSTILE_LINES),
-            task(plan(proof=Proof(env=HOSTILE))),
+            task(plan(proof=SmokeTestPlan(env=HOSTILE))),
         ),
     ],
     ids=["build and proof", "build and secrets", "build, secrets and proof", "proof alone", "hostile words"],
@@ -180,7 +186,7 @@ def test_the_whole_text(expected: str, actual: str) -> None:
 
 def test_yaml_reads_it() -> None:
     """It is YAML that says what the agent knows: strings, numbers and switches, each as such."""
-    made = plan(secrets=SECRETS[:1], proof=Proof(env={"A": "b c"}))
+    made = plan(secrets=SECRETS[:1], proof=SmokeTestPlan(env={"A": "b c"}))
 
     proof = "/bin/sh /workspace/.azureml-image/prove.sh"
     alone = {"disableWorkingDirectoryOverride": True}
@@ -323,7 +329,7 @@ def test_a_persons_own_words_arrive(env: dict[str, str]) -> None:
     """Whatever the rules let a variable of the smoke test hold, its container gets, and nothing is carried out."""
     expected = started("HOME=/home/dockeruser", *(f"{name}={text}" for name, text in env.items()))
 
-    assert expected == server(plan(proof=Proof(env=env)))
+    assert expected == server(plan(proof=SmokeTestPlan(env=env)))
 
 
 @pytest.mark.parametrize("text", FRAGMENTS)
@@ -332,12 +338,12 @@ def test_each_special_word_arrives(text: str) -> None:
     env = {"A": text, "B": text * 2, "C": f"a{text}b"}
 
     expected = started("HOME=/home/dockeruser", *(f"{name}={value}" for name, value in env.items()))
-    assert expected == server(plan(proof=Proof(env=env)))
+    assert expected == server(plan(proof=SmokeTestPlan(env=env)))
 
 
 def unbounded(text: str) -> Plan:
     """A plan whose one variable is *text*."""
-    return plan(user="1000", proof=Proof(env={"A": text}))
+    return plan(user="1000", proof=SmokeTestPlan(env={"A": text}))
 
 
 @pytest.mark.parametrize(
@@ -368,16 +374,16 @@ A smoke test in the cloud cannot set 64 KiB of variables (smoke-test.env).
 def test_variables_together() -> None:
     """They stand in one argument of the agent's shell, so that they are bounded together."""
     half = {"A": "x" * 32_000, "B": "x" * 32_000}
-    refuse_proof(plan(proof=Proof(env=half)))
+    refuse_proof(plan(proof=SmokeTestPlan(env=half)))
 
     with pytest.raises(EngineError, match="cannot set 64 KiB of variables"):
-        refuse_proof(plan(proof=Proof(env={**half, "C": "x" * 2_000})))
+        refuse_proof(plan(proof=SmokeTestPlan(env={**half, "C": "x" * 2_000})))
 
 
 def test_what_a_task_has_no_word_for() -> None:
     """A mounted model and a limit of memory are refused before anything is sent, all at once."""
     with pytest.raises(EngineError) as caught:
-        refuse_proof(plan(proof=Proof(model="/home/me/model", memory="4g")))
+        refuse_proof(plan(proof=SmokeTestPlan(model="/home/me/model", memory="4g")))
 
     expected = """\
 A smoke test in the cloud cannot mount a model (smoke-test.model) or limit memory (smoke-test.memory).

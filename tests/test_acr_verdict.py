@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from azureml_tasks.acr.cloud_proof import Collector
-from azureml_tasks.acr.following import Followed, Follower
-from azureml_tasks.acr.runs import OutputImage, Run
-from azureml_tasks.acr.verdict import Times, failure, output_image
-from azureml_tasks.errors import HandOffError
-from azureml_tasks.terminal import Terminal
+from azureml_tasks.console import Console
+from azureml_tasks.engines.acr.cloud_smoke_test import Collector
+from azureml_tasks.engines.acr.run_failure import Times, failure, output_image
+from azureml_tasks.engines.acr.run_follower import Followed, Follower
+from azureml_tasks.engines.acr.tasks_api import OutputImage, Run
+from azureml_tasks.errors import RemoteBuildError
 from tests.acr_following import Clock, PlayedTasks, the_log
 
 CREATED, STARTED, FINISHED = (
@@ -103,7 +103,7 @@ def test_the_candidate_is_what_counts() -> None:
 )
 def test_a_run_that_names_no_candidate(images: tuple[OutputImage, ...]) -> None:
     """A run that succeeded and names no candidate with a digest has pushed nothing that is known."""
-    with pytest.raises(HandOffError) as caught:
+    with pytest.raises(RemoteBuildError) as caught:
         output_image(Run(id="ca8", status="Succeeded", images=images), "team/scoring")
 
     expected = """\
@@ -123,7 +123,7 @@ def seen(log: str, monkeypatch: pytest.MonkeyPatch, *, buildkit: bool = False) -
     tasks = PlayedTasks(Run(id="ca8", status="Failed"))
     follower = Follower(
         tasks=tasks.as_tasks(),
-        terminal=Terminal(),
+        console=Console(),
         timeout=1.0,
         buildkit=buildkit,
         clock=clock,

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from azureml_tasks.as_before import as_before, differences
-from azureml_tasks.context import Context, digests
-from azureml_tasks.engines.images import Image
-from azureml_tasks.job import Job, Ready
-from azureml_tasks.making import making
-from azureml_tasks.planning import Plan
-from azureml_tasks.terminal import Terminal
+from azureml_tasks.built_image import BuiltImage
+from azureml_tasks.commands.run_context import Prepared, RunContext
+from azureml_tasks.commands.up_to_date import as_before, differences
+from azureml_tasks.console import Console
+from azureml_tasks.context.build_context import BuildContext, digests
+from azureml_tasks.incremental.fingerprint import making
+from azureml_tasks.planning.plan import Plan
 from tests.cases import lay_out
 from tests.consumers import project
 from tests.projects import read
@@ -39,24 +39,24 @@ class Engine:
         del plan
         return self.base
 
-    def has(self, image: Image) -> bool:
+    def has(self, image: BuiltImage) -> bool:
         """Whether the image is there."""
         del image
         return self.there
 
-    def name_it(self, image: Image, names: Sequence[str]) -> None:
+    def name_it(self, image: BuiltImage, names: Sequence[str]) -> None:
         """Take names down."""
         self.named.append((image.id, tuple(names)))
 
 
 @pytest.fixture
-def job(tmp_path: Path) -> Job:
+def job(tmp_path: Path) -> RunContext:
     """A run in a project that is built."""
     lay_out({"pyproject.toml": project("demo", TABLE), "code/score.py": "init = run = print\n"}, tmp_path)
-    run = Job(folder=tmp_path, overrides={}, engine="docker", terminal=Terminal())
+    run = RunContext(folder=tmp_path, overrides={}, engine="docker", console=Console())
     made = ready(run, Engine())
     run.records.write_build(
-        Image(
+        BuiltImage(
             id="sha256:2",
             names=("demo:before",),
             engine="docker",
@@ -69,15 +69,15 @@ def job(tmp_path: Path) -> Job:
     return run
 
 
-def ready(run: Job, engine: Any) -> Ready:
+def ready(run: RunContext, engine: Any) -> Prepared:
     """What a build has found of the project as it stands, by *engine*."""
     plan = read(run.folder)
     sha256, parts = digests(plan.files)
-    found = Context(files=plan.files, dockerfile="", sha256=sha256, parts=parts)
-    return Ready(plan=plan, context=found, engine=engine)
+    found = BuildContext(files=plan.files, dockerfile="", sha256=sha256, parts=parts)
+    return Prepared(plan=plan, context=found, engine=engine)
 
 
-def test_what_is_made_of_the_same_is_given_its_names(job: Job) -> None:
+def test_what_is_made_of_the_same_is_given_its_names(job: RunContext) -> None:
     """The image that was built is the answer, under the names that the plan has now, which the engine gives it."""
     engine = Engine()
 
@@ -96,7 +96,7 @@ def test_what_is_made_of_the_same_is_given_its_names(job: Job) -> None:
         pytest.param(Engine(name="acr"), [], id="another engine"),
     ],
 )
-def test_an_engine_that_has_it_not_builds(engine: Engine, said: list[str], job: Job) -> None:
+def test_an_engine_that_has_it_not_builds(engine: Engine, said: list[str], job: RunContext) -> None:
     """Where base, image or engine is not the one, there is an image to build, and nothing is named."""
     made = ready(job, engine)
 
@@ -115,7 +115,7 @@ def test_an_engine_that_has_it_not_builds(engine: Engine, said: list[str], job: 
     ],
 )
 def test_a_record_that_is_too_old_counts_for_nothing(
-    change: dict[str, Any], said: list[str], job: Job
+    change: dict[str, Any], said: list[str], job: RunContext
 ) -> None:
     """What is not known, or was built before packages that are not pinned may have moved on, is built again."""
     job.records.write_build(job.records.read_build()._replace(**change))
@@ -127,7 +127,7 @@ def test_a_record_that_is_too_old_counts_for_nothing(
 
 
 @pytest.mark.parametrize(("old", "new"), [('["curl"]', '["curl=1"]'), ("age = 2", "age = 3650")])
-def test_age_counts_where_it_matters_alone(old: str, new: str, job: Job) -> None:
+def test_age_counts_where_it_matters_alone(old: str, new: str, job: RunContext) -> None:
     """What is pinned does not age, nor what is allowed to be as old as it is."""
     table = job.folder / "pyproject.toml"
     table.write_text(table.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
@@ -141,7 +141,7 @@ def test_age_counts_where_it_matters_alone(old: str, new: str, job: Job) -> None
     assert [] == differences(made, image)
 
 
-def test_nothing_was_built(job: Job) -> None:
+def test_nothing_was_built(job: RunContext) -> None:
     """Without a record there is nothing to come back to."""
     job.records.remove()
 

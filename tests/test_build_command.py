@@ -8,28 +8,28 @@ from typing import TYPE_CHECKING
 import pytest
 
 import azureml_tasks
-from azureml_tasks.context import Context
-from azureml_tasks.engines.api_build import takes_archives
-from azureml_tasks.engines.builder import Builder
-from azureml_tasks.engines.client_build import command, named_in, naming
-from azureml_tasks.engines.docker import DockerEngine
-from azureml_tasks.engines.endpoint import Endpoint
-from azureml_tasks.planning import SECRETS
-from azureml_tasks.terminal import Terminal
+from azureml_tasks.console import Console
+from azureml_tasks.context.build_context import BuildContext
+from azureml_tasks.engines.docker.api_build import takes_archives
+from azureml_tasks.engines.docker.builder_choice import Builder
+from azureml_tasks.engines.docker.buildx_command import command, named_in, naming
+from azureml_tasks.engines.docker.client import EngineClient
+from azureml_tasks.engines.docker.engine import DockerEngine
+from azureml_tasks.planning.plan import SECRETS
 from tests.cases import lay_out
 from tests.consumers import project
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from azureml_tasks.planning import Plan
+    from azureml_tasks.planning.plan import Plan
 
 BUILDX = ["buildx", "build", "--builder", "default", "--load", "--provenance=false", "--sbom=false"]
 
 
-def endpoint() -> Endpoint:
+def endpoint() -> EngineClient:
     """An engine that is only named."""
-    return Endpoint(context="default", host="unix:///x", version="1", is_podman=False)
+    return EngineClient(context="default", host="unix:///x", version="1", is_podman=False)
 
 
 def planned(folder: Path, secrets: str) -> Plan:
@@ -51,7 +51,7 @@ def test_secrets_are_named_by_where_they_are(
         endpoint(),
         Builder(kind=kind, why=""),
         made,
-        Context(files=(), dockerfile='ARG CONTEXT_SHA256=""', sha256="0"),
+        BuildContext(files=(), dockerfile='ARG CONTEXT_SHA256=""', sha256="0"),
         no_cache=True,
         names=made.names,
     )
@@ -77,7 +77,7 @@ def test_any_path_is_one_field_of_the_option(path: str, option: str, tmp_path: P
         endpoint(),
         Builder(kind="buildx", why=""),
         made,
-        Context(files=(), dockerfile="", sha256="0"),
+        BuildContext(files=(), dockerfile="", sha256="0"),
         no_cache=False,
     )
 
@@ -132,7 +132,7 @@ def test_an_archive_is_sent_to_an_engine_that_keeps_its_images_itself(
 def test_buildkit_alone_mounts_secrets(kind: str, can: set[str], tmp_path: Path) -> None:
     """What an engine can is what its builder can."""
     engine = DockerEngine(
-        endpoint=endpoint(), builder=Builder(kind=kind, why=""), terminal=Terminal(), scratch=tmp_path
+        endpoint=endpoint(), builder=Builder(kind=kind, why=""), console=Console(), scratch=tmp_path
     )
 
     assert can == engine.can

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from azureml_tasks.engines import builder
-from azureml_tasks.engines.builder import Builder, choose
-from azureml_tasks.engines.endpoint import Endpoint
-from azureml_tasks.engines.steps import Steps
+from azureml_tasks.engines.build_log import BuildLog
+from azureml_tasks.engines.docker import builder_choice
+from azureml_tasks.engines.docker.builder_choice import Builder, choose
+from azureml_tasks.engines.docker.client import EngineClient
 from azureml_tasks.process import Finished, MissingProgram
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def test_chooses_by_the_client(
     version: str, buildx: bool, expected: Builder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Buildx where the client has it, else its own BuildKit where it is old enough, else the legacy builder."""
-    monkeypatch.setattr(builder, "capture", answers(version, buildx=buildx))
+    monkeypatch.setattr(builder_choice, "capture", answers(version, buildx=buildx))
 
     assert expected == choose(endpoint())
 
@@ -71,14 +71,14 @@ def test_without_a_client_the_legacy_builder_builds(monkeypatch: pytest.MonkeyPa
     def missing(argv: Sequence[str]) -> Finished:
         raise MissingProgram(argv[0])
 
-    monkeypatch.setattr(builder, "capture", missing)
+    monkeypatch.setattr(builder_choice, "capture", missing)
 
     assert Builder(kind="legacy", why="there is no docker client on PATH") == choose(endpoint())
 
 
 def test_podman_builds_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """Podman has no BuildKit, whatever docker's client has."""
-    monkeypatch.setattr(builder, "capture", answers("28.2.2", buildx=True))
+    monkeypatch.setattr(builder_choice, "capture", answers("28.2.2", buildx=True))
 
     expected = Builder(kind="legacy", why="Podman builds through its own API")
     assert expected == choose(endpoint(is_podman=True))
@@ -186,9 +186,9 @@ def test_a_step_of_a_numbered_stage_has_a_name() -> None:
     assert ("RUN false", "no\nERROR: exit code: 1") == (steps.name, steps.said)
 
 
-def taken(text: str, how: Callable[[Steps], Callable[[str], None]]) -> Steps:
+def taken(text: str, how: Callable[[BuildLog], Callable[[str], None]]) -> BuildLog:
     """The steps after all lines of *text*."""
-    steps = Steps()
+    steps = BuildLog()
     for line in text.splitlines():
         how(steps)(line)
     return steps
@@ -206,6 +206,6 @@ def answers(version: str, *, buildx: bool) -> Callable[[Sequence[str]], Finished
     return capture
 
 
-def endpoint(*, is_podman: bool = False) -> Endpoint:
+def endpoint(*, is_podman: bool = False) -> EngineClient:
     """An engine that is only named."""
-    return Endpoint(context="default", host="unix:///x", version="1", is_podman=is_podman)
+    return EngineClient(context="default", host="unix:///x", version="1", is_podman=is_podman)

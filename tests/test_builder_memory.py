@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from azureml_tasks.engines.builder import Builder, remembered
-from azureml_tasks.engines.endpoint import Endpoint
+from azureml_tasks.engines.docker.builder_choice import Builder, remembered
+from azureml_tasks.engines.docker.client import EngineClient
 from tests.projects import age, set_text
 
 CLIENT = """\
@@ -50,7 +50,7 @@ def client(folder: Path, version: str) -> None:
 def builder(machine: Path, *, keep: bool = True, is_podman: bool = False) -> tuple[Builder, list[str]]:
     """The builder, and what the client was asked for that."""
     (machine / "asked").write_text("", encoding="utf-8")
-    engine = Endpoint(context="default", host="unix:///x", version="1", is_podman=is_podman)
+    engine = EngineClient(context="default", host="unix:///x", version="1", is_podman=is_podman)
     found = remembered(engine, machine / "records", keep=keep)
     return found, (machine / "asked").read_text(encoding="utf-8").splitlines()
 

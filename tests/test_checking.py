@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from azureml_tasks import checking, context
-from azureml_tasks.engines.images import Image
-from azureml_tasks.job import Job, prepare
-from azureml_tasks.terminal import Terminal
+from azureml_tasks.built_image import BuiltImage
+from azureml_tasks.commands import check as checking
+from azureml_tasks.commands.run_context import RunContext, prepare
+from azureml_tasks.console import Console
+from azureml_tasks.context import build_context
 from tests.cases import lay_out
 from tests.consumers import project
 
@@ -43,32 +44,32 @@ FILES = {
 
 
 @pytest.fixture
-def job(tmp_path: Path) -> Job:
+def job(tmp_path: Path) -> RunContext:
     """A run in a project with everything in its table, for an engine that does not answer."""
     folder = lay_out(FILES, tmp_path)
-    return Job(folder=folder, overrides={}, engine="none", terminal=Terminal(tasks="serving."))
+    return RunContext(folder=folder, overrides={}, engine="none", console=Console(tasks="serving."))
 
 
-def built(job: Job) -> Image:
+def built(job: RunContext) -> BuiltImage:
     """Record a build of the files as they are."""
     plan, found = prepare(job)
-    image = Image(
+    image = BuiltImage(
         id="sha256:1", names=plan.names, engine="docker", context_sha256=found.sha256, user="dockeruser"
     )
     job.records.write_build(image)
     return image
 
 
-def then(job: Job) -> str:
+def then(job: RunContext) -> str:
     """The next step that the report names."""
     step: str = json.loads(checking.as_json(job))["then"]
     return step
 
 
-def test_the_whole_report(job: Job) -> None:
+def test_the_whole_report(job: RunContext) -> None:
     """Base, names, each step in its order, the context with its largest files, proof, engine, next step."""
     _, found = prepare(job)
-    largest = [f"{in_units(file.size):>9}  {file.name}" for file in context.largest(found.files)]
+    largest = [f"{in_units(file.size):>9}  {file.name}" for file in build_context.largest(found.files)]
 
     expected = [
         "base     mcr.microsoft.com/azureml/minimal-py312-inference:latest, linux/amd64",
@@ -93,7 +94,7 @@ def in_units(count: int) -> str:
     return f"{count / 1000:.1f} kB" if count >= 1000 else f"{count} bytes"
 
 
-def test_the_next_step_follows_the_records(job: Job) -> None:
+def test_the_next_step_follows_the_records(job: RunContext) -> None:
     """From nothing built to a pass, the report names the one next command; a changed file leads back to build."""
     steps = [then(job)]
     image = built(job)
@@ -114,14 +115,14 @@ def test_the_next_step_follows_the_records(job: Job) -> None:
     ] == steps
 
 
-def test_a_pass_of_another_test_is_no_pass(job: Job) -> None:
+def test_a_pass_of_another_test_is_no_pass(job: RunContext) -> None:
     """Where the table asks for another smoke test than the one that passed, that test is the next step."""
     job.records.write_pass(built(job), "another", {})
 
     assert "r.io/demo:1.2.3 is built of these files: invoke serving.smoke-test" == then(job)
 
 
-def test_checking_touches_nothing(job: Job) -> None:
+def test_checking_touches_nothing(job: RunContext) -> None:
     """No file of the project is made, changed or removed."""
     before = {path: path.stat().st_mtime_ns for path in job.folder.rglob("*")}
 

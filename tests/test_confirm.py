@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from azureml_tasks.context import Context, confirm, contents_of, summed
-from azureml_tasks.context_file import ContextFile
+from azureml_tasks.context.build_context import BuildContext, confirm, contents_of, summed
+from azureml_tasks.context.context_file import ContextFile
+from azureml_tasks.context.file_hashes import FileHashes
 from azureml_tasks.errors import BuildError
-from azureml_tasks.file_hashes import FileHashes
 from tests.projects import age, later
 
 NAMES = ("a", "b", "c", "d")
 
 
-def looked_at(folder: Path) -> Context:
+def looked_at(folder: Path) -> BuildContext:
     """A build context of four files and two that stand nowhere, whose hashes were taken."""
     for name in NAMES:
         (folder / name).write_text("one", encoding="utf-8")
@@ -31,11 +31,11 @@ def looked_at(folder: Path) -> Context:
     return hashed(files, FileHashes(file=folder / "hashes.json", now=later))
 
 
-def hashed(files: tuple[ContextFile, ...], hashes: FileHashes) -> Context:
+def hashed(files: tuple[ContextFile, ...], hashes: FileHashes) -> BuildContext:
     """The context of *files*."""
     seen = contents_of(files, hashes)
     sha256, parts = summed(seen)
-    return Context(files=files, dockerfile="", sha256=sha256, parts=parts, seen=seen, known=hashes)
+    return BuildContext(files=files, dockerfile="", sha256=sha256, parts=parts, seen=seen, known=hashes)
 
 
 def another(file: Path, text: str) -> None:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import azureml_tasks
-from azureml_tasks.archive import archive
-from azureml_tasks.context import Context, digest, largest
-from azureml_tasks.context_file import ContextFile
+from azureml_tasks.context.build_context import BuildContext, digest, largest
+from azureml_tasks.context.context_file import ContextFile
+from azureml_tasks.context.tar_archive import archive
 from azureml_tasks.errors import BuildError
 
 if TYPE_CHECKING:
@@ -52,14 +52,14 @@ def project(folder: Path, *, mode: int = 0o644) -> Path:
     return folder
 
 
-def context(folder: Path, *, without: str = "") -> Context:
+def context(folder: Path, *, without: str = "") -> BuildContext:
     """The context of the project in *folder*; members whose name is *without* are left out."""
     plan = azureml_tasks.plan(azureml_tasks.load(folder))
     files = tuple(file for file in plan.files if file.name != without)
-    return Context(files=files, dockerfile="FROM bases/serving:4\n", sha256=digest(files))
+    return BuildContext(files=files, dockerfile="FROM bases/serving:4\n", sha256=digest(files))
 
 
-def packed(found: Context) -> bytes:
+def packed(found: BuildContext) -> bytes:
     """The whole archive."""
     return b"".join(archive(found))
 
@@ -67,7 +67,7 @@ def packed(found: Context) -> bytes:
 def test_its_members_are_the_dockerfile_and_the_files(tmp_path: Path) -> None:
     """What an archive holds is the Dockerfile as a file of its own, then each file as it is, in that order."""
     text = "FROM bases/serving:4\n# é\n"
-    found = Context(files=context(project(tmp_path)).files, dockerfile=text, sha256="")
+    found = BuildContext(files=context(project(tmp_path)).files, dockerfile=text, sha256="")
 
     dockerfile = ContextFile(name="Dockerfile", data=text.encode(), size=len(text.encode()))
     assert (dockerfile, *found.files) == found.members
@@ -251,7 +251,7 @@ def test_memory_stays_at_a_few_blocks(tmp_path: Path) -> None:
     tracemalloc.start()
 
     named = digest(files)
-    length = sum(len(block) for block in archive(Context(files=files, dockerfile="", sha256=named)))
+    length = sum(len(block) for block in archive(BuildContext(files=files, dockerfile="", sha256=named)))
 
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -270,7 +270,7 @@ def test_a_file_that_changes_while_it_is_read_is_an_error(change: str, read: str
     else:
         path.write_bytes(b"123456" if change == "longer" else b"1234")
 
-    found = Context(files=files, dockerfile="", sha256="")
+    found = BuildContext(files=files, dockerfile="", sha256="")
 
     with pytest.raises(BuildError) as caught:
         digest(files) if read == "digest" else packed(found)

@@ -8,7 +8,7 @@ import pytest
 import tomli
 from packaging.requirements import InvalidRequirement, Requirement
 
-from azureml_tasks.dependencies import DeclaredError, declared
+from azureml_tasks.requirements.pyproject import DeclaredError, declared
 
 LISTED = "List what the image needs under pip in [tool.azureml-image], or in a dependency group."
 PYPROJECT = """

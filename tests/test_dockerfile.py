@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
 import azureml_tasks
+from azureml_tasks.config.validators import quoted
 from azureml_tasks.errors import SettingsError
-from azureml_tasks.quoting import quoted
 from tests.cases import lay_out, sections
 from tests.examples import examples
 from tests.test_good_cases import GOOD, planned

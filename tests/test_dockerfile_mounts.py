@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import azureml_tasks
-from azureml_tasks.dockerfile import render, render_stages
+from azureml_tasks.planning.dockerfile import render, render_stages
 from tests.cases import lay_out
 from tests.consumers import project
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from azureml_tasks.planning import Plan
+    from azureml_tasks.planning.plan import Plan
 
 TABLE = """\
 apt = ["curl"]

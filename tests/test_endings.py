@@ -13,8 +13,15 @@ import pytest
 from invoke.exceptions import Exit
 
 from azureml_tasks import image
-from azureml_tasks.endings import ending_well
-from azureml_tasks.errors import BuildError, EngineError, HandOffError, ProofError, RegistryError, Terminated
+from azureml_tasks.cli.exit_handling import ending_well
+from azureml_tasks.errors import (
+    BuildError,
+    EngineError,
+    RegistryError,
+    RemoteBuildError,
+    SmokeTestError,
+    Terminated,
+)
 from tests.consumers import consumer, environment
 
 if TYPE_CHECKING:
@@ -26,7 +33,7 @@ WAITING = """\
 import sys, threading
 from invoke.collection import Collection
 from invoke.tasks import task
-from azureml_tasks.endings import ending_well
+from azureml_tasks.cli.exit_handling import ending_well
 
 @task
 def wait(c):
@@ -40,35 +47,6 @@ def wait(c):
 
 ns = Collection(wait)
 """
-
-
-COUNTING = """\
-import gc
-from invoke.collection import Collection
-from invoke.tasks import task
-from azureml_tasks.endings import ending_well
-
-@task
-def count(c):
-    with ending_well(count):
-        print(gc.isenabled(), gc.get_freeze_count() > 10_000)
-        later = [[]]
-    with ending_well(count):
-        print(any(each is later for each in gc.get_objects()))
-
-ns = Collection(count)
-"""
-
-
-def test_the_collector_is_spared_what_was_loaded_before_the_first_command(tmp_path: Path) -> None:
-    """It goes on, without what Invoke has loaded; what comes later is not kept from it."""
-    words = [sys.executable, "-m", "invoke", "count"]
-
-    done = subprocess.run(
-        words, cwd=consumer(tmp_path, COUNTING), env=environment(), capture_output=True, text=True, check=True
-    )
-
-    assert "True True\nTrue\n" == done.stdout
 
 
 @pytest.mark.parametrize(
@@ -167,7 +145,7 @@ def test_sigterm_in_this_process_is_an_exit() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "code"),
-    [(EngineError, 3), (BuildError, 4), (ProofError, 5), (RegistryError, 6), (HandOffError, 7)],
+    [(EngineError, 3), (BuildError, 4), (SmokeTestError, 5), (RegistryError, 6), (RemoteBuildError, 7)],
 )
 def test_each_error_has_its_exit_code(kind: type[AzuremlTasksError], code: int) -> None:
     """An error leaves as Invoke's Exit with its class's code and its whole words."""

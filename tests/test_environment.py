@@ -10,11 +10,13 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azureml_tasks import azure_names, yaml_text
-from azureml_tasks.environment import Pushed, deployment_text, environment_text
-from azureml_tasks.keys import ABSENT
-from azureml_tasks.planning import Plan, Proof, ProofRequest
-from azureml_tasks.reference import Reference
+from azureml_tasks.azureml import environment_yaml
+from azureml_tasks.azureml.environment_yaml import Pushed, deployment_text, environment_text
+from azureml_tasks.config import azure_validators
+from azureml_tasks.config.fields import ABSENT
+from azureml_tasks.image_reference import Reference
+from azureml_tasks.planning.plan import Plan
+from azureml_tasks.project.model import SmokeTestPlan, SmokeTestRequest
 from tests.consumers import consumer, invoke
 
 if TYPE_CHECKING:
@@ -82,16 +84,16 @@ environment: "azureml:team-iris:sha256-1234567890ab"
 SCORING = {"endpoint": "scoring", "instance_type": "Standard_DS3_v2"}
 
 
-def request(timeout: float) -> ProofRequest:
+def request(timeout: float) -> SmokeTestRequest:
     """One that may take *timeout* seconds."""
-    return ProofRequest(
+    return SmokeTestRequest(
         name="r", path="/score", body=b"", status=200, expect=ABSENT, tolerance=0, timeout=timeout
     )
 
 
 def plan(**given: Any) -> Plan:
     """A plan that bakes code and model in, unless *given* says otherwise."""
-    sound = {"has_model": True, "has_code": True, "env": {}, "proof": Proof()}
+    sound = {"has_model": True, "has_code": True, "env": {}, "proof": SmokeTestPlan()}
     return Plan(
         base=Reference(host="", repository="base", tag="1", digest=""),
         platform="linux/amd64",
@@ -131,7 +133,7 @@ def test_a_deployment_of_an_image_that_holds_nothing_and_starts_slowly() -> None
         has_model=False,
         has_code=False,
         env={"WORKER_COUNT": "4"},
-        proof=Proof(requests=(request(7.25), request(30))),
+        proof=SmokeTestPlan(requests=(request(7.25), request(30))),
     )
 
     assert deployment_text(slow, bare, name="other", **SCORING) == BARE
@@ -140,7 +142,7 @@ def test_a_deployment_of_an_image_that_holds_nothing_and_starts_slowly() -> None
 @pytest.mark.parametrize(
     ("given", "text"),
     [
-        ({"proof": Proof(model="/m")}, 'model: "azureml:team-iris@latest"\nenvironment: '),
+        ({"proof": SmokeTestPlan(model="/m")}, 'model: "azureml:team-iris@latest"\nenvironment: '),
         ({}, WITHOUT_A_MODEL),
         ({"env": {"AZUREML_MODEL_DIR": "/opt/model"}}, 'endpoint_name: "scoring"\nenvironment: '),
         (
@@ -163,7 +165,7 @@ def test_a_request_may_take_as_long_as_in_the_smoke_test(
     timeouts: tuple[float, ...], milliseconds: int
 ) -> None:
     """And never less than by Azure ML's default."""
-    made = yaml.safe_load(deployment(proof=Proof(requests=tuple(map(request, timeouts)))))
+    made = yaml.safe_load(deployment(proof=SmokeTestPlan(requests=tuple(map(request, timeouts)))))
 
     assert milliseconds == made["request_settings"]["request_timeout_ms"]
 
@@ -213,8 +215,8 @@ def test_names_follow_from_the_repository(repository: str, environment: str, nam
     assert environment == yaml.safe_load(environment_text(pushed))["name"]
     assert name == yaml.safe_load(deployment(pushed))["name"]
     assert ["", ""] == [
-        azure_names.ENVIRONMENT.complaint(environment),
-        azure_names.ENDPOINT.complaint(name),
+        azure_validators.ENVIRONMENT.complaint(environment),
+        azure_validators.ENDPOINT.complaint(name),
     ]
 
 
@@ -230,8 +232,8 @@ def test_any_image_gets_names_that_azure_ml_takes(digest: str, repository: str) 
     assert f"sha256-{digest[:12]}" == made["version"]
     assert f"azureml:{made['name']}:{made['version']}" == deployed["environment"]
     assert ["", ""] == [
-        azure_names.ENVIRONMENT.complaint(made["name"]),
-        azure_names.ENDPOINT.complaint(deployed["name"]),
+        azure_validators.ENVIRONMENT.complaint(made["name"]),
+        azure_validators.ENDPOINT.complaint(deployed["name"]),
     ]
 
 
@@ -248,9 +250,9 @@ NESTED = st.dictionaries(KEYS, HOSTILE | st.integers(), min_size=1, max_size=3)
 
 
 @given(st.dictionaries(KEYS, HOSTILE | st.integers() | NESTED, min_size=1, max_size=4))
-def test_yaml_reads_back_what_was_written(values: Mapping[str, yaml_text.Value]) -> None:
+def test_yaml_reads_back_what_was_written(values: Mapping[str, environment_yaml.Value]) -> None:
     """Strings stay the strings they were, numbers numbers, in their order; comments say nothing; all is ASCII."""
-    text = yaml_text.dump(values, dict.fromkeys(values, "a: b\n- c"))
+    text = environment_yaml.dump(values, dict.fromkeys(values, "a: b\n- c"))
     read = yaml.safe_load(text)
 
     assert (values, list(values), True) == (read, list(read), text.isascii())

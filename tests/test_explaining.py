@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from azureml_tasks.explaining import reasons, rebuilt
+from azureml_tasks.incremental.rebuild_reasons import reasons, rebuilt
 
 PARTS = ("version", "platform", "base", "system", "python", "model", "code", "labels")
 BEFORE = dict.fromkeys(PARTS, "1")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from azureml_tasks.file_hashes import FileHashes
+from azureml_tasks.context.file_hashes import FileHashes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from azureml_tasks.git import NoRevision, Revision, public_url, read
+from azureml_tasks.project.git import public_url, read
+from azureml_tasks.project.model import NoRevision, Revision
 
 if TYPE_CHECKING:
     from pathlib import Path

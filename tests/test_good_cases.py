@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 import azureml_tasks
-from azureml_tasks.keys import keys
-from azureml_tasks.settings import Run, Settings
+from azureml_tasks.config.fields import keys
+from azureml_tasks.config.settings import Run, Settings
 from tests.cases import CASES, lay_out, sections
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from azureml_tasks.context_file import ContextFile
-    from azureml_tasks.planning import Plan
+    from azureml_tasks.context.context_file import ContextFile
+    from azureml_tasks.planning.plan import Plan
 
 GOOD = sorted((CASES / "good").glob("*.txt"))
 OUTCOMES = ("Dockerfile", "context", "names", "warnings")

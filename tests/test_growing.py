@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from azureml_tasks.engines.images import Image
-from azureml_tasks.growing import Growth, growth
-from azureml_tasks.prefixes import prefixes
+from azureml_tasks.built_image import BuiltImage
+from azureml_tasks.incremental.added_requirements import AddedRequirements, growth
+from azureml_tasks.incremental.cached_layers import prefixes
 from tests.cases import lay_out
 from tests.projects import read, set_text
 from tests.test_making import BASE, CHANGES, FILES, made, table
@@ -21,11 +21,11 @@ PINNED = {
 }
 
 
-def built(folder: Path) -> Image:
+def built(folder: Path) -> BuiltImage:
     """What is recorded of the project in *folder* as it is now."""
     plan = read(folder)
     asked = plan.python.lines if plan.python else ()
-    return Image(
+    return BuiltImage(
         id="sha256:1",
         names=("scoring:1",),
         engine="docker",
@@ -35,7 +35,7 @@ def built(folder: Path) -> Image:
     )
 
 
-def grown(folder: Path, before: Image | None, base: str = BASE) -> Growth | None:
+def grown(folder: Path, before: BuiltImage | None, base: str = BASE) -> AddedRequirements | None:
     """How what was *before* becomes the project in *folder* as it is now."""
     return growth(read(folder), made(folder, base), before)
 

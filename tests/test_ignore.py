@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from azureml_tasks.ignore import IllegalPattern, Matcher, Rule, parse_ignore_file
+from azureml_tasks.project.ignore import IllegalPattern, Matcher, Rule, parse_ignore_file
 
 
 def rules(text: str) -> list[Rule]:

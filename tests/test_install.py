@@ -17,7 +17,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from azureml_tasks.inside import install
+from azureml_tasks.in_image import install
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azureml_tasks.differences import differences
-from azureml_tasks.judge import Answer, Verdict, Wanted, judge, status_line
-from azureml_tasks.keys import ABSENT
+from azureml_tasks.config.fields import ABSENT
+from azureml_tasks.smoke.json_contains import differences
+from azureml_tasks.smoke.response_check import Answer, Verdict, Wanted, judge, status_line
 
 HINT = "run() returned json.dumps(…); return the object itself"
 

@@ -9,8 +9,7 @@ from xml.etree import ElementTree as ET
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azureml_tasks.junit import xml
-from azureml_tasks.report import Check, Report
+from azureml_tasks.smoke.report import Check, Report, xml
 
 REPORT = Report(
     image="train:1.4.0",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from azureml_tasks.engines.kept import made_at
+from azureml_tasks.engines.docker.layer_store import made_at
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from azureml_tasks import making as module
-from azureml_tasks.context import Context, digests
-from azureml_tasks.making import changed, fingerprint, making
+from azureml_tasks.context.build_context import BuildContext, digests
+from azureml_tasks.incremental import fingerprint as module
+from azureml_tasks.incremental.fingerprint import changed, fingerprint, making
 from tests.cases import lay_out
 from tests.projects import read, replaced, set_text
 
@@ -67,7 +67,7 @@ def made(folder: Path, base: str = BASE) -> dict[str, str]:
     """What the image of the project in *folder* is made of."""
     plan = read(folder)
     sha256, parts = digests(plan.files)
-    return making(plan, Context(files=plan.files, dockerfile="", sha256=sha256, parts=parts), base)
+    return making(plan, BuildContext(files=plan.files, dockerfile="", sha256=sha256, parts=parts), base)
 
 
 def run(after: str) -> str:

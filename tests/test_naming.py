@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 import azureml_tasks
-from azureml_tasks import base_images, git
+from azureml_tasks.config.settings import Settings, SmokeTest
 from azureml_tasks.errors import SettingsError
-from azureml_tasks.reference import expand_base, parse
-from azureml_tasks.settings import Settings, SmokeTest
-from azureml_tasks.variables import variable_warnings
+from azureml_tasks.image_reference import expand_base, parse
+from azureml_tasks.project import base_images, git
+from azureml_tasks.project.cross_checks import variable_warnings
 from tests.cases import lay_out
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from azureml_tasks.planning import Plan
+    from azureml_tasks.planning.plan import Plan
 
 COMMITTED = 1_700_000_000
 DAY = "2023-11-14T22:13:20Z"

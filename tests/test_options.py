@@ -10,9 +10,9 @@ from invoke.config import Config
 from invoke.context import Context
 
 from azureml_tasks import image
+from azureml_tasks.cli.options import OPTIONS, Options, resolve
+from azureml_tasks.config.problems import Override
 from azureml_tasks.errors import SettingsError
-from azureml_tasks.found import Override
-from azureml_tasks.options import OPTIONS, Options, resolve
 from tests.consumers import consumer, invoke, project
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from packaging.requirements import Requirement
 
-from azureml_tasks.pins import exact_version, is_pinned
+from azureml_tasks.requirements.files import exact_version, is_pinned
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from azureml_tasks.engines.wire import plain_host
+from azureml_tasks.engines.docker.socket_http import plain_host
 from tests.cases import lay_out
 
 DEFAULT = "unix:///var/run/docker.sock"

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 import azureml_tasks
-from azureml_tasks.planning import MODEL_DIR, Plan, Proof
-from azureml_tasks.reference import Reference
-from azureml_tasks.settings import Run
+from azureml_tasks.config.settings import Run
+from azureml_tasks.image_reference import Reference
+from azureml_tasks.planning.plan import MODEL_DIR, Plan
+from azureml_tasks.project.model import SmokeTestPlan
 from tests.cases import lay_out
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def test_the_least_that_a_table_says_decides_the_rest(
             "org.opencontainers.image.base.name": "bases/serving:latest",
         },
         files=(),
-        proof=Proof()._replace(stand_in=True, sha256=plan.proof.sha256),
+        proof=SmokeTestPlan()._replace(stand_in=True, sha256=plan.proof.sha256),
         pinned=True,
     )
     assert expected == plan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from azureml_tasks.prefixes import part
+from azureml_tasks.incremental.cached_layers import part
 from tests.cases import lay_out
 from tests.test_making import FILES
 from tests.test_prefixes import ON, gathered

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from azureml_tasks.context import Context, digests
-from azureml_tasks.making import fingerprint
-from azureml_tasks.planning import Plan
-from azureml_tasks.prefixes import is_tag, part, prefixes, repository
+from azureml_tasks.context.build_context import BuildContext, digests
+from azureml_tasks.incremental.cached_layers import is_tag, part, prefixes, repository
+from azureml_tasks.incremental.fingerprint import fingerprint
+from azureml_tasks.planning.plan import Plan
 from tests.cases import lay_out
 from tests.projects import read, replaced
 from tests.test_making import BASE, CHANGES, FILES, made
@@ -23,11 +23,11 @@ def tags(folder: Path, base: str = BASE) -> list[str]:
     return [prefix.tag for prefix in prefixes(plan, made(folder, base))]
 
 
-def gathered(folder: Path) -> tuple[Plan, Context]:
+def gathered(folder: Path) -> tuple[Plan, BuildContext]:
     """The project's plan and build context."""
     plan = read(folder)
     sha256, parts = digests(plan.files)
-    return plan, Context(files=plan.files, dockerfile="whole", sha256=sha256, parts=parts)
+    return plan, BuildContext(files=plan.files, dockerfile="whole", sha256=sha256, parts=parts)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from azureml_tasks.inside import probe
+from azureml_tasks.in_image import probe
 
 SHORT = 0.05  # seconds, for what never answers
 LONG = 30.0  # seconds, for what answers at once

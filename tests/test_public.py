@@ -25,13 +25,14 @@ def test_every_public_name_is_there() -> None:
 
     assert homes == {
         "AzuremlTasksError": "azureml_tasks.errors",
-        "Facts": "azureml_tasks.facts",
-        "Plan": "azureml_tasks.planning",
-        "Project": "azureml_tasks.facts",
-        "Settings": "azureml_tasks.settings",
-        "load": "azureml_tasks.project",
-        "plan": "azureml_tasks.planning",
-        "render": "azureml_tasks.dockerfile",
+        "Facts": "azureml_tasks.project.model",
+        "Plan": "azureml_tasks.planning.plan",
+        "Project": "azureml_tasks.project.model",
+        "Settings": "azureml_tasks.config.settings",
+        "json_schema": "azureml_tasks.config.schema",
+        "load": "azureml_tasks.project.load",
+        "plan": "azureml_tasks.planning.plan",
+        "render": "azureml_tasks.planning.dockerfile",
     }
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 import azureml_tasks
-from azureml_tasks import errors, schema
-from azureml_tasks.options import OPTIONS
+from azureml_tasks import errors
+from azureml_tasks.cli.options import OPTIONS
+from azureml_tasks.config import schema
 from tests.cases import lay_out
 from tests.consumers import environment, invoke
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from azureml_tasks.engines.images import Image
+from azureml_tasks.built_image import BuiltImage
 from azureml_tasks.errors import BuildError
-from azureml_tasks.records import FOLDER, NOTES, Records
+from azureml_tasks.state.records import FOLDER, NOTES, Records
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-IMAGE = Image(
+IMAGE = BuiltImage(
     id="sha256:" + "1" * 64,
     names=("r.io/demo:1.2.3", "r.io/demo:latest"),
     engine="docker",
@@ -201,7 +201,7 @@ def test_a_record_is_whole_or_not_there(records: Records, monkeypatch: pytest.Mo
 DIGESTS = tuple(f"sha256:{digit * 64}" for digit in "123")
 CANDIDATES = tuple(f"r.io/demo/candidate@{digest}" for digest in DIGESTS)
 BUILT = tuple(
-    Image(
+    BuiltImage(
         id=digest,
         names=("r.io/demo:1.2.3",),
         engine="acr",

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-from azureml_tasks.engines.refusals import disk_error, is_passing, registry_error
+from azureml_tasks.engines.docker.registry_errors import disk_error, is_passing, registry_error
 
 
 class Case(NamedTuple):

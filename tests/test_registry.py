@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from azureml_tasks.errors import RegistryError
-from azureml_tasks.registry import manifest_digest
+from azureml_tasks.registry.digest import manifest_digest
 
 DIGEST = "sha256:" + "5f" * 32
 BASIC = "Basic " + b64encode(b"team:secret").decode()

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from azureml_tasks.evidence import from_events, job
-from azureml_tasks.keys import ABSENT
-from azureml_tasks.planning import Proof, ProofRequest
-from azureml_tasks.report import Check, Latency, Report, summary, text
+from azureml_tasks.config.fields import ABSENT
+from azureml_tasks.project.model import SmokeTestPlan, SmokeTestRequest
+from azureml_tasks.smoke.events import from_events, job
+from azureml_tasks.smoke.report import Check, Latency, Report, summary, text
 
 Event = dict[str, Any]
 
@@ -28,7 +28,7 @@ MALFORMED: Event = {"event": "malformed", "status": 500, "error": None, "healthy
 DONE: Event = {"event": "done", "seconds": 1.096823}
 EXITED: Event = {"event": "exited", "seconds": 2.001756}
 
-SAMPLE = ProofRequest(
+SAMPLE = SmokeTestRequest(
     name="sample-request.json",
     path="/score",
     body=b'{"data": [1, 2]}',
@@ -67,21 +67,21 @@ def told(body: bytes) -> Event:
     return {"body": base64.b64encode(body).decode(), "cut": False}
 
 
-def report(events: list[Event], *requests: ProofRequest, **more: Any) -> Report:
+def report(events: list[Event], *requests: SmokeTestRequest, **more: Any) -> Report:
     """The report on these events."""
     named: dict[str, Any] = {"image": "train:1.4.0", "image_id": "sha256:5f1c2d3e4f5a6b7c", **more}
     place, look_inside = "through 127.0.0.1:49153", "docker run -it train:1.4.0"
     return from_events(events, requests, place=place, look_inside=look_inside, **named)
 
 
-def details(events: list[Event], request: ProofRequest = SAMPLE) -> tuple[str, ...]:
+def details(events: list[Event], request: SmokeTestRequest = SAMPLE) -> tuple[str, ...]:
     """Why the one request failed."""
     return report([*START, *events, DONE], request).checks[2].details
 
 
 def test_job() -> None:
     """The prober's job holds what the proof says, as JSON."""
-    proof = Proof(requests=(SAMPLE,), start_timeout=60.0, repeat=3)
+    proof = SmokeTestPlan(requests=(SAMPLE,), start_timeout=60.0, repeat=3)
 
     expected = {
         "base_url": "http://127.0.0.1:5001",

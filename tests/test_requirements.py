@@ -9,7 +9,7 @@ import pytest
 from packaging.requirements import InvalidRequirement, Requirement
 
 from azureml_tasks.errors import Problem
-from azureml_tasks.requirements import RequirementsTree, read_tree
+from azureml_tasks.requirements.files import RequirementsTree, read_tree
 
 NO_LOGIN = "Use an index without login, or give pip the login by its own configuration in the base image."
 NO_FOLDER = "Build a wheel and name that: pip wheel --no-deps --wheel-dir wheels "

@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from azureml_tasks.config.fields import Key, keys
+from azureml_tasks.config.reader import read
+from azureml_tasks.config.schema import json_schema
+from azureml_tasks.config.settings import Acr, Request, Run, Secret, Secrets, Settings, SmokeTest
 from azureml_tasks.errors import SettingsError
-from azureml_tasks.keys import Key, keys
-from azureml_tasks.reader import read
-from azureml_tasks.schema import json_schema
-from azureml_tasks.settings import Acr, Request, Run, Secret, Secrets, Settings, SmokeTest
 from tests.cases import CASES, sections
 from tests.examples import examples
 from tests.test_good_cases import GOOD

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from azureml_tasks import secret_values
 from azureml_tasks.errors import SettingsError
-from azureml_tasks.planning import BuildSecret
+from azureml_tasks.project import build_secrets
+from azureml_tasks.project.model import BuildSecret
 from tests.consumers import consumer, invoke, project
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def test_each_value_is_read_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("CONTOSO_PIP_CONF", "[global]\r\nindex-url = https://x/é\n")
     (tmp_path / "netrc").write_bytes(b"machine a login b password \xff\n")
 
-    values = secret_values.read([in_variable(), in_file(tmp_path / "netrc")])
+    values = build_secrets.read([in_variable(), in_file(tmp_path / "netrc")])
 
     conf = "[global]\r\nindex-url = https://x/é\n".encode()
     assert {"pip-conf": conf, "netrc": b"machine a login b password \xff\n"} == values
@@ -68,9 +68,9 @@ def test_everything_that_is_missing_is_named_at_once(tmp_path: Path, monkeypatch
     secrets = [in_variable(), in_file(tmp_path / "netrc")]
 
     with pytest.raises(SettingsError) as caught:
-        secret_values.read(secrets)
+        build_secrets.read(secrets)
 
-    assert (tuple(secret_values.missing(secrets)), [7, 8]) == (
+    assert (tuple(build_secrets.missing(secrets)), [7, 8]) == (
         caught.value.problems,
         [problem.line for problem in caught.value.problems],
     )
@@ -114,11 +114,11 @@ def test_what_is_wrong_with_a_variable_is_said_without_its_value(
     else:  # More than Linux takes of one variable when it starts a program, and no hindrance here.
         monkeypatch.setitem(os.environ, "CONTOSO_PIP_CONF", value)
 
-    [problem] = secret_values.missing([in_variable()])
+    [problem] = build_secrets.missing([in_variable()])
 
     said = f"tool.azureml-image.secrets.pip-conf: the variable CONTOSO_PIP_CONF {complaint}"
     assert (7, said, fix) == (problem.line, problem.what, problem.fix)
-    assert complaint == secret_values.complaint(in_variable())
+    assert complaint == build_secrets.complaint(in_variable())
 
 
 def test_what_is_wrong_with_a_file_is_said(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path: Path) -> None:
         "/proc/self/mem",
     ]
 
-    problems = secret_values.missing([in_file(file) for file in files])
+    problems = build_secrets.missing([in_file(file) for file in files])
 
     key, example = "tool.azureml-image.secrets.netrc", EXAMPLE["netrc"]
     assert [

@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from azureml_tasks import report, smoke
-from azureml_tasks.engines.base import Runner, State
-from azureml_tasks.engines.images import Image
+from azureml_tasks.built_image import BuiltImage
+from azureml_tasks.console import Console
 from azureml_tasks.errors import EngineError
-from azureml_tasks.planning import Plan, Proof
-from azureml_tasks.reference import Reference
-from azureml_tasks.terminal import Terminal
+from azureml_tasks.image_reference import Reference
+from azureml_tasks.planning.plan import Plan
+from azureml_tasks.project.model import SmokeTestPlan
+from azureml_tasks.smoke import report
+from azureml_tasks.smoke import run as smoke
+from azureml_tasks.smoke.container import Runner, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-IMAGE = Image(
+IMAGE = BuiltImage(
     id="sha256:" + "5f" * 32, names=("train:1.0",), engine="docker", context_sha256="", user="dockeruser"
 )
 RUNNING = State(running=True, exit_code=0, out_of_memory=False)
@@ -84,7 +86,7 @@ class PlayedEngine:
     container: Played | None
 
     @contextmanager
-    def running(self, image: Image, proof: Proof, repository: str) -> Iterator[Played | None]:
+    def running(self, image: BuiltImage, proof: SmokeTestPlan, repository: str) -> Iterator[Played | None]:
         """Give the container."""
         del image, proof, repository
         yield self.container
@@ -92,7 +94,7 @@ class PlayedEngine:
 
 def plan(**more: Any) -> Plan:
     """A plan with code."""
-    given = {"has_code": True, "proof": Proof(memory="1g"), **more}
+    given = {"has_code": True, "proof": SmokeTestPlan(memory="1g"), **more}
     return Plan(
         base=Reference(host="", repository="base", tag="1", digest=""),
         platform="linux/amd64",
@@ -111,10 +113,10 @@ def plan(**more: Any) -> Plan:
     )
 
 
-def told(container: Played, image: Image = IMAGE, **more: Any) -> str:
+def told(container: Played, image: BuiltImage = IMAGE, **more: Any) -> str:
     """The report on a container."""
     engine = cast("Runner", PlayedEngine(container=container))
-    found = smoke.prove(plan(**more), image, engine, Terminal())
+    found = smoke.prove(plan(**more), image, engine, Console())
     assert found is not None
     return report.text(found)
 
@@ -137,7 +139,7 @@ def test_pass() -> None:
 @pytest.mark.parametrize("user", ["", "0", "root"])
 def test_root(user: str) -> None:
     """An image that runs as root passes with a warning."""
-    image = Image(id=IMAGE.id, names=IMAGE.names, engine="docker", context_sha256="", user=user)
+    image = BuiltImage(id=IMAGE.id, names=IMAGE.names, engine="docker", context_sha256="", user=user)
 
     assert f"{SERVES}\nWarning: the image runs as root" == told(Played(), image)
 
@@ -157,7 +159,7 @@ def test_no_code() -> None:
         "the image has no code, so an entry script of ours showed that the server starts with its packages"
     )
 
-    assert f"{SERVES}\nWarning: {expected}" == told(Played(), proof=Proof(memory="1g", stand_in=True))
+    assert f"{SERVES}\nWarning: {expected}" == told(Played(), proof=SmokeTestPlan(memory="1g", stand_in=True))
 
 
 def test_memory_ran_out_and_a_worker_was_ended() -> None:
@@ -271,4 +273,4 @@ def test_dry() -> None:
     """Under --dry there is no container, and nothing to report."""
     engine = cast("Runner", PlayedEngine(container=None))
 
-    assert smoke.prove(plan(), IMAGE, engine, Terminal(dry=True)) is None
+    assert smoke.prove(plan(), IMAGE, engine, Console(dry=True)) is None

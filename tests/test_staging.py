@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from azureml_tasks.archive import archive
-from azureml_tasks.context import Context
-from azureml_tasks.context_file import ContextFile
-from azureml_tasks.engines.staging import stage
+from azureml_tasks.context.build_context import BuildContext
+from azureml_tasks.context.context_file import ContextFile
+from azureml_tasks.context.tar_archive import archive
+from azureml_tasks.engines.docker.staged_folder import stage
 from azureml_tasks.errors import BuildError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def context(source: Path) -> Context:
+def context(source: Path) -> BuildContext:
     """Folders, a program, a file that nobody else may read, a link, an empty file, and what stands in no file."""
     (source / "run.sh").write_text("#!/bin/sh\n", encoding="utf-8")
     (source / "weights.bin").write_bytes(b"\0" * 3_000_000)
@@ -33,7 +33,7 @@ def context(source: Path) -> Context:
         ContextFile(name="model/deep/weights.bin", source=source / "weights.bin", size=3_000_000),
         ContextFile(name="python/requirements.txt", data=b"six\n", size=4),
     )
-    return Context(files=(ContextFile(name="python/"), *members), dockerfile="FROM scratch\n", sha256="")
+    return BuildContext(files=(ContextFile(name="python/"), *members), dockerfile="FROM scratch\n", sha256="")
 
 
 def described(folder: Path) -> dict[str, tuple[int, int, str, bytes]]:
@@ -70,4 +70,4 @@ def test_a_file_that_has_changed_ends_it(tmp_path: Path) -> None:
     file = ContextFile(name="weights.bin", source=tmp_path / "weights.bin", size=3)
 
     with pytest.raises(BuildError, match=r"weights\.bin changed while it was read"):
-        stage(Context(files=(file,), dockerfile="", sha256=""), tmp_path / "staged")
+        stage(BuildContext(files=(file,), dockerfile="", sha256=""), tmp_path / "staged")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from azureml_tasks.stamps import settled, stamp_of
+from azureml_tasks.context.file_hashes import settled, stamp_of
 
 if TYPE_CHECKING:
     from pathlib import Path

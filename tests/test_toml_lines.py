@@ -9,7 +9,7 @@ import tomli
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azureml_tasks.toml_lines import Path, locate
+from azureml_tasks.config.toml_positions import Path, locate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

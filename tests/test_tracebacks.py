@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from azureml_tasks.tracebacks import last_traceback, user_traceback
+from azureml_tasks.smoke.tracebacks import last_traceback, user_traceback
 
 SERVER = "/opt/miniconda/envs/amlenv/lib/python3.12/site-packages/azureml_inference_server_http/server"
 

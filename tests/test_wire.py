@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from azureml_tasks.engines.api_build import built
-from azureml_tasks.engines.endpoint import Endpoint, connect
-from azureml_tasks.engines.wire import RefusedError, ask, image_path, send
+from azureml_tasks.engines.docker.api_build import built
+from azureml_tasks.engines.docker.client import EngineClient, connect
+from azureml_tasks.engines.docker.socket_http import RefusedError, ask, image_path, send
 from azureml_tasks.errors import EngineError
 from tests.engine_at_a_socket import Engine, answering, said
 
@@ -88,7 +88,7 @@ def test_a_reference_keeps_its_slashes() -> None:
 
 
 @pytest.fixture
-def endpoint(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Endpoint:
+def endpoint(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> EngineClient:
     """That engine, found as docker finds it."""
     monkeypatch.setenv("DOCKER_HOST", engine.host)
     engine.answers["GET /_ping"] = (200, b"OK")
@@ -99,12 +99,12 @@ def endpoint(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Endpoint:
 @pytest.fixture
 def _without_the_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
     """The SDK's client cannot be had."""
-    monkeypatch.delattr("azureml_tasks.engines.endpoint._client")
+    monkeypatch.delattr("azureml_tasks.engines.docker.client._client")
 
 
-def test_an_engine_is_known_by_its_greeting(engine: Engine, endpoint: Endpoint) -> None:
+def test_an_engine_is_known_by_its_greeting(engine: Engine, endpoint: EngineClient) -> None:
     """Its version and that of its API are what it says, by the one question that it answers at once."""
-    expected = Endpoint(
+    expected = EngineClient(
         context="default", host=engine.host, version="28.0.1", is_podman=False, api="1.48", has_buildkit=True
     )
 
@@ -148,7 +148,9 @@ def test_an_engine_behind_another_server_is_asked_who_it_is(
     monkeypatch.setenv("DOCKER_HOST", engine.host)
     engine.answers |= {"GET /_ping": (200, b"OK"), "GET /version": said(ABOUT)}
     engine.headers = headers
-    expected = Endpoint(context="default", host=engine.host, version="28.0.1", is_podman=False, api="1.48")
+    expected = EngineClient(
+        context="default", host=engine.host, version="28.0.1", is_podman=False, api="1.48"
+    )
 
     assert (expected, ["GET /_ping", "GET /version"]) == (connect(), engine.asked)
 
@@ -178,7 +180,7 @@ def test_what_is_no_engine_is_unreachable(
 
 
 @pytest.mark.usefixtures("_without_the_sdk")
-def test_an_image_is_asked_for_and_named_without_the_sdk(engine: Engine, endpoint: Endpoint) -> None:
+def test_an_image_is_asked_for_and_named_without_the_sdk(engine: Engine, endpoint: EngineClient) -> None:
     """What it says of an image, there or not, and a new name, take one question each, and the SDK is not loaded."""
     tag = "POST /v1.48/images/sha256:1/tag?repo=r.io%3A5000%2Fdemo&tag=1"
     engine.answers |= {"GET /v1.48/images/demo:1/json": said(IMAGE), tag: (201, b"")}
@@ -191,7 +193,7 @@ def test_an_image_is_asked_for_and_named_without_the_sdk(engine: Engine, endpoin
 
 
 @pytest.mark.usefixtures("_without_the_sdk")
-def test_the_images_of_a_repository_are_told_without_the_sdk(engine: Engine, endpoint: Endpoint) -> None:
+def test_the_images_of_a_repository_are_told_without_the_sdk(engine: Engine, endpoint: EngineClient) -> None:
     """Each that has a name in it is told as the engine knows it; one that goes away meanwhile is none."""
     listing = "GET /v1.48/images/json?filters=%7B%22reference%22%3A+%5B%22demo%2Fprefix%22%5D%7D"
     engine.answers |= {
@@ -209,7 +211,7 @@ def test_the_images_of_a_repository_are_told_without_the_sdk(engine: Engine, end
     [(said([{"Untagged": "demo:1"}]), True), (said({"message": "in use"}, 409), False)],
 )
 def test_a_name_is_removed_without_the_sdk(
-    answer: tuple[int, bytes], expected: bool, engine: Engine, endpoint: Endpoint
+    answer: tuple[int, bytes], expected: bool, engine: Engine, endpoint: EngineClient
 ) -> None:
     """The engine's answer tells whether it did so."""
     engine.answers["DELETE /v1.48/images/demo:1"] = answer
@@ -253,7 +255,7 @@ def test_a_refusal_is_what_the_engine_says(answer: tuple[int, bytes], expected: 
 @pytest.mark.usefixtures("_without_the_sdk")
 @pytest.mark.parametrize(("no_cache", "more"), [(False, ""), (True, "&nocache=1")])
 def test_a_build_is_asked_for_without_the_sdk(
-    engine: Engine, endpoint: Endpoint, *, no_cache: bool, more: str
+    engine: Engine, endpoint: EngineClient, *, no_cache: bool, more: str
 ) -> None:
     """Platform, arguments and whether a cache counts are what is asked for; events are those of the answer."""
     options = "platform=linux%2Famd64&buildargs=%7B%22A%22%3A+%221%22%7D&rm=1&forcerm=1"

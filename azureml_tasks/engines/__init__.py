@@ -1,1 +1,1 @@
-"""The engines that build, run and push: each a value with the operations of `base.Engine`."""
+"""The engines that build, run and push."""

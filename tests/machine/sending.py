@@ -44,11 +44,11 @@ def most_memory():  # of this program alone; getrusage counts what the process h
 _OURS = f"""\
 import json, sys, time
 import azure.storage.blob
-from azureml_tasks.acr.packing import packed
-from azureml_tasks.acr.runs import Source
-from azureml_tasks.acr.uploading import upload
-from azureml_tasks.job import Job, prepare
-from azureml_tasks.terminal import Terminal
+from azureml_tasks.engines.acr.gzip_archive import packed
+from azureml_tasks.engines.acr.tasks_api import Source
+from azureml_tasks.engines.acr.upload import upload
+from azureml_tasks.commands.run_context import Job, prepare
+from azureml_tasks.console import Terminal
 from pathlib import Path
 {_MOST_MEMORY}
 terminal = Terminal()

@@ -17,18 +17,18 @@ import pytest
 import requests
 from azure.core.pipeline.transport import HttpTransport
 
-from azureml_tasks import attaching, pipeline
-from azureml_tasks.acr.cloud_proof import Collector
-from azureml_tasks.acr.following import Follower
-from azureml_tasks.acr.run_requests import Request
-from azureml_tasks.acr.runs import Run
-from azureml_tasks.acr.session import open_session
-from azureml_tasks.engines.images import Image
+from azureml_tasks.built_image import BuiltImage
+from azureml_tasks.commands import pipeline
+from azureml_tasks.commands import resume as attaching
+from azureml_tasks.commands.run_context import RunContext
+from azureml_tasks.config.settings import Acr as Table
+from azureml_tasks.console import Console
+from azureml_tasks.engines.acr.cloud_smoke_test import Collector
+from azureml_tasks.engines.acr.run_follower import Follower
+from azureml_tasks.engines.acr.session import open_session
+from azureml_tasks.engines.acr.tasks_api import Request, Run
 from azureml_tasks.errors import AzuremlTasksError
-from azureml_tasks.job import Job
-from azureml_tasks.project import load
-from azureml_tasks.settings import Acr as Table
-from azureml_tasks.terminal import Terminal
+from azureml_tasks.project.load import load
 from tests.machine.acr.faults import Fault, Hold, What
 from tests.machine.acr.loopback import Acr
 from tests.machine.acr.world import SECRET
@@ -151,9 +151,9 @@ class Bench:
         return f"{self.name}/candidate"
 
     @property
-    def job(self) -> Job:
+    def job(self) -> RunContext:
         """A run of a command."""
-        return Job(folder=self.project.folder, overrides={}, engine="acr", terminal=Terminal())
+        return RunContext(folder=self.project.folder, overrides={}, engine="acr", console=Console())
 
     @property
     def config(self) -> bytes:
@@ -237,7 +237,7 @@ class Bench:
         """Leave what a build and a smoke test leave that were good: what serves is tested elsewhere."""
         digest, records = self.put(), self.job.records
         plan = load(self.project.folder, {}).facts
-        image = Image(
+        image = BuiltImage(
             id=digest,
             names=tuple(f"{self.acr.login_server}/{self.name}:{tag}" for tag in tags or ("1.0",)),
             engine="acr",
@@ -254,7 +254,7 @@ class Bench:
         def follow() -> None:
             follower, run = self._started(clock, timeout)
             now, seen = follower.follow(run, Collector())
-            follower.terminal.result(f"{now.status}, {'complete' if seen.complete else 'incomplete'}")
+            follower.console.result(f"{now.status}, {'complete' if seen.complete else 'incomplete'}")
 
         return self._outcome(follow)
 
@@ -264,17 +264,17 @@ class Bench:
         def cancel() -> None:
             follower, run = self._started(clock, 3600)
             self.acr.runs[-1].script.reached.wait()
-            follower.terminal.result(follower.cancel(run).status)
+            follower.console.result(follower.cancel(run).status)
 
         return self._outcome(cancel)
 
     def _started(self, clock: Clock, timeout: float) -> tuple[Follower, Run]:
         """A run that goes as a test has said, and who follows it."""
-        terminal = self.job.terminal
-        tasks = open_session(Table(), self.acr.login_server, terminal).tasks
+        console = self.job.console
+        tasks = open_session(Table(), self.acr.login_server, console).tasks
         request = Request(acr=Table(), platform="linux/amd64", source="nowhere", abac=False)
         run = tasks.schedule(request.quick_build(f"{self.candidates}:1", "0", no_cache=False))
-        return Follower(tasks=tasks, terminal=terminal, timeout=timeout, clock=clock, sleep=clock.sleep), run
+        return Follower(tasks=tasks, console=console, timeout=timeout, clock=clock, sleep=clock.sleep), run
 
 
 @pytest.fixture

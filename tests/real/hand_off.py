@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from azureml_tasks.records import NOTES
-from azureml_tasks.terminal import clean
+from azureml_tasks.plain_text import clean
+from azureml_tasks.state.records import NOTES
 from tests.machine import invoke_cli
 from tests.machine.acr.loopback import Acr
 from tests.machine.acr.messages import Recorded

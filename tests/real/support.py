@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from docker.errors import ImageNotFound
 
-from azureml_tasks.records import NOTES
+from azureml_tasks.state.records import NOTES
 from tests.machine import clients as docker_clients
 from tests.machine import invoke_cli
 

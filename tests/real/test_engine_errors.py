@@ -311,7 +311,7 @@ def test_an_engine_of_another_name(bench: Bench) -> None:
 AS_ANOTHER = """\
 import os, sys
 import docker.context.config
-from azureml_tasks.engines.endpoint import connect
+from azureml_tasks.engines.docker.client import connect
 from azureml_tasks.errors import EngineError
 
 if os.geteuid() == 0:  # root may use every socket

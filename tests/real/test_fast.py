@@ -12,8 +12,9 @@ from pathlib import Path
 import docker
 import pytest
 
-from azureml_tasks import planning, project
-from azureml_tasks.records import Records
+from azureml_tasks.planning import plan as planning
+from azureml_tasks.project import load as project
+from azureml_tasks.state.records import Records
 from tests.machine.clients import Client
 from tests.real.fast import NOTHING, Built, built_once, derived
 from tests.real.support import environment_of

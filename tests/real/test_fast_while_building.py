@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Mapping
 import docker
 import pytest
 
-from azureml_tasks import pipeline
-from azureml_tasks.context import Context, confirm
+from azureml_tasks.commands import pipeline
+from azureml_tasks.commands.run_context import RunContext
+from azureml_tasks.console import Console
+from azureml_tasks.context.build_context import BuildContext, confirm
 from azureml_tasks.errors import BuildError
-from azureml_tasks.job import Job
-from azureml_tasks.terminal import Terminal
 from tests.machine.clients import Client
 from tests.real.fast import Built, built_once
 from tests.real.support import environment_of
@@ -37,7 +37,7 @@ def disturbed(built: Built, edit: Callable[[], object], monkeypatch: pytest.Monk
     """How a build ends that has *edit* happen right after its first part was built."""
     edits = iter([edit])
 
-    def edit_and_confirm(context: Context) -> None:
+    def edit_and_confirm(context: BuildContext) -> None:
         next(edits, lambda: None)()
         confirm(context)
 
@@ -52,7 +52,7 @@ def build(built: Built, monkeypatch: pytest.MonkeyPatch) -> None:
     """Build it in this process."""
     for name in ("PATH", "DOCKER_CONFIG"):
         monkeypatch.setenv(name, built.there.env[name])
-    job = Job(folder=built.there.folder, overrides={}, engine="docker", terminal=Terminal())
+    job = RunContext(folder=built.there.folder, overrides={}, engine="docker", console=Console())
     pipeline.build(job, no_cache=False, pull=False)
 
 
@@ -134,7 +134,7 @@ def test_what_is_made_as_somebody_ends_it_does_not_stay(
         made.append(images(docker_client, built))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("azureml_tasks.engines.building.to_its_end", ended)
+    monkeypatch.setattr("azureml_tasks.engines.docker.engine.engine.build.to_its_end", ended)
     with pytest.raises(KeyboardInterrupt):
         build(built, monkeypatch)
 

@@ -20,9 +20,9 @@ from typing import Any
 import docker
 import pytest
 
-from azureml_tasks.engines.endpoint import connect
-from azureml_tasks.engines.pulling import pulled
-from azureml_tasks.terminal import Terminal
+from azureml_tasks.console import Console
+from azureml_tasks.engines.docker.client import connect
+from azureml_tasks.engines.docker.pull import pulled
 from tests.machine import registry as plain_registry
 from tests.machine.acr.faults import Hold, Reply
 from tests.real.hand_off import HandedOff, Step, begun, copied, ended, said, step
@@ -1028,7 +1028,7 @@ def test_an_image_that_another_smoke_test_still_runs(
     docker_client.images.remove(f"{name}:1")
     containers = []
     try:
-        with pulled(connect(), by_digest, lambda: ("", ""), Terminal()) as found:
+        with pulled(connect(), by_digest, lambda: ("", ""), Console()) as found:
             containers.append(docker_client.containers.run(found, ["sleep", "600"], detach=True))
         assert made.id == found == docker_client.images.get(by_digest).id
     finally:

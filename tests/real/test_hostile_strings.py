@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import azureml_tasks
-from azureml_tasks.context import Context, digest
-from azureml_tasks.engines.builder import Builder
-from azureml_tasks.engines.building import Build
-from azureml_tasks.engines.endpoint import connect
-from azureml_tasks.engines.steps import Steps
-from azureml_tasks.terminal import Terminal
+from azureml_tasks.console import Console
+from azureml_tasks.context.build_context import BuildContext, digest
+from azureml_tasks.engines.build_log import BuildLog
+from azureml_tasks.engines.docker.build import Build
+from azureml_tasks.engines.docker.builder_choice import Builder
+from azureml_tasks.engines.docker.client import connect
 from tests.cases import lay_out
 from tests.machine import clients as docker_clients
 from tests.real.support import removed_after, unique
@@ -120,7 +120,7 @@ def image(
     """The image that each builder makes of the project."""
     name = unique("hostile")
     plan = azureml_tasks.plan(azureml_tasks.load(folder))
-    context = Context(files=plan.files, dockerfile=azureml_tasks.render(plan), sha256=digest(plan.files))
+    context = BuildContext(files=plan.files, dockerfile=azureml_tasks.render(plan), sha256=digest(plan.files))
     scratch = tmp_path_factory.mktemp("scratch")
     with pytest.MonkeyPatch.context() as patch, removed_after(docker_client, f"{name}:1"):
         for variable, value in docker_clients.environment(
@@ -132,9 +132,9 @@ def image(
             build = Build(
                 endpoint=endpoint,
                 builder=Builder(kind=request.param, why="asked for"),
-                terminal=Terminal(),
+                console=Console(),
                 scratch=scratch,
-                steps=Steps(),
+                steps=BuildLog(),
             )
             # Both of BuildKit's keep one cache: where the second asks for the same to the byte, it gets the same.
             yield build.run(plan._replace(repository=name), context, no_cache=request.param != "buildx")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from azureml_tasks.ignore import IllegalPattern, Matcher, parse_ignore_file
+from azureml_tasks.project.ignore import IllegalPattern, Matcher, parse_ignore_file
 from tests.machine import clients as docker_clients
 from tests.real.support import removed_after, unique
 

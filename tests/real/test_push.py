@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from docker.errors import ImageNotFound
 
-from azureml_tasks.project import load
-from azureml_tasks.records import Records
+from azureml_tasks.project.load import load
+from azureml_tasks.state.records import Records
 from tests.real.support import (
     Consumer,
     consumer,

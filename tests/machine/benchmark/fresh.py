@@ -6,7 +6,7 @@ import dataclasses
 import shutil
 from collections.abc import Iterable, Sequence
 
-from azureml_tasks.settings import Settings
+from azureml_tasks.config.settings import Settings
 from tests.machine.benchmark.building import Yard
 from tests.machine.benchmark.cases import Case
 from tests.machine.benchmark.place import BUILDKIT, Place

@@ -1,0 +1,1 @@
+"""YAML that Azure ML itself reads."""

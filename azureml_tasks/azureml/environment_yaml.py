@@ -1,0 +1,204 @@
+"""What was pushed, in Azure ML's own words: an environment of it, and a managed online deployment."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from azureml_tasks.config import azure_validators
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from azureml_tasks.planning.plan import Plan
+
+__all__ = ["Pushed", "Value", "deployment_text", "dump", "environment_text"]
+
+# https://learn.microsoft.com/azure/machine-learning/reference-yaml-environment
+# https://learn.microsoft.com/azure/machine-learning/reference-yaml-deployment-managed-online
+_SCHEMA = "https://azuremlschemas.azureedge.net/latest/{}.schema.json"
+_PORT = 5001
+_LONGEST_DEPLOYMENT = 32
+_TIMEOUT_MS = 5000
+"""Azure ML's own timeout of a request, beneath which none is set: a client's way to the server counts too."""
+_DELAY, _PERIOD, _FAILURES = 10, 10, 30
+"""Azure ML's own probes: seconds before the first, seconds between two, and how many may fail."""
+_MARGIN = 2
+"""How many times as long as in the smoke test a start may take, on another machine, before it counts as failed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pushed:
+    """What a push left in a registry.
+
+    Args:
+        image: `registry/repository@sha256:…`.
+        tags: those that it was pushed under.
+        started: seconds until it was ready in its smoke test; None where it has passed none.
+    """
+
+    image: str
+    tags: tuple[str, ...]
+    started: float | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """`registry/repository:tag` for each tag."""
+        return tuple(f"{self.image.rpartition('@')[0]}:{tag}" for tag in self.tags)
+
+    @property
+    def digest(self) -> str:
+        """In hexadecimal, without its algorithm."""
+        return self.image.rpartition(":")[2]
+
+    @property
+    def environment(self) -> str:
+        """The repository as a name that Azure ML takes for an environment."""
+        repository = self.image.rpartition("@")[0].partition("/")[2]
+        name = re.sub(r"[^A-Za-z0-9_-]+", "-", repository)
+        return f"image-{name}" if azure_validators.ENVIRONMENT.complaint(name) else name
+
+    @property
+    def version(self) -> str:
+        """Of the environment: the same for the same image, another for any other, and by no means a number."""
+        return f"sha256-{self.digest[:12]}"
+
+
+def environment_text(pushed: Pushed, *, name: str = "") -> str:
+    """The YAML of an Azure ML environment; *name* stands above the repository's."""
+    return dump({
+        "$schema": _SCHEMA.format("environment"),
+        "name": name or pushed.environment,
+        "version": pushed.version,
+        "description": ", ".join(pushed.names),
+        "image": pushed.image,
+        "os_type": "linux",
+        "inference_config": {
+            "liveness_route": {"port": _PORT, "path": "/"},
+            "readiness_route": {"port": _PORT, "path": "/"},
+            "scoring_route": {"port": _PORT, "path": "/score"},
+        },
+    })  # fmt: skip
+
+
+def deployment_text(pushed: Pushed, plan: Plan, *, endpoint: str, instance_type: str, name: str = "") -> str:
+    """The YAML of a managed online deployment.
+
+    Each image gets a deployment of its own, beside those before it, so that traffic can go over step by step.
+
+    Args:
+        pushed: the image.
+        plan: what it was made by.
+        endpoint: where it serves.
+        instance_type: a size of virtual machine.
+        name: of its environment, where that is not the repository's.
+    """
+    name = name or pushed.environment
+    comments: dict[str, str] = {}
+    values: dict[str, Value] = {
+        "$schema": _SCHEMA.format("managedOnlineDeployment"),
+        "name": _deployment_name(name, pushed.digest),
+        "endpoint_name": endpoint,
+        **_mounted(plan, name, comments),
+        "environment": f"azureml:{name}:{pushed.version}",
+        "instance_type": instance_type,
+        "instance_count": 1,
+        "request_settings": {
+            "request_timeout_ms": max([_TIMEOUT_MS, *(round(r.timeout * 1000) for r in plan.proof.requests)]),
+            "max_concurrent_requests_per_instance": _workers(plan),
+        },
+        **_probes(pushed.started, comments),
+    }
+    return dump(values, comments)
+
+
+def _deployment_name(name: str, digest: str) -> str:
+    """As `azure_names.ENDPOINT` wants it: the beginning of *name*, and enough of *digest*."""
+    words = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    stem = words if words[:1].isalpha() else f"image-{words}"
+    return f"{stem[: _LONGEST_DEPLOYMENT - 9].rstrip('-')}-{digest[:8]}"
+
+
+def _mounted(plan: Plan, name: str, comments: dict[str, str]) -> dict[str, Value]:
+    """What Azure ML puts into the container, where the image does not hold it."""
+    values: dict[str, Value] = {}
+    has_code = plan.has_code or "AZUREML_ENTRY_SCRIPT" in plan.env
+    if not plan.has_model and "AZUREML_MODEL_DIR" not in plan.env:
+        if plan.proof.model or not has_code:
+            values["model"] = f"azureml:{name}@latest"
+            comments["model"] = (
+                "The image holds no model, so Azure ML mounts this one: write the name of yours."
+            )
+        else:
+            comments["environment"] = (
+                "The image holds no model. If its code loads one, add a line with its name:\n"
+                f'model: "azureml:{name}@latest"'
+            )
+    if not has_code:
+        values["code_configuration"] = {"code": "./code", "scoring_script": "score.py"}
+        comments["code_configuration"] = (
+            "The image holds no code, so Azure ML mounts this: write the folder, seen from here, and script of yours."
+        )
+    return values
+
+
+def _workers(plan: Plan) -> int:
+    """How many requests the server of the image answers at a time."""
+    text = plan.env.get("WORKER_COUNT", "")
+    return max(1, int(text)) if text.isdecimal() else 1
+
+
+def _probes(started: float | None, comments: dict[str, str]) -> dict[str, Value]:
+    """Probes that wait for a start as slow as the one that was measured; none where Azure ML's own do."""
+    budget = _DELAY + _PERIOD * _FAILURES
+    needed = math.ceil(_MARGIN * (started or 0))
+    if needed <= budget:
+        return {}
+    comments["liveness_probe"] = (
+        f"The start took {started:.0f} s in the smoke test; Azure ML's own probes would wait {budget} s."
+    )
+    return {
+        "liveness_probe": {"initial_delay": needed},
+        "readiness_probe": {"failure_threshold": math.ceil(needed / _PERIOD)},
+    }
+
+
+Value: TypeAlias = "str | int | Mapping[str, Value]"
+
+
+def dump(values: Mapping[str, Value], comments: Mapping[str, str] | None = None) -> str:
+    """*values* as YAML text, in their order.
+
+    Every string stands in double quotes, so that no version of YAML reads a number, a date or a boolean in it.
+
+    Args:
+        values: not empty, and no mapping in it is; the keys are words that YAML reads as they are.
+        comments: key of *values* → the lines that stand above it.
+    """
+    lines: list[str] = []
+    for key, value in values.items():
+        lines += [f"# {line}" for line in (comments or {}).get(key, "").splitlines()]
+        lines += _lines({key: value}, "")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _lines(values: Mapping[str, Value], indent: str) -> Iterator[str]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield f"{indent}{key}:"
+            yield from _lines(value, f"{indent}  ")
+        else:
+            yield f"{indent}{key}: {_quoted(value) if isinstance(value, str) else value}"
+
+
+def _quoted(text: str) -> str:
+    return f'"{"".join(map(_escaped, text))}"'
+
+
+def _escaped(character: str) -> str:
+    if character in '\\"':
+        return f"\\{character}"
+    return character if " " <= character <= "~" else f"\\U{ord(character):08X}"

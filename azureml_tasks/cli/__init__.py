@@ -1,0 +1,1 @@
+"""What only Invoke needs: options, collections, and how a task ends."""

@@ -1,0 +1,103 @@
+"""The declared settings as JSON Schema, for editors, and as the README's tables, for people."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+from azureml_tasks.config import fields as declared
+from azureml_tasks.config.fields import ABSENT, Key, keys
+from azureml_tasks.config.settings import Acr, Request, Run, Secret, Secrets, Settings, SmokeTest
+
+__all__ = ["json_schema", "markdown"]
+
+_TYPES: dict[str, dict[str, Any]] = {
+    declared.STRING: {"type": "string"},
+    declared.BOOLEAN: {"type": "boolean"},
+    declared.INTEGER: {"type": "integer"},
+    declared.NUMBER: {"type": "number"},
+    declared.ANY: {},
+}
+
+
+def json_schema() -> dict[str, Any]:
+    """The schema of the table `[tool.azureml-image]`, as far as a schema can say what the reader checks."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_of_table(Settings)}
+
+
+def _of_table(cls: type[Any]) -> dict[str, Any]:
+    known = keys(cls)
+    required = [name for name, (_, key) in known.items() if key.required]
+    properties = {name: _of_key(key) | {"description": key.meaning} for name, (_, key) in known.items()}
+    table = {"type": "object", "additionalProperties": False, "properties": properties}
+    return table | ({"required": required} if required else {})
+
+
+def _of_key(key: Key) -> dict[str, Any]:
+    if key.table:
+        inner = _of_table(key.table)
+        return inner if key.type == declared.TABLE else {"type": "array", "items": inner}
+    if key.type == declared.TABLE_OF_STRINGS:
+        names = {"propertyNames": key.names.schema} if key.names else {}
+        return {"type": "object", "additionalProperties": _of_string(key), **names}
+    if key.type == declared.STRINGS:
+        return {"type": "array", "items": _of_string(key)}
+    if key.type == declared.STRING_OR_STRINGS:
+        return {"anyOf": [_of_string(key), {"type": "array", "items": _of_string(key)}]}
+    return (
+        _of_string(key)
+        if key.type == declared.STRING
+        else _TYPES[key.type] | (key.rule.schema if key.rule else {})
+    )
+
+
+def _of_string(key: Key) -> dict[str, Any]:
+    empty = {} if key.may_be_empty else {"minLength": 1}
+    return {"type": "string", **empty, **(key.rule.schema if key.rule else {})}
+
+
+_TABLES = (
+    ("[tool.azureml-image]", Settings),
+    ("[[tool.azureml-image.run]]", Run),
+    ("[tool.azureml-image.smoke-test]", SmokeTest),
+    ("[[tool.azureml-image.smoke-test.requests]]", Request),
+    ("[tool.azureml-image.acr]", Acr),
+    ("[tool.azureml-image.secrets]", Secrets),
+    ("[tool.azureml-image.secrets.pip-conf] and [tool.azureml-image.secrets.netrc]", Secret),
+)
+
+
+def markdown() -> str:
+    """The settings as Markdown: a heading and a table for each table of the TOML."""
+    return "\n\n".join(f"### `{name}`\n\n{_rows(cls)}" for name, cls in _TABLES) + "\n"
+
+
+def _rows(cls: type[Any]) -> str:
+    fields = {field.name: field for field in dataclasses.fields(cls)}
+    rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
+    for name, (attribute, key) in keys(cls).items():
+        kind = (
+            key.type.partition(" ")[2]
+            if key.type != declared.STRING_OR_STRINGS
+            else "string or array of strings"
+        )
+        rows.append(f"| `{name}` | {kind} | {_default(fields[attribute], key)} | {_cell(key.meaning)} |")
+    return "\n".join(rows)
+
+
+def _default(field: dataclasses.Field[Any], key: Key) -> str:
+    if key.required:
+        return "required"
+    if key.default:
+        return _cell(key.default)
+    value = field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
+    if value is None or value is ABSENT:
+        return "none"
+    if dataclasses.is_dataclass(value):
+        return "`{}`"
+    return f"`{json.dumps(value)}`"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")

@@ -1,0 +1,1 @@
+"""The build context: its files, their hashes, and its archive."""

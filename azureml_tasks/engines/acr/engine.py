@@ -1,0 +1,204 @@
+"""Azure Container Registry as an engine: builds by its tasks, proof where a container can run, copies to publish."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from azureml_tasks.built_image import BuiltImage
+from azureml_tasks.config.settings import Acr
+from azureml_tasks.engines.acr import az_commands
+from azureml_tasks.engines.acr import smoke_test as proving
+from azureml_tasks.engines.acr.build import Build, announced, build_of
+from azureml_tasks.engines.acr.build_pieces import whole
+from azureml_tasks.engines.acr.candidates import Candidates, final_of, repository_of
+from azureml_tasks.engines.acr.layer_store import RegistryLayerStore
+from azureml_tasks.engines.acr.preflight import refuse_proof
+from azureml_tasks.engines.acr.registry_tokens import USER
+from azureml_tasks.engines.acr.remote_build import RemoteBuild
+from azureml_tasks.engines.acr.session import Session, open_session
+from azureml_tasks.errors import RegistryError
+from azureml_tasks.planning.plan import SECRETS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from azureml_tasks.console import Console
+    from azureml_tasks.context.build_context import BuildContext
+    from azureml_tasks.engines.docker.engine import DockerEngine
+    from azureml_tasks.planning.plan import Plan
+    from azureml_tasks.smoke.report import Report
+    from azureml_tasks.state.records import Records
+
+__all__ = ["AcrEngine"]
+
+
+@dataclass(kw_only=True)
+class AcrEngine:
+    """A registry that builds; see `base.Engine` for what each operation is.
+
+    Args:
+        plan: of the command.
+        records: what earlier commands left, and this one leaves.
+        console: where words go.
+        local: the engine of this machine that proves; None where none answers, and the cloud proves.
+    """
+
+    plan: Plan
+    records: Records
+    console: Console
+    local: DockerEngine | None
+    name: str = "acr"
+    can: frozenset[str] = frozenset({SECRETS})
+
+    @cached_property
+    def session(self) -> Session:
+        """Signed in, and the registry found; asked for when it is first needed."""
+        return open_session(self.plan.acr or Acr(), self.plan.registry, self.console)
+
+    @property
+    def registry(self) -> str:
+        """The login server; under --dry nobody asks the workspace for it."""
+        return self.plan.registry or ("REGISTRY" if self.console.dry else self.session.registry.login_server)
+
+    def describe(self) -> str:
+        """Which registry, and where the image is proven."""
+        acr = self.plan.acr or Acr()
+        where = self.plan.registry or f"the registry of workspace {acr.workspace}"
+        here = self.local and f"on the local engine at {self.local.endpoint.host}"
+        proof = here or "in the cloud, since no local engine answers"
+        return f"Azure Container Registry {where} ({acr.cloud}); proof {proof}"
+
+    def planned(self, plan: Plan, context: BuildContext) -> BuiltImage:
+        """The image as far as it is known before it is built: it has no id yet."""
+        return BuiltImage(
+            id="", names=plan.names, engine=self.name, context_sha256=context.sha256, user=plan.user
+        )
+
+    def base_id(self, plan: Plan) -> str:
+        """The reference: whether its tag has moved nobody here can tell, which is why prefixes on it grow old."""
+        return str(plan.base)
+
+    def name_it(self, image: BuiltImage, names: Sequence[str]) -> None:
+        """A candidate gets its names when it is published."""
+
+    def build(
+        self,
+        plan: Plan,
+        context: BuildContext,
+        *,
+        no_cache: bool,
+        pull: bool,
+        proven: bool,
+        before: BuiltImage | None,
+    ) -> BuiltImage:
+        """Hand the build off; what comes back is a candidate, proven where the cloud proves.
+
+        Args:
+            plan: what is built.
+            context: from which files.
+            no_cache: whether the prefixes that the registry keeps are left alone, and made anew.
+            pull: of no effect, since each run pulls the base.
+            proven: whether the cloud proves it before it is pushed, where no local engine does.
+            before: of no effect, since the registry tells what it has.
+        """
+        del pull, before
+        build = build_of(self._named(plan), context, proves=proven and not self.local)
+        if not announced(build, self.console):
+            return self.planned(plan, context)
+        found = build.routed(self.session.repositories, self.console, no_cache=no_cache)
+        return found.run(self.hand_off(plan), self.candidates, self.records, no_cache=no_cache)
+
+    def start(self, plan: Plan, context: BuildContext, *, no_cache: bool) -> str:
+        """Hand the build off and do not wait; the run's id."""
+        build = build_of(self._named(plan), context, proves=not self.local)
+        if not announced(build, self.console):
+            return ""
+        routed = build.routed(self.session.repositories, self.console, no_cache=no_cache)
+        return routed.leave(self.hand_off(plan), self.candidates, self.records, no_cache=no_cache)
+
+    def attach(self, plan: Plan, context: BuildContext, run: str) -> BuiltImage:
+        """Follow a run that was started before to its end, as build does; its id is *run*."""
+        named = self._named(plan)
+        build = Build(plan=named, context=context, proves=True, route=whole(named, context))
+        if not self.console.effect(az_commands.logs(plan, run)):
+            return self.planned(plan, context)
+        return build.attach(run, self.hand_off(plan), self.candidates, self.records)
+
+    def has(self, image: BuiltImage) -> bool:
+        """Whether the registry has it, waiting or published; RegistryError for one that was built in another."""
+        if (host := image.names[0].partition("/")[0]).lower() != self.registry.lower():
+            fix = f"invoke image.build --engine acr --registry {self.registry}"
+            what = f"The image was built in {host}, and {self.registry} is another registry."
+            raise RegistryError(what, next_step=fix)
+        return self.console.dry or self.candidates.find(image.id) is not None
+
+    def prove(self, plan: Plan, image: BuiltImage) -> Report | None:
+        """Prove the candidate: here where an engine answers, else in the cloud, unless its run did."""
+        source = f"{self.registry}/{repository_of(plan.repository)}"
+        if self.local:
+            name = f"{source}@{image.id or 'DIGEST'}" if self.console.dry else self._by_digest(image)
+            return proving.here(plan, image, name, self.local, self._login)
+        if proven := proving.by_its_run(plan, image, self.records):
+            return proven
+        refuse_proof(plan)
+        if self.console.dry and not image.id:
+            return None  # The run that would build would prove.
+        file = proving.task_file(plan, f"{source}@{image.id}", image.context_sha256)
+        if not self.console.effect(az_commands.run(plan), file=str(file)):
+            return None
+        return proving.in_the_cloud(plan, image, self._by_digest(image), self.hand_off(plan), self.records)
+
+    def _by_digest(self, image: BuiltImage) -> str:
+        """Where the image is to be pulled from: its candidate may have been published by another release."""
+        found = self.candidates.find(image.id)
+        repository = found[0] if found else repository_of(self.plan.repository)
+        return f"{self.registry}/{repository}@{image.id}"
+
+    def _login(self) -> tuple[str, str]:
+        return USER, self.session.tokens.refresh_token()
+
+    def push(self, image: BuiltImage, name: str) -> str:
+        """Copy the candidate to *name*; its digest stays, and the registry confirms it."""
+        repository, _, tag = name.partition("/")[2].rpartition(":")
+        source = f"{self.registry}/{repository_of(repository)}@{image.id or 'DIGEST'}"
+        if not self.console.effect(az_commands.copy(self.registry, source, f"{repository}:{tag}")):
+            return ""
+        return self.candidates.publish(image.id, tag)
+
+    def settle(self, image: BuiltImage) -> None:
+        """Delete the candidate: it is published, or has failed."""
+        repository = repository_of(self.plan.repository)
+        if not self.console.effect(az_commands.delete(self.registry, f"{repository}@{image.id or 'DIGEST'}")):
+            return
+        if self.candidates.remove(image.id):
+            self.records.candidate_is_gone(image)
+            self.console.say(f"removed the candidate {self.registry}/{repository}@{image.id}")
+
+    def layer_store(self, plan: Plan) -> RegistryLayerStore:
+        """Those of the repository of its prefixes."""
+        at = self.session.repositories
+        return RegistryLayerStore(repositories=at, plan=self._named(plan), console=self.console)
+
+    def remove(self, image: BuiltImage) -> list[str]:
+        """Delete every candidate of the records that still waits."""
+        waiting = dict.fromkeys([*self.records.waiting(), image.candidate])
+        return [each for each in waiting if each and self._removed(each)]
+
+    def _removed(self, candidate: str) -> bool:
+        repository, _, digest = candidate.partition("/")[2].partition("@")
+        effect = self.console.effect(az_commands.delete(self.registry, f"{repository}@{digest}"))
+        return effect and replace(self.candidates, repository=final_of(repository)).remove(digest)
+
+    @property
+    def candidates(self) -> Candidates:
+        """Those of the plan's repository."""
+        return Candidates.of(self.session, self.plan.repository, self.console)
+
+    def hand_off(self, plan: Plan) -> RemoteBuild:
+        """The way of *plan* through the tasks of this registry."""
+        return RemoteBuild(session=self.session, plan=self._named(plan), console=self.console)
+
+    def _named(self, plan: Plan) -> Plan:
+        return plan if plan.registry else plan._replace(registry=self.registry)

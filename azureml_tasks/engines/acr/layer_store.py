@@ -1,0 +1,70 @@
+"""The prefixes that a registry keeps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from azureml_tasks.built_image import StoredLayers
+from azureml_tasks.engines.acr import az_commands
+from azureml_tasks.incremental.cached_layers import is_tag, repository
+
+if TYPE_CHECKING:
+    from azureml_tasks.console import Console
+    from azureml_tasks.engines.acr.registry_api import Repositories
+    from azureml_tasks.planning.plan import Plan
+
+__all__ = ["RegistryLayerStore", "made_at", "prefix_repository"]
+
+
+def prefix_repository(plan: Plan) -> str:
+    """Where a registry keeps the prefixes of *plan*: where the table says, if that is in the same registry."""
+    host, _, shared = plan.shared_layers.partition("/")
+    return shared if host and host == plan.registry else repository(plan)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegistryLayerStore:
+    """The prefixes of one project in its registry.
+
+    Args:
+        repositories: of the registry.
+        plan: of the project, with its registry.
+        console: where words go.
+    """
+
+    repositories: Repositories
+    plan: Plan
+    console: Console
+
+    def all(self) -> list[StoredLayers]:
+        """Each, the newest first; tags that cannot be a prefix's are none of ours."""
+        found = (
+            self._kept(tag) for tag in self.repositories.tags(prefix_repository(self.plan)) if is_tag(tag)
+        )
+        return sorted(filter(None, found), key=lambda kept: (-kept.made_at, kept.name))
+
+    def _kept(self, tag: str) -> StoredLayers | None:
+        where = prefix_repository(self.plan)
+        manifest = self.repositories.manifest(where, tag)
+        if not manifest:
+            return None
+        name, when = f"{self.plan.registry}/{where}:{tag}", self.repositories.created(where, manifest)
+        return StoredLayers(name=name, id=manifest.digest, size=manifest.size, made_at=made_at(when))
+
+    def remove(self, kept: StoredLayers) -> bool:
+        """Delete its manifest, with every tag that it has."""
+        where = prefix_repository(self.plan)
+        if not self.console.effect(az_commands.delete(self.plan.registry, f"{where}@{kept.id}")):
+            return False
+        self.repositories.delete(where, kept.id)
+        return True
+
+
+def made_at(created: str) -> float:
+    """Seconds since 1970 of *created* (RFC 3339, UTC); 0 where nobody knows."""
+    try:
+        return datetime.fromisoformat(f"{created[:19]}+00:00").timestamp()
+    except ValueError:
+        return 0.0

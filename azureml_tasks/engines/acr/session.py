@@ -1,0 +1,68 @@
+"""One signed-in identity at one registry: everything that a hand-off asks, opened once for a command."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from azureml_tasks.engines.acr.arm_client import connect
+from azureml_tasks.engines.acr.clouds import Cloud, cloud
+from azureml_tasks.engines.acr.credentials import need_libraries, scope, sign_in
+from azureml_tasks.engines.acr.registry_api import Repositories
+from azureml_tasks.engines.acr.registry_lookup import Registry, find
+from azureml_tasks.engines.acr.registry_tokens import RegistryTokens
+from azureml_tasks.engines.acr.tasks_api import Tasks
+
+if TYPE_CHECKING:
+    from azureml_tasks.config.settings import Acr
+    from azureml_tasks.console import Console
+
+__all__ = ["Session", "open_session"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """A registry, its tasks and its repositories."""
+
+    cloud: Cloud
+    registry: Registry
+    tasks: Tasks
+    tokens: RegistryTokens
+    repositories: Repositories
+
+    def look_at(self, run: str) -> str:
+        """How a person looks at a run, in the portal and in a shell."""
+        return (
+            f"    {self.cloud.portal}/#resource{self.registry.id}, Services, Tasks, Runs, {run}\n"
+            f"    az acr task logs --registry {self.registry.name} --run-id {run}"
+        )
+
+
+def open_session(acr: Acr, login_server: str, console: Console) -> Session:
+    """Sign in and find the registry.
+
+    Raises:
+        SettingsError: a variable holds no address.
+        EngineError: Microsoft's libraries are not installed.
+        RegistryError: nobody is signed in, or the registry is not found.
+        HandOffError: Azure does not answer.
+    """
+    where = cloud(acr.cloud, os.environ)
+    need_libraries()
+    credential = sign_in(where)
+    manager = connect(where, credential)
+    registry = find(manager, acr, login_server, os.environ)
+    console.say(f"registry {registry.login_server}: {registry.id}")
+    tokens = RegistryTokens(
+        login_server=registry.login_server,
+        name=registry.name,
+        azure_token=lambda: credential.get_token(scope(where)).token,
+    )
+    return Session(
+        cloud=where,
+        registry=registry,
+        tasks=Tasks(manager=manager, registry=registry),
+        tokens=tokens,
+        repositories=Repositories(login_server=registry.login_server, tokens=tokens),
+    )

@@ -1,0 +1,1 @@
+"""The local engine, Docker's or Podman's."""

@@ -1,0 +1,94 @@
+"""One build by the engine's API, as the events that it answers with: the legacy builder's, BuildKit's, or Podman's.
+
+https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Image/operation/ImageBuild
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from azureml_tasks.engines.docker.socket_http import RefusedError, send
+from azureml_tasks.plain_text import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from azureml_tasks.engines.docker.client import EngineClient
+
+__all__ = ["built", "takes_archives"]
+
+_OWN_STORE = "overlay2"
+"""The storage driver of an engine that keeps its images itself; containerd's go by other names."""
+
+
+def takes_archives(endpoint: EngineClient, driver: str) -> bool:
+    """Whether the engine's BuildKit can be sent a build context as an archive by the API.
+
+    One that keeps its images in containerd cannot: it asks the network for the context's host, `build-context-…`, as
+    seen of 26.1.5.
+
+    Args:
+        endpoint: the engine.
+        driver: the storage driver that has its images; "" where it does not say.
+    """
+    return endpoint.has_buildkit and driver == _OWN_STORE
+
+
+def built(
+    endpoint: EngineClient,
+    feed: Iterator[bytes],
+    platform: str,
+    arguments: Mapping[str, str],
+    *,
+    no_cache: bool,
+    buildkit: bool = False,
+) -> Iterator[dict[str, Any]]:
+    """Send the archive *feed*, and give each event as it comes.
+
+    Args:
+        endpoint: the engine.
+        feed: the build context.
+        platform: such as `linux/amd64`.
+        arguments: of the build, by name.
+        no_cache: whether every step is done anew.
+        buildkit: whether BuildKit builds; the engine must take archives for it, see `takes_archives`.
+
+    Raises:
+        RefusedError: the engine does not begin, with what it says.
+    """
+    if not endpoint.api:
+        yield from _by_the_sdk(endpoint, feed, platform, arguments, no_cache=no_cache)
+        return
+    # The legacy builder keeps a failed step's container unless it is told by `forcerm`.
+    options = {"platform": platform, "buildargs": json.dumps(dict(arguments)), "rm": "1", "forcerm": "1"}
+    options |= ({"nocache": "1"} if no_cache else {}) | ({"version": "2"} if buildkit else {})
+    query = urlencode(options)
+    for line in send(endpoint.host, f"/v{endpoint.api}/build?{query}", feed):
+        yield dict(json.loads(line))
+
+
+def _by_the_sdk(
+    endpoint: EngineClient,
+    feed: Iterator[bytes],
+    platform: str,
+    arguments: Mapping[str, str],
+    *,
+    no_cache: bool,
+) -> Iterator[dict[str, Any]]:
+    from docker.errors import APIError
+
+    try:
+        yield from endpoint.client.api.build(
+            fileobj=feed,  # type: ignore[arg-type]  # an iterator is sent as it comes; the stubs know files alone
+            custom_context=True,
+            platform=platform,
+            buildargs=dict(arguments),
+            nocache=no_cache,
+            rm=True,
+            forcerm=True,
+            decode=True,
+        )
+    except APIError as error:
+        raise RefusedError(clean(str(error.explanation or error))) from error

@@ -1,0 +1,206 @@
+"""The local engine, Docker's or Podman's, through Docker's SDK and, for BuildKit, Docker's client."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from azureml_tasks.built_image import BuiltImage
+from azureml_tasks.engines.docker.api_errors import answering
+from azureml_tasks.engines.docker.builder_choice import Builder, note, remembered
+from azureml_tasks.engines.docker.client import EngineClient, connect
+from azureml_tasks.incremental.fingerprint import making
+from azureml_tasks.planning.plan import SECRETS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from azureml_tasks.console import Console
+    from azureml_tasks.context.build_context import BuildContext
+    from azureml_tasks.engines.docker.container import DockerContainer
+    from azureml_tasks.engines.docker.layer_store import DockerLayerStore
+    from azureml_tasks.planning.plan import Plan
+    from azureml_tasks.project.model import SmokeTestPlan
+    from azureml_tasks.smoke.report import Report
+
+__all__ = ["DockerEngine", "open_docker"]
+
+
+def open_docker(scratch: Path, console: Console, *, keep: bool) -> DockerEngine:
+    """Find the engine and its builder.
+
+    Args:
+        scratch: a folder for what a build leaves for a moment.
+        console: where words go.
+        keep: whether what was found out may be written down there.
+
+    Raises:
+        EngineError: no engine answers.
+    """
+    endpoint = connect()
+    builder = remembered(endpoint, scratch, keep=keep and not console.dry)
+    return DockerEngine(endpoint=endpoint, builder=builder, console=console, scratch=scratch)
+
+
+class DockerEngine(NamedTuple):
+    """An engine that answers; see `base.Engine` for what each operation is."""
+
+    endpoint: EngineClient
+    builder: Builder
+    console: Console
+    scratch: Path
+    name: str = "docker"
+    registry: str = ""
+
+    @property
+    def can(self) -> frozenset[str]:
+        """What its builder can do beyond every builder's own."""
+        return frozenset() if self.builder.kind == "legacy" else frozenset({SECRETS})
+
+    def describe(self) -> str:
+        """Which engine, where, and which builder."""
+        kind = "Podman" if self.endpoint.is_podman else "Docker"
+        where = f'{self.endpoint.host}, context "{self.endpoint.context}"'
+        return f"{kind} engine {self.endpoint.version} ({where}); builds with {self.builder}"
+
+    def planned(self, plan: Plan, context: BuildContext) -> BuiltImage:
+        """The image as far as it is known before it is built: it has no id yet."""
+        return BuiltImage(
+            id="", names=plan.names, engine=self.name, context_sha256=context.sha256, user=plan.user
+        )
+
+    def base_id(self, plan: Plan) -> str:
+        """The engine's id of the base; "" where it has none of that name."""
+        with answering(self.endpoint):
+            return str((self.endpoint.image(str(plan.base)) or {}).get("Id", ""))
+
+    def name_it(self, image: BuiltImage, names: Sequence[str]) -> None:
+        """Give it those of *names* that are not its own yet."""
+        with answering(self.endpoint):
+            for name in names:
+                found = self.endpoint.image(name)
+                tag = self.endpoint.docker("tag", image.id, name)
+                if (not found or found["Id"] != image.id) and self.console.effect(tag):
+                    self.endpoint.tag(image.id, name)
+
+    def build(
+        self,
+        plan: Plan,
+        context: BuildContext,
+        *,
+        no_cache: bool,
+        pull: bool,
+        proven: bool,
+        before: BuiltImage | None,
+    ) -> BuiltImage:
+        """Build, after looking at the base; the planned image under --dry."""
+        from azureml_tasks.engines.build_log import BuildLog
+        from azureml_tasks.engines.docker.api_build import takes_archives
+        from azureml_tasks.engines.docker.base_image import BaseLookup
+        from azureml_tasks.engines.docker.build import Build
+        from azureml_tasks.engines.docker.layered_build import LayeredBuild
+
+        del proven  # It is proven here, afterwards.
+        planned = self.planned(plan, context)
+        with answering(self.endpoint):
+            look = BaseLookup(endpoint=self.endpoint, console=self.console, folder=self.scratch)
+            base = look.at(plan, pull=pull)
+            takes = base is not None and takes_archives(self.endpoint, base.driver)
+            build = Build(self.endpoint, self.builder, self.console, self.scratch, BuildLog(), takes)
+            if not build.announced(plan, context, no_cache=no_cache) or not base:
+                return planned
+            self.scratch.mkdir(parents=True, exist_ok=True)
+            parts, began = making(plan, context, base.id), int(time.time())
+            chain = LayeredBuild(build=build, plan=plan, context=context, parts=parts, before=before)
+            made, on = chain.image(no_cache=no_cache)
+            note(self.endpoint, self.builder, self.scratch)
+            asked = plan.python.lines if plan.python else ()
+            return planned._replace(id=made, prefixes=on, made_of=parts, made_at=began, requirements=asked)
+
+    def has(self, image: BuiltImage) -> bool:
+        """Whether the engine still has it."""
+        with answering(self.endpoint):
+            return self.endpoint.image(image.id) is not None
+
+    @contextmanager
+    def running(
+        self, image: BuiltImage, proof: SmokeTestPlan, repository: str
+    ) -> Iterator[DockerContainer | None]:
+        """Run it as Azure ML would; None under --dry."""
+        from azureml_tasks.engines.docker.container import new_name, running, start_commands
+
+        name = new_name()
+        remove = self.endpoint.docker("rm", "--force", "--volumes", name)
+        start = start_commands(self.endpoint, image, proof, repository, name)
+        if not self.console.effects(start):
+            self.console.effect(remove)
+            yield None
+            return
+        with answering(self.endpoint):
+            with running(self.endpoint, image, proof, repository, name) as container:
+                yield container
+            if self.console.echo:
+                self.console.effect(remove)
+
+    def prove(self, plan: Plan, image: BuiltImage) -> Report | None:
+        """Run *image* here, and ask it; None under --dry."""
+        from azureml_tasks.smoke import run as smoke
+
+        return smoke.prove(plan, image, self, self.console)
+
+    def settle(self, image: BuiltImage) -> None:
+        """Nothing leads to an image's names here but the image."""
+
+    @contextmanager
+    def pulled(self, name: str, login: Callable[[], tuple[str, str]]) -> Iterator[str]:
+        """Pull *name*, `host/repository@digest`, for the length of the block; its id here, "" under --dry.
+
+        Args:
+            name: what is pulled; where it was here before, it stays.
+            login: gives user and password.
+        """
+        from azureml_tasks.engines.docker.pull import pulled
+
+        remove = self.endpoint.docker("rmi", name)
+        if not self.console.effect(self.endpoint.docker("pull", name)):
+            yield ""
+            self.console.effect(remove)
+            return
+        with answering(self.endpoint), pulled(self.endpoint, name, login, self.console) as found:
+            yield found
+        if self.console.echo:
+            self.console.effect(remove)
+
+    def push(self, image: BuiltImage, name: str) -> str:
+        """Tag the image's id as *name* and send it; "" under --dry."""
+        from azureml_tasks.engines.docker.push import named_where_pushed, push
+
+        source = image.id or image.names[0]
+        tag = [self.endpoint.docker("tag", source, name)] if source != name else []
+        if not self.console.effects([*tag, self.endpoint.docker("push", name)]):
+            return ""
+        with answering(self.endpoint), named_where_pushed(self.endpoint, image, name):
+            return push(self.endpoint, image.id, name, self.console)
+
+    def layer_store(self, plan: Plan) -> DockerLayerStore:
+        """Those of this project's name."""
+        from azureml_tasks.engines.docker.layer_store import DockerLayerStore
+
+        return DockerLayerStore(endpoint=self.endpoint, plan=plan, console=self.console)
+
+    def remove(self, image: BuiltImage) -> list[str]:
+        """Remove the names that still name this image."""
+        removed = []
+        with answering(self.endpoint):
+            for name in image.names:
+                found = self.endpoint.image(name)
+                if (
+                    found
+                    and found["Id"] == image.id
+                    and self.console.effect(self.endpoint.docker("rmi", name))
+                ):
+                    self.endpoint.client.images.remove(name)
+                    removed.append(name)
+        return removed

@@ -1,0 +1,102 @@
+"""One image id to one name in its registry, and the digest that the registry itself gives it."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from azureml_tasks.engines.docker.layer_progress import shown
+from azureml_tasks.engines.docker.registry_errors import is_passing, registry_error
+from azureml_tasks.errors import RegistryError
+from azureml_tasks.plain_text import clean
+from azureml_tasks.registry.digest import manifest_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from azureml_tasks.built_image import BuiltImage
+    from azureml_tasks.console import Console
+    from azureml_tasks.engines.docker.client import EngineClient
+
+__all__ = ["named_where_pushed", "push"]
+
+_PAUSES = (1.0, 2.0)
+"""Seconds before the second and the third try."""
+
+
+def push(endpoint: EngineClient, image_id: str, name: str, console: Console) -> str:
+    """Tag *image_id* as *name*, push it, and give its digest, `sha256:…`, as the registry has it.
+
+    Raises:
+        RegistryError: the registry refuses, or holds another digest under that tag than was sent.
+        EngineError: the engine's disk is full.
+    """
+    host = name.partition("/")[0]
+    repository, _, tag = name.rpartition(":")
+    endpoint.client.api.tag(image_id, repository, tag)
+    said, sent = _push_once(endpoint, repository, tag, console)
+    for pause in _PAUSES:
+        if not (said and is_passing(said)):
+            break
+        console.say(f"{host} said: {clean(said)}; trying again in {pause:g} s")
+        time.sleep(pause)  # A registry in trouble is asked less often; nothing tells when it is well again.
+        said, sent = _push_once(endpoint, repository, tag, console)
+    if said:
+        raise registry_error(host, f"the push of {name}", said, often=", three times in a row")
+    digest = _digest(endpoint, name)
+    if sent and sent != digest:
+        what = (
+            f"Registry {host} holds {digest} as {name}, not {sent}: somebody else pushed that tag meanwhile."
+        )
+        state = f"The image was pushed as {sent}, and that tag names another one now."
+        raise RegistryError(
+            what, next_step="Push again, or give the image a tag of its own: --tag", state=state
+        )
+    return digest
+
+
+def _push_once(endpoint: EngineClient, repository: str, tag: str, console: Console) -> tuple[str, str]:
+    """Push once: what was refused ("" for nothing), and the digest that was sent ("" where the engine does not say)."""
+    from docker.errors import APIError, DockerException
+
+    sent = ""
+    try:
+        events = endpoint.client.api.push(repository, tag=tag, stream=True, decode=True)
+        for event in shown(events, console):
+            if "error" in event:
+                return str(event["error"]), ""
+            sent = (event.get("aux") or {}).get("Digest", sent)
+    except APIError as error:
+        return str(error.explanation or error), ""
+    except (DockerException, OSError) as error:  # What requests raises is an OSError.
+        return str(error), ""
+    return "", sent
+
+
+def _digest(endpoint: EngineClient, name: str) -> str:
+    """Through the engine, which has the way and the credentials; Podman has no such question, so there we ask."""
+    from docker.errors import APIError
+
+    if endpoint.is_podman:
+        return manifest_digest(name, endpoint.client.api)
+    try:
+        return str(endpoint.client.images.get_registry_data(name).id)
+    except APIError as error:
+        raise registry_error(
+            name.partition("/")[0], f"the question for the digest of {name}", str(error.explanation or error)
+        ) from error
+
+
+@contextmanager
+def named_where_pushed(endpoint: EngineClient, image: BuiltImage, name: str) -> Iterator[None]:
+    """Where the block fails, take *name* from *image* again, unless build gave it."""
+    from docker.errors import ImageNotFound
+
+    try:
+        yield
+    except BaseException:
+        if name not in image.names:
+            with suppress(ImageNotFound):
+                endpoint.client.images.remove(name, noprune=True)
+        raise

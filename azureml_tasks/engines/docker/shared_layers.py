@@ -1,0 +1,67 @@
+"""The prefixes that machines share by a registry: each machine pulls what is there, and pushes what is not.
+
+What a name stands for cannot be checked from outside: whoever may push to that repository decides what images are
+built on. Each one that is used is therefore named by its digest in the record of what is pushed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from azureml_tasks.engines.docker.base_image import is_not_there
+from azureml_tasks.engines.docker.layer_progress import shown
+from azureml_tasks.engines.docker.push import push
+from azureml_tasks.errors import AzuremlTasksError
+from azureml_tasks.plain_text import clean
+
+if TYPE_CHECKING:
+    from azureml_tasks.console import Console
+    from azureml_tasks.engines.docker.client import EngineClient
+
+__all__ = ["Shared"]
+
+
+class Shared(NamedTuple):
+    """The repository of `shared-layers`.
+
+    Args:
+        endpoint: the engine, which has the way and the credentials.
+        repository: `login-server/repository`.
+        console: hears what is pulled and pushed, and of what cannot be told.
+    """
+
+    endpoint: EngineClient
+    repository: str
+    console: Console
+
+    def pull(self, tag: str) -> bool | None:
+        """Whether the prefix of this *tag* is there, and here now; None where nobody can tell, which is said."""
+        from docker.errors import APIError
+
+        said = ""
+        try:
+            events = self.endpoint.client.api.pull(self.repository, tag=tag, stream=True, decode=True)
+            for event in shown(events, self.console):
+                said = str(event.get("error", said))
+        except APIError as error:
+            said = str(error.explanation or error)
+        if said and not is_not_there(said):
+            name = f"{self.repository}:{tag}"
+            self.console.warn(f"whether {name} is there cannot be told, so it is built anew: {clean(said)}")
+            return None
+        return not said
+
+    def push(self, image_id: str, tag: str) -> None:
+        """Push a prefix for others; where that is refused, it is said, and this build goes on."""
+        name = f"{self.repository}:{tag}"
+        self.console.say(f"pushing {name} for other machines")
+        try:
+            push(self.endpoint, image_id, name, self.console)
+        except AzuremlTasksError as error:
+            self.console.warn(f"{name} is not shared: {error.what}")
+
+    def reference(self, tag: str) -> str:
+        """The prefix of this *tag* by its digest, `login-server/repository@sha256:…`; "" where it is not shared."""
+        found = self.endpoint.image(f"{self.repository}:{tag}") or {}
+        digests: list[str] = found.get("RepoDigests") or []
+        return next((each for each in digests if each.startswith(f"{self.repository}@")), "")

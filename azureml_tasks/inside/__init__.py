@@ -1,1 +1,0 @@
-"""What runs inside a container, under whatever Python the image has."""

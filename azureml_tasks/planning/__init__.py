@@ -1,0 +1,1 @@
+"""Every decision about an image as one value, and its Dockerfile."""

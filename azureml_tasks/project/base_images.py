@@ -1,0 +1,104 @@
+"""What is known of Azure ML's inference images: the current ones, and those to leave."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+
+from azureml_tasks.image_reference import MCR, Reference
+
+__all__ = ["CURRENT", "IMAGE_VARIABLES", "warnings"]
+
+CURRENT = (
+    "minimal-py312-inference",
+    "curated/minimal-py311-inference",
+    "curated/minimal-py312-cuda12.4-inference",
+)
+"""Documented or published today: the concept page "Docker images for inference" of Azure Machine
+Learning (2025-09-24) and Azure/azureml-assets assets/inference/environments (2026-07-23), less
+the one whose Python is past its end of life."""
+
+_WITHDRAWN = frozenset({
+    # Removed from Azure/azureml-assets in 2024 and 2025; the images stay, unpatched.
+    "minimal-ubuntu20.04-py38-cpu-inference",
+    "minimal-ubuntu20.04-py38-cuda11.6.2-gpu-inference",
+    "minimal-ubuntu20.04-py39-cpu-inference",
+    "mlflow-ubuntu20.04-py38-cpu-inference",
+    "mlflow-ubuntu20.04-py39-cpu-inference",
+    "minimal-app-quickstart-inference",
+    # Renamed on 2025-01-28 to minimal-py311-inference and mlflow-py312-inference.
+    "minimal-ubuntu22.04-py311-cpu-inference",
+    "mlflow-ubuntu22.04-py312-cpu-inference",
+})  # fmt: skip
+
+_UNSUPPORTED_SYSTEM = r"ubuntu(16|18|20)\.04"
+"""Ubuntu 20.04 left standard support on 2025-05-31: https://ubuntu.com/about/release-cycle."""
+
+_PYTHON = r"-py(3)(\d+)\b"
+
+# https://devguide.python.org/versions/
+_END_OF_LIFE = {
+    6: date(2021, 12, 23),
+    7: date(2023, 6, 27),
+    8: date(2024, 10, 7),
+    9: date(2025, 10, 31),
+    10: date(2026, 10, 31),
+    11: date(2027, 10, 31),
+    12: date(2028, 10, 31),
+    13: date(2029, 10, 31),
+}
+
+IMAGE_VARIABLES = (
+    "AML_APP_INSIGHTS_ENABLED",
+    "AML_APP_INSIGHTS_KEY",
+    "AML_APP_ROOT",
+    "AML_CORS_ORIGINS",
+    "AML_MODEL_DC_STORAGE_ENABLED",
+    "APP_INSIGHTS_LOG_RESPONSE_ENABLED",
+    "AZUREML_CONFIG_FILE",
+    "AZUREML_DEBUG_PORT",
+    "AZUREML_ENTRY_SCRIPT",
+    "AZUREML_EXTRA_CONDA_YAML",
+    "AZUREML_EXTRA_CONDA_YAML_ABS_PATH",
+    "AZUREML_EXTRA_PYTHON_LIB_PATH",
+    "AZUREML_EXTRA_REQUIREMENTS_TXT",
+    "AZUREML_LOG_LEVEL",
+    "AZUREML_MODEL_DIR",
+    "AZUREML_SOURCE_DIRECTORY",
+    "DYNAMIC_DEP_INSTALLATION",
+    "HEALTH_PORT",
+    "MLFLOW_MODEL_FOLDER",
+    "SCORING_TIMEOUT_MS",
+    "SEPERATE_HEALTH_ENDPOINT",
+    "SERVER_VERSION_LOG_RESPONSE_ENABLED",
+    "SERVICE_NAME",
+    "SERVICE_PATH_PREFIX",
+    "SERVICE_VERSION",
+    "WORKER_COUNT",
+    "WORKER_PRELOAD",
+    "WORKER_TIMEOUT",
+    "WORKSPACE_NAME",
+)
+"""The variables that the images and azureml-inference-server-http 1.5.1 honour (its constants.py,
+server/config.py and the images' gunicorn/run), spelled as they spell them."""
+
+
+def warnings(base: Reference, today: date) -> list[str]:
+    """Say what speaks against *base*: withdrawn, or its system or Python no longer maintained."""
+    if not str(base).startswith(MCR):
+        return []
+    name = str(base)[len(MCR) :].partition(":")[0].partition("@")[0]
+    if name.removeprefix("curated/") in _WITHDRAWN:
+        return [f'base "{name}" is withdrawn and gets no security updates. {_current()}']
+    if system := re.search(_UNSUPPORTED_SYSTEM, name):
+        return [f'base "{name}" stands on Ubuntu {system[1]}.04, which is no longer maintained. {_current()}']
+    if python := re.search(_PYTHON, name):
+        ended = _END_OF_LIFE.get(int(python[2]))
+        if ended and ended < today:
+            what = f"Python 3.{python[2]}, whose support ended on {ended.isoformat()}"
+            return [f'base "{name}" has {what}. {_current()}']
+    return []
+
+
+def _current() -> str:
+    return f"Current: {', '.join(CURRENT)}."

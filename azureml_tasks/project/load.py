@@ -1,0 +1,168 @@
+"""A project's folder → its settings and facts, or every mistake at once. The one place that reads both."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from azureml_tasks.config.problems import FILE, spell
+from azureml_tasks.config.reader import read
+from azureml_tasks.context.file_hashes import FileHashes
+from azureml_tasks.errors import Problem, SettingsError
+from azureml_tasks.image_reference import Reference, expand_base
+from azureml_tasks.project import context_files, cross_checks, git, naming
+from azureml_tasks.project.build_secrets import build_secrets, refuse_two_registries
+from azureml_tasks.project.code import look_at_code
+from azureml_tasks.project.cross_checks import variable_warnings
+from azureml_tasks.project.model import Facts, NoRevision, Project, Revision
+from azureml_tasks.project.paths import ProjectPaths, matcher
+from azureml_tasks.project.smoke_test import read_proof
+from azureml_tasks.requirements.install_step import PythonStep, python_step
+from azureml_tasks.requirements.pyproject import DeclaredError, declared
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from azureml_tasks.config.problems import Override, Place, Problems
+    from azureml_tasks.config.settings import Settings
+    from azureml_tasks.context.context_file import ContextFile
+    from azureml_tasks.project.model import BuildSecret
+
+__all__ = ["load"]
+
+
+def load(
+    folder: str | Path,
+    overrides: Mapping[str, Override] | None = None,
+    hashes: FileHashes | None = None,
+) -> Project:
+    """Read the project in *folder*.
+
+    Args:
+        folder: where pyproject.toml is.
+        overrides: key of the table → the value of this one run.
+        hashes: those of its files that are known; None for none.
+
+    Raises:
+        SettingsError: with everything that is wrong in the table and in the files it names.
+    """
+    root = Path(folder).resolve()
+    settings, found = read(_text(root), overrides or {})
+    survey = ProjectPaths(
+        root=root,
+        settings=settings,
+        found=found,
+        matcher=matcher(root, settings, found),
+        hashes=hashes or FileHashes(file=Path(os.devnull)),
+    )
+    facts = _facts(survey, git.read(root))
+    if found.problems:
+        raise SettingsError(found.problems)
+    return Project(folder=root, settings=settings, facts=facts)
+
+
+def _text(root: Path) -> str:
+    try:
+        return (root / FILE).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        fix = 'Make it, with:\n[tool.azureml-image]\nbase = "minimal-py312-inference"'
+        raise SettingsError([Problem(FILE, 0, f"does not exist in {root}", fix)]) from None
+    except UnicodeDecodeError as error:
+        raise SettingsError(
+            [Problem(FILE, 0, f"is not UTF-8: {error.reason}", "Save it as UTF-8.")]
+        ) from error
+
+
+def _facts(survey: ProjectPaths, revision: Revision | NoRevision) -> Facts:
+    settings, found = survey.settings, survey.found
+    project = found.document.get("project")
+    project = project if isinstance(project, dict) else {}
+    today = datetime.now(timezone.utc).date()
+    base = expand_base(settings.base) or Reference(host="", repository="missing", tag="", digest="")
+    repository = naming.repository(settings, project, found)
+    code = look_at_code(survey)
+    labels = naming.labels(settings, project, revision, base, title=repository, epoch=_epoch(found))
+    cross_checks.refuse_double_variables(settings, code, found)
+    refuse_two_registries(settings, found)
+    cross_checks.refuse_long_lines(settings, found)
+    cross_checks.refuse_labels_of_several_lines(labels, settings, found)
+    python, files = _python(survey), context_files.code_and_model(survey, code)
+    return Facts(
+        project=project,
+        base=base,
+        repository=repository,
+        tags=naming.tags(settings, naming.tag_values(project, revision, today), found),
+        labels=labels,
+        entry_script=code.entry_script,
+        code=code.folder,
+        python=python,
+        files=files,
+        has_model=bool(settings.model),
+        proof=read_proof(survey),
+        revision=revision,
+        today=today,
+        secrets=_secrets(survey, files, python),
+        warnings=(*_warnings(settings, project, revision), *code.warnings, *variable_warnings(settings)),
+    )
+
+
+def _python(survey: ProjectPaths) -> PythonStep | None:
+    settings, found = survey.settings, survey.found
+    trees = context_files.requirements(survey)
+    asked: list[tuple[Place, dict[str, Any]]] = [
+        *(
+            (("dependency-groups", i), {"groups": [name]})
+            for i, name in enumerate(settings.dependency_groups)
+        ),
+        *((("extras", i), {"extras": [name]}) for i, name in enumerate(settings.extras)),
+        *([(("project-dependencies",), {"project": True})] if settings.project_dependencies else []),
+    ]
+    own: dict[str, None] = {}
+    for place, part in asked:
+        try:
+            own |= dict.fromkeys(
+                declared(found.document, **{"groups": (), "extras": (), "project": False, **part})
+            )
+        except DeclaredError as error:
+            found.problem(place, f"{spell(place)}: {error}", error.fix)
+    named = tuple(own | dict.fromkeys(settings.pip))
+    return python_step(named, trees, lambda path: context_files.carried(survey, path))
+
+
+def _secrets(
+    survey: ProjectPaths, files: Sequence[ContextFile], python: PythonStep | None
+) -> tuple[BuildSecret, ...]:
+    secrets = build_secrets(survey.root, survey.settings, survey.found)
+    context_files.refuse_copied_secrets(survey, secrets, (*files, *(python.files if python else ())))
+    return secrets
+
+
+def _epoch(found: Problems) -> int | None:
+    """https://reproducible-builds.org/specs/source-date-epoch/: decimal seconds since 1970."""
+    text = os.environ.get("SOURCE_DATE_EPOCH")
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit()):
+        fix = "export SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)"
+        found.problems.append(
+            Problem("SOURCE_DATE_EPOCH", 0, f'"{text}" is no count of seconds since 1970', fix)
+        )
+        return None
+    return int(text)
+
+
+def _warnings(settings: Settings, project: Mapping[str, Any], revision: Revision | NoRevision) -> list[str]:
+    said = []
+    if isinstance(revision, NoRevision) and revision.unexpected:
+        said.append(f"the image gets no revision label: {revision.why}")
+    if any("{version}" in tag for tag in settings.tags) and "version" in project.get("dynamic", []):
+        said.append('[project].version is dynamic, so that the tag says "latest" in its place')
+    said += [
+        f'apt package "{name}" is for the system\'s Python, not for the environment that serves: '
+        "name its PyPI package in `pip`"
+        for name in settings.apt
+        if name.startswith("python3-")
+    ]
+    return said

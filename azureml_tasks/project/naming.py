@@ -1,0 +1,127 @@
+"""What the image is called: repository, tags and the labels of the Open Container Initiative."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from packaging.utils import canonicalize_name
+
+from azureml_tasks.config import validators
+from azureml_tasks.config.tag_template import BadTag, Unavailable, check, render
+from azureml_tasks.project.model import NoRevision, Revision
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from azureml_tasks.config.problems import Problems
+    from azureml_tasks.config.settings import Settings
+    from azureml_tasks.image_reference import Reference
+
+__all__ = ["labels", "repository", "tag_values", "tags"]
+
+
+def repository(settings: Settings, project: Mapping[str, Any], found: Problems) -> str:
+    """The image's repository: `name`, else the project's own name, normalised (PEP 503)."""
+    if settings.name:
+        return settings.name
+    own = project.get("name")
+    if isinstance(own, str) and own:
+        name = canonicalize_name(own)
+        if not validators.REPOSITORY.complaint(name):
+            return name
+        if "name" not in found.bad:
+            what = f"[project].name is {json.dumps(own, ensure_ascii=False)}, which gives no name of an image"
+            found.problem((), what, 'Write: name = "scoring"')
+        return ""
+    if "name" not in found.bad:
+        fix = 'Write: name = "scoring", here or in [project]'
+        found.problem((), "the image has no name: neither the table nor [project] gives one", fix)
+    return ""
+
+
+def tag_values(
+    project: Mapping[str, Any], revision: Revision | NoRevision, today: date
+) -> dict[str, str | Unavailable]:
+    """What stands for each placeholder of a tag; a dynamic version is `latest`."""
+    version: str | Unavailable = Unavailable("[project] has no version")
+    if isinstance(project.get("version"), str):
+        version = project["version"]
+    elif "version" in project.get("dynamic", []):
+        version = "latest"
+    if isinstance(revision, NoRevision):
+        sha: str | Unavailable = Unavailable(revision.why)
+        branch = sha
+    else:
+        sha = revision.sha[:12] + ("-dirty" if revision.dirty else "")
+        branch = revision.branch or Unavailable("HEAD is detached, so that no branch is checked out")
+    return {"version": version, "git-sha": sha, "git-branch": branch, "date": today.strftime("%Y%m%d")}
+
+
+def tags(settings: Settings, values: Mapping[str, str | Unavailable], found: Problems) -> tuple[str, ...]:
+    """The rendered tags, each once, in the order given."""
+    rendered: dict[str, None] = {}
+    for index, template in enumerate(settings.tags):
+        if check(template):
+            continue  # Reported by the reader.
+        try:
+            rendered[render(template, values)] = None
+        except BadTag as error:
+            fix = 'Write a tag that can be had, such as: tags = ["{date}"]'
+            found.problem(("tags", index), f'tool.azureml-image.tags[{index + 1}]: "{template}" {error}', fix)
+    if not settings.tags and "tags" not in found.bad:
+        found.problem(
+            ("tags",),
+            "tool.azureml-image.tags is empty, so that the image has no name",
+            'Write: tags = ["{version}"]',
+        )
+    return tuple(rendered)
+
+
+def labels(
+    settings: Settings,
+    project: Mapping[str, Any],
+    revision: Revision | NoRevision,
+    base: Reference,
+    *,
+    title: str,
+    epoch: int | None,
+) -> dict[str, str]:
+    """The labels of https://specs.opencontainers.org/image-spec/annotations/ that can be had, then the table's own.
+
+    Args:
+        settings: its `labels` stand above ours.
+        project: the table `[project]`.
+        revision: the commit.
+        base: the image that is extended.
+        title: the image's repository.
+        epoch: SOURCE_DATE_EPOCH, seconds since 1970 (UTC).
+    """
+    known = revision if isinstance(revision, Revision) else None
+    created = epoch if epoch is not None else known.time if known else None
+    ours = {
+        "title": title,
+        "version": project.get("version", ""),
+        "revision": known.sha + ("-dirty" if known.dirty else "") if known else "",
+        "created": _rfc3339(created) if created is not None else "",
+        "source": _source(project) or (known.remote if known else ""),
+        "base.name": f"{base.name}:{base.tag}" if base.tag else base.name,
+        "base.digest": base.digest,
+    }
+    return {f"org.opencontainers.image.{key}": str(value) for key, value in ours.items() if value} | dict(
+        settings.labels
+    )
+
+
+def _rfc3339(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _source(project: Mapping[str, Any]) -> str:
+    """The URL of the source, by https://packaging.python.org/specifications/well-known-project-urls/."""
+    urls = project.get("urls")
+    named = urls.items() if isinstance(urls, dict) else ()
+    plain = {"".join(c for c in name.lower() if c.isalnum()): url for name, url in named}
+    known = ("source", "repository", "sourcecode", "github")
+    return next((plain[name] for name in known if isinstance(plain.get(name), str)), "")

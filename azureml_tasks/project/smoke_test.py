@@ -1,0 +1,118 @@
+"""The table `smoke-test` with its files → `Proof`, which one hash names."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from azureml_tasks.config.fields import ABSENT
+from azureml_tasks.config.problems import spell
+from azureml_tasks.config.settings import Request
+from azureml_tasks.context.build_context import digest
+from azureml_tasks.context.context_file import ContextFile
+from azureml_tasks.errors import Problem
+from azureml_tasks.project.model import SmokeTestPlan, SmokeTestRequest
+
+if TYPE_CHECKING:
+    from azureml_tasks.config.problems import Place
+    from azureml_tasks.context.file_hashes import FileHashes
+    from azureml_tasks.project.paths import ProjectPaths
+
+__all__ = ["read_proof"]
+
+_SHORT = ("smoke-test", "request")
+_NUMBERED = ("smoke-test", "requests")
+
+
+def read_proof(survey: ProjectPaths) -> SmokeTestPlan:
+    """Read what the smoke test sends, expects and mounts; what is wrong is noted."""
+    table, sound = survey.settings.smoke_test, "smoke-test" not in survey.found.bad
+    if table.request and table.requests:
+        what = "tool.azureml-image.smoke-test has both request and requests"
+        survey.found.problem(_SHORT, what, f"Write: [[{spell(_NUMBERED)}]] alone")
+    asked: list[tuple[Place, Request]] = [(_SHORT, Request(file=table.request))] if table.request else []
+    asked += [((*_NUMBERED, index), request) for index, request in enumerate(table.requests)]
+    model = _model(survey)
+    proof = SmokeTestPlan(
+        requests=tuple(_request(survey, place, request, sound=sound) for place, request in asked),
+        model=str(survey.root / model) if model else "",
+        env=dict(table.env),
+        memory=table.memory or "",
+        start_timeout=float(table.start_timeout),
+        repeat=table.repeat,
+    )
+    return proof._replace(sha256=_sha256(proof, model, survey.hashes))
+
+
+def _model(survey: ProjectPaths) -> str:
+    place, value = ("smoke-test", "model"), survey.settings.smoke_test.model
+    if not value:
+        return ""
+    if survey.settings.model:
+        what = f"{spell(place)} is for an image without a model, and {spell(('model',))} bakes one in"
+        survey.found.problem(place, what, "Keep one of the two.")
+    return survey.existing(place, value, "file or folder")
+
+
+def _request(survey: ProjectPaths, place: Place, request: Request, *, sound: bool) -> SmokeTestRequest:
+    if sound and (request.body is ABSENT) == (request.file is None):
+        what = f"{spell(place)} must have exactly one of body and file"
+        survey.found.problem(place, what, 'Write: file = "sample-request.json"')
+    if request.expect is not ABSENT and request.expect_file is not None:
+        survey.found.problem(place, f"{spell(place)} has both expect and expect-file", "Keep one of the two.")
+    expect = request.expect
+    if request.expect_file is not None:
+        expect = _json(survey, (*place, "expect-file"), request.expect_file)
+    number = place[-1]
+    return SmokeTestRequest(
+        name=request.file or (f"request {number + 1}" if isinstance(number, int) else "request"),
+        path=request.path,
+        body=_body(survey, place, request),
+        status=request.status,
+        expect=expect,
+        tolerance=float(request.tolerance),
+        timeout=float(request.request_timeout),
+    )
+
+
+def _body(survey: ProjectPaths, place: Place, request: Request) -> bytes:
+    if request.file is None:
+        return b"" if request.body is ABSENT else json.dumps(request.body, ensure_ascii=False).encode()
+    path = survey.existing(place if place == _SHORT else (*place, "file"), request.file, "file")
+    return (survey.root / path).read_bytes() if path else b""
+
+
+def _json(survey: ProjectPaths, place: Place, value: str) -> Any:
+    path = survey.existing(place, value, "file")
+    if not path:
+        return ABSENT
+    try:
+        return json.loads((survey.root / path).read_bytes())
+    except json.JSONDecodeError as error:
+        line, why = error.lineno, error.msg
+    except UnicodeDecodeError as error:
+        line, why = 1, error.reason
+    fix = "It holds what the answer must contain."
+    survey.found.problems.append(Problem(path, line, f"is no JSON: {why}", fix))
+    return ABSENT
+
+
+def _sha256(proof: SmokeTestPlan, model: str, hashes: FileHashes) -> str:
+    """Over everything that decides whether an image passes: the table, the requests' bytes, the model's."""
+    requests = [
+        [r.path, r.body.hex(), r.status, None if r.expect is ABSENT else [r.expect], r.tolerance, r.timeout]
+        for r in proof.requests
+    ]
+    mounted = [model, digest(_members(Path(proof.model)), hashes)] if proof.model else []
+    parts = [requests, mounted, dict(proof.env), proof.memory, proof.start_timeout, proof.repeat]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _members(model: Path) -> list[ContextFile]:
+    files = [model] if model.is_file() else sorted(path for path in model.rglob("*") if path.is_file())
+    return [
+        ContextFile(name=path.relative_to(model.parent).as_posix(), source=path, size=path.stat().st_size)
+        for path in files
+    ]

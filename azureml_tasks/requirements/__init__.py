@@ -1,0 +1,1 @@
+"""What pip is asked to install."""

@@ -1,0 +1,92 @@
+"""What one pip run inside the image installs, as the files it is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from azureml_tasks.context.context_file import ContextFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from azureml_tasks.requirements.files import RequirementsTree
+
+__all__ = ["FOLDER", "PythonStep", "python_step"]
+
+FOLDER = "python"
+"""Their folder in the context; its layout is what `in_image/install.py` reads."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PythonStep:
+    """The packages to install.
+
+    Args:
+        files: members of the context below `FOLDER`.
+        names: requirements files and requirements, as a person reads them.
+        pinned: whether each is for one version alone.
+        lines: all that is asked for, sorted, each once; empty where a wheel of the project is, which a line does not
+            tell the content of.
+    """
+
+    files: tuple[ContextFile, ...]
+    names: tuple[str, ...]
+    pinned: bool = False
+    lines: tuple[str, ...] = ()
+
+
+def python_step(
+    requirements: Sequence[str], trees: Sequence[RequirementsTree], member: Callable[[str], ContextFile]
+) -> PythonStep | None:
+    """Lay out the files of the Python step; None where there is nothing to install.
+
+    Args:
+        requirements: PEP 508 strings of the table and of the project.
+        trees: the requirements files with what they include.
+        member: gives the context's member for a project-relative file.
+    """
+    from importlib import resources
+
+    from azureml_tasks.requirements.files import is_pinned
+
+    if not requirements and not trees:
+        return None
+    plain = [_include(tree) for tree in trees if not tree.hashed] + list(requirements)
+    hashed = [_include(tree) for tree in trees if tree.hashed]
+    pinned = sorted({pin for tree in trees for pin in tree.pinned if tree.hashed})
+    script = resources.files("azureml_tasks").joinpath("in_image/install.py").read_bytes()
+    texts = {"requirements.txt": plain, "hashed.txt": hashed, "pinned.txt": pinned}
+    own = [
+        _text(name, "".join(f"{line}\n" for line in lines).encode()) for name, lines in texts.items() if lines
+    ]
+    carried = sorted({path for tree in trees for path in (*tree.files, *tree.wheels)})
+    files = (_text("install.py", script), *own, *map(member, carried))
+    names = (*(tree.files[0] for tree in trees), *requirements)
+    all_pinned = all(map(is_pinned, requirements)) and all(tree.all_pinned for tree in trees)
+    return PythonStep(
+        files=(*_folders(files), *files), names=names, pinned=all_pinned, lines=_lines(requirements, trees)
+    )
+
+
+def _lines(requirements: Sequence[str], trees: Sequence[RequirementsTree]) -> tuple[str, ...]:
+    if any(tree.wheels for tree in trees):
+        return ()
+    return tuple(sorted({*requirements, *(line for tree in trees for line in tree.lines)}))
+
+
+def _include(tree: RequirementsTree) -> str:
+    """Pip reads the options of a requirements file by the shell's rules, so a name may be quoted."""
+    escaped = tree.files[0].replace("\\", "\\\\").replace('"', '\\"')
+    return f'-r "project/{escaped}"'
+
+
+def _text(name: str, data: bytes) -> ContextFile:
+    return ContextFile(name=f"{FOLDER}/{name}", data=data, size=len(data))
+
+
+def _folders(files: Sequence[ContextFile]) -> tuple[ContextFile, ...]:
+    """Every folder that the files lie in."""
+    found = {str(folder) for file in files for folder in PurePosixPath(file.name).parents} - {"."}
+    return tuple(ContextFile(name=f"{folder}/") for folder in sorted(found))

@@ -1,0 +1,1 @@
+"""The smoke test: an image → a report."""

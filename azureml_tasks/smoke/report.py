@@ -1,0 +1,191 @@
+"""What a smoke test found, for people and for the record."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+from xml.etree.ElementTree import Element, SubElement, tostring
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+__all__ = ["Check", "Latency", "Report", "summary", "text", "xml"]
+
+_LAST_LINES = 40
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One thing that was to be proven.
+
+    Args:
+        name: what it is called; a request's is that of its file.
+        outcome: "not made" where an earlier one failed.
+        details: what a person must know of one that did not pass, line by line.
+        seconds: how long it took.
+    """
+
+    name: str
+    outcome: Literal["passed", "failed", "not made"]
+    details: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Latency:
+    """How long a request's answers took, in seconds, and whether all were the same."""
+
+    name: str
+    status: int
+    p50: float
+    p95: float
+    repeats: int
+    same: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Everything that a smoke test found.
+
+    Args:
+        image: reference.
+        image_id: with its algorithm; "" where a run built the image and did not push it.
+        place: from where it was asked, such as "through 127.0.0.1:49153".
+        look_inside: the command that opens a shell in the image.
+        checks: in the order in which they are made, the malformed body last.
+        latencies: one for each request that was answered as wanted.
+        started: seconds until GET / answered 200; None when it never did.
+        peak_memory: bytes; None when it was not measured.
+        warnings: one line each, of a pass too.
+        log: the container's, whole.
+        traceback: the one in the log that explains a failure.
+        exited: the container's exit code; None while it ran.
+    """
+
+    image: str
+    image_id: str
+    place: str
+    look_inside: str
+    checks: tuple[Check, ...]
+    latencies: tuple[Latency, ...] = ()
+    started: float | None = None
+    peak_memory: int | None = None
+    warnings: tuple[str, ...] = ()
+    log: str = ""
+    traceback: str = ""
+    exited: int | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check was made and passed."""
+        return all(check.outcome == "passed" for check in self.checks)
+
+
+def summary(report: Report) -> dict[str, Any]:
+    """The report as a JSON object, without the log; times in seconds, memory in bytes."""
+    found = asdict(report)
+    del found["log"], found["traceback"], found["look_inside"]
+    return {"passed": report.passed, **found}
+
+
+def text(report: Report) -> str:
+    """The report for people: short for a pass; for a failure all that its cause may be found in."""
+    return "\n".join(_passed(report) if report.passed else _failed(report))
+
+
+def _where(report: Report) -> str:
+    """Which image was asked, and from where; what no registry took has no id."""
+    return ", ".join(part for part in (report.image_id[:19], report.place) if part)
+
+
+def _passed(report: Report) -> Iterator[str]:
+    yield f"{report.image} serves: it passed its smoke test ({_where(report)})."
+    yield from _indented(_figures(report))
+    yield from (f"Warning: {warning}" for warning in report.warnings)
+
+
+def _figures(report: Report) -> Iterator[str]:
+    if report.started is not None:
+        yield f"ready after {_duration(report.started)}"
+    for latency in report.latencies:
+        times = f"p50 {_duration(latency.p50)}, p95 {_duration(latency.p95)} of {latency.repeats}"
+        varied = "" if latency.same else ", not always the same answer"
+        yield f"{latency.name}: {latency.status} in {times}{varied}"
+    if report.peak_memory is not None:
+        yield f"peak memory {report.peak_memory / 2**20:.0f} MiB"
+
+
+def _failed(report: Report) -> Iterator[str]:
+    yield f"{report.image} failed its smoke test ({_where(report)})."
+    yield from _indented(_figures(report))
+    for check in report.checks:
+        if check.outcome == "failed":
+            yield from ("", f"Failed: {check.name}", *_indented(check.details))
+    if left := [check.name for check in report.checks if check.outcome == "not made"]:
+        yield from ("", f"Not made: {', '.join(left)}")
+    yield from _evidence(report)
+    yield from ([""] if report.warnings else [])
+    yield from (f"Warning: {warning}" for warning in report.warnings)
+    yield from ("", f"Look inside: {report.look_inside}")
+
+
+def _evidence(report: Report) -> Iterator[str]:
+    if report.traceback:
+        yield from ("", "In the container's log:", *_indented(report.traceback.splitlines()))
+    lines = report.log.splitlines()
+    if lines:
+        what = "The container's log"
+        if len(lines) > _LAST_LINES:
+            what = f"The last {_LAST_LINES} of the {len(lines)} lines of the container's log"
+        if report.checks[-1].outcome == "passed":
+            what += " (its last request is this test's malformed body)"
+        yield from ("", f"{what}:", *_indented(lines[-_LAST_LINES:]))
+
+
+def _indented(lines: Iterable[str]) -> Iterator[str]:
+    return (f"    {line}".rstrip() for line in lines)
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+# What XML 1.0 cannot hold in any form: https://www.w3.org/TR/xml/#charsets
+_IMPOSSIBLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def xml(report: Report) -> str:
+    r"""One test suite with one test case for each check, and the container's log.
+
+    Characters that XML cannot hold, such as those that colour a terminal, are spelled as in a
+    Python string: ``\x1b``.
+    """
+    outcomes = [check.outcome for check in report.checks]
+    suite = Element("testsuite", name=_clean(report.image), tests=str(len(outcomes)), errors="0")
+    suite.set("failures", str(outcomes.count("failed")))
+    suite.set("skipped", str(outcomes.count("not made")))
+    suite.set("time", f"{sum(check.seconds for check in report.checks):.3f}")
+    properties = SubElement(suite, "properties")
+    for name, value in (("image id", report.image_id), ("asked", report.place)):
+        SubElement(properties, "property", name=name, value=_clean(value))
+    for check in report.checks:
+        _case(suite, report, check)
+    SubElement(suite, "system-out").text = _clean(report.log)
+    SubElement(suite, "system-err").text = _clean("\n".join(report.warnings))
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(suite, encoding="unicode") + "\n"
+
+
+def _case(suite: Element, report: Report, check: Check) -> None:
+    case = SubElement(suite, "testcase", classname=_clean(report.image), name=_clean(check.name))
+    case.set("time", f"{check.seconds:.3f}")
+    if check.outcome == "failed":
+        failure = SubElement(case, "failure", message=_clean("".join(check.details[:1])))
+        traceback = ["", *report.traceback.splitlines()] if report.traceback else []
+        failure.text = _clean("\n".join([*check.details, *traceback]))
+    elif check.outcome == "not made":
+        SubElement(case, "skipped", message="an earlier check failed")
+
+
+def _clean(text: str) -> str:
+    return _IMPOSSIBLE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)

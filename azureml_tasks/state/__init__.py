@@ -1,0 +1,1 @@
+"""The records that one command leaves for the next."""

@@ -1,0 +1,188 @@
+"""What one command leaves for the next: `.azureml-image/`, a folder of the project that git does not see."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from azureml_tasks.atomic_write import write_atomically
+from azureml_tasks.built_image import BuiltImage
+from azureml_tasks.context.file_hashes import FileHashes
+from azureml_tasks.errors import BuildError
+from azureml_tasks.state.record_file import read_record
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["FOLDER", "NOTES", "Records"]
+
+FOLDER = ".azureml-image"
+_BUILD, _PASS, _RESULT, _RUN = "build.json", "smoke-test.json", "result.json", "run.json"
+_EVIDENCE, _HASHES, _FILES = "evidence.json", "hashes.json", "files.json"
+NOTES = frozenset({"builder.json", "files.json", "hashes.json", "users.json"})
+"""What saves time alone, and may go at any time."""
+_NEEDED = {
+    _BUILD: ("id", "names", "engine", "context_sha256", "user"),
+    _PASS: ("id", "proof_sha256", "smoke"),
+    _RESULT: ("image", "tags"),
+    _RUN: ("run", "registry"),
+    _EVIDENCE: ("id", "proof_sha256", "events"),
+}
+"""What a record says at least."""
+
+
+class Records(NamedTuple):
+    """The records of one project; *folder* is `.azureml-image` there."""
+
+    folder: Path
+
+    def file_hashes(self) -> FileHashes:
+        """The hashes of the project's files that are known from earlier commands."""
+        return FileHashes.read(self.folder / _HASHES)
+
+    def write_build(self, image: BuiltImage) -> None:
+        """Record what was built; what an earlier image passed or was pushed as no longer counts."""
+        self.forget_pass()
+        (self.folder / _RESULT).unlink(missing_ok=True)
+        self._write_image(image)
+
+    def rename_build(self, image: BuiltImage) -> None:
+        """Record that the image that was built last has these names now; what it passed still counts."""
+        if image != self.read_build():
+            self._write_image(image)
+
+    def _write_image(self, image: BuiltImage) -> None:
+        waiting = [candidate for candidate in self.waiting() if candidate != image.candidate]
+        in_a_registry = {"candidate": image.candidate, "run": image.run, "waiting": waiting}
+        self._write(_BUILD, {
+            "engine": image.engine,
+            "id": image.id,
+            "names": list(image.names),
+            "tags": [name.rpartition(":")[2] for name in image.names],
+            "context_sha256": image.context_sha256,
+            "user": image.user,
+            **({"prefixes": list(image.prefixes)} if image.prefixes else {}),
+            **({"made_of": dict(image.made_of), "made_at": image.made_at} if image.made_of else {}),
+            **({"requirements": list(image.requirements)} if image.requirements else {}),
+            **(in_a_registry if image.candidate or waiting else {}),
+        })  # fmt: skip
+
+    def read_build(self) -> BuiltImage:
+        """The image that was built last.
+
+        Raises:
+            BuildError: there is none.
+        """
+        found = self._read(_BUILD)
+        if found is None:
+            raise BuildError("Nothing is built here yet.", next_step="invoke image.build")
+        return BuiltImage(
+            id=found["id"],
+            names=tuple(found["names"]),
+            engine=found["engine"],
+            context_sha256=found["context_sha256"],
+            user=found["user"],
+            candidate=found.get("candidate", ""),
+            run=found.get("run", ""),
+            prefixes=tuple(found.get("prefixes", ())),
+            made_of=found.get("made_of", {}),
+            made_at=found.get("made_at", 0),
+            requirements=tuple(found.get("requirements", ())),
+        )
+
+    def write_files(self, files: dict[str, str]) -> None:
+        """Note what the members of the build context were, by name, when it was built."""
+        self._write(_FILES, files)
+
+    def read_files(self) -> dict[str, str]:
+        """What `write_files` has noted; empty where it is not known."""
+        return self._read(_FILES) or {}
+
+    def has_build(self) -> bool:
+        """Whether anything was built here."""
+        return (self.folder / _BUILD).exists()
+
+    def read_all_names(self) -> BuiltImage:
+        """The image that was built last, with the names that push gave it too."""
+        image = self.read_build()
+        pushed = self._read(_RESULT) or {"image": "", "tags": []}
+        repository = pushed["image"].rpartition("@")[0]
+        names = (*image.names, *(f"{repository}:{tag}" for tag in pushed["tags"]))
+        return image._replace(names=tuple(dict.fromkeys(names)))
+
+    def waiting(self) -> list[str]:
+        """The candidates of this project that wait in a registry, `login-server/repository@sha256:…`."""
+        found = self._read(_BUILD) or {}
+        return [*found.get("waiting", []), *([found["candidate"]] if found.get("candidate") else [])]
+
+    def candidate_is_gone(self, image: BuiltImage) -> None:
+        """Record that the image waits no more."""
+        if found := self._read(_BUILD):
+            left = [candidate for candidate in found.get("waiting", []) if candidate != image.candidate]
+            now = "" if found.get("candidate") == image.candidate else found.get("candidate", "")
+            self._write(_BUILD, {**found, "candidate": now, "waiting": left})
+
+    def write_run(self, run: str, registry: str) -> None:
+        """Record the run that builds at the login server *registry*, until its end is known."""
+        self._write(_RUN, {"run": run, "registry": registry})
+
+    def registry(self) -> str:
+        """Login server that a build was handed off to last; "" where none was."""
+        if run := self._read(_RUN):
+            return str(run["registry"])
+        found = self._read(_BUILD) or {}
+        return str(found["names"][0].partition("/")[0]) if found.get("run") else ""
+
+    def read_run(self) -> str:
+        """The id of the run whose end is not known yet; "" where there is none."""
+        return str((self._read(_RUN) or {}).get("run", ""))
+
+    def forget_run(self) -> None:
+        """The end of the run is known."""
+        (self.folder / _RUN).unlink(missing_ok=True)
+
+    def write_evidence(self, image: BuiltImage, proof_sha256: str, events: list[dict[str, Any]]) -> None:
+        """Record what a proof in the cloud saw of *image*."""
+        self._write(_EVIDENCE, {"id": image.id, "proof_sha256": proof_sha256, "events": events})
+
+    def read_evidence(self, image: BuiltImage, proof_sha256: str) -> list[dict[str, Any]]:
+        """What a proof of this hash saw of *image*; empty where there was none."""
+        found = self._read(_EVIDENCE) or {}
+        is_it = (found.get("id"), found.get("proof_sha256")) == (image.id, proof_sha256)
+        return list(found["events"]) if is_it else []
+
+    def write_pass(self, image: BuiltImage, proof_sha256: str, summary: dict[str, Any]) -> None:
+        """Record that *image* passed the proof of this hash, and no other."""
+        self._write(_PASS, {"id": image.id, "proof_sha256": proof_sha256, "smoke": summary})
+
+    def forget_pass(self) -> None:
+        """An image that is being proven has not passed until it passes again."""
+        (self.folder / _PASS).unlink(missing_ok=True)
+
+    def read_pass(self) -> dict[str, Any] | None:
+        """The last pass: `id`, `proof_sha256`, `smoke`; None where there is none."""
+        return self._read(_PASS)
+
+    def write_result(self, result: dict[str, Any]) -> Path:
+        """Record what was pushed."""
+        return self._write(_RESULT, result)
+
+    def read_result(self) -> dict[str, Any] | None:
+        """What was pushed, as it was recorded; None where nothing was since the last build."""
+        return self._read(_RESULT)
+
+    def remove(self) -> None:
+        """Remove the folder with all records."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _read(self, name: str) -> dict[str, Any] | None:
+        return read_record(self.folder / name, _NEEDED.get(name, ()))
+
+    def _write(self, name: str, record: dict[str, Any]) -> Path:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError), (self.folder / ".gitignore").open("x") as ignore:
+            ignore.write("*\n")
+        write_atomically(self.folder / name, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+        return self.folder / name

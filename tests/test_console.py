@@ -1,0 +1,135 @@
+"""What a person sees, and where."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+
+import pytest
+
+from azureml_tasks.console import Console, spoken
+from azureml_tasks.plain_text import clean
+
+
+def test_results_and_progress_go_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    """Results go to stdout; what is going on and warnings go to stderr."""
+    console = Console()
+
+    console.result("digest")
+    console.say("pushing")
+    console.warn("old base")
+
+    assert ("digest\n", "pushing\nwarning: old base\n") == capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("console", "done", "out", "err"),
+    [
+        (Console(), True, "", ""),
+        (Console(echo=True), True, "", "invoke image.context | docker build -t 'a b' -\n"),
+        (Console(dry=True), False, "invoke image.context | docker build -t 'a b' -\n", ""),
+        (Console(dry=True, echo=True), False, "invoke image.context | docker build -t 'a b' -\n", ""),
+        (Console(dry=True, tasks="b."), False, "invoke b.context | docker build -t 'a b' -\n", ""),
+    ],
+)
+def test_an_effect_is_announced_as_a_command_to_paste(
+    console: Console, done: bool, out: str, err: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Dry, it is a result and must not be done; with echo, it is said; quoted as a shell reads it."""
+    told = console.effect(["docker", "build", "-t", "a b", "-"], before="invoke image.context | ")
+
+    assert (done, (out, err)) == (told, tuple(capsys.readouterr()))
+
+
+HERE_DOCUMENT = """\
+az acr run --registry contoso --file - context <<'EOF'
+version: v1.1.0
+steps:
+  - cmd: "$ID {{.Run.ID}} `id`"
+EOF
+"""
+
+
+@pytest.mark.parametrize(
+    ("console", "done", "out", "err"),
+    [
+        (Console(), True, "", ""),
+        (Console(echo=True), True, "", HERE_DOCUMENT),
+        (Console(dry=True), False, HERE_DOCUMENT, ""),
+    ],
+)
+def test_a_file_of_an_effect_is_pasted_along(
+    console: Console, done: bool, out: str, err: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a command reads from its standard input stands below it, as a shell takes it unchanged."""
+    file = 'version: v1.1.0\nsteps:\n  - cmd: "$ID {{.Run.ID}} `id`"\n'
+
+    told = console.effect(["az", "acr", "run", "--registry", "contoso", "--file", "-", "context"], file=file)
+
+    assert (done, (out, err)) == (told, tuple(capsys.readouterr()))
+
+
+def test_a_pasted_file_arrives(capsys: pytest.CaptureFixture[str]) -> None:
+    """A shell that is given the announced command gives the command the very file."""
+    file = "a: '$HOME `id` \\\\ {{.Run.ID}}'\nb: é\n"
+    Console(dry=True).effect(["cat", "-"], file=file)
+
+    done = subprocess.run(
+        ["/bin/sh"], input=capsys.readouterr().out.encode(), capture_output=True, check=True
+    )
+
+    assert (file, b"") == (done.stdout.decode(), done.stderr)
+
+
+def test_other_programs_cannot_rewrite_the_terminal() -> None:
+    """Colours and controls go, and of a line written over by carriage returns the last state stays."""
+    text = "\x1b[31mred\x1b[0m\r\n10%\r50%\r100%\nbell\x07 tab\there \x1b]0;title\x07 é模"
+
+    assert "red\n100%\nbell� tab\there �]0;title� é模" == clean(text)
+
+
+def test_only_our_tasks_are_renamed() -> None:
+    """`invoke image.build` is spoken as the consumer has it; an image or task of another name is not touched."""
+    text = "invoke image.build\ninvoke image.builder\nreinvoke image.push\ninvoke image.smoke-test --junit x"
+
+    expected = (
+        "invoke serving.build\ninvoke image.builder\nreinvoke image.push\ninvoke serving.smoke-test --junit x"
+    )
+    assert expected == spoken(text, "serving.")
+
+
+def test_small_blocks_pass_in_silence(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is soon sent is passed on unchanged without a word."""
+    blocks = [b"a", b"b"]
+
+    assert (blocks, ("", "")) == (list(Console().progress(blocks, 2, "sending")), tuple(capsys.readouterr()))
+
+
+def test_large_blocks_are_a_line_for_each_tenth(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a terminal, what takes long is a line for each tenth of the whole."""
+    monkeypatch.setattr("time.monotonic", lambda: 7.0)
+    size = 100_000_000
+    quarters = [memoryview(bytearray(size // 4)) for _ in range(4)]
+
+    passed = sum(len(block) for block in Console().progress(map(bytes, quarters), size, "sending"))
+
+    lines = "".join(f"sending: {tenth}0 % of 100 MB after 0.0 s\n" for tenth in range(1, 11))
+    assert (size, ("", lines)) == (passed, tuple(capsys.readouterr()))
+
+
+def test_a_terminal_gets_a_bar_that_goes_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal the blocks pass unchanged under a bar, of which nothing is left on the line."""
+
+    class Screen(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    screen = Screen()
+    monkeypatch.setattr(sys, "stderr", screen)
+
+    blocks = list(Console().progress([b"abc", b"def"], 6, "sending"))
+
+    assert ([b"abc", b"def"], "") == (blocks, clean(screen.getvalue()).strip())
