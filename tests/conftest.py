@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from azureml_tasks import git
+from azureml_tasks.project import git
+from azureml_tasks.project.model import NoRevision
 from tests.cases import lay_out
 from tests.examples import examples
 
@@ -25,7 +26,7 @@ settings.load_profile("quiet")
 def code_project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A project with an entry script and no table, which each example writes; git is not asked each time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(git, "read", lambda _: git.NoRevision(why="this is a test"))
+        patch.setattr(git, "read", lambda _: NoRevision(why="this is a test"))
         patch.delenv("SOURCE_DATE_EPOCH", raising=False)
         yield lay_out(
             {"code/score.py": "def init(): ...\ndef run(data): ...\n"}, tmp_path_factory.mktemp("project")
