@@ -21,7 +21,7 @@ from invoke.tasks import task
 
 from tests.machine import apt, command, demonstration, outcomes, suite
 
-README = Path(__file__).resolve().parent / "README.md"
+SETTINGS = Path(__file__).resolve().parent / "azureml_tasks" / "docs" / "settings.md"
 MARKS = ("<!-- settings:begin -->", "<!-- settings:end -->")
 
 
@@ -91,12 +91,12 @@ def growth(_context: Context, rounds: int = 3, large: bool = False) -> None:
 
 @task
 def docs(_context: Context) -> None:
-    """Write the settings' table into the README."""
+    """Write the tables of all settings into `azureml_tasks/docs/settings.md`."""
     from azureml_tasks.config import schema  # a broken package must not keep its tests from running
 
-    before, rest = README.read_text(encoding="utf-8").split(MARKS[0])
+    before, rest = SETTINGS.read_text(encoding="utf-8").split(MARKS[0])
     after = rest.split(MARKS[1])[1]
-    README.write_text(f"{before}{MARKS[0]}\n{schema.markdown()}\n{MARKS[1]}{after}", encoding="utf-8")
+    SETTINGS.write_text(f"{before}{MARKS[0]}\n{schema.markdown()}\n{MARKS[1]}{after}", encoding="utf-8")
 
 
 @contextmanager

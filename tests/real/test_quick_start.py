@@ -1,0 +1,77 @@
+"""The quick start of the README, typed as it is shown: each command prints what is below it."""
+
+from __future__ import annotations
+
+import re
+import time
+import urllib.error
+import urllib.request
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from tests.documentation import README, commands, quick_start
+from tests.real.support import consumer, environment_of, normal, removed_after
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import docker
+
+    from tests.machine.clients import Client
+    from tests.machine.registry import Registry
+
+SHOWN = [command for command in commands(README) if command.output and command.line.startswith("invoke image.")]
+UNSTABLE = ((r"\d+(\.\d+)? (m?s|MiB)\b", r"N \2"), (r"(?m)^engine .*$", "engine ENGINE"))
+"""What differs from run to run, beyond what `normal` knows: durations, memory and the engine of the machine."""
+STARTS = 60.0
+"""Seconds until the server must answer."""
+
+
+def test_the_quick_start_prints_what_the_readme_shows(
+    clients: Mapping[str, Client],
+    amlenv_base: str,
+    registry: Registry,
+    docker_client: docker.DockerClient,
+    tmp_path: Path,
+) -> None:
+    """Check, build, smoke test and push give the output of the README; the running image answers as shown."""
+    env = {**environment_of(clients["26.1-buildx"], tmp_path), "INVOKE_AZUREML_IMAGE_BASE": amlenv_base}
+    env["INVOKE_AZUREML_IMAGE_REGISTRY"] = registry.host
+    adder = consumer(quick_start(tmp_path / "adder"), {}, env)
+    words = {amlenv_base: "mcr.microsoft.com/azureml/minimal-py312-inference:latest", registry.host: "contoso.azurecr.io"}
+    with removed_after(docker_client, f"{registry.host}/adder:1.0.0"):
+        for command in SHOWN:
+            done = adder.invoke(*command.line.split()[1:])
+            assert _stable(done.stdout, words) == _stable(command.output, words), done.stderr
+        assert _asked(docker_client, f"{registry.host}/adder:1.0.0") == [
+            command.output.strip() for command in commands(README) if command.line.startswith("curl ")
+        ]
+
+
+def _stable(text: str, words: Mapping[str, str]) -> str:
+    for pattern, word in UNSTABLE:
+        text = re.sub(pattern, word, text)
+    return normal(text, words)
+
+
+def _asked(client: docker.DockerClient, name: str) -> list[str]:
+    """What the image answers to the two requests of the README, asked through a port of this machine."""
+    container = client.containers.run(name, detach=True, remove=True, ports={"5001/tcp": ("127.0.0.1", 0)})
+    try:
+        container.reload()
+        url = f"http://127.0.0.1:{container.ports['5001/tcp'][0]['HostPort']}"
+        body, headers = b'{"numbers": [1, 2, 3]}', {"Content-Type": "application/json"}
+        healthy = _answer(urllib.request.Request(f"{url}/"))
+        return [healthy, _answer(urllib.request.Request(f"{url}/score", body, headers))]
+    finally:
+        container.stop()
+
+
+def _answer(request: urllib.request.Request) -> str:
+    until = time.monotonic() + STARTS
+    while time.monotonic() < until:
+        with suppress(urllib.error.URLError, OSError), urllib.request.urlopen(request, timeout=5) as answer:
+            return str(answer.read().decode())
+        time.sleep(0.1)
+    raise AssertionError(f"{request.full_url} does not answer")

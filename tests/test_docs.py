@@ -1,0 +1,184 @@
+"""The pages of `azureml_tasks/docs/`: tables are those of the code, links resolve, and examples run."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+import tomli
+from invoke.parser import Parser
+from jsonschema import Draft202012Validator
+
+import azureml_tasks
+from azureml_tasks import errors, image
+from azureml_tasks.cli.options import OPTIONS
+from azureml_tasks.config import schema
+from azureml_tasks.project import base_images
+from tests.cases import lay_out
+from tests.consumers import project
+from tests.documentation import DOCS, PAGES, ROOT, anchors, blocks, commands, links
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TITLES = [str(page.relative_to(ROOT)) for page in PAGES]
+EVERY_PAGE = pytest.mark.parametrize("page", PAGES, ids=TITLES)
+AVOIDED = (
+    *("whoever", "whatever", "mend", "anew", "aloud", "thereof", "stands on", "stands above", "is asked for"),
+    *("of ours", "none has", "that which", "by hand", "for the length of", "goes no further", "hand-off"),
+)
+"""Words that /docs/ and the README do not use, because most readers are not native speakers."""
+EXIT_CODES_OF_SIGNALS = {129, 130, 141, 143}
+
+
+def page(name: str) -> str:
+    """Return the text of a page of `azureml_tasks/docs/`."""
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+def test_the_settings_are_those_that_are_declared() -> None:
+    """The tables are what `python3 tasks.py docs` writes; run it after a change of a key."""
+    written = page("settings.md").split("<!-- settings:begin -->\n")[1].split("\n<!-- settings:end -->")[0]
+
+    assert written == schema.markdown()
+
+
+def test_the_exit_codes_are_those_of_the_errors() -> None:
+    """Every class of error has its code in the table, and so have success, a bug and the signals."""
+    table = page("troubleshooting.md").split("## Exit codes")[1].split("\n## ")[0]
+    listed = {int(code) for code in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)}
+    classes = {cls.exit_code for cls in vars(errors).values() if getattr(cls, "exit_code", None) is not None}
+
+    assert classes | {0, 1} | EXIT_CODES_OF_SIGNALS == listed
+
+
+def test_every_option_of_a_run_has_its_row() -> None:
+    """Flags, variables and keys of Invoke's configuration are all named, in order."""
+    rows = r"`INVOKE_AZUREML_IMAGE_([A-Z_]+)(?:=\S*)?` \| `azureml_image\.(\w+)`"
+
+    assert re.findall(rows, page("settings.md")) == [(name.upper(), name) for name in OPTIONS]
+
+
+def test_every_current_base_has_its_row() -> None:
+    """The page on bases names each image that warnings recommend."""
+    rows = set(re.findall(r"^\| `([^`]+)`", page("base-images.md"), re.MULTILINE))
+
+    assert set(base_images.CURRENT) <= rows
+
+
+@EVERY_PAGE
+def test_every_link_resolves(page: Path) -> None:
+    """Relative links lead to a file of the clone, and to a heading if they have an anchor."""
+    broken = [link for link in links(page) if not urlsplit(link).scheme and not _resolves(page, link)]
+
+    assert broken == []
+
+
+def _resolves(page: Path, link: str) -> bool:
+    name, _, anchor = link.partition("#")
+    target = page.parent / name if name else page
+    return target.exists() and (not anchor or anchor in anchors(target))
+
+
+@EVERY_PAGE
+def test_every_command_is_one(page: Path) -> None:
+    """Invoke's parser takes each `invoke …` of the console blocks, with its flags."""
+    refused = [line for command in commands(page) for line in _refused(command.line)]
+
+    assert refused == []
+
+
+@EVERY_PAGE
+def test_every_task_that_is_named_exists(page: Path) -> None:
+    """`image.NAME` in code is a task of the collection."""
+    code = re.findall(r"`([^`\n]+)`", page.read_text(encoding="utf-8"))
+    named = {name for text in code for name in re.findall(r"\bimage\.([a-z-]+)", text)}
+
+    assert named <= set(image.ns.task_names) | {"md"}
+
+
+def _refused(line: str) -> Iterator[str]:
+    """The line, if Invoke's parser refuses one of its tasks or flags; tasks of an example's own are left out."""
+    words = line.replace("'", "").split()
+    if words[0] != "invoke" or not any(word.startswith("image.") for word in words):
+        return
+    words = words[next(index for index, word in enumerate(words) if word.startswith("image.")) :]
+    contexts = [task for name in image.ns.task_names for task in _contexts(name)]
+    try:
+        Parser(contexts=contexts).parse_argv(words)
+    except Exception as error:  # noqa: BLE001 -- whatever the parser raises is the finding
+        yield f"{line}: {error}"
+
+
+def _contexts(name: str) -> Iterator[object]:
+    from invoke.parser import ParserContext
+
+    task = image.ns[name]
+    yield ParserContext(name=f"image.{name}", args=task.get_arguments())
+
+
+@EVERY_PAGE
+def test_every_table_is_one_of_the_schema(page: Path) -> None:
+    """Each TOML block with `[tool.azureml-image]` keeps to the schema; a fragment may leave `base` out."""
+    validator = Draft202012Validator({**azureml_tasks.json_schema(), "required": []})
+    tables = [tomli.loads(text).get("tool", {}).get("azureml-image", {}) for text in blocks(page, "toml")]
+
+    assert [error.message for table in tables for error in validator.iter_errors(table)] == []
+
+
+@EVERY_PAGE
+def test_every_python_block_compiles(page: Path) -> None:
+    """No example has a mistake of syntax."""
+    for text in blocks(page, "python"):
+        compile(text, page.name, "exec")
+
+
+def test_the_core_works_without_invoke(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The examples of the Python API run: one prints a Dockerfile, one an error, one makes the schema."""
+    score = "def init(): ...\ndef run(data): ...\n"
+    files = {"services/b/pyproject.toml": project("b"), "services/b/code/score.py": score}
+    lay_out({**files, "services/broken/pyproject.toml": "[tool.azureml-image]\n"}, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for text in blocks(DOCS / "python-api.md", "python"):
+        exec(compile(text, "python-api.md", "exec"), {})  # noqa: S102 -- it is what a reader would run
+    printed = capsys.readouterr().out
+
+    assert printed.startswith(azureml_tasks.render(azureml_tasks.plan(azureml_tasks.load("services/b"))))
+    assert "\n2\n" in printed
+
+
+def test_the_public_names_are_listed() -> None:
+    """The page on the Python API names exactly what the package exports."""
+    table = page("python-api.md").split("|---|---|")[1].split("\n\n")[0]
+    cells = " ".join(re.findall(r"^\| (.+?) \|", table, re.MULTILINE))
+
+    assert set(re.findall(r"`(\w+)", cells)) == set(azureml_tasks.__all__)
+
+
+def test_the_rooms_are_there() -> None:
+    """Each file and room that the page on the code names exists, and each room is named."""
+    package = ROOT / "azureml_tasks"
+    named = set(re.findall(r"`([\w/]+(?:\.py|/))`", page("code.md")))
+    rooms = {f"{folder.relative_to(package)}/" for folder in package.rglob("*") if _is_room(folder)}
+
+    assert [name for name in sorted(named) if not (package / name).exists() and not (ROOT / name).exists()] == []
+    assert rooms <= named
+
+
+def _is_room(folder: Path) -> bool:
+    return folder.is_dir() and (folder / "__init__.py").exists()
+
+
+@EVERY_PAGE
+def test_the_words_are_plain(page: Path) -> None:
+    """None of the words that readers stumble over; the settings' tables are checked where they are declared."""
+    text = page.read_text(encoding="utf-8")
+    text = re.sub(r"<!-- settings:begin -->.*<!-- settings:end -->", "", text, flags=re.DOTALL).lower()
+    used = [word for word in AVOIDED if re.search(rf"\b{word}\b", text)]
+
+    assert used == []
