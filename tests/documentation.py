@@ -8,7 +8,18 @@ from typing import NamedTuple
 
 from tests.cases import lay_out
 
-__all__ = ["DOCS", "PAGES", "README", "ROOT", "Command", "anchors", "blocks", "commands", "links", "quick_start"]
+__all__ = [
+    "DOCS",
+    "PAGES",
+    "README",
+    "ROOT",
+    "Command",
+    "anchors",
+    "blocks",
+    "commands",
+    "links",
+    "quick_start",
+]
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"

@@ -33,7 +33,9 @@ def folder(tmp_path: Path) -> Path:
     """Return the quick start of the README under a name that no other test has."""
     made = quick_start(tmp_path / "adder")
     table = made / "pyproject.toml"
-    table.write_text(table.read_text(encoding="utf-8").replace('"adder"', f'"{unique("recipe")}"'), encoding="utf-8")
+    table.write_text(
+        table.read_text(encoding="utf-8").replace('"adder"', f'"{unique("recipe")}"'), encoding="utf-8"
+    )
     return made
 
 
@@ -77,7 +79,11 @@ def ran(scripts: Sequence[str], folder: Path, env: Mapping[str, str]) -> str:
 
 
 def test_github(
-    folder: Path, env: Mapping[str, str], registry: Registry, docker_client: docker.DockerClient, tmp_path: Path
+    folder: Path,
+    env: Mapping[str, str],
+    registry: Registry,
+    docker_client: docker.DockerClient,
+    tmp_path: Path,
 ) -> None:
     """Both jobs run to their end; the release sets the step's outputs and leaves environment and report."""
     image, outputs = image_of(folder, registry), tmp_path / "outputs"

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tests.documentation import README, commands, quick_start
-from tests.real.support import consumer, environment_of, normal, removed_after
+from tests.real.support import Consumer, environment_of, normal, removed_after
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from tests.machine.clients import Client
     from tests.machine.registry import Registry
 
-SHOWN = [command for command in commands(README) if command.output and command.line.startswith("invoke image.")]
+SHOWN = [
+    command for command in commands(README) if command.output and command.line.startswith("invoke image.")
+]
 UNSTABLE = ((r"\d+(\.\d+)? (m?s|MiB)\b", r"N \2"), (r"(?m)^engine .*$", "engine ENGINE"))
 """What differs from run to run, beyond what `normal` knows: durations, memory and the engine of the machine."""
 STARTS = 60.0
@@ -38,8 +40,11 @@ def test_the_quick_start_prints_what_the_readme_shows(
     """Check, build, smoke test and push give the output of the README; the running image answers as shown."""
     env = {**environment_of(clients["26.1-buildx"], tmp_path), "INVOKE_AZUREML_IMAGE_BASE": amlenv_base}
     env["INVOKE_AZUREML_IMAGE_REGISTRY"] = registry.host
-    adder = consumer(quick_start(tmp_path / "adder"), {}, env)
-    words = {amlenv_base: "mcr.microsoft.com/azureml/minimal-py312-inference:latest", registry.host: "contoso.azurecr.io"}
+    adder = Consumer(folder=quick_start(tmp_path / "adder"), env=env)
+    words = {
+        amlenv_base: "mcr.microsoft.com/azureml/minimal-py312-inference:latest",
+        registry.host: "contoso.azurecr.io",
+    }
     with removed_after(docker_client, f"{registry.host}/adder:1.0.0"):
         for command in SHOWN:
             done = adder.invoke(*command.line.split()[1:])
@@ -60,7 +65,7 @@ def _asked(client: docker.DockerClient, name: str) -> list[str]:
     container = client.containers.run(name, detach=True, remove=True, ports={"5001/tcp": ("127.0.0.1", 0)})
     try:
         container.reload()
-        url = f"http://127.0.0.1:{container.ports['5001/tcp'][0]['HostPort']}"
+        url = f"http://127.0.0.1:{container.attrs['NetworkSettings']['Ports']['5001/tcp'][0]['HostPort']}"
         body, headers = b'{"numbers": [1, 2, 3]}', {"Content-Type": "application/json"}
         healthy = _answer(urllib.request.Request(f"{url}/"))
         return [healthy, _answer(urllib.request.Request(f"{url}/score", body, headers))]
