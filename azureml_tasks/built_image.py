@@ -22,9 +22,9 @@ class BuiltImage(NamedTuple):
         user: its runtime user.
         candidate: `login-server/repository@sha256:…` where it waits in a registry; "" where it does not.
         run: the run that built it; "" where none did.
-        prefixes: what it stands on that a registry keeps, `login-server/repository@sha256:…`.
-        made_of: what it was made of, see `making.making`; empty where that is not known.
-        made_at: when it was made, seconds since 1970 (UTC).
+        cached_layers: what it stands on that a registry keeps, `login-server/repository@sha256:…`.
+        fingerprint_parts: hashes of its inputs, see `incremental.fingerprint`; empty if they are not known.
+        built_at: when it was made, seconds since 1970 (UTC).
         requirements: what was asked for of pip, line by line, see `PythonStep.lines`.
     """
 
@@ -35,9 +35,9 @@ class BuiltImage(NamedTuple):
     user: str = ""
     candidate: str = ""
     run: str = ""
-    prefixes: tuple[str, ...] = ()
-    made_of: Mapping[str, str] = MappingProxyType({})
-    made_at: int = 0
+    cached_layers: tuple[str, ...] = ()
+    fingerprint_parts: Mapping[str, str] = MappingProxyType({})
+    built_at: int = 0
     requirements: tuple[str, ...] = ()
 
 
@@ -48,13 +48,13 @@ class StoredLayers(NamedTuple):
         name: `repository:tag`, with its login server where a registry keeps it.
         id: the engine's name for it, a registry's digest.
         size: bytes; 0 where that is not told.
-        made_at: seconds since 1970 (UTC).
+        built_at: seconds since 1970 (UTC).
     """
 
     name: str
     id: str
     size: int
-    made_at: float
+    built_at: float
 
     @property
     def tag(self) -> str:

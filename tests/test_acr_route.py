@@ -14,8 +14,8 @@ from azureml_tasks.context.build_context import BuildContext, digests
 from azureml_tasks.engines.acr.build_pieces import Route, route
 from azureml_tasks.engines.acr.registry_api import Manifest, Repositories
 from azureml_tasks.errors import RegistryError
-from azureml_tasks.incremental.cached_layers import prefixes
-from azureml_tasks.incremental.fingerprint import making
+from azureml_tasks.incremental.cached_layers import cached_layers_of
+from azureml_tasks.incremental.fingerprint import fingerprint_parts
 from azureml_tasks.planning.dockerfile import render
 from tests.cases import lay_out
 from tests.consumers import project
@@ -71,7 +71,7 @@ def made(folder: Path) -> tuple[Plan, BuildContext]:
 def found(folder: Path, have: int, *, no_cache: bool = False, days: float = 1.0) -> Route:
     """The way where the registry has the first *have* prefixes."""
     plan, context = made(folder)
-    chain = prefixes(plan, making(plan, context, str(plan.base)))
+    chain = cached_layers_of(plan, fingerprint_parts(plan, context, str(plan.base)))
     answers = Answers(tags=tuple(prefix.tag for prefix in chain[:have]), days=days)
     return route(plan, context, cast("Repositories", answers), Console(), no_cache=no_cache)
 

@@ -15,7 +15,7 @@ from azureml_tasks.commands.run_context import Prepared, RunContext
 from azureml_tasks.commands.up_to_date import as_before, differences
 from azureml_tasks.console import Console
 from azureml_tasks.context.build_context import BuildContext, digests
-from azureml_tasks.incremental.fingerprint import making
+from azureml_tasks.incremental.fingerprint import fingerprint_parts
 from azureml_tasks.planning.plan import Plan
 from tests.cases import lay_out
 from tests.consumers import project
@@ -39,12 +39,12 @@ class Engine:
         del plan
         return self.base
 
-    def has(self, image: BuiltImage) -> bool:
+    def exists(self, image: BuiltImage) -> bool:
         """Whether the image is there."""
         del image
         return self.there
 
-    def name_it(self, image: BuiltImage, names: Sequence[str]) -> None:
+    def tag_image(self, image: BuiltImage, names: Sequence[str]) -> None:
         """Take names down."""
         self.named.append((image.id, tuple(names)))
 
@@ -62,8 +62,8 @@ def job(tmp_path: Path) -> RunContext:
             engine="docker",
             context_sha256=made.context.sha256,
             user="dockeruser",
-            made_of=making(made.plan, made.context, BASE),
-            made_at=int(time.time()),
+            fingerprint_parts=fingerprint_parts(made.plan, made.context, BASE),
+            built_at=int(time.time()),
         )
     )
     return run
@@ -108,9 +108,9 @@ def test_an_engine_that_has_it_not_builds(engine: Engine, said: list[str], job: 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        pytest.param({"made_of": {}}, ["the base"], id="by a version that did not say what of"),
+        pytest.param({"fingerprint_parts": {}}, ["the base"], id="by a version that did not say what of"),
         pytest.param(
-            {"made_at": 0}, ["its age of {days} days, with packages that are not pinned"], id="long ago"
+            {"built_at": 0}, ["its age of {days} days, with packages that are not pinned"], id="long ago"
         ),
     ],
 )
@@ -134,8 +134,8 @@ def test_age_counts_where_it_matters_alone(old: str, new: str, job: RunContext) 
     made = ready(job, Engine())
     days = 86_400 * 3
     image = job.records.read_build()._replace(
-        made_of=making(made.plan, made.context, BASE),
-        made_at=int(time.time()) - days,
+        fingerprint_parts=fingerprint_parts(made.plan, made.context, BASE),
+        built_at=int(time.time()) - days,
     )
 
     assert [] == differences(made, image)

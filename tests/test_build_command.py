@@ -135,4 +135,4 @@ def test_buildkit_alone_mounts_secrets(kind: str, can: set[str], tmp_path: Path)
         endpoint=endpoint(), builder=Builder(kind=kind, why=""), console=Console(), scratch=tmp_path
     )
 
-    assert can == engine.can
+    assert can == engine.features

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from azureml_tasks.incremental.rebuild_reasons import reasons, rebuilt
+from azureml_tasks.incremental.rebuild_reasons import rebuild_reasons, rebuilt_stages
 
 PARTS = ("version", "platform", "base", "system", "python", "model", "code", "labels")
 BEFORE = dict.fromkeys(PARTS, "1")
@@ -31,7 +31,7 @@ def test_each_step_from_the_first_that_differs_is_built_anew(
     changed: tuple[str, ...], expected: list[str]
 ) -> None:
     """A step stands on those before it, and all stand on base, platform and version."""
-    assert expected == rebuilt(BEFORE, now(*changed))
+    assert expected == rebuilt_stages(BEFORE, now(*changed))
 
 
 def test_the_reasons_name_the_files() -> None:
@@ -44,7 +44,7 @@ def test_the_reasons_name_the_files() -> None:
         "python: python/r.txt has changed",
         "model: its words in the Dockerfile have changed",
         "code: code/a.py is gone, code/b.py has changed, code/c.py is new",
-    ] == reasons(BEFORE, now("base", "python", "model", "code"), before, after)
+    ] == rebuild_reasons(BEFORE, now("base", "python", "model", "code"), before, after)
 
 
 @pytest.mark.parametrize(("count", "end"), [(4, "1 more differs"), (5, "2 more differ")])
@@ -53,13 +53,13 @@ def test_of_many_files_three_are_named(count: int, end: str) -> None:
     after = {f"code/{number}.py": "2" for number in range(count)}
     before = dict.fromkeys(after, "1")
 
-    (line,) = reasons(BEFORE, now("code"), before, after)
+    (line,) = rebuild_reasons(BEFORE, now("code"), before, after)
 
     assert f"code: code/0.py has changed, code/1.py has changed, code/2.py has changed, {end}" == line
 
 
 def test_without_knowing_what_the_files_were_no_file_is_named() -> None:
     """Where nothing was noted, nothing is said to be new."""
-    assert ["code: its words in the Dockerfile have changed"] == reasons(
+    assert ["code: its words in the Dockerfile have changed"] == rebuild_reasons(
         BEFORE, now("code"), {}, {"code/a": "1"}
     )

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from azureml_tasks.built_image import BuiltImage
-from azureml_tasks.incremental.added_requirements import AddedRequirements, growth
-from azureml_tasks.incremental.cached_layers import prefixes
+from azureml_tasks.incremental.added_requirements import AddedRequirements, added_requirements
+from azureml_tasks.incremental.cached_layers import cached_layers_of
 from tests.cases import lay_out
 from tests.projects import read, set_text
 from tests.test_making import BASE, CHANGES, FILES, made, table
@@ -30,14 +30,14 @@ def built(folder: Path) -> BuiltImage:
         names=("scoring:1",),
         engine="docker",
         context_sha256="",
-        made_of=made(folder),
+        fingerprint_parts=made(folder),
         requirements=asked,
     )
 
 
 def grown(folder: Path, before: BuiltImage | None, base: str = BASE) -> AddedRequirements | None:
     """How what was *before* becomes the project in *folder* as it is now."""
-    return growth(read(folder), made(folder, base), before)
+    return added_requirements(read(folder), made(folder, base), before)
 
 
 def more(text: str) -> Callable[[Path], None]:
@@ -82,7 +82,7 @@ ADDITIONS: dict[str, Callable[[Path], None]] = {
 def test_an_addition_grows_from_the_prefix_of_before(addition: str, folder: Path) -> None:
     """Whoever asks for what was asked for and for more builds on the longest prefix of the image of before."""
     before = built(folder)
-    longest = prefixes(read(folder), before.made_of)[-1]
+    longest = cached_layers_of(read(folder), before.fingerprint_parts)[-1]
     ADDITIONS[addition](folder)
 
     found = grown(folder, before)
@@ -175,7 +175,7 @@ def test_nothing_grows_from_another_base_version_or_record(folder: Path) -> None
     before = built(folder)
     ONE(folder)
 
-    older = before._replace(made_of={**before.made_of, "version": "0.0.1"})
+    older = before._replace(fingerprint_parts={**before.fingerprint_parts, "version": "0.0.1"})
     assert [None] * 4 == [
         grown(folder, before, "sha256:" + "2" * 64),
         grown(folder, older),

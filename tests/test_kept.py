@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from azureml_tasks.engines.docker.layer_store import made_at
+from azureml_tasks.engines.docker.layer_store import built_at
 
 
 @pytest.mark.parametrize(
@@ -18,4 +18,4 @@ from azureml_tasks.engines.docker.layer_store import made_at
 )
 def test_a_moment_is_read_to_the_last_digit(created: str, expected: float) -> None:
     """Of two that were made within a second the later one is later."""
-    assert expected == made_at({"Created": created})
+    assert expected == built_at({"Created": created})

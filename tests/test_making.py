@@ -10,7 +10,7 @@ import pytest
 
 from azureml_tasks.context.build_context import BuildContext, digests
 from azureml_tasks.incremental import fingerprint as module
-from azureml_tasks.incremental.fingerprint import changed, fingerprint, making
+from azureml_tasks.incremental.fingerprint import changed_parts, fingerprint, fingerprint_parts
 from tests.cases import lay_out
 from tests.projects import read, replaced, set_text
 
@@ -67,7 +67,9 @@ def made(folder: Path, base: str = BASE) -> dict[str, str]:
     """What the image of the project in *folder* is made of."""
     plan = read(folder)
     sha256, parts = digests(plan.files)
-    return making(plan, BuildContext(files=plan.files, dockerfile="", sha256=sha256, parts=parts), base)
+    return fingerprint_parts(
+        plan, BuildContext(files=plan.files, dockerfile="", sha256=sha256, parts=parts), base
+    )
 
 
 def run(after: str) -> str:
@@ -134,7 +136,7 @@ def test_every_part_has_its_word(folder: Path) -> None:
     assert list(WORDS) == list(found)
     assert ["0.1.0", "linux/amd64", BASE] == list(found.values())[:3]
     assert {64} == {len(part) for part in list(found.values())[3:]}
-    assert list(WORDS.values()) == changed({}, found)
+    assert list(WORDS.values()) == changed_parts({}, found)
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -146,7 +148,7 @@ def test_what_makes_another_image_changes_its_part(change: str, folder: Path) ->
 
     after = made(folder)
 
-    assert [WORDS[part] for part in parts] == changed(before, after)
+    assert [WORDS[part] for part in parts] == changed_parts(before, after)
     assert fingerprint(before) != fingerprint(after)
 
 
@@ -158,7 +160,7 @@ def test_what_makes_the_same_image_changes_no_part(change: str, folder: Path) ->
 
     after = made(folder)
 
-    assert (before, [], fingerprint(before)) == (after, changed(before, after), fingerprint(after))
+    assert (before, [], fingerprint(before)) == (after, changed_parts(before, after), fingerprint(after))
 
 
 def test_another_base_or_version_of_ours_makes_another(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,7 +168,7 @@ def test_another_base_or_version_of_ours_makes_another(folder: Path, monkeypatch
     before = made(folder)
     monkeypatch.setattr(module, "VERSION", "0.2.0")
 
-    assert ["azureml-tasks itself", "the base"] == changed(before, made(folder, "sha256:" + "2" * 64))
+    assert ["azureml-tasks itself", "the base"] == changed_parts(before, made(folder, "sha256:" + "2" * 64))
 
 
 def test_a_fingerprint_is_over_names_and_values() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from azureml_tasks.incremental.cached_layers import part
+from azureml_tasks.incremental.cached_layers import stage_context
 from tests.cases import lay_out
 from tests.test_making import FILES
 from tests.test_prefixes import ON, gathered
@@ -79,7 +79,7 @@ def written(folder: Path, stages: tuple[str, ...], more: str = "") -> str:
     """The Dockerfile of *stages*."""
     table = TABLE.replace('user = "runtime" }', f'user = "runtime" }}{more}')
     lay_out({**FILES, "pyproject.toml": table}, folder)
-    return part(*gathered(folder), ON, stages).dockerfile
+    return stage_context(*gathered(folder), ON, stages).dockerfile
 
 
 def test_below_the_code(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_the_hash_may_stand_in_the_text(tmp_path: Path) -> None:
     lay_out({**FILES, "pyproject.toml": TABLE}, tmp_path)
     plan, context = gathered(tmp_path)
 
-    found = part(plan, context, ON, ("code", "labels"), literal=True).dockerfile
+    found = stage_context(plan, context, ON, ("code", "labels"), literal=True).dockerfile
 
     hashed = LABELS.replace('ARG CONTEXT_SHA256=""\n', "").replace("$CONTEXT_SHA256", context.sha256)
     assert (HEAD + ENV + USER + CODE + hashed).rstrip("\n") + "\n" == found

@@ -7,7 +7,12 @@ from pathlib import Path
 import pytest
 
 from azureml_tasks.context.build_context import BuildContext, digests
-from azureml_tasks.incremental.cached_layers import is_tag, part, prefixes, repository
+from azureml_tasks.incremental.cached_layers import (
+    cached_layers_of,
+    is_layers_tag,
+    layers_repository,
+    stage_context,
+)
 from azureml_tasks.incremental.fingerprint import fingerprint
 from azureml_tasks.planning.plan import Plan
 from tests.cases import lay_out
@@ -20,7 +25,7 @@ ON = "registry.example.com/on:1"
 def tags(folder: Path, base: str = BASE) -> list[str]:
     """The tags of the prefixes of the project in *folder*, the shortest first."""
     plan = read(folder)
-    return [prefix.tag for prefix in prefixes(plan, made(folder, base))]
+    return [prefix.tag for prefix in cached_layers_of(plan, made(folder, base))]
 
 
 def gathered(folder: Path) -> tuple[Plan, BuildContext]:
@@ -41,13 +46,13 @@ def test_each_prefix_holds_all_of_the_one_before(folder: Path) -> None:
     plan, _ = gathered(folder)
     parts = made(folder)
 
-    found = prefixes(plan, parts)
+    found = cached_layers_of(plan, parts)
 
     stages = [("system",), ("system", "python"), ("system", "python", "model")]
     below = {name: parts[name] for name in ("version", "platform", "base")}
     expected = [fingerprint({**below, **{name: parts[name] for name in names}})[:32] for names in stages]
     assert (stages, expected) == ([prefix.stages for prefix in found], [prefix.tag for prefix in found])
-    assert (3, True) == (len(set(expected)), all(map(is_tag, expected)))
+    assert (3, True) == (len(set(expected)), all(map(is_layers_tag, expected)))
 
 
 KEPT = {"platform": 0, "system": 0, "python": 1, "model": 2, "code": 3, "labels": 3}
@@ -101,7 +106,7 @@ def test_a_stage_with_nothing_to_do_is_no_end(
         replaced(folder / "pyproject.toml", line, "")
     plan, _ = gathered(folder)
 
-    assert expected == [prefix.stages for prefix in prefixes(plan, made(folder))]
+    assert expected == [prefix.stages for prefix in cached_layers_of(plan, made(folder))]
 
 
 @pytest.mark.parametrize(
@@ -122,13 +127,15 @@ def test_a_part_has_the_files_of_its_stages(
     """Nothing is sent that its Dockerfile does not copy; hash and known hashes are those of the whole."""
     plan, context = gathered(folder)
 
-    found = part(plan, context, ON, stages)
+    found = stage_context(plan, context, ON, stages)
 
     assert (expected, context.sha256) == ([file.name for file in found.files], found.sha256)
 
 
 def test_prefixes_have_a_repository_beside_the_image(folder: Path) -> None:
     """Its name says whose they are; a tag is told from others by its digits."""
-    assert "scoring/prefix" == repository(gathered(folder)[0])
-    found = [is_tag(text) for text in ("0" * 32, "f" * 32, "0" * 31, "0" * 33, "g" * 32, "F" * 32, "latest")]
+    assert "scoring/prefix" == layers_repository(gathered(folder)[0])
+    found = [
+        is_layers_tag(text) for text in ("0" * 32, "f" * 32, "0" * 31, "0" * 33, "g" * 32, "F" * 32, "latest")
+    ]
     assert [True, True, False, False, False, False, False] == found

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from azureml_tasks.commands.run_context import ready
 from azureml_tasks.errors import stating
-from azureml_tasks.incremental.cached_layers import prefixes
-from azureml_tasks.incremental.fingerprint import making
+from azureml_tasks.incremental.cached_layers import cached_layers_of
+from azureml_tasks.incremental.fingerprint import fingerprint_parts
 
 if TYPE_CHECKING:
     from azureml_tasks.built_image import StoredLayers
@@ -47,10 +47,12 @@ def prune(job: RunContext) -> None:
 def _wanted(made: Prepared) -> set[str]:
     """The tags that a build of the project as it is would look for."""
     base = made.engine.base_id(made.plan)
-    return {prefix.tag for prefix in prefixes(made.plan, making(made.plan, made.context, base))}
+    return {
+        prefix.tag for prefix in cached_layers_of(made.plan, fingerprint_parts(made.plan, made.context, base))
+    }
 
 
 def _row(kept: StoredLayers, *, now: bool) -> str:
-    days = (time.time() - kept.made_at) / _DAY
+    days = (time.time() - kept.built_at) / _DAY
     size = f"{kept.size / 1e6:,.1f} MB" if kept.size else "size unknown"
     return f"{kept.name}  {size}, {days:.0f} days old{', of the project as it is now' if now else ''}"

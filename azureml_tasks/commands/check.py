@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from azureml_tasks.commands.run_context import RunContext, open_engine, prepare
 from azureml_tasks.context.build_context import BuildContext, contents, largest
 from azureml_tasks.errors import AzuremlTasksError, SettingsError
-from azureml_tasks.incremental.fingerprint import making
+from azureml_tasks.incremental.fingerprint import fingerprint_parts
 from azureml_tasks.project import build_secrets
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _engine(job: RunContext, plan: Plan) -> tuple[Engine | None, str]:
         engine = open_engine(job, plan, keep=False)
     except AzuremlTasksError as error:
         return None, error.what
-    missing = sorted(plan.needs - engine.can)
+    missing = sorted(plan.needs - engine.features)
     return engine, engine.describe() + "".join(f"; cannot {need}" for need in missing)
 
 
@@ -126,7 +126,7 @@ def _then(
         return f"files have changed since {image.names[0]} was built: invoke image.build"
     if because:
         return f"{image.names[0]} is not what would be built now: invoke image.build"
-    if engine and engine.name != "acr" and not engine.has(image):
+    if engine and engine.name != "acr" and not engine.exists(image):
         return f"{image.names[0]} was built and is gone from the engine: invoke image.build"
     passed = job.records.read_pass()
     if not passed or (passed["id"], passed["proof_sha256"]) != (image.id, plan.proof.sha256):
@@ -139,16 +139,18 @@ def _rebuilt(
 ) -> tuple[list[str], list[str]]:
     """The stages that a build would make anew, and why; nothing where none was built, or nothing is known of it."""
     image = job.records.read_build() if job.records.has_build() else None
-    if not image or not image.made_of:
+    if not image or not image.fingerprint_parts:
         return [], []
     base = engine.base_id(plan) if engine and engine.name == image.engine else ""
-    now = making(plan, context, base or image.made_of["base"])
-    if now == image.made_of:
+    now = fingerprint_parts(plan, context, base or image.fingerprint_parts["base"])
+    if now == image.fingerprint_parts:
         return [], []
-    from azureml_tasks.incremental.rebuild_reasons import reasons, rebuilt
+    from azureml_tasks.incremental.rebuild_reasons import rebuild_reasons, rebuilt_stages
 
     before = job.records.read_files()
-    return rebuilt(image.made_of, now), reasons(image.made_of, now, before, contents(context))
+    return rebuilt_stages(image.fingerprint_parts, now), rebuild_reasons(
+        image.fingerprint_parts, now, before, contents(context)
+    )
 
 
 def _secret_row(secret: dict[str, Any]) -> str:

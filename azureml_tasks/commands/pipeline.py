@@ -51,7 +51,7 @@ def release(job: RunContext, *, no_cache: bool, pull: bool, junit_file: Path | N
     """Build, prove and push, stopping at the first that fails; what push needs is asked for first."""
     with stating("Nothing was built."):
         made = ready(job, registry=True)
-        image = _build(job, made, no_cache=no_cache, pull=pull, proven=not untested)
+        image = _build(job, made, no_cache=no_cache, pull=pull, smoke_test=not untested)
     with stating(f"The image was built{_where(image)}. It was not pushed."):
         try:
             _prove(job, made, image, junit_file=junit_file, keep=untested)
@@ -68,15 +68,19 @@ def _where(image: BuiltImage) -> str:
     return f" by run {image.run}" if image.run else f", and is here as {image.names[0]}"
 
 
-def _build(job: RunContext, made: Prepared, *, no_cache: bool, pull: bool, proven: bool = True) -> BuiltImage:
+def _build(
+    job: RunContext, made: Prepared, *, no_cache: bool, pull: bool, smoke_test: bool = True
+) -> BuiltImage:
     found = made.context
     job.console.say(f"build context: {found.counted}, {found.size / 1e6:,.1f} MB, sha256 {found.sha256}")
     same = None if no_cache or pull else as_before(job, made)
     if same:
         _nothing_to_build(job, same)
         return same
-    before = job.records.read_build() if job.records.has_build() and not no_cache else None
-    image = made.engine.build(made.plan, found, no_cache=no_cache, pull=pull, proven=proven, before=before)
+    previous = job.records.read_build() if job.records.has_build() and not no_cache else None
+    image = made.engine.build(
+        made.plan, found, no_cache=no_cache, pull=pull, smoke_test=smoke_test, previous=previous
+    )
     recorded(job, image)
     if not job.console.dry:
         if found.known:
@@ -106,12 +110,12 @@ def recorded(job: RunContext, image: BuiltImage) -> None:
 def _built(job: RunContext, made: Prepared) -> BuiltImage:
     """The image that build recorded, with a word where the files are no longer those it was made from."""
     if job.console.dry and not job.records.has_build():
-        return made.engine.planned(made.plan, made.context)
+        return made.engine.planned_image(made.plan, made.context)
     image = job.records.read_build()
     if image.engine != made.engine.name:
         what = f"{image.names[0]} was built by the engine {image.engine}, not by {made.engine.name}."
         raise BuildError(what, next_step=f"Add: --engine {image.engine}")
-    if not made.engine.has(image):
+    if not made.engine.exists(image):
         where = "the registry" if image.engine == "acr" else "the engine"
         what = f"The image that was built here, {image.names[0]} ({image.id[:19]}), is gone from {where}."
         raise BuildError(what, next_step=f"invoke image.build{_engine(image)}")
@@ -127,14 +131,14 @@ def _prove(
         job.records.forget_pass()
     from azureml_tasks.smoke import report
 
-    found = made.engine.prove(made.plan, image)
+    found = made.engine.smoke_test(made.plan, image)
     if found is None:
         return
     if junit_file:
         junit_file.write_text(report.xml(found), encoding="utf-8")
     if not found.passed:
         if not keep:
-            made.engine.settle(image)
+            made.engine.discard_candidate(image)
         raise SmokeTestError(report.text(found))
     job.records.write_pass(image, made.plan.proof.sha256, report.summary(found))
     job.console.result(report.text(found))
@@ -178,7 +182,7 @@ def _push(job: RunContext, made: Prepared, image: BuiltImage, smoke_found: dict[
         again = f"invoke image.push{_engine(image)}"
         with stating(f"{done} The image is {_kept(image)}. Continue with: {again}"):
             digest = made.engine.push(image, f"{repository}:{tag}")
-    made.engine.settle(image)
+    made.engine.discard_candidate(image)
     if job.console.dry:
         return
     from azureml_tasks.commands.ci_outputs import tell
@@ -190,7 +194,7 @@ def _push(job: RunContext, made: Prepared, image: BuiltImage, smoke_found: dict[
         "tags": tags,
         "digest": digest,
         "context_sha256": image.context_sha256,
-        **({"prefixes": list(image.prefixes)} if image.prefixes else {}),
+        **({"cached_layers": list(image.cached_layers)} if image.cached_layers else {}),
         "smoke": smoke_found,
     })  # fmt: skip
     tell({"image": reference, "digest": digest, "tags": ",".join(tags)}, job.console)

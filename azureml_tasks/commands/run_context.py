@@ -171,7 +171,7 @@ def ready(job: RunContext, *, built: bool = False, building: bool = True, regist
         job.records.read_build()
     engine = open_engine(job, made)
     job.console.say(engine.describe())
-    if building and (missing := made.needs - engine.can):
+    if building and (missing := made.needs - engine.features):
         what = f"The engine {engine.name} cannot {' or '.join(sorted(missing))}, as the table asks it to."
         raise EngineError(what, next_step="\n".join(WAYS_OUT[need] for need in sorted(missing)))
     named = made if made.registry or not engine.registry else made._replace(registry=engine.registry)

@@ -33,7 +33,7 @@ class Engine(Protocol):
         """As in `--engine`."""
 
     @property
-    def can(self) -> frozenset[str]:
+    def features(self) -> frozenset[str]:
         """What it can do beyond every engine's own."""
 
     @property
@@ -43,13 +43,13 @@ class Engine(Protocol):
     def describe(self) -> str:
         """One line: which engine, where, which builder and why that one."""
 
-    def planned(self, plan: Plan, context: BuildContext) -> BuiltImage:
+    def planned_image(self, plan: Plan, context: BuildContext) -> BuiltImage:
         """The image as far as it is known before it is built: it has no id yet."""
 
     def base_id(self, plan: Plan) -> str:
         """What never moves of the base as it is here now; "" where it is not here, or nobody can tell."""
 
-    def name_it(self, image: BuiltImage, names: Sequence[str]) -> None:
+    def tag_image(self, image: BuiltImage, names: Sequence[str]) -> None:
         """Give *image*, which is there, these names."""
 
     def build(
@@ -59,25 +59,31 @@ class Engine(Protocol):
         *,
         no_cache: bool,
         pull: bool,
-        proven: bool,
-        before: BuiltImage | None,
+        smoke_test: bool,
+        previous: BuiltImage | None,
     ) -> BuiltImage:
         """Build *context* into an image with the plan's names, after looking at the base.
 
-        Where it can be proven nowhere else, the build proves it and keeps only what passed, if it is to be *proven*.
-        What *before*, the image that was built last, has in common with it may be used again.
+        Args:
+            plan: the image.
+            context: its files.
+            no_cache: build every step, and leave cached layers alone.
+            pull: pull the base first.
+            smoke_test: run the smoke test inside the build if no engine can run it afterwards, and keep only an
+                image that passed.
+            previous: the image that was built last; what it has in common with this one may be used again.
         """
 
-    def has(self, image: BuiltImage) -> bool:
+    def exists(self, image: BuiltImage) -> bool:
         """Whether the image is still where it was built."""
 
-    def prove(self, plan: Plan, image: BuiltImage) -> Report | None:
+    def smoke_test(self, plan: Plan, image: BuiltImage) -> Report | None:
         """Run *image* and ask it everything that the plan's proof asks; None under --dry."""
 
     def push(self, image: BuiltImage, name: str) -> str:
         """Send *image* to its registry as *name*; the digest that the registry itself gives it."""
 
-    def settle(self, image: BuiltImage) -> None:
+    def discard_candidate(self, image: BuiltImage) -> None:
         """Put away what only led to the image's final names, or was kept for a proof that failed."""
 
     def layer_store(self, plan: Plan) -> LayerStore:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.context.context_file import ContextFile
-from azureml_tasks.incremental.cached_layers import CachedLayers, prefixes
+from azureml_tasks.incremental.cached_layers import CachedLayers, cached_layers_of
 from azureml_tasks.requirements.install_step import FOLDER
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from azureml_tasks.context.build_context import BuildContext
     from azureml_tasks.planning.plan import Plan
 
-__all__ = ["STAGE", "AddedRequirements", "growth"]
+__all__ = ["STAGE", "AddedRequirements", "added_requirements"]
 
 STAGE = "python"
 """What is made anew."""
@@ -43,22 +43,28 @@ class AddedRequirements(NamedTuple):
         return below._replace(files=tuple(sorted((*below.files, self.added))))
 
 
-def growth(plan: Plan, parts: Mapping[str, str], before: BuiltImage | None) -> AddedRequirements | None:
+def added_requirements(
+    plan: Plan, parts: Mapping[str, str], before: BuiltImage | None
+) -> AddedRequirements | None:
     """How the longest prefix of *before* becomes that of *plan* by some packages more; None where it does not.
 
     Args:
         plan: the image to be made.
-        parts: its making, see `making.making`.
+        parts: hashes of its inputs, see `fingerprint.fingerprint_parts`.
         before: the image that was built last; None where there is none, or nothing of it is to be used.
     """
-    if not before or not plan.pinned or any(before.made_of.get(name) != parts[name] for name in _THE_SAME):
+    if (
+        not before
+        or not plan.pinned
+        or any(before.fingerprint_parts.get(name) != parts[name] for name in _THE_SAME)
+    ):
         return None
     wanted, there = set(plan.python.lines if plan.python else ()), set(before.requirements)
     if not there < wanted or not all(map(_is_requirement, wanted - there)):
         return None
     text = "".join(f"{line}\n" for line in _alone(there, wanted - there)).encode()
     added = ContextFile(name=f"{FOLDER}/added.txt", data=text, size=len(text))
-    return AddedRequirements(on=prefixes(plan, before.made_of)[-1], added=added)
+    return AddedRequirements(on=cached_layers_of(plan, before.fingerprint_parts)[-1], added=added)
 
 
 def _alone(there: Collection[str], added: Collection[str]) -> list[str]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from azureml_tasks.planning.plan import Plan
 
-__all__ = ["CachedLayers", "is_tag", "part", "prefixes", "repository"]
+__all__ = ["CachedLayers", "cached_layers_of", "is_layers_tag", "layers_repository", "stage_context"]
 
 _LASTING = ("system", "python", "model")
 """The stages that a prefix may end with; code and labels change with each commit."""
@@ -38,12 +38,12 @@ class CachedLayers(NamedTuple):
     tag: str
 
 
-def prefixes(plan: Plan, parts: Mapping[str, str]) -> tuple[CachedLayers, ...]:
+def cached_layers_of(plan: Plan, parts: Mapping[str, str]) -> tuple[CachedLayers, ...]:
     """Every prefix of *plan*, the shortest first; each holds all of the one before it.
 
     Args:
         plan: the image.
-        parts: its making, see `making.making`.
+        parts: hashes of its inputs, see `fingerprint.fingerprint_parts`.
     """
     texts, found, before = stages(plan), [], {name: parts[name] for name in ("version", "platform", "base")}
     for at, stage in enumerate(_LASTING):
@@ -53,17 +53,17 @@ def prefixes(plan: Plan, parts: Mapping[str, str]) -> tuple[CachedLayers, ...]:
     return tuple(found)
 
 
-def is_tag(text: str) -> bool:
+def is_layers_tag(text: str) -> bool:
     """Whether *text* may be the tag of a prefix: as many hexadecimal digits."""
     return len(text) == _DIGITS and not set(text) - set("0123456789abcdef")
 
 
-def repository(plan: Plan) -> str:
+def layers_repository(plan: Plan) -> str:
     """The repository of the prefixes of *plan*, beside that of its images."""
     return f"{plan.repository}/prefix"
 
 
-def part(
+def stage_context(
     plan: Plan,
     context: BuildContext,
     base: str,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from azureml_tasks.context.build_context import BuildContext
     from azureml_tasks.planning.plan import Plan
 
-__all__ = ["changed", "fingerprint", "making"]
+__all__ = ["changed_parts", "fingerprint", "fingerprint_parts"]
 
 _WORDS = {
     "version": "azureml-tasks itself",
@@ -30,7 +30,7 @@ _WORDS = {
 """Each part, in the order in which they are built, as people say it."""
 
 
-def making(plan: Plan, context: BuildContext, base: str) -> dict[str, str]:
+def fingerprint_parts(plan: Plan, context: BuildContext, base: str) -> dict[str, str]:
     """The parts of the image by name, in the order in which they are built: everything that makes it, and no more.
 
     Names and tags are no part of it, nor is what a secret holds.
@@ -50,7 +50,7 @@ def fingerprint(parts: Mapping[str, str]) -> str:
     return _sha256(list(parts.items()))
 
 
-def changed(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+def changed_parts(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     """What differs between two makings, as people say it, the first to be built first."""
     return [words for name, words in _WORDS.items() if before.get(name) != now.get(name)]
 

@@ -9,7 +9,7 @@ from azureml_tasks.planning.dockerfile import STAGES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["reasons", "rebuilt"]
+__all__ = ["rebuild_reasons", "rebuilt_stages"]
 
 _SHOWN = 3
 _BELOW = {
@@ -20,11 +20,11 @@ _BELOW = {
 """What everything stands on, and what a difference in it means."""
 
 
-def rebuilt(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+def rebuilt_stages(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     """The stages that are built anew: each from the first on that differs.
 
     Args:
-        before: the making of what was built, see `making.making`.
+        before: `fingerprint_parts` of the image that was built.
         now: that of what would be built.
     """
     if any(before.get(name) != now[name] for name in _BELOW):
@@ -33,7 +33,7 @@ def rebuilt(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     return list(STAGES[first:])
 
 
-def reasons(
+def rebuild_reasons(
     before: Mapping[str, str],
     now: Mapping[str, str],
     files_before: Mapping[str, str],
@@ -42,7 +42,7 @@ def reasons(
     """What differs, one line each, in the order in which it is built.
 
     Args:
-        before: the making of what was built.
+        before: `fingerprint_parts` of the image that was built.
         now: that of what would be built.
         files_before: member of the build context → what it was; empty where nobody knows.
         files_now: the same as it is.

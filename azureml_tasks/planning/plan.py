@@ -59,7 +59,7 @@ class Plan(NamedTuple):
         proof: the smoke test.
         secrets: mounted for the Python step; empty where there is none.
         acr: how the build is handed off; None where the table does not say.
-        needs: what an engine must be able to do, beyond every engine's own; compared with `Engine.can`.
+        needs: what an engine must be able to do, beyond every engine's own; compared with `Engine.features`.
         pinned: whether everything below the code is named by its version, so that it stays what it is.
         prefix_max_age: days that a prefix with anything unpinned is used.
         shared_layers: `login-server/repository` of the prefixes that machines share; "" where they share none.

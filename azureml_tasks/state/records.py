@@ -56,6 +56,7 @@ class Records(NamedTuple):
     def _write_image(self, image: BuiltImage) -> None:
         waiting = [candidate for candidate in self.waiting() if candidate != image.candidate]
         in_a_registry = {"candidate": image.candidate, "run": image.run, "waiting": waiting}
+        inputs = {"fingerprint_parts": dict(image.fingerprint_parts), "built_at": image.built_at}
         self._write(_BUILD, {
             "engine": image.engine,
             "id": image.id,
@@ -63,8 +64,8 @@ class Records(NamedTuple):
             "tags": [name.rpartition(":")[2] for name in image.names],
             "context_sha256": image.context_sha256,
             "user": image.user,
-            **({"prefixes": list(image.prefixes)} if image.prefixes else {}),
-            **({"made_of": dict(image.made_of), "made_at": image.made_at} if image.made_of else {}),
+            **({"cached_layers": list(image.cached_layers)} if image.cached_layers else {}),
+            **(inputs if image.fingerprint_parts else {}),
             **({"requirements": list(image.requirements)} if image.requirements else {}),
             **(in_a_registry if image.candidate or waiting else {}),
         })  # fmt: skip
@@ -86,9 +87,9 @@ class Records(NamedTuple):
             user=found["user"],
             candidate=found.get("candidate", ""),
             run=found.get("run", ""),
-            prefixes=tuple(found.get("prefixes", ())),
-            made_of=found.get("made_of", {}),
-            made_at=found.get("made_at", 0),
+            cached_layers=tuple(found.get("cached_layers", ())),
+            fingerprint_parts=found.get("fingerprint_parts", {}),
+            built_at=found.get("built_at", 0),
             requirements=tuple(found.get("requirements", ())),
         )
 

@@ -258,11 +258,11 @@ def test_records_what_was_built(built: Built) -> None:
         "tags": [built.tag, f"{built.tag}-too"],
         "context_sha256": built.record["context_sha256"],
         "user": "dockeruser",
-        "made_of": built.record["made_of"],
-        "made_at": built.record["made_at"],
+        "fingerprint_parts": built.record["fingerprint_parts"],
+        "built_at": built.record["built_at"],
     }
     parts = ["version", "platform", "base", "system", "python", "model", "code", "labels"]
-    assert parts == list(built.record["made_of"])
+    assert parts == list(built.record["fingerprint_parts"])
     assert (expected, f"built {image_id}", "sha256:ID") == (built.record, said, normal(image_id))
 
 

@@ -325,7 +325,7 @@ def test_a_release_records_all_that_it_did(place: str, releases: Mapping[str, St
             "candidate": "",
             "run": done.the_run.id,
             "waiting": [],
-            "prefixes": prefixes,
+            "cached_layers": prefixes,
         },
         "result.json": {
             "image": f"{name}@{digest}",
@@ -333,7 +333,7 @@ def test_a_release_records_all_that_it_did(place: str, releases: Mapping[str, St
             "tags": ["1.0.0"],
             "digest": digest,
             "context_sha256": context,
-            "prefixes": prefixes,
+            "cached_layers": prefixes,
             "smoke": smoke(done, where),
         },
         "smoke-test.json": {"id": digest, "proof_sha256": proof, "smoke": smoke(done, where)},

@@ -72,7 +72,7 @@ def walk(handed_off_session: HandedOff, tiny_base: str) -> Walk:
     build("first")
     changed(project, "code/score.py")
     build("code")
-    below = found["code"].records["build.json"]["prefixes"][0].rpartition("@")[2]
+    below = found["code"].records["build.json"]["cached_layers"][0].rpartition("@")[2]
     STANDING[:] = layers(found["code"], f"{project.folder.name}/prefix", below)
     changed(project, MODEL)
     build("model")
@@ -103,15 +103,15 @@ def test_the_first_hand_off_keeps_each_prefix(walk: Walk) -> None:
 
     images = [image for image in done.the_run.output_images if image["repository"] == f"{name}/prefix"]
     kept = [f"{done.acr.login_server}/{name}/prefix@{image['digest']}" for image in images]
-    assert (WHOLE, 2, kept) == (sent(done), len(kept), done.records["build.json"]["prefixes"])
+    assert (WHOLE, 2, kept) == (sent(done), len(kept), done.records["build.json"]["cached_layers"])
 
 
 def test_a_changed_line_sends_the_code_alone(walk: Walk) -> None:
     """The next one is a quick build from the last prefix by its digest; no layer below the code is made or sent."""
     done, name = walk["code"], walk["code"].project.folder.name
-    (on,) = done.records["build.json"]["prefixes"]
+    (on,) = done.records["build.json"]["cached_layers"]
 
-    assert on == walk["first"].records["build.json"]["prefixes"][-1]
+    assert on == walk["first"].records["build.json"]["cached_layers"][-1]
     assert ["Dockerfile", "code", "code/score.py"] == sent(done)
     assert f" : FROM {on}\n" in done.the_run.text
     assert STANDING == layers(done, f"{name}/candidate", done.records["build.json"]["id"])[:-1]
@@ -197,7 +197,7 @@ def test_an_empty_machine_pulls_what_another_one_has_built(
     assert (0, 0) == (first.code, second.code), first.stderr + second.stderr
     assert 2 == normal(first.stderr, {}).count(" for other machines\n")
     assert ("COPY model/" in first.stderr, "COPY model/" in second.stderr) == (True, False)
-    (on,) = shared.record("build.json")["prefixes"]
+    (on,) = shared.record("build.json")["cached_layers"]
     listed = shared.invoke("image.prefixes").stdout
     assert (1, 1) == (listed.count(f"{name}/prefix:"), listed.count(f"{name}/layers:"))
     below = docker_client.images.get(on).attrs["RootFS"]["Layers"]

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from azureml_tasks.context.context_file import ContextFile
 from azureml_tasks.engines.acr.candidates import repository_of
-from azureml_tasks.engines.acr.layer_store import made_at, prefix_repository
+from azureml_tasks.engines.acr.layer_store import built_at, prefix_repository
 from azureml_tasks.engines.acr.task_file import RUN_ID
 from azureml_tasks.errors import AzuremlTasksError
-from azureml_tasks.incremental.cached_layers import CachedLayers, part, prefixes
-from azureml_tasks.incremental.fingerprint import making
+from azureml_tasks.incremental.cached_layers import CachedLayers, cached_layers_of, stage_context
+from azureml_tasks.incremental.fingerprint import fingerprint_parts
 from azureml_tasks.planning.dockerfile import STAGES
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def route(
         console: hears which prefix is used, and of one that cannot be told of.
         no_cache: whether everything is built anew, the prefixes too.
     """
-    chain = prefixes(plan, making(plan, context, str(plan.base)))
+    chain = cached_layers_of(plan, fingerprint_parts(plan, context, str(plan.base)))
     if not chain:
         return whole(plan, context)
     done, on = (0, "") if no_cache else _longest(plan, chain, repositories, console)
@@ -129,7 +129,7 @@ def _is_fixed(plan: Plan) -> bool:
 
 def _age(created: str) -> float:
     """Days since *created* (RFC 3339); thousands where nobody knows."""
-    return (time.time() - made_at(created)) / _DAY
+    return (time.time() - built_at(created)) / _DAY
 
 
 def _pieces(
@@ -139,10 +139,10 @@ def _pieces(
     for prefix in chain[done:]:
         stages = prefix.stages[len(below) :]
         name = f"{plan.registry}/{prefix_repository(plan)}:{prefix.tag}"
-        yield _piece(part(plan, context, base, stages), f"Dockerfile.{stages[-1]}", name)
+        yield _piece(stage_context(plan, context, base, stages), f"Dockerfile.{stages[-1]}", name)
         below, base = prefix.stages, name
     rest = STAGES[len(below) :]
-    yield _piece(part(plan, context, base, rest), "Dockerfile", _candidate(plan))
+    yield _piece(stage_context(plan, context, base, rest), "Dockerfile", _candidate(plan))
 
 
 def _piece(context: BuildContext, dockerfile: str, image: str) -> Piece:

@@ -50,7 +50,7 @@ class AcrEngine:
     console: Console
     local: DockerEngine | None
     name: str = "acr"
-    can: frozenset[str] = frozenset({SECRETS})
+    features: frozenset[str] = frozenset({SECRETS})
 
     @cached_property
     def session(self) -> Session:
@@ -70,7 +70,7 @@ class AcrEngine:
         proof = here or "in the cloud, since no local engine answers"
         return f"Azure Container Registry {where} ({acr.cloud}); proof {proof}"
 
-    def planned(self, plan: Plan, context: BuildContext) -> BuiltImage:
+    def planned_image(self, plan: Plan, context: BuildContext) -> BuiltImage:
         """The image as far as it is known before it is built: it has no id yet."""
         return BuiltImage(
             id="", names=plan.names, engine=self.name, context_sha256=context.sha256, user=plan.user
@@ -80,7 +80,7 @@ class AcrEngine:
         """The reference: whether its tag has moved nobody here can tell, which is why prefixes on it grow old."""
         return str(plan.base)
 
-    def name_it(self, image: BuiltImage, names: Sequence[str]) -> None:
+    def tag_image(self, image: BuiltImage, names: Sequence[str]) -> None:
         """A candidate gets its names when it is published."""
 
     def build(
@@ -90,8 +90,8 @@ class AcrEngine:
         *,
         no_cache: bool,
         pull: bool,
-        proven: bool,
-        before: BuiltImage | None,
+        smoke_test: bool,
+        previous: BuiltImage | None,
     ) -> BuiltImage:
         """Hand the build off; what comes back is a candidate, proven where the cloud proves.
 
@@ -100,13 +100,13 @@ class AcrEngine:
             context: from which files.
             no_cache: whether the prefixes that the registry keeps are left alone, and made anew.
             pull: of no effect, since each run pulls the base.
-            proven: whether the cloud proves it before it is pushed, where no local engine does.
-            before: of no effect, since the registry tells what it has.
+            smoke_test: whether the cloud proves it before it is pushed, where no local engine does.
+            previous: of no effect, since the registry tells what it has.
         """
-        del pull, before
-        build = build_of(self._named(plan), context, proves=proven and not self.local)
+        del pull, previous
+        build = build_of(self._named(plan), context, proves=smoke_test and not self.local)
         if not announced(build, self.console):
-            return self.planned(plan, context)
+            return self.planned_image(plan, context)
         found = build.routed(self.session.repositories, self.console, no_cache=no_cache)
         return found.run(self.hand_off(plan), self.candidates, self.records, no_cache=no_cache)
 
@@ -123,10 +123,10 @@ class AcrEngine:
         named = self._named(plan)
         build = Build(plan=named, context=context, proves=True, route=whole(named, context))
         if not self.console.effect(az_commands.logs(plan, run)):
-            return self.planned(plan, context)
+            return self.planned_image(plan, context)
         return build.attach(run, self.hand_off(plan), self.candidates, self.records)
 
-    def has(self, image: BuiltImage) -> bool:
+    def exists(self, image: BuiltImage) -> bool:
         """Whether the registry has it, waiting or published; RegistryError for one that was built in another."""
         if (host := image.names[0].partition("/")[0]).lower() != self.registry.lower():
             fix = f"invoke image.build --engine acr --registry {self.registry}"
@@ -134,7 +134,7 @@ class AcrEngine:
             raise RegistryError(what, next_step=fix)
         return self.console.dry or self.candidates.find(image.id) is not None
 
-    def prove(self, plan: Plan, image: BuiltImage) -> Report | None:
+    def smoke_test(self, plan: Plan, image: BuiltImage) -> Report | None:
         """Prove the candidate: here where an engine answers, else in the cloud, unless its run did."""
         source = f"{self.registry}/{repository_of(plan.repository)}"
         if self.local:
@@ -167,7 +167,7 @@ class AcrEngine:
             return ""
         return self.candidates.publish(image.id, tag)
 
-    def settle(self, image: BuiltImage) -> None:
+    def discard_candidate(self, image: BuiltImage) -> None:
         """Delete the candidate: it is published, or has failed."""
         repository = repository_of(self.plan.repository)
         if not self.console.effect(az_commands.delete(self.registry, f"{repository}@{image.id or 'DIGEST'}")):

@@ -72,7 +72,7 @@ class Outcome:
             user=str(config.get("User") or ""),
             candidate=f"{self.plan.registry}/{repository_of(self.plan.repository)}@{pushed.digest}",
             run=run.id,
-            prefixes=self._prefixes(run),
+            cached_layers=self._prefixes(run),
         )
 
     def _prefixes(self, run: Run) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from azureml_tasks.built_image import BuiltImage
 from azureml_tasks.engines.docker.api_errors import answering
 from azureml_tasks.engines.docker.builder_choice import Builder, note, remembered
 from azureml_tasks.engines.docker.client import EngineClient, connect
-from azureml_tasks.incremental.fingerprint import making
+from azureml_tasks.incremental.fingerprint import fingerprint_parts
 from azureml_tasks.planning.plan import SECRETS
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class DockerEngine(NamedTuple):
     registry: str = ""
 
     @property
-    def can(self) -> frozenset[str]:
+    def features(self) -> frozenset[str]:
         """What its builder can do beyond every builder's own."""
         return frozenset() if self.builder.kind == "legacy" else frozenset({SECRETS})
 
@@ -65,7 +65,7 @@ class DockerEngine(NamedTuple):
         where = f'{self.endpoint.host}, context "{self.endpoint.context}"'
         return f"{kind} engine {self.endpoint.version} ({where}); builds with {self.builder}"
 
-    def planned(self, plan: Plan, context: BuildContext) -> BuiltImage:
+    def planned_image(self, plan: Plan, context: BuildContext) -> BuiltImage:
         """The image as far as it is known before it is built: it has no id yet."""
         return BuiltImage(
             id="", names=plan.names, engine=self.name, context_sha256=context.sha256, user=plan.user
@@ -76,7 +76,7 @@ class DockerEngine(NamedTuple):
         with answering(self.endpoint):
             return str((self.endpoint.image(str(plan.base)) or {}).get("Id", ""))
 
-    def name_it(self, image: BuiltImage, names: Sequence[str]) -> None:
+    def tag_image(self, image: BuiltImage, names: Sequence[str]) -> None:
         """Give it those of *names* that are not its own yet."""
         with answering(self.endpoint):
             for name in names:
@@ -92,8 +92,8 @@ class DockerEngine(NamedTuple):
         *,
         no_cache: bool,
         pull: bool,
-        proven: bool,
-        before: BuiltImage | None,
+        smoke_test: bool,
+        previous: BuiltImage | None,
     ) -> BuiltImage:
         """Build, after looking at the base; the planned image under --dry."""
         from azureml_tasks.engines.build_log import BuildLog
@@ -102,8 +102,8 @@ class DockerEngine(NamedTuple):
         from azureml_tasks.engines.docker.build import Build
         from azureml_tasks.engines.docker.layered_build import LayeredBuild
 
-        del proven  # It is proven here, afterwards.
-        planned = self.planned(plan, context)
+        del smoke_test  # This engine runs it afterwards.
+        planned = self.planned_image(plan, context)
         with answering(self.endpoint):
             look = BaseLookup(endpoint=self.endpoint, console=self.console, folder=self.scratch)
             base = look.at(plan, pull=pull)
@@ -112,14 +112,16 @@ class DockerEngine(NamedTuple):
             if not build.announced(plan, context, no_cache=no_cache) or not base:
                 return planned
             self.scratch.mkdir(parents=True, exist_ok=True)
-            parts, began = making(plan, context, base.id), int(time.time())
-            chain = LayeredBuild(build=build, plan=plan, context=context, parts=parts, before=before)
+            parts, began = fingerprint_parts(plan, context, base.id), int(time.time())
+            chain = LayeredBuild(build=build, plan=plan, context=context, parts=parts, before=previous)
             made, on = chain.image(no_cache=no_cache)
             note(self.endpoint, self.builder, self.scratch)
             asked = plan.python.lines if plan.python else ()
-            return planned._replace(id=made, prefixes=on, made_of=parts, made_at=began, requirements=asked)
+            return planned._replace(
+                id=made, cached_layers=on, fingerprint_parts=parts, built_at=began, requirements=asked
+            )
 
-    def has(self, image: BuiltImage) -> bool:
+    def exists(self, image: BuiltImage) -> bool:
         """Whether the engine still has it."""
         with answering(self.endpoint):
             return self.endpoint.image(image.id) is not None
@@ -144,13 +146,13 @@ class DockerEngine(NamedTuple):
             if self.console.echo:
                 self.console.effect(remove)
 
-    def prove(self, plan: Plan, image: BuiltImage) -> Report | None:
+    def smoke_test(self, plan: Plan, image: BuiltImage) -> Report | None:
         """Run *image* here, and ask it; None under --dry."""
         from azureml_tasks.smoke import run as smoke
 
         return smoke.prove(plan, image, self, self.console)
 
-    def settle(self, image: BuiltImage) -> None:
+    def discard_candidate(self, image: BuiltImage) -> None:
         """Nothing leads to an image's names here but the image."""
 
     @contextmanager

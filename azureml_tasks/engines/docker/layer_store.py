@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from azureml_tasks.built_image import StoredLayers
 from azureml_tasks.engines.docker.api_errors import answering
-from azureml_tasks.incremental.cached_layers import repository
+from azureml_tasks.incremental.cached_layers import layers_repository
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from azureml_tasks.engines.docker.client import EngineClient
     from azureml_tasks.planning.plan import Plan
 
-__all__ = ["DockerLayerStore", "days_since", "made_at"]
+__all__ = ["DockerLayerStore", "built_at", "days_since"]
 
 _KEPT = 2
 """Prefixes of a project that stay: that of the image that is built, and the one before it, to go back to."""
@@ -38,11 +38,11 @@ class DockerLayerStore(NamedTuple):
 
     def all(self) -> list[StoredLayers]:
         """Each name, also those by which machines share them, the newest first; other projects' are none of ours."""
-        where = (repository(self.plan), *filter(None, [self.plan.shared_layers]))
+        where = (layers_repository(self.plan), *filter(None, [self.plan.shared_layers]))
         with answering(self.endpoint):
             images = self.endpoint.images(where[0])
         found = [kept for image in images for name in where for kept in _named(image, name)]
-        return sorted(found, key=lambda kept: (-kept.made_at, kept.name))
+        return sorted(found, key=lambda kept: (-kept.built_at, kept.name))
 
     def remove(self, kept: StoredLayers) -> bool:
         """Remove its name, and with it what nothing else stands on; whether that could be done.
@@ -66,16 +66,16 @@ class DockerLayerStore(NamedTuple):
 def _named(attrs: Mapping[str, Any], where: str) -> list[StoredLayers]:
     """Each name that an image has in the repository *where*."""
     names = [name for name in attrs.get("RepoTags") or () if name.startswith(f"{where}:")]
-    size, when = int(attrs.get("Size", 0)), made_at(attrs)
-    return [StoredLayers(name=name, id=str(attrs["Id"]), size=size, made_at=when) for name in names]
+    size, when = int(attrs.get("Size", 0)), built_at(attrs)
+    return [StoredLayers(name=name, id=str(attrs["Id"]), size=size, built_at=when) for name in names]
 
 
 def days_since(attrs: Mapping[str, Any]) -> float:
     """Days since an image was made."""
-    return (time.time() - made_at(attrs)) / 86_400
+    return (time.time() - built_at(attrs)) / 86_400
 
 
-def made_at(attrs: Mapping[str, Any]) -> float:
+def built_at(attrs: Mapping[str, Any]) -> float:
     """When an image was made, seconds since 1970; the API gives nanoseconds, which Python's parser does not take."""
     whole, _, fraction = str(attrs["Created"]).rstrip("Z").partition(".")
     return datetime.fromisoformat(f"{whole}+00:00").timestamp() + float(f"0.{fraction or 0}")

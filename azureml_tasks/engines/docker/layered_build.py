@@ -12,8 +12,13 @@ from azureml_tasks.context.build_context import confirm
 from azureml_tasks.engines.build_log import BuildLog
 from azureml_tasks.engines.docker.build import MUCH
 from azureml_tasks.errors import BuildError
-from azureml_tasks.incremental.added_requirements import STAGE, AddedRequirements, growth
-from azureml_tasks.incremental.cached_layers import CachedLayers, part, prefixes, repository
+from azureml_tasks.incremental.added_requirements import STAGE, AddedRequirements, added_requirements
+from azureml_tasks.incremental.cached_layers import (
+    CachedLayers,
+    cached_layers_of,
+    layers_repository,
+    stage_context,
+)
 from azureml_tasks.planning.dockerfile import STAGES, render
 
 if TYPE_CHECKING:
@@ -96,7 +101,7 @@ class LayeredBuild(NamedTuple):
         return self.build.run(self.plan, self.context._replace(dockerfile=dockerfile), no_cache=no_cache)
 
     def _part(self, base: str, names: Sequence[str]) -> BuildContext:
-        return part(self.plan, self.context, base, names, mounts=self._mounts, literal=True)
+        return stage_context(self.plan, self.context, base, names, mounts=self._mounts, literal=True)
 
     @property
     def _mounts(self) -> bool:
@@ -112,7 +117,7 @@ class LayeredBuild(NamedTuple):
 
     def _wanted(self) -> tuple[CachedLayers, ...]:
         """The prefixes to stand on: all where machines share them, else the last one, where that pays."""
-        found = prefixes(self.plan, self.parts)
+        found = cached_layers_of(self.plan, self.parts)
         if self._shared or not found:
             return found
         last = found[-1]
@@ -173,7 +178,7 @@ class LayeredBuild(NamedTuple):
 
     def _grown(self) -> AddedRequirements | None:
         """The prefix that needs some packages more; machines that share theirs make them all the same way."""
-        found = None if self._shared else growth(self.plan, self.parts, self.before)
+        found = None if self._shared else added_requirements(self.plan, self.parts, self.before)
         attrs = self.endpoint.image(self._name(found.on)) if found else None
         if not found or not attrs or len(attrs["RootFS"]["Layers"]) >= _MOST_LAYERS:
             return None
@@ -192,7 +197,7 @@ class LayeredBuild(NamedTuple):
             self._shared.push(made, prefix.tag)
 
     def _name(self, prefix: CachedLayers) -> str:
-        return f"{repository(self.plan)}:{prefix.tag}"
+        return f"{layers_repository(self.plan)}:{prefix.tag}"
 
     def _on_top(self, prefix: CachedLayers | None, names: Sequence[str]) -> BuildContext:
         """What it takes to build the stages of these *names* on *prefix*, or else on the base.
