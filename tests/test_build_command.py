@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 BUILDX = ["buildx", "build", "--builder", "default", "--load", "--provenance=false", "--sbom=false"]
 
 
-def endpoint() -> EngineClient:
+def engine_client() -> EngineClient:
     """An engine that is only named."""
     return EngineClient(context="default", host="unix:///x", version="1", is_podman=False)
 
@@ -48,7 +49,7 @@ def test_secrets_are_named_by_where_they_are(
     made = planned(tmp_path, 'pip-conf = { env = "CONTOSO_PIP_CONF" }\nnetrc = { file = "~/.netrc" }\n')
 
     argv = command(
-        endpoint(),
+        engine_client(),
         Builder(kind=kind, why=""),
         made,
         BuildContext(files=(), dockerfile='ARG CONTEXT_SHA256=""', sha256="0"),
@@ -74,7 +75,7 @@ def test_any_path_is_one_field_of_the_option(path: str, option: str, tmp_path: P
     made = planned(tmp_path, f"netrc = {{ file = '{path}' }}\n")
 
     argv = command(
-        endpoint(),
+        engine_client(),
         Builder(kind="buildx", why=""),
         made,
         BuildContext(files=(), dockerfile="", sha256="0"),
@@ -125,14 +126,14 @@ def test_an_archive_is_sent_to_an_engine_that_keeps_its_images_itself(
     driver: str, has_buildkit: bool, expected: bool
 ) -> None:
     """One with its images in containerd would not find what it was sent."""
-    assert expected == takes_archives(endpoint()._replace(has_buildkit=has_buildkit), driver)
+    assert expected == takes_archives(replace(engine_client(), has_buildkit=has_buildkit), driver)
 
 
 @pytest.mark.parametrize(("kind", "can"), [("buildx", {SECRETS}), ("buildkit", {SECRETS}), ("legacy", set())])
 def test_buildkit_alone_mounts_secrets(kind: str, can: set[str], tmp_path: Path) -> None:
     """What an engine can is what its builder can."""
     engine = DockerEngine(
-        endpoint=endpoint(), builder=Builder(kind=kind, why=""), console=Console(), scratch=tmp_path
+        client=engine_client(), builder=Builder(kind=kind, why=""), console=Console(), scratch=tmp_path
     )
 
     assert can == engine.features

@@ -62,7 +62,7 @@ def test_chooses_by_the_client(
     """Buildx where the client has it, else its own BuildKit where it is old enough, else the legacy builder."""
     monkeypatch.setattr(builder_choice, "capture", answers(version, buildx=buildx))
 
-    assert expected == choose(endpoint())
+    assert expected == choose(engine_client())
 
 
 def test_without_a_client_the_legacy_builder_builds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,7 +73,7 @@ def test_without_a_client_the_legacy_builder_builds(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(builder_choice, "capture", missing)
 
-    assert Builder(kind="legacy", why="there is no docker client on PATH") == choose(endpoint())
+    assert Builder(kind="legacy", why="there is no docker client on PATH") == choose(engine_client())
 
 
 def test_podman_builds_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +81,7 @@ def test_podman_builds_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(builder_choice, "capture", answers("28.2.2", buildx=True))
 
     expected = Builder(kind="legacy", why="Podman builds through its own API")
-    assert expected == choose(endpoint(is_podman=True))
+    assert expected == choose(engine_client(is_podman=True))
 
 
 @pytest.mark.parametrize(
@@ -206,6 +206,6 @@ def answers(version: str, *, buildx: bool) -> Callable[[Sequence[str]], Finished
     return capture
 
 
-def endpoint(*, is_podman: bool = False) -> EngineClient:
+def engine_client(*, is_podman: bool = False) -> EngineClient:
     """An engine that is only named."""
     return EngineClient(context="default", host="unix:///x", version="1", is_podman=is_podman)

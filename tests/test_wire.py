@@ -88,7 +88,7 @@ def test_a_reference_keeps_its_slashes() -> None:
 
 
 @pytest.fixture
-def endpoint(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> EngineClient:
+def client(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> EngineClient:
     """That engine, found as docker finds it."""
     monkeypatch.setenv("DOCKER_HOST", engine.host)
     engine.answers["GET /_ping"] = (200, b"OK")
@@ -99,16 +99,16 @@ def endpoint(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> EngineClient:
 @pytest.fixture
 def _without_the_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
     """The SDK's client cannot be had."""
-    monkeypatch.delattr("azureml_tasks.engines.docker.client._client")
+    monkeypatch.delattr("azureml_tasks.engines.docker.client._sdk_client")
 
 
-def test_an_engine_is_known_by_its_greeting(engine: Engine, endpoint: EngineClient) -> None:
+def test_an_engine_is_known_by_its_greeting(engine: Engine, client: EngineClient) -> None:
     """Its version and that of its API are what it says, by the one question that it answers at once."""
     expected = EngineClient(
         context="default", host=engine.host, version="28.0.1", is_podman=False, api="1.48", has_buildkit=True
     )
 
-    assert (expected, ["GET /_ping"]) == (endpoint, engine.asked)
+    assert (expected, ["GET /_ping"]) == (client, engine.asked)
 
 
 @pytest.mark.parametrize(
@@ -180,20 +180,20 @@ def test_what_is_no_engine_is_unreachable(
 
 
 @pytest.mark.usefixtures("_without_the_sdk")
-def test_an_image_is_asked_for_and_named_without_the_sdk(engine: Engine, endpoint: EngineClient) -> None:
+def test_an_image_is_asked_for_and_named_without_the_sdk(engine: Engine, client: EngineClient) -> None:
     """What it says of an image, there or not, and a new name, take one question each, and the SDK is not loaded."""
     tag = "POST /v1.48/images/sha256:1/tag?repo=r.io%3A5000%2Fdemo&tag=1"
     engine.answers |= {"GET /v1.48/images/demo:1/json": said(IMAGE), tag: (201, b"")}
 
-    found = [endpoint.image(name) for name in ("demo:1", "none")]
-    endpoint.tag("sha256:1", "r.io:5000/demo:1")
+    found = [client.inspect_image(name) for name in ("demo:1", "none")]
+    client.tag_image("sha256:1", "r.io:5000/demo:1")
 
     asked = ["GET /_ping", "GET /v1.48/images/demo:1/json", "GET /v1.48/images/none/json", tag]
     assert ([IMAGE, None], asked) == (found, engine.asked)
 
 
 @pytest.mark.usefixtures("_without_the_sdk")
-def test_the_images_of_a_repository_are_told_without_the_sdk(engine: Engine, endpoint: EngineClient) -> None:
+def test_the_images_of_a_repository_are_told_without_the_sdk(engine: Engine, client: EngineClient) -> None:
     """Each that has a name in it is told as the engine knows it; one that goes away meanwhile is none."""
     listing = "GET /v1.48/images/json?filters=%7B%22reference%22%3A+%5B%22demo%2Fprefix%22%5D%7D"
     engine.answers |= {
@@ -202,7 +202,7 @@ def test_the_images_of_a_repository_are_told_without_the_sdk(engine: Engine, end
     }
     engine.answers["GET /v1.48/images/sha256:2/json"] = said({"message": "none"}, 404)
 
-    assert [IMAGE] == endpoint.images("demo/prefix")
+    assert [IMAGE] == client.inspect_images("demo/prefix")
 
 
 @pytest.mark.usefixtures("_without_the_sdk")
@@ -211,12 +211,12 @@ def test_the_images_of_a_repository_are_told_without_the_sdk(engine: Engine, end
     [(said([{"Untagged": "demo:1"}]), True), (said({"message": "in use"}, 409), False)],
 )
 def test_a_name_is_removed_without_the_sdk(
-    answer: tuple[int, bytes], expected: bool, engine: Engine, endpoint: EngineClient
+    answer: tuple[int, bytes], expected: bool, engine: Engine, client: EngineClient
 ) -> None:
     """The engine's answer tells whether it did so."""
     engine.answers["DELETE /v1.48/images/demo:1"] = answer
 
-    assert expected == endpoint.remove("demo:1")
+    assert expected == client.remove_image("demo:1")
 
 
 # What is sent to an engine
@@ -255,13 +255,13 @@ def test_a_refusal_is_what_the_engine_says(answer: tuple[int, bytes], expected: 
 @pytest.mark.usefixtures("_without_the_sdk")
 @pytest.mark.parametrize(("no_cache", "more"), [(False, ""), (True, "&nocache=1")])
 def test_a_build_is_asked_for_without_the_sdk(
-    engine: Engine, endpoint: EngineClient, *, no_cache: bool, more: str
+    engine: Engine, client: EngineClient, *, no_cache: bool, more: str
 ) -> None:
     """Platform, arguments and whether a cache counts are what is asked for; events are those of the answer."""
     options = "platform=linux%2Famd64&buildargs=%7B%22A%22%3A+%221%22%7D&rm=1&forcerm=1"
     engine.answers[f"POST /v1.48/build?{options}{more}"] = (200, b'{"stream": "a"}\n{"aux": {"ID": "1"}}\n')
 
-    asked = built(endpoint, iter(BLOCKS), "linux/amd64", {"A": "1"}, no_cache=no_cache)
+    asked = built(client, iter(BLOCKS), "linux/amd64", {"A": "1"}, no_cache=no_cache)
     found = list(asked)
 
     assert [{"stream": "a"}, {"aux": {"ID": "1"}}] == found

@@ -127,10 +127,10 @@ def image(
             clients[BUILDERS[request.param]], scratch / "config"
         ).items():
             patch.setenv(variable, value)
-        endpoint = connect()
-        with closing(endpoint.client):
+        client = connect()
+        with closing(client.sdk):
             build = Build(
-                endpoint=endpoint,
+                client=client,
                 builder=Builder(kind=request.param, why="asked for"),
                 console=Console(),
                 scratch=scratch,

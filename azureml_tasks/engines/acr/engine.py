@@ -66,7 +66,7 @@ class AcrEngine:
         """Which registry, and where the image is proven."""
         acr = self.plan.acr or Acr()
         where = self.plan.registry or f"the registry of workspace {acr.workspace}"
-        here = self.local and f"on the local engine at {self.local.endpoint.host}"
+        here = self.local and f"on the local engine at {self.local.client.host}"
         proof = here or "in the cloud, since no local engine answers"
         return f"Azure Container Registry {where} ({acr.cloud}); proof {proof}"
 

@@ -23,21 +23,21 @@ _OWN_STORE = "overlay2"
 """The storage driver of an engine that keeps its images itself; containerd's go by other names."""
 
 
-def takes_archives(endpoint: EngineClient, driver: str) -> bool:
+def takes_archives(client: EngineClient, driver: str) -> bool:
     """Whether the engine's BuildKit can be sent a build context as an archive by the API.
 
     One that keeps its images in containerd cannot: it asks the network for the context's host, `build-context-…`, as
     seen of 26.1.5.
 
     Args:
-        endpoint: the engine.
+        client: the engine.
         driver: the storage driver that has its images; "" where it does not say.
     """
-    return endpoint.has_buildkit and driver == _OWN_STORE
+    return client.has_buildkit and driver == _OWN_STORE
 
 
 def built(
-    endpoint: EngineClient,
+    client: EngineClient,
     feed: Iterator[bytes],
     platform: str,
     arguments: Mapping[str, str],
@@ -48,7 +48,7 @@ def built(
     """Send the archive *feed*, and give each event as it comes.
 
     Args:
-        endpoint: the engine.
+        client: the engine.
         feed: the build context.
         platform: such as `linux/amd64`.
         arguments: of the build, by name.
@@ -58,19 +58,19 @@ def built(
     Raises:
         RefusedError: the engine does not begin, with what it says.
     """
-    if not endpoint.api:
-        yield from _by_the_sdk(endpoint, feed, platform, arguments, no_cache=no_cache)
+    if not client.api:
+        yield from _by_the_sdk(client, feed, platform, arguments, no_cache=no_cache)
         return
     # The legacy builder keeps a failed step's container unless it is told by `forcerm`.
     options = {"platform": platform, "buildargs": json.dumps(dict(arguments)), "rm": "1", "forcerm": "1"}
     options |= ({"nocache": "1"} if no_cache else {}) | ({"version": "2"} if buildkit else {})
     query = urlencode(options)
-    for line in send(endpoint.host, f"/v{endpoint.api}/build?{query}", feed):
+    for line in send(client.host, f"/v{client.api}/build?{query}", feed):
         yield dict(json.loads(line))
 
 
 def _by_the_sdk(
-    endpoint: EngineClient,
+    client: EngineClient,
     feed: Iterator[bytes],
     platform: str,
     arguments: Mapping[str, str],
@@ -80,7 +80,7 @@ def _by_the_sdk(
     from docker.errors import APIError
 
     try:
-        yield from endpoint.client.api.build(
+        yield from client.sdk.api.build(
             fileobj=feed,  # type: ignore[arg-type]  # an iterator is sent as it comes; the stubs know files alone
             custom_context=True,
             platform=platform,

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
     from azureml_tasks.engines.docker.client import EngineClient
 
-__all__ = ["answering"]
+__all__ = ["translate_errors"]
 
 
 @contextmanager
-def answering(endpoint: EngineClient) -> Iterator[None]:
+def translate_errors(client: EngineClient) -> Iterator[None]:
     """Run a block that asks the engine; where it refuses what nobody expected, or goes away, say so.
 
     Raises:
@@ -26,32 +26,32 @@ def answering(endpoint: EngineClient) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if said := _said(endpoint, error):
+        if said := _said(client, error):
             raise said from error
         raise
 
 
-def _said(endpoint: EngineClient, error: Exception) -> EngineError | None:
+def _said(client: EngineClient, error: Exception) -> EngineError | None:
     """What an error of the SDK means; None for any other."""
     if isinstance(error, AzuremlTasksError):
         return None
     from http.client import HTTPException
 
     if isinstance(error, ConnectionError | TimeoutError | HTTPException):
-        return _silent(endpoint, f"the way to it said: {clean(str(error))}")
+        return _silent(client, f"the way to it said: {clean(str(error))}")
     from docker.errors import APIError, DockerException
     from requests import RequestException
     from urllib3.exceptions import HTTPError
 
     if isinstance(error, APIError):
-        what = f"The engine at {endpoint.host} refused a request."
+        what = f"The engine at {client.host} refused a request."
         said = f"docker said: {clean(str(error.explanation or error))}"
         return EngineError(what, next_step="Look at what it said.", said=said)
     if isinstance(error, DockerException | RequestException | HTTPError):
-        return _silent(endpoint, f"docker's SDK said: {clean(str(error))}")
+        return _silent(client, f"docker's SDK said: {clean(str(error))}")
     return None
 
 
-def _silent(endpoint: EngineClient, said: str) -> EngineError:
-    what = f"The engine at {endpoint.host} stopped answering."
+def _silent(client: EngineClient, said: str) -> EngineError:
+    what = f"The engine at {client.host} stopped answering."
     return EngineError(what, next_step="Look whether it still runs: docker version", said=said)

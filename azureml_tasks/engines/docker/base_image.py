@@ -52,9 +52,9 @@ class BaseImage(NamedTuple):
     driver: str = ""
 
 
-def find(endpoint: EngineClient, reference: str) -> BaseImage | None:
+def find(client: EngineClient, reference: str) -> BaseImage | None:
     """The base as the engine has it; None where it has not."""
-    found = endpoint.image(reference)
+    found = client.inspect_image(reference)
     if found is None:
         return None
     config: dict[str, Any] = found.get("Config") or {}
@@ -71,7 +71,7 @@ def find(endpoint: EngineClient, reference: str) -> BaseImage | None:
     )
 
 
-def pull_base(client: docker.DockerClient, plan: Plan, console: Console) -> None:
+def pull_base(sdk: docker.DockerClient, plan: Plan, console: Console) -> None:
     """Pull the base, with a line for each layer.
 
     Raises:
@@ -86,7 +86,7 @@ def pull_base(client: docker.DockerClient, plan: Plan, console: Console) -> None
     console.say(f"pulling {reference} for {plan.platform}")
     by = reference.digest or reference.tag
     try:
-        events = client.api.pull(reference.name, tag=by, platform=plan.platform, stream=True, decode=True)
+        events = sdk.api.pull(reference.name, tag=by, platform=plan.platform, stream=True, decode=True)
         for event in shown(events, console):
             if "error" in event:
                 raise _pull_error(plan, event["error"])
@@ -139,7 +139,7 @@ def check(plan: Plan, base: BaseImage) -> list[str]:
     return warnings
 
 
-def has_user(client: docker.DockerClient, base: BaseImage, user: str) -> bool:
+def has_user(sdk: docker.DockerClient, base: BaseImage, user: str) -> bool:
     """Whether the base's /etc/passwd has *user*, and not as root by another name."""
     import io
     import tarfile
@@ -151,8 +151,8 @@ def has_user(client: docker.DockerClient, base: BaseImage, user: str) -> bool:
 
     name, lines = new_name(), []
     try:
-        to_its_end(partial(client.api.create_container, base.id, command=["true"], entrypoint=[], name=name))
-        stream, _ = client.api.get_archive(name, "/etc/passwd")  # A base without this file has no user.
+        to_its_end(partial(sdk.api.create_container, base.id, command=["true"], entrypoint=[], name=name))
+        stream, _ = sdk.api.get_archive(name, "/etc/passwd")  # A base without this file has no user.
         with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as packed:
             member = packed.extractfile("passwd")
             lines = member.read().decode(errors="replace").splitlines() if member else []
@@ -160,7 +160,7 @@ def has_user(client: docker.DockerClient, base: BaseImage, user: str) -> bool:
         return False
     finally:
         with suppress(NotFound):
-            client.api.remove_container(name, force=True)
+            sdk.api.remove_container(name, force=True)
     fields = (line.split(":") for line in lines if line.count(":") == _COLONS)
     entries = {field[0]: field[2] for field in fields}
     return entries.get(user, "0") != "0"
@@ -173,12 +173,12 @@ class BaseLookup(NamedTuple):
     """A look at the base of an image.
 
     Args:
-        endpoint: the engine.
+        client: the engine.
         console: where words go.
         folder: of the records, where it is noted which base has which user.
     """
 
-    endpoint: EngineClient
+    client: EngineClient
     console: Console
     folder: Path
 
@@ -200,14 +200,14 @@ class BaseLookup(NamedTuple):
         return found
 
     def _found(self, plan: Plan, *, pull: bool) -> BaseImage | None:
-        found = find(self.endpoint, str(plan.base))
+        found = find(self.client, str(plan.base))
         if found and not pull:
             return found
-        argv = self.endpoint.docker("pull", "--platform", plan.platform, str(plan.base))
+        argv = self.client.docker_command("pull", "--platform", plan.platform, str(plan.base))
         if not self.console.effect(argv):
             return None
-        pull_base(self.endpoint.client, plan, self.console)
-        found = find(self.endpoint, str(plan.base))
+        pull_base(self.client.sdk, plan, self.console)
+        found = find(self.client, str(plan.base))
         if not found:
             what = f"The base {plan.base} was pulled, and the engine does not have it."
             raise BuildError(what, next_step="docker images")
@@ -215,7 +215,7 @@ class BaseLookup(NamedTuple):
 
     def _has_user(self, found: BaseImage, plan: Plan) -> bool:
         """Whether the base has the plan's user; under --dry nobody looks."""
-        look = self.endpoint.docker("run", "--rm", "--entrypoint", "cat", str(plan.base), "/etc/passwd")
+        look = self.client.docker_command("run", "--rm", "--entrypoint", "cat", str(plan.base), "/etc/passwd")
         if not self.console.effect(look):
             return True
         file = self.folder / _FILE
@@ -223,7 +223,7 @@ class BaseLookup(NamedTuple):
         known = set(map(str, noted)) if isinstance(noted, list) else set()
         if plan.user in known:
             return True
-        if not has_user(self.endpoint.client, found, plan.user):
+        if not has_user(self.client.sdk, found, plan.user):
             return False
         notes.write(file, {found.id: sorted(known | {plan.user})})
         return True

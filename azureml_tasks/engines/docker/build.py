@@ -38,7 +38,7 @@ class Build(NamedTuple):
     """A build under way.
 
     Args:
-        endpoint: the engine.
+        client: the engine.
         builder: which of its builders.
         console: shows the output as it comes.
         scratch: folder for the one file that docker names the image in.
@@ -46,7 +46,7 @@ class Build(NamedTuple):
         takes_archives: whether BuildKit can be sent an archive by the API, see `api_build.takes_archives`.
     """
 
-    endpoint: EngineClient
+    client: EngineClient
     builder: Builder
     console: Console
     scratch: Path
@@ -55,7 +55,7 @@ class Build(NamedTuple):
 
     def announced(self, plan: Plan, context: BuildContext, *, no_cache: bool) -> bool:
         """Say what is done, as one command to paste; whether it is to be done."""
-        argv = command(self.endpoint, self.builder, plan, context, no_cache=no_cache, names=plan.names)
+        argv = command(self.client, self.builder, plan, context, no_cache=no_cache, names=plan.names)
         # A client that has BuildKit built in uses the legacy builder unless it is told.
         told = "DOCKER_BUILDKIT=1 " if self.builder.kind == "buildkit" else ""
         return self.console.effect(argv, before=f"invoke image.context{self.console.flags} | {told}")
@@ -88,7 +88,7 @@ class Build(NamedTuple):
         return self.console.progress(archive(context), context.size, "sending the build context")
 
     def _buildkit(self, plan: Plan, context: BuildContext, *, no_cache: bool) -> str:
-        argv = command(self.endpoint, self.builder, plan, context, no_cache=no_cache)
+        argv = command(self.client, self.builder, plan, context, no_cache=no_cache)
         with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
             named, where = Path(folder) / "image", "-"
             # A client with BuildKit built in hands an archive on as the API does, which not every engine takes.
@@ -112,7 +112,7 @@ class Build(NamedTuple):
     def _by_api(self, plan: Plan, context: BuildContext, *, no_cache: bool, buildkit: bool) -> str:
         image_id, feed = "", self._feed(context)
         events = built(
-            self.endpoint, feed, plan.platform, arguments(context), no_cache=no_cache, buildkit=buildkit
+            self.client, feed, plan.platform, arguments(context), no_cache=no_cache, buildkit=buildkit
         )
         try:
             with self._no_container_left():
@@ -131,7 +131,7 @@ class Build(NamedTuple):
         except (KeyboardInterrupt, Terminated):
             from docker.errors import APIError
 
-            api, container = self.endpoint.client.api, self.steps.container
+            api, container = self.client.sdk.api, self.steps.container
             if container:
                 with suppress(APIError):  # It is gone, or the engine is at it.
                     api.remove_container(container, force=True)

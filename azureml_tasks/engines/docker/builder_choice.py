@@ -49,9 +49,9 @@ class Builder(NamedTuple):
         return f"{names[self.kind]} ({self.why})"
 
 
-def choose(endpoint: EngineClient) -> Builder:
+def choose(client: EngineClient) -> Builder:
     """BuildKit where the docker client on PATH has it and the engine is Docker's, else the legacy builder."""
-    if endpoint.is_podman:
+    if client.is_podman:
         return Builder(kind="legacy", why="Podman builds through its own API")
     try:
         version = capture(["docker", "version", "--format", "{{.Client.Version}}"]).stdout.strip()
@@ -67,26 +67,26 @@ def choose(endpoint: EngineClient) -> Builder:
     )
 
 
-def remembered(endpoint: EngineClient, folder: Path, *, keep: bool) -> Builder:
+def remembered(client: EngineClient, folder: Path, *, keep: bool) -> Builder:
     """The same without asking docker's client again, as long as it and its plug-ins are those that answered.
 
     Args:
-        endpoint: the engine.
+        client: the engine.
         folder: of the records; where it is not there, nothing is remembered.
         keep: whether the answer is written down, as a command that only looks must not do.
     """
     found = notes.read(folder / _FILE)
-    if found.get("client") == [endpoint.is_podman, *_client()] and {"kind", "why"} <= found.keys():
+    if found.get("client") == [client.is_podman, *_client()] and {"kind", "why"} <= found.keys():
         return Builder(kind=str(found["kind"]), why=str(found["why"]))
-    chosen = choose(endpoint)
+    chosen = choose(client)
     if keep:
-        note(endpoint, chosen, folder)
+        note(client, chosen, folder)
     return chosen
 
 
-def note(endpoint: EngineClient, builder: Builder, folder: Path) -> None:
+def note(client: EngineClient, builder: Builder, folder: Path) -> None:
     """Write down in *folder* which builder was chosen, and by what, unless that is there."""
-    file, chosen = folder / _FILE, {"client": [endpoint.is_podman, *_client()], **builder._asdict()}
+    file, chosen = folder / _FILE, {"client": [client.is_podman, *_client()], **builder._asdict()}
     if notes.read(file) != chosen:
         notes.write(file, chosen)
 

@@ -18,7 +18,7 @@ __all__ = ["arguments", "command", "named_in", "naming"]
 
 
 def command(
-    endpoint: EngineClient,
+    client: EngineClient,
     builder: Builder,
     plan: Plan,
     context: BuildContext,
@@ -29,11 +29,11 @@ def command(
     """The docker command that builds from an archive on its standard input, and gives the image *names*."""
     if builder.kind == "buildx":
         # The engine's own builder: another would neither see its images nor leave one there.
-        start = endpoint.docker(
-            "buildx", "build", "--builder", endpoint.context, "--load", "--provenance=false", "--sbom=false"
+        start = client.docker_command(
+            "buildx", "build", "--builder", client.context, "--load", "--provenance=false", "--sbom=false"
         )
     else:
-        start = endpoint.docker("build")
+        start = client.docker_command("build")
     options = ["--platform", plan.platform]
     options += [
         word for name, text in arguments(context).items() for word in ("--build-arg", f"{name}={text}")

@@ -6,8 +6,9 @@ import json
 import os
 import re
 from contextlib import closing, suppress
-from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 from azureml_tasks.engines.docker.socket_http import (
@@ -32,7 +33,8 @@ _SERVER = r"(?P<kind>Docker|Libpod)/(?P<version>\S+) \("
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
-class EngineClient(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class EngineClient:
     """An engine that answers.
 
     Args:
@@ -51,23 +53,23 @@ class EngineClient(NamedTuple):
     api: str = ""
     has_buildkit: bool = False
 
-    @property
-    def client(self) -> docker.DockerClient:
-        """The SDK's client for it, made when it is first needed: it takes long to import."""
-        return _client_of(self)
+    @cached_property
+    def sdk(self) -> docker.DockerClient:
+        """The client of Docker's SDK, created at its first use because its import takes 0.1 s."""
+        return _sdk_client(timeout=_WORK)
 
     @property
-    def is_here(self) -> bool:
+    def is_local(self) -> bool:
         """Whether it may run on this machine: its socket is a file here, or its address a loopback one."""
         parts = urlsplit(self.host)
         return parts.scheme in {"unix", "http+unix", "npipe"} or (parts.hostname or "") in _LOOPBACK
 
-    def docker(self, *arguments: str) -> list[str]:
+    def docker_command(self, *arguments: str) -> list[str]:
         """The docker command with *arguments* for this very engine."""
         chosen = [] if os.environ.get("DOCKER_HOST") else ["--context", self.context]
         return ["docker", *([] if chosen == ["--context", "default"] else chosen), *arguments]
 
-    def image(self, reference: str) -> dict[str, Any] | None:
+    def inspect_image(self, reference: str) -> dict[str, Any] | None:
         """What the engine says of an image, as its API puts it; None where it has none of that name or id.
 
         https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Image/operation/ImageInspect
@@ -80,22 +82,22 @@ class EngineClient(NamedTuple):
         from docker.errors import ImageNotFound
 
         try:
-            return dict(self.client.images.get(reference).attrs)
+            return dict(self.sdk.images.get(reference).attrs)
         except ImageNotFound:
             return None
 
-    def images(self, repository: str) -> list[dict[str, Any]]:
-        """What the engine says of each image that has a name in *repository*, see `image`.
+    def inspect_images(self, repository: str) -> list[dict[str, Any]]:
+        """What the engine says of each image that has a name in *repository*, see `inspect_image`.
 
         https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Image/operation/ImageList
         """
         query = urlencode({"filters": json.dumps({"reference": [repository]})})
         answer = ask(self.host, f"/v{self.api}/images/json?{query}") if self.api else None
         if not answer or answer[0] != OK:
-            return [dict(found.attrs) for found in self.client.images.list(name=repository)]
-        return [image for one in answer[1] if (image := self.image(str(one["Id"])))]
+            return [dict(found.attrs) for found in self.sdk.images.list(name=repository)]
+        return [image for one in answer[1] if (image := self.inspect_image(str(one["Id"])))]
 
-    def remove(self, name: str) -> bool:
+    def remove_image(self, name: str) -> bool:
         """Remove a name, and with it what nothing else stands on; whether the engine did so.
 
         https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Image/operation/ImageDelete
@@ -106,18 +108,18 @@ class EngineClient(NamedTuple):
         from docker.errors import APIError
 
         with suppress(APIError):
-            self.client.images.remove(name)
+            self.sdk.images.remove(name)
             return True
         return False
 
-    def tag(self, image_id: str, name: str) -> None:
+    def tag_image(self, image_id: str, name: str) -> None:
         """Give an image the name `repository:tag`, taking it from the one that has it."""
         repository, _, tag = name.rpartition(":")
         query = urlencode({"repo": repository, "tag": tag})
         path = f"/v{self.api}{image_path(image_id)}/tag?{query}"
         answer = ask(self.host, path, method="POST") if self.api else None
         if not answer or answer[0] != CREATED:
-            self.client.api.tag(image_id, repository, tag)
+            self.sdk.api.tag(image_id, repository, tag)
 
 
 def connect() -> EngineClient:
@@ -142,7 +144,7 @@ def connect() -> EngineClient:
         )
     answer = ask(host, "/version")  # Something on the way to it, a proxy say, may greet otherwise.
     if answer and answer[0] == OK and isinstance(answer[1], dict):
-        return _endpoint(context, host, answer[1], api=str(answer[1].get("ApiVersion", "")))
+        return _engine_client(context, host, answer[1], api=str(answer[1].get("ApiVersion", "")))
     return _by_the_sdk()
 
 
@@ -155,27 +157,22 @@ def _by_the_sdk() -> EngineClient:
     context = "default" if host else named or get_current_context_name()
     try:
         host = host or _host_of(context)
-        with closing(_client(timeout=_ANSWER)) as client:
+        with closing(_sdk_client(timeout=_ANSWER)) as client:
             about: dict[str, Any] = client.version()
     except (DockerException, OSError, ValueError, TypeError, KeyError) as error:
         from azureml_tasks.engines.docker.unreachable import unreachable
 
         raise unreachable(context, host, error) from error
-    return _endpoint(context, host, about, api="")
+    return _engine_client(context, host, about, api="")
 
 
-@cache
-def _client_of(_: EngineClient) -> docker.DockerClient:
-    return _client(timeout=_WORK)
-
-
-def _client(*, timeout: int) -> docker.DockerClient:
+def _sdk_client(*, timeout: int) -> docker.DockerClient:
     import docker
 
     return docker.from_env(version="auto", timeout=timeout)
 
 
-def _endpoint(context: str, host: str, about: dict[str, Any], *, api: str) -> EngineClient:
+def _engine_client(context: str, host: str, about: dict[str, Any], *, api: str) -> EngineClient:
     components = " ".join(component.get("Name", "") for component in about.get("Components") or [])
     return EngineClient(
         context=context,

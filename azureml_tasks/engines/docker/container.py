@@ -41,7 +41,7 @@ class DockerContainer:
     """A container that the engine runs; see `base.Container` for what each operation is."""
 
     container: Any
-    endpoint: EngineClient
+    client: EngineClient
 
     @property
     def id(self) -> str:
@@ -50,7 +50,7 @@ class DockerContainer:
 
     def address(self) -> str:
         """`http://127.0.0.1:PORT`, or "" where the engine runs on another machine."""
-        if not self.endpoint.is_here:
+        if not self.client.is_local:
             return ""
         self.container.reload()
         ports = (self.container.attrs["NetworkSettings"]["Ports"] or {}).get(PORT) or []
@@ -84,7 +84,7 @@ class DockerContainer:
         """Run *argv* inside, and give each line of its stdout as it comes; none where the container has ended."""
         from docker.errors import APIError
 
-        api, left = self.endpoint.client.api, b""
+        api, left = self.client.sdk.api, b""
         try:
             started = api.exec_create(self.id, list(argv), stderr=False)["Id"]
             output = api.exec_start(started, stream=True)
@@ -134,7 +134,7 @@ _STAND_IN = Path(default_score.__file__)
 
 
 def start_commands(
-    endpoint: EngineClient, image: BuiltImage, proof: SmokeTestPlan, repository: str, name: str
+    client: EngineClient, image: BuiltImage, proof: SmokeTestPlan, repository: str, name: str
 ) -> list[list[str]]:
     """The docker commands that start the same container."""
     options = ["--name", name, "--label", f"{LABEL}=1", "--publish", "127.0.0.1::5001"]
@@ -146,9 +146,9 @@ def start_commands(
         options += ["--mount", f"type=bind,readonly,source={proof.model},target={_model_target(repository)}"]
     options += [image.id or image.names[0]]
     if not proof.stand_in:
-        return [endpoint.docker("run", "--detach", *options)]
-    copied = endpoint.docker("cp", str(_STAND_IN), f"{name}:{APP_ROOT}/{_STAND_IN.name}")
-    return [endpoint.docker("create", *options), copied, endpoint.docker("start", name)]
+        return [client.docker_command("run", "--detach", *options)]
+    copied = client.docker_command("cp", str(_STAND_IN), f"{name}:{APP_ROOT}/{_STAND_IN.name}")
+    return [client.docker_command("create", *options), copied, client.docker_command("start", name)]
 
 
 def _model_target(repository: str) -> str:
@@ -164,7 +164,7 @@ def _environment(proof: SmokeTestPlan, repository: str) -> dict[str, str]:
 
 @contextmanager
 def running(
-    endpoint: EngineClient, image: BuiltImage, proof: SmokeTestPlan, repository: str, name: str
+    client: EngineClient, image: BuiltImage, proof: SmokeTestPlan, repository: str, name: str
 ) -> Iterator[DockerContainer]:
     """Start *image*; its container is removed when the block ends, also by Ctrl-C or SIGTERM.
 
@@ -175,7 +175,7 @@ def running(
     from docker.types import Mount
 
     target = _model_target(repository)
-    containers = endpoint.client.containers
+    containers = client.sdk.containers
     create = partial(
         containers.create,
         image.id,
@@ -188,12 +188,12 @@ def running(
     )
     try:
         try:
-            container = DockerContainer(container=to_its_end(create), endpoint=endpoint)
+            container = DockerContainer(container=to_its_end(create), client=client)
             if proof.stand_in:
                 container.put(APP_ROOT, {_STAND_IN.name: _STAND_IN.read_bytes()})
             container.container.start()
         except APIError as error:
-            raise _cannot_start(endpoint, proof, str(error.explanation or error)) from error
+            raise _cannot_start(client, proof, str(error.explanation or error)) from error
         yield container
     finally:
         with suppress(NotFound):
@@ -205,12 +205,12 @@ def new_name() -> str:
     return f"azureml-image-{uuid.uuid4().hex[:12]}"
 
 
-def _cannot_start(endpoint: EngineClient, proof: SmokeTestPlan, said: str) -> EngineError:
+def _cannot_start(client: EngineClient, proof: SmokeTestPlan, said: str) -> EngineError:
     words = f"docker said: {clean(said)}"
     if proof.model and ("bind source path does not exist" in said or "invalid mount config" in said):
         fix = 'Run the smoke test where the engine runs, or bake the model in: model = "…"'
         return EngineError(
-            f"The engine at {endpoint.host} cannot see {proof.model}, so it cannot mount the model.",
+            f"The engine at {client.host} cannot see {proof.model}, so it cannot mount the model.",
             next_step=fix,
             said=words,
         )

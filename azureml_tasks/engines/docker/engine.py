@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.built_image import BuiltImage
-from azureml_tasks.engines.docker.api_errors import answering
+from azureml_tasks.engines.docker.api_errors import translate_errors
 from azureml_tasks.engines.docker.builder_choice import Builder, note, remembered
 from azureml_tasks.engines.docker.client import EngineClient, connect
 from azureml_tasks.incremental.fingerprint import fingerprint_parts
@@ -39,15 +39,15 @@ def open_docker(scratch: Path, console: Console, *, keep: bool) -> DockerEngine:
     Raises:
         EngineError: no engine answers.
     """
-    endpoint = connect()
-    builder = remembered(endpoint, scratch, keep=keep and not console.dry)
-    return DockerEngine(endpoint=endpoint, builder=builder, console=console, scratch=scratch)
+    client = connect()
+    builder = remembered(client, scratch, keep=keep and not console.dry)
+    return DockerEngine(client=client, builder=builder, console=console, scratch=scratch)
 
 
 class DockerEngine(NamedTuple):
     """An engine that answers; see `base.Engine` for what each operation is."""
 
-    endpoint: EngineClient
+    client: EngineClient
     builder: Builder
     console: Console
     scratch: Path
@@ -61,9 +61,9 @@ class DockerEngine(NamedTuple):
 
     def describe(self) -> str:
         """Which engine, where, and which builder."""
-        kind = "Podman" if self.endpoint.is_podman else "Docker"
-        where = f'{self.endpoint.host}, context "{self.endpoint.context}"'
-        return f"{kind} engine {self.endpoint.version} ({where}); builds with {self.builder}"
+        kind = "Podman" if self.client.is_podman else "Docker"
+        where = f'{self.client.host}, context "{self.client.context}"'
+        return f"{kind} engine {self.client.version} ({where}); builds with {self.builder}"
 
     def planned_image(self, plan: Plan, context: BuildContext) -> BuiltImage:
         """The image as far as it is known before it is built: it has no id yet."""
@@ -73,17 +73,17 @@ class DockerEngine(NamedTuple):
 
     def base_id(self, plan: Plan) -> str:
         """The engine's id of the base; "" where it has none of that name."""
-        with answering(self.endpoint):
-            return str((self.endpoint.image(str(plan.base)) or {}).get("Id", ""))
+        with translate_errors(self.client):
+            return str((self.client.inspect_image(str(plan.base)) or {}).get("Id", ""))
 
     def tag_image(self, image: BuiltImage, names: Sequence[str]) -> None:
         """Give it those of *names* that are not its own yet."""
-        with answering(self.endpoint):
+        with translate_errors(self.client):
             for name in names:
-                found = self.endpoint.image(name)
-                tag = self.endpoint.docker("tag", image.id, name)
+                found = self.client.inspect_image(name)
+                tag = self.client.docker_command("tag", image.id, name)
                 if (not found or found["Id"] != image.id) and self.console.effect(tag):
-                    self.endpoint.tag(image.id, name)
+                    self.client.tag_image(image.id, name)
 
     def build(
         self,
@@ -104,18 +104,18 @@ class DockerEngine(NamedTuple):
 
         del smoke_test  # This engine runs it afterwards.
         planned = self.planned_image(plan, context)
-        with answering(self.endpoint):
-            look = BaseLookup(endpoint=self.endpoint, console=self.console, folder=self.scratch)
+        with translate_errors(self.client):
+            look = BaseLookup(client=self.client, console=self.console, folder=self.scratch)
             base = look.at(plan, pull=pull)
-            takes = base is not None and takes_archives(self.endpoint, base.driver)
-            build = Build(self.endpoint, self.builder, self.console, self.scratch, BuildLog(), takes)
+            takes = base is not None and takes_archives(self.client, base.driver)
+            build = Build(self.client, self.builder, self.console, self.scratch, BuildLog(), takes)
             if not build.announced(plan, context, no_cache=no_cache) or not base:
                 return planned
             self.scratch.mkdir(parents=True, exist_ok=True)
             parts, began = fingerprint_parts(plan, context, base.id), int(time.time())
             chain = LayeredBuild(build=build, plan=plan, context=context, parts=parts, before=previous)
             made, on = chain.image(no_cache=no_cache)
-            note(self.endpoint, self.builder, self.scratch)
+            note(self.client, self.builder, self.scratch)
             asked = plan.python.lines if plan.python else ()
             return planned._replace(
                 id=made, cached_layers=on, fingerprint_parts=parts, built_at=began, requirements=asked
@@ -123,8 +123,8 @@ class DockerEngine(NamedTuple):
 
     def exists(self, image: BuiltImage) -> bool:
         """Whether the engine still has it."""
-        with answering(self.endpoint):
-            return self.endpoint.image(image.id) is not None
+        with translate_errors(self.client):
+            return self.client.inspect_image(image.id) is not None
 
     @contextmanager
     def running(
@@ -134,14 +134,14 @@ class DockerEngine(NamedTuple):
         from azureml_tasks.engines.docker.container import new_name, running, start_commands
 
         name = new_name()
-        remove = self.endpoint.docker("rm", "--force", "--volumes", name)
-        start = start_commands(self.endpoint, image, proof, repository, name)
+        remove = self.client.docker_command("rm", "--force", "--volumes", name)
+        start = start_commands(self.client, image, proof, repository, name)
         if not self.console.effects(start):
             self.console.effect(remove)
             yield None
             return
-        with answering(self.endpoint):
-            with running(self.endpoint, image, proof, repository, name) as container:
+        with translate_errors(self.client):
+            with running(self.client, image, proof, repository, name) as container:
                 yield container
             if self.console.echo:
                 self.console.effect(remove)
@@ -165,12 +165,12 @@ class DockerEngine(NamedTuple):
         """
         from azureml_tasks.engines.docker.pull import pulled
 
-        remove = self.endpoint.docker("rmi", name)
-        if not self.console.effect(self.endpoint.docker("pull", name)):
+        remove = self.client.docker_command("rmi", name)
+        if not self.console.effect(self.client.docker_command("pull", name)):
             yield ""
             self.console.effect(remove)
             return
-        with answering(self.endpoint), pulled(self.endpoint, name, login, self.console) as found:
+        with translate_errors(self.client), pulled(self.client, name, login, self.console) as found:
             yield found
         if self.console.echo:
             self.console.effect(remove)
@@ -180,29 +180,29 @@ class DockerEngine(NamedTuple):
         from azureml_tasks.engines.docker.push import named_where_pushed, push
 
         source = image.id or image.names[0]
-        tag = [self.endpoint.docker("tag", source, name)] if source != name else []
-        if not self.console.effects([*tag, self.endpoint.docker("push", name)]):
+        tag = [self.client.docker_command("tag", source, name)] if source != name else []
+        if not self.console.effects([*tag, self.client.docker_command("push", name)]):
             return ""
-        with answering(self.endpoint), named_where_pushed(self.endpoint, image, name):
-            return push(self.endpoint, image.id, name, self.console)
+        with translate_errors(self.client), named_where_pushed(self.client, image, name):
+            return push(self.client, image.id, name, self.console)
 
     def layer_store(self, plan: Plan) -> DockerLayerStore:
         """Those of this project's name."""
         from azureml_tasks.engines.docker.layer_store import DockerLayerStore
 
-        return DockerLayerStore(endpoint=self.endpoint, plan=plan, console=self.console)
+        return DockerLayerStore(client=self.client, plan=plan, console=self.console)
 
     def remove(self, image: BuiltImage) -> list[str]:
         """Remove the names that still name this image."""
         removed = []
-        with answering(self.endpoint):
+        with translate_errors(self.client):
             for name in image.names:
-                found = self.endpoint.image(name)
+                found = self.client.inspect_image(name)
                 if (
                     found
                     and found["Id"] == image.id
-                    and self.console.effect(self.endpoint.docker("rmi", name))
+                    and self.console.effect(self.client.docker_command("rmi", name))
                 ):
-                    self.endpoint.client.images.remove(name)
+                    self.client.sdk.images.remove(name)
                     removed.append(name)
         return removed

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from azureml_tasks.built_image import StoredLayers
-from azureml_tasks.engines.docker.api_errors import answering
+from azureml_tasks.engines.docker.api_errors import translate_errors
 from azureml_tasks.incremental.cached_layers import layers_repository
 
 if TYPE_CHECKING:
@@ -27,20 +27,20 @@ class DockerLayerStore(NamedTuple):
     """The prefixes of one project on a Docker engine.
 
     Args:
-        endpoint: the engine.
+        client: the engine.
         plan: of the project.
         console: where words go.
     """
 
-    endpoint: EngineClient
+    client: EngineClient
     plan: Plan
     console: Console
 
     def all(self) -> list[StoredLayers]:
         """Each name, also those by which machines share them, the newest first; other projects' are none of ours."""
         where = (layers_repository(self.plan), *filter(None, [self.plan.shared_layers]))
-        with answering(self.endpoint):
-            images = self.endpoint.images(where[0])
+        with translate_errors(self.client):
+            images = self.client.inspect_images(where[0])
         found = [kept for image in images for name in where for kept in _named(image, name)]
         return sorted(found, key=lambda kept: (-kept.built_at, kept.name))
 
@@ -49,10 +49,10 @@ class DockerLayerStore(NamedTuple):
 
         It cannot be done where it is gone already, or where a container has it, which it goes with.
         """
-        if not self.console.effect(self.endpoint.docker("rmi", kept.name)):
+        if not self.console.effect(self.client.docker_command("rmi", kept.name)):
             return False
-        with answering(self.endpoint):
-            return self.endpoint.remove(kept.name)
+        with translate_errors(self.client):
+            return self.client.remove_image(kept.name)
 
     def forget_old(self, now: Collection[str]) -> None:
         """Remove the names of prefixes but for those with the tags *now*, and the last one before them."""

@@ -55,9 +55,9 @@ class LayeredBuild(NamedTuple):
     before: BuiltImage | None
 
     @property
-    def endpoint(self) -> EngineClient:
+    def client(self) -> EngineClient:
         """The engine."""
-        return self.build.endpoint
+        return self.build.client
 
     def image(self, *, no_cache: bool) -> tuple[str, tuple[str, ...]]:
         """Build the image, and name it once it is sure that its files are those of the plan.
@@ -73,7 +73,7 @@ class LayeredBuild(NamedTuple):
         made = self._on(wanted, no_cache=no_cache) if wanted else self._whole(no_cache=no_cache)
         self._confirm(made, self.context)
         for name in self.plan.names:
-            self.endpoint.tag(made, name)
+            self.client.tag_image(made, name)
         reference = self._shared.reference(wanted[-1].tag) if self._shared and wanted else ""
         return made, (reference,) if reference else ()
 
@@ -86,7 +86,7 @@ class LayeredBuild(NamedTuple):
         try:
             confirm(context)
         except BuildError:
-            _remove_unnamed(self.endpoint, made)
+            _remove_unnamed(self.client, made)
             raise
 
     def _made(self, context: BuildContext, *, no_cache: bool) -> str:
@@ -113,7 +113,7 @@ class LayeredBuild(NamedTuple):
             return None
         from azureml_tasks.engines.docker.shared_layers import Shared
 
-        return Shared(endpoint=self.endpoint, repository=where, console=self.build.console)
+        return Shared(client=self.client, repository=where, console=self.build.console)
 
     def _wanted(self) -> tuple[CachedLayers, ...]:
         """The prefixes to stand on: all where machines share them, else the last one, where that pays."""
@@ -132,7 +132,7 @@ class LayeredBuild(NamedTuple):
             from azureml_tasks.engines.docker.layer_store import DockerLayerStore
 
             self._make_from(wanted, done, no_cache=no_cache)
-            DockerLayerStore(self.endpoint, self.plan, self.build.console).forget_old(
+            DockerLayerStore(self.client, self.plan, self.build.console).forget_old(
                 {one.tag for one in wanted}
             )
         rest = self._on_top(wanted[-1], STAGES[len(wanted[-1].stages) :])
@@ -148,14 +148,14 @@ class LayeredBuild(NamedTuple):
             found = asked.pull(prefix.tag) if asked else None
             asked = asked if found is not None else None  # Who cannot tell of one cannot tell of another.
             if found:
-                self.endpoint.tag(f"{self.plan.shared_layers}:{prefix.tag}", self._name(prefix))
+                self.client.tag_image(f"{self.plan.shared_layers}:{prefix.tag}", self._name(prefix))
                 if self._usable(self._name(prefix)):
                     return count
         return 0
 
     def _usable(self, name: str) -> bool:
         """Whether the engine has the prefix of this name, and it is not too old."""
-        if not (found := self.endpoint.image(name)):
+        if not (found := self.client.inspect_image(name)):
             return False
         if not self.plan.pinned:
             from azureml_tasks.engines.docker.layer_store import days_since
@@ -179,7 +179,7 @@ class LayeredBuild(NamedTuple):
     def _grown(self) -> AddedRequirements | None:
         """The prefix that needs some packages more; machines that share theirs make them all the same way."""
         found = None if self._shared else added_requirements(self.plan, self.parts, self.before)
-        attrs = self.endpoint.image(self._name(found.on)) if found else None
+        attrs = self.client.inspect_image(self._name(found.on)) if found else None
         if not found or not attrs or len(attrs["RootFS"]["Layers"]) >= _MOST_LAYERS:
             return None
         self.build.console.say(f"here, but for the packages that were added: {self._name(found.on)}")
@@ -188,10 +188,10 @@ class LayeredBuild(NamedTuple):
     def _keep_new(self, prefix: CachedLayers, below: BuildContext, *, no_cache: bool) -> None:
         """Build what *below* says, which makes *prefix*."""
         name = self._name(prefix)
-        too_old = self.endpoint.image(name) is not None
+        too_old = self.client.inspect_image(name) is not None
         made = self._made(below, no_cache=no_cache or too_old)
         self._confirm(made, below)
-        self.endpoint.tag(made, name)
+        self.client.tag_image(made, name)
         self.build.console.say(f"kept for the next build: {name}")
         if self._shared:
             self._shared.push(made, prefix.tag)
@@ -207,11 +207,11 @@ class LayeredBuild(NamedTuple):
         named = self._part(self._name(prefix) if prefix else str(self.plan.base), names)
         if not prefix or self._mounts or self.build.only_copies(named):
             return named
-        return self._part(str((self.endpoint.image(self._name(prefix)) or {}).get("Id", "")), names)
+        return self._part(str((self.client.inspect_image(self._name(prefix)) or {}).get("Id", "")), names)
 
 
-def _remove_unnamed(endpoint: EngineClient, image_id: str) -> None:
+def _remove_unnamed(client: EngineClient, image_id: str) -> None:
     """Remove an image that nobody would find, since it has no name; what it stands on stays."""
-    found = endpoint.image(image_id)
+    found = client.inspect_image(image_id)
     if found and not found.get("RepoTags"):
-        endpoint.client.images.remove(image_id, noprune=True)
+        client.sdk.images.remove(image_id, noprune=True)

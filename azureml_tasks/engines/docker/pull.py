@@ -20,7 +20,7 @@ __all__ = ["pulled"]
 
 @contextmanager
 def pulled(
-    endpoint: EngineClient, name: str, login: Callable[[], tuple[str, str]], console: Console
+    client: EngineClient, name: str, login: Callable[[], tuple[str, str]], console: Console
 ) -> Iterator[str]:
     """Pull *name*, `host/repository@digest`, and give its id; it is removed when the block ends, unless it was here.
 
@@ -30,7 +30,7 @@ def pulled(
     """
     from docker.errors import APIError, ImageNotFound
 
-    images = endpoint.client.images
+    images = client.sdk.images
     try:
         here = str(images.get(name).id)
     except ImageNotFound:
@@ -40,7 +40,7 @@ def pulled(
         return
     console.say(f"pulling {name}")
     try:
-        _pull(endpoint, name, login, console)
+        _pull(client, name, login, console)
         yield str(images.get(name).id)
     finally:
         try:
@@ -51,7 +51,7 @@ def pulled(
                 raise
 
 
-def _pull(endpoint: EngineClient, name: str, login: Callable[[], tuple[str, str]], console: Console) -> None:
+def _pull(client: EngineClient, name: str, login: Callable[[], tuple[str, str]], console: Console) -> None:
     from docker.errors import APIError
 
     host = name.partition("/")[0]
@@ -59,7 +59,7 @@ def _pull(endpoint: EngineClient, name: str, login: Callable[[], tuple[str, str]
     user, password = login()
     said = ""
     try:
-        events = endpoint.client.api.pull(
+        events = client.sdk.api.pull(
             repository,
             tag=digest,
             stream=True,

@@ -25,7 +25,7 @@ _PAUSES = (1.0, 2.0)
 """Seconds before the second and the third try."""
 
 
-def push(endpoint: EngineClient, image_id: str, name: str, console: Console) -> str:
+def push(client: EngineClient, image_id: str, name: str, console: Console) -> str:
     """Tag *image_id* as *name*, push it, and give its digest, `sha256:…`, as the registry has it.
 
     Raises:
@@ -34,17 +34,17 @@ def push(endpoint: EngineClient, image_id: str, name: str, console: Console) -> 
     """
     host = name.partition("/")[0]
     repository, _, tag = name.rpartition(":")
-    endpoint.client.api.tag(image_id, repository, tag)
-    said, sent = _push_once(endpoint, repository, tag, console)
+    client.sdk.api.tag(image_id, repository, tag)
+    said, sent = _push_once(client, repository, tag, console)
     for pause in _PAUSES:
         if not (said and is_passing(said)):
             break
         console.say(f"{host} said: {clean(said)}; trying again in {pause:g} s")
         time.sleep(pause)  # A registry in trouble is asked less often; nothing tells when it is well again.
-        said, sent = _push_once(endpoint, repository, tag, console)
+        said, sent = _push_once(client, repository, tag, console)
     if said:
         raise registry_error(host, f"the push of {name}", said, often=", three times in a row")
-    digest = _digest(endpoint, name)
+    digest = _digest(client, name)
     if sent and sent != digest:
         what = (
             f"Registry {host} holds {digest} as {name}, not {sent}: somebody else pushed that tag meanwhile."
@@ -56,13 +56,13 @@ def push(endpoint: EngineClient, image_id: str, name: str, console: Console) -> 
     return digest
 
 
-def _push_once(endpoint: EngineClient, repository: str, tag: str, console: Console) -> tuple[str, str]:
+def _push_once(client: EngineClient, repository: str, tag: str, console: Console) -> tuple[str, str]:
     """Push once: what was refused ("" for nothing), and the digest that was sent ("" where the engine does not say)."""
     from docker.errors import APIError, DockerException
 
     sent = ""
     try:
-        events = endpoint.client.api.push(repository, tag=tag, stream=True, decode=True)
+        events = client.sdk.api.push(repository, tag=tag, stream=True, decode=True)
         for event in shown(events, console):
             if "error" in event:
                 return str(event["error"]), ""
@@ -74,14 +74,14 @@ def _push_once(endpoint: EngineClient, repository: str, tag: str, console: Conso
     return "", sent
 
 
-def _digest(endpoint: EngineClient, name: str) -> str:
+def _digest(client: EngineClient, name: str) -> str:
     """Through the engine, which has the way and the credentials; Podman has no such question, so there we ask."""
     from docker.errors import APIError
 
-    if endpoint.is_podman:
-        return manifest_digest(name, endpoint.client.api)
+    if client.is_podman:
+        return manifest_digest(name, client.sdk.api)
     try:
-        return str(endpoint.client.images.get_registry_data(name).id)
+        return str(client.sdk.images.get_registry_data(name).id)
     except APIError as error:
         raise registry_error(
             name.partition("/")[0], f"the question for the digest of {name}", str(error.explanation or error)
@@ -89,7 +89,7 @@ def _digest(endpoint: EngineClient, name: str) -> str:
 
 
 @contextmanager
-def named_where_pushed(endpoint: EngineClient, image: BuiltImage, name: str) -> Iterator[None]:
+def named_where_pushed(client: EngineClient, image: BuiltImage, name: str) -> Iterator[None]:
     """Where the block fails, take *name* from *image* again, unless build gave it."""
     from docker.errors import ImageNotFound
 
@@ -98,5 +98,5 @@ def named_where_pushed(endpoint: EngineClient, image: BuiltImage, name: str) -> 
     except BaseException:
         if name not in image.names:
             with suppress(ImageNotFound):
-                endpoint.client.images.remove(name, noprune=True)
+                client.sdk.images.remove(name, noprune=True)
         raise

@@ -25,12 +25,12 @@ class Shared(NamedTuple):
     """The repository of `shared-layers`.
 
     Args:
-        endpoint: the engine, which has the way and the credentials.
+        client: the engine, which has the way and the credentials.
         repository: `login-server/repository`.
         console: hears what is pulled and pushed, and of what cannot be told.
     """
 
-    endpoint: EngineClient
+    client: EngineClient
     repository: str
     console: Console
 
@@ -40,7 +40,7 @@ class Shared(NamedTuple):
 
         said = ""
         try:
-            events = self.endpoint.client.api.pull(self.repository, tag=tag, stream=True, decode=True)
+            events = self.client.sdk.api.pull(self.repository, tag=tag, stream=True, decode=True)
             for event in shown(events, self.console):
                 said = str(event.get("error", said))
         except APIError as error:
@@ -56,12 +56,12 @@ class Shared(NamedTuple):
         name = f"{self.repository}:{tag}"
         self.console.say(f"pushing {name} for other machines")
         try:
-            push(self.endpoint, image_id, name, self.console)
+            push(self.client, image_id, name, self.console)
         except AzuremlTasksError as error:
             self.console.warn(f"{name} is not shared: {error.what}")
 
     def reference(self, tag: str) -> str:
         """The prefix of this *tag* by its digest, `login-server/repository@sha256:…`; "" where it is not shared."""
-        found = self.endpoint.image(f"{self.repository}:{tag}") or {}
+        found = self.client.inspect_image(f"{self.repository}:{tag}") or {}
         digests: list[str] = found.get("RepoDigests") or []
         return next((each for each in digests if each.startswith(f"{self.repository}@")), "")
