@@ -19,7 +19,7 @@ from azureml_tasks.cli.options import OPTIONS
 from azureml_tasks.config import schema
 from azureml_tasks.project import base_images
 from tests.cases import lay_out
-from tests.consumers import project
+from tests.consumers import invoke, project
 from tests.documentation import DOCS, PAGES, ROOT, anchors, blocks, commands, links
 
 if TYPE_CHECKING:
@@ -147,6 +147,23 @@ def test_the_core_works_without_invoke(
 
     assert printed.startswith(azureml_tasks.render(azureml_tasks.plan(azureml_tasks.load("services/b"))))
     assert "\n2\n" in printed
+
+
+@pytest.mark.skipif(not hasattr(azureml_tasks, "collection"), reason="the page has it already")
+def test_the_collections_compose(tmp_path: Path) -> None:
+    """The first example of composing has the tasks that it names, and each runs in its project."""
+    composed, configured = blocks(DOCS / "composing.md", "python")[:2]
+    files = {f"services/{name}/pyproject.toml": project(name) for name in ("a", "b")}
+    lay_out({"tasks.py": composed.replace(', "{git-sha}"', ""), **files}, tmp_path)
+    checked = [invoke(tmp_path, f"{name}.check") for name in ("serving", "b")]
+
+    assert {"scan", "serving.build", "b.build"} <= set(invoke(tmp_path, "--list").out.split())
+    assert [re.findall(r"^image +(\S+)", each.out, re.MULTILINE) for each in checked] == [
+        ["a:1.2.3"],
+        ["b:1.2.3"],
+    ]
+    lay_out({"tasks.py": configured, "pyproject.toml": project("c")}, tmp_path)
+    assert "image.build" in invoke(tmp_path, "--list").out
 
 
 def test_the_public_names_are_listed() -> None:
