@@ -155,10 +155,10 @@ def some(cls: type[Any]) -> st.SearchStrategy[dict[str, Any]]:
 def refused(text: str) -> bool:
     """Whether the reader alone, which sees no file but this one, finds anything wrong."""
     try:
-        _, found = read(text, {})
+        _, problems = read(text, {})
     except SettingsError:
         return True
-    return bool(found.problems)
+    return bool(problems)
 
 
 def written(value: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What reading a project has found so far: where each key stands, and what is wrong."""
+"""The mistakes found while a project is read, each with its file, its line and its fix."""
 
 from __future__ import annotations
 
@@ -7,65 +7,89 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from azureml_tasks.errors import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["FILE", "HERE", "Override", "Place", "Problems", "spell"]
+__all__ = ["FILE", "Override", "Place", "Problems", "spell"]
 
 FILE = "pyproject.toml"
-HERE = ("tool", "azureml-image")
+_TABLE = ("tool", "azureml-image")
 Place = tuple[str | int, ...]
+"""The path of a key or an item inside the table: `("smoke-test", "requests", 0, "body")`."""
 
 
 class Override(NamedTuple):
-    """A value of this one run that stands above the table's: `--base REF` and the like."""
+    """A value that replaces the table's for this run: `--base REF` and the like."""
 
     value: Any
     source: str
 
 
 class Problems:
-    """What reading has found so far: the document, where its keys stand, and what is wrong.
+    """The mistakes of a project. Reading goes on after a mistake, so that one run reports all of them.
 
     Args:
         document: the whole of pyproject.toml.
-        lines: path of a key → its line.
-        sources: key of the table → what set it instead of the table.
-
-    Attributes:
-        problems: grows as reading goes on.
-        bad: the keys of the table that something is wrong with, of which no more is said.
+        lines: path of a key in the document → its line.
+        sources: key of the table → the flag or variable that replaces it in this run.
     """
 
     def __init__(
         self, *, document: Mapping[str, Any], lines: Mapping[Place, int], sources: Mapping[str, str]
     ) -> None:
         self.document, self.lines, self.sources = document, lines, sources
-        self.problems: list[Problem] = []
-        self.bad: set[str] = set()
+        self._problems: list[Problem] = []
+        self._bad: set[Place] = set()
 
-    def problem(self, place: Place, what: str, fix: str = "") -> None:
-        """Note that *what* is wrong at *place*, a path inside the table."""
-        self.bad.update(str(part) for part in place[:1])
+    def __iter__(self) -> Iterator[Problem]:
+        return iter(self._problems)
+
+    def __len__(self) -> int:
+        return len(self._problems)
+
+    def add(self, place: Place, what: str, fix: str = "") -> None:
+        """Report a mistake at *place* in the table."""
+        self.mark_bad(place)
         if place and place[0] in self.sources:
-            self.problems.append(Problem(self.sources[str(place[0])], 0, what, fix))
+            self.add_in_file(self.sources[str(place[0])], 0, what, fix)
         else:
-            self.problems.append(Problem(FILE, self.line(place), what, fix))
+            self.add_in_file(FILE, self.line_of(place), what, fix)
 
-    def has(self, place: Place) -> bool:
-        """Whether the table itself has something at *place*."""
-        return HERE + place in self.lines
+    def add_in_file(self, file: str, line: int, what: str, fix: str = "") -> None:
+        """Report a mistake in *file*, a project-relative path; line 0 is the whole file."""
+        self._problems.append(Problem(file, line, what, fix))
 
-    def line(self, place: Place) -> int:
-        """The line of *place*, or of the nearest key around it."""
-        path: Place = HERE + place
+    def extend(self, problems: Iterable[Problem]) -> None:
+        """Report *problems*."""
+        self._problems.extend(problems)
+
+    def mark_bad(self, place: Place) -> None:
+        """Say nothing more about *place*: its value is not known."""
+        if place:
+            self._bad.add(place)
+
+    def is_bad(self, place: Place) -> bool:
+        """Return whether a mistake was reported at *place*, around it or in it."""
+        return any(bad[: len(place)] == place[: len(bad)] for bad in self._bad)
+
+    def is_written(self, place: Place) -> bool:
+        """Return whether the table itself, without overrides, has *place*."""
+        return _TABLE + place in self.lines
+
+    def item(self, key: str, index: int) -> Place:
+        """Return the place of an item of *key*, or of *key* itself if a single value is written there."""
+        return (key, index) if self.is_written((key, index)) else (key,)
+
+    def line_of(self, place: Place) -> int:
+        """Return the line of *place*, or of the nearest key around it; 0 if there is none."""
+        path: Place = _TABLE + place
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines.get(path, 0)
 
 
 def spell(place: Place) -> str:
-    """`tool.azureml-image.run[2].command`: items are counted from 1, as people count."""
-    text = ".".join(HERE)
+    """Write *place* as in a message: `tool.azureml-image.run[2].command`; items count from 1."""
+    text = ".".join(_TABLE)
     for part in place:
         text += f"[{part + 1}]" if isinstance(part, int) else f".{part}"
     return text

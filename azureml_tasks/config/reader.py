@@ -33,8 +33,8 @@ def read(text: str, overrides: Mapping[str, Override]) -> tuple[Settings, Proble
     """Read the table, with *overrides* (key of the table → value) above it.
 
     Returns:
-        Settings as far as they could be read, and what was found; where `Found.problems` is not
-        empty, the settings hold defaults in the places of what is wrong and go no further.
+        The settings and their problems. If there are any, wrong values are replaced by defaults, and the
+        settings serve to look for further problems only.
 
     Raises:
         SettingsError: the text is no TOML or has no table, so that nothing more can be said.
@@ -58,46 +58,46 @@ def read(text: str, overrides: Mapping[str, Override]) -> tuple[Settings, Proble
     if not isinstance(table, dict):
         fix = '[tool.azureml-image]\nbase = "minimal-py312-inference"'
         raise SettingsError([Problem(FILE, 0, "has no table [tool.azureml-image]", f"Add it:\n{fix}")])
-    found = Problems(
+    problems = Problems(
         document=document, lines=locate(text), sources={k: o.source for k, o in overrides.items()}
     )
     above = {key: override.value for key, override in overrides.items()}
-    return _table({**table, **above}, Settings, (), found), found
+    return _table({**table, **above}, Settings, (), problems), problems
 
 
-def _table(values: Mapping[str, Any], cls: type[TableT], place: Place, found: Problems) -> TableT:
+def _table(values: Mapping[str, Any], cls: type[TableT], place: Place, problems: Problems) -> TableT:
     known = keys(cls)
     for name in values:
         if name not in known:
-            found.problem(
+            problems.add(
                 (*place, name), f'unknown key "{name}" in {_spell_table(place)}', _near(name, list(known))
             )
     given: dict[str, Any] = {}
     for name, (attribute, key) in known.items():
         if name in values:
-            before = len(found.problems)
-            value = _value(values[name], key, (*place, name), found)
-            if len(found.problems) == before or (key.table and value is not None):
+            before = len(problems)
+            value = _value(values[name], key, (*place, name), problems)
+            if len(problems) == before or (key.table and value is not None):
                 given[attribute] = value
         elif key.required:
             what = f'{_spell_table(place)} has no "{name}", which it must have'
-            found.problem(place, what, _say_fix(key.rule))
+            problems.add(place, what, _say_fix(key.rule))
     return cls(**given)
 
 
-def _value(value: Any, key: Key, place: Place, found: Problems) -> Any:
+def _value(value: Any, key: Key, place: Place, problems: Problems) -> Any:
     given = kind(value)
     if given not in {key.type} | _ALLOWED[key.type]:
         fix = rewritten(value, key, place)
-        found.problem(place, f"{spell(place)} must be {key.type}, got {got(value)}", fix)
+        problems.add(place, f"{spell(place)} must be {key.type}, got {got(value)}", fix)
         return None
     if given == declared.TABLE:
-        return _inner_table(value, key, place, found)
+        return _inner_table(value, key, place, problems)
     if isinstance(value, list) and key.type != declared.ANY:
-        return _array(value, key, place, found)
+        return _array(value, key, place, problems)
     if key.type == declared.STRING_OR_STRINGS:
-        return (_checked(value, key, place, found),)
-    return _checked(value, key, place, found)
+        return (_checked(value, key, place, problems),)
+    return _checked(value, key, place, problems)
 
 
 # What a key of this type also takes; an empty array is of every type.
@@ -117,38 +117,38 @@ _ALLOWED: dict[str, frozenset[str]] = {
 }
 
 
-def _array(values: list[Any], key: Key, place: Place, found: Problems) -> tuple[Any, ...]:
+def _array(values: list[Any], key: Key, place: Place, problems: Problems) -> tuple[Any, ...]:
     inner = declared.TABLE if key.table else declared.STRING
     item = Key(type=inner, meaning="", rule=key.rule, table=key.table)
-    read = [_value(value, item, (*place, index), found) for index, value in enumerate(values)]
+    read = [_value(value, item, (*place, index), problems) for index, value in enumerate(values)]
     return tuple(value for value in read if value is not None)
 
 
-def _inner_table(value: dict[str, Any], key: Key, place: Place, found: Problems) -> Any:
+def _inner_table(value: dict[str, Any], key: Key, place: Place, problems: Problems) -> Any:
     if key.type == declared.ANY:
-        return _checked(value, key, place, found)
+        return _checked(value, key, place, problems)
     if key.table:
-        return _table(value, key.table, place, found)
+        return _table(value, key.table, place, problems)
     item = Key(type=declared.STRING, meaning="", rule=key.rule, may_be_empty=key.may_be_empty)
     for name in value:
         if key.names and (complaint := key.names.complaint(name)):
-            found.problem(
+            problems.add(
                 (*place, name),
                 f"{spell(place)}: {json.dumps(name, ensure_ascii=False)} {complaint}",
                 key.names.fix,
             )
-    return {name: _value(text, item, (*place, name), found) for name, text in value.items()}
+    return {name: _value(text, item, (*place, name), problems) for name, text in value.items()}
 
 
-def _checked(value: Any, key: Key, place: Place, found: Problems) -> Any:
+def _checked(value: Any, key: Key, place: Place, problems: Problems) -> Any:
     if isinstance(value, str) and not value and not key.may_be_empty and key.type != declared.ANY:
-        found.problem(place, f"{spell(place)} is empty", _say_fix(key.rule))
+        problems.add(place, f"{spell(place)} is empty", _say_fix(key.rule))
     elif key.type == declared.ANY and (held := _not_json(value)):
-        found.problem(place, f"{spell(place)} holds {held}, which JSON cannot hold", "Write it as a string.")
+        problems.add(place, f"{spell(place)} holds {held}, which JSON cannot hold", "Write it as a string.")
     elif isinstance(value, float) and not math.isfinite(value) and key.type != declared.ANY:
-        found.problem(place, f"{spell(place)} is {value}, which is no amount")
+        problems.add(place, f"{spell(place)} is {value}, which is no amount")
     elif key.rule and (complaint := key.rule.complaint(value)):
-        found.problem(place, f"{spell(place)}: {hide_login(as_written(value))} {complaint}", key.rule.fix)
+        problems.add(place, f"{spell(place)}: {hide_login(as_written(value))} {complaint}", key.rule.fix)
     return value
 
 

@@ -39,14 +39,14 @@ class Code:
 
 def look_at_code(survey: ProjectPaths) -> Code:
     """Find the code and its entry script; what is wrong is noted."""
-    found, given = survey.found, survey.settings.entry_script
+    problems, given = survey.problems, survey.settings.entry_script
     folder = _folder(survey)
-    if "entry-script" in found.bad:
+    if problems.is_bad(("entry-script",)):
         return Code(folder=folder)
     if not folder:
-        if given and "code" not in found.bad:
+        if given and not problems.is_bad(("code",)):
             what = "tool.azureml-image.entry-script has no code folder to be in"
-            found.problem(("entry-script",), what, 'Write: code = "code"')
+            problems.add(("entry-script",), what, 'Write: code = "code"')
         return Code()
     if not given and not (survey.root / folder / "score.py").is_file():
         warning = f"{folder} has no score.py, and no entry-script is set: the server will look for main.py"
@@ -57,7 +57,7 @@ def look_at_code(survey: ProjectPaths) -> Code:
 
 
 def _folder(survey: ProjectPaths) -> str:
-    if "code" in survey.found.bad:
+    if survey.problems.is_bad(("code",)):
         return ""
     given = survey.settings.code or ("code" if (survey.root / "code").is_dir() else "")
     return survey.existing(("code",), given, "folder") if given else ""
@@ -68,11 +68,11 @@ def _entry_script(survey: ProjectPaths, folder: str, name: str) -> str:
     if not (survey.root / path).is_file():
         why = "is a folder" if (survey.root / path).is_dir() else "does not exist"
         what = f'tool.azureml-image.entry-script is "{survey.settings.entry_script}", but {path} {why}'
-        survey.found.problem(("entry-script",), what, "It is relative to the code folder.")
+        survey.problems.add(("entry-script",), what, "It is relative to the code folder.")
         return ""
     survey.refuse_excluded(path, "the entry script")
     _refuse_server_configuration(survey, path, folder)
-    survey.found.problems.extend(_problems_of(path, (survey.root / path).read_bytes()))
+    survey.problems.extend(_problems_of(path, (survey.root / path).read_bytes()))
     return name
 
 
@@ -99,9 +99,7 @@ def _refuse_server_configuration(survey: ProjectPaths, path: str, folder: str) -
                 continue
             what = f"{taken} lies where the inference server takes it for its own configuration"
             move = f'Rename it or move it into a subfolder, or leave it out: exclude = ["{taken}"]'
-            survey.found.problem(
-                place, what, f'{move}\nOr, where it is the server\'s: exclude = ["!{taken}"]'
-            )
+            survey.problems.add(place, what, f'{move}\nOr, where it is the server\'s: exclude = ["!{taken}"]')
 
 
 def missing_functions(source: bytes, name: str) -> list[str]:

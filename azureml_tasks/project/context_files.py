@@ -25,17 +25,17 @@ __all__ = ["carried", "code_and_model", "refuse_copied_secrets", "requirements"]
 
 def requirements(survey: ProjectPaths) -> list[RequirementsTree]:
     """The requirements files of the table with all that they include; what is wrong is noted."""
-    found = survey.found
-    if "requirements" in found.bad:
+    problems = survey.problems
+    if problems.is_bad(("requirements",)):
         return []
     trees: list[RequirementsTree] = []
     for index, path in enumerate(survey.settings.requirements):
         place: Place = ("requirements", index)
-        place = place if found.has(place) else ("requirements",)
+        place = place if problems.is_written(place) else ("requirements",)
         if not survey.existing(place, path, "file"):
             continue
-        tree, problems = read_tree(Path(path).as_posix(), lambda name: _text(survey, name))
-        found.problems += problems
+        tree, in_files = read_tree(Path(path).as_posix(), lambda name: _text(survey, name))
+        problems.extend(in_files)
         trees.append(tree)
         for file in tree.files:
             survey.refuse_excluded(file, "a requirements file")
@@ -44,10 +44,10 @@ def requirements(survey: ProjectPaths) -> list[RequirementsTree]:
                 continue
             if not (survey.root / wheel).resolve().is_relative_to(survey.root):
                 what = f"{path} names the wheel {wheel}, a link that leaves the project"
-                found.problem(place, what, "Copy it into the project.")
+                problems.add(place, what, "Copy it into the project.")
             elif not (survey.root / wheel).is_file():
                 what = f"{path} names the wheel {wheel}, which does not exist"
-                found.problem(
+                problems.add(
                     place, what, f"Make it: pip wheel --no-deps --wheel-dir {Path(wheel).parent} NAME"
                 )
     return trees
@@ -76,7 +76,11 @@ def code_and_model(survey: ProjectPaths, code: Code) -> tuple[ContextFile, ...]:
         left_out = frozenset(Path(path).as_posix() for path in claimed if path)
         _refuse_claimed_entry_script(survey, code, left_out)
         members += _walk(survey, "code", code.folder, left_out, LARGE)
-    if model and "model" not in survey.found.bad and survey.existing(("model",), model, "file or folder"):
+    if (
+        model
+        and not survey.problems.is_bad(("model",))
+        and survey.existing(("model",), model, "file or folder")
+    ):
         members += _model(survey, Path(model).as_posix())
     return tuple(sorted(members, key=lambda file: file.name))
 
@@ -90,7 +94,7 @@ def refuse_copied_secrets(
         if member.source and (name := kept.get(os.path.realpath(member.source))):
             path = Path(os.path.relpath(member.source, survey.root)).as_posix()
             what = f"{spell(('secrets', name))} is {path}, which would be copied into the image"
-            survey.found.problem(("secrets", name), what, f'Leave it out: exclude = ["{path}"]')
+            survey.problems.add(("secrets", name), what, f'Leave it out: exclude = ["{path}"]')
 
 
 def _refuse_claimed_entry_script(survey: ProjectPaths, code: Code, left_out: frozenset[str]) -> None:
@@ -98,7 +102,7 @@ def _refuse_claimed_entry_script(survey: ProjectPaths, code: Code, left_out: fro
     for claimed in left_out:
         if code.entry_script and path.is_relative_to(claimed):
             what = f"the entry script {path.as_posix()} lies in {claimed}, which is left out of the code"
-            survey.found.problem(("entry-script",), what, "Move it.")
+            survey.problems.add(("entry-script",), what, "Move it.")
 
 
 def _model(survey: ProjectPaths, model: str) -> list[ContextFile]:
@@ -107,12 +111,12 @@ def _model(survey: ProjectPaths, model: str) -> list[ContextFile]:
         excluded = survey.refuse_excluded(model, "all of the model")
         return [] if excluded else _walk(survey, "model", model, frozenset(), None)
     members = _walk(survey, "model", model, frozenset(), None)
-    if all(member.name.endswith("/") for member in members) and "model" not in survey.found.bad:
+    if all(member.name.endswith("/") for member in members) and not survey.problems.is_bad(("model",)):
         inside = (path for path in sorted(top.rglob("*")) if path.is_file())
         first = next((path.relative_to(survey.root).as_posix() for path in inside), "")
         if not first or not survey.refuse_excluded(first, "all of the model"):
             what = f"tool.azureml-image.model: {model} holds no file"
-            survey.found.problem(("model",), what, "Leave the key out where Azure ML mounts the model.")
+            survey.problems.add(("model",), what, "Leave the key out where Azure ML mounts the model.")
     return members
 
 
@@ -125,7 +129,7 @@ def _walk(
         into=key,
         matcher=survey.matcher,
         left_out=left_out,
-        problem=lambda what, fix: survey.found.problem((key,), what, fix),
+        problem=lambda what, fix: survey.problems.add((key,), what, fix),
         largest=largest,
     )
     members = list(walk.files())

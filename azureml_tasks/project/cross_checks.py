@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from azureml_tasks.config import validators
 from azureml_tasks.config.problems import FILE, spell
 from azureml_tasks.config.validators import quoted
-from azureml_tasks.errors import Problem
 from azureml_tasks.project.base_images import IMAGE_VARIABLES
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ _AROUND = 200
 """Bytes that the Dockerfile's own words take of a line."""
 
 
-def refuse_double_variables(settings: Settings, code: Code, found: Problems) -> None:
+def refuse_double_variables(settings: Settings, code: Code, problems: Problems) -> None:
     """A variable that follows from another key is set there alone."""
     taken = {
         "AZUREML_ENTRY_SCRIPT": code.entry_script and "entry-script",
@@ -38,10 +37,10 @@ def refuse_double_variables(settings: Settings, code: Code, found: Problems) -> 
     for name, key in taken.items():
         if key and name in settings.env:
             fix = "Remove it here, or remove that key."
-            found.problem(("env", name), f"{spell(('env', name))} is set already, from the key {key}", fix)
+            problems.add(("env", name), f"{spell(('env', name))} is set already, from the key {key}", fix)
 
 
-def refuse_long_lines(settings: Settings, found: Problems) -> None:
+def refuse_long_lines(settings: Settings, problems: Problems) -> None:
     """What fits a line of the Dockerfile by itself may not fit it together with its name or its neighbours."""
     lines: dict[Place, str] = {
         ("apt",): " ".join(settings.apt),
@@ -49,20 +48,18 @@ def refuse_long_lines(settings: Settings, found: Problems) -> None:
         **{("labels", name): quoted(name) + quoted(text) for name, text in settings.labels.items()},
     }
     for place, line in lines.items():
-        if str(place[0]) not in found.bad and len(line.encode()) > validators.LONGEST_LINE - _AROUND:
+        if not problems.is_bad(place) and len(line.encode()) > validators.LONGEST_LINE - _AROUND:
             what = f"is longer than a Dockerfile's line of {validators.LONGEST_LINE:,} bytes"
-            found.problem(place, f"{spell(place)} {what}", "Shorten it.")
+            problems.add(place, f"{spell(place)} {what}", "Shorten it.")
 
 
-def refuse_labels_of_several_lines(labels: Mapping[str, str], settings: Settings, found: Problems) -> None:
+def refuse_labels_of_several_lines(labels: Mapping[str, str], settings: Settings, problems: Problems) -> None:
     """Our own labels come from [project], which nothing has checked yet."""
     for label, key in (("version", "version"), ("source", "urls")):
         name = f"org.opencontainers.image.{label}"
         if name not in settings.labels and (complaint := validators.ONE_LINE.complaint(labels.get(name, ""))):
-            line = found.lines.get(("project", key), 0)
-            found.problems.append(
-                Problem(FILE, line, f"[project].{key} {complaint}", validators.ONE_LINE.fix)
-            )
+            line = problems.lines.get(("project", key), 0)
+            problems.add_in_file(FILE, line, f"[project].{key} {complaint}", validators.ONE_LINE.fix)
 
 
 _SECRET_ENDINGS = ("KEY", "TOKEN", "SECRET", "PASSWORD")

@@ -49,17 +49,17 @@ def load(
         SettingsError: with everything that is wrong in the table and in the files it names.
     """
     root = Path(folder).resolve()
-    settings, found = read(_text(root), overrides or {})
+    settings, problems = read(_text(root), overrides or {})
     survey = ProjectPaths(
         root=root,
         settings=settings,
-        found=found,
-        matcher=matcher(root, settings, found),
+        problems=problems,
+        matcher=matcher(root, settings, problems),
         hashes=hashes or FileHashes(file=Path(os.devnull)),
     )
     facts = _facts(survey, git.read(root))
-    if found.problems:
-        raise SettingsError(found.problems)
+    if problems:
+        raise SettingsError([*problems])
     return Project(folder=root, settings=settings, facts=facts)
 
 
@@ -76,24 +76,24 @@ def _text(root: Path) -> str:
 
 
 def _facts(survey: ProjectPaths, revision: Revision | NoRevision) -> Facts:
-    settings, found = survey.settings, survey.found
-    project = found.document.get("project")
+    settings, problems = survey.settings, survey.problems
+    project = problems.document.get("project")
     project = project if isinstance(project, dict) else {}
     today = datetime.now(timezone.utc).date()
     base = expand_base(settings.base) or Reference(host="", repository="missing", tag="", digest="")
-    repository = naming.repository(settings, project, found)
+    repository = naming.repository(settings, project, problems)
     code = look_at_code(survey)
-    labels = naming.labels(settings, project, revision, base, title=repository, epoch=_epoch(found))
-    cross_checks.refuse_double_variables(settings, code, found)
-    refuse_two_registries(settings, found)
-    cross_checks.refuse_long_lines(settings, found)
-    cross_checks.refuse_labels_of_several_lines(labels, settings, found)
+    labels = naming.labels(settings, project, revision, base, title=repository, epoch=_epoch(problems))
+    cross_checks.refuse_double_variables(settings, code, problems)
+    refuse_two_registries(settings, problems)
+    cross_checks.refuse_long_lines(settings, problems)
+    cross_checks.refuse_labels_of_several_lines(labels, settings, problems)
     python, files = _python(survey), context_files.code_and_model(survey, code)
     return Facts(
         project=project,
         base=base,
         repository=repository,
-        tags=naming.tags(settings, naming.tag_values(project, revision, today), found),
+        tags=naming.tags(settings, naming.tag_values(project, revision, today), problems),
         labels=labels,
         entry_script=code.entry_script,
         code=code.folder,
@@ -109,7 +109,7 @@ def _facts(survey: ProjectPaths, revision: Revision | NoRevision) -> Facts:
 
 
 def _python(survey: ProjectPaths) -> PythonStep | None:
-    settings, found = survey.settings, survey.found
+    settings, problems = survey.settings, survey.problems
     trees = context_files.requirements(survey)
     asked: list[tuple[Place, dict[str, Any]]] = [
         *(
@@ -123,10 +123,10 @@ def _python(survey: ProjectPaths) -> PythonStep | None:
     for place, part in asked:
         try:
             own |= dict.fromkeys(
-                declared(found.document, **{"groups": (), "extras": (), "project": False, **part})
+                declared(problems.document, **{"groups": (), "extras": (), "project": False, **part})
             )
         except DeclaredError as error:
-            found.problem(place, f"{spell(place)}: {error}", error.fix)
+            problems.add(place, f"{spell(place)}: {error}", error.fix)
     named = tuple(own | dict.fromkeys(settings.pip))
     return python_step(named, trees, lambda path: context_files.carried(survey, path))
 
@@ -134,21 +134,19 @@ def _python(survey: ProjectPaths) -> PythonStep | None:
 def _secrets(
     survey: ProjectPaths, files: Sequence[ContextFile], python: PythonStep | None
 ) -> tuple[BuildSecret, ...]:
-    secrets = build_secrets(survey.root, survey.settings, survey.found)
+    secrets = build_secrets(survey.root, survey.settings, survey.problems)
     context_files.refuse_copied_secrets(survey, secrets, (*files, *(python.files if python else ())))
     return secrets
 
 
-def _epoch(found: Problems) -> int | None:
+def _epoch(problems: Problems) -> int | None:
     """https://reproducible-builds.org/specs/source-date-epoch/: decimal seconds since 1970."""
     text = os.environ.get("SOURCE_DATE_EPOCH")
     if text is None:
         return None
     if not (text.isascii() and text.isdigit()):
         fix = "export SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)"
-        found.problems.append(
-            Problem("SOURCE_DATE_EPOCH", 0, f'"{text}" is no count of seconds since 1970', fix)
-        )
+        problems.add_in_file("SOURCE_DATE_EPOCH", 0, f'"{text}" is no count of seconds since 1970', fix)
         return None
     return int(text)
 

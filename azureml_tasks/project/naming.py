@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["labels", "repository", "tag_values", "tags"]
 
 
-def repository(settings: Settings, project: Mapping[str, Any], found: Problems) -> str:
+def repository(settings: Settings, project: Mapping[str, Any], problems: Problems) -> str:
     """The image's repository: `name`, else the project's own name, normalised (PEP 503)."""
     if settings.name:
         return settings.name
@@ -31,13 +31,13 @@ def repository(settings: Settings, project: Mapping[str, Any], found: Problems) 
         name = canonicalize_name(own)
         if not validators.REPOSITORY.complaint(name):
             return name
-        if "name" not in found.bad:
+        if not problems.is_bad(("name",)):
             what = f"[project].name is {json.dumps(own, ensure_ascii=False)}, which gives no name of an image"
-            found.problem((), what, 'Write: name = "scoring"')
+            problems.add((), what, 'Write: name = "scoring"')
         return ""
-    if "name" not in found.bad:
+    if not problems.is_bad(("name",)):
         fix = 'Write: name = "scoring", here or in [project]'
-        found.problem((), "the image has no name: neither the table nor [project] gives one", fix)
+        problems.add((), "the image has no name: neither the table nor [project] gives one", fix)
     return ""
 
 
@@ -59,7 +59,7 @@ def tag_values(
     return {"version": version, "git-sha": sha, "git-branch": branch, "date": today.strftime("%Y%m%d")}
 
 
-def tags(settings: Settings, values: Mapping[str, str | Unavailable], found: Problems) -> tuple[str, ...]:
+def tags(settings: Settings, values: Mapping[str, str | Unavailable], problems: Problems) -> tuple[str, ...]:
     """The rendered tags, each once, in the order given."""
     rendered: dict[str, None] = {}
     for index, template in enumerate(settings.tags):
@@ -69,9 +69,9 @@ def tags(settings: Settings, values: Mapping[str, str | Unavailable], found: Pro
             rendered[render(template, values)] = None
         except BadTag as error:
             fix = 'Write a tag that can be had, such as: tags = ["{date}"]'
-            found.problem(("tags", index), f'tool.azureml-image.tags[{index + 1}]: "{template}" {error}', fix)
-    if not settings.tags and "tags" not in found.bad:
-        found.problem(
+            problems.add(("tags", index), f'tool.azureml-image.tags[{index + 1}]: "{template}" {error}', fix)
+    if not settings.tags and not problems.is_bad(("tags",)):
+        problems.add(
             ("tags",),
             "tool.azureml-image.tags is empty, so that the image has no name",
             'Write: tags = ["{version}"]',

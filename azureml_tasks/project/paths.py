@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from azureml_tasks.config.problems import FILE, spell
-from azureml_tasks.errors import Problem
 from azureml_tasks.project.ignore import IllegalPattern, Matcher, Rule, parse_ignore_file
 
 if TYPE_CHECKING:
@@ -28,14 +27,14 @@ _RELATIVE = "Paths are relative to the folder of pyproject.toml."
 _PATTERNS = "See https://docs.docker.com/build/concepts/context/#dockerignore-files"
 
 
-def matcher(root: Path, settings: Settings, found: Problems) -> Matcher:
+def matcher(root: Path, settings: Settings, problems: Problems) -> Matcher:
     """What is left out: the defaults, then the project's `.dockerignore`, then `exclude`; the last word counts."""
     rules = [Rule(pattern=pattern, file="built-in default", line=0) for pattern in DEFAULTS]
     ignore = root / ".dockerignore"
     if ignore.is_file():
         rules += parse_ignore_file(ignore.read_text(encoding="utf-8", errors="replace"), ".dockerignore")
     rules += [
-        Rule(pattern=pattern, file=FILE, line=found.line(("exclude", index)))
+        Rule(pattern=pattern, file=FILE, line=problems.line_of(("exclude", index)))
         for index, pattern in enumerate(settings.exclude)
     ]
     while True:
@@ -44,7 +43,7 @@ def matcher(root: Path, settings: Settings, found: Problems) -> Matcher:
         except IllegalPattern as error:
             rule = error.rule
             what = f'"{rule.pattern}" is no pattern: {error.why}'
-            found.problems.append(Problem(rule.file, rule.line, what, _PATTERNS))
+            problems.add_in_file(rule.file, rule.line, what, _PATTERNS)
             rules.remove(rule)
 
 
@@ -55,14 +54,14 @@ class ProjectPaths:
     Args:
         root: the project's folder, resolved.
         settings: the table.
-        found: takes what is wrong.
+        problems: takes what is wrong.
         matcher: what is left out.
         hashes: of files that have not changed since they were read.
     """
 
     root: Path
     settings: Settings
-    found: Problems
+    problems: Problems
     matcher: Matcher
     hashes: FileHashes
 
@@ -77,12 +76,12 @@ class ProjectPaths:
         path = self.root / value
         said = f'{spell(place)} is "{value}", '
         if not path.exists():
-            self.found.problem(place, f"{said}which does not exist", _RELATIVE)
+            self.problems.add(place, f"{said}which does not exist", _RELATIVE)
         elif not path.resolve().is_relative_to(self.root):
-            self.found.problem(place, f"{said}a link that leaves the project", "Copy it into the project.")
+            self.problems.add(place, f"{said}a link that leaves the project", "Copy it into the project.")
         elif (kind == "file" and not path.is_file()) or (kind == "folder" and not path.is_dir()):
             is_now = "folder" if path.is_dir() else "file"
-            self.found.problem(place, f"{said}which is a {is_now}, not a {kind}", f"Name a {kind}.")
+            self.problems.add(place, f"{said}which is a {is_now}, not a {kind}", f"Name a {kind}.")
         else:
             return Path(value).as_posix()
         return ""
@@ -94,6 +93,6 @@ class ProjectPaths:
             return False
         said = f'the {"" if rule.line else "default "}pattern "{rule.pattern}" removes {what}, {path}'
         fix = f'Remove the pattern, or add: exclude = ["!{path}"]'
-        file, line = (rule.file, rule.line) if rule.line else (FILE, self.found.line(()))
-        self.found.problems.append(Problem(file, line, said, fix))
+        file, line = (rule.file, rule.line) if rule.line else (FILE, self.problems.line_of(()))
+        self.problems.add_in_file(file, line, said, fix)
         return True

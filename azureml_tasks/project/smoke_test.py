@@ -12,7 +12,6 @@ from azureml_tasks.config.problems import spell
 from azureml_tasks.config.settings import Request
 from azureml_tasks.context.build_context import digest
 from azureml_tasks.context.context_file import ContextFile
-from azureml_tasks.errors import Problem
 from azureml_tasks.project.model import SmokeTestPlan, SmokeTestRequest
 
 if TYPE_CHECKING:
@@ -28,10 +27,10 @@ _NUMBERED = ("smoke-test", "requests")
 
 def read_proof(survey: ProjectPaths) -> SmokeTestPlan:
     """Read what the smoke test sends, expects and mounts; what is wrong is noted."""
-    table, sound = survey.settings.smoke_test, "smoke-test" not in survey.found.bad
+    table, sound = survey.settings.smoke_test, not survey.problems.is_bad(("smoke-test",))
     if table.request and table.requests:
         what = "tool.azureml-image.smoke-test has both request and requests"
-        survey.found.problem(_SHORT, what, f"Write: [[{spell(_NUMBERED)}]] alone")
+        survey.problems.add(_SHORT, what, f"Write: [[{spell(_NUMBERED)}]] alone")
     asked: list[tuple[Place, Request]] = [(_SHORT, Request(file=table.request))] if table.request else []
     asked += [((*_NUMBERED, index), request) for index, request in enumerate(table.requests)]
     model = _model(survey)
@@ -52,16 +51,16 @@ def _model(survey: ProjectPaths) -> str:
         return ""
     if survey.settings.model:
         what = f"{spell(place)} is for an image without a model, and {spell(('model',))} bakes one in"
-        survey.found.problem(place, what, "Keep one of the two.")
+        survey.problems.add(place, what, "Keep one of the two.")
     return survey.existing(place, value, "file or folder")
 
 
 def _request(survey: ProjectPaths, place: Place, request: Request, *, sound: bool) -> SmokeTestRequest:
     if sound and (request.body is ABSENT) == (request.file is None):
         what = f"{spell(place)} must have exactly one of body and file"
-        survey.found.problem(place, what, 'Write: file = "sample-request.json"')
+        survey.problems.add(place, what, 'Write: file = "sample-request.json"')
     if request.expect is not ABSENT and request.expect_file is not None:
-        survey.found.problem(place, f"{spell(place)} has both expect and expect-file", "Keep one of the two.")
+        survey.problems.add(place, f"{spell(place)} has both expect and expect-file", "Keep one of the two.")
     expect = request.expect
     if request.expect_file is not None:
         expect = _json(survey, (*place, "expect-file"), request.expect_file)
@@ -95,7 +94,7 @@ def _json(survey: ProjectPaths, place: Place, value: str) -> Any:
     except UnicodeDecodeError as error:
         line, why = 1, error.reason
     fix = "It holds what the answer must contain."
-    survey.found.problems.append(Problem(path, line, f"is no JSON: {why}", fix))
+    survey.problems.add_in_file(path, line, f"is no JSON: {why}", fix)
     return ABSENT
 
 
