@@ -81,7 +81,7 @@ def check(
 
         flags = {"base": base, "engine": engine, "registry": registry, "tags": tag, "project": project}
         job = _resolve(c, check, flags).job
-        job.console.result(checking.as_json(job) if json else checking.as_text(job))
+        job.reporter.result(checking.as_json(job) if json else checking.as_text(job))
 
 
 @task(

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError, ServiceRequestError
 
-from azureml_tasks.console import Console
+from azureml_tasks.cli.console import Console
 from azureml_tasks.engines.acr.cloud_smoke_test import Collector
 from azureml_tasks.engines.acr.remote_build import RemoteBuild
 from azureml_tasks.engines.acr.run_follower import Followed, Follower
@@ -30,7 +30,7 @@ def follower(tasks: PlayedTasks, clock: Clock, *, timeout: float = 100.0, buildk
     """A follower of what is played."""
     return Follower(
         tasks=tasks.as_tasks(),
-        console=Console(),
+        reporter=Console(),
         timeout=timeout,
         buildkit=buildkit,
         clock=clock,
@@ -292,7 +292,7 @@ def test_ctrl_c_cancels(
     the_log(monkeypatch, b"")
     tasks = PlayedTasks(signal, CANCELLED, cancel=refused)
     session = cast("Session", SimpleNamespace(tasks=tasks))
-    hand_off = RemoteBuild(session=session, plan=plan(), console=Console())
+    hand_off = RemoteBuild(session=session, plan=plan(), reporter=Console())
 
     with pytest.raises(type(signal)), hand_off.stopping():
         hand_off.follow(RUNNING, Collector())
@@ -309,7 +309,7 @@ def test_another_error_cancels_nothing(
     the_log(monkeypatch, b"")
     tasks = PlayedTasks(FORBIDDEN)
     session = cast("Session", SimpleNamespace(tasks=tasks))
-    hand_off = RemoteBuild(session=session, plan=plan(), console=Console())
+    hand_off = RemoteBuild(session=session, plan=plan(), reporter=Console())
 
     with pytest.raises(RegistryError), hand_off.stopping():
         hand_off.follow(RUNNING, Collector())

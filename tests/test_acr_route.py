@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 import azureml_tasks
-from azureml_tasks.console import Console
+from azureml_tasks.cli.console import Console
 from azureml_tasks.context.build_context import BuildContext, digests
 from azureml_tasks.engines.acr.build_pieces import Route, route
 from azureml_tasks.engines.acr.registry_api import Manifest, Repositories

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from azureml_tasks.console import Console
+from azureml_tasks.cli.console import Console
 from azureml_tasks.engines.acr.cloud_smoke_test import Collector
 from azureml_tasks.engines.acr.run_failure import Times, failure, output_image
 from azureml_tasks.engines.acr.run_follower import Followed, Follower
@@ -123,7 +123,7 @@ def seen(log: str, monkeypatch: pytest.MonkeyPatch, *, buildkit: bool = False) -
     tasks = PlayedTasks(Run(id="ca8", status="Failed"))
     follower = Follower(
         tasks=tasks.as_tasks(),
-        console=Console(),
+        reporter=Console(),
         timeout=1.0,
         buildkit=buildkit,
         clock=clock,

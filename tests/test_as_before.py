@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from azureml_tasks.built_image import BuiltImage
+from azureml_tasks.cli.console import Console
 from azureml_tasks.commands.run_context import Prepared, RunContext
 from azureml_tasks.commands.up_to_date import as_before, differences
-from azureml_tasks.console import Console
 from azureml_tasks.context.build_context import BuildContext, digests
 from azureml_tasks.incremental.fingerprint import fingerprint_parts
 from azureml_tasks.planning.plan import Plan
@@ -53,7 +53,7 @@ class Engine:
 def job(tmp_path: Path) -> RunContext:
     """A run in a project that is built."""
     lay_out({"pyproject.toml": project("demo", TABLE), "code/score.py": "init = run = print\n"}, tmp_path)
-    run = RunContext(folder=tmp_path, overrides={}, engine="docker", console=Console())
+    run = RunContext(folder=tmp_path, overrides={}, engine="docker", reporter=Console())
     made = ready(run, Engine())
     run.records.write_build(
         BuiltImage(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import azureml_tasks
-from azureml_tasks.console import Console
+from azureml_tasks.cli.console import Console
 from azureml_tasks.context.build_context import BuildContext
 from azureml_tasks.engines.docker.api_build import takes_archives
 from azureml_tasks.engines.docker.builder_choice import Builder
@@ -133,7 +133,7 @@ def test_an_archive_is_sent_to_an_engine_that_keeps_its_images_itself(
 def test_buildkit_alone_mounts_secrets(kind: str, can: set[str], tmp_path: Path) -> None:
     """What an engine can is what its builder can."""
     engine = DockerEngine(
-        client=engine_client(), builder=Builder(kind=kind, why=""), console=Console(), scratch=tmp_path
+        client=engine_client(), builder=Builder(kind=kind, why=""), reporter=Console(), scratch=tmp_path
     )
 
     assert can == engine.features

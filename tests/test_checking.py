@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from azureml_tasks.built_image import BuiltImage
+from azureml_tasks.cli.console import Console
 from azureml_tasks.commands import check as checking
 from azureml_tasks.commands.run_context import RunContext, prepare
-from azureml_tasks.console import Console
 from azureml_tasks.context import build_context
 from tests.cases import lay_out
 from tests.consumers import project
@@ -47,7 +47,7 @@ FILES = {
 def job(tmp_path: Path) -> RunContext:
     """A run in a project with everything in its table, for an engine that does not answer."""
     folder = lay_out(FILES, tmp_path)
-    return RunContext(folder=folder, overrides={}, engine="none", console=Console(tasks="serving."))
+    return RunContext(folder=folder, overrides={}, engine="none", reporter=Console(tasks="serving."))
 
 
 def built(job: RunContext) -> BuiltImage:

@@ -8,23 +8,23 @@ import sys
 
 import pytest
 
-from azureml_tasks.console import Console, spoken
+from azureml_tasks.cli.console import Console, spoken
 from azureml_tasks.plain_text import clean
 
 
 def test_results_and_progress_go_apart(capsys: pytest.CaptureFixture[str]) -> None:
     """Results go to stdout; what is going on and warnings go to stderr."""
-    console = Console()
+    reporter = Console()
 
-    console.result("digest")
-    console.say("pushing")
-    console.warn("old base")
+    reporter.result("digest")
+    reporter.say("pushing")
+    reporter.warn("old base")
 
     assert ("digest\n", "pushing\nwarning: old base\n") == capsys.readouterr()
 
 
 @pytest.mark.parametrize(
-    ("console", "done", "out", "err"),
+    ("reporter", "done", "out", "err"),
     [
         (Console(), True, "", ""),
         (Console(echo=True), True, "", "invoke image.context | docker build -t 'a b' -\n"),
@@ -34,10 +34,10 @@ def test_results_and_progress_go_apart(capsys: pytest.CaptureFixture[str]) -> No
     ],
 )
 def test_an_effect_is_announced_as_a_command_to_paste(
-    console: Console, done: bool, out: str, err: str, capsys: pytest.CaptureFixture[str]
+    reporter: Console, done: bool, out: str, err: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Dry, it is a result and must not be done; with echo, it is said; quoted as a shell reads it."""
-    told = console.effect(["docker", "build", "-t", "a b", "-"], before="invoke image.context | ")
+    told = reporter.effect(["docker", "build", "-t", "a b", "-"], before="invoke image.context | ")
 
     assert (done, (out, err)) == (told, tuple(capsys.readouterr()))
 
@@ -52,7 +52,7 @@ EOF
 
 
 @pytest.mark.parametrize(
-    ("console", "done", "out", "err"),
+    ("reporter", "done", "out", "err"),
     [
         (Console(), True, "", ""),
         (Console(echo=True), True, "", HERE_DOCUMENT),
@@ -60,12 +60,12 @@ EOF
     ],
 )
 def test_a_file_of_an_effect_is_pasted_along(
-    console: Console, done: bool, out: str, err: str, capsys: pytest.CaptureFixture[str]
+    reporter: Console, done: bool, out: str, err: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What a command reads from its standard input stands below it, as a shell takes it unchanged."""
     file = 'version: v1.1.0\nsteps:\n  - cmd: "$ID {{.Run.ID}} `id`"\n'
 
-    told = console.effect(["az", "acr", "run", "--registry", "contoso", "--file", "-", "context"], file=file)
+    told = reporter.effect(["az", "acr", "run", "--registry", "contoso", "--file", "-", "context"], file=file)
 
     assert (done, (out, err)) == (told, tuple(capsys.readouterr()))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from azureml_tasks.console import Console
+from azureml_tasks.cli.console import Console
 from azureml_tasks.engines.docker.layer_progress import shown
 
 EVENTS: list[dict[str, Any]] = [

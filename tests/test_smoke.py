@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from azureml_tasks.built_image import BuiltImage
-from azureml_tasks.console import Console
+from azureml_tasks.cli.console import Console
 from azureml_tasks.errors import EngineError
 from azureml_tasks.image_reference import Reference
 from azureml_tasks.planning.plan import Plan

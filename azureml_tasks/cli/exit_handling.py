@@ -45,7 +45,7 @@ def ending_well(task: Task[Any], project: str | None = None) -> Iterator[None]:
             yield
     except AzuremlTasksError as error:
         from azureml_tasks.cli.collection import spoken_before
-        from azureml_tasks.console import spoken
+        from azureml_tasks.cli.console import spoken
 
         raise Exit(spoken(str(error), spoken_before(task, project)), error.exit_code) from error
     except BrokenPipeError:

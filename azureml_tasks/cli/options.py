@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from azureml_tasks.cli.collection import KEY, spoken_before, surroundings
+from azureml_tasks.cli.console import Console
 from azureml_tasks.commands.run_context import RunContext
 from azureml_tasks.config.problems import Override
-from azureml_tasks.console import Console
 from azureml_tasks.errors import Problem, SettingsError
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def resolve(context: Context, task: Task[Any], flags: Mapping[str, Any]) -> Opti
         folder=folder,
         overrides={name: given[name] for name in ("base", "registry", "tags") if name in given},
         engine=given["engine"].value if "engine" in given else "docker",
-        console=Console(
+        reporter=Console(
             dry=bool(run.dry), echo=bool(run.echo), tasks=tasks, flags=_again(given, folder, project)
         ),
     )

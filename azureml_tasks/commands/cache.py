@@ -25,9 +25,9 @@ def show(job: RunContext) -> None:
     found = made.engine.layer_store(made.plan).all()
     wanted = _wanted(made)
     for kept in found:
-        job.console.result(_row(kept, now=kept.tag in wanted))
+        job.reporter.result(_row(kept, now=kept.tag in wanted))
     if not found:
-        job.console.say("no prefix is kept here")
+        job.reporter.say("no prefix is kept here")
 
 
 def prune(job: RunContext) -> None:
@@ -41,7 +41,7 @@ def prune(job: RunContext) -> None:
         in_use = {kept.id for kept in found if kept.tag in wanted}
         for kept in found:
             if kept.id not in in_use and layer_store.remove(kept):
-                job.console.result(f"removed {kept.name}")
+                job.reporter.result(f"removed {kept.name}")
 
 
 def _wanted(made: Prepared) -> set[str]:

@@ -26,7 +26,7 @@ def as_json(job: RunContext) -> str:
         problems = [
             {"file": p.file, "line": p.line or None, "what": p.what, "fix": p.fix} for p in error.problems
         ]
-        job.console.result(json.dumps({"problems": problems}, indent=2, ensure_ascii=False))
+        job.reporter.result(json.dumps({"problems": problems}, indent=2, ensure_ascii=False))
         raise
 
 
@@ -82,7 +82,7 @@ def _report(job: RunContext) -> dict[str, Any]:
         "engine": said,
         "rebuilt": anew,
         "because": because,
-        "then": job.console.spoken(_then(job, plan, context, engine, because)),
+        "then": job.reporter.spoken(_then(job, plan, context, engine, because)),
         "warnings": list(plan.warnings),
     }
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from azureml_tasks.console import Console
+    from azureml_tasks.reporter import Reporter
 
 __all__ = ["tell"]
 
 
-def tell(outputs: Mapping[str, str], console: Console) -> None:
+def tell(outputs: Mapping[str, str], reporter: Reporter) -> None:
     """Set *outputs* (name → one line) as outputs of this step, in GitHub Actions and Azure Pipelines.
 
     https://docs.github.com/actions/reference/workflow-commands-for-github-actions#setting-an-output-parameter,
@@ -25,4 +25,4 @@ def tell(outputs: Mapping[str, str], console: Console) -> None:
             file.writelines(f"{name}={value}\n" for name, value in outputs.items())
     if os.environ.get("TF_BUILD"):
         for name, value in outputs.items():
-            console.result(f"##vso[task.setvariable variable={name};isOutput=true]{value}")
+            reporter.result(f"##vso[task.setvariable variable={name};isOutput=true]{value}")

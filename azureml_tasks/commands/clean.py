@@ -20,14 +20,14 @@ def clean(job: RunContext) -> None:
     """Remove the image that was recorded, by its names, what it stands on here, and the records; nothing else."""
     with stating("Nothing was removed."):
         if not job.records.folder.is_dir():
-            job.console.say(f"nothing to remove: there is no {FOLDER} here")
+            job.reporter.say(f"nothing to remove: there is no {FOLDER} here")
             return
         if job.records.has_build():
             for name in _left(job):
-                job.console.result(f"removed {name}")
-    if job.console.effect(["rm", "-r", str(job.records.folder)]):
+                job.reporter.result(f"removed {name}")
+    if job.reporter.effect(["rm", "-r", str(job.records.folder)]):
         job.records.remove()
-        job.console.result(f"removed {FOLDER}")
+        job.reporter.result(f"removed {FOLDER}")
 
 
 def _left(job: RunContext) -> Iterator[str]:

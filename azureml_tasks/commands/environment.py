@@ -53,7 +53,7 @@ def write(job: RunContext, asked: Asked, output: Path | None) -> None:
         text = _text(job, asked, plan, gathered.sha256)
     if not output:
         sys.stdout.write(text)
-    elif job.console.effect([], before=_command(job, asked, output)):
+    elif job.reporter.effect([], before=_command(job, asked, output)):
         output.write_text(text, encoding="utf-8", newline="\n")
 
 
@@ -94,9 +94,9 @@ def _text(job: RunContext, asked: Asked, plan: Plan, sha256: str) -> str:
         image=found["image"], tags=tuple(found["tags"]), started=smoke["started"] if smoke else None
     )
     if not smoke:
-        job.console.warn(f"{pushed.names[0]} was pushed without having passed its smoke test")
+        job.reporter.warn(f"{pushed.names[0]} was pushed without having passed its smoke test")
     if found["context_sha256"] != sha256:
-        job.console.warn(f"files have changed since {pushed.names[0]} was built; what was pushed counts")
+        job.reporter.warn(f"files have changed since {pushed.names[0]} was built; what was pushed counts")
     if not asked.deployment:
         return environment_yaml.environment_text(pushed, name=asked.name)
     return environment_yaml.deployment_text(
@@ -109,4 +109,4 @@ def _command(job: RunContext, asked: Asked, output: Path) -> str:
     if asked.deployment:
         words += ["--deployment", "--endpoint", asked.endpoint, "--instance-type", asked.instance_type]
     again = "".join(f" {shlex.quote(word)}" for word in words)
-    return f"invoke image.environment{job.console.flags}{again} > {shlex.quote(str(output))}"
+    return f"invoke image.environment{job.reporter.flags}{again} > {shlex.quote(str(output))}"

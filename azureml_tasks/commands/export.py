@@ -36,10 +36,10 @@ def write_dockerfile(job: RunContext, builder: str | None, output: Path | None) 
             [Problem("--builder", 0, f'is "{builder}", which is not known', f"Known are {known}.")]
         )
     text = render(plan(load(job.folder, job.overrides)), mounts=builder == "buildkit")
-    flags = job.console.flags + (f" --builder {builder}" if builder else "")
+    flags = job.reporter.flags + (f" --builder {builder}" if builder else "")
     if not output:
         sys.stdout.write(text)
-    elif job.console.effect([], before=f"invoke image.dockerfile{flags} > {shlex.quote(str(output))}"):
+    elif job.reporter.effect([], before=f"invoke image.dockerfile{flags} > {shlex.quote(str(output))}"):
         output.write_text(text, encoding="utf-8", newline="\n")
 
 
@@ -53,9 +53,9 @@ def write_context(job: RunContext, output: Path | None) -> None:
         fix = "invoke image.context --output context.tar\nor: invoke image.context | docker build -"
         raise SettingsError([Problem("stdout", 0, "is a terminal, and the build context is an archive", fix)])
     _, found = prepare(job)
-    command = f"invoke image.context{job.console.flags} > {shlex.quote(str(output))}"
-    if output and not job.console.effect([], before=command):
+    command = f"invoke image.context{job.reporter.flags} > {shlex.quote(str(output))}"
+    if output and not job.reporter.effect([], before=command):
         return
     with output.open("wb") if output else nullcontext(sys.stdout.buffer) as stream:
-        for block in job.console.progress(archive(found), found.size, "packing the build context"):
+        for block in job.reporter.progress(archive(found), found.size, "packing the build context"):
             stream.write(block)

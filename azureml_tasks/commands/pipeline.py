@@ -43,7 +43,7 @@ def push(job: RunContext, *, untested: bool) -> None:
     with stating("Nothing was pushed."):
         made = ready(job, built=True, registry=True)
         image = _built(job, made)
-        smoke_found = None if job.console.dry else _passed(job, made.plan, image, untested=untested)
+        smoke_found = None if job.reporter.dry else _passed(job, made.plan, image, untested=untested)
     _push(job, made, image, smoke_found)
 
 
@@ -58,8 +58,8 @@ def release(job: RunContext, *, no_cache: bool, pull: bool, junit_file: Path | N
         except SmokeTestError as error:
             if not untested:
                 raise
-            job.console.say(str(error))
-        smoke_found = None if job.console.dry else _passed(job, made.plan, image, untested=untested)
+            job.reporter.say(str(error))
+        smoke_found = None if job.reporter.dry else _passed(job, made.plan, image, untested=untested)
     _push(job, made, image, smoke_found)
 
 
@@ -72,7 +72,7 @@ def _build(
     job: RunContext, made: Prepared, *, no_cache: bool, pull: bool, smoke_test: bool = True
 ) -> BuiltImage:
     found = made.context
-    job.console.say(f"build context: {found.counted}, {found.size / 1e6:,.1f} MB, sha256 {found.sha256}")
+    job.reporter.say(f"build context: {found.counted}, {found.size / 1e6:,.1f} MB, sha256 {found.sha256}")
     same = None if no_cache or pull else as_before(job, made)
     if same:
         _nothing_to_build(job, same)
@@ -82,7 +82,7 @@ def _build(
         made.plan, found, no_cache=no_cache, pull=pull, smoke_test=smoke_test, previous=previous
     )
     recorded(job, image)
-    if not job.console.dry:
+    if not job.reporter.dry:
         if found.known:
             found.known.keep()
         if found.file_count < _MANY:
@@ -93,23 +93,23 @@ def _build(
 def _nothing_to_build(job: RunContext, image: BuiltImage) -> None:
     """Say what was compared, and the image's names; what it passed and was pushed as still counts."""
     same = "files, Dockerfile, base, platform and version of azureml-tasks are those of"
-    job.console.say(f"nothing to build: {same} {image.id}")
-    if not job.console.dry:
+    job.reporter.say(f"nothing to build: {same} {image.id}")
+    if not job.reporter.dry:
         job.records.rename_build(image)
-        job.console.result(image.candidate or "\n".join(image.names))
+        job.reporter.result(image.candidate or "\n".join(image.names))
 
 
 def recorded(job: RunContext, image: BuiltImage) -> None:
     """Record what was built, and say its names."""
-    if not job.console.dry:
+    if not job.reporter.dry:
         job.records.write_build(image)
-        job.console.say(f"built {image.id}")
-        job.console.result(image.candidate or "\n".join(image.names))
+        job.reporter.say(f"built {image.id}")
+        job.reporter.result(image.candidate or "\n".join(image.names))
 
 
 def _built(job: RunContext, made: Prepared) -> BuiltImage:
     """The image that build recorded, with a word where the files are no longer those it was made from."""
-    if job.console.dry and not job.records.has_build():
+    if job.reporter.dry and not job.records.has_build():
         return made.engine.planned_image(made.plan, made.context)
     image = job.records.read_build()
     if image.engine != made.engine.name:
@@ -120,14 +120,14 @@ def _built(job: RunContext, made: Prepared) -> BuiltImage:
         what = f"The image that was built here, {image.names[0]} ({image.id[:19]}), is gone from {where}."
         raise BuildError(what, next_step=f"invoke image.build{_engine(image)}")
     if made.context.sha256 != image.context_sha256:
-        job.console.warn(f"files have changed since {image.names[0]} was built; what was built counts")
+        job.reporter.warn(f"files have changed since {image.names[0]} was built; what was built counts")
     return image
 
 
 def _prove(
     job: RunContext, made: Prepared, image: BuiltImage, *, junit_file: Path | None, keep: bool = False
 ) -> None:
-    if not job.console.dry:
+    if not job.reporter.dry:
         job.records.forget_pass()
     from azureml_tasks.smoke import report
 
@@ -141,7 +141,7 @@ def _prove(
             made.engine.discard_candidate(image)
         raise SmokeTestError(report.text(found))
     job.records.write_pass(image, made.plan.proof.sha256, report.summary(found))
-    job.console.result(report.text(found))
+    job.reporter.result(report.text(found))
 
 
 def _passed(job: RunContext, made: Plan, image: BuiltImage, *, untested: bool) -> dict[str, Any] | None:
@@ -155,7 +155,7 @@ def _passed(job: RunContext, made: Plan, image: BuiltImage, *, untested: bool) -
         passed: dict[str, Any] = found["smoke"]
         return passed
     if untested:
-        job.console.warn(f"{image.names[0]} {why}; it is pushed all the same, as --untested asks")
+        job.reporter.warn(f"{image.names[0]} {why}; it is pushed all the same, as --untested asks")
         return None
     flag = _engine(image)
     fix = f"invoke image.smoke-test{flag}\nor push it all the same: invoke image.push{flag} --untested"
@@ -183,7 +183,7 @@ def _push(job: RunContext, made: Prepared, image: BuiltImage, smoke_found: dict[
         with stating(f"{done} The image is {_kept(image)}. Continue with: {again}"):
             digest = made.engine.push(image, f"{repository}:{tag}")
     made.engine.discard_candidate(image)
-    if job.console.dry:
+    if job.reporter.dry:
         return
     from azureml_tasks.commands.ci_outputs import tell
 
@@ -197,5 +197,5 @@ def _push(job: RunContext, made: Prepared, image: BuiltImage, smoke_found: dict[
         **({"cached_layers": list(image.cached_layers)} if image.cached_layers else {}),
         "smoke": smoke_found,
     })  # fmt: skip
-    tell({"image": reference, "digest": digest, "tags": ",".join(tags)}, job.console)
-    job.console.result(reference)
+    tell({"image": reference, "digest": digest, "tags": ",".join(tags)}, job.reporter)
+    job.reporter.result(reference)

@@ -27,8 +27,8 @@ def start(job: RunContext, *, no_cache: bool) -> None:
         made = ready(job)
         run = _handed_off("--no-wait", made.engine).start(made.plan, made.context, no_cache=no_cache)
     if run:
-        job.console.say(f"invoke image.attach --run {run} --engine acr follows it to its end")
-        job.console.result(run)
+        job.reporter.say(f"invoke image.attach --run {run} --engine acr follows it to its end")
+        job.reporter.result(run)
 
 
 def attach(job: RunContext, run: str) -> None:

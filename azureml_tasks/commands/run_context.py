@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from azureml_tasks.config.problems import Override
-    from azureml_tasks.console import Console
     from azureml_tasks.engines.acr.engine import AcrEngine
     from azureml_tasks.engines.docker.engine import DockerEngine
     from azureml_tasks.engines.protocol import Engine
+    from azureml_tasks.reporter import Reporter
 
 __all__ = ["Prepared", "RunContext", "open_engine", "prepare", "ready", "where_it_was_built"]
 
@@ -39,7 +39,7 @@ class RunContext(NamedTuple):
     folder: Path
     overrides: Mapping[str, Override]
     engine: str
-    console: Console
+    reporter: Reporter
 
     @property
     def records(self) -> Records:
@@ -65,9 +65,9 @@ def prepare(job: RunContext, *, keep: bool = False) -> tuple[Plan, BuildContext]
     hashes = job.records.file_hashes()
     made = plan(load(job.folder, job.overrides, hashes))
     for warning in made.warnings:
-        job.console.warn(warning)
+        job.reporter.warn(warning)
     seen = build_context.contents_of(made.files, hashes)
-    if keep and not job.console.dry:
+    if keep and not job.reporter.dry:
         hashes.keep()
     sha256, parts = build_context.summed(seen)
     dockerfile = render(made)
@@ -101,14 +101,14 @@ def open_engine(job: RunContext, plan: Plan, *, keep: bool = True) -> Engine:
     try:
         return _docker(job, keep=keep)
     except EngineError as error:
-        job.console.say(f"{error.what} So Azure Container Registry is the engine, as --engine auto asks.")
+        job.reporter.say(f"{error.what} So Azure Container Registry is the engine, as --engine auto asks.")
     return _acr(job, plan, keep=keep)
 
 
 def _docker(job: RunContext, *, keep: bool) -> DockerEngine:
     from azureml_tasks.engines.docker.engine import open_docker
 
-    return open_docker(job.records.folder, job.console, keep=keep)
+    return open_docker(job.records.folder, job.reporter, keep=keep)
 
 
 def _acr(job: RunContext, plan: Plan, *, keep: bool) -> AcrEngine:
@@ -125,7 +125,7 @@ def _acr(job: RunContext, plan: Plan, *, keep: bool) -> AcrEngine:
         local = _docker(job, keep=keep)
     except EngineError:
         local = None
-    return AcrEngine(plan=plan, records=job.records, console=job.console, local=local)
+    return AcrEngine(plan=plan, records=job.records, reporter=job.reporter, local=local)
 
 
 def _missing_secrets(made: Plan) -> list[Problem]:
@@ -167,10 +167,10 @@ def ready(job: RunContext, *, built: bool = False, building: bool = True, regist
         problems.append(_no_registry("to push to", or_else=_PUSH))
     if problems:
         raise SettingsError(problems)
-    if built and not job.console.dry:
+    if built and not job.reporter.dry:
         job.records.read_build()
     engine = open_engine(job, made)
-    job.console.say(engine.describe())
+    job.reporter.say(engine.describe())
     if building and (missing := made.needs - engine.features):
         what = f"The engine {engine.name} cannot {' or '.join(sorted(missing))}, as the table asks it to."
         raise EngineError(what, next_step="\n".join(WAYS_OUT[need] for need in sorted(missing)))

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from azureml_tasks.built_image import BuiltImage
-    from azureml_tasks.console import Console
     from azureml_tasks.planning.plan import Plan
+    from azureml_tasks.reporter import Reporter
     from azureml_tasks.smoke.container import Container, Runner
     from azureml_tasks.smoke.report import Report
 
@@ -27,7 +27,7 @@ _SLOW_STOP = 5.0
 """Seconds after which an orchestrator's patience is at stake: half of Docker's own grace."""
 
 
-def prove(plan: Plan, image: BuiltImage, engine: Runner, console: Console) -> Report | None:
+def prove(plan: Plan, image: BuiltImage, engine: Runner, reporter: Reporter) -> Report | None:
     """Run *image* and ask it everything that the proof asks; None under --dry.
 
     Raises:
@@ -36,8 +36,8 @@ def prove(plan: Plan, image: BuiltImage, engine: Runner, console: Console) -> Re
     with engine.running(image, plan.proof, plan.repository) as container:
         if container is None:
             return None
-        console.say(f"waiting for {image.names[0]} to answer, {plan.proof.start_timeout:g} s at most")
-        events, place = _ask(container, plan, console)
+        reporter.say(f"waiting for {image.names[0]} to answer, {plan.proof.start_timeout:g} s at most")
+        events, place = _ask(container, plan, reporter)
         state = container.state()
         end = End(
             exited=None if state.running else state.exit_code,
@@ -100,14 +100,14 @@ def judged(
     )
 
 
-def _ask(container: Container, plan: Plan, console: Console) -> tuple[list[dict[str, Any]], str]:
+def _ask(container: Container, plan: Plan, reporter: Reporter) -> tuple[list[dict[str, Any]], str]:
     """Everything the prober saw, and from where: this machine, or inside where the port is not here."""
     events: list[dict[str, Any]] = []
     address = container.address()
     if address:
 
         def emit(event: dict[str, Any]) -> None:
-            _say(event, console)
+            _say(event, reporter)
             events.append(event)
 
         probe.run(
@@ -123,8 +123,8 @@ def _ask(container: Container, plan: Plan, console: Console) -> tuple[list[dict[
         if address
         else "since the engine is on another machine"
     )
-    console.say(f"asking from inside the container, {why}")
-    events = list(_inside(container, plan, console))
+    reporter.say(f"asking from inside the container, {why}")
+    events = list(_inside(container, plan, reporter))
     if not events and container.state().running:
         raise EngineError(
             f"The image has no Python that could ask from inside the container, {why}.",
@@ -133,11 +133,11 @@ def _ask(container: Container, plan: Plan, console: Console) -> tuple[list[dict[
     return events, f"inside the container, {why}"
 
 
-def _say(event: dict[str, Any], console: Console) -> None:
+def _say(event: dict[str, Any], reporter: Reporter) -> None:
     if event["event"] == "waiting":
-        console.say(f"  {event['seconds']:.1f} s: {event['last']}")
+        reporter.say(f"  {event['seconds']:.1f} s: {event['last']}")
     elif event["event"] == "ready":
-        console.say(f"  {event['seconds']:.1f} s: ready")
+        reporter.say(f"  {event['seconds']:.1f} s: ready")
 
 
 def _python(script: str) -> list[str]:
@@ -145,13 +145,13 @@ def _python(script: str) -> list[str]:
     return ["/bin/sh", "-c", f'exec "${{AZUREML_CONDA_ENVIRONMENT_PATH:-/usr}}/bin/python" -I {script}']
 
 
-def _inside(container: Container, plan: Plan, console: Console) -> Iterator[dict[str, Any]]:
+def _inside(container: Container, plan: Plan, reporter: Reporter) -> Iterator[dict[str, Any]]:
     script = resources.files("azureml_tasks").joinpath("in_image/probe.py").read_bytes()
     asked = json.dumps(job(plan.proof, "http://127.0.0.1:5001")).encode()
     container.put(_INSIDE, {"probe.py": script, "job.json": asked})
     for line in container.lines(_python(f"{_INSIDE}/probe.py {_INSIDE}/job.json")):
         event: dict[str, Any] = json.loads(line)
-        _say(event, console)
+        _say(event, reporter)
         yield event
 
 

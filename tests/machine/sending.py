@@ -48,7 +48,7 @@ from azureml_tasks.engines.acr.gzip_archive import packed
 from azureml_tasks.engines.acr.tasks_api import Source
 from azureml_tasks.engines.acr.upload import upload
 from azureml_tasks.commands.run_context import Job, prepare
-from azureml_tasks.console import Terminal
+from azureml_tasks.cli.console import Terminal
 from pathlib import Path
 {_MOST_MEMORY}
 terminal = Terminal()

@@ -18,11 +18,11 @@ import requests
 from azure.core.pipeline.transport import HttpTransport
 
 from azureml_tasks.built_image import BuiltImage
+from azureml_tasks.cli.console import Console
 from azureml_tasks.commands import pipeline
 from azureml_tasks.commands import resume as attaching
 from azureml_tasks.commands.run_context import RunContext
 from azureml_tasks.config.settings import Acr as Table
-from azureml_tasks.console import Console
 from azureml_tasks.engines.acr.cloud_smoke_test import Collector
 from azureml_tasks.engines.acr.run_follower import Follower
 from azureml_tasks.engines.acr.session import open_session
@@ -153,7 +153,7 @@ class Bench:
     @property
     def job(self) -> RunContext:
         """A run of a command."""
-        return RunContext(folder=self.project.folder, overrides={}, engine="acr", console=Console())
+        return RunContext(folder=self.project.folder, overrides={}, engine="acr", reporter=Console())
 
     @property
     def config(self) -> bytes:
@@ -254,7 +254,7 @@ class Bench:
         def follow() -> None:
             follower, run = self._started(clock, timeout)
             now, seen = follower.follow(run, Collector())
-            follower.console.result(f"{now.status}, {'complete' if seen.complete else 'incomplete'}")
+            follower.reporter.result(f"{now.status}, {'complete' if seen.complete else 'incomplete'}")
 
         return self._outcome(follow)
 
@@ -264,17 +264,17 @@ class Bench:
         def cancel() -> None:
             follower, run = self._started(clock, 3600)
             self.acr.runs[-1].script.reached.wait()
-            follower.console.result(follower.cancel(run).status)
+            follower.reporter.result(follower.cancel(run).status)
 
         return self._outcome(cancel)
 
     def _started(self, clock: Clock, timeout: float) -> tuple[Follower, Run]:
         """A run that goes as a test has said, and who follows it."""
-        console = self.job.console
-        tasks = open_session(Table(), self.acr.login_server, console).tasks
+        reporter = self.job.reporter
+        tasks = open_session(Table(), self.acr.login_server, reporter).tasks
         request = Request(acr=Table(), platform="linux/amd64", source="nowhere", abac=False)
         run = tasks.schedule(request.quick_build(f"{self.candidates}:1", "0", no_cache=False))
-        return Follower(tasks=tasks, console=console, timeout=timeout, clock=clock, sleep=clock.sleep), run
+        return Follower(tasks=tasks, reporter=reporter, timeout=timeout, clock=clock, sleep=clock.sleep), run
 
 
 @pytest.fixture

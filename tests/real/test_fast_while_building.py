@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 import docker
 import pytest
 
+from azureml_tasks.cli.console import Console
 from azureml_tasks.commands import pipeline
 from azureml_tasks.commands.run_context import RunContext
-from azureml_tasks.console import Console
 from azureml_tasks.context.build_context import BuildContext, confirm
 from azureml_tasks.errors import BuildError
 from tests.machine.clients import Client
@@ -52,7 +52,7 @@ def build(built: Built, monkeypatch: pytest.MonkeyPatch) -> None:
     """Build it in this process."""
     for name in ("PATH", "DOCKER_CONFIG"):
         monkeypatch.setenv(name, built.there.env[name])
-    job = RunContext(folder=built.there.folder, overrides={}, engine="docker", console=Console())
+    job = RunContext(folder=built.there.folder, overrides={}, engine="docker", reporter=Console())
     pipeline.build(job, no_cache=False, pull=False)
 
 

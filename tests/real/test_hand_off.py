@@ -20,7 +20,7 @@ from typing import Any
 import docker
 import pytest
 
-from azureml_tasks.console import Console
+from azureml_tasks.cli.console import Console
 from azureml_tasks.engines.docker.client import connect
 from azureml_tasks.engines.docker.pull import pulled
 from tests.machine import registry as plain_registry

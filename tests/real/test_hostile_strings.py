@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import azureml_tasks
-from azureml_tasks.console import Console
+from azureml_tasks.cli.console import Console
 from azureml_tasks.context.build_context import BuildContext, digest
 from azureml_tasks.engines.build_log import BuildLog
 from azureml_tasks.engines.docker.build import Build
@@ -132,7 +132,7 @@ def image(
             build = Build(
                 client=client,
                 builder=Builder(kind=request.param, why="asked for"),
-                console=Console(),
+                reporter=Console(),
                 scratch=scratch,
                 steps=BuildLog(),
             )

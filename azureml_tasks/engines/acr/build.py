@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from azureml_tasks.built_image import BuiltImage
-    from azureml_tasks.console import Console
     from azureml_tasks.context.build_context import BuildContext
     from azureml_tasks.engines.acr.candidates import Candidates
     from azureml_tasks.engines.acr.registry_api import Repositories
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from azureml_tasks.engines.acr.tasks_api import Request, Run
     from azureml_tasks.planning.plan import Plan
     from azureml_tasks.project.model import BuildSecret
+    from azureml_tasks.reporter import Reporter
     from azureml_tasks.state.records import Records
 
 __all__ = ["Build", "announced", "build_of"]
@@ -67,9 +67,9 @@ class Build:
     def _secrets(self) -> tuple[BuildSecret, ...]:
         return self.plan.secrets if self.route.installs else ()
 
-    def routed(self, repositories: Repositories, console: Console, *, no_cache: bool) -> Build:
+    def routed(self, repositories: Repositories, reporter: Reporter, *, no_cache: bool) -> Build:
         """The same build, from the longest prefix that *repositories* have."""
-        found = route(self.plan, self.context, repositories, console, no_cache=no_cache)
+        found = route(self.plan, self.context, repositories, reporter, no_cache=no_cache)
         return replace(self, route=found)
 
     def file(self) -> TaskFile:
@@ -156,7 +156,7 @@ class Build:
         with stating(f"Run {now.id} has built it. Take it up again with: {again}"):
             image = self._outcome.image(now, candidates)
         records.forget_run()
-        hand_off.console.say(f"run {now.id}: {Times.of(now)}; pushed {image.candidate}")
+        hand_off.reporter.say(f"run {now.id}: {Times.of(now)}; pushed {image.candidate}")
         if events:
             self._judge(image, events, candidates, records)
         return image
@@ -187,9 +187,9 @@ def build_of(plan: Plan, context: BuildContext, *, proves: bool) -> Build:
     return Build(plan=plan, context=context, proves=proves, route=whole(plan, context))
 
 
-def announced(build: Build, console: Console) -> bool:
+def announced(build: Build, reporter: Reporter) -> bool:
     """Say what is done; whether it is to be done."""
-    unpacked = console.effect(az_commands.unpack(), before=f"invoke image.context{console.flags} | ")
+    unpacked = reporter.effect(az_commands.unpack(), before=f"invoke image.context{reporter.flags} | ")
     if build.by_task:
-        return unpacked & console.effect(az_commands.run(build.plan), file=str(build.file()))
-    return unpacked & console.effect(az_commands.build(build.plan, build.context.sha256))
+        return unpacked & reporter.effect(az_commands.run(build.plan), file=str(build.file()))
+    return unpacked & reporter.effect(az_commands.build(build.plan, build.context.sha256))

@@ -22,10 +22,10 @@ from azureml_tasks.planning.dockerfile import STAGES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from azureml_tasks.console import Console
     from azureml_tasks.context.build_context import BuildContext
     from azureml_tasks.engines.acr.registry_api import Repositories
     from azureml_tasks.planning.plan import Plan
+    from azureml_tasks.reporter import Reporter
 
 __all__ = ["Piece", "Route", "route", "whole"]
 
@@ -81,7 +81,7 @@ def whole(plan: Plan, context: BuildContext) -> Route:
 
 
 def route(
-    plan: Plan, context: BuildContext, repositories: Repositories, console: Console, *, no_cache: bool
+    plan: Plan, context: BuildContext, repositories: Repositories, reporter: Reporter, *, no_cache: bool
 ) -> Route:
     """The way to the image of *plan* from the longest prefix that is there.
 
@@ -89,18 +89,18 @@ def route(
         plan: the image, with its registry.
         context: of the whole of it.
         repositories: of that registry.
-        console: hears which prefix is used, and of one that cannot be told of.
+        reporter: hears which prefix is used, and of one that cannot be told of.
         no_cache: whether everything is built anew, the prefixes too.
     """
     chain = cached_layers_of(plan, fingerprint_parts(plan, context, str(plan.base)))
     if not chain:
         return whole(plan, context)
-    done, on = (0, "") if no_cache else _longest(plan, chain, repositories, console)
+    done, on = (0, "") if no_cache else _longest(plan, chain, repositories, reporter)
     return Route(pieces=tuple(_pieces(plan, context, chain, done, on)), on=on)
 
 
 def _longest(
-    plan: Plan, chain: tuple[CachedLayers, ...], repositories: Repositories, console: Console
+    plan: Plan, chain: tuple[CachedLayers, ...], repositories: Repositories, reporter: Reporter
 ) -> tuple[int, str]:
     """How many prefixes are there already, and the reference of the longest by its digest."""
     where = prefix_repository(plan)
@@ -110,15 +110,15 @@ def _longest(
             found = repositories.manifest(where, tag)
             made = repositories.created(where, found) if found else ""
         except AzuremlTasksError as error:
-            console.warn(f"whether {where}:{tag} is there cannot be told, so it is built anew: {error.what}")
+            reporter.warn(f"whether {where}:{tag} is there cannot be told, so it is built anew: {error.what}")
             return 0, ""
         if found and (_is_fixed(plan) or _age(made) <= plan.prefix_max_age):
-            console.say(
+            reporter.say(
                 f"as before, and in the registry: {' + '.join(chain[count - 1].stages)}, {where}:{tag}"
             )
             return count, f"{plan.registry}/{where}@{found.digest}"
         if found:
-            console.say(f"{where}:{tag} is too old: what it holds is not pinned, and newer may be there")
+            reporter.say(f"{where}:{tag} is too old: what it holds is not pinned, and newer may be there")
     return 0, ""
 
 

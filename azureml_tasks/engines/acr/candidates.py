@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from azureml_tasks.errors import AzuremlTasksError, BuildError, RegistryError, stating
 
 if TYPE_CHECKING:
-    from azureml_tasks.console import Console
     from azureml_tasks.engines.acr.registry_api import Manifest, Repositories
     from azureml_tasks.engines.acr.session import Session
+    from azureml_tasks.reporter import Reporter
 
 __all__ = ["Candidates", "final_of", "repository_of"]
 
@@ -39,19 +39,19 @@ class Candidates:
         repositories: of the registry.
         repository: the final one.
         name: of the registry's resource, as `az acr` wants it.
-        console: hears of what stays.
+        reporter: hears of what stays.
     """
 
     repositories: Repositories
     repository: str
     name: str
-    console: Console
+    reporter: Reporter
 
     @classmethod
-    def of(cls, session: Session, repository: str, console: Console) -> Candidates:
+    def of(cls, session: Session, repository: str, reporter: Reporter) -> Candidates:
         """Those of *repository* at the registry of *session*."""
         name = session.registry.name
-        return cls(repositories=session.repositories, repository=repository, name=name, console=console)
+        return cls(repositories=session.repositories, repository=repository, name=name, reporter=reporter)
 
     def find(self, digest: str) -> tuple[str, Manifest] | None:
         """The repository that has *digest*, and its manifest: the candidates', else the final one.
@@ -98,7 +98,7 @@ class Candidates:
         try:
             self.repositories.delete(repository, digest)
         except AzuremlTasksError as error:
-            self.console.warn(
+            self.reporter.warn(
                 f"the candidate {repository}@{digest} stays in the registry: {error.what}\n"
                 f"    az acr repository delete --name {self.name} --image {repository}@{digest}"
             )

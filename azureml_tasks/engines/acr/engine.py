@@ -24,10 +24,10 @@ from azureml_tasks.planning.plan import SECRETS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from azureml_tasks.console import Console
     from azureml_tasks.context.build_context import BuildContext
     from azureml_tasks.engines.docker.engine import DockerEngine
     from azureml_tasks.planning.plan import Plan
+    from azureml_tasks.reporter import Reporter
     from azureml_tasks.smoke.report import Report
     from azureml_tasks.state.records import Records
 
@@ -41,13 +41,13 @@ class AcrEngine:
     Args:
         plan: of the command.
         records: what earlier commands left, and this one leaves.
-        console: where words go.
+        reporter: where words go.
         local: the engine of this machine that proves; None where none answers, and the cloud proves.
     """
 
     plan: Plan
     records: Records
-    console: Console
+    reporter: Reporter
     local: DockerEngine | None
     name: str = "acr"
     features: frozenset[str] = frozenset({SECRETS})
@@ -55,12 +55,12 @@ class AcrEngine:
     @cached_property
     def session(self) -> Session:
         """Signed in, and the registry found; asked for when it is first needed."""
-        return open_session(self.plan.acr or Acr(), self.plan.registry, self.console)
+        return open_session(self.plan.acr or Acr(), self.plan.registry, self.reporter)
 
     @property
     def registry(self) -> str:
         """The login server; under --dry nobody asks the workspace for it."""
-        return self.plan.registry or ("REGISTRY" if self.console.dry else self.session.registry.login_server)
+        return self.plan.registry or ("REGISTRY" if self.reporter.dry else self.session.registry.login_server)
 
     def describe(self) -> str:
         """Which registry, and where the image is proven."""
@@ -105,24 +105,24 @@ class AcrEngine:
         """
         del pull, previous
         build = build_of(self._named(plan), context, proves=smoke_test and not self.local)
-        if not announced(build, self.console):
+        if not announced(build, self.reporter):
             return self.planned_image(plan, context)
-        found = build.routed(self.session.repositories, self.console, no_cache=no_cache)
+        found = build.routed(self.session.repositories, self.reporter, no_cache=no_cache)
         return found.run(self.hand_off(plan), self.candidates, self.records, no_cache=no_cache)
 
     def start(self, plan: Plan, context: BuildContext, *, no_cache: bool) -> str:
         """Hand the build off and do not wait; the run's id."""
         build = build_of(self._named(plan), context, proves=not self.local)
-        if not announced(build, self.console):
+        if not announced(build, self.reporter):
             return ""
-        routed = build.routed(self.session.repositories, self.console, no_cache=no_cache)
+        routed = build.routed(self.session.repositories, self.reporter, no_cache=no_cache)
         return routed.leave(self.hand_off(plan), self.candidates, self.records, no_cache=no_cache)
 
     def attach(self, plan: Plan, context: BuildContext, run: str) -> BuiltImage:
         """Follow a run that was started before to its end, as build does; its id is *run*."""
         named = self._named(plan)
         build = Build(plan=named, context=context, proves=True, route=whole(named, context))
-        if not self.console.effect(az_commands.logs(plan, run)):
+        if not self.reporter.effect(az_commands.logs(plan, run)):
             return self.planned_image(plan, context)
         return build.attach(run, self.hand_off(plan), self.candidates, self.records)
 
@@ -132,21 +132,21 @@ class AcrEngine:
             fix = f"invoke image.build --engine acr --registry {self.registry}"
             what = f"The image was built in {host}, and {self.registry} is another registry."
             raise RegistryError(what, next_step=fix)
-        return self.console.dry or self.candidates.find(image.id) is not None
+        return self.reporter.dry or self.candidates.find(image.id) is not None
 
     def smoke_test(self, plan: Plan, image: BuiltImage) -> Report | None:
         """Prove the candidate: here where an engine answers, else in the cloud, unless its run did."""
         source = f"{self.registry}/{repository_of(plan.repository)}"
         if self.local:
-            name = f"{source}@{image.id or 'DIGEST'}" if self.console.dry else self._by_digest(image)
+            name = f"{source}@{image.id or 'DIGEST'}" if self.reporter.dry else self._by_digest(image)
             return proving.here(plan, image, name, self.local, self._login)
         if proven := proving.by_its_run(plan, image, self.records):
             return proven
         refuse_proof(plan)
-        if self.console.dry and not image.id:
+        if self.reporter.dry and not image.id:
             return None  # The run that would build would prove.
         file = proving.task_file(plan, f"{source}@{image.id}", image.context_sha256)
-        if not self.console.effect(az_commands.run(plan), file=str(file)):
+        if not self.reporter.effect(az_commands.run(plan), file=str(file)):
             return None
         return proving.in_the_cloud(plan, image, self._by_digest(image), self.hand_off(plan), self.records)
 
@@ -163,23 +163,25 @@ class AcrEngine:
         """Copy the candidate to *name*; its digest stays, and the registry confirms it."""
         repository, _, tag = name.partition("/")[2].rpartition(":")
         source = f"{self.registry}/{repository_of(repository)}@{image.id or 'DIGEST'}"
-        if not self.console.effect(az_commands.copy(self.registry, source, f"{repository}:{tag}")):
+        if not self.reporter.effect(az_commands.copy(self.registry, source, f"{repository}:{tag}")):
             return ""
         return self.candidates.publish(image.id, tag)
 
     def discard_candidate(self, image: BuiltImage) -> None:
         """Delete the candidate: it is published, or has failed."""
         repository = repository_of(self.plan.repository)
-        if not self.console.effect(az_commands.delete(self.registry, f"{repository}@{image.id or 'DIGEST'}")):
+        if not self.reporter.effect(
+            az_commands.delete(self.registry, f"{repository}@{image.id or 'DIGEST'}")
+        ):
             return
         if self.candidates.remove(image.id):
             self.records.candidate_is_gone(image)
-            self.console.say(f"removed the candidate {self.registry}/{repository}@{image.id}")
+            self.reporter.say(f"removed the candidate {self.registry}/{repository}@{image.id}")
 
     def layer_store(self, plan: Plan) -> RegistryLayerStore:
         """Those of the repository of its prefixes."""
         at = self.session.repositories
-        return RegistryLayerStore(repositories=at, plan=self._named(plan), console=self.console)
+        return RegistryLayerStore(repositories=at, plan=self._named(plan), reporter=self.reporter)
 
     def remove(self, image: BuiltImage) -> list[str]:
         """Delete every candidate of the records that still waits."""
@@ -188,17 +190,17 @@ class AcrEngine:
 
     def _removed(self, candidate: str) -> bool:
         repository, _, digest = candidate.partition("/")[2].partition("@")
-        effect = self.console.effect(az_commands.delete(self.registry, f"{repository}@{digest}"))
+        effect = self.reporter.effect(az_commands.delete(self.registry, f"{repository}@{digest}"))
         return effect and replace(self.candidates, repository=final_of(repository)).remove(digest)
 
     @property
     def candidates(self) -> Candidates:
         """Those of the plan's repository."""
-        return Candidates.of(self.session, self.plan.repository, self.console)
+        return Candidates.of(self.session, self.plan.repository, self.reporter)
 
     def hand_off(self, plan: Plan) -> RemoteBuild:
         """The way of *plan* through the tasks of this registry."""
-        return RemoteBuild(session=self.session, plan=self._named(plan), console=self.console)
+        return RemoteBuild(session=self.session, plan=self._named(plan), reporter=self.reporter)
 
     def _named(self, plan: Plan) -> Plan:
         return plan if plan.registry else plan._replace(registry=self.registry)

@@ -11,9 +11,9 @@ from azureml_tasks.engines.acr import az_commands
 from azureml_tasks.incremental.cached_layers import is_layers_tag, layers_repository
 
 if TYPE_CHECKING:
-    from azureml_tasks.console import Console
     from azureml_tasks.engines.acr.registry_api import Repositories
     from azureml_tasks.planning.plan import Plan
+    from azureml_tasks.reporter import Reporter
 
 __all__ = ["RegistryLayerStore", "built_at", "prefix_repository"]
 
@@ -31,12 +31,12 @@ class RegistryLayerStore:
     Args:
         repositories: of the registry.
         plan: of the project, with its registry.
-        console: where words go.
+        reporter: where words go.
     """
 
     repositories: Repositories
     plan: Plan
-    console: Console
+    reporter: Reporter
 
     def all(self) -> list[StoredLayers]:
         """Each, the newest first; tags that cannot be a prefix's are none of ours."""
@@ -58,7 +58,7 @@ class RegistryLayerStore:
     def remove(self, kept: StoredLayers) -> bool:
         """Delete its manifest, with every tag that it has."""
         where = prefix_repository(self.plan)
-        if not self.console.effect(az_commands.delete(self.plan.registry, f"{where}@{kept.id}")):
+        if not self.reporter.effect(az_commands.delete(self.plan.registry, f"{where}@{kept.id}")):
             return False
         self.repositories.delete(where, kept.id)
         return True

@@ -17,12 +17,12 @@ from azureml_tasks.errors import Terminated
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from azureml_tasks.console import Console
     from azureml_tasks.context.context_file import ContextFile
     from azureml_tasks.engines.acr import cloud_smoke_test
     from azureml_tasks.engines.acr.session import Session
     from azureml_tasks.engines.acr.tasks_api import Run
     from azureml_tasks.planning.plan import Plan
+    from azureml_tasks.reporter import Reporter
 
 __all__ = ["RemoteBuild"]
 
@@ -34,13 +34,13 @@ class RemoteBuild:
     Args:
         session: at the registry.
         plan: what is handed off.
-        console: where words go.
+        reporter: where words go.
         runs: those that it has started or follows.
     """
 
     session: Session
     plan: Plan
-    console: Console
+    reporter: Reporter
     runs: list[Run] = field(default_factory=list)
 
     @contextmanager
@@ -61,7 +61,7 @@ class RemoteBuild:
     @property
     def follower(self) -> Follower:
         """Follows the runs of this registry."""
-        return Follower(tasks=self.session.tasks, console=self.console, timeout=self.acr.timeout)
+        return Follower(tasks=self.session.tasks, reporter=self.reporter, timeout=self.acr.timeout)
 
     def start(self, files: tuple[ContextFile, ...], ask: Callable[[Request], dict[str, Any]]) -> Run:
         """Send *files* and ask for a run; its id and how to look at it are said at once.
@@ -72,12 +72,12 @@ class RemoteBuild:
         """
         tasks = self.session.tasks
         source = tasks.source()
-        upload(source, files, self.console)
+        upload(source, files, self.reporter)
         request = Request(
             acr=self.acr, platform=self.plan.platform, source=source.path, abac=self.session.registry.abac
         )
         run = self._scheduled(ask(request))
-        self.console.say(
+        self.reporter.say(
             f"run {run.id} is {run.status.lower()}; to look at it:\n{self.session.look_at(run.id)}"
         )
         return run

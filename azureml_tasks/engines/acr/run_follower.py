@@ -18,9 +18,9 @@ from azureml_tasks.plain_text import clean
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from azureml_tasks.console import Console
     from azureml_tasks.engines.acr.cloud_smoke_test import Collector
     from azureml_tasks.engines.acr.tasks_api import Run, Tasks
+    from azureml_tasks.reporter import Reporter
 
 __all__ = ["Followed", "Follower", "Log", "StuckError"]
 
@@ -68,7 +68,7 @@ class Follower:
 
     Args:
         tasks: of the registry.
-        console: shows the log.
+        reporter: shows the log.
         timeout: seconds that a run may stay in the queue.
         buildkit: whether its builder is BuildKit, which prints steps in turns.
         clock: seconds, from any start.
@@ -76,7 +76,7 @@ class Follower:
     """
 
     tasks: Tasks
-    console: Console
+    reporter: Reporter
     timeout: float
     buildkit: bool = False
     clock: Callable[[], float] = time.monotonic
@@ -100,7 +100,7 @@ class Follower:
 
     def cancel(self, run: Run) -> Run:
         """Ask for the end of *run* and wait for it; the run as it ended, or as it was last seen."""
-        self.console.say(f"cancelling run {run.id}")
+        self.reporter.say(f"cancelling run {run.id}")
         with suppress(AzuremlTasksError):  # It may have ended by itself meanwhile; its status tells.
             self.tasks.cancel(run.id)
         began, now = self.clock(), run
@@ -108,7 +108,7 @@ class Follower:
             try:
                 now = self.tasks.get(run.id)
             except AzuremlTasksError as error:
-                self.console.say(error.what)
+                self.reporter.say(error.what)
             if not now.ended:
                 self.sleep(_PAUSES[0])
         what = (
@@ -116,7 +116,7 @@ class Follower:
             if now.ended
             else f"run {run.id} was asked to end, and has not yet"
         )
-        self.console.say(what)
+        self.reporter.say(what)
         return now
 
     def _to_its_end(self, run: Run, log: Log) -> Run:
@@ -141,7 +141,7 @@ class Follower:
             return self.tasks.get(run.id), self.clock()
         except AzuremlTasksError as error:
             if isinstance(error, RemoteBuildError) and self.clock() - answered < _PATIENCE:
-                self.console.say(f"{error.what} The run goes on, and is asked for again.")
+                self.reporter.say(f"{error.what} The run goes on, and is asked for again.")
                 return run, answered
             again = f"invoke image.attach {run.id} --engine acr"
             error.state = f"Run {run.id} goes on in ACR. Take it up again with: {again}"
@@ -150,7 +150,7 @@ class Follower:
     def _fault(self, log: Log, said: str) -> str:
         """Say once why the log cannot be read just now; nothing is lost, since it is read on from where it was."""
         if log.fault and log.fault != said:
-            self.console.say(f"the log cannot be read just now, and is asked for again: {log.fault}")
+            self.reporter.say(f"the log cannot be read just now, and is asked for again: {log.fault}")
         return log.fault or said
 
     def _to_the_last_line(self, run: Run, log: Log) -> None:
@@ -160,14 +160,14 @@ class Follower:
             if not log.complete:
                 self.sleep(_PAUSES[0])
         if not log.complete:
-            self.console.warn(
+            self.reporter.warn(
                 f"the log of run {run.id} could not be read to its end; its status is what counts"
             )
 
     def _line(self, line: str, seen: Followed, collector: Collector) -> None:
         if collector.takes(line):
             return
-        self.console.say(line)
+        self.reporter.say(line)
         seen.tail.append(line)
         seen.built |= _BUILT.match(line) is not None
         if not _OF_THE_AGENT.match(line):

@@ -16,7 +16,7 @@ from azureml_tasks.engines.acr.tasks_api import Tasks
 
 if TYPE_CHECKING:
     from azureml_tasks.config.settings import Acr
-    from azureml_tasks.console import Console
+    from azureml_tasks.reporter import Reporter
 
 __all__ = ["Session", "open_session"]
 
@@ -39,7 +39,7 @@ class Session:
         )
 
 
-def open_session(acr: Acr, login_server: str, console: Console) -> Session:
+def open_session(acr: Acr, login_server: str, reporter: Reporter) -> Session:
     """Sign in and find the registry.
 
     Raises:
@@ -53,7 +53,7 @@ def open_session(acr: Acr, login_server: str, console: Console) -> Session:
     credential = sign_in(where)
     manager = connect(where, credential)
     registry = find(manager, acr, login_server, os.environ)
-    console.say(f"registry {registry.login_server}: {registry.id}")
+    reporter.say(f"registry {registry.login_server}: {registry.id}")
     tokens = RegistryTokens(
         login_server=registry.login_server,
         name=registry.name,

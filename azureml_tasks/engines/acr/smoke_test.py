@@ -34,7 +34,7 @@ def here(
     """Pull *name*, `login-server/repository@sha256:…`, prove it here, and remove it again."""
     with local.pulled(name, login) as pulled:
         # Under --dry nothing is pulled, and the commands speak of the image as it would be.
-        found = smoke.prove(plan, image._replace(id=pulled or name), local, local.console)
+        found = smoke.prove(plan, image._replace(id=pulled or name), local, local.reporter)
     return replace(found, image_id=image.id, look_inside=_LOOK_INSIDE) if found else None
 
 

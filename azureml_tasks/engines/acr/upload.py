@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from azure.storage.blob import BlobClient
 
-    from azureml_tasks.console import Console
     from azureml_tasks.context.context_file import ContextFile
     from azureml_tasks.engines.acr.tasks_api import Source
+    from azureml_tasks.reporter import Reporter
 
 __all__ = ["BLOB", "upload"]
 
@@ -36,7 +36,7 @@ BLOB = {
 """How storage is asked again: each block for itself."""
 
 
-def upload(source: Source, files: Sequence[ContextFile], console: Console) -> None:
+def upload(source: Source, files: Sequence[ContextFile], reporter: Reporter) -> None:
     """Send an archive of *files* to *source*.
 
     Raises:
@@ -46,7 +46,7 @@ def upload(source: Source, files: Sequence[ContextFile], console: Console) -> No
     from azure.core.exceptions import AzureError
     from azure.storage.blob import BlobClient
 
-    blocks = console.progress(packed(files), sum(file.size for file in files), "sending the build context")
+    blocks = reporter.progress(packed(files), sum(file.size for file in files), "sending the build context")
     options: dict[str, Any] = {"max_block_size": _BLOCK, "max_single_put_size": _BLOCK, **BLOB}
     try:
         with BlobClient.from_blob_url(source.url, **options) as blob:

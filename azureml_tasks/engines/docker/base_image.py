@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     import docker
 
-    from azureml_tasks.console import Console
     from azureml_tasks.engines.docker.client import EngineClient
     from azureml_tasks.planning.plan import Plan
+    from azureml_tasks.reporter import Reporter
 
 
 __all__ = ["BaseImage", "BaseLookup", "check", "find", "has_user", "is_not_there", "pull_base"]
@@ -71,7 +71,7 @@ def find(client: EngineClient, reference: str) -> BaseImage | None:
     )
 
 
-def pull_base(sdk: docker.DockerClient, plan: Plan, console: Console) -> None:
+def pull_base(sdk: docker.DockerClient, plan: Plan, reporter: Reporter) -> None:
     """Pull the base, with a line for each layer.
 
     Raises:
@@ -83,11 +83,11 @@ def pull_base(sdk: docker.DockerClient, plan: Plan, console: Console) -> None:
     from azureml_tasks.engines.docker.layer_progress import shown
 
     reference = plan.base
-    console.say(f"pulling {reference} for {plan.platform}")
+    reporter.say(f"pulling {reference} for {plan.platform}")
     by = reference.digest or reference.tag
     try:
         events = sdk.api.pull(reference.name, tag=by, platform=plan.platform, stream=True, decode=True)
-        for event in shown(events, console):
+        for event in shown(events, reporter):
             if "error" in event:
                 raise _pull_error(plan, event["error"])
     except APIError as error:
@@ -174,12 +174,12 @@ class BaseLookup(NamedTuple):
 
     Args:
         client: the engine.
-        console: where words go.
+        reporter: where words go.
         folder: of the records, where it is noted which base has which user.
     """
 
     client: EngineClient
-    console: Console
+    reporter: Reporter
     folder: Path
 
     def at(self, plan: Plan, *, pull: bool) -> BaseImage | None:
@@ -193,7 +193,7 @@ class BaseLookup(NamedTuple):
         if not found:
             return None
         for warning in check(plan, found):
-            self.console.warn(warning)
+            self.reporter.warn(warning)
         if not plan.user.isdigit() and not self._has_user(found, plan):
             fix = 'Write: user = "dockeruser", or name a user that the base has and that is not root'
             raise BuildError(f'The base {plan.base} has no runtime user "{plan.user}".', next_step=fix)
@@ -204,9 +204,9 @@ class BaseLookup(NamedTuple):
         if found and not pull:
             return found
         argv = self.client.docker_command("pull", "--platform", plan.platform, str(plan.base))
-        if not self.console.effect(argv):
+        if not self.reporter.effect(argv):
             return None
-        pull_base(self.client.sdk, plan, self.console)
+        pull_base(self.client.sdk, plan, self.reporter)
         found = find(self.client, str(plan.base))
         if not found:
             what = f"The base {plan.base} was pulled, and the engine does not have it."
@@ -216,7 +216,7 @@ class BaseLookup(NamedTuple):
     def _has_user(self, found: BaseImage, plan: Plan) -> bool:
         """Whether the base has the plan's user; under --dry nobody looks."""
         look = self.client.docker_command("run", "--rm", "--entrypoint", "cat", str(plan.base), "/etc/passwd")
-        if not self.console.effect(look):
+        if not self.reporter.effect(look):
             return True
         file = self.folder / _FILE
         noted = notes.read(file).get(found.id)

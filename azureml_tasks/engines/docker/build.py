@@ -19,12 +19,12 @@ from azureml_tasks.process import stream
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from azureml_tasks.console import Console
     from azureml_tasks.context.build_context import BuildContext
     from azureml_tasks.engines.build_log import BuildLog
     from azureml_tasks.engines.docker.builder_choice import Builder
     from azureml_tasks.engines.docker.client import EngineClient
     from azureml_tasks.planning.plan import Plan
+    from azureml_tasks.reporter import Reporter
 
 __all__ = ["MUCH", "Build"]
 
@@ -40,7 +40,7 @@ class Build(NamedTuple):
     Args:
         client: the engine.
         builder: which of its builders.
-        console: shows the output as it comes.
+        reporter: shows the output as it comes.
         scratch: folder for the one file that docker names the image in.
         steps: grows as it goes on.
         takes_archives: whether BuildKit can be sent an archive by the API, see `api_build.takes_archives`.
@@ -48,7 +48,7 @@ class Build(NamedTuple):
 
     client: EngineClient
     builder: Builder
-    console: Console
+    reporter: Reporter
     scratch: Path
     steps: BuildLog
     takes_archives: bool = False
@@ -58,7 +58,7 @@ class Build(NamedTuple):
         argv = command(self.client, self.builder, plan, context, no_cache=no_cache, names=plan.names)
         # A client that has BuildKit built in uses the legacy builder unless it is told.
         told = "DOCKER_BUILDKIT=1 " if self.builder.kind == "buildkit" else ""
-        return self.console.effect(argv, before=f"invoke image.context{self.console.flags} | {told}")
+        return self.reporter.effect(argv, before=f"invoke image.context{self.reporter.flags} | {told}")
 
     def run(self, plan: Plan, context: BuildContext, *, no_cache: bool, is_part: bool = False) -> str:
         """Build, and give the image's id.
@@ -74,7 +74,7 @@ class Build(NamedTuple):
             EngineError: the engine's disk is full.
         """
         if self.only_copies(context) and (is_part or self.builder.kind != "legacy"):
-            self.console.say(f"{context.counted} to copy, by the engine's own BuildKit")
+            self.reporter.say(f"{context.counted} to copy, by the engine's own BuildKit")
             return self._by_api(plan, context, no_cache=no_cache, buildkit=True)
         if self.builder.kind == "legacy":
             return self._by_api(plan, context, no_cache=no_cache, buildkit=False)
@@ -85,7 +85,7 @@ class Build(NamedTuple):
         return self.takes_archives and "\nRUN " not in context.dockerfile and context.size < MUCH
 
     def _feed(self, context: BuildContext) -> Iterator[bytes]:
-        return self.console.progress(archive(context), context.size, "sending the build context")
+        return self.reporter.progress(archive(context), context.size, "sending the build context")
 
     def _buildkit(self, plan: Plan, context: BuildContext, *, no_cache: bool) -> str:
         argv = command(self.client, self.builder, plan, context, no_cache=no_cache)
@@ -106,7 +106,7 @@ class Build(NamedTuple):
             return named_in(named.read_text(encoding="utf-8"), self.builder)
 
     def _buildkit_line(self, line: str) -> None:
-        self.console.say(clean(line))
+        self.reporter.say(clean(line))
         self.steps.buildkit(clean(line))
 
     def _by_api(self, plan: Plan, context: BuildContext, *, no_cache: bool, buildkit: bool) -> str:
@@ -142,7 +142,7 @@ class Build(NamedTuple):
     def _event(self, event: dict[str, Any]) -> str:
         for line in clean(str(event.get("stream", ""))).split("\n"):
             if line.strip():
-                self.console.say(line)
+                self.reporter.say(line)
             self.steps.legacy(line)
         if "error" in event:
             self.steps.refused(clean(str(event["error"])))

@@ -17,31 +17,31 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from azureml_tasks.console import Console
     from azureml_tasks.context.build_context import BuildContext
     from azureml_tasks.engines.docker.container import DockerContainer
     from azureml_tasks.engines.docker.layer_store import DockerLayerStore
     from azureml_tasks.planning.plan import Plan
     from azureml_tasks.project.model import SmokeTestPlan
+    from azureml_tasks.reporter import Reporter
     from azureml_tasks.smoke.report import Report
 
 __all__ = ["DockerEngine", "open_docker"]
 
 
-def open_docker(scratch: Path, console: Console, *, keep: bool) -> DockerEngine:
+def open_docker(scratch: Path, reporter: Reporter, *, keep: bool) -> DockerEngine:
     """Find the engine and its builder.
 
     Args:
         scratch: a folder for what a build leaves for a moment.
-        console: where words go.
+        reporter: where words go.
         keep: whether what was found out may be written down there.
 
     Raises:
         EngineError: no engine answers.
     """
     client = connect()
-    builder = remembered(client, scratch, keep=keep and not console.dry)
-    return DockerEngine(client=client, builder=builder, console=console, scratch=scratch)
+    builder = remembered(client, scratch, keep=keep and not reporter.dry)
+    return DockerEngine(client=client, builder=builder, reporter=reporter, scratch=scratch)
 
 
 class DockerEngine(NamedTuple):
@@ -49,7 +49,7 @@ class DockerEngine(NamedTuple):
 
     client: EngineClient
     builder: Builder
-    console: Console
+    reporter: Reporter
     scratch: Path
     name: str = "docker"
     registry: str = ""
@@ -82,7 +82,7 @@ class DockerEngine(NamedTuple):
             for name in names:
                 found = self.client.inspect_image(name)
                 tag = self.client.docker_command("tag", image.id, name)
-                if (not found or found["Id"] != image.id) and self.console.effect(tag):
+                if (not found or found["Id"] != image.id) and self.reporter.effect(tag):
                     self.client.tag_image(image.id, name)
 
     def build(
@@ -105,10 +105,10 @@ class DockerEngine(NamedTuple):
         del smoke_test  # This engine runs it afterwards.
         planned = self.planned_image(plan, context)
         with translate_errors(self.client):
-            look = BaseLookup(client=self.client, console=self.console, folder=self.scratch)
+            look = BaseLookup(client=self.client, reporter=self.reporter, folder=self.scratch)
             base = look.at(plan, pull=pull)
             takes = base is not None and takes_archives(self.client, base.driver)
-            build = Build(self.client, self.builder, self.console, self.scratch, BuildLog(), takes)
+            build = Build(self.client, self.builder, self.reporter, self.scratch, BuildLog(), takes)
             if not build.announced(plan, context, no_cache=no_cache) or not base:
                 return planned
             self.scratch.mkdir(parents=True, exist_ok=True)
@@ -136,21 +136,21 @@ class DockerEngine(NamedTuple):
         name = new_name()
         remove = self.client.docker_command("rm", "--force", "--volumes", name)
         start = start_commands(self.client, image, proof, repository, name)
-        if not self.console.effects(start):
-            self.console.effect(remove)
+        if not self.reporter.effects(start):
+            self.reporter.effect(remove)
             yield None
             return
         with translate_errors(self.client):
             with running(self.client, image, proof, repository, name) as container:
                 yield container
-            if self.console.echo:
-                self.console.effect(remove)
+            if self.reporter.echo:
+                self.reporter.effect(remove)
 
     def smoke_test(self, plan: Plan, image: BuiltImage) -> Report | None:
         """Run *image* here, and ask it; None under --dry."""
         from azureml_tasks.smoke import run as smoke
 
-        return smoke.prove(plan, image, self, self.console)
+        return smoke.prove(plan, image, self, self.reporter)
 
     def discard_candidate(self, image: BuiltImage) -> None:
         """Nothing leads to an image's names here but the image."""
@@ -166,14 +166,14 @@ class DockerEngine(NamedTuple):
         from azureml_tasks.engines.docker.pull import pulled
 
         remove = self.client.docker_command("rmi", name)
-        if not self.console.effect(self.client.docker_command("pull", name)):
+        if not self.reporter.effect(self.client.docker_command("pull", name)):
             yield ""
-            self.console.effect(remove)
+            self.reporter.effect(remove)
             return
-        with translate_errors(self.client), pulled(self.client, name, login, self.console) as found:
+        with translate_errors(self.client), pulled(self.client, name, login, self.reporter) as found:
             yield found
-        if self.console.echo:
-            self.console.effect(remove)
+        if self.reporter.echo:
+            self.reporter.effect(remove)
 
     def push(self, image: BuiltImage, name: str) -> str:
         """Tag the image's id as *name* and send it; "" under --dry."""
@@ -181,16 +181,16 @@ class DockerEngine(NamedTuple):
 
         source = image.id or image.names[0]
         tag = [self.client.docker_command("tag", source, name)] if source != name else []
-        if not self.console.effects([*tag, self.client.docker_command("push", name)]):
+        if not self.reporter.effects([*tag, self.client.docker_command("push", name)]):
             return ""
         with translate_errors(self.client), named_where_pushed(self.client, image, name):
-            return push(self.client, image.id, name, self.console)
+            return push(self.client, image.id, name, self.reporter)
 
     def layer_store(self, plan: Plan) -> DockerLayerStore:
         """Those of this project's name."""
         from azureml_tasks.engines.docker.layer_store import DockerLayerStore
 
-        return DockerLayerStore(client=self.client, plan=plan, console=self.console)
+        return DockerLayerStore(client=self.client, plan=plan, reporter=self.reporter)
 
     def remove(self, image: BuiltImage) -> list[str]:
         """Remove the names that still name this image."""
@@ -201,7 +201,7 @@ class DockerEngine(NamedTuple):
                 if (
                     found
                     and found["Id"] == image.id
-                    and self.console.effect(self.client.docker_command("rmi", name))
+                    and self.reporter.effect(self.client.docker_command("rmi", name))
                 ):
                     self.client.sdk.images.remove(name)
                     removed.append(name)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from azureml_tasks.console import Console
+    from azureml_tasks.reporter import Reporter
 
     Event = dict[str, Any]
 
@@ -19,31 +19,31 @@ _DONE = {"Pull complete", "Already exists", "Pushed", "Layer already exists"}
 _MOVING = {"Downloading", "Extracting", "Pushing"}
 
 
-def shown(events: Iterable[Event], console: Console) -> Iterator[Event]:
+def shown(events: Iterable[Event], reporter: Reporter) -> Iterator[Event]:
     """Pass the engine's *events* on and show what they say of each layer.
 
     An event is one JSON line of the engine's API (POST /images/create, /images/NAME/push): `id` is
     the layer's, `status` what happens to it, `progressDetail` holds `current` and `total` bytes.
     """
     follow = _bars if sys.stderr.isatty() else _lines
-    yield from follow(events, console)
+    yield from follow(events, reporter)
 
 
-def _lines(events: Iterable[Event], console: Console) -> Iterator[Event]:
+def _lines(events: Iterable[Event], reporter: Reporter) -> Iterator[Event]:
     sizes: dict[str, int] = {}
     for event in events:
         layer, status = str(event.get("id", "")), event.get("status")
         sizes[layer] = (event.get("progressDetail") or {}).get("total") or sizes.get(layer, 0)
         if layer and status in _DONE:
             size = f"{sizes[layer] / 1e6:,.1f} MB, " if sizes[layer] else ""
-            console.say(f"  layer {layer}: {size}{str(status).lower()}")
+            reporter.say(f"  layer {layer}: {size}{str(status).lower()}")
         yield event
 
 
-def _bars(events: Iterable[Event], console: Console) -> Iterator[Event]:
+def _bars(events: Iterable[Event], reporter: Reporter) -> Iterator[Event]:
     from tqdm import tqdm
 
-    del console
+    del reporter
     with ExitStack() as open_bars:
         bars: dict[str, Any] = {}
         for event in events:

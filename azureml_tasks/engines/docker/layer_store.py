@@ -13,9 +13,9 @@ from azureml_tasks.incremental.cached_layers import layers_repository
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from azureml_tasks.console import Console
     from azureml_tasks.engines.docker.client import EngineClient
     from azureml_tasks.planning.plan import Plan
+    from azureml_tasks.reporter import Reporter
 
 __all__ = ["DockerLayerStore", "built_at", "days_since"]
 
@@ -29,12 +29,12 @@ class DockerLayerStore(NamedTuple):
     Args:
         client: the engine.
         plan: of the project.
-        console: where words go.
+        reporter: where words go.
     """
 
     client: EngineClient
     plan: Plan
-    console: Console
+    reporter: Reporter
 
     def all(self) -> list[StoredLayers]:
         """Each name, also those by which machines share them, the newest first; other projects' are none of ours."""
@@ -49,7 +49,7 @@ class DockerLayerStore(NamedTuple):
 
         It cannot be done where it is gone already, or where a container has it, which it goes with.
         """
-        if not self.console.effect(self.client.docker_command("rmi", kept.name)):
+        if not self.reporter.effect(self.client.docker_command("rmi", kept.name)):
             return False
         with translate_errors(self.client):
             return self.client.remove_image(kept.name)
@@ -60,7 +60,7 @@ class DockerLayerStore(NamedTuple):
         stay = list(dict.fromkeys(kept.tag for kept in others))[: _KEPT - 1]
         for kept in others:
             if kept.tag not in stay and self.remove(kept):
-                self.console.say(f"removed {kept.name}, which is of no use any more")
+                self.reporter.say(f"removed {kept.name}, which is of no use any more")
 
 
 def _named(attrs: Mapping[str, Any], where: str) -> list[StoredLayers]:

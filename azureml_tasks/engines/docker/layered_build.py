@@ -113,7 +113,7 @@ class LayeredBuild(NamedTuple):
             return None
         from azureml_tasks.engines.docker.shared_layers import Shared
 
-        return Shared(client=self.client, repository=where, console=self.build.console)
+        return Shared(client=self.client, repository=where, reporter=self.build.reporter)
 
     def _wanted(self) -> tuple[CachedLayers, ...]:
         """The prefixes to stand on: all where machines share them, else the last one, where that pays."""
@@ -132,7 +132,7 @@ class LayeredBuild(NamedTuple):
             from azureml_tasks.engines.docker.layer_store import DockerLayerStore
 
             self._make_from(wanted, done, no_cache=no_cache)
-            DockerLayerStore(self.client, self.plan, self.build.console).forget_old(
+            DockerLayerStore(self.client, self.plan, self.build.reporter).forget_old(
                 {one.tag for one in wanted}
             )
         rest = self._on_top(wanted[-1], STAGES[len(wanted[-1].stages) :])
@@ -162,9 +162,9 @@ class LayeredBuild(NamedTuple):
 
             if days_since(found) > self.plan.prefix_max_age:
                 why = "its packages are not pinned, and newer ones may be there"
-                self.build.console.say(f"{name} is too old: {why}")
+                self.build.reporter.say(f"{name} is too old: {why}")
                 return False
-        self.build.console.say(f"as before, and here: {name}")
+        self.build.reporter.say(f"as before, and here: {name}")
         return True
 
     def _make_from(self, wanted: tuple[CachedLayers, ...], done: int, *, no_cache: bool) -> None:
@@ -182,7 +182,7 @@ class LayeredBuild(NamedTuple):
         attrs = self.client.inspect_image(self._name(found.on)) if found else None
         if not found or not attrs or len(attrs["RootFS"]["Layers"]) >= _MOST_LAYERS:
             return None
-        self.build.console.say(f"here, but for the packages that were added: {self._name(found.on)}")
+        self.build.reporter.say(f"here, but for the packages that were added: {self._name(found.on)}")
         return found
 
     def _keep_new(self, prefix: CachedLayers, below: BuildContext, *, no_cache: bool) -> None:
@@ -192,7 +192,7 @@ class LayeredBuild(NamedTuple):
         made = self._made(below, no_cache=no_cache or too_old)
         self._confirm(made, below)
         self.client.tag_image(made, name)
-        self.build.console.say(f"kept for the next build: {name}")
+        self.build.reporter.say(f"kept for the next build: {name}")
         if self._shared:
             self._shared.push(made, prefix.tag)
 

@@ -12,15 +12,15 @@ from azureml_tasks.engines.docker.registry_errors import registry_error
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from azureml_tasks.console import Console
     from azureml_tasks.engines.docker.client import EngineClient
+    from azureml_tasks.reporter import Reporter
 
 __all__ = ["pulled"]
 
 
 @contextmanager
 def pulled(
-    client: EngineClient, name: str, login: Callable[[], tuple[str, str]], console: Console
+    client: EngineClient, name: str, login: Callable[[], tuple[str, str]], reporter: Reporter
 ) -> Iterator[str]:
     """Pull *name*, `host/repository@digest`, and give its id; it is removed when the block ends, unless it was here.
 
@@ -38,9 +38,9 @@ def pulled(
     if here:
         yield here
         return
-    console.say(f"pulling {name}")
+    reporter.say(f"pulling {name}")
     try:
-        _pull(client, name, login, console)
+        _pull(client, name, login, reporter)
         yield str(images.get(name).id)
     finally:
         try:
@@ -51,7 +51,7 @@ def pulled(
                 raise
 
 
-def _pull(client: EngineClient, name: str, login: Callable[[], tuple[str, str]], console: Console) -> None:
+def _pull(client: EngineClient, name: str, login: Callable[[], tuple[str, str]], reporter: Reporter) -> None:
     from docker.errors import APIError
 
     host = name.partition("/")[0]
@@ -66,7 +66,7 @@ def _pull(client: EngineClient, name: str, login: Callable[[], tuple[str, str]],
             decode=True,
             auth_config={"username": user, "password": password} if password else None,
         )
-        for event in shown(events, console):
+        for event in shown(events, reporter):
             said = str(event.get("error", said))
     except APIError as error:
         said = str(error.explanation or error)

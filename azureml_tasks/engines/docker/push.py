@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from azureml_tasks.built_image import BuiltImage
-    from azureml_tasks.console import Console
     from azureml_tasks.engines.docker.client import EngineClient
+    from azureml_tasks.reporter import Reporter
 
 __all__ = ["named_where_pushed", "push"]
 
@@ -25,7 +25,7 @@ _PAUSES = (1.0, 2.0)
 """Seconds before the second and the third try."""
 
 
-def push(client: EngineClient, image_id: str, name: str, console: Console) -> str:
+def push(client: EngineClient, image_id: str, name: str, reporter: Reporter) -> str:
     """Tag *image_id* as *name*, push it, and give its digest, `sha256:…`, as the registry has it.
 
     Raises:
@@ -35,13 +35,13 @@ def push(client: EngineClient, image_id: str, name: str, console: Console) -> st
     host = name.partition("/")[0]
     repository, _, tag = name.rpartition(":")
     client.sdk.api.tag(image_id, repository, tag)
-    said, sent = _push_once(client, repository, tag, console)
+    said, sent = _push_once(client, repository, tag, reporter)
     for pause in _PAUSES:
         if not (said and is_passing(said)):
             break
-        console.say(f"{host} said: {clean(said)}; trying again in {pause:g} s")
+        reporter.say(f"{host} said: {clean(said)}; trying again in {pause:g} s")
         time.sleep(pause)  # A registry in trouble is asked less often; nothing tells when it is well again.
-        said, sent = _push_once(client, repository, tag, console)
+        said, sent = _push_once(client, repository, tag, reporter)
     if said:
         raise registry_error(host, f"the push of {name}", said, often=", three times in a row")
     digest = _digest(client, name)
@@ -56,14 +56,14 @@ def push(client: EngineClient, image_id: str, name: str, console: Console) -> st
     return digest
 
 
-def _push_once(client: EngineClient, repository: str, tag: str, console: Console) -> tuple[str, str]:
+def _push_once(client: EngineClient, repository: str, tag: str, reporter: Reporter) -> tuple[str, str]:
     """Push once: what was refused ("" for nothing), and the digest that was sent ("" where the engine does not say)."""
     from docker.errors import APIError, DockerException
 
     sent = ""
     try:
         events = client.sdk.api.push(repository, tag=tag, stream=True, decode=True)
-        for event in shown(events, console):
+        for event in shown(events, reporter):
             if "error" in event:
                 return str(event["error"]), ""
             sent = (event.get("aux") or {}).get("Digest", sent)

@@ -15,8 +15,8 @@ from azureml_tasks.errors import AzuremlTasksError
 from azureml_tasks.plain_text import clean
 
 if TYPE_CHECKING:
-    from azureml_tasks.console import Console
     from azureml_tasks.engines.docker.client import EngineClient
+    from azureml_tasks.reporter import Reporter
 
 __all__ = ["Shared"]
 
@@ -27,12 +27,12 @@ class Shared(NamedTuple):
     Args:
         client: the engine, which has the way and the credentials.
         repository: `login-server/repository`.
-        console: hears what is pulled and pushed, and of what cannot be told.
+        reporter: hears what is pulled and pushed, and of what cannot be told.
     """
 
     client: EngineClient
     repository: str
-    console: Console
+    reporter: Reporter
 
     def pull(self, tag: str) -> bool | None:
         """Whether the prefix of this *tag* is there, and here now; None where nobody can tell, which is said."""
@@ -41,24 +41,24 @@ class Shared(NamedTuple):
         said = ""
         try:
             events = self.client.sdk.api.pull(self.repository, tag=tag, stream=True, decode=True)
-            for event in shown(events, self.console):
+            for event in shown(events, self.reporter):
                 said = str(event.get("error", said))
         except APIError as error:
             said = str(error.explanation or error)
         if said and not is_not_there(said):
             name = f"{self.repository}:{tag}"
-            self.console.warn(f"whether {name} is there cannot be told, so it is built anew: {clean(said)}")
+            self.reporter.warn(f"whether {name} is there cannot be told, so it is built anew: {clean(said)}")
             return None
         return not said
 
     def push(self, image_id: str, tag: str) -> None:
         """Push a prefix for others; where that is refused, it is said, and this build goes on."""
         name = f"{self.repository}:{tag}"
-        self.console.say(f"pushing {name} for other machines")
+        self.reporter.say(f"pushing {name} for other machines")
         try:
-            push(self.client, image_id, name, self.console)
+            push(self.client, image_id, name, self.reporter)
         except AzuremlTasksError as error:
-            self.console.warn(f"{name} is not shared: {error.what}")
+            self.reporter.warn(f"{name} is not shared: {error.what}")
 
     def reference(self, tag: str) -> str:
         """The prefix of this *tag* by its digest, `login-server/repository@sha256:…`; "" where it is not shared."""
