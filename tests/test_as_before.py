@@ -22,7 +22,7 @@ from tests.consumers import project
 from tests.projects import read
 
 BASE = "sha256:" + "1" * 64
-TABLE = 'tags = ["one", "two"]\napt = ["curl"]\nprefix-max-age = 2\n'
+TABLE = 'tags = ["one", "two"]\napt = ["curl"]\ncached-layers-max-age = 2\n'
 
 
 @dataclass

@@ -16,7 +16,7 @@ from azureml_tasks.engines.docker.builder_choice import Builder
 from azureml_tasks.engines.docker.buildx_command import command, named_in, naming
 from azureml_tasks.engines.docker.client import EngineClient
 from azureml_tasks.engines.docker.engine import DockerEngine
-from azureml_tasks.planning.plan import SECRETS
+from azureml_tasks.planning.plan import SECRET_MOUNTS
 from tests.cases import lay_out
 from tests.consumers import project
 
@@ -129,11 +129,13 @@ def test_an_archive_is_sent_to_an_engine_that_keeps_its_images_itself(
     assert expected == takes_archives(replace(engine_client(), has_buildkit=has_buildkit), driver)
 
 
-@pytest.mark.parametrize(("kind", "can"), [("buildx", {SECRETS}), ("buildkit", {SECRETS}), ("legacy", set())])
-def test_buildkit_alone_mounts_secrets(kind: str, can: set[str], tmp_path: Path) -> None:
-    """What an engine can is what its builder can."""
+@pytest.mark.parametrize(
+    ("kind", "features"), [("buildx", {SECRET_MOUNTS}), ("buildkit", {SECRET_MOUNTS}), ("legacy", set())]
+)
+def test_buildkit_alone_mounts_secrets(kind: str, features: set[str], tmp_path: Path) -> None:
+    """Only an engine whose builder is BuildKit can mount secrets."""
     engine = DockerEngine(
         client=engine_client(), builder=Builder(kind=kind, why=""), reporter=Console(), scratch=tmp_path
     )
 
-    assert can == engine.features
+    assert features == engine.features

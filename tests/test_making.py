@@ -31,7 +31,7 @@ requirements = "requirements.txt"
 model = "model"
 platform = "linux/amd64"
 user = "dockeruser"
-prefix-max-age = 1
+cached-layers-max-age = 1
 
 [tool.azureml-image.env]
 GREETING = "hello"
@@ -116,7 +116,7 @@ NO_CHANGES: dict[str, Callable[[Path], object]] = {
     "where a secret is": table("netrc-one", "netrc-two"),
     "what a secret holds": lambda folder: set_text(folder / "netrc-one", "other"),
     "the smoke test": table("repeat = 1", "repeat = 2"),
-    "how long it may be kept": table("prefix-max-age = 1", "prefix-max-age = 2"),
+    "how long it may be kept": table("cached-layers-max-age = 1", "cached-layers-max-age = 2"),
     "a comment": table("[project]", "# This is ours.\n[project]"),
     "a file beside the code": lambda folder: set_text(folder / "README.md", "It is ours.\n"),
     "what the group may do": lambda folder: (folder / "code/score.py").chmod(0o664),

@@ -92,7 +92,7 @@ def _engine(job: RunContext, plan: Plan) -> tuple[Engine | None, str]:
         engine = open_engine(job, plan, keep=False)
     except AzuremlTasksError as error:
         return None, error.what
-    missing = sorted(plan.needs - engine.features)
+    missing = sorted(plan.required_features - engine.features)
     return engine, engine.describe() + "".join(f"; cannot {need}" for need in missing)
 
 

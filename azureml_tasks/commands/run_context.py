@@ -9,7 +9,7 @@ from azureml_tasks.context import build_context
 from azureml_tasks.context.build_context import BuildContext
 from azureml_tasks.errors import EngineError, Problem, SettingsError
 from azureml_tasks.planning.dockerfile import render
-from azureml_tasks.planning.plan import WAYS_OUT, Plan, plan
+from azureml_tasks.planning.plan import FEATURE_HELP, Plan, plan
 from azureml_tasks.project.load import load
 from azureml_tasks.state.records import FOLDER, Records
 
@@ -171,9 +171,9 @@ def ready(job: RunContext, *, built: bool = False, building: bool = True, regist
         job.records.read_build()
     engine = open_engine(job, made)
     job.reporter.say(engine.describe())
-    if building and (missing := made.needs - engine.features):
+    if building and (missing := made.required_features - engine.features):
         what = f"The engine {engine.name} cannot {' or '.join(sorted(missing))}, as the table asks it to."
-        raise EngineError(what, next_step="\n".join(WAYS_OUT[need] for need in sorted(missing)))
+        raise EngineError(what, next_step="\n".join(FEATURE_HELP[need] for need in sorted(missing)))
     named = made if made.registry or not engine.registry else made._replace(registry=engine.registry)
     if registry and not named.registry:
         raise SettingsError([_no_registry("to push to", or_else=_PUSH)])

@@ -42,5 +42,5 @@ def differences(made: Prepared, image: BuiltImage) -> list[str]:
 
 def _age(plan: Plan, image: BuiltImage) -> list[str]:
     days = (time.time() - image.built_at) / _DAY
-    old = not plan.pinned and days > plan.prefix_max_age
+    old = not plan.pinned and days > plan.cached_layers_max_age
     return [f"its age of {days:.0f} days, with packages that are not pinned"] if old else []

@@ -252,7 +252,7 @@ class Settings:
         "it what is there, and pushes to it what is not",
         rule=validators.SHARED_LAYERS,
     )
-    prefix_max_age: float = declare(
+    cached_layers_max_age: float = declare(
         NUMBER,
         "days after which what stands below the code is built anew where any of its packages is not pinned",
         7,

@@ -26,7 +26,7 @@ class LayerStore(Protocol):
 
 
 class Engine(Protocol):
-    """What can make an image, prove it and send it away; `Plan.needs` must be a part of what it can."""
+    """What can make an image, prove it and send it away; `Plan.required_features` must be among its features."""
 
     @property
     def name(self) -> str:

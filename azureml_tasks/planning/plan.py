@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "APP_ROOT",
+    "FEATURE_HELP",
     "MODEL_DIR",
-    "SECRETS",
-    "WAYS_OUT",
+    "SECRET_MOUNTS",
     "Plan",
     "plan",
 ]
@@ -27,14 +27,14 @@ __all__ = [
 APP_ROOT = "/var/azureml-app"
 MODEL_DIR = "/var/azureml-app/azureml-models"
 """Where Azure ML's own documentation puts code and model: "Extend a prebuilt Docker image"."""
-SECRETS = "mount secrets while it builds"
-"""What not every builder can; one of `Plan.needs`."""
-WAYS_OUT = {
-    SECRETS: "BuildKit mounts them. On Debian and Ubuntu: sudo apt-get install docker.io docker-buildx\n"
+SECRET_MOUNTS = "mount secrets during a build"  # noqa: S105 -- a feature
+"""A feature that not every builder has, as in "cannot mount secrets during a build"."""
+FEATURE_HELP = {
+    SECRET_MOUNTS: "BuildKit mounts them. On Debian and Ubuntu: sudo apt-get install docker.io docker-buildx\n"
     "or see https://docs.docker.com/go/buildx/\n"
     "or: invoke image.build --engine acr",
 }
-"""What helps where an engine cannot do what a plan needs."""
+"""Feature → the next step for a user whose engine lacks it."""
 
 
 class Plan(NamedTuple):
@@ -59,9 +59,9 @@ class Plan(NamedTuple):
         proof: the smoke test.
         secrets: mounted for the Python step; empty where there is none.
         acr: how the build is handed off; None where the table does not say.
-        needs: what an engine must be able to do, beyond every engine's own; compared with `Engine.features`.
+        required_features: features that the engine must have beyond those of every engine.
         pinned: whether everything below the code is named by its version, so that it stays what it is.
-        prefix_max_age: days that a prefix with anything unpinned is used.
+        cached_layers_max_age: days that a prefix with anything unpinned is used.
         shared_layers: `login-server/repository` of the prefixes that machines share; "" where they share none.
         warnings: worth saying before any work.
     """
@@ -83,9 +83,9 @@ class Plan(NamedTuple):
     proof: SmokeTestPlan
     secrets: tuple[BuildSecret, ...] = ()
     acr: Acr | None = None
-    needs: frozenset[str] = frozenset()
+    required_features: frozenset[str] = frozenset()
     pinned: bool = False
-    prefix_max_age: float = 7.0
+    cached_layers_max_age: float = 7.0
     shared_layers: str = ""
     warnings: tuple[str, ...] = ()
 
@@ -121,9 +121,9 @@ def plan(project: Project) -> Plan:
         proof=facts.proof._replace(stand_in=not facts.code and not named),
         secrets=secrets,
         acr=settings.acr,
-        needs=frozenset({SECRETS}) if secrets else frozenset(),
+        required_features=frozenset({SECRET_MOUNTS}) if secrets else frozenset(),
         pinned=_pinned(project),
-        prefix_max_age=float(settings.prefix_max_age),
+        cached_layers_max_age=float(settings.cached_layers_max_age),
         shared_layers=settings.shared_layers or "",
         warnings=_warnings(project),
     )

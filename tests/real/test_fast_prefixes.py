@@ -22,7 +22,7 @@ from tests.real.fast import Built, built_once, derived
 from tests.real.support import environment_for, environment_of, removed_after, unique
 
 MORE = """\
-prefix-max-age = 7
+cached-layers-max-age = 7
 
 [[tool.azureml-image.run]]
 after = "apt"
@@ -252,7 +252,7 @@ def walk(
         for name in ("model", "another model"):
             (found.built.there.folder / MODEL).write_bytes(os.urandom(LARGE))
             found.step(name)
-        found.built.replaced("prefix-max-age = 7", "prefix-max-age = 0")
+        found.built.replaced("cached-layers-max-age = 7", "cached-layers-max-age = 0")
         found.step("too old")
         yield found
 

@@ -22,7 +22,7 @@ SCORE = "def init(): pass\ndef run(data): return data\n"
 MODEL = "model/weights.bin"
 MORE = """
 model = "model"
-prefix-max-age = {days}
+cached-layers-max-age = {days}
 
 [[tool.azureml-image.run]]
 after = "apt"

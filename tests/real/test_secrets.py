@@ -272,7 +272,7 @@ def test_the_legacy_builder_is_refused(
     checked = made.invoke("image.check")
 
     expected = """\
-The engine docker cannot mount secrets while it builds, as the table asks it to.
+The engine docker cannot mount secrets during a build, as the table asks it to.
     BuildKit mounts them. On Debian and Ubuntu: sudo apt-get install docker.io docker-buildx
     or see https://docs.docker.com/go/buildx/
     or: invoke image.build --engine acr
@@ -281,7 +281,7 @@ Nothing was built.
     engine, _, said = ended.stderr.partition("\n")
     assert (3, "", expected, []) == (ended.code, ended.stdout, said, made.records())
     assert checked.code == 0, checked.stderr
-    assert (0, f"engine   {engine}; cannot mount secrets while it builds") == (
+    assert (0, f"engine   {engine}; cannot mount secrets during a build") == (
         checked.code,
         next(line for line in checked.stdout.splitlines() if line.startswith("engine")),
     )

@@ -112,7 +112,7 @@ def _longest(
         except AzuremlTasksError as error:
             reporter.warn(f"whether {where}:{tag} is there cannot be told, so it is built anew: {error.what}")
             return 0, ""
-        if found and (_is_fixed(plan) or _age(made) <= plan.prefix_max_age):
+        if found and (_is_fixed(plan) or _age(made) <= plan.cached_layers_max_age):
             reporter.say(
                 f"as before, and in the registry: {' + '.join(chain[count - 1].stages)}, {where}:{tag}"
             )

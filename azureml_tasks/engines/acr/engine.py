@@ -19,7 +19,7 @@ from azureml_tasks.engines.acr.registry_tokens import USER
 from azureml_tasks.engines.acr.remote_build import RemoteBuild
 from azureml_tasks.engines.acr.session import Session, open_session
 from azureml_tasks.errors import RegistryError
-from azureml_tasks.planning.plan import SECRETS
+from azureml_tasks.planning.plan import SECRET_MOUNTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +50,7 @@ class AcrEngine:
     reporter: Reporter
     local: DockerEngine | None
     name: str = "acr"
-    features: frozenset[str] = frozenset({SECRETS})
+    features: frozenset[str] = frozenset({SECRET_MOUNTS})
 
     @cached_property
     def session(self) -> Session:

@@ -11,7 +11,7 @@ from azureml_tasks.engines.docker.api_errors import translate_errors
 from azureml_tasks.engines.docker.builder_choice import Builder, note, remembered
 from azureml_tasks.engines.docker.client import EngineClient, connect
 from azureml_tasks.incremental.fingerprint import fingerprint_parts
-from azureml_tasks.planning.plan import SECRETS
+from azureml_tasks.planning.plan import SECRET_MOUNTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -57,7 +57,7 @@ class DockerEngine(NamedTuple):
     @property
     def features(self) -> frozenset[str]:
         """What its builder can do beyond every builder's own."""
-        return frozenset() if self.builder.kind == "legacy" else frozenset({SECRETS})
+        return frozenset() if self.builder.kind == "legacy" else frozenset({SECRET_MOUNTS})
 
     def describe(self) -> str:
         """Which engine, where, and which builder."""

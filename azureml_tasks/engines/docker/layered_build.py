@@ -160,7 +160,7 @@ class LayeredBuild(NamedTuple):
         if not self.plan.pinned:
             from azureml_tasks.engines.docker.layer_store import days_since
 
-            if days_since(found) > self.plan.prefix_max_age:
+            if days_since(found) > self.plan.cached_layers_max_age:
                 why = "its packages are not pinned, and newer ones may be there"
                 self.build.reporter.say(f"{name} is too old: {why}")
                 return False
