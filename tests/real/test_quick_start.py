@@ -1,4 +1,4 @@
-"""The quick start of the README, typed as it is shown: each command prints what is below it."""
+"""The quick start of the README and its deployment, typed as shown: each command prints what is below it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import urllib.request
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from tests.documentation import README, commands, quick_start
+from tests.documentation import DOCS, README, commands, quick_start
 from tests.real.support import Consumer, environment_of, normal, removed_after
 
 if TYPE_CHECKING:
@@ -22,9 +22,18 @@ if TYPE_CHECKING:
     from tests.machine.registry import Registry
 
 SHOWN = [
-    command for command in commands(README) if command.output and command.line.startswith("invoke image.")
+    command
+    for page in (README, DOCS / "deploying.md")
+    for command in commands(page)
+    if command.output and command.line.startswith("invoke image.")
 ]
-UNSTABLE = ((r"\d+(\.\d+)? (m?s|MiB)\b", r"N \2"), (r"(?m)^engine .*$", "engine ENGINE"))
+UNSTABLE = (
+    (r"\bsha256-[0-9a-f]{12}", "sha256-ID"),
+    (r"\badder-[0-9a-f]{8}\b", "adder-ID"),
+    (r"\d+(\.\d+)? m?s\b", "N s"),
+    (r"\d+ MiB\b", "N MiB"),
+    (r"(?m)^engine .*$", "engine ENGINE"),
+)
 """What differs from run to run, beyond what `normal` knows: durations, memory and the engine of the machine."""
 STARTS = 60.0
 """Seconds until the server must answer."""
