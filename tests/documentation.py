@@ -24,7 +24,12 @@ __all__ = [
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 DOCS = ROOT / "azureml_tasks" / "docs"
-PAGES = (README, ROOT / ".github" / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md")))
+PAGES = (
+    README,
+    ROOT / ".github" / "CONTRIBUTING.md",
+    ROOT / "example_project" / "README.md",
+    *sorted(DOCS.glob("*.md")),
+)
 
 
 class Command(NamedTuple):

@@ -118,6 +118,17 @@ def _refused(line: str) -> Iterator[str]:
 
 
 @EVERY_PAGE
+def test_nothing_is_installed_by_its_name(page: Path) -> None:
+    """Azureml-tasks is on no index: a name there would be somebody else's package."""
+    code = re.findall(r"`([^`\n]+)`", page.read_text(encoding="utf-8"))
+    code += [command.line for command in commands(page)]
+
+    assert [
+        text for text in code if re.search(r"(pip|uv|pipx) .*[ '\"]azureml-tasks(?!(\[acr\])? @)", text)
+    ] == []
+
+
+@EVERY_PAGE
 def test_every_table_is_one_of_the_schema(page: Path) -> None:
     """Each TOML block with `[tool.azureml-image]` keeps to the schema; a fragment may leave `base` out."""
     validator = Draft202012Validator({**azureml_tasks.json_schema(), "required": []})
