@@ -209,3 +209,13 @@ def test_the_words_are_plain(page: Path) -> None:
     used = [word for word in AVOIDED if re.search(rf"\b{word}\b", text)]
 
     assert used == []
+
+
+def test_the_licence_travels_in_the_package() -> None:
+    """The metadata names the licence text, which is a file of the package, and the authors."""
+    about = tomli.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (licence,) = about["license-files"]
+
+    assert (ROOT / licence).read_text(encoding="utf-8").startswith(f"{about['license']} License\n")
+    assert (ROOT / licence).is_relative_to(DOCS.parent)
+    assert about["authors"]
