@@ -12,7 +12,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["PATH", "NotPossibleError", "alone", "is_debian", "need", "run", "say", "unpack"]
+__all__ = [
+    "PATH",
+    "NotPossibleError",
+    "alone",
+    "is_debian",
+    "need",
+    "need_mmdebstrap",
+    "run",
+    "say",
+    "unpack",
+]
 
 PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
 """Where commands are looked for: a plain user's PATH lacks the folders of system commands."""
@@ -64,6 +74,11 @@ def need(commands: Mapping[str, str], *, why: str) -> bool:
     return True
 
 
+def need_mmdebstrap(*, why: str) -> None:
+    """Install what unpacks packages of any Debian release, unless it is there; see `need`."""
+    need({"mmdebstrap": "mmdebstrap", _KEYRING: "debian-archive-keyring"}, why=why)
+
+
 @contextmanager
 def alone(lock: Path) -> Iterator[None]:
     """Only one of our processes and threads at a time, of those that name the same file."""
@@ -94,9 +109,7 @@ def unpack(packages: Mapping[str, str], suite: str, folder: Path) -> Path:
 
 
 def _unpack(packages: Mapping[str, str], suite: str, folder: Path) -> None:
-    need(
-        {"mmdebstrap": "mmdebstrap", _KEYRING: "debian-archive-keyring"}, why=f"packages of Debian's {suite}"
-    )
+    need_mmdebstrap(why=f"packages of Debian's {suite}")
     names = " ".join(packages.values())
     say(f"unpacking {names} of Debian's {suite} into {folder}")
     with tempfile.TemporaryDirectory(prefix="unpack-", dir=folder.parent) as scratch:

@@ -19,7 +19,7 @@ from docker.errors import ImageNotFound
 
 from tests.machine import apt, recipe
 
-__all__ = ["NAMES", "ensure", "mcr_answers"]
+__all__ = ["NAMES", "copy", "ensure", "mcr_answers"]
 
 NAMES: Mapping[str, str] = {
     "amlenv": "azureml-stand-in/minimal:amlenv",
@@ -68,6 +68,19 @@ def ensure(client: docker.DockerClient, family: str) -> str:
     return name
 
 
+def copy(family: str, source: docker.DockerClient, target: docker.DockerClient) -> str:
+    """Take the stand-in of *family* from one engine to another, unless it is there; returns its name.
+
+    Raises:
+        NotPossibleError: the image cannot be made on the first engine.
+    """
+    name = ensure(source, family)
+    if _label(target, name) != _label(source, name):
+        apt.say(f"copying the stand-in base {name} to the other engine")
+        target.images.load(source.images.get(name).save(named=True))  # type: ignore[arg-type]  # sent as it comes
+    return name
+
+
 def _label(client: docker.DockerClient, name: str) -> str | None:
     try:
         labels: dict[str, str] = client.images.get(name).labels
@@ -80,8 +93,7 @@ def _ensure_root(client: docker.DockerClient) -> None:
     name, _, tag = recipe.root_tag().rpartition(":")
     if client.images.list(name=recipe.root_tag()):
         return
-    keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
-    apt.need({"mmdebstrap": "mmdebstrap", keyring: "debian-archive-keyring"}, why="the stand-in base images")
+    apt.need_mmdebstrap(why="the stand-in base images")
     apt.say("making a small Debian for the stand-in base images (about 30 s)")
     with tempfile.TemporaryDirectory(prefix="azureml-tasks-") as folder:
         archive = Path(folder, "root.tar")

@@ -14,7 +14,7 @@ from docker.errors import DockerException
 
 from tests.machine import apt, own_engine
 
-__all__ = ["DATA", "answering", "engine"]
+__all__ = ["DATA", "answering", "engine", "name_of"]
 
 DATA = Path(__file__).parents[2] / ".machine" / "docker"
 _DEFAULT_HOST = "unix:///var/run/docker.sock"
@@ -51,6 +51,15 @@ def answering() -> str | None:
     except (DockerException, OSError):
         return None
     return str(named or _DEFAULT_HOST)
+
+
+def name_of(client: docker.DockerClient) -> str:
+    """Such as "Docker 26.1.5, images in containerd" or "Podman 4.3.1", for people."""
+    version, about = client.version(), client.info()
+    names = [str(part["Name"]) for part in version.get("Components") or ()]
+    name = "Podman" if any("Podman" in each for each in names) else "Docker"
+    in_containerd = any("containerd.snapshotter" in value for _, value in about.get("DriverStatus") or ())
+    return f"{name} {version['Version']}, {'images in containerd' if in_containerd else about['Driver']}"
 
 
 def _installed() -> str | None:

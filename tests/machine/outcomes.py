@@ -7,7 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Outcome", "closing_line", "counts", "exit_code", "report"]
+__all__ = ["ENGINE", "Outcome", "closing_line", "counts", "engines", "exit_code", "report"]
+
+
+ENGINE = "engine"
+"""Name of the property by which a part's result names an engine that its tests ran on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +25,7 @@ class Outcome:
         passed: tests that passed; none for a check.
         failed: tests that failed or could not start; 1 for a check that failed.
         skipped: tests that were skipped.
+        engines: the engines that its tests ran on.
     """
 
     part: str
@@ -29,10 +34,11 @@ class Outcome:
     passed: int = 0
     failed: int = 0
     skipped: int = 0
+    engines: Sequence[str] = ()
 
 
 def report(outcomes: Sequence[Outcome]) -> str:
-    """A line for each part, in the order in which they ran."""
+    """A line for each part, in the order in which they ran, and one for each engine that was seen."""
     lines = []
     for done in outcomes:
         tests = f"{done.passed} passed, {done.failed} failed, {done.skipped} skipped"
@@ -40,7 +46,8 @@ def report(outcomes: Sequence[Outcome]) -> str:
             tests if done.passed or done.skipped else "ok" if done.code == 0 else f"exit code {done.code}"
         )
         lines.append(f"{done.seconds:7.1f} s  {done.part:20}  {result}")
-    return "\n".join(lines)
+    engines = sorted({engine for done in outcomes for engine in done.engines})
+    return "\n".join([*lines, *(f"engine: {engine}" for engine in engines)])
 
 
 def closing_line(outcomes: Sequence[Outcome]) -> str:
@@ -67,3 +74,11 @@ def counts(result: Path) -> tuple[int, int, int]:
         for name in ("tests", "failures", "errors", "skipped")
     )
     return total - failures - errors - skipped, failures + errors, skipped
+
+
+def engines(result: Path) -> list[str]:
+    """The engines that the tests ran on, as pytest has written them to *result*."""
+    if not result.exists():
+        return []
+    found = ET.parse(result).getroot().findall(f"testsuite/properties/property[@name='{ENGINE}']")
+    return [each.get("value", "") for each in found]

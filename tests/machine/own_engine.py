@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
@@ -23,11 +24,42 @@ __all__ = ["running"]
 _START_SECONDS = 90.0
 _STOP_SECONDS = 20.0
 _LOG_LINES = 15
+_ENTER = """\
+set -e
+root=$1 data=$2 run=$3
+shift 3
+mount --bind "$root" "$root"
+for each in /dev /proc /sys "$data" "$run"; do
+    mkdir -p "$root$each"
+    mount --rbind "$each" "$root$each"
+done
+for each in /etc/hosts /etc/resolv.conf /run/systemd/resolve/resolv.conf; do
+    if [ -e "$each" ]; then cp -L "$each" "$root/etc/"; fi
+done
+mkdir -p "$root/outside"
+cd "$root"
+pivot_root . outside
+umount -l /outside
+exec "$@"
+"""
+"""Makes ROOT the root of this mount namespace, with DATA and RUN at their own paths, and becomes the command.
+
+It takes pivot_root, as `docker load` mounts / again, which chroot does not allow. If systemd-resolved answers on
+loopback alone, containers are given the servers that it asks.
+"""
 
 
 @contextmanager
-def running(data: Path) -> Iterator[str]:
+def running(
+    data: Path, *, root: Path | None = None, settings: str = "{}", options: Sequence[str] = ()
+) -> Iterator[str]:
     """Yield the DOCKER_HOST of a dockerd that keeps its images in *data* and stops on the way out.
+
+    Args:
+        data: folder of its images.
+        root: folder with the system that it is taken from and runs in; this machine's own if None.
+        settings: text of its daemon.json.
+        options: further options of `dockerd`.
 
     Raises:
         NotPossibleError: it ends at once or does not answer; the end of its log is in the words.
@@ -40,7 +72,10 @@ def running(data: Path) -> Iterator[str]:
         folder = Path(tempfile.mkdtemp(prefix="azureml-tasks-", dir="/run"))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         apt.say(f"starting a Docker engine of our own; its images stay in {data}")
-        process = _start(folder, data, lock.fileno())
+        settings_file = folder / "daemon.json"
+        settings_file.write_text(settings, encoding="utf-8")
+        words = [*_inside(root, data, folder), "dockerd", "--config-file", str(settings_file), *options]
+        process = _start(words, folder, data, lock.fileno())
         stack.callback(_stop, process, folder, data)
         _wait(process, folder)
         yield _host(folder)
@@ -60,13 +95,19 @@ def _take(lock: int) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
 
 
-def _start(folder: Path, data: Path, lock: int) -> subprocess.Popen[bytes]:
-    settings = folder / "daemon.json"
-    settings.write_text("{}\n", encoding="utf-8")
+def _inside(root: Path | None, data: Path, folder: Path) -> list[str]:
+    """The words that make the command after them run in *root*."""
+    return (
+        ["unshare", "--mount", "sh", "-c", _ENTER, "enter", str(root), str(data), str(folder)] if root else []
+    )
+
+
+def _start(words: Sequence[str], folder: Path, data: Path, lock: int) -> subprocess.Popen[bytes]:
     command = [
         # The engine gets its SIGTERM even when this process is killed outright.
         *("setpriv", "--pdeathsig", "TERM"),
-        *("dockerd", "--config-file", str(settings), "--host", _host(folder), "--shutdown-timeout", "5"),
+        *words,
+        *("--host", _host(folder), "--shutdown-timeout", "5"),
         *("--data-root", str(data), "--exec-root", f"{folder}/exec", "--pidfile", f"{folder}/docker.pid"),
     ]
     with (folder / "dockerd.log").open("wb") as log:
@@ -135,7 +176,8 @@ def _sweep(folder: Path, data: Path) -> None:
         with suppress(OSError):
             if _is_ours(process, folder, data):
                 os.kill(int(process.name), signal.SIGKILL)
-    mounts = [line.split()[1] for line in Path("/proc/mounts").read_text(encoding="utf-8").splitlines()]
+    lines = Path("/proc/mounts").read_text(encoding="utf-8").splitlines()
+    mounts = [_plain(line.split()[1]) for line in lines]
     for mount in sorted(mounts, reverse=True):
         if Path(mount).is_relative_to(folder) or Path(mount).is_relative_to(data):
             subprocess.run(["umount", "--lazy", mount], check=False)
@@ -144,5 +186,10 @@ def _sweep(folder: Path, data: Path) -> None:
 def _is_ours(process: Path, folder: Path, data: Path) -> bool:
     """Whether its command names our folder, or its root is a container's that lies in our data."""
     roots = [line.split() for line in (process / "mountinfo").read_text(encoding="utf-8").splitlines()]
-    contained = any(words[4] == "/" and str(data) in words[-1] for words in roots)
+    contained = any(words[4] == "/" and str(data) in _plain(words[-1]) for words in roots)
     return contained or str(folder).encode() in (process / "cmdline").read_bytes()
+
+
+def _plain(text: str) -> str:
+    r"""A path as the kernel lists mounts, where a blank is `\040`."""
+    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found.group(1), 8)), text)

@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 
 from tests.examples import AGAIN
 from tests.machine import apt, azure_cli, azure_ml, azurite, command, engine, venv
-from tests.machine.outcomes import Outcome, counts
+from tests.machine.outcomes import Outcome, counts, engines
 
 __all__ = ["all_of_it", "quick"]
 
@@ -30,6 +30,7 @@ _BESIDE = {
     "hand-off": ("hand_off",),
     "proof": ("ignore_real", "podman", "push", "release", "secrets", "smoke", "smoke_inside"),
     "ACR": ("hand_off_faults", "loopback_acr", "prefixes", "environment_yaml", "sending"),
+    "engine 26.1": ("engine_26",),
 }
 """Real tests that go on beside the others, on the same engine: name -> modules, what takes longest first."""
 _PURE = ("--ignore=tests/real", "tests")
@@ -148,7 +149,13 @@ def _pytest(
     passed, failed, skipped = counts(result)
     failed = max(failed, done.failed)
     return Outcome(
-        part=part, code=done.code, seconds=done.seconds, passed=passed, failed=failed, skipped=skipped
+        part=part,
+        code=done.code,
+        seconds=done.seconds,
+        passed=passed,
+        failed=failed,
+        skipped=skipped,
+        engines=engines(result),
     )
 
 

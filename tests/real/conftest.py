@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -13,9 +13,10 @@ import docker
 import pytest
 from docker.context import ContextAPI
 
-from tests.machine import bases
+from tests.machine import apt, bases, outcomes
 from tests.machine import clients as docker_clients
 from tests.machine import engine as docker_engine
+from tests.machine import engine_26 as newer_engine
 from tests.machine import registry as registries
 from tests.machine.acr import loopback
 from tests.real import offering
@@ -34,7 +35,9 @@ __all__ = [
     "wire",
 ]
 
+SawEngine = Callable[[docker.DockerClient], None]
 _HERE = Path(__file__).parent
+_ENGINES = pytest.StashKey[list[str]]()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -42,6 +45,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(_HERE):
             item.add_marker(pytest.mark.real)
+
+
+@pytest.fixture(scope="session")
+def saw_engine(
+    request: pytest.FixtureRequest, record_testsuite_property: Callable[[str, object], None]
+) -> SawEngine:
+    """Take down an engine that tests run on, for pytest's summary and for the report of the whole suite."""
+    seen = request.config.stash.setdefault(_ENGINES, [])
+
+    def saw(client: docker.DockerClient) -> None:
+        name = docker_engine.name_of(client)
+        seen.append(name)
+        record_testsuite_property(outcomes.ENGINE, name)
+
+    return saw
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say which engines the tests ran on."""
+    for name in config.stash.get(_ENGINES, []):
+        terminalreporter.write_line(f"engine: {name}")
 
 
 @pytest.fixture(scope="session")
@@ -57,10 +81,35 @@ def engine() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def docker_client(engine: str) -> Iterator[docker.DockerClient]:
+def docker_client(engine: str, saw_engine: SawEngine) -> Iterator[docker.DockerClient]:
     """The SDK's client of the engine."""
     del engine
     with closing(docker.from_env(timeout=600)) as client:
+        saw_engine(client)
+        yield client
+
+
+@pytest.fixture(scope="session")
+def engine_26(engine: str) -> Iterator[str]:
+    """The DOCKER_HOST of an engine 26.1 with images in containerd, beside the other engine."""
+    del engine  # it brings the bridge
+    with ExitStack() as stack:
+        try:
+            host = stack.enter_context(newer_engine.running())
+        except apt.NotPossibleError as reason:
+            pytest.skip(str(reason))  # Only where nobody may start it: off Debian, or not as root.
+        yield host
+
+
+@pytest.fixture(scope="session")
+def docker_client_26(
+    engine_26: str, docker_client: docker.DockerClient, saw_engine: SawEngine
+) -> Iterator[docker.DockerClient]:
+    """The SDK's client of the engine 26.1, which has the stand-in bases."""
+    with closing(docker.DockerClient(base_url=engine_26, timeout=600)) as client:
+        saw_engine(client)
+        for family in ("amlenv", "tiny"):
+            bases.copy(family, docker_client, client)
         yield client
 
 

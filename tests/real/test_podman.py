@@ -21,7 +21,7 @@ from tests.machine import apt
 from tests.real.support import consumer, environment_of, normal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from tests.machine.clients import Client
     from tests.machine.registry import Registry
@@ -54,7 +54,11 @@ version = "1"
 
 @pytest.fixture(scope="module")
 def podman(
-    docker_client: docker.DockerClient, amlenv_base: str, tiny_base: str, registry: Registry
+    docker_client: docker.DockerClient,
+    amlenv_base: str,
+    tiny_base: str,
+    registry: Registry,
+    saw_engine: Callable[[docker.DockerClient], None],
 ) -> Iterator[str]:
     """The address of a Podman with storage of its own, which has the stand-in bases."""
     try:
@@ -77,6 +81,7 @@ def podman(
         )
     try:
         with closing(connected(host, service)) as client:
+            saw_engine(client)
             for base in (amlenv_base, tiny_base):
                 client.images.load(docker_client.images.get(base).save(named=True))  # type: ignore[arg-type]  # an iterator is sent as it comes
         yield host
