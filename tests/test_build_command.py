@@ -30,7 +30,7 @@ BUILDX = ["buildx", "build", "--builder", "default", "--load", "--provenance=fal
 
 def engine_client() -> EngineClient:
     """An engine that is only named."""
-    return EngineClient(context="default", host="unix:///x", version="1", is_podman=False)
+    return EngineClient(context="default", host="unix:///x", version="1", api="1.41")
 
 
 def planned(folder: Path, secrets: str) -> Plan:

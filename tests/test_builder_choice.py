@@ -208,4 +208,4 @@ def answers(version: str, *, buildx: bool) -> Callable[[Sequence[str]], Finished
 
 def engine_client(*, is_podman: bool = False) -> EngineClient:
     """An engine that is only named."""
-    return EngineClient(context="default", host="unix:///x", version="1", is_podman=is_podman)
+    return EngineClient(context="default", host="unix:///x", version="1", api="1.41", is_podman=is_podman)

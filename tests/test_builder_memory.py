@@ -50,7 +50,7 @@ def client(folder: Path, version: str) -> None:
 def builder(machine: Path, *, keep: bool = True, is_podman: bool = False) -> tuple[Builder, list[str]]:
     """The builder, and what the client was asked for that."""
     (machine / "asked").write_text("", encoding="utf-8")
-    engine = EngineClient(context="default", host="unix:///x", version="1", is_podman=is_podman)
+    engine = EngineClient(context="default", host="unix:///x", version="1", api="1.41", is_podman=is_podman)
     found = remembered(engine, machine / "records", keep=keep)
     return found, (machine / "asked").read_text(encoding="utf-8").splitlines()
 

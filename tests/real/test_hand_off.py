@@ -942,10 +942,7 @@ def test_a_dead_engine_offers_the_registry_to_those_who_have_one(
         'Docker\'s engine does not answer (context "default", ENGINE).',
         "    Start it: open Docker Desktop, or on Linux: sudo systemctl start docker",
         *(offer if more else []),
-        (
-            "    docker's SDK said: Error while fetching server API version: ('Connection aborted.', "
-            "FileNotFoundError(2, 'No such file or directory'))"
-        ),
+        "    the connection failed: [Errno 2] No such file or directory",
         "Nothing was built.",
     ]
     assert (3, "", expected, ()) == (*done.out, done.told, done.requests)

@@ -9,9 +9,6 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from azureml_tasks.engines.docker.socket_http import RefusedError, send
-from azureml_tasks.plain_text import clean
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -58,37 +55,9 @@ def built(
     Raises:
         RefusedError: the engine does not begin, with what it says.
     """
-    if not client.api:
-        yield from _by_the_sdk(client, feed, platform, arguments, no_cache=no_cache)
-        return
     # The legacy builder keeps a failed step's container unless it is told by `forcerm`.
     options = {"platform": platform, "buildargs": json.dumps(dict(arguments)), "rm": "1", "forcerm": "1"}
     options |= ({"nocache": "1"} if no_cache else {}) | ({"version": "2"} if buildkit else {})
     query = urlencode(options)
-    for line in send(client.host, f"/v{client.api}/build?{query}", feed):
+    for line in client.send_archive(f"/build?{query}", feed):
         yield dict(json.loads(line))
-
-
-def _by_the_sdk(
-    client: EngineClient,
-    feed: Iterator[bytes],
-    platform: str,
-    arguments: Mapping[str, str],
-    *,
-    no_cache: bool,
-) -> Iterator[dict[str, Any]]:
-    from docker.errors import APIError
-
-    try:
-        yield from client.sdk.api.build(
-            fileobj=feed,  # type: ignore[arg-type]  # an iterator is sent as it comes; the stubs know files alone
-            custom_context=True,
-            platform=platform,
-            buildargs=dict(arguments),
-            nocache=no_cache,
-            rm=True,
-            forcerm=True,
-            decode=True,
-        )
-    except APIError as error:
-        raise RefusedError(clean(str(error.explanation or error))) from error

@@ -1,169 +1,205 @@
-"""Which Docker engine is meant, resolved once and the way the docker CLI does it."""
+"""The engine's API: plain HTTP at a Unix socket, Docker's SDK for every other address and for pull, push and run."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
+from http import HTTPStatus
+from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
-from azureml_tasks.engines.docker.socket_http import (
-    CREATED,
-    NOT_FOUND,
-    OK,
-    ask,
-    greeting,
-    image_path,
-    plain_host,
-)
-from azureml_tasks.errors import EngineError
+from azureml_tasks.engines.docker import socket_http
+from azureml_tasks.engines.docker.api_errors import unreachable_error
+from azureml_tasks.engines.docker.docker_context import current_context
+from azureml_tasks.engines.docker.socket_http import refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     import docker
 
 __all__ = ["EngineClient", "connect"]
 
-_ANSWER, _WORK = 10, 600  # seconds: for an engine to say who it is; without a word from one that is at work
+_ANSWER_TIMEOUT, _WORK_TIMEOUT = 10, 600
+"""Seconds without a byte: of an engine that is asked for what it knows, and of one that works."""
 _SERVER = r"(?P<kind>Docker|Libpod)/(?P<version>\S+) \("
-"""How Docker's engine and Podman's service name themselves in the header Server: `Docker/20.10.24 (linux)`."""
+"""The header Server of Docker's engine and of Podman's service, such as `Docker/20.10.24 (linux)`."""
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+_BUILDKIT_API = [1, 41]
+"""The API version of Docker 20.10, whose BuildKit takes a build context in the body of the request."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EngineClient:
-    """An engine that answers.
+    """A Docker engine, or a Podman service, that answers.
 
     Args:
-        context: the docker context's name; `default` where DOCKER_HOST names the engine.
+        context: name of the docker context; `default` if DOCKER_HOST names the engine.
         host: its address, such as `unix:///var/run/docker.sock`.
         version: of the engine.
-        api: version of its API, such as `1.41`; "" where the SDK alone speaks to it.
-        is_podman: whether Podman speaks Docker's protocol here.
-        has_buildkit: whether its BuildKit can be asked without docker's client, see `api_build`.
+        api: version of its API, such as `1.41`.
+        is_podman: whether it is Podman.
+        has_buildkit: whether its API builds with BuildKit, see `api_build`.
     """
 
     context: str
     host: str
     version: str
-    is_podman: bool
-    api: str = ""
+    api: str
+    is_podman: bool = False
     has_buildkit: bool = False
 
     @cached_property
     def sdk(self) -> docker.DockerClient:
         """The client of Docker's SDK, created at its first use because its import takes 0.1 s."""
-        return _sdk_client(timeout=_WORK)
+        return _sdk_client(timeout=_WORK_TIMEOUT)
 
     @property
     def is_local(self) -> bool:
-        """Whether it may run on this machine: its socket is a file here, or its address a loopback one."""
+        """Whether the engine runs on this machine: its address is a socket, a named pipe or a loopback address."""
         parts = urlsplit(self.host)
-        return parts.scheme in {"unix", "http+unix", "npipe"} or (parts.hostname or "") in _LOOPBACK
+        return parts.scheme in {"unix", "npipe"} or (parts.hostname or "") in _LOOPBACK
 
     def docker_command(self, *arguments: str) -> list[str]:
-        """The docker command with *arguments* for this very engine."""
-        chosen = [] if os.environ.get("DOCKER_HOST") else ["--context", self.context]
-        return ["docker", *([] if chosen == ["--context", "default"] else chosen), *arguments]
+        """Return the docker command with *arguments* for this engine."""
+        named = self.context != "default" and not os.environ.get("DOCKER_HOST")
+        return ["docker", *(["--context", self.context] if named else []), *arguments]
 
     def inspect_image(self, reference: str) -> dict[str, Any] | None:
-        """What the engine says of an image, as its API puts it; None where it has none of that name or id.
+        """Return what the engine knows of an image, by reference or ID; None if it does not have it.
 
         https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Image/operation/ImageInspect
         """
-        answer = ask(self.host, f"/v{self.api}{image_path(reference)}/json") if self.api else None
-        if answer and answer[0] == OK:
-            return dict(answer[1])
-        if answer and answer[0] == NOT_FOUND:
-            return None
-        from docker.errors import ImageNotFound
-
-        try:
-            return dict(self.sdk.images.get(reference).attrs)
-        except ImageNotFound:
-            return None
+        status, answer = self._request("GET", f"{_image_path(reference)}/json")
+        return None if status == HTTPStatus.NOT_FOUND else dict(_success(status, answer))
 
     def inspect_images(self, repository: str) -> list[dict[str, Any]]:
-        """What the engine says of each image that has a name in *repository*, see `inspect_image`.
+        """Return what the engine knows of each image that has a tag in *repository*.
 
         https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Image/operation/ImageList
         """
         query = urlencode({"filters": json.dumps({"reference": [repository]})})
-        answer = ask(self.host, f"/v{self.api}/images/json?{query}") if self.api else None
-        if not answer or answer[0] != OK:
-            return [dict(found.attrs) for found in self.sdk.images.list(name=repository)]
-        return [image for one in answer[1] if (image := self.inspect_image(str(one["Id"])))]
+        images = _success(*self._request("GET", f"/images/json?{query}"))
+        # Another process may remove one meanwhile.
+        return [details for each in images if (details := self.inspect_image(str(each["Id"])))]
 
-    def remove_image(self, name: str) -> bool:
-        """Remove a name, and with it what nothing else stands on; whether the engine did so.
+    def tag_image(self, image_id: str, reference: str) -> None:
+        """Give an image the tag *reference*, `repository:tag`, which moves if another image has it.
+
+        https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Image/operation/ImageTag
+        """
+        repository, _, tag = reference.rpartition(":")
+        query = urlencode({"repo": repository, "tag": tag})
+        _success(*self._request("POST", f"{_image_path(image_id)}/tag?{query}"))
+
+    def remove_image(self, reference: str) -> bool:
+        """Remove a tag, and the image with its last tag; return False if the engine refuses, as for one in use.
 
         https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Image/operation/ImageDelete
         """
-        path = f"/v{self.api}{image_path(name)}"
-        if self.api and (answer := ask(self.host, path, method="DELETE", seconds=_WORK)):
-            return answer[0] == OK
-        from docker.errors import APIError
+        status, _ = self._request("DELETE", _image_path(reference), timeout=_WORK_TIMEOUT)
+        return status == HTTPStatus.OK
 
-        with suppress(APIError):
-            self.sdk.images.remove(name)
-            return True
-        return False
+    def send_archive(self, path: str, archive: Iterable[bytes]) -> Iterator[bytes]:
+        """Post a tar archive to *path* of the API and yield each line of the answer as it arrives.
 
-    def tag_image(self, image_id: str, name: str) -> None:
-        """Give an image the name `repository:tag`, taking it from the one that has it."""
-        repository, _, tag = name.rpartition(":")
-        query = urlencode({"repo": repository, "tag": tag})
-        path = f"/v{self.api}{image_path(image_id)}/tag?{query}"
-        answer = ask(self.host, path, method="POST") if self.api else None
-        if not answer or answer[0] != CREATED:
-            self.sdk.api.tag(image_id, repository, tag)
+        Raises:
+            RefusedError: the engine refuses the request.
+        """
+        path = f"/v{self.api}{path}"
+        if socket_http.is_socket(self.host):
+            yield from socket_http.send_archive(self.host, path, archive, timeout=_WORK_TIMEOUT)
+            return
+        headers, url = {"Content-Type": "application/x-tar"}, f"{self.sdk.api.base_url}{path}"
+        with self.sdk.api.post(
+            url, data=archive, headers=headers, stream=True, timeout=_WORK_TIMEOUT
+        ) as response:
+            if response.status_code != HTTPStatus.OK:
+                raise refusal(response.status_code, response.content)
+            yield from (line for line in response.iter_lines() if line.strip())
+
+    def _request(self, method: str, path: str, *, timeout: float = _ANSWER_TIMEOUT) -> tuple[int, Any]:
+        """Return the status of an answer, and its JSON or its bytes."""
+        path = f"/v{self.api}{path}"
+        if socket_http.is_socket(self.host):
+            status, _, body = socket_http.request(self.host, method, path, timeout=timeout)
+        else:
+            response = self.sdk.api.request(method, f"{self.sdk.api.base_url}{path}", timeout=timeout)
+            status, body = response.status_code, response.content
+        try:
+            return status, json.loads(body)
+        except ValueError:
+            return status, body
 
 
 def connect() -> EngineClient:
-    """Find the engine that `docker` would use (DOCKER_HOST, DOCKER_CONTEXT, the current context) and ask it who it is.
+    """Connect to the engine that the docker command would use.
 
     Raises:
-        EngineError: there is none, it does not answer, or it does not let this user in.
+        EngineError: there is none, it does not answer, or its socket does not admit this user.
     """
-    context, host = plain_host()
-    greeted = greeting(host)
-    server, api = re.match(_SERVER, greeted.get("server", "")), greeted.get("api-version", "")
-    if server and api:
+    context, host = current_context()
+    if socket_http.is_socket(host):
+        try:
+            return _connect_to_socket(context, host)
+        except (OSError, HTTPException, ValueError) as error:
+            raise unreachable_error(context, host, error) from error
+    from docker.errors import DockerException
+
+    try:
+        with closing(_sdk_client(timeout=_ANSWER_TIMEOUT)) as sdk:
+            return _described(context, host, dict(sdk.version()))
+    except (DockerException, OSError, ValueError, TypeError, KeyError) as error:
+        raise unreachable_error(context, host, error) from error
+
+
+def _connect_to_socket(context: str, host: str) -> EngineClient:
+    """Ask for a ping, which takes a tenth of the time of `/version`: that runs other programs.
+
+    https://docs.docker.com/reference/api/engine/version/v1.41/#tag/System/operation/SystemPing
+    """
+    status, headers, _ = socket_http.request(host, "GET", "/_ping", timeout=_ANSWER_TIMEOUT)
+    server, api = re.match(_SERVER, headers.get("Server", "")), headers.get("Api-Version", "")
+    if status == HTTPStatus.OK and server and api:
+        is_podman = server["kind"] == "Libpod"
         return EngineClient(
             context=context,
             host=host,
             version=server["version"],
-            is_podman=server["kind"] == "Libpod",
             api=api,
-            has_buildkit=server["kind"] == "Docker"
-            and greeted.get("ostype") == "linux"
-            and _is_from_20_10(api),
+            is_podman=is_podman,
+            has_buildkit=not is_podman and _has_buildkit(api, headers.get("Ostype", "")),
         )
-    answer = ask(host, "/version")  # Something on the way to it, a proxy say, may greet otherwise.
-    if answer and answer[0] == OK and isinstance(answer[1], dict):
-        return _engine_client(context, host, answer[1], api=str(answer[1].get("ApiVersion", "")))
-    return _by_the_sdk()
+    # A proxy may have replaced the headers.
+    status, _, body = socket_http.request(host, "GET", "/version", timeout=_ANSWER_TIMEOUT)
+    if status != HTTPStatus.OK:
+        raise HTTPException(f"GET /version was answered with HTTP status {status}")
+    return _described(context, host, json.loads(body))
 
 
-def _by_the_sdk() -> EngineClient:
-    """The same by the SDK, which knows every way to an engine, and says best what is wrong with one."""
-    from docker.context.config import get_current_context_name
-    from docker.errors import DockerException
+def _described(context: str, host: str, about: Any) -> EngineClient:
+    """Return the engine that the answer to `GET /version` describes; ValueError if it describes none."""
+    if not isinstance(about, dict) or not about.get("ApiVersion"):
+        raise ValueError("the answer to GET /version is not that of an engine")
+    components = " ".join(str(component.get("Name", "")) for component in about.get("Components") or [])
+    is_podman, api = "podman" in components.lower(), str(about["ApiVersion"])
+    return EngineClient(
+        context=context,
+        host=host,
+        version=str(about.get("Version", "")),
+        api=api,
+        is_podman=is_podman,
+        has_buildkit=not is_podman and _has_buildkit(api, str(about.get("Os", ""))),
+    )
 
-    host, named = os.environ.get("DOCKER_HOST", ""), os.environ.get("DOCKER_CONTEXT")
-    context = "default" if host else named or get_current_context_name()
-    try:
-        host = host or _host_of(context)
-        with closing(_sdk_client(timeout=_ANSWER)) as client:
-            about: dict[str, Any] = client.version()
-    except (DockerException, OSError, ValueError, TypeError, KeyError) as error:
-        from azureml_tasks.engines.docker.unreachable import unreachable
 
-        raise unreachable(context, host, error) from error
-    return _engine_client(context, host, about, api="")
+def _has_buildkit(api: str, system: str) -> bool:
+    return system == "linux" and [int(part) for part in re.findall(r"\d+", api)] >= _BUILDKIT_API
 
 
 def _sdk_client(*, timeout: int) -> docker.DockerClient:
@@ -172,34 +208,19 @@ def _sdk_client(*, timeout: int) -> docker.DockerClient:
     return docker.from_env(version="auto", timeout=timeout)
 
 
-def _engine_client(context: str, host: str, about: dict[str, Any], *, api: str) -> EngineClient:
-    components = " ".join(component.get("Name", "") for component in about.get("Components") or [])
-    return EngineClient(
-        context=context,
-        host=host,
-        version=str(about.get("Version", "")),
-        is_podman="podman" in components.lower(),
-        api=api,
-    )
+def _image_path(reference: str) -> str:
+    return f"/images/{quote(reference, safe='/:@')}"
 
 
-def _is_from_20_10(api: str) -> bool:
-    """Whether an engine with this *api* has a BuildKit that takes a context as a part of the question, as 20.10 has.
+def _success(status: int, answer: Any) -> Any:
+    """Return the answer to a request that succeeded.
 
-    https://docs.docker.com/reference/api/engine/#api-version-matrix
+    Raises:
+        RefusedError: the status is an error.
+        HTTPException: the answer is not JSON.
     """
-    return [int(part) for part in re.findall(r"\d+", api)] >= [1, 41]
-
-
-def _host_of(context: str) -> str:
-    from docker.context import ContextAPI
-
-    try:
-        found = ContextAPI.get_context(context)
-    except Exception as error:  # The SDK raises no narrower one for a context it cannot read
-        fix = f"docker context rm {context}\nthen make it anew"
-        raise EngineError(f'The docker context "{context}" cannot be read: {error}', next_step=fix) from error
-    if found is None:
-        fix = "docker context ls\nthen: docker context use NAME"
-        raise EngineError(f'The docker context "{context}" does not exist.', next_step=fix)
-    return str(found.Host or "unix:///var/run/docker.sock").replace("http+unix://", "unix://")
+    if status >= HTTPStatus.BAD_REQUEST:
+        raise refusal(status, answer if isinstance(answer, bytes) else json.dumps(answer).encode())
+    if isinstance(answer, bytes) and answer:
+        raise HTTPException("the answer is not JSON")
+    return answer

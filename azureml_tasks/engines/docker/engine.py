@@ -73,12 +73,12 @@ class DockerEngine(NamedTuple):
 
     def base_id(self, plan: Plan) -> str:
         """The engine's id of the base; "" where it has none of that name."""
-        with translate_errors(self.client):
+        with translate_errors(self.client.host):
             return str((self.client.inspect_image(str(plan.base)) or {}).get("Id", ""))
 
     def tag_image(self, image: BuiltImage, names: Sequence[str]) -> None:
         """Give it those of *names* that are not its own yet."""
-        with translate_errors(self.client):
+        with translate_errors(self.client.host):
             for name in names:
                 found = self.client.inspect_image(name)
                 tag = self.client.docker_command("tag", image.id, name)
@@ -104,7 +104,7 @@ class DockerEngine(NamedTuple):
 
         del smoke_test  # This engine runs it afterwards.
         planned = self.planned_image(plan, context)
-        with translate_errors(self.client):
+        with translate_errors(self.client.host):
             look = BaseLookup(client=self.client, reporter=self.reporter, folder=self.scratch)
             base = look.at(plan, pull=pull)
             takes = base is not None and takes_archives(self.client, base.driver)
@@ -123,7 +123,7 @@ class DockerEngine(NamedTuple):
 
     def exists(self, image: BuiltImage) -> bool:
         """Whether the engine still has it."""
-        with translate_errors(self.client):
+        with translate_errors(self.client.host):
             return self.client.inspect_image(image.id) is not None
 
     @contextmanager
@@ -140,7 +140,7 @@ class DockerEngine(NamedTuple):
             self.reporter.effect(remove)
             yield None
             return
-        with translate_errors(self.client):
+        with translate_errors(self.client.host):
             with running(self.client, image, proof, repository, name) as container:
                 yield container
             if self.reporter.echo:
@@ -170,7 +170,7 @@ class DockerEngine(NamedTuple):
             yield ""
             self.reporter.effect(remove)
             return
-        with translate_errors(self.client), pulled(self.client, name, login, self.reporter) as found:
+        with translate_errors(self.client.host), pulled(self.client, name, login, self.reporter) as found:
             yield found
         if self.reporter.echo:
             self.reporter.effect(remove)
@@ -183,7 +183,7 @@ class DockerEngine(NamedTuple):
         tag = [self.client.docker_command("tag", source, name)] if source != name else []
         if not self.reporter.effects([*tag, self.client.docker_command("push", name)]):
             return ""
-        with translate_errors(self.client), named_where_pushed(self.client, image, name):
+        with translate_errors(self.client.host), named_where_pushed(self.client, image, name):
             return push(self.client, image.id, name, self.reporter)
 
     def layer_store(self, plan: Plan) -> DockerLayerStore:
@@ -195,7 +195,7 @@ class DockerEngine(NamedTuple):
     def remove(self, image: BuiltImage) -> list[str]:
         """Remove the names that still name this image."""
         removed = []
-        with translate_errors(self.client):
+        with translate_errors(self.client.host):
             for name in image.names:
                 found = self.client.inspect_image(name)
                 if (

@@ -39,7 +39,7 @@ class DockerLayerStore(NamedTuple):
     def all(self) -> list[StoredLayers]:
         """Each name, also those by which machines share them, the newest first; other projects' are none of ours."""
         where = (layers_repository(self.plan), *filter(None, [self.plan.shared_layers]))
-        with translate_errors(self.client):
+        with translate_errors(self.client.host):
             images = self.client.inspect_images(where[0])
         found = [kept for image in images for name in where for kept in _named(image, name)]
         return sorted(found, key=lambda kept: (-kept.built_at, kept.name))
@@ -51,7 +51,7 @@ class DockerLayerStore(NamedTuple):
         """
         if not self.reporter.effect(self.client.docker_command("rmi", kept.name)):
             return False
-        with translate_errors(self.client):
+        with translate_errors(self.client.host):
             return self.client.remove_image(kept.name)
 
     def forget_old(self, now: Collection[str]) -> None:

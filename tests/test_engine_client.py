@@ -1,0 +1,294 @@
+"""The engine's API at a Unix socket and at a TCP address."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from azureml_tasks.engines.docker.api_build import built
+from azureml_tasks.engines.docker.api_errors import translate_errors
+from azureml_tasks.engines.docker.client import EngineClient, connect
+from azureml_tasks.engines.docker.socket_http import RefusedError
+from azureml_tasks.errors import EngineError
+from tests.fake_engine import FakeEngine, json_answer, running_engine
+
+VERSION = {
+    "Version": "28.0.1",
+    "ApiVersion": "1.48",
+    "Os": "linux",
+    "Components": [{"Name": "Engine"}, {"Name": "containerd"}],
+}
+PING_HEADERS = {"Server": "Docker/28.0.1 (linux)", "Api-Version": "1.48", "Ostype": "linux"}
+IMAGE = {"Id": "sha256:1", "Os": "linux"}
+BLOCKS = [b"one", b"", b"x" * 100_000, b"three"]
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEngine]:
+    """An engine at a Unix socket, which DOCKER_HOST names."""
+    with running_engine() as fake:
+        monkeypatch.setenv("DOCKER_HOST", fake.host)
+        yield fake
+
+
+@pytest.fixture(params=["unix", "tcp"])
+def anywhere(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEngine]:
+    """An engine at each kind of address; at a socket the SDK must not be needed."""
+    with running_engine(tcp=request.param == "tcp") as fake:
+        monkeypatch.setenv("DOCKER_HOST", fake.host)
+        fake.answers["GET /_ping"] = (200, b"OK")
+        fake.answers |= dict.fromkeys(("GET /version", "GET /v1.48/version"), json_answer(VERSION))
+        fake.headers = PING_HEADERS
+        if request.param == "unix":
+            monkeypatch.delattr("azureml_tasks.engines.docker.client._sdk_client")
+        yield fake
+
+
+@pytest.fixture
+def client(anywhere: FakeEngine) -> Iterator[EngineClient]:
+    """A client of that engine."""
+    connected = connect()
+    if anywhere.host.startswith("unix"):
+        anywhere.requests.clear()
+        yield connected
+        return
+    with closing(connected.sdk):
+        anywhere.requests.clear()
+        yield connected
+
+
+def test_connect(anywhere: FakeEngine) -> None:
+    """The engine is described alike at every address; at a socket by one fast request."""
+    expected = EngineClient(
+        context="default", host=anywhere.host, version="28.0.1", api="1.48", has_buildkit=True
+    )
+
+    assert expected == connect()
+    assert anywhere.host.startswith("tcp") or ["GET /_ping"] == anywhere.requests
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        (PING_HEADERS, True),
+        ({**PING_HEADERS, "Api-Version": "1.41"}, True),
+        ({**PING_HEADERS, "Api-Version": "1.40"}, False),
+        ({**PING_HEADERS, "Ostype": "windows"}, False),
+        ({**PING_HEADERS, "Server": "Libpod/4.3.1 (linux)"}, False),
+    ],
+)
+def test_has_buildkit(headers: dict[str, str], expected: bool, engine: FakeEngine) -> None:
+    """Docker for Linux has had BuildKit in its API since 20.10, API 1.41."""
+    engine.answers["GET /_ping"] = (200, b"OK")
+    engine.headers = headers
+
+    assert expected == connect().has_buildkit
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Server": "nginx/1.27 (linux)", "Api-Version": "1.48"},
+        {"Server": "Docker/28.0.1 (linux)"},
+        {"Server": "Docker", "Api-Version": "1.48"},
+    ],
+)
+def test_connect_behind_a_proxy(headers: dict[str, str], engine: FakeEngine) -> None:
+    """If the headers of the ping do not describe the engine, `/version` does."""
+    engine.answers |= {"GET /_ping": (200, b"OK"), "GET /version": json_answer(VERSION)}
+    engine.headers = headers
+    expected = EngineClient(
+        context="default", host=engine.host, version="28.0.1", api="1.48", has_buildkit=True
+    )
+
+    assert (expected, ["GET /_ping", "GET /version"]) == (connect(), engine.requests)
+
+
+def test_connect_to_podman(engine: FakeEngine) -> None:
+    """Podman is known by the header Server of its ping, or by the components of its version."""
+    engine.answers["GET /version"] = json_answer({**VERSION, "Components": [{"Name": "Podman Engine"}]})
+    clients = [connect()]
+    engine.answers["GET /_ping"] = (200, b"OK")
+    engine.headers = {"Server": "Libpod/4.3.1 (linux)", "Api-Version": "1.41"}
+    clients.append(connect())
+
+    assert [("28.0.1", True), ("4.3.1", True)] == [(each.version, each.is_podman) for each in clients]
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (json_answer([]), "the answer to GET /version is not that of an engine"),
+        (json_answer("28"), "the answer to GET /version is not that of an engine"),
+        ((200, b"<html>"), "Expecting value: line 1 column 1 (char 0)"),
+        (json_answer(VERSION, 500), "GET /version was answered with HTTP status 500"),
+        ((0, b"SSH-2.0-server\r\n"), "SSH-2.0-server"),
+    ],
+)
+def test_connect_to_something_else(answer: tuple[int, bytes], said: str, engine: FakeEngine) -> None:
+    """A server that is not an engine is an error with its address and its answer."""
+    engine.answers["GET /version"] = answer
+
+    with pytest.raises(EngineError) as caught:
+        connect()
+
+    expected = f"""\
+Docker's engine does not answer (context "default", {engine.host}).
+    Start it: open Docker Desktop, or on Linux: sudo systemctl start docker
+    the connection failed: {said}"""
+    assert expected == str(caught.value).rstrip()
+
+
+def test_connect_to_a_port_without_an_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A TCP address is connected to by Docker's SDK, whose error is shown."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        host = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+    monkeypatch.setenv("DOCKER_HOST", host)
+
+    with pytest.raises(EngineError) as caught:
+        connect()
+
+    assert f'Docker\'s engine does not answer (context "default", {host}).' == caught.value.what
+    assert "Connection refused" in caught.value.said
+
+
+def test_connect_by_ssh_without_paramiko(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Docker's SDK needs a package for SSH, which the error names."""
+    monkeypatch.setenv("DOCKER_HOST", "ssh://builder")
+
+    with pytest.raises(EngineError) as caught:
+        connect()
+
+    expected = """\
+Docker's SDK needs paramiko for SSH (context "default", ssh://builder).
+    pip install paramiko
+    the connection failed: Install paramiko package to enable ssh:// support"""
+    assert expected == str(caught.value)
+
+
+def test_inspect_image(anywhere: FakeEngine, client: EngineClient) -> None:
+    """An image is inspected by one request; None if the engine does not have it."""
+    anywhere.answers["GET /v1.48/images/demo:1/json"] = json_answer(IMAGE)
+
+    images = [client.inspect_image(name) for name in ("demo:1", "none")]
+
+    expected = ["GET /v1.48/images/demo:1/json", "GET /v1.48/images/none/json"]
+    assert ([IMAGE, None], expected) == (images, anywhere.requests)
+
+
+@pytest.mark.parametrize(
+    ("reference", "path"),
+    [
+        ("r.io:5000/a/b@sha256:1", "/images/r.io:5000/a/b@sha256:1/json"),
+        ("a?b#c%d", "/images/a%3Fb%23c%25d/json"),
+    ],
+)
+def test_a_reference_cannot_leave_its_path(
+    reference: str, path: str, anywhere: FakeEngine, client: EngineClient
+) -> None:
+    """A reference keeps its slashes; every character with a meaning in a URL is quoted."""
+    client.inspect_image(reference)
+
+    assert [f"GET /v1.48{path}"] == anywhere.requests
+
+
+def test_inspect_images_of_a_repository(anywhere: FakeEngine, client: EngineClient) -> None:
+    """Each image with a tag in the repository is inspected; one that was removed meanwhile is left out."""
+    listing = "GET /v1.48/images/json?filters=%7B%22reference%22%3A+%5B%22demo%2Flayers%22%5D%7D"
+    anywhere.answers |= {
+        listing: json_answer([{"Id": "sha256:1"}, {"Id": "sha256:2"}]),
+        "GET /v1.48/images/sha256:1/json": json_answer(IMAGE),
+    }
+
+    assert [IMAGE] == client.inspect_images("demo/layers")
+
+
+def test_tag_image(anywhere: FakeEngine, client: EngineClient) -> None:
+    """Repository and tag are split at the last colon."""
+    request = "POST /v1.48/images/sha256:1/tag?repo=r.io%3A5000%2Fdemo&tag=1"
+    anywhere.answers[request] = (201, b"")
+
+    client.tag_image("sha256:1", "r.io:5000/demo:1")
+
+    assert [request] == anywhere.requests
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [(json_answer([{"Untagged": "demo:1"}]), True), (json_answer({"message": "in use"}, 409), False)],
+)
+def test_remove_image(
+    answer: tuple[int, bytes], expected: bool, anywhere: FakeEngine, client: EngineClient
+) -> None:
+    """The status of the answer tells whether the image was removed."""
+    anywhere.answers["DELETE /v1.48/images/demo:1"] = answer
+
+    assert expected == client.remove_image("demo:1")
+
+
+@pytest.mark.parametrize(("no_cache", "more"), [(False, ""), (True, "&nocache=1")])
+def test_build(anywhere: FakeEngine, client: EngineClient, *, no_cache: bool, more: str) -> None:
+    """The archive is sent with the options in the query, and the events of the answer are returned."""
+    options = "platform=linux%2Famd64&buildargs=%7B%22A%22%3A+%221%22%7D&rm=1&forcerm=1"
+    answer = (200, b'{"stream": "a"}\n{"aux": {"ID": "1"}}\n')
+    anywhere.answers[f"POST /v1.48/build?{options}{more}"] = answer
+
+    events = list(built(client, iter(BLOCKS), "linux/amd64", {"A": "1"}, no_cache=no_cache))
+
+    expected = [{"stream": "a"}, {"aux": {"ID": "1"}}]
+    assert (expected, [b"".join(BLOCKS)]) == (events, anywhere.bodies)
+
+
+def test_a_refused_build(client: EngineClient) -> None:
+    """A build that the engine refuses is an error with its message."""
+    with pytest.raises(RefusedError) as caught:
+        list(built(client, iter(BLOCKS), "linux/amd64", {}, no_cache=False))
+
+    assert "no such thing" == str(caught.value)
+
+
+# Errors that a command does not expect
+
+
+def test_a_refused_request(anywhere: FakeEngine, client: EngineClient) -> None:
+    """An error status that no command expects is shown with the engine's message."""
+    anywhere.answers["GET /v1.48/images/demo:1/json"] = json_answer({"message": "driver failed"}, 500)
+
+    with pytest.raises(EngineError) as caught, translate_errors(client.host):
+        client.inspect_image("demo:1")
+
+    expected = f"""\
+The engine at {anywhere.host} refused a request.
+    See its message, and the engine's log.
+    docker said: driver failed"""
+    assert expected == str(caught.value)
+
+
+@pytest.mark.parametrize("answer", [(200, b"<html>"), (0, b"HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\n{}")])
+def test_a_broken_answer(answer: tuple[int, bytes], anywhere: FakeEngine, client: EngineClient) -> None:
+    """An answer that is not JSON, or is cut off, means that no engine answers any more."""
+    anywhere.answers["GET /v1.48/images/demo:1/json"] = answer
+
+    with pytest.raises(EngineError) as caught, translate_errors(client.host):
+        client.inspect_image("demo:1")
+
+    assert f"The engine at {anywhere.host} stopped answering." == caught.value.what
+
+
+def test_an_engine_that_went_away(engine: FakeEngine) -> None:
+    """A socket that is gone is an engine that stopped, not a file of the user's that is missing."""
+    with running_engine() as other:
+        client = EngineClient(context="default", host=other.host, version="1", api="1.48")
+
+    with pytest.raises(EngineError) as caught, translate_errors(client.host):
+        client.inspect_image("demo:1")
+
+    expected = f"""\
+The engine at {other.host} stopped answering.
+    Check that it still runs: docker version
+    the connection failed: [Errno 2] No such file or directory"""
+    assert (expected, []) == (str(caught.value), engine.requests)
