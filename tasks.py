@@ -27,7 +27,7 @@ MARKS = ("<!-- settings:begin -->", "<!-- settings:end -->")
 
 @task
 def demo(_context: Context) -> None:
-    """Build, prove and push `example_project`, on a real engine and into a real registry."""
+    """Build, smoke-test and push `example_project`, on a real engine and into a real registry."""
     with _orderly():
         code = demonstration.run()
     raise Exit(code=code)

@@ -1,4 +1,4 @@
-"""Extend an Azure ML inference image, prove that it serves, and push what passed.
+"""Extend an Azure ML inference image, test that it serves, and push what passed.
 
 Everything about the image stands in [tool.azureml-image] of pyproject.toml; flags say how this run goes.
 """
@@ -182,12 +182,12 @@ def attach(
 def smoke_test(
     c: Context, engine: str | None = None, junit: str | None = None, project: str | None = None
 ) -> None:
-    """Run the image that was built as Azure ML would, and prove that it serves."""
+    """Run the image that was built as Azure ML would, and test that it serves."""
     with ending_well(smoke_test, project):
         from azureml_tasks.commands import pipeline
 
         options = _resolve(c, smoke_test, {"engine": engine, "project": project})
-        pipeline.prove(options.job, junit_file=options.file("--junit", junit))
+        pipeline.smoke_test(options.job, junit_file=options.file("--junit", junit))
 
 
 @task(auto_shortflags=False, help=_help("engine", "registry", "untested", "project"))

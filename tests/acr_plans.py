@@ -31,7 +31,7 @@ def plan(*, repository: str = "team/scoring", **more: Any) -> Plan:
         "user": "dockeruser",
         "registry": "contoso.azurecr.io",
         "has_code": True,
-        "proof": SmokeTestPlan(sha256="5f" * 32),
+        "smoke_test": SmokeTestPlan(sha256="5f" * 32),
         **more,
     }
     return Plan(

@@ -15,7 +15,7 @@ from azureml_tasks.engines.acr.run_follower import Followed, Follower
 from azureml_tasks.engines.acr.session import Session
 from azureml_tasks.engines.acr.tasks_api import Run
 from azureml_tasks.errors import AzuremlTasksError, RegistryError, RemoteBuildError, Terminated
-from azureml_tasks.in_image.prove_in_acr import frames
+from azureml_tasks.in_image.probe_in_acr import frames
 from tests.acr_following import ADDRESS, Clock, PlayedTasks, the_log
 from tests.acr_plans import plan
 
@@ -23,7 +23,7 @@ QUEUED, RUNNING = Run(id="ca8", status="Queued"), Run(id="ca8", status="Running"
 SUCCEEDED, CANCELLED = Run(id="ca8", status="Succeeded"), Run(id="ca8", status="Canceled")
 SILENT = RemoteBuildError("Azure did not answer how run ca8 is.")
 FORBIDDEN = RegistryError("Azure refused how run ca8 is: not allowed (403).")
-MARK = "azureml-image-proof-5f5f5f5f5f5f5f5f"
+MARK = "azureml-image-smoke-test-5f5f5f5f5f5f5f5f"
 
 
 def follower(tasks: PlayedTasks, clock: Clock, *, timeout: float = 100.0, buildkit: bool = False) -> Follower:
@@ -92,10 +92,10 @@ def test_a_run_that_has_ended_already(
     assert ([], ["log of ca8"]) == (clock.pauses, tasks.asked)
 
 
-def test_lines_of_the_proof_are_not_shown(
+def test_lines_of_the_smoke_test_are_not_shown(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What the proof prints for us is collected, and is neither shown nor among the last lines."""
+    """What the smoke test prints for us is collected, and is neither shown nor among the last lines."""
     event = {"event": "done", "seconds": 1.5}
     the_log(monkeypatch, "\n".join(["before", *frames(MARK, 0, event), "after", ""]).encode())
     collector = Collector(mark=MARK)

@@ -28,7 +28,7 @@ def request(*, acr: Acr | None = None, platform: str = "linux/amd64", abac: bool
     return Request(acr=acr or Acr(), platform=platform, source=SOURCE, abac=abac)
 
 
-def file(*, proves: bool = True) -> TaskFile:
+def file(*, smoke_test: bool = True) -> TaskFile:
     """A task that mounts secrets."""
     image = f"contoso.azurecr.io/{IMAGE}"
     made = plan(secrets=SECRETS)
@@ -37,7 +37,7 @@ def file(*, proves: bool = True) -> TaskFile:
         image=image,
         context_sha256=SHA256,
         pieces=(piece(made, image),),
-        proves=proves,
+        smoke_test=smoke_test,
         timeout=3600,
     )
 

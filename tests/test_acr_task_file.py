@@ -17,7 +17,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from azureml_tasks.engines.acr.preflight import refuse_names, refuse_proof, refuse_secrets
+from azureml_tasks.engines.acr.preflight import refuse_names, refuse_secrets, refuse_smoke_test
 from azureml_tasks.engines.acr.task_file import RUN_ID, TaskFile
 from azureml_tasks.errors import EngineError, SettingsError
 from azureml_tasks.planning.plan import Plan
@@ -33,19 +33,19 @@ LONGEST_LINE = 64 * 1024 - 1
 
 
 def task(
-    made: Plan, *, builds: bool = True, proves: bool = True, image: str = CANDIDATE, timeout: int = 3600
+    made: Plan, *, builds: bool = True, smoke_test: bool = True, image: str = CANDIDATE, timeout: int = 3600
 ) -> str:
     """The text of a task."""
     pieces = (piece(made, image),) if builds else ()
     file = TaskFile(
-        plan=made, image=image, context_sha256=SHA256, pieces=pieces, proves=proves, timeout=timeout
+        plan=made, image=image, context_sha256=SHA256, pieces=pieces, smoke_test=smoke_test, timeout=timeout
     )
     return str(file)
 
 
 # The text
 
-BUILD_AND_PROOF = f"""\
+BUILD_AND_SMOKE_TEST = f"""\
 version: v1.1.0
 stepTimeout: 3600
 steps:
@@ -58,8 +58,8 @@ steps:
     disableWorkingDirectoryOverride: true
     env:
       - "HOME=/home/dockeruser"
-  - id: "proof"
-    cmd: "{CANDIDATE} /bin/sh /workspace/.azureml-image/prove.sh"
+  - id: "smoke-test"
+    cmd: "{CANDIDATE} /bin/sh /workspace/.azureml-image/probe.sh"
     user: "root"
     disableWorkingDirectoryOverride: true
   - id: "push"
@@ -86,7 +86,7 @@ steps:
     push:
       - "{CANDIDATE}"
 """
-BUILD_SECRETS_AND_PROOF = f"""\
+BUILD_SECRETS_AND_SMOKE_TEST = f"""\
 version: v1.1.0
 stepTimeout: 3600
 volumes:
@@ -106,15 +106,15 @@ steps:
     detach: true
     keep: true
     disableWorkingDirectoryOverride: true
-  - id: "proof"
-    cmd: "{CANDIDATE} /bin/sh /workspace/.azureml-image/prove.sh"
+  - id: "smoke-test"
+    cmd: "{CANDIDATE} /bin/sh /workspace/.azureml-image/probe.sh"
     user: "root"
     disableWorkingDirectoryOverride: true
   - id: "push"
     push:
       - "{CANDIDATE}"
 """
-PROOF_ALONE = f"""\
+SMOKE_TEST_ALONE = f"""\
 version: v1.1.0
 stepTimeout: 600
 steps:
@@ -127,8 +127,8 @@ steps:
       - "HOME=/home/dockeruser"
       - "AML_APP_ROOT=/workspace/.azureml-image"
       - "AZUREML_ENTRY_SCRIPT=default_score.py"
-  - id: "proof"
-    cmd: "{DIGEST} /bin/sh /workspace/.azureml-image/prove.sh"
+  - id: "smoke-test"
+    cmd: "{DIGEST} /bin/sh /workspace/.azureml-image/probe.sh"
     user: "root"
     disableWorkingDirectoryOverride: true
 """
@@ -157,27 +157,33 @@ HOSTILE_LINES = r"""
 @pytest.mark.parametrize(
     ("expected", "actual"),
     [
-        (BUILD_AND_PROOF, task(plan())),
+        (BUILD_AND_SMOKE_TEST, task(plan())),
         (
             BUILD_AND_SECRETS,
-            task(plan(secrets=SECRETS, platform="linux/arm64/v8"), proves=False, timeout=7200),
+            task(plan(secrets=SECRETS, platform="linux/arm64/v8"), smoke_test=False, timeout=7200),
         ),
-        (BUILD_SECRETS_AND_PROOF, task(plan(secrets=SECRETS[1:], user="1000"))),
+        (BUILD_SECRETS_AND_SMOKE_TEST, task(plan(secrets=SECRETS[1:], user="1000"))),
         (
-            PROOF_ALONE,
+            SMOKE_TEST_ALONE,
             task(
-                plan(secrets=SECRETS, proof=SmokeTestPlan(stand_in=True)),
+                plan(secrets=SECRETS, smoke_test=SmokeTestPlan(default_script=True)),
                 builds=False,
                 image=DIGEST,
                 timeout=600,
             ),
         ),
         (
-            BUILD_AND_PROOF.replace('\n      - "HOME=/home/dockeruser"\n', HOSTILE_LINES),
-            task(plan(proof=SmokeTestPlan(env=HOSTILE))),
+            BUILD_AND_SMOKE_TEST.replace('\n      - "HOME=/home/dockeruser"\n', HOSTILE_LINES),
+            task(plan(smoke_test=SmokeTestPlan(env=HOSTILE))),
         ),
     ],
-    ids=["build and proof", "build and secrets", "build, secrets and proof", "proof alone", "hostile words"],
+    ids=[
+        "build and smoke test",
+        "build and secrets",
+        "build, secrets and smoke test",
+        "smoke test alone",
+        "hostile words",
+    ],
 )
 def test_the_whole_text(expected: str, actual: str) -> None:
     """What a run does, as the very text that is sent."""
@@ -186,9 +192,9 @@ def test_the_whole_text(expected: str, actual: str) -> None:
 
 def test_yaml_reads_it() -> None:
     """It is YAML that says what the agent knows: strings, numbers and switches, each as such."""
-    made = plan(secrets=SECRETS[:1], proof=SmokeTestPlan(env={"A": "b c"}))
+    made = plan(secrets=SECRETS[:1], smoke_test=SmokeTestPlan(env={"A": "b c"}))
 
-    proof = "/bin/sh /workspace/.azureml-image/prove.sh"
+    probe = "/bin/sh /workspace/.azureml-image/probe.sh"
     alone = {"disableWorkingDirectoryOverride": True}
     expected = {
         "version": "v1.1.0",
@@ -210,7 +216,7 @@ def test_yaml_reads_it() -> None:
                 "env": ["HOME=/home/dockeruser", "'A=b c'"],
                 **alone,
             },
-            {"id": "proof", "cmd": f"{CANDIDATE} {proof}", "user": "root", **alone},
+            {"id": "smoke-test", "cmd": f"{CANDIDATE} {probe}", "user": "root", **alone},
             {"id": "push", "push": [CANDIDATE]},
         ],
     }
@@ -280,7 +286,7 @@ def given_to_docker(step: dict[str, Any]) -> list[str]:
 def server(made: Plan) -> list[str]:
     """What the agent starts as the server of *made*."""
     steps = yaml.safe_load(rendered(without_aliases(task(made))))["steps"]
-    assert [step["id"] for step in steps] == ["build", "server", "proof", "push"]
+    assert [step["id"] for step in steps] == ["build", "server", "smoke-test", "push"]
     return given_to_docker(steps[1])
 
 
@@ -329,7 +335,7 @@ def test_a_persons_own_words_arrive(env: dict[str, str]) -> None:
     """Whatever the rules let a variable of the smoke test hold, its container gets, and nothing is carried out."""
     expected = started("HOME=/home/dockeruser", *(f"{name}={text}" for name, text in env.items()))
 
-    assert expected == server(plan(proof=SmokeTestPlan(env=env)))
+    assert expected == server(plan(smoke_test=SmokeTestPlan(env=env)))
 
 
 @pytest.mark.parametrize("text", FRAGMENTS)
@@ -338,12 +344,12 @@ def test_each_special_word_arrives(text: str) -> None:
     env = {"A": text, "B": text * 2, "C": f"a{text}b"}
 
     expected = started("HOME=/home/dockeruser", *(f"{name}={value}" for name, value in env.items()))
-    assert expected == server(plan(proof=SmokeTestPlan(env=env)))
+    assert expected == server(plan(smoke_test=SmokeTestPlan(env=env)))
 
 
 def unbounded(text: str) -> Plan:
     """A plan whose one variable is *text*."""
-    return plan(user="1000", proof=SmokeTestPlan(env={"A": text}))
+    return plan(user="1000", smoke_test=SmokeTestPlan(env={"A": text}))
 
 
 @pytest.mark.parametrize(
@@ -359,11 +365,11 @@ def unbounded(text: str) -> Plan:
 def test_the_longest_variables(text: str, fits: bool) -> None:
     """Variables arrive up to the last byte of a line that the agent reads; what it would lose is refused."""
     if fits:
-        refuse_proof(unbounded(text))
+        refuse_smoke_test(unbounded(text))
         assert started(f"A={text}") == server(unbounded(text))
         return
     with pytest.raises(EngineError) as caught:
-        refuse_proof(unbounded(text))
+        refuse_smoke_test(unbounded(text))
 
     expected = """\
 A smoke test in the cloud cannot set 64 KiB of variables (smoke-test.env).
@@ -374,16 +380,16 @@ A smoke test in the cloud cannot set 64 KiB of variables (smoke-test.env).
 def test_variables_together() -> None:
     """They stand in one argument of the agent's shell, so that they are bounded together."""
     half = {"A": "x" * 32_000, "B": "x" * 32_000}
-    refuse_proof(plan(proof=SmokeTestPlan(env=half)))
+    refuse_smoke_test(plan(smoke_test=SmokeTestPlan(env=half)))
 
     with pytest.raises(EngineError, match="cannot set 64 KiB of variables"):
-        refuse_proof(plan(proof=SmokeTestPlan(env={**half, "C": "x" * 2_000})))
+        refuse_smoke_test(plan(smoke_test=SmokeTestPlan(env={**half, "C": "x" * 2_000})))
 
 
 def test_what_a_task_has_no_word_for() -> None:
     """A mounted model and a limit of memory are refused before anything is sent, all at once."""
     with pytest.raises(EngineError) as caught:
-        refuse_proof(plan(proof=SmokeTestPlan(model="/home/me/model", memory="4g")))
+        refuse_smoke_test(plan(smoke_test=SmokeTestPlan(model="/home/me/model", memory="4g")))
 
     expected = """\
 A smoke test in the cloud cannot mount a model (smoke-test.model) or limit memory (smoke-test.memory).

@@ -232,12 +232,12 @@ failed to run step ID: push: failed to push images successfully
 
 Run ID: ca8 failed after 22s. Error: failed during run, err: exit status 1
 """
-PROVING = """\
-2026/11/25 10:00:21 Executing step ID: proof. Timeout(sec): 3600, Working directory: '', Network: ''
-2026/11/25 10:00:21 Launching container with name: proof
+PROBING = """\
+2026/11/25 10:00:21 Executing step ID: smoke-test. Timeout(sec): 3600, Working directory: '', Network: ''
+2026/11/25 10:00:21 Launching container with name: smoke-test
 /bin/sh: 1: exec: /usr/bin/python: not found
-2026/11/25 10:00:22 Container failed during run: proof. No retries remaining.
-failed to run step ID: proof: exit status 127
+2026/11/25 10:00:22 Container failed during run: smoke-test. No retries remaining.
+failed to run step ID: smoke-test: exit status 127
 
 Run ID: ca8 failed after 14s. Error: failed during run, err: exit status 1
 """
@@ -296,11 +296,11 @@ def test_what_failed(
     assert (code, words) == told(Run(id="ca8", status="Failed"), found)
 
 
-def test_the_proof_that_could_not_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_smoke_test_that_could_not_ask(monkeypatch: pytest.MonkeyPatch) -> None:
     """Once all is built, a failure that has no known words is shown by the last lines of the log."""
-    found = seen(LEGACY + BUILT + PROVING, monkeypatch)
+    found = seen(LEGACY + BUILT + PROBING, monkeypatch)
 
-    last = (LEGACY + BUILT + PROVING).splitlines()[-20:]
+    last = (LEGACY + BUILT + PROBING).splitlines()[-20:]
     expected = ["Run ca8 failed.", "    Its last lines say why:", *(f"    {line}" for line in last)]
     assert (7, "\n".join(expected)) == told(Run(id="ca8", status="Failed"), found)
 

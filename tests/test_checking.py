@@ -67,7 +67,7 @@ def then(job: RunContext) -> str:
 
 
 def test_the_whole_report(job: RunContext) -> None:
-    """Base, names, each step in its order, the context with its largest files, proof, engine, next step."""
+    """Base, names, each step in its order, the context with its largest files, smoke test, engine, next step."""
     _, found = prepare(job)
     largest = [f"{in_units(file.size):>9}  {file.name}" for file in build_context.largest(found.files)]
 
@@ -82,7 +82,7 @@ def test_the_whole_report(job: RunContext) -> None:
         "         run after apt, as root: ldconfig",
         f"context  {found.file_count} files, {in_units(found.size)}, sha256 {found.sha256}",
         *(f"{'' if index else 'largest':<8} {row}" for index, row in enumerate(largest)),
-        "proof    start-up, health, /swagger.json and 1 request, each 3 times",
+        "test     start-up, health, /swagger.json and 1 request, each 3 times",
         'engine   There is no engine "none".',
         "then     nothing is built yet: invoke serving.build",
     ]
@@ -101,7 +101,7 @@ def test_the_next_step_follows_the_records(job: RunContext) -> None:
     steps.append(then(job))
     job.records.write_pass(image._replace(id="sha256:other"), "0", {})
     steps.append(then(job))
-    job.records.write_pass(image, prepare(job)[0].proof.sha256, {})
+    job.records.write_pass(image, prepare(job)[0].smoke_test.sha256, {})
     steps.append(then(job))
     (job.folder / "code" / "score.py").write_text("def init(): ...\ndef run(data): return data\n")
     steps.append(then(job))

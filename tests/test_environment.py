@@ -93,7 +93,7 @@ def request(timeout: float) -> SmokeTestRequest:
 
 def plan(**given: Any) -> Plan:
     """A plan that bakes code and model in, unless *given* says otherwise."""
-    sound = {"has_model": True, "has_code": True, "env": {}, "proof": SmokeTestPlan()}
+    sound = {"has_model": True, "has_code": True, "env": {}, "smoke_test": SmokeTestPlan()}
     return Plan(
         base=Reference(host="", repository="base", tag="1", digest=""),
         platform="linux/amd64",
@@ -127,13 +127,13 @@ def test_a_deployment_of_an_image_that_holds_all() -> None:
 
 
 def test_a_deployment_of_an_image_that_holds_nothing_and_starts_slowly() -> None:
-    """What is mounted is named, with a word on what to write; timeout, workers and probes are those of the proof."""
+    """What is mounted is named, with a comment on what to write; timeout and probes follow from the smoke test."""
     slow = Pushed(image=PUSHED.image, tags=PUSHED.tags, started=200.4)
     bare = plan(
         has_model=False,
         has_code=False,
         env={"WORKER_COUNT": "4"},
-        proof=SmokeTestPlan(requests=(request(7.25), request(30))),
+        smoke_test=SmokeTestPlan(requests=(request(7.25), request(30))),
     )
 
     assert deployment_text(slow, bare, name="other", **SCORING) == BARE
@@ -142,7 +142,7 @@ def test_a_deployment_of_an_image_that_holds_nothing_and_starts_slowly() -> None
 @pytest.mark.parametrize(
     ("given", "text"),
     [
-        ({"proof": SmokeTestPlan(model="/m")}, 'model: "azureml:team-iris@latest"\nenvironment: '),
+        ({"smoke_test": SmokeTestPlan(model="/m")}, 'model: "azureml:team-iris@latest"\nenvironment: '),
         ({}, WITHOUT_A_MODEL),
         ({"env": {"AZUREML_MODEL_DIR": "/opt/model"}}, 'endpoint_name: "scoring"\nenvironment: '),
         (
@@ -152,7 +152,7 @@ def test_a_deployment_of_an_image_that_holds_nothing_and_starts_slowly() -> None
     ],
 )
 def test_a_model_is_mounted_where_the_smoke_test_mounted_one(given: dict[str, Any], text: str) -> None:
-    """Code that was proven without a model needs none; a base may bring model or code of its own."""
+    """Code that was tested without a model needs none; a base may bring model or code of its own."""
     assert text in deployment(**{"has_model": False, **given})
     assert "code_configuration" not in deployment(**{"has_model": False, **given})
 
@@ -165,7 +165,7 @@ def test_a_request_may_take_as_long_as_in_the_smoke_test(
     timeouts: tuple[float, ...], milliseconds: int
 ) -> None:
     """And never less than by Azure ML's default."""
-    made = yaml.safe_load(deployment(proof=SmokeTestPlan(requests=tuple(map(request, timeouts)))))
+    made = yaml.safe_load(deployment(smoke_test=SmokeTestPlan(requests=tuple(map(request, timeouts)))))
 
     assert milliseconds == made["request_settings"]["request_timeout_ms"]
 

@@ -36,7 +36,7 @@ def inside_b(c):
     image.check(c, json=True, project="services/b")
 
 @task(pre=[image.smoke_test])
-def proven(c):
+def serves(c):
     print("never")
 
 """
@@ -189,7 +189,7 @@ def test_what_is_left_out_twice_the_same_is_no_mistake(tmp_path: Path) -> None:
 
 def test_a_failure_ends_what_comes_after(tmp_path: Path) -> None:
     """A pre-task that fails ends the run with its exit code, and the task itself does not start."""
-    done = invoke(several(tmp_path, CALLERS + "ns = Collection(image, proven)\n"), "proven")
+    done = invoke(several(tmp_path, CALLERS + "ns = Collection(image, serves)\n"), "serves")
 
     expected = "Nothing is built here yet.\n    invoke image.build\nNothing was pushed.\n"
     assert (4, "", expected) == (done.code, done.out, done.err)
@@ -199,16 +199,16 @@ def test_the_next_step_has_the_names_of_the_consumer_s_own_collections(tmp_path:
     """What a message says to type is what Invoke knows the task as: below a name, at the root, or as a pre-task."""
     renamed = several(
         tmp_path / "renamed",
-        CALLERS + 'ns = Collection(proven)\nns.add_collection(image, name="serving")\n',
+        CALLERS + 'ns = Collection(serves)\nns.add_collection(image, name="serving")\n',
     )
     root = consumer(tmp_path / "root", "from azureml_tasks.image import ns\n")
-    nowhere = several(tmp_path / "nowhere", CALLERS + "ns = Collection(proven)\n")
+    nowhere = several(tmp_path / "nowhere", CALLERS + "ns = Collection(serves)\n")
 
     steps = [
         invoke(renamed, "serving.push", "--registry=r.io").err,
-        invoke(renamed, "proven").err,
+        invoke(renamed, "serves").err,
         invoke(root, "smoke-test").err,
-        invoke(nowhere, "proven").err,
+        invoke(nowhere, "serves").err,
     ]
 
     said = "Nothing is built here yet.\n    invoke {}build\nNothing was pushed.\n"

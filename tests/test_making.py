@@ -154,7 +154,7 @@ def test_what_makes_another_image_changes_its_part(change: str, folder: Path) ->
 
 @pytest.mark.parametrize("change", NO_CHANGES)
 def test_what_makes_the_same_image_changes_no_part(change: str, folder: Path) -> None:
-    """Names, what is secret, and how the image is proven or kept make no other image."""
+    """Names, what is secret, and how the image is smoke-tested or kept make no other image."""
     before = made(folder)
     NO_CHANGES[change](folder)
 

@@ -54,7 +54,7 @@ def test_the_least_that_a_table_says_decides_the_rest(
             "org.opencontainers.image.base.name": "bases/serving:latest",
         },
         files=(),
-        proof=SmokeTestPlan()._replace(stand_in=True, sha256=plan.proof.sha256),
+        smoke_test=SmokeTestPlan()._replace(default_script=True, sha256=plan.smoke_test.sha256),
         pinned=True,
     )
     assert expected == plan

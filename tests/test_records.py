@@ -66,7 +66,7 @@ def test_a_new_build_has_passed_nothing(records: Records) -> None:
 
     records.write_build(IMAGE)
 
-    assert {"id": IMAGE.id, "proof_sha256": "4" * 64, "smoke": {"passed": True}} == passed
+    assert {"id": IMAGE.id, "smoke_test_sha256": "4" * 64, "smoke": {"passed": True}} == passed
     assert ([".gitignore", "build.json"], None) == (names(records), records.read_pass())
 
 
@@ -114,7 +114,7 @@ def test_notes_are_no_records(records: Records) -> None:
 
 
 def test_a_pass_can_be_forgotten(records: Records) -> None:
-    """An image that is being proven has not passed; forgetting twice is no mistake."""
+    """An image that is being smoke-tested has not passed; forgetting twice is no mistake."""
     records.write_pass(IMAGE, "4" * 64, {})
 
     records.forget_pass()
@@ -162,9 +162,9 @@ def test_a_broken_record_is_named(name: str, records: Records) -> None:
     [
         ("build.json", "[]", "id, names, engine, context_sha256, user"),
         ("build.json", json.dumps({"id": "1", "names": [], "engine": "docker"}), "context_sha256, user"),
-        ("smoke-test.json", "{}", "id, proof_sha256, smoke"),
+        ("smoke-test.json", "{}", "id, smoke_test_sha256, smoke"),
         ("run.json", json.dumps({"run": "ca1"}), "registry"),
-        ("evidence.json", json.dumps({"id": "1"}), "proof_sha256, events"),
+        ("evidence.json", json.dumps({"id": "1"}), "smoke_test_sha256, events"),
     ],
 )
 def test_a_record_of_another_form_is_named(name: str, text: str, missing: str, records: Records) -> None:
@@ -294,8 +294,8 @@ def test_the_registry_of_the_last_hand_off(records: Records) -> None:
     assert ["", "", "r.io", "other.io"] == found
 
 
-def test_evidence_counts_for_one_image_and_one_proof(records: Records) -> None:
-    """What a proof in the cloud saw is given back for the same image and the same proof, and for no other."""
+def test_evidence_counts_for_one_image_and_one_smoke_test(records: Records) -> None:
+    """What a smoke test in the cloud saw is given back for the same image and the same smoke test, and for no other."""
     events = [{"event": "ready", "seconds": 1.5, "tries": 3}]
     before = records.read_evidence(BUILT[0], "4" * 64)
 

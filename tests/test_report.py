@@ -80,8 +80,8 @@ def details(events: list[Event], request: SmokeTestRequest = SAMPLE) -> tuple[st
 
 
 def test_job() -> None:
-    """The prober's job holds what the proof says, as JSON."""
-    proof = SmokeTestPlan(requests=(SAMPLE,), start_timeout=60.0, repeat=3)
+    """The prober's job holds what the smoke test says, as JSON."""
+    smoke_test = SmokeTestPlan(requests=(SAMPLE,), start_timeout=60.0, repeat=3)
 
     expected = {
         "base_url": "http://127.0.0.1:5001",
@@ -90,7 +90,7 @@ def test_job() -> None:
         "repeat": 3,
         "requests": [{"path": "/score", "body": "eyJkYXRhIjogWzEsIDJdfQ==", "timeout": 5.0, "status": 200}],
     }
-    assert expected == json.loads(json.dumps(job(proof, "http://127.0.0.1:5001")))
+    assert expected == json.loads(json.dumps(job(smoke_test, "http://127.0.0.1:5001")))
 
 
 def test_a_pass() -> None:

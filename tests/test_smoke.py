@@ -16,8 +16,8 @@ from azureml_tasks.image_reference import Reference
 from azureml_tasks.planning.plan import Plan
 from azureml_tasks.project.model import SmokeTestPlan
 from azureml_tasks.smoke import report
-from azureml_tasks.smoke import run as smoke
 from azureml_tasks.smoke.container import Runner, State
+from azureml_tasks.smoke.run import ContainerEnd, make_report, smoke_test
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -86,15 +86,17 @@ class PlayedEngine:
     container: Played | None
 
     @contextmanager
-    def running(self, image: BuiltImage, proof: SmokeTestPlan, repository: str) -> Iterator[Played | None]:
+    def running(
+        self, image: BuiltImage, smoke_test: SmokeTestPlan, repository: str
+    ) -> Iterator[Played | None]:
         """Give the container."""
-        del image, proof, repository
+        del image, smoke_test, repository
         yield self.container
 
 
 def plan(**more: Any) -> Plan:
     """A plan with code."""
-    given = {"has_code": True, "proof": SmokeTestPlan(memory="1g"), **more}
+    given = {"has_code": True, "smoke_test": SmokeTestPlan(memory="1g"), **more}
     return Plan(
         base=Reference(host="", repository="base", tag="1", digest=""),
         platform="linux/amd64",
@@ -116,7 +118,7 @@ def plan(**more: Any) -> Plan:
 def told(container: Played, image: BuiltImage = IMAGE, **more: Any) -> str:
     """The report on a container."""
     engine = cast("Runner", PlayedEngine(container=container))
-    found = smoke.prove(plan(**more), image, engine, Console())
+    found = smoke_test(plan(**more), image, engine, Console())
     assert found is not None
     return report.text(found)
 
@@ -159,7 +161,9 @@ def test_no_code() -> None:
         "the image has no code, so an entry script of ours showed that the server starts with its packages"
     )
 
-    assert f"{SERVES}\nWarning: {expected}" == told(Played(), proof=SmokeTestPlan(memory="1g", stand_in=True))
+    assert f"{SERVES}\nWarning: {expected}" == told(
+        Played(), smoke_test=SmokeTestPlan(memory="1g", default_script=True)
+    )
 
 
 def test_memory_ran_out_and_a_worker_was_ended() -> None:
@@ -208,32 +212,32 @@ SEEN = tuple(json.loads(line) for line in PASSED)
 FROM = "in the cloud, by run ca8"
 
 
-def judged(end: smoke.End, *events: dict[str, Any], **more: Any) -> str:
+def judged(end: ContainerEnd, *events: dict[str, Any], **more: Any) -> str:
     """The report on what a prober saw somewhere else."""
-    found = smoke.judged(plan(**more), IMAGE, events, end, place=FROM, look_inside="docker run it")
+    found = make_report(plan(**more), IMAGE, events, end, place=FROM, look_inside="docker run it")
     return report.text(found)
 
 
 @pytest.mark.parametrize(
     ("end", "warnings"),
     [
-        (smoke.End(peak_memory=129 * 2**20, stop=0.1, log="a line"), ""),
-        (smoke.End(peak_memory=129 * 2**20, stop=4.9), ""),
+        (ContainerEnd(peak_memory=129 * 2**20, stop=0.1, log="a line"), ""),
+        (ContainerEnd(peak_memory=129 * 2**20, stop=4.9), ""),
         (
-            smoke.End(peak_memory=129 * 2**20, stop=5.0),
+            ContainerEnd(peak_memory=129 * 2**20, stop=5.0),
             (
                 "\nWarning: the container took 5.0 s to stop: "
                 "its base does not end its services when it is asked to"
             ),
         ),
         (
-            smoke.End(peak_memory=129 * 2**20, starved=True),
+            ContainerEnd(peak_memory=129 * 2**20, starved=True),
             "\nWarning: the kernel ended a process in the container, since memory ran out (1g)",
         ),
     ],
     ids=["well", "quick enough", "slow stop", "memory"],
 )
-def test_what_was_seen_elsewhere(end: smoke.End, warnings: str) -> None:
+def test_what_was_seen_elsewhere(end: ContainerEnd, warnings: str) -> None:
     """Events and an end are judged as those of a container here are, with the place where they were seen."""
     place = "inside the container, since the engine is on another machine"
 
@@ -245,12 +249,12 @@ def test_an_end_that_nothing_is_known_of() -> None:
     expected = f"""\
 train:1.0 serves: it passed its smoke test (sha256:5f5f5f5f5f5f, {FROM}).
     ready after 1.5 s"""
-    assert expected == judged(smoke.End(), *SEEN)
+    assert expected == judged(ContainerEnd(), *SEEN)
 
 
 def test_an_end_before_its_time() -> None:
     """A container that ended is told with its code, its log and how to look inside."""
-    end = smoke.End(exited=1, log="ImportError: no")
+    end = ContainerEnd(exited=1, log="ImportError: no")
     expected = f"""\
 train:1.0 failed its smoke test (sha256:5f5f5f5f5f5f, {FROM}).
 
@@ -273,4 +277,4 @@ def test_dry() -> None:
     """Under --dry there is no container, and nothing to report."""
     engine = cast("Runner", PlayedEngine(container=None))
 
-    assert smoke.prove(plan(), IMAGE, engine, Console(dry=True)) is None
+    assert smoke_test(plan(), IMAGE, engine, Console(dry=True)) is None

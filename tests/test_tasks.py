@@ -36,7 +36,7 @@ Available tasks:
   image.release         Build, smoke-test and push, stopping at the first that
                         fails.
   image.smoke-test      Run the image that was built as Azure ML would, and
-                        prove that it serves.
+                        test that it serves.
 
 """
 HELP = """\
@@ -174,7 +174,7 @@ base     mcr.microsoft.com/azureml/minimal-py312-inference:latest, linux/amd64
 image    demo:1.2.3
 steps    none: the image is the base with labels
 context  0 files, 0 bytes, sha256 e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
-proof    start-up, health and /swagger.json; no request is set
+test     start-up, health and /swagger.json; no request is set
 engine   Docker's engine does not answer (context "default", unix:///nowhere/docker.sock).
 then     nothing is built yet: invoke image.build
 """

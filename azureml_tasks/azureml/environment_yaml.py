@@ -107,7 +107,9 @@ def deployment_text(pushed: Pushed, plan: Plan, *, endpoint: str, instance_type:
         "instance_type": instance_type,
         "instance_count": 1,
         "request_settings": {
-            "request_timeout_ms": max([_TIMEOUT_MS, *(round(r.timeout * 1000) for r in plan.proof.requests)]),
+            "request_timeout_ms": max(
+                [_TIMEOUT_MS, *(round(r.timeout * 1000) for r in plan.smoke_test.requests)]
+            ),
             "max_concurrent_requests_per_instance": _workers(plan),
         },
         **_probes(pushed.started, comments),
@@ -127,7 +129,7 @@ def _mounted(plan: Plan, name: str, comments: dict[str, str]) -> dict[str, Value
     values: dict[str, Value] = {}
     has_code = plan.has_code or "AZUREML_ENTRY_SCRIPT" in plan.env
     if not plan.has_model and "AZUREML_MODEL_DIR" not in plan.env:
-        if plan.proof.model or not has_code:
+        if plan.smoke_test.model or not has_code:
             values["model"] = f"azureml:{name}@latest"
             comments["model"] = (
                 "The image holds no model, so Azure ML mounts this one: write the name of yours."

@@ -46,7 +46,7 @@ def as_text(job: RunContext) -> str:
             ("largest" if index == 0 else "", f"{_size(f['bytes']):>9}  {f['name']}")
             for index, f in enumerate(report["context"]["largest"])
         ),
-        ("proof", report["proof"]),
+        ("test", report["smoke_test"]),
         ("engine", report["engine"]),
         *([("rebuilt", ", ".join(report["rebuilt"]))] if report["rebuilt"] else []),
         *(("because" if index == 0 else "", why) for index, why in enumerate(report["because"])),
@@ -78,7 +78,7 @@ def _report(job: RunContext) -> dict[str, Any]:
             "sha256": context.sha256,
             "largest": [{"name": file.name, "bytes": file.size} for file in largest(context.files)],
         },
-        "proof": _proof(plan),
+        "smoke_test": _smoke_test(plan),
         "engine": said,
         "rebuilt": anew,
         "because": because,
@@ -108,11 +108,11 @@ def _steps(plan: Plan) -> list[str]:
     return steps or ["none: the image is the base with labels"]
 
 
-def _proof(plan: Plan) -> str:
-    count = len(plan.proof.requests)
+def _smoke_test(plan: Plan) -> str:
+    count = len(plan.smoke_test.requests)
     if not count:
         return "start-up, health and /swagger.json; no request is set"
-    requests = f"{count} request{'s' if count > 1 else ''}, each {plan.proof.repeat} times"
+    requests = f"{count} request{'s' if count > 1 else ''}, each {plan.smoke_test.repeat} times"
     return f"start-up, health, /swagger.json and {requests}"
 
 
@@ -129,7 +129,7 @@ def _then(
     if engine and engine.name != "acr" and not engine.exists(image):
         return f"{image.names[0]} was built and is gone from the engine: invoke image.build"
     passed = job.records.read_pass()
-    if not passed or (passed["id"], passed["proof_sha256"]) != (image.id, plan.proof.sha256):
+    if not passed or (passed["id"], passed["smoke_test_sha256"]) != (image.id, plan.smoke_test.sha256):
         return f"{image.names[0]} is built of these files: invoke image.smoke-test"
     return f"{image.names[0]} is built of these files and passed a smoke test: invoke image.push"
 

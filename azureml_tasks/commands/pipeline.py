@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from azureml_tasks.built_image import BuiltImage
     from azureml_tasks.planning.plan import Plan
 
-__all__ = ["build", "prove", "push", "recorded", "release"]
+__all__ = ["build", "push", "recorded", "release", "smoke_test"]
 
 _MANY = 10_000
 """Files of which it is not noted what each was: that would take longer than it can save."""
@@ -27,15 +27,15 @@ def build(job: RunContext, *, no_cache: bool, pull: bool) -> None:
         _build(job, ready(job), no_cache=no_cache, pull=pull)
 
 
-def prove(job: RunContext, *, junit_file: Path | None) -> None:
+def smoke_test(job: RunContext, *, junit_file: Path | None) -> None:
     """Smoke-test the image that was built last, and record its pass.
 
     Raises:
-        ProofError: it did not pass; the report is in the error.
+        SmokeTestError: it did not pass; the report is in the error.
     """
     with stating("Nothing was pushed."):
         made = ready(job, built=True)
-        _prove(job, made, _built(job, made), junit_file=junit_file)
+        _smoke_test(job, made, _built(job, made), junit_file=junit_file)
 
 
 def push(job: RunContext, *, untested: bool) -> None:
@@ -48,13 +48,13 @@ def push(job: RunContext, *, untested: bool) -> None:
 
 
 def release(job: RunContext, *, no_cache: bool, pull: bool, junit_file: Path | None, untested: bool) -> None:
-    """Build, prove and push, stopping at the first that fails; what push needs is asked for first."""
+    """Build, smoke-test and push, stopping at the first that fails; what push needs is asked for first."""
     with stating("Nothing was built."):
         made = ready(job, registry=True)
         image = _build(job, made, no_cache=no_cache, pull=pull, smoke_test=not untested)
     with stating(f"The image was built{_where(image)}. It was not pushed."):
         try:
-            _prove(job, made, image, junit_file=junit_file, keep=untested)
+            _smoke_test(job, made, image, junit_file=junit_file, keep=untested)
         except SmokeTestError as error:
             if not untested:
                 raise
@@ -124,7 +124,7 @@ def _built(job: RunContext, made: Prepared) -> BuiltImage:
     return image
 
 
-def _prove(
+def _smoke_test(
     job: RunContext, made: Prepared, image: BuiltImage, *, junit_file: Path | None, keep: bool = False
 ) -> None:
     if not job.reporter.dry:
@@ -140,16 +140,16 @@ def _prove(
         if not keep:
             made.engine.discard_candidate(image)
         raise SmokeTestError(report.text(found))
-    job.records.write_pass(image, made.plan.proof.sha256, report.summary(found))
+    job.records.write_pass(image, made.plan.smoke_test.sha256, report.summary(found))
     job.reporter.result(report.text(found))
 
 
 def _passed(job: RunContext, made: Plan, image: BuiltImage, *, untested: bool) -> dict[str, Any] | None:
-    """What the image's pass was; refuses where there is none for this image and this proof."""
+    """What the image's pass was; refuses where there is none for this image and this smoke test."""
     found = job.records.read_pass()
     if not found or found["id"] != image.id:
         why = "has not passed its smoke test"
-    elif found["proof_sha256"] != made.proof.sha256:
+    elif found["smoke_test_sha256"] != made.smoke_test.sha256:
         why = "passed another smoke test than the table and its files now ask for"
     else:
         passed: dict[str, Any] = found["smoke"]

@@ -29,7 +29,7 @@ _PUSH = "invoke image.push --registry contoso.azurecr.io"
 _WORKSPACE = "workspace and resource-group in [tool.azureml-image.acr], for the registry of a workspace"
 _BY_ACR = (
     "or hand the build off: invoke image.build --engine acr\n"
-    "(a Dockerfile is best proven on an engine of your own first: an agent in the cloud starts with nothing)"
+    "(a Dockerfile is best tested on an engine of your own first: an agent in the cloud starts with nothing)"
 )
 
 
@@ -112,7 +112,7 @@ def _docker(job: RunContext, *, keep: bool) -> DockerEngine:
 
 
 def _acr(job: RunContext, plan: Plan, *, keep: bool) -> AcrEngine:
-    """The registry that builds, with the local engine, where one answers, to prove on.
+    """The registry that builds, with the local engine, where one answers, for the smoke test.
 
     Raises:
         SettingsError: no registry is named.

@@ -20,7 +20,7 @@ _DAY = 86_400
 def as_before(job: RunContext, made: Prepared) -> BuiltImage | None:
     """The recorded image, with the plan's names, where it is made of just what the plan now says and still there.
 
-    A label of an image proves nothing of that kind: an image that is built on ours inherits it.
+    A label of an image says nothing of that kind: an image that is built on ours inherits it.
     """
     if not job.records.has_build():
         return None

@@ -245,7 +245,9 @@ class Settings:
         names=validators.LABEL,
         may_be_empty=True,
     )
-    smoke_test: SmokeTest = declare(TABLE, "how the image is proven, below", SmokeTest(), table=SmokeTest)
+    smoke_test: SmokeTest = declare(
+        TABLE, "how the image is smoke-tested, below", SmokeTest(), table=SmokeTest
+    )
     shared_layers: str | None = declare(
         STRING,
         "`login-server/repository` that keeps what stands below the code for other machines: a build pulls from "

@@ -26,7 +26,7 @@ class LayerStore(Protocol):
 
 
 class Engine(Protocol):
-    """What can make an image, prove it and send it away; `Plan.required_features` must be among its features."""
+    """What can make an image, smoke-test it and send it away; `Plan.required_features` must be among its features."""
 
     @property
     def name(self) -> str:
@@ -78,13 +78,13 @@ class Engine(Protocol):
         """Whether the image is still where it was built."""
 
     def smoke_test(self, plan: Plan, image: BuiltImage) -> Report | None:
-        """Run *image* and ask it everything that the plan's proof asks; None under --dry."""
+        """Run *image* and ask it everything that the plan's smoke test asks; None under --dry."""
 
     def push(self, image: BuiltImage, name: str) -> str:
         """Send *image* to its registry as *name*; the digest that the registry itself gives it."""
 
     def discard_candidate(self, image: BuiltImage) -> None:
-        """Put away what only led to the image's final names, or was kept for a proof that failed."""
+        """Put away what only led to the image's final names, or was kept for a smoke test that failed."""
 
     def layer_store(self, plan: Plan) -> LayerStore:
         """What is kept of the prefixes of *plan*."""

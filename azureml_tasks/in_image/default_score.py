@@ -1,4 +1,4 @@
-"""An entry script for the proof of an image without code: it shows that the server starts with its packages.
+"""An entry script for the smoke test of an image without code: it shows that the server starts with its packages.
 
 Azure ML mounts the code of such an image. This one is put into the smoke test's container alone.
 """

@@ -38,7 +38,7 @@ FEATURE_HELP = {
 
 
 class Plan(NamedTuple):
-    """An image to be made: what the Dockerfile says, what the context holds, what it is called and how it is proven.
+    """An image to build: its Dockerfile, its build context, its names and its smoke test.
 
     Args:
         base: the image to extend.
@@ -56,7 +56,7 @@ class Plan(NamedTuple):
         env: variables of the image, ours included.
         labels: name → text.
         files: members of the build context, sorted by name.
-        proof: the smoke test.
+        smoke_test: what it sends and expects.
         secrets: mounted for the Python step; empty where there is none.
         acr: how the build is handed off; None where the table does not say.
         required_features: features that the engine must have beyond those of every engine.
@@ -80,7 +80,7 @@ class Plan(NamedTuple):
     env: Mapping[str, str]
     labels: Mapping[str, str]
     files: tuple[ContextFile, ...]
-    proof: SmokeTestPlan
+    smoke_test: SmokeTestPlan
     secrets: tuple[BuildSecret, ...] = ()
     acr: Acr | None = None
     required_features: frozenset[str] = frozenset()
@@ -100,7 +100,7 @@ def plan(project: Project) -> Plan:
     """Decide what is made of *project*; nothing is read and nothing can go wrong."""
     settings, facts = project.settings, project.facts
     env = _variables(project)
-    named = "AZUREML_ENTRY_SCRIPT" in {**env, **facts.proof.env}
+    named = "AZUREML_ENTRY_SCRIPT" in {**env, **facts.smoke_test.env}
     python_files = facts.python.files if facts.python else ()
     secrets = facts.secrets if facts.python else ()
     return Plan(
@@ -118,7 +118,7 @@ def plan(project: Project) -> Plan:
         env=env,
         labels=facts.labels,
         files=tuple(sorted((*facts.files, *python_files), key=lambda file: file.name)),
-        proof=facts.proof._replace(stand_in=not facts.code and not named),
+        smoke_test=facts.smoke_test._replace(default_script=not facts.code and not named),
         secrets=secrets,
         acr=settings.acr,
         required_features=frozenset({SECRET_MOUNTS}) if secrets else frozenset(),

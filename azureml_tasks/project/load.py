@@ -18,7 +18,7 @@ from azureml_tasks.project.code import look_at_code
 from azureml_tasks.project.cross_checks import variable_warnings
 from azureml_tasks.project.model import Facts, NoRevision, Project, Revision
 from azureml_tasks.project.paths import ProjectPaths, matcher
-from azureml_tasks.project.smoke_test import read_proof
+from azureml_tasks.project.smoke_test import read_smoke_test
 from azureml_tasks.requirements.install_step import PythonStep, python_step
 from azureml_tasks.requirements.pyproject import DeclaredError, declared
 
@@ -100,7 +100,7 @@ def _facts(survey: ProjectPaths, revision: Revision | NoRevision) -> Facts:
         python=python,
         files=files,
         has_model=bool(settings.model),
-        proof=read_proof(survey),
+        smoke_test=read_smoke_test(survey),
         revision=revision,
         today=today,
         secrets=_secrets(survey, files, python),

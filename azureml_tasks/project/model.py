@@ -34,7 +34,7 @@ class Facts:
         python: the packages to install; None where there are none.
         files: members of the build context for code and model, sorted.
         has_model: whether a model is baked in.
-        proof: what the smoke test sends and mounts.
+        smoke_test: what the smoke test sends and mounts.
         revision: the commit.
         today: the date (UTC).
         secrets: what is mounted for the Python step.
@@ -51,7 +51,7 @@ class Facts:
     python: PythonStep | None
     files: tuple[ContextFile, ...]
     has_model: bool
-    proof: SmokeTestPlan
+    smoke_test: SmokeTestPlan
     revision: Revision | NoRevision
     today: date
     secrets: tuple[BuildSecret, ...] = ()
@@ -77,8 +77,8 @@ class SmokeTestPlan(NamedTuple):
         memory: limit as Docker writes it; "" for none.
         start_timeout: seconds.
         repeat: how often each request is sent.
-        stand_in: whether an entry script of ours serves, since the image has none.
-        sha256: over all of this, in hexadecimal: a pass holds for one proof alone.
+        default_script: whether an entry script of ours serves, since the image has none.
+        sha256: over all of this, in hexadecimal: a pass holds for one smoke test alone.
     """
 
     requests: tuple[SmokeTestRequest, ...] = ()
@@ -87,12 +87,12 @@ class SmokeTestPlan(NamedTuple):
     memory: str = ""
     start_timeout: float = 310.0
     repeat: int = 10
-    stand_in: bool = False
+    default_script: bool = False
     sha256: str = ""
 
 
 class SmokeTestRequest(NamedTuple):
-    """One request of the proof: what is sent, and what must come back (`expect` may be ABSENT)."""
+    """One request of the smoke test: what is sent, and what must come back (`expect` may be ABSENT)."""
 
     name: str
     path: str

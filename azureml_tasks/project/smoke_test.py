@@ -1,4 +1,4 @@
-"""The table `smoke-test` with its files → `Proof`, which one hash names."""
+"""The table `smoke-test` with its files → `SmokeTestPlan`, which one hash names."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from azureml_tasks.context.file_hashes import FileHashes
     from azureml_tasks.project.paths import ProjectPaths
 
-__all__ = ["read_proof"]
+__all__ = ["read_smoke_test"]
 
 _SHORT = ("smoke-test", "request")
 _NUMBERED = ("smoke-test", "requests")
 
 
-def read_proof(survey: ProjectPaths) -> SmokeTestPlan:
+def read_smoke_test(survey: ProjectPaths) -> SmokeTestPlan:
     """Read what the smoke test sends, expects and mounts; what is wrong is noted."""
     table, sound = survey.settings.smoke_test, not survey.problems.is_bad(("smoke-test",))
     if table.request and table.requests:
@@ -34,7 +34,7 @@ def read_proof(survey: ProjectPaths) -> SmokeTestPlan:
     asked: list[tuple[Place, Request]] = [(_SHORT, Request(file=table.request))] if table.request else []
     asked += [((*_NUMBERED, index), request) for index, request in enumerate(table.requests)]
     model = _model(survey)
-    proof = SmokeTestPlan(
+    smoke_test = SmokeTestPlan(
         requests=tuple(_request(survey, place, request, sound=sound) for place, request in asked),
         model=str(survey.root / model) if model else "",
         env=dict(table.env),
@@ -42,7 +42,7 @@ def read_proof(survey: ProjectPaths) -> SmokeTestPlan:
         start_timeout=float(table.start_timeout),
         repeat=table.repeat,
     )
-    return proof._replace(sha256=_sha256(proof, model, survey.hashes))
+    return smoke_test._replace(sha256=_sha256(smoke_test, model, survey.hashes))
 
 
 def _model(survey: ProjectPaths) -> str:
@@ -98,14 +98,21 @@ def _json(survey: ProjectPaths, place: Place, value: str) -> Any:
     return ABSENT
 
 
-def _sha256(proof: SmokeTestPlan, model: str, hashes: FileHashes) -> str:
+def _sha256(smoke_test: SmokeTestPlan, model: str, hashes: FileHashes) -> str:
     """Over everything that decides whether an image passes: the table, the requests' bytes, the model's."""
     requests = [
         [r.path, r.body.hex(), r.status, None if r.expect is ABSENT else [r.expect], r.tolerance, r.timeout]
-        for r in proof.requests
+        for r in smoke_test.requests
     ]
-    mounted = [model, digest(_members(Path(proof.model)), hashes)] if proof.model else []
-    parts = [requests, mounted, dict(proof.env), proof.memory, proof.start_timeout, proof.repeat]
+    mounted = [model, digest(_members(Path(smoke_test.model)), hashes)] if smoke_test.model else []
+    parts = [
+        requests,
+        mounted,
+        dict(smoke_test.env),
+        smoke_test.memory,
+        smoke_test.start_timeout,
+        smoke_test.repeat,
+    ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

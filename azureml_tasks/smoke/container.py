@@ -58,7 +58,7 @@ class Runner(Protocol):
     """What can run an image on a machine."""
 
     def running(
-        self, image: BuiltImage, proof: SmokeTestPlan, repository: str
+        self, image: BuiltImage, smoke_test: SmokeTestPlan, repository: str
     ) -> AbstractContextManager[Container | None]:
         """Run *image* as Azure ML would; the container is gone when the block ends, however it ends.
 

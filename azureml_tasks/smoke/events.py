@@ -1,4 +1,4 @@
-"""What the prober is asked, and what its events prove."""
+"""What the prober is asked, and what its events mean."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ __all__ = ["from_events", "job"]
 _TRY_TIMEOUT = 2.0  # seconds; Azure ML's own default for a probe
 
 
-def job(proof: SmokeTestPlan, base_url: str) -> dict[str, Any]:
+def job(smoke_test: SmokeTestPlan, base_url: str) -> dict[str, Any]:
     """What the prober does, as a JSON object of the form that its docstring gives.
 
     Args:
-        proof: of the plan.
+        smoke_test: of the plan.
         base_url: scheme, host and port, without a path.
     """
     requests = [
@@ -42,13 +42,13 @@ def job(proof: SmokeTestPlan, base_url: str) -> dict[str, Any]:
             "timeout": request.timeout,
             "status": request.status,
         }
-        for request in proof.requests
+        for request in smoke_test.requests
     ]
     return {
         "base_url": base_url,
-        "start_timeout": proof.start_timeout,
+        "start_timeout": smoke_test.start_timeout,
         "try_timeout": _TRY_TIMEOUT,
-        "repeat": proof.repeat,
+        "repeat": smoke_test.repeat,
         "requests": requests,
     }
 

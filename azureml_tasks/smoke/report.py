@@ -17,7 +17,7 @@ _LAST_LINES = 40
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One thing that was to be proven.
+    """One thing that was to be checked.
 
     Args:
         name: what it is called; a request's is that of its file.

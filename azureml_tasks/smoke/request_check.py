@@ -1,4 +1,4 @@
-"""One request of the proof, and what came back."""
+"""One request of the smoke test, and what came back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`Image` → a proven `Image`: run as Azure ML would, asked what the settings say, and judged."""
+"""Run an image as Azure ML would, send it the requests of the settings, and report on the answers."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ if TYPE_CHECKING:
     from azureml_tasks.smoke.container import Container, Runner
     from azureml_tasks.smoke.report import Report
 
-__all__ = ["End", "judged", "prove"]
+__all__ = ["ContainerEnd", "make_report", "smoke_test"]
 
 _INSIDE = "/tmp/azureml-image-probe"  # noqa: S108 -- a folder of the container, which is thrown away
 _SLOW_STOP = 5.0
 """Seconds after which an orchestrator's patience is at stake: half of Docker's own grace."""
 
 
-def prove(plan: Plan, image: BuiltImage, engine: Runner, reporter: Reporter) -> Report | None:
-    """Run *image* and ask it everything that the proof asks; None under --dry.
+def smoke_test(plan: Plan, image: BuiltImage, engine: Runner, reporter: Reporter) -> Report | None:
+    """Run *image* and ask it everything that the smoke test asks; None under --dry.
 
     Raises:
         EngineError: the image could not be run at all.
     """
-    with engine.running(image, plan.proof, plan.repository) as container:
+    with engine.running(image, plan.smoke_test, plan.repository) as container:
         if container is None:
             return None
-        reporter.say(f"waiting for {image.names[0]} to answer, {plan.proof.start_timeout:g} s at most")
+        reporter.say(f"waiting for {image.names[0]} to answer, {plan.smoke_test.start_timeout:g} s at most")
         events, place = _ask(container, plan, reporter)
         state = container.state()
-        end = End(
+        end = ContainerEnd(
             exited=None if state.running else state.exit_code,
             starved=container.starved() if state.running else state.out_of_memory,
             peak_memory=container.peak_memory() if state.running else None,
@@ -47,11 +47,11 @@ def prove(plan: Plan, image: BuiltImage, engine: Runner, reporter: Reporter) -> 
         )
         log = container.log()
     look_inside = f"docker run --rm -it --entrypoint bash {image.id[7:19]}"
-    return judged(plan, image, events, replace(end, log=log), place=place, look_inside=look_inside)
+    return make_report(plan, image, events, replace(end, log=log), place=place, look_inside=look_inside)
 
 
 @dataclass(frozen=True, kw_only=True)
-class End:
+class ContainerEnd:
     """How the container was when everything had been asked.
 
     Args:
@@ -69,21 +69,21 @@ class End:
     log: str = ""
 
 
-def judged(
+def make_report(
     plan: Plan,
     image: BuiltImage,
     events: Iterable[Mapping[str, Any]],
-    end: End,
+    end: ContainerEnd,
     *,
     place: str,
     look_inside: str,
 ) -> Report:
     """Judge what the prober saw of *image* from *place*, wherever it ran."""
-    memory = plan.proof.memory or "no limit set"
+    memory = plan.smoke_test.memory or "no limit set"
     starved = f"the kernel ended a process in the container, since memory ran out ({memory})"
     return from_events(
         events,
-        plan.proof.requests,
+        plan.smoke_test.requests,
         image=image.names[0],
         image_id=image.id,
         place=place,
@@ -111,7 +111,7 @@ def _ask(container: Container, plan: Plan, reporter: Reporter) -> tuple[list[dic
             events.append(event)
 
         probe.run(
-            job(plan.proof, address),
+            job(plan.smoke_test, address),
             emit,
             alive=lambda: container.state().running,
             unreachable=lambda: _answers_inside(container),
@@ -147,7 +147,7 @@ def _python(script: str) -> list[str]:
 
 def _inside(container: Container, plan: Plan, reporter: Reporter) -> Iterator[dict[str, Any]]:
     script = resources.files("azureml_tasks").joinpath("in_image/probe.py").read_bytes()
-    asked = json.dumps(job(plan.proof, "http://127.0.0.1:5001")).encode()
+    asked = json.dumps(job(plan.smoke_test, "http://127.0.0.1:5001")).encode()
     container.put(_INSIDE, {"probe.py": script, "job.json": asked})
     for line in container.lines(_python(f"{_INSIDE}/probe.py {_INSIDE}/job.json")):
         event: dict[str, Any] = json.loads(line)
@@ -164,7 +164,7 @@ def _answers_inside(container: Container) -> bool:
 
 
 def _of_code(plan: Plan) -> list[str]:
-    if not plan.proof.stand_in:
+    if not plan.smoke_test.default_script:
         return []
     return [
         "the image has no code, so an entry script of ours showed that the server starts with its packages"

@@ -25,10 +25,10 @@ NOTES = frozenset({"builder.json", "files.json", "hashes.json", "users.json"})
 """What saves time alone, and may go at any time."""
 _NEEDED = {
     _BUILD: ("id", "names", "engine", "context_sha256", "user"),
-    _PASS: ("id", "proof_sha256", "smoke"),
+    _PASS: ("id", "smoke_test_sha256", "smoke"),
     _RESULT: ("image", "tags"),
     _RUN: ("run", "registry"),
-    _EVIDENCE: ("id", "proof_sha256", "events"),
+    _EVIDENCE: ("id", "smoke_test_sha256", "events"),
 }
 """What a record says at least."""
 
@@ -144,26 +144,26 @@ class Records(NamedTuple):
         """The end of the run is known."""
         (self.folder / _RUN).unlink(missing_ok=True)
 
-    def write_evidence(self, image: BuiltImage, proof_sha256: str, events: list[dict[str, Any]]) -> None:
-        """Record what a proof in the cloud saw of *image*."""
-        self._write(_EVIDENCE, {"id": image.id, "proof_sha256": proof_sha256, "events": events})
+    def write_evidence(self, image: BuiltImage, smoke_test_sha256: str, events: list[dict[str, Any]]) -> None:
+        """Record what a smoke test in the cloud saw of *image*."""
+        self._write(_EVIDENCE, {"id": image.id, "smoke_test_sha256": smoke_test_sha256, "events": events})
 
-    def read_evidence(self, image: BuiltImage, proof_sha256: str) -> list[dict[str, Any]]:
-        """What a proof of this hash saw of *image*; empty where there was none."""
+    def read_evidence(self, image: BuiltImage, smoke_test_sha256: str) -> list[dict[str, Any]]:
+        """What a smoke test of this hash saw of *image*; empty where there was none."""
         found = self._read(_EVIDENCE) or {}
-        is_it = (found.get("id"), found.get("proof_sha256")) == (image.id, proof_sha256)
+        is_it = (found.get("id"), found.get("smoke_test_sha256")) == (image.id, smoke_test_sha256)
         return list(found["events"]) if is_it else []
 
-    def write_pass(self, image: BuiltImage, proof_sha256: str, summary: dict[str, Any]) -> None:
-        """Record that *image* passed the proof of this hash, and no other."""
-        self._write(_PASS, {"id": image.id, "proof_sha256": proof_sha256, "smoke": summary})
+    def write_pass(self, image: BuiltImage, smoke_test_sha256: str, summary: dict[str, Any]) -> None:
+        """Record that *image* passed the smoke test of this hash, and no other."""
+        self._write(_PASS, {"id": image.id, "smoke_test_sha256": smoke_test_sha256, "smoke": summary})
 
     def forget_pass(self) -> None:
-        """An image that is being proven has not passed until it passes again."""
+        """An image that is being smoke-tested has not passed until it passes again."""
         (self.folder / _PASS).unlink(missing_ok=True)
 
     def read_pass(self) -> dict[str, Any] | None:
-        """The last pass: `id`, `proof_sha256`, `smoke`; None where there is none."""
+        """The last pass: `id`, `smoke_test_sha256`, `smoke`; None where there is none."""
         return self._read(_PASS)
 
     def write_result(self, result: dict[str, Any]) -> Path:

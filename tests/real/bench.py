@@ -37,7 +37,7 @@ from tests.real.support import Consumer, Ended, normal
 
 __all__ = ["ENGINE", "REGISTRY", "Bench", "Clock", "Meanwhile", "Outcome", "bench_fixture", "pauses"]
 
-ENGINE = "Azure Container Registry REGISTRY (AzureCloud); proof on the local engine at ENGINE\n"
+ENGINE = "Azure Container Registry REGISTRY (AzureCloud); smoke test on the local engine at ENGINE\n"
 """The line with which every command begins."""
 REGISTRY = (
     "registry REGISTRY: /subscriptions/GUID/resourceGroups/ml-team/providers"
@@ -246,7 +246,7 @@ class Bench:
             run="ca0",
         )
         records.write_build(image)
-        records.write_pass(image, plan.proof.sha256, {"passed": True})
+        records.write_pass(image, plan.smoke_test.sha256, {"passed": True})
 
     def followed(self, clock: Clock, *, timeout: float = 3600) -> Outcome:
         """Ask for a run and follow it by *clock*; its results are how it ended, and whether its log did."""

@@ -41,7 +41,7 @@ __all__ = [
 
 EXAMPLE = Path(__file__).parents[2] / "example_project"
 NOWHERE = "unix:///nowhere/docker.sock"
-"""A DOCKER_HOST at which no engine answers, so that the cloud proves."""
+"""A DOCKER_HOST at which no engine answers, so that the cloud smoke-tests."""
 SCORE = "import json\n\n\ndef init():\n    pass\n\n\ndef run(data):\n    return json.loads(data)\n"
 _PROJECT = """\
 [project]
@@ -71,7 +71,7 @@ class HandedOff:
 
     Args:
         acr: where they are handed off to.
-        engine: the DOCKER_HOST of the engine that proves.
+        engine: the DOCKER_HOST of the engine for the smoke test.
         folder: scratch.
     """
 
@@ -87,7 +87,7 @@ class HandedOff:
         Args:
             base: image that it extends.
             more: the rest of its table.
-            local: whether the engine of this machine answers, and proves; else the cloud does.
+            local: whether the engine of this machine answers, and smoke-tests; else the cloud does.
             files: what it consists of besides; an entry script that gives back what it got by default.
         """
         name = unique("hand-off")

@@ -58,8 +58,8 @@ def test_the_second_build_ends_at_once(built: Built) -> None:
 def test_what_passed_before_has_passed(built: Built) -> None:
     """A pass of the smoke test counts on after a build that had nothing to build, and a push may follow."""
     records = Records(folder=built.there.folder / ".azureml-image")
-    proof = planning.plan(project.load(built.there.folder)).proof
-    records.write_pass(records.read_build(), proof.sha256, {"passed": True})
+    smoke_test = planning.plan(project.load(built.there.folder)).smoke_test
+    records.write_pass(records.read_build(), smoke_test.sha256, {"passed": True})
     before = records.read_pass()
 
     found = built.said("image.build")

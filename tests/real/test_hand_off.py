@@ -36,9 +36,9 @@ SECONDS = 120.0
 HERE, CLOUD = "here", "in the cloud"
 ACR = ("--engine", "acr")
 PLACES = {HERE: "through 127.0.0.1:PORT", CLOUD: "in the cloud, by run RUN"}
-PROOF = {
-    HERE: "proof on the local engine at ENGINE",
-    CLOUD: "proof in the cloud, since no local engine answers",
+SMOKE_TEST = {
+    HERE: "smoke test on the local engine at ENGINE",
+    CLOUD: "smoke test in the cloud, since no local engine answers",
 }
 DELETES, KEEPS = frozenset({"pull", "push", "delete"}), frozenset({"pull", "push"})
 LOOK = [
@@ -57,7 +57,7 @@ body = { a = 1 }
 
 @pytest.fixture(scope="module")
 def releases(handed_off_session: HandedOff, amlenv_base: str) -> Mapping[str, Step]:
-    """The example project as it stands, released with an engine here that proves, and with none."""
+    """The example project as it stands, released with an engine here that smoke-tests, and with none."""
     projects = {
         place: handed_off_session.example(amlenv_base, local=place == HERE) for place in (HERE, CLOUD)
     }
@@ -74,7 +74,7 @@ PLACE = pytest.mark.parametrize("place", [HERE, CLOUD])
 def test_a_release_says_the_candidate_the_report_and_the_reference(
     place: str, releases: Mapping[str, Step]
 ) -> None:
-    """Stdout is the candidate, the report of the proof, and the image by the digest that the registry confirms."""
+    """Stdout is the candidate, the report of the smoke test, and the image by the digest that the registry confirms."""
     done = releases[place]
 
     expected = f"""\
@@ -104,7 +104,7 @@ def test_a_release_tells_its_way(place: str, releases: Mapping[str, Step]) -> No
         "waiting for REGISTRY/NAME:1.0.0 to answer, 310 s at most",
     ]
     expected = [
-        f"Azure Container Registry REGISTRY (AzureCloud); {PROOF[place]}",
+        f"Azure Container Registry REGISTRY (AzureCloud); {SMOKE_TEST[place]}",
         "build context: 5 files, N MB, sha256 HASH",
         "registry REGISTRY: RESOURCE",
         *LOOK,
@@ -137,7 +137,7 @@ def test_a_release_leaves_the_final_tag_alone_in_the_registry(
 def test_a_release_leaves_nothing_on_the_engine(
     place: str, releases: Mapping[str, Step], docker_client: docker.DockerClient
 ) -> None:
-    """No name of the image and no container of it is on the engine that has proven it."""
+    """No name of the image and no container of it is on the engine that has smoke-tested it."""
     done = releases[place]
 
     image = json.loads(done.acr.manifest(done.project.folder.name, "1.0.0"))["config"]["digest"]
@@ -206,15 +206,15 @@ steps:
     disableWorkingDirectoryOverride: true
     env:
       - "HOME=/home/dockeruser"
-  - id: "proof"
-    cmd: "REGISTRY/NAME/candidate:{{.Run.ID}} /bin/sh /workspace/.azureml-image/prove.sh"
+  - id: "smoke-test"
+    cmd: "REGISTRY/NAME/candidate:{{.Run.ID}} /bin/sh /workspace/.azureml-image/probe.sh"
     user: "root"
     disableWorkingDirectoryOverride: true
   - id: "push"
     push:
       - "REGISTRY/NAME/candidate:{{.Run.ID}}"
 """
-PROVING = TASK[TASK.index('  - id: "server"') : TASK.index('  - id: "push"\n')]
+PROBING = TASK[TASK.index('  - id: "server"') : TASK.index('  - id: "push"\n')]
 
 
 def body(done: Step) -> dict[str, Any]:
@@ -245,16 +245,16 @@ def quick_build(name: str, context: str) -> dict[str, Any]:
 
 
 def test_an_engine_here_takes_a_quick_build(walks: Mapping[str, Walk]) -> None:
-    """Where an engine proves here, and nothing slow stands below the code, the run is one build."""
+    """Where an engine here smoke-tests, and nothing slow stands below the code, the run is one build."""
     done = walks[HERE]["build"]
 
     context = done.records["build.json"]["context_sha256"]
     assert quick_build(done.project.folder.name, context) == body(done)
 
 
-@pytest.mark.parametrize(("place", "task"), [(HERE, TASK.replace(PROVING, "")), (CLOUD, TASK)])
+@pytest.mark.parametrize(("place", "task"), [(HERE, TASK.replace(PROBING, "")), (CLOUD, TASK)])
 def test_a_task_keeps_what_stands_below_the_code(place: str, task: str, releases: Mapping[str, Step]) -> None:
-    """Else it is a task that pushes each prefix; where no engine proves here, it proves before it pushes the image."""
+    """Else it is a task that pushes each prefix; without a local engine it smoke-tests before it pushes the image."""
     expected = {
         "type": "EncodedTaskRunRequest",
         "encodedTaskContent": task,
@@ -279,7 +279,7 @@ MEASURED = {"seconds", "p50", "p95", "started", "peak_memory"}
 
 
 def smoke(done: Step, place: str) -> dict[str, Any]:
-    """The report of the example's proof in a record."""
+    """The report of the example's smoke test in a record."""
     names = ["start-up", "swagger.json", "sample-request.json", "request 2", "request 3", "malformed body"]
     asked = [("sample-request.json", 200), ("request 2", 200), ("request 3", 400)]
     return {
@@ -301,7 +301,7 @@ def smoke(done: Step, place: str) -> dict[str, Any]:
 
 @PLACE
 def test_a_release_records_all_that_it_did(place: str, releases: Mapping[str, Step]) -> None:
-    """The records name engine, run and digest; no candidate waits, and both proofs tell the same."""
+    """The records name engine, run and digest; no candidate waits, and both smoke tests tell the same."""
     done = releases[place]
     digest, name = done.tags["1.0.0"], f"{done.acr.login_server}/{done.project.folder.name}"
     found = dict(done.records)
@@ -309,8 +309,11 @@ def test_a_release_records_all_that_it_did(place: str, releases: Mapping[str, St
     where = found["result.json"]["smoke"]["place"]
     assert PLACES[place] == said(re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT", where), done.project, done.acr)
     context = found["build.json"]["context_sha256"]
-    proof = found["smoke-test.json"]["proof_sha256"]
-    assert (digest, proof) == (digest, found.pop("evidence.json", {"proof_sha256": proof})["proof_sha256"])
+    smoke_test = found["smoke-test.json"]["smoke_test_sha256"]
+    assert (digest, smoke_test) == (
+        digest,
+        found.pop("evidence.json", {"smoke_test_sha256": smoke_test})["smoke_test_sha256"],
+    )
     images = [image for image in done.the_run.output_images if image["repository"].endswith("/prefix")]
     prefixes = [f"{name}/prefix@{image['digest']}" for image in images]
     assert 3 == len(prefixes)
@@ -336,7 +339,7 @@ def test_a_release_records_all_that_it_did(place: str, releases: Mapping[str, St
             "cached_layers": prefixes,
             "smoke": smoke(done, where),
         },
-        "smoke-test.json": {"id": digest, "proof_sha256": proof, "smoke": smoke(done, where)},
+        "smoke-test.json": {"id": digest, "smoke_test_sha256": smoke_test, "smoke": smoke(done, where)},
     }
     assert expected == {record: plain(value) for record, value in found.items()}
 
@@ -390,7 +393,7 @@ def walk_here(write: HandedOff, base: str, elsewhere: str) -> Walk:
 
 
 def walk_in_the_cloud(write: HandedOff, base: str, elsewhere: Path) -> Walk:
-    """Build without waiting, attach from another machine, and change the proof there."""
+    """Build without waiting, attach from another machine, and change the smoke test there."""
     started = write(base, REQUEST, local=False)
     first = step(write.acr, started, "image.build", *ACR, "--no-wait")
     project = copied(started, elsewhere, records=False)
@@ -409,8 +412,8 @@ def walk_in_the_cloud(write: HandedOff, base: str, elsewhere: Path) -> Walk:
     }
 
 
-ENGINE = f"Azure Container Registry REGISTRY (AzureCloud); {PROOF[HERE]}"
-IN_THE_CLOUD = f"Azure Container Registry REGISTRY (AzureCloud); {PROOF[CLOUD]}"
+ENGINE = f"Azure Container Registry REGISTRY (AzureCloud); {SMOKE_TEST[HERE]}"
+IN_THE_CLOUD = f"Azure Container Registry REGISTRY (AzureCloud); {SMOKE_TEST[CLOUD]}"
 FOUND = "registry REGISTRY: RESOURCE"
 BUILT = "run RUN: N s in the queue, N s at work; pushed REGISTRY/NAME/candidate@sha256:ID"
 
@@ -494,7 +497,7 @@ def test_push_to_another_registry(walks: Mapping[str, Walk], registry: plain_reg
 
 
 def test_smoke_test(walks: Mapping[str, Walk]) -> None:
-    """The candidate is pulled by its digest, proven here and removed; --echo says each command."""
+    """The candidate is pulled by its digest, smoke-tested here and removed; --echo says each command."""
     done = walks[HERE]["smoke-test"]
 
     report = """\
@@ -578,7 +581,7 @@ def test_attach_on_another_machine(walks: Mapping[str, Walk]) -> None:
 
 
 def test_smoke_test_by_the_run_that_built(walks: Mapping[str, Walk]) -> None:
-    """What the run itself has proven is not proven again: no run is started, and the report is the run's."""
+    """What the run itself has smoke-tested is not tested again: no run is started, and the report is the run's."""
     done = walks[CLOUD]["smoke-test"]
 
     report = """\
@@ -592,8 +595,8 @@ REGISTRY/NAME:1.0 serves: it passed its smoke test (sha256:ID, in the cloud, by 
     assert f"by run {walks[CLOUD]['build'].ended.stdout.strip()})" in done.ended.stdout
 
 
-def test_push_after_the_proof_has_changed(walks: Mapping[str, Walk]) -> None:
-    """A pass of another proof counts for nothing in the cloud either."""
+def test_push_after_the_smoke_test_has_changed(walks: Mapping[str, Walk]) -> None:
+    """A pass of another smoke test counts for nothing in the cloud either."""
     done = walks[CLOUD]["push before it"]
 
     expected = [
@@ -608,14 +611,14 @@ def test_push_after_the_proof_has_changed(walks: Mapping[str, Walk]) -> None:
 
 
 def test_smoke_test_by_a_run_of_its_own(walks: Mapping[str, Walk]) -> None:
-    """A changed proof is a run that builds and pushes nothing, with the candidate by its digest."""
+    """A changed smoke test is a run that builds and pushes nothing, with the candidate by its digest."""
     done = walks[CLOUD]["another smoke-test"]
 
     assert (0, walks[CLOUD]["smoke-test"].out[1]) == done.out, done.ended.stderr
     assert [IN_THE_CLOUD, FOUND, *LOOK] == done.told
     _, _, rest = TASK.partition('  - id: "server"\n')
-    proving, _, _ = rest.partition('  - id: "push"\n')
-    expected = f'version: v1.1.0\nstepTimeout: 3600\nsteps:\n  - id: "server"\n{proving}'
+    probing, _, _ = rest.partition('  - id: "push"\n')
+    expected = f'version: v1.1.0\nstepTimeout: 3600\nsteps:\n  - id: "server"\n{probing}'
     by_digest = expected.replace(":{{.Run.ID}}", "@sha256:ID")
     assert by_digest == body(done)["encodedTaskContent"]
     assert [] == done.the_run.output_images
@@ -623,7 +626,7 @@ def test_smoke_test_by_a_run_of_its_own(walks: Mapping[str, Walk]) -> None:
 
 
 def test_push_after_it(walks: Mapping[str, Walk]) -> None:
-    """What has passed the changed proof is pushed under the digest of the run that built it."""
+    """What has passed the changed smoke test is pushed under the digest of the run that built it."""
     done = walks[CLOUD]["push"]
 
     assert (0, "REGISTRY/NAME@sha256:ID\n") == done.out, done.ended.stderr
@@ -839,7 +842,7 @@ def report_of(done: Step) -> list[str]:
 @PLACE
 @pytest.mark.parametrize("case", BROKEN)
 def test_what_does_not_pass(place: str, case: str, failures: Mapping[tuple[str, str], Step]) -> None:
-    """The report is the same wherever it was proven, exit code 5; no tag names the image, no candidate is left."""
+    """The report is the same wherever it was tested, exit code 5; no tag names the image, no candidate is left."""
     done = failures[place, case]
 
     pushed = place == HERE or case == "another answer"
@@ -861,7 +864,7 @@ def test_what_does_not_pass(place: str, case: str, failures: Mapping[tuple[str, 
 
 
 def test_what_does_not_pass_may_be_published(handed_off: HandedOff, amlenv_base: str) -> None:
-    """With --untested the cloud builds first and proves by a run of its own; what it says stops nothing."""
+    """With --untested the cloud builds first and smoke-tests by a run of its own; what it says stops nothing."""
     more = f"{REQUEST}expect = {{ a = 1 }}\n"
     project = handed_off(amlenv_base, more, local=False, files={"code/score.py": DIFFERS})
     done = step(handed_off.acr, project, "image.release", *ACR, "--untested")
@@ -936,7 +939,7 @@ def test_a_dead_engine_offers_the_registry_to_those_who_have_one(
 
     offer = [
         "    or hand the build off: invoke image.build --engine acr",
-        "    (a Dockerfile is best proven on an engine of your own first: an agent in the cloud starts with nothing)",
+        "    (a Dockerfile is best tested on an engine of your own first: an agent in the cloud starts with nothing)",
     ]
     expected = [
         'Docker\'s engine does not answer (context "default", ENGINE).',
@@ -1082,7 +1085,7 @@ def of_workspace(handed_off: HandedOff, base: str) -> Consumer:
 
 
 AT_WORKSPACE = (
-    f"Azure Container Registry the registry of workspace loopback-workspace (AzureCloud); {PROOF[HERE]}"
+    f"Azure Container Registry the registry of workspace loopback-workspace (AzureCloud); {SMOKE_TEST[HERE]}"
 )
 
 
@@ -1281,7 +1284,7 @@ def test_secrets_reach_pip_and_show_nowhere(
 
 
 def test_an_image_without_code(handed_off: HandedOff, amlenv_base: str) -> None:
-    """An image of packages alone is proven in the cloud with an entry script of ours, which does not get into it."""
+    """An image of packages alone is tested in the cloud with the default entry script, which does not get into it."""
     done = step(handed_off.acr, handed_off(amlenv_base, local=False, files={}), "image.release", *ACR)
 
     expected = """\
@@ -1298,7 +1301,7 @@ REGISTRY/NAME@sha256:ID
 
 @PLACE
 def test_an_image_whose_model_is_mounted(place: str, handed_off: HandedOff, amlenv_base: str) -> None:
-    """A model is mounted where an engine proves here; the cloud refuses before anything is sent: exit code 3."""
+    """A model is mounted where an engine here smoke-tests; the cloud refuses before anything is sent: exit code 3."""
     score = (
         "import os\nfrom pathlib import Path\n\n\ndef init():\n    pass\n\n\ndef run(data):\n"
         '    return Path(os.environ["AZUREML_MODEL_DIR"], "word").read_text()\n'
@@ -1336,7 +1339,7 @@ def test_dry(place: str, handed_off: HandedOff, amlenv_base: str) -> None:
         "--build-arg CONTEXT_SHA256=HASH --platform linux/amd64 context"
     )
     by_digest = "REGISTRY/NAME/candidate@DIGEST"
-    proof = [
+    smoke_test = [
         f"docker pull {by_digest}",
         (
             "docker run --detach --name CONTAINER --label azureml-tasks.smoke-test=1 --publish 127.0.0.1::5001 "
@@ -1347,7 +1350,7 @@ def test_dry(place: str, handed_off: HandedOff, amlenv_base: str) -> None:
     ]
     expected = [
         "invoke image.context | tar --extract --one-top-level=context",
-        *([quick, *proof] if place == HERE else by_task.splitlines()),
+        *([quick, *smoke_test] if place == HERE else by_task.splitlines()),
         f"az acr import --name REGISTRY-NAME --source {by_digest} --image NAME:1.0.0 --force",
         "az acr repository delete --name REGISTRY-NAME --image NAME/candidate@DIGEST --yes",
     ]
@@ -1365,11 +1368,11 @@ def test_dry_attach(handed_off: HandedOff, tiny_base: str) -> None:
 
 @PLACE
 def test_check_signs_in_to_nothing(place: str, handed_off: HandedOff, tiny_base: str) -> None:
-    """Check names the registry and where the image would be proven, and asks neither of them."""
+    """Check names the registry and where the image would be smoke-tested, and asks neither of them."""
     done = step(handed_off.acr, handed_off(tiny_base, local=place == HERE), "image.check", *ACR)
 
     line = next(line for line in done.out[1].splitlines() if line.startswith("engine"))
-    assert f"engine   Azure Container Registry REGISTRY (AzureCloud); {PROOF[place]}" == line
+    assert f"engine   Azure Container Registry REGISTRY (AzureCloud); {SMOKE_TEST[place]}" == line
     assert (0, (), {}) == (done.ended.code, done.requests, done.records)
 
 

@@ -113,7 +113,7 @@ def own(
 def passed(project: Consumer) -> None:
     """Record a pass of the image that was built last, as the smoke test does; what serves is tested elsewhere."""
     records = Records(folder=project.folder / ".azureml-image")
-    records.write_pass(records.read_build(), load(project.folder, {}).facts.proof.sha256, SMOKE)
+    records.write_pass(records.read_build(), load(project.folder, {}).facts.smoke_test.sha256, SMOKE)
 
 
 def change(project: Consumer) -> None:
@@ -208,7 +208,7 @@ Nothing was pushed."""
 def test_another_test_than_the_one_that_was_passed(
     changed: str, project: Consumer, registry: Registry
 ) -> None:
-    """A changed request file or table asks for another proof."""
+    """A changed request file or table asks for another smoke test."""
     with (project.folder / changed).open("a", encoding="utf-8") as file:
         file.write("\n" if changed == "request.json" else "repeat = 11\n")
     done = project.invoke("image.push", "--registry", registry.host)
@@ -223,7 +223,7 @@ Nothing was pushed."""
 
 
 def test_untested(project: Consumer, registry: Registry) -> None:
-    """--untested pushes what has not passed, says so, and records that nothing is proven."""
+    """--untested pushes what has not passed, says so, and records that nothing is tested."""
     (project.folder / ".azureml-image" / "smoke-test.json").unlink()
     done = project.invoke("image.push", "--registry", registry.host, "--untested")
 
@@ -238,7 +238,7 @@ def test_untested(project: Consumer, registry: Registry) -> None:
 
 
 def test_nothing_is_built(tmp_path: Path, tiny_base: str, engine: str) -> None:
-    """Without a record of a build there is nothing to push or to prove: exit code 4 and the next step."""
+    """Without a record of a build there is nothing to push or to smoke-test: exit code 4 and the next step."""
     del engine
     files = {"pyproject.toml": PROJECT.format(name="nothing", base=tiny_base), "request.json": "{}"}
     project = consumer(tmp_path / "nothing", files, environment_without_docker(tmp_path))

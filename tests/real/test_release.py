@@ -109,7 +109,7 @@ def broken(
         yield written(tmp_path, env, name, base=amlenv_base, registry=registry.host)
 
 
-def test_the_proof_fails(broken: Consumer, registry: Registry) -> None:
+def test_the_smoke_test_fails(broken: Consumer, registry: Registry) -> None:
     """An image that does not serve is built, and not pushed: exit code 5, and both are said."""
     done = broken.invoke("image.release")
 
@@ -178,16 +178,16 @@ pyproject.toml: [tool.azureml-image] names no registry to push to
 def test_an_image_without_code(
     env: Mapping[str, str], base: str, docker_client: docker.DockerClient, tmp_path: Path, name: str
 ) -> None:
-    """An image of packages alone, as the documentation page's first one, is proven with an entry script of ours."""
+    """An image of packages alone, as the documentation page's first one, is tested with the default entry script."""
     text = PROJECT.format(name=name, base=base, registry="127.0.0.1:1", more="")
     project = consumer(tmp_path / name, {"pyproject.toml": text}, env)
     image = f"127.0.0.1:1/{name}:1.0"
     with removed_after(docker_client, image):
         built = project.invoke("image.build")
-        proven = project.invoke("image.smoke-test")
+        tested = project.invoke("image.smoke-test")
         dry = project.invoke("--dry", "image.smoke-test")
 
-    assert (0, 0, 0) == (built.code, proven.code, dry.code), built.stderr + proven.stderr
+    assert (0, 0, 0) == (built.code, tested.code, dry.code), built.stderr + tested.stderr
     record = project.record("smoke-test.json")["smoke"]
     assert [
         "the image has no code, so an entry script of ours showed that the server starts with its packages"

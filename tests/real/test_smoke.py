@@ -659,7 +659,7 @@ def test_report(case: Case, project: Consumer, tmp_path: Path) -> None:
 
 
 def test_record_of_a_pass(project: Consumer, tmp_path: Path) -> None:
-    """A pass is recorded with the image's id, the proof's hash and all that was found, peak memory included."""
+    """A pass is recorded with the image's id, the smoke test's hash and all that was found, peak memory included."""
     table = 'requests = [{ body = { do = "eat", megabytes = 300 } }]\nrepeat = 2\n'
     asked = asking(project, tmp_path, table)
     done = asked.invoke("image.smoke-test")
@@ -672,7 +672,7 @@ def test_record_of_a_pass(project: Consumer, tmp_path: Path) -> None:
     check = {"outcome": "passed", "details": [], "seconds": 0.0}
     expected = {
         "id": image_id,
-        "proof_sha256": "0" * 64,
+        "smoke_test_sha256": "0" * 64,
         "smoke": {
             "passed": True,
             "image": f"{project.folder.name}:1.0",
@@ -690,7 +690,7 @@ def test_record_of_a_pass(project: Consumer, tmp_path: Path) -> None:
         },
     }
     assert expected == without_times(
-        {**found, "proof_sha256": re.sub("[0-9a-f]", "0", found["proof_sha256"])}
+        {**found, "smoke_test_sha256": re.sub("[0-9a-f]", "0", found["smoke_test_sha256"])}
     )
     assert place == "through 127.0.0.1:PORT"
     assert 300 * 2**20 < peak < 1000 * 2**20

@@ -1,4 +1,4 @@
-"""A build that is handed off: by a quick build, or by a task that also proves; its end is a candidate."""
+"""A build that is handed off: by a quick build, or by a task that also smoke-tests; its end is a candidate."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from azureml_tasks.config.settings import Acr
 from azureml_tasks.context.build_context import confirm
 from azureml_tasks.engines.acr import az_commands, cloud_smoke_test
-from azureml_tasks.engines.acr import smoke_test as proving
 from azureml_tasks.engines.acr.build_pieces import Route, route, whole
 from azureml_tasks.engines.acr.candidates import repository_of
-from azureml_tasks.engines.acr.preflight import refuse_names, refuse_proof, refuse_secrets
+from azureml_tasks.engines.acr.preflight import refuse_names, refuse_secrets, refuse_smoke_test
 from azureml_tasks.engines.acr.run_failure import Times, output_image
 from azureml_tasks.engines.acr.run_follower import StuckError
 from azureml_tasks.engines.acr.run_outcome import Outcome
+from azureml_tasks.engines.acr.smoke_test import report_from_events
 from azureml_tasks.engines.acr.task_file import RUN_ID, TaskFile
 from azureml_tasks.errors import AzuremlTasksError, SmokeTestError, Terminated, stating
 from azureml_tasks.project import build_secrets
@@ -45,19 +45,19 @@ class Build:
     Args:
         plan: what is built, with its registry.
         context: from which files.
-        proves: whether the run proves the image before it pushes it.
+        smoke_test: whether the run smoke-tests the image before it pushes it.
         route: what it builds.
     """
 
     plan: Plan
     context: BuildContext
-    proves: bool
+    smoke_test: bool
     route: Route
 
     @property
     def by_task(self) -> bool:
-        """Whether it takes a multi-step task: a quick build is one build, proves nothing and mounts no secrets."""
-        return self.proves or len(self.route.pieces) > 1 or bool(self._secrets)
+        """Whether it takes a multi-step task: a quick build is one build, tests nothing and mounts no secrets."""
+        return self.smoke_test or len(self.route.pieces) > 1 or bool(self._secrets)
 
     @property
     def _outcome(self) -> Outcome:
@@ -73,13 +73,13 @@ class Build:
         return replace(self, route=found)
 
     def file(self) -> TaskFile:
-        """The task that builds, proves where it is to, and pushes."""
+        """The task that builds, smoke-tests where it is to, and pushes."""
         return TaskFile(
             plan=self.plan,
             image=self.route.pieces[-1].image,
             context_sha256=self.context.sha256,
             pieces=self.route.pieces,
-            proves=self.proves,
+            smoke_test=self.smoke_test,
             timeout=(self.plan.acr or Acr()).timeout,
         )
 
@@ -120,7 +120,7 @@ class Build:
         hand_off.session.tokens.headers(f"repository:{repository_of(self.plan.repository)}:pull")
         secrets = build_secrets.read(self._secrets)
         refuse_secrets(secrets)
-        more = cloud_smoke_test.files(self.plan.proof) if self.proves else ()
+        more = cloud_smoke_test.files(self.plan.smoke_test) if self.smoke_test else ()
 
         def ask(request: Request) -> dict[str, Any]:
             confirm(self.context)  # What was sent may be other files than were looked at.
@@ -138,11 +138,11 @@ class Build:
 
         Raises:
             BuildError: a step of the Dockerfile failed.
-            ProofError: the image did not pass, and is not in the registry.
+            SmokeTestError: the image did not pass, and is not in the registry.
             RegistryError: the run may not push.
             HandOffError: it came to no end of its own.
         """
-        collector = cloud_smoke_test.Collector(mark=cloud_smoke_test.marker(self.plan.proof))
+        collector = cloud_smoke_test.Collector(mark=cloud_smoke_test.marker(self.plan.smoke_test))
         try:
             now, seen = hand_off.follow(run, collector)
         except StuckError:
@@ -172,19 +172,19 @@ class Build:
         self, image: BuiltImage, events: list[dict[str, Any]], candidates: Candidates, records: Records
     ) -> None:
         """The cloud compares statuses; the answers themselves are compared here, and what differs goes again."""
-        found = proving.judged(self.plan, image, events)
+        found = report_from_events(self.plan, image, events)
         if not found.passed:
             candidates.remove(image.id)
             raise SmokeTestError(report.text(found), state="Nothing was published.")
-        records.write_evidence(image, self.plan.proof.sha256, events)
+        records.write_evidence(image, self.plan.smoke_test.sha256, events)
 
 
-def build_of(plan: Plan, context: BuildContext, *, proves: bool) -> Build:
+def build_of(plan: Plan, context: BuildContext, *, smoke_test: bool) -> Build:
     """The build of the whole image of *plan*, which has its registry; what a run cannot do is refused."""
     refuse_names(plan)
-    if proves:
-        refuse_proof(plan)
-    return Build(plan=plan, context=context, proves=proves, route=whole(plan, context))
+    if smoke_test:
+        refuse_smoke_test(plan)
+    return Build(plan=plan, context=context, smoke_test=smoke_test, route=whole(plan, context))
 
 
 def announced(build: Build, reporter: Reporter) -> bool:

@@ -1,4 +1,4 @@
-"""The proof in the cloud: what travels for it, and what comes back in the log of its run."""
+"""The smoke test in the cloud: what travels for it, and what comes back in the log of its run."""
 
 from __future__ import annotations
 
@@ -22,32 +22,36 @@ __all__ = ["Collector", "files", "marker"]
 _LIMIT = 1024 * 1024
 """Bytes of an answer that are kept: what comes back does so through a log."""
 _WORKSPACE = "/workspace"
-_PROVE = (
+_PROBE = (
     'exec "${AZUREML_CONDA_ENVIRONMENT_PATH:-/usr}/bin/python" -I '
-    f"{_WORKSPACE}/{RESERVED}/prove_in_acr.py {_WORKSPACE}/{RESERVED}/job.json\n"
+    f"{_WORKSPACE}/{RESERVED}/probe_in_acr.py {_WORKSPACE}/{RESERVED}/job.json\n"
 )
 
 
-def marker(proof: SmokeTestPlan) -> str:
-    """What each line of the proof begins with: a report counts for one proof alone."""
-    return f"azureml-image-proof-{proof.sha256[:16]}"
+def marker(smoke_test: SmokeTestPlan) -> str:
+    """What each line of the smoke test begins with: a report counts for one smoke test alone."""
+    return f"azureml-image-smoke-test-{smoke_test.sha256[:16]}"
 
 
-def files(proof: SmokeTestPlan) -> tuple[ContextFile, ...]:
-    """The folder of the context that proves: the scripts, and what they ask."""
+def files(smoke_test: SmokeTestPlan) -> tuple[ContextFile, ...]:
+    """The folder of the context for the smoke test: the scripts, and what they ask."""
     scripts = resources.files("azureml_tasks").joinpath("in_image")
     asked = {
-        **job(proof, f"http://{SERVER}:5001"),
+        **job(smoke_test, f"http://{SERVER}:5001"),
         "container": SERVER,
-        "marker": marker(proof),
+        "marker": marker(smoke_test),
         "limit": _LIMIT,
     }
     texts = {
-        "prove_in_acr.py": scripts.joinpath("prove_in_acr.py").read_bytes(),
+        "probe_in_acr.py": scripts.joinpath("probe_in_acr.py").read_bytes(),
         "job.json": json.dumps(asked, sort_keys=True).encode(),
         "probe.py": scripts.joinpath("probe.py").read_bytes(),
-        "prove.sh": _PROVE.encode(),
-        **({"default_score.py": scripts.joinpath("default_score.py").read_bytes()} if proof.stand_in else {}),
+        "probe.sh": _PROBE.encode(),
+        **(
+            {"default_score.py": scripts.joinpath("default_score.py").read_bytes()}
+            if smoke_test.default_script
+            else {}
+        ),
     }
     folder = ContextFile(name=f"{RESERVED}/")
     return (
@@ -58,7 +62,7 @@ def files(proof: SmokeTestPlan) -> tuple[ContextFile, ...]:
 
 @dataclass(kw_only=True)
 class Collector:
-    """Takes the lines of a proof out of a log.
+    """Takes the lines of a smoke test out of a log.
 
     Args:
         mark: what they begin with; "" takes none.
@@ -70,7 +74,7 @@ class Collector:
     whole: dict[int, int] = field(default_factory=dict)
 
     def takes(self, line: str) -> bool:
-        """Keep *line* where it is one of the proof's; whether it was."""
+        """Keep *line* where it is one of the smoke test's; whether it was."""
         if not self.mark or not line.startswith(self.mark):
             return False
         found = re.fullmatch(r" (\d+) (\d+)/(\d+) (\S+)", line[len(self.mark) :])

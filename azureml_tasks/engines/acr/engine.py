@@ -1,4 +1,4 @@
-"""Azure Container Registry as an engine: builds by its tasks, proof where a container can run, copies to publish."""
+"""Azure Container Registry as an engine: its tasks build and smoke-test, a copy in the registry publishes."""
 
 from __future__ import annotations
 
@@ -9,15 +9,20 @@ from typing import TYPE_CHECKING
 from azureml_tasks.built_image import BuiltImage
 from azureml_tasks.config.settings import Acr
 from azureml_tasks.engines.acr import az_commands
-from azureml_tasks.engines.acr import smoke_test as proving
 from azureml_tasks.engines.acr.build import Build, announced, build_of
 from azureml_tasks.engines.acr.build_pieces import whole
 from azureml_tasks.engines.acr.candidates import Candidates, final_of, repository_of
 from azureml_tasks.engines.acr.layer_store import RegistryLayerStore
-from azureml_tasks.engines.acr.preflight import refuse_proof
+from azureml_tasks.engines.acr.preflight import refuse_smoke_test
 from azureml_tasks.engines.acr.registry_tokens import USER
 from azureml_tasks.engines.acr.remote_build import RemoteBuild
 from azureml_tasks.engines.acr.session import Session, open_session
+from azureml_tasks.engines.acr.smoke_test import (
+    report_of_build_run,
+    smoke_test_in_cloud,
+    smoke_test_locally,
+    smoke_test_task,
+)
 from azureml_tasks.errors import RegistryError
 from azureml_tasks.planning.plan import SECRET_MOUNTS
 
@@ -42,7 +47,7 @@ class AcrEngine:
         plan: of the command.
         records: what earlier commands left, and this one leaves.
         reporter: where words go.
-        local: the engine of this machine that proves; None where none answers, and the cloud proves.
+        local: the engine of this machine for the smoke test; None if none answers, and the cloud is used.
     """
 
     plan: Plan
@@ -63,12 +68,12 @@ class AcrEngine:
         return self.plan.registry or ("REGISTRY" if self.reporter.dry else self.session.registry.login_server)
 
     def describe(self) -> str:
-        """Which registry, and where the image is proven."""
+        """Which registry, and where the image is smoke-tested."""
         acr = self.plan.acr or Acr()
         where = self.plan.registry or f"the registry of workspace {acr.workspace}"
         here = self.local and f"on the local engine at {self.local.client.host}"
-        proof = here or "in the cloud, since no local engine answers"
-        return f"Azure Container Registry {where} ({acr.cloud}); proof {proof}"
+        smoke_test = here or "in the cloud, since no local engine answers"
+        return f"Azure Container Registry {where} ({acr.cloud}); smoke test {smoke_test}"
 
     def planned_image(self, plan: Plan, context: BuildContext) -> BuiltImage:
         """The image as far as it is known before it is built: it has no id yet."""
@@ -93,18 +98,18 @@ class AcrEngine:
         smoke_test: bool,
         previous: BuiltImage | None,
     ) -> BuiltImage:
-        """Hand the build off; what comes back is a candidate, proven where the cloud proves.
+        """Hand the build off; what comes back is a candidate, which has passed if the cloud smoke-tests it.
 
         Args:
             plan: what is built.
             context: from which files.
             no_cache: whether the prefixes that the registry keeps are left alone, and made anew.
             pull: of no effect, since each run pulls the base.
-            smoke_test: whether the cloud proves it before it is pushed, where no local engine does.
+            smoke_test: whether the cloud smoke-tests it before it is pushed, if no local engine does.
             previous: of no effect, since the registry tells what it has.
         """
         del pull, previous
-        build = build_of(self._named(plan), context, proves=smoke_test and not self.local)
+        build = build_of(self._named(plan), context, smoke_test=smoke_test and not self.local)
         if not announced(build, self.reporter):
             return self.planned_image(plan, context)
         found = build.routed(self.session.repositories, self.reporter, no_cache=no_cache)
@@ -112,7 +117,7 @@ class AcrEngine:
 
     def start(self, plan: Plan, context: BuildContext, *, no_cache: bool) -> str:
         """Hand the build off and do not wait; the run's id."""
-        build = build_of(self._named(plan), context, proves=not self.local)
+        build = build_of(self._named(plan), context, smoke_test=not self.local)
         if not announced(build, self.reporter):
             return ""
         routed = build.routed(self.session.repositories, self.reporter, no_cache=no_cache)
@@ -121,7 +126,7 @@ class AcrEngine:
     def attach(self, plan: Plan, context: BuildContext, run: str) -> BuiltImage:
         """Follow a run that was started before to its end, as build does; its id is *run*."""
         named = self._named(plan)
-        build = Build(plan=named, context=context, proves=True, route=whole(named, context))
+        build = Build(plan=named, context=context, smoke_test=True, route=whole(named, context))
         if not self.reporter.effect(az_commands.logs(plan, run)):
             return self.planned_image(plan, context)
         return build.attach(run, self.hand_off(plan), self.candidates, self.records)
@@ -135,20 +140,20 @@ class AcrEngine:
         return self.reporter.dry or self.candidates.find(image.id) is not None
 
     def smoke_test(self, plan: Plan, image: BuiltImage) -> Report | None:
-        """Prove the candidate: here where an engine answers, else in the cloud, unless its run did."""
+        """Smoke-test the candidate: on the local engine if one answers, else in the cloud, unless its run did."""
         source = f"{self.registry}/{repository_of(plan.repository)}"
         if self.local:
             name = f"{source}@{image.id or 'DIGEST'}" if self.reporter.dry else self._by_digest(image)
-            return proving.here(plan, image, name, self.local, self._login)
-        if proven := proving.by_its_run(plan, image, self.records):
-            return proven
-        refuse_proof(plan)
+            return smoke_test_locally(plan, image, name, self.local, self._login)
+        if report := report_of_build_run(plan, image, self.records):
+            return report
+        refuse_smoke_test(plan)
         if self.reporter.dry and not image.id:
-            return None  # The run that would build would prove.
-        file = proving.task_file(plan, f"{source}@{image.id}", image.context_sha256)
+            return None  # The run that would build would smoke-test.
+        file = smoke_test_task(plan, f"{source}@{image.id}", image.context_sha256)
         if not self.reporter.effect(az_commands.run(plan), file=str(file)):
             return None
-        return proving.in_the_cloud(plan, image, self._by_digest(image), self.hand_off(plan), self.records)
+        return smoke_test_in_cloud(plan, image, self._by_digest(image), self.hand_off(plan), self.records)
 
     def _by_digest(self, image: BuiltImage) -> str:
         """Where the image is to be pulled from: its candidate may have been published by another release."""

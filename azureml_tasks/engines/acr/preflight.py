@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from azureml_tasks.planning.plan import Plan
 
-__all__ = ["refuse_names", "refuse_proof", "refuse_secrets"]
+__all__ = ["refuse_names", "refuse_secrets", "refuse_smoke_test"]
 
 _LONGEST = 255 - len("/candidate")
 _INDENT = len("      - ")
@@ -60,7 +60,7 @@ def refuse_secrets(secrets: Mapping[str, bytes]) -> None:
         raise SettingsError(problems)
 
 
-def refuse_proof(plan: Plan) -> None:
+def refuse_smoke_test(plan: Plan) -> None:
     """Refuse what a smoke test in the cloud cannot do.
 
     Raises:
@@ -69,10 +69,10 @@ def refuse_proof(plan: Plan) -> None:
             and puts all of them into one argument of a shell, which Linux bounds at 128 KiB.
     """
     length = sum(_INDENT + len(to_the_letter(each)) for each in variables(plan))
-    proof = plan.proof
+    smoke_test = plan.smoke_test
     refused = [
-        (proof.model, "mount a model (smoke-test.model)", 'bake the model in: model = "…"'),
-        (proof.memory, "limit memory (smoke-test.memory)", "leave smoke-test.memory out"),
+        (smoke_test.model, "mount a model (smoke-test.model)", 'bake the model in: model = "…"'),
+        (smoke_test.memory, "limit memory (smoke-test.memory)", "leave smoke-test.memory out"),
         (length > LONGEST_LINE, "set 64 KiB of variables (smoke-test.env)", "shorten smoke-test.env"),
     ]
     if wanted := [(what, fix) for is_wanted, what, fix in refused if is_wanted]:

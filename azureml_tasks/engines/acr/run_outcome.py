@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.built_image import BuiltImage
-from azureml_tasks.engines.acr import smoke_test as proving
 from azureml_tasks.engines.acr.candidates import repository_of
 from azureml_tasks.engines.acr.layer_store import prefix_repository
 from azureml_tasks.engines.acr.run_failure import failure, output_image
+from azureml_tasks.engines.acr.smoke_test import report_from_events
 from azureml_tasks.errors import BuildError, SmokeTestError
 from azureml_tasks.planning.dockerfile import CONTEXT_LABEL
 from azureml_tasks.smoke import report
@@ -39,7 +39,7 @@ class Outcome:
     on: str
 
     def error(self, run: Run, seen: Followed, events: list[dict[str, Any]]) -> Exception:
-        """A proof that failed says more than the step that ran it."""
+        """A smoke test that failed says more than the step that ran it."""
         unpushed = BuiltImage(
             id="",
             names=self.plan.names,
@@ -48,7 +48,7 @@ class Outcome:
             user=self.plan.user,
             run=run.id,
         )
-        found = proving.judged(self.plan, unpushed, events) if events else None
+        found = report_from_events(self.plan, unpushed, events) if events else None
         if found and not found.passed and run.status == "Failed":
             return SmokeTestError(report.text(found), state="Nothing was pushed.")
         return failure(run, seen)

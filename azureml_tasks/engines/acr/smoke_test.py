@@ -1,4 +1,4 @@
-"""The proof of a candidate: on the engine of this machine, by the run that built it, or by a run of its own."""
+"""Smoke-test a candidate: on the engine of this machine, by the run that built it, or by a run of its own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from azureml_tasks.engines.acr import cloud_smoke_test
 from azureml_tasks.engines.acr.run_failure import failure
 from azureml_tasks.engines.acr.task_file import TaskFile
 from azureml_tasks.errors import RemoteBuildError
-from azureml_tasks.smoke import run as smoke
+from azureml_tasks.smoke.run import ContainerEnd, make_report, smoke_test
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,62 +23,70 @@ if TYPE_CHECKING:
     from azureml_tasks.smoke.report import Report
     from azureml_tasks.state.records import Records
 
-__all__ = ["by_its_run", "here", "in_the_cloud", "judged", "task_file"]
+__all__ = [
+    "report_from_events",
+    "report_of_build_run",
+    "smoke_test_in_cloud",
+    "smoke_test_locally",
+    "smoke_test_task",
+]
 
 _LOOK_INSIDE = "invoke image.build --engine docker (the candidate is removed where it does not pass)"
 
 
-def here(
+def smoke_test_locally(
     plan: Plan, image: BuiltImage, name: str, local: DockerEngine, login: Callable[[], tuple[str, str]]
 ) -> Report | None:
-    """Pull *name*, `login-server/repository@sha256:…`, prove it here, and remove it again."""
+    """Pull *name*, `login-server/repository@sha256:…`, smoke-test it here, and remove it again."""
     with local.pulled(name, login) as pulled:
         # Under --dry nothing is pulled, and the commands speak of the image as it would be.
-        found = smoke.prove(plan, image._replace(id=pulled or name), local, local.reporter)
+        found = smoke_test(plan, image._replace(id=pulled or name), local, local.reporter)
     return replace(found, image_id=image.id, look_inside=_LOOK_INSIDE) if found else None
 
 
-def by_its_run(plan: Plan, image: BuiltImage, records: Records) -> Report | None:
-    """The report of the run that built *image*, where that was of this very proof."""
-    events = records.read_evidence(image, plan.proof.sha256)
-    return judged(plan, image, events) if events else None
+def report_of_build_run(plan: Plan, image: BuiltImage, records: Records) -> Report | None:
+    """The report of the run that built *image*, where that was of this very smoke test."""
+    events = records.read_evidence(image, plan.smoke_test.sha256)
+    return report_from_events(plan, image, events) if events else None
 
 
-def in_the_cloud(plan: Plan, image: BuiltImage, name: str, hand_off: RemoteBuild, records: Records) -> Report:
-    """Prove *name* by a run that builds nothing.
+def smoke_test_in_cloud(
+    plan: Plan, image: BuiltImage, name: str, hand_off: RemoteBuild, records: Records
+) -> Report:
+    """Smoke-test *name* by a run that builds nothing.
 
     Raises:
-        HandOffError: the run came to no end of its own, or its report did not come back.
+        RemoteBuildError: the run came to no end of its own, or its report did not come back.
     """
 
     def ask(request: Request) -> dict[str, Any]:
-        return request.task(task_file(plan, name, image.context_sha256), {})
+        return request.task(smoke_test_task(plan, name, image.context_sha256), {})
 
-    collector = cloud_smoke_test.Collector(mark=cloud_smoke_test.marker(plan.proof))
+    collector = cloud_smoke_test.Collector(mark=cloud_smoke_test.marker(plan.smoke_test))
     with hand_off.stopping():
-        run = hand_off.start(cloud_smoke_test.files(plan.proof), ask)
+        run = hand_off.start(cloud_smoke_test.files(plan.smoke_test), ask)
         now, seen = hand_off.follow(run, collector)
     events = collector.events()
     if not events:
         raise failure(now, seen) if now.status != "Succeeded" else _no_report(run.id)
-    found = judged(plan, image._replace(run=run.id), events)
+    found = report_from_events(plan, image._replace(run=run.id), events)
     if found.passed:
-        records.write_evidence(image, plan.proof.sha256, events)
+        records.write_evidence(image, plan.smoke_test.sha256, events)
     return found
 
 
-def task_file(plan: Plan, name: str, context_sha256: str) -> TaskFile:
-    """The task that proves *name* and builds nothing."""
+def smoke_test_task(plan: Plan, name: str, context_sha256: str) -> TaskFile:
+    """The task that smoke-tests *name* and builds nothing."""
     timeout = (plan.acr or Acr()).timeout
     return TaskFile(
-        plan=plan, image=name, context_sha256=context_sha256, pieces=(), proves=True, timeout=timeout
+        plan=plan, image=name, context_sha256=context_sha256, pieces=(), smoke_test=True, timeout=timeout
     )
 
 
-def judged(plan: Plan, image: BuiltImage, events: Sequence[dict[str, Any]]) -> Report:
+def report_from_events(plan: Plan, image: BuiltImage, events: Sequence[dict[str, Any]]) -> Report:
     """Judge what came back from the cloud, as the same report."""
     seen = next((event for event in events if event["event"] == "container"), {})
-    end = smoke.End(
+    end = ContainerEnd(
         exited=None if seen.get("running", True) else int(seen["exit_code"]),
         starved=bool(seen.get("out_of_memory")),
         peak_memory=seen.get("peak_memory"),
@@ -87,7 +95,7 @@ def judged(plan: Plan, image: BuiltImage, events: Sequence[dict[str, Any]]) -> R
     )
     asked = [event for event in events if event["event"] != "container"]
     place = f"in the cloud, by run {image.run}" if image.run else "in the cloud"
-    return smoke.judged(plan, image, asked, end, place=place, look_inside=_LOOK_INSIDE)
+    return make_report(plan, image, asked, end, place=place, look_inside=_LOOK_INSIDE)
 
 
 def _no_report(run: str) -> RemoteBuildError:

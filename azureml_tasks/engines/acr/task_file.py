@@ -1,4 +1,4 @@
-"""A multi-step task that builds an image, proves it, and pushes it only then, as the text of its file.
+"""A multi-step task that builds an image, smoke-tests it, and pushes it only then, as the text of its file.
 
 https://learn.microsoft.com/azure/container-registry/container-registry-tasks-reference-yaml, and what the
 agent does with it: Azure/acr-builder, graph/ and builder/. Each command goes through a shell of the agent,
@@ -26,9 +26,9 @@ __all__ = ["RESERVED", "RUN_ID", "SERVER", "TaskFile", "to_the_letter", "value_n
 RUN_ID = "{{.Run.ID}}"
 """What the agent puts the run's id in the place of."""
 RESERVED = ".azureml-image"
-"""The folder of the context that holds what proves; no COPY names it."""
+"""The folder of the context that holds the smoke test; no COPY names it."""
 SERVER = "server"
-"""The container that is proven: its step's id, and so its name and its host name."""
+"""The container that is smoke-tested: its step's id, and so its name and its host name."""
 _WORKSPACE = "/workspace"
 """Where the agent mounts the context in every step."""
 _SECRETS = "secrets"
@@ -41,10 +41,10 @@ class TaskFile:
 
     Args:
         plan: of the image.
-        image: what is built, or proven alone: `login-server/repository:tag` or `…@sha256:…`.
+        image: what is built, or only smoke-tested: `login-server/repository:tag` or `…@sha256:…`.
         context_sha256: of the build context.
         pieces: what it builds and pushes, the image last; none where the image is there.
-        proves: whether it proves.
+        smoke_test: whether it runs the smoke test.
         timeout: seconds that a step may take.
     """
 
@@ -52,7 +52,7 @@ class TaskFile:
     image: str
     context_sha256: str
     pieces: Sequence[Piece]
-    proves: bool
+    smoke_test: bool
     timeout: int
 
     def __str__(self) -> str:
@@ -69,15 +69,15 @@ class TaskFile:
         for piece in self.pieces[:-1]:
             name = piece.dockerfile.partition(".")[2]
             yield self._build(f"build-{name}", piece)
-            # Before the proof: what stands below the code is good, whatever the code does.
+            # Before the smoke test: what stands below the code is good, whatever the code does.
             yield {"id": f"push-{name}", "push": [piece.image]}
         for piece in self.pieces[-1:]:
             yield self._build("build", piece)
-        if self.proves:
+        if self.smoke_test:
             yield self._server()
             # As root, who may ask the agent's engine how the server is.
-            words = f"{self.image} /bin/sh {_WORKSPACE}/{RESERVED}/prove.sh"
-            yield {"id": "proof", "cmd": words, "user": "root", "disableWorkingDirectoryOverride": True}
+            words = f"{self.image} /bin/sh {_WORKSPACE}/{RESERVED}/probe.sh"
+            yield {"id": "smoke-test", "cmd": words, "user": "root", "disableWorkingDirectoryOverride": True}
         if self.pieces:
             yield {"id": "push", "push": [self.image]}
 
@@ -117,12 +117,12 @@ def value_name(secret: str) -> str:
 
 
 def variables(plan: Plan) -> list[str]:
-    """What the container that is proven gets, each `NAME=text` quoted for the agent's shell."""
+    """What the container that is smoke-tested gets, each `NAME=text` quoted for the agent's shell."""
     user = plan.user
     # The agent sets HOME to a folder of its own, which the runtime user may not write to.
     home = {} if user.isdigit() else {"HOME": f"/home/{user}"}
     code = {"AML_APP_ROOT": f"{_WORKSPACE}/{RESERVED}", "AZUREML_ENTRY_SCRIPT": "default_score.py"}
-    env = {**home, **(code if plan.proof.stand_in else {}), **plan.proof.env}
+    env = {**home, **(code if plan.smoke_test.default_script else {}), **plan.smoke_test.env}
     return [shlex.quote(f"{name}={text}") for name, text in env.items()]
 
 

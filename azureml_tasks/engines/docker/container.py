@@ -130,24 +130,29 @@ class DockerContainer:
 
 
 LABEL = "azureml-tasks.smoke-test"
-_STAND_IN = Path(default_score.__file__)
+_DEFAULT_SCRIPT = Path(default_score.__file__)
 
 
 def start_commands(
-    client: EngineClient, image: BuiltImage, proof: SmokeTestPlan, repository: str, name: str
+    client: EngineClient, image: BuiltImage, smoke_test: SmokeTestPlan, repository: str, name: str
 ) -> list[list[str]]:
     """The docker commands that start the same container."""
     options = ["--name", name, "--label", f"{LABEL}=1", "--publish", "127.0.0.1::5001"]
-    options += ["--memory", proof.memory] if proof.memory else []
+    options += ["--memory", smoke_test.memory] if smoke_test.memory else []
     options += [
-        part for key, value in _environment(proof, repository).items() for part in ("--env", f"{key}={value}")
+        part
+        for key, value in _environment(smoke_test, repository).items()
+        for part in ("--env", f"{key}={value}")
     ]
-    if proof.model:
-        options += ["--mount", f"type=bind,readonly,source={proof.model},target={_model_target(repository)}"]
+    if smoke_test.model:
+        options += [
+            "--mount",
+            f"type=bind,readonly,source={smoke_test.model},target={_model_target(repository)}",
+        ]
     options += [image.id or image.names[0]]
-    if not proof.stand_in:
+    if not smoke_test.default_script:
         return [client.docker_command("run", "--detach", *options)]
-    copied = client.docker_command("cp", str(_STAND_IN), f"{name}:{APP_ROOT}/{_STAND_IN.name}")
+    copied = client.docker_command("cp", str(_DEFAULT_SCRIPT), f"{name}:{APP_ROOT}/{_DEFAULT_SCRIPT.name}")
     return [client.docker_command("create", *options), copied, client.docker_command("start", name)]
 
 
@@ -156,15 +161,15 @@ def _model_target(repository: str) -> str:
     return f"{MODEL_DIR}/{repository.rpartition('/')[2]}/1"
 
 
-def _environment(proof: SmokeTestPlan, repository: str) -> dict[str, str]:
-    mounted = {"AZUREML_MODEL_DIR": _model_target(repository)} if proof.model else {}
-    entry = {"AZUREML_ENTRY_SCRIPT": _STAND_IN.name} if proof.stand_in else {}
-    return {**mounted, **entry, **proof.env}
+def _environment(smoke_test: SmokeTestPlan, repository: str) -> dict[str, str]:
+    mounted = {"AZUREML_MODEL_DIR": _model_target(repository)} if smoke_test.model else {}
+    entry = {"AZUREML_ENTRY_SCRIPT": _DEFAULT_SCRIPT.name} if smoke_test.default_script else {}
+    return {**mounted, **entry, **smoke_test.env}
 
 
 @contextmanager
 def running(
-    client: EngineClient, image: BuiltImage, proof: SmokeTestPlan, repository: str, name: str
+    client: EngineClient, image: BuiltImage, smoke_test: SmokeTestPlan, repository: str, name: str
 ) -> Iterator[DockerContainer]:
     """Start *image*; its container is removed when the block ends, also by Ctrl-C or SIGTERM.
 
@@ -182,18 +187,18 @@ def running(
         name=name,
         labels={LABEL: "1"},
         ports={PORT: ("127.0.0.1", 0)},  # 0: any free port
-        environment=_environment(proof, repository),
-        mounts=[Mount(target, proof.model, type="bind", read_only=True)] if proof.model else [],
-        mem_limit=proof.memory or None,
+        environment=_environment(smoke_test, repository),
+        mounts=[Mount(target, smoke_test.model, type="bind", read_only=True)] if smoke_test.model else [],
+        mem_limit=smoke_test.memory or None,
     )
     try:
         try:
             container = DockerContainer(container=to_its_end(create), client=client)
-            if proof.stand_in:
-                container.put(APP_ROOT, {_STAND_IN.name: _STAND_IN.read_bytes()})
+            if smoke_test.default_script:
+                container.put(APP_ROOT, {_DEFAULT_SCRIPT.name: _DEFAULT_SCRIPT.read_bytes()})
             container.container.start()
         except APIError as error:
-            raise _cannot_start(client, proof, str(error.explanation or error)) from error
+            raise _cannot_start(client, smoke_test, str(error.explanation or error)) from error
         yield container
     finally:
         with suppress(NotFound):
@@ -205,12 +210,12 @@ def new_name() -> str:
     return f"azureml-image-{uuid.uuid4().hex[:12]}"
 
 
-def _cannot_start(client: EngineClient, proof: SmokeTestPlan, said: str) -> EngineError:
+def _cannot_start(client: EngineClient, smoke_test: SmokeTestPlan, said: str) -> EngineError:
     words = f"docker said: {clean(said)}"
-    if proof.model and ("bind source path does not exist" in said or "invalid mount config" in said):
+    if smoke_test.model and ("bind source path does not exist" in said or "invalid mount config" in said):
         fix = 'Run the smoke test where the engine runs, or bake the model in: model = "…"'
         return EngineError(
-            f"The engine at {client.host} cannot see {proof.model}, so it cannot mount the model.",
+            f"The engine at {client.host} cannot see {smoke_test.model}, so it cannot mount the model.",
             next_step=fix,
             said=words,
         )

@@ -128,20 +128,20 @@ class DockerEngine(NamedTuple):
 
     @contextmanager
     def running(
-        self, image: BuiltImage, proof: SmokeTestPlan, repository: str
+        self, image: BuiltImage, smoke_test: SmokeTestPlan, repository: str
     ) -> Iterator[DockerContainer | None]:
         """Run it as Azure ML would; None under --dry."""
         from azureml_tasks.engines.docker.container import new_name, running, start_commands
 
         name = new_name()
         remove = self.client.docker_command("rm", "--force", "--volumes", name)
-        start = start_commands(self.client, image, proof, repository, name)
+        start = start_commands(self.client, image, smoke_test, repository, name)
         if not self.reporter.effects(start):
             self.reporter.effect(remove)
             yield None
             return
         with translate_errors(self.client.host):
-            with running(self.client, image, proof, repository, name) as container:
+            with running(self.client, image, smoke_test, repository, name) as container:
                 yield container
             if self.reporter.echo:
                 self.reporter.effect(remove)
@@ -150,7 +150,7 @@ class DockerEngine(NamedTuple):
         """Run *image* here, and ask it; None under --dry."""
         from azureml_tasks.smoke import run as smoke
 
-        return smoke.prove(plan, image, self, self.reporter)
+        return smoke.smoke_test(plan, image, self, self.reporter)
 
     def discard_candidate(self, image: BuiltImage) -> None:
         """Nothing leads to an image's names here but the image."""

@@ -128,8 +128,8 @@ def place(model: int = project.Size.model) -> Iterator[Place]:
 
 def own_base(client: docker.DockerClient, run: str) -> str:
     """The stand-in base with one small layer that no other run has."""
-    stand_in, name = bases.ensure(client, "amlenv"), f"azureml-bench-{run}-base:1"
-    _build(client, name, f"FROM {stand_in}\nCOPY run /etc/azureml-bench\n", {"run": run})
+    default_script, name = bases.ensure(client, "amlenv"), f"azureml-bench-{run}-base:1"
+    _build(client, name, f"FROM {default_script}\nCOPY run /etc/azureml-bench\n", {"run": run})
     return name
 
 

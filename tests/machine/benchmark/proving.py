@@ -35,10 +35,10 @@ def case(yard: Yard) -> Case:
         place.invoke(BUILDKIT, made.folder, "image.build").seconds()
         ours, theirs = [], []
         for number in range(rounds + 1):
-            proof, ready = _proof(place, made), _plain(place, made)
-            say(f"round {number} of {rounds}: verdict after {proof:.2f} s, ready line after {ready:.2f} s")
+            verdict, ready = _verdict(place, made), _plain(place, made)
+            say(f"round {number} of {rounds}: verdict after {verdict:.2f} s, ready line after {ready:.2f} s")
             if number:  # The first reads the image from disk.
-                ours.append(proof)
+                ours.append(verdict)
                 theirs.append(ready)
         yield Row(
             heading=_HEADING,
@@ -53,7 +53,7 @@ def case(yard: Yard) -> Case:
     return Case(headings=[_HEADING], measure=measure)
 
 
-def _proof(place: Place, made: Project) -> float:
+def _verdict(place: Place, made: Project) -> float:
     """Seconds from the container's start to the verdict, as a person sees it."""
     run = place.invoke(BUILDKIT, made.folder, "image.smoke-test")
     began = int(time.time())

@@ -1,4 +1,4 @@
-"""The proof in the cloud: what travels for it, what it does there, and what of it comes back through a log."""
+"""The smoke test in the cloud: what travels for it, what it does there, and what of it comes back through a log."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from azureml_tasks.built_image import BuiltImage
-from azureml_tasks.engines.acr import smoke_test as proving
 from azureml_tasks.engines.acr.cloud_smoke_test import Collector, files, marker
-from azureml_tasks.in_image import default_score, probe, prove_in_acr
+from azureml_tasks.engines.acr.smoke_test import report_from_events
+from azureml_tasks.in_image import default_score, probe, probe_in_acr
 from azureml_tasks.plain_text import clean
 from azureml_tasks.project.model import SmokeTestPlan, SmokeTestRequest
 from tests.acr_plans import plan
 from tests.test_probe import Behaviour, serving
 
-MARK = "azureml-image-proof-5f5f5f5f5f5f5f5f"
+MARK = "azureml-image-smoke-test-5f5f5f5f5f5f5f5f"
 LONGEST = 16 * 1024
 """Docker's log drivers break lines there."""
 
@@ -42,13 +42,13 @@ Event = dict[str, Any]
 
 
 def request(body: bytes = b"[1]", *, status: int = 200) -> SmokeTestRequest:
-    """A request of a proof."""
+    """A request of a smoke test."""
     return SmokeTestRequest(
         name="request 1", path="/score", body=body, status=status, expect=None, tolerance=1e-6, timeout=5.0
     )
 
 
-PROOF = SmokeTestPlan(requests=(request(),), start_timeout=60.0, repeat=2, sha256="5f" * 32)
+SMOKE_TEST = SmokeTestPlan(requests=(request(),), start_timeout=60.0, repeat=2, sha256="5f" * 32)
 
 
 def source_of(module: Any) -> bytes:
@@ -57,11 +57,11 @@ def source_of(module: Any) -> bytes:
 
 
 @pytest.mark.parametrize("has_code", [True, False])
-def test_the_folder_that_proves(has_code: bool) -> None:
+def test_the_folder_of_the_smoke_test(has_code: bool) -> None:
     """Scripts, job and, for an image without code, an entry script travel in a folder that no COPY names."""
-    proof = PROOF._replace(stand_in=not has_code)
+    smoke_test = SMOKE_TEST._replace(default_script=not has_code)
 
-    found = files(proof)
+    found = files(smoke_test)
 
     contents = {file.name: file.data for file in found}
     asked = json.loads(contents.pop(".azureml-image/job.json"))
@@ -77,18 +77,18 @@ def test_the_folder_that_proves(has_code: bool) -> None:
     } == asked
     assert {
         ".azureml-image/": b"",
-        ".azureml-image/prove_in_acr.py": source_of(prove_in_acr),
+        ".azureml-image/probe_in_acr.py": source_of(probe_in_acr),
         ".azureml-image/probe.py": source_of(probe),
-        ".azureml-image/prove.sh": b'exec "${AZUREML_CONDA_ENVIRONMENT_PATH:-/usr}/bin/python" -I '
-        b"/workspace/.azureml-image/prove_in_acr.py /workspace/.azureml-image/job.json\n",
+        ".azureml-image/probe.sh": b'exec "${AZUREML_CONDA_ENVIRONMENT_PATH:-/usr}/bin/python" -I '
+        b"/workspace/.azureml-image/probe_in_acr.py /workspace/.azureml-image/job.json\n",
         **({} if has_code else {".azureml-image/default_score.py": source_of(default_score)}),
     } == contents
     assert [len(file.data) for file in found] == [file.size for file in found]
 
 
-def test_the_same_proof_is_the_same_files() -> None:
+def test_the_same_smoke_test_is_the_same_files() -> None:
     """Nothing in them differs from run to run."""
-    assert files(PROOF) == files(PROOF)
+    assert files(SMOKE_TEST) == files(SMOKE_TEST)
 
 
 # What comes back
@@ -102,7 +102,7 @@ EVENTS = st.lists(st.dictionaries(st.text(), JSON, max_size=4), max_size=4)
 
 def printed(events: Sequence[Event], mark: str = MARK) -> list[str]:
     """The lines of some events."""
-    return [line for number, event in enumerate(events) for line in prove_in_acr.frames(mark, number, event)]
+    return [line for number, event in enumerate(events) for line in probe_in_acr.frames(mark, number, event)]
 
 
 def collected(lines: Sequence[str], mark: str = MARK) -> list[Event]:
@@ -142,7 +142,12 @@ def test_long_events_are_many_lines() -> None:
 def test_other_lines_between_do_not_matter() -> None:
     """What others print between the parts is not taken, and is left to be shown."""
     collector = Collector(mark=MARK)
-    foreign = ["", "2026/11/25 10:00:00 Launching container with name: proof", f" {MARK} 0 1/1 x", MARK[:-1]]
+    foreign = [
+        "",
+        "2026/11/25 10:00:00 Launching container with name: smoke-test",
+        f" {MARK} 0 1/1 x",
+        MARK[:-1],
+    ]
 
     taken = {line: collector.takes(line) for part in printed([LONG, SHORT]) for line in (*foreign, part)}
 
@@ -150,8 +155,8 @@ def test_other_lines_between_do_not_matter() -> None:
     assert [LONG, SHORT] == collector.events()
 
 
-def test_another_proof_is_not_taken() -> None:
-    """A report counts for the proof whose mark it bears, and for no other; without a mark none is taken."""
+def test_another_smoke_test_is_not_taken() -> None:
+    """A report counts for the smoke test whose mark it bears, and for no other; without a mark none is taken."""
     other = marker(SmokeTestPlan(sha256="6e" * 32))
 
     lines = [*printed([SHORT], other), *printed([LONG])]
@@ -248,8 +253,8 @@ def container(**more: Any) -> Event:
 def test_what_the_container_shows(
     last: list[Event], passed: bool, exited: int | None, warnings: tuple[str, ...]
 ) -> None:
-    """The same report comes of it as of a proof on this machine, with the place where it was made."""
-    found = proving.judged(plan(), IMAGE, [*SERVED, *last])
+    """The same report comes of it as of a smoke test on this machine, with the place where it was made."""
+    found = report_from_events(plan(), IMAGE, [*SERVED, *last])
 
     place = "in the cloud, by run ca8"
     assert (passed, exited, warnings, place) == (found.passed, found.exited, found.warnings, found.place)
@@ -259,7 +264,7 @@ def test_a_container_that_ended() -> None:
     """Its exit code and its log are told."""
     ended = container(running=False, exit_code=137, peak_memory=None, stop=None, log="Killed")
 
-    found = proving.judged(plan(), IMAGE, [{"event": "exited", "seconds": 2.0}, ended])
+    found = report_from_events(plan(), IMAGE, [{"event": "exited", "seconds": 2.0}, ended])
 
     details = ("the container ended with exit code 137", "GET / did not answer 200")
     assert (False, 137, "Killed", details) == (found.passed, found.exited, found.log, found.checks[0].details)
@@ -354,19 +359,19 @@ def engine(path: Path, played: Played | None) -> Iterator[None]:
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder with a short path: a socket's has about 100 characters."""
-    path = Path(tempfile.mkdtemp(prefix="proof-"))
+    path = Path(tempfile.mkdtemp(prefix="smoke-test-"))
     yield path
     shutil.rmtree(path)
 
 
-def proven(
+def probed(
     folder: Path, url: str, played: Played | None, *, host: str = "localhost", **more: Any
 ) -> tuple[int, list[Event]]:
     """Run the script as an agent does; its exit code and its events, with what differs from run to run as 0.0."""
     socket = folder / "docker.sock"
-    own, text = f'ENGINE = "{prove_in_acr.ENGINE}"', source_of(prove_in_acr).decode()
+    own, text = f'ENGINE = "{probe_in_acr.ENGINE}"', source_of(probe_in_acr).decode()
     assert own in text
-    (folder / "prove_in_acr.py").write_text(text.replace(own, f'ENGINE = "{socket}"'), "utf-8")
+    (folder / "probe_in_acr.py").write_text(text.replace(own, f'ENGINE = "{socket}"'), "utf-8")
     (folder / "probe.py").write_bytes(source_of(probe))
     job = {
         "base_url": url,
@@ -381,7 +386,7 @@ def proven(
     }
     (folder / "job.json").write_text(json.dumps(job), "utf-8")
     with engine(socket, played):
-        command = [sys.executable, "-I", "prove_in_acr.py", "job.json"]
+        command = [sys.executable, "-I", "probe_in_acr.py", "job.json"]
         done = subprocess.run(command, cwd=folder, capture_output=True, check=False)
     assert done.stderr == b""
     return done.returncode, [normal(event) for event in collected(done.stdout.decode().splitlines())]
@@ -434,7 +439,7 @@ UNSEEN: Event = {
 def test_without_an_engine(folder: Path) -> None:
     """Where the engine cannot be asked, the server is asked all the same, and nothing is said of the container."""
     with serving(answering) as server:
-        found = proven(folder, server.url, None, requests=[SCORE])
+        found = probed(folder, server.url, None, requests=[SCORE])
 
     assert (0, [READY, SWAGGER, ANSWER, MALFORMED, DONE, UNSEEN]) == found
 
@@ -443,7 +448,7 @@ def test_with_an_engine(folder: Path) -> None:
     """The container is found by its address, and told: its memory, its stop, and its log in whatever pieces."""
     played = Played(log=[b"one\nt", "wo é".encode()[:5], "wo é".encode()[5:], b"\xff\n"], peak=2**28)
     with serving(answering) as server:
-        found = proven(folder, server.url, played)
+        found = probed(folder, server.url, played)
 
     last = {
         **UNSEEN,
@@ -466,7 +471,7 @@ def test_the_end_of_a_long_log(folder: Path) -> None:
     """Of a long log its end is told: that is where a traceback stands."""
     played = Played(log=[b"a line of the log\n"] * 100_000)
     with serving(answering) as server:
-        code, events = proven(folder, server.url, played)
+        code, events = probed(folder, server.url, played)
 
     assert (0, ("a line of the log\n" * 100)[-1000:]) == (code, events[-1]["log"])
 
@@ -474,7 +479,7 @@ def test_the_end_of_a_long_log(folder: Path) -> None:
 def test_an_answer_is_kept_up_to_the_limit(folder: Path) -> None:
     """Of an answer that is longer than the job's limit, its beginning is told."""
     with serving(lambda _method, path, _body: (200, b"x" * 2000 if path == "/score" else b"")) as server:
-        code, events = proven(folder, server.url, None, requests=[SCORE])
+        code, events = probed(folder, server.url, None, requests=[SCORE])
 
     assert (0, base64.b64encode(b"x" * 1000).decode(), True) == (code, events[2]["body"], events[2]["cut"])
 
@@ -483,7 +488,7 @@ def test_a_container_that_has_ended(folder: Path) -> None:
     """One that ended is asked no more, and told with its code; it is not stopped again."""
     played = Played(state={"Running": False, "ExitCode": 137, "OOMKilled": True}, log=[b"Killed\n"])
     with serving(lambda *_: None) as server:
-        code, events = proven(folder, server.url, played)
+        code, events = probed(folder, server.url, played)
 
     waiting = {"event": "waiting", "seconds": 0.0, "last": "connection closed without an answer"}
     last = {
@@ -502,7 +507,7 @@ def test_a_container_that_has_ended(folder: Path) -> None:
 
 def test_a_name_that_is_gone(folder: Path) -> None:
     """Without an engine, a container whose name is gone from the network has ended."""
-    found = proven(folder, "http://not-a-host.invalid:5001", None, host="not-a-host.invalid")
+    found = probed(folder, "http://not-a-host.invalid:5001", None, host="not-a-host.invalid")
     last = found[1][0].pop("last")
 
     events = [{"event": "waiting", "seconds": 0.0}, {"event": "exited", "seconds": 0.0}, UNSEEN]
@@ -515,7 +520,7 @@ def test_an_engine_that_knows_no_such_container(address: str, folder: Path) -> N
     """An engine that does not know the container is as none at all."""
     played = Played(address=address, state={})
     with serving(answering) as server:
-        found = proven(folder, server.url, played)
+        found = probed(folder, server.url, played)
 
     assert (0, [READY, SWAGGER, MALFORMED, DONE, UNSEEN]) == found
     name = "c0ffee" if address == "127.0.0.1" else "localhost"
@@ -531,17 +536,17 @@ FAILING: Mapping[str, Behaviour] = {
 
 
 @pytest.mark.parametrize("name", FAILING)
-def test_a_run_fails_where_the_proof_does(name: str, folder: Path) -> None:
+def test_a_run_fails_where_the_smoke_test_does(name: str, folder: Path) -> None:
     """What has another status than it should makes the step fail, so that nothing is pushed."""
     with serving(FAILING[name]) as server:
-        code, _ = proven(folder, server.url, None, requests=[SCORE])
+        code, _ = probed(folder, server.url, None, requests=[SCORE])
 
     assert code == 1
 
 
 def test_it_runs_under_old_pythons() -> None:
     """The script keeps to the syntax of Python 3.7 and to the standard library."""
-    tree = ast.parse(source_of(prove_in_acr).decode(), feature_version=(3, 7))
+    tree = ast.parse(source_of(probe_in_acr).decode(), feature_version=(3, 7))
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
 

@@ -1,9 +1,9 @@
-"""Prove a container that runs beside this one, and print what was seen so that it survives a log.
+"""Smoke-test a container that runs beside this one, and print what was seen so that it survives a log.
 
 Runs in a run of Azure Container Registry, as root under the image's own Python, with the standard library
 of Python 3.7 and `probe.py` beside it. Its argument is a probe's job with three keys more:
 
-    container  the name of the one that is proven, which is also its host name
+    container  the name of the one that is tested, which is also its host name
     marker     what each line begins with
     limit      bytes of an answer, and of the end of the container's log, that are kept
 
