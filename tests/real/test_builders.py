@@ -73,6 +73,27 @@ print(json.dumps({
 }))
 """
 
+CHANGE = """\
+import json, os, pathlib
+
+def attempt(action, *arguments):
+    try:
+        action(*arguments)
+    except PermissionError:
+        return "refused"
+    return "done"
+
+os.chdir("/var/azureml-app")
+print(json.dumps({
+    "owner": pathlib.Path(".").owner(),
+    "write a copied file": attempt(open, "score.py", "a"),
+    "write into a copied folder": attempt(open, "my data/new", "w"),
+    "delete in a copied folder": attempt(os.unlink, "my data/模型.txt"),
+    "add beside copied files": attempt(open, "new", "w"),
+    "delete a copied file": attempt(os.unlink, "score.py"),
+}))
+"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Built:
@@ -160,12 +181,12 @@ def built(build: Callable[[str, str], Built], family: str, client: str) -> Built
     return build(family, client)
 
 
-def look(client: docker.DockerClient, image: str) -> dict[str, Any]:
-    """What the environment's Python sees in a container of *image*, as its own user."""
-    script = '"$AZUREML_CONDA_ENVIRONMENT_PATH/bin/python" -c "$LOOK"'
-    out = client.containers.run(image, ["/bin/sh", "-c", script], environment={"LOOK": LOOK}, remove=True)
-    found: dict[str, Any] = json.loads(out)
-    return found
+def look(client: docker.DockerClient, image: str, script: str = LOOK) -> dict[str, Any]:
+    """What *script* prints under the environment's Python in a container of *image*, as its own user."""
+    command = ["/bin/sh", "-c", '"$AZUREML_CONDA_ENVIRONMENT_PATH/bin/python" -c "$SCRIPT"']
+    out = client.containers.run(image, command, environment={"SCRIPT": script}, remove=True)
+    printed: dict[str, Any] = json.loads(out)
+    return printed
 
 
 def test_says_which_builder_makes_the_image_and_why(
@@ -230,6 +251,23 @@ def test_files_are_roots_and_readable_and_not_writable(built: Built) -> None:
         "azureml-models/v1/weights.bin": file("model/v1/weights.bin"),
     }
     assert (1000, expected) == found
+
+
+def test_what_the_runtime_user_may_change(built: Built, docker_client: docker.DockerClient) -> None:
+    """Copied files and folders refuse every change; the base's own folder does so only if it is root's.
+
+    Both stand-ins give `/var/azureml-app` to the runtime user, as Azure ML's documentation wants of an image. So that
+    user can delete a copied file that lies directly in it.
+    """
+    expected = {
+        "owner": "dockeruser",
+        "write a copied file": "refused",
+        "write into a copied folder": "refused",
+        "delete in a copied folder": "refused",
+        "add beside copied files": "done",
+        "delete a copied file": "done",
+    }
+    assert expected == look(docker_client, built.record["id"], CHANGE)
 
 
 def test_packages_join_those_of_the_environment(
