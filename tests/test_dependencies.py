@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import tomli
 from packaging.requirements import InvalidRequirement, Requirement
 
-from azureml_tasks.requirements.pyproject import DeclaredError, declared
+from azureml_tasks.requirements.pyproject import declared_requirements
 
+STANDARD = "https://packaging.python.org/specifications/dependency-groups/"
 LISTED = "List what the image needs under pip in [tool.azureml-image], or in a dependency group."
 PYPROJECT = """
 [project]
@@ -45,7 +44,14 @@ def listed(
     pyproject: str, groups: tuple[str, ...] = (), extras: tuple[str, ...] = (), *, project: bool = False
 ) -> list[str]:
     """Read from a text."""
-    return declared(tomli.loads(pyproject), groups=groups, extras=extras, project=project)
+    document = tomli.loads(pyproject)
+    parts = [
+        *(declared_requirements(document, group=name) for name in groups),
+        *(declared_requirements(document, extra=name) for name in extras),
+        *([declared_requirements(document)] if project else []),
+    ]
+    assert [] == [problem for _, problems in parts for problem in problems]
+    return list(dict.fromkeys(text for requirements, _ in parts for text in requirements))
 
 
 @pytest.mark.parametrize(
@@ -195,36 +201,35 @@ def test_extras_need_no_list_of_dependencies() -> None:
         pytest.param(
             '[project]\nname="p"\ndynamic=["dependencies"]',
             ("project", ""),
-            '[project] has "dependencies" among its dynamic fields, so that only a build of it knows them',
+            '[project] lists "dependencies" as dynamic, so only a build of the project knows it',
             LISTED,
             id="dynamic dependencies",
         ),
         pytest.param(
             '[project]\nname="p"\ndynamic=["optional-dependencies"]',
             ("extra", "x"),
-            '[project] has "optional-dependencies" among its dynamic fields, '
-            "so that only a build of it knows them",
+            '[project] lists "optional-dependencies" as dynamic, so only a build of the project knows it',
             LISTED,
             id="dynamic extras",
         ),
         pytest.param(
             '[project]\nname="p"\ndynamic=["dependencies"]\n[dependency-groups]\nx=["P"]',
             ("group", "x"),
-            '[project] has "dependencies" among its dynamic fields, so that only a build of it knows them',
+            '[project] lists "dependencies" as dynamic, so only a build of the project knows it',
             LISTED,
             id="dynamic dependencies that a group leads to",
         ),
         pytest.param(
             '[project]\nname="p"\ndependencies=["a b"]',
             ("project", ""),
-            f'"a b" is no requirement: {said("a b")}',
+            f'"a b" is not a requirement: {said("a b")}',
             'Write a name, with versions if you like: "numpy>=1.26"',
             id="no requirement",
         ),
         pytest.param(
             '[dependency-groups]\nx=["a", "b @ c https://u:secret@example.com"]',
             ("group", "x"),
-            f'"b @ c ***@example.com" is no requirement: {said("b @ c d")}',
+            f'"b @ c ***@example.com" is not a requirement: {said("b @ c d")}',
             'Write a name, with versions if you like: "numpy>=1.26"',
             id="no requirement in a group",
         ),
@@ -232,7 +237,7 @@ def test_extras_need_no_list_of_dependencies() -> None:
             '[dependency-groups]\nx=[{include-group="y"}]',
             ("group", "x"),
             "[dependency-groups] cannot be read: Dependency group 'y' not found",
-            "Mend it: https://packaging.python.org/specifications/dependency-groups/",
+            f"Correct it: {STANDARD}",
             id="an include of nothing",
         ),
         pytest.param(
@@ -254,12 +259,42 @@ def test_extras_need_no_list_of_dependencies() -> None:
 def test_what_cannot_be_listed_is_said(text: str, asked: tuple[str, str], reason: str, fix: str) -> None:
     """The error bears what was asked for, why it cannot be had, and what to do."""
     kind, name = asked
-    kinds: dict[str, Any] = {"groups": (), "extras": (), "project": kind == "project"}
-    if kind != "project":
-        kinds[f"{kind}s"] = (name,)
 
-    with pytest.raises(DeclaredError) as caught:
-        declared(tomli.loads(text), **kinds)
+    _, problems = declared_requirements(tomli.loads(text), **({} if kind == "project" else {kind: name}))
 
-    error = caught.value
-    assert (kind, name, reason, fix, reason) == (error.kind, error.name, error.reason, error.fix, str(error))
+    assert [(reason, fix)] == problems
+
+
+def test_every_mistake_of_a_group_is_reported() -> None:
+    """A string that is not a requirement hides neither another one nor a group that does not exist."""
+    text = """
+[project]
+name = "p"
+optional-dependencies.x = [1, "d e", "f"]
+[dependency-groups]
+a = ["b c", "numpy", {include-group = "Other"}, {include-group = "none"}, "p[x]", "p[y]"]
+other = ["d e", "scipy"]
+"""
+    fix = 'Write a name, with versions if you like: "numpy>=1.26"'
+
+    requirements, problems = declared_requirements(
+        tomli.loads(text.replace(', {include-group = "none"}', "")), group="A"
+    )
+
+    assert (
+        ["numpy", "scipy", "f"],
+        [
+            (f'"b c" is not a requirement: {said("b c")}', fix),
+            (f'"d e" is not a requirement: {said("d e")}', fix),
+            (
+                "[project] optional-dependencies.x must be an array of strings",
+                'Write: ["numpy>=1.26", "pandas"]',
+            ),
+            ('there is no extra "y" in [project.optional-dependencies]', 'It has: "x"'),
+        ],
+    ) == (requirements, problems)
+    assert [
+        (f'"b c" is not a requirement: {said("b c")}', fix),
+        (f'"d e" is not a requirement: {said("d e")}', fix),
+        ("[dependency-groups] cannot be read: Dependency group 'none' not found", f"Correct it: {STANDARD}"),
+    ] == declared_requirements(tomli.loads(text), group="a")[1]

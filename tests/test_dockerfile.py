@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
 import azureml_tasks
-from azureml_tasks.config.validators import quoted
+from azureml_tasks.config.dockerfile_line import quoted
 from azureml_tasks.errors import SettingsError
 from tests.cases import lay_out, sections
 from tests.examples import examples
@@ -294,7 +294,7 @@ def test_quotes_can_be_undone(text: str) -> None:
 
 
 KEYS = ("env", "labels")
-LINES = {"\n": "a line break", "\r": "a carriage return", "\0": "a NUL"}
+LINES = {"\n": "a line break", "\r": "a carriage return", "\0": "a NUL character"}
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -307,7 +307,7 @@ def test_what_no_line_can_hold_is_refused_at_its_key(code_project: Path, key: st
     said = refusal(code_project, table)
 
     expected = (
-        f"pyproject.toml:5: tool.azureml-image.{key}.A: {shown} holds {LINES[character]}, "
+        f"pyproject.toml:5: tool.azureml-image.{key}.A: {shown} contains {LINES[character]}, "
         "which a Dockerfile cannot hold\n    Write it in double quotes, on one line.\n\n1 problem; nothing was done."
     )
     assert expected == said
@@ -320,8 +320,9 @@ def test_a_nul_in_a_command_is_refused_and_newlines_are_not(code_project: Path) 
     said = refusal(code_project, table)
 
     expected = (
-        'pyproject.toml:5: tool.azureml-image.run[2].command: "a\\u0000" holds a NUL, which no command can hold\n'
-        "    Write a command for /bin/sh -c; what is too long for a line goes into a script in the code folder.\n\n"
+        'pyproject.toml:5: tool.azureml-image.run[2].command: "a\\u0000" contains a NUL character, '
+        "which a command cannot hold\n"
+        "    Write a command for /bin/sh -c. Put a command that is too long into a script in the code folder.\n\n"
         "1 problem; nothing was done."
     )
     assert expected == said
@@ -352,7 +353,10 @@ def test_a_line_that_is_too_long_is_refused_at_its_key(code_project: Path, what:
         .replace("66,000", "LENGTH")
         .replace("40,000", "LENGTH")
     )
-    assert f"pyproject.toml:5: tool.azureml-image.{place} than a Dockerfile's line of 65,535 bytes" == line
+    assert (
+        f"pyproject.toml:5: tool.azureml-image.{place} than a Dockerfile line, which holds 65,535 bytes"
+        == line
+    )
 
 
 @pytest.mark.parametrize("name", ["a", "b" * 20_000])
@@ -391,12 +395,12 @@ def refusal(project: Path, table: str) -> str:
     [
         pytest.param(
             'version = "1\\nUSER root"',
-            "[project].version holds a line break, which a Dockerfile cannot hold",
+            "[project].version contains a line break, which a Dockerfile cannot hold",
             id="version",
         ),
         pytest.param(
             'version = "1"\nurls = { Repository = "a\\rb" }',
-            "[project].urls holds a carriage return, which a Dockerfile cannot hold",
+            "[project].urls contains a carriage return, which a Dockerfile cannot hold",
             id="url",
         ),
     ],

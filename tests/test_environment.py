@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from azureml_tasks.azureml import environment_yaml
 from azureml_tasks.azureml.environment_yaml import Pushed, deployment_text, environment_text
 from azureml_tasks.config import azure_validators
-from azureml_tasks.config.fields import ABSENT
+from azureml_tasks.config.fields import UNSET
 from azureml_tasks.image_reference import Reference
 from azureml_tasks.planning.plan import Plan
 from azureml_tasks.project.model import SmokeTestPlan, SmokeTestRequest
@@ -87,7 +87,7 @@ SCORING = {"endpoint": "scoring", "instance_type": "Standard_DS3_v2"}
 def request(timeout: float) -> SmokeTestRequest:
     """One that may take *timeout* seconds."""
     return SmokeTestRequest(
-        name="r", path="/score", body=b"", status=200, expect=ABSENT, tolerance=0, timeout=timeout
+        name="r", path="/score", body=b"", status=200, expect=UNSET, tolerance=0, timeout=timeout
     )
 
 
@@ -215,8 +215,8 @@ def test_names_follow_from_the_repository(repository: str, environment: str, nam
     assert environment == yaml.safe_load(environment_text(pushed))["name"]
     assert name == yaml.safe_load(deployment(pushed))["name"]
     assert ["", ""] == [
-        azure_validators.ENVIRONMENT.complaint(environment),
-        azure_validators.ENDPOINT.complaint(name),
+        azure_validators.ENVIRONMENT.error(environment),
+        azure_validators.ENDPOINT.error(name),
     ]
 
 
@@ -232,8 +232,8 @@ def test_any_image_gets_names_that_azure_ml_takes(digest: str, repository: str) 
     assert f"sha256-{digest[:12]}" == made["version"]
     assert f"azureml:{made['name']}:{made['version']}" == deployed["environment"]
     assert ["", ""] == [
-        azure_validators.ENVIRONMENT.complaint(made["name"]),
-        azure_validators.ENDPOINT.complaint(deployed["name"]),
+        azure_validators.ENVIRONMENT.error(made["name"]),
+        azure_validators.ENDPOINT.error(deployed["name"]),
     ]
 
 
@@ -272,14 +272,14 @@ CHANGED = (
 )
 UNTESTED = "warning: contoso.azurecr.io/team/iris:1.0.0 was pushed without having passed its smoke test\n"
 ALL_WRONG = """\
---endpoint: is "1a", which is no name of an Azure ML endpoint
-    3 to 32 letters, digits and '-'; a letter in front, no '-' at the end.
+--endpoint: is "1a", which is not an Azure ML endpoint name
+    Use 3 to 32 letters, digits and "-". Start with a letter and do not end with "-".
 
---instance-type: is "4 cores", which is no size of a virtual machine
+--instance-type: is "4 cores", which is not a virtual machine size
     https://learn.microsoft.com/azure/machine-learning/reference-managed-online-endpoints-vm-sku-list
 
---name: is "AzureML-a b", which is no name of an Azure ML environment
-    Letters, digits, '_' and '-', at most 255, and neither AzureML nor Microsoft in front.
+--name: is "AzureML-a b", which is not an Azure ML environment name
+    Use at most 255 letters, digits, "_" and "-". The name cannot start with "AzureML" or "Microsoft".
 
 3 problems; nothing was written.
 """

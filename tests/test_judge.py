@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azureml_tasks.config.fields import ABSENT
+from azureml_tasks.config.fields import UNSET
 from azureml_tasks.smoke.json_contains import differences
 from azureml_tasks.smoke.response_check import Answer, Verdict, Wanted, judge, status_line
 
@@ -233,8 +233,8 @@ def test_judge(answer: Answer, wanted: Wanted, expected: Verdict) -> None:
 
 
 def test_absent_is_the_settings_own() -> None:
-    """Nothing expected is the ABSENT of the settings, for null is a value."""
-    assert Wanted().expect is ABSENT
+    """Nothing expected is the UNSET of the settings, for null is a value."""
+    assert Wanted().expect is UNSET
 
 
 @given(st.binary(max_size=40), st.none() | JSON)

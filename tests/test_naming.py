@@ -150,8 +150,8 @@ def test_a_project_in_a_folder_of_a_repository_has_its_commit(tmp_path: Path) ->
 def unavailable(value: str, why: str) -> str:
     """What is said of a tag whose value cannot be had."""
     return (
-        f'pyproject.toml:6: tool.azureml-image.tags[1]: "{{{value}}}" needs {{{value}}}, and {why}\n'
-        '    Write a tag that can be had, such as: tags = ["{date}"]\n\n1 problem; nothing was done.'
+        f'pyproject.toml:6: tool.azureml-image.tags[1]: "{{{value}}}" needs {{{value}}}, but {why}\n'
+        '    Write another tag, such as: tags = ["{date}"]\n\n1 problem; nothing was done.'
     )
 
 
@@ -194,8 +194,8 @@ def test_a_project_without_a_version_has_no_tag(tmp_path: Path) -> None:
     said = refusal(project(tmp_path, head='name = "a"'))
 
     expected = (
-        'pyproject.toml:3: tool.azureml-image.tags[1]: "{version}" needs {version}, and [project] has no version\n'
-        '    Write a tag that can be had, such as: tags = ["{date}"]\n\n1 problem; nothing was done.'
+        'pyproject.toml:3: tool.azureml-image.tags[1]: "{version}" needs {version}, but [project] has no version\n'
+        '    Write another tag, such as: tags = ["{date}"]\n\n1 problem; nothing was done.'
     )
     assert expected == said
 
@@ -259,7 +259,7 @@ def test_source_date_epoch_comes_before_the_commit(tmp_path: Path, monkeypatch: 
     assert planned(folder).labels[f"{OCI}created"] == "1970-01-01T00:00:00Z"
 
 
-@pytest.mark.parametrize("value", ["", "-1", "1.5", "now", "٣"])
+@pytest.mark.parametrize("value", ["", "-1", "1.5", "now", "٣", "253402300800"])
 def test_a_source_date_epoch_that_is_no_number_is_refused(
     value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -267,7 +267,7 @@ def test_a_source_date_epoch_that_is_no_number_is_refused(
     monkeypatch.setenv("SOURCE_DATE_EPOCH", value)
 
     expected = (
-        f'SOURCE_DATE_EPOCH: "{value}" is no count of seconds since 1970\n'
+        f'SOURCE_DATE_EPOCH: "{value}" is not a number of seconds since 1970\n'
         "    export SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)\n\n1 problem; nothing was done."
     )
     assert expected == refusal(project(tmp_path))

@@ -189,10 +189,10 @@ def test_what_the_table_rules_it_rules_for_every_level(tmp_path: Path) -> None:
     )
 
     expected = """\
---base: tool.azureml-image.base: "Bad Base" is no image reference
+--base: tool.azureml-image.base: "Bad Base" is not an image reference
     Write: base = "minimal-py312-inference", or a reference such as "contoso.azurecr.io/bases/serving:4"
 
-INVOKE_AZUREML_IMAGE_REGISTRY: tool.azureml-image.registry: "https://r.io" is no login server
+INVOKE_AZUREML_IMAGE_REGISTRY: tool.azureml-image.registry: "https://r.io" is not a login server
     Write the host alone, without scheme and path: registry = "contoso.azurecr.io"
 
 2 problems; nothing was built.

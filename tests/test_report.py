@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from azureml_tasks.config.fields import ABSENT
+from azureml_tasks.config.fields import UNSET
 from azureml_tasks.project.model import SmokeTestPlan, SmokeTestRequest
 from azureml_tasks.smoke.events import from_events, job
 from azureml_tasks.smoke.report import Check, Latency, Report, summary, text
@@ -446,7 +446,7 @@ def test_many_differences() -> None:
 
 def test_notes_of_a_pass() -> None:
     """What is odd in an answer that is as wanted becomes a warning."""
-    wanted = SAMPLE._replace(expect=ABSENT)
+    wanted = SAMPLE._replace(expect=UNSET)
     found = report(
         [*START, answer(b""), answer(b'"[1]"', index=1), MALFORMED, DONE], wanted, wanted._replace(name="b")
     )
@@ -460,7 +460,7 @@ def test_notes_of_a_pass() -> None:
 
 def test_nothing_expected() -> None:
     """Where no body is wanted, only the status is."""
-    found = details([answer(b"no", status=404)], SAMPLE._replace(expect=ABSENT))
+    found = details([answer(b"no", status=404)], SAMPLE._replace(expect=UNSET))
 
     answered = ("answer: 404 Not Found, 2 bytes", "    no")
     assert ("wanted status 200, got 404 Not Found", *EXCHANGE, *answered, "wanted: status 200") == found

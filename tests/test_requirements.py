@@ -156,7 +156,7 @@ def test_without_hashes_nothing_is_pinned() -> None:
     [
         pytest.param(
             "numpy = 1",
-            f'"numpy = 1" is no requirement: {said("numpy = 1")}',
+            f'"numpy = 1" is not a requirement: {said("numpy = 1")}',
             NO_NAME,
             id="a wrong sign",
         ),
@@ -275,31 +275,31 @@ def test_without_hashes_nothing_is_pinned() -> None:
         ),
         pytest.param(
             "--index-url https://u:secret@example.com/simple",
-            "--index-url carries a user or password",
+            "--index-url contains a user or password",
             NO_LOGIN,
             id="an index with a login",
         ),
         pytest.param(
             "-f https://token@example.com/wheels",
-            "--find-links carries a user or password",
+            "--find-links contains a user or password",
             NO_LOGIN,
             id="wheels behind a login",
         ),
         pytest.param(
             "--extra-index-url https://u:s/e@c#ret@example.com/simple",
-            "--extra-index-url carries a user or password",
+            "--extra-index-url contains a user or password",
             NO_LOGIN,
             id="a password of special characters",
         ),
         pytest.param(
             "a @ git+https://secret@example.com/a.git@v1",
-            "the requirement a carries a user or password",
+            "the requirement a contains a user or password",
             NO_LOGIN,
             id="a requirement with a login",
         ),
         pytest.param(
             "https://u:secret@example.com/a.whl",
-            "the requirement carries a user or password",
+            "the requirement contains a user or password",
             NO_LOGIN,
             id="an address with a login",
         ),
@@ -311,7 +311,7 @@ def test_without_hashes_nothing_is_pinned() -> None:
         ),
         pytest.param(
             "a b https://u:se cret@example.com",
-            f'"a b ***@example.com" is no requirement: {said("a b c")}',
+            f'"a b ***@example.com" is not a requirement: {said("a b c")}',
             NO_NAME,
             id="a login in a broken line",
         ),
@@ -371,7 +371,7 @@ def test_problems_of_all_files_are_told_together() -> None:
     _, actual = read_tree("r.txt", texts.get)
 
     expected = [
-        Problem("r.txt", 1, f'"a = 1" is no requirement: {said("a = 1")}', NO_NAME),
+        Problem("r.txt", 1, f'"a = 1" is not a requirement: {said("a = 1")}', NO_NAME),
         Problem(
             "d/a.txt",
             2,

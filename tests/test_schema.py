@@ -99,7 +99,7 @@ def test_every_key_is_described() -> None:
         for cls, part in tables.items()
     }
 
-    assert described == {cls: {n: key.meaning for n, (_, key) in keys(cls).items()} for cls in tables}
+    assert described == {cls: {n: key.description for n, (_, key) in keys(cls).items()} for cls in tables}
 
 
 STRINGS = st.one_of(

@@ -59,7 +59,7 @@ class Pushed:
         """The repository as a name that Azure ML takes for an environment."""
         repository = self.image.rpartition("@")[0].partition("/")[2]
         name = re.sub(r"[^A-Za-z0-9_-]+", "-", repository)
-        return f"image-{name}" if azure_validators.ENVIRONMENT.complaint(name) else name
+        return f"image-{name}" if azure_validators.ENVIRONMENT.error(name) else name
 
     @property
     def version(self) -> str:

@@ -78,8 +78,8 @@ def _problems(asked: Asked) -> list[Problem]:
 
 
 def _breach(flag: str, value: str, rule: Rule) -> list[Problem]:
-    complaint = rule.complaint(value) if value else ""
-    return [Problem(flag, 0, f'is "{value}", which {complaint}', rule.fix)] if complaint else []
+    error = rule.error(value) if value else ""
+    return [Problem(flag, 0, f'is "{value}", which {error}', rule.fix)] if error else []
 
 
 def _text(job: RunContext, asked: Asked, plan: Plan, sha256: str) -> str:

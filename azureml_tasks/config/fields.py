@@ -1,4 +1,4 @@
-"""How a key of the table is declared: its type in TOML's words, its default, its rule and its meaning."""
+"""How a key of the table is declared: its type in TOML's words, its default, its rule and its description."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from azureml_tasks.config.validators import Rule
 
 __all__ = [
-    "ABSENT",
     "ANY",
+    "ARRAY",
     "BOOLEAN",
+    "DATE",
     "INTEGER",
     "NUMBER",
     "STRING",
@@ -22,6 +23,7 @@ __all__ = [
     "TABLE",
     "TABLES",
     "TABLE_OF_STRINGS",
+    "UNSET",
     "Key",
     "declare",
     "keys",
@@ -37,25 +39,28 @@ TABLE: Final = "a table"
 TABLE_OF_STRINGS: Final = "a table of strings"
 TABLES: Final = "an array of tables"
 ANY: Final = "any value"
+# Types of values that no key is declared with.
+ARRAY: Final = "an array"
+DATE: Final = "a date or time"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Key:
-    """What is declared of one key.
+    """The declaration of a key.
 
     Args:
         type: in TOML's words, one of the constants above.
-        meaning: Markdown for the README's table.
-        default: Markdown for the default, where it is more than the field's value.
-        rule: what each string, number or name in it must be.
-        names: what each name of a table of strings must be.
-        may_be_empty: whether "" is a value.
-        table: the class of a table, or of each table of an array; None for none.
-        required: whether the key must be there.
+        description: Markdown for the table of settings.
+        default: Markdown for the default, if the field's value does not say it.
+        rule: what each string or number in it must be.
+        names: what each name in a table of strings must be.
+        may_be_empty: whether "" is a valid value.
+        table: the class of a table, or of each table of an array; None for other types.
+        required: whether the key must be set.
     """
 
     type: str
-    meaning: str
+    description: str
     default: str = ""
     rule: Rule | None = None
     names: Rule | None = None
@@ -64,23 +69,25 @@ class Key:
     required: bool = False
 
 
-def declare(type_: str, meaning: str, value: Any = None, /, **more: Any) -> Any:
-    """A field with its default *value* and what is declared of it."""
+def declare(type_: str, description: str, value: Any = None, /, **more: Any) -> Any:
+    """Return a dataclass field with the default *value* and its declaration."""
 
     def default() -> Any:
         return dict(value) if isinstance(value, Mapping) else value
 
-    return field(default_factory=default, metadata={"key": Key(type=type_, meaning=meaning, **more)})
+    key = Key(type=type_, description=description, **more)
+    return field(default_factory=default, metadata={"key": key})
 
 
 def keys(table: type[Any]) -> dict[str, tuple[str, Key]]:
-    """The keys of *table* in their order: name in TOML → (field, what is declared)."""
+    """Return the keys of *table* in their order: name in TOML → (name of the field, declaration)."""
     return {f.name.replace("_", "-"): (f.name, f.metadata["key"]) for f in dataclasses.fields(table)}
 
 
-class _Absent:
+class _Unset:
     def __repr__(self) -> str:
-        return "ABSENT"
+        return "UNSET"
 
 
-ABSENT: Final = _Absent()
+UNSET: Final = _Unset()
+"""The value of a key that may hold any value and was not set."""

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from azureml_tasks.errors import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["FILE", "Override", "Place", "Problems", "spell"]
+__all__ = ["FILE", "Override", "Place", "Problems", "spell", "spell_table"]
 
 FILE = "pyproject.toml"
 _TABLE = ("tool", "azureml-image")
+T = TypeVar("T")
 Place = tuple[str | int, ...]
 """The path of a key or an item inside the table: `("smoke-test", "requests", 0, "body")`."""
 
@@ -48,7 +49,7 @@ class Problems:
 
     def add(self, place: Place, what: str, fix: str = "") -> None:
         """Report a mistake at *place* in the table."""
-        self.mark_bad(place)
+        self._bad.add(place)
         if place and place[0] in self.sources:
             self.add_in_file(self.sources[str(place[0])], 0, what, fix)
         else:
@@ -62,22 +63,17 @@ class Problems:
         """Report *problems*."""
         self._problems.extend(problems)
 
-    def mark_bad(self, place: Place) -> None:
-        """Say nothing more about *place*: its value is not known."""
-        if place:
-            self._bad.add(place)
-
     def is_bad(self, place: Place) -> bool:
-        """Return whether a mistake was reported at *place*, around it or in it."""
-        return any(bad[: len(place)] == place[: len(bad)] for bad in self._bad)
+        """Return whether a mistake was reported at *place* itself or at a key or item around it."""
+        return any(place[:length] in self._bad for length in range(1, len(place) + 1))
+
+    def valid_items(self, key: str, values: Iterable[T]) -> Iterator[tuple[int, T]]:
+        """Yield the items of the array *key* without mistakes, each with its index."""
+        return ((index, value) for index, value in enumerate(values) if not self.is_bad((key, index)))
 
     def is_written(self, place: Place) -> bool:
         """Return whether the table itself, without overrides, has *place*."""
         return _TABLE + place in self.lines
-
-    def item(self, key: str, index: int) -> Place:
-        """Return the place of an item of *key*, or of *key* itself if a single value is written there."""
-        return (key, index) if self.is_written((key, index)) else (key,)
 
     def line_of(self, place: Place) -> int:
         """Return the line of *place*, or of the nearest key around it; 0 if there is none."""
@@ -93,3 +89,10 @@ def spell(place: Place) -> str:
     for part in place:
         text += f"[{part + 1}]" if isinstance(part, int) else f".{part}"
     return text
+
+
+def spell_table(place: Place) -> str:
+    """Write the header of the table at *place*: `[tool.azureml-image]`, `[[tool.azureml-image.run]]`."""
+    if place and isinstance(place[-1], int):
+        return f"[[{spell(place[:-1])}]]"
+    return f"[{spell(place)}]"

@@ -6,18 +6,18 @@ import dataclasses
 import json
 from typing import Any
 
-from azureml_tasks.config import fields as declared
-from azureml_tasks.config.fields import ABSENT, Key, keys
+from azureml_tasks.config import fields as types
+from azureml_tasks.config.fields import UNSET, Key, keys
 from azureml_tasks.config.settings import Acr, Request, Run, Secret, Secrets, Settings, SmokeTest
 
 __all__ = ["json_schema", "markdown"]
 
 _TYPES: dict[str, dict[str, Any]] = {
-    declared.STRING: {"type": "string"},
-    declared.BOOLEAN: {"type": "boolean"},
-    declared.INTEGER: {"type": "integer"},
-    declared.NUMBER: {"type": "number"},
-    declared.ANY: {},
+    types.STRING: {"type": "string"},
+    types.BOOLEAN: {"type": "boolean"},
+    types.INTEGER: {"type": "integer"},
+    types.NUMBER: {"type": "number"},
+    types.ANY: {},
 }
 
 
@@ -29,7 +29,7 @@ def json_schema() -> dict[str, Any]:
 def _of_table(cls: type[Any]) -> dict[str, Any]:
     known = keys(cls)
     required = [name for name, (_, key) in known.items() if key.required]
-    properties = {name: _of_key(key) | {"description": key.meaning} for name, (_, key) in known.items()}
+    properties = {name: _of_key(key) | {"description": key.description} for name, (_, key) in known.items()}
     table = {"type": "object", "additionalProperties": False, "properties": properties}
     return table | ({"required": required} if required else {})
 
@@ -37,17 +37,17 @@ def _of_table(cls: type[Any]) -> dict[str, Any]:
 def _of_key(key: Key) -> dict[str, Any]:
     if key.table:
         inner = _of_table(key.table)
-        return inner if key.type == declared.TABLE else {"type": "array", "items": inner}
-    if key.type == declared.TABLE_OF_STRINGS:
+        return inner if key.type == types.TABLE else {"type": "array", "items": inner}
+    if key.type == types.TABLE_OF_STRINGS:
         names = {"propertyNames": key.names.schema} if key.names else {}
         return {"type": "object", "additionalProperties": _of_string(key), **names}
-    if key.type == declared.STRINGS:
+    if key.type == types.STRINGS:
         return {"type": "array", "items": _of_string(key)}
-    if key.type == declared.STRING_OR_STRINGS:
+    if key.type == types.STRING_OR_STRINGS:
         return {"anyOf": [_of_string(key), {"type": "array", "items": _of_string(key)}]}
     return (
         _of_string(key)
-        if key.type == declared.STRING
+        if key.type == types.STRING
         else _TYPES[key.type] | (key.rule.schema if key.rule else {})
     )
 
@@ -79,10 +79,10 @@ def _rows(cls: type[Any]) -> str:
     for name, (attribute, key) in keys(cls).items():
         kind = (
             key.type.partition(" ")[2]
-            if key.type != declared.STRING_OR_STRINGS
+            if key.type != types.STRING_OR_STRINGS
             else "string or array of strings"
         )
-        rows.append(f"| `{name}` | {kind} | {_default(fields[attribute], key)} | {_cell(key.meaning)} |")
+        rows.append(f"| `{name}` | {kind} | {_default(fields[attribute], key)} | {_cell(key.description)} |")
     return "\n".join(rows)
 
 
@@ -92,7 +92,7 @@ def _default(field: dataclasses.Field[Any], key: Key) -> str:
     if key.default:
         return _cell(key.default)
     value = field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
-    if value is None or value is ABSENT:
+    if value is None or value is UNSET:
         return "none"
     if dataclasses.is_dataclass(value):
         return "`{}`"

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.config import azure_validators, validators
 from azureml_tasks.config.fields import (
-    ABSENT,
     ANY,
     BOOLEAN,
     INTEGER,
@@ -22,6 +21,7 @@ from azureml_tasks.config.fields import (
     TABLE,
     TABLE_OF_STRINGS,
     TABLES,
+    UNSET,
     declare,
 )
 
@@ -35,11 +35,11 @@ __all__ = ["Acr", "Request", "Run", "Secret", "Secrets", "Settings", "SmokeTest"
 class Request:
     """One of `smoke-test.requests`."""
 
-    body: Any = declare(ANY, "a TOML value, sent as its JSON; exactly one of `body` and `file`", ABSENT)
+    body: Any = declare(ANY, "a TOML value, sent as its JSON; exactly one of `body` and `file`", UNSET)
     file: str | None = declare(STRING, "a file whose bytes are sent", rule=validators.PATH)
     path: str = declare(STRING, "what is asked of the server", "/score", rule=validators.URL_PATH)
     status: int = declare(INTEGER, "the wanted HTTP status", 200, rule=validators.between(100, 599))
-    expect: Any = declare(ANY, "a TOML value that the JSON answer must contain", ABSENT)
+    expect: Any = declare(ANY, "a TOML value that the JSON answer must contain", UNSET)
     expect_file: str | None = declare(STRING, "the same from a JSON file", rule=validators.PATH)
     tolerance: float = declare(
         NUMBER, "how far numbers may be off, absolute", 1e-6, rule=validators.between(0, 1e9)

@@ -1,4 +1,4 @@
-"""Image tags from templates over what the project knows of itself."""
+"""Image tags from templates such as `{version}-{git-sha}`."""
 
 from __future__ import annotations
 
@@ -15,48 +15,50 @@ __all__ = ["PLACEHOLDERS", "BadTag", "Unavailable", "check", "render"]
 
 PLACEHOLDERS = ("version", "git-sha", "git-branch", "date")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
-_IMPOSSIBLE = re.compile(r"[^A-Za-z0-9_.-]+")
+_NOT_ALLOWED = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
 @dataclass(frozen=True)
 class Unavailable:
-    """A value that cannot be had, and why."""
+    """A placeholder without a value, and the reason."""
 
     why: str
 
 
 class BadTag(ValueError):
-    """A template that gives no tag; the message says why."""
+    """A template that gives no valid tag; the message says why."""
 
 
 def check(template: str) -> str:
-    """Say what is wrong with *template* whatever its values are; "" where nothing is."""
+    """Say what is wrong with *template* for any values; "" if it is valid."""
     unknown = [name for name in _PLACEHOLDER.findall(template) if name not in PLACEHOLDERS]
-    known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
+    errors = []
     if unknown:
-        return f'has the unknown placeholder "{{{unknown[0]}}}"; known are {known}'
+        names = ", ".join(f'"{{{name}}}"' for name in dict.fromkeys(unknown))
+        errors.append(f"has the unknown placeholder{'s' if len(set(unknown)) > 1 else ''} {names}")
     if set(_PLACEHOLDER.sub("", template)) & {"{", "}"}:
-        return f"has a brace without its partner; placeholders are {known}"
-    return ""
+        errors.append("has an unmatched brace")
+    known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
+    return f"{' and '.join(errors)}; placeholders: {known}" if errors else ""
 
 
 def render(template: str, values: Mapping[str, str | Unavailable]) -> str:
-    """Fill in *template*; each run of characters that a tag cannot have becomes `-`.
+    """Fill in *template*; replace each run of characters that a tag cannot contain by `-`.
 
     Args:
-        template: accepted by `check`.
+        template: valid by `check`.
         values: one for each of `PLACEHOLDERS`.
 
     Raises:
-        BadTag: a value cannot be had, or no registry takes the result
+        BadTag: a value is unavailable, or the result is not a valid tag
             (https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests).
     """
-    for name in _PLACEHOLDER.findall(template):
-        value = values[name]
-        if isinstance(value, Unavailable):
-            raise BadTag(f"needs {{{name}}}, and {value.why}")
-    tag = _IMPOSSIBLE.sub("-", _PLACEHOLDER.sub(lambda found: str(values[found[1]]), template))
+    used = {name: values[name] for name in _PLACEHOLDER.findall(template)}
+    if missing := {name: value.why for name, value in used.items() if isinstance(value, Unavailable)}:
+        raise BadTag(" and ".join(f"needs {{{name}}}, but {why}" for name, why in missing.items()))
+    tag = _NOT_ALLOWED.sub("-", _PLACEHOLDER.sub(lambda match: str(used[match[1]]), template))
     if not re.fullmatch(TAG, tag):
-        why = 'starts with "." or "-"' if tag[0] in ".-" else "is longer than 128 characters"
-        raise BadTag(f'gives "{tag}", which no registry takes: it {why}')
+        why = "is longer than 128 characters" if tag else "is empty"
+        why = 'starts with "." or "-"' if tag.startswith((".", "-")) else why
+        raise BadTag(f'gives "{tag}", which is not a valid tag: it {why}')
     return tag

@@ -1,78 +1,71 @@
-"""TOML's own words for what a value is, and what it should have looked like."""
+"""Values and their types in TOML's words, for messages."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
 
-from azureml_tasks.config import fields as declared
-from azureml_tasks.config.problems import spell
+from azureml_tasks.config import fields
+from azureml_tasks.config.problems import spell, spell_table
 
 if TYPE_CHECKING:
     from azureml_tasks.config.fields import Key
     from azureml_tasks.config.problems import Place
 
-__all__ = ["as_written", "got", "kind", "rewritten"]
+__all__ = ["as_written", "corrected", "kind", "with_value"]
 
 _LONGEST_SHOWN = 1000
+_KINDS = {
+    str: fields.STRING,
+    bool: fields.BOOLEAN,
+    int: fields.INTEGER,
+    float: fields.NUMBER,
+    dict: fields.TABLE,
+    list: fields.ARRAY,
+}
 
 
 def kind(value: Any) -> str:
-    """What TOML calls a value of this type."""
-    kinds = {
-        str: declared.STRING,
-        bool: declared.BOOLEAN,
-        int: declared.INTEGER,
-        float: declared.NUMBER,
-        dict: declared.TABLE,
-        list: "an array",
-    }
-    return kinds.get(type(value), "a date or time")
+    """Return TOML's name for the type of *value*."""
+    return _KINDS.get(type(value), fields.DATE)
 
 
-def got(value: Any) -> str:
-    """The value as it is named where another was wanted: `the string "x"`, `an array`."""
-    given = kind(value)
-    noun = given.partition(" ")[2]
-    return (
-        given
-        if given in {declared.TABLE, "an array", "a date or time"}
-        else f"the {noun} {as_written(value)}"
-    )
+def with_value(value: Any) -> str:
+    """Return the type of *value* with the value itself, if that is short: `the string "x"`, `an array`."""
+    name = kind(value)
+    if name in {fields.TABLE, fields.ARRAY, fields.DATE}:
+        return name
+    return f"the {name.partition(' ')[2]} {as_written(value)}"
 
 
 def as_written(value: Any) -> str:
-    """The value much as TOML writes it, as far as a person would read it."""
+    """Return *value* as TOML writes it; a very long string as its length in characters."""
     if isinstance(value, str) and len(value) > _LONGEST_SHOWN:
         return f"a string of {len(value):,} characters"
     return json.dumps(value, ensure_ascii=False) if not isinstance(value, float) else str(value)
 
 
-def rewritten(value: Any, key: Key, place: Place) -> str:
-    """The same value as the key wants it, where that is plain; else what such a value looks like."""
+def corrected(value: Any, key: Key, place: Place) -> str:
+    """Return *value* written with the key's type, if that is certain; else an example of the type."""
     name = str(place[-1])
-    if isinstance(value, str) and key.type == declared.STRINGS:
+    if isinstance(value, str) and key.type == fields.STRINGS:
         items = [value] if name in {"pip", "exclude", "tags"} else value.replace(",", " ").split()
         return f"Write: {name} = {json.dumps(items, ensure_ascii=False)}"
-    if isinstance(value, str) and value in {"true", "false"} and key.type == declared.BOOLEAN:
+    if isinstance(value, str) and value in {"true", "false"} and key.type == fields.BOOLEAN:
         return f"Write: {name} = {value}"
     if (
         type(value) in {int, float}
-        and key.type == declared.STRING
-        and not (key.rule and key.rule.complaint(str(value)))
+        and key.type == fields.STRING
+        and not (key.rule and key.rule.error(str(value)))
     ):
         return f'Write: {name} = "{value}"' if isinstance(place[-1], str) else f'Write: "{value}"'
-    return _example(key, place)
-
-
-def _example(key: Key, place: Place) -> str:
-    if key.rule and key.rule.fix and key.type != declared.TABLE_OF_STRINGS:
+    if key.rule and key.rule.fix and key.type != fields.TABLE_OF_STRINGS:
         return key.rule.fix
     examples = {
-        declared.STRINGS: f'Write: {place[-1]} = ["…"]',
-        declared.BOOLEAN: f"Write: {place[-1]} = true",
-        declared.TABLE: f"Write: [{spell(place)}]",
-        declared.TABLE_OF_STRINGS: f'Write: {place[-1]} = {{ NAME = "value" }}',
-        declared.TABLES: f"Write: [[{spell(place)}]]",
+        fields.STRINGS: f'Write: {place[-1]} = ["…"]',
+        fields.BOOLEAN: f"Write: {place[-1]} = true",
+        fields.TABLE: f"Write: {spell_table(place)}",
+        fields.TABLE_OF_STRINGS: f'Write: {place[-1]} = {{ NAME = "value" }}',
+        fields.TABLES: f"Write: [[{spell(place)}]]",
     }
-    return examples.get(key.type, "Put it in double quotes.")
+    return examples.get(key.type, "Write it in double quotes.")

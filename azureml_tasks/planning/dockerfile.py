@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from azureml_tasks.config.validators import pairs
+from azureml_tasks.config.dockerfile_line import quoted
 from azureml_tasks.planning.plan import APP_ROOT, MODEL_DIR, Plan
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def _stages(plan: Plan, *, mounts: bool, sha256: str = "") -> dict[str, list[lis
         "model": [_model()] if plan.has_model else [],
         "code": [
             *([[_CODE, f"COPY code/ {APP_ROOT}/"]] if plan.has_code else []),
-            *([[_ENV, *pairs("ENV", plan.env)]] if plan.env else []),
+            *([[_ENV, *_key_values("ENV", plan.env)]] if plan.env else []),
             *_runs(plan, "code"),
         ],
         "labels": [
@@ -183,10 +183,20 @@ def _runs(plan: Plan, after: str) -> Iterator[list[str]]:
             yield [*lines, *as_user]
 
 
+def _key_values(instruction: str, values: Mapping[str, str]) -> list[str]:
+    """Return one instruction for all *values*: the legacy builder starts a container for each instruction."""
+    written = [
+        f"{name if instruction == 'ENV' else quoted(name)}={quoted(text)}" for name, text in values.items()
+    ]
+    if len(written) == 1:
+        return [f"{instruction} {written[0]}"]
+    return [f"{instruction} \\", *(f"    {line} \\" for line in written[:-1]), f"    {written[-1]}"]
+
+
 def _labels(labels: Mapping[str, str], sha256: str) -> list[str]:
     """The labels; the context's hash stands there, or comes as an argument, so that the text is the same without it."""
     others = {name: text for name, text in labels.items() if name != CONTEXT_LABEL}
-    text = pairs("LABEL", {**others, CONTEXT_LABEL: sha256})
+    text = _key_values("LABEL", {**others, CONTEXT_LABEL: sha256})
     if sha256:
         return text
     return ['ARG CONTEXT_SHA256=""', *text[:-1], text[-1].removesuffix('""') + '"$CONTEXT_SHA256"']

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from typing import TYPE_CHECKING
 
-from azureml_tasks.image_reference import MCR, Reference
+from azureml_tasks.config.problems import spell
+from azureml_tasks.image_reference import MCR, Reference, expand_base
 
-__all__ = ["CURRENT", "IMAGE_VARIABLES", "warnings"]
+if TYPE_CHECKING:
+    from azureml_tasks.config.problems import Problems
+
+__all__ = ["CURRENT", "IMAGE_VARIABLES", "refuse_docker_hub", "warnings"]
 
 CURRENT = (
     "minimal-py312-inference",
@@ -81,6 +86,15 @@ IMAGE_VARIABLES = (
 )
 """The variables that the images and azureml-inference-server-http 1.5.1 honour (its constants.py,
 server/config.py and the images' gunicorn/run), spelled as they spell them."""
+
+
+def refuse_docker_hub(base: str, problems: Problems) -> None:
+    """Refuse `azureml/NAME` without a registry host, which Docker looks for on Docker Hub."""
+    if base.startswith("azureml/") and expand_base(base):
+        name = base.removeprefix("azureml/")
+        short = (reference := expand_base(name)) and str(reference).startswith(MCR)
+        what = f'{spell(("base",))}: "{base}" is on Docker Hub, where Azure ML has no images'
+        problems.add(("base",), what, f'Write: base = "{name if short else MCR + name}"')
 
 
 def warnings(base: Reference, today: date) -> list[str]:

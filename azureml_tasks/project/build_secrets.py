@@ -124,16 +124,15 @@ _FIXES = {
 }
 
 
-def refuse_two_registries(settings: Settings, problems: Problems) -> None:
+def refuse_two_registries(problems: Problems) -> None:
     """Note where `acr.workspace` stands beside `registry`, or without the group that it is found in."""
-    if not settings.acr or not settings.acr.workspace:
-        return
     place: Place = ("acr", "workspace")
-    bad = problems.is_bad(("acr",))
-    if settings.registry and "registry" not in problems.sources:
+    if not problems.is_written(place):
+        return
+    if problems.is_written(("registry",)) and "registry" not in problems.sources:
         what = f"{spell(place)} stands beside {spell(('registry',))}: each names the registry"
         problems.add(place, what, "Keep one of the two.")
-    if not settings.acr.resource_group and not bad:
+    if not problems.is_written(("acr", "resource-group")):
         fix = 'Write: resource-group = "…", that of the workspace'
         problems.add(place, f"{spell(place)} needs {spell(('acr', 'resource-group'))}", fix)
 
@@ -141,11 +140,10 @@ def refuse_two_registries(settings: Settings, problems: Problems) -> None:
 def build_secrets(root: Path, settings: Settings, problems: Problems) -> tuple[BuildSecret, ...]:
     """The secrets of the Python step; nothing is read of them but where they are."""
     given = {"pip-conf": settings.secrets.pip_conf, "netrc": settings.secrets.netrc}
-    bad = problems.is_bad(("secrets",))
     secrets = {name: secret for name, secret in given.items() if secret is not None}
-    for name, secret in secrets.items():
-        if not bad and (secret.env is None) == (secret.file is None):
-            place: Place = ("secrets", name)
+    for name in secrets:
+        place: Place = ("secrets", name)
+        if problems.is_written((*place, "env")) == problems.is_written((*place, "file")):
             problems.add(place, f"{spell(place)} must have exactly one of env and file", _FIXES[name])
     return tuple(_secret(root, name, secret, problems) for name, secret in secrets.items())
 

@@ -12,6 +12,7 @@ from azureml_tasks.errors import Problem
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from azureml_tasks.config.problems import Place
     from azureml_tasks.project.paths import ProjectPaths
 
 __all__ = ["Code", "defined_names", "look_at_code", "missing_functions"]
@@ -39,21 +40,20 @@ class Code:
 
 def look_at_code(survey: ProjectPaths) -> Code:
     """Find the code and its entry script; what is wrong is noted."""
-    problems, given = survey.problems, survey.settings.entry_script
-    folder = _folder(survey)
-    if problems.is_bad(("entry-script",)):
-        return Code(folder=folder)
+    problems, folder = survey.problems, _folder(survey)
+    place: Place = ("entry-script",)
     if not folder:
-        if given and not problems.is_bad(("code",)):
+        if problems.is_written(place) and not problems.is_bad(("code",)):
             what = "tool.azureml-image.entry-script has no code folder to be in"
-            problems.add(("entry-script",), what, 'Write: code = "code"')
+            problems.add(place, what, 'Write: code = "code"')
         return Code()
-    if not given and not (survey.root / folder / "score.py").is_file():
+    if not problems.is_written(place) and not (survey.root / folder / "score.py").is_file():
         warning = f"{folder} has no score.py, and no entry-script is set: the server will look for main.py"
         return Code(folder=folder, warnings=(warning,))
-    return Code(
-        folder=folder, entry_script=_entry_script(survey, folder, Path(given or "score.py").as_posix())
-    )
+    name = Path(survey.settings.entry_script or "score.py").as_posix()
+    script = "" if problems.is_bad(place) else _entry_script(survey, folder, name)
+    _refuse_server_configuration(survey, folder, script)
+    return Code(folder=folder, entry_script=script)
 
 
 def _folder(survey: ProjectPaths) -> str:
@@ -71,7 +71,6 @@ def _entry_script(survey: ProjectPaths, folder: str, name: str) -> str:
         survey.problems.add(("entry-script",), what, "It is relative to the code folder.")
         return ""
     survey.refuse_excluded(path, "the entry script")
-    _refuse_server_configuration(survey, path, folder)
     survey.problems.extend(_problems_of(path, (survey.root / path).read_bytes()))
     return name
 
@@ -89,9 +88,9 @@ def _problems_of(path: str, source: bytes) -> list[Problem]:
     return [Problem(path, 1, f"the entry script does not define {names}", fix)]
 
 
-def _refuse_server_configuration(survey: ProjectPaths, path: str, folder: str) -> None:
+def _refuse_server_configuration(survey: ProjectPaths, folder: str, script: str) -> None:
     place = ("entry-script",) if survey.settings.entry_script else ("code",)
-    for beside in dict.fromkeys((Path(path).parent, Path(folder))):
+    for beside in dict.fromkeys((Path(folder, script).parent if script else Path(folder), Path(folder))):
         for name in _SERVER_CONFIGURATION:
             taken = (beside / name).as_posix()
             settled = survey.matcher.excluding(taken) or survey.matcher.reincluding(taken)

@@ -26,10 +26,8 @@ __all__ = ["carried", "code_and_model", "refuse_copied_secrets", "requirements"]
 def requirements(survey: ProjectPaths) -> list[RequirementsTree]:
     """The requirements files of the table with all that they include; what is wrong is noted."""
     problems = survey.problems
-    if problems.is_bad(("requirements",)):
-        return []
     trees: list[RequirementsTree] = []
-    for index, path in enumerate(survey.settings.requirements):
+    for index, path in problems.valid_items("requirements", survey.settings.requirements):
         place: Place = ("requirements", index)
         place = place if problems.is_written(place) else ("requirements",)
         if not survey.existing(place, path, "file"):
@@ -40,8 +38,7 @@ def requirements(survey: ProjectPaths) -> list[RequirementsTree]:
         for file in tree.files:
             survey.refuse_excluded(file, "a requirements file")
         for wheel in tree.wheels:
-            if survey.refuse_excluded(wheel, "a wheel"):
-                continue
+            survey.refuse_excluded(wheel, "a wheel")
             if not (survey.root / wheel).resolve().is_relative_to(survey.root):
                 what = f"{path} names the wheel {wheel}, a link that leaves the project"
                 problems.add(place, what, "Copy it into the project.")

@@ -6,8 +6,8 @@ import difflib
 from typing import TYPE_CHECKING
 
 from azureml_tasks.config import validators
+from azureml_tasks.config.dockerfile_line import LONGEST_LINE, quoted
 from azureml_tasks.config.problems import FILE, spell
-from azureml_tasks.config.validators import quoted
 from azureml_tasks.project.base_images import IMAGE_VARIABLES
 
 if TYPE_CHECKING:
@@ -31,8 +31,9 @@ _AROUND = 200
 def refuse_double_variables(settings: Settings, code: Code, problems: Problems) -> None:
     """A variable that follows from another key is set there alone."""
     taken = {
-        "AZUREML_ENTRY_SCRIPT": code.entry_script and "entry-script",
-        "AZUREML_MODEL_DIR": settings.model and "model",
+        "AZUREML_ENTRY_SCRIPT": (code.entry_script or problems.is_written(("entry-script",)))
+        and "entry-script",
+        "AZUREML_MODEL_DIR": problems.is_written(("model",)) and "model",
     }
     for name, key in taken.items():
         if key and name in settings.env:
@@ -48,8 +49,8 @@ def refuse_long_lines(settings: Settings, problems: Problems) -> None:
         **{("labels", name): quoted(name) + quoted(text) for name, text in settings.labels.items()},
     }
     for place, line in lines.items():
-        if not problems.is_bad(place) and len(line.encode()) > validators.LONGEST_LINE - _AROUND:
-            what = f"is longer than a Dockerfile's line of {validators.LONGEST_LINE:,} bytes"
+        if not problems.is_bad(place) and len(line.encode()) > LONGEST_LINE - _AROUND:
+            what = f"is longer than a Dockerfile line, which holds {LONGEST_LINE:,} bytes"
             problems.add(place, f"{spell(place)} {what}", "Shorten it.")
 
 
@@ -57,9 +58,9 @@ def refuse_labels_of_several_lines(labels: Mapping[str, str], settings: Settings
     """Our own labels come from [project], which nothing has checked yet."""
     for label, key in (("version", "version"), ("source", "urls")):
         name = f"org.opencontainers.image.{label}"
-        if name not in settings.labels and (complaint := validators.ONE_LINE.complaint(labels.get(name, ""))):
+        if name not in settings.labels and (error := validators.ONE_LINE.error(labels.get(name, ""))):
             line = problems.lines.get(("project", key), 0)
-            problems.add_in_file(FILE, line, f"[project].{key} {complaint}", validators.ONE_LINE.fix)
+            problems.add_in_file(FILE, line, f"[project].{key} {error}", validators.ONE_LINE.fix)
 
 
 _SECRET_ENDINGS = ("KEY", "TOKEN", "SECRET", "PASSWORD")

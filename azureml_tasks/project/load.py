@@ -12,7 +12,7 @@ from azureml_tasks.config.reader import read
 from azureml_tasks.context.file_hashes import FileHashes
 from azureml_tasks.errors import Problem, SettingsError
 from azureml_tasks.image_reference import Reference, expand_base
-from azureml_tasks.project import context_files, cross_checks, git, naming
+from azureml_tasks.project import base_images, context_files, cross_checks, git, naming
 from azureml_tasks.project.build_secrets import build_secrets, refuse_two_registries
 from azureml_tasks.project.code import look_at_code
 from azureml_tasks.project.cross_checks import variable_warnings
@@ -20,7 +20,7 @@ from azureml_tasks.project.model import Facts, NoRevision, Project, Revision
 from azureml_tasks.project.paths import ProjectPaths, matcher
 from azureml_tasks.project.smoke_test import read_smoke_test
 from azureml_tasks.requirements.install_step import PythonStep, python_step
-from azureml_tasks.requirements.pyproject import DeclaredError, declared
+from azureml_tasks.requirements.pyproject import declared_requirements
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -80,12 +80,13 @@ def _facts(survey: ProjectPaths, revision: Revision | NoRevision) -> Facts:
     project = problems.document.get("project")
     project = project if isinstance(project, dict) else {}
     today = datetime.now(timezone.utc).date()
+    base_images.refuse_docker_hub(settings.base, problems)
     base = expand_base(settings.base) or Reference(host="", repository="missing", tag="", digest="")
     repository = naming.repository(settings, project, problems)
     code = look_at_code(survey)
     labels = naming.labels(settings, project, revision, base, title=repository, epoch=_epoch(problems))
     cross_checks.refuse_double_variables(settings, code, problems)
-    refuse_two_registries(settings, problems)
+    refuse_two_registries(problems)
     cross_checks.refuse_long_lines(settings, problems)
     cross_checks.refuse_labels_of_several_lines(labels, settings, problems)
     python, files = _python(survey), context_files.code_and_model(survey, code)
@@ -111,24 +112,21 @@ def _facts(survey: ProjectPaths, revision: Revision | NoRevision) -> Facts:
 def _python(survey: ProjectPaths) -> PythonStep | None:
     settings, problems = survey.settings, survey.problems
     trees = context_files.requirements(survey)
-    asked: list[tuple[Place, dict[str, Any]]] = [
-        *(
-            (("dependency-groups", i), {"groups": [name]})
-            for i, name in enumerate(settings.dependency_groups)
-        ),
-        *((("extras", i), {"extras": [name]}) for i, name in enumerate(settings.extras)),
-        *([(("project-dependencies",), {"project": True})] if settings.project_dependencies else []),
+    groups = problems.valid_items("dependency-groups", settings.dependency_groups)
+    extras = problems.valid_items("extras", settings.extras)
+    parts: list[tuple[Place, dict[str, str]]] = [
+        *((("dependency-groups", index), {"group": name}) for index, name in groups),
+        *((("extras", index), {"extra": name}) for index, name in extras),
+        *([(("project-dependencies",), {})] if settings.project_dependencies else []),
     ]
-    own: dict[str, None] = {}
-    for place, part in asked:
-        try:
-            own |= dict.fromkeys(
-                declared(problems.document, **{"groups": (), "extras": (), "project": False, **part})
-            )
-        except DeclaredError as error:
-            problems.add(place, f"{spell(place)}: {error}", error.fix)
-    named = tuple(own | dict.fromkeys(settings.pip))
-    return python_step(named, trees, lambda path: context_files.carried(survey, path))
+    requirements: dict[str, None] = {}
+    for place, part in parts:
+        declared, wrong = declared_requirements(problems.document, **part)
+        requirements |= dict.fromkeys(declared)
+        for what, fix in wrong:
+            problems.add(place, f"{spell(place)}: {what}", fix)
+    requirements |= {text: None for _, text in problems.valid_items("pip", settings.pip)}
+    return python_step(tuple(requirements), trees, lambda path: context_files.carried(survey, path))
 
 
 def _secrets(
@@ -144,18 +142,22 @@ def _epoch(problems: Problems) -> int | None:
     text = os.environ.get("SOURCE_DATE_EPOCH")
     if text is None:
         return None
-    if not (text.isascii() and text.isdigit()):
+    if not (text.isascii() and text.isdigit() and int(text) <= _LAST_SECOND):
         fix = "export SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)"
-        problems.add_in_file("SOURCE_DATE_EPOCH", 0, f'"{text}" is no count of seconds since 1970', fix)
+        problems.add_in_file("SOURCE_DATE_EPOCH", 0, f'"{text}" is not a number of seconds since 1970', fix)
         return None
     return int(text)
+
+
+_LAST_SECOND = 253_402_300_799
+"""Of the year 9999, the last one that a timestamp by RFC 3339 can have."""
 
 
 def _warnings(settings: Settings, project: Mapping[str, Any], revision: Revision | NoRevision) -> list[str]:
     said = []
     if isinstance(revision, NoRevision) and revision.unexpected:
         said.append(f"the image gets no revision label: {revision.why}")
-    if any("{version}" in tag for tag in settings.tags) and "version" in project.get("dynamic", []):
+    if any("{version}" in tag for tag in settings.tags) and naming.is_dynamic(project, "version"):
         said.append('[project].version is dynamic, so that the tag says "latest" in its place')
     said += [
         f'apt package "{name}" is for the system\'s Python, not for the environment that serves: '

@@ -92,7 +92,7 @@ class SmokeTestPlan(NamedTuple):
 
 
 class SmokeTestRequest(NamedTuple):
-    """One request of the smoke test: what is sent, and what must come back (`expect` may be ABSENT)."""
+    """One request of the smoke test: what is sent, and what must come back (`expect` may be UNSET)."""
 
     name: str
     path: str

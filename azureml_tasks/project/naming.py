@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import canonicalize_name
 
 from azureml_tasks.config import validators
-from azureml_tasks.config.tag_template import BadTag, Unavailable, check, render
+from azureml_tasks.config.tag_template import BadTag, Unavailable, render
 from azureml_tasks.project.model import NoRevision, Revision
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from azureml_tasks.config.settings import Settings
     from azureml_tasks.image_reference import Reference
 
-__all__ = ["labels", "repository", "tag_values", "tags"]
+__all__ = ["is_dynamic", "labels", "repository", "tag_values", "tags"]
 
 
 def repository(settings: Settings, project: Mapping[str, Any], problems: Problems) -> str:
@@ -29,7 +29,7 @@ def repository(settings: Settings, project: Mapping[str, Any], problems: Problem
     own = project.get("name")
     if isinstance(own, str) and own:
         name = canonicalize_name(own)
-        if not validators.REPOSITORY.complaint(name):
+        if not validators.REPOSITORY.error(name):
             return name
         if not problems.is_bad(("name",)):
             what = f"[project].name is {json.dumps(own, ensure_ascii=False)}, which gives no name of an image"
@@ -48,7 +48,7 @@ def tag_values(
     version: str | Unavailable = Unavailable("[project] has no version")
     if isinstance(project.get("version"), str):
         version = project["version"]
-    elif "version" in project.get("dynamic", []):
+    elif is_dynamic(project, "version"):
         version = "latest"
     if isinstance(revision, NoRevision):
         sha: str | Unavailable = Unavailable(revision.why)
@@ -59,16 +59,20 @@ def tag_values(
     return {"version": version, "git-sha": sha, "git-branch": branch, "date": today.strftime("%Y%m%d")}
 
 
+def is_dynamic(project: Mapping[str, Any], field: str) -> bool:
+    """Return whether only a build of the project can tell *field* of its table."""
+    dynamic = project.get("dynamic")
+    return isinstance(dynamic, list) and field in dynamic
+
+
 def tags(settings: Settings, values: Mapping[str, str | Unavailable], problems: Problems) -> tuple[str, ...]:
     """The rendered tags, each once, in the order given."""
     rendered: dict[str, None] = {}
-    for index, template in enumerate(settings.tags):
-        if check(template):
-            continue  # Reported by the reader.
+    for index, template in problems.valid_items("tags", settings.tags):
         try:
             rendered[render(template, values)] = None
         except BadTag as error:
-            fix = 'Write a tag that can be had, such as: tags = ["{date}"]'
+            fix = 'Write another tag, such as: tags = ["{date}"]'
             problems.add(("tags", index), f'tool.azureml-image.tags[{index + 1}]: "{template}" {error}', fix)
     if not settings.tags and not problems.is_bad(("tags",)):
         problems.add(

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from azureml_tasks.config.fields import ABSENT
+from azureml_tasks.config.fields import UNSET
 from azureml_tasks.config.problems import spell
 from azureml_tasks.config.settings import Request
 from azureml_tasks.context.build_context import digest
@@ -27,15 +27,16 @@ _NUMBERED = ("smoke-test", "requests")
 
 def read_smoke_test(survey: ProjectPaths) -> SmokeTestPlan:
     """Read what the smoke test sends, expects and mounts; what is wrong is noted."""
-    table, sound = survey.settings.smoke_test, not survey.problems.is_bad(("smoke-test",))
-    if table.request and table.requests:
+    table, problems = survey.settings.smoke_test, survey.problems
+    if problems.is_written(_SHORT) and problems.is_written((*_NUMBERED, 0)):
         what = "tool.azureml-image.smoke-test has both request and requests"
         survey.problems.add(_SHORT, what, f"Write: [[{spell(_NUMBERED)}]] alone")
     asked: list[tuple[Place, Request]] = [(_SHORT, Request(file=table.request))] if table.request else []
-    asked += [((*_NUMBERED, index), request) for index, request in enumerate(table.requests)]
+    places = [(*_NUMBERED, index) for index in range(len(table.requests))]
+    asked += [pair for pair in zip(places, table.requests, strict=True) if not problems.is_bad(pair[0])]
     model = _model(survey)
     smoke_test = SmokeTestPlan(
-        requests=tuple(_request(survey, place, request, sound=sound) for place, request in asked),
+        requests=tuple(_request(survey, place, request) for place, request in asked),
         model=str(survey.root / model) if model else "",
         env=dict(table.env),
         memory=table.memory or "",
@@ -47,19 +48,18 @@ def read_smoke_test(survey: ProjectPaths) -> SmokeTestPlan:
 
 def _model(survey: ProjectPaths) -> str:
     place, value = ("smoke-test", "model"), survey.settings.smoke_test.model
-    if not value:
-        return ""
-    if survey.settings.model:
+    if survey.problems.is_written(place) and survey.problems.is_written(("model",)):
         what = f"{spell(place)} is for an image without a model, and {spell(('model',))} bakes one in"
         survey.problems.add(place, what, "Keep one of the two.")
-    return survey.existing(place, value, "file or folder")
+    return survey.existing(place, value, "file or folder") if value else ""
 
 
-def _request(survey: ProjectPaths, place: Place, request: Request, *, sound: bool) -> SmokeTestRequest:
-    if sound and (request.body is ABSENT) == (request.file is None):
+def _request(survey: ProjectPaths, place: Place, request: Request) -> SmokeTestRequest:
+    written = survey.problems.is_written
+    if place != _SHORT and written((*place, "body")) == written((*place, "file")):
         what = f"{spell(place)} must have exactly one of body and file"
         survey.problems.add(place, what, 'Write: file = "sample-request.json"')
-    if request.expect is not ABSENT and request.expect_file is not None:
+    if written((*place, "expect")) and written((*place, "expect-file")):
         survey.problems.add(place, f"{spell(place)} has both expect and expect-file", "Keep one of the two.")
     expect = request.expect
     if request.expect_file is not None:
@@ -78,7 +78,7 @@ def _request(survey: ProjectPaths, place: Place, request: Request, *, sound: boo
 
 def _body(survey: ProjectPaths, place: Place, request: Request) -> bytes:
     if request.file is None:
-        return b"" if request.body is ABSENT else json.dumps(request.body, ensure_ascii=False).encode()
+        return b"" if request.body is UNSET else json.dumps(request.body, ensure_ascii=False).encode()
     path = survey.existing(place if place == _SHORT else (*place, "file"), request.file, "file")
     return (survey.root / path).read_bytes() if path else b""
 
@@ -86,7 +86,7 @@ def _body(survey: ProjectPaths, place: Place, request: Request) -> bytes:
 def _json(survey: ProjectPaths, place: Place, value: str) -> Any:
     path = survey.existing(place, value, "file")
     if not path:
-        return ABSENT
+        return UNSET
     try:
         return json.loads((survey.root / path).read_bytes())
     except json.JSONDecodeError as error:
@@ -95,13 +95,13 @@ def _json(survey: ProjectPaths, place: Place, value: str) -> Any:
         line, why = 1, error.reason
     fix = "It holds what the answer must contain."
     survey.problems.add_in_file(path, line, f"is no JSON: {why}", fix)
-    return ABSENT
+    return UNSET
 
 
 def _sha256(smoke_test: SmokeTestPlan, model: str, hashes: FileHashes) -> str:
     """Over everything that decides whether an image passes: the table, the requests' bytes, the model's."""
     requests = [
-        [r.path, r.body.hex(), r.status, None if r.expect is ABSENT else [r.expect], r.tolerance, r.timeout]
+        [r.path, r.body.hex(), r.status, None if r.expect is UNSET else [r.expect], r.tolerance, r.timeout]
         for r in smoke_test.requests
     ]
     mounted = [model, digest(_members(Path(smoke_test.model)), hashes)] if smoke_test.model else []

@@ -156,7 +156,7 @@ class _Reading:
                 return self.local(place)
             said = hide_login(str(error).splitlines()[0])
             fix = 'Write a name, with versions if you like: "numpy>=1.26"'
-            return [(f'"{hide_login(text)}" is no requirement: {said}', fix)]
+            return [(f'"{hide_login(text)}" is not a requirement: {said}', fix)]
         if requirement.url and not REMOTE.match(requirement.url):
             return [(f'"{hide_login(text)}" names a local file by its address', _NO_ADDRESS)]
         self.pin(requirement)

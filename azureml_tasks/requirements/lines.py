@@ -176,4 +176,4 @@ def option_problems(line: Line) -> list[tuple[str, str]]:
 
 def login_problems(subject: str, address: str) -> list[tuple[str, str]]:
     """Tell that *address* carries a login, without showing any of it."""
-    return [(f"{subject} carries a user or password", WITHOUT_LOGIN)] if _LOGIN.search(address) else []
+    return [(f"{subject} contains a user or password", WITHOUT_LOGIN)] if _LOGIN.search(address) else []

@@ -1,7 +1,7 @@
 """The requirements that a project's own pyproject.toml lists: groups, extras and dependencies.
 
-A requirement that names the project itself is replaced by what it stands for, so that nothing here
-ever installs the project. Groups are those of PEP 735, extras and dependencies those of PEP 621.
+A requirement that names the project itself is replaced by the requirements it stands for, so the project is never
+installed. Groups follow PEP 735, extras and dependencies PEP 621.
 """
 
 from __future__ import annotations
@@ -18,70 +18,28 @@ from packaging.utils import canonicalize_name
 
 from azureml_tasks.plain_text import hide_login
 
-__all__ = ["DeclaredError", "declared"]
+__all__ = ["declared_requirements"]
 
-_LISTED = "List what the image needs under pip in [tool.azureml-image], or in a dependency group."
-
-
-class DeclaredError(ValueError):
-    """Something asked for cannot be taken from pyproject.toml.
-
-    Args:
-        kind: "group", "extra" or "project", as it was asked for.
-        name: of the group or extra asked for, "" for the project.
-        reason: what is wrong with it.
-        fix: what to do about it.
-    """
-
-    def __init__(self, *, kind: str, name: str, reason: str, fix: str) -> None:
-        super().__init__(reason)
-        self.kind = kind
-        self.name = name
-        self.reason = reason
-        self.fix = fix
+_USE_PIP_KEY = "List what the image needs under pip in [tool.azureml-image], or in a dependency group."
+_STANDARD = "https://packaging.python.org/specifications/dependency-groups/"
 
 
-def declared(
-    pyproject: Mapping[str, Any], *, groups: Sequence[str], extras: Sequence[str], project: bool
-) -> list[str]:
-    """List the requirements of groups, extras and, if asked for, the project's dependencies.
+def declared_requirements(
+    pyproject: Mapping[str, Any], *, group: str = "", extra: str = ""
+) -> tuple[list[str], list[tuple[str, str]]]:
+    """List the requirements of a dependency group, of an extra or, without both, of the project.
 
     Args:
         pyproject: the whole document.
-        groups: names of dependency groups.
-        extras: names of optional dependencies; they do not bring the project's dependencies along.
-        project: whether the project's dependencies are wanted.
+        group: name of a dependency group.
+        extra: name of an optional dependency; it does not bring the project's dependencies.
 
     Returns:
-        PEP 508 strings in the order asked for (groups, extras, project), each once.
-
-    Raises:
-        DeclaredError: an unknown name, a field that only a build of the project knows, or no requirement.
+        PEP 508 strings, each once, and what is wrong with the others: (what, fix).
     """
-    own = _Project(pyproject)
-    asked = [
-        *(("group", name) for name in groups),
-        *(("extra", name) for name in extras),
-        *([("project", "")] if project else []),
-    ]
-    found: dict[str, None] = {}
-    for kind, name in asked:
-        found |= dict.fromkeys(_taken(own, kind, name))
-    return list(found)
-
-
-def _taken(own: _Project, kind: str, name: str) -> list[str]:
-    try:
-        return list(own.group(name) if kind == "group" else own.part(name))
-    except _Refusal as refusal:
-        raise DeclaredError(kind=kind, name=name, reason=refusal.reason, fix=refusal.fix) from refusal
-
-
-class _Refusal(ValueError):
-    def __init__(self, reason: str, fix: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.fix = fix
+    project = _Project(pyproject)
+    requirements = list(dict.fromkeys(project.group(group) if group else project.part(extra)))
+    return requirements, list(dict.fromkeys(project.problems))
 
 
 class _Project:
@@ -92,105 +50,140 @@ class _Project:
         self.groups = pyproject.get("dependency-groups", {})
         self.table: Mapping[str, Any] = table if isinstance(table, Mapping) else {}
         self.name = canonicalize_name(str(self.table.get("name", "")))
+        self.problems: list[tuple[str, str]] = []
+
+    def add(self, what: str, fix: str) -> None:
+        self.problems.append((what, fix))
 
     def group(self, name: str) -> Iterator[str]:
-        spelled = _find(name, self.groups, "dependency group", "[dependency-groups]")
-        if not isinstance(self.groups[spelled], list):
-            raise _Refusal(
-                f"[dependency-groups] {spelled} must be an array", f'Write: {spelled} = ["numpy>=1.26"]'
-            )
+        if not self.find(name, self.groups, "dependency group", "[dependency-groups]"):
+            return
+        valid: dict[str, Any] = dict(self.groups)
+        for included in self.included(name):
+            if not isinstance(self.groups[included], list):
+                what = f"[dependency-groups] {included} must be an array"
+                self.add(what, f'Write: {included} = ["numpy>=1.26"]')
+                valid[included] = []
+            else:  # dependency-groups stops at the first string that is not a requirement
+                valid[included] = [
+                    item
+                    for item in self.groups[included]
+                    if not isinstance(item, str) or self.requirement(item)
+                ]
         try:
-            requirements = dependency_groups.resolve(self.groups, name)
+            requirements = dependency_groups.resolve(valid, name)
         except (LookupError, TypeError, ValueError) as error:
-            lists = [group for group in self.groups.values() if isinstance(group, list)]
-            for text in (item for group in lists for item in group if isinstance(item, str)):
-                _requirement(text)
-            reason = f"[dependency-groups] cannot be read: {_said(error)}"
-            raise _Refusal(
-                reason, "Mend it: https://packaging.python.org/specifications/dependency-groups/"
-            ) from error
-        return self.expand(requirements, _Way())
+            what = f"[dependency-groups] cannot be read: {_first_line(error)}"
+            self.add(what, f"Correct it: {_STANDARD}")
+            return
+        yield from self.expand(requirements, _Path())
+
+    def included(self, name: str) -> list[str]:
+        """Return the names, as written, of group *name* and of the groups that it includes, however deep."""
+        written: dict[str, str] = {canonicalize_name(group): group for group in self.groups}
+        names: list[str] = [canonicalize_name(name)]
+        for group in names:
+            items = self.groups.get(written.get(group, ""))
+            for item in items if isinstance(items, list) else ():
+                other = item.get("include-group") if isinstance(item, Mapping) else None
+                if isinstance(other, str) and canonicalize_name(other) not in names:
+                    names.append(canonicalize_name(other))
+        return [written[group] for group in names if group in written]
 
     def part(self, name: str) -> Iterator[str]:
-        return self.expand(self.listed(name), _Way(parts=frozenset({canonicalize_name(name)})))
+        return self.expand(self.listed(name), _Path(parts=frozenset({canonicalize_name(name)})))
 
-    def listed(self, part: str) -> Sequence[str]:
-        """Read what [project] lists for a part, as it is written."""
+    def listed(self, part: str) -> list[str]:
+        """Return what [project] lists for a part, as written."""
         key = "optional-dependencies" if part else "dependencies"
         dynamic = self.table.get("dynamic")
         if isinstance(dynamic, list) and key in dynamic:
-            reason = f'[project] has "{key}" among its dynamic fields, so that only a build of it knows them'
-            raise _Refusal(reason, _LISTED)
+            self.add(
+                f'[project] lists "{key}" as dynamic, so only a build of the project knows it', _USE_PIP_KEY
+            )
+            return []
         if not self.table:
-            raise _Refusal("pyproject.toml has no [project] table", _LISTED)
-        listed = self.table.get(key, {} if part else [])
+            self.add("pyproject.toml has no [project] table", _USE_PIP_KEY)
+            return []
+        place, items = f"[project] {key}", self.table.get(key, {} if part else [])
         if part:
-            listed = listed[_find(part, listed, "extra", "[project.optional-dependencies]")]
-        if not (isinstance(listed, list) and all(isinstance(item, str) for item in listed)):
-            place = f"[project] {key}" + (f".{part}" if part else "")
-            raise _Refusal(f"{place} must be an array of strings", 'Write: ["numpy>=1.26", "pandas"]')
-        return listed
+            name = self.find(part, items, "extra", "[project.optional-dependencies]")
+            if not name:
+                return []
+            place, items = f"{place}.{part}", items[name]
+        strings = [item for item in items if isinstance(item, str)] if isinstance(items, list) else []
+        if not isinstance(items, list) or len(strings) < len(items):
+            self.add(f"{place} must be an array of strings", 'Write: ["numpy>=1.26", "pandas"]')
+        return strings
 
-    def expand(self, requirements: Sequence[str], way: _Way) -> Iterator[str]:
-        """Replace what names the project itself, however deep."""
+    def expand(self, requirements: Sequence[str], path: _Path) -> Iterator[str]:
+        """Replace each requirement that names the project itself, however deep."""
         for text in requirements:
-            requirement = _requirement(text)
-            conditions = way.conditions
+            if not (requirement := self.requirement(text)):
+                continue
+            conditions = path.conditions
             if requirement.marker and str(requirement.marker) not in conditions:
                 conditions = (*conditions, str(requirement.marker))
             if canonicalize_name(requirement.name) != self.name:
-                yield _under(requirement, conditions)
+                yield _with_conditions(requirement, conditions)
                 continue
             for part in ["", *sorted(requirement.extras)]:
-                if inner := way.into(canonicalize_name(part), conditions):
+                if inner := path.into(canonicalize_name(part), conditions):
                     yield from self.expand(self.listed(part), inner)
+
+    def requirement(self, text: str) -> Requirement | None:
+        try:
+            return Requirement(text)
+        except InvalidRequirement as error:
+            what = f'"{hide_login(text)}" is not a requirement: {_first_line(error)}'
+            self.add(what, 'Write a name, with versions if you like: "numpy>=1.26"')
+            return None
+
+    def find(self, name: str, table: Any, kind: str, place: str) -> str:
+        """Return *name* as *table* spells it; "" if it is not there."""
+        if not isinstance(table, Mapping):
+            self.add(f"{place} must be a table", f'Write under {place}: {name} = ["numpy>=1.26"]')
+            return ""
+        known: dict[str, str] = {canonicalize_name(key): key for key in table}
+        if written := known.get(canonicalize_name(name)):
+            return written
+        similar = get_close_matches(canonicalize_name(name), known, n=1)
+        names = ", ".join(f'"{key}"' for key in table)
+        fix = (
+            f'Did you mean "{known[similar[0]]}"?'
+            if similar
+            else f"It has: {names}"
+            if names
+            else _USE_PIP_KEY
+        )
+        self.add(f'there is no {kind} "{name}" in {place}', fix)
+        return ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Way:
-    """The parts that led to a requirement, the markers on the way, and all ways taken before."""
+class _Path:
+    """The parts that lead to a requirement, the markers on the way, and every path followed before."""
 
     parts: frozenset[str] = frozenset()
     conditions: tuple[str, ...] = ()
-    taken: set[tuple[str, frozenset[str]]] = field(default_factory=set)
+    followed: set[tuple[str, frozenset[str]]] = field(default_factory=set)
 
-    def into(self, part: str, conditions: tuple[str, ...]) -> _Way | None:
-        """Go on into a part; None where that would go in a circle or repeat another way."""
+    def into(self, part: str, conditions: tuple[str, ...]) -> _Path | None:
+        """Follow a part; return None if that is a cycle or repeats another path."""
         step = (part, frozenset(conditions))
-        if part in self.parts or step in self.taken:
+        if part in self.parts or step in self.followed:
             return None
-        self.taken.add(step)
-        return _Way(parts=self.parts | {part}, conditions=conditions, taken=self.taken)
+        self.followed.add(step)
+        return _Path(parts=self.parts | {part}, conditions=conditions, followed=self.followed)
 
 
-def _requirement(text: str) -> Requirement:
-    try:
-        return Requirement(text)
-    except InvalidRequirement as error:
-        reason = f'"{hide_login(text)}" is no requirement: {_said(error)}'
-        raise _Refusal(reason, 'Write a name, with versions if you like: "numpy>=1.26"') from error
-
-
-def _under(requirement: Requirement, conditions: Sequence[str]) -> str:
+def _with_conditions(requirement: Requirement, conditions: Sequence[str]) -> str:
     if conditions:
         joined = " and ".join(f"({text})" if " or " in text else text for text in conditions)
         requirement.marker = Marker(joined if len(conditions) > 1 else conditions[0])
     return str(requirement)
 
 
-def _find(name: str, table: Any, kind: str, place: str) -> str:
-    """Find a name as its table spells it."""
-    if not isinstance(table, Mapping):
-        raise _Refusal(f"{place} must be a table", f'Write under {place}: {name} = ["numpy>=1.26"]')
-    known: dict[str, str] = {canonicalize_name(key): key for key in table}
-    if spelled := known.get(canonicalize_name(name)):
-        return spelled
-    near = get_close_matches(canonicalize_name(name), known, n=1)
-    names = ", ".join(f'"{key}"' for key in table)
-    fix = f'Did you mean "{known[near[0]]}"?' if near else f"It has: {names}" if names else _LISTED
-    raise _Refusal(f'there is no {kind} "{name}" in {place}', fix)
-
-
-def _said(error: Exception) -> str:
-    """Keep the first line of an error's words; packaging draws a picture in the others."""
+def _first_line(error: Exception) -> str:
+    """Return the first line of an error; the other lines of packaging's errors are a drawing."""
     return hide_login(str(error.args[0] if error.args else error).splitlines()[0])

@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from azureml_tasks.config.fields import ABSENT
+from azureml_tasks.config.fields import UNSET
 from azureml_tasks.smoke.report import Check
 from azureml_tasks.smoke.response_check import Answer, Verdict, Wanted, judge, status_line
 
@@ -85,7 +85,7 @@ def _exchange(request: SmokeTestRequest, event: Event) -> Iterator[str]:
         yield from (f"answer: {status_line(shown['status'])}, {len(body):,} bytes", *_body(body))
     else:
         yield "answer: none"
-    if request.expect is ABSENT:
+    if request.expect is UNSET:
         yield f"wanted: status {request.status}"
     else:
         yield f"wanted: status {request.status}, and in the answer (numbers within {request.tolerance:g})"

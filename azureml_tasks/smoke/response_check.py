@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from azureml_tasks.config.fields import ABSENT
+from azureml_tasks.config.fields import UNSET
 from azureml_tasks.smoke.json_contains import differences, shown
 
 if TYPE_CHECKING:
@@ -25,12 +25,12 @@ class Wanted:
 
     Args:
         status: HTTP status.
-        expect: JSON value that the body must contain, or ABSENT for any body.
+        expect: JSON value that the body must contain, or UNSET for any body.
         tolerance: largest distance between a wanted number and the one that came.
     """
 
     status: int = 200
-    expect: Any = ABSENT
+    expect: Any = UNSET
     tolerance: float = 1e-6
 
 
@@ -74,12 +74,12 @@ def judge(answer: Answer, wanted: Wanted) -> Verdict:
     if answer.status != wanted.status:
         line = f"wanted status {wanted.status}, got {status_line(answer.status)}"
         return Verdict(differences=(line,), notes=tuple(_causes(answer)))
-    if not answer.body and wanted.expect is ABSENT:
+    if not answer.body and wanted.expect is UNSET:
         return Verdict(notes=("the answer is empty",))
     try:
         got = json.loads(answer.body)
     except (ValueError, RecursionError):
-        return Verdict(differences=() if wanted.expect is ABSENT else (_not_json(answer),))
+        return Verdict(differences=() if wanted.expect is UNSET else (_not_json(answer),))
     return _compared(got, wanted)
 
 
@@ -96,10 +96,10 @@ def _causes(answer: Answer) -> Iterator[str]:
 
 def _compared(got: Any, wanted: Wanted) -> Verdict:
     held = _held(got)
-    if wanted.expect is ABSENT:
+    if wanted.expect is UNSET:
         note = f"the answer is a JSON string that holds JSON: {_HINT}"
-        return Verdict(notes=() if held is ABSENT else (note,))
-    if held is ABSENT or isinstance(wanted.expect, str):
+        return Verdict(notes=() if held is UNSET else (note,))
+    if held is UNSET or isinstance(wanted.expect, str):
         return Verdict(differences=tuple(differences(wanted.expect, got, tolerance=wanted.tolerance)))
     inner = differences(wanted.expect, held, tolerance=wanted.tolerance)
     what = "JSON, and not the wanted one" if inner else "the wanted JSON"
@@ -107,14 +107,14 @@ def _compared(got: Any, wanted: Wanted) -> Verdict:
 
 
 def _held(got: Any) -> Any:
-    """The value in a string that is JSON itself, or ABSENT; a bare word or number is not meant."""
+    """The value in a string that is JSON itself, or UNSET; a bare word or number is not meant."""
     if not isinstance(got, str):
-        return ABSENT
+        return UNSET
     try:
         held = json.loads(got)
     except (ValueError, RecursionError):
-        return ABSENT
-    return held if isinstance(held, (dict, list)) else ABSENT
+        return UNSET
+    return held if isinstance(held, (dict, list)) else UNSET
 
 
 def _not_json(answer: Answer) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from azureml_tasks.config.dockerfile_line import LONGEST_LINE
 from azureml_tasks.config.problems import FILE
-from azureml_tasks.config.validators import LONGEST_LINE
 from azureml_tasks.engines.acr.task_file import to_the_letter, variables
 from azureml_tasks.errors import EngineError, Problem, SettingsError
 

@@ -1,0 +1,47 @@
+"""What one line of a Dockerfile can hold: its length, its characters, and text in quotes."""
+
+from __future__ import annotations
+
+import json
+
+__all__ = ["LONGEST_LINE", "command_error", "control_character", "one_line_error", "quoted"]
+
+LONGEST_LINE = 65_535
+"""The longest line, in bytes, that Docker's two builders read: `bufio.MaxScanTokenSize` of Go."""
+_RESERVED = 1024
+"""Bytes that an instruction's other words may take."""
+_TOO_LONG = f"is longer than a Dockerfile line, which holds {LONGEST_LINE:,} bytes"
+
+
+def quoted(text: str) -> str:
+    r"""Return *text* in double quotes, as ENV and LABEL read it back unchanged.
+
+    Inside double quotes Docker knows three escapes, `\"`, `\$` and `\\`
+    (https://docs.docker.com/reference/dockerfile/#environment-replacement; moby's shell lexer).
+    """
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$") + '"'
+
+
+def control_character(text: str) -> str:
+    """Name the first character of *text* that no line of a Dockerfile can hold; "" if there is none."""
+    names = {"\n": "a line break", "\r": "a carriage return", "\0": "a NUL character"}
+    return next((names[character] for character in text if character in names), "")
+
+
+def one_line_error(text: str) -> str:
+    """Say why *text* does not fit in quotes on a line of a Dockerfile; "" if it does."""
+    if character := control_character(text):
+        return f"contains {character}, which a Dockerfile cannot hold"
+    return _length_error(quoted(text))
+
+
+def command_error(text: str) -> str:
+    """Say why *text* cannot be a shell command of a Dockerfile; "" if it can."""
+    if "\0" in text:
+        return "contains a NUL character, which a command cannot hold"
+    return _length_error(json.dumps(text))
+
+
+def _length_error(written: str) -> str:
+    length = len(written.encode(errors="surrogatepass"))
+    return _TOO_LONG if length > LONGEST_LINE - _RESERVED else ""
