@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from azureml_tasks import image
+    from azureml_tasks.cli.collection import collection
     from azureml_tasks.config.schema import json_schema
     from azureml_tasks.config.settings import Settings
     from azureml_tasks.errors import AzuremlTasksError
@@ -25,6 +26,7 @@ __all__ = [
     "Plan",
     "Project",
     "Settings",
+    "collection",
     "image",
     "json_schema",
     "load",
@@ -38,6 +40,7 @@ _HOMES = {
     "Plan": "planning.plan",
     "Project": "project.model",
     "Settings": "config.settings",
+    "collection": "cli.collection",
     "json_schema": "config.schema",
     "load": "project.load",
     "plan": "planning.plan",

@@ -1,11 +1,12 @@
-"""Every way a command can end badly: a class, its exit code, and one form of words.
+"""Every way a command can fail: a class with its exit code, and one form for the message.
 
-The form: what is wrong and where; indented, the one next step to paste; what the other
-program said; last, what has and has not happened.
+The form: what is wrong and where; indented, the next step to paste and what the other program said; last, what did
+and did not happen.
 """
 
 from __future__ import annotations
 
+import errno
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
@@ -16,24 +17,26 @@ __all__ = [
     "AzuremlTasksError",
     "BuildError",
     "EngineError",
+    "MachineError",
     "Problem",
     "RegistryError",
     "RemoteBuildError",
     "SettingsError",
     "SmokeTestError",
     "Terminated",
+    "machine_error",
     "stating",
 ]
 
 
 class AzuremlTasksError(Exception):
-    """What a user can mend; a traceback is only ever our own bug.
+    """An error that a user can act on. A traceback is only ever our own bug.
 
     Args:
         what: what is wrong and where, in one sentence.
-        next_step: what to do about it, something to paste; lines are kept.
+        next_step: what to do about it, to paste; lines are kept.
         said: what the other program said, in its own words ("docker said: …").
-        state: what has and has not happened.
+        state: what did and did not happen.
     """
 
     exit_code: ClassVar[int] = 1
@@ -51,7 +54,13 @@ class AzuremlTasksError(Exception):
 
 
 class EngineError(AzuremlTasksError):
-    """An engine or a tool is missing, does not answer or cannot do what is asked."""
+    """An engine or a tool is missing, does not answer, or cannot do what is needed."""
+
+    exit_code = 3
+
+
+class MachineError(AzuremlTasksError):
+    """This machine cannot do what is needed: its disk is full, or a file cannot be written."""
 
     exit_code = 3
 
@@ -63,7 +72,7 @@ class BuildError(AzuremlTasksError):
 
 
 class SmokeTestError(AzuremlTasksError):
-    """The image failed its smoke test, or has not passed the one asked for."""
+    """The image failed its smoke test, or has not passed the one that the table asks for."""
 
     exit_code = 5
 
@@ -75,23 +84,31 @@ class RegistryError(AzuremlTasksError):
 
 
 class RemoteBuildError(AzuremlTasksError):
-    """A build that was handed off did not come to its end."""
+    """A remote build did not finish."""
 
     exit_code = 7
 
 
 class Terminated(BaseException):
-    """SIGTERM, raised as an exception so that every `finally` runs; exit code 143."""
+    """SIGTERM or SIGHUP, raised as an exception so that every `finally` runs.
+
+    Args:
+        signal_number: of the signal.
+    """
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(signal_number)
+        self.signal_number = signal_number
 
 
 class Problem(NamedTuple):
-    """One mistake in the project's files.
+    """One mistake in the project's files, or in a flag, variable or configured value.
 
     Args:
-        file: path as the user knows it, relative to the project.
-        line: 1-based; 0 where the whole file is meant.
+        file: path relative to the project, or the flag, variable or key.
+        line: 1-based; 0 for the whole file.
         what: the rule and the value that breaks it.
-        fix: the next step, something to paste.
+        fix: the next step, to paste.
     """
 
     file: str
@@ -111,8 +128,8 @@ class SettingsError(AzuremlTasksError):
 
     def __init__(self, problems: Sequence[Problem], *, state: str = "") -> None:
         first = "pyproject.toml"
-        once = dict.fromkeys(problems)
-        self.problems = tuple(sorted(once, key=lambda p: (p.file != first, p.file, p.line)))
+        unique = dict.fromkeys(problems)
+        self.problems = tuple(sorted(unique, key=lambda p: (p.file != first, p.file, p.line)))
         super().__init__("\n\n".join(map(str, self.problems)), state=state)
 
     def __str__(self) -> str:
@@ -121,11 +138,37 @@ class SettingsError(AzuremlTasksError):
         return f"{self.what}\n\n{count}; {state[0].lower()}{state[1:]}"
 
 
+_DISK_FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
+_NOT_ALLOWED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+
+
+def machine_error(error: OSError) -> MachineError:
+    """Return what *error*, which no command expected, means for the user."""
+    where = str(error.filename) if error.filename else ""
+    if error.errno in _DISK_FULL:
+        what = f"The disk of this machine is full{f': {where}' if where else ''}."
+        return MachineError(what, next_step="df -h")
+    if error.errno in _NOT_ALLOWED and where:
+        return MachineError(f"{where} cannot be read or written by you.", next_step=f"ls -ld {where}")
+    reason = f"{where}: {error.strerror}" if where and error.strerror else str(error)
+    return MachineError(f"This machine reported an error: {reason}.")
+
+
 @contextmanager
 def stating(state: str) -> Iterator[None]:
-    """Add *state*, what has and has not happened, to an error that does not say it yet."""
+    """Add *state*, what did and did not happen, to an error that does not say it yet.
+
+    Raises:
+        MachineError: for an `OSError` of the block.
+    """
     try:
         yield
     except AzuremlTasksError as error:
         error.state = error.state or state
         raise
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        described = machine_error(error)
+        described.state = state
+        raise described from error

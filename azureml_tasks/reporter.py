@@ -45,9 +45,3 @@ class Reporter(Protocol):
 
     def progress(self, blocks: Iterable[bytes], total: int, label: str) -> Iterator[bytes]:
         """Pass *blocks* on and report how much of *total* bytes has passed."""
-
-    def result(self, text: str) -> None:
-        """Print a result."""
-
-    def spoken(self, text: str) -> str:
-        """Return *text* with the tasks named as they are called here."""

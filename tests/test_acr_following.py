@@ -280,7 +280,7 @@ def test_a_log_that_was_never_begun(
 # Its end before its time
 
 
-@pytest.mark.parametrize("signal", [KeyboardInterrupt(), Terminated()])
+@pytest.mark.parametrize("signal", [KeyboardInterrupt(), Terminated(15)])
 @pytest.mark.parametrize("refused", [None, RemoteBuildError("Azure refused the end of run ca8.")])
 def test_ctrl_c_cancels(
     signal: BaseException,

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from azureml_tasks.cli.console import Console, spoken
+from azureml_tasks.cli.console import Console, spell_tasks
 from azureml_tasks.plain_text import clean
 
 
@@ -30,7 +30,7 @@ def test_results_and_progress_go_apart(capsys: pytest.CaptureFixture[str]) -> No
         (Console(echo=True), True, "", "invoke image.context | docker build -t 'a b' -\n"),
         (Console(dry=True), False, "invoke image.context | docker build -t 'a b' -\n", ""),
         (Console(dry=True, echo=True), False, "invoke image.context | docker build -t 'a b' -\n", ""),
-        (Console(dry=True, tasks="b."), False, "invoke b.context | docker build -t 'a b' -\n", ""),
+        (Console(dry=True, task_prefix="b."), False, "invoke b.context | docker build -t 'a b' -\n", ""),
     ],
 )
 def test_an_effect_is_announced_as_a_command_to_paste(
@@ -90,13 +90,13 @@ def test_other_programs_cannot_rewrite_the_terminal() -> None:
 
 
 def test_only_our_tasks_are_renamed() -> None:
-    """`invoke image.build` is spoken as the consumer has it; an image or task of another name is not touched."""
+    """`invoke image.build` is spell_tasks as the consumer has it; an image or task of another name is not touched."""
     text = "invoke image.build\ninvoke image.builder\nreinvoke image.push\ninvoke image.smoke-test --junit x"
 
     expected = (
         "invoke serving.build\ninvoke image.builder\nreinvoke image.push\ninvoke serving.smoke-test --junit x"
     )
-    assert expected == spoken(text, "serving.")
+    assert expected == spell_tasks(text, "serving.")
 
 
 def test_small_blocks_pass_in_silence(capsys: pytest.CaptureFixture[str]) -> None:

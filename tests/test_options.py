@@ -10,7 +10,7 @@ from invoke.config import Config
 from invoke.context import Context
 
 from azureml_tasks import image
-from azureml_tasks.cli.options import OPTIONS, Options, resolve
+from azureml_tasks.cli.options import OPTIONS, TaskRun, resolve
 from azureml_tasks.config.problems import Override
 from azureml_tasks.errors import SettingsError
 from tests.consumers import consumer, invoke, project
@@ -30,10 +30,10 @@ ns.configure({"azureml_image": {"base": "configured:1", "tags": ["configured"]}}
 """
 
 
-def resolved(configuration: dict[str, Any] | None = None, **flags: Any) -> Options:
+def resolved(configuration: dict[str, Any] | None = None, **flags: Any) -> TaskRun:
     """The options of a build without an executor around it."""
     context = Context(Config(overrides={"azureml_image": configuration or {}}))
-    return resolve(context, image.build, flags)
+    return resolve(context, "build", flags, bound={})
 
 
 def refused(configuration: dict[str, Any] | None = None, **flags: Any) -> str:
@@ -102,10 +102,10 @@ def test_nothing_else_names_the_address_of_azure(monkeypatch: pytest.MonkeyPatch
 
     expected = f"""\
 {PREFIX}RESOURCE_MANAGERS: is not known
-    Known are {known}.
+    Known: {known}.
 
 Invoke's configuration, azureml_image.resource_manager: is not known
-    Known are {", ".join(OPTIONS)}.
+    Known: {", ".join(OPTIONS)}.
 
 2 problems; nothing was done."""
     assert expected == refused({"resource_manager": "https://127.0.0.1:8443"})
@@ -158,7 +158,7 @@ INVOKE_AZUREML_IMAGE_REGISTRI: is not known
     Did you mean "INVOKE_AZUREML_IMAGE_REGISTRY"?
 
 INVOKE_AZUREML_IMAGE_ZZZ: is not known
-    Known are INVOKE_AZUREML_IMAGE_ENGINE, INVOKE_AZUREML_IMAGE_PROJECT, INVOKE_AZUREML_IMAGE_BASE, \
+    Known: INVOKE_AZUREML_IMAGE_ENGINE, INVOKE_AZUREML_IMAGE_PROJECT, INVOKE_AZUREML_IMAGE_BASE, \
 INVOKE_AZUREML_IMAGE_REGISTRY, INVOKE_AZUREML_IMAGE_TAGS, INVOKE_AZUREML_IMAGE_NO_CACHE, INVOKE_AZUREML_IMAGE_PULL.
 
 Invoke's configuration, azureml_image.engin: is not known
@@ -176,10 +176,10 @@ def test_lists_come_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     """A list in a variable is split at commas, and so is one that is configured as a string."""
     monkeypatch.setenv(PREFIX + "TAGS", "a, b,c")
 
-    assert {"tags": Override(value=["a", "b", "c"], source=PREFIX + "TAGS")} == resolved().job.overrides
+    assert {"tags": Override(value=["a", "b", "c"], source=PREFIX + "TAGS")} == resolved().context.overrides
     monkeypatch.delenv(PREFIX + "TAGS")
     source = "Invoke's configuration, azureml_image.tags"
-    assert {"tags": Override(value=["d", "e"], source=source)} == resolved({"tags": "d,e"}).job.overrides
+    assert {"tags": Override(value=["d", "e"], source=source)} == resolved({"tags": "d,e"}).context.overrides
 
 
 def test_what_the_table_rules_it_rules_for_every_level(tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ def test_a_flag_s_folder_is_relative_to_the_current_one_and_others_to_tasks_py(t
     assert ["b:configured"] == said(typed)[1] == said(named)[1]
     assert ["demo:configured"] == said(none)[1]
     expected = (
-        '--project: is "b", but FOLDER/b is no folder\n    It is the folder of the project\'s pyproject.toml.\n\n'
+        '--project: is "b", but FOLDER/b is not a folder\n    Name the folder of the project\'s pyproject.toml.\n\n'
         "1 problem; nothing was done.\n"
     )
     assert (2, "", expected) == (missing.code, missing.out, missing.err)

@@ -281,17 +281,17 @@ def test_a_run_is_known_until_its_end(records: Records) -> None:
     assert {"run": "ca8", "registry": "r.io"} == json.loads(text)
 
 
-def test_the_registry_of_the_last_hand_off(records: Records) -> None:
-    """It is that of the run that goes on, else that of the image that a run built; a local image has none."""
-    found = [records.registry()]
+def test_the_registry_of_the_last_build(records: Records) -> None:
+    """It is that of an unfinished remote build, for any engine but docker; else that of the image's name."""
+    registries = [records.build_registry("docker")]
     records.write_build(IMAGE)
-    found.append(records.registry())
+    registries.append(records.build_registry("docker"))
     records.write_build(BUILT[0])
-    found.append(records.registry())
+    registries.append(records.build_registry("docker"))
     records.write_run("ca8", "other.io")
-    found.append(records.registry())
+    registries += [records.build_registry("docker"), records.build_registry("acr")]
 
-    assert ["", "", "r.io", "other.io"] == found
+    assert ["", "r.io", "r.io", "r.io", "other.io"] == registries
 
 
 def test_evidence_counts_for_one_image_and_one_smoke_test(records: Records) -> None:

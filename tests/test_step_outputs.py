@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from azureml_tasks.cli.console import Console
 from azureml_tasks.commands.ci_outputs import tell
+
+from azureml_tasks.cli.console import Console
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -20,23 +20,23 @@ if TYPE_CHECKING:
 LIST = """\
 Available tasks:
 
-  image.attach          Finish a build that was handed off: follow its run to
-                        its end.
   image.build           Build the image.
-  image.check (image)   Say what would happen and everything that is wrong,
-                        touching nothing.
-  image.clean           Remove the image that build recorded, and the records.
+  image.cache           List the cached layers that later builds start from.
+  image.check (image)   Say what a build would do and what is wrong, without
+                        changing anything.
+  image.clean           Remove the image that was built last, its cached layers
+                        and the records.
   image.context         Write the build context with its Dockerfile as a tar
                         archive, for any builder.
   image.dockerfile      Print the Dockerfile.
-  image.environment     Print the Azure ML environment of what was pushed, as
+  image.environment     Print the Azure ML environment of the pushed image as
                         YAML.
-  image.prefixes        List the images that later builds start from.
   image.push            Push the image that passed its smoke test.
-  image.release         Build, smoke-test and push, stopping at the first that
+  image.release         Build, smoke-test and push; stop at the first step that
                         fails.
-  image.smoke-test      Run the image that was built as Azure ML would, and
-                        test that it serves.
+  image.resume          Follow a remote build to its end.
+  image.smoke-test      Run the built image as Azure ML would, and test that it
+                        serves.
 
 """
 HELP = """\
@@ -47,13 +47,13 @@ Docstring:
 
 Options:
   --base=STRING       image to extend, instead of the table's
-  --engine=STRING     what builds: docker, acr (Azure Container Registry), or
-                      auto: docker where it answers, else acr
-  --no-cache          build every step anew
-  --no-wait           hand the build off and do not wait; image.attach finishes
-                      it
-  --project=STRING    folder of the project, relative to the current one
-  --pull              ask the base's registry for a newer one first
+  --engine=STRING     engine that builds: docker, acr (Azure Container
+                      Registry) or auto (docker if it answers, else acr)
+  --no-cache          build every step again
+  --no-wait           start a remote build and do not wait; image.resume
+                      finishes it
+  --project=STRING    folder of the project, relative to the current folder
+  --pull              pull a newer base first
   --registry=STRING   login server, instead of the table's
   --tag               tag instead of the table's, as --tag=TAG; may be repeated
 
@@ -71,15 +71,21 @@ pyproject.toml: [tool.azureml-image] names no registry to push to
 
 1 problem; """
 NO_HAND_OFF = """\
-pyproject.toml: [tool.azureml-image] names no registry to hand the build off to
+pyproject.toml: [tool.azureml-image] names no registry to build in
     Write: registry = "contoso.azurecr.io"
     or: workspace and resource-group in [tool.azureml-image.acr], for the registry of a workspace
 
 1 problem; """
 TURNED = (
     'Docker\'s engine does not answer (context "default", unix:///nowhere/docker.sock). '
-    "So Azure Container Registry is the engine, as --engine auto asks.\n"
+    "Building in Azure Container Registry instead, as --engine auto says.\n"
 )
+UNKNOWN_ENGINE = """\
+--engine: is "acre", which is not an engine
+    Engines: docker, acr, auto.
+
+1 problem; nothing was done.
+"""
 MISSPELT = """\
 pyproject.toml:7: unknown key "nam" in [tool.azureml-image]
     Did you mean "name"?
@@ -109,8 +115,8 @@ def test_the_help_reads_well(tmp_path: Path) -> None:
         (("image.release", "--registry=r.io"), 3, f"{SILENT}Nothing was built.\n"),
         (
             ("image.build", "--engine=acre"),
-            3,
-            'There is no engine "acre".\n    Known are docker, acr and auto.\nNothing was built.\n',
+            2,
+            UNKNOWN_ENGINE,
         ),
         (("image.build", "--engine=acr"), 2, f"{NO_HAND_OFF}nothing was built.\n"),
         (("image.build", "--engine=auto"), 2, f"{TURNED}{NO_HAND_OFF}nothing was built.\n"),
@@ -166,19 +172,19 @@ Nothing was built.
 
 
 def test_check_reports_without_an_engine(tmp_path: Path) -> None:
-    """An engine that does not answer is a line of the report, and exit 0."""
+    """An engine that does not answer is a line of the report, and exit 3 with the next step."""
     done = invoke(consumer(tmp_path), "image.check")
 
     expected = """\
-base     mcr.microsoft.com/azureml/minimal-py312-inference:latest, linux/amd64
-image    demo:1.2.3
-steps    none: the image is the base with labels
-context  0 files, 0 bytes, sha256 e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
-test     start-up, health and /swagger.json; no request is set
-engine   Docker's engine does not answer (context "default", unix:///nowhere/docker.sock).
-then     nothing is built yet: invoke image.build
+base       mcr.microsoft.com/azureml/minimal-py312-inference:latest, linux/amd64
+image      demo:1.2.3
+steps      none: the image is the base with labels
+context    0 files, 0 bytes, sha256 e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+smoke test start-up, health check and /swagger.json; no request is set
+engine     Docker's engine does not answer (context "default", unix:///nowhere/docker.sock).
+next       nothing is built yet: invoke image.build
 """
-    assert (0, expected, "") == (done.code, done.out, done.err)
+    assert (3, expected, SILENT) == (done.code, done.out, done.err)
 
 
 def test_check_as_json_holds_the_problems_too(tmp_path: Path) -> None:
@@ -210,7 +216,9 @@ def test_results_go_to_stdout_and_warnings_to_stderr(tmp_path: Path) -> None:
     assert (0, "") == (printed.code, printed.err)
     assert (0, "", "") == (written.code, written.out, written.err)
     assert printed.out == (folder / "Dockerfile").read_text(encoding="utf-8")
-    assert "".join(f"warning: {text}\n" for text in json.loads(checked.out)["warnings"]) == checked.err != ""
+    warnings = "".join(f"warning: {text}\n" for text in json.loads(checked.out)["warnings"])
+    assert warnings + SILENT == checked.err
+    assert warnings
 
 
 def test_the_context_is_an_archive_on_stdout_or_in_a_file(tmp_path: Path) -> None:

@@ -1,179 +1,145 @@
-"""Where a task stands in the consumer's `tasks.py`: its folder, and the configuration of its collections.
-
-Invoke 3.0 hands a task that runs as `pre=` or is called by another task neither the configuration
-of its collection nor its environment keys (executor.py, `Executor.execute`), and lets an outer
-collection's table replace an inner one's whole (collection.py, `Collection.configuration`). The
-executor at work knows the missing part, so it is asked.
-"""
+"""Collections of our tasks, each bound to its own configuration."""
 
 from __future__ import annotations
 
-import inspect
+import sys
+from inspect import Parameter, Signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from invoke.executor import Executor
+from invoke.collection import Collection
+from invoke.tasks import Task
 
-from azureml_tasks.errors import Problem, SettingsError
+from azureml_tasks.cli.exit_handling import exit_on_error
+from azureml_tasks.cli.tasks import FLAGS, TASKS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from types import FrameType
+    from collections.abc import Callable, Mapping, Sequence
 
-    from invoke.collection import Collection
     from invoke.context import Context
-    from invoke.tasks import Call, Task
 
-__all__ = ["KEY", "Surroundings", "spoken_before", "surroundings"]
+    from azureml_tasks.cli.tasks import TaskSpec
 
-KEY = "azureml_image"
+__all__ = ["BoundTask", "collection"]
 
-
-class Surroundings(NamedTuple):
-    """What a task's place says.
-
-    Args:
-        folder: of the consumer's `tasks.py`, or the current one where Invoke loaded none.
-        flags_from: what a flag's path is relative to: the current folder for one that was typed,
-            that of `tasks.py` for one that is written there.
-        configuration: `azureml_image` as it holds for this task, merged key by key.
-    """
-
-    folder: Path
-    flags_from: Path
-    configuration: Mapping[str, Any]
+_DEFAULT_TASK = "check"
 
 
-def surroundings(context: Context, task: Task[Any], project: str | None = None) -> Surroundings:
-    """Find out where *task*, which runs in *context*, stands.
+class BoundTask(Task[Any]):
+    """A task of one collection.
+
+    Invoke runs equal tasks once (`Executor.dedupe`). Tasks of two collections are equal only if their configuration is.
 
     Args:
-        context: Invoke's, as the task got it.
-        task: the task that runs.
-        project: the folder that its flag names, which can tell one collection from another.
-
-    Raises:
-        SettingsError: it stands in several collections whose configuration differs, and nothing
-            says which is meant; or Invoke leaves out the same task of another collection.
+        spec: what the task does.
+        name: of its collection.
+        configuration: that its collection was made with.
     """
-    above: Mapping[str, Any] = _table(dict(context.config))
-    frame = _executor_frame()
-    if frame is None:
-        return Surroundings(folder=Path.cwd(), flags_from=Path.cwd(), configuration=dict(above))
-    root: Collection = frame.f_locals["self"].collection
-    folder = Path(root.loaded_from) if root.loaded_from else Path.cwd()
-    typed = _typed(frame, task)
-    if typed:
-        _refuse_left_out(frame, root)
-        own = _named(root, typed)
-    else:
-        own = _only(_places(frame, task, project), task)
-    return Surroundings(
-        folder=folder, flags_from=Path.cwd() if typed else folder, configuration={**own, **above}
-    )
+
+    def __init__(self, spec: TaskSpec, name: str, configuration: Mapping[str, Any]) -> None:
+        self.configuration = dict(configuration)
+        super().__init__(
+            _body(spec, name, self.configuration),
+            name=spec.name,
+            default=spec.name == _DEFAULT_TASK,
+            auto_shortflags=False,
+            iterable=["tag"] if "tag" in spec.flags else [],
+            help={name: FLAGS[name].help for name in spec.flags},
+        )
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, BoundTask):
+            return False
+        return (self.name, self.configuration) == (other.name, other.configuration)
+
+    def __hash__(self) -> int:
+        return hash(self.name)
 
 
-def spoken_before(task: Task[Any], project: str | None = None) -> str:
-    """What a person types before the names of *task* and its siblings: "serving.", or "" for those of the root."""
-    frame = _executor_frame()
-    if frame is None:
-        return "image."
-    name = _typed(frame, task) or next(iter(_places(frame, task, project)), "")
-    if not name:
-        return "image."  # It is in no collection, so no name leads to it.
-    return "".join(f"{part}." for part, _ in _path(frame.f_locals["self"].collection, name))
+def collection(
+    name: str = "image",
+    *,
+    project: str | None = None,
+    engine: str | None = None,
+    base: str | None = None,
+    registry: str | None = None,
+    tags: Sequence[str] | None = None,
+    no_cache: bool | None = None,
+    pull: bool | None = None,
+) -> Collection:
+    """Return a collection of our tasks that is bound to a configuration.
 
+    A flag, an environment variable and Invoke's configuration take precedence over what is given here, and this over
+    the table.
 
-def _executor_frame() -> FrameType | None:
-    """The frame of the executor that runs the current task; None where no executor does."""
-    frame = inspect.currentframe()
-    while frame is not None:
-        if frame.f_code.co_name == "execute" and isinstance(frame.f_locals.get("self"), Executor):
-            return frame
-        frame = frame.f_back
-    return None
-
-
-def _typed(frame: FrameType, task: Task[Any]) -> str:
-    """The name that *task* was called by; "" where it runs as a part of another."""
-    call: Call = frame.f_locals["call"]
-    return call.called_as or "" if call.task == task else ""
-
-
-def _table(configuration: Mapping[str, Any]) -> dict[str, Any]:
-    found = configuration.get(KEY, {})
-    return {name: found[name] for name in found}
-
-
-def _path(root: Collection, name: str) -> list[tuple[str, Collection]]:
-    """The collections along a dotted name, each with its part of it, the outermost first."""
-    found: list[tuple[str, Collection]] = []
-    here = root
-    for part in name.split("."):
-        if part not in here.collections:
-            break
-        here = here.collections[part]
-        found.append((part, here))
-    return found
-
-
-def _named(root: Collection, name: str) -> dict[str, Any]:
-    """The configuration along a dotted name; an outer collection stands above an inner one."""
-    merged: dict[str, Any] = {}
-    for collection in (*(inner for _, inner in reversed(_path(root, name))), root):
-        merged |= _table(collection.configuration())
-    return merged
-
-
-def _places(frame: FrameType, task: Task[Any], project: str | None) -> dict[str, dict[str, Any]]:
-    """Each name of *task* with its configuration; only those that are for *project*, where some are.
-
-    Without a project the folder of `tasks.py` is meant, as it is everywhere.
+    Args:
+        name: of the collection, which commands in messages are spelled with.
+        project: folder of the project, relative to that of `tasks.py`.
+        engine: "docker", "acr" or "auto".
+        base: image reference to extend.
+        registry: login server.
+        tags: of the image.
+        no_cache: build every step again.
+        pull: pull a newer base before each build.
     """
-    root: Collection = frame.f_locals["self"].collection
-    folder = Path(root.loaded_from or ".")
-    given = {"project": project} if project else {}
-    found = {name: _named(root, name) for name in _names(root, task, ())}
-    meant = {
-        name: own
-        for name, own in found.items()
-        if (folder / str(own.get("project", "."))).resolve() == (folder / (project or ".")).resolve()
+    options = {
+        "project": project,
+        "engine": engine,
+        "base": base,
+        "registry": registry,
+        "tags": list(tags) if tags is not None else None,
+        "no_cache": no_cache,
+        "pull": pull,
     }
-    return {name: {**own, **given} for name, own in (meant or found).items()}
+    configuration = {option: value for option, value in options.items() if value is not None}
+    tasks = Collection(name)
+    for spec in TASKS:
+        tasks.add_task(BoundTask(spec, name, configuration))
+    return tasks
 
 
-def _only(places: Mapping[str, dict[str, Any]], task: Task[Any]) -> dict[str, Any]:
-    """The configuration that all *places* of *task* agree on."""
-    configured = list(places.values())
-    if any(other != configured[0] for other in configured[1:]):
-        raise SettingsError([_ambiguous(task, places)])
-    return configured[0] if configured else {}
+def _body(spec: TaskSpec, name: str, configuration: Mapping[str, Any]) -> Callable[..., None]:
+    """Return the function that Invoke calls: its signature is the task's flags."""
+
+    def body(context: Context, **flags: Any) -> None:
+        typed = _typed_prefix(spec.name, name)
+        prefix = f"{name}." if typed is None else typed
+        with exit_on_error(prefix):
+            from azureml_tasks.cli.options import resolve
+
+            run = resolve(
+                context,
+                spec.name,
+                {flag: flags.get(flag.replace("-", "_")) for flag in spec.flags},
+                bound=configuration,
+                task_prefix=prefix,
+                flags_from=None if typed is None else Path.cwd(),
+            )
+            spec.body(run)
+
+    body.__name__, body.__doc__ = spec.body.__name__, spec.body.__doc__
+    parameters = [
+        Parameter(
+            flag.replace("-", "_"),
+            Parameter.POSITIONAL_OR_KEYWORD,
+            default=False if FLAGS[flag].is_switch else None,
+        )
+        for flag in spec.flags
+    ]
+    signature = Signature([Parameter("context", Parameter.POSITIONAL_OR_KEYWORD), *parameters])
+    body.__signature__ = signature  # type: ignore[attr-defined]  # inspect.signature reads it
+    return body
 
 
-def _ambiguous(task: Task[Any], found: Mapping[str, Mapping[str, Any]]) -> Problem:
-    *others, last = found
-    what = f"{task.name} runs as a part of another task, and {', '.join(others)} and {last} are configured differently"
-    folder = found[last].get("project")
-    said = f'call(image.{task.__name__}, project="{folder}")' if folder else f"invoke {last}"
-    return Problem("tasks.py", 0, what, f"Say which is meant, such as: {said}")
+def _typed_prefix(task: str, name: str) -> str | None:
+    """Return what was typed before the name of *task*, such as "serving."; None if it was not typed itself.
 
-
-def _refuse_left_out(frame: FrameType, root: Collection) -> None:
-    """Invoke takes two collections' copies of a task for one, and runs the first alone (`Executor.dedupe`)."""
-    call: Call = frame.f_locals["call"]
-    kept = [id(other) for other in frame.f_locals["calls"]]
-    left_out = [other for other in frame.f_locals["expanded"] if other == call and id(other) not in kept]
-    ours = call.called_as or ""
-    for name in (other.called_as or ours for other in left_out):
-        if _named(root, name) != _named(root, ours):
-            what = f"Invoke takes {ours} and {name} for the same, and would leave {name} out"
-            fix = f"invoke --no-dedupe {ours} {name}"
-            raise SettingsError([Problem("tasks.py", 0, what, fix)])
-
-
-def _names(collection: Collection, task: Task[Any], path: tuple[str, ...]) -> Iterator[str]:
-    for name, held in collection.tasks.items():
-        if held == task:  # Collections hold copies of it.
-            yield ".".join((*path, name))
-    for name, inner in collection.collections.items():
-        yield from _names(inner, task, (*path, name))
+    It runs without being typed as `pre=` of another task, or if another task calls it.
+    """
+    for word in sys.argv[1:]:
+        prefix, _, last = word.rpartition(".")
+        if last.replace("_", "-") == task:
+            return f"{prefix}." if prefix else ""
+        if task == _DEFAULT_TASK and last == name:
+            return f"{word}."
+    return None

@@ -1,4 +1,4 @@
-"""What a person sees: results on stdout, progress on stderr, and each effect as the command it stands for."""
+"""What a person sees: results on stdout; progress, warnings and effects on stderr."""
 
 from __future__ import annotations
 
@@ -11,63 +11,59 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["Console", "spoken"]
+__all__ = ["Console", "spell_tasks"]
 
-_OUR_TASK = (
+_TASK = re.compile(
     r"\binvoke image\."
-    r"(?=(attach|build|check|clean|context|dockerfile|environment|prefixes|push|release|smoke-test)\b)"
+    r"(?=(build|cache|check|clean|context|dockerfile|environment|push|release|resume|smoke-test)\b)"
 )
-_STEP = 10
+_PERCENT_PER_LINE = 10
 """Without a terminal, progress is a line for every tenth of the whole."""
+_SMALL = 64 * 1024 * 1024
+"""Bytes up to which no such line is worth it."""
 
 
-def spoken(text: str, tasks: str) -> str:
-    """*text* with our tasks named as the consumer's collection names them; *tasks* is "serving." or ""."""
-    return re.sub(_OUR_TASK, f"invoke {tasks}", text)
+def spell_tasks(text: str, task_prefix: str) -> str:
+    """Return *text*, which names our tasks as `invoke image.build`, with *task_prefix* such as "serving." or ""."""
+    return _TASK.sub(f"invoke {task_prefix}", text)
 
 
 class Console(NamedTuple):
-    """Where words go.
+    """Prints what a command reports; see `reporter.Reporter`.
 
     Args:
-        dry: effects are printed, as commands to paste, and not done.
-        echo: effects are printed on stderr as they are done.
-        tasks: what a person types before the name of each of our tasks.
-        flags: those that say again, in a command to paste, which project and base this run is about.
+        dry: print effects as commands to paste, and do not carry them out.
+        echo: print effects on stderr as they are carried out.
+        task_prefix: what a person types before the name of a task.
+        flags: flags that a command to paste needs to mean the same project and base.
     """
 
     dry: bool = False
     echo: bool = False
-    tasks: str = "image."
+    task_prefix: str = "image."
     flags: str = ""
 
-    def spoken(self, text: str) -> str:
-        """*text*, which names our tasks as `invoke image.build`, with the names that they have here."""
-        return spoken(text, self.tasks)
+    def spell(self, text: str) -> str:
+        """Return *text* with our tasks named as they are called here."""
+        return spell_tasks(text, self.task_prefix)
 
     def result(self, text: str) -> None:
-        """Print what was asked for."""
+        """Print a result on stdout."""
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
 
     def say(self, text: str) -> None:
-        """Print what is going on."""
-        sys.stderr.write(text + "\n")
+        """Print progress on stderr."""
+        sys.stderr.write(self.spell(text) + "\n")
         sys.stderr.flush()
 
     def warn(self, text: str) -> None:
-        """Print what deserves a look and stops nothing."""
+        """Print a warning on stderr."""
         self.say(f"warning: {text}")
 
     def effect(self, argv: Sequence[str], *, before: str = "", file: str = "") -> bool:
-        """Announce the effect that *argv* stands for; False where it must not be done.
-
-        Args:
-            argv: the docker command that would do the same.
-            before: what is piped into it, as a person would type it.
-            file: the text that it reads from its standard input.
-        """
-        command = self.spoken(before) + shlex.join(argv)
+        """Print the effect that *argv* stands for. Return False under --dry."""
+        command = self.spell(before) + shlex.join(argv)
         command += f" <<'EOF'\n{file}EOF" if file else ""
         if self.dry:
             self.result(command)
@@ -76,26 +72,25 @@ class Console(NamedTuple):
         return not self.dry
 
     def effects(self, commands: Iterable[Sequence[str]]) -> bool:
-        """Announce each of *commands*, which together stand for one effect; False where it must not be done."""
+        """Print *commands*, which together stand for one effect. Return False under --dry."""
         return {self.effect(argv) for argv in commands} == {True}
 
     def progress(self, blocks: Iterable[bytes], total: int, label: str) -> Iterator[bytes]:
-        """Pass *blocks* on and show how much of *total* bytes has gone: a bar in a terminal, else plain lines."""
+        """Pass *blocks* on and show how much of *total* bytes has passed: a bar in a terminal, else lines."""
         if sys.stderr.isatty():
             yield from _bar(blocks, total, label)
         else:
             yield from self._lines(blocks, total, label)
 
     def _lines(self, blocks: Iterable[bytes], total: int, label: str) -> Iterator[bytes]:
-        gone, next_line, began = 0, _STEP, time.monotonic()
+        passed, next_line, start = 0, _PERCENT_PER_LINE, time.monotonic()
         for block in blocks:
             yield block
-            gone += len(block)
-            while total > 64 * 1024 * 1024 and gone * 100 >= total * next_line:
-                self.say(
-                    f"{label}: {next_line} % of {total / 1e6:,.0f} MB after {time.monotonic() - began:.1f} s"
-                )
-                next_line += _STEP
+            passed += len(block)
+            while total > _SMALL and passed * 100 >= total * next_line:
+                seconds = time.monotonic() - start
+                self.say(f"{label}: {next_line} % of {total / 1e6:,.0f} MB after {seconds:.1f} s")
+                next_line += _PERCENT_PER_LINE
 
 
 def _bar(blocks: Iterable[bytes], total: int, label: str) -> Iterator[bytes]:

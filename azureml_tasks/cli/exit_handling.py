@@ -1,4 +1,4 @@
-"""How a task ends: errors become exit codes, and Ctrl-C and SIGTERM let everything be cleaned up first."""
+"""How a task ends: errors become exit codes, and signals let everything be cleaned up first."""
 
 from __future__ import annotations
 
@@ -6,112 +6,81 @@ import os
 import signal
 import sys
 import threading
-import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from invoke.exceptions import Exit
 
-from azureml_tasks.errors import AzuremlTasksError, SettingsError, Terminated
+from azureml_tasks.errors import AzuremlTasksError, Terminated, machine_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from sys import UnraisableHookArgs
+    from collections.abc import Iterator
     from types import FrameType
 
-    from invoke.tasks import Task
+__all__ = ["exit_on_error"]
 
-__all__ = ["ending_well"]
-
-_INTERRUPTED = 130
-_TERMINATED = 143
-_BROKEN_PIPE = 141
-"""128 + SIGPIPE: what a shell shows of a program whose reader went away, as in `invoke image.context | head`."""
-
-_AGAIN = 0.05
-"""Seconds until a signal that was dropped comes again: enough to leave what dropped it."""
+_BY_SIGNAL = 128
+"""A shell shows a program that a signal ended as this number plus the signal's."""
+_BROKEN_PIPE = _BY_SIGNAL + 13
+"""As for SIGPIPE: the reader of our output went away, as in `invoke image.context | head`."""
 
 
 @contextmanager
-def ending_well(task: Task[Any], project: str | None = None) -> Iterator[None]:
-    """Run the body of *task*; whatever a user can mend leaves as Invoke's `Exit`, without a traceback.
+def exit_on_error(task_prefix: str) -> Iterator[None]:
+    """Run a task's body; an error that a user can act on leaves as Invoke's `Exit`, without a traceback.
 
     Args:
-        task: what runs.
-        project: its flag, which can tell by which name it is called.
+        task_prefix: what a person types before the name of a task, for the commands in the message.
     """
     try:
         with _signals_as_exceptions():
             yield
     except AzuremlTasksError as error:
-        from azureml_tasks.cli.collection import spoken_before
-        from azureml_tasks.cli.console import spoken
-
-        raise Exit(spoken(str(error), spoken_before(task, project)), error.exit_code) from error
+        raise _exit(error, task_prefix) from error
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Nothing more can be said there.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes stdout as it ends.
         raise Exit("", _BROKEN_PIPE) from None
     except OSError as error:
-        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        raise Exit(
-            f"{what}\n    Look at its permissions, and at the disk's free space.", SettingsError.exit_code
-        ) from error
+        raise _exit(machine_error(error), task_prefix) from error
     except KeyboardInterrupt:
-        raise Exit("Interrupted; what was started is stopped and removed.", _INTERRUPTED) from None
-    except Terminated:
-        raise Exit("Terminated; what was started is stopped and removed.", _TERMINATED) from None
+        raise Exit(_stopped("Interrupted"), _BY_SIGNAL + signal.SIGINT) from None
+    except Terminated as error:
+        raise Exit(_stopped("Terminated"), _BY_SIGNAL + error.signal_number) from None
+
+
+def _exit(error: AzuremlTasksError, task_prefix: str) -> Exit:
+    from azureml_tasks.cli.console import spell_tasks
+
+    return Exit(spell_tasks(str(error), task_prefix), error.exit_code)
+
+
+def _stopped(how: str) -> str:
+    return f"{how}. Everything that was started has been stopped and removed."
 
 
 @contextmanager
 def _signals_as_exceptions() -> Iterator[None]:
-    """SIGTERM raises, as SIGINT does, so that every `finally` runs; a second signal does not cut that short."""
+    """Raise an exception for SIGINT, SIGTERM and SIGHUP, so that every `finally` runs; ignore further signals.
+
+    Windows has no SIGHUP. A signal that is ignored already, as `nohup` ignores SIGHUP, stays ignored.
+    """
     if threading.current_thread() is not threading.main_thread():
-        yield  # Only the main thread may, and can, be interrupted.
+        yield  # Python runs signal handlers in the main thread alone.
         return
-    came: list[int] = []
-
-    def first_only(number: int, frame: FrameType | None) -> None:
-        del frame
-        came.append(number)
-        if len(came) == 1:
-            raise KeyboardInterrupt if number == signal.SIGINT else Terminated
-
-    hook = sys.unraisablehook
-    sys.unraisablehook = _sending_again(came, hook)
-    before: dict[signal.Signals, Any] = {
-        number: signal.signal(number, first_only) for number in (signal.SIGINT, signal.SIGTERM)
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before: dict[int, Any] = {
+        number: handler for number in numbers if (handler := signal.getsignal(number)) != signal.SIG_IGN
     }
+
+    def raise_once(number: int, _frame: FrameType | None) -> None:
+        for each in before:
+            signal.signal(each, lambda *_: None)
+        raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
+
+    for number in before:
+        signal.signal(number, raise_once)
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        sys.unraisablehook = hook
-
-
-def _sending_again(
-    came: list[int], otherwise: Callable[[UnraisableHookArgs], Any]
-) -> Callable[[UnraisableHookArgs], None]:
-    """A hook that sends a signal of *came* again where Python has dropped what was raised for it.
-
-    It drops whatever is raised while it clears an object away, such as a connection that nobody holds any more.
-    """
-
-    def lost(unraisable: UnraisableHookArgs) -> None:
-        if came and isinstance(unraisable.exc_value, KeyboardInterrupt | Terminated):
-            left = threading.Event()
-            threading.Thread(target=_send_again, args=(came, left), daemon=True).start()
-            left.set()
-        else:
-            otherwise(unraisable)
-
-    return lost
-
-
-def _send_again(came: list[int], left: threading.Event) -> None:
-    """Send the first of *came* again, once the hook has been *left*, in which Python drops it a second time."""
-    left.wait()
-    time.sleep(_AGAIN)  # Nothing tells when the hook and what it interrupted have returned.
-    number = came[0]
-    came.clear()
-    signal.pthread_kill(cast("int", threading.main_thread().ident), number)

@@ -1,4 +1,4 @@
-"""How this one run goes: flags over environment over Invoke's configuration over the table."""
+"""How one run goes: flag > environment variable > Invoke's configuration > `collection(...)` > the table."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from azureml_tasks.cli.collection import KEY, spoken_before, surroundings
 from azureml_tasks.cli.console import Console
-from azureml_tasks.commands.run_context import RunContext
+from azureml_tasks.commands.run_context import ENGINES, RunContext
 from azureml_tasks.config.problems import Override
 from azureml_tasks.errors import Problem, SettingsError
 
@@ -19,15 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from invoke.context import Context
-    from invoke.tasks import Task
 
-    from azureml_tasks.cli.collection import Surroundings
+__all__ = ["CONFIGURATION_KEY", "OPTIONS", "TaskRun", "resolve"]
 
-__all__ = ["OPTIONS", "Options", "resolve"]
-
-PREFIX = "INVOKE_AZUREML_IMAGE_"
-ENDPOINT = "INVOKE_AZUREML_IMAGE_RESOURCE_MANAGER"
-"""No option: an address that the environment alone may set, and the hand-off reads (`acr/clouds.py`)."""
+CONFIGURATION_KEY = "azureml_image"
+"""The table of Invoke's configuration that holds our options."""
+ENVIRONMENT_PREFIX = "INVOKE_AZUREML_IMAGE_"
+RESOURCE_MANAGER = "INVOKE_AZUREML_IMAGE_RESOURCE_MANAGER"
+"""Not an option: an address that only the environment may set; `engines.acr.clouds` reads it."""
 OPTIONS: Mapping[str, type] = {
     "engine": str,
     "project": str,
@@ -37,74 +35,115 @@ OPTIONS: Mapping[str, type] = {
     "no_cache": bool,
     "pull": bool,
 }
-"""Each option with its type; a flag `--tag`, repeated, is `tags`."""
-
+"""Each option and its type; the flag of `tags` is `--tag`, repeated."""
 _BOOLEANS = {"1": True, "true": True, "0": False, "false": False}
-_TYPES = {str: "a string", list: "an array of strings", bool: "a boolean"}
+_TYPE_NAMES = {str: "a string", list: "an array of strings", bool: "a boolean"}
 
 
-class Options(NamedTuple):
-    """One run, resolved."""
+class TaskRun(NamedTuple):
+    """What the body of a task works with.
 
-    job: RunContext
+    Args:
+        task: its name, such as "smoke-test".
+        context: for the command.
+        console: prints results.
+        flags: values of the task's flags by name, as in `cli.tasks.FLAGS`; None if not given.
+        no_cache: build every step again.
+        pull: pull a newer base first.
+    """
+
+    task: str
+    context: RunContext
+    console: Console
+    flags: Mapping[str, Any]
     no_cache: bool
     pull: bool
 
-    def file(self, flag: str, name: str | None) -> Path | None:
-        """The file that *flag* names for output, relative to the current folder; None where it was not given.
-
-        Raises:
-            SettingsError: it cannot be written, which is better known before any work.
-        """
-        if not name:
-            return None
-        path = Path(name)
-        if path.is_dir():
-            raise SettingsError([Problem(flag, 0, f'is "{name}", which is a folder')])
-        if not path.parent.is_dir():
-            what = f'is "{name}", but the folder {path.parent} does not exist'
-            raise SettingsError([Problem(flag, 0, what, shlex.join(["mkdir", "-p", str(path.parent)]))])
-        return path
+    def flag(self, name: str) -> Any:
+        """Return the value of the flag *name*; "" or False if it was not given."""
+        return self.flags.get(name) or ""
 
 
-def resolve(context: Context, task: Task[Any], flags: Mapping[str, Any]) -> Options:
-    """Settle every option for a run of *task*.
+def resolve(
+    context: Context,
+    task: str,
+    flags: Mapping[str, Any],
+    *,
+    bound: Mapping[str, Any],
+    task_prefix: str = "image.",
+    flags_from: Path | None = None,
+) -> TaskRun:
+    """Resolve every option of one run.
 
     Args:
-        context: Invoke's, as the task got it.
-        task: the task that runs.
-        flags: name → value; None, False and an empty list are those of a flag that was not given.
+        context: Invoke's context of the task.
+        task: name of the task.
+        flags: value by flag name; None, False or an empty list if a flag was not given.
+        bound: options that the task's collection was made with.
+        task_prefix: what a person types before the name of a task, such as "image.".
+        flags_from: folder that `--project` is relative to; None for that of `tasks.py`.
 
     Raises:
-        SettingsError: a flag, a variable or a configured value is not of its type, or not known.
+        SettingsError: a flag, variable or configured value is unknown or has the wrong type.
     """
-    around = surroundings(context, task, flags.get("project"))
     problems: list[Problem] = []
+    tasks_folder = _tasks_folder(context)
     given = {
-        **_configured(around.configuration, problems),
+        **_from_configuration(bound, "collection(...)", problems),
+        **_from_configuration(
+            _invoke_table(context), f"Invoke's configuration, {CONFIGURATION_KEY}", problems
+        ),
         **_from_environment(os.environ, problems),
-        **_flags(flags, problems),
+        **_from_flags(flags, problems),
     }
+    if "engine" in given and given["engine"].value not in ENGINES:
+        what = f'is "{given["engine"].value}", which is not an engine'
+        problems.append(Problem(given["engine"].source, 0, what, f"Engines: {', '.join(ENGINES)}."))
+    project = given.get("project")
+    folder = _project_folder(project, tasks_folder, flags_from or tasks_folder, problems)
     if problems:
         raise SettingsError(problems)
-    project = given.pop("project", None)
-    folder, run = _folder(project, around), context.config.run
-    tasks = spoken_before(task, flags.get("project"))
-    job = RunContext(
+    run = context.config.run
+    console = Console(
+        dry=bool(run.dry),
+        echo=bool(run.echo),
+        task_prefix=task_prefix,
+        flags=_repeated_flags(given, folder),
+    )
+    run_context = RunContext(
         folder=folder,
         overrides={name: given[name] for name in ("base", "registry", "tags") if name in given},
         engine=given["engine"].value if "engine" in given else "docker",
-        reporter=Console(
-            dry=bool(run.dry), echo=bool(run.echo), tasks=tasks, flags=_again(given, folder, project)
-        ),
+        reporter=console,
     )
-    switches = {name: bool(given[name].value) if name in given else False for name in ("no_cache", "pull")}
-    return Options(job=job, **switches)
+    return TaskRun(
+        task=task,
+        context=run_context,
+        console=console,
+        flags=flags,
+        no_cache=bool("no_cache" in given and given["no_cache"].value),
+        pull=bool("pull" in given and given["pull"].value),
+    )
 
 
-def _again(given: Mapping[str, Override], folder: Path, project: Override | None) -> str:
-    """The flags with which a command that is pasted here means the same project and base."""
-    words = ["--project", os.path.relpath(folder)] if project else []
+def _tasks_folder(context: Context) -> Path:
+    """Return the folder of the `tasks.py` that Invoke loaded, or the current folder if it loaded none.
+
+    Invoke has no public name for it; versions 3.0 to 3.x keep it as the configuration's project prefix
+    (invoke/config.py, `Config.set_project_location`).
+    """
+    prefix = getattr(context.config, "_project_prefix", None)
+    return Path(prefix) if prefix else Path.cwd()
+
+
+def _invoke_table(context: Context) -> dict[str, Any]:
+    table = dict(context.config).get(CONFIGURATION_KEY, {})
+    return {name: table[name] for name in table}
+
+
+def _repeated_flags(given: Mapping[str, Override], folder: Path) -> str:
+    """Return the flags with which a command that is pasted here means the same project and base."""
+    words = ["--project", os.path.relpath(folder)] if "project" in given else []
     words += ["--base", str(given["base"].value)] if "base" in given else []
     return "".join(f" {shlex.quote(word)}" for word in words)
 
@@ -113,78 +152,84 @@ def _flag(name: str) -> str:
     return "--tag" if name == "tags" else "--" + name.replace("_", "-")
 
 
-def _folder(project: Override | None, around: Surroundings) -> Path:
-    """`--project` is relative to the current folder, what is configured or written in `tasks.py` to that file's."""
+def _project_folder(
+    project: Override | None, tasks_folder: Path, flags_from: Path, problems: list[Problem]
+) -> Path:
+    """Return the project's folder; `--project` is relative to *flags_from*, anything else to that of `tasks.py`."""
     if project is None:
-        return around.folder
-    above = around.flags_from if project.source == "--project" else around.folder
-    folder = above / str(project.value)
+        return tasks_folder
+    folder = (flags_from if project.source == "--project" else tasks_folder) / str(project.value)
     if not folder.is_dir():
-        what = f'is "{project.value}", but {folder} is no folder'
-        raise SettingsError(
-            [Problem(project.source, 0, what, "It is the folder of the project's pyproject.toml.")]
-        )
+        what = f'is "{project.value}", but {folder} is not a folder'
+        problems.append(Problem(project.source, 0, what, "Name the folder of the project's pyproject.toml."))
     return folder.resolve()
 
 
-def _flags(flags: Mapping[str, Any], problems: list[Problem]) -> dict[str, Override]:
+def _from_flags(flags: Mapping[str, Any], problems: list[Problem]) -> dict[str, Override]:
+    options = {"tags" if name == "tag" else name.replace("-", "_"): value for name, value in flags.items()}
     fix = "Give it a value, or leave it out."
-    problems += [Problem(_flag(name), 0, "is empty", fix) for name, value in flags.items() if value == ""]
-    return {name: Override(value=value, source=_flag(name)) for name, value in flags.items() if value}
+    problems += [Problem(_flag(name), 0, "is empty", fix) for name, value in options.items() if value == ""]
+    return {
+        name: Override(value=value, source=_flag(name))
+        for name, value in options.items()
+        if value and name in OPTIONS
+    }
 
 
-def _configured(configuration: Mapping[str, Any], problems: list[Problem]) -> dict[str, Override]:
-    found = {}
-    for name, value in configuration.items():
-        source = f"Invoke's configuration, {KEY}.{name}"
-        known = name.replace("-", "_")
-        if known not in OPTIONS:
-            problems.append(Problem(source, 0, "is not known", _near(known)))
-        elif known == "tags" and isinstance(value, str):
-            found[known] = Override(value=_split(value), source=source)
-        elif not _is_of_type(value, OPTIONS[known]):
+def _from_configuration(
+    configuration: Mapping[str, Any], source: str, problems: list[Problem]
+) -> dict[str, Override]:
+    options = {}
+    for key, value in configuration.items():
+        name, place = key.replace("-", "_"), f"{source}.{key}"
+        if name not in OPTIONS:
+            problems.append(Problem(place, 0, "is not known", _did_you_mean(name)))
+        elif name == "tags" and isinstance(value, str):
+            options[name] = Override(value=_split(value), source=place)
+        elif not _is_of_type(value, OPTIONS[name]):
             got = json.dumps(value, default=str, ensure_ascii=False)
-            problems.append(Problem(source, 0, f"must be {_TYPES[OPTIONS[known]]}, got {got}"))
+            problems.append(Problem(place, 0, f"must be {_TYPE_NAMES[OPTIONS[name]]}, got {got}"))
         elif value not in ("", []):
-            found[known] = Override(value=list(value) if known == "tags" else value, source=source)
-    return found
+            options[name] = Override(value=list(value) if name == "tags" else value, source=place)
+    return options
 
 
 def _from_environment(environment: Mapping[str, str], problems: list[Problem]) -> dict[str, Override]:
-    """Invoke reads `false` as true and knows only keys that a collection declares, so we read the variables."""
-    found = {}
-    for variable in sorted(name for name in environment if name.startswith(PREFIX) and name != ENDPOINT):
-        name, text = variable.removeprefix(PREFIX).lower(), environment[variable]
+    """Read our variables: Invoke reads `false` as true, and only keys that a collection declares."""
+    options = {}
+    names = (name for name in environment if name.startswith(ENVIRONMENT_PREFIX) and name != RESOURCE_MANAGER)
+    for variable in sorted(names):
+        name, text = variable.removeprefix(ENVIRONMENT_PREFIX).lower(), environment[variable]
         if name not in OPTIONS:
-            problems.append(Problem(variable, 0, "is not known", _near(name, PREFIX)))
+            problems.append(Problem(variable, 0, "is not known", _did_you_mean(name, ENVIRONMENT_PREFIX)))
         elif not text:
             problems.append(Problem(variable, 0, "is empty", f"Give it a value, or: unset {variable}"))
         elif OPTIONS[name] is bool and text.lower() not in _BOOLEANS:
             problems.append(Problem(variable, 0, f'must be 1, 0, true or false, got "{text}"'))
         else:
-            found[name] = Override(value=_READERS[OPTIONS[name]](text), source=variable)
-    return found
+            options[name] = Override(value=_PARSERS[OPTIONS[name]](text), source=variable)
+    return options
 
 
 def _split(text: str) -> list[str]:
     return [part.strip() for part in text.split(",")]
 
 
-_READERS: Mapping[type, Callable[[str], Any]] = {
+_PARSERS: Mapping[type, Callable[[str], Any]] = {
     str: str,
     list: _split,
     bool: lambda text: _BOOLEANS[text.lower()],
 }
 
 
-def _is_of_type(value: Any, wanted: type) -> bool:
-    """No coercion: `1` is no boolean, and a table's proxy no array."""
-    if isinstance(value, list):
-        return wanted is list and all(type(item) is str for item in value)
-    return type(value) is wanted
+def _is_of_type(value: Any, expected: type) -> bool:
+    """Return whether *value* is of the type *expected*, without conversion: `1` is not a boolean."""
+    if isinstance(value, list | tuple):
+        return expected is list and all(type(item) is str for item in value)
+    return type(value) is expected
 
 
-def _near(name: str, prefix: str = "") -> str:
-    near = difflib.get_close_matches(name, OPTIONS, n=1)
-    spelled = {known: prefix + known.upper() if prefix else known for known in OPTIONS}
-    return f'Did you mean "{spelled[near[0]]}"?' if near else f"Known are {', '.join(spelled.values())}."
+def _did_you_mean(name: str, prefix: str = "") -> str:
+    matches = difflib.get_close_matches(name, OPTIONS, n=1)
+    spelling = {option: prefix + option.upper() if prefix else option for option in OPTIONS}
+    return f'Did you mean "{spelling[matches[0]]}"?' if matches else f"Known: {', '.join(spelling.values())}."

@@ -1,45 +1,47 @@
-"""What is left of a project's builds, and its end."""
+"""Remove what builds of a project have left."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from azureml_tasks.commands.run_context import open_engine, prepare, where_it_was_built
+from azureml_tasks.commands.run_context import open_engine, plan_image, with_build_registry
 from azureml_tasks.errors import stating
 from azureml_tasks.state.records import FOLDER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from azureml_tasks.commands.run_context import RunContext
 
 __all__ = ["clean"]
 
 
-def clean(job: RunContext) -> None:
-    """Remove the image that was recorded, by its names, what it stands on here, and the records; nothing else."""
-    with stating("Nothing was removed."):
-        if not job.records.folder.is_dir():
-            job.reporter.say(f"nothing to remove: there is no {FOLDER} here")
-            return
-        if job.records.has_build():
-            for name in _left(job):
-                job.reporter.result(f"removed {name}")
-    if job.reporter.effect(["rm", "-r", str(job.records.folder)]):
-        job.records.remove()
-        job.reporter.result(f"removed {FOLDER}")
+def clean(run: RunContext, *, on_removed: Callable[[str], None]) -> None:
+    """Remove the names of the image that was built last, its cached layers on the engine, and the records.
 
-
-def _left(job: RunContext) -> Iterator[str]:
-    """Remove what builds have left on the engine that has it; what a registry has is left for no other engine.
-
-    What a registry keeps for the next build is the team's, and stays.
+    Args:
+        run: the run.
+        on_removed: takes what was removed, each as it goes.
     """
-    engine = job.records.read_build().engine
-    wanted = job._replace(engine=engine if job.engine == "auto" or engine == "acr" else job.engine)
-    plan = where_it_was_built(wanted, prepare(job)[0])
-    found = open_engine(wanted, plan)
-    yield from found.remove(job.records.read_all_names())
-    if found.name != "acr":
-        layer_store = found.layer_store(plan)
-        yield from (kept.name for kept in layer_store.all() if layer_store.remove(kept))
+    with stating("Nothing was removed."):
+        if not run.records.folder.is_dir():
+            run.reporter.say(f"nothing to remove: there is no {FOLDER} here")
+            return
+        if run.records.has_build():
+            for name in _remove_images(run):
+                on_removed(name)
+    if run.reporter.effect(["rm", "-r", str(run.records.folder)]):
+        run.records.remove()
+        on_removed(FOLDER)
+
+
+def _remove_images(run: RunContext) -> Iterator[str]:
+    """Remove what builds have left on the engine that has it; a registry's cached layers are the team's, and stay."""
+    built_by = run.records.read_build().engine
+    run = run._replace(engine=built_by if run.engine == "auto" or built_by == "acr" else run.engine)
+    plan = with_build_registry(run, plan_image(run)[0])
+    engine = open_engine(run, plan)
+    yield from engine.remove(run.records.read_all_names())
+    if engine.name != "acr":
+        store = engine.layer_store(plan)
+        yield from (layers.name for layers in store.all() if store.remove(layers))

@@ -1,201 +1,251 @@
-"""The line from a project's folder to a pushed digest, one function per command; start reading here."""
+"""From a project's folder to a pushed digest: build, smoke test, push, and the three in one. Start reading here."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from azureml_tasks.commands.run_context import Prepared, RunContext, ready
-from azureml_tasks.commands.up_to_date import as_before
+from azureml_tasks.commands.results import BuildResult, PushResult, ReleaseResult, SmokeTestResult
+from azureml_tasks.commands.run_context import Prepared, RunContext, prepare_build, prepare_built_image
+from azureml_tasks.commands.up_to_date import reusable_image
 from azureml_tasks.context.build_context import contents
 from azureml_tasks.errors import BuildError, SmokeTestError, stating
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
     from azureml_tasks.built_image import BuiltImage
+    from azureml_tasks.commands.results import StepResult
     from azureml_tasks.planning.plan import Plan
 
-__all__ = ["build", "push", "recorded", "release", "smoke_test"]
-
-_MANY = 10_000
-"""Files of which it is not noted what each was: that would take longer than it can save."""
+__all__ = ["build", "push", "record_build", "refuse_failed", "release", "smoke_test"]
 
 
-def build(job: RunContext, *, no_cache: bool, pull: bool) -> None:
-    """Build the image and record it."""
-    with stating("Nothing was built."):
-        _build(job, ready(job), no_cache=no_cache, pull=pull)
+def build(run: RunContext, *, no_cache: bool, pull: bool) -> BuildResult:
+    """Build the image and record it.
 
-
-def smoke_test(job: RunContext, *, junit_file: Path | None) -> None:
-    """Smoke-test the image that was built last, and record its pass.
+    Args:
+        run: the run.
+        no_cache: build every step again.
+        pull: pull a newer base first.
 
     Raises:
-        SmokeTestError: it did not pass; the report is in the error.
+        SettingsError: the table or a file that it names is wrong.
+        EngineError: the engine does not answer, or cannot do what the table asks for.
+        BuildError: a step failed.
+        RegistryError: a registry refuses the base.
+        RemoteBuildError: a remote build did not finish.
+    """
+    with stating("Nothing was built."):
+        return _build(run, prepare_build(run), no_cache=no_cache, pull=pull)
+
+
+def smoke_test(run: RunContext) -> SmokeTestResult:
+    """Run the image that was built last, test it, and record a pass; see `refuse_failed`.
+
+    Raises:
+        SettingsError: the table or a file that it names is wrong.
+        BuildError: nothing is built, or the image is gone.
+        EngineError: the engine does not answer, or cannot run the image.
     """
     with stating("Nothing was pushed."):
-        made = ready(job, built=True)
-        _smoke_test(job, made, _built(job, made), junit_file=junit_file)
+        prepared = prepare_built_image(run)
+        return _smoke_test(run, prepared, _last_image(run, prepared))
 
 
-def push(job: RunContext, *, untested: bool) -> None:
-    """Push the image that passed, under each of its tags, and record its digest."""
+def push(run: RunContext, *, untested: bool) -> PushResult:
+    """Push the image that passed its smoke test, with each of its tags, and record its digest.
+
+    Args:
+        run: the run.
+        untested: push even if the image has not passed.
+
+    Raises:
+        SettingsError: the table is wrong or names no registry.
+        BuildError: nothing is built, or the image is gone.
+        SmokeTestError: the image has not passed the smoke test that the table asks for.
+        RegistryError: the registry refuses.
+    """
     with stating("Nothing was pushed."):
-        made = ready(job, built=True, registry=True)
-        image = _built(job, made)
-        smoke_found = None if job.reporter.dry else _passed(job, made.plan, image, untested=untested)
-    _push(job, made, image, smoke_found)
+        prepared = prepare_built_image(run, to_push=True)
+        image = _last_image(run, prepared)
+        summary = None if run.reporter.dry else _pass_summary(run, prepared.plan, image, untested=untested)
+    return _push(run, prepared, image, summary)
 
 
-def release(job: RunContext, *, no_cache: bool, pull: bool, junit_file: Path | None, untested: bool) -> None:
-    """Build, smoke-test and push, stopping at the first that fails; what push needs is asked for first."""
+def release(
+    run: RunContext,
+    *,
+    no_cache: bool,
+    pull: bool,
+    untested: bool,
+    on_step: Callable[[StepResult], None] = lambda _: None,
+) -> ReleaseResult:
+    """Build, smoke-test and push; stop at the first step that fails. What the push needs is checked first.
+
+    Args:
+        run: the run.
+        no_cache: build every step again.
+        pull: pull a newer base first.
+        untested: push even if the smoke test fails.
+        on_step: takes the result of each step as it ends.
+
+    Raises:
+        AzuremlTasksError: as `build`, `smoke_test` and `push` do.
+    """
     with stating("Nothing was built."):
-        made = ready(job, registry=True)
-        image = _build(job, made, no_cache=no_cache, pull=pull, smoke_test=not untested)
-    with stating(f"The image was built{_where(image)}. It was not pushed."):
-        try:
-            _smoke_test(job, made, image, junit_file=junit_file, keep=untested)
-        except SmokeTestError as error:
-            if not untested:
-                raise
-            job.reporter.say(str(error))
-        smoke_found = None if job.reporter.dry else _passed(job, made.plan, image, untested=untested)
-    _push(job, made, image, smoke_found)
+        prepared = prepare_build(run, to_push=True)
+        built = _build(run, prepared, no_cache=no_cache, pull=pull, smoke_test_inside=not untested)
+    on_step(built)
+    with stating(f"The image was built{_where_built(built.image)}. It was not pushed."):
+        tested = _smoke_test(run, prepared, built.image, keep_candidate=untested)
+        on_step(tested)
+        if not untested:
+            refuse_failed(tested)
+        summary = (
+            None if run.reporter.dry else _pass_summary(run, prepared.plan, built.image, untested=untested)
+        )
+    pushed = _push(run, prepared, built.image, summary)
+    on_step(pushed)
+    return ReleaseResult(build=built, smoke_test=tested, push=pushed)
 
 
-def _where(image: BuiltImage) -> str:
-    """Where an image is that was built and goes no further, to follow "The image was built"."""
-    return f" by run {image.run}" if image.run else f", and is here as {image.names[0]}"
+def refuse_failed(result: SmokeTestResult) -> None:
+    """Refuse an image that failed its smoke test.
+
+    Raises:
+        SmokeTestError: with the report.
+    """
+    from azureml_tasks.smoke import report
+
+    if result.report and not result.report.passed:
+        raise SmokeTestError(report.text(result.report))
+
+
+def record_build(run: RunContext, image: BuiltImage) -> None:
+    """Record what was built, unless this is a dry run."""
+    if not run.reporter.dry:
+        run.records.write_build(image)
+        run.reporter.say(f"built {image.id}")
 
 
 def _build(
-    job: RunContext, made: Prepared, *, no_cache: bool, pull: bool, smoke_test: bool = True
-) -> BuiltImage:
-    found = made.context
-    job.reporter.say(f"build context: {found.counted}, {found.size / 1e6:,.1f} MB, sha256 {found.sha256}")
-    same = None if no_cache or pull else as_before(job, made)
-    if same:
-        _nothing_to_build(job, same)
-        return same
-    previous = job.records.read_build() if job.records.has_build() and not no_cache else None
-    image = made.engine.build(
-        made.plan, found, no_cache=no_cache, pull=pull, smoke_test=smoke_test, previous=previous
+    run: RunContext, prepared: Prepared, *, no_cache: bool, pull: bool, smoke_test_inside: bool = True
+) -> BuildResult:
+    context = prepared.context
+    size = f"{context.size / 1e6:,.1f} MB"
+    run.reporter.say(f"build context: {context.counted}, {size}, sha256 {context.sha256}")
+    if not (no_cache or pull) and (image := reusable_image(run, prepared)):
+        same = "files, Dockerfile, base, platform and version of azureml-tasks are those of"
+        run.reporter.say(f"nothing to build: {same} {image.id}")
+        if not run.reporter.dry:
+            run.records.rename_build(image)
+        return BuildResult(image=image, is_up_to_date=True)
+    previous = run.records.read_build() if run.records.has_build() and not no_cache else None
+    image = prepared.engine.build(
+        prepared.plan, context, no_cache=no_cache, pull=pull, smoke_test=smoke_test_inside, previous=previous
     )
-    recorded(job, image)
-    if not job.reporter.dry:
-        if found.known:
-            found.known.keep()
-        if found.file_count < _MANY:
-            job.records.write_files(contents(found))
-    return image
+    record_build(run, image)
+    if not run.reporter.dry:
+        if context.known:
+            context.known.keep()
+        run.records.write_files(contents(context))
+    return BuildResult(image=image)
 
 
-def _nothing_to_build(job: RunContext, image: BuiltImage) -> None:
-    """Say what was compared, and the image's names; what it passed and was pushed as still counts."""
-    same = "files, Dockerfile, base, platform and version of azureml-tasks are those of"
-    job.reporter.say(f"nothing to build: {same} {image.id}")
-    if not job.reporter.dry:
-        job.records.rename_build(image)
-        job.reporter.result(image.candidate or "\n".join(image.names))
-
-
-def recorded(job: RunContext, image: BuiltImage) -> None:
-    """Record what was built, and say its names."""
-    if not job.reporter.dry:
-        job.records.write_build(image)
-        job.reporter.say(f"built {image.id}")
-        job.reporter.result(image.candidate or "\n".join(image.names))
-
-
-def _built(job: RunContext, made: Prepared) -> BuiltImage:
-    """The image that build recorded, with a word where the files are no longer those it was made from."""
-    if job.reporter.dry and not job.records.has_build():
-        return made.engine.planned_image(made.plan, made.context)
-    image = job.records.read_build()
-    if image.engine != made.engine.name:
-        what = f"{image.names[0]} was built by the engine {image.engine}, not by {made.engine.name}."
+def _last_image(run: RunContext, prepared: Prepared) -> BuiltImage:
+    """Return the image that build recorded; warn if the files are no longer those that it was built from."""
+    engine = prepared.engine
+    if run.reporter.dry and not run.records.has_build():
+        return engine.planned_image(prepared.plan, prepared.context)
+    image = run.records.read_build()
+    name = image.names[0]
+    if image.engine != engine.name:
+        what = f"{name} was built by the engine {image.engine}, not by {engine.name}."
         raise BuildError(what, next_step=f"Add: --engine {image.engine}")
-    if not made.engine.exists(image):
+    if not engine.exists(image):
         where = "the registry" if image.engine == "acr" else "the engine"
-        what = f"The image that was built here, {image.names[0]} ({image.id[:19]}), is gone from {where}."
-        raise BuildError(what, next_step=f"invoke image.build{_engine(image)}")
-    if made.context.sha256 != image.context_sha256:
-        job.reporter.warn(f"files have changed since {image.names[0]} was built; what was built counts")
+        what = f"The image that was built last, {name} ({image.id[:19]}), is gone from {where}."
+        raise BuildError(what, next_step=f"invoke image.build{_engine_flag(image)}")
+    if prepared.context.sha256 != image.context_sha256:
+        run.reporter.warn(f"files have changed since {name} was built; this command uses what was built")
     return image
 
 
 def _smoke_test(
-    job: RunContext, made: Prepared, image: BuiltImage, *, junit_file: Path | None, keep: bool = False
-) -> None:
-    if not job.reporter.dry:
-        job.records.forget_pass()
-    from azureml_tasks.smoke import report
+    run: RunContext, prepared: Prepared, image: BuiltImage, *, keep_candidate: bool = False
+) -> SmokeTestResult:
+    from azureml_tasks.smoke import report as smoke_report
 
-    found = made.engine.smoke_test(made.plan, image)
-    if found is None:
-        return
-    if junit_file:
-        junit_file.write_text(report.xml(found), encoding="utf-8")
-    if not found.passed:
-        if not keep:
-            made.engine.discard_candidate(image)
-        raise SmokeTestError(report.text(found))
-    job.records.write_pass(image, made.plan.smoke_test.sha256, report.summary(found))
-    job.reporter.result(report.text(found))
+    if not run.reporter.dry:
+        run.records.forget_pass()
+    report = prepared.engine.smoke_test(prepared.plan, image)
+    if report and report.passed:
+        run.records.write_pass(image, prepared.plan.smoke_test.sha256, smoke_report.summary(report))
+    elif report and not keep_candidate:
+        prepared.engine.discard_candidate(image)
+    return SmokeTestResult(image=image, report=report)
 
 
-def _passed(job: RunContext, made: Plan, image: BuiltImage, *, untested: bool) -> dict[str, Any] | None:
-    """What the image's pass was; refuses where there is none for this image and this smoke test."""
-    found = job.records.read_pass()
-    if not found or found["id"] != image.id:
+def _pass_summary(run: RunContext, plan: Plan, image: BuiltImage, *, untested: bool) -> dict[str, Any] | None:
+    """Return the summary of the image's pass; None if there is none and *untested* allows that."""
+    record = run.records.read_pass()
+    if not record or record["id"] != image.id:
         why = "has not passed its smoke test"
-    elif found["smoke_test_sha256"] != made.smoke_test.sha256:
-        why = "passed another smoke test than the table and its files now ask for"
+    elif record["smoke_test_sha256"] != plan.smoke_test.sha256:
+        why = "passed another smoke test than the table and its files ask for now"
     else:
-        passed: dict[str, Any] = found["smoke"]
-        return passed
+        summary: dict[str, Any] = record["smoke"]
+        return summary
+    name = image.names[0]
     if untested:
-        job.reporter.warn(f"{image.names[0]} {why}; it is pushed all the same, as --untested asks")
+        run.reporter.warn(f"{name} {why}; it is pushed anyway, as --untested says")
         return None
-    flag = _engine(image)
-    fix = f"invoke image.smoke-test{flag}\nor push it all the same: invoke image.push{flag} --untested"
-    raise SmokeTestError(f"{image.names[0]} ({image.id[:19]}) {why}.", next_step=fix)
+    flag = _engine_flag(image)
+    next_step = f"invoke image.smoke-test{flag}\nor push it anyway: invoke image.push{flag} --untested"
+    raise SmokeTestError(f"{name} ({image.id[:19]}) {why}.", next_step=next_step)
 
 
-def _engine(image: BuiltImage) -> str:
-    """The flag that a command to paste needs, to mean where *image* is."""
+def _push(
+    run: RunContext, prepared: Prepared, image: BuiltImage, summary: dict[str, Any] | None
+) -> PushResult:
+    """Push the image with each tag that the build gave it."""
+    repository = f"{prepared.plan.registry}/{prepared.plan.repository}"
+    tags = tuple(name.rpartition(":")[2] for name in image.names)
+    digest = ""
+    for count, tag in enumerate(tags):
+        pushed = f"Pushed: {', '.join(tags[:count])}." if count else "Nothing was pushed."
+        again = f"invoke image.push{_engine_flag(image)}"
+        with stating(f"{pushed} The image is {_where_kept(image)}. Continue with: {again}"):
+            digest = prepared.engine.push(image, f"{repository}:{tag}")
+    prepared.engine.discard_candidate(image)
+    result = PushResult(image=image, repository=repository, tags=tags, digest=digest)
+    if not run.reporter.dry:
+        run.records.write_result({
+            "image": result.reference,
+            "id": image.id,
+            "tags": list(tags),
+            "digest": digest,
+            "context_sha256": image.context_sha256,
+            **({"cached_layers": list(image.cached_layers)} if image.cached_layers else {}),
+            "smoke": summary,
+        })  # fmt: skip
+    return result
+
+
+def _engine_flag(image: BuiltImage) -> str:
+    """Return the flag that a command to paste needs to mean the engine that has *image*."""
     return f" --engine {image.engine}" if image.engine != "docker" else ""
 
 
-def _kept(image: BuiltImage) -> str:
-    """Where an image is that could not be pushed, to follow "The image is"."""
-    return f"waiting as {image.candidate}" if image.candidate else f"here as {image.names[0]}"
+def _where_built(image: BuiltImage) -> str:
+    """Return where a built image is, to follow "The image was built"."""
+    return f" by run {image.run}" if image.run else f" as {image.names[0]}"
 
 
-def _push(job: RunContext, made: Prepared, image: BuiltImage, smoke_found: dict[str, Any] | None) -> None:
-    """Send the image under each tag that build gave it, to the registry that is asked for now."""
-    repository = f"{made.plan.registry}/{made.plan.repository}"
-    tags = [name.rpartition(":")[2] for name in image.names]
-    digest = ""
-    for count, tag in enumerate(tags):
-        done = f"Pushed: {', '.join(tags[:count])}." if count else "Nothing was pushed."
-        again = f"invoke image.push{_engine(image)}"
-        with stating(f"{done} The image is {_kept(image)}. Continue with: {again}"):
-            digest = made.engine.push(image, f"{repository}:{tag}")
-    made.engine.discard_candidate(image)
-    if job.reporter.dry:
-        return
-    from azureml_tasks.commands.ci_outputs import tell
-
-    reference = f"{repository}@{digest}"
-    job.records.write_result({
-        "image": reference,
-        "id": image.id,
-        "tags": tags,
-        "digest": digest,
-        "context_sha256": image.context_sha256,
-        **({"cached_layers": list(image.cached_layers)} if image.cached_layers else {}),
-        "smoke": smoke_found,
-    })  # fmt: skip
-    tell({"image": reference, "digest": digest, "tags": ",".join(tags)}, job.reporter)
-    job.reporter.result(reference)
+def _where_kept(image: BuiltImage) -> str:
+    """Return where an image is that could not be pushed, to follow "The image is"."""
+    return (
+        f"still in the registry as {image.candidate}"
+        if image.candidate
+        else f"on the engine as {image.names[0]}"
+    )

@@ -1,11 +1,12 @@
-"""A build that is handed off and left alone, and its end, whenever somebody comes back to it."""
+"""Start a remote build without waiting for it, and follow it to its end later."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from azureml_tasks.commands.pipeline import recorded
-from azureml_tasks.commands.run_context import ready
+from azureml_tasks.commands.pipeline import record_build
+from azureml_tasks.commands.results import BuildResult
+from azureml_tasks.commands.run_context import prepare_build, prepare_engine
 from azureml_tasks.errors import BuildError, Problem, SettingsError, stating
 
 if TYPE_CHECKING:
@@ -13,51 +14,53 @@ if TYPE_CHECKING:
     from azureml_tasks.engines.acr.engine import AcrEngine
     from azureml_tasks.engines.protocol import Engine
 
-__all__ = ["attach", "start"]
+__all__ = ["resume", "start"]
 
 
-def start(job: RunContext, *, no_cache: bool) -> None:
-    """Hand the build off and do not wait for its end; `attach` does.
+def start(run: RunContext, *, no_cache: bool) -> str:
+    """Start a remote build and return its run ID; "" under --dry.
 
     Raises:
-        SettingsError: the engine is none that builds are handed off to.
+        SettingsError: the engine is the local one.
     """
     with stating("Nothing was built."):
-        _refuse_local("--no-wait", job.engine)
-        made = ready(job)
-        run = _handed_off("--no-wait", made.engine).start(made.plan, made.context, no_cache=no_cache)
-    if run:
-        job.reporter.say(f"invoke image.attach --run {run} --engine acr follows it to its end")
-        job.reporter.result(run)
+        _refuse_local("--no-wait", run.engine)
+        prepared = prepare_build(run)
+        engine = _remote("--no-wait", prepared.engine)
+        return engine.start(prepared.plan, prepared.context, no_cache=no_cache)
 
 
-def attach(job: RunContext, run: str) -> None:
-    """Finish the work of a build that was handed off, whoever started it.
+def resume(run: RunContext, run_id: str) -> BuildResult:
+    """Follow a remote build to its end and record the image, on whichever machine it was started.
 
     Args:
-        job: the run of this command.
-        run: its id; "" for the one that was started here last.
+        run: the run of this command.
+        run_id: of the remote build; "" for the last one that was started here.
 
     Raises:
-        BuildError: there is none.
+        BuildError: there is none, or a step failed.
+        RemoteBuildError: it did not finish.
     """
     with stating("Nothing was built."):
-        _refuse_local("image.attach", job.engine)
-        made = ready(job, building=False)
-        engine = _handed_off("image.attach", made.engine)
-        if not (run or job.records.read_run()):
-            what = "No run of this project waits for its end."
-            raise BuildError(what, next_step="Name one: invoke image.attach --run ID --engine acr")
-        recorded(job, engine.attach(made.plan, made.context, run or job.records.read_run()))
+        _refuse_local("image.resume", run.engine)
+        prepared = prepare_engine(run)
+        engine = _remote("image.resume", prepared.engine)
+        run_id = run_id or run.records.read_run()
+        if not run_id:
+            next_step = "Name one: invoke image.resume --run ID --engine acr"
+            raise BuildError("No remote build of this project is unfinished.", next_step=next_step)
+        image = engine.attach(prepared.plan, prepared.context, run_id)
+        record_build(run, image)
+        return BuildResult(image=image)
 
 
-def _handed_off(asked: str, engine: Engine) -> AcrEngine:
-    _refuse_local(asked, engine.name)
+def _remote(name: str, engine: Engine) -> AcrEngine:
+    _refuse_local(name, engine.name)
     return cast("AcrEngine", engine)
 
 
-def _refuse_local(asked: str, engine: str) -> None:
-    """Said before an engine is looked for that would be of no use."""
+def _refuse_local(name: str, engine: str) -> None:
+    """Refuse the local engine for the flag or task *name*."""
     if engine == "docker":
-        what = "is for builds that are handed off, and the engine is docker"
-        raise SettingsError([Problem(asked, 0, what, "Add: --engine acr")])
+        what = "is for remote builds, and the engine is docker"
+        raise SettingsError([Problem(name, 0, what, "Add: --engine acr")])

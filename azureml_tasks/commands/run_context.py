@@ -1,7 +1,8 @@
-"""One run of a command: what it is about, and what it needs before any effect."""
+"""One run of a command: what it is about, and what is read and opened before any effect."""
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.config.problems import FILE
@@ -9,7 +10,7 @@ from azureml_tasks.context import build_context
 from azureml_tasks.context.build_context import BuildContext
 from azureml_tasks.errors import EngineError, Problem, SettingsError
 from azureml_tasks.planning.dockerfile import render
-from azureml_tasks.planning.plan import FEATURE_HELP, Plan, plan
+from azureml_tasks.planning.plan import Plan, plan
 from azureml_tasks.project.load import load
 from azureml_tasks.state.records import FOLDER, Records
 
@@ -23,158 +24,224 @@ if TYPE_CHECKING:
     from azureml_tasks.engines.protocol import Engine
     from azureml_tasks.reporter import Reporter
 
-__all__ = ["Prepared", "RunContext", "open_engine", "prepare", "ready", "where_it_was_built"]
+__all__ = [
+    "ENGINES",
+    "Prepared",
+    "RunContext",
+    "open_engine",
+    "plan_image",
+    "prepare_build",
+    "prepare_built_image",
+    "prepare_engine",
+    "with_build_registry",
+]
 
-_PUSH = "invoke image.push --registry contoso.azurecr.io"
-_WORKSPACE = "workspace and resource-group in [tool.azureml-image.acr], for the registry of a workspace"
-_BY_ACR = (
-    "or hand the build off: invoke image.build --engine acr\n"
-    "(a Dockerfile is best tested on an engine of your own first: an agent in the cloud starts with nothing)"
+ENGINES = ("docker", "acr", "auto")
+"""What `--engine` takes."""
+_REGISTRY_FLAG = "invoke image.push --registry contoso.azurecr.io"
+_REGISTRY_OF_WORKSPACE = (
+    "workspace and resource-group in [tool.azureml-image.acr], for the registry of a workspace"
+)
+_USE_ACR = (
+    "or build in Azure Container Registry: invoke image.build --engine acr\n"
+    "(try a new Dockerfile on a local engine first: a remote build starts without any cache)"
 )
 
 
 class RunContext(NamedTuple):
-    """One run of a command: the project's folder, what stands above its table, and where words go."""
+    """One run of a command.
+
+    Args:
+        folder: of the project.
+        reporter: takes progress, warnings and effects.
+        engine: one of `ENGINES`.
+        overrides: key of the table → value of this run that takes precedence.
+    """
 
     folder: Path
-    overrides: Mapping[str, Override]
-    engine: str
     reporter: Reporter
+    engine: str = "docker"
+    overrides: Mapping[str, Override] = MappingProxyType({})
 
     @property
     def records(self) -> Records:
-        """What earlier commands left here."""
+        """What earlier commands left in the project."""
         return Records(folder=self.folder / FOLDER)
 
 
 class Prepared(NamedTuple):
-    """What every effect needs, made once for a command: the plan, its build context, and the engine."""
+    """What every effect needs: the plan, its build context, and the engine."""
 
     plan: Plan
     context: BuildContext
     engine: Engine
 
 
-def prepare(job: RunContext, *, keep: bool = False) -> tuple[Plan, BuildContext]:
-    """Read the project, decide, and read its files once for their hash; warnings are said here.
+def plan_image(run: RunContext, *, save_hashes: bool = False) -> tuple[Plan, BuildContext]:
+    """Read the project, plan the image, and hash its files; report warnings.
 
     Args:
-        job: the run.
-        keep: whether the hashes are written down for the next command, as one that only looks must not do.
+        run: the run.
+        save_hashes: whether the next command may use the hashes; a command that only looks writes nothing.
+
+    Raises:
+        SettingsError: with everything that is wrong in the table and in the files it names.
     """
-    hashes = job.records.file_hashes()
-    made = plan(load(job.folder, job.overrides, hashes))
-    for warning in made.warnings:
-        job.reporter.warn(warning)
-    seen = build_context.contents_of(made.files, hashes)
-    if keep and not job.reporter.dry:
+    hashes = run.records.file_hashes()
+    planned = plan(load(run.folder, run.overrides, hashes))
+    for warning in planned.warnings:
+        run.reporter.warn(warning)
+    contents = build_context.contents_of(planned.files, hashes)
+    if save_hashes and not run.reporter.dry:
         hashes.keep()
-    sha256, parts = build_context.summed(seen)
-    dockerfile = render(made)
-    return made, BuildContext(
-        files=made.files, dockerfile=dockerfile, sha256=sha256, parts=parts, seen=seen, known=hashes
+    sha256, parts = build_context.summed(contents)
+    context = BuildContext(
+        files=planned.files,
+        dockerfile=render(planned),
+        sha256=sha256,
+        parts=parts,
+        seen=contents,
+        known=hashes,
     )
+    return planned, context
 
 
-def open_engine(job: RunContext, plan: Plan, *, keep: bool = True) -> Engine:
-    """The engine that was asked for; no other ever takes its place, unless `auto` asks for just that.
-
-    Args:
-        job: the run.
-        plan: the image.
-        keep: whether what was found out of the engine is written down, as a command that only looks must not do.
-
-    Raises:
-        EngineError: it does not answer, or there is none of that name.
-    """
-    if job.engine == "acr":
-        return _acr(job, plan, keep=keep)
-    if job.engine == "docker":
-        try:
-            return _docker(job, keep=keep)
-        except EngineError as error:
-            if plan.acr:
-                error.next_step += f"\n{_BY_ACR}"
-            raise
-    if job.engine != "auto":
-        raise EngineError(f'There is no engine "{job.engine}".', next_step="Known are docker, acr and auto.")
-    try:
-        return _docker(job, keep=keep)
-    except EngineError as error:
-        job.reporter.say(f"{error.what} So Azure Container Registry is the engine, as --engine auto asks.")
-    return _acr(job, plan, keep=keep)
-
-
-def _docker(job: RunContext, *, keep: bool) -> DockerEngine:
-    from azureml_tasks.engines.docker.engine import open_docker
-
-    return open_docker(job.records.folder, job.reporter, keep=keep)
-
-
-def _acr(job: RunContext, plan: Plan, *, keep: bool) -> AcrEngine:
-    """The registry that builds, with the local engine, where one answers, for the smoke test.
-
-    Raises:
-        SettingsError: no registry is named.
-    """
-    from azureml_tasks.engines.acr.engine import AcrEngine
-
-    if not plan.registry and not (plan.acr and plan.acr.workspace):
-        raise SettingsError([_no_registry("to hand the build off to", or_else=_WORKSPACE)])
-    try:
-        local = _docker(job, keep=keep)
-    except EngineError:
-        local = None
-    return AcrEngine(plan=plan, records=job.records, reporter=job.reporter, local=local)
-
-
-def _missing_secrets(made: Plan) -> list[Problem]:
-    from azureml_tasks.project import build_secrets
-
-    return build_secrets.missing(made.secrets)
-
-
-def _no_registry(what_for: str, *, or_else: str) -> Problem:
-    fix = f'Write: registry = "contoso.azurecr.io"\nor: {or_else}'
-    return Problem(FILE, 0, f"[tool.azureml-image] names no registry {what_for}", fix)
-
-
-def where_it_was_built(job: RunContext, made: Plan) -> Plan:
-    """What was handed off waits in its registry, whatever the table says by now; a flag stands above both."""
-    registry = "" if "registry" in job.overrides else job.records.registry()
-    return made._replace(registry=registry) if registry and job.engine != "docker" else made
-
-
-def ready(job: RunContext, *, built: bool = False, building: bool = True, registry: bool = False) -> Prepared:
-    """Read, decide and open the engine; what needs no engine to be found wrong is said before it is asked.
+def prepare_build(run: RunContext, *, to_push: bool = False) -> Prepared:
+    """Prepare a build; what can be found wrong without an engine is reported before one is opened.
 
     Args:
-        job: the run.
-        built: whether an image must have been built.
-        building: whether one is to be built; what a build alone needs is not asked for otherwise.
-        registry: whether one must be named.
+        run: the run.
+        to_push: whether the image will be pushed, which needs a registry.
 
     Raises:
-        SettingsError: the table is wrong, names no registry, or names a secret that is not there.
-        BuildError: nothing is built.
+        SettingsError: the table is wrong, names no registry, or a secret is missing.
         EngineError: the engine does not answer, or cannot do what the table asks for.
     """
-    made, gathered = prepare(job, keep=True)
-    made = made if building and not built else where_it_was_built(job, made)
-    building = building and not built
-    problems = _missing_secrets(made) if building and made.secrets else []
-    if registry and not made.registry and job.engine == "docker":
-        problems.append(_no_registry("to push to", or_else=_PUSH))
+    from azureml_tasks.project import build_secrets
+
+    planned, context = plan_image(run, save_hashes=True)
+    problems = build_secrets.missing(planned.secrets) if planned.secrets else []
+    if to_push and not planned.registry and run.engine == "docker":
+        problems.append(_no_registry())
     if problems:
         raise SettingsError(problems)
-    if built and not job.reporter.dry:
-        job.records.read_build()
-    engine = open_engine(job, made)
-    job.reporter.say(engine.describe())
-    if building and (missing := made.required_features - engine.features):
-        what = f"The engine {engine.name} cannot {' or '.join(sorted(missing))}, as the table asks it to."
-        raise EngineError(what, next_step="\n".join(FEATURE_HELP[need] for need in sorted(missing)))
-    named = made if made.registry or not engine.registry else made._replace(registry=engine.registry)
-    if registry and not named.registry:
-        raise SettingsError([_no_registry("to push to", or_else=_PUSH)])
-    return Prepared(plan=named, context=gathered, engine=engine)
+    prepared = _with_engine(run, planned, context)
+    refuse_missing_features(prepared.engine, prepared.plan)
+    if to_push and not prepared.plan.registry:
+        raise SettingsError([_no_registry()])
+    return prepared
+
+
+def prepare_built_image(run: RunContext, *, to_push: bool = False) -> Prepared:
+    """Prepare a command for the image that was built last.
+
+    Args:
+        run: the run.
+        to_push: whether the image will be pushed, which needs a registry.
+
+    Raises:
+        SettingsError: the table is wrong or names no registry.
+        BuildError: nothing is built.
+        EngineError: the engine does not answer.
+    """
+    planned, context = plan_image(run, save_hashes=True)
+    planned = with_build_registry(run, planned)
+    if to_push and not planned.registry and run.engine == "docker":
+        raise SettingsError([_no_registry()])
+    if not run.reporter.dry:
+        run.records.read_build()
+    prepared = _with_engine(run, planned, context)
+    if to_push and not prepared.plan.registry:
+        raise SettingsError([_no_registry()])
+    return prepared
+
+
+def prepare_engine(run: RunContext) -> Prepared:
+    """Prepare a command that needs neither a build nor a built image.
+
+    Raises:
+        SettingsError: the table is wrong.
+        EngineError: the engine does not answer.
+    """
+    planned, context = plan_image(run, save_hashes=True)
+    return _with_engine(run, with_build_registry(run, planned), context)
+
+
+def _with_engine(run: RunContext, planned: Plan, context: BuildContext) -> Prepared:
+    engine = open_engine(run, planned)
+    run.reporter.say(engine.describe())
+    if not planned.registry and engine.registry:
+        planned = planned._replace(registry=engine.registry)
+    return Prepared(plan=planned, context=context, engine=engine)
+
+
+def with_build_registry(run: RunContext, planned: Plan) -> Plan:
+    """Return the plan with the registry that the last build was for, unless this run names another.
+
+    A flag of the build, such as `image.build --registry HOST`, holds for the commands that follow it.
+    """
+    if "registry" in run.overrides:
+        return planned
+    registry = run.records.build_registry(run.engine)
+    return planned._replace(registry=registry) if registry else planned
+
+
+def open_engine(run: RunContext, planned: Plan, *, save_notes: bool = True) -> Engine:
+    """Open the engine that the run names. No other takes its place, except with `auto`, which says so.
+
+    Args:
+        run: the run.
+        planned: the image.
+        save_notes: whether the next command may use what was found out about the engine.
+
+    Raises:
+        EngineError: it does not answer.
+        SettingsError: Azure Container Registry is the engine and no registry is named.
+    """
+    if run.engine == "acr":
+        return _open_acr(run, planned, save_notes=save_notes)
+    try:
+        return _open_docker(run, save_notes=save_notes)
+    except EngineError as error:
+        if run.engine != "auto":
+            error.next_step += f"\n{_USE_ACR}" if planned.acr else ""
+            raise
+        run.reporter.say(f"{error.what} Building in Azure Container Registry instead, as --engine auto says.")
+    return _open_acr(run, planned, save_notes=save_notes)
+
+
+def _open_docker(run: RunContext, *, save_notes: bool) -> DockerEngine:
+    from azureml_tasks.engines.docker.engine import open_docker
+
+    return open_docker(run.records.folder, run.reporter, keep=save_notes)
+
+
+def _open_acr(run: RunContext, planned: Plan, *, save_notes: bool) -> AcrEngine:
+    """Open Azure Container Registry, with the local engine for the smoke test if one answers."""
+    from azureml_tasks.engines.acr.engine import AcrEngine
+
+    if not planned.registry and not (planned.acr and planned.acr.workspace):
+        raise SettingsError([_no_registry("to build in", or_else=_REGISTRY_OF_WORKSPACE)])
+    try:
+        local = _open_docker(run, save_notes=save_notes)
+    except EngineError:
+        local = None
+    return AcrEngine(plan=planned, records=run.records, reporter=run.reporter, local=local)
+
+
+def refuse_missing_features(engine: Engine, planned: Plan) -> None:
+    """Refuse an engine that cannot do what the table asks for.
+
+    Raises:
+        EngineError: with the ways to get what is missing.
+    """
+    from azureml_tasks.planning.plan import FEATURE_HELP
+
+    if missing := sorted(planned.required_features - engine.features):
+        what = f"The engine {engine.name} cannot {' or '.join(missing)}, which the table needs."
+        raise EngineError(what, next_step="\n".join(FEATURE_HELP[feature] for feature in missing))
+
+
+def _no_registry(purpose: str = "to push to", *, or_else: str = _REGISTRY_FLAG) -> Problem:
+    fix = f'Write: registry = "contoso.azurecr.io"\nor: {or_else}'
+    return Problem(FILE, 0, f"[tool.azureml-image] names no registry {purpose}", fix)

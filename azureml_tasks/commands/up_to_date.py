@@ -1,4 +1,4 @@
-"""The image that was built last, where building it anew would make the same: then there is nothing to build."""
+"""Whether the image that was built last is what a build would make now. Build and check both ask here."""
 
 from __future__ import annotations
 
@@ -10,37 +10,46 @@ from azureml_tasks.incremental.fingerprint import changed_parts, fingerprint_par
 if TYPE_CHECKING:
     from azureml_tasks.built_image import BuiltImage
     from azureml_tasks.commands.run_context import Prepared, RunContext
+    from azureml_tasks.context.build_context import BuildContext
     from azureml_tasks.planning.plan import Plan
 
-__all__ = ["as_before", "differences"]
+__all__ = ["outdated_parts", "reusable_image"]
 
-_DAY = 86_400
+_DAY = 86_400  # seconds
 
 
-def as_before(job: RunContext, made: Prepared) -> BuiltImage | None:
-    """The recorded image, with the plan's names, where it is made of just what the plan now says and still there.
+def reusable_image(run: RunContext, prepared: Prepared) -> BuiltImage | None:
+    """Return the recorded image with the plan's names if it is up to date and still on the engine."""
+    plan, engine = prepared.plan, prepared.engine
+    if not run.records.has_build():
+        return None
+    image = run.records.read_build()
+    if image.engine != engine.name or outdated_parts(plan, prepared.context, engine.base_id(plan), image):
+        return None
+    if not engine.exists(image):
+        return None
+    engine.tag_image(image, plan.names)
+    return image._replace(names=plan.names, user=plan.user)
 
-    A label of an image says nothing of that kind: an image that is built on ours inherits it.
+
+def outdated_parts(plan: Plan, context: BuildContext, base_id: str, image: BuiltImage) -> list[str]:
+    """Return the parts of *image* that a build would make differently, the first to be built first.
+
+    A label of an image would not do as proof: an image that is built on it inherits the label.
+
+    Args:
+        plan: the image to build.
+        context: its files.
+        base_id: ID of the base as it is now; "" if it is not known.
+        image: the image that was built last.
     """
-    if not job.records.has_build():
-        return None
-    image = job.records.read_build()
-    if image.engine != made.engine.name or differences(made, image) or not made.engine.exists(image):
-        return None
-    made.engine.tag_image(image, made.plan.names)
-    return image._replace(names=made.plan.names, user=made.plan.user)
-
-
-def differences(made: Prepared, image: BuiltImage) -> list[str]:
-    """What *image* is not made of as the plan now says, as people say it, the first to be built first."""
-    base = made.engine.base_id(made.plan)
-    if not image.fingerprint_parts or not base:
+    if not image.fingerprint_parts or not base_id:
         return ["the base"]
-    found = changed_parts(image.fingerprint_parts, fingerprint_parts(made.plan, made.context, base))
-    return found or _age(made.plan, image)
+    changed = changed_parts(image.fingerprint_parts, fingerprint_parts(plan, context, base_id))
+    return changed or _age(plan, image)
 
 
 def _age(plan: Plan, image: BuiltImage) -> list[str]:
     days = (time.time() - image.built_at) / _DAY
-    old = not plan.pinned and days > plan.cached_layers_max_age
-    return [f"its age of {days:.0f} days, with packages that are not pinned"] if old else []
+    is_old = not plan.pinned and days > plan.cached_layers_max_age
+    return [f"its age of {days:.0f} days, with packages that are not pinned"] if is_old else []

@@ -11,6 +11,7 @@ from azureml_tasks.atomic_write import write_atomically
 from azureml_tasks.built_image import BuiltImage
 from azureml_tasks.context.file_hashes import FileHashes
 from azureml_tasks.errors import BuildError
+from azureml_tasks.image_reference import parse
 from azureml_tasks.state.record_file import read_record
 
 if TYPE_CHECKING:
@@ -129,12 +130,17 @@ class Records(NamedTuple):
         """Record the run that builds at the login server *registry*, until its end is known."""
         self._write(_RUN, {"run": run, "registry": registry})
 
-    def registry(self) -> str:
-        """Login server that a build was handed off to last; "" where none was."""
-        if run := self._read(_RUN):
+    def build_registry(self, engine: str) -> str:
+        """Return the login server that the last build is for; "" if it is for none.
+
+        Args:
+            engine: the engine of this command; a remote build that has not finished counts for any but docker.
+        """
+        if engine != "docker" and (run := self._read(_RUN)):
             return str(run["registry"])
-        found = self._read(_BUILD) or {}
-        return str(found["names"][0].partition("/")[0]) if found.get("run") else ""
+        build = self._read(_BUILD)
+        reference = parse(build["names"][0]) if build else None
+        return reference.host if reference else ""
 
     def read_run(self) -> str:
         """The id of the run whose end is not known yet; "" where there is none."""

@@ -170,7 +170,7 @@ class Bench:
 
     def attach(self) -> Outcome:
         """`image.attach`."""
-        return self.ended(lambda: attaching.attach(self.job, ""))
+        return self.ended(lambda: attaching.resume(self.job, ""))
 
     def push(self) -> Outcome:
         """`image.push`."""
@@ -254,7 +254,7 @@ class Bench:
         def follow() -> None:
             follower, run = self._started(clock, timeout)
             now, seen = follower.follow(run, Collector())
-            follower.reporter.result(f"{now.status}, {'complete' if seen.complete else 'incomplete'}")
+            print(f"{now.status}, {'complete' if seen.complete else 'incomplete'}")
 
         return self._outcome(follow)
 
@@ -264,7 +264,7 @@ class Bench:
         def cancel() -> None:
             follower, run = self._started(clock, 3600)
             self.acr.runs[-1].script.reached.wait()
-            follower.reporter.result(follower.cancel(run).status)
+            print(follower.cancel(run).status)
 
         return self._outcome(cancel)
 

@@ -13,7 +13,7 @@ import pytest
 from azureml_tasks.built_image import BuiltImage
 from azureml_tasks.cli.console import Console
 from azureml_tasks.commands.run_context import Prepared, RunContext
-from azureml_tasks.commands.up_to_date import as_before, differences
+from azureml_tasks.commands.up_to_date import outdated_parts, reusable_image
 from azureml_tasks.context.build_context import BuildContext, digests
 from azureml_tasks.incremental.fingerprint import fingerprint_parts
 from azureml_tasks.planning.plan import Plan
@@ -50,10 +50,10 @@ class Engine:
 
 
 @pytest.fixture
-def job(tmp_path: Path) -> RunContext:
+def run(tmp_path: Path) -> RunContext:
     """A run in a project that is built."""
     lay_out({"pyproject.toml": project("demo", TABLE), "code/score.py": "init = run = print\n"}, tmp_path)
-    run = RunContext(folder=tmp_path, overrides={}, engine="docker", reporter=Console())
+    run = RunContext(folder=tmp_path, reporter=Console())
     made = ready(run, Engine())
     run.records.write_build(
         BuiltImage(
@@ -69,6 +69,12 @@ def job(tmp_path: Path) -> RunContext:
     return run
 
 
+def outdated(prepared: Prepared, image: BuiltImage) -> list[str]:
+    """Return what is outdated of *image*."""
+    base_id = prepared.engine.base_id(prepared.plan)
+    return outdated_parts(prepared.plan, prepared.context, base_id, image)
+
+
 def ready(run: RunContext, engine: Any) -> Prepared:
     """What a build has found of the project as it stands, by *engine*."""
     plan = read(run.folder)
@@ -77,14 +83,14 @@ def ready(run: RunContext, engine: Any) -> Prepared:
     return Prepared(plan=plan, context=found, engine=engine)
 
 
-def test_what_is_made_of_the_same_is_given_its_names(job: RunContext) -> None:
+def test_what_is_made_of_the_same_is_given_its_names(run: RunContext) -> None:
     """The image that was built is the answer, under the names that the plan has now, which the engine gives it."""
     engine = Engine()
 
-    found = as_before(job, ready(job, engine))
+    found = reusable_image(run, ready(run, engine))
 
     names = ("demo:one", "demo:two")
-    assert (job.records.read_build()._replace(names=names), [("sha256:2", names)]) == (found, engine.named)
+    assert (run.records.read_build()._replace(names=names), [("sha256:2", names)]) == (found, engine.named)
 
 
 @pytest.mark.parametrize(
@@ -96,11 +102,11 @@ def test_what_is_made_of_the_same_is_given_its_names(job: RunContext) -> None:
         pytest.param(Engine(name="acr"), [], id="another engine"),
     ],
 )
-def test_an_engine_that_has_it_not_builds(engine: Engine, said: list[str], job: RunContext) -> None:
+def test_an_engine_that_has_it_not_builds(engine: Engine, said: list[str], run: RunContext) -> None:
     """Where base, image or engine is not the one, there is an image to build, and nothing is named."""
-    made = ready(job, engine)
+    made = ready(run, engine)
 
-    found = (as_before(job, made), differences(made, job.records.read_build()), engine.named)
+    found = (reusable_image(run, made), outdated(made, run.records.read_build()), engine.named)
 
     assert (None, said, []) == found
 
@@ -115,34 +121,34 @@ def test_an_engine_that_has_it_not_builds(engine: Engine, said: list[str], job: 
     ],
 )
 def test_a_record_that_is_too_old_counts_for_nothing(
-    change: dict[str, Any], said: list[str], job: RunContext
+    change: dict[str, Any], said: list[str], run: RunContext
 ) -> None:
     """What is not known, or was built before packages that are not pinned may have moved on, is built again."""
-    job.records.write_build(job.records.read_build()._replace(**change))
-    made = ready(job, Engine())
+    run.records.write_build(run.records.read_build()._replace(**change))
+    made = ready(run, Engine())
 
-    found = (as_before(job, made), differences(made, job.records.read_build()))
+    found = (reusable_image(run, made), outdated(made, run.records.read_build()))
 
     assert (None, [words.format(days=f"{time.time() / 86_400:.0f}") for words in said]) == found
 
 
 @pytest.mark.parametrize(("old", "new"), [('["curl"]', '["curl=1"]'), ("age = 2", "age = 3650")])
-def test_age_counts_where_it_matters_alone(old: str, new: str, job: RunContext) -> None:
+def test_age_counts_where_it_matters_alone(old: str, new: str, run: RunContext) -> None:
     """What is pinned does not age, nor what is allowed to be as old as it is."""
-    table = job.folder / "pyproject.toml"
+    table = run.folder / "pyproject.toml"
     table.write_text(table.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
-    made = ready(job, Engine())
+    made = ready(run, Engine())
     days = 86_400 * 3
-    image = job.records.read_build()._replace(
+    image = run.records.read_build()._replace(
         fingerprint_parts=fingerprint_parts(made.plan, made.context, BASE),
         built_at=int(time.time()) - days,
     )
 
-    assert [] == differences(made, image)
+    assert [] == outdated(made, image)
 
 
-def test_nothing_was_built(job: RunContext) -> None:
+def test_nothing_was_built(run: RunContext) -> None:
     """Without a record there is nothing to come back to."""
-    job.records.remove()
+    run.records.remove()
 
-    assert as_before(job, ready(job, Engine())) is None
+    assert reusable_image(run, ready(run, Engine())) is None

@@ -1,4 +1,4 @@
-"""What was pushed, told to the CI system that runs this, so that later steps can use it."""
+"""Outputs of a CI step, so that later steps can use what was pushed."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from azureml_tasks.reporter import Reporter
+    from azureml_tasks.cli.console import Console
 
-__all__ = ["tell"]
+__all__ = ["set_step_outputs"]
 
 
-def tell(outputs: Mapping[str, str], reporter: Reporter) -> None:
-    """Set *outputs* (name → one line) as outputs of this step, in GitHub Actions and Azure Pipelines.
+def set_step_outputs(outputs: Mapping[str, str], console: Console) -> None:
+    """Set *outputs* (name → one line) in GitHub Actions and Azure Pipelines; elsewhere do nothing.
 
     https://docs.github.com/actions/reference/workflow-commands-for-github-actions#setting-an-output-parameter,
     https://learn.microsoft.com/azure/devops/pipelines/scripts/logging-commands#setvariable-initialize-or-modify-the-value-of-a-variable
@@ -25,4 +25,4 @@ def tell(outputs: Mapping[str, str], reporter: Reporter) -> None:
             file.writelines(f"{name}={value}\n" for name, value in outputs.items())
     if os.environ.get("TF_BUILD"):
         for name, value in outputs.items():
-            reporter.result(f"##vso[task.setvariable variable={name};isOutput=true]{value}")
+            console.result(f"##vso[task.setvariable variable={name};isOutput=true]{value}")

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from invoke.exceptions import Exit
 
-from azureml_tasks import image
-from azureml_tasks.cli.exit_handling import ending_well
+from azureml_tasks.cli.exit_handling import exit_on_error
 from azureml_tasks.errors import (
     BuildError,
     EngineError,
@@ -33,11 +32,11 @@ WAITING = """\
 import sys, threading
 from invoke.collection import Collection
 from invoke.tasks import task
-from azureml_tasks.cli.exit_handling import ending_well
+from azureml_tasks.cli.exit_handling import exit_on_error
 
 @task
 def wait(c):
-    with ending_well(wait):
+    with exit_on_error(""):
         try:
             print("ready", flush=True)
             threading.Event().wait()
@@ -51,13 +50,17 @@ ns = Collection(wait)
 
 @pytest.mark.parametrize(
     ("number", "code", "word"),
-    [(signal.SIGINT, 130, "Interrupted"), (signal.SIGTERM, 143, "Terminated")],
+    [
+        (signal.SIGINT, 130, "Interrupted"),
+        (signal.SIGTERM, 143, "Terminated"),
+        (signal.SIGHUP, 129, "Terminated"),
+    ],
 )
 @pytest.mark.parametrize("again", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_lets_everything_be_cleaned_up(
     number: signal.Signals, code: int, word: str, again: signal.Signals, tmp_path: Path
 ) -> None:
-    """Ctrl-C ends with 130 and SIGTERM with 143, after every `finally`, which a second signal does not cut short."""
+    """Ctrl-C ends with 130, SIGTERM with 143 and SIGHUP with 129, after every `finally`; a second signal is ignored."""
     child = subprocess.Popen(
         [sys.executable, "-m", "invoke", "wait"],
         cwd=consumer(tmp_path, WAITING),
@@ -77,47 +80,24 @@ def test_a_signal_lets_everything_be_cleaned_up(
         out, err = child.communicate("\n")
 
     assert ("ready\n", "cleaning\n", "go on\n") == (began, cleaning, out)
-    assert (code, f"{word}; what was started is stopped and removed.\n") == (child.returncode, err)
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_that_comes_while_an_object_is_cleared_away(number: signal.Signals, code: int) -> None:
-    """What Python drops there, with a word on stderr, comes again: the body ends, and the object's own end is whole."""
-    seen: list[str] = []
-
-    class Connection:
-        def __del__(self) -> None:
-            try:
-                os.kill(os.getpid(), number)
-                while True:  # The handler runs between two steps of this.
-                    pass
-            finally:
-                seen.append("cleared away")
-
-    def body() -> None:
-        del_me = Connection()
-        del del_me
-        seen.append("went on")
-        threading.Event().wait(60)
-
-    with pytest.raises(Exit) as caught, ending_well(image.build):
-        body()
-
-    assert (["cleared away", "went on"], code) == (seen, caught.value.code)
+    assert (code, f"{word}. Everything that was started has been stopped and removed.\n") == (
+        child.returncode,
+        err,
+    )
 
 
 def handlers() -> list[object]:
-    """What handles the two signals, and what Python drops."""
-    return [*(signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)), sys.unraisablehook]
+    """Return what handles the three signals."""
+    return [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
 
 
 def test_handlers_are_restored() -> None:
-    """What handled the two signals before handles them after, whichever way the body ends."""
+    """What handled the signals before handles them after, however the body ends."""
     before = handlers()
 
-    with ending_well(image.build):
+    with exit_on_error("image."):
         during = handlers()
-    with pytest.raises(Exit), ending_well(image.build):
+    with pytest.raises(Exit), exit_on_error("image."):
         raise BuildError("broke")
 
     assert before == handlers()
@@ -137,7 +117,7 @@ def test_sigterm_in_this_process_is_an_exit() -> None:
             seen.append("cleaned")
             raise
 
-    with pytest.raises(Exit) as caught, ending_well(image.build):
+    with pytest.raises(Exit) as caught, exit_on_error("image."):
         body()
 
     assert (["cleaned"], 143) == (seen, caught.value.code)
@@ -149,7 +129,7 @@ def test_sigterm_in_this_process_is_an_exit() -> None:
 )
 def test_each_error_has_its_exit_code(kind: type[AzuremlTasksError], code: int) -> None:
     """An error leaves as Invoke's Exit with its class's code and its whole words."""
-    with pytest.raises(Exit) as caught, ending_well(image.build):
+    with pytest.raises(Exit) as caught, exit_on_error("image."):
         raise kind("What.", next_step="invoke image.build", said="docker said: no", state="Nothing was done.")
 
     expected = "What.\n    invoke image.build\n    docker said: no\nNothing was done."
@@ -158,7 +138,7 @@ def test_each_error_has_its_exit_code(kind: type[AzuremlTasksError], code: int) 
 
 def test_a_bug_of_ours_keeps_its_traceback() -> None:
     """What no user can mend is not turned into an exit."""
-    with pytest.raises(ZeroDivisionError), ending_well(image.build):
+    with pytest.raises(ZeroDivisionError), exit_on_error("image."):
         _ = 1 // 0
 
 
@@ -168,7 +148,7 @@ def test_another_thread_is_left_alone() -> None:
 
     def run() -> None:
         try:
-            with ending_well(image.build):
+            with exit_on_error("image."):
                 raise BuildError("broke")
         except Exit as ended:
             codes.append(ended.code)

@@ -1,0 +1,109 @@
+"""The report of `image.check`, as text for people and as JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from azureml_tasks.commands.check import CheckReport
+    from azureml_tasks.errors import Problem
+    from azureml_tasks.planning.plan import Plan
+
+__all__ = ["as_json", "as_text", "problems_json"]
+
+_LABEL_WIDTH = 10
+
+
+def as_text(report: CheckReport, spell: Callable[[str], str]) -> str:
+    """Return the report for people.
+
+    Args:
+        report: of the check.
+        spell: spells the tasks in a text as they are called here.
+    """
+    rows = [
+        *_rows("base", [f"{report.plan.base}, {report.plan.platform}"]),
+        *_rows("image", report.plan.names),
+        *_rows("steps", report.steps),
+        *_rows(
+            "secrets", [f"{each.id}: {each.source} {each.problem or 'is set'}" for each in report.secrets]
+        ),
+        *_rows("context", [_context(report)]),
+        *_rows("largest", [f"{_size(file.size):>9}  {file.name}" for file in report.largest]),
+        *_rows("smoke test", [_smoke_test(report.plan)]),
+        *_rows("engine", [report.engine]),
+        *_rows("rebuilt", [", ".join(report.rebuilt_stages)] if report.rebuilt_stages else []),
+        *_rows("because", report.reasons),
+        *_rows("next", [spell(report.next_step)]),
+    ]
+    return "\n".join(rows)
+
+
+def as_json(report: CheckReport, spell: Callable[[str], str]) -> str:
+    """Return the report as a JSON object; see `as_text`."""
+    plan = report.plan
+    return _dump({
+        "base": str(plan.base),
+        "platform": plan.platform,
+        "names": list(plan.names),
+        "steps": list(report.steps),
+        "secrets": [
+            {"id": each.id, "from": each.source, "problem": each.problem or None} for each in report.secrets
+        ],
+        "context": {
+            "files": report.file_count,
+            "bytes": report.size,
+            "sha256": report.context_sha256,
+            "largest": [{"name": file.name, "bytes": file.size} for file in report.largest],
+        },
+        "smoke_test": _smoke_test(plan),
+        "engine": report.engine,
+        "rebuilt": list(report.rebuilt_stages),
+        "because": list(report.reasons),
+        "next": spell(report.next_step),
+        "warnings": list(plan.warnings),
+    })  # fmt: skip
+
+
+def problems_json(problems: Sequence[Problem]) -> str:
+    """Return *problems* as a JSON object."""
+    return _dump(
+        {
+            "problems": [
+                {"file": each.file, "line": each.line or None, "what": each.what, "fix": each.fix}
+                for each in problems
+            ]
+        }
+    )
+
+
+def _dump(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def _rows(label: str, texts: Sequence[str]) -> Iterator[str]:
+    for index, text in enumerate(texts):
+        yield f"{label if index == 0 else '':<{_LABEL_WIDTH}} {text}".rstrip()
+
+
+def _smoke_test(plan: Plan) -> str:
+    count = len(plan.smoke_test.requests)
+    if not count:
+        return "start-up, health check and /swagger.json; no request is set"
+    requests = f"{count} request{'s' if count > 1 else ''}, each {plan.smoke_test.repeat} times"
+    return f"start-up, health check, /swagger.json and {requests}"
+
+
+def _context(report: CheckReport) -> str:
+    files = f"{report.file_count:,} file{'s' if report.file_count != 1 else ''}"
+    return f"{files}, {_size(report.size)}, sha256 {report.context_sha256}"
+
+
+def _size(count: int) -> str:
+    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} bytes"

@@ -1,0 +1,99 @@
+"""Where a task writes what it was asked for: stdout, or the file that a flag names."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from azureml_tasks.errors import Problem, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from azureml_tasks.cli.options import TaskRun
+    from azureml_tasks.commands.export import ContextArchive
+
+__all__ = ["output_file", "refuse_terminal", "write_archive", "write_file", "write_text"]
+
+
+def output_file(flag: str, name: str) -> Path | None:
+    """Return the file that *flag* names, relative to the current folder; None if it was not given.
+
+    Raises:
+        SettingsError: it cannot be written, which is better known before any work.
+    """
+    if not name:
+        return None
+    path = Path(name)
+    if path.is_dir():
+        raise SettingsError([Problem(flag, 0, f'is "{name}", which is a folder')])
+    if not path.parent.is_dir():
+        what = f'is "{name}", but the folder {path.parent} does not exist'
+        raise SettingsError([Problem(flag, 0, what, shlex.join(["mkdir", "-p", str(path.parent)]))])
+    return path
+
+
+def refuse_terminal() -> None:
+    """Refuse to write an archive to a terminal.
+
+    Raises:
+        SettingsError: with the way to write it elsewhere.
+    """
+    if sys.stdout.isatty():
+        fix = "invoke image.context --output context.tar\nor: invoke image.context | docker build -"
+        raise SettingsError([Problem("stdout", 0, "is a terminal, and the build context is an archive", fix)])
+
+
+def write_text(run: TaskRun, path: Path | None, text: str, *flags: str) -> None:
+    """Write *text* to *path*, or to stdout if there is none.
+
+    Args:
+        run: the task's run.
+        path: of `--output`.
+        text: what to write.
+        flags: of the command that writes the same to stdout, as words.
+    """
+    if not path:
+        sys.stdout.write(text)
+    elif run.console.effect([], before=_redirected(run, path, flags)):
+        write_file("--output", path, text)
+
+
+def write_archive(run: TaskRun, path: Path | None, archive: ContextArchive) -> None:
+    """Write *archive* to *path*, or to stdout if there is none."""
+    blocks = run.console.progress(archive.blocks, archive.size, "packing the build context")
+    if not path:
+        sys.stdout.buffer.writelines(blocks)
+    elif run.console.effect([], before=_redirected(run, path, ())):
+        with _blaming("--output", path), path.open("wb") as stream:
+            stream.writelines(blocks)
+
+
+def write_file(flag: str, path: Path, text: str) -> None:
+    """Write *text* to *path*, which *flag* names.
+
+    Raises:
+        SettingsError: it cannot be written.
+    """
+    with _blaming(flag, path):
+        path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _redirected(run: TaskRun, path: Path, flags: Sequence[str]) -> str:
+    """Return the command that writes the same to *path*, as a person would type it."""
+    words = "".join(f" {shlex.quote(word)}" for word in flags)
+    return f"invoke image.{run.task}{run.console.flags}{words} > {shlex.quote(str(path))}"
+
+
+@contextmanager
+def _blaming(flag: str, path: Path) -> Iterator[None]:
+    """Turn an error about *path* itself into a problem of *flag*; a full disk is none, and names no file."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename != str(path):
+            raise
+        raise SettingsError([Problem(flag, 0, f'is "{path}": {error.strerror}')]) from error

@@ -1,0 +1,227 @@
+"""The tasks: each reads its flags, calls one command, and prints the result."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from azureml_tasks.cli.options import TaskRun
+
+__all__ = ["FLAGS", "TASKS", "Flag", "TaskSpec"]
+
+
+class Flag(NamedTuple):
+    """A flag of one or more tasks.
+
+    Args:
+        help: what `invoke --help` says.
+        is_switch: whether it takes no value.
+    """
+
+    help: str
+    is_switch: bool = False
+
+
+FLAGS: Mapping[str, Flag] = {
+    "base": Flag("image to extend, instead of the table's"),
+    "builder": Flag("builder that the text is for: any (default) or buildkit"),
+    "deployment": Flag("print a managed online deployment of that environment instead", is_switch=True),
+    "endpoint": Flag("name of the deployment's endpoint"),
+    "engine": Flag(
+        "engine that builds: docker, acr (Azure Container Registry) or auto (docker if it answers, else acr)"
+    ),
+    "instance-type": Flag("VM size of the deployment, such as Standard_DS3_v2"),
+    "json": Flag("print the report as JSON", is_switch=True),
+    "junit": Flag("write the report to this file as JUnit XML"),
+    "name": Flag("name of the environment, instead of the image's"),
+    "no-cache": Flag("build every step again", is_switch=True),
+    "no-wait": Flag("start a remote build and do not wait; image.resume finishes it", is_switch=True),
+    "output": Flag("write to this file instead of stdout"),
+    "project": Flag("folder of the project, relative to the current folder"),
+    "prune": Flag("remove cached layers that the project no longer uses", is_switch=True),
+    "pull": Flag("pull a newer base first", is_switch=True),
+    "registry": Flag("login server, instead of the table's"),
+    "run": Flag("ID of the run; default: the last one started here"),
+    "tag": Flag("tag instead of the table's, as --tag=TAG; may be repeated"),
+    "untested": Flag("push although the image has not passed its smoke test", is_switch=True),
+}
+"""Every flag, declared once; `tag` may be repeated."""
+
+
+class TaskSpec(NamedTuple):
+    """A task before it is bound to a collection.
+
+    Args:
+        body: what it does; its docstring is the task's.
+        flags: names of its flags, in the order of `invoke --help`.
+    """
+
+    body: Callable[[TaskRun], None]
+    flags: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The task's name, as it is typed."""
+        return self.body.__name__.replace("_", "-")
+
+
+TASKS: list[TaskSpec] = []
+"""Every task, in the order of declaration."""
+
+
+def _task(*flags: str) -> Callable[[Callable[[TaskRun], None]], Callable[[TaskRun], None]]:
+    """Declare a task with *flags* and `--project`."""
+
+    def declare(body: Callable[[TaskRun], None]) -> Callable[[TaskRun], None]:
+        TASKS.append(TaskSpec(body=body, flags=(*flags, "project")))
+        return body
+
+    return declare
+
+
+# Imports stand in the bodies: `invoke --list` needs the names alone.
+
+
+@_task("base", "engine", "registry", "tag", "json")
+def check(run: TaskRun) -> None:
+    """Say what a build would do and what is wrong, without changing anything."""
+    from azureml_tasks.cli import check_report
+    from azureml_tasks.commands.check import check as check_project
+    from azureml_tasks.errors import SettingsError
+
+    try:
+        report = check_project(run.context)
+    except SettingsError as error:
+        if run.flag("json"):
+            run.console.result(check_report.problems_json(error.problems))
+        raise
+    as_text = check_report.as_json if run.flag("json") else check_report.as_text
+    run.console.result(as_text(report, run.console.spell))
+    if report.error:
+        raise report.error
+
+
+@_task("base", "builder", "output")
+def dockerfile(run: TaskRun) -> None:
+    """Print the Dockerfile."""
+    from azureml_tasks.cli.output import output_file, write_text
+    from azureml_tasks.commands.export import dockerfile_text
+
+    path, builder = output_file("--output", run.flag("output")), run.flag("builder")
+    flags = ["--builder", builder] if builder else []
+    write_text(run, path, dockerfile_text(run.context, builder), *flags)
+
+
+@_task("base", "output")
+def context(run: TaskRun) -> None:
+    """Write the build context with its Dockerfile as a tar archive, for any builder."""
+    from azureml_tasks.cli.output import output_file, refuse_terminal, write_archive
+    from azureml_tasks.commands.export import context_archive
+
+    path = output_file("--output", run.flag("output"))
+    if not path:
+        refuse_terminal()
+    write_archive(run, path, context_archive(run.context))
+
+
+@_task("engine", "base", "registry", "tag", "no-cache", "pull", "no-wait")
+def build(run: TaskRun) -> None:
+    """Build the image."""
+    if run.flag("no-wait"):
+        from azureml_tasks.cli.results import show_started_run
+        from azureml_tasks.commands.resume import start
+
+        show_started_run(run, start(run.context, no_cache=run.no_cache))
+        return
+    from azureml_tasks.cli.results import show_build
+    from azureml_tasks.commands import pipeline
+
+    show_build(run, pipeline.build(run.context, no_cache=run.no_cache, pull=run.pull))
+
+
+@_task("run", "engine", "registry")
+def resume(run: TaskRun) -> None:
+    """Follow a remote build to its end."""
+    from azureml_tasks.cli.results import show_build
+    from azureml_tasks.commands.resume import resume as resume_run
+
+    show_build(run, resume_run(run.context, run.flag("run")))
+
+
+@_task("engine", "junit")
+def smoke_test(run: TaskRun) -> None:
+    """Run the built image as Azure ML would, and test that it serves."""
+    from azureml_tasks.cli.output import output_file
+    from azureml_tasks.cli.results import show_smoke_test
+    from azureml_tasks.commands import pipeline
+
+    output_file("--junit", run.flag("junit"))
+    show_smoke_test(run, pipeline.smoke_test(run.context))
+
+
+@_task("engine", "registry", "untested")
+def push(run: TaskRun) -> None:
+    """Push the image that passed its smoke test."""
+    from azureml_tasks.cli.results import show_push
+    from azureml_tasks.commands import pipeline
+
+    show_push(run, pipeline.push(run.context, untested=bool(run.flag("untested"))))
+
+
+@_task("engine", "base", "registry", "tag", "no-cache", "pull", "junit", "untested")
+def release(run: TaskRun) -> None:
+    """Build, smoke-test and push; stop at the first step that fails."""
+    from azureml_tasks.cli.output import output_file
+    from azureml_tasks.cli.results import show_step
+    from azureml_tasks.commands import pipeline
+
+    output_file("--junit", run.flag("junit"))
+    pipeline.release(
+        run.context,
+        no_cache=run.no_cache,
+        pull=run.pull,
+        untested=bool(run.flag("untested")),
+        on_step=lambda step: show_step(run, step),
+    )
+
+
+@_task("output", "name", "deployment", "endpoint", "instance-type")
+def environment(run: TaskRun) -> None:
+    """Print the Azure ML environment of the pushed image as YAML."""
+    from azureml_tasks.cli.output import output_file, write_text
+    from azureml_tasks.commands.environment import EnvironmentRequest, environment_text
+
+    path = output_file("--output", run.flag("output"))
+    request = EnvironmentRequest(
+        name=run.flag("name"),
+        deployment=bool(run.flag("deployment")),
+        endpoint=run.flag("endpoint"),
+        instance_type=run.flag("instance-type"),
+    )
+    names = ("name", "endpoint", "instance-type")
+    flags = [word for name in names if run.flag(name) for word in (f"--{name}", run.flag(name))]
+    flags += ["--deployment"] if request.deployment else []
+    write_text(run, path, environment_text(run.context, request), *flags)
+
+
+@_task("engine", "prune")
+def cache(run: TaskRun) -> None:
+    """List the cached layers that later builds start from."""
+    from azureml_tasks.cli.results import show_cache, show_removed
+    from azureml_tasks.commands import cache as commands
+
+    if run.flag("prune"):
+        commands.prune(run.context, on_removed=lambda name: show_removed(run, name))
+    else:
+        show_cache(run, commands.list_layers(run.context))
+
+
+@_task("engine")
+def clean(run: TaskRun) -> None:
+    """Remove the image that was built last, its cached layers and the records."""
+    from azureml_tasks.cli.results import show_removed
+    from azureml_tasks.commands.clean import clean as clean_project
+
+    clean_project(run.context, on_removed=lambda name: show_removed(run, name))

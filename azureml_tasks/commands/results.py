@@ -1,0 +1,81 @@
+"""What commands return."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from azureml_tasks.built_image import BuiltImage, StoredLayers
+    from azureml_tasks.smoke.report import Report
+
+__all__ = ["BuildResult", "CacheEntry", "PushResult", "ReleaseResult", "SmokeTestResult", "StepResult"]
+
+
+class BuildResult(NamedTuple):
+    """What `build` returns.
+
+    Args:
+        image: the image; under --dry without an ID.
+        is_up_to_date: whether there was nothing to build.
+    """
+
+    image: BuiltImage
+    is_up_to_date: bool = False
+
+
+class SmokeTestResult(NamedTuple):
+    """What `smoke_test` returns.
+
+    Args:
+        image: that was tested.
+        report: what was seen; None under --dry.
+    """
+
+    image: BuiltImage
+    report: Report | None
+
+
+class PushResult(NamedTuple):
+    """What `push` returns.
+
+    Args:
+        image: that was pushed.
+        repository: `login-server/repository`.
+        tags: that it was pushed with.
+        digest: `sha256:…`, as the registry gives it; "" under --dry.
+    """
+
+    image: BuiltImage
+    repository: str
+    tags: tuple[str, ...]
+    digest: str
+
+    @property
+    def reference(self) -> str:
+        """`login-server/repository@sha256:…`."""
+        return f"{self.repository}@{self.digest}"
+
+
+StepResult: TypeAlias = "BuildResult | SmokeTestResult | PushResult"
+
+
+class ReleaseResult(NamedTuple):
+    """What `release` returns: the result of each step."""
+
+    build: BuildResult
+    smoke_test: SmokeTestResult
+    push: PushResult
+
+
+class CacheEntry(NamedTuple):
+    """Cached layers that an engine or a registry stores.
+
+    Args:
+        layers: what is stored.
+        days: since they were built.
+        is_current: whether a build of the project as it is now would use them.
+    """
+
+    layers: StoredLayers
+    days: float
+    is_current: bool

@@ -1,0 +1,180 @@
+"""The report of what would happen, and what it says to do next."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from azureml_tasks.built_image import BuiltImage
+from azureml_tasks.cli import check_report
+from azureml_tasks.cli.console import Console
+from azureml_tasks.commands.check import check
+from azureml_tasks.commands.run_context import RunContext, plan_image
+from azureml_tasks.context import build_context
+from azureml_tasks.errors import EngineError
+from azureml_tasks.incremental.fingerprint import fingerprint_parts
+from tests.cases import lay_out
+from tests.consumers import project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CONSOLE = Console(task_prefix="serving.")
+TABLE = """\
+apt = ["libpng-tools", "curl"]
+pip = ["numpy>=1.26"]
+code = "code"
+entry-script = "score.py"
+model = "model"
+registry = "r.io"
+tags = ["{version}", "latest"]
+
+[[tool.azureml-image.run]]
+command = "ldconfig"
+after = "apt"
+
+[tool.azureml-image.smoke-test]
+repeat = 3
+[[tool.azureml-image.smoke-test.requests]]
+body = [1, 2]
+"""
+FILES = {
+    "pyproject.toml": project("demo", TABLE),
+    "code/score.py": "def init(): ...\ndef run(data): ...\n",
+    "model/weights.bin": "x" * 1500,
+}
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunContext:
+    """A run in a project with everything in its table, for an engine that does not answer."""
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    return RunContext(folder=lay_out(FILES, tmp_path), reporter=CONSOLE)
+
+
+def built(run: RunContext, *, age: int = 0) -> BuiltImage:
+    """Record a build of the files as they are."""
+    plan, context = plan_image(run)
+    image = BuiltImage(
+        id="sha256:1",
+        names=plan.names,
+        engine="docker",
+        context_sha256=context.sha256,
+        user="dockeruser",
+        fingerprint_parts=fingerprint_parts(plan, context, "sha256:2"),
+        built_at=int(time.time()) - age,
+    )
+    run.records.write_build(image)
+    return image
+
+
+def next_step(run: RunContext) -> str:
+    """The next step that the report names."""
+    step: str = json.loads(check_report.as_json(check(run), CONSOLE.spell))["next"]
+    return step
+
+
+def test_the_whole_report(run: RunContext) -> None:
+    """Base, names, each step in its order, the context with its largest files, smoke test, engine, next step."""
+    _, context = plan_image(run)
+    largest = [f"{in_units(file.size):>9}  {file.name}" for file in build_context.largest(context.files)]
+
+    expected = [
+        "base       mcr.microsoft.com/azureml/minimal-py312-inference:latest, linux/amd64",
+        "image      r.io/demo:1.2.3",
+        "           r.io/demo:latest",
+        "steps      apt: libpng-tools, curl",
+        "           pip: numpy>=1.26",
+        "           copy the model to /var/azureml-app/azureml-models",
+        "           copy the code to /var/azureml-app, entry script score.py",
+        "           run after apt, as root: ldconfig",
+        f"context    {context.file_count} files, {in_units(context.size)}, sha256 {context.sha256}",
+        *(f"{'' if index else 'largest':<10} {row}" for index, row in enumerate(largest)),
+        "smoke test start-up, health check, /swagger.json and 1 request, each 3 times",
+        'engine     Docker\'s engine does not answer (context "default", unix:///nowhere/docker.sock).',
+        "next       nothing is built yet: invoke serving.build",
+    ]
+    assert expected == check_report.as_text(check(run), CONSOLE.spell).splitlines()
+
+
+def in_units(count: int) -> str:
+    """Bytes as the report writes them, below a megabyte."""
+    return f"{count / 1000:.1f} kB" if count >= 1000 else f"{count} bytes"
+
+
+def test_the_next_step_follows_the_records(run: RunContext) -> None:
+    """From nothing built to a pass, the report names the one next command; a changed file leads back to build."""
+    steps = [next_step(run)]
+    image = built(run)
+    steps.append(next_step(run))
+    run.records.write_pass(image._replace(id="sha256:other"), "0", {})
+    steps.append(next_step(run))
+    run.records.write_pass(image, plan_image(run)[0].smoke_test.sha256, {})
+    steps.append(next_step(run))
+    (run.folder / "code" / "score.py").write_text("def init(): ...\ndef run(data): return data\n")
+    steps.append(next_step(run))
+
+    assert [
+        "nothing is built yet: invoke serving.build",
+        "r.io/demo:1.2.3 is up to date: invoke serving.smoke-test",
+        "r.io/demo:1.2.3 is up to date: invoke serving.smoke-test",
+        "r.io/demo:1.2.3 is up to date and passed its smoke test: invoke serving.push",
+        "files have changed since r.io/demo:1.2.3 was built: invoke serving.build",
+    ] == steps
+
+
+def test_a_pass_of_another_test_is_no_pass(run: RunContext) -> None:
+    """Where the table asks for another smoke test than the one that passed, that test is the next step."""
+    run.records.write_pass(built(run), "another", {})
+
+    assert "r.io/demo:1.2.3 is up to date: invoke serving.smoke-test" == next_step(run)
+
+
+def test_checking_touches_nothing(run: RunContext) -> None:
+    """No file of the project is made, changed or removed."""
+    before = {path: path.stat().st_mtime_ns for path in run.folder.rglob("*")}
+
+    check(run)
+
+    assert before == {path: path.stat().st_mtime_ns for path in run.folder.rglob("*")}
+
+
+def test_packages_that_are_not_pinned_age(run: RunContext) -> None:
+    """What a build would build again because of its age, check calls out of date too."""
+    built(run, age=8 * 86_400)
+
+    expected = (
+        "r.io/demo:1.2.3 is out of date (its age of 8 days, with packages that are not pinned): "
+        "invoke serving.build"
+    )
+    assert expected == next_step(run)
+
+
+def test_the_list_of_files_is_that_of_the_last_build(run: RunContext) -> None:
+    """A reason names the file that has changed since the last build, however many files there are."""
+    built(run)
+    run.records.write_files(build_context.contents(plan_image(run)[1]))
+    (run.folder / "code" / "score.py").write_text("def init(): ...\ndef run(data): return data\n")
+
+    report = check(run)
+
+    assert (["code", "labels"], ["code: code/score.py has changed"]) == (
+        report.rebuilt_stages,
+        report.reasons,
+    )
+
+
+def test_the_next_step_is_for_the_engine_of_this_run(run: RunContext) -> None:
+    """With --engine acr every next step names that engine, so that it never builds locally."""
+    assert "nothing is built yet: invoke serving.build --engine acr" == next_step(run._replace(engine="acr"))
+
+
+def test_what_keeps_a_build_from_starting_is_the_error(run: RunContext) -> None:
+    """An engine that does not answer is in the report and its error."""
+    error = check(run).error
+
+    assert isinstance(error, EngineError)
+    assert 'Docker\'s engine does not answer (context "default", unix:///nowhere/docker.sock).' == error.what

@@ -1,0 +1,198 @@
+"""Collections in a user's tasks.py: configuration, composition, and how next steps are spelled."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from azureml_tasks.cli.collection import collection
+from tests.consumers import consumer, invoke, project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.consumers import Ended
+
+IMPORTS = """\
+import azureml_tasks
+from invoke.collection import Collection
+from invoke.tasks import call, task
+from azureml_tasks import image
+
+"""
+CALLERS = """\
+@task(pre=[image.check])
+def before(c):
+    print("then")
+
+@task
+def calls(c):
+    image.check(c, json=True)
+
+@task(pre=[call(image.check, project="services/b", json=True)])
+def before_b(c):
+    pass
+
+@task(pre=[image.smoke_test])
+def tested(c):
+    print("never")
+
+"""
+TWO = """\
+a = azureml_tasks.collection("a", project="services/a", registry="a.io")
+b = azureml_tasks.collection("b", project="services/b", registry="b.io", tags=["x", "y"])
+
+@task(pre=[call(b["check"], json=True)])
+def before_own(c):
+    pass
+
+@task
+def calls_own(c):
+    b["check"](c, json=True)
+
+ns = Collection(before_own, calls_own, a, b)
+"""
+BASE = "mcr.microsoft.com/azureml/minimal-py312-inference:latest"
+
+
+def several(folder: Path, tasks: str) -> Path:
+    """Write a project with two more below it, and *tasks* after the imports."""
+    consumer(folder, IMPORTS + tasks)
+    for name in "ab":
+        (folder / "services" / name).mkdir(parents=True)
+        (folder / "services" / name / "pyproject.toml").write_text(project(name))
+    return folder
+
+
+def checked(run: Ended) -> tuple[str, list[str], str]:
+    """Return base, names and next step of a `check --json`."""
+    report = json.loads(run.out)
+    return report["base"], report["names"], report["next"]
+
+
+def test_a_task_gets_the_root_configuration_however_it_is_called(tmp_path: Path) -> None:
+    """By name, as `pre=` and from another task, what the root configures counts."""
+    root = 'ns.configure({"azureml_image": {"base": "own:1", "registry": "r.io"}})\n'
+    folder = several(tmp_path, CALLERS + "ns = Collection(image, calls, before)\n" + root)
+
+    expected = ("own:1", ["r.io/demo:1.2.3"], "nothing is built yet: invoke image.build")
+    assert expected == checked(invoke(folder, "image.check", "--json"))
+    assert expected == checked(invoke(folder, "calls"))
+    assert invoke(folder, "image.check").out == invoke(folder, "before").out
+
+
+def test_a_collection_is_bound_to_its_configuration_however_its_tasks_are_called(tmp_path: Path) -> None:
+    """By name, as `pre=` and from another task, a task of a collection has that collection's configuration."""
+    folder = several(tmp_path, TWO)
+
+    expected = (BASE, ["b.io/b:x", "b.io/b:y"], "nothing is built yet: invoke b.build")
+    assert (BASE, ["a.io/a:1.2.3"], "nothing is built yet: invoke a.build") == checked(
+        invoke(folder, "a.check", "--json")
+    )
+    assert expected == checked(invoke(folder, "b.check", "--json"))
+    assert expected == checked(invoke(folder, "before-own"))
+    assert expected == checked(invoke(folder, "calls-own"))
+    assert expected == checked(invoke(folder / "services" / "a", "before-own"))
+
+
+def test_each_level_takes_precedence_over_a_collections_configuration(tmp_path: Path) -> None:
+    """A flag, a variable and Invoke's configuration each replace what the collection was made with."""
+    folder = several(tmp_path, TWO)
+
+    flag = invoke(folder, "b.check", "--json", "--registry=flag.io")
+    variable = invoke(folder, "b.check", "--json", env={"INVOKE_AZUREML_IMAGE_REGISTRY": "variable.io"})
+    (folder / "invoke.yaml").write_text("azureml_image:\n  registry: file.io\n")
+    file = invoke(folder, "b.check", "--json")
+
+    assert [
+        ["flag.io/b:x", "flag.io/b:y"],
+        ["variable.io/b:x", "variable.io/b:y"],
+        ["file.io/b:x", "file.io/b:y"],
+    ] == [checked(each)[1] for each in (flag, variable, file)]
+
+
+def test_invoke_runs_the_same_task_of_two_collections(tmp_path: Path) -> None:
+    """Invoke runs equal tasks once; tasks of two collections are different, so that none is left out."""
+    folder = several(tmp_path, TWO)
+    (folder / "services" / "b" / "pyproject.toml").write_text(project("b", 'apt = ["curl"]\n'))
+
+    both = invoke(folder, "a.dockerfile", "b.dockerfile")
+
+    assert invoke(folder, "a.dockerfile").out + invoke(folder, "b.dockerfile").out == both.out
+
+
+def test_tasks_are_equal_if_name_and_configuration_are() -> None:
+    """Two collections that are configured alike have equal tasks; a registry makes them different."""
+    one, same, other = collection("a"), collection("b"), collection("a", registry="r.io")
+
+    assert (True, False, False) == (
+        one["check"] == same["check"],
+        one["check"] == other["check"],
+        one["check"] == one["build"],
+    )
+    assert hash(one["check"]) == hash(same["check"])
+
+
+def test_a_pre_task_that_is_typed_too_runs_once(tmp_path: Path) -> None:
+    """As for any task, Invoke runs `image.check` once if it is both typed and a pre-task."""
+    folder = several(tmp_path, CALLERS + "ns = Collection(image, before)\n")
+
+    assert invoke(folder, "before").out == invoke(folder, "image.check", "before").out
+
+
+def test_an_unknown_or_wrong_value_of_a_collection_is_exit_2(tmp_path: Path) -> None:
+    """A value of the wrong type and an unknown engine are reported together, with where they are."""
+    tasks = 'ns = Collection(azureml_tasks.collection("a", engine="podman", no_cache="yes"))\n'
+
+    done = invoke(several(tmp_path, tasks), "a.check")
+
+    expected = """\
+collection(...).engine: is "podman", which is not an engine
+    Engines: docker, acr, auto.
+
+collection(...).no_cache: must be a boolean, got "yes"
+
+2 problems; nothing was done.
+"""
+    assert (2, "", expected) == (done.code, done.out, done.err)
+
+
+def test_a_project_of_a_call_is_relative_to_tasks_py(tmp_path: Path) -> None:
+    """A call in tasks.py that names its project means the same from any folder."""
+    folder = several(tmp_path, CALLERS + "ns = Collection(image, before_b)\n")
+
+    expected = (BASE, ["b:1.2.3"], "nothing is built yet: invoke image.build")
+    assert expected == checked(invoke(folder, "before-b"))
+    assert expected == checked(invoke(folder / "services" / "a", "before-b"))
+
+
+def test_a_failure_ends_what_comes_after(tmp_path: Path) -> None:
+    """A pre-task that fails ends the run with its exit code, and the task itself does not start."""
+    done = invoke(several(tmp_path, CALLERS + "ns = Collection(image, tested)\n"), "tested")
+
+    expected = "Nothing is built here yet.\n    invoke image.build\nNothing was pushed.\n"
+    assert (4, "", expected) == (done.code, done.out, done.err)
+
+
+def test_next_steps_are_spelled_as_the_run_was_started(tmp_path: Path) -> None:
+    """Below a name, nested, renamed, at the root; a pre-task is spelled by its collection's name."""
+    named = several(
+        tmp_path / "named",
+        'serving = azureml_tasks.collection("serving")\n'
+        '@task(pre=[serving["smoke-test"]])\ndef tested(c):\n    pass\n'
+        'ns = Collection(tested, serving)\nns.add_collection(Collection("deploy", serving))\n',
+    )
+    renamed = several(tmp_path / "renamed", 'ns = Collection()\nns.add_collection(image, name="own")\n')
+    root = consumer(tmp_path / "root", "from azureml_tasks.image import ns\n")
+
+    runs = [
+        invoke(named, "serving.smoke-test"),
+        invoke(named, "deploy.serving.smoke-test"),
+        invoke(named, "tested"),
+        invoke(renamed, "own.smoke-test"),
+        invoke(root, "smoke-test"),
+    ]
+
+    message = "Nothing is built here yet.\n    invoke {}build\nNothing was pushed.\n"
+    prefixes = ("serving.", "deploy.serving.", "serving.", "own.", "")
+    assert [message.format(prefix) for prefix in prefixes] == [run.err for run in runs]
