@@ -55,7 +55,7 @@ def blocks(page: Path, language: str) -> list[str]:
 def commands(page: Path) -> list[Command]:
     """Return the commands of the console blocks of *page*, without their comments."""
     found = []
-    for block in blocks(page, "reporter"):
+    for block in blocks(page, "console"):
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             line, _, output = part.partition("\n")
             found.append(Command(line=re.sub(r"\s{2,}#.*", "", line), output=output))

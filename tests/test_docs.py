@@ -20,7 +20,7 @@ from azureml_tasks.config import schema
 from azureml_tasks.project import base_images
 from tests.cases import lay_out
 from tests.consumers import invoke, project
-from tests.documentation import DOCS, PAGES, ROOT, anchors, blocks, commands, links
+from tests.documentation import DOCS, PAGES, README, ROOT, anchors, blocks, commands, links
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,6 +92,13 @@ def test_every_command_is_one(page: Path) -> None:
     refused = [line for command in commands(page) for line in _refused(command.line)]
 
     assert refused == []
+
+
+def test_the_commands_are_found() -> None:
+    """The README shows commands with the output of each task of the quick start."""
+    shown = [command.line for command in commands(README) if command.output]
+
+    assert {f"invoke image.{name}" for name in ("check", "build", "smoke-test", "push")} <= set(shown)
 
 
 @EVERY_PAGE
