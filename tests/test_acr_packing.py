@@ -42,7 +42,7 @@ def data(name: str, content: bytes, *, executable: bool = False) -> ContextFile:
 
 def on_disk(path: Path, name: str = "model/weights.bin") -> ContextFile:
     """A member whose bytes are those of a file."""
-    return ContextFile(name=name, source=path, size=path.stat().st_size)
+    return ContextFile(name=name, source=str(path), size=path.stat().st_size)
 
 
 def context(*files: ContextFile) -> BuildContext:

@@ -10,7 +10,7 @@ import pytest
 
 import azureml_tasks
 from azureml_tasks.cli.console import Console
-from azureml_tasks.context.build_context import BuildContext, digests
+from azureml_tasks.context.build_context import BuildContext, new_context
 from azureml_tasks.engines.acr.build_pieces import Route, route
 from azureml_tasks.engines.acr.registry_api import Manifest, Repositories
 from azureml_tasks.errors import RegistryError
@@ -64,8 +64,7 @@ class Answers:
 def made(folder: Path) -> tuple[Plan, BuildContext]:
     """The plan of a project with every stage, and its context."""
     plan = azureml_tasks.plan(azureml_tasks.load(lay_out(FILES, folder)))
-    sha256, parts = digests(plan.files)
-    return plan, BuildContext(files=plan.files, dockerfile=render(plan), sha256=sha256, parts=parts)
+    return plan, new_context(plan.files, render(plan))
 
 
 def found(folder: Path, have: int, *, no_cache: bool = False, days: float = 1.0) -> Route:

@@ -156,7 +156,7 @@ def test_packages_that_are_not_pinned_age(run: RunContext) -> None:
 def test_the_list_of_files_is_that_of_the_last_build(run: RunContext) -> None:
     """A reason names the file that has changed since the last build, however many files there are."""
     built(run)
-    run.records.write_files(build_context.contents(plan_image(run)[1]))
+    run.records.write_files(plan_image(run)[1])
     (run.folder / "code" / "score.py").write_text("def init(): ...\ndef run(data): return data\n")
 
     report = check(run)

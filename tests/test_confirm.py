@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from azureml_tasks.context.build_context import BuildContext, confirm, contents_of, summed
+from azureml_tasks.context.build_context import BuildContext, confirm, new_context
 from azureml_tasks.context.context_file import ContextFile
 from azureml_tasks.context.file_hashes import FileHashes
 from azureml_tasks.errors import BuildError
@@ -24,18 +24,11 @@ def looked_at(folder: Path) -> BuildContext:
     age(folder)
     files = (
         ContextFile(name="code/"),
-        *(ContextFile(name=f"code/{name}", source=folder / name, size=3) for name in NAMES),
+        *(ContextFile(name=f"code/{name}", source=str(folder / name), size=3) for name in NAMES),
         ContextFile(name="code/link", link="a"),
         ContextFile(name="python/requirements.txt", data=b"numpy\n", size=6),
     )
-    return hashed(files, FileHashes(file=folder / "hashes.json", now=later))
-
-
-def hashed(files: tuple[ContextFile, ...], hashes: FileHashes) -> BuildContext:
-    """The context of *files*."""
-    seen = contents_of(files, hashes)
-    sha256, parts = summed(seen)
-    return BuildContext(files=files, dockerfile="", sha256=sha256, parts=parts, seen=seen, known=hashes)
+    return new_context(files, "", FileHashes(file=folder / "hashes.json", now=later))
 
 
 def another(file: Path, text: str) -> None:
@@ -99,7 +92,7 @@ def test_three_files_are_named(tmp_path: Path) -> None:
 def test_what_was_hashed_just_now_is_read_again(tmp_path: Path) -> None:
     """A file that was so young when it was hashed that its stamp tells nothing is looked at by its bytes."""
     found = looked_at(tmp_path)
-    young = hashed(found.files, FileHashes(file=tmp_path / "hashes.json", now=lambda: 0))
+    young = new_context(found.files, "", FileHashes(file=tmp_path / "hashes.json", now=lambda: 0))
     confirm(young)
     stamp = (tmp_path / "a").stat()
 
@@ -114,9 +107,11 @@ def test_a_part_has_its_own_files_to_confirm(tmp_path: Path) -> None:
     """What was made of the model alone is what it was whatever becomes of the code, and not where the model changes."""
     (tmp_path / "weights").write_text("weights", encoding="utf-8")
     found = looked_at(tmp_path)
-    model = (ContextFile(name="model/"), ContextFile(name="model/w", source=tmp_path / "weights", size=7))
-    assert found.known is not None
-    part = hashed((*found.files, *model), found.known)._replace(files=model)
+    model = (
+        ContextFile(name="model/"),
+        ContextFile(name="model/w", source=str(tmp_path / "weights"), size=7),
+    )
+    part = new_context((*found.files, *model), "", found.hashes)._replace(files=model)
 
     (tmp_path / "a").write_text("two", encoding="utf-8")
     confirm(part)

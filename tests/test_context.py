@@ -29,7 +29,9 @@ PINNED_ARCHIVE = "1cd2b480ce5b9b993506ac2492f38d9347a3ad44268e5f784b0b0f9cc391a4
 def member(path: Path, name: str = "code/a.txt") -> ContextFile:
     """The member of the context that a file makes."""
     status = path.stat()
-    return ContextFile(name=name, source=path, size=status.st_size, executable=bool(status.st_mode & 0o100))
+    return ContextFile(
+        name=name, source=str(path), size=status.st_size, executable=bool(status.st_mode & 0o100)
+    )
 
 
 def project(folder: Path, *, mode: int = 0o644) -> Path:
@@ -84,7 +86,7 @@ def test_the_digest_is_over_names_executable_bits_and_contents(tmp_path: Path) -
     source.write_bytes(b"a\n")
     files = [
         ContextFile(name="code/"),
-        ContextFile(name="code/a", source=source, size=2),
+        ContextFile(name="code/a", source=str(source), size=2),
         ContextFile(name="code/b", data=b"b", size=1, executable=True),
         ContextFile(name="code/模型", link="a"),
     ]
@@ -295,7 +297,7 @@ def test_a_context_counts_its_files_and_their_bytes(tmp_path: Path) -> None:
 
 def test_ten_are_the_largest(tmp_path: Path) -> None:
     """No more than ten files are named unless more are asked for."""
-    files = [ContextFile(name=f"code/{n:02}", source=tmp_path, size=n) for n in range(20)]
+    files = [ContextFile(name=f"code/{n:02}", source=str(tmp_path), size=n) for n in range(20)]
 
     assert [f"code/{n:02}" for n in range(19, 9, -1)] == [file.name for file in largest(files)]
 

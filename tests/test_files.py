@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import azureml_tasks
+from azureml_tasks.context import file_hashes
 from azureml_tasks.errors import SettingsError
 from tests.cases import lay_out
 from tests.test_good_cases import listing
@@ -307,10 +308,16 @@ def test_a_link_to_a_pipe_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_the_user_cannot_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is named before anything is built; root, who may read all, is told no here."""
+    """It is named before anything is built. A fault stands in for the mode, which root may ignore."""
     folder = made(tmp_path, files={"code/private": ""})
-    access = os.access
-    monkeypatch.setattr(os, "access", lambda path, mode: "private" not in str(path) and access(path, mode))
+
+    def refusing(path: str, *arguments: Any, **keywords: Any) -> Any:
+        """Open a file, but not a private one."""
+        if path.endswith("private"):
+            raise PermissionError(path)
+        return open(path, *arguments, **keywords)  # noqa: PTH123 -- it stands in for open() itself
+
+    monkeypatch.setattr(file_hashes, "open", refusing, raising=False)
 
     assert "pyproject.toml:4: code/private cannot be read by you\n    chmod u+r 'code/private'" == refusal(
         folder

@@ -59,6 +59,9 @@ def test_an_ignore_file_is_read_as_docker_reads_it() -> None:
         pytest.param("**a", ["a", "b/a", "ba", "ab"], ["ab"], id="two stars stuck to a name are any start"),
         pytest.param("a/**", ["a", "a/b", "a/b/c"], ["a"], id="two stars behind leave the folder itself"),
         pytest.param("a/**/b", ["a/b", "a/c/b", "a/c/d/b", "a/bb"], ["a/bb"], id="two stars between"),
+        pytest.param(
+            "x**/a", ["xa", "x/a", "xy/a", "y/xa"], ["y/xa"], id="two stars with their slash are nothing too"
+        ),
         pytest.param("**/*.py", ["a.py", "b/c/a.py", "a.pyx"], ["a.pyx"], id="every file of a kind"),
         pytest.param("[a-cé]x", ["ax", "éx", "dx"], ["dx"], id="a set"),
         pytest.param("[^a-c]x", ["ax", "dx", "☺x"], ["ax"], id="the opposite of a set"),
@@ -158,7 +161,7 @@ def test_a_walk_leaves_out_only_what_cannot_hold_anything(
     assert expected == Matcher(rules(patterns)).may_descend(folder)
 
 
-BRACKETS = 'a "[" needs a "]" and characters between them; write a "-" of its own as "\\-"'
+BRACKETS = 'a "[" needs a "]" and characters between them; write a literal "-" as "\\-"'
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from azureml_tasks.context.build_context import BuildContext, digests
+from azureml_tasks.context.build_context import new_context
 from azureml_tasks.incremental import fingerprint as module
 from azureml_tasks.incremental.fingerprint import changed_parts, fingerprint, fingerprint_parts
 from tests.cases import lay_out
@@ -66,10 +66,7 @@ WORDS = {
 def made(folder: Path, base: str = BASE) -> dict[str, str]:
     """What the image of the project in *folder* is made of."""
     plan = read(folder)
-    sha256, parts = digests(plan.files)
-    return fingerprint_parts(
-        plan, BuildContext(files=plan.files, dockerfile="", sha256=sha256, parts=parts), base
-    )
+    return fingerprint_parts(plan, new_context(plan.files, ""), base)
 
 
 def run(after: str) -> str:

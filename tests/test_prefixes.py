@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from azureml_tasks.context.build_context import BuildContext, digests
+from azureml_tasks.context.build_context import BuildContext, new_context
 from azureml_tasks.incremental.cached_layers import (
     cached_layers_of,
     is_layers_tag,
@@ -31,8 +31,7 @@ def tags(folder: Path, base: str = BASE) -> list[str]:
 def gathered(folder: Path) -> tuple[Plan, BuildContext]:
     """The project's plan and build context."""
     plan = read(folder)
-    sha256, parts = digests(plan.files)
-    return plan, BuildContext(files=plan.files, dockerfile="whole", sha256=sha256, parts=parts)
+    return plan, new_context(plan.files, "whole")
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from azureml_tasks.built_image import BuiltImage
+from azureml_tasks.context.build_context import BuildContext
 from azureml_tasks.errors import BuildError
 from azureml_tasks.state.records import FOLDER, NOTES, Records
 
@@ -111,6 +112,17 @@ def test_notes_are_no_records(records: Records) -> None:
 
     assert "hashes.json" in NOTES
     assert ("hashes.json", False) == (records.file_hashes().file.name, records.folder.exists())
+
+
+def test_the_files_of_another_build_are_not_those_of_this_one(records: Records) -> None:
+    """What the files were is known of the context that was recorded, however many they are, and of no other."""
+    contents = {f"code/{number}.py": "file 1" for number in range(10_001)}
+    context = BuildContext(files=(), dockerfile="", sha256=IMAGE.context_sha256, contents=contents)
+    nothing = records.read_files(IMAGE)
+    records.write_files(context)
+
+    other = IMAGE._replace(context_sha256="3" * 64)
+    assert ({}, contents, {}) == (nothing, records.read_files(IMAGE), records.read_files(other))
 
 
 def test_a_pass_can_be_forgotten(records: Records) -> None:

@@ -27,10 +27,10 @@ def context(source: Path) -> BuildContext:
         ContextFile(name="code/"),
         ContextFile(name="code/empty"),
         ContextFile(name="code/link", link="run.sh"),
-        ContextFile(name="code/run.sh", source=source / "run.sh", size=10, executable=True),
+        ContextFile(name="code/run.sh", source=str(source / "run.sh"), size=10, executable=True),
         ContextFile(name="model/"),
         ContextFile(name="model/deep/"),
-        ContextFile(name="model/deep/weights.bin", source=source / "weights.bin", size=3_000_000),
+        ContextFile(name="model/deep/weights.bin", source=str(source / "weights.bin"), size=3_000_000),
         ContextFile(name="python/requirements.txt", data=b"six\n", size=4),
     )
     return BuildContext(files=(ContextFile(name="python/"), *members), dockerfile="FROM scratch\n", sha256="")
@@ -67,7 +67,7 @@ def test_a_file_that_has_changed_ends_it(tmp_path: Path) -> None:
     """What is not as large as it was looked at is not what was looked at."""
     (tmp_path / "staged").mkdir()
     (tmp_path / "weights.bin").write_bytes(b"longer")
-    file = ContextFile(name="weights.bin", source=tmp_path / "weights.bin", size=3)
+    file = ContextFile(name="weights.bin", source=str(tmp_path / "weights.bin"), size=3)
 
     with pytest.raises(BuildError, match=r"weights\.bin changed while it was read"):
         stage(BuildContext(files=(file,), dockerfile="", sha256=""), tmp_path / "staged")

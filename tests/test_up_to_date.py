@@ -14,7 +14,7 @@ from azureml_tasks.built_image import BuiltImage
 from azureml_tasks.cli.console import Console
 from azureml_tasks.commands.run_context import Prepared, RunContext
 from azureml_tasks.commands.up_to_date import outdated_parts, reusable_image
-from azureml_tasks.context.build_context import BuildContext, digests
+from azureml_tasks.context.build_context import new_context
 from azureml_tasks.incremental.fingerprint import fingerprint_parts
 from azureml_tasks.planning.plan import Plan
 from tests.cases import lay_out
@@ -78,9 +78,7 @@ def outdated(prepared: Prepared, image: BuiltImage) -> list[str]:
 def ready(run: RunContext, engine: Any) -> Prepared:
     """What a build has found of the project as it stands, by *engine*."""
     plan = read(run.folder)
-    sha256, parts = digests(plan.files)
-    found = BuildContext(files=plan.files, dockerfile="", sha256=sha256, parts=parts)
-    return Prepared(plan=plan, context=found, engine=engine)
+    return Prepared(plan=plan, context=new_context(plan.files, ""), engine=engine)
 
 
 def test_what_is_made_of_the_same_is_given_its_names(run: RunContext) -> None:

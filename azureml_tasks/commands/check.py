@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.commands.run_context import open_engine, plan_image, refuse_missing_features
 from azureml_tasks.commands.up_to_date import outdated_parts
-from azureml_tasks.context.build_context import contents, largest
+from azureml_tasks.context.build_context import largest
 from azureml_tasks.errors import AzuremlTasksError, SettingsError
 from azureml_tasks.incremental.fingerprint import fingerprint_parts
 from azureml_tasks.incremental.rebuild_reasons import rebuild_reasons, rebuilt_stages
@@ -142,7 +142,9 @@ def _rebuilt(
     if now == image.fingerprint_parts:
         return [], []
     stages = rebuilt_stages(image.fingerprint_parts, now)
-    return stages, rebuild_reasons(image.fingerprint_parts, now, run.records.read_files(), contents(context))
+    return stages, rebuild_reasons(
+        image.fingerprint_parts, now, run.records.read_files(image), context.contents
+    )
 
 
 def _next_step(

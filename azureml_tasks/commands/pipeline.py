@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from azureml_tasks.commands.results import BuildResult, PushResult, ReleaseResult, SmokeTestResult
 from azureml_tasks.commands.run_context import Prepared, RunContext, prepare_build, prepare_built_image
 from azureml_tasks.commands.up_to_date import reusable_image
-from azureml_tasks.context.build_context import contents
 from azureml_tasks.errors import BuildError, SmokeTestError, stating
 
 if TYPE_CHECKING:
@@ -146,9 +145,9 @@ def _build(
     )
     record_build(run, image)
     if not run.reporter.dry:
-        if context.known:
-            context.known.keep()
-        run.records.write_files(contents(context))
+        if context.hashes:
+            context.hashes.save()
+        run.records.write_files(context)
     return BuildResult(image=image)
 
 

@@ -6,8 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.config.problems import FILE
-from azureml_tasks.context import build_context
-from azureml_tasks.context.build_context import BuildContext
+from azureml_tasks.context.build_context import BuildContext, new_context
 from azureml_tasks.errors import EngineError, Problem, SettingsError
 from azureml_tasks.planning.dockerfile import render
 from azureml_tasks.planning.plan import Plan, plan
@@ -91,18 +90,9 @@ def plan_image(run: RunContext, *, save_hashes: bool = False) -> tuple[Plan, Bui
     planned = plan(load(run.folder, run.overrides, hashes))
     for warning in planned.warnings:
         run.reporter.warn(warning)
-    contents = build_context.contents_of(planned.files, hashes)
+    context = new_context(planned.files, render(planned), hashes)
     if save_hashes and not run.reporter.dry:
-        hashes.keep()
-    sha256, parts = build_context.summed(contents)
-    context = BuildContext(
-        files=planned.files,
-        dockerfile=render(planned),
-        sha256=sha256,
-        parts=parts,
-        seen=contents,
-        known=hashes,
-    )
+        hashes.save()
     return planned, context
 
 

@@ -1,4 +1,4 @@
-"""`Plan` → the build context: what is in it, and its hash."""
+"""The build context: the files that a builder gets, and the hashes that name them."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ if TYPE_CHECKING:
 
     from azureml_tasks.context.file_hashes import FileHashes
 
-__all__ = ["BuildContext", "confirm", "contents", "contents_of", "digest", "digests", "largest", "summed"]
+__all__ = ["BuildContext", "confirm", "digest", "largest", "new_context", "read_contents"]
 
 _SHOWN = 3
 
 
 class BuildContext(NamedTuple):
-    """A build context: what is in it, and what names it.
+    """A build context.
 
     Args:
-        files: its members, sorted.
-        dockerfile: the text.
-        sha256: over names, executable bits and contents of the members, in hexadecimal.
-        parts: the same over the members of each folder at the top of the whole: `code`, `model`, `python`.
-        seen: what the members of the whole were as they were hashed, see `contents_of`.
-        known: the hashes of the files, by which a change since is seen.
+        files: its members, sorted by name.
+        dockerfile: the text of the Dockerfile.
+        sha256: over names, executable bits and contents of the whole image's members, in hexadecimal.
+        parts: the same over the members of each top folder: `code`, `model`, `python`.
+        contents: what each member of the whole image was when it was hashed, by name, see `read_contents`.
+        hashes: show which files may have changed since.
     """
 
     files: tuple[ContextFile, ...]
     dockerfile: str
     sha256: str
     parts: Mapping[str, str] = MappingProxyType({})
-    seen: Mapping[str, str] = MappingProxyType({})
-    known: FileHashes | None = None
+    contents: Mapping[str, str] = MappingProxyType({})
+    hashes: FileHashes | None = None
 
     @property
-    def asks_for_its_hash(self) -> bool:
-        """Whether the Dockerfile has the argument CONTEXT_SHA256: a builder warns of one that it has not."""
+    def has_hash_argument(self) -> bool:
+        """Whether the Dockerfile has the argument CONTEXT_SHA256: builders warn of one that it does not have."""
         return "ARG CONTEXT_SHA256" in self.dockerfile
 
     @property
     def members(self) -> tuple[ContextFile, ...]:
-        """The Dockerfile, then the files: what an archive of it holds."""
+        """The Dockerfile, then the files: the members of its archive."""
         text = self.dockerfile.encode()
         return (ContextFile(name="Dockerfile", data=text, size=len(text)), *self.files)
 
@@ -62,106 +62,119 @@ class BuildContext(NamedTuple):
 
     @property
     def counted(self) -> str:
-        """How many those are, such as `204 files`."""
+        """The count for people, such as `204 files`."""
         return f"{self.file_count} file{'' if self.file_count == 1 else 's'}"
 
 
-def digest(files: Iterable[ContextFile], known: FileHashes | None = None) -> str:
-    """The SHA-256 over names, executable bits and contents of *files*, in hexadecimal.
-
-    Each member counts as one line: kind, SHA-256 of its content or link, and its name, which ends in NUL.
-
-    Args:
-        files: members, sorted.
-        known: the hashes of files that need not be read again.
-
-    Raises:
-        BuildError: a file changed or went away meanwhile.
-    """
-    return digests(files, known)[0]
-
-
-def digests(files: Iterable[ContextFile], known: FileHashes | None = None) -> tuple[str, dict[str, str]]:
-    """`digest`, and the same over the members of each folder at the top by the folder's name."""
-    return summed(contents_of(files, known))
-
-
-def summed(seen: Mapping[str, str]) -> tuple[str, dict[str, str]]:
-    """The same of members as `contents_of` says them, in their order."""
-    total = hashlib.sha256()
-    parts: defaultdict[str, hashlib._Hash] = defaultdict(hashlib.sha256)
-    for name, said in seen.items():
-        kind, _, content = said.partition("-")
-        line = f"{kind} {content} ".encode() + name.encode() + b"\0"
-        total.update(line)
-        parts[name.partition("/")[0]].update(line)
-    return total.hexdigest(), {name: part.hexdigest() for name, part in parts.items()}
-
-
-def contents_of(files: Iterable[ContextFile], known: FileHashes | None = None) -> dict[str, str]:
-    """What each member is, by its name: its kind and the SHA-256 of its content or link, in one word.
+def new_context(
+    files: tuple[ContextFile, ...], dockerfile: str, hashes: FileHashes | None = None
+) -> BuildContext:
+    """Return the build context of an image, with the contents of *files* read and hashed.
 
     Args:
-        files: members, sorted.
-        known: the hashes of files that need not be read again.
+        files: members, sorted by name.
+        dockerfile: the text of the Dockerfile.
+        hashes: spare files that have not changed from being read again.
 
     Raises:
-        BuildError: a file changed or went away meanwhile.
+        BuildError: a file is being changed or has gone.
     """
-    return {file.name: "-".join(_content_of(file, known)) for file in files}
+    contents = read_contents(files, hashes)
+    parts: defaultdict[str, list[str]] = defaultdict(list)
+    for name, content in contents.items():
+        parts[name.partition("/")[0]].append(f"{content} {name}\0")
+    return BuildContext(
+        files=files,
+        dockerfile=dockerfile,
+        sha256=_digest(contents),
+        parts={part: hashlib.sha256("".join(lines).encode()).hexdigest() for part, lines in parts.items()},
+        contents=contents,
+        hashes=hashes,
+    )
 
 
-def contents(context: BuildContext) -> dict[str, str]:
-    """The same of the members of *context*."""
-    if not context.seen:
-        return contents_of(context.files, context.known)
-    return {file.name: context.seen[file.name] for file in context.files}
+def digest(files: Iterable[ContextFile], hashes: FileHashes | None = None) -> str:
+    """Return the SHA-256 over names, executable bits and contents of *files*, in hexadecimal.
+
+    Each member is one line: its kind, the SHA-256 of its content, and its name, which ends in NUL.
+
+    Args:
+        files: members, sorted by name.
+        hashes: spare files that have not changed from being read again.
+
+    Raises:
+        BuildError: a file is being changed or has gone.
+    """
+    return _digest(read_contents(files, hashes))
 
 
-def _content_of(file: ContextFile, known: FileHashes | None) -> tuple[str, str]:
-    """The kind of a member, and the SHA-256 of its content or link, "-" for a folder."""
+def _digest(contents: Mapping[str, str]) -> str:
+    lines = "".join([f"{content} {name}\0" for name, content in contents.items()])
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def read_contents(files: Iterable[ContextFile], hashes: FileHashes | None = None) -> dict[str, str]:
+    """Return the kind of each member and the SHA-256 of its content, such as `file 9f86d0…`, by name.
+
+    The kinds are `file`, `program`, `link`, whose content is its target, and `folder`, which has `-` for a hash.
+
+    Args:
+        files: members.
+        hashes: spare files that have not changed from being read again.
+
+    Raises:
+        BuildError: a file is being changed or has gone.
+    """
+    return {file.name: _content(file, hashes) for file in files}
+
+
+def _content(file: ContextFile, hashes: FileHashes | None) -> str:
     if file.name.endswith("/"):
-        return "folder", "-"
+        return "folder -"
     if file.link:
-        return "link", hashlib.sha256(file.link.encode()).hexdigest()
-    kind = "program" if file.executable else "file"
-    if file.source and known:
+        return f"link {hashlib.sha256(file.link.encode()).hexdigest()}"
+    return f"{'program' if file.executable else 'file'} {file.sha256 or _sha256(file, hashes)}"
+
+
+def _sha256(file: ContextFile, hashes: FileHashes | None) -> str:
+    if file.source and hashes:
         try:
-            found = known.of(file.source, file.size)
+            sha256 = hashes.sha256(file.source, file.size)
         except FileNotFoundError as error:
-            raise changed(file) from error
-        if found is None:
-            raise changed(file)
-        return kind, found
-    content = hashlib.sha256()
+            raise changed(file.source) from error
+        if sha256 is None:
+            raise changed(file.source)
+        return sha256
+    total = hashlib.sha256()
     for block in blocks(file):
-        content.update(block)
-    return kind, content.hexdigest()
+        total.update(block)
+    return total.hexdigest()
 
 
 def confirm(context: BuildContext) -> None:
-    """See that the files are what they were when their hashes were taken: what was made of others is not theirs.
+    """Check that the files still have the contents that were hashed, so that the image is what its labels say.
 
     Raises:
         BuildError: they have changed.
     """
-    known = context.known
-    moved = [file for file in context.files if file.source and known and known.moved(file.source)]
-    if not moved:
-        return
-    try:
-        same = contents_of(moved, known).items() <= context.seen.items()
-    except BuildError:
-        same = False
-    if not same:
-        names = ", ".join(file.name for file in moved[:_SHOWN]) + (
-            " and others" if len(moved) > _SHOWN else ""
-        )
+    changed_files = [file.name for file in context.files if file.source and _has_changed(file, context)]
+    if changed_files:
+        more = " and others" if len(changed_files) > _SHOWN else ""
+        names = ", ".join(changed_files[:_SHOWN]) + more
         what = f"The files changed while the image was built: {names}."
         raise BuildError(what, next_step="Run the same command again.")
 
 
+def _has_changed(file: ContextFile, context: BuildContext) -> bool:
+    if not context.hashes or not context.hashes.may_have_changed(file.source):
+        return False
+    try:
+        return _content(file._replace(sha256=""), context.hashes) != context.contents[file.name]
+    except BuildError:
+        return True
+
+
 def largest(files: Iterable[ContextFile], count: int = 10) -> list[ContextFile]:
-    """The *count* largest of *files*, largest first, equal ones by name."""
-    real = (file for file in files if not file.name.endswith("/"))
-    return sorted(real, key=lambda file: (-file.size, file.name))[:count]
+    """Return the *count* largest of *files*, the largest first, those of one size by name."""
+    without_folders = (file for file in files if not file.name.endswith("/"))
+    return sorted(without_folders, key=lambda file: (-file.size, file.name))[:count]

@@ -1,4 +1,4 @@
-"""One member of a build context, as a value."""
+"""One member of a build context."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from azureml_tasks.errors import BuildError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 __all__ = ["ContextFile", "blocks", "changed"]
 
@@ -16,49 +15,52 @@ _BLOCK = 1024 * 1024
 
 
 class ContextFile(NamedTuple):
-    """One member of the build context.
+    """One member of a build context.
 
     Args:
-        name: its path in the context, with "/"; a folder's ends with one.
-        source: the file whose bytes it has; None for a folder, a link, and what is in `data`.
-        data: bytes that stand in no file.
+        name: its path in the context, with "/"; the name of a folder ends with one.
+        source: absolute path of the file that is copied; "" for a folder, a link, and a file that `data` holds.
+        data: the content of a file that has no source.
         size: of the content, in bytes.
-        executable: whether it may be run.
-        link: what a symbolic link points at, relative to its own folder; "" where it is none.
+        executable: whether the copy is executable.
+        link: the target of a symbolic link, relative to the link's own folder; "" for anything else.
+        sha256: of the content, in hexadecimal, if it was read already; else "".
     """
 
     name: str
-    source: Path | None = None
+    source: str = ""
     data: bytes = b""
     size: int = 0
     executable: bool = False
     link: str = ""
+    sha256: str = ""
 
 
 def blocks(file: ContextFile) -> Iterator[bytes]:
-    """The content of *file* in blocks of at most 1 MiB.
+    """Yield the content of *file* in blocks of at most 1 MiB.
 
     Raises:
-        BuildError: it changed or went away since its size was read.
+        BuildError: the file has changed since its size was read.
     """
-    from io import BytesIO
-
+    if not file.source:
+        yield file.data
+        return
     try:
-        stream = file.source.open("rb") if file.source else BytesIO(file.data)
+        stream = open(file.source, "rb", buffering=0)  # noqa: PTH123, SIM115 -- thousands of files; closed below
     except FileNotFoundError as error:
-        raise changed(file) from error
+        raise changed(file.source) from error
     with stream:
         left = file.size
         while left:
             block = stream.read(min(_BLOCK, left))
             if not block:
-                raise changed(file)
+                raise changed(file.source)
             left -= len(block)
             yield block
         if stream.read(1):
-            raise changed(file)
+            raise changed(file.source)
 
 
-def changed(file: ContextFile) -> BuildError:
-    """The error of a file that is another one than a moment ago."""
-    return BuildError(f"{file.source} changed while it was read.", next_step="Run the same command again.")
+def changed(source: str) -> BuildError:
+    """Return the error for a file that changes while it is read."""
+    return BuildError(f"{source} changed while it was read.", next_step="Run the same command again.")

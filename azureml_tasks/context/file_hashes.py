@@ -1,4 +1,7 @@
-"""The hashes of files that have not changed since they were taken, as their stamps tell."""
+"""Hash each file once: the hash of a file that has not changed since is read from a cache.
+
+The same reading looks for a private key, so a file that has not changed is not opened at all.
+"""
 
 from __future__ import annotations
 
@@ -6,125 +9,146 @@ import hashlib
 import json
 import os
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.atomic_write import write_atomically
+from azureml_tasks.context.secret_files import HEAD_SIZE, has_private_key
+from azureml_tasks.version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
-__all__ = ["FileHashes", "Stamp", "settled", "stamp_of"]
+__all__ = ["FileContent", "FileHashes", "Stamp", "is_settled", "stamp_of"]
+
+Stamp = tuple[int, int, int, int]
+"""Size in bytes, mtime and ctime in nanoseconds since 1970, inode."""
 
 _BLOCK = 1024 * 1024
+_SECOND = 10**9
+_COARSE = 2 * _SECOND
+"""FAT stores times in steps of two seconds."""
+_FINE = _SECOND // 20
+"""Other file systems take the time of the kernel's last tick, 1 to 10 ms apart."""
+
+
+class FileContent(NamedTuple):
+    """What reading a file has shown.
+
+    Args:
+        sha256: of the whole content, in hexadecimal; "" if only the beginning was read.
+        has_private_key: see `has_private_key`.
+    """
+
+    sha256: str
+    has_private_key: bool
 
 
 class FileHashes:
-    """The hashes that are known, by absolute path.
+    """The content of files by absolute path, as far as it is known.
 
     Args:
-        file: where they are kept between commands.
-        known: path → stamp and SHA-256 in hexadecimal.
-        now: nanoseconds since 1970, by the clock that stamps files.
+        file: the cache; it is not read here, see `read`.
+        known: what the cache holds.
+        now: returns nanoseconds since 1970, by the clock that stamps files.
     """
 
     def __init__(
         self,
         *,
         file: Path,
-        known: dict[str, tuple[Stamp, str]] | None = None,
+        known: dict[str, tuple[Stamp, FileContent]] | None = None,
         now: Callable[[], int] = time.time_ns,
     ) -> None:
         self.file, self.now = file, now
-        self.known = {} if known is None else known
-        self._changed = False
+        self.known = known or {}
+        self._used: dict[str, tuple[Stamp, FileContent]] = {}
 
     @classmethod
     def read(cls, file: Path, now: Callable[[], int] = time.time_ns) -> FileHashes:
-        """What *file* holds; nothing where it is not there or is not ours: it is all found out again."""
+        """Read the cache in *file*; one that is missing, damaged or of another version counts as empty."""
         try:
-            found = json.loads(file.read_bytes())
-            known = {path: (_stamp_of(row), str(row[4])) for path, row in found["files"].items()}
-        except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError):
+            cache = json.loads(file.read_bytes())
+            rows = cache["files"].items() if cache["version"] == VERSION else ()
+            known = {path: (tuple(stamp), FileContent(*content)) for path, (stamp, content) in rows}
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
             known = {}
         return cls(file=file, known=known, now=now)
 
-    def of(self, path: str | Path, size: int) -> str | None:
-        """The SHA-256 of the file at *path*, in hexadecimal; None where it changes or has not *size* bytes.
+    def sha256(self, path: str, size: int) -> str | None:
+        """Return the SHA-256 of a file, in hexadecimal; None if its size is not *size*, or it is being changed.
 
         Raises:
-            FileNotFoundError: there is none.
+            OSError: the file cannot be read.
         """
-        before = os.stat(path)  # noqa: PTH116 -- thousands of files; Path's own takes twice the time
-        stamp = stamp_of(before)
-        if before.st_size != size:
-            return None
-        kept = self.known.get(str(path))
-        if kept and kept[0] == stamp:
-            return kept[1]
-        taken_at = self.now()
-        found, after = _hashed(path)
-        if stamp_of(after) != stamp:
-            return None
-        if settled(stamp, taken_at):
-            self.known[str(path)] = (stamp, found)
-            self._changed = True
-        else:
-            self._changed |= self.known.pop(str(path), None) is not None  # That of a file that is no more.
-        return found
+        status = os.stat(path)  # noqa: PTH116 -- thousands of files; Path's own takes twice the time
+        content = self.content(path, status) if status.st_size == size else None
+        return content.sha256 if content else None
 
-    def moved(self, path: str | Path) -> bool:
-        """Whether the file at *path* may be another than its known hash is of."""
-        kept = self.known.get(str(path))
+    def content(self, path: str, status: os.stat_result) -> FileContent | None:
+        """Return the content of the file at *path*, read if it has changed; None if it is being changed.
+
+        Args:
+            path: absolute, not a link.
+            status: of the file, a moment ago.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        stamp = stamp_of(status)
+        entry = self.known.get(path)
+        if not entry or entry[0] != stamp:
+            read_at = self.now()
+            content, after = _read(path)
+            if stamp_of(after) != stamp:
+                return None
+            entry = stamp, content
+            if not is_settled(stamp, read_at):
+                return content
+        self._used[path] = entry
+        return entry[1]
+
+    def glance(self, path: str, status: os.stat_result) -> FileContent | None:
+        """Do the same as `content`, but read only the beginning of a large file that has changed."""
+        entry = self.known.get(path)
+        if status.st_size <= _BLOCK or (entry and entry[0] == stamp_of(status)):
+            return self.content(path, status)
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 -- see `sha256`
+            return FileContent(sha256="", has_private_key=has_private_key(file.read(HEAD_SIZE)))
+
+    def may_have_changed(self, path: str) -> bool:
+        """Return whether the file at *path* may have changed since this object returned its content."""
+        entry = self._used.get(path)
         try:
-            return not kept or kept[0] != stamp_of(os.stat(path))  # noqa: PTH116 -- of thousands of files
+            return not entry or entry[0] != stamp_of(os.stat(path))  # noqa: PTH116 -- see `sha256`
         except OSError:
             return True
 
-    def keep(self) -> None:
-        """Write them down for the next command, where its folder is there and anything is new."""
-        if not self._changed or not self.file.parent.is_dir():
+    def save(self) -> None:
+        """Write what was used into the cache, unless it is there; without the cache's folder nothing is written."""
+        if self._used == self.known or not self.file.parent.is_dir():
             return
-        kept = (
-            (path, row)
-            for path, row in sorted(self.known.items())
-            if os.path.exists(path)  # noqa: PTH110 -- of many files
-        )
-        rows = {path: [*stamp, found] for path, (stamp, found) in kept}
-        write_atomically(self.file, json.dumps({"files": rows}))
-        self._changed = False
-
-
-def _stamp_of(row: list[Any]) -> Stamp:
-    size, mtime, ctime, inode = map(int, row[:4])
-    return size, mtime, ctime, inode
-
-
-def _hashed(path: str | Path) -> tuple[str, os.stat_result]:
-    total = hashlib.sha256()
-    with Path(path).open("rb", buffering=0) as stream:
-        while block := stream.read(_BLOCK):
-            total.update(block)
-        return total.hexdigest(), os.fstat(stream.fileno())
-
-
-Stamp = tuple[int, int, int, int]
-"""Size in bytes, mtime and ctime in nanoseconds since 1970, inode."""
-
-_SECOND = 10**9
-_COARSE = 2 * _SECOND
-"""FAT counts in steps of two seconds."""
-_FINE = _SECOND // 20
-"""Others stamp with the kernel's tick, 1 to 10 ms apart."""
+        write_atomically(self.file, json.dumps({"version": VERSION, "files": self._used}))
+        self.known = dict(self._used)
 
 
 def stamp_of(status: os.stat_result) -> Stamp:
-    """The stamp of what has *status*."""
+    """Return what shows a change of a file without reading it."""
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
-def settled(stamp: Stamp, now: int) -> bool:
-    """Whether a change after *now*, nanoseconds since 1970, would give another stamp."""
+def is_settled(stamp: Stamp, now: int) -> bool:
+    """Return whether a change of the file after *now*, nanoseconds since 1970, would change its stamp."""
     _, mtime, ctime, _ = stamp
     step = _FINE if mtime % _SECOND or ctime % _SECOND else _COARSE
     return max(mtime, ctime) < now - step
+
+
+def _read(path: str) -> tuple[FileContent, os.stat_result]:
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 -- see `FileHashes.sha256`
+        block = file.read(_BLOCK)
+        is_secret = has_private_key(block[:HEAD_SIZE])
+        total = hashlib.sha256(block)
+        while block := file.read(_BLOCK):
+            total.update(block)
+        return FileContent(sha256=total.hexdigest(), has_private_key=is_secret), os.fstat(file.fileno())

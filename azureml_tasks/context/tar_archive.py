@@ -1,4 +1,4 @@
-"""The build context as one tar archive: the same members, the same bytes, on every machine."""
+"""The build context as a tar archive: the same members give the same bytes on every machine."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 __all__ = ["TIME", "archive", "end_of_archive", "member", "mode_of"]
 
 _TAR_BLOCK = 512
-"""Bytes; a member's content fills the last one."""
+"""Bytes; the content of a member is padded to a multiple of it."""
 TIME = 315_532_800
-"""1980-01-01T00:00:00Z, for every member: nothing of when or where it was packed is left, and zip can still say it."""
+"""1980-01-01T00:00:00Z, the time of every member: the earliest that a zip file can hold, such as a wheel."""
 
 
 def archive(context: BuildContext) -> Iterator[bytes]:
-    """The context and its Dockerfile as a tar archive, block by block; memory stays at a few blocks.
+    """Yield the Dockerfile and the files of *context* as a tar archive, in blocks of at most 1 MiB.
 
-    Same members, same bytes: sorted names, one fixed time, owner 0, modes 0644 and 0755.
+    Names are sorted, times fixed, owner and group 0, and modes 0644 or 0755.
 
     Raises:
-        BuildError: a file changed or went away since its size was read.
+        BuildError: a file has changed since its size was read.
     """
     for file in context.members:
         yield from member(file)
@@ -33,20 +33,20 @@ def archive(context: BuildContext) -> Iterator[bytes]:
 
 
 def mode_of(file: ContextFile) -> int:
-    """The permissions of a member that is no link: whatever they are here, the runtime user can read it there."""
+    """Return the mode of a file or folder, with which every user can read it."""
     return 0o755 if file.executable or file.name.endswith("/") else 0o644
 
 
 def end_of_archive() -> bytes:
-    """What follows the last member."""
+    """Return what follows the last member."""
     return b"\0" * _TAR_BLOCK * 2
 
 
 def member(file: ContextFile) -> Iterator[bytes]:
-    """One member of an archive: its header, then its content in blocks, then what fills the last 512 bytes.
+    """Yield one member of an archive: header, content and padding.
 
     Raises:
-        BuildError: as of `archive`.
+        BuildError: the file has changed since its size was read.
     """
     import tarfile
 

@@ -88,6 +88,6 @@ def stage_context(
         dockerfile=render_stages(plan, base, names, mounts=mounts, sha256=context.sha256 if literal else ""),
         sha256=context.sha256,
         parts=context.parts,
-        seen=context.seen,
-        known=context.known,
+        contents=context.contents,
+        hashes=context.hashes,
     )

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from azureml_tasks.config.problems import FILE, spell
 from azureml_tasks.context.context_file import ContextFile
-from azureml_tasks.project.secret_files import LARGE
 from azureml_tasks.project.walk import Walk
 from azureml_tasks.requirements.files import RequirementsTree, read_tree
 
@@ -19,6 +18,9 @@ if TYPE_CHECKING:
     from azureml_tasks.project.code import Code
     from azureml_tasks.project.model import BuildSecret
     from azureml_tasks.project.paths import ProjectPaths
+
+_LARGE = 100 * 1000 * 1000
+"""Bytes: a larger file under `code` is refused as a model in the wrong place."""
 
 __all__ = ["carried", "code_and_model", "refuse_copied_secrets", "requirements"]
 
@@ -59,9 +61,9 @@ def _text(survey: ProjectPaths, path: str) -> str | None:
 
 def carried(survey: ProjectPaths, path: str) -> ContextFile:
     """The member of the context for a requirements file or a wheel."""
-    file = survey.root / path
+    file = (survey.root / path).resolve()
     size = file.stat().st_size if file.is_file() else 0
-    return ContextFile(name=f"python/project/{path}", source=file, size=size)
+    return ContextFile(name=f"python/project/{path}", source=str(file), size=size)
 
 
 def code_and_model(survey: ProjectPaths, code: Code) -> tuple[ContextFile, ...]:
@@ -72,7 +74,7 @@ def code_and_model(survey: ProjectPaths, code: Code) -> tuple[ContextFile, ...]:
         claimed = [model, *([".azureml-image", FILE, "tasks.py"] if code.folder == "." else [])]
         left_out = frozenset(Path(path).as_posix() for path in claimed if path)
         _refuse_claimed_entry_script(survey, code, left_out)
-        members += _walk(survey, "code", code.folder, left_out, LARGE)
+        members += _walk(survey, "code", code.folder, left_out, _LARGE)
     if (
         model
         and not survey.problems.is_bad(("model",))
@@ -88,7 +90,7 @@ def refuse_copied_secrets(
     """Note where the file of a secret of the build is a member of the context as well."""
     kept = {os.path.realpath(secret.file): secret.id for secret in secrets if secret.file}
     for member in members if kept else ():
-        if member.source and (name := kept.get(os.path.realpath(member.source))):
+        if member.source and (name := kept.get(member.source)):
             path = Path(os.path.relpath(member.source, survey.root)).as_posix()
             what = f"{spell(('secrets', name))} is {path}, which would be copied into the image"
             survey.problems.add(("secrets", name), what, f'Leave it out: exclude = ["{path}"]')
@@ -125,13 +127,10 @@ def _walk(
         top=top,
         into=key,
         matcher=survey.matcher,
+        hashes=survey.hashes,
         left_out=left_out,
         problem=lambda what, fix: survey.problems.add((key,), what, fix),
         largest=largest,
     )
-    members = list(walk.files())
-    return (
-        members
-        if any(file.name == f"{key}/" for file in members)
-        else [ContextFile(name=f"{key}/"), *members]
-    )
+    members = walk.files()
+    return members if members and members[0].name == f"{key}/" else [ContextFile(name=f"{key}/"), *members]

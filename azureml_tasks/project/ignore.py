@@ -1,7 +1,7 @@
-"""Which files Docker's ignore rules take out, and which rule does it.
+"""Docker's ignore rules: which files they exclude, and which rule does it.
 
 The rules are those of Moby's patternmatcher (`MatchesOrParentMatches`) and of its reader of ignore
-files (github.com/moby/patternmatcher); what one pattern matches is said in `ignore_pattern`.
+files (https://github.com/moby/patternmatcher); `ignore_pattern` matches one pattern.
 """
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from azureml_tasks.project.ignore_pattern import predicate
+from azureml_tasks.project.ignore_pattern import literal_tail, predicate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
 __all__ = ["IllegalPattern", "Matcher", "Rule", "parse_ignore_file"]
 
-# What Go trims from a line; Python's own strip() takes four control characters more.
+# What Go trims from a line; Python's strip() also removes four control characters.
 _SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """One pattern and where it stands.
+    """One pattern and where it is written.
 
     Args:
-        pattern: as it is written; a leading "!" brings files back.
+        pattern: as written; a leading "!" brings files back.
         file: "pyproject.toml", ".dockerignore" or "built-in default".
         line: 1-based; 0 for a built-in one.
     """
@@ -40,8 +40,8 @@ class IllegalPattern(ValueError):
     """A pattern that Docker refuses.
 
     Args:
-        rule: the pattern and its place.
-        why: the reason, to stand behind a colon.
+        rule: the pattern and where it is written.
+        why: the reason, to follow a colon.
     """
 
     def __init__(self, rule: Rule, why: str) -> None:
@@ -51,11 +51,11 @@ class IllegalPattern(ValueError):
 
 
 def parse_ignore_file(text: str, file: str) -> list[Rule]:
-    """Read the text of a `.dockerignore`.
+    """Parse the text of a `.dockerignore`.
 
     Args:
         text: the whole file; a byte order mark is skipped.
-        file: the name that its rules bear.
+        file: its name, for the rules.
 
     Returns:
         The rules in the order of the file, without comments ("#" in the first column) and empty lines.
@@ -69,7 +69,7 @@ def parse_ignore_file(text: str, file: str) -> list[Rule]:
 
 
 class Matcher:
-    """Rules in their order, of which the last that matches a path or one of its parents decides.
+    """Rules in their order: the last one that matches a path or one of its parents decides.
 
     Args:
         rules: the rules of all files, one after the other.
@@ -79,29 +79,31 @@ class Matcher:
     """
 
     def __init__(self, rules: Sequence[Rule]) -> None:
-        self._patterns = [pattern for rule in rules if (pattern := _read(rule)) is not None]
+        self._patterns = [pattern for rule in rules if (pattern := _parsed(rule)) is not None]
+        self._tails = tuple(pattern.tail for pattern in self._patterns if pattern.tail)
+        self._without_tail = [pattern for pattern in self._patterns if not pattern.tail]
         self._deciding: dict[str, int] = {}
 
     def excluding(self, path: str) -> Rule | None:
-        """Find the rule that takes a file or folder out; None if it stays.
+        """Return the rule that excludes a file or folder; None if it stays.
 
         Args:
             path: relative to the project, with "/" between its parts.
         """
-        pattern = self._last(path)
-        return pattern.rule if pattern and not pattern.brings_back else None
+        index = self._last_index(path)
+        return self._patterns[index].rule if index >= 0 and not self._patterns[index].brings_back else None
 
     def reincluding(self, path: str) -> Rule | None:
-        """Find the "!" rule that has the last word on a path, whether or not another took it out.
+        """Return the "!" rule that decides about a path, whether or not another rule excluded it before.
 
         Args:
             path: relative to the project, with "/" between its parts.
         """
-        pattern = self._last(path)
-        return pattern.rule if pattern and pattern.brings_back else None
+        index = self._last_index(path)
+        return self._patterns[index].rule if index >= 0 and self._patterns[index].brings_back else None
 
     def may_descend(self, folder: str) -> bool:
-        """Tell whether anything below a folder can stay.
+        """Return whether anything below a folder can stay.
 
         Args:
             folder: relative to the project, with "/" between its parts.
@@ -111,26 +113,36 @@ class Matcher:
             return True
         return any(p.brings_back and p.reaches_below(folder) for p in self._patterns[last + 1 :])
 
-    def _last(self, path: str) -> _Pattern | None:
-        index = self._last_index(path)
-        return self._patterns[index] if index >= 0 else None
-
     def _last_index(self, path: str) -> int:
-        last = -1
-        for part in _with_parents(path):
-            if part not in self._deciding:
+        """Return the index of the pattern that decides about *path*; -1 for none."""
+        last = self._deciding.get(path)
+        if last is None:
+            parent = path.rpartition("/")[0]
+            last = self._last_index(parent) if parent else -1
+            if path.endswith(self._tails) or any(pattern.matches(path) for pattern in self._without_tail):
                 later = range(len(self._patterns) - 1, last, -1)
-                self._deciding[part] = next((i for i in later if self._patterns[i].matches(part)), last)
-            last = self._deciding[part]
+                last = next((i for i in later if self._patterns[i].matches(path)), last)
+            self._deciding[path] = last
         return last
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Pattern:
+    """One pattern, ready to match.
+
+    Args:
+        rule: where it is written.
+        brings_back: whether it begins with "!".
+        matches: returns whether it matches a path itself.
+        tail: the literal end of every path that it matches; "" if there is none.
+        parts: the same for each folder; None if one part may match several folders.
+    """
+
     rule: Rule
     brings_back: bool
     matches: Callable[[str], object]
-    parts: tuple[Callable[[str], object], ...] | None  # None: one part may match several folders
+    tail: str
+    parts: tuple[Callable[[str], object], ...] | None
 
     def reaches_below(self, folder: str) -> bool:
         if self.parts is None:
@@ -142,21 +154,13 @@ class _Pattern:
         )
 
 
-def _with_parents(path: str) -> Iterator[str]:
-    end = path.find("/")
-    while end >= 0:
-        yield path[:end]
-        end = path.find("/", end + 1)
-    yield path
-
-
-def _read(rule: Rule) -> _Pattern | None:
+def _parsed(rule: Rule) -> _Pattern | None:
     pattern = rule.pattern.strip(_SPACE)
     inverted = pattern.startswith("!")
     if pattern := pattern[inverted:].strip(_SPACE):
         pattern = _clean(pattern)
         pattern = pattern[1:] if len(pattern) > 1 and pattern.startswith("/") else pattern
-    # Moby cleans once more, now with the "!" in front, and only then decides what brings files back.
+    # Moby cleans once more, now with the "!" in front, and only then checks for the "!".
     pattern = ("!" * inverted + pattern).strip(_SPACE)
     if not pattern:
         return None
@@ -168,7 +172,13 @@ def _read(rule: Rule) -> _Pattern | None:
     spans = any(mark in pattern for mark in ("**", "[", "\\", "|", "{"))
     try:
         parts = None if spans else tuple(predicate(part) for part in pattern.split("/"))
-        return _Pattern(rule=rule, brings_back=brings_back, matches=predicate(pattern), parts=parts)
+        return _Pattern(
+            rule=rule,
+            brings_back=brings_back,
+            matches=predicate(pattern),
+            tail=literal_tail(pattern),
+            parts=parts,
+        )
     except ValueError as error:
         raise IllegalPattern(rule, str(error)) from error
 

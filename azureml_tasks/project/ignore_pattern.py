@@ -1,9 +1,9 @@
-r"""What one pattern of Docker's ignore files matches.
+r"""Match paths with one pattern of Docker's ignore files.
 
-Moby makes a regular expression of Go out of a pattern. That has odd results, which are kept here:
-`[^a]` also matches a slash, `\d` is a digit, a `*` inside `[...]` ends the set, and beside a wildcard
-`|` and `{2}` mean what they mean in Go (Moby's table of characters to escape has no room for them).
-Known difference: accidents spelt with several characters (`\x41`, `\pL`, `\Q`, `[[:^alpha:]]`) are refused.
+Moby turns a pattern into a Go regular expression. This has odd results, which are the same here:
+`[^a]` also matches a slash, `\d` is a digit, a `*` inside `[...]` ends the set, and in a pattern with a
+wildcard `|` and `{2}` mean what they mean in Go, as Moby does not escape them.
+Known difference: `\x41`, `\pL`, `\Q` and `[[:^alpha:]]`, which Go understands, are refused.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["predicate"]
+__all__ = ["literal_tail", "predicate"]
 
 _SET_CHARACTER = r"(?:\\.|[^\\\]-])"
 # The syntax of Go's filepath.Match, by which Moby accepts or refuses a pattern.
@@ -22,6 +22,7 @@ _LEGAL = re.compile(
     rf"(?: \\. | [^\\\[] | \[ (?:\^|(?!\^)) (?:{_SET_CHARACTER} (?:-{_SET_CHARACTER})?)+ \] )*",
     re.DOTALL | re.VERBOSE,
 )
+_LITERAL_TAIL = re.compile(r"(?: (?<!\\) [^*?\[\]\\{}^] )* \Z", re.DOTALL | re.VERBOSE)
 _TOKEN = re.compile(r"\*\*/?|\\.|.", re.DOTALL)
 _SET_ITEM = re.compile(
     r"\[:(?P<name>.*?):\] | \\(?P<perl>[dDsSwW]) | (?P<low>\\.|[^\\]) (?:-(?P<high>\\.|[^\\\]]))?",
@@ -50,13 +51,13 @@ _POSIX_SETS = {
 
 
 def predicate(pattern: str) -> Callable[[str], object]:
-    """Make of one cleaned pattern, without its "!", the question whether it matches a path itself.
+    """Return a function that tells whether a pattern, without its "!", matches a path itself.
 
     Args:
-        pattern: as Go's filepath.Clean leaves it.
+        pattern: cleaned as by Go's filepath.Clean.
 
     Raises:
-        ValueError: Docker refuses the pattern; the text says why.
+        ValueError: Docker refuses the pattern, with the reason.
     """
     if not (legal := _LEGAL.match(pattern)) or legal.end() < len(pattern):
         raise ValueError(_complaint(pattern[legal.end() if legal else 0 :]))
@@ -75,14 +76,26 @@ def predicate(pattern: str) -> Callable[[str], object]:
         raise ValueError(f"Go's regular expressions know no such thing ({error.msg})") from error
 
 
+def literal_tail(pattern: str) -> str:
+    """Return the literal end of every path that *pattern* matches; "" if there is none.
+
+    Args:
+        pattern: as `predicate` takes it.
+    """
+    tail = _LITERAL_TAIL.search(pattern)
+    if not tail or "|" in pattern:
+        return ""
+    return tail[0].removeprefix("/")  # "**/" also matches nothing, slash included.
+
+
 def _complaint(rest: str) -> str:
     if rest.startswith("["):
-        return 'a "[" needs a "]" and characters between them; write a "-" of its own as "\\-"'
+        return 'a "[" needs a "]" and characters between them; write a literal "-" as "\\-"'
     return "it ends in a backslash, which escapes nothing"
 
 
 def _to_go(tokens: Sequence[str]) -> str:
-    """Write the regular expression that Moby makes of a pattern."""
+    """Return the regular expression that Moby builds from a pattern."""
     meaning = {"*": "[^/]*", "?": "[^/]", "**": "(.*/)?", "**/": "(.*/)?"}
     escaped = {mark: f"\\{mark}" for mark in ".+()$"}
     *before, last = [meaning.get(token, escaped.get(token, token)) for token in tokens]
@@ -90,7 +103,7 @@ def _to_go(tokens: Sequence[str]) -> str:
 
 
 def _from_go(expression: str) -> str:
-    """Write a regular expression of Go, as far as patterns make them, in Python's syntax."""
+    """Translate a Go regular expression to Python, as far as patterns lead to them."""
     python, at = "", 0
     while at < len(expression):
         if expression[at] == "[":

@@ -119,6 +119,8 @@ def _sha256(smoke_test: SmokeTestPlan, model: str, hashes: FileHashes) -> str:
 def _members(model: Path) -> list[ContextFile]:
     files = [model] if model.is_file() else sorted(path for path in model.rglob("*") if path.is_file())
     return [
-        ContextFile(name=path.relative_to(model.parent).as_posix(), source=path, size=path.stat().st_size)
+        ContextFile(
+            name=path.relative_to(model.parent).as_posix(), source=str(path), size=path.stat().st_size
+        )
         for path in files
     ]

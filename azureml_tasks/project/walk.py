@@ -1,4 +1,4 @@
-"""A folder of the project → the files of the build context, links and secrets considered."""
+"""Walk a folder of the project: return the files that are copied, and report those that must not be."""
 
 from __future__ import annotations
 
@@ -8,28 +8,35 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from azureml_tasks.context.context_file import ContextFile
-from azureml_tasks.project.secret_files import is_suspect_name, private_key_in
+from azureml_tasks.context.context_file import ContextFile, changed
+from azureml_tasks.context.secret_files import is_secret_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from azureml_tasks.context.file_hashes import FileHashes
     from azureml_tasks.project.ignore import Matcher
 
 __all__ = ["Walk"]
 
+_OUTSIDE = "which leaves the project"
+_CIRCLE = "which leads round in a circle"
+
 
 @dataclass(kw_only=True)
 class Walk:
-    """One folder or file on its way into the context.
+    """The walk through one folder, or the look at one file.
+
+    Paths are strings here, relative to the project, with "/": with many files that takes half the time of `Path`.
 
     Args:
         project: the project's folder, resolved.
-        top: what is copied, relative to the project, with "/"; "." for the project itself.
+        top: the folder or file, relative to the project; "." for the project itself.
         into: its folder in the context.
-        matcher: what is excluded.
-        left_out: project-relative paths that other settings claim.
-        problem: takes what is wrong, and its fix.
+        matcher: the ignore rules.
+        hashes: return the content of files.
+        left_out: project-relative paths that other keys claim.
+        problem: receives each problem and its fix.
         largest: bytes that a file may have; None for no limit.
     """
 
@@ -37,22 +44,33 @@ class Walk:
     top: str
     into: str
     matcher: Matcher
+    hashes: FileHashes
     left_out: frozenset[str]
     problem: Callable[[str, str], None]
     largest: int | None = None
-    root: Path = field(init=False)
+    _root: Path = field(init=False)
+    _members: list[ContextFile] = field(init=False, default_factory=list)
 
-    def __post_init__(self) -> None:
-        self.root = (self.project / self.top).resolve()
-
-    def files(self) -> Iterator[ContextFile]:
-        """Everything below `top` that is not excluded, folders before what they hold, sorted by name."""
-        if self.root.is_dir():
-            yield from self._folder(self.root, "" if self.top == "." else self.top, self.into, (self.root,))
+    def files(self) -> list[ContextFile]:
+        """Return everything below `top` that is not excluded, each folder before its content."""
+        self._root = (self.project / self.top).resolve()
+        if self._root.is_dir():
+            path = "" if self.top == "." else self.top
+            self._folder(str(self._root), path, self.into, (self._root,))
         else:
-            yield from self._file(self.root, self.top, f"{self.into}/{Path(self.top).name}", self.root.stat())
+            name = f"{self.into}/{Path(self.top).name}"
+            self._file(str(self._root), self.top, name, self._root.stat(), is_linked=False)
+        return self._members
 
-    def _folder(self, folder: Path, path: str, name: str, above: tuple[Path, ...]) -> Iterator[ContextFile]:
+    def _folder(self, folder: str, path: str, name: str, above: tuple[Path, ...]) -> None:
+        """Add a folder and its content.
+
+        Args:
+            folder: absolute path.
+            path: the same, relative to the project; below a link, as the link's path continues.
+            name: in the context.
+            above: the folders that links have led to on the way here, resolved.
+        """
         try:
             with os.scandir(folder) as scan:
                 entries = sorted(scan, key=lambda entry: entry.name)
@@ -61,120 +79,159 @@ class Walk:
             return
         if any(entry.name == "pyvenv.cfg" for entry in entries) and not self.matcher.reincluding(path):
             return  # A virtual environment, whatever its folder is called.
-        yield ContextFile(name=f"{name}/")
+        self._members.append(ContextFile(name=f"{name}/"))
+        prefix = f"{path}/" if path else ""
         for entry in entries:
-            yield from self._entry(entry, f"{path}/{entry.name}".lstrip("/"), f"{name}/{entry.name}", above)
+            self._entry(entry, prefix + entry.name, f"{name}/{entry.name}", above)
 
-    def _entry(
-        self, entry: os.DirEntry[str], path: str, name: str, above: tuple[Path, ...]
-    ) -> Iterator[ContextFile]:
+    def _entry(self, entry: os.DirEntry[str], path: str, name: str, above: tuple[Path, ...]) -> None:
         if path in self.left_out:
             return
         excluded = self.matcher.excluding(path) is not None
-        if not excluded and _undecodable(path):
+        if not excluded and not _is_utf_8(path):
             self.problem(f"{path!r} has a name that is not UTF-8", "Rename it.")
-            return
-        if entry.is_dir(follow_symlinks=False):
+        elif entry.is_dir(follow_symlinks=False):
             if not excluded:
-                yield from self._folder(Path(entry.path), path, name, above)
+                self._folder(entry.path, path, name, above)
             elif self.matcher.may_descend(path):
-                below = list(self._folder(Path(entry.path), path, name, above))
-                yield from below if len(below) > 1 else ()
-        elif not excluded:
-            if entry.is_symlink():
-                yield from self._link(Path(entry.path), path, name, above)
-            else:
-                yield from self._file(Path(entry.path), path, name, entry.stat(follow_symlinks=False))
+                count = len(self._members)
+                self._folder(entry.path, path, name, above)
+                if len(self._members) == count + 1:  # The folder alone: all of its content is excluded.
+                    self._members.pop()
+        elif excluded:
+            pass
+        elif entry.is_symlink():
+            self._link(Path(entry.path), path, name, above)
+        else:
+            is_linked = len(above) > 1
+            self._file(entry.path, path, name, entry.stat(follow_symlinks=False), is_linked=is_linked)
 
-    def _link(self, link: Path, path: str, name: str, above: tuple[Path, ...]) -> Iterator[ContextFile]:
+    def _link(self, link: Path, path: str, name: str, above: tuple[Path, ...]) -> None:
+        """Keep a link whose target is copied with it; copy the target of any other in its place."""
+        target = self._target(link, path)
+        if not target:
+            return
+        if target.is_relative_to(self._root) and not self._is_left_out(self._path_of(target)):
+            self._inner_link(link, target, path, name)
+        elif not target.is_dir():
+            self._file(str(target), path, name, target.stat(), is_linked=True)
+        elif any(folder.is_relative_to(target) for folder in (*above, link)):
+            self._refuse_link(link, path, _CIRCLE)
+        else:
+            self._folder(str(target), path, name, (*above, target))
+
+    def _target(self, link: Path, path: str) -> Path | None:
+        """Return the resolved target of a link; None if there is none in the project, which is reported."""
         try:
             target = link.resolve(strict=True)
-        except (OSError, RuntimeError):  # RuntimeError is how Python before 3.13 says that links go round.
-            missing = not os.path.lexists(link.parent / link.readlink())
-            what = "does not exist" if missing else "leads round in a circle"
-            self.problem(f"{path} is a link to {link.readlink()}, which {what}", _link_fix(path))
-            return
+        except (OSError, RuntimeError):  # Python before 3.13 raises RuntimeError for links in a circle.
+            exists = os.path.lexists(link.parent / link.readlink())
+            self._refuse_link(link, path, _CIRCLE if exists else "which does not exist")
+            return None
         if not target.is_relative_to(self.project):
-            self.problem(f"{path} is a link to {link.readlink()}, which leaves the project", _link_fix(path))
-        elif target.is_relative_to(self.root) and not self._claimed(self._walked(target)):
-            yield from self._inner_link(link, target, path, name)
-        elif target.is_dir():
-            if any(folder.is_relative_to(target) for folder in (*above, link)):
-                self.problem(
-                    f"{path} is a link to {link.readlink()}, which leads round in a circle", _link_fix(path)
-                )
-            else:
-                yield from self._folder(target, path, name, (*above, target))
-        else:
-            yield from self._file(target, path, name, target.stat())
+            self._refuse_link(link, path, _OUTSIDE)
+            return None
+        return target
 
-    def _inner_link(self, link: Path, target: Path, path: str, name: str) -> Iterator[ContextFile]:
-        inside = self._walked(target)
+    def _refuse_link(self, link: Path, path: str, why: str) -> None:
+        self.problem(f"{path} is a link to {link.readlink()}, {why}", _link_fix(path))
+
+    def _inner_link(self, link: Path, target: Path, path: str, name: str) -> None:
+        inside = self._path_of(target)
         if rule := self.matcher.excluding(inside):
             why = f'which "{rule.pattern}" ({rule.file}{f":{rule.line}" if rule.line else ""}) excludes'
             self.problem(f"{path} is a link to {inside}, {why}", _link_fix(path))
             return
-        if any((folder / "pyvenv.cfg").is_file() for folder in _up_to(self.root, target)):
+        if any((folder / "pyvenv.cfg").is_file() for folder in _up_to(self._root, target)):
             self.problem(f"{path} is a link to {inside}, into a virtual environment", _link_fix(path))
             return
         text = link.readlink()
-        # One in a folder that was itself reached by a link stands elsewhere in the context than here, and the
-        # copied folder has another name there.
-        moved = not link.is_relative_to(self.root)
-        climbs = not moved and ".." in _lexically(link.parent.relative_to(self.root) / text).parts
-        if moved or climbs or text.is_absolute():
-            there = f"{self.into}/{target.relative_to(self.root).as_posix()}"
-            text = Path(os.path.relpath(there, Path(name).parent))
-        if _undecodable(str(text)):
+        # The copied folder has another name in the context, and so has a folder that was reached by a link: the
+        # text of a link that leads through either would point nowhere there.
+        is_moved = not link.is_relative_to(self._root)
+        climbs = not is_moved and ".." in _normalized(link.parent.relative_to(self._root) / text).parts
+        if is_moved or climbs or text.is_absolute():
+            target_name = f"{self.into}/{target.relative_to(self._root).as_posix()}"
+            text = Path(os.path.relpath(target_name, Path(name).parent))
+        if not _is_utf_8(str(text)):
             self.problem(f"{path} is a link to {str(text)!r}, a name that is not UTF-8", "Rename it.")
             return
-        yield ContextFile(name=name, link=text.as_posix())
+        self._members.append(ContextFile(name=name, link=text.as_posix()))
 
-    def _walked(self, target: Path) -> str:
-        """The project-relative path by which the walk comes to *target*: `top` may be a link itself."""
-        return (Path(self.top) / target.relative_to(self.root)).as_posix()
+    def _path_of(self, target: Path) -> str:
+        """Return the project-relative path by which the walk reaches *target*: `top` itself may be a link."""
+        return (Path(self.top) / target.relative_to(self._root)).as_posix()
 
-    def _claimed(self, path: str) -> bool:
+    def _is_left_out(self, path: str) -> bool:
         return any(path == claimed or path.startswith(f"{claimed}/") for claimed in self.left_out)
 
-    def _file(self, source: Path, path: str, name: str, status: os.stat_result) -> Iterator[ContextFile]:
-        if complaint := self._complaint(source, path, status):
-            self.problem(*complaint)
-            return
-        executable = bool(status.st_mode & stat.S_IXUSR)
-        yield ContextFile(name=name, source=source, size=status.st_size, executable=executable)
+    def _file(self, source: str, path: str, name: str, status: os.stat_result, *, is_linked: bool) -> None:
+        """Add one file, unless it must not be copied.
 
-    def _complaint(self, source: Path, path: str, status: os.stat_result) -> tuple[str, str] | None:
+        Args:
+            source: absolute path, not a link.
+            path: by which the walk reached it, relative to the project.
+            name: in the context.
+            status: of the file.
+            is_linked: whether a link has led here, so that its own path may be another one.
+
+        Raises:
+            BuildError: the file is being changed or has gone.
+        """
         if not stat.S_ISREG(status.st_mode):
-            return f"{path} is neither a file nor a folder nor a link", _exclude(path)
-        if not os.access(source, os.R_OK):
-            return f"{path} cannot be read by you", f"chmod u+r {path!r}"
-        if self.matcher.reincluding(path):
-            return None
-        own_name = source.relative_to(self.project).as_posix()  # Behind a link it is another than *path*.
-        if is_suspect_name(path) or is_suspect_name(own_name) or private_key_in(source):
-            allow = f'Leave it out: exclude = ["{path}"]\nOr allow it: exclude = ["!{path}"]'
-            return f"{path} looks like a secret, which would stay in the image", allow
-        if self.largest is not None and status.st_size > self.largest:
-            ways = f'Move it into the folder of `model`, or leave it out: exclude = ["{path}"]'
-            limit = f"a file under code may have {self.largest / 1e6:,.0f} MB"
-            return f"{path} has {status.st_size / 1e6:,.0f} MB, and {limit}", ways
-        return None
+            self.problem(f"{path} is neither a file nor a folder nor a link", _exclude(path))
+            return
+        try:
+            content = self.hashes.glance(source, status)
+        except PermissionError:
+            self.problem(f"{path} cannot be read by you", f"chmod u+r {path!r}")
+            return
+        except FileNotFoundError as error:
+            raise changed(source) from error
+        if content is None:
+            raise changed(source)
+        if not self.matcher.reincluding(path):
+            is_secret = content.has_private_key or is_secret_path(path)
+            if is_secret or (is_linked and is_secret_path(Path(source).relative_to(self.project).as_posix())):
+                allow = f'Leave it out: exclude = ["{path}"]\nOr allow it: exclude = ["!{path}"]'
+                self.problem(f"{path} looks like a secret, which would stay in the image", allow)
+                return
+            if self.largest is not None and status.st_size > self.largest:
+                limit = f"a file under code may have {self.largest / 1e6:,.0f} MB"
+                fix = f'Move it into the folder of `model`, or leave it out: exclude = ["{path}"]'
+                self.problem(f"{path} has {status.st_size / 1e6:,.0f} MB, and {limit}", fix)
+                return
+        self._members.append(
+            ContextFile(
+                name=name,
+                source=source,
+                size=status.st_size,
+                executable=bool(status.st_mode & stat.S_IXUSR),
+                sha256=content.sha256,
+            )
+        )
 
 
-def _undecodable(path: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in path)
+def _is_utf_8(path: str) -> bool:
+    """Return whether *path* can be encoded: bytes that are not UTF-8 are surrogates in it."""
+    if path.isascii():
+        return True
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _up_to(root: Path, path: Path) -> Iterator[Path]:
-    """*path* and the folders around it that are inside *root*."""
+    """Yield *path* and the folders around it that are inside *root*."""
     while path != root:
         yield path
         path = path.parent
 
 
-def _lexically(path: Path) -> Path:
-    """*path* without those ".." that have a folder in front of them."""
+def _normalized(path: Path) -> Path:
+    """Return *path* without each ".." that follows a folder."""
     return Path(os.path.normpath(path))
 
 

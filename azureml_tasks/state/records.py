@@ -17,6 +17,8 @@ from azureml_tasks.state.record_file import read_record
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from azureml_tasks.context.build_context import BuildContext
+
 __all__ = ["FOLDER", "NOTES", "Records"]
 
 FOLDER = ".azureml-image"
@@ -30,6 +32,7 @@ _NEEDED = {
     _RESULT: ("image", "tags"),
     _RUN: ("run", "registry"),
     _EVIDENCE: ("id", "smoke_test_sha256", "events"),
+    _FILES: ("context_sha256", "files"),
 }
 """What a record says at least."""
 
@@ -94,13 +97,15 @@ class Records(NamedTuple):
             requirements=tuple(found.get("requirements", ())),
         )
 
-    def write_files(self, files: dict[str, str]) -> None:
-        """Note what the members of the build context were, by name, when it was built."""
-        self._write(_FILES, files)
+    def write_files(self, context: BuildContext) -> None:
+        """Record what each member of *context* was when it was built."""
+        self._write(_FILES, {"context_sha256": context.sha256, "files": dict(context.contents)})
 
-    def read_files(self) -> dict[str, str]:
-        """What `write_files` has noted; empty where it is not known."""
-        return self._read(_FILES) or {}
+    def read_files(self, image: BuiltImage) -> dict[str, str]:
+        """Return what each member of the context of *image* was, by name; empty if that was not recorded."""
+        record = self._read(_FILES) or {}
+        is_of_image = record.get("context_sha256") == image.context_sha256
+        return dict(record["files"]) if is_of_image else {}
 
     def has_build(self) -> bool:
         """Whether anything was built here."""

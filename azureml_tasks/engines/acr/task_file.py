@@ -83,7 +83,7 @@ class TaskFile:
 
     def _build(self, name: str, piece: Piece) -> Step:
         words = ["-f", piece.dockerfile, "-t", piece.image, "--platform", self.plan.platform]
-        if piece.context.asks_for_its_hash:
+        if piece.context.has_hash_argument:
             words += ["--build-arg", f"CONTEXT_SHA256={self.context_sha256}"]
         if not (self.plan.secrets and piece.installs):
             return {"id": name, "build": " ".join([*words, "."])}

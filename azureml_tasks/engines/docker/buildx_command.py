@@ -45,7 +45,7 @@ def command(
 
 def arguments(context: BuildContext) -> dict[str, str]:
     """The build arguments, by name."""
-    return {"CONTEXT_SHA256": context.sha256} if context.asks_for_its_hash else {}
+    return {"CONTEXT_SHA256": context.sha256} if context.has_hash_argument else {}
 
 
 def _where(secret: BuildSecret) -> str:
