@@ -12,11 +12,11 @@ import azureml_tasks
 from azureml_tasks.cli.console import Console
 from azureml_tasks.context.build_context import BuildContext, new_context
 from azureml_tasks.engines.acr.build_pieces import Route, route
-from azureml_tasks.engines.acr.registry_api import Manifest, Repositories
 from azureml_tasks.errors import RegistryError
 from azureml_tasks.incremental.cached_layers import cached_layers_of
 from azureml_tasks.incremental.fingerprint import fingerprint_parts
 from azureml_tasks.planning.dockerfile import render
+from azureml_tasks.registry.api import Manifest, RegistryApi
 from tests.cases import lay_out
 from tests.consumers import project
 
@@ -72,7 +72,7 @@ def found(folder: Path, have: int, *, no_cache: bool = False, days: float = 1.0)
     plan, context = made(folder)
     chain = cached_layers_of(plan, fingerprint_parts(plan, context, str(plan.base)))
     answers = Answers(tags=tuple(prefix.tag for prefix in chain[:have]), days=days)
-    return route(plan, context, cast("Repositories", answers), Console(), no_cache=no_cache)
+    return route(plan, context, cast("RegistryApi", answers), Console(), no_cache=no_cache)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_a_registry_that_cannot_tell_is_asked_once(
     """Everything is built, and the reason is said once."""
     plan, context = made(tmp_path)
     answers = Answers(tags=None)
-    way = route(plan, context, cast("Repositories", answers), Console(), no_cache=False)
+    way = route(plan, context, cast("RegistryApi", answers), Console(), no_cache=False)
 
     (asked,) = answers.asked
     why = "Registry contoso.azurecr.io refused it."

@@ -1,1 +1,1 @@
-"""The registry's own API."""
+"""The API of a container registry."""

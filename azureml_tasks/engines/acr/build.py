@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from azureml_tasks.built_image import BuiltImage
     from azureml_tasks.context.build_context import BuildContext
     from azureml_tasks.engines.acr.candidates import Candidates
-    from azureml_tasks.engines.acr.registry_api import Repositories
     from azureml_tasks.engines.acr.remote_build import RemoteBuild
     from azureml_tasks.engines.acr.tasks_api import Request, Run
     from azureml_tasks.planning.plan import Plan
     from azureml_tasks.project.model import BuildSecret
+    from azureml_tasks.registry.api import RegistryApi
     from azureml_tasks.reporter import Reporter
     from azureml_tasks.state.records import Records
 
@@ -67,7 +67,7 @@ class Build:
     def _secrets(self) -> tuple[BuildSecret, ...]:
         return self.plan.secrets if self.route.installs else ()
 
-    def routed(self, repositories: Repositories, reporter: Reporter, *, no_cache: bool) -> Build:
+    def routed(self, repositories: RegistryApi, reporter: Reporter, *, no_cache: bool) -> Build:
         """The same build, from the longest prefix that *repositories* have."""
         found = route(self.plan, self.context, repositories, reporter, no_cache=no_cache)
         return replace(self, route=found)
@@ -117,7 +117,7 @@ class Build:
 
     def start(self, hand_off: RemoteBuild, records: Records, *, no_cache: bool) -> Run:
         """Send the context and put the run into the queue; it is recorded, so that it can be attached to."""
-        hand_off.session.tokens.headers(f"repository:{repository_of(self.plan.repository)}:pull")
+        hand_off.session.repositories.sign_in(repository_of(self.plan.repository))
         secrets = build_secrets.read(self._secrets)
         refuse_secrets(secrets)
         more = cloud_smoke_test.files(self.plan.smoke_test) if self.smoke_test else ()

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from azureml_tasks.context.build_context import BuildContext
-    from azureml_tasks.engines.acr.registry_api import Repositories
     from azureml_tasks.planning.plan import Plan
+    from azureml_tasks.registry.api import RegistryApi
     from azureml_tasks.reporter import Reporter
 
 __all__ = ["Piece", "Route", "route", "whole"]
@@ -81,7 +81,7 @@ def whole(plan: Plan, context: BuildContext) -> Route:
 
 
 def route(
-    plan: Plan, context: BuildContext, repositories: Repositories, reporter: Reporter, *, no_cache: bool
+    plan: Plan, context: BuildContext, repositories: RegistryApi, reporter: Reporter, *, no_cache: bool
 ) -> Route:
     """The way to the image of *plan* from the longest prefix that is there.
 
@@ -100,7 +100,7 @@ def route(
 
 
 def _longest(
-    plan: Plan, chain: tuple[CachedLayers, ...], repositories: Repositories, reporter: Reporter
+    plan: Plan, chain: tuple[CachedLayers, ...], repositories: RegistryApi, reporter: Reporter
 ) -> tuple[int, str]:
     """How many prefixes are there already, and the reference of the longest by its digest."""
     where = prefix_repository(plan)

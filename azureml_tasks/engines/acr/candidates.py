@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from azureml_tasks.errors import AzuremlTasksError, BuildError, RegistryError, stating
 
 if TYPE_CHECKING:
-    from azureml_tasks.engines.acr.registry_api import Manifest, Repositories
     from azureml_tasks.engines.acr.session import Session
+    from azureml_tasks.registry.api import Manifest, RegistryApi
     from azureml_tasks.reporter import Reporter
 
 __all__ = ["Candidates", "final_of", "repository_of"]
@@ -42,7 +42,7 @@ class Candidates:
         reporter: hears of what stays.
     """
 
-    repositories: Repositories
+    repositories: RegistryApi
     repository: str
     name: str
     reporter: Reporter

@@ -14,7 +14,6 @@ from azureml_tasks.engines.acr.build_pieces import whole
 from azureml_tasks.engines.acr.candidates import Candidates, final_of, repository_of
 from azureml_tasks.engines.acr.layer_store import RegistryLayerStore
 from azureml_tasks.engines.acr.preflight import refuse_smoke_test
-from azureml_tasks.engines.acr.registry_tokens import USER
 from azureml_tasks.engines.acr.remote_build import RemoteBuild
 from azureml_tasks.engines.acr.session import Session, open_session
 from azureml_tasks.engines.acr.smoke_test import (
@@ -25,6 +24,7 @@ from azureml_tasks.engines.acr.smoke_test import (
 )
 from azureml_tasks.errors import RegistryError
 from azureml_tasks.planning.plan import SECRET_MOUNTS
+from azureml_tasks.registry.auth import ACR_USER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -162,7 +162,7 @@ class AcrEngine:
         return f"{self.registry}/{repository}@{image.id}"
 
     def _login(self) -> tuple[str, str]:
-        return USER, self.session.tokens.refresh_token()
+        return ACR_USER, self.session.repositories.auth.refresh_token()
 
     def push(self, image: BuiltImage, name: str) -> str:
         """Copy the candidate to *name*; its digest stays, and the registry confirms it."""

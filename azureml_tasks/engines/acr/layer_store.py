@@ -11,8 +11,8 @@ from azureml_tasks.engines.acr import az_commands
 from azureml_tasks.incremental.cached_layers import is_layers_tag, layers_repository
 
 if TYPE_CHECKING:
-    from azureml_tasks.engines.acr.registry_api import Repositories
     from azureml_tasks.planning.plan import Plan
+    from azureml_tasks.registry.api import RegistryApi
     from azureml_tasks.reporter import Reporter
 
 __all__ = ["RegistryLayerStore", "built_at", "prefix_repository"]
@@ -34,7 +34,7 @@ class RegistryLayerStore:
         reporter: where words go.
     """
 
-    repositories: Repositories
+    repositories: RegistryApi
     plan: Plan
     reporter: Reporter
 

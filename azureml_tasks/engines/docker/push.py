@@ -10,7 +10,9 @@ from azureml_tasks.engines.docker.layer_progress import shown
 from azureml_tasks.engines.docker.registry_errors import is_passing, registry_error
 from azureml_tasks.errors import RegistryError
 from azureml_tasks.plain_text import clean
-from azureml_tasks.registry.digest import manifest_digest
+from azureml_tasks.registry.api import RegistryApi
+from azureml_tasks.registry.auth import Credentials, RegistryAuth
+from azureml_tasks.registry.session import RegistrySession
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,17 +77,37 @@ def _push_once(client: EngineClient, repository: str, tag: str, reporter: Report
 
 
 def _digest(client: EngineClient, name: str) -> str:
-    """Through the engine, which has the way and the credentials; Podman has no such question, so there we ask."""
+    """Return the registry's digest of *name* through the engine, which reaches it; Podman has no such request."""
     from docker.errors import APIError
 
     if client.is_podman:
-        return manifest_digest(name, client.sdk.api)
+        repository, _, tag = name.partition("/")[2].rpartition(":")
+        return registry_api(name.partition("/")[0]).digest(repository, tag)
     try:
         return str(client.sdk.images.get_registry_data(name).id)
     except APIError as error:
         raise registry_error(
             name.partition("/")[0], f"the question for the digest of {name}", str(error.explanation or error)
         ) from error
+
+
+def registry_api(host: str) -> RegistryApi:
+    """Return the API of the registry at *host*, with the credentials of `docker login`."""
+    session, sign_in = RegistrySession(login_server=host), f"docker login {host}"
+    auth = RegistryAuth(session=session, credentials=lambda _: _stored_credentials(host), sign_in=sign_in)
+    return RegistryApi(auth=auth, ask_for=lambda _: sign_in)
+
+
+def _stored_credentials(host: str) -> Credentials:
+    """Return the credentials for *host* in docker's configuration, or of its credential helper."""
+    from docker.auth import load_config
+
+    stored = load_config().resolve_authconfig(host) or {}
+    return Credentials(
+        user=str(stored.get("Username") or stored.get("username") or ""),
+        password=str(stored.get("Password") or stored.get("password") or ""),
+        refresh_token=str(stored.get("IdentityToken") or stored.get("identitytoken") or ""),
+    )
 
 
 @contextmanager

@@ -1,0 +1,216 @@
+"""The repositories of a registry: manifests, tags and configs read, copied and deleted.
+
+https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from azureml_tasks.errors import RegistryError
+from azureml_tasks.registry.session import message_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import requests
+
+    from azureml_tasks.registry.auth import RegistryAuth
+
+__all__ = ["Manifest", "RegistryApi"]
+
+_ACCEPT = {
+    "Accept": (
+        "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, "
+        "application/vnd.docker.distribution.manifest.v2+json, "
+        "application/vnd.docker.distribution.manifest.list.v2+json"
+    )
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """A manifest: its bytes, over which its digest is computed, and their media type."""
+
+    content: bytes
+    media_type: str
+
+    @property
+    def digest(self) -> str:
+        """`sha256:…` of the bytes."""
+        return f"sha256:{hashlib.sha256(self.content).hexdigest()}"
+
+    @property
+    def blobs(self) -> tuple[str, ...]:
+        """The digests of the config and of each layer, each once; empty for an index of several platforms."""
+        return tuple(dict.fromkeys(str(part["digest"]) for part in self._parts))
+
+    @property
+    def size(self) -> int:
+        """Bytes of config and layers as the registry stores them; 0 for an index."""
+        return sum(int(part["size"]) for part in self._parts)
+
+    @property
+    def config(self) -> str:
+        """The digest of the image's config; "" for an index."""
+        return str(self._parts[0]["digest"]) if self._parts else ""
+
+    @property
+    def _parts(self) -> list[dict[str, Any]]:
+        manifest = json.loads(self.content)
+        return [manifest["config"], *manifest["layers"]] if "config" in manifest else []
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegistryApi:
+    """The API of one registry. Each method raises RegistryError if the registry refuses or does not answer.
+
+    Args:
+        auth: of the requests.
+        ask_for: returns the next step of an error for a missing permission to `pull`, `push` or `delete`.
+    """
+
+    auth: RegistryAuth
+    ask_for: Callable[[str], str]
+
+    @property
+    def login_server(self) -> str:
+        """Such as `contoso.azurecr.io`."""
+        return self.auth.session.login_server
+
+    def sign_in(self, repository: str) -> None:
+        """Get a token to pull from *repository*, so that a missing permission is found early."""
+        self.auth.headers(f"repository:{repository}:pull")
+
+    def digest(self, repository: str, tag: str) -> str:
+        """Return the digest of a tag.
+
+        Raises:
+            RegistryError: also if there is no such tag.
+        """
+        name = f"{self.login_server}/{repository}:{tag}"
+        response = self._send("HEAD", f"{repository}/manifests/{tag}", "pull", (repository,), headers=_ACCEPT)
+        self._expect(response, HTTPStatus.OK, f"to return the digest of {name}", "pull")
+        digest = response.headers.get("Docker-Content-Digest", "")
+        if not digest:
+            raise RegistryError(f"Registry {self.login_server} returned no digest of {name}.")
+        return digest
+
+    def manifest(self, repository: str, reference: str) -> Manifest | None:
+        """Return the manifest of a tag or digest; None if there is none."""
+        response = self._send(
+            "GET",
+            f"{repository}/manifests/{reference}",
+            "pull",
+            (repository,),
+            headers=_ACCEPT,
+            redirects=True,
+        )
+        if response.status_code == HTTPStatus.NOT_FOUND:
+            return None
+        is_digest = reference.startswith("sha256:")
+        name = f"{repository}{'@' if is_digest else ':'}{reference}"
+        self._expect(response, HTTPStatus.OK, f"to return the manifest {name}", "pull")
+        if is_digest:
+            self._verify(response.content, reference, name)
+        return Manifest(content=response.content, media_type=response.headers.get("Content-Type", ""))
+
+    def config(self, repository: str, manifest: Manifest) -> dict[str, Any]:
+        """Return the config of an image, such as its `User` and `Labels`."""
+        config = self._image(repository, manifest).get("config")
+        return config if isinstance(config, dict) else {}
+
+    def created(self, repository: str, manifest: Manifest) -> str:
+        """Return when an image was created, RFC 3339; "" if its config does not say."""
+        return str(self._image(repository, manifest).get("created") or "")
+
+    def _image(self, repository: str, manifest: Manifest) -> dict[str, Any]:
+        """https://github.com/opencontainers/image-spec/blob/v1.1.1/config.md#properties."""
+        if not manifest.config:
+            return {}
+        path, what = f"{repository}/blobs/{manifest.config}", f"the config of {repository}"
+        response = self._send("GET", path, "pull", (repository,), redirects=True)
+        self._expect(response, HTTPStatus.OK, f"to return {what}", "pull")
+        self._verify(response.content, manifest.config, what)
+        return dict(json.loads(response.content))
+
+    def tags(self, repository: str) -> list[str]:
+        """Return every tag of *repository*, sorted; none if there is no such repository."""
+        response = self._send("GET", f"{repository}/tags/list", "pull", (repository,))
+        if response.status_code == HTTPStatus.NOT_FOUND:
+            return []
+        self._expect(response, HTTPStatus.OK, f"to list the tags of {repository}", "pull")
+        return sorted(json.loads(response.content).get("tags") or [])
+
+    def copy(self, manifest: Manifest, source: str, target: str, tag: str) -> str:
+        """Give an image of the repository *source* the name *target*:*tag*; no blob is transferred.
+
+        Returns:
+            its digest, which the registry has confirmed.
+        """
+        for blob in manifest.blobs if source != target else ():
+            path = f"{target}/blobs/uploads/?mount={blob}&from={source}"
+            response = self._send("POST", path, "push", (target, source))
+            self._expect(response, HTTPStatus.CREATED, f"to mount a layer of {source} in {target}", "push")
+        response = self._send(
+            "PUT",
+            f"{target}/manifests/{tag}",
+            "push",
+            (target,),
+            data=manifest.content,
+            headers={"Content-Type": manifest.media_type},
+        )
+        self._expect(response, HTTPStatus.CREATED, f"the push of {target}:{tag}", "push")
+        digest = response.headers.get("Docker-Content-Digest", manifest.digest)
+        if digest != manifest.digest:
+            raise RegistryError(
+                f"Registry {self.login_server} stored {manifest.digest} as another digest, {digest}."
+            )
+        return manifest.digest
+
+    def delete(self, repository: str, digest: str) -> None:
+        """Delete a manifest with all its tags, if it exists."""
+        response = self._send("DELETE", f"{repository}/manifests/{digest}", "delete", (repository,))
+        if response.status_code != HTTPStatus.NOT_FOUND:
+            self._expect(response, HTTPStatus.ACCEPTED, f"to delete {repository}@{digest}", "delete")
+
+    def _send(
+        self, method: str, path: str, action: str, repositories: tuple[str, ...], **options: Any
+    ) -> requests.Response:
+        """Send a request, authorized for *action* on the first of *repositories* and for pulls from the others."""
+        first, *others = repositories
+        actions = action if action == "pull" else f"pull,{action}"
+        scope = " ".join([f"repository:{first}:{actions}", *(f"repository:{name}:pull" for name in others)])
+        response = self._send_once(method, path, scope, options)
+        if response.status_code == HTTPStatus.UNAUTHORIZED and self.auth.forget(scope):
+            response = self._send_once(method, path, scope, options)
+        return response
+
+    def _send_once(self, method: str, path: str, scope: str, options: dict[str, Any]) -> requests.Response:
+        headers = {**options.get("headers", {}), **self.auth.headers(scope)}
+        session = self.auth.session
+        return session.send(method, f"{session.url}/v2/{path}", **{**options, "headers": headers})
+
+    def _verify(self, content: bytes, digest: str, what: str) -> None:
+        """Check the digest: a proxy between this machine and the registry may answer in its place."""
+        actual = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        if actual != digest:
+            fix = "Check the network between this machine and the registry, and run the same command again."
+            raise RegistryError(f"Registry {self.login_server} returned {actual} for {what}.", next_step=fix)
+
+    def _expect(self, response: requests.Response, status: int, what: str, action: str) -> None:
+        if response.status_code == status:
+            return
+        refused, said = f"Registry {self.login_server} refused {what}", message_of(response)
+        if response.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+            words = f"{refused}: not allowed ({response.status_code})."
+            raise RegistryError(words, next_step=self.ask_for(action), said=said)
+        if response.status_code == HTTPStatus.NOT_FOUND:
+            fix = "Check the registry and the name of the repository."
+            raise RegistryError(f"{refused}: it does not exist (404).", next_step=fix, said=said)
+        words = f"{refused}: it answered {response.status_code}."
+        raise RegistryError(words, next_step="Run the same command again later.", said=said)

@@ -1,0 +1,111 @@
+"""HTTP requests to one registry, repeated if they fail for a moment."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from azureml_tasks.errors import RegistryError
+from azureml_tasks.plain_text import clean
+
+if TYPE_CHECKING:
+    import requests
+    from urllib3 import BaseHTTPResponse
+
+__all__ = ["RegistrySession", "UnavailableError", "message_of"]
+
+_LOOPBACK = re.compile(r"(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?")
+_RETRIES = 3
+_BACKOFF = 0.5
+"""Seconds: the requests follow after 0, 1 and 2 s, or when the registry says."""
+_LONGEST_WAIT = 30.0
+"""Seconds; a registry may ask for more."""
+_TEMPORARY = frozenset({429, 500, 502, 503, 504})
+_SERVER_ERRORS = 500  # and above
+_CONNECT_TIMEOUT, _READ_TIMEOUT = 30, 60
+"""Seconds for a connection, and without a byte of an answer."""
+_LONGEST_MESSAGE = 500
+
+
+class UnavailableError(RegistryError):
+    """The registry does not answer, is overloaded or broken, also after retries."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegistrySession:
+    """A session with the registry at *login_server*, such as `contoso.azurecr.io`."""
+
+    login_server: str
+
+    @property
+    def url(self) -> str:
+        """The registry's address: https, and http on this machine alone."""
+        return f"{'http' if _LOOPBACK.fullmatch(self.login_server) else 'https'}://{self.login_server}"
+
+    def send(self, method: str, url: str, *, redirects: bool = False, **options: Any) -> requests.Response:
+        """Send a request, which must be safe to repeat, and return the answer, also one that refuses.
+
+        Args:
+            method: such as `GET`.
+            url: absolute.
+            redirects: whether to follow redirects; the header Authorization is not sent to another host.
+            options: as of `requests.request`.
+
+        Raises:
+            UnavailableError: no answer, or a temporary error, after three retries.
+        """
+        from requests import RequestException
+
+        fix = "Run the same command again later."
+        try:
+            response = self._session.request(
+                method, url, allow_redirects=redirects, timeout=(_CONNECT_TIMEOUT, _READ_TIMEOUT), **options
+            )
+        except RequestException as error:
+            cause = getattr(next(iter(error.args), error), "reason", None) or error
+            said = f"the connection failed: {clean(str(cause))}"
+            what = f"Registry {self.login_server} does not answer."
+            raise UnavailableError(what, next_step=fix, said=said) from error
+        if response.status_code == HTTPStatus.TOO_MANY_REQUESTS or response.status_code >= _SERVER_ERRORS:
+            what = f"Registry {self.login_server} answers {response.status_code}, also after retries."
+            raise UnavailableError(what, next_step=fix, said=message_of(response))
+        return response
+
+    @cached_property
+    def _session(self) -> requests.Session:
+        import requests
+        from requests.adapters import HTTPAdapter
+        from urllib3.util import Retry
+
+        class PatientRetry(Retry):
+            def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
+                seconds = super().get_retry_after(response)
+                return None if seconds is None else min(seconds, _LONGEST_WAIT)
+
+        retry = PatientRetry(
+            total=_RETRIES,
+            backoff_factor=_BACKOFF,
+            status_forcelist=_TEMPORARY,
+            allowed_methods=None,  # every method
+            raise_on_status=False,
+        )
+        session = requests.Session()
+        session.auth = (
+            _unchanged  # Without one, requests replaces the header Authorization by an entry of ~/.netrc.
+        )
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, HTTPAdapter(max_retries=retry))
+        return session
+
+
+def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+def message_of(response: requests.Response) -> str:
+    """Return what the registry says in *response*, as a line of an error; "" if it says nothing."""
+    text = clean(response.text[:_LONGEST_MESSAGE])
+    return f"the registry said: {text}" if text.strip() else ""
