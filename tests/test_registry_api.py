@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -75,7 +76,7 @@ def registry(behaviour: Behaviour) -> Iterator[tuple[str, Requests]]:
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retry at once."""
-    monkeypatch.setattr(Retry, "sleep", lambda *_: None)
+    monkeypatch.setattr(Retry, "get_backoff_time", lambda _: 0.0)
 
 
 def api(host: str, credentials: Credentials = LOGIN) -> RegistryApi:
@@ -373,6 +374,18 @@ def test_a_temporary_error_is_retried(status: int) -> None:
         digest = api(host).digest("team/train", "1.0")
 
     assert (DIGEST, [*[PING] * 4, ("HEAD", PATH, "")]) == (digest, requests)
+
+
+@pytest.mark.parametrize(("after", "seconds"), [("7", 7), ("86400", 30)])
+def test_a_registry_says_when_to_retry(after: str, seconds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time that the registry asks for passes before the retry, but not more than half a minute."""
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    replies = iter([Reply(status=429, headers={"Retry-After": after})])
+    with registry(lambda *_: next(replies, FOUND)) as (host, _):
+        api(host).digest("team/train", "1.0")
+
+    assert [seconds] == pauses
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])

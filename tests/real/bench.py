@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import requests
 from azure.core.pipeline.transport import HttpTransport
+from urllib3.util import Retry
 
 from azureml_tasks.built_image import BuiltImage
 from azureml_tasks.cli.console import Console
@@ -279,8 +280,9 @@ class Bench:
 
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The seconds that Microsoft's libraries would have waited between two tries; they do not."""
+    """The seconds that Microsoft's libraries would have waited before a retry; nothing waits."""
     found: list[float] = []
+    monkeypatch.setattr(Retry, "get_backoff_time", lambda _: 0.0)
     monkeypatch.setattr(HttpTransport, "sleep", lambda _self, seconds: found.append(round(seconds, 1)))
     return found
 

@@ -1200,8 +1200,8 @@ def test_a_sign_in_that_is_sent_elsewhere(handed_off: HandedOff, tiny_base: str)
     done = step(acr, handed_off(tiny_base), "image.build", *ACR)
 
     expected = [
-        "Registry REGISTRY sends sign-in elsewhere, to http://127.0.0.1:PORT/oauth2/token.",
-        "    No token was sent. Look at the network between here and the registry.",
+        "Registry REGISTRY names another address for sign-in: http://127.0.0.1:PORT/oauth2/token.",
+        "    No credentials were sent. Check the network between this machine and the registry.",
         "Nothing was built.",
     ]
     assert (6, "", expected) == (*done.out, done.told[-3:])

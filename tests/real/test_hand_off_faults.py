@@ -114,7 +114,7 @@ def test_a_run_that_was_not_queued_is_asked_for_again(bench: Bench, status: int)
 
 AZURE_BROKEN = "Azure refused {}: it answered {{status}}.\n" + LATER + "    Azure said: Broken: for a while\n"
 REGISTRY_BROKEN = (
-    "Registry REGISTRY answers {status}, also when it is asked again.\n"
+    "Registry REGISTRY answers {status}, also after retries.\n"
     + LATER
     + '    the registry said: {{"error": {{"code": "Broken", "message": "for a while"}}}}\n'
 )
@@ -147,13 +147,14 @@ FOR_GOOD = {
 @pytest.mark.parametrize("status", [500, 503])
 @pytest.mark.parametrize("call", FOR_GOOD)
 def test_a_build_gives_up(bench: Bench, call: str, status: int) -> None:
-    """What fails for good ends a build with exit code 7, and with what is known of it then."""
+    """A request that fails for good ends a build: exit code 6 if it was to the registry, 7 if it was to Azure."""
     bench.succeeding()
     in_blocks(bench, call)
     bench.fail(CALLS[call], broken(status), times=None)
 
     runs = ("Succeeded",) if call in {"manifest", "config"} else ()
-    assert Outcome(code=7, said=FOR_GOOD[call].format(status=status), runs=runs) == bench.build()
+    code = 6 if FOR_GOOD[call].startswith(REGISTRY_BROKEN) else 7
+    assert Outcome(code=code, said=FOR_GOOD[call].format(status=status), runs=runs) == bench.build()
 
 
 def test_a_run_that_may_have_been_started_is_not_asked_for_again(bench: Bench) -> None:
@@ -172,12 +173,12 @@ def test_what_a_run_has_built_is_taken_up_again(bench: Bench, call: str) -> None
     failed = bench.build()
     bench.acr.faults.clear()
 
-    assert (7, BUILT) == (failed.code, bench.attach())
+    assert (6, BUILT) == (failed.code, bench.attach())
 
 
 STAYS = """\
 warning: the candidate NAME/candidate@sha256:ID stays in the registry: Registry REGISTRY answers {status}, \
-also when it is asked again.
+also after retries.
     az acr repository delete --name loopbackregistry --image NAME/candidate@sha256:ID
 """
 NOT_PUSHED = REGISTRY_BROKEN + f"Nothing was pushed. {WAITS}"
@@ -186,10 +187,10 @@ UNCONFIRMED = (
     + "REGISTRY/NAME:1.0 was pushed, and is not confirmed yet. Continue with: invoke image.push --engine acr"
 )
 PUSH_FOR_GOOD = {
-    "candidate": (7, REGISTRY_BROKEN + "Nothing was pushed.", ()),
-    "mount": (7, NOT_PUSHED, ()),
-    "manifest": (7, NOT_PUSHED, ()),
-    "confirmation": (7, UNCONFIRMED, ("1.0",)),
+    "candidate": (6, REGISTRY_BROKEN + "Nothing was pushed.", ()),
+    "mount": (6, NOT_PUSHED, ()),
+    "manifest": (6, NOT_PUSHED, ()),
+    "confirmation": (6, UNCONFIRMED, ("1.0",)),
     "delete": (0, PUSHED.said, ("1.0",)),
 }
 """How a push ends where a request fails for good: exit code, message, tags."""
@@ -219,7 +220,7 @@ NO_ANSWER = (
     "Azure did not answer {}.\n    Look at the network, and run the same command again.\n"
     f"    the way to it said: {CUT}\n"
 )
-NO_REGISTRY = f"Registry REGISTRY does not answer.\n{LATER}    the way to it said: {CUT}\n"
+NO_REGISTRY = f"Registry REGISTRY does not answer.\n{LATER}    the connection failed: {CUT}\n"
 
 
 @pytest.mark.parametrize(
@@ -233,10 +234,10 @@ NO_REGISTRY = f"Registry REGISTRY does not answer.\n{LATER}    the way to it sai
     ],
 )
 def test_a_connection_is_cut_for_good(bench: Bench, call: str, said: str) -> None:
-    """A connection that is cut each time ends a build with exit code 7."""
+    """A connection that is cut each time ends a build: exit code 6 if it was to the registry, 7 if it was to Azure."""
     bench.fail(CALLS[call], CutRequest(), times=None)
 
-    assert Outcome(code=7, said=said) == bench.build()
+    assert Outcome(code=6 if call == "exchange" else 7, said=said) == bench.build()
 
 
 def test_the_storage_account_is_out_of_reach(bench: Bench) -> None:
@@ -862,7 +863,7 @@ def test_the_second_tag_fails(bench: Bench) -> None:
     bench.acr.faults.clear()
 
     said = REGISTRY_BROKEN.format(status=503) + f"Pushed: 1.0. {WAITS}"
-    assert Outcome(code=7, said=said, tags=("1.0",)) == found
+    assert Outcome(code=6, said=said, tags=("1.0",)) == found
     assert Outcome(code=0, said=PUSHED.said, tags=("1.0", "latest")) == bench.push()
 
 
@@ -910,8 +911,8 @@ def test_a_challenge_names_another_host(bench: Bench) -> None:
     bench.fail(CALLS["challenge"], Reply(status=401, headers={"WWW-Authenticate": elsewhere}))
 
     said = """\
-Registry REGISTRY sends sign-in elsewhere, to http://127.0.0.1:PORT/oauth2/token.
-    No token was sent. Look at the network between here and the registry.
+Registry REGISTRY names another address for sign-in: http://127.0.0.1:PORT/oauth2/token.
+    No credentials were sent. Check the network between this machine and the registry.
 Nothing was built."""
     assert Outcome(code=6, said=said) == bench.build()
     assert [("GET", "/v2/", False)] == [
@@ -924,8 +925,8 @@ def test_a_registry_that_is_none_of_azures(bench: Bench) -> None:
     bench.fail(CALLS["challenge"], Reply(status=401, headers={"WWW-Authenticate": 'Basic realm="x"'}))
 
     said = """\
-Registry REGISTRY answered 401 and wants no sign-in that Azure gives.
-    Look at registry: it must be an Azure container registry.
+Registry REGISTRY does not accept a sign-in of Azure.
+    Check registry: it must be an Azure container registry.
 Nothing was built."""
     assert Outcome(code=6, said=said) == bench.build()
 
@@ -959,10 +960,9 @@ def test_a_sign_in_is_elsewhere(bench: Bench, call: str) -> None:
     bench.fail(CALLS[call], Reply(status=307, headers={"Location": f"{bench.acr.identity}/elsewhere"}))
 
     said = f"""\
-Registry REGISTRY did not let you in (307).
+Registry REGISTRY refused the sign-in (307).
     az acr login --name {bench.acr.name}
     It needs the role AcrPull or AcrPush, or a repository role, on the registry.
-    the registry said:\N{SPACE}
 Nothing was built."""
     assert Outcome(code=6, said=said) == bench.build()
     assert [] == [one for one in bench.acr.requests if one.path == "/elsewhere"]
@@ -972,26 +972,27 @@ HTML = Reply(status=200, body=b"<html>sign in to this network</html>", headers={
 NO_JSON = NO_ANSWER.replace(CUT, "Expecting value: line 1 column 1 (char 0)")
 
 
-BETWEEN = "    Look at the network between here and the registry, and run the same command again.\n"
+BETWEEN = "    Check the network between this machine and the registry, and run the same command again.\n"
 NOT_JSON = {
     "subscriptions": NO_JSON.format("the list of your subscriptions") + NOTHING,
     "address": NO_JSON.format("an address to upload the build context to") + NOTHING,
     "schedule": NO_JSON.format("the run") + UNKNOWN,
-    "exchange": f"Registry REGISTRY answered a sign-in with something that is no JSON.\n{BETWEEN}{NOTHING}",
-    "manifest": f"Registry REGISTRY gave sha256:ID for NAME/candidate@sha256:ID.\n{BETWEEN}{HAS_BUILT}",
-    "config": f"Registry REGISTRY gave sha256:ID for the config of NAME/candidate.\n{BETWEEN}{HAS_BUILT}",
+    "exchange": f"Registry REGISTRY answered a sign-in with something that is not JSON.\n{BETWEEN}{NOTHING}",
+    "manifest": f"Registry REGISTRY returned sha256:ID for NAME/candidate@sha256:ID.\n{BETWEEN}{HAS_BUILT}",
+    "config": f"Registry REGISTRY returned sha256:ID for the config of NAME/candidate.\n{BETWEEN}{HAS_BUILT}",
 }
 """What a build says where a request is answered by something else."""
 
 
 @pytest.mark.parametrize("call", NOT_JSON)
 def test_something_else_answers(bench: Bench, call: str) -> None:
-    """A page of a network that stands between is not taken for an answer: exit code 7."""
+    """A page of a proxy is not taken for an answer: exit code 6 if it is for the registry, 7 if it is for Azure."""
     bench.succeeding()
     bench.fail(CALLS[call], HTML, times=None)
     runs = ("Succeeded",) if call in {"manifest", "config"} else ()
 
-    assert Outcome(code=7, said=NOT_JSON[call], runs=runs) == bench.build()
+    code = 6 if call in {"exchange", "manifest", "config"} else 7
+    assert Outcome(code=code, said=NOT_JSON[call], runs=runs) == bench.build()
 
 
 def test_an_answer_that_says_nothing(bench: Bench) -> None:
