@@ -57,16 +57,26 @@ def test(_context: Context, quick: bool = False) -> None:  # noqa: PT028 -- a ta
         "only": "part of the rows' headings, to measure these alone",
         "peers": "BentoML, MLflow, Truss and kedro-docker as well, which are installed for it",
         "az": "packing and sending to ACR as well, against az acr build, which is installed for it",
+        "engine": "26.1 for Docker 26.1 with images in containerd; else the engine that answers",
     }
 )
-def bench(_context: Context, rounds: int = 5, only: str = "", peers: bool = False, az: bool = False) -> None:
+def bench(
+    _context: Context,
+    rounds: int = 5,
+    only: str = "",
+    peers: bool = False,
+    az: bool = False,
+    engine: str = "",
+) -> None:
     """Measure what builds, checks and hand-offs take, side by side with what else would do them."""
     from tests.machine.benchmark import run  # needed here alone
 
     if not 1 <= rounds <= run.MOST_ROUNDS:
         raise Exit(f"--rounds takes 1 to {run.MOST_ROUNDS}.", code=2)
+    if engine not in {"", run.NEWER}:
+        raise Exit(f"--engine takes {run.NEWER} or nothing.", code=2)
     with _orderly():
-        run.main(rounds=rounds, only=only, peers=peers, az=az)
+        run.main(rounds=rounds, only=only, peers=peers, az=az, newer=bool(engine))
 
 
 @task(

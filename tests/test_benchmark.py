@@ -6,7 +6,7 @@ import pytest
 
 from tests.machine.benchmark.growth import Times, table
 from tests.machine.benchmark.rows import Heading, Mark, Measured, Missing, Row, at_mark
-from tests.machine.benchmark.table import closing_line, text
+from tests.machine.benchmark.table import closing_line, summary, text
 from tests.machine.benchmark.traces import last_used
 
 TIMES = Row(
@@ -57,6 +57,12 @@ ROWS = """\
             no network
 
 2 at their mark, 1 short of it, 1 not measured"""
+SUMMARY = """\
+   ratio         mark  reached  row
+   0.050        0.1 x  yes      one line of code changed | docker build
+    1.40      + 60 ms  NO       no change | a trivial Invoke task
+   0.750     100.0 MB  yes      memory | az acr build
+       -        0.1 x  -        no change | BentoML"""
 GROWTH = """\
 Files of code
                  first build  line changed     no change         check
@@ -72,6 +78,11 @@ def test_the_rows_are_told() -> None:
     rows: list[Row | Missing] = [TIMES, MORE, MOST, NONE]
 
     assert "\n\n".join([*map(text, rows), closing_line(rows)]) == ROWS
+
+
+def test_all_rows_are_a_table() -> None:
+    """Each row in a line: the ratio, its mark, and whether that was reached."""
+    assert summary([TIMES, MORE, MOST, NONE]) == SUMMARY
 
 
 @pytest.mark.parametrize(

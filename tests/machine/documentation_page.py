@@ -5,6 +5,8 @@ https://learn.microsoft.com/azure/machine-learning/how-to-extend-prebuilt-docker
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 __all__ = ["dockerfile"]
 
 _SYSTEM = """\
@@ -13,8 +15,7 @@ USER root:root
 # Install libpng-tools and opencv
 RUN apt-get update && \\
     apt-get install -y \\
-    libpng-tools \\
-    sl && \\
+    {packages} && \\
     apt-get clean -y && \\
     rm -rf /var/lib/apt/lists/*
 
@@ -37,11 +38,12 @@ ENV AZUREML_MODEL_DIR=/var/azureml-app/azureml-models
 """
 
 
-def dockerfile(base: str, *, system: bool) -> str:
+def dockerfile(base: str, *, apt: Sequence[str] = ()) -> str:
     """The page's text on the image *base*; its model comes after the code.
 
     Args:
         base: what stands in the place of the page's own.
-        system: whether with its step for system packages.
+        apt: the packages of its step for system packages; without any, it has no such step.
     """
-    return f"FROM {base}\n\n{_SYSTEM if system else ''}{_REST}"
+    system = _SYSTEM.format(packages=" \\\n    ".join(apt)) if apt else ""
+    return f"FROM {base}\n\n{system}{_REST}"

@@ -111,7 +111,8 @@ def both(
     project = consumer(scratch / "project", files, env)
     # By hand the wheel has to be brought along; the rest is the page's.
     wheels = "COPY wheels /tmp/wheels\nWORKDIR /tmp\n"
-    by_hand = dockerfile(offering_base, system=True).replace("RUN pip", f"{wheels}RUN pip") + "WORKDIR /\n"
+    text = dockerfile(offering_base, apt=("libpng-tools", "sl"))
+    by_hand = text.replace("RUN pip", f"{wheels}RUN pip") + "WORKDIR /\n"
     (project.folder / "Dockerfile").write_text(by_hand)
     with removed_after(docker_client, f"{name}:1", f"{name}:by-hand"):
         command = ["docker", "build", "-f", "Dockerfile", "-t", f"{name}:by-hand", "."]

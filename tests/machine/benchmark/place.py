@@ -16,8 +16,9 @@ from pathlib import Path
 
 import docker
 
-from tests.machine import bases, clients, invoke_cli
+from tests.machine import bases, clients, engine_26, invoke_cli
 from tests.machine.benchmark import project
+from tests.machine.benchmark.project import Project
 from tests.machine.benchmark.timing import Command, cleared
 from tests.machine.benchmark.traces import Traces
 from tests.machine.engine import engine
@@ -63,10 +64,14 @@ class Place:
 
     def project(
         self, what: str, *, model: Path | None = None, files: int = project.Size.files, more: str = ""
-    ) -> project.Project:
+    ) -> Project:
         """A new project, whose image is `image(what)`; see `project.lay_out`."""
         folder, model = self.folder / self.image(what), model or self.model
         return project.lay_out(folder, base=self.base, model=model, files=files, more=more)
+
+    def code_alone(self, what: str, files: int) -> Project:
+        """A new project of so many files of code, without packages and without a model."""
+        return project.lay_out(self.folder / self.image(what), base=self.base, model=None, files=files)
 
     def build(self, what: str, dockerfile: str, files: Mapping[str, str] | None = None) -> str:
         """Build an image of this run with what all of it stands on; returns its name."""
@@ -90,11 +95,12 @@ class Place:
 
 
 @contextmanager
-def place(model: int = project.Size.model) -> Iterator[Place]:
+def place(model: int = project.Size.model, *, newer: bool = False) -> Iterator[Place]:
     """Make everything ready; nothing of it is left afterwards, on the engine or on disk.
 
     Args:
         model: bytes of the model.
+        newer: whether the engine is 26.1 with images in containerd, beside the one that answers.
 
     Raises:
         NotPossibleError: a part cannot be had here; the words say which.
@@ -103,6 +109,10 @@ def place(model: int = project.Size.model) -> Iterator[Place]:
     with ExitStack() as stack:
         host = stack.enter_context(engine())
         client = stack.enter_context(closing(docker.from_env(timeout=600)))
+        if newer:
+            host = stack.enter_context(engine_26.running())
+            older, client = client, stack.enter_context(closing(docker.DockerClient(host, timeout=600)))
+            bases.copy("amlenv", older, client)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="azureml-tasks-")))
         run = uuid.uuid4().hex[:8]
         traces = Traces(client)

@@ -29,8 +29,6 @@ version = "1.0.0"
 
 [tool.azureml-image]
 base = "{base}"
-requirements = "requirements.txt"
-model = "model"
 {more}
 [tool.azureml-image.smoke-test]
 repeat = 1
@@ -39,6 +37,7 @@ repeat = 1
 body = {{ numbers = [1, 2, 3] }}
 expect = {{ sum = 6 }}
 """
+_PARTS = 'requirements = "requirements.txt"\nmodel = "model"\n'
 _TASKS = """\
 from invoke.collection import Collection
 from azureml_tasks import image
@@ -130,27 +129,32 @@ def trivial(folder: Path) -> Path:
     return folder
 
 
-def lay_out(folder: Path, *, base: str, model: Path, files: int = Size.files, more: str = "") -> Project:
+def lay_out(
+    folder: Path, *, base: str, model: Path | None, files: int = Size.files, more: str = ""
+) -> Project:
     """Write a project of our tasks, with Dockerfiles by hand beside its table.
 
     Args:
         folder: where it is to be; its name becomes the image's.
         base: image that it extends.
-        model: file that becomes its model, by another name of the same bytes on disk.
+        model: file that becomes its model, by another name of the same bytes on disk; with None, the project has
+            code alone, neither a model nor packages.
         files: how many Python files.
         more: further lines of `[tool.azureml-image]`.
     """
     (folder / "model").mkdir(parents=True)
-    os.link(model, folder / "model" / "weights.bin")
+    if model:
+        os.link(model, folder / "model" / "weights.bin")
     _write_code(folder / "code", files)
     made = Project(folder=folder, name=folder.name, score=folder / "code" / "score.py")
     made.change_a_line()
     made.require()
     for name, text in {
-        "pyproject.toml": _TABLE.format(name=folder.name, base=base, more=more),
+        "pyproject.toml": _TABLE.format(name=folder.name, base=base, more=f"{_PARTS if model else ''}{more}"),
         "tasks.py": _TASKS,
         ".gitignore": ".venv\nmodel\n",
         ".dockerignore": by_hand.IGNORED,
+        by_hand.CODE: by_hand.code(base),
         by_hand.IDEAL: by_hand.ideal(base),
         by_hand.PAGE: by_hand.page(base),
     }.items():

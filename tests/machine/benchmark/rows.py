@@ -7,7 +7,18 @@ from dataclasses import dataclass
 
 from tests.machine.benchmark.figures import Spread, Unit, quantity, spread
 
-__all__ = ["Heading", "Mark", "Measured", "Missing", "Row", "at_mark", "difference", "ratio", "wanted"]
+__all__ = [
+    "Heading",
+    "Mark",
+    "Measured",
+    "Missing",
+    "Row",
+    "at_mark",
+    "difference",
+    "ratio",
+    "short",
+    "wanted",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +114,13 @@ def at_mark(row: Row) -> bool:
     if mark.more is not None:
         return difference(row).median <= mark.more
     return mark.most is None or spread(row.ours.numbers).median <= mark.most
+
+
+def short(mark: Mark, unit: Unit) -> str:
+    """The mark in a few letters: `0.2 x`, `+ 60 ms`, `100.0 MB`."""
+    if mark.times is not None:
+        return f"{mark.times:g} x"
+    return f"+ {quantity(mark.more, unit)}" if mark.more is not None else quantity(mark.most or 0.0, unit)
 
 
 def wanted(row: Row) -> str:

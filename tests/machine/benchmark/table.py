@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from tests.machine.benchmark.figures import Unit, quantity, spread
-from tests.machine.benchmark.rows import Measured, Missing, Row, at_mark, ratio, wanted
+from tests.machine.benchmark.rows import Measured, Missing, Row, at_mark, ratio, short, wanted
 
-__all__ = ["closing_line", "text"]
+__all__ = ["closing_line", "summary", "text"]
 
 _INDENT = " " * 12
 
@@ -17,12 +17,26 @@ def text(row: Row | Missing) -> str:
     return "\n".join(_missing(row) if isinstance(row, Missing) else _row(row))
 
 
+def summary(rows: Sequence[Row | Missing]) -> str:
+    """All rows in a table: the ratio, what was to be reached, and whether it was."""
+    return "\n".join(["   ratio         mark  reached  row", *map(_summed_up, rows)])
+
+
 def closing_line(rows: Sequence[Row | Missing]) -> str:
     """How many rows are at their mark."""
     found = [row for row in rows if isinstance(row, Row)]
     good = sum(map(at_mark, found))
     missing = len(rows) - len(found)
     return f"{good} at their mark, {len(found) - good} short of it, {missing} not measured"
+
+
+def _summed_up(row: Row | Missing) -> str:
+    if isinstance(row, Missing):
+        return f"{'-':>8} {short(row.heading.mark, 's'):>12}  {'-':<7}  {row.heading}"
+    reached = "yes" if at_mark(row) else "NO"
+    return (
+        f"{_times(ratio(row).median):>8} {short(row.heading.mark, row.unit):>12}  {reached:<7}  {row.heading}"
+    )
 
 
 def _row(row: Row) -> Iterator[str]:

@@ -43,15 +43,14 @@ class Traces:
 
     def sweep(self, began: dt.datetime) -> None:
         """Remove what a run has superseded: images that lost their name, large layers that are unused since *began*."""
-        self._remove(self.client.images.list(filters={"dangling": True}))
+        self._remove(self._images(unnamed=True))
         large = [record for record in self._new() if record["Size"] > _LARGE]
         self._prune({str(record["ID"]) for record in large if last_used(record) < began})
 
     def empty(self) -> None:
         """Remove everything but the base, as if nothing had been built yet."""
-        found = self.client.images
-        base = found.get(self.base).id
-        left_over = [*found.list(), *found.list(filters={"dangling": True})]
+        base = self.client.images.get(self.base).id
+        left_over = [*self._images(), *self._images(unnamed=True)]
         self._remove(image for image in left_over if image.id != base)
         for _ in range(_TRIES):  # what others are made of goes after them
             left = {str(record["ID"]) for record in self._new()}
@@ -64,6 +63,13 @@ class Traces:
         if self.base:
             self.empty()
             self.client.images.remove(self.base, force=True)
+
+    def _images(self, *, unnamed: bool = False) -> Iterator[Image]:
+        """The engine's images but for those that others remove meanwhile."""
+        filters = {"dangling": True} if unnamed else {}
+        for found in self.client.api.images(filters=filters):
+            with suppress(ImageNotFound):
+                yield self.client.images.get(found["Id"])
 
     def _remove(self, images: Iterable[Image]) -> None:
         """Remove those of *images* that are ours, what was built on others first."""
