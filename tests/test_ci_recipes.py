@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 OUTPUTS = {"image", "digest", "tags"}
-"""What a push sets, see `commands/ci_outputs.py`."""
+"""What a push sets, see `cli/ci_outputs.py`."""
 SCRIPTS = [*github_scripts("test"), *github_scripts("release"), *pipeline_scripts()]
 COMMANDS = sorted({line.strip() for text in SCRIPTS for line in text.splitlines() if "invoke " in line})
 WITHOUT_AN_ENGINE = {0, 3, 4}

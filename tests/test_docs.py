@@ -32,8 +32,6 @@ AVOIDED = (
     *("of ours", "none has", "that which", "by hand", "for the length of", "goes no further", "hand-off"),
 )
 """Words that /docs/ and the README do not use, because most readers are not native speakers."""
-AHEAD = {"cache", "resume"}
-"""New names of tasks, which the pages have already."""
 EXIT_CODES_OF_SIGNALS = {129, 130, 141, 143}
 
 
@@ -107,7 +105,7 @@ def test_every_task_that_is_named_exists(page: Path) -> None:
     code = re.findall(r"`([^`\n]+)`", page.read_text(encoding="utf-8"))
     named = {name for text in code for name in re.findall(r"(?<![\w-])image\.([a-z-]+)", text)}
 
-    assert named - {"py"} <= set(image.ns.task_names) | AHEAD
+    assert named - {"py"} <= set(image.ns.task_names)
 
 
 def _refused(line: str) -> Iterator[str]:
@@ -167,7 +165,6 @@ def test_the_core_works_without_invoke(
     assert "\n2\n" in printed
 
 
-@pytest.mark.skipif(not hasattr(azureml_tasks, "collection"), reason="the page has it already")
 def test_the_collections_compose(tmp_path: Path) -> None:
     """The first example of composing has the tasks that it names, and each runs in its project."""
     composed, configured = blocks(DOCS / "composing.md", "python")[:2]
@@ -189,7 +186,7 @@ def test_the_public_names_are_listed() -> None:
     table = page("python-api.md").split("|---|---|")[1].split("\n\n")[0]
     cells = " ".join(re.findall(r"^\| (.+?) \|", table, re.MULTILINE))
 
-    assert set(re.findall(r"`(\w+)", cells)) == {*azureml_tasks.__all__, "collection"} - {"Facts"}
+    assert set(re.findall(r"`(\w+)", cells)) == set(azureml_tasks.__all__) - {"Facts"}
 
 
 def test_the_rooms_are_there() -> None:

@@ -46,7 +46,10 @@ def test_the_quick_start_prints_what_the_readme_shows(
     docker_client: docker.DockerClient,
     tmp_path: Path,
 ) -> None:
-    """Check, build, smoke test and push give the output of the README; the running image answers as shown."""
+    """Check, build, smoke test and push print what the README shows; the image answers as shown.
+
+    After a change of a message, copy the new output into the README.
+    """
     env = {**environment_of(clients["26.1-buildx"], tmp_path), "INVOKE_AZUREML_IMAGE_BASE": amlenv_base}
     env["INVOKE_AZUREML_IMAGE_REGISTRY"] = registry.host
     adder = Consumer(folder=quick_start(tmp_path / "adder"), env=env)
