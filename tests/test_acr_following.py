@@ -192,7 +192,7 @@ def test_the_end_of_patience(
     with pytest.raises(type(error)) as caught:
         followed(tasks, clock, run=RUNNING)
 
-    state = "Run ca8 goes on in ACR. Take it up again with: invoke image.attach ca8 --engine acr"
+    state = "Run ca8 goes on in ACR. Take it up again with: invoke image.resume ca8 --engine acr"
     assert f"{error.what}\n{state}" == str(caught.value)
     assert (0, True) == (tasks.asked.count("cancel ca8"), least <= clock.now <= most)
     assert all("The run goes on" in line for line in said(capsys))

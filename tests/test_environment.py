@@ -267,9 +267,7 @@ RECORD = {
     "smoke": {"passed": True, "started": 1.5},
 }
 FOR_SCORING = ("--deployment", "--endpoint=scoring", "--instance-type=Standard_DS3_v2")
-CHANGED = (
-    "warning: files have changed since contoso.azurecr.io/team/iris:1.0.0 was built; what was pushed counts\n"
-)
+CHANGED = "warning: files have changed since contoso.azurecr.io/team/iris:1.0.0 was built; the YAML is of what was pushed\n"
 UNTESTED = "warning: contoso.azurecr.io/team/iris:1.0.0 was pushed without having passed its smoke test\n"
 ALL_WRONG = """\
 --endpoint: is "1a", which is not an Azure ML endpoint name
@@ -284,20 +282,20 @@ ALL_WRONG = """\
 3 problems; nothing was written.
 """
 MISSING = """\
---endpoint: is missing, which --deployment needs
+--endpoint: is missing, and --deployment needs it
     az ml online-endpoint list --output table
     then add: --endpoint NAME
 
---instance-type: is missing, which --deployment needs
-    Add the size that you want to pay for, such as: --instance-type Standard_DS3_v2
+--instance-type: is missing, and --deployment needs it
+    Add the VM size that you want to pay for, such as: --instance-type Standard_DS3_v2
 
 2 problems; nothing was written.
 """
 MEANINGLESS = """\
---endpoint: is for a deployment alone
+--endpoint: is only for a deployment
     Add --deployment, or leave it out.
 
---instance-type: is for a deployment alone
+--instance-type: is only for a deployment
     Add --deployment, or leave it out.
 
 2 problems; nothing was written.
@@ -373,10 +371,10 @@ def test_every_flag_that_is_wrong_is_named(words: tuple[str, ...], err: str, tmp
 @pytest.mark.parametrize(
     ("built", "err"),
     [
-        (False, "Nothing is built and pushed here yet.\n    invoke image.release\nNothing was written.\n"),
+        (False, "Nothing is built and pushed yet.\n    invoke image.release\nNothing was written.\n"),
         (
             True,
-            "What was built here has not been pushed yet.\n    invoke image.push\nNothing was written.\n",
+            "The image that was built last is not pushed yet.\n    invoke image.push\nNothing was written.\n",
         ),
     ],
 )

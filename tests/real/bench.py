@@ -170,7 +170,7 @@ class Bench:
         return self.ended(lambda: pipeline.build(self.job, no_cache=False, pull=False))
 
     def attach(self) -> Outcome:
-        """`image.attach`."""
+        """`image.resume`."""
         return self.ended(lambda: attaching.resume(self.job, ""))
 
     def push(self) -> Outcome:

@@ -409,8 +409,8 @@ def test_the_sdk_and_the_client_address_the_same_engine(
 @pytest.mark.parametrize(
     ("by", "code", "said"),
     [
-        (signal.SIGINT, 130, "Interrupted; what was started is stopped and removed."),
-        (signal.SIGTERM, 143, "Terminated; what was started is stopped and removed."),
+        (signal.SIGINT, 130, "Interrupted. Everything that was started has been stopped and removed."),
+        (signal.SIGTERM, 143, "Terminated. Everything that was started has been stopped and removed."),
     ],
     ids=["Ctrl-C", "SIGTERM"],
 )

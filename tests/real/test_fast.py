@@ -65,7 +65,7 @@ def test_what_passed_before_has_passed(built: Built) -> None:
     found = built.said("image.build")
 
     then = built.said("image.check")[-1]
-    expected = "then     NAME:1 is built of these files and passed a smoke test: invoke image.push"
+    expected = "next       NAME:1 is up to date and passed its smoke test: invoke image.push"
     assert ([NOTHING, "NAME:1"], before, expected) == (found, records.read_pass(), then)
 
 

@@ -169,11 +169,11 @@ def test_it_is_listed_and_put_away(code: Code) -> None:
     """What the project as it is has a use for stays where others are put away; `--no-cache` makes it anew."""
     code.step()
     (name,) = code.kept()
-    code.built.there.invoke("image.prefixes", "--prune")
+    code.built.there.invoke("image.cache", "--prune")
 
-    listed = code.built.there.invoke("image.prefixes").stdout
+    listed = code.built.there.invoke("image.cache").stdout
 
-    assert ({name}, 2) == (code.kept(), listed.count(", of the project as it is now\n"))
+    assert ({name}, 2) == (code.kept(), listed.count(", used by the project as it is now\n"))
     assert [*OLD, FEW] == code.step("--no-cache")[-3:]
     assert (1, False) == (len(code.kept()), name in code.kept())  # What it stands on is new too.
     assert code.built.there.invoke("image.clean").code == 0

@@ -399,7 +399,7 @@ def walk_in_the_cloud(write: HandedOff, base: str, elsewhere: Path) -> Walk:
     project = copied(started, elsewhere, records=False)
     found = {
         "build": first,
-        "attach": step(write.acr, project, "image.attach", first.ended.stdout.strip(), *ACR),
+        "attach": step(write.acr, project, "image.resume", first.ended.stdout.strip(), *ACR),
         "smoke-test": step(write.acr, project, "image.smoke-test", *ACR),
     }
     with (project.folder / "pyproject.toml").open("a", encoding="utf-8") as table:
@@ -461,7 +461,7 @@ def test_push_before_the_smoke_test(walks: Mapping[str, Walk]) -> None:
         FOUND,
         "REGISTRY/NAME:1.0 (sha256:ID) has not passed its smoke test.",
         "    invoke image.smoke-test --engine acr",
-        "    or push it all the same: invoke image.push --engine acr --untested",
+        "    or push it anyway: invoke image.push --engine acr --untested",
         "Nothing was pushed.",
     ]
     assert (5, "", expected, {}) == (*done.out, done.told, done.tags)
@@ -561,7 +561,7 @@ def test_build_without_waiting(walks: Mapping[str, Walk]) -> None:
         IN_THE_CLOUD,
         FOUND,
         *LOOK,
-        "invoke image.attach RUN --engine acr follows it to its end",
+        "invoke image.resume RUN --engine acr follows it to its end",
     ] == done.told
     expected = {"run": done.ended.stdout.strip(), "registry": done.acr.login_server}
     assert {"run.json": expected} == done.records
@@ -602,9 +602,9 @@ def test_push_after_the_smoke_test_has_changed(walks: Mapping[str, Walk]) -> Non
     expected = [
         IN_THE_CLOUD,
         FOUND,
-        "REGISTRY/NAME:1.0 (sha256:ID) passed another smoke test than the table and its files now ask for.",
+        "REGISTRY/NAME:1.0 (sha256:ID) passed another smoke test than the table and its files ask for now.",
         "    invoke image.smoke-test --engine acr",
-        "    or push it all the same: invoke image.push --engine acr --untested",
+        "    or push it anyway: invoke image.push --engine acr --untested",
         "Nothing was pushed.",
     ]
     assert (5, "", expected, {}) == (*done.out, done.told, done.tags)
@@ -637,21 +637,21 @@ def test_attach_where_it_was_started(handed_off: HandedOff, tiny_base: str) -> N
     """Without an id, attach follows the run that was started here last; afterwards there is none any more."""
     project = handed_off(tiny_base)
     assert step(handed_off.acr, project, "image.build", *ACR, "--no-wait").ended.code == 0
-    done = step(handed_off.acr, project, "image.attach", *ACR)
-    again = step(handed_off.acr, project, "image.attach", *ACR)
+    done = step(handed_off.acr, project, "image.resume", *ACR)
+    again = step(handed_off.acr, project, "image.resume", *ACR)
 
     assert (0, "REGISTRY/NAME/candidate@sha256:ID\n") == done.out, done.ended.stderr
     assert ["build.json"] == list(done.records)
     expected = [
         ENGINE,
-        "No run of this project waits for its end.",
-        "    Name one: invoke image.attach RUN-ID --engine acr",
+        "No remote build of this project is unfinished.",
+        "    Name one: invoke image.resume RUN-ID --engine acr",
         "Nothing was built.",
     ]
     assert (4, "", expected) == (*again.out, again.told)
 
 
-@pytest.mark.parametrize("words", [("image.build", "--no-wait"), ("image.attach", "ca1")])
+@pytest.mark.parametrize("words", [("image.build", "--no-wait"), ("image.resume", "--run", "ca1")])
 def test_a_local_engine_hands_nothing_off(
     words: tuple[str, ...],
     handed_off: HandedOff,
@@ -660,9 +660,9 @@ def test_a_local_engine_hands_nothing_off(
     """--no-wait and attach are for builds that are handed off: exit code 2, and the flag to add."""
     done = step(handed_off.acr, handed_off(tiny_base), *words)
 
-    asked = "--no-wait" if "--no-wait" in words else "image.attach"
+    asked = "--no-wait" if "--no-wait" in words else "image.resume"
     expected = [
-        f"{asked}: is for builds that are handed off, and the engine is docker",
+        f"{asked}: is for remote builds, and the engine is docker",
         "    Add: --engine acr",
         "",
         "1 problem; nothing was built.",
@@ -686,7 +686,7 @@ def test_clean_removes_every_waiting_candidate(handed_off: HandedOff, tiny_base:
     name = project.folder.name
     assert [f"{acr.login_server}/{name}/candidate@{digests[0]}"] == second.records["build.json"]["waiting"]
     warning = [
-        "warning: REGISTRY/NAME:1.0 has not passed its smoke test; it is pushed all the same, as --untested asks",
+        "warning: REGISTRY/NAME:1.0 has not passed its smoke test; it is pushed anyway, as --untested says",
         (
             "warning: the candidate NAME/candidate@sha256:ID stays in the registry: "
             "Registry REGISTRY refused to delete NAME/candidate@sha256:ID: not allowed (401)."
@@ -874,7 +874,9 @@ def test_what_does_not_pass_may_be_published(handed_off: HandedOff, amlenv_base:
         run.request["type"] for run in handed_off.acr.runs[-2:]
     ]
     failed = f"REGISTRY/NAME:1.0 failed its smoke test (sha256:ID, {PLACES[CLOUD]})."
-    warning = "warning: REGISTRY/NAME:1.0 has not passed its smoke test; it is pushed all the same, as --untested asks"
+    warning = (
+        "warning: REGISTRY/NAME:1.0 has not passed its smoke test; it is pushed anyway, as --untested says"
+    )
     removed = "removed the candidate REGISTRY/NAME/candidate@sha256:ID"
     assert [failed, warning, removed] == [line for line in done.told if line in {failed, warning, removed}]
     assert ({"1.0": done.records["build.json"]["id"]}, frozenset()) == (done.tags, done.waiting)
@@ -923,7 +925,7 @@ def test_auto_hands_off_where_docker_does_not_answer(handed_off: HandedOff, tiny
 
     aloud = (
         'Docker\'s engine does not answer (context "default", ENGINE). '
-        "So Azure Container Registry is the engine, as --engine auto asks."
+        "Building in Azure Container Registry instead, as --engine auto says."
     )
     assert (0, "RUN\n", [aloud, IN_THE_CLOUD]) == (*done.out, done.told[:2])
 
@@ -938,7 +940,7 @@ def test_a_dead_engine_offers_the_registry_to_those_who_have_one(
     done = step(handed_off.acr, handed_off(tiny_base, more, local=False), "image.build")
 
     offer = [
-        "    or hand the build off: invoke image.build --engine acr",
+        "    or build in Azure Container Registry: invoke image.build --engine acr",
         "    (a Dockerfile is best tested on an engine of your own first: an agent in the cloud starts with nothing)",
     ]
     expected = [
@@ -1360,7 +1362,7 @@ def test_dry(place: str, handed_off: HandedOff, amlenv_base: str) -> None:
 
 def test_dry_attach(handed_off: HandedOff, tiny_base: str) -> None:
     """Attaching is Azure's own command that shows a run's log to its end."""
-    done = step(handed_off.acr, handed_off(tiny_base), "--dry", "image.attach", "ca7", *ACR)
+    done = step(handed_off.acr, handed_off(tiny_base), "--dry", "image.resume", "--run", "ca7", *ACR)
 
     expected = "az acr task logs --registry REGISTRY-NAME --run-id RUN\n"
     assert (0, expected, ()) == (*done.out, done.requests)
@@ -1405,7 +1407,7 @@ def test_interrupted(
     last = [
         "cancelling run RUN",
         "run RUN ended as Canceled",
-        f"{word}; what was started is stopped and removed.",
+        f"{word}; Everything that was started has been stopped and removed.",
     ]
     assert (code, "", last) == (*done.out, done.told[-3:])
     assert ("Canceled", {}, frozenset(), {}) == (done.the_run.status, done.tags, done.waiting, done.records)
@@ -1429,6 +1431,6 @@ def test_interrupted_while_it_sends(
         out, error = running.communicate()
     done = ended(acr, project, Ended(code=running.returncode, stdout=out, stderr=error))
 
-    last = f"{word}; what was started is stopped and removed."
+    last = f"{word}; Everything that was started has been stopped and removed."
     assert (code, "", [FOUND, last]) == (*done.out, done.told[-2:])
     assert (before, {}) == (len(acr.runs), done.records)

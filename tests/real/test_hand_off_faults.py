@@ -28,12 +28,12 @@ CANDIDATE = "REGISTRY/NAME/candidate@sha256:ID"
 BUILT = Outcome(code=0, said=f"{CANDIDATE}\n", runs=("Succeeded",))
 PUSHED = Outcome(code=0, said="REGISTRY/NAME@sha256:ID\n", tags=("1.0",))
 LATER = "    Run the same command again later.\n"
-WAITS = f"The image is waiting as {CANDIDATE}. Continue with: invoke image.push --engine acr"
+WAITS = f"The image is still in the registry as {CANDIDATE}. Continue with: invoke image.push --engine acr"
 REMOVED = "removed the candidate REGISTRY/NAME/candidate@sha256:ID\n"
-CHANGED = "warning: files have changed since REGISTRY/NAME:1.0 was built; what was built counts\n"
+CHANGED = "warning: files have changed since REGISTRY/NAME:1.0 was built; this command uses what was built\n"
 ENDED = "\nRun ID: RUN {} after Ns\n"
 """What the agent says at the end of each log."""
-TAKE_UP = "Take it up again with: invoke image.attach RUN --engine acr"
+TAKE_UP = "Take it up again with: invoke image.resume RUN --engine acr"
 
 
 def broken(status: int) -> Reply:
@@ -167,7 +167,7 @@ def test_a_run_that_may_have_been_started_is_not_asked_for_again(bench: Bench) -
 
 @pytest.mark.parametrize("call", ["manifest", "config"])
 def test_what_a_run_has_built_is_taken_up_again(bench: Bench, call: str) -> None:
-    """A run that succeeded while its registry did not answer is found again by `image.attach`, and none is started."""
+    """A run that succeeded while its registry did not answer is found again by `image.resume`, and none is started."""
     bench.succeeding()
     bench.fail(CALLS[call], broken(503), times=None)
     failed = bench.build()

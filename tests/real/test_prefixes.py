@@ -76,8 +76,8 @@ def walk(handed_off_session: HandedOff, tiny_base: str) -> Walk:
     STANDING[:] = layers(found["code"], f"{project.folder.name}/prefix", below)
     changed(project, MODEL)
     build("model")
-    found["list"] = well(handed_off_session, project, "image.prefixes")
-    found["prune"] = well(handed_off_session, project, "image.prefixes", "--prune")
+    found["list"] = well(handed_off_session, project, "image.cache")
+    found["prune"] = well(handed_off_session, project, "image.cache", "--prune")
     build("no cache", "--no-cache")
     project.folder.joinpath("pyproject.toml").write_text(
         project.folder.joinpath("pyproject.toml").read_text("utf-8").replace("max-age = 7", "max-age = 0"),
@@ -132,7 +132,7 @@ def test_prefixes_are_listed_and_pruned(walk: Walk) -> None:
     rows = walk["list"].out[1].splitlines()
 
     ends = sorted(row.rpartition("days old")[2] for row in rows)
-    now = ", of the project as it is now"
+    now = ", used by the project as it is now"
     assert (["", now, now], "removed REGISTRY/NAME/prefix:HASH\n") == (ends, walk["prune"].out[1])
 
 
@@ -198,7 +198,7 @@ def test_an_empty_machine_pulls_what_another_one_has_built(
     assert 2 == normal(first.stderr, {}).count(" for other machines\n")
     assert ("COPY model/" in first.stderr, "COPY model/" in second.stderr) == (True, False)
     (on,) = shared.record("build.json")["cached_layers"]
-    listed = shared.invoke("image.prefixes").stdout
+    listed = shared.invoke("image.cache").stdout
     assert (1, 1) == (listed.count(f"{name}/prefix:"), listed.count(f"{name}/layers:"))
     below = docker_client.images.get(on).attrs["RootFS"]["Layers"]
     image = docker_client.images.get(f"{name}:1").attrs["RootFS"]["Layers"]

@@ -198,7 +198,7 @@ def test_another_image_than_the_one_that_passed(own: Consumer, registry: Registr
     expected = """\
 NAME:1.0 (sha256:ID) has not passed its smoke test.
     invoke image.smoke-test
-    or push it all the same: invoke image.push --untested
+    or push it anyway: invoke image.push --untested
 Nothing was pushed."""
     assert (5, "", expected) == (done.code, done.stdout, refusal(done.stderr, own, registry.host))
     assert "result.json" not in own.records()
@@ -214,9 +214,9 @@ def test_another_test_than_the_one_that_was_passed(
     done = project.invoke("image.push", "--registry", registry.host)
 
     expected = """\
-NAME:1.0 (sha256:ID) passed another smoke test than the table and its files now ask for.
+NAME:1.0 (sha256:ID) passed another smoke test than the table and its files ask for now.
     invoke image.smoke-test
-    or push it all the same: invoke image.push --untested
+    or push it anyway: invoke image.push --untested
 Nothing was pushed."""
     assert (5, "", expected) == (done.code, done.stdout, refusal(done.stderr, project, registry.host))
     assert "result.json" not in project.records()
@@ -229,9 +229,7 @@ def test_untested(project: Consumer, registry: Registry) -> None:
 
     warnings = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
     name = project.folder.name
-    expected = (
-        f"warning: {name}:1.0 has not passed its smoke test; it is pushed all the same, as --untested asks"
-    )
+    expected = f"warning: {name}:1.0 has not passed its smoke test; it is pushed anyway, as --untested says"
     assert (0, [expected]) == (done.code, warnings)
     assert project.record("result.json")["smoke"] is None
     assert project.record("result.json")["digest"] == digest_of(registry, name, "1.0")
@@ -261,7 +259,7 @@ def test_the_image_is_gone(own: Consumer, docker_client: docker.DockerClient, re
     done = own.invoke("image.push", "--registry", registry.host)
 
     expected = """\
-The image that was built here, NAME:1.0 (sha256:ID), is gone from the engine.
+The image that was built last, NAME:1.0 (sha256:ID), is gone from the engine.
     invoke image.build
 Nothing was pushed."""
     assert (4, "", expected) == (done.code, done.stdout, refusal(done.stderr, own, registry.host))
@@ -274,7 +272,7 @@ def test_files_have_changed(project: Consumer, registry: Registry) -> None:
     warnings = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
 
     name = project.folder.name
-    expected = f"warning: files have changed since {name}:1.0 was built; what was built counts"
+    expected = f"warning: files have changed since {name}:1.0 was built; this command uses what was built"
     assert (0, [expected]) == (done.code, warnings)
 
 
@@ -368,7 +366,7 @@ def test_not_signed_in(
 Registry HOST refused the push of HOST/NAME:1.0: you are not signed in (401).
     Sign in with: docker login HOST
     the registry said: {said}
-Nothing was pushed. The image is here as NAME:1.0. Continue with: invoke image.push"""
+Nothing was pushed. The image is on the engine as NAME:1.0. Continue with: invoke image.push"""
     assert (6, "", expected) == (done.code, done.stdout, refusal(done.stderr, project, login_registry.host))
 
 
@@ -497,7 +495,7 @@ def test_refused(
     ):
         done = project.invoke("image.push", "--registry", host)
 
-    state = "Nothing was pushed. The image is here as NAME:1.0. Continue with: invoke image.push"
+    state = "Nothing was pushed. The image is on the engine as NAME:1.0. Continue with: invoke image.push"
     expected = REFUSALS[status] + state
     assert (6, "", expected) == (done.code, done.stdout, refusal(done.stderr, project, host))
     assert project.records() == [".gitignore", "build.json", "smoke-test.json"]
@@ -522,7 +520,7 @@ def test_only_the_first_tag_was_taken(
 Registry HOST refused the push of HOST/NAME:latest: not allowed (403).
     The identity needs the role AcrPush on this registry (AcrPull to pull); then: docker login HOST
     the registry said: denied
-Pushed: 1.0. The image is here as NAME:1.0. Continue with: invoke image.push"""
+Pushed: 1.0. The image is on the engine as NAME:1.0. Continue with: invoke image.push"""
     assert (6, "", expected) == (done.code, done.stdout, refusal(done.stderr, project, host))
 
 
@@ -564,7 +562,7 @@ def test_nobody_answers(project: Consumer, docker_client: docker.DockerClient) -
 Registry HOST did not take the push of HOST/NAME:1.0, three times in a row.
     Run the same command again later.
     the registry said: Get "http://HOST/v2/": dial tcp HOST: connect: connection refused
-Nothing was pushed. The image is here as NAME:1.0. Continue with: invoke image.push"""
+Nothing was pushed. The image is on the engine as NAME:1.0. Continue with: invoke image.push"""
     assert (6, "", expected) == (done.code, done.stdout, refusal(done.stderr, project, host))
 
 
@@ -579,7 +577,7 @@ def test_unknown_host(project: Consumer, docker_client: docker.DockerClient) -> 
 Registry HOST is not known by that name.
     Look at: registry = "…" in the table, or --registry
     the registry said: …
-Nothing was pushed. The image is here as NAME:1.0. Continue with: invoke image.push"""
+Nothing was pushed. The image is on the engine as NAME:1.0. Continue with: invoke image.push"""
     assert (6, "", expected) == (done.code, done.stdout, found)
     assert "trying again" not in done.stderr
 

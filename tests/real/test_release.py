@@ -114,7 +114,7 @@ def test_the_smoke_test_fails(broken: Consumer, registry: Registry) -> None:
     done = broken.invoke("image.release")
 
     image = f"{registry.host}/{broken.folder.name}:1.0"
-    last = f"The image was built, and is here as {image}. It was not pushed."
+    last = f"The image was built as {image}. It was not pushed."
     assert (5, f"{image}\n", last) == (done.code, done.stdout, done.stderr.splitlines()[-1])
     assert broken.records() == [".gitignore", "build.json"]
 
@@ -126,7 +126,7 @@ def test_untested(broken: Consumer, registry: Registry) -> None:
     image = f"{registry.host}/{name}:1.0"
 
     reference = f"{registry.host}/{name}@{digest_of(registry, name, '1.0')}"
-    warning = f"warning: {image} has not passed its smoke test; it is pushed all the same, as --untested asks"
+    warning = f"warning: {image} has not passed its smoke test; it is pushed anyway, as --untested says"
     assert (0, f"{image}\n{reference}\n") == (done.code, done.stdout)
     assert [warning] == [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
     assert "Failed: start-up" in done.stderr.splitlines()
@@ -152,7 +152,7 @@ def test_the_push_fails(
 Registry HOST refused the push of HOST/NAME:1.0: you are not signed in (401).
     Sign in with: docker login HOST
     the registry said: no basic auth credentials
-Nothing was pushed. The image is here as HOST/NAME:1.0. Continue with: invoke image.push"""
+Nothing was pushed. The image is on the engine as HOST/NAME:1.0. Continue with: invoke image.push"""
     assert (6, f"{host}/{name}:1.0") == (done.code, done.stdout.splitlines()[0])
     assert expected == refusal(done.stderr, project, host)
 

@@ -732,7 +732,7 @@ def test_a_signal(by: signal.Signals, code: int, word: str, project: Consumer, t
     asked = asking(project, tmp_path, 'env = { HOW = "init never ends" }\n')
     done = asked.interrupted("image.smoke-test", at="310 s at most", by=by)
 
-    expected = (code, "", f"{word}; what was started is stopped and removed.")
+    expected = (code, "", f"{word}; Everything that was started has been stopped and removed.")
     assert expected == (done.code, done.stdout, done.stderr.splitlines()[-1])
     assert asked.records() == [".gitignore", "build.json"]
 
@@ -760,4 +760,4 @@ def test_a_second_signal(docker_client: docker.DockerClient, project: Consumer, 
         _, err = running.communicate()
 
     assert running.returncode == 130
-    assert err.splitlines()[-1] == "Interrupted; what was started is stopped and removed."
+    assert err.splitlines()[-1] == "Interrupted. Everything that was started has been stopped and removed."
