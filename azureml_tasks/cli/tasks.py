@@ -200,9 +200,9 @@ def environment(run: TaskRun) -> None:
         endpoint=run.flag("endpoint"),
         instance_type=run.flag("instance-type"),
     )
-    names = ("name", "endpoint", "instance-type")
-    flags = [word for name in names if run.flag(name) for word in (f"--{name}", run.flag(name))]
-    flags += ["--deployment"] if request.deployment else []
+    flags = ["--name", request.name] if request.name else []
+    if request.deployment:
+        flags += ["--deployment", "--endpoint", request.endpoint, "--instance-type", request.instance_type]
     write_text(run, path, environment_text(run.context, request), *flags)
 
 

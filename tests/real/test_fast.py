@@ -52,7 +52,7 @@ def test_the_second_build_ends_at_once(built: Built) -> None:
 
     assert ([[NOTHING, "NAME:1"]] * 3, before) == (found, built.there.record("build.json"))
     assert f"{built.name}:1\n" == built.first.stdout
-    assert {"plan.json", "hashes.json", "builder.json"} <= {*records_of(built)}
+    assert {"hashes.json", "builder.json"} <= {*records_of(built)}
 
 
 def test_what_passed_before_has_passed(built: Built) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from azureml_tasks.commands.ci_outputs import tell
+from azureml_tasks.cli.ci_outputs import set_step_outputs
 
 from azureml_tasks.cli.console import Console
 
@@ -25,7 +25,7 @@ def test_github_gets_a_line_for_each(
     monkeypatch.setenv("GITHUB_OUTPUT", str(file))
     monkeypatch.delenv("TF_BUILD", raising=False)
 
-    tell(OUTPUTS, Console())
+    set_step_outputs(OUTPUTS, Console())
 
     expected = "earlier=1\nimage=r.io/demo@sha256:1\ndigest=sha256:1\ntags=1.2.3,latest\n"
     assert (expected, ("", "")) == (file.read_text(), tuple(capsys.readouterr()))
@@ -38,7 +38,7 @@ def test_azure_pipelines_gets_its_commands(
     monkeypatch.delenv("GITHUB_OUTPUT", raising=False)
     monkeypatch.setenv("TF_BUILD", "True")
 
-    tell(OUTPUTS, Console())
+    set_step_outputs(OUTPUTS, Console())
 
     expected = """\
 ##vso[task.setvariable variable=image;isOutput=true]r.io/demo@sha256:1
@@ -55,6 +55,6 @@ def test_elsewhere_nothing_is_told(
     monkeypatch.delenv("GITHUB_OUTPUT", raising=False)
     monkeypatch.delenv("TF_BUILD", raising=False)
 
-    tell(OUTPUTS, Console())
+    set_step_outputs(OUTPUTS, Console())
 
     assert ("", "") == capsys.readouterr()
