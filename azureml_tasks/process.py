@@ -1,4 +1,4 @@
-"""Other programs, started with a list of arguments and never through a shell; nothing else may start one."""
+"""Other programs, started with a list of arguments and never through a shell. No other module starts one."""
 
 from __future__ import annotations
 
@@ -9,18 +9,24 @@ import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["Finished", "MissingProgram", "capture", "capturing", "stream"]
+__all__ = ["Finished", "MissingProgram", "capture", "capture_all", "stream"]
 
 _GRACE = 2.0
-"""Seconds that a program gets to end after it was asked to: docker's client 20.10 now and then stays for good,
-and an engine ends a build by itself when its client is gone."""
+"""Seconds that a program gets to end after it was asked to. Docker's client 20.10 sometimes never does; an engine
+ends a build by itself when its client is gone."""
 
 
 class Finished(NamedTuple):
-    """How a program ended, and what it printed."""
+    """How a program ended.
+
+    Args:
+        code: its exit code.
+        stdout: what it printed.
+        stderr: what it printed as errors.
+    """
 
     code: int
     stdout: str
@@ -34,39 +40,38 @@ class MissingProgram(Exception):
 def capture(
     argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
 ) -> Finished:
-    """Run *argv* to its end without input.
+    """Run *argv* to its end, without input.
+
+    Args:
+        argv: the program and its arguments.
+        cwd: its working directory; None for ours.
+        env: variables on top of ours.
 
     Raises:
         MissingProgram: it is not on PATH.
     """
-    with capturing([argv], cwd=cwd, env=env) as finished:
-        return finished()[0]
+    return capture_all([argv], cwd=cwd, env=env)[0]
 
 
-@contextlib.contextmanager
-def capturing(
+def capture_all(
     argvs: Sequence[Sequence[str]], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
-) -> Iterator[Callable[[], list[Finished]]]:
-    """Start each of *argvs* without input, for a block that calls what it is given once, to wait for their ends.
-
-    Raises:
-        MissingProgram: one is not on PATH.
-    """
+) -> list[Finished]:
+    """Run several programs side by side to their ends; see `capture`. If one is missing, the others are ended."""
     environment, null, pipe = {**os.environ, **(env or {})}, subprocess.DEVNULL, subprocess.PIPE
     with contextlib.ExitStack() as stack:
-        started = []
+        children = []
         for argv in argvs:
             try:
                 child = subprocess.Popen(argv, cwd=cwd, env=environment, stdin=null, stdout=pipe, stderr=pipe)
             except FileNotFoundError as error:
                 raise MissingProgram(argv[0]) from error
-            started.append(stack.enter_context(child))
+            children.append(stack.enter_context(child))
             stack.push(lambda kind, _error, _trace, child=child: child.kill() if kind else None)
-        yield lambda: [_finished(child) for child in started]
+        return [_finish(child) for child in children]
 
 
-def _finished(child: subprocess.Popen[bytes]) -> Finished:
-    out, err = (stream.decode(errors="replace") for stream in child.communicate())
+def _finish(child: subprocess.Popen[bytes]) -> Finished:
+    out, err = (output.decode(errors="replace") for output in child.communicate())
     return Finished(code=child.returncode, stdout=out, stderr=err)
 
 
@@ -77,11 +82,13 @@ def stream(
     feed: Iterable[bytes],
     line: Callable[[str], None],
 ) -> int:
-    """Run *argv* with *feed* as its input, and hand each line that it prints to *line* as it comes.
+    """Run *argv* and return its exit code; if anything is raised meanwhile, such as by Ctrl-C, end it first.
 
-    Returns:
-        Its exit code. Where anything is raised meanwhile (Ctrl-C, an error in *feed*), the program
-        is ended first.
+    Args:
+        argv: the program and its arguments.
+        env: variables on top of ours.
+        feed: its standard input, in blocks.
+        line: takes each line that it prints, as it comes.
 
     Raises:
         MissingProgram: it is not on PATH.
@@ -116,13 +123,13 @@ def stream(
 
 
 def _feed(child: subprocess.Popen[bytes], feed: Iterable[bytes], failures: list[BaseException]) -> None:
-    assert child.stdin is not None  # noqa: S101 -- it was asked for as a pipe
+    assert child.stdin is not None  # noqa: S101 -- it is a pipe
     try:
         for block in feed:
             child.stdin.write(block)
     except BrokenPipeError:
-        pass  # It ended before it had read everything: its exit code says why.
-    except BaseException as error:  # noqa: BLE001 -- raised again by the thread that waits
+        pass  # It ended before it had read everything; its exit code says why.
+    except BaseException as error:  # noqa: BLE001 -- the thread that waits raises it again
         failures.append(error)
         child.terminate()
     finally:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from azureml_tasks.cli.ci_outputs import set_step_outputs
-
 from azureml_tasks.cli.console import Console
 
 if TYPE_CHECKING:

@@ -30,6 +30,8 @@ def output_file(flag: str, name: str) -> Path | None:
     path = Path(name)
     if path.is_dir():
         raise SettingsError([Problem(flag, 0, f'is "{name}", which is a folder')])
+    if path.parent.exists() and not path.parent.is_dir():
+        raise SettingsError([Problem(flag, 0, f'is "{name}", but {path.parent} is not a folder')])
     if not path.parent.is_dir():
         what = f'is "{name}", but the folder {path.parent} does not exist'
         raise SettingsError([Problem(flag, 0, what, shlex.join(["mkdir", "-p", str(path.parent)]))])

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
-from azureml_tasks.process import MissingProgram, capturing
+from azureml_tasks.process import MissingProgram, capture_all
 from azureml_tasks.project.model import NoRevision, Revision
 
 if TYPE_CHECKING:
@@ -29,8 +29,7 @@ def read(folder: Path) -> Revision | NoRevision:
         ["config", "--get", "remote.origin.url"],
     ]
     try:
-        with capturing([[*git, *words] for words in questions], env=_ENV) as finished:
-            return _revision(*finished())
+        return _revision(*capture_all([[*git, *words] for words in questions], env=_ENV))
     except MissingProgram:
         return NoRevision(why="git is not on PATH")
 
