@@ -58,13 +58,13 @@ def source_of(module: Any) -> bytes:
 
 @pytest.mark.parametrize("has_code", [True, False])
 def test_the_folder_of_the_smoke_test(has_code: bool) -> None:
-    """Scripts, job and, for an image without code, an entry script travel in a folder that no COPY names."""
+    """Scripts, configuration and, for an image without code, an entry script travel in a folder that no COPY names."""
     smoke_test = SMOKE_TEST._replace(default_script=not has_code)
 
     found = files(smoke_test)
 
     contents = {file.name: file.data for file in found}
-    asked = json.loads(contents.pop(".azureml-image/job.json"))
+    asked = json.loads(contents.pop(".azureml-image/probe.json"))
     assert {
         "base_url": "http://server:5001",
         "start_timeout": 60.0,
@@ -80,7 +80,7 @@ def test_the_folder_of_the_smoke_test(has_code: bool) -> None:
         ".azureml-image/probe_in_acr.py": source_of(probe_in_acr),
         ".azureml-image/probe.py": source_of(probe),
         ".azureml-image/probe.sh": b'exec "${AZUREML_CONDA_ENVIRONMENT_PATH:-/usr}/bin/python" -I '
-        b"/workspace/.azureml-image/probe_in_acr.py /workspace/.azureml-image/job.json\n",
+        b"/workspace/.azureml-image/probe_in_acr.py /workspace/.azureml-image/probe.json\n",
         **({} if has_code else {".azureml-image/default_score.py": source_of(default_score)}),
     } == contents
     assert [len(file.data) for file in found] == [file.size for file in found]
@@ -231,7 +231,7 @@ def container(**more: Any) -> Event:
 
 
 @pytest.mark.parametrize(
-    ("last", "passed", "exited", "warnings"),
+    ("last", "passed", "exit_code", "warnings"),
     [
         ([container()], True, None, ()),
         ([], True, None, ()),
@@ -239,25 +239,30 @@ def container(**more: Any) -> Event:
             [container(stop=10.5)],
             True,
             None,
-            ("the container took 10.5 s to stop: its base does not end its services when it is asked to",),
+            ("the container took 10.5 s to stop: its base does not stop its services on request",),
         ),
         (
             [container(out_of_memory=True)],
             True,
             None,
-            ("the kernel ended a process in the container, since memory ran out (no limit set)",),
+            ("the kernel killed a process in the container because memory ran out (no limit set)",),
         ),
     ],
     ids=["well", "engine cannot be asked", "slow stop", "memory"],
 )
 def test_what_the_container_shows(
-    last: list[Event], passed: bool, exited: int | None, warnings: tuple[str, ...]
+    last: list[Event], passed: bool, exit_code: int | None, warnings: tuple[str, ...]
 ) -> None:
     """The same report comes of it as of a smoke test on this machine, with the place where it was made."""
     found = report_from_events(plan(), IMAGE, [*SERVED, *last])
 
     place = "in the cloud, by run ca8"
-    assert (passed, exited, warnings, place) == (found.passed, found.exited, found.warnings, found.place)
+    assert (passed, exit_code, warnings, place) == (
+        found.passed,
+        found.exit_code,
+        found.warnings,
+        found.place,
+    )
 
 
 def test_a_container_that_ended() -> None:
@@ -266,8 +271,13 @@ def test_a_container_that_ended() -> None:
 
     found = report_from_events(plan(), IMAGE, [{"event": "exited", "seconds": 2.0}, ended])
 
-    details = ("the container ended with exit code 137", "GET / did not answer 200")
-    assert (False, 137, "Killed", details) == (found.passed, found.exited, found.log, found.checks[0].details)
+    details = ("the container exited with code 137", "GET / did not answer 200")
+    assert (False, 137, "Killed", details) == (
+        found.passed,
+        found.exit_code,
+        found.log,
+        found.checks[0].details,
+    )
 
 
 # What it does there
@@ -369,11 +379,11 @@ def probed(
 ) -> tuple[int, list[Event]]:
     """Run the script as an agent does; its exit code and its events, with what differs from run to run as 0.0."""
     socket = folder / "docker.sock"
-    own, text = f'ENGINE = "{probe_in_acr.ENGINE}"', source_of(probe_in_acr).decode()
+    own, text = f'SOCKET = "{probe_in_acr.SOCKET}"', source_of(probe_in_acr).decode()
     assert own in text
-    (folder / "probe_in_acr.py").write_text(text.replace(own, f'ENGINE = "{socket}"'), "utf-8")
+    (folder / "probe_in_acr.py").write_text(text.replace(own, f'SOCKET = "{socket}"'), "utf-8")
     (folder / "probe.py").write_bytes(source_of(probe))
-    job = {
+    config = {
         "base_url": url,
         "start_timeout": 30.0,
         "try_timeout": 20.0,
@@ -384,9 +394,9 @@ def probed(
         "limit": 1000,
         **more,
     }
-    (folder / "job.json").write_text(json.dumps(job), "utf-8")
+    (folder / "probe.json").write_text(json.dumps(config), "utf-8")
     with engine(socket, played):
-        command = [sys.executable, "-I", "probe_in_acr.py", "job.json"]
+        command = [sys.executable, "-I", "probe_in_acr.py", "probe.json"]
         done = subprocess.run(command, cwd=folder, capture_output=True, check=False)
     assert done.stderr == b""
     return done.returncode, [normal(event) for event in collected(done.stdout.decode().splitlines())]
@@ -477,7 +487,7 @@ def test_the_end_of_a_long_log(folder: Path) -> None:
 
 
 def test_an_answer_is_kept_up_to_the_limit(folder: Path) -> None:
-    """Of an answer that is longer than the job's limit, its beginning is told."""
+    """Of an answer that is longer than the configured limit, its beginning is told."""
     with serving(lambda _method, path, _body: (200, b"x" * 2000 if path == "/score" else b"")) as server:
         code, events = probed(folder, server.url, None, requests=[SCORE])
 

@@ -41,7 +41,7 @@ class Server(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """What a job calls the base URL."""
+        """The base URL of the configuration."""
         return f"http://127.0.0.1:{self.server_address[1]}"
 
 
@@ -135,18 +135,21 @@ def scores(*replies: Reply | None) -> Behaviour:
 
 
 def request(body: bytes = b"{}", **more: Any) -> Event:
-    """One request of a job."""
+    """Return one request of the configuration."""
     return {"path": "/score", "body": base64.b64encode(body).decode(), "timeout": LONG, "status": 200, **more}
 
 
-def job(url: str, *requests: Event, **more: Any) -> Event:
-    """A job that waits long for what answers at once."""
+def config(url: str, *requests: Event, **more: Any) -> Event:
+    """Return a configuration that waits long for what answers at once."""
     limits = {"start_timeout": LONG, "try_timeout": LONG, "repeat": 1}
     return {"base_url": url, **limits, "requests": list(requests), **more}
 
 
 def run(
-    job: Event, *, alive: Callable[[], bool] = lambda: True, unreachable: Callable[[], bool] | None = None
+    settings: Event,
+    *,
+    alive: Callable[[], bool] = lambda: True,
+    unreachable: Callable[[], bool] | None = None,
 ) -> list[Event]:
     """The events, without what differs from run to run; a waiting prober's clock leaps."""
     events: list[Event] = []
@@ -155,7 +158,7 @@ def run(
     def sleep(seconds: float) -> None:
         now[0] += seconds
 
-    probe.run(job, events.append, alive, unreachable, clock=lambda: now[0], sleep=sleep)
+    probe.run(settings, events.append, alive, unreachable, clock=lambda: now[0], sleep=sleep)
     for event in events:
         if "headers" in event:
             event["headers"] = {name: event["headers"][name] for name in ("x-kind",)}
@@ -182,7 +185,7 @@ def answer(body: bytes = b"{}", *, index: int = 0, status: int = 200, times: int
 def test_healthy_without_requests() -> None:
     """Without requests, start-up, health, swagger.json and the malformed body are still asked."""
     with serving(healthy) as server:
-        events = run(job(server.url))
+        events = run(config(server.url))
 
     assert [READY, SWAGGER, MALFORMED, DONE] == events
     assert [
@@ -196,7 +199,7 @@ def test_healthy_without_requests() -> None:
 def test_requests_are_sent_as_json() -> None:
     """Each request goes to its path with its bytes and a JSON content type."""
     with serving(echo) as server:
-        events = run(job(server.url + "/", request(b"\xff\x00"), request(b"[1]", path="/a b?c=é%20#d\n")))
+        events = run(config(server.url + "/", request(b"\xff\x00"), request(b"[1]", path="/a b?c=é%20#d\n")))
 
     assert [READY, SWAGGER, answer(b"\xff\x00"), answer(b"[1]", index=1), MALFORMED, DONE] == events
     assert [
@@ -210,7 +213,7 @@ def test_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     with serving(healthy) as server:
-        events = run(job(server.url))
+        events = run(config(server.url))
 
     assert [READY, SWAGGER, MALFORMED, DONE] == events
 
@@ -218,7 +221,7 @@ def test_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_repeats() -> None:
     """An answer is asked for as often as `repeat` says, and each has its time."""
     with serving(healthy) as server:
-        events = run(job(server.url, request(), repeat=10))
+        events = run(config(server.url, request(), repeat=10))
 
     assert [READY, SWAGGER, answer(times=10), MALFORMED, DONE] == events
 
@@ -226,7 +229,7 @@ def test_repeats() -> None:
 def test_changing_answers() -> None:
     """The first answer is kept, and with it the first of the repeats that differs."""
     with serving(scores((200, b"1"), (200, b"1"), (200, b"2"), (200, b"3"))) as server:
-        events = run(job(server.url, request(), repeat=5))
+        events = run(config(server.url, request(), repeat=5))
 
     changed = {"repeat": 3, "status": 200, "body": b"2", "cut": False}
     assert [READY, SWAGGER, answer(b"1", times=5, changed=changed), MALFORMED, DONE] == events
@@ -235,7 +238,7 @@ def test_changing_answers() -> None:
 def test_a_repeat_with_another_status() -> None:
     """A repeat with another status than the wanted one keeps the malformed body from being sent."""
     with serving(scores((200, b"1"), (500, b"2"), (200, b"1"))) as server:
-        events = run(job(server.url, request(), repeat=3))
+        events = run(config(server.url, request(), repeat=3))
 
     changed = {"repeat": 2, "status": 500, "body": b"2", "cut": False}
     assert [READY, SWAGGER, answer(b"1", times=3, changed=changed), DONE] == events
@@ -244,7 +247,7 @@ def test_a_repeat_with_another_status() -> None:
 def test_a_repeat_without_an_answer() -> None:
     """A repeat without an answer is the last one, and the server's health is asked for."""
     with serving(scores((200, b"1"), None, (200, b"1"))) as server:
-        events = run(job(server.url, request(), repeat=3))
+        events = run(config(server.url, request(), repeat=3))
 
     changed = {"repeat": 2, "status": None, "error": "connection closed without an answer"}
     assert [READY, SWAGGER, answer(b"1", changed=changed, healthy=True), DONE] == events
@@ -253,7 +256,7 @@ def test_a_repeat_without_an_answer() -> None:
 def test_an_unwanted_status_is_not_repeated() -> None:
     """What already failed is not asked again, and the next request still is."""
     with serving(scores((500, b"no"), (200, b"{}"))) as server:
-        events = run(job(server.url, request(), request(), repeat=10))
+        events = run(config(server.url, request(), request(), repeat=10))
 
     assert [READY, SWAGGER, answer(b"no", status=500), answer(index=1, times=10), DONE] == events
 
@@ -261,7 +264,7 @@ def test_an_unwanted_status_is_not_repeated() -> None:
 def test_a_wanted_error_is_repeated() -> None:
     """A status other than 200 that is wanted counts as good."""
     with serving(scores((400, b"no"))) as server:
-        events = run(job(server.url, request(status=400), repeat=2))
+        events = run(config(server.url, request(status=400), repeat=2))
 
     assert [READY, SWAGGER, answer(b"no", status=400, times=2), {**MALFORMED, "status": 400}, DONE] == events
 
@@ -271,7 +274,7 @@ def test_any_status_without_a_wanted_one() -> None:
     asked = request()
     del asked["status"]
     with serving(scores((418, b"no"))) as server:
-        events = run(job(server.url, asked, repeat=2))
+        events = run(config(server.url, asked, repeat=2))
 
     assert [READY, SWAGGER, answer(b"no", status=418, times=2), {**MALFORMED, "status": 418}, DONE] == events
 
@@ -280,7 +283,7 @@ def test_not_yet() -> None:
     """Bad gateways and hung-up connections are waited out, and told when they change."""
     replies: list[Reply | None] = [(502, b""), (502, b""), None, (503, b""), (404, b"")]
     with serving(lambda *_: replies.pop(0) if replies else (200, b"{}")) as server:
-        events = run(job(server.url))
+        events = run(config(server.url))
 
     assert [
         {"event": "waiting", "seconds": 0.0, "last": "502 Bad Gateway"},
@@ -304,7 +307,7 @@ def test_a_late_start() -> None:
             thread.start()
             return True
 
-        events = run(job(server.url), alive=starts, unreachable=lambda: False)
+        events = run(config(server.url), alive=starts, unreachable=lambda: False)
         server.shutdown()
         thread.join()
 
@@ -321,7 +324,7 @@ def test_never_ready() -> None:
     """After the start timeout the prober ends, and tries ever more seldom until then."""
     asked = itertools.count()
     with Server(healthy, listening=False) as server:
-        events = run(job(server.url, start_timeout=310.0), alive=lambda: next(asked) >= 0)
+        events = run(config(server.url, start_timeout=310.0), alive=lambda: next(asked) >= 0)
 
     assert [
         {"event": "waiting", "seconds": 0.0, "last": "connection refused"},
@@ -333,7 +336,7 @@ def test_never_ready() -> None:
 def test_exited_while_starting() -> None:
     """A container that is gone ends the waiting at once."""
     with Server(healthy, listening=False) as server:
-        events = run(job(server.url), alive=lambda: False, unreachable=lambda: True)
+        events = run(config(server.url), alive=lambda: False, unreachable=lambda: True)
 
     assert [
         {"event": "waiting", "seconds": 0.0, "last": "connection refused"},
@@ -344,7 +347,7 @@ def test_exited_while_starting() -> None:
 def test_elsewhere() -> None:
     """A port that refuses, and is found not to be on this machine, ends the waiting at once."""
     with Server(healthy, listening=False) as server:
-        events = run(job(server.url), unreachable=lambda: True)
+        events = run(config(server.url), unreachable=lambda: True)
 
     assert [
         {"event": "waiting", "seconds": 0.0, "last": "connection refused"},
@@ -362,7 +365,7 @@ def test_elsewhere_is_asked_twice() -> None:
             thread.start()
             return True
 
-        events = run(job(server.url), unreachable=opens)
+        events = run(config(server.url), unreachable=opens)
         server.shutdown()
         thread.join()
 
@@ -375,7 +378,7 @@ def test_elsewhere_is_asked_of_refusals_alone() -> None:
     """A port that answers anything is on this machine."""
     replies: list[Reply] = [(502, b"")]
     with serving(lambda *_: replies.pop(0) if replies else (200, b"{}")) as server:
-        events = run(job(server.url), unreachable=lambda: True)
+        events = run(config(server.url), unreachable=lambda: True)
 
     waiting = {"event": "waiting", "seconds": 0.0, "last": "502 Bad Gateway"}
     assert [
@@ -394,13 +397,13 @@ def test_elsewhere_is_asked_of_refusals_alone() -> None:
         pytest.param(
             b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nHealt", "no answer within 0.05 s", id="a part"
         ),
-        pytest.param(b"220 mail.example SMTP\r\n", "what answers does not speak HTTP", id="another protocol"),
+        pytest.param(b"220 mail.example SMTP\r\n", "the answer is not HTTP", id="another protocol"),
     ],
 )
 def test_not_ready_in_other_ways(said: bytes, last: str) -> None:
     """What hangs, or speaks another language, is not ready, and the reason says which."""
     with raw(said) as url:
-        events = run(job(url, try_timeout=SHORT), alive=lambda: False)
+        events = run(config(url, try_timeout=SHORT), alive=lambda: False)
 
     assert [{"event": "waiting", "seconds": 0.0, "last": last}, {"event": "exited", "seconds": 0.0}] == events
 
@@ -409,7 +412,7 @@ def test_a_trickle_is_no_answer() -> None:
     """The timeout bounds the whole answer, though each byte of it comes in time."""
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
     with raw(head, trickle=True) as url:
-        events = run(job(url, try_timeout=SHORT), alive=lambda: False)
+        events = run(config(url, try_timeout=SHORT), alive=lambda: False)
 
     waiting = {"event": "waiting", "seconds": 0.0, "last": "no answer within 0.05 s"}
     assert [waiting, {"event": "exited", "seconds": 0.0}] == events
@@ -420,9 +423,9 @@ def test_a_broken_answer() -> None:
     whole = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
     broken = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nHealt"
     with raw(whole, whole, broken, whole) as url:
-        events = run(job(url, request()))
+        events = run(config(url, request()))
 
-    no_answer = {"event": "no-answer", "index": 0, "error": "the answer broke off", "healthy": True}
+    no_answer = {"event": "no-answer", "index": 0, "error": "the answer was cut off", "healthy": True}
     assert [READY, SWAGGER, no_answer, DONE] == events
 
 
@@ -439,7 +442,7 @@ def test_a_slow_request() -> None:
         return 200, b"{}"
 
     with serving(behaviour) as server:
-        events = run(job(server.url, request(path="/slow", timeout=SHORT), request()))
+        events = run(config(server.url, request(path="/slow", timeout=SHORT), request()))
 
     no_answer = {"event": "no-answer", "index": 0, "error": "no answer within 0.05 s", "healthy": True}
     assert [READY, SWAGGER, no_answer, answer(index=1), DONE] == events
@@ -456,7 +459,7 @@ def test_a_server_that_does_not_recover() -> None:
         return (502, b"") if down else (200, b"Healthy")
 
     with serving(behaviour) as server:
-        events = run(job(server.url, request(), request(), try_timeout=2.0))
+        events = run(config(server.url, request(), request(), try_timeout=2.0))
 
     error = "connection closed without an answer"
     assert [
@@ -475,7 +478,7 @@ def test_a_request_that_ends_the_container() -> None:
     """A container that a request ends is told apart from one that hangs."""
     replies: list[Reply] = [(200, b""), (200, b""), (502, b"bad gateway"), (502, b"")]
     with serving(lambda *_: replies.pop(0)) as server:
-        events = run(job(server.url, request(), request()), alive=lambda: False)
+        events = run(config(server.url, request(), request()), alive=lambda: False)
 
     failed = answer(b"bad gateway", status=502, healthy=False)
     assert [READY, SWAGGER, failed, {"event": "exited", "seconds": 0.0}] == events
@@ -485,7 +488,7 @@ def test_a_malformed_body_that_ends_the_container() -> None:
     """The container that does not survive the malformed body is told."""
     replies: list[Reply | None] = [(200, b""), (200, b""), None, (502, b"")]
     with serving(lambda *_: replies.pop(0)) as server:
-        events = run(job(server.url), alive=lambda: False)
+        events = run(config(server.url), alive=lambda: False)
 
     error = "connection closed without an answer"
     malformed = {"event": "malformed", "status": None, "error": error, "healthy": False}
@@ -496,7 +499,7 @@ def test_a_malformed_body_that_restarts_the_worker() -> None:
     """A server that comes back after the malformed body is healthy."""
     replies: list[Reply | None] = [(200, b""), (200, b""), None, (502, b""), (200, b"")]
     with serving(lambda *_: replies.pop(0)) as server:
-        events = run(job(server.url))
+        events = run(config(server.url))
 
     error = "connection closed without an answer"
     malformed = {"event": "malformed", "status": None, "error": error, "healthy": True}
@@ -506,7 +509,7 @@ def test_a_malformed_body_that_restarts_the_worker() -> None:
 def test_no_swagger() -> None:
     """What /swagger.json answers instead of 200 is told."""
     with serving(lambda _method, path, _body: (404 if path == "/swagger.json" else 200, b"")) as server:
-        events = run(job(server.url))
+        events = run(config(server.url))
 
     assert [READY, {**SWAGGER, "status": 404}, MALFORMED, DONE] == events
 
@@ -515,14 +518,14 @@ def test_a_long_answer_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer is kept up to the limit, and says that it went on."""
     monkeypatch.setattr(probe, "LIMIT", 3)
     with serving(scores((200, b"abc"), (200, b"abcd"))) as server:
-        events = run(job(server.url, request(), request()))
+        events = run(config(server.url, request(), request()))
 
     assert [READY, SWAGGER, answer(b"abc"), answer(b"abc", index=1, cut=True), MALFORMED, DONE] == events
 
 
 def test_an_unknown_host() -> None:
     """A host that cannot be found is not yet there."""
-    events = run(job("http://not-a-host.invalid:5001"), alive=lambda: False)
+    events = run(config("http://not-a-host.invalid:5001"), alive=lambda: False)
     last = events[0].pop("last")
 
     assert [{"event": "waiting", "seconds": 0.0}, {"event": "exited", "seconds": 0.0}] == events
@@ -533,8 +536,8 @@ def test_as_a_script(tmp_path: Path) -> None:
     """As a script, alone and isolated, it prints its events, one JSON object a line."""
     (tmp_path / "probe.py").write_bytes(Path(probe.__file__).read_bytes())
     with serving(echo) as server:
-        (tmp_path / "job.json").write_text(json.dumps(job(server.url, request())), "utf-8")
-        command = [sys.executable, "-I", "probe.py", "job.json"]
+        (tmp_path / "probe.json").write_text(json.dumps(config(server.url, request())), "utf-8")
+        command = [sys.executable, "-I", "probe.py", "probe.json"]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
 
     events = [json.loads(line) for line in done.stdout.splitlines()]

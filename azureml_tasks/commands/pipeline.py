@@ -173,13 +173,13 @@ def _last_image(run: RunContext, prepared: Prepared) -> BuiltImage:
 def _smoke_test(
     run: RunContext, prepared: Prepared, image: BuiltImage, *, keep_candidate: bool = False
 ) -> SmokeTestResult:
-    from azureml_tasks.smoke import report as smoke_report
+    from azureml_tasks.smoke.report import report_record
 
     if not run.reporter.dry:
         run.records.forget_pass()
     report = prepared.engine.smoke_test(prepared.plan, image)
     if report and report.passed:
-        run.records.write_pass(image, prepared.plan.smoke_test.sha256, smoke_report.summary(report))
+        run.records.write_pass(image, prepared.plan.smoke_test.sha256, report_record(report))
     elif report and not keep_candidate:
         prepared.engine.discard_candidate(image)
     return SmokeTestResult(image=image, report=report)

@@ -1,20 +1,20 @@
-"""Ask a scoring server what Azure ML would ask it, and tell each finding as one event.
+"""Send a scoring server the requests that Azure ML sends, and report each result as an event.
 
-Imported, `run` hands the events to a function. As a script (`python -I probe.py job.json`) it
-prints them, one JSON object a line. It also runs inside images, under their own Python, so it
-is one file, of the standard library alone, in the syntax of Python 3.7.
+As a module, `run` passes each event to a function. As a script (`python -I probe.py probe.json`) it prints them,
+one JSON object a line. The script also runs inside images, under their own Python. So it is one file, uses the
+standard library alone and keeps to the syntax of Python 3.7.
 
-A job is a JSON object, its times in seconds (`status` is optional):
+The configuration is a JSON object; times are in seconds, and `status` is optional:
 
     {"base_url": "http://127.0.0.1:5001", "start_timeout": 310.0, "try_timeout": 2.0, "repeat": 10,
      "requests": [{"path": "/score", "body": "<base64>", "timeout": 5.0, "status": 200}]}
 
 The events, in the order in which they can come:
 
-    waiting    seconds, last      each time the reason why it is not ready changes
-    elsewhere  seconds            the published port is not on this machine; the end
-    exited     seconds            the container is gone; the end, here and later
-    not-ready  seconds, last      `start_timeout` is over; the end
+    waiting    seconds, last      each time the reason why the server is not ready changes
+    elsewhere  seconds            the published port is not on this machine; the last event
+    exited     seconds            the container is gone; the last event, here and later
+    not-ready  seconds, last      `start_timeout` is over; the last event
     ready      seconds, tries     GET / answered 200
     swagger    status, error      GET /swagger.json; one of the two is null
     answer     index, status, headers, body, cut, seconds, [changed], [healthy]
@@ -22,10 +22,9 @@ The events, in the order in which they can come:
     malformed  status, error, healthy
     done       seconds
 
-An answer's `seconds` holds one time for each repeat; `changed` is the first repeat that was
-answered otherwise, or not at all. Who does not recover from a request (`healthy` is false) is
-asked no more. The malformed body is sent only where every request had its wanted status, so
-that the last traceback in the log is the one of the request that failed.
+`seconds` of an answer holds one time for each repeat; `changed` is the first repeat with another answer or with
+none. If the server does not recover from a request (`healthy` is false), nothing more is sent. The malformed body is
+sent only if every request got its expected status, so that the last traceback in the log is that of a failed request.
 """
 
 from __future__ import annotations
@@ -47,17 +46,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     Event = dict[str, Any]
-    Job = dict[str, Any]
+    Config = dict[str, Any]
     Events = Generator[Event, None, None]
 
 __all__ = ["LIMIT", "run"]
 
 LIMIT = 16 * 1024 * 1024
-"""Bytes of an answer that are kept; what follows is not read."""
+"""Bytes of an answer that are kept; the rest is not read."""
 
 _REFUSED = "connection refused"
-_PATIENCE = 5.0  # seconds; Azure ML's own default for a request
-_DOWN = (None, 502, 503, 504)  # no answer, or a proxy's for a server that gives none
+_LEAST_TIMEOUT = 5.0  # seconds; Azure ML's default for a request
+_DOWN = (None, 502, 503, 504)  # no answer, or a proxy's answer for a server that does not answer
 
 
 class _Answer(NamedTuple):
@@ -70,7 +69,7 @@ class _Answer(NamedTuple):
 
 
 class _Target(NamedTuple):
-    job: Job
+    config: Config
     alive: Callable[[], bool]
     unreachable: Callable[[], bool]
     clock: Callable[[], float]
@@ -78,15 +77,15 @@ class _Target(NamedTuple):
 
 
 class _NoAnswer(Exception):
-    """Why there is no answer, in a few words."""
+    """The reason why there is no answer, in a few words."""
 
 
 class _End(Exception):
-    """Nothing is left to ask; its argument is the last event."""
+    """Nothing more can be sent; the argument is the last event."""
 
 
 def run(
-    job: Job,
+    config: Config,
     emit: Callable[[Event], None],
     alive: Callable[[], bool],
     unreachable: Callable[[], bool] | None = None,
@@ -97,14 +96,14 @@ def run(
     """Wait until the server is ready, send it each request, and emit what comes back.
 
     Args:
-        job: what to ask, as above.
+        config: as described above.
         emit: takes each event as it happens.
-        alive: whether the container still runs; asked after every try that failed.
-        unreachable: whether the port is not on this machine; asked when it refuses.
-        clock: seconds, from any start.
-        sleep: waits for so many seconds.
+        alive: returns whether the container still runs; called after every failed try.
+        unreachable: returns whether the port is on another machine; called if it refuses the connection.
+        clock: returns seconds, from any start.
+        sleep: waits for a number of seconds.
     """
-    target = _Target(job, alive, unreachable or (lambda: False), clock, sleep)
+    target = _Target(config, alive, unreachable or (lambda: False), clock, sleep)
     began = clock()
     try:
         for event in _events(target, began):
@@ -116,23 +115,23 @@ def run(
 
 
 def _events(target: _Target, began: float) -> Events:
-    yield from _starting(target, began)
-    yield {"event": "swagger", **_brief(target, "GET", "/swagger.json", b"")}
-    sound = True
-    for index, request in enumerate(target.job["requests"]):
-        sound &= yield from _request(target, index, request)
-    if sound:
-        found = _brief(target, "POST", "/score", b"{")
+    yield from _wait_until_ready(target, began)
+    yield {"event": "swagger", **_status_event(target, "GET", "/swagger.json", b"")}
+    as_expected = True
+    for index, request in enumerate(target.config["requests"]):
+        as_expected &= yield from _request(target, index, request)
+    if as_expected:
+        result = _status_event(target, "POST", "/score", b"{")
         healthy = _recovered(target)
-        yield {"event": "malformed", **found, "healthy": healthy}
+        yield {"event": "malformed", **result, "healthy": healthy}
         _stop_unless(target, healthy=healthy)
 
 
-def _starting(target: _Target, began: float) -> Events:
+def _wait_until_ready(target: _Target, began: float) -> Events:
     last, tries = "", 0
     while True:
         tries += 1
-        reason = _unready(target)
+        reason = _not_ready_reason(target)
         seconds = round(target.clock() - began, 6)
         if not reason:
             yield {"event": "ready", "seconds": seconds, "tries": tries}
@@ -142,35 +141,35 @@ def _starting(target: _Target, began: float) -> Events:
             yield {"event": "waiting", "seconds": seconds, "last": last}
         if not target.alive():
             raise _End({"event": "exited"})
-        # Asked again afterwards: it may have opened while the caller looked.
-        if reason == _REFUSED and target.unreachable() and _unready(target) == _REFUSED:
+        # Try again afterwards: the port may have opened during the call.
+        if reason == _REFUSED and target.unreachable() and _not_ready_reason(target) == _REFUSED:
             raise _End({"event": "elsewhere"})
-        if seconds >= target.job["start_timeout"]:
+        if seconds >= target.config["start_timeout"]:
             raise _End({"event": "not-ready", "last": last})
-        # Often at first, then at a twentieth of the time waited: near enough, and no load.
+        # Often at first, then every twentieth of the time waited: precise enough, and no load.
         target.sleep(min(0.5, max(0.05, seconds / 20)))
 
 
-def _unready(target: _Target) -> str:
-    """Why GET / does not answer 200; empty when it does."""
+def _not_ready_reason(target: _Target) -> str:
+    """Return why GET / does not answer 200; "" if it does."""
     try:
-        answer = _ask(target.job["base_url"], "GET", "/", b"", target.job["try_timeout"])
+        answer = _send(target.config["base_url"], "GET", "/", b"", target.config["try_timeout"])
     except _NoAnswer as error:
         return str(error)
     return "" if answer.status == http.client.OK else f"{answer.status} {answer.reason}".strip()
 
 
-def _brief(target: _Target, method: str, path: str, body: bytes) -> Event:
-    timeout = max([_PATIENCE, *(request["timeout"] for request in target.job["requests"])])
+def _status_event(target: _Target, method: str, path: str, body: bytes) -> Event:
+    timeout = max([_LEAST_TIMEOUT, *(request["timeout"] for request in target.config["requests"])])
     try:
-        answer = _ask(target.job["base_url"], method, path, body, timeout)
+        answer = _send(target.config["base_url"], method, path, body, timeout)
     except _NoAnswer as error:
         return {"status": None, "error": str(error)}
     return {"status": answer.status, "error": None}
 
 
 def _request(target: _Target, index: int, request: Event) -> Generator[Event, None, bool]:
-    """Send one request, again while its status is wanted; returns whether it always was."""
+    """Send one request, and repeat it if it gets its expected status. Return whether every answer did."""
     try:
         first = _score(target, request)
     except _NoAnswer as error:
@@ -178,49 +177,51 @@ def _request(target: _Target, index: int, request: Event) -> Generator[Event, No
         yield {"event": "no-answer", "index": index, "error": str(error), "healthy": healthy}
         _stop_unless(target, healthy=healthy)
         return False
-    wanted = request.get("status", first.status)
-    seconds, changed = _repeated(target, request, first) if first.status == wanted else ([first.seconds], {})
-    event = {"event": "answer", "index": index, **_told(first), "seconds": seconds}
+    expected = request.get("status", first.status)
+    seconds, changed = (
+        _repeated(target, request, first) if first.status == expected else ([first.seconds], {})
+    )
+    event = {"event": "answer", "index": index, **_answer_fields(first), "seconds": seconds}
     if changed:
         event["changed"] = changed
     statuses = {first.status, changed.get("status", first.status)}
     if statuses.isdisjoint(_DOWN):
         yield event
-        return statuses == {wanted}
+        return statuses == {expected}
     event["healthy"] = _recovered(target)
     yield event
     _stop_unless(target, healthy=event["healthy"])
-    return statuses == {wanted}
+    return statuses == {expected}
 
 
 def _repeated(target: _Target, request: Event, first: _Answer) -> tuple[list[float], Event]:
     seconds = [first.seconds]
     changed: Event = {}
-    for repeat in range(2, target.job["repeat"] + 1):
+    for repeat in range(2, target.config["repeat"] + 1):
         try:
             answer = _score(target, request)
         except _NoAnswer as error:
             return seconds, {"repeat": repeat, "status": None, "error": str(error)}
         seconds.append(answer.seconds)
         if not changed and (answer.status, answer.body) != (first.status, first.body):
-            changed = {"repeat": repeat, **_told(answer)}
+            changed = {"repeat": repeat, **_answer_fields(answer)}
     return seconds, changed
 
 
 def _score(target: _Target, request: Event) -> _Answer:
     body = base64.b64decode(request["body"])
-    return _ask(target.job["base_url"], "POST", request["path"], body, request["timeout"])
+    return _send(target.config["base_url"], "POST", request["path"], body, request["timeout"])
 
 
-def _told(answer: _Answer) -> Event:
+def _answer_fields(answer: _Answer) -> Event:
     body = base64.b64encode(answer.body).decode("ascii")
     return {"status": answer.status, "headers": answer.headers, "body": body, "cut": answer.cut}
 
 
 def _recovered(target: _Target) -> bool:
-    """Whether GET / answers 200 again within a few tries' time."""
-    deadline = target.clock() + 5 * target.job["try_timeout"]
-    while _unready(target):
+    """Return whether GET / answers 200 again soon."""
+    deadline = target.clock() + 5 * target.config["try_timeout"]
+    while _not_ready_reason(target):
         if not target.alive() or target.clock() >= deadline:
             return False
         target.sleep(0.1)
@@ -232,21 +233,21 @@ def _stop_unless(target: _Target, *, healthy: bool) -> None:
         raise _End({"event": "done" if target.alive() else "exited"})
 
 
-def _ask(base_url: str, method: str, path: str, body: bytes, timeout: float) -> _Answer:
-    """One request on a connection of its own; `timeout` bounds all of it, to the last byte."""
+def _send(base_url: str, method: str, path: str, body: bytes, timeout: float) -> _Answer:
+    """Send one request on its own connection; `timeout` covers all of it, up to the last byte."""
     began, base = time.perf_counter(), urlsplit(base_url)
-    # Only what a request line cannot hold is escaped; the path is otherwise the user's.
+    # Escape only what a request line cannot hold; the rest is the user's path as it is.
     path = base.path.rstrip("/") + quote(path, safe=string.punctuation)
-    # Unlike urllib, http.client never asks the environment for a proxy.
+    # Unlike urllib, http.client ignores proxies of the environment.
     connection = http.client.HTTPConnection(base.hostname or "", base.port, timeout=timeout)
     try:
         connection.connect()
         with _deadline(connection.sock, began + timeout):
             status, reason, headers, content = _exchange(connection, method, path, body)
-    except socket.timeout as error:  # noqa: UP041 - they are two until Python 3.10
+    except socket.timeout as error:  # noqa: UP041 - they are different classes before Python 3.10
         raise _NoAnswer(f"no answer within {timeout:g} s") from error
     except (OSError, http.client.HTTPException) as error:
-        raise _NoAnswer(_words(error)) from error
+        raise _NoAnswer(_describe(error)) from error
     finally:
         connection.close()
     seconds = round(time.perf_counter() - began, 6)
@@ -255,7 +256,7 @@ def _ask(base_url: str, method: str, path: str, body: bytes, timeout: float) -> 
 
 @contextlib.contextmanager
 def _deadline(sock: socket.socket, end: float) -> Generator[None, None, None]:
-    """Hang up at `end`: a socket's own timeout starts anew with every byte that trickles in."""
+    """Close the connection at `end`: a socket's own timeout starts again with every byte that arrives."""
     late = threading.Event()
 
     def hang_up() -> None:
@@ -263,22 +264,22 @@ def _deadline(sock: socket.socket, end: float) -> Generator[None, None, None]:
         with contextlib.suppress(OSError):
             sock.shutdown(socket.SHUT_RDWR)
 
-    bell = threading.Timer(max(0.0, end - time.perf_counter()), hang_up)
-    bell.daemon = True
-    bell.start()
+    timer = threading.Timer(max(0.0, end - time.perf_counter()), hang_up)
+    timer.daemon = True
+    timer.start()
     try:
         yield
     finally:
-        bell.cancel()
+        timer.cancel()
         if late.is_set():
-            raise socket.timeout  # noqa: UP041 - they are two until Python 3.10
+            raise socket.timeout  # noqa: UP041 - they are different classes before Python 3.10
 
 
 def _exchange(
     connection: http.client.HTTPConnection, method: str, path: str, body: bytes
 ) -> tuple[int, str, dict[str, str], bytes]:
     sent = {"Connection": "close", **({"Content-Type": "application/json"} if body else {})}
-    # Who refuses a long body answers without reading all of it.
+    # A server that refuses a long body answers without reading all of it.
     with contextlib.suppress(BrokenPipeError):
         connection.request(method, path, body or None, sent)
     response = connection.getresponse()
@@ -296,15 +297,15 @@ def _exchange(
     return response.status, response.reason, headers, bytes(content)
 
 
-def _words(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     if isinstance(error, ConnectionRefusedError):
         return _REFUSED
     if isinstance(error, ConnectionError):
         return "connection closed without an answer"
     if isinstance(error, http.client.IncompleteRead):
-        return "the answer broke off"
+        return "the answer was cut off"
     if isinstance(error, http.client.HTTPException):
-        return "what answers does not speak HTTP"
+        return "the answer is not HTTP"
     return (getattr(error, "strerror", None) or str(error)).lower()
 
 

@@ -1,15 +1,15 @@
-"""Smoke-test a container that runs beside this one, and print what was seen so that it survives a log.
+"""Run the probe in a run of Azure Container Registry, and print its events so that they survive the run's log.
 
-Runs in a run of Azure Container Registry, as root under the image's own Python, with the standard library
-of Python 3.7 and `probe.py` beside it. Its argument is a probe's job with three keys more:
+This runs as root under the image's own Python, beside the container that is tested, with the standard library of
+Python 3.7 and `probe.py` beside it. The argument is a file with the probe's configuration and three more keys:
 
-    container  the name of the one that is tested, which is also its host name
-    marker     what each line begins with
-    limit      bytes of an answer, and of the end of the container's log, that are kept
+    container  the name of the container that is tested, which is also its host name
+    marker     the beginning of each line
+    limit      bytes that are kept of an answer, and of the end of the container's log
 
-Each event is one or more lines: marker, number of the event, part/parts, base64 of deflated JSON. The last
-one tells how the container is, which ACR's own log does not: an agent shows nothing of a detached step. It
-is asked of the agent's engine, whose socket ACR gives to every step (Azure/acr-builder, builder/context.go).
+Each event is one or more lines: marker, number of the event, part/parts, base64 of deflated JSON. The last event
+describes the container, because ACR's log shows nothing of a detached step. The agent's engine knows; ACR gives its
+socket to every step (https://github.com/Azure/acr-builder, builder/context.go).
 """
 
 from __future__ import annotations
@@ -29,13 +29,12 @@ from typing import Any
 __all__ = ["frames", "main"]
 
 WIDTH = 8000
-"""Characters of a part: Docker's log drivers break lines at 16 KiB."""
+"""Characters of a part; Docker's log drivers split lines at 16 KiB."""
 
-ENGINE = "/var/run/docker.sock"
-GRACE = 10
-HEADER = (
-    8  # bytes before each piece of a log: https://docs.docker.com/reference/api/engine/ (ContainerAttach)
-)
+SOCKET = "/var/run/docker.sock"
+GRACE = 10  # seconds
+HEADER = 8
+"""Bytes before each piece of a log: https://docs.docker.com/reference/api/engine/ (ContainerAttach)."""
 
 
 def frames(marker: str, number: int, event: dict[str, Any]) -> list[str]:
@@ -52,14 +51,14 @@ class Engine(http.client.HTTPConnection):
         super().__init__("engine", timeout=60)
 
     def connect(self) -> None:
-        """Connect to its socket."""
+        """Connect to the engine's socket."""
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
-        self.sock.connect(ENGINE)
+        self.sock.connect(SOCKET)
 
 
-def ask(method: str, path: str) -> bytes:
-    """Return what the engine answers; nothing where it cannot be asked."""
+def engine_answer(method: str, path: str) -> bytes:
+    """Return the body of the engine's answer; empty if the engine refuses or does not answer."""
     connection = Engine()
     try:
         connection.request(method, path)
@@ -69,31 +68,31 @@ def ask(method: str, path: str) -> bytes:
         return b""
     finally:
         connection.close()
-    return content if answer.status < 400 else b""  # noqa: PLR2004 -- where refusals begin
+    return content if answer.status < 400 else b""  # noqa: PLR2004 -- HTTP errors start at 400
 
 
-def named(host: str) -> str:
-    """Return the id of the container that answers to *host* here; the name itself where nobody can tell."""
+def container_id(host: str) -> str:
+    """Return the ID of the container with the host name *host*; *host* itself if the engine does not know it."""
     with contextlib.suppress(OSError):
         address = socket.gethostbyname(host)
-        for each in json.loads(ask("GET", "/containers/json") or b"[]"):
-            networks = (each.get("NetworkSettings") or {}).get("Networks") or {}
+        for container in json.loads(engine_answer("GET", "/containers/json") or b"[]"):
+            networks = (container.get("NetworkSettings") or {}).get("Networks") or {}
             if address in [network.get("IPAddress") for network in networks.values()]:
-                return str(each["Id"])
+                return str(container["Id"])
     return host
 
 
 def state(container: str) -> dict[str, Any]:
-    """Return the container's state; empty where the engine cannot be asked."""
-    found: dict[str, Any] = json.loads(ask("GET", f"/containers/{container}/json") or b"{}").get("State", {})
-    return found
+    """Return the container's state; empty if the engine does not answer."""
+    details: dict[str, Any] = json.loads(engine_answer("GET", f"/containers/{container}/json") or b"{}")
+    return details.get("State") or {}
 
 
 def is_alive(container: str, host: str) -> bool:
-    """Tell whether the container runs; without an engine to ask, whether its name is still known."""
-    found = state(container)
-    if found:
-        return bool(found["Running"])
+    """Return whether the container runs or, if the engine does not answer, whether its host name is still known."""
+    current = state(container)
+    if current:
+        return bool(current["Running"])
     try:
         socket.gethostbyname(host)
     except OSError:
@@ -102,62 +101,67 @@ def is_alive(container: str, host: str) -> bool:
 
 
 def log_of(container: str, limit: int) -> str:
-    """Return the last that the container has printed: its log comes in pieces, each with its length."""
-    content, at, text = ask("GET", f"/containers/{container}/logs?stdout=1&stderr=1"), 0, bytearray()
-    while at + HEADER <= len(content):
-        end = at + HEADER + int.from_bytes(content[at + 4 : at + HEADER], "big")
-        text += content[at + HEADER : end]
-        at = end
+    """Return the end of the container's log, which comes in pieces with their length in front."""
+    content, offset, text = (
+        engine_answer("GET", f"/containers/{container}/logs?stdout=1&stderr=1"),
+        0,
+        bytearray(),
+    )
+    while offset + HEADER <= len(content):
+        end = offset + HEADER + int.from_bytes(content[offset + 4 : offset + HEADER], "big")
+        text += content[offset + HEADER : end]
+        offset = end
     return text[-limit:].decode(errors="replace")
 
 
-def peak_of(container: str) -> int | None:
-    """Return the most bytes of memory that it has used, where the kernel counts that."""
-    found = json.loads(ask("GET", f"/containers/{container}/stats?stream=false&one-shot=true") or b"{}")
-    peak = (found.get("memory_stats") or {}).get("max_usage")
+def peak_memory(container: str) -> int | None:
+    """Return the largest memory use in bytes; None if the kernel does not count it."""
+    stats = json.loads(
+        engine_answer("GET", f"/containers/{container}/stats?stream=false&one-shot=true") or b"{}"
+    )
+    peak = (stats.get("memory_stats") or {}).get("max_usage")
     return int(peak) if peak else None
 
 
-def ended(container: str, limit: int) -> dict[str, Any]:
-    """Return the last event: how the container is, and how it takes being stopped."""
-    found = state(container)
+def container_event(container: str, limit: int) -> dict[str, Any]:
+    """Stop the container and return the last event, which describes it."""
+    before = state(container)
     event: dict[str, Any] = {
         "event": "container",
-        "seen": bool(found),
-        "running": bool(found.get("Running", True)),
-        "exit_code": int(found.get("ExitCode", 0)),
-        "out_of_memory": bool(found.get("OOMKilled")),
-        "peak_memory": peak_of(container) if found.get("Running") else None,
+        "seen": bool(before),
+        "running": bool(before.get("Running", True)),
+        "exit_code": int(before.get("ExitCode", 0)),
+        "out_of_memory": bool(before.get("OOMKilled")),
+        "peak_memory": peak_memory(container) if before.get("Running") else None,
         "stop": None,
     }
-    if found.get("Running"):
+    if before.get("Running"):
         began = time.monotonic()
-        ask("POST", f"/containers/{container}/stop?t={GRACE}")
+        engine_answer("POST", f"/containers/{container}/stop?t={GRACE}")
         event["stop"] = round(time.monotonic() - began, 6)
     return {**event, "log": log_of(container, limit)}
 
 
 def main(path: str) -> int:
-    """Ask what the job says and return 0 where every status was the wanted one, else 1."""
+    """Send the requests and return 0 if /swagger.json and the malformed body pass, else 1."""
     sys.path.insert(0, str(Path(__file__).resolve().parent))
     probe: Any = importlib.import_module("probe")
-    job = json.loads(Path(path).read_text("utf-8"))
+    config = json.loads(Path(path).read_text("utf-8"))
     events: list[dict[str, Any]] = []
 
-    def tell(event: dict[str, Any]) -> None:
-        sys.stdout.write("".join(f"{line}\n" for line in frames(job["marker"], len(events), event)))
+    def emit(event: dict[str, Any]) -> None:
+        sys.stdout.write("".join(f"{line}\n" for line in frames(config["marker"], len(events), event)))
         sys.stdout.flush()
         events.append(event)
 
-    probe.LIMIT = job["limit"]
-    container = named(job["container"])
-    probe.run(job, tell, lambda: is_alive(container, job["container"]))
-    tell(ended(container, job["limit"]))
-    seen = {event["event"]: event for event in events}
-    sound = seen.get("swagger", {}).get("status") == http.client.OK and seen.get("malformed", {}).get(
-        "healthy"
-    )
-    return 0 if sound else 1
+    probe.LIMIT = config["limit"]
+    container = container_id(config["container"])
+    probe.run(config, emit, lambda: is_alive(container, config["container"]))
+    emit(container_event(container, config["limit"]))
+    by_name = {event["event"]: event for event in events}
+    # The malformed body is sent only if every request got its expected status.
+    swagger, malformed = by_name.get("swagger", {}), by_name.get("malformed", {})
+    return 0 if swagger.get("status") == http.client.OK and malformed.get("healthy") else 1
 
 
 if __name__ == "__main__":

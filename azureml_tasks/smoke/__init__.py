@@ -1,1 +1,1 @@
-"""The smoke test: an image → a report."""
+"""The smoke test: run an image, send it requests, report on the answers."""

@@ -1,7 +1,8 @@
-"""What the smoke test needs of a container, and of the engine that starts one."""
+"""The container of a smoke test, as an engine provides it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -11,11 +12,11 @@ if TYPE_CHECKING:
     from azureml_tasks.built_image import BuiltImage
     from azureml_tasks.project.model import SmokeTestPlan
 
-__all__ = ["Container", "Runner", "State"]
+__all__ = ["Container", "ContainerEnd", "Runner", "State"]
 
 
 class State(NamedTuple):
-    """How a container is: running, or ended with a code (137 where memory ran out, with `out_of_memory`)."""
+    """Whether a container runs, and its exit code if not (137 with `out_of_memory` if memory ran out)."""
 
     running: bool
     exit_code: int
@@ -27,40 +28,59 @@ class Container(Protocol):
 
     @property
     def id(self) -> str:
-        """The engine's name for it."""
+        """The engine's ID of the container."""
 
     def address(self) -> str:
-        """`http://127.0.0.1:PORT` where port 5001 is published on this machine; "" where it is not."""
+        """Return `http://127.0.0.1:PORT` if port 5001 is published on this machine, else ""."""
 
     def state(self) -> State:
-        """How it is now."""
+        """Return the current state."""
 
     def log(self) -> str:
-        """All that it has printed."""
+        """Return everything that the container has printed."""
 
     def put(self, folder: str, files: Mapping[str, bytes]) -> None:
-        """Write *files* (name → bytes) into *folder*, inside."""
+        """Write *files* (name → content) into *folder* in the container."""
 
     def lines(self, argv: Sequence[str]) -> Iterator[str]:
-        """Run *argv* inside, and give each line that it prints on stdout as it comes."""
+        """Run *argv* in the container and yield each line of its stdout as it is printed."""
 
-    def starved(self) -> bool:
-        """Whether it runs on after memory ran out and a process in it was ended, as a server's worker is."""
+    def ran_out_of_memory(self) -> bool:
+        """Return whether the kernel killed a process in the running container, such as a worker, for lack of memory."""
 
     def peak_memory(self) -> int | None:
-        """The most bytes of memory that it has used; None where the engine cannot tell."""
+        """Return the largest memory use so far in bytes; None if the engine does not know."""
 
     def stop(self) -> float:
-        """Stop it as an orchestrator does, with 10 s of grace; the seconds that it took."""
+        """Stop the container as an orchestrator does, with 10 s of grace, and return how many seconds it took."""
 
 
 class Runner(Protocol):
-    """What can run an image on a machine."""
+    """An engine that can run an image."""
 
     def running(
         self, image: BuiltImage, smoke_test: SmokeTestPlan, repository: str
     ) -> AbstractContextManager[Container | None]:
-        """Run *image* as Azure ML would; the container is gone when the block ends, however it ends.
+        """Run *image* as Azure ML would, and remove the container when the block ends.
 
-        None under --dry. A mounted model is called as the last part of *repository*.
+        The container is None under --dry. A mounted model is named after the last part of *repository*.
         """
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerEnd:
+    """The container after the last request.
+
+    Args:
+        exit_code: None while it runs.
+        out_of_memory: whether the kernel killed a process in it for lack of memory.
+        peak_memory: bytes; None if unknown.
+        stop_seconds: how long it took to stop; None if it was not stopped.
+        log: everything that it printed.
+    """
+
+    exit_code: int | None = None
+    out_of_memory: bool = False
+    peak_memory: int | None = None
+    stop_seconds: float | None = None
+    log: str = ""

@@ -1,4 +1,4 @@
-"""What the prober is asked, and what its events mean."""
+"""Configure the probe, and turn its events into a report."""
 
 from __future__ import annotations
 
@@ -9,30 +9,37 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.smoke.report import Check, Latency, Report
-from azureml_tasks.smoke.request_check import NOT_AGAIN, checked, judged
+from azureml_tasks.smoke.request_check import NOT_HEALTHY_AGAIN, check_answers, request_check
 from azureml_tasks.smoke.response_check import status_line
 from azureml_tasks.smoke.tracebacks import last_traceback, user_traceback
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
+    from azureml_tasks.built_image import BuiltImage
+    from azureml_tasks.planning.plan import Plan
     from azureml_tasks.project.model import SmokeTestPlan, SmokeTestRequest
-    from azureml_tasks.smoke.response_check import Verdict
+    from azureml_tasks.smoke.container import ContainerEnd
+    from azureml_tasks.smoke.response_check import ResponseCheck
 
     Event = Mapping[str, Any]
-    Seen = Mapping[tuple[str, int], Event]
-    Sent = tuple[SmokeTestRequest, Event | None, Verdict]
+    Events = Mapping[tuple[str, int], Event]
+    Sent = tuple[SmokeTestRequest, Event | None, ResponseCheck]
 
-__all__ = ["from_events", "job"]
+__all__ = ["make_report", "probe_config"]
 
-_TRY_TIMEOUT = 2.0  # seconds; Azure ML's own default for a probe
+_TRY_TIMEOUT = 2.0
+"""Seconds; the default of Azure ML's probes:
+https://learn.microsoft.com/azure/machine-learning/reference-yaml-deployment-managed-online#probesettings"""
+_SLOW_STOP = 5.0
+"""Seconds; half of Docker's own grace (https://docs.docker.com/reference/cli/docker/container/stop/)."""
 
 
-def job(smoke_test: SmokeTestPlan, base_url: str) -> dict[str, Any]:
-    """What the prober does, as a JSON object of the form that its docstring gives.
+def probe_config(smoke_test: SmokeTestPlan, base_url: str) -> dict[str, Any]:
+    """Return the probe's configuration, in the form that `in_image/probe.py` documents.
 
     Args:
-        smoke_test: of the plan.
+        smoke_test: what to send.
         base_url: scheme, host and port, without a path.
     """
     requests = [
@@ -53,104 +60,96 @@ def job(smoke_test: SmokeTestPlan, base_url: str) -> dict[str, Any]:
     }
 
 
-def from_events(
-    events: Iterable[Event],
-    requests: Sequence[SmokeTestRequest],
-    *,
-    image: str,
-    image_id: str,
-    place: str,
-    look_inside: str,
-    log: str = "",
-    exited: int | None = None,
-    peak_memory: int | None = None,
-    warnings: Iterable[str] = (),
+def make_report(
+    plan: Plan, image: BuiltImage, events: Iterable[Event], end: ContainerEnd, *, place: str, look_inside: str
 ) -> Report:
-    """Judge what the prober saw.
+    """Report on the probe's events, whichever machine it ran on.
 
     Args:
-        events: all of one run, in order. A run inside the container ends with it, and so may
-            lack its last event.
-        requests: those of the job, in its order.
-        image: reference.
-        image_id: with its algorithm.
-        place: from where it was asked.
+        plan: with the requests that the probe sent.
+        image: what ran.
+        events: of one run of the probe, in order. A probe inside the container ends with it, so the last event
+            may be missing.
+        end: how the container was afterwards.
+        place: where the requests were sent from.
         look_inside: the command that opens a shell in the image.
-        log: the container's, whole.
-        exited: the container's exit code; None while it runs.
-        peak_memory: bytes; None when it was not measured.
-        warnings: what is known besides.
     """
-    seen = {(event["event"], event.get("index", 0)): event for event in events}
+    requests = plan.smoke_test.requests
+    by_name = {(event["event"], event.get("index", 0)): event for event in events}
     answers = [
-        seen.get(("answer", index)) or seen.get(("no-answer", index)) for index in range(len(requests))
+        by_name.get(("answer", index)) or by_name.get(("no-answer", index)) for index in range(len(requests))
     ]
-    verdicts = [judged(event, request) for event, request in zip(answers, requests, strict=True)]
-    sent = list(zip(requests, answers, verdicts, strict=True))
-    checks = [_start(seen), _swagger(seen), *(checked(*each) for each in sent), _malformed(seen)]
+    results = [check_answers(event, request) for event, request in zip(answers, requests, strict=True)]
+    sent = list(zip(requests, answers, results, strict=True))
+    checks = [
+        _start_check(by_name),
+        _swagger_check(by_name),
+        *(request_check(*each) for each in sent),
+        _malformed_check(by_name),
+    ]
     report = Report(
-        image=image,
-        image_id=image_id,
+        image=image.names[0],
+        image_id=image.id,
         place=place,
         look_inside=look_inside,
-        checks=tuple(_with_end(checks, seen, exited)),
+        checks=tuple(_with_end(checks, by_name, end.exit_code)),
         latencies=tuple(_latencies(sent)),
-        started=seen["ready", 0]["seconds"] if ("ready", 0) in seen else None,
-        peak_memory=peak_memory,
-        warnings=(*warnings, *_oddities(seen, sent)),
-        log=log,
-        exited=exited,
+        started=by_name["ready", 0]["seconds"] if ("ready", 0) in by_name else None,
+        peak_memory=end.peak_memory,
+        warnings=(*_image_warnings(plan, image, end), *_answer_warnings(by_name, sent)),
+        log=end.log,
+        exit_code=end.exit_code,
     )
     return replace(report, traceback=_traceback(report, answers))
 
 
-def _start(seen: Seen) -> Check:
-    if ready := seen.get(("ready", 0)):
+def _start_check(events: Events) -> Check:
+    if ready := events.get(("ready", 0)):
         return Check(name="start-up", outcome="passed", seconds=ready["seconds"])
-    ends = [event for (name, _), event in seen.items() if name in {"exited", "not-ready", "elsewhere"}]
+    ends = [event for (name, _), event in events.items() if name in {"exited", "not-ready", "elsewhere"}]
     seconds = ends[0]["seconds"] if ends else 0.0
-    lasts = [event["last"] for event in seen.values() if "last" in event]
-    what = "GET / did not answer 200" + (f" within {seconds:.1f} s" if ("not-ready", 0) in seen else "")
-    if ("elsewhere", 0) in seen:
-        what = "the published port is not on this machine"
-    details = (what, *(f"the last try: {last}" for last in lasts[-1:]))
+    reasons = [event["last"] for event in events.values() if "last" in event]
+    problem = "GET / did not answer 200" + (f" within {seconds:.1f} s" if ("not-ready", 0) in events else "")
+    if ("elsewhere", 0) in events:
+        problem = "the published port is not on this machine"
+    details = (problem, *(f"last try: {reason}" for reason in reasons[-1:]))
     return Check(name="start-up", outcome="failed", details=details, seconds=seconds)
 
 
-def _swagger(seen: Seen) -> Check:
-    event = seen.get(("swagger", 0))
+def _swagger_check(events: Events) -> Check:
+    event = events.get(("swagger", 0))
     if event is None or event["status"] == HTTPStatus.OK:
-        return Check(name="swagger.json", outcome="passed" if event else "not made")
-    details = (f"GET /swagger.json: wanted status 200, got {_outcome(event)}",)
+        return Check(name="swagger.json", outcome="passed" if event else "not run")
+    details = (f"GET /swagger.json: expected status 200, got {_result(event)}",)
     return Check(name="swagger.json", outcome="failed", details=details)
 
 
-def _malformed(seen: Seen) -> Check:
-    event = seen.get(("malformed", 0))
+def _malformed_check(events: Events) -> Check:
+    event = events.get(("malformed", 0))
     if event is None or event["healthy"]:
-        return Check(name="malformed body", outcome="passed" if event else "not made")
-    details = ("POST /score with the body {", f"answer: {_outcome(event)}", NOT_AGAIN)
+        return Check(name="malformed body", outcome="passed" if event else "not run")
+    details = ("POST /score with the body {", f"answer: {_result(event)}", NOT_HEALTHY_AGAIN)
     return Check(name="malformed body", outcome="failed", details=details)
 
 
-def _outcome(event: Event) -> str:
+def _result(event: Event) -> str:
     return event["error"] if event["status"] is None else status_line(event["status"])
 
 
-def _with_end(checks: list[Check], seen: Seen, exited: int | None) -> list[Check]:
-    """Say which check the container did not survive: the failed one, else the first not made."""
-    if not seen.keys().isdisjoint({(name, 0) for name in ("done", "not-ready", "elsewhere")}):
+def _with_end(checks: list[Check], events: Events, exit_code: int | None) -> list[Check]:
+    """Fail the check during which the container exited: the failed one, else the first that was not run."""
+    if not events.keys().isdisjoint({(name, 0) for name in ("done", "not-ready", "elsewhere")}):
         return checks
-    line = "the container ended" + ("" if exited is None else f" with exit code {exited}")
-    order = {"failed": 0, "not made": 1, "passed": 2}
+    line = "the container exited" + ("" if exit_code is None else f" with code {exit_code}")
+    order = {"failed": 0, "not run": 1, "passed": 2}
     index = min(range(len(checks)), key=lambda index: order[checks[index].outcome])
     last = replace(checks[index], outcome="failed", details=(line, *checks[index].details))
     return [*checks[:index], last, *checks[index + 1 :]]
 
 
 def _latencies(sent: Iterable[Sent]) -> Iterator[Latency]:
-    for request, event, verdict in sent:
-        if event is not None and verdict.passed:
+    for request, event, result in sent:
+        if event is not None and result.passed:
             times = sorted(event["seconds"])
             p50, p95 = (times[math.ceil(share * len(times)) - 1] for share in (0.5, 0.95))
             same = "changed" not in event
@@ -159,18 +158,30 @@ def _latencies(sent: Iterable[Sent]) -> Iterator[Latency]:
             )
 
 
-def _oddities(seen: Seen, sent: Iterable[Sent]) -> Iterator[str]:
-    for request, _, verdict in sent:
-        if verdict.passed:
-            yield from (f"{request.name}: {note}" for note in verdict.notes)
-    malformed = seen.get(("malformed", 0), {"healthy": False})
+def _image_warnings(plan: Plan, image: BuiltImage, end: ContainerEnd) -> Iterator[str]:
+    if plan.smoke_test.default_script:
+        yield "the image has no code, so a default entry script showed that the server starts with its packages"
+    if image.user in {"", "0", "root"}:
+        yield "the image runs as root"
+    if end.stop_seconds is not None and end.stop_seconds >= _SLOW_STOP:
+        yield f"the container took {end.stop_seconds:.1f} s to stop: its base does not stop its services on request"
+    if end.out_of_memory:
+        limit = plan.smoke_test.memory or "no limit set"
+        yield f"the kernel killed a process in the container because memory ran out ({limit})"
+
+
+def _answer_warnings(events: Events, sent: Iterable[Sent]) -> Iterator[str]:
+    for request, _, result in sent:
+        if result.passed:
+            yield from (f"{request.name}: {note}" for note in result.notes)
+    malformed = events.get(("malformed", 0), {"healthy": False})
     if malformed["healthy"] and malformed["status"] is None:
         yield f"malformed body: {malformed['error']}; the server came back"
 
 
 def _traceback(report: Report, answers: Iterable[Event | None]) -> str:
-    """Of a failure that an exception explains; a wrong answer or a slow one has none."""
-    ended = report.exited is not None or report.started is None
+    """Return the traceback that explains a failure; "" for a wrong or a slow answer, which has none."""
+    ended = report.exit_code is not None or report.started is None
     raised = [event for event in answers if event and event.get("status") == HTTPStatus.INTERNAL_SERVER_ERROR]
     if report.passed or not (ended or raised):
         return ""

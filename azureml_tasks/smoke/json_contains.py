@@ -1,7 +1,7 @@
-"""In what one JSON value does not contain another.
+"""Find where a JSON value does not contain an expected one.
 
-Contained means: each wanted key, recursively; arrays of the same length, item by item; every
-number within the tolerance, whole or not; everything else equal, and `true` is not 1.
+A value contains another if it has each of its keys, recursively; arrays have the same length and are compared item
+by item; numbers may differ by a tolerance, whether whole or not; everything else is equal, and `true` is not 1.
 """
 
 from __future__ import annotations
@@ -14,56 +14,56 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["differences", "shown"]
+__all__ = ["differences", "shorten"]
 
-_WIDTH = 100  # characters of a value in a line that compares it
+_LONGEST = 100  # characters
 
 
-def differences(wanted: Any, got: Any, *, tolerance: float) -> list[str]:
-    """Say where *got* does not contain *wanted*.
+def differences(expected: Any, actual: Any, *, tolerance: float) -> list[str]:
+    """List where *actual* does not contain *expected*.
 
     Args:
-        wanted: JSON value.
-        got: JSON value; its tables may have more keys.
-        tolerance: largest distance between two numbers, all three taken as they are written:
+        expected: JSON value.
+        actual: JSON value; its objects may have more keys.
+        tolerance: largest distance between two numbers. All three are compared as they are written:
             1.1 is 0.1 away from 1.0, though their floats are a little further apart.
 
     Returns:
-        One line each, such as ``$.a[2].b: wanted 1, got true``; none when it is contained.
+        One line each, such as ``$.a[2].b: expected 1, got true``; empty if it is contained.
     """
-    return list(_differences("$", wanted, got, tolerance))
+    return list(_differences("$", expected, actual, tolerance))
 
 
-def _differences(path: str, wanted: Any, got: Any, tolerance: float) -> Iterator[str]:
-    if isinstance(wanted, dict) and isinstance(got, dict):
-        for key, value in wanted.items():
-            inner = path + (f".{key}" if key.isidentifier() else f"[{shown(key)}]")
-            if key in got:
-                yield from _differences(inner, value, got[key], tolerance)
+def _differences(path: str, expected: Any, actual: Any, tolerance: float) -> Iterator[str]:
+    if isinstance(expected, dict) and isinstance(actual, dict):
+        for key, value in expected.items():
+            inner = path + (f".{key}" if key.isidentifier() else f"[{shorten(key)}]")
+            if key in actual:
+                yield from _differences(inner, value, actual[key], tolerance)
             else:
-                yield f"{inner}: wanted {shown(value)}, got nothing"
-    elif isinstance(wanted, list) and isinstance(got, list):
-        if len(wanted) != len(got):
-            yield f"{path}: wanted {_items(wanted)}, got {_items(got)}"
+                yield f"{inner}: expected {shorten(value)}, got nothing"
+    elif isinstance(expected, list) and isinstance(actual, list):
+        if len(expected) != len(actual):
+            yield f"{path}: expected {_items(expected)}, got {_items(actual)}"
             return
-        for index, pair in enumerate(zip(wanted, got, strict=True)):
+        for index, pair in enumerate(zip(expected, actual, strict=True)):
             yield from _differences(f"{path}[{index}]", *pair, tolerance)
-    elif not _equal(wanted, got, tolerance):
-        yield f"{path}: wanted {shown(wanted)}, got {shown(got)}"
+    elif not _equal(expected, actual, tolerance):
+        yield f"{path}: expected {shorten(expected)}, got {shorten(actual)}"
 
 
 def _items(values: list[Any]) -> str:
     return f"{len(values)} item{'s' if len(values) != 1 else ''}"
 
 
-def _equal(wanted: Any, got: Any, tolerance: float) -> bool:
-    if not (_is_number(wanted) and _is_number(got)):
-        return type(wanted) is type(got) and bool(wanted == got)
-    if wanted == got:
+def _equal(expected: Any, actual: Any, tolerance: float) -> bool:
+    if not (_is_number(expected) and _is_number(actual)):
+        return type(expected) is type(actual) and bool(expected == actual)
+    if expected == actual:
         return True
-    first, second = _exact(wanted), _exact(got)
+    first, second = _exact(expected), _exact(actual)
     if first is None or second is None:
-        return math.isnan(wanted) and math.isnan(got) if first is second else False
+        return math.isnan(expected) and math.isnan(actual) if first is second else False
     return abs(first - second) <= Fraction(repr(tolerance))
 
 
@@ -72,13 +72,13 @@ def _is_number(value: Any) -> bool:
 
 
 def _exact(number: Any) -> Fraction | None:
-    """A number as it is written; None for an infinity and for what is no number."""
+    """Return a number as it is written; None for an infinity and for NaN."""
     if isinstance(number, float):
         return Fraction(repr(number)) if math.isfinite(number) else None
     return Fraction(number)
 
 
-def shown(value: Any) -> str:
-    """A JSON value in one line that is not too long."""
+def shorten(value: Any) -> str:
+    """Return a JSON value as one line, cut to 100 characters."""
     text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _WIDTH else text[:_WIDTH] + "…"
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"

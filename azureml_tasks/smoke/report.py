@@ -1,4 +1,4 @@
-"""What a smoke test found, for people and for the record."""
+"""The result of a smoke test, as text, as a record and as JUnit XML."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["Check", "Latency", "Report", "summary", "text", "xml"]
+__all__ = ["Check", "Latency", "Report", "junit_xml", "report_record", "report_text"]
 
-_LAST_LINES = 40
+_LAST_LINES = 40  # of the container's log
 
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One thing that was to be checked.
+    """One check of the smoke test.
 
     Args:
-        name: what it is called; a request's is that of its file.
-        outcome: "not made" where an earlier one failed.
-        details: what a person must know of one that did not pass, line by line.
+        name: for a request, the name of its file.
+        outcome: "not run" if an earlier check failed.
+        details: of a failed check, one line each.
         seconds: how long it took.
     """
 
     name: str
-    outcome: Literal["passed", "failed", "not made"]
+    outcome: Literal["passed", "failed", "not run"]
     details: tuple[str, ...] = ()
     seconds: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Latency:
-    """How long a request's answers took, in seconds, and whether all were the same."""
+    """Percentiles of a request's response time, in seconds, and whether all answers were the same."""
 
     name: str
     status: int
@@ -46,21 +46,21 @@ class Latency:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """Everything that a smoke test found.
+    """The result of a smoke test.
 
     Args:
         image: reference.
-        image_id: with its algorithm; "" where a run built the image and did not push it.
-        place: from where it was asked, such as "through 127.0.0.1:49153".
+        image_id: `sha256:…`; "" if a remote build did not push the image.
+        place: where the requests were sent from, such as "through 127.0.0.1:49153".
         look_inside: the command that opens a shell in the image.
-        checks: in the order in which they are made, the malformed body last.
-        latencies: one for each request that was answered as wanted.
-        started: seconds until GET / answered 200; None when it never did.
-        peak_memory: bytes; None when it was not measured.
-        warnings: one line each, of a pass too.
-        log: the container's, whole.
-        traceback: the one in the log that explains a failure.
-        exited: the container's exit code; None while it ran.
+        checks: in the order in which they run, the malformed body last.
+        latencies: one for each request that passed.
+        started: seconds until GET / answered 200; None if it never did.
+        peak_memory: bytes; None if it was not measured.
+        warnings: one line each; a pass can have some too.
+        log: the container's whole log.
+        traceback: from the log, the one that explains a failure.
+        exit_code: the container's; None while it runs.
     """
 
     image: str
@@ -74,33 +74,33 @@ class Report:
     warnings: tuple[str, ...] = ()
     log: str = ""
     traceback: str = ""
-    exited: int | None = None
+    exit_code: int | None = None
 
     @property
     def passed(self) -> bool:
-        """Whether every check was made and passed."""
+        """Whether every check ran and passed."""
         return all(check.outcome == "passed" for check in self.checks)
 
 
-def summary(report: Report) -> dict[str, Any]:
-    """The report as a JSON object, without the log; times in seconds, memory in bytes."""
-    found = asdict(report)
-    del found["log"], found["traceback"], found["look_inside"]
-    return {"passed": report.passed, **found}
+def report_record(report: Report) -> dict[str, Any]:
+    """Return the report as a JSON object, without the log; times in seconds, memory in bytes."""
+    record = asdict(report)
+    del record["log"], record["traceback"], record["look_inside"]
+    return {"passed": report.passed, **record}
 
 
-def text(report: Report) -> str:
-    """The report for people: short for a pass; for a failure all that its cause may be found in."""
+def report_text(report: Report) -> str:
+    """Return the report for people: a few lines for a pass, and for a failure everything that can explain it."""
     return "\n".join(_passed(report) if report.passed else _failed(report))
 
 
 def _where(report: Report) -> str:
-    """Which image was asked, and from where; what no registry took has no id."""
+    """Return the image's ID, if it has one, and where the requests were sent from."""
     return ", ".join(part for part in (report.image_id[:19], report.place) if part)
 
 
 def _passed(report: Report) -> Iterator[str]:
-    yield f"{report.image} serves: it passed its smoke test ({_where(report)})."
+    yield f"{report.image} passed its smoke test ({_where(report)})."
     yield from _indented(_figures(report))
     yield from (f"Warning: {warning}" for warning in report.warnings)
 
@@ -122,25 +122,25 @@ def _failed(report: Report) -> Iterator[str]:
     for check in report.checks:
         if check.outcome == "failed":
             yield from ("", f"Failed: {check.name}", *_indented(check.details))
-    if left := [check.name for check in report.checks if check.outcome == "not made"]:
-        yield from ("", f"Not made: {', '.join(left)}")
-    yield from _evidence(report)
+    if not_run := [check.name for check in report.checks if check.outcome == "not run"]:
+        yield from ("", f"Not run: {', '.join(not_run)}")
+    yield from _log(report)
     yield from ([""] if report.warnings else [])
     yield from (f"Warning: {warning}" for warning in report.warnings)
     yield from ("", f"Look inside: {report.look_inside}")
 
 
-def _evidence(report: Report) -> Iterator[str]:
+def _log(report: Report) -> Iterator[str]:
     if report.traceback:
         yield from ("", "In the container's log:", *_indented(report.traceback.splitlines()))
     lines = report.log.splitlines()
     if lines:
-        what = "The container's log"
+        title = "The container's log"
         if len(lines) > _LAST_LINES:
-            what = f"The last {_LAST_LINES} of the {len(lines)} lines of the container's log"
+            title = f"The last {_LAST_LINES} of the {len(lines)} lines of the container's log"
         if report.checks[-1].outcome == "passed":
-            what += " (its last request is this test's malformed body)"
-        yield from ("", f"{what}:", *_indented(lines[-_LAST_LINES:]))
+            title += " (its last request is this test's malformed body)"
+        yield from ("", f"{title}:", *_indented(lines[-_LAST_LINES:]))
 
 
 def _indented(lines: Iterable[str]) -> Iterator[str]:
@@ -151,23 +151,22 @@ def _duration(seconds: float) -> str:
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
-# What XML 1.0 cannot hold in any form: https://www.w3.org/TR/xml/#charsets
-_IMPOSSIBLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# The characters that XML 1.0 cannot hold: https://www.w3.org/TR/xml/#charsets
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def xml(report: Report) -> str:
-    r"""One test suite with one test case for each check, and the container's log.
+def junit_xml(report: Report) -> str:
+    r"""Return one test suite with one test case for each check, and the container's log.
 
-    Characters that XML cannot hold, such as those that colour a terminal, are spelled as in a
-    Python string: ``\x1b``.
+    Characters that XML cannot hold, such as a terminal's colour codes, are escaped as in a Python string: ``\x1b``.
     """
     outcomes = [check.outcome for check in report.checks]
     suite = Element("testsuite", name=_clean(report.image), tests=str(len(outcomes)), errors="0")
     suite.set("failures", str(outcomes.count("failed")))
-    suite.set("skipped", str(outcomes.count("not made")))
+    suite.set("skipped", str(outcomes.count("not run")))
     suite.set("time", f"{sum(check.seconds for check in report.checks):.3f}")
     properties = SubElement(suite, "properties")
-    for name, value in (("image id", report.image_id), ("asked", report.place)):
+    for name, value in (("image id", report.image_id), ("place", report.place)):
         SubElement(properties, "property", name=name, value=_clean(value))
     for check in report.checks:
         _case(suite, report, check)
@@ -183,9 +182,9 @@ def _case(suite: Element, report: Report, check: Check) -> None:
         failure = SubElement(case, "failure", message=_clean("".join(check.details[:1])))
         traceback = ["", *report.traceback.splitlines()] if report.traceback else []
         failure.text = _clean("\n".join([*check.details, *traceback]))
-    elif check.outcome == "not made":
+    elif check.outcome == "not run":
         SubElement(case, "skipped", message="an earlier check failed")
 
 
 def _clean(text: str) -> str:
-    return _IMPOSSIBLE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
+    return _NOT_XML.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)

@@ -1,4 +1,4 @@
-"""One request of the smoke test, and what came back."""
+"""Check the answers that the probe got to one request, and show what went wrong."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.config.fields import UNSET
 from azureml_tasks.smoke.report import Check
-from azureml_tasks.smoke.response_check import Answer, Verdict, Wanted, judge, status_line
+from azureml_tasks.smoke.response_check import Response, ResponseCheck, check_response, status_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -18,82 +18,77 @@ if TYPE_CHECKING:
 
     Event = Mapping[str, Any]
 
-__all__ = ["NOT_AGAIN", "checked", "judged"]
+__all__ = ["NOT_HEALTHY_AGAIN", "check_answers", "request_check"]
 
-NOT_AGAIN = "afterwards GET / did not answer 200 again"
-"""What is said of a server that did not recover."""
+NOT_HEALTHY_AGAIN = "afterwards GET / did not answer 200 again"
+"""The detail of a request from which the server did not recover."""
 
-_SHOWN = 2_000  # characters of a body
-_LINES = 20  # differences
+_LONGEST_BODY = 2_000  # characters
+_MOST_DIFFERENCES = 20
 
 
-def judged(event: Event | None, request: SmokeTestRequest) -> Verdict:
-    """Judge the first answer; where that is as wanted, the first repeat that was another.
+def check_answers(event: Event | None, request: SmokeTestRequest) -> ResponseCheck:
+    """Check the first answer and, if it passes, the first repeat that differed from it.
 
     Args:
-        event: the prober's; None when the request was not sent.
-        request: what was to be sent.
+        event: the probe's; None if the request was not sent.
+        request: the request.
     """
     if event is None:
-        return Verdict()
-    verdict = _judged(event, request)
+        return ResponseCheck()
+    result = _check_event(event, request)
     changed = event.get("changed")
-    if verdict.passed and changed:
-        again = _judged(changed, request)
-        differences = tuple(f"repeat {changed['repeat']}: {line}" for line in again.differences)
-        verdict = again if differences else verdict
-        verdict = replace(verdict, differences=differences)
+    if result.passed and changed:
+        again = _check_event(changed, request)
+        lines = tuple(f"repeat {changed['repeat']}: {line}" for line in again.differences)
+        result = replace(again, differences=lines) if lines else result
     if event.get("healthy", True):
-        return verdict
-    return replace(verdict, differences=(*verdict.differences, NOT_AGAIN))
+        return result
+    return replace(result, differences=(*result.differences, NOT_HEALTHY_AGAIN))
 
 
-def _judged(event: Event, request: SmokeTestRequest) -> Verdict:
+def _check_event(event: Event, request: SmokeTestRequest) -> ResponseCheck:
     if event.get("status") is None:
-        return Verdict(differences=(event["error"],))
-    wanted = Wanted(status=request.status, expect=request.expect, tolerance=request.tolerance)
-    return judge(_answer(event), wanted)
-
-
-def _answer(event: Event) -> Answer:
+        return ResponseCheck(differences=(event["error"],))
     body = base64.b64decode(event["body"])
-    return Answer(status=event["status"], headers=event["headers"], body=body, cut=event["cut"])
+    response = Response(status=event["status"], headers=event["headers"], body=body, cut=event["cut"])
+    return check_response(response, request)
 
 
-def checked(request: SmokeTestRequest, event: Event | None, verdict: Verdict) -> Check:
-    """The check that a request was, with all that a person needs to see what went wrong."""
+def request_check(request: SmokeTestRequest, event: Event | None, result: ResponseCheck) -> Check:
+    """Return the report's check of a request; a failed one shows the request, the answer and what is expected."""
     if event is None:
-        return Check(name=request.name, outcome="not made")
+        return Check(name=request.name, outcome="not run")
     seconds = sum(event.get("seconds", ()))
-    if verdict.passed:
+    if result.passed:
         return Check(name=request.name, outcome="passed", seconds=seconds)
-    details = (*_shortened(verdict.differences), *verdict.notes, *_exchange(request, event))
+    details = (*_differences(result.differences), *result.notes, *_exchange(request, event))
     return Check(name=request.name, outcome="failed", details=details, seconds=seconds)
 
 
-def _shortened(lines: Sequence[str]) -> Iterator[str]:
-    yield from lines[:_LINES]
-    if len(lines) > _LINES:
-        yield f"and {len(lines) - _LINES} more differences"
+def _differences(lines: Sequence[str]) -> Iterator[str]:
+    yield from lines[:_MOST_DIFFERENCES]
+    if len(lines) > _MOST_DIFFERENCES:
+        yield f"and {len(lines) - _MOST_DIFFERENCES} more differences"
 
 
 def _exchange(request: SmokeTestRequest, event: Event) -> Iterator[str]:
     yield from (f"request: POST {request.path}, {len(request.body):,} bytes", *_body(request.body))
-    shown = event.get("changed", event)
-    if shown.get("status") is not None:
-        body = base64.b64decode(shown["body"])
-        yield from (f"answer: {status_line(shown['status'])}, {len(body):,} bytes", *_body(body))
+    answer = event.get("changed", event)
+    if answer.get("status") is not None:
+        body = base64.b64decode(answer["body"])
+        yield from (f"answer: {status_line(answer['status'])}, {len(body):,} bytes", *_body(body))
     else:
         yield "answer: none"
     if request.expect is UNSET:
-        yield f"wanted: status {request.status}"
+        yield f"expected: status {request.status}"
     else:
-        yield f"wanted: status {request.status}, and in the answer (numbers within {request.tolerance:g})"
+        yield f"expected: status {request.status}, and in the answer (numbers within {request.tolerance:g})"
         yield from _body(json.dumps(request.expect, ensure_ascii=False).encode())
 
 
 def _body(content: bytes) -> list[str]:
-    """Text as it is, up to a length; of anything else the first bytes."""
+    """Return the lines of a text body up to a length; for anything else, the first bytes."""
     try:
         text = content.decode()
     except UnicodeDecodeError:
@@ -101,6 +96,6 @@ def _body(content: bytes) -> list[str]:
     if not all(character.isprintable() or character in "\t\r\n" for character in text) or (
         content and not text
     ):
-        return [f"    (no text; its first bytes: {content[:16].hex(' ')})"]
-    cut = ["    (and so on)"] if len(text) > _SHOWN else []
-    return [f"    {line}" for line in text[:_SHOWN].splitlines()] + cut
+        return [f"    (not text; the first bytes: {content[:16].hex(' ')})"]
+    cut = ["    (cut off here)"] if len(text) > _LONGEST_BODY else []
+    return [f"    {line}" for line in text[:_LONGEST_BODY].splitlines()] + cut

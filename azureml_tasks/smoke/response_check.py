@@ -1,4 +1,4 @@
-"""Whether an answer is the one that was wanted, and what the server's signs say if it is not."""
+"""Check one response against what its request expects."""
 
 from __future__ import annotations
 
@@ -8,41 +8,28 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.config.fields import UNSET
-from azureml_tasks.smoke.json_contains import differences, shown
+from azureml_tasks.smoke.json_contains import differences, shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
-__all__ = ["Answer", "Verdict", "Wanted", "judge", "status_line"]
+    from azureml_tasks.project.model import SmokeTestRequest
+
+__all__ = ["Response", "ResponseCheck", "check_response", "status_line"]
 
 _HINT = "run() returned json.dumps(…); return the object itself"
-_DOWN = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
+_SERVER_DOWN = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """What an answer must be.
-
-    Args:
-        status: HTTP status.
-        expect: JSON value that the body must contain, or UNSET for any body.
-        tolerance: largest distance between a wanted number and the one that came.
-    """
-
-    status: int = 200
-    expect: Any = UNSET
-    tolerance: float = 1e-6
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What came.
+class Response:
+    """One HTTP response.
 
     Args:
         status: HTTP status.
         headers: by lower-case name.
-        body: as it came, or its beginning.
-        cut: whether the body went on.
+        body: the whole body, or its beginning.
+        cut: whether *body* is only the beginning.
     """
 
     status: int
@@ -52,12 +39,12 @@ class Answer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """What is wrong with an answer, and what is worth knowing about it.
+class ResponseCheck:
+    """The result of a check.
 
     Args:
-        differences: one line each; none when the answer is as wanted.
-        notes: causes and oddities, one line each, also of an answer that is as wanted.
+        differences: from what is expected, one line each; empty for a pass.
+        notes: causes and oddities, one line each; a pass can have some too.
     """
 
     differences: tuple[str, ...] = ()
@@ -65,75 +52,86 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        """Whether the answer is as wanted."""
+        """Whether the response is as expected."""
         return not self.differences
 
 
-def judge(answer: Answer, wanted: Wanted) -> Verdict:
-    """Compare an answer with what is wanted; the body only where the status is right."""
-    if answer.status != wanted.status:
-        line = f"wanted status {wanted.status}, got {status_line(answer.status)}"
-        return Verdict(differences=(line,), notes=tuple(_causes(answer)))
-    if not answer.body and wanted.expect is UNSET:
-        return Verdict(notes=("the answer is empty",))
+def check_response(response: Response, request: SmokeTestRequest) -> ResponseCheck:
+    """Compare *response* with what *request* expects; compare the body only if the status is right."""
+    if response.status != request.status:
+        line = f"expected status {request.status}, got {status_line(response.status)}"
+        cause = _cause(response)
+        return ResponseCheck(differences=(line,), notes=(cause,) if cause else ())
+    if not response.body and request.expect is UNSET:
+        return ResponseCheck(notes=("the answer is empty",))
     try:
-        got = json.loads(answer.body)
+        value = json.loads(response.body)
     except (ValueError, RecursionError):
-        return Verdict(differences=() if wanted.expect is UNSET else (_not_json(answer),))
-    return _compared(got, wanted)
+        return ResponseCheck(differences=() if request.expect is UNSET else (_not_json(response),))
+    return _check_value(value, request)
 
 
-def _causes(answer: Answer) -> Iterator[str]:
-    """Azureml-inference-server-http 1.5.1 sets the header to False where its own code raised."""
-    failed = answer.headers.get("x-ms-run-function-failed")
-    if answer.status == HTTPStatus.INTERNAL_SERVER_ERROR and failed == "True":
-        yield "run() raised (header x-ms-run-function-failed: True); its traceback is in the log"
-    elif answer.status == HTTPStatus.INTERNAL_SERVER_ERROR and failed == "False":
-        yield "run() did not raise, but what it returned has no JSON form; a NumPy array has .tolist()"
-    elif answer.status in _DOWN:
-        yield "the image's web server had no answer from the scoring server behind it"
+def _cause(response: Response) -> str:
+    """Explain an error status; "" if it has no known cause.
+
+    azureml-inference-server-http 1.5.1 sets the header to False if its own code raised the exception
+    (https://github.com/microsoft/azureml-inference-server/blob/main/azureml_inference_server_http/server/aml_blueprint.py).
+    """
+    if response.status in _SERVER_DOWN:
+        return "the image's web server got no answer from the scoring server behind it"
+    if response.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        failed = response.headers.get("x-ms-run-function-failed")
+        if failed == "True":
+            return (
+                "run() raised an exception (header x-ms-run-function-failed: True); the log has its traceback"
+            )
+        if failed == "False":
+            return "run() returned a value that JSON cannot hold; of a NumPy array, return array.tolist()"
+    return ""
 
 
-def _compared(got: Any, wanted: Wanted) -> Verdict:
-    held = _held(got)
-    if wanted.expect is UNSET:
+def _check_value(value: Any, request: SmokeTestRequest) -> ResponseCheck:
+    inner = _json_in_string(value)
+    if request.expect is UNSET:
         note = f"the answer is a JSON string that holds JSON: {_HINT}"
-        return Verdict(notes=() if held is UNSET else (note,))
-    if held is UNSET or isinstance(wanted.expect, str):
-        return Verdict(differences=tuple(differences(wanted.expect, got, tolerance=wanted.tolerance)))
-    inner = differences(wanted.expect, held, tolerance=wanted.tolerance)
-    what = "JSON, and not the wanted one" if inner else "the wanted JSON"
-    return Verdict(differences=(f"the answer is a JSON string that holds {what}: {_HINT}", *inner))
+        return ResponseCheck(notes=() if inner is UNSET else (note,))
+    if inner is UNSET or isinstance(request.expect, str):
+        return ResponseCheck(
+            differences=tuple(differences(request.expect, value, tolerance=request.tolerance))
+        )
+    lines = differences(request.expect, inner, tolerance=request.tolerance)
+    content = "other JSON than expected" if lines else "the expected JSON"
+    return ResponseCheck(differences=(f"the answer is a JSON string that holds {content}: {_HINT}", *lines))
 
 
-def _held(got: Any) -> Any:
-    """The value in a string that is JSON itself, or UNSET; a bare word or number is not meant."""
-    if not isinstance(got, str):
+def _json_in_string(value: Any) -> Any:
+    """Return the object or array that a JSON string holds as text, else UNSET."""
+    if not isinstance(value, str):
         return UNSET
     try:
-        held = json.loads(got)
+        inner = json.loads(value)
     except (ValueError, RecursionError):
         return UNSET
-    return held if isinstance(held, (dict, list)) else UNSET
+    return inner if isinstance(inner, (dict, list)) else UNSET
 
 
-def _not_json(answer: Answer) -> str:
-    if answer.cut:
-        return f"the answer is longer than {len(answer.body):,} bytes, too long to compare"
-    return f"the answer is not JSON: it {_beginning(answer.body)}"
+def _not_json(response: Response) -> str:
+    if response.cut:
+        return f"the answer is longer than {len(response.body):,} bytes, too long to compare"
+    return f"the answer is not JSON: it {_beginning(response.body)}"
 
 
 def _beginning(body: bytes) -> str:
     if not body:
         return "is empty"
     try:
-        return f"begins with {shown(body.decode())}"
+        return f"begins with {shorten(body.decode())}"
     except UnicodeDecodeError:
         return f"begins with the bytes {body[:16].hex(' ')}"
 
 
 def status_line(status: int) -> str:
-    """A status with its name, such as ``502 Bad Gateway``."""
+    """Return a status with its name, such as ``502 Bad Gateway``."""
     try:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.errors import EngineError
 from azureml_tasks.in_image import probe
-from azureml_tasks.smoke.events import from_events, job
+from azureml_tasks.smoke.container import ContainerEnd
+from azureml_tasks.smoke.events import make_report, probe_config
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator
 
     from azureml_tasks.built_image import BuiltImage
     from azureml_tasks.planning.plan import Plan
@@ -20,98 +21,52 @@ if TYPE_CHECKING:
     from azureml_tasks.smoke.container import Container, Runner
     from azureml_tasks.smoke.report import Report
 
-__all__ = ["ContainerEnd", "make_report", "smoke_test"]
+__all__ = ["smoke_test"]
 
-_INSIDE = "/tmp/azureml-image-probe"  # noqa: S108 -- a folder of the container, which is thrown away
-_SLOW_STOP = 5.0
-"""Seconds after which an orchestrator's patience is at stake: half of Docker's own grace."""
+_FOLDER = "/tmp/azureml-image-probe"  # noqa: S108 -- a folder of the container, which is thrown away
+_CONNECT = "import socket; socket.create_connection(('127.0.0.1', 5001), 2); print('open')"
 
 
 def smoke_test(plan: Plan, image: BuiltImage, engine: Runner, reporter: Reporter) -> Report | None:
-    """Run *image* and ask it everything that the smoke test asks; None under --dry.
+    """Run *image* and send it the requests of *plan*; return None under --dry.
 
     Raises:
-        EngineError: the image could not be run at all.
+        EngineError: the image could not be run.
     """
     with engine.running(image, plan.smoke_test, plan.repository) as container:
         if container is None:
             return None
         reporter.say(f"waiting for {image.names[0]} to answer, {plan.smoke_test.start_timeout:g} s at most")
-        events, place = _ask(container, plan, reporter)
+        events, place = _probe(container, plan, reporter)
         state = container.state()
         end = ContainerEnd(
-            exited=None if state.running else state.exit_code,
-            starved=container.starved() if state.running else state.out_of_memory,
+            exit_code=None if state.running else state.exit_code,
+            out_of_memory=container.ran_out_of_memory() if state.running else state.out_of_memory,
             peak_memory=container.peak_memory() if state.running else None,
-            stop=container.stop() if state.running else None,
+            stop_seconds=container.stop() if state.running else None,
         )
-        log = container.log()
+        # The log is complete once the container has stopped.
+        end = replace(end, log=container.log())
     look_inside = f"docker run --rm -it --entrypoint bash {image.id[7:19]}"
-    return make_report(plan, image, events, replace(end, log=log), place=place, look_inside=look_inside)
+    return make_report(plan, image, events, end, place=place, look_inside=look_inside)
 
 
-@dataclass(frozen=True, kw_only=True)
-class ContainerEnd:
-    """How the container was when everything had been asked.
+def _probe(container: Container, plan: Plan, reporter: Reporter) -> tuple[list[dict[str, Any]], str]:
+    """Send the requests from this machine or, if the port is not published here, from inside the container.
 
-    Args:
-        exited: its exit code; None while it ran.
-        starved: whether memory ran out in it.
-        peak_memory: bytes; None where it was not measured.
-        stop: seconds that it took to stop; None where it was not asked to.
-        log: all that it had printed.
+    Returns:
+        The probe's events, and where the requests were sent from.
     """
-
-    exited: int | None = None
-    starved: bool = False
-    peak_memory: int | None = None
-    stop: float | None = None
-    log: str = ""
-
-
-def make_report(
-    plan: Plan,
-    image: BuiltImage,
-    events: Iterable[Mapping[str, Any]],
-    end: ContainerEnd,
-    *,
-    place: str,
-    look_inside: str,
-) -> Report:
-    """Judge what the prober saw of *image* from *place*, wherever it ran."""
-    memory = plan.smoke_test.memory or "no limit set"
-    starved = f"the kernel ended a process in the container, since memory ran out ({memory})"
-    return from_events(
-        events,
-        plan.smoke_test.requests,
-        image=image.names[0],
-        image_id=image.id,
-        place=place,
-        look_inside=look_inside,
-        log=end.log,
-        exited=end.exited,
-        peak_memory=end.peak_memory,
-        warnings=[
-            *_of_code(plan),
-            *_of_user(image),
-            *_of_stop(end.stop or 0.0),
-            *([starved] if end.starved else []),
-        ],
-    )
-
-
-def _ask(container: Container, plan: Plan, reporter: Reporter) -> tuple[list[dict[str, Any]], str]:
-    """Everything the prober saw, and from where: this machine, or inside where the port is not here."""
     events: list[dict[str, Any]] = []
     address = container.address()
     if address:
 
         def emit(event: dict[str, Any]) -> None:
-            _say(event, reporter)
+            _report_progress(event, reporter)
             events.append(event)
 
         probe.run(
-            job(plan.smoke_test, address),
+            probe_config(plan.smoke_test, address),
             emit,
             alive=lambda: container.state().running,
             unreachable=lambda: _answers_inside(container),
@@ -119,65 +74,42 @@ def _ask(container: Container, plan: Plan, reporter: Reporter) -> tuple[list[dic
         if not any(event["event"] == "elsewhere" for event in events):
             return events, f"through {address.removeprefix('http://')}"
     why = (
-        "since the published port is not on this machine"
+        "because the published port is not on this machine"
         if address
-        else "since the engine is on another machine"
+        else "because the engine is on another machine"
     )
-    reporter.say(f"asking from inside the container, {why}")
-    events = list(_inside(container, plan, reporter))
+    reporter.say(f"sending the requests from inside the container, {why}")
+    events = list(_probe_inside(container, plan, reporter))
     if not events and container.state().running:
         raise EngineError(
-            f"The image has no Python that could ask from inside the container, {why}.",
+            f"The image has no Python to send the requests from inside the container, {why}.",
             next_step="Run the smoke test where the engine runs.",
         )
     return events, f"inside the container, {why}"
 
 
-def _say(event: dict[str, Any], reporter: Reporter) -> None:
+def _report_progress(event: dict[str, Any], reporter: Reporter) -> None:
     if event["event"] == "waiting":
         reporter.say(f"  {event['seconds']:.1f} s: {event['last']}")
     elif event["event"] == "ready":
         reporter.say(f"  {event['seconds']:.1f} s: ready")
 
 
-def _python(script: str) -> list[str]:
-    """The image's own Python, whichever family it is of."""
-    return ["/bin/sh", "-c", f'exec "${{AZUREML_CONDA_ENVIRONMENT_PATH:-/usr}}/bin/python" -I {script}']
-
-
-def _inside(container: Container, plan: Plan, reporter: Reporter) -> Iterator[dict[str, Any]]:
+def _probe_inside(container: Container, plan: Plan, reporter: Reporter) -> Iterator[dict[str, Any]]:
     script = resources.files("azureml_tasks").joinpath("in_image/probe.py").read_bytes()
-    asked = json.dumps(job(plan.smoke_test, "http://127.0.0.1:5001")).encode()
-    container.put(_INSIDE, {"probe.py": script, "job.json": asked})
-    for line in container.lines(_python(f"{_INSIDE}/probe.py {_INSIDE}/job.json")):
+    config = json.dumps(probe_config(plan.smoke_test, "http://127.0.0.1:5001")).encode()
+    container.put(_FOLDER, {"probe.py": script, "probe.json": config})
+    for line in container.lines(_python(f"{_FOLDER}/probe.py {_FOLDER}/probe.json")):
         event: dict[str, Any] = json.loads(line)
-        _say(event, reporter)
+        _report_progress(event, reporter)
         yield event
 
 
-_KNOCK = "import socket; socket.create_connection(('127.0.0.1', 5001), 2); print('open')"
-
-
 def _answers_inside(container: Container) -> bool:
-    """Whether port 5001 is open inside: refused here and open there, it is published somewhere else."""
-    return list(container.lines(_python(f'-c "{_KNOCK}"'))) == ["open"]
+    """Return whether port 5001 is open inside: if it is refused here, it is published on another machine."""
+    return list(container.lines(_python(f'-c "{_CONNECT}"'))) == ["open"]
 
 
-def _of_code(plan: Plan) -> list[str]:
-    if not plan.smoke_test.default_script:
-        return []
-    return [
-        "the image has no code, so an entry script of ours showed that the server starts with its packages"
-    ]
-
-
-def _of_user(image: BuiltImage) -> list[str]:
-    return ["the image runs as root"] if image.user in {"", "0", "root"} else []
-
-
-def _of_stop(seconds: float) -> list[str]:
-    if seconds < _SLOW_STOP:
-        return []
-    return [
-        f"the container took {seconds:.1f} s to stop: its base does not end its services when it is asked to"
-    ]
+def _python(arguments: str) -> list[str]:
+    """Return the command that runs the image's Python, in either family of base images."""
+    return ["/bin/sh", "-c", f'exec "${{AZUREML_CONDA_ENVIRONMENT_PATH:-/usr}}/bin/python" -I {arguments}']

@@ -1,7 +1,7 @@
-"""The traceback in a container's log that a person needs to see first.
+"""Find the traceback in a container's log that explains a failure.
 
-A log cannot be judged by the word: the scoring server logs a NotADirectoryError at every healthy
-start when AZUREML_MODEL_DIR holds a plain file, and wraps each exception of the user's into its own.
+The word "Error" is not enough: the scoring server logs a NotADirectoryError at every healthy start if AZUREML_MODEL_DIR
+holds a plain file, and it wraps each exception of the entry script in one of its own.
 """
 
 from __future__ import annotations
@@ -17,13 +17,20 @@ _CHAINED = (
     "The above exception was the direct cause of the following exception:",
     "During handling of the above exception, another exception occurred:",
 )
-_ENTRY = re.compile(r"\[?\d{4}-\d{2}-\d{2}[ T]")
+_LOG_ENTRY = re.compile(r"\[?\d{4}-\d{2}-\d{2}[ T]")
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Traceback:
+    """One traceback in the log.
+
+    Args:
+        lines: from "Traceback" on.
+        link: the line that chains it to the traceback before it; "" if it is the first of a chain.
+    """
+
     lines: tuple[str, ...]
-    link: str  # how it follows from the one before; "" when it does not
+    link: str
 
     @property
     def is_users(self) -> bool:
@@ -31,25 +38,25 @@ class _Traceback:
 
 
 def user_traceback(log: str) -> str:
-    """The last exception with a frame in /var/azureml-app, with those that it was raised from.
+    """Return the last exception with a frame in /var/azureml-app, and the user's exceptions that it is chained to.
 
     Args:
-        log: the container's, whole.
+        log: the container's whole log.
 
     Returns:
-        The text from "Traceback" on; empty when the user's code raised nothing.
+        The text from "Traceback" on; "" if the user's code raised nothing.
     """
-    found = _tracebacks(log)
-    while found and not found[-1].is_users:
-        found.pop()
-    chain = found[-1:]
-    while chain and chain[0].link and len(found) > len(chain) and found[-len(chain) - 1].is_users:
-        chain.insert(0, found[-len(chain) - 1])
+    tracebacks = _tracebacks(log)
+    while tracebacks and not tracebacks[-1].is_users:
+        tracebacks.pop()
+    chain = tracebacks[-1:]
+    while chain and chain[0].link and len(tracebacks) > len(chain) and tracebacks[-len(chain) - 1].is_users:
+        chain.insert(0, tracebacks[-len(chain) - 1])
     return _text(chain)
 
 
 def last_traceback(log: str) -> str:
-    """The last exception, whoever raised it, with no other; empty when there is none."""
+    """Return the last traceback alone; "" if there is none."""
     return _text(_tracebacks(log)[-1:])
 
 
@@ -59,21 +66,21 @@ def _text(chain: list[_Traceback]) -> str:
 
 
 def _tracebacks(log: str) -> list[_Traceback]:
-    found: list[_Traceback] = []
+    tracebacks: list[_Traceback] = []
     lines = log.splitlines()
     for index, line in enumerate(lines):
         if line.endswith(_START):
             before = [text for text in lines[max(0, index - 3) : index] if text]
             link = before[-1] if line == _START and before and before[-1] in _CHAINED else ""
-            found.append(_Traceback(lines=(_START, *_rest(lines[index + 1 :])), link=link))
-    return found
+            tracebacks.append(_Traceback(lines=(_START, *_body(lines[index + 1 :])), link=link))
+    return tracebacks
 
 
-def _rest(lines: list[str]) -> list[str]:
-    """The frames, which are indented, and the exception's lines, up to what is surely not theirs."""
-    rest: list[str] = []
+def _body(lines: list[str]) -> list[str]:
+    """Return the frames and the exception's own lines, up to the next entry of the log."""
+    body: list[str] = []
     for line in lines:
-        if not line or _ENTRY.match(line) or line.endswith(_START):
+        if not line or _LOG_ENTRY.match(line) or line.endswith(_START):
             break
-        rest.append(line)
-    return rest
+        body.append(line)
+    return body

@@ -79,7 +79,7 @@ def test_a_release_says_the_candidate_the_report_and_the_reference(
 
     expected = f"""\
 REGISTRY/NAME/candidate@sha256:ID
-REGISTRY/NAME:1.0.0 serves: it passed its smoke test (sha256:ID, {PLACES[place]}).
+REGISTRY/NAME:1.0.0 passed its smoke test (sha256:ID, {PLACES[place]}).
     ready after N s
     sample-request.json: 200 in p50 N s, p95 N s of 10
     request 2: 200 in p50 N s, p95 N s of 10
@@ -295,7 +295,7 @@ def smoke(done: Step, place: str) -> dict[str, Any]:
         "started": "float",
         "peak_memory": "int",
         "warnings": [],
-        "exited": None,
+        "exit_code": None,
     }
 
 
@@ -501,7 +501,7 @@ def test_smoke_test(walks: Mapping[str, Walk]) -> None:
     done = walks[HERE]["smoke-test"]
 
     report = """\
-REGISTRY/NAME:1.0 serves: it passed its smoke test (sha256:ID, through 127.0.0.1:PORT).
+REGISTRY/NAME:1.0 passed its smoke test (sha256:ID, through 127.0.0.1:PORT).
     ready after N s
     request 1: 200 in p50 N s, p95 N s of 10
     peak memory N MiB
@@ -585,7 +585,7 @@ def test_smoke_test_by_the_run_that_built(walks: Mapping[str, Walk]) -> None:
     done = walks[CLOUD]["smoke-test"]
 
     report = """\
-REGISTRY/NAME:1.0 serves: it passed its smoke test (sha256:ID, in the cloud, by run RUN).
+REGISTRY/NAME:1.0 passed its smoke test (sha256:ID, in the cloud, by run RUN).
     ready after N s
     request 1: 200 in p50 N s, p95 N s of 10
     peak memory N MiB
@@ -732,12 +732,12 @@ def run(data):
 DIFFERS = "def init():\n    pass\n\n\ndef run(data):\n    return {'a': 2}\n"
 PACKAGE = "/opt/miniconda/envs/amlenv/lib/python3.11/site-packages/azureml_inference_server_http/server/user_script.py"
 END = [
-    "    the container ended with exit code 111",
+    "    the container exited with code 111",
     "    GET / did not answer 200",
-    "    the last try: …",
+    "    last try: …",
     "",
 ]
-NOT_MADE = "Not made: swagger.json, request 1, malformed body"
+NOT_RUN = "Not run: swagger.json, request 1, malformed body"
 BROKEN: Mapping[str, tuple[str, str, list[str]]] = {
     "init() raises": (
         RAISES,
@@ -746,7 +746,7 @@ BROKEN: Mapping[str, tuple[str, str, list[str]]] = {
             "",
             "Failed: start-up",
             *END,
-            NOT_MADE,
+            NOT_RUN,
             "",
             "In the container's log:",
             "    Traceback (most recent call last):",
@@ -765,12 +765,12 @@ BROKEN: Mapping[str, tuple[str, str, list[str]]] = {
             "    peak memory N MiB",
             "",
             "Failed: request 1",
-            "    $.a: wanted 1, got 2",
+            "    $.a: expected 1, got 2",
             "    request: POST /score, 8 bytes",
             '        {"a": 1}',
             "    answer: 200 OK, 8 bytes",
             '        {"a": 2}',
-            "    wanted: status 200, and in the answer (numbers within 1e-06)",
+            "    expected: status 200, and in the answer (numbers within 1e-06)",
             '        {"a": 1}',
         ],
     ),
@@ -782,15 +782,15 @@ BROKEN: Mapping[str, tuple[str, str, list[str]]] = {
             "    peak memory N MiB",
             "",
             "Failed: request 1",
-            "    wanted status 200, got 500 Internal Server Error",
-            "    run() raised (header x-ms-run-function-failed: True); its traceback is in the log",
+            "    expected status 200, got 500 Internal Server Error",
+            "    run() raised an exception (header x-ms-run-function-failed: True); the log has its traceback",
             "    request: POST /score, 8 bytes",
             '        {"a": 1}',
             "    answer: 500 Internal Server Error, 92 bytes",
             '        {"message": "An unexpected error occurred in scoring script. Check the logs for more info."}',
-            "    wanted: status 200",
+            "    expected: status 200",
             "",
-            "Not made: malformed body",
+            "Not run: malformed body",
             "",
             "In the container's log:",
             "    Traceback (most recent call last):",
@@ -803,7 +803,7 @@ BROKEN: Mapping[str, tuple[str, str, list[str]]] = {
             "    ValueError: no answer here",
         ],
     ),
-    "the container ends": (DIES, "", ["", "Failed: start-up", *END, NOT_MADE]),
+    "the container ends": (DIES, "", ["", "Failed: start-up", *END, NOT_RUN]),
 }
 
 
@@ -1291,10 +1291,10 @@ def test_an_image_without_code(handed_off: HandedOff, amlenv_base: str) -> None:
 
     expected = """\
 REGISTRY/NAME/candidate@sha256:ID
-REGISTRY/NAME:1.0 serves: it passed its smoke test (sha256:ID, in the cloud, by run RUN).
+REGISTRY/NAME:1.0 passed its smoke test (sha256:ID, in the cloud, by run RUN).
     ready after N s
     peak memory N MiB
-Warning: the image has no code, so an entry script of ours showed that the server starts with its packages
+Warning: the image has no code, so a default entry script showed that the server starts with its packages
 REGISTRY/NAME@sha256:ID
 """
     assert (0, expected) == done.out, done.ended.stderr

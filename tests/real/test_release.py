@@ -77,7 +77,7 @@ def test_example(
         assert done.code == 0, done.stderr
         lines = done.stdout.splitlines()
         assert [image, reference] == [lines[0], lines[-1]]
-        assert lines[1].startswith(f"{image} serves: it passed its smoke test (sha256:")
+        assert lines[1].startswith(f"{image} passed its smoke test (sha256:")
         assert [True, reference, ["1.0.0"]] == [result["smoke"]["passed"], result["image"], result["tags"]]
         assert docker_client.images.get(image).id == result["id"]
 
@@ -190,7 +190,7 @@ def test_an_image_without_code(
     assert (0, 0, 0) == (built.code, tested.code, dry.code), built.stderr + tested.stderr
     record = project.record("smoke-test.json")["smoke"]
     assert [
-        "the image has no code, so an entry script of ours showed that the server starts with its packages"
+        "the image has no code, so a default entry script showed that the server starts with its packages"
     ] == record["warnings"]
     assert [
         ("start-up", "passed"),

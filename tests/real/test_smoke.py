@@ -144,7 +144,7 @@ repeat = 3
 """,
         code=0,
         told="""\
-NAME:1.0 serves: it passed its smoke test (sha256:ID, through 127.0.0.1:PORT).
+NAME:1.0 passed its smoke test (sha256:ID, through 127.0.0.1:PORT).
     ready after TIME
     request 1: 200 in p50 TIME, p95 TIME of 3
     request 2: 200 in p50 TIME, p95 TIME of 3
@@ -162,7 +162,7 @@ Warning: request 3: the answer is a JSON string that holds JSON: run() returned 
         table="",
         code=0,
         told="""\
-NAME:1.0 serves: it passed its smoke test (sha256:ID, through 127.0.0.1:PORT).
+NAME:1.0 passed its smoke test (sha256:ID, through 127.0.0.1:PORT).
     ready after TIME
     peak memory N MiB
 """,
@@ -177,11 +177,11 @@ env = { HOW = "init fails" }
 NAME:1.0 failed its smoke test (sha256:ID, through 127.0.0.1:PORT).
 
 Failed: start-up
-    the container ended with exit code 111
+    the container exited with code 111
     GET / did not answer 200
-    the last try: …
+    last try: …
 
-Not made: swagger.json, malformed body
+Not run: swagger.json, malformed body
 
 In the container's log:
     Traceback (most recent call last):
@@ -206,11 +206,11 @@ env = { HOW = "import fails" }
 NAME:1.0 failed its smoke test (sha256:ID, through 127.0.0.1:PORT).
 
 Failed: start-up
-    the container ended with exit code 111
+    the container exited with code 111
     GET / did not answer 200
-    the last try: …
+    last try: …
 
-Not made: swagger.json, malformed body
+Not run: swagger.json, malformed body
 
 In the container's log:
     Traceback (most recent call last):
@@ -238,9 +238,9 @@ NAME:1.0 failed its smoke test (sha256:ID, through 127.0.0.1:PORT).
 
 Failed: start-up
     GET / did not answer 200 within TIME
-    the last try: …
+    last try: …
 
-Not made: swagger.json, malformed body
+Not run: swagger.json, malformed body
 
 The log: …
 
@@ -262,8 +262,8 @@ NAME:1.0 failed its smoke test (sha256:ID, through 127.0.0.1:PORT).
     peak memory N MiB
 
 Failed: request 1
-    wanted status 200, got 502 Bad Gateway
-    the image's web server had no answer from the scoring server behind it
+    expected status 200, got 502 Bad Gateway
+    the image's web server got no answer from the scoring server behind it
     request: POST /score, 31 bytes
         {"do": "eat", "megabytes": 300}
     answer: 502 Bad Gateway, 157 bytes
@@ -274,13 +274,13 @@ Failed: request 1
         <hr><center>nginx</center>
         </body>
         </html>
-    wanted: status 200
+    expected: status 200
 
-Not made: malformed body
+Not run: malformed body
 
 The log: …
 
-Warning: the kernel ended a process in the container, since memory ran out (200m)
+Warning: the kernel killed a process in the container because memory ran out (200m)
 
 Look inside: docker run --rm -it --entrypoint bash ID
 Nothing was pushed.
@@ -299,15 +299,15 @@ NAME:1.0 failed its smoke test (sha256:ID, through 127.0.0.1:PORT).
     peak memory N MiB
 
 Failed: request 1
-    wanted status 200, got 500 Internal Server Error
-    run() raised (header x-ms-run-function-failed: True); its traceback is in the log
+    expected status 200, got 500 Internal Server Error
+    run() raised an exception (header x-ms-run-function-failed: True); the log has its traceback
     request: POST /score, 17 bytes
         {"do": "look up"}
     answer: 500 Internal Server Error, 92 bytes
         {"message": "An unexpected error occurred in scoring script. Check the logs for more info."}
-    wanted: status 200
+    expected: status 200
 
-Not made: malformed body
+Not run: malformed body
 
 In the container's log:
     Traceback (most recent call last):
@@ -338,12 +338,12 @@ NAME:1.0 failed its smoke test (sha256:ID, through 127.0.0.1:PORT).
     peak memory N MiB
 
 Failed: request 1
-    the answer is a JSON string that holds the wanted JSON: run() returned json.dumps(…); return the object itself
+    the answer is a JSON string that holds the expected JSON: run() returned json.dumps(…); return the object itself
     request: POST /score, 33 bytes
         {"do": "dump", "value": {"a": 1}}
     answer: 200 OK, 12 bytes
         "{\\"a\\": 1}"
-    wanted: status 200, and in the answer (numbers within 1e-06)
+    expected: status 200, and in the answer (numbers within 1e-06)
         {"a": 1}
 
 The log (its last request is this test's malformed body): …
@@ -364,15 +364,15 @@ NAME:1.0 failed its smoke test (sha256:ID, through 127.0.0.1:PORT).
     peak memory N MiB
 
 Failed: request 1
-    wanted status 200, got 500 Internal Server Error
-    run() did not raise, but what it returned has no JSON form; a NumPy array has .tolist()
+    expected status 200, got 500 Internal Server Error
+    run() returned a value that JSON cannot hold; of a NumPy array, return array.tolist()
     request: POST /score, 20 bytes
         {"do": "make a set"}
     answer: 500 Internal Server Error, 83 bytes
         {"message": "An unexpected internal error occurred. Check the logs for more info."}
-    wanted: status 200
+    expected: status 200
 
-Not made: malformed body
+Not run: malformed body
 
 In the container's log:
     Traceback (most recent call last):
@@ -399,14 +399,14 @@ NAME:1.0 failed its smoke test (sha256:ID, through 127.0.0.1:PORT).
     peak memory N MiB
 
 Failed: request 1
-    $.a[1]: wanted 1, got true
-    $.b: wanted 1, got 1.01
-    $.d: wanted 0, got nothing
+    $.a[1]: expected 1, got true
+    $.b: expected 1, got 1.01
+    $.d: expected 0, got nothing
     request: POST /score, 55 bytes
         {"do": "echo", "value": {"a": [1, true, 3], "b": 1.01}}
     answer: 200 OK, 30 bytes
         {"a": [1, true, 3], "b": 1.01}
-    wanted: status 200, and in the answer (numbers within 1e-06)
+    expected: status 200, and in the answer (numbers within 1e-06)
         {"a": [1, 1, 3], "b": 1, "d": 0}
 
 The log (its last request is this test's malformed body): …
@@ -427,14 +427,14 @@ NAME:1.0 failed its smoke test (sha256:ID, through 127.0.0.1:PORT).
     peak memory N MiB
 
 Failed: request 1
-    wanted status 200, got 400 Bad Request
+    expected status 200, got 400 Bad Request
     request: POST /score, 16 bytes
         {"do": "refuse"}
     answer: 400 Bad Request, 25 bytes
         {"message": "no flowers"}
-    wanted: status 200
+    expected: status 200
 
-Not made: malformed body
+Not run: malformed body
 
 The log: …
 
@@ -454,13 +454,13 @@ NAME:1.0 failed its smoke test (sha256:ID, through 127.0.0.1:PORT).
     peak memory N MiB
 
 Failed: request.json
-    $.größe: wanted 2, got 1
+    $.größe: expected 2, got 1
     request: POST /score, 41 bytes
         { "do":
          "echo", "value": {"größe": 1}}
     answer: 200 OK, 22 bytes
         {"gr\\u00f6\\u00dfe": 1}
-    wanted: status 200, and in the answer (numbers within 1e-06)
+    expected: status 200, and in the answer (numbers within 1e-06)
         {"größe": 2}
 
 The log (its last request is this test's malformed body): …
@@ -486,9 +486,9 @@ Failed: request 1
     request: POST /score, 28 bytes
         {"do": "wait", "seconds": 1}
     answer: none
-    wanted: status 200
+    expected: status 200
 
-Not made: malformed body
+Not run: malformed body
 
 The log: …
 
@@ -507,15 +507,15 @@ NAME:1.0 failed its smoke test (sha256:ID, through 127.0.0.1:PORT).
     ready after TIME
 
 Failed: request 1
-    the container ended with exit code 111
+    the container exited with code 111
     connection closed without an answer
     afterwards GET / did not answer 200 again
     request: POST /score, 13 bytes
         {"do": "end"}
     answer: none
-    wanted: status 200
+    expected: status 200
 
-Not made: request 2, malformed body
+Not run: request 2, malformed body
 
 The log: …
 
@@ -534,7 +534,7 @@ NAME:1.0 failed its smoke test (sha256:ID, through 127.0.0.1:PORT).
     ready after TIME
 
 Failed: malformed body
-    the container ended with exit code 111
+    the container exited with code 111
     POST /score with the body {
     answer: connection closed without an answer
     afterwards GET / did not answer 200 again
@@ -552,7 +552,7 @@ env = { HOW = "malformed ends the worker" }
 """,
         code=0,
         told="""\
-NAME:1.0 serves: it passed its smoke test (sha256:ID, through 127.0.0.1:PORT).
+NAME:1.0 passed its smoke test (sha256:ID, through 127.0.0.1:PORT).
     ready after TIME
     peak memory N MiB
 """,
@@ -569,12 +569,12 @@ NAME:1.0 failed its smoke test (sha256:ID, through 127.0.0.1:PORT).
     peak memory N MiB
 
 Failed: request 1
-    repeat 2: $.calls: wanted 1, got 2
+    repeat 2: $.calls: expected 1, got 2
     request: POST /score, 15 bytes
         {"do": "count"}
     answer: 200 OK, 12 bytes
         {"calls": 2}
-    wanted: status 200, and in the answer (numbers within 1e-06)
+    expected: status 200, and in the answer (numbers within 1e-06)
         {"calls": 1}
 
 The log (its last request is this test's malformed body): …
@@ -641,7 +641,7 @@ def report(text: str, name: str) -> str:
             r"\nThe log\1: …\n\n",
         ),
         (r'( {6}File "/(?!var/azureml-app/).*\n( {8}.*\n)*| {6}File "<frozen.*\n)+', "      …\n"),
-        (r"the last try: (502 Bad Gateway|connection .*|no answer within 2 s)", "the last try: …"),
+        (r"last try: (502 Bad Gateway|connection .*|no answer within 2 s)", "last try: …"),
         (r"nginx/[\d.]+", "nginx"),
         (r"--entrypoint bash [0-9a-f]{12}", "--entrypoint bash ID"),
     ):
@@ -686,7 +686,7 @@ def test_record_of_a_pass(project: Consumer, tmp_path: Path) -> None:
             ],
             "started": 0.0,
             "warnings": [],
-            "exited": None,
+            "exit_code": None,
         },
     }
     assert expected == without_times(

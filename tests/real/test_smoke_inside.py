@@ -160,7 +160,7 @@ def test_a_folder_is_mounted(project: Consumer, tmp_path: Path) -> None:
     done = asked.invoke("image.smoke-test")
 
     expected = """\
-NAME:1.0 serves: it passed its smoke test (sha256:ID, through 127.0.0.1:PORT).
+NAME:1.0 passed its smoke test (sha256:ID, through 127.0.0.1:PORT).
     ready after TIME
     request 1: 200 in p50 TIME, p95 TIME of 1
     request 2: 200 in p50 TIME, p95 TIME of 1
@@ -179,7 +179,7 @@ def test_a_file_is_mounted(project: Consumer, tmp_path: Path) -> None:
 
 
 PASSED = """\
-NAME:1.0 serves: it passed its smoke test (sha256:ID, inside the container, since WHY).
+NAME:1.0 passed its smoke test (sha256:ID, inside the container, because WHY).
     ready after TIME
     request 1: 200 in p50 TIME, p95 TIME of 10
     peak memory N MiB
@@ -198,7 +198,7 @@ def test_asked_from_inside(network: str, why: str, project: Consumer, tmp_path: 
 
     expected = PASSED.replace("WHY", why)
     assert (0, expected) == (done.code, report(done.stdout, project.folder.name)), done.stderr
-    assert f"asking from inside the container, since {why}" in done.stderr.splitlines()
+    assert f"sending the requests from inside the container, because {why}" in done.stderr.splitlines()
 
 
 def test_the_container_ends_while_it_is_asked_from_inside(project: Consumer, tmp_path: Path) -> None:
@@ -208,14 +208,14 @@ def test_the_container_ends_while_it_is_asked_from_inside(project: Consumer, tmp
 
     found = report(done.stderr, project.folder.name)
     expected = """\
-NAME:1.0 failed its smoke test (sha256:ID, inside the container, since the engine is on another machine).
+NAME:1.0 failed its smoke test (sha256:ID, inside the container, because the engine is on another machine).
 
 Failed: start-up
-    the container ended with exit code 111
+    the container exited with code 111
     GET / did not answer 200
-    the last try: …
+    last try: …
 
-Not made: swagger.json, request 1, malformed body
+Not run: swagger.json, request 1, malformed body
 
 In the container's log:
     Traceback (most recent call last):

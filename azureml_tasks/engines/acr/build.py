@@ -19,7 +19,7 @@ from azureml_tasks.engines.acr.smoke_test import report_from_events
 from azureml_tasks.engines.acr.task_file import RUN_ID, TaskFile
 from azureml_tasks.errors import AzuremlTasksError, SmokeTestError, Terminated, stating
 from azureml_tasks.project import build_secrets
-from azureml_tasks.smoke import report
+from azureml_tasks.smoke.report import report_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -175,7 +175,7 @@ class Build:
         found = report_from_events(self.plan, image, events)
         if not found.passed:
             candidates.remove(image.id)
-            raise SmokeTestError(report.text(found), state="Nothing was published.")
+            raise SmokeTestError(report_text(found), state="Nothing was published.")
         records.write_evidence(image, self.plan.smoke_test.sha256, events)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.context.context_file import ContextFile
 from azureml_tasks.engines.acr.task_file import RESERVED, SERVER
-from azureml_tasks.smoke.events import job
+from azureml_tasks.smoke.events import probe_config
 
 if TYPE_CHECKING:
     from azureml_tasks.project.model import SmokeTestPlan
@@ -24,7 +24,7 @@ _LIMIT = 1024 * 1024
 _WORKSPACE = "/workspace"
 _PROBE = (
     'exec "${AZUREML_CONDA_ENVIRONMENT_PATH:-/usr}/bin/python" -I '
-    f"{_WORKSPACE}/{RESERVED}/probe_in_acr.py {_WORKSPACE}/{RESERVED}/job.json\n"
+    f"{_WORKSPACE}/{RESERVED}/probe_in_acr.py {_WORKSPACE}/{RESERVED}/probe.json\n"
 )
 
 
@@ -36,15 +36,15 @@ def marker(smoke_test: SmokeTestPlan) -> str:
 def files(smoke_test: SmokeTestPlan) -> tuple[ContextFile, ...]:
     """The folder of the context for the smoke test: the scripts, and what they ask."""
     scripts = resources.files("azureml_tasks").joinpath("in_image")
-    asked = {
-        **job(smoke_test, f"http://{SERVER}:5001"),
+    config = {
+        **probe_config(smoke_test, f"http://{SERVER}:5001"),
         "container": SERVER,
         "marker": marker(smoke_test),
         "limit": _LIMIT,
     }
     texts = {
         "probe_in_acr.py": scripts.joinpath("probe_in_acr.py").read_bytes(),
-        "job.json": json.dumps(asked, sort_keys=True).encode(),
+        "probe.json": json.dumps(config, sort_keys=True).encode(),
         "probe.py": scripts.joinpath("probe.py").read_bytes(),
         "probe.sh": _PROBE.encode(),
         **(

@@ -12,7 +12,7 @@ from azureml_tasks.engines.acr.run_failure import failure, output_image
 from azureml_tasks.engines.acr.smoke_test import report_from_events
 from azureml_tasks.errors import BuildError, SmokeTestError
 from azureml_tasks.planning.dockerfile import CONTEXT_LABEL
-from azureml_tasks.smoke import report
+from azureml_tasks.smoke.report import report_text
 
 if TYPE_CHECKING:
     from azureml_tasks.context.build_context import BuildContext
@@ -50,7 +50,7 @@ class Outcome:
         )
         found = report_from_events(self.plan, unpushed, events) if events else None
         if found and not found.passed and run.status == "Failed":
-            return SmokeTestError(report.text(found), state="Nothing was pushed.")
+            return SmokeTestError(report_text(found), state="Nothing was pushed.")
         return failure(run, seen)
 
     def image(self, run: Run, candidates: Candidates) -> BuiltImage:

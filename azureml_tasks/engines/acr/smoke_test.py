@@ -10,7 +10,9 @@ from azureml_tasks.engines.acr import cloud_smoke_test
 from azureml_tasks.engines.acr.run_failure import failure
 from azureml_tasks.engines.acr.task_file import TaskFile
 from azureml_tasks.errors import RemoteBuildError
-from azureml_tasks.smoke.run import ContainerEnd, make_report, smoke_test
+from azureml_tasks.smoke.container import ContainerEnd
+from azureml_tasks.smoke.events import make_report
+from azureml_tasks.smoke.run import smoke_test
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -87,10 +89,10 @@ def report_from_events(plan: Plan, image: BuiltImage, events: Sequence[dict[str,
     """Judge what came back from the cloud, as the same report."""
     seen = next((event for event in events if event["event"] == "container"), {})
     end = ContainerEnd(
-        exited=None if seen.get("running", True) else int(seen["exit_code"]),
-        starved=bool(seen.get("out_of_memory")),
+        exit_code=None if seen.get("running", True) else int(seen["exit_code"]),
+        out_of_memory=bool(seen.get("out_of_memory")),
         peak_memory=seen.get("peak_memory"),
-        stop=seen.get("stop"),
+        stop_seconds=seen.get("stop"),
         log=str(seen.get("log", "")),
     )
     asked = [event for event in events if event["event"] != "container"]

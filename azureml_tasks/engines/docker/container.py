@@ -109,7 +109,7 @@ class DockerContainer:
         with suppress(NoAnswer, Timeout):
             self.container.wait(timeout=_SETTLED)
 
-    def starved(self) -> bool:
+    def ran_out_of_memory(self) -> bool:
         """From the kernel's own count, in cgroup v1's file or v2's: the engine tells of a container's end alone."""
         files = "/sys/fs/cgroup/memory/memory.oom_control /sys/fs/cgroup/memory.events"
         return any(re.match("oom_kill [1-9]", line) for line in self.lines(["/bin/sh", "-c", f"cat {files}"]))

@@ -148,9 +148,9 @@ class DockerEngine(NamedTuple):
 
     def smoke_test(self, plan: Plan, image: BuiltImage) -> Report | None:
         """Run *image* here, and ask it; None under --dry."""
-        from azureml_tasks.smoke import run as smoke
+        from azureml_tasks.smoke.run import smoke_test
 
-        return smoke.smoke_test(plan, image, self, self.reporter)
+        return smoke_test(plan, image, self, self.reporter)
 
     def discard_candidate(self, image: BuiltImage) -> None:
         """Nothing leads to an image's names here but the image."""

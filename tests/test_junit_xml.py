@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azureml_tasks.smoke.report import Check, Report, xml
+from azureml_tasks.smoke.report import Check, Report, junit_xml
 
 REPORT = Report(
     image="train:1.4.0",
@@ -21,10 +21,10 @@ REPORT = Report(
         Check(
             name='<"a&b">.json',
             outcome="failed",
-            details=("$.a: wanted 1, got 2", "answer: <b>"),
+            details=("$.a: expected 1, got 2", "answer: <b>"),
             seconds=0.0125,
         ),
-        Check(name="malformed body", outcome="not made"),
+        Check(name="malformed body", outcome="not run"),
     ),
     warnings=("it runs as root", "it stops slowly"),
     log="one\n\x1b[31mred\x1b[0m \x00 \ufffe \udc80 é 模 😀\n",
@@ -38,10 +38,10 @@ def test_a_report() -> None:
 <?xml version="1.0" encoding="UTF-8"?>
 <testsuite name="train:1.4.0" tests="3" errors="0" failures="1" skipped="1" time="1.079">\
 <properties><property name="image id" value="sha256:5f1c2d3e" />\
-<property name="asked" value="through 127.0.0.1:49153" /></properties>\
+<property name="place" value="through 127.0.0.1:49153" /></properties>\
 <testcase classname="train:1.4.0" name="start-up" time="1.067" />\
 <testcase classname="train:1.4.0" name="&lt;&quot;a&amp;b&quot;&gt;.json" time="0.013">\
-<failure message="$.a: wanted 1, got 2">$.a: wanted 1, got 2
+<failure message="$.a: expected 1, got 2">$.a: expected 1, got 2
 answer: &lt;b&gt;
 
 Traceback (most recent call last):
@@ -53,13 +53,13 @@ KeyError: 'age'</failure></testcase>\
 </system-out><system-err>it runs as root
 it stops slowly</system-err></testsuite>
 """
-    assert expected == xml(REPORT)
+    assert expected == junit_xml(REPORT)
 
 
 @given(st.text(st.characters()))
 def test_any_log_makes_valid_xml(log: str) -> None:
-    """Whatever a container logs, a parser reads the file, and reads the log as it was."""
-    read = ET.fromstring(xml(replace(REPORT, log=log)).encode())
+    """A parser reads the file and finds the log in it, for any log."""
+    read = ET.fromstring(junit_xml(replace(REPORT, log=log)).encode())
 
     spelled = re.sub(
         "[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]",
