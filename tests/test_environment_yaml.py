@@ -1,4 +1,4 @@
-"""What Azure ML is told of an image that was pushed: whole texts, and the command that writes them."""
+"""The YAML for Azure ML of a pushed image, as whole texts, and the command that writes it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from azureml_tasks.azureml import environment_yaml
 from azureml_tasks.azureml.environment_yaml import Pushed, deployment_text, environment_text
 from azureml_tasks.config import azure_validators
 from azureml_tasks.config.fields import UNSET
-from azureml_tasks.image_reference import Reference
-from azureml_tasks.planning.plan import Plan
 from azureml_tasks.project.model import SmokeTestPlan, SmokeTestRequest
 from tests.consumers import consumer, invoke
+from tests.plans import plan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,9 +57,9 @@ BARE = """\
 $schema: "https://azuremlschemas.azureedge.net/latest/managedOnlineDeployment.schema.json"
 name: "other-12345678"
 endpoint_name: "scoring"
-# The image holds no model, so Azure ML mounts this one: write the name of yours.
+# The image contains no model, so Azure ML mounts this one. Write the name of your model.
 model: "azureml:other@latest"
-# The image holds no code, so Azure ML mounts this: write the folder, seen from here, and script of yours.
+# The image contains no code, so Azure ML mounts this. Write your folder, relative to this file, and script.
 code_configuration:
   code: "./code"
   scoring_script: "score.py"
@@ -70,14 +69,14 @@ instance_count: 1
 request_settings:
   request_timeout_ms: 30000
   max_concurrent_requests_per_instance: 4
-# The start took 200 s in the smoke test; Azure ML's own probes would wait 310 s.
+# The start took 200 s in the smoke test; Azure ML's default probes wait 310 s.
 liveness_probe:
   initial_delay: 401
 readiness_probe:
   failure_threshold: 41
 """
 WITHOUT_A_MODEL = """\
-# The image holds no model. If its code loads one, add a line with its name:
+# The image contains no model. If its code loads one, add a line with its name:
 # model: "azureml:team-iris@latest"
 environment: "azureml:team-iris:sha256-1234567890ab"
 """
@@ -85,48 +84,30 @@ SCORING = {"endpoint": "scoring", "instance_type": "Standard_DS3_v2"}
 
 
 def request(timeout: float) -> SmokeTestRequest:
-    """One that may take *timeout* seconds."""
+    """Return a request that may take *timeout* seconds."""
     return SmokeTestRequest(
         name="r", path="/score", body=b"", status=200, expect=UNSET, tolerance=0, timeout=timeout
     )
 
 
-def plan(**given: Any) -> Plan:
-    """A plan that bakes code and model in, unless *given* says otherwise."""
-    sound = {"has_model": True, "has_code": True, "env": {}, "smoke_test": SmokeTestPlan()}
-    return Plan(
-        base=Reference(host="", repository="base", tag="1", digest=""),
-        platform="linux/amd64",
-        user="dockeruser",
-        registry="contoso.azurecr.io",
-        repository="team/iris",
-        tags=("1.0.0",),
-        apt=(),
-        python=None,
-        runs=(),
-        labels={},
-        files=(),
-        **{**sound, **given},
-    )
-
-
 def deployment(pushed: Pushed = PUSHED, **given: Any) -> str:
-    """The deployment of an image that was made by `plan(**given)`."""
-    return deployment_text(pushed, plan(**given), **SCORING)
+    """Return the deployment of an image with code and model, unless *given* changes its plan."""
+    baked = plan(**{"registry": "contoso.azurecr.io", "repository": "team/iris", "has_model": True, **given})
+    return deployment_text(pushed, baked, **SCORING)
 
 
 def test_an_environment_names_the_image_by_its_digest() -> None:
-    """The whole of it, which is the same for the same image."""
+    """The whole text is the same for the same image."""
     assert ENVIRONMENT == environment_text(PUSHED)
     assert ENVIRONMENT.replace('"team-iris"', '"iris"') == environment_text(PUSHED, name="iris")
 
 
-def test_a_deployment_of_an_image_that_holds_all() -> None:
-    """Neither model nor code is mounted, and Azure ML's own probes fit."""
+def test_a_deployment_of_an_image_with_model_and_code() -> None:
+    """Neither model nor code is mounted, and Azure ML's default probes suffice."""
     assert deployment() == BAKED
 
 
-def test_a_deployment_of_an_image_that_holds_nothing_and_starts_slowly() -> None:
+def test_a_deployment_of_an_image_without_model_and_code_that_starts_slowly() -> None:
     """What is mounted is named, with a comment on what to write; timeout and probes follow from the smoke test."""
     slow = Pushed(image=PUSHED.image, tags=PUSHED.tags, started=200.4)
     bare = plan(
@@ -151,8 +132,8 @@ def test_a_deployment_of_an_image_that_holds_nothing_and_starts_slowly() -> None
         ),
     ],
 )
-def test_a_model_is_mounted_where_the_smoke_test_mounted_one(given: dict[str, Any], text: str) -> None:
-    """Code that was tested without a model needs none; a base may bring model or code of its own."""
+def test_a_model_is_mounted_if_the_smoke_test_mounted_one(given: dict[str, Any], text: str) -> None:
+    """Code that was tested without a model needs none; the base may have its own model or code."""
     assert text in deployment(**{"has_model": False, **given})
     assert "code_configuration" not in deployment(**{"has_model": False, **given})
 
@@ -164,20 +145,20 @@ def test_a_model_is_mounted_where_the_smoke_test_mounted_one(given: dict[str, An
 def test_a_request_may_take_as_long_as_in_the_smoke_test(
     timeouts: tuple[float, ...], milliseconds: int
 ) -> None:
-    """And never less than by Azure ML's default."""
-    made = yaml.safe_load(deployment(smoke_test=SmokeTestPlan(requests=tuple(map(request, timeouts)))))
+    """But never less than Azure ML's default."""
+    deployed = yaml.safe_load(deployment(smoke_test=SmokeTestPlan(requests=tuple(map(request, timeouts)))))
 
-    assert milliseconds == made["request_settings"]["request_timeout_ms"]
+    assert milliseconds == deployed["request_settings"]["request_timeout_ms"]
 
 
 @pytest.mark.parametrize(
     ("count", "workers"), [("1", 1), ("12", 12), ("0", 1), ("", 1), ("auto", 1), ("-3", 1)]
 )
 def test_the_concurrency_is_that_of_the_server(count: str, workers: int) -> None:
-    """WORKER_COUNT, where the server could read it, else the server's own default."""
-    made = yaml.safe_load(deployment(env={"WORKER_COUNT": count}))
+    """It is WORKER_COUNT if the server can read it, else the server's default."""
+    deployed = yaml.safe_load(deployment(env={"WORKER_COUNT": count}))
 
-    assert workers == made["request_settings"]["max_concurrent_requests_per_instance"]
+    assert workers == deployed["request_settings"]["max_concurrent_requests_per_instance"]
 
 
 @pytest.mark.parametrize(
@@ -190,10 +171,10 @@ def test_the_concurrency_is_that_of_the_server(count: str, workers: int) -> None
     ],
 )
 def test_probes_wait_for_twice_the_start_that_was_measured(started: float | None, probes: list[Any]) -> None:
-    """Azure ML's own wait 310 s; a quicker start needs none of ours."""
-    made = yaml.safe_load(deployment(Pushed(image=PUSHED.image, tags=PUSHED.tags, started=started)))
+    """Azure ML's default probes wait 310 s, which is enough for a faster start."""
+    deployed = yaml.safe_load(deployment(Pushed(image=PUSHED.image, tags=PUSHED.tags, started=started)))
 
-    assert probes == [made.get("liveness_probe"), made.get("readiness_probe")]
+    assert probes == [deployed.get("liveness_probe"), deployed.get("readiness_probe")]
 
 
 @pytest.mark.parametrize(
@@ -209,7 +190,7 @@ def test_probes_wait_for_twice_the_start_that_was_measured(started: float | None
     ],
 )
 def test_names_follow_from_the_repository(repository: str, environment: str, name: str) -> None:
-    """Each is one that Azure ML takes."""
+    """Azure ML accepts each name."""
     pushed = Pushed(image=f"r.io:5000/{repository}@sha256:{DIGEST}", tags=("1",))
 
     assert environment == yaml.safe_load(environment_text(pushed))["name"]
@@ -224,15 +205,15 @@ def test_names_follow_from_the_repository(repository: str, environment: str, nam
     digest=st.text("0123456789abcdef", min_size=64, max_size=64),
     repository=st.from_regex(r"[a-z0-9]+(?:(?:\.|_|__|-+|/)[a-z0-9]+)*", fullmatch=True),
 )
-def test_any_image_gets_names_that_azure_ml_takes(digest: str, repository: str) -> None:
-    """And a version that is a string, whatever YAML would make of the digest."""
+def test_any_image_gets_names_that_azure_ml_accepts(digest: str, repository: str) -> None:
+    """The version stays a string in YAML, for any digest."""
     pushed = Pushed(image=f"r.io/{repository[:200].rstrip('._-/')}@sha256:{digest}", tags=("1",))
-    made, deployed = yaml.safe_load(environment_text(pushed)), yaml.safe_load(deployment(pushed))
+    environment, deployed = yaml.safe_load(environment_text(pushed)), yaml.safe_load(deployment(pushed))
 
-    assert f"sha256-{digest[:12]}" == made["version"]
-    assert f"azureml:{made['name']}:{made['version']}" == deployed["environment"]
+    assert f"sha256-{digest[:12]}" == environment["version"]
+    assert f"azureml:{environment['name']}:{environment['version']}" == deployed["environment"]
     assert ["", ""] == [
-        azure_validators.ENVIRONMENT.error(made["name"]),
+        azure_validators.ENVIRONMENT.error(environment["name"]),
         azure_validators.ENDPOINT.error(deployed["name"]),
     ]
 
@@ -251,7 +232,7 @@ NESTED = st.dictionaries(KEYS, HOSTILE | st.integers(), min_size=1, max_size=3)
 
 @given(st.dictionaries(KEYS, HOSTILE | st.integers() | NESTED, min_size=1, max_size=4))
 def test_yaml_reads_back_what_was_written(values: Mapping[str, environment_yaml.Value]) -> None:
-    """Strings stay the strings they were, numbers numbers, in their order; comments say nothing; all is ASCII."""
+    """Strings stay strings and numbers numbers, in their order; comments change nothing; all is ASCII."""
     text = environment_yaml.dump(values, dict.fromkeys(values, "a: b\n- c"))
     read = yaml.safe_load(text)
 
@@ -267,7 +248,10 @@ RECORD = {
     "smoke": {"passed": True, "started": 1.5},
 }
 FOR_SCORING = ("--deployment", "--endpoint=scoring", "--instance-type=Standard_DS3_v2")
-CHANGED = "warning: files have changed since contoso.azurecr.io/team/iris:1.0.0 was built; the YAML is of what was pushed\n"
+CHANGED = (
+    "warning: files have changed since contoso.azurecr.io/team/iris:1.0.0 was built; "
+    "the YAML is of what was pushed\n"
+)
 UNTESTED = "warning: contoso.azurecr.io/team/iris:1.0.0 was pushed without having passed its smoke test\n"
 ALL_WRONG = """\
 --endpoint: is "1a", which is not an Azure ML endpoint name
@@ -303,16 +287,16 @@ MEANINGLESS = """\
 
 
 def pushed_project(folder: Path, **changes: Any) -> Path:
-    """A project of nothing but its table, whose last push was recorded."""
-    made = consumer(folder)
-    (made / ".azureml-image").mkdir()
+    """Write a project with only its table and the record of its last push."""
+    project = consumer(folder)
+    (project / ".azureml-image").mkdir()
     record = json.dumps({**RECORD, **changes})
-    (made / ".azureml-image" / "result.json").write_text(record, encoding="utf-8")
-    return made
+    (project / ".azureml-image" / "result.json").write_text(record, encoding="utf-8")
+    return project
 
 
 def test_the_environment_alone_is_on_stdout(tmp_path: Path) -> None:
-    """Or in a file, the same bytes; `--name` stands above the repository's."""
+    """A file gets the same bytes; `--name` overrides the name from the repository."""
     folder = pushed_project(tmp_path)
 
     printed = invoke(folder, "image.environment")
@@ -324,7 +308,7 @@ def test_the_environment_alone_is_on_stdout(tmp_path: Path) -> None:
 
 
 def test_a_deployment_fits_the_environment(tmp_path: Path) -> None:
-    """The table of this project bakes nothing in, so the deployment says what is mounted."""
+    """The image has no model and no code, so the deployment mounts them."""
     done = invoke(pushed_project(tmp_path), "image.environment", *FOR_SCORING)
     deployed = yaml.safe_load(done.out)
 
@@ -346,8 +330,8 @@ def test_a_deployment_fits_the_environment(tmp_path: Path) -> None:
         ({"smoke": None, "context_sha256": "0"}, UNTESTED + CHANGED),
     ],
 )
-def test_what_it_rests_on_is_said(changes: dict[str, Any], said: str, tmp_path: Path) -> None:
-    """An image that was pushed untested, and files that are no longer those of the image, are warnings."""
+def test_warnings_of_the_image(changes: dict[str, Any], said: str, tmp_path: Path) -> None:
+    """An image that was pushed untested, and files that changed since, give warnings."""
     done = invoke(pushed_project(tmp_path, **changes), "image.environment")
 
     assert (0, ENVIRONMENT, said) == (done.code, done.out, done.err)
@@ -362,7 +346,7 @@ def test_what_it_rests_on_is_said(changes: dict[str, Any], said: str, tmp_path: 
     ],
 )
 def test_every_flag_that_is_wrong_is_named(words: tuple[str, ...], err: str, tmp_path: Path) -> None:
-    """All together, with exit 2."""
+    """All are reported together, with exit code 2."""
     done = invoke(pushed_project(tmp_path), "image.environment", *words)
 
     assert (2, "", err) == (done.code, done.out, done.err)
@@ -379,7 +363,7 @@ def test_every_flag_that_is_wrong_is_named(words: tuple[str, ...], err: str, tmp
     ],
 )
 def test_nothing_is_pushed_yet(built: bool, err: str, tmp_path: Path) -> None:
-    """Exit 4, with the command that comes next."""
+    """The exit code is 4, and the message has the next command."""
     folder = consumer(tmp_path, files={".azureml-image/build.json": "{}"} if built else {})
 
     done = invoke(folder, "image.environment")

@@ -1,8 +1,7 @@
-"""The script that installs Python packages inside the image, with a real pip and tiny local wheels."""
+"""The script that installs Python packages in the image, with a real pip and tiny local wheels."""
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import os
 import re
@@ -18,50 +17,32 @@ from zipfile import ZipFile
 import pytest
 
 from azureml_tasks.in_image import install
+from tests.wheels import wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 SCRIPT = Path(install.__file__)
 WITH_SERVER = (
-    "Installing the rest in one run with the base image's azureml-inference-server-http==1.5.1, "
-    "so that pip refuses what does not fit it.\n"
+    "Installing the other requirements with azureml-inference-server-http==1.5.1 of the base image, "
+    "which pip must keep.\n"
 )
-HASHES = "Installing what has hashes, in a run of its own: pip wants hashes for all of a run or for none.\n"
+HASHES = (
+    "Installing the requirements with hashes on their own: pip needs hashes for all of a run or for none.\n"
+)
 SERVER = ["azureml_inference_server_http-1.5.1"]
 FLASK = "flask-3.1.2"
-NOTHING_NEW = "pip check finds nothing that it did not find in the base image.\n"
-PIP_REFUSED = "pip did not install the requirements; its reasons stand above.\n"
+NOTHING_NEW = "pip check reports no conflict that is not in the base image.\n"
+PIP_REFUSED = "pip could not install the requirements; its messages above say why.\n"
 END = """\
-    Where versions clash, ask for others, or leave out what the base image brings.
+    If versions conflict, require other versions, or leave out packages that the base image has.
 The image was not built.
 """
 
 
-def wheel(folder: Path, name: str, version: str, *needs: str) -> Path:
-    """Write a wheel that holds nothing but its name, its version and its needs."""
-    info = f"{name}-{version}.dist-info"
-    requires = "".join(f"Requires-Dist: {need}\n" for need in needs)
-    title = name.replace("_", "-")
-    files = {
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {title}\nVersion: {version}\n{requires}",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    digests = {path: hashlib.sha256(text.encode()).digest() for path, text in files.items()}
-    lines = [
-        f"{path},sha256={base64.urlsafe_b64encode(d).decode().rstrip('=')}," for path, d in digests.items()
-    ]
-    folder.mkdir(exist_ok=True, parents=True)
-    made = folder / f"{name}-{version}-py3-none-any.whl"
-    with ZipFile(made, "w") as archive:
-        for path, text in {**files, f"{info}/RECORD": "\n".join([*lines, f"{info}/RECORD,,", ""])}.items():
-            archive.writestr(path, text)
-    return made
-
-
 @dataclass(frozen=True, kw_only=True)
 class Base:
-    """An environment with a pip of its own, as a base image has one, and a folder beside the script."""
+    """An environment with its own pip, like that of a base image, and the folder with the script."""
 
     root: Path
     extra: dict[str, str] = field(default_factory=dict)
@@ -73,19 +54,19 @@ class Base:
 
     @property
     def inside(self) -> Path:
-        """The folder that the image build copies in."""
+        """The folder that the build copies into the image."""
         return self.root / "azureml-image"
 
-    def bring(self, name: str, version: str, *needs: str) -> None:
-        """Have a package in the base, whether what it needs is there or not."""
+    def add_package(self, name: str, version: str, *needs: str) -> None:
+        """Install a package in the base without its requirements."""
         packages = next((self.root / "env" / "lib").glob("python*/site-packages"))
         with ZipFile(wheel(self.root / "base-wheels", name, version, *needs)) as archive:
             archive.extractall(packages)
 
-    def offer(self, name: str, version: str, *needs: str) -> str:
-        """Have a wheel in the index; return its hash."""
-        made = wheel(self.root / "index", name, version, *needs)
-        return hashlib.sha256(made.read_bytes()).hexdigest()
+    def add_to_index(self, name: str, version: str, *needs: str) -> str:
+        """Put a wheel into the index and return its hash."""
+        path = wheel(self.root / "index", name, version, *needs)
+        return hashlib.sha256(path.read_bytes()).hexdigest()
 
     def write(self, path: str, text: str) -> None:
         """Write a file beside the script."""
@@ -93,7 +74,7 @@ class Base:
         (self.inside / path).write_text(text)
 
     def environment(self) -> dict[str, str]:
-        """Return what makes pip hermetic, and quiet but for what it refuses."""
+        """Return variables that keep pip from the network and from printing anything but errors."""
         index = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.root / "index")}
         alone = {"PIP_CONFIG_FILE": os.devnull, "PIP_QUIET": "3", "HOME": str(self.root / "home")}
         return {"PATH": os.defpath, "LANG": "C.UTF-8", **index, **alone, **self.extra}
@@ -102,9 +83,9 @@ class Base:
         """Run the script as the image build does.
 
         Returns:
-            the exit code, what was written without pip's words, and what is installed.
+            The exit code, the script's own lines without pip's, and the installed packages.
         """
-        ended = subprocess.run(
+        done = subprocess.run(
             [str(self.python), str(self.inside / "install.py")],
             check=False,
             stdout=subprocess.PIPE,
@@ -113,7 +94,7 @@ class Base:
             cwd="/",
             env=self.environment(),
         )
-        lines = ended.stdout.splitlines(keepends=True)
+        lines = done.stdout.splitlines(keepends=True)
         own = [
             line
             for line in lines
@@ -121,17 +102,17 @@ class Base:
                 r"ERROR: |\S.*, (which is not installed|but you have .* which is incompatible)\.$", line
             )
         ]
-        return ended.returncode, "".join(own), self.packages()
+        return done.returncode, "".join(own), self.packages()
 
     def packages(self) -> list[str]:
-        """Return what is installed, each as "name-version", without pip."""
+        """Return the installed packages as "name-version", without pip."""
         packages = next((self.root / "env" / "lib").glob("python*/site-packages"))
         return sorted(path.name[: -len(".dist-info")] for path in packages.glob("*.dist-info"))
 
 
 @pytest.fixture(scope="session")
 def pip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the pip that this Python brings, and nothing else."""
+    """Return a folder with only the pip that this Python bundles."""
     root = tmp_path_factory.mktemp("pip")
     subprocess.run([sys.executable, "-m", "venv", str(root / "env")], check=True)
     packages = next((root / "env" / "lib").glob("python*/site-packages"))
@@ -144,7 +125,7 @@ def pip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def make_base(tmp_path: Path, pip_folder: Path) -> Callable[..., Base]:
-    """Return what makes a base image's environment, with a server that needs flask~=3.1.0."""
+    """Return a function that makes the environment of a base image, with a server that requires flask~=3.1.0."""
 
     def make(*, server: bool = True, pip: bool = True, **extra: str) -> Base:
         base = Base(root=tmp_path, extra=extra)
@@ -156,8 +137,8 @@ def make_base(tmp_path: Path, pip_folder: Path) -> Callable[..., Base]:
             (tmp_path / folder).mkdir()
         shutil.copy(SCRIPT, base.inside)
         if server:
-            base.bring("flask", "3.1.2")
-            base.bring("azureml_inference_server_http", "1.5.1", "flask~=3.1.0")
+            base.add_package("flask", "3.1.2")
+            base.add_package("azureml_inference_server_http", "1.5.1", "flask~=3.1.0")
         return base
 
     return make
@@ -175,10 +156,10 @@ def files_in(root: Path, folder: str) -> list[str]:
 
 
 def test_installs_files_and_requirements_of_the_table(make_base: Callable[..., Base]) -> None:
-    """A requirements file of any name and a requirement of the table are installed beside the server."""
+    """A requirements file with any name and a requirement from the table are installed next to the server."""
     base = make_base()
-    base.offer("alpha", "1.0")
-    base.offer("beta", "2.0")
+    base.add_to_index("alpha", "1.0")
+    base.add_to_index("beta", "2.0")
     base.write("requirements.txt", in_project("my reqs/模型.txt") + "beta>=1\n")
     base.write("project/my reqs/模型.txt", "alpha==1.0\n")
 
@@ -189,9 +170,9 @@ def test_installs_files_and_requirements_of_the_table(make_base: Callable[..., B
 
 
 def test_installs_for_all_and_leaves_nothing_behind(make_base: Callable[..., Base]) -> None:
-    """Where a base tells pip to install for one user, all get it, and no other file stays."""
+    """Packages are installed for all users, even if the base tells pip otherwise, and no other file stays."""
     base = make_base(PIP_USER="1")
-    base.offer("alpha", "1.0")
+    base.add_to_index("alpha", "1.0")
     base.write("requirements.txt", "alpha\n")
 
     _, _, packages = base.run()
@@ -200,26 +181,26 @@ def test_installs_for_all_and_leaves_nothing_behind(make_base: Callable[..., Bas
     assert expected == (packages, [*files_in(base.root, "azureml-image"), *files_in(base.root, "home")])
 
 
-ADDING = "Installing what was added alone; all that is there stays as it is.\n"
-ADDED = "What was added finds all that it needs, and nothing else has changed.\n"
-IN_VAIN = "That does not do, so everything is asked for again.\n"
+ADDING = "Installing only the added requirements; the installed packages stay as they are.\n"
+ADDED = "The added packages have what they need, and no other package has changed.\n"
+IN_VAIN = "That is not enough, so all requirements are installed again.\n"
 
 
-def growing(base: Base, added: str) -> Base:
-    """*base* with alpha 1.0, asked for with *added*, which the index has, after alpha alone was asked for."""
-    base.bring("alpha", "1.0")
-    base.offer("alpha", "1.0")
-    base.offer("alpha", "2.0")
+def base_with_added(base: Base, added: str) -> Base:
+    """Install alpha in *base*, then require *added* from the index too, and return *base*."""
+    base.add_package("alpha", "1.0")
+    base.add_to_index("alpha", "1.0")
+    base.add_to_index("alpha", "2.0")
     base.write("requirements.txt", f"alpha==1.0\n{added}\n")
     base.write("added.txt", f"{added}\n")
     return base
 
 
-def test_what_was_added_is_installed_alone(make_base: Callable[..., Base]) -> None:
-    """It comes with what it needs itself, and pip is asked for nothing else."""
-    base = growing(make_base(), "beta==2.0")
-    base.offer("beta", "2.0", "gamma ; python_version > '3'", "no-such ; python_version < '3'")
-    base.offer("gamma", "1.0", "alpha<2")
+def test_only_the_added_requirements_are_installed(make_base: Callable[..., Base]) -> None:
+    """They come with what they require, and pip installs nothing else."""
+    base = base_with_added(make_base(), "beta==2.0")
+    base.add_to_index("beta", "2.0", "gamma ; python_version > '3'", "no-such ; python_version < '3'")
+    base.add_to_index("gamma", "1.0", "alpha<2")
 
     ended = base.run()
 
@@ -227,50 +208,52 @@ def test_what_was_added_is_installed_alone(make_base: Callable[..., Base]) -> No
     assert ["azureml-image/install.py"] == files_in(base.root, "azureml-image")
 
 
-def test_what_wants_others_of_what_is_there_is_asked_for_with_everything(
+def test_an_added_package_that_changes_a_version_leads_to_a_full_install(
     make_base: Callable[..., Base],
 ) -> None:
-    """What is there gives way only where everything that is asked for allows it."""
-    base = growing(make_base(), "beta==2.0")
-    base.bring("gamma", "1.0")
-    base.offer("gamma", "2.0")
-    base.offer("beta", "2.0", "gamma>=2")
+    """An installed version changes only if all requirements allow it."""
+    base = base_with_added(make_base(), "beta==2.0")
+    base.add_package("gamma", "1.0")
+    base.add_to_index("gamma", "2.0")
+    base.add_to_index("beta", "2.0", "gamma>=2")
 
     ended = base.run()
 
-    said = ADDING + IN_VAIN + WITH_SERVER + NOTHING_NEW
-    assert (0, said, ["alpha-1.0", *SERVER, "beta-2.0", FLASK, "gamma-2.0"]) == ended
+    log = ADDING + IN_VAIN + WITH_SERVER + NOTHING_NEW
+    assert (0, log, ["alpha-1.0", *SERVER, "beta-2.0", FLASK, "gamma-2.0"]) == ended
 
 
-def test_what_misses_its_needs_is_asked_for_with_everything(make_base: Callable[..., Base]) -> None:
-    """Where pip was told to install no needs, what was added is seen not to find them."""
-    base = growing(make_base(PIP_NO_DEPS="1"), "beta==2.0")
-    base.offer("beta", "2.0", "gamma")
+def test_an_added_package_without_its_requirements_leads_to_a_full_install(
+    make_base: Callable[..., Base],
+) -> None:
+    """A missing requirement of an added package is noticed, even if pip is told not to install it."""
+    base = base_with_added(make_base(PIP_NO_DEPS="1"), "beta==2.0")
+    base.add_to_index("beta", "2.0", "gamma")
 
-    code, said, _ = base.run()
+    code, log, _ = base.run()
 
     found = """\
-pip check finds what it did not find in the base image:
+pip check reports conflicts that are not in the base image:
     beta 2.0 needs gamma, which is not installed
-        beta (none) -> 2.0, asked for by pyproject.toml: beta==2.0
+        beta (none) -> 2.0, required by pyproject.toml: beta==2.0
 """
-    assert (1, ADDING + IN_VAIN + WITH_SERVER + found + END) == (code, said)
+    assert (1, ADDING + IN_VAIN + WITH_SERVER + found + END) == (code, log)
 
 
-def test_what_is_not_offered_is_refused_in_the_end(make_base: Callable[..., Base]) -> None:
-    """What cannot be had alone cannot be had with everything either, and what was there is as it was."""
-    base = growing(make_base(), "beta==3.0")
+def test_a_package_that_the_index_does_not_have_is_refused(make_base: Callable[..., Base]) -> None:
+    """The script fails, and the installed packages are as before."""
+    base = base_with_added(make_base(), "beta==3.0")
 
     ended = base.run()
 
     assert (1, ADDING + IN_VAIN + WITH_SERVER + PIP_REFUSED + END, ["alpha-1.0", *SERVER, FLASK]) == ended
 
 
-def test_what_was_installed_says_nothing_to_an_image_on_this_one(make_base: Callable[..., Base]) -> None:
-    """Of two runs in the same folder the second one, which is asked for something else, finds nothing of the first."""
-    base = growing(make_base(), "beta==2.0")
-    base.offer("beta", "2.0")
-    base.offer("gamma", "1.0")
+def test_the_inputs_of_one_image_do_not_reach_an_image_based_on_it(make_base: Callable[..., Base]) -> None:
+    """A second run in the same folder, with other requirements, finds no input of the first one."""
+    base = base_with_added(make_base(), "beta==2.0")
+    base.add_to_index("beta", "2.0")
+    base.add_to_index("gamma", "1.0")
     first = base.run()
     base.write("requirements.txt", in_project("more.txt"))
     base.write("project/more.txt", "gamma\n")
@@ -282,24 +265,24 @@ def test_what_was_installed_says_nothing_to_an_image_on_this_one(make_base: Call
     assert (0, WITH_SERVER + NOTHING_NEW, [*there, "gamma-1.0"]) == second
 
 
-def test_nothing_is_added_where_the_list_is_empty(make_base: Callable[..., Base]) -> None:
-    """Then everything is asked for, whatever a list of before said."""
-    base = growing(make_base(), "beta==2.0")
+def test_an_empty_list_of_added_requirements_leads_to_a_full_install(make_base: Callable[..., Base]) -> None:
+    """All requirements are installed."""
+    base = base_with_added(make_base(), "beta==2.0")
     base.write("added.txt", "")
-    base.offer("beta", "2.0")
+    base.add_to_index("beta", "2.0")
 
     ended = base.run()
 
     assert (0, WITH_SERVER + NOTHING_NEW, ["alpha-1.0", *SERVER, "beta-2.0", FLASK]) == ended
 
 
-def test_hashes_come_first_and_hold(make_base: Callable[..., Base]) -> None:
-    """What has hashes is installed in a run of its own, and the second run keeps its versions."""
+def test_requirements_with_hashes_come_first(make_base: Callable[..., Base]) -> None:
+    """The requirements with hashes are installed in their own run, and the second run keeps its versions."""
     base = make_base()
-    digest = base.offer("alpha", "1.0")
-    base.offer("alpha", "2.0")
-    base.offer("beta", "1.0", "alpha")
-    base.offer("beta", "2.0", "alpha>=2")
+    digest = base.add_to_index("alpha", "1.0")
+    base.add_to_index("alpha", "2.0")
+    base.add_to_index("beta", "1.0", "alpha")
+    base.add_to_index("beta", "2.0", "alpha>=2")
     base.write("hashed.txt", in_project("lock.txt"))
     base.write("project/lock.txt", f"alpha==1.0 \\\n    --hash=sha256:{digest}\n")
     base.write("pinned.txt", "alpha==1.0\n")
@@ -312,26 +295,26 @@ def test_hashes_come_first_and_hold(make_base: Callable[..., Base]) -> None:
 
 
 def test_refuses_another_hash(make_base: Callable[..., Base]) -> None:
-    """A wheel with other bytes than its hash says ends the build before the second run."""
+    """A wheel with another hash ends the build before the second run."""
     base = make_base()
-    base.offer("alpha", "1.0")
+    base.add_to_index("alpha", "1.0")
     base.write("hashed.txt", in_project("lock.txt"))
     base.write("project/lock.txt", f"alpha==1.0 --hash=sha256:{'0' * 64}\n")
     base.write("requirements.txt", "alpha\n")
 
-    code, said, packages = base.run()
+    code, log, packages = base.run()
 
     # Between the two stand pip's own words, which name both hashes and a temporary folder.
-    start, end = said[: len(HASHES)], said[-len(PIP_REFUSED + END) :]
+    start, end = log[: len(HASHES)], log[-len(PIP_REFUSED + END) :]
     expected = (1, HASHES, PIP_REFUSED + END, [*SERVER, FLASK])
     assert expected == (code, start, end, packages)
 
 
-def test_refuses_a_clash_before_installing(make_base: Callable[..., Base]) -> None:
-    """A requirement that the server cannot run with is refused while everything is as it was."""
+def test_refuses_a_conflict_before_installing(make_base: Callable[..., Base]) -> None:
+    """A requirement that conflicts with the server is refused before anything changes."""
     base = make_base()
-    base.offer("alpha", "1.0")
-    base.offer("flask", "2.3.3")
+    base.add_to_index("alpha", "1.0")
+    base.add_to_index("flask", "2.3.3")
     base.write("requirements.txt", "alpha\nflask==2.3.3\n")
 
     ended = base.run()
@@ -340,108 +323,108 @@ def test_refuses_a_clash_before_installing(make_base: Callable[..., Base]) -> No
     assert expected == ended
 
 
-def test_names_the_culprit_among_hashes(make_base: Callable[..., Base]) -> None:
-    """A hashed version that breaks the server is named with its line and with what it replaced."""
+def test_names_the_requirement_with_a_hash_that_breaks_the_server(make_base: Callable[..., Base]) -> None:
+    """It is named with its file, its line and the version that it replaced."""
     base = make_base()
-    digest = base.offer("flask", "2.3.3")
+    digest = base.add_to_index("flask", "2.3.3")
     base.write("hashed.txt", in_project("locks/lock.txt"))
     base.write("project/locks/lock.txt", f"# made by a tool\nFlask==2.3.3 --hash=sha256:{digest}\n")
     base.write("pinned.txt", "flask==2.3.3\n")
 
-    code, said, _ = base.run()
+    code, log, _ = base.run()
 
     culprit = """\
-pip check finds what it did not find in the base image:
+pip check reports conflicts that are not in the base image:
     azureml-inference-server-http 1.5.1 needs flask~=3.1.0, and flask 2.3.3 is installed
-        flask 3.1.2 -> 2.3.3, asked for by locks/lock.txt:2: Flask==2.3.3
+        flask 3.1.2 -> 2.3.3, required by locks/lock.txt:2: Flask==2.3.3
 """
     expected = (1, HASHES + WITH_SERVER + PIP_REFUSED + culprit + END)
-    assert expected == (code, said)
+    assert expected == (code, log)
 
 
 def test_names_what_breaks_another_package_of_the_base(make_base: Callable[..., Base]) -> None:
-    """What pip lets pass is traced to all that asked for it, without the address that may hold a password."""
+    """A conflict that pip allows is traced to every requirement behind it, without URLs that may hold a password."""
     base = make_base()
-    base.bring("old", "1.0", "shared<2")
-    base.bring("shared", "1.5")
-    base.offer("shared", "3.0")
-    base.offer("alpha", "1.0", "shared>=3")
+    base.add_package("old", "1.0", "shared<2")
+    base.add_package("shared", "1.5")
+    base.add_to_index("shared", "3.0")
+    base.add_to_index("alpha", "1.0", "shared>=3")
     address = (base.root / "index" / "shared-3.0-py3-none-any.whl").as_uri()
     base.write("requirements.txt", f"{in_project('a.txt')}shared @ {address}\n")
     base.write("project/a.txt", "alpha\nshared>2; python_version<'4' # new\n")
 
-    code, said, _ = base.run()
+    code, log, _ = base.run()
 
     found = """\
-pip check finds what it did not find in the base image:
+pip check reports conflicts that are not in the base image:
     old 1.0 needs shared<2, and shared 3.0 is installed
-        shared 1.5 -> 3.0, asked for by pyproject.toml: shared, \
-asked for by a.txt:2: shared>2; python_version<'4', needed by alpha 1.0
+        shared 1.5 -> 3.0, required by pyproject.toml: shared, \
+required by a.txt:2: shared>2; python_version<'4', needed by alpha 1.0
 """
     expected = (1, WITH_SERVER + found + END)
-    assert expected == (code, said)
+    assert expected == (code, log)
 
 
 def test_names_a_local_wheel(make_base: Callable[..., Base]) -> None:
-    """A path means what it means in the project, and a local wheel is named when it breaks the base."""
+    """Paths are relative to the project, and a local wheel that breaks the base is named."""
     base = make_base()
-    base.bring("old", "1.0", "tiny<2")
-    base.bring("tiny", "1.0")
+    base.add_package("old", "1.0", "tiny<2")
+    base.add_package("tiny", "1.0")
     wheel(base.inside / "project" / "wheels", "tiny", "2.0")
     base.write("requirements.txt", in_project("deep/a.txt"))
     base.write("project/deep/a.txt", "./wheels/tiny-2.0-py3-none-any.whl\n")
 
-    code, said, _ = base.run()
+    code, log, _ = base.run()
 
     found = """\
-pip check finds what it did not find in the base image:
+pip check reports conflicts that are not in the base image:
     old 1.0 needs tiny<2, and tiny 2.0 is installed
-        tiny 1.0 -> 2.0, asked for by deep/a.txt:1: ./wheels/tiny-2.0-py3-none-any.whl
+        tiny 1.0 -> 2.0, required by deep/a.txt:1: ./wheels/tiny-2.0-py3-none-any.whl
 """
     expected = (1, WITH_SERVER + found + END)
-    assert expected == (code, said)
+    assert expected == (code, log)
 
 
-def test_names_what_a_new_package_misses(make_base: Callable[..., Base]) -> None:
-    """A new package whose needs were not installed ends the build, named with who asked for it."""
+def test_names_the_missing_requirement_of_a_new_package(make_base: Callable[..., Base]) -> None:
+    """A new package without its requirements ends the build, and is named with what requires it."""
     base = make_base(PIP_NO_DEPS="1")
-    base.offer("alpha", "1.0", "beta")
+    base.add_to_index("alpha", "1.0", "beta")
     base.write("requirements.txt", "alpha\n")
 
-    code, said, _ = base.run()
+    code, log, _ = base.run()
 
     found = """\
-pip check finds what it did not find in the base image:
+pip check reports conflicts that are not in the base image:
     alpha 1.0 needs beta, which is not installed
-        alpha (none) -> 1.0, asked for by pyproject.toml: alpha
+        alpha (none) -> 1.0, required by pyproject.toml: alpha
 """
     expected = (1, WITH_SERVER + found + END)
-    assert expected == (code, said)
+    assert expected == (code, log)
 
 
-def test_what_the_base_had_wrong_stays_the_bases(make_base: Callable[..., Base]) -> None:
-    """A complaint of the base ends no build, even when the version complained of changes."""
+def test_a_conflict_of_the_base_image_stays(make_base: Callable[..., Base]) -> None:
+    """A conflict in the base image does not end the build, even if its version changes."""
     base = make_base()
-    base.bring("old", "1.0", "shared<2", "gone")
-    base.bring("shared", "2.5")
-    base.offer("shared", "3.0")
+    base.add_package("old", "1.0", "shared<2", "gone")
+    base.add_package("shared", "2.5")
+    base.add_to_index("shared", "3.0")
     base.write("requirements.txt", "shared==3.0\n")
 
-    code, said, _ = base.run()
+    code, log, _ = base.run()
 
     known = """\
-pip check finds this in the base image, and it stays so:
+pip check reports these conflicts for the base image too:
     old 1.0 requires gone, which is not installed.
     old 1.0 has requirement shared<2, but you have shared 3.0.
 """
     expected = (0, WITH_SERVER + known + NOTHING_NEW)
-    assert expected == (code, said)
+    assert expected == (code, log)
 
 
-def test_a_base_without_the_server_is_said_so(make_base: Callable[..., Base]) -> None:
-    """Without a server the requirements are installed alone."""
+def test_a_base_without_the_server(make_base: Callable[..., Base]) -> None:
+    """The requirements are installed alone, and the log says so."""
     base = make_base(server=False)
-    base.offer("alpha", "1.0")
+    base.add_to_index("alpha", "1.0")
     base.write("requirements.txt", "alpha\n")
 
     ended = base.run()
@@ -451,11 +434,11 @@ def test_a_base_without_the_server_is_said_so(make_base: Callable[..., Base]) ->
 
 
 def test_a_base_without_pip_is_refused(make_base: Callable[..., Base]) -> None:
-    """An environment without pip gets its way out, ready to paste."""
+    """The message shows what to add to the table."""
     base = make_base(pip=False)
     base.write("requirements.txt", "alpha\n")
 
-    code, said, _ = base.run()
+    code, log, _ = base.run()
 
     text = f"""\
 {base.python} has no pip, which installs the requirements.
@@ -466,51 +449,51 @@ def test_a_base_without_pip_is_refused(make_base: Callable[..., Base]) -> None:
 The image was not built.
 """
     expected = (1, text)
-    assert expected == (code, said)
+    assert expected == (code, log)
 
 
-def test_hides_only_what_the_server_has_already(make_base: Callable[..., Base]) -> None:
-    """The words of pip reach the log, without a line for each package that the server needs and has."""
+def test_hides_only_the_installed_requirements_of_the_server(make_base: Callable[..., Base]) -> None:
+    """Pip's output reaches the log, without the line for each installed requirement of the server."""
     base = make_base(PIP_QUIET="0")
-    base.bring("alpha", "1.0")
+    base.add_package("alpha", "1.0")
     base.write("requirements.txt", "alpha\n")
 
-    code, said, _ = base.run()
+    code, log, _ = base.run()
 
-    satisfied = [line.split(" in /")[0] for line in said.splitlines() if line.startswith("Requirement")]
+    satisfied = [line.split(" in /")[0] for line in log.splitlines() if line.startswith("Requirement")]
     expected = (0, ["Requirement already satisfied: alpha"])
     assert expected == (code, satisfied)
 
 
-def test_points_at_the_secrets_where_pip_finds_nothing(make_base: Callable[..., Base]) -> None:
-    """To pip an index that refuses a login is an empty one, which is said where a login is mounted."""
+def test_mentions_the_secrets_if_pip_finds_no_versions(make_base: Callable[..., Base]) -> None:
+    """Pip finds no versions in an index that refuses the login; with a mounted login, the log says so."""
     base = make_base()
     base.write("requirements.txt", "alpha\n")
     base.write("netrc", "machine pypi.contoso.example login alice password hunter2\n")
 
-    code, said, _ = base.run()
+    code, log, _ = base.run()
 
-    hint = "    An index that refuses the login is an empty one to pip: see the secrets pip-conf and netrc.\n"
-    assert (1, WITH_SERVER + PIP_REFUSED + hint + END) == (code, said)
+    hint = "    If an index refuses the login, pip finds no versions in it: check the secrets pip-conf and netrc.\n"
+    assert (1, WITH_SERVER + PIP_REFUSED + hint + END) == (code, log)
 
 
 @pytest.mark.parametrize("mounted", [True, False])
 def test_refuses_an_empty_secret(mounted: bool, make_base: Callable[..., Base]) -> None:
-    """BuildKit mounts nothing for one, or an empty file, and without its login pip would ask the public index."""
+    """BuildKit mounts nothing for it, or an empty file; without the login pip would use the public index."""
     base = make_base()
     if mounted:
         base.write("netrc", "")
     base.extra["NETRC"] = str(base.inside.resolve() / "netrc")
     base.write("requirements.txt", "alpha\n")
 
-    code, said, _ = base.run()
+    code, log, _ = base.run()
 
     expected = """\
 The secret netrc is empty.
     Give it to the build: docker build --secret id=netrc,src=FILE
 The image was not built.
 """
-    assert (1, expected) == (code, said)
+    assert (1, expected) == (code, log)
 
 
 @pytest.mark.parametrize(
@@ -522,14 +505,14 @@ The image was not built.
         ("alpha @ git+https://x/alpha@v1", "alpha @ git+https://x/alpha@v1"),
     ],
 )
-def test_shows_no_password_of_an_address(line: str, shown: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """What pip shows as it is, a line of a pip.conf that it cannot read, goes through us."""
+def test_shows_no_password_of_a_url(line: str, shown: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Passwords are hidden even in lines that pip prints as they are, such as a pip.conf that it cannot parse."""
     install.say(line)
 
     assert f"{shown}\n" == capsys.readouterr().out
 
 
-ANSWERS = {
+OURS = {
     "PYTHONNOUSERSITE": "1",
     "PIP_USER": "0",
     "PIP_NO_INPUT": "1",
@@ -540,26 +523,26 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize(
-    ("given", "wanted"),
+    ("variables", "expected"),
     [
-        ({}, {**ANSWERS, "PIP_NO_CACHE_DIR": "1"}),
+        ({}, {**OURS, "PIP_NO_CACHE_DIR": "1"}),
         (
             {"PIP_INDEX_URL": "https://example.com/simple", "PIP_USER": "1"},
-            {"PIP_INDEX_URL": "https://example.com/simple", **ANSWERS, "PIP_NO_CACHE_DIR": "1"},
+            {"PIP_INDEX_URL": "https://example.com/simple", **OURS, "PIP_NO_CACHE_DIR": "1"},
         ),
-        ({"PIP_CACHE_DIR": "/cache", "PIP_NO_CACHE_DIR": "1"}, {"PIP_CACHE_DIR": "/cache", **ANSWERS}),
+        ({"PIP_CACHE_DIR": "/cache", "PIP_NO_CACHE_DIR": "1"}, {"PIP_CACHE_DIR": "/cache", **OURS}),
     ],
     ids=["plain", "an index of the base", "a cache that is mounted"],
 )
-def test_environment_of_pip(given: dict[str, str], wanted: dict[str, str]) -> None:
-    """What pip gets lets it ask nothing and keep nothing, unless a cache is named; the base's index stays."""
-    actual = install.environment(given)
+def test_environment_of_pip(variables: dict[str, str], expected: dict[str, str]) -> None:
+    """Pip asks nothing and keeps no cache, unless one is mounted; the index of the base image stays."""
+    actual = install.environment(variables)
 
-    assert wanted == actual
+    assert expected == actual
 
 
 @pytest.mark.parametrize(
-    ("complaint", "before", "expected"),
+    ("conflict", "before", "expected"),
     [
         ("old 1.0 requires gone, which is not installed.", {"old": "1.0"}, True),
         ("old 1.0 requires gone, which is not installed.", {"old": "1.0", "gone": "1"}, False),
@@ -575,8 +558,6 @@ def test_environment_of_pip(given: dict[str, str], wanted: dict[str, str]) -> No
         ("something else", {"old": "1.0"}, False),
     ],
 )  # fmt: skip
-def test_a_complaint_is_the_bases_where_it_would_have_been_said_of_it(
-    complaint: str, before: dict[str, str], expected: bool
-) -> None:
-    """The same version of the same package asks for it, and what was there then did not fit it either."""
-    assert expected is install.was_there(complaint, before)
+def test_was_known(conflict: str, before: dict[str, str], expected: bool) -> None:
+    """A conflict was known if the same version of the package had it before."""
+    assert expected is install.was_known(conflict, before)

@@ -1,4 +1,4 @@
-"""What was pushed, in Azure ML's own words: an environment of it, and a managed online deployment."""
+"""The YAML of an Azure ML environment and of a managed online deployment for a pushed image."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ __all__ = ["Pushed", "Value", "deployment_text", "dump", "environment_text"]
 # https://learn.microsoft.com/azure/machine-learning/reference-yaml-deployment-managed-online
 _SCHEMA = "https://azuremlschemas.azureedge.net/latest/{}.schema.json"
 _PORT = 5001
-_LONGEST_DEPLOYMENT = 32
+_LONGEST_DEPLOYMENT = 32  # characters
 _TIMEOUT_MS = 5000
-"""Azure ML's own timeout of a request, beneath which none is set: a client's way to the server counts too."""
+"""Azure ML's default timeout of a request. No lower one is set, because it includes the client's way to the server."""
 _DELAY, _PERIOD, _FAILURES = 10, 10, 30
-"""Azure ML's own probes: seconds before the first, seconds between two, and how many may fail."""
+"""Azure ML's default probes: seconds before the first, seconds between two, and how many may fail."""
 _MARGIN = 2
-"""How many times as long as in the smoke test a start may take, on another machine, before it counts as failed."""
+"""A start may take this many times as long as in the smoke test, because the machine is another one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pushed:
-    """What a push left in a registry.
+    """An image in a registry.
 
     Args:
         image: `registry/repository@sha256:…`.
-        tags: those that it was pushed under.
-        started: seconds until it was ready in its smoke test; None where it has passed none.
+        tags: the tags that it was pushed with.
+        started: seconds until it was ready in its smoke test; None without one.
     """
 
     image: str
@@ -46,29 +46,29 @@ class Pushed:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """`registry/repository:tag` for each tag."""
+        """Image references, `registry/repository:tag` for each tag."""
         return tuple(f"{self.image.rpartition('@')[0]}:{tag}" for tag in self.tags)
 
     @property
     def digest(self) -> str:
-        """In hexadecimal, without its algorithm."""
+        """The digest in hexadecimal, without its algorithm."""
         return self.image.rpartition(":")[2]
 
     @property
     def environment(self) -> str:
-        """The repository as a name that Azure ML takes for an environment."""
+        """The name of the environment: the repository, in characters that Azure ML allows."""
         repository = self.image.rpartition("@")[0].partition("/")[2]
         name = re.sub(r"[^A-Za-z0-9_-]+", "-", repository)
         return f"image-{name}" if azure_validators.ENVIRONMENT.error(name) else name
 
     @property
     def version(self) -> str:
-        """Of the environment: the same for the same image, another for any other, and by no means a number."""
+        """The version of the environment, from the digest; it is not a number, so that YAML keeps it a string."""
         return f"sha256-{self.digest[:12]}"
 
 
 def environment_text(pushed: Pushed, *, name: str = "") -> str:
-    """The YAML of an Azure ML environment; *name* stands above the repository's."""
+    """Return the YAML of an Azure ML environment with this *name*, or with one from the repository."""
     return dump({
         "$schema": _SCHEMA.format("environment"),
         "name": name or pushed.environment,
@@ -85,16 +85,16 @@ def environment_text(pushed: Pushed, *, name: str = "") -> str:
 
 
 def deployment_text(pushed: Pushed, plan: Plan, *, endpoint: str, instance_type: str, name: str = "") -> str:
-    """The YAML of a managed online deployment.
+    """Return the YAML of a managed online deployment.
 
-    Each image gets a deployment of its own, beside those before it, so that traffic can go over step by step.
+    Each image gets its own deployment next to the earlier ones, so that traffic can move step by step.
 
     Args:
         pushed: the image.
-        plan: what it was made by.
-        endpoint: where it serves.
-        instance_type: a size of virtual machine.
-        name: of its environment, where that is not the repository's.
+        plan: the plan that it was built from.
+        endpoint: the name of the endpoint.
+        instance_type: the size of the virtual machine.
+        name: of the environment; "" for one from the repository.
     """
     name = name or pushed.environment
     comments: dict[str, str] = {}
@@ -102,7 +102,7 @@ def deployment_text(pushed: Pushed, plan: Plan, *, endpoint: str, instance_type:
         "$schema": _SCHEMA.format("managedOnlineDeployment"),
         "name": _deployment_name(name, pushed.digest),
         "endpoint_name": endpoint,
-        **_mounted(plan, name, comments),
+        **_mounts(plan, name, comments),
         "environment": f"azureml:{name}:{pushed.version}",
         "instance_type": instance_type,
         "instance_count": 1,
@@ -118,49 +118,49 @@ def deployment_text(pushed: Pushed, plan: Plan, *, endpoint: str, instance_type:
 
 
 def _deployment_name(name: str, digest: str) -> str:
-    """As `azure_names.ENDPOINT` wants it: the beginning of *name*, and enough of *digest*."""
-    words = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-    stem = words if words[:1].isalpha() else f"image-{words}"
+    """Return a name that `azure_validators.ENDPOINT` accepts: the start of *name* and of *digest*."""
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    stem = slug if slug[:1].isalpha() else f"image-{slug}"
     return f"{stem[: _LONGEST_DEPLOYMENT - 9].rstrip('-')}-{digest[:8]}"
 
 
-def _mounted(plan: Plan, name: str, comments: dict[str, str]) -> dict[str, Value]:
-    """What Azure ML puts into the container, where the image does not hold it."""
+def _mounts(plan: Plan, name: str, comments: dict[str, str]) -> dict[str, Value]:
+    """Return what Azure ML must mount because the image does not contain it."""
     values: dict[str, Value] = {}
     has_code = plan.has_code or "AZUREML_ENTRY_SCRIPT" in plan.env
     if not plan.has_model and "AZUREML_MODEL_DIR" not in plan.env:
         if plan.smoke_test.model or not has_code:
             values["model"] = f"azureml:{name}@latest"
             comments["model"] = (
-                "The image holds no model, so Azure ML mounts this one: write the name of yours."
+                "The image contains no model, so Azure ML mounts this one. Write the name of your model."
             )
         else:
             comments["environment"] = (
-                "The image holds no model. If its code loads one, add a line with its name:\n"
+                "The image contains no model. If its code loads one, add a line with its name:\n"
                 f'model: "azureml:{name}@latest"'
             )
     if not has_code:
         values["code_configuration"] = {"code": "./code", "scoring_script": "score.py"}
         comments["code_configuration"] = (
-            "The image holds no code, so Azure ML mounts this: write the folder, seen from here, and script of yours."
+            "The image contains no code, so Azure ML mounts this. Write your folder, relative to this file, and script."
         )
     return values
 
 
 def _workers(plan: Plan) -> int:
-    """How many requests the server of the image answers at a time."""
+    """Return how many requests the server in the image answers at a time."""
     text = plan.env.get("WORKER_COUNT", "")
     return max(1, int(text)) if text.isdecimal() else 1
 
 
 def _probes(started: float | None, comments: dict[str, str]) -> dict[str, Value]:
-    """Probes that wait for a start as slow as the one that was measured; none where Azure ML's own do."""
+    """Return probes that wait long enough for the measured start; empty if the default probes do."""
     budget = _DELAY + _PERIOD * _FAILURES
     needed = math.ceil(_MARGIN * (started or 0))
     if needed <= budget:
         return {}
     comments["liveness_probe"] = (
-        f"The start took {started:.0f} s in the smoke test; Azure ML's own probes would wait {budget} s."
+        f"The start took {started:.0f} s in the smoke test; Azure ML's default probes wait {budget} s."
     )
     return {
         "liveness_probe": {"initial_delay": needed},
@@ -172,13 +172,13 @@ Value: TypeAlias = "str | int | Mapping[str, Value]"
 
 
 def dump(values: Mapping[str, Value], comments: Mapping[str, str] | None = None) -> str:
-    """*values* as YAML text, in their order.
+    """Return *values* as YAML text, in their order.
 
-    Every string stands in double quotes, so that no version of YAML reads a number, a date or a boolean in it.
+    Every string is in double quotes, so that no version of YAML reads it as a number, a date or a boolean.
 
     Args:
-        values: not empty, and no mapping in it is; the keys are words that YAML reads as they are.
-        comments: key of *values* → the lines that stand above it.
+        values: not empty, like each mapping in it; its keys need no quotes in YAML.
+        comments: key of *values* → the lines of the comment above it.
     """
     lines: list[str] = []
     for key, value in values.items():

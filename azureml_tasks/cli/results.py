@@ -99,13 +99,13 @@ def show_removed(run: TaskRun, name: str) -> None:
 def _write_junit(run: TaskRun, result: SmokeTestResult) -> None:
     path = output_file("--junit", run.flag("junit"))
     if path and result.report:
-        from azureml_tasks.smoke import report
+        from azureml_tasks.smoke.report import junit_xml
 
-        write_file("--junit", path, report.xml(result.report))
+        write_file("--junit", path, junit_xml(result.report))
 
 
 def _print_report(run: TaskRun, result: SmokeTestResult) -> None:
     if result.report:
-        from azureml_tasks.smoke import report
+        from azureml_tasks.smoke.report import report_text
 
-        run.console.result(report.text(result.report))
+        run.console.result(report_text(result.report))

@@ -114,10 +114,10 @@ def refuse_failed(result: SmokeTestResult) -> None:
     Raises:
         SmokeTestError: with the report.
     """
-    from azureml_tasks.smoke import report
+    from azureml_tasks.smoke.report import report_text
 
     if result.report and not result.report.passed:
-        raise SmokeTestError(report.text(result.report))
+        raise SmokeTestError(report_text(result.report))
 
 
 def record_build(run: RunContext, image: BuiltImage) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import docker
 
 from tests.real.support import removed_after, unique
-from tests.test_install import wheel
+from tests.wheels import wheel
 
 __all__ = ["installed", "offering", "packed"]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import docker
 
 from tests.real.offering import packed
-from tests.test_install import wheel
+from tests.wheels import wheel
 
 __all__ = ["Private", "layers", "serving", "showing"]
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.machine import bases
 from tests.real.support import Ended, consumer, environment_for, normal, removed_after, unique
-from tests.test_install import wheel
+from tests.wheels import wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

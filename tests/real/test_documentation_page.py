@@ -17,7 +17,7 @@ import pytest
 
 from tests.machine.documentation_page import dockerfile
 from tests.real.support import consumer, environment_of, removed_after, unique
-from tests.test_install import wheel
+from tests.wheels import wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -20,7 +20,7 @@ ASKED = 'pip = ["alpha==1.0"]'
 MORE = 'pip = ["alpha==1.0", "gamma==1.0"]'
 LESS = 'pip = ["gamma==1.0"]'
 GROWN = ["here, but for the packages that were added: NAME/prefix:TAG", KEPT]
-PIP = r"Installing what was added alone|What was added finds all that it needs|Installing the rest in one run"
+PIP = r"Installing only the added|The added packages have what they need|Installing the other requirements"
 REMOVED = "removed NAME/prefix:TAG, which is of no use any more"
 
 

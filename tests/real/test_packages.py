@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tests.real.offering import installed
 from tests.real.support import Consumer, Ended, consumer, environment_without_docker, removed_after, unique
-from tests.test_install import wheel
+from tests.wheels import wheel
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,8 +19,8 @@ RUN = (
     "/tmp/azureml-image/install.py"
 )
 WITH_SERVER = (
-    "Installing the rest in one run with the base image's azureml-inference-server-http==1.5.1, "
-    "so that pip refuses what does not fit it."
+    "Installing the other requirements with azureml-inference-server-http==1.5.1 of the base image, "
+    "which pip must keep."
 )
 
 
@@ -90,7 +90,9 @@ project-dependencies = true
         line for line in ended.stderr.splitlines() if line.startswith(("Installing the", "Installing wh"))
     ]
     new = {"alpha": "1.0", "beta": "1.0", "gamma": "1.0", "delta": "1.0", "local": "3.0"}
-    hashes = "Installing what has hashes, in a run of its own: pip wants hashes for all of a run or for none."
+    hashes = (
+        "Installing the requirements with hashes on their own: pip needs hashes for all of a run or for none."
+    )
     assert ({**before, **new}, [hashes, WITH_SERVER]) == (after, said)
 
 
@@ -113,8 +115,8 @@ have conflicting dependencies.
     To fix this you could try to:
     1. loosen the range of package versions you've specified
     2. remove package versions to allow pip attempt to solve the dependency conflict
-    pip did not install the requirements; its reasons stand above.
-        Where versions clash, ask for others, or leave out what the base image brings.
+    pip could not install the requirements; its messages above say why.
+        If versions conflict, require other versions, or leave out packages that the base image has.
     The image was not built.
     The command '/bin/sh -c {RUN.removeprefix("RUN ")}' returned a non-zero code: 1
 Nothing was built.
@@ -134,12 +136,12 @@ def test_what_breaks_the_base_is_named_with_its_line(
     ended = made.invoke("image.build")
 
     said = error(ended)
-    start = said.index("    pip check finds")
+    start = said.index("    pip check reports")
     expected = f"""\
-    pip check finds what it did not find in the base image:
+    pip check reports conflicts that are not in the base image:
         azureml-inference-server-http 1.5.1 needs flask~=3.1.0, and flask 2.3.3 is installed
-            flask 3.1.3 -> 2.3.3, asked for by lock.txt:2: Flask==2.3.3
-        Where versions clash, ask for others, or leave out what the base image brings.
+            flask 3.1.3 -> 2.3.3, required by lock.txt:2: Flask==2.3.3
+        If versions conflict, require other versions, or leave out packages that the base image has.
     The image was not built.
     The command '/bin/sh -c {RUN.removeprefix("RUN ")}' returned a non-zero code: 1
 Nothing was built.

@@ -212,13 +212,13 @@ def test_a_login_that_is_refused_ends_the_build_with_a_hint(
     said = ended.stderr[ended.stderr.index("    Its last lines say why:") :].replace(index.host, "HOST")
     expected = """\
     Its last lines say why:
-    Installing the rest in one run with the base image's azureml-inference-server-http==1.5.1, \
-so that pip refuses what does not fit it.
+    Installing the other requirements with azureml-inference-server-http==1.5.1 of the base image, \
+which pip must keep.
     Looking in indexes: http://HOST:8080/one, http://bob:****@HOST:8080/two
     ERROR: Could not find a version that satisfies the requirement alpha (from versions: none)
     ERROR: No matching distribution found for alpha
-    pip did not install the requirements; its reasons stand above.
-        An index that refuses the login is an empty one to pip: see the secrets pip-conf and netrc.
+    pip could not install the requirements; its messages above say why.
+        If an index refuses the login, pip finds no versions in it: check the secrets pip-conf and netrc.
 """
     assert (4, expected, []) == (
         ended.code,
