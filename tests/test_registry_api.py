@@ -20,7 +20,7 @@ from azureml_tasks.engines.docker.push import registry_api
 from azureml_tasks.errors import RegistryError
 from azureml_tasks.registry.api import Manifest, RegistryApi
 from azureml_tasks.registry.auth import AzureCredentials, Challenge, Credentials, RegistryAuth
-from azureml_tasks.registry.session import RegistrySession, UnavailableError
+from azureml_tasks.registry.session import AnswerError, RegistrySession
 
 DIGEST = "sha256:" + "5f" * 32
 PATH = "/v2/team/train/manifests/1.0"
@@ -392,7 +392,7 @@ def test_a_registry_says_when_to_retry(after: str, seconds: int, monkeypatch: py
 def test_a_lasting_error_of_the_server(status: int) -> None:
     """After three retries the status and the registry's message are shown."""
     with registry(lambda *_: Reply(status=status, body=b"for a while")) as (host, requests):
-        with pytest.raises(UnavailableError) as caught:
+        with pytest.raises(AnswerError) as caught:
             api(host).digest("team/train", "1.0")
 
         expected = f"""\
@@ -406,7 +406,7 @@ def test_nobody_answers() -> None:
     """A registry that cannot be connected to is an error with the system's reason."""
     with registry(lambda *_: FOUND) as (host, _):
         pass
-    with pytest.raises(UnavailableError) as caught:
+    with pytest.raises(AnswerError) as caught:
         api(host).digest("team/train", "1.0")
 
     assert f"Registry {host} does not answer." == caught.value.what

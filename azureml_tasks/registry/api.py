@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.errors import RegistryError
-from azureml_tasks.registry.session import message_of
+from azureml_tasks.registry.session import AnswerError, message_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +67,7 @@ class Manifest:
 
 @dataclass(frozen=True, kw_only=True)
 class RegistryApi:
-    """The API of one registry. Each method raises RegistryError if the registry refuses or does not answer.
+    """The API of one registry. Each method raises AnswerError if the registry refuses or does not answer.
 
     Args:
         auth: of the requests.
@@ -90,7 +90,7 @@ class RegistryApi:
         """Return the digest of a tag.
 
         Raises:
-            RegistryError: also if there is no such tag.
+            AnswerError: also if there is no such tag.
         """
         name = f"{self.login_server}/{repository}:{tag}"
         response = self._send("HEAD", f"{repository}/manifests/{tag}", "pull", (repository,), headers=_ACCEPT)
@@ -205,12 +205,14 @@ class RegistryApi:
     def _expect(self, response: requests.Response, status: int, what: str, action: str) -> None:
         if response.status_code == status:
             return
-        refused, said = f"Registry {self.login_server} refused {what}", message_of(response)
+        why, fix = f"it answered {response.status_code}", "Run the same command again later."
         if response.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-            words = f"{refused}: not allowed ({response.status_code})."
-            raise RegistryError(words, next_step=self.ask_for(action), said=said)
-        if response.status_code == HTTPStatus.NOT_FOUND:
-            fix = "Check the registry and the name of the repository."
-            raise RegistryError(f"{refused}: it does not exist (404).", next_step=fix, said=said)
-        words = f"{refused}: it answered {response.status_code}."
-        raise RegistryError(words, next_step="Run the same command again later.", said=said)
+            why, fix = f"not allowed ({response.status_code})", self.ask_for(action)
+        elif response.status_code == HTTPStatus.NOT_FOUND:
+            why, fix = "it does not exist (404)", "Check the registry and the name of the repository."
+        raise AnswerError(
+            f"Registry {self.login_server} refused {what}: {why}.",
+            status=response.status_code,
+            next_step=fix,
+            said=message_of(response),
+        )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from azureml_tasks.errors import RegistryError
-from azureml_tasks.registry.session import message_of
+from azureml_tasks.registry.session import AnswerError, message_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,7 +79,7 @@ class RegistryAuth:
 
         Raises:
             RegistryError: the registry refuses the credentials, or its token server is not to be trusted.
-            UnavailableError: it does not answer.
+            AnswerError: it does not answer.
         """
         if scope not in self._headers:
             self._headers[scope] = self._authorize(scope)
@@ -193,11 +193,12 @@ def _json(session: RegistrySession, response: Any, sign_in: str) -> dict[str, An
     """Return the JSON of a token server's answer.
 
     Raises:
-        RegistryError: the server refuses, or the answer is not JSON.
+        AnswerError: the server refuses.
+        RegistryError: the answer is not JSON.
     """
     if response.status_code != HTTPStatus.OK:
         what = f"Registry {session.login_server} refused the sign-in ({response.status_code})."
-        raise RegistryError(what, next_step=sign_in, said=message_of(response))
+        raise AnswerError(what, status=response.status_code, next_step=sign_in, said=message_of(response))
     try:
         answer = response.json()
     except ValueError as error:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import requests
     from urllib3 import BaseHTTPResponse
 
-__all__ = ["RegistrySession", "UnavailableError", "message_of"]
+__all__ = ["AnswerError", "RegistrySession", "message_of"]
 
 _LOOPBACK = re.compile(r"(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?")
 _RETRIES = 3
@@ -30,8 +30,19 @@ _CONNECT_TIMEOUT, _READ_TIMEOUT = 30, 60
 _LONGEST_MESSAGE = 500
 
 
-class UnavailableError(RegistryError):
-    """The registry does not answer, is overloaded or broken, also after retries."""
+class AnswerError(RegistryError):
+    """The registry refuses a request, or does not answer.
+
+    Args:
+        what: what is wrong, in one sentence.
+        status: of the answer; 0 if there is none.
+        next_step: what to do about it.
+        said: what the registry says.
+    """
+
+    def __init__(self, what: str, *, status: int, next_step: str = "", said: str = "") -> None:
+        super().__init__(what, next_step=next_step, said=said)
+        self.status = status
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +66,7 @@ class RegistrySession:
             options: as of `requests.request`.
 
         Raises:
-            UnavailableError: no answer, or a temporary error, after three retries.
+            AnswerError: there is no answer, or a temporary error, after three retries.
         """
         from requests import RequestException
 
@@ -68,10 +79,10 @@ class RegistrySession:
             cause = getattr(next(iter(error.args), error), "reason", None) or error
             said = f"the connection failed: {clean(str(cause))}"
             what = f"Registry {self.login_server} does not answer."
-            raise UnavailableError(what, next_step=fix, said=said) from error
+            raise AnswerError(what, status=0, next_step=fix, said=said) from error
         if response.status_code == HTTPStatus.TOO_MANY_REQUESTS or response.status_code >= _SERVER_ERRORS:
             what = f"Registry {self.login_server} answers {response.status_code}, also after retries."
-            raise UnavailableError(what, next_step=fix, said=message_of(response))
+            raise AnswerError(what, status=response.status_code, next_step=fix, said=message_of(response))
         return response
 
     @cached_property

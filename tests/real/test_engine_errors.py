@@ -143,7 +143,7 @@ def test_a_base_whose_registry_does_not_answer(bench: Bench) -> None:
 
     expected = f"""\
 {BEFORE}pulling 127.0.0.1:PORT/none:1 for linux/amd64
-Registry 127.0.0.1:PORT did not take the pull of 127.0.0.1:PORT/none:1.
+Registry 127.0.0.1:PORT did not accept the pull of 127.0.0.1:PORT/none:1.
     Run the same command again later.
     the registry said: Get "http://127.0.0.1:PORT/v2/": dial tcp 127.0.0.1:PORT: connect: connection refused
 Nothing was built.
@@ -242,7 +242,7 @@ def test_a_base_with_an_entrypoint_is_built_with_a_warning(bench: Bench) -> None
         config = bench.client.images.get(f"failing:{tag}").attrs["Config"]
     warnings = [line for line in ended.stderr.splitlines() if line.startswith("warning: ")]
     expected = [
-        "warning: the base has an ENTRYPOINT (/bin/env --), which Azure ML's images have not",
+        "warning: the base has an ENTRYPOINT (/bin/env --), unlike Azure ML's images",
         "warning: the base's CMD is a, not runsvdir /var/runit",
     ]
     assert (0, expected, ["/bin/env", "--"], ["a"]) == (
@@ -300,11 +300,16 @@ Nothing was built.
 
 
 def test_an_engine_of_another_name(bench: Bench) -> None:
-    """No engine takes the place of one that is asked for and not known."""
+    """A name that is not that of an engine is a mistake in a flag: exit code 2."""
     ended, left = bench.build('base = "any:1"\n', "--engine", "moby")
 
-    expected = 'There is no engine "moby".\n    Known are docker, acr and auto.\nNothing was built.\n'
-    assert (Ended(code=3, stdout="", stderr=expected), []) == (ended, left)
+    expected = """\
+--engine: is "moby", which is not an engine
+    Engines: docker, acr, auto.
+
+1 problem; nothing was done.
+"""
+    assert (Ended(code=2, stdout="", stderr=expected), []) == (ended, left)
 
 
 CONNECT = """\

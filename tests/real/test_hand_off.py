@@ -22,7 +22,7 @@ import pytest
 
 from azureml_tasks.cli.console import Console
 from azureml_tasks.engines.docker.client import connect
-from azureml_tasks.engines.docker.pull import pulled
+from azureml_tasks.engines.docker.pull import pulled_image
 from tests.machine import registry as plain_registry
 from tests.machine.acr.faults import Hold, Reply
 from tests.real.hand_off import HandedOff, Step, begun, copied, ended, said, step
@@ -1030,7 +1030,7 @@ def test_an_image_that_another_smoke_test_still_runs(
     docker_client.images.remove(f"{name}:1")
     containers = []
     try:
-        with pulled(connect(), by_digest, lambda: ("", ""), Console()) as found:
+        with pulled_image(connect(), by_digest, lambda: ("", ""), Console()) as found:
             containers.append(docker_client.containers.run(found, ["sleep", "600"], detach=True))
         assert made.id == found == docker_client.images.get(by_digest).id
     finally:

@@ -19,6 +19,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from docker.errors import ImageNotFound
 
+from azureml_tasks.cli.console import Console
+from azureml_tasks.engines.docker.client import connect
+from azureml_tasks.engines.docker.push import push_image
+from azureml_tasks.errors import RegistryError
 from azureml_tasks.project.load import load
 from azureml_tasks.state.records import Records
 from tests.real.support import (
@@ -463,12 +467,12 @@ Registry HOST refused the push of HOST/NAME:1.0: not allowed (403).
     the registry said: denied
 """,
     "404 Not Found": """\
-Registry HOST does not know what the push of HOST/NAME:1.0 is about (404).
-    Look at the registry and the repository's name.
+Registry HOST refused the push of HOST/NAME:1.0: it does not exist (404).
+    Check the registry and the name of the repository.
     the registry said: name unknown
 """,
     "503 Service Unavailable": """\
-Registry HOST did not take the push of HOST/NAME:1.0, three times in a row.
+Registry HOST did not accept the push of HOST/NAME:1.0 in 3 tries.
     Run the same command again later.
     the registry said: received unexpected HTTP status: 503 Service Unavailable
 """,
@@ -499,6 +503,44 @@ def test_refused(
     expected = REFUSALS[status] + state
     assert (6, "", expected) == (done.code, done.stdout, refusal(done.stderr, project, host))
     assert project.records() == [".gitignore", "build.json", "smoke-test.json"]
+
+
+@pytest.mark.parametrize(
+    ("repository", "tag"),
+    [
+        ("resnet-404", "1.0"),
+        ("gpt-403", "401"),
+        ("a-503", "503"),
+        ("denied", "404"),
+        ("unauthorized", "EOF"),
+        ("no-such-host", "x509"),
+    ],
+)
+def test_names_that_read_like_errors(
+    repository: str, tag: str, registry: Registry, docker_client: docker.DockerClient, tiny_base: str
+) -> None:
+    """Whatever the repository and the tag are called, a 503 is retried, and a 403 and a 404 are not."""
+    image_id, client, name = str(docker_client.images.get(tiny_base).id), connect(), f"{repository}:{tag}"
+    refusals = []
+    for status, body in (("403 Forbidden", DENIED), ("404 Not Found", UNKNOWN)):
+        with (
+            between(registry, answering(status, body)) as host,
+            removed_after(docker_client, f"{host}/{name}"),
+            pytest.raises(RegistryError) as caught,
+        ):
+            push_image(client, image_id, f"{host}/{name}", Console())
+        refusals.append(normal(caught.value.what, {f"{host}/{name}": "NAME", host: "HOST"}))
+    with (
+        between(registry, answering("503 Service Unavailable", times=2)) as host,
+        removed_after(docker_client, f"{host}/{name}"),
+    ):
+        digest = push_image(client, image_id, f"{host}/{name}", Console())
+
+    expected = [
+        "Registry HOST refused the push of NAME: not allowed (403).",
+        "Registry HOST refused the push of NAME: it does not exist (404).",
+    ]
+    assert (expected, digest_of(registry, repository, tag)) == (refusals, digest)
 
 
 def test_only_the_first_tag_was_taken(
@@ -545,7 +587,7 @@ def test_somebody_else_pushed_that_tag(
         done = own.invoke("image.push", "--registry", host)
 
     expected = """\
-Registry HOST holds sha256:ID as HOST/NAME:1.0, not sha256:ID: somebody else pushed that tag meanwhile.
+Registry HOST has sha256:ID as HOST/NAME:1.0, not sha256:ID: somebody else pushed that tag meanwhile.
     Push again, or give the image a tag of its own: --tag
 The image was pushed as sha256:ID, and that tag names another one now."""
     assert (6, "", expected) == (done.code, done.stdout, refusal(done.stderr, own, host))
@@ -559,7 +601,7 @@ def test_nobody_answers(project: Consumer, docker_client: docker.DockerClient) -
         done = project.invoke("image.push", "--registry", host)
 
     expected = """\
-Registry HOST did not take the push of HOST/NAME:1.0, three times in a row.
+Registry HOST did not accept the push of HOST/NAME:1.0 in 3 tries.
     Run the same command again later.
     the registry said: Get "http://HOST/v2/": dial tcp HOST: connect: connection refused
 Nothing was pushed. The image is on the engine as NAME:1.0. Continue with: invoke image.push"""
@@ -574,8 +616,8 @@ def test_unknown_host(project: Consumer, docker_client: docker.DockerClient) -> 
     found = re.sub(r"said: .*", "said: …", refusal(done.stderr, project, host))
 
     expected = """\
-Registry HOST is not known by that name.
-    Look at: registry = "…" in the table, or --registry
+There is no registry at HOST.
+    Check: registry = "…" in the table, or --registry
     the registry said: …
 Nothing was pushed. The image is on the engine as NAME:1.0. Continue with: invoke image.push"""
     assert (6, "", expected) == (done.code, done.stdout, found)

@@ -1,11 +1,13 @@
-"""The image that is extended: found or pulled, and looked at before any work."""
+"""The base image on the engine: found or pulled, and checked before any build step."""
 
 from __future__ import annotations
 
-import re
+import io
+import tarfile
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.engines.docker import notes
 from azureml_tasks.errors import BuildError
@@ -14,33 +16,31 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    import docker
-
     from azureml_tasks.engines.docker.client import EngineClient
+    from azureml_tasks.errors import AzuremlTasksError
     from azureml_tasks.planning.plan import Plan
     from azureml_tasks.reporter import Reporter
 
+__all__ = ["BaseImage", "find_base", "prepare_base"]
 
-__all__ = ["BaseImage", "BaseLookup", "check", "find", "has_user", "is_not_there", "pull_base"]
-
-_COLONS = 6
-"""Of a line of /etc/passwd, `name:password:uid:…`: passwd(5)."""
-_NOT_THERE = (
-    r"manifest.* not found|manifest unknown|name unknown|repository does not exist|not found: manifest"
-)
+_USERS_FILE = "users.json"
+"""In the folder of the records: the users that each base image has, by its ID."""
+_PASSWD_FIELDS = 7
+"""Fields of a line of /etc/passwd, `name:password:uid:…`: passwd(5)."""
 
 
-class BaseImage(NamedTuple):
-    """The image that is extended, as the engine has it.
+@dataclass(frozen=True, kw_only=True)
+class BaseImage:
+    """The base image as the engine has it.
 
     Args:
-        id: the engine's own name for it, `sha256:…`.
-        platform: what it is made for, such as `linux/amd64`.
+        id: `sha256:…`.
+        platform: such as `linux/amd64`.
         env: its variables.
         user: its runtime user; "" is root.
         entrypoint: its ENTRYPOINT, empty in Azure ML's images.
         command: its CMD, `runsvdir /var/runit` in Azure ML's images.
-        driver: the storage driver that has it, such as `overlay2`; "" where the engine does not say.
+        driver: the engine's storage driver, such as `overlay2`; "" if the engine does not tell.
     """
 
     id: str
@@ -52,178 +52,142 @@ class BaseImage(NamedTuple):
     driver: str = ""
 
 
-def find(client: EngineClient, reference: str) -> BaseImage | None:
-    """The base as the engine has it; None where it has not."""
-    found = client.inspect_image(reference)
-    if found is None:
+def prepare_base(
+    client: EngineClient, plan: Plan, reporter: Reporter, folder: Path, *, pull: bool
+) -> BaseImage | None:
+    """Find or pull the base image of *plan* and check that it can be extended.
+
+    Args:
+        client: the engine.
+        plan: the image.
+        reporter: shows the pull and the warnings.
+        folder: of the records, where the known users of a base image are kept.
+        pull: whether to pull it even if the engine has it.
+
+    Returns:
+        the base image; None under --dry if the engine does not have it.
+
+    Raises:
+        BuildError: it does not exist, or lacks something that the plan needs.
+        RegistryError: its registry refuses.
+    """
+    base = find_base(client, str(plan.base))
+    if pull or not base:
+        argv = client.docker_command("pull", "--platform", plan.platform, str(plan.base))
+        if not reporter.effect(argv):
+            return None
+        _pull_base(client, plan, reporter)
+        base = find_base(client, str(plan.base))
+        if not base:
+            what = f"The base {plan.base} was pulled, but the engine does not have it."
+            raise BuildError(what, next_step="docker images")
+    _check_base(plan, base)
+    for warning in _warnings(base):
+        reporter.warn(warning)
+    if not plan.user.isdigit():
+        _check_user(client, plan, base, reporter, folder / _USERS_FILE)
+    return base
+
+
+def find_base(client: EngineClient, reference: str) -> BaseImage | None:
+    """Return the base image if the engine has it."""
+    image = client.inspect_image(reference)
+    if not image:
         return None
-    config: dict[str, Any] = found.get("Config") or {}
-    variant = found.get("Variant") or ""
-    parts = [found["Os"], found["Architecture"], *([variant] if variant else [])]
+    config: dict[str, Any] = image.get("Config") or {}
+    variant = image.get("Variant") or ""
     return BaseImage(
-        id=str(found["Id"]),
-        platform="/".join(parts),
+        id=str(image["Id"]),
+        platform="/".join([image["Os"], image["Architecture"], *([variant] if variant else [])]),
         env=dict(pair.partition("=")[::2] for pair in config.get("Env") or []),
         user=config.get("User") or "",
         entrypoint=tuple(config.get("Entrypoint") or ()),
         command=tuple(config.get("Cmd") or ()),
-        driver=str((found.get("GraphDriver") or {}).get("Name", "")),
+        driver=str((image.get("GraphDriver") or {}).get("Name", "")),
     )
 
 
-def pull_base(sdk: docker.DockerClient, plan: Plan, reporter: Reporter) -> None:
-    """Pull the base, with a line for each layer.
-
-    Raises:
-        BuildError: its registry does not have it, or not for this platform.
-        RegistryError: its registry refuses or cannot be reached.
-    """
-    from docker.errors import APIError
-
-    from azureml_tasks.engines.docker.layer_progress import shown
+def _pull_base(client: EngineClient, plan: Plan, reporter: Reporter) -> None:
+    from azureml_tasks.engines.docker.pull import pull_image
 
     reference = plan.base
     reporter.say(f"pulling {reference} for {plan.platform}")
     by = reference.digest or reference.tag
-    try:
-        events = sdk.api.pull(reference.name, tag=by, platform=plan.platform, stream=True, decode=True)
-        for event in shown(events, reporter):
-            if "error" in event:
-                raise _pull_error(plan, event["error"])
-    except APIError as error:
-        raise _pull_error(plan, str(error.explanation or error)) from error
+    if message := pull_image(client, reference.name, by, reporter, platform=plan.platform):
+        raise _pull_error(plan, message)
 
 
-def is_not_there(said: str) -> bool:
-    """Whether a registry *said* that it has no such image."""
-    return re.search(_NOT_THERE, said) is not None
+def _pull_error(plan: Plan, message: str) -> AzuremlTasksError:
+    from azureml_tasks.engines.docker.registry_errors import Cause, cause_of, registry_error
 
-
-def _pull_error(plan: Plan, said: str) -> Exception:
-    if is_not_there(said):
+    if "no matching manifest for " in message or "does not match the specified platform" in message:
+        fix = "Set platform to one of the base; Azure ML's own images are for linux/amd64."
+        what = f"The base {plan.base} is not made for {plan.platform}."
+        return BuildError(what, next_step=fix, said=f"its registry said: {message}")
+    cause = cause_of(message)
+    if cause is Cause.NOT_FOUND:
         fix = "Look at its registry's list of tags, or name another base, in the table or by --base"
-        return BuildError(
-            f"The base {plan.base} does not exist.", next_step=fix, said=f"its registry said: {said}"
-        )
-    if "no matching manifest" in said or "does not match the specified platform" in said:
-        fix = "Set platform to one that the base is made for; Azure ML's own are made for linux/amd64."
-        return BuildError(f"The base {plan.base} is not made for {plan.platform}.", next_step=fix, said=said)
-    from azureml_tasks.engines.docker.registry_errors import registry_error
-
-    named = 'base = "…" in the table, or --base'
-    return registry_error(plan.base.host or "docker.io", f"the pull of {plan.base}", said, named=named)
+        what = f"The base {plan.base} does not exist."
+        return BuildError(what, next_step=fix, said=f"its registry said: {message}")
+    host, host_from = plan.base.host or "docker.io", 'base = "…" in the table, or --base'
+    return registry_error(host, f"the pull of {plan.base}", message, cause=cause, host_from=host_from)
 
 
-def check(plan: Plan, base: BaseImage) -> list[str]:
-    """Compare what the plan needs with the base; warnings of what only the base decides.
-
-    Raises:
-        BuildError: the base is for another platform, or has not what a step needs.
-    """
+def _check_base(plan: Plan, base: BaseImage) -> None:
     if not (base.platform + "/").startswith(plan.platform + "/"):
         fix = f'Write: platform = "{base.platform}"\nor name a base that is made for {plan.platform}'
-        raise BuildError(
-            f"The base {plan.base} is made for {base.platform}, not for {plan.platform}.", next_step=fix
-        )
+        what = f"The base {plan.base} is made for {base.platform}, not for {plan.platform}."
+        raise BuildError(what, next_step=fix)
     if plan.python and "AZUREML_CONDA_ENVIRONMENT_PATH" not in base.env:
         fix = "Name one of Azure ML's inference images, or one that extends it."
         what = f"The base {plan.base} sets no AZUREML_CONDA_ENVIRONMENT_PATH, so its Python is not known."
         raise BuildError(what, next_step=fix)
+
+
+def _warnings(base: BaseImage) -> list[str]:
+    """Return what only the base decides and differs from Azure ML's images."""
     warnings = []
     if base.entrypoint:
-        warnings.append(
-            f"the base has an ENTRYPOINT ({' '.join(base.entrypoint)}), which Azure ML's images have not"
-        )
+        entrypoint = " ".join(base.entrypoint)
+        warnings.append(f"the base has an ENTRYPOINT ({entrypoint}), unlike Azure ML's images")
     if base.command != ("runsvdir", "/var/runit"):
         warnings.append(f"the base's CMD is {' '.join(base.command) or 'empty'}, not runsvdir /var/runit")
     return warnings
 
 
-def has_user(sdk: docker.DockerClient, base: BaseImage, user: str) -> bool:
-    """Whether the base's /etc/passwd has *user*, and not as root by another name."""
-    import io
-    import tarfile
+def _check_user(client: EngineClient, plan: Plan, base: BaseImage, reporter: Reporter, file: Path) -> None:
+    """Check that the base has the runtime user, and not as root; under --dry nothing is checked."""
+    argv = client.docker_command("run", "--rm", "--entrypoint", "cat", str(plan.base), "/etc/passwd")
+    if not reporter.effect(argv):
+        return
+    known = notes.read(file).get(base.id)
+    users = set(map(str, known)) if isinstance(known, list) else set()
+    if plan.user in users:
+        return
+    if _user_ids(client, base).get(plan.user, "0") == "0":
+        fix = 'Write: user = "dockeruser", or name a user that the base has and that is not root'
+        raise BuildError(f'The base {plan.base} has no runtime user "{plan.user}".', next_step=fix)
+    notes.write(file, {base.id: sorted(users | {plan.user})})
 
+
+def _user_ids(client: EngineClient, base: BaseImage) -> dict[str, str]:
+    """Return the users of the base's /etc/passwd with their IDs, read from a container that is not started."""
     from docker.errors import NotFound
 
-    from azureml_tasks.engines.docker.container import new_name
+    from azureml_tasks.engines.docker.container import new_container_name
     from azureml_tasks.engines.interrupts import to_its_end
 
-    name, lines = new_name(), []
+    api, name = client.sdk.api, new_container_name()
     try:
-        to_its_end(partial(sdk.api.create_container, base.id, command=["true"], entrypoint=[], name=name))
-        stream, _ = sdk.api.get_archive(name, "/etc/passwd")  # A base without this file has no user.
-        with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as packed:
-            member = packed.extractfile("passwd")
+        to_its_end(partial(api.create_container, base.id, command=["true"], entrypoint=[], name=name))
+        stream, _ = api.get_archive(name, "/etc/passwd")
+        with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as archive:
+            member = archive.extractfile("passwd")
             lines = member.read().decode(errors="replace").splitlines() if member else []
     except NotFound:
-        return False
+        return {}
     finally:
         with suppress(NotFound):
-            sdk.api.remove_container(name, force=True)
-    fields = (line.split(":") for line in lines if line.count(":") == _COLONS)
-    entries = {field[0]: field[2] for field in fields}
-    return entries.get(user, "0") != "0"
-
-
-_FILE = "users.json"
-
-
-class BaseLookup(NamedTuple):
-    """A look at the base of an image.
-
-    Args:
-        client: the engine.
-        reporter: where words go.
-        folder: of the records, where it is noted which base has which user.
-    """
-
-    client: EngineClient
-    reporter: Reporter
-    folder: Path
-
-    def at(self, plan: Plan, *, pull: bool) -> BaseImage | None:
-        """The base of *plan*; None under --dry where it is not here.
-
-        Raises:
-            BuildError: it does not exist, or is not what the plan needs.
-            RegistryError: its registry refuses.
-        """
-        found = self._found(plan, pull=pull)
-        if not found:
-            return None
-        for warning in check(plan, found):
-            self.reporter.warn(warning)
-        if not plan.user.isdigit() and not self._has_user(found, plan):
-            fix = 'Write: user = "dockeruser", or name a user that the base has and that is not root'
-            raise BuildError(f'The base {plan.base} has no runtime user "{plan.user}".', next_step=fix)
-        return found
-
-    def _found(self, plan: Plan, *, pull: bool) -> BaseImage | None:
-        found = find(self.client, str(plan.base))
-        if found and not pull:
-            return found
-        argv = self.client.docker_command("pull", "--platform", plan.platform, str(plan.base))
-        if not self.reporter.effect(argv):
-            return None
-        pull_base(self.client.sdk, plan, self.reporter)
-        found = find(self.client, str(plan.base))
-        if not found:
-            what = f"The base {plan.base} was pulled, and the engine does not have it."
-            raise BuildError(what, next_step="docker images")
-        return found
-
-    def _has_user(self, found: BaseImage, plan: Plan) -> bool:
-        """Whether the base has the plan's user; under --dry nobody looks."""
-        look = self.client.docker_command("run", "--rm", "--entrypoint", "cat", str(plan.base), "/etc/passwd")
-        if not self.reporter.effect(look):
-            return True
-        file = self.folder / _FILE
-        noted = notes.read(file).get(found.id)
-        known = set(map(str, noted)) if isinstance(noted, list) else set()
-        if plan.user in known:
-            return True
-        if not has_user(self.client.sdk, found, plan.user):
-            return False
-        notes.write(file, {found.id: sorted(known | {plan.user})})
-        return True
+            api.remove_container(name, force=True)
+    entries = (line.split(":") for line in lines)
+    return {entry[0]: entry[2] for entry in entries if len(entry) == _PASSWD_FIELDS}

@@ -98,15 +98,14 @@ class DockerEngine(NamedTuple):
         """Build, after looking at the base; the planned image under --dry."""
         from azureml_tasks.engines.build_log import BuildLog
         from azureml_tasks.engines.docker.api_build import takes_archives
-        from azureml_tasks.engines.docker.base_image import BaseLookup
+        from azureml_tasks.engines.docker.base_image import prepare_base
         from azureml_tasks.engines.docker.build import Build
         from azureml_tasks.engines.docker.layered_build import LayeredBuild
 
         del smoke_test  # This engine runs it afterwards.
         planned = self.planned_image(plan, context)
         with translate_errors(self.client.host):
-            look = BaseLookup(client=self.client, reporter=self.reporter, folder=self.scratch)
-            base = look.at(plan, pull=pull)
+            base = prepare_base(self.client, plan, self.reporter, self.scratch, pull=pull)
             takes = base is not None and takes_archives(self.client, base.driver)
             build = Build(self.client, self.builder, self.reporter, self.scratch, BuildLog(), takes)
             if not build.announced(plan, context, no_cache=no_cache) or not base:
@@ -131,9 +130,9 @@ class DockerEngine(NamedTuple):
         self, image: BuiltImage, smoke_test: SmokeTestPlan, repository: str
     ) -> Iterator[DockerContainer | None]:
         """Run it as Azure ML would; None under --dry."""
-        from azureml_tasks.engines.docker.container import new_name, running, start_commands
+        from azureml_tasks.engines.docker.container import new_container_name, run_container, start_commands
 
-        name = new_name()
+        name = new_container_name()
         remove = self.client.docker_command("rm", "--force", "--volumes", name)
         start = start_commands(self.client, image, smoke_test, repository, name)
         if not self.reporter.effects(start):
@@ -141,7 +140,7 @@ class DockerEngine(NamedTuple):
             yield None
             return
         with translate_errors(self.client.host):
-            with running(self.client, image, smoke_test, repository, name) as container:
+            with run_container(self.client, image, smoke_test, repository, name) as container:
                 yield container
             if self.reporter.echo:
                 self.reporter.effect(remove)
@@ -163,28 +162,31 @@ class DockerEngine(NamedTuple):
             name: what is pulled; where it was here before, it stays.
             login: gives user and password.
         """
-        from azureml_tasks.engines.docker.pull import pulled
+        from azureml_tasks.engines.docker.pull import pulled_image
 
         remove = self.client.docker_command("rmi", name)
         if not self.reporter.effect(self.client.docker_command("pull", name)):
             yield ""
             self.reporter.effect(remove)
             return
-        with translate_errors(self.client.host), pulled(self.client, name, login, self.reporter) as found:
-            yield found
+        with (
+            translate_errors(self.client.host),
+            pulled_image(self.client, name, login, self.reporter) as image_id,
+        ):
+            yield image_id
         if self.reporter.echo:
             self.reporter.effect(remove)
 
     def push(self, image: BuiltImage, name: str) -> str:
         """Tag the image's id as *name* and send it; "" under --dry."""
-        from azureml_tasks.engines.docker.push import named_where_pushed, push
+        from azureml_tasks.engines.docker.push import push_image, untagged_on_failure
 
         source = image.id or image.names[0]
         tag = [self.client.docker_command("tag", source, name)] if source != name else []
         if not self.reporter.effects([*tag, self.client.docker_command("push", name)]):
             return ""
-        with translate_errors(self.client.host), named_where_pushed(self.client, image, name):
-            return push(self.client, image.id, name, self.reporter)
+        with translate_errors(self.client.host), untagged_on_failure(self.client, image, name):
+            return push_image(self.client, image.id, name, self.reporter)
 
     def layer_store(self, plan: Plan) -> DockerLayerStore:
         """Those of this project's name."""

@@ -1,4 +1,4 @@
-"""The progress of a pull or a push, layer by layer: bars in a terminal, else a line for each that is done."""
+"""Show the progress of a pull or a push by layer: bars in a terminal, else one line for each finished layer."""
 
 from __future__ import annotations
 
@@ -13,23 +13,22 @@ if TYPE_CHECKING:
 
     Event = dict[str, Any]
 
-__all__ = ["shown"]
+__all__ = ["show_progress"]
 
 _DONE = {"Pull complete", "Already exists", "Pushed", "Layer already exists"}
 _MOVING = {"Downloading", "Extracting", "Pushing"}
 
 
-def shown(events: Iterable[Event], reporter: Reporter) -> Iterator[Event]:
-    """Pass the engine's *events* on and show what they say of each layer.
+def show_progress(events: Iterable[Event], reporter: Reporter) -> Iterator[Event]:
+    """Yield each of *events*, and show the layer that it is about.
 
-    An event is one JSON line of the engine's API (POST /images/create, /images/NAME/push): `id` is
-    the layer's, `status` what happens to it, `progressDetail` holds `current` and `total` bytes.
+    An event is a JSON line of the engine's API (POST /images/create, /images/NAME/push): `id` of the layer, `status`,
+    and `progressDetail` with `current` and `total` bytes.
     """
-    follow = _bars if sys.stderr.isatty() else _lines
-    yield from follow(events, reporter)
+    yield from _with_bars(events) if sys.stderr.isatty() else _with_lines(events, reporter)
 
 
-def _lines(events: Iterable[Event], reporter: Reporter) -> Iterator[Event]:
+def _with_lines(events: Iterable[Event], reporter: Reporter) -> Iterator[Event]:
     sizes: dict[str, int] = {}
     for event in events:
         layer, status = str(event.get("id", "")), event.get("status")
@@ -40,10 +39,9 @@ def _lines(events: Iterable[Event], reporter: Reporter) -> Iterator[Event]:
         yield event
 
 
-def _bars(events: Iterable[Event], reporter: Reporter) -> Iterator[Event]:
+def _with_bars(events: Iterable[Event]) -> Iterator[Event]:
     from tqdm import tqdm
 
-    del reporter
     with ExitStack() as open_bars:
         bars: dict[str, Any] = {}
         for event in events:

@@ -1,4 +1,4 @@
-"""An image of a registry on a Docker engine, for as long as it is needed there."""
+"""Pull an image from a registry by a Docker engine."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from azureml_tasks.engines.docker.layer_progress import shown
-from azureml_tasks.engines.docker.registry_errors import registry_error
+from azureml_tasks.engines.docker.layer_progress import show_progress
+from azureml_tasks.engines.docker.registry_errors import cause_of, registry_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -15,60 +15,73 @@ if TYPE_CHECKING:
     from azureml_tasks.engines.docker.client import EngineClient
     from azureml_tasks.reporter import Reporter
 
-__all__ = ["pulled"]
+__all__ = ["pull_image", "pulled_image"]
+
+
+def pull_image(
+    client: EngineClient,
+    repository: str,
+    tag: str,
+    reporter: Reporter,
+    *,
+    platform: str | None = None,
+    login: tuple[str, str] | None = None,
+) -> str:
+    """Pull one image and return the message of its refusal; "" if it was pulled.
+
+    Args:
+        client: the engine.
+        repository: with its host.
+        tag: or digest.
+        reporter: shows the progress.
+        platform: such as `linux/amd64`; by default the engine's.
+        login: user and password; by default those of `docker login`.
+    """
+    from docker.errors import APIError
+
+    auth = {"username": login[0], "password": login[1]} if login else None
+    message = ""
+    try:
+        events = client.sdk.api.pull(
+            repository, tag=tag, platform=platform, auth_config=auth, stream=True, decode=True
+        )
+        for event in show_progress(events, reporter):
+            message = str(event.get("error", message))
+    except APIError as error:
+        message = str(error.explanation or error)
+    return message
 
 
 @contextmanager
-def pulled(
-    client: EngineClient, name: str, login: Callable[[], tuple[str, str]], reporter: Reporter
+def pulled_image(
+    client: EngineClient, reference: str, login: Callable[[], tuple[str, str]], reporter: Reporter
 ) -> Iterator[str]:
-    """Pull *name*, `host/repository@digest`, and give its id; it is removed when the block ends, unless it was here.
+    """Pull *reference*, `host/repository@digest`, and yield its ID; at the end remove it if it was not there before.
 
     Raises:
         RegistryError: the registry refuses.
         EngineError: the engine's disk is full.
     """
-    from docker.errors import APIError, ImageNotFound
-
-    images = client.sdk.images
-    try:
-        here = str(images.get(name).id)
-    except ImageNotFound:
-        here = ""
-    if here:
-        yield here
-        return
-    reporter.say(f"pulling {name}")
-    try:
-        _pull(client, name, login, reporter)
-        yield str(images.get(name).id)
-    finally:
-        try:
-            images.remove(name)
-        except APIError as error:
-            # Gone already, or run by another smoke test of the same image, which has found it here.
-            if error.status_code not in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:
-                raise
-
-
-def _pull(client: EngineClient, name: str, login: Callable[[], tuple[str, str]], reporter: Reporter) -> None:
     from docker.errors import APIError
 
-    host = name.partition("/")[0]
-    repository, _, digest = name.partition("@")
+    if image := client.inspect_image(reference):
+        yield str(image["Id"])
+        return
+    reporter.say(f"pulling {reference}")
+    repository, _, digest = reference.partition("@")
     user, password = login()
-    said = ""
     try:
-        events = client.sdk.api.pull(
-            repository,
-            tag=digest,
-            stream=True,
-            decode=True,
-            auth_config={"username": user, "password": password} if password else None,
+        message = pull_image(
+            client, repository, digest, reporter, login=(user, password) if password else None
         )
-        for event in shown(events, reporter):
-            said = str(event.get("error", said))
-    except APIError as error:
-        said = str(error.explanation or error)
-    if said:
-        raise registry_error(host, f"the pull of {name}", said)
+        if message:
+            host, what = reference.partition("/")[0], f"the pull of {reference}"
+            raise registry_error(host, what, message, cause=cause_of(message))
+        yield str((client.inspect_image(reference) or {})["Id"])
+    finally:
+        try:
+            client.sdk.images.remove(reference)
+        except APIError as error:
+            # Another smoke test of the same image has removed it, or runs it.
+            if error.status_code not in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:
+                raise

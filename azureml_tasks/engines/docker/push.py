@@ -1,4 +1,4 @@
-"""One image id to one name in its registry, and the digest that the registry itself gives it."""
+"""Push an image to a registry by a Docker engine, and ask for the digest that the registry gives it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from azureml_tasks.engines.docker.layer_progress import shown
-from azureml_tasks.engines.docker.registry_errors import is_passing, registry_error
+from azureml_tasks.engines.docker.layer_progress import show_progress
+from azureml_tasks.engines.docker.registry_errors import Cause, cause_of, cause_of_status, registry_error
 from azureml_tasks.errors import RegistryError
 from azureml_tasks.plain_text import clean
 from azureml_tasks.registry.api import RegistryApi
 from azureml_tasks.registry.auth import Credentials, RegistryAuth
-from azureml_tasks.registry.session import RegistrySession
+from azureml_tasks.registry.session import AnswerError, RegistrySession
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,73 +21,86 @@ if TYPE_CHECKING:
     from azureml_tasks.engines.docker.client import EngineClient
     from azureml_tasks.reporter import Reporter
 
-__all__ = ["named_where_pushed", "push"]
+__all__ = ["push_image", "registry_api", "untagged_on_failure"]
 
 _PAUSES = (1.0, 2.0)
 """Seconds before the second and the third try."""
 
 
-def push(client: EngineClient, image_id: str, name: str, reporter: Reporter) -> str:
-    """Tag *image_id* as *name*, push it, and give its digest, `sha256:…`, as the registry has it.
+def push_image(client: EngineClient, image_id: str, name: str, reporter: Reporter) -> str:
+    """Tag an image as *name*, push it, and return the digest, `sha256:…`, that the registry has for that tag.
 
     Raises:
-        RegistryError: the registry refuses, or holds another digest under that tag than was sent.
+        RegistryError: the registry refuses, or has another digest for the tag than was sent.
         EngineError: the engine's disk is full.
     """
-    host = name.partition("/")[0]
-    repository, _, tag = name.rpartition(":")
-    client.sdk.api.tag(image_id, repository, tag)
-    said, sent = _push_once(client, repository, tag, reporter)
-    for pause in _PAUSES:
-        if not (said and is_passing(said)):
-            break
-        reporter.say(f"{host} said: {clean(said)}; trying again in {pause:g} s")
-        time.sleep(pause)  # A registry in trouble is asked less often; nothing tells when it is well again.
-        said, sent = _push_once(client, repository, tag, reporter)
-    if said:
-        raise registry_error(host, f"the push of {name}", said, often=", three times in a row")
-    digest = _digest(client, name)
+    host, _, path = name.partition("/")
+    client.tag_image(image_id, name)
+    tries, pauses = 1, iter(_PAUSES)
+    message, sent = _push_once(client, name, reporter)
+    while message:
+        cause, pause = _cause(host, path, message), next(pauses, None)
+        if cause is not Cause.TEMPORARY or not pause:
+            raise registry_error(host, f"the push of {name}", message, cause=cause, tries=tries)
+        reporter.say(f"{host} said: {clean(message)}; trying again in {pause:g} s")
+        time.sleep(pause)
+        message, sent = _push_once(client, name, reporter)
+        tries += 1
+    digest = _registry_digest(client, name)
     if sent and sent != digest:
-        what = (
-            f"Registry {host} holds {digest} as {name}, not {sent}: somebody else pushed that tag meanwhile."
-        )
+        what = f"Registry {host} has {digest} as {name}, not {sent}: somebody else pushed that tag meanwhile."
         state = f"The image was pushed as {sent}, and that tag names another one now."
-        raise RegistryError(
-            what, next_step="Push again, or give the image a tag of its own: --tag", state=state
-        )
+        fix = "Push again, or give the image a tag of its own: --tag"
+        raise RegistryError(what, next_step=fix, state=state)
     return digest
 
 
-def _push_once(client: EngineClient, repository: str, tag: str, reporter: Reporter) -> tuple[str, str]:
-    """Push once: what was refused ("" for nothing), and the digest that was sent ("" where the engine does not say)."""
-    from docker.errors import APIError, DockerException
+def _push_once(client: EngineClient, name: str, reporter: Reporter) -> tuple[str, str]:
+    """Push and return the message of a refusal, or the digest that was sent; "" if the engine does not tell."""
+    from docker.errors import APIError
 
+    repository, _, tag = name.rpartition(":")
     sent = ""
     try:
         events = client.sdk.api.push(repository, tag=tag, stream=True, decode=True)
-        for event in shown(events, reporter):
+        for event in show_progress(events, reporter):
             if "error" in event:
                 return str(event["error"]), ""
             sent = (event.get("aux") or {}).get("Digest", sent)
     except APIError as error:
         return str(error.explanation or error), ""
-    except (DockerException, OSError) as error:  # What requests raises is an OSError.
-        return str(error), ""
     return "", sent
 
 
-def _digest(client: EngineClient, name: str) -> str:
-    """Return the registry's digest of *name* through the engine, which reaches it; Podman has no such request."""
+def _cause(host: str, path: str, message: str) -> Cause | None:
+    """Return why a push failed; if the engine's message does not tell, by the status of the registry's own answer."""
+    if cause := cause_of(message):
+        return cause
+    repository, _, tag = path.rpartition(":")
+    try:
+        registry_api(host).digest(repository, tag)
+    except AnswerError as error:
+        cause = cause_of_status(error.status) if error.status else None
+        return None if cause is Cause.NOT_FOUND else cause  # A tag is not there before its first push.
+    except RegistryError:
+        return None
+    return None
+
+
+def _registry_digest(client: EngineClient, name: str) -> str:
+    """Ask the registry for its digest of *name*, through the engine; Podman's API has no such request."""
     from docker.errors import APIError
 
+    host, _, path = name.partition("/")
     if client.is_podman:
-        repository, _, tag = name.partition("/")[2].rpartition(":")
-        return registry_api(name.partition("/")[0]).digest(repository, tag)
+        repository, _, tag = path.rpartition(":")
+        return registry_api(host).digest(repository, tag)
     try:
         return str(client.sdk.images.get_registry_data(name).id)
     except APIError as error:
+        message = str(error.explanation or error)
         raise registry_error(
-            name.partition("/")[0], f"the question for the digest of {name}", str(error.explanation or error)
+            host, f"to return the digest of {name}", message, cause=cause_of(message)
         ) from error
 
 
@@ -111,8 +124,8 @@ def _stored_credentials(host: str) -> Credentials:
 
 
 @contextmanager
-def named_where_pushed(client: EngineClient, image: BuiltImage, name: str) -> Iterator[None]:
-    """Where the block fails, take *name* from *image* again, unless build gave it."""
+def untagged_on_failure(client: EngineClient, image: BuiltImage, name: str) -> Iterator[None]:
+    """Remove the tag *name* if the block fails, unless the build gave it to *image*."""
     from docker.errors import ImageNotFound
 
     try:

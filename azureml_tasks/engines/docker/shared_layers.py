@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from azureml_tasks.engines.docker.base_image import is_not_there
-from azureml_tasks.engines.docker.layer_progress import shown
-from azureml_tasks.engines.docker.push import push
+from azureml_tasks.engines.docker.pull import pull_image
+from azureml_tasks.engines.docker.push import push_image
+from azureml_tasks.engines.docker.registry_errors import Cause, cause_of
 from azureml_tasks.errors import AzuremlTasksError
 from azureml_tasks.plain_text import clean
 
@@ -36,27 +36,21 @@ class Shared(NamedTuple):
 
     def pull(self, tag: str) -> bool | None:
         """Whether the prefix of this *tag* is there, and here now; None where nobody can tell, which is said."""
-        from docker.errors import APIError
-
-        said = ""
-        try:
-            events = self.client.sdk.api.pull(self.repository, tag=tag, stream=True, decode=True)
-            for event in shown(events, self.reporter):
-                said = str(event.get("error", said))
-        except APIError as error:
-            said = str(error.explanation or error)
-        if said and not is_not_there(said):
+        message = pull_image(self.client, self.repository, tag, self.reporter)
+        if message and cause_of(message) not in {Cause.NOT_FOUND, Cause.NOT_FOUND_OR_FORBIDDEN}:
             name = f"{self.repository}:{tag}"
-            self.reporter.warn(f"whether {name} is there cannot be told, so it is built anew: {clean(said)}")
+            self.reporter.warn(
+                f"whether {name} is there cannot be told, so it is built anew: {clean(message)}"
+            )
             return None
-        return not said
+        return not message
 
     def push(self, image_id: str, tag: str) -> None:
         """Push a prefix for others; where that is refused, it is said, and this build goes on."""
         name = f"{self.repository}:{tag}"
         self.reporter.say(f"pushing {name} for other machines")
         try:
-            push(self.client, image_id, name, self.reporter)
+            push_image(self.client, image_id, name, self.reporter)
         except AzuremlTasksError as error:
             self.reporter.warn(f"{name} is not shared: {error.what}")
 

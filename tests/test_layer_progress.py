@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from azureml_tasks.cli.console import Console
-from azureml_tasks.engines.docker.layer_progress import shown
+from azureml_tasks.engines.docker.layer_progress import show_progress
 
 EVENTS: list[dict[str, Any]] = [
     {"status": "The push refers to repository [r.io/a]"},
@@ -33,7 +33,7 @@ class Screen(io.StringIO):
 
 def test_without_a_terminal_each_layer_that_is_done_has_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     """The lines come in the engine's order, with the size where the engine told it; every event goes on."""
-    passed_on = list(shown(EVENTS, Console()))
+    passed_on = list(show_progress(EVENTS, Console()))
 
     expected = "  layer bbb: layer already exists\n  layer aaa: 2.5 MB, pushed\n"
     assert (EVENTS, "", expected) == (passed_on, *capsys.readouterr())
@@ -43,7 +43,7 @@ def test_in_a_terminal_each_layer_that_moves_has_a_bar(monkeypatch: pytest.Monke
     """The bar names the layer and goes away at the end; every event goes on."""
     screen = Screen()
     monkeypatch.setattr(sys, "stderr", screen)
-    passed_on = list(shown(EVENTS, Console()))
+    passed_on = list(show_progress(EVENTS, Console()))
 
     drawn = screen.getvalue()
     assert passed_on == EVENTS
