@@ -156,7 +156,7 @@ def wanted(table: Table, base: str) -> list[tuple[str, tuple[str, ...], tuple[st
     apt = (
         "apt-get update     && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "
         + " ".join(dict.fromkeys(table.apt))
-        + "     && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin"
+        + "     && apt-get clean     && rm -rf /var/lib/apt/lists/*"
     )
     return [
         ("FROM", (), (base,), False),

@@ -23,20 +23,21 @@ env = { LEVEL = "1" }
 netrc = { file = "~/.netrc" }
 """
 SYSTEM = """\
-# System packages change least, so they stand first and stay cached longest.
+# System packages change least often, so they come first and stay cached longest.
 RUN --mount=type=cache,id=azureml-image-apt,target=/var/cache/apt,sharing=locked \\
     mkdir -p /var/cache/apt/azureml-image/archives/partial /var/cache/apt/azureml-image/lists/partial \\
     && apt-get -o Dir::Cache::Archives=/var/cache/apt/azureml-image/archives \
 -o Dir::State::Lists=/var/cache/apt/azureml-image/lists update \\
     && DEBIAN_FRONTEND=noninteractive apt-get -o Dir::Cache::Archives=/var/cache/apt/azureml-image/archives \
 -o Dir::State::Lists=/var/cache/apt/azureml-image/lists install --yes --no-install-recommends curl \\
+    && apt-get clean \\
     && rm -rf /var/lib/apt/lists/*
 """
 PYTHON = """\
-# Python packages change with the requirements alone: model and code are copied after them. The script
-# runs pip by the environment's own Python, the server's version held, and ends with pip check.
-# What pip needs to reach a private index is mounted for this one command, for root to read, and is in no
-# layer and no history; BuildKit alone can do that.
+# Python packages come before the model and the code, so only new requirements install them again. The script
+# runs pip with the environment's own Python, keeps the server's version, and ends with pip check.
+# The secrets for a private index are mounted for this command only, readable by root. No layer and no
+# history contains them. Only BuildKit can do this.
 RUN --mount=type=bind,rw,source=python,target=/tmp/azureml-image \\
     --mount=type=cache,id=azureml-image-pip,target=/tmp/azureml-image/cache \\
     --mount=type=secret,id=netrc,target=/tmp/azureml-image/netrc,required=true \\
@@ -46,28 +47,28 @@ RUN --mount=type=bind,rw,source=python,target=/tmp/azureml-image \\
 /tmp/azureml-image/install.py
 """
 FROM = """\
-# The base: a new one rebuilds everything below.
+# The base image. A new one rebuilds everything below.
 FROM {base}
 
-# What installs needs root; the last step gives the image back to its runtime user.
+# Installing needs root. The last step returns to the runtime user.
 USER root
 """
 VARIABLES = """\
-# Variables take no time to set again, so they follow what they are about.
+# Variables are quick to set, so they come after the files that they refer to.
 ENV \\
     AZUREML_ENTRY_SCRIPT="score.py" \\
     LEVEL="1"
 """
 USER = """\
-# The server runs as this user; what was copied is root's, for this user to read.
+# The server runs as this user, which can read the copied files. Root owns them.
 USER dockeruser
 """
 CODE = """\
-# The code changes most often: nothing that takes long stands below it.
+# The code changes most often, so nothing slow comes after it.
 COPY code/ /var/azureml-app/
 """
 LABELS = """\
-# Labels differ with each commit, so nothing stands on them.
+# Labels change with every commit, so they come last.
 LABEL \\
     "org.opencontainers.image.title"="demo" \\
     "org.opencontainers.image.version"="1.2.3" \\
@@ -105,7 +106,7 @@ def test_the_rest_is_the_same(tmp_path: Path) -> None:
 def test_on_a_prefix_what_changes_less_stands_first(tmp_path: Path) -> None:
     """Variables and user come before the code, and the context's hash stands in the text."""
     made = plan(tmp_path)
-    prefix = "# The same image as before, as far as it is the same; root is its user.\nFROM demo/prefix:1\n"
+    prefix = "# Cached layers of an earlier build. Their user is root.\nFROM demo/prefix:1\n"
 
     expected = f"{prefix}\n{VARIABLES}\n{USER}\n{CODE}\n{LABELS}"
     assert expected == render_stages(made, "demo/prefix:1", ("model", "code", "labels"), sha256="1234")

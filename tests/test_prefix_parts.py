@@ -21,32 +21,32 @@ run = [{ after = "apt", command = "make", user = "runtime" }]
 env = { A = "1", B = "2" }
 """
 BELOW = """\
-# The base: a new one rebuilds everything below.
+# The base image. A new one rebuilds everything below.
 FROM registry.example.com/on:1
 
-# What installs needs root; the last step gives the image back to its runtime user.
+# Installing needs root. The last step returns to the runtime user.
 USER root
 
-# The project's own command, after apt.
+# An extra shell command of the project, after apt.
 USER dockeruser
 RUN ["/bin/sh", "-c", "make"]
 USER root
 
-# The model is large and changes less often than the code, which therefore stands below it.
+# The model is large and changes less often than the code, so it comes first.
 COPY model/ /var/azureml-app/azureml-models/
 """
 HEAD = """\
-# The same image as before, as far as it is the same; root is its user.
+# Cached layers of an earlier build. Their user is root.
 FROM registry.example.com/on:1
 
 """
 CODE = """\
-# The code changes most often: nothing that takes long stands below it.
+# The code changes most often, so nothing slow comes after it.
 COPY code/ /var/azureml-app/
 
 """
 ENV = """\
-# Variables take no time to set again, so they follow what they are about.
+# Variables are quick to set, so they come after the files that they refer to.
 ENV \\
     AZUREML_ENTRY_SCRIPT="score.py" \\
     AZUREML_MODEL_DIR="/var/azureml-app/azureml-models" \\
@@ -55,12 +55,12 @@ ENV \\
 
 """
 RUN = """\
-# The project's own command, after the code.
+# An extra shell command of the project, after the code.
 RUN ["/bin/sh", "-c", "test"]
 
 """
 LABELS = """\
-# Labels differ with each commit, so nothing stands on them.
+# Labels change with every commit, so they come last.
 ARG CONTEXT_SHA256=""
 LABEL \\
     "org.opencontainers.image.title"="scoring" \\
@@ -69,7 +69,7 @@ LABEL \\
 
 """
 USER = """\
-# The server runs as this user; what was copied is root's, for this user to read.
+# The server runs as this user, which can read the copied files. Root owns them.
 USER dockeruser
 
 """

@@ -1,4 +1,4 @@
-"""Everything that is decided about an image, as one value that nothing changes."""
+"""Everything that is decided about an image, as one immutable value."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ __all__ = [
 
 APP_ROOT = "/var/azureml-app"
 MODEL_DIR = "/var/azureml-app/azureml-models"
-"""Where Azure ML's own documentation puts code and model: "Extend a prebuilt Docker image"."""
+"""The folders of code and model in the documentation of Azure ML, "Extend a prebuilt Docker image":
+https://learn.microsoft.com/azure/machine-learning/how-to-extend-prebuilt-docker-image-inference."""
 SECRET_MOUNTS = "mount secrets during a build"  # noqa: S105 -- a feature
 """A feature that not every builder has, as in "cannot mount secrets during a build"."""
 FEATURE_HELP = {
@@ -44,26 +45,24 @@ class Plan(NamedTuple):
         base: the image to extend.
         platform: such as `linux/amd64`.
         user: the runtime user.
-        names: full references, registry included, the first one first.
-        registry: login server; "" where none is set.
+        registry: login server; "" if none is set.
         repository: without registry.
         tags: at least one.
         apt: system packages.
-        python: the packages to install; None where there are none.
-        runs: commands of the user's own.
-        has_model: whether a model is baked in.
-        has_code: whether code is.
-        env: variables of the image, ours included.
+        python: the packages to install; None if there are none.
+        runs: extra shell commands.
+        has_model: whether the image contains a model.
+        has_code: whether the image contains code.
+        env: environment variables of the image.
         labels: name → text.
         files: members of the build context, sorted by name.
         smoke_test: what it sends and expects.
-        secrets: mounted for the Python step; empty where there is none.
-        acr: how the build is handed off; None where the table does not say.
-        required_features: features that the engine must have beyond those of every engine.
-        pinned: whether everything below the code is named by its version, so that it stays what it is.
-        cached_layers_max_age: days that a prefix with anything unpinned is used.
-        shared_layers: `login-server/repository` of the prefixes that machines share; "" where they share none.
-        warnings: worth saying before any work.
+        secrets: mounted while Python packages are installed.
+        acr: options of a remote build; None if the table does not set any.
+        pinned: whether every package has one exact version, so that installing it again gives the same layers.
+        cached_layers_max_age: days for which cached layers with unpinned packages are used.
+        shared_layers: `login-server/repository` that shares cached layers between machines; "" for none.
+        warnings: for the user, before any work.
     """
 
     base: Reference
@@ -83,7 +82,6 @@ class Plan(NamedTuple):
     smoke_test: SmokeTestPlan
     secrets: tuple[BuildSecret, ...] = ()
     acr: Acr | None = None
-    required_features: frozenset[str] = frozenset()
     pinned: bool = False
     cached_layers_max_age: float = 7.0
     shared_layers: str = ""
@@ -91,18 +89,22 @@ class Plan(NamedTuple):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The image's references, `registry/repository:tag` or `repository:tag`."""
-        prefix = f"{self.registry}/" if self.registry else ""
-        return tuple(f"{prefix}{self.repository}:{tag}" for tag in self.tags)
+        """The image references, `registry/repository:tag` or `repository:tag`, in the order of the tags."""
+        host = f"{self.registry}/" if self.registry else ""
+        return tuple(f"{host}{self.repository}:{tag}" for tag in self.tags)
+
+    @property
+    def required_features(self) -> frozenset[str]:
+        """The features that the engine must have beyond those of every engine."""
+        return frozenset({SECRET_MOUNTS}) if self.secrets else frozenset()
 
 
 def plan(project: Project) -> Plan:
-    """Decide what is made of *project*; nothing is read and nothing can go wrong."""
+    """Decide everything about the image of *project*. Reads no file and raises no error."""
     settings, facts = project.settings, project.facts
     env = _variables(project)
-    named = "AZUREML_ENTRY_SCRIPT" in {**env, **facts.smoke_test.env}
+    names_script = "AZUREML_ENTRY_SCRIPT" in {**env, **facts.smoke_test.env}
     python_files = facts.python.files if facts.python else ()
-    secrets = facts.secrets if facts.python else ()
     return Plan(
         base=facts.base,
         platform=settings.platform,
@@ -118,10 +120,9 @@ def plan(project: Project) -> Plan:
         env=env,
         labels=facts.labels,
         files=tuple(sorted((*facts.files, *python_files), key=lambda file: file.name)),
-        smoke_test=facts.smoke_test._replace(default_script=not facts.code and not named),
-        secrets=secrets,
+        smoke_test=facts.smoke_test._replace(default_script=not facts.code and not names_script),
+        secrets=facts.secrets if facts.python else (),
         acr=settings.acr,
-        required_features=frozenset({SECRET_MOUNTS}) if secrets else frozenset(),
         pinned=_pinned(project),
         cached_layers_max_age=float(settings.cached_layers_max_age),
         shared_layers=settings.shared_layers or "",
@@ -130,24 +131,24 @@ def plan(project: Project) -> Plan:
 
 
 def _pinned(project: Project) -> bool:
-    """Whether system and Python packages are named by their versions; what a command does is not known."""
+    """Return whether every package has one version; the result of a shell command may always differ."""
     settings, python = project.settings, project.facts.python
-    commands = any(run.after != "code" for run in settings.run)
-    return all("=" in name for name in settings.apt) and (not python or python.pinned) and not commands
+    has_commands = any(run.after != "code" for run in settings.run)
+    return all("=" in name for name in settings.apt) and (not python or python.pinned) and not has_commands
 
 
 def _warnings(project: Project) -> tuple[str, ...]:
     facts = project.facts
-    unused = ["nothing is installed by pip, so that `secrets` are not used"]
-    said = unused if facts.secrets and not facts.python else []
-    return (*base_images.warnings(facts.base, facts.today), *facts.warnings, *said)
+    unused = facts.secrets and not facts.python
+    warnings = ["pip installs nothing, so `secrets` are not used"] if unused else []
+    return (*base_images.warnings(facts.base, facts.today), *facts.warnings, *warnings)
 
 
 def _variables(project: Project) -> dict[str, str]:
-    """Ours, where there is something to point at, and the table's own after them."""
+    """Return the variables for entry script and model, then those of the table."""
     facts = project.facts
-    ours = {
+    derived = {
         "AZUREML_ENTRY_SCRIPT": facts.entry_script,
         "AZUREML_MODEL_DIR": MODEL_DIR if facts.has_model else "",
     }
-    return {name: value for name, value in ours.items() if value} | dict(project.settings.env)
+    return {name: value for name, value in derived.items() if value} | dict(project.settings.env)

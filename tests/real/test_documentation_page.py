@@ -30,12 +30,12 @@ OFFERING = r"""
 FROM BASE
 USER root
 RUN mkdir /srv/apt && cd /srv/apt && for file in libpng-tools/usr/bin/pngfix sl/usr/games/sl; do \
-    name=${file%%/*} && mkdir -p $name/DEBIAN ${file%/*} && touch $file \
+    name=${file%%/*} && mkdir -p $name/DEBIAN ${file%/*} && head -c 2000000 /dev/urandom > $file \
     && printf '%s\n' "Package: $name" 'Version: 1' 'Architecture: all' 'Maintainer: -' 'Description: -' \
         > $name/DEBIAN/control && dpkg-deb --build $name && dpkg-deb --field $name.deb >> Packages \
     && printf '%s\n' "Filename: ./$name.deb" "Size: $(stat -c %s $name.deb)" \
         "SHA256: $(sha256sum $name.deb | cut -c -64)" '' >> Packages; done \
-    && echo 'deb [trusted=yes] file:/srv/apt ./' > /etc/apt/sources.list
+    && echo 'deb [trusted=yes] copy:/srv/apt ./' > /etc/apt/sources.list
 USER dockeruser
 """
 TABLE = """\
@@ -57,6 +57,8 @@ FILES: dict[str, str | bytes] = {
     "model/model.bin": "weights\n",
     "model/1/config.txt": "config\n",
 }
+_INSTALL_SCRIPT = 20_000
+"""Bytes of the script that the legacy builder copies into a layer, and BuildKit mounts."""
 LOOK = """\
 import hashlib, json, os, pathlib, stat
 from importlib import metadata
@@ -73,13 +75,14 @@ print(json.dumps({
     "packages": sorted([d.metadata["Name"], d.version] for d in metadata.distributions()),
     "apt": [os.path.exists("/usr/bin/pngfix"), os.path.exists("/usr/games/sl")],
     "lists": os.listdir("/var/lib/apt/lists"),
+    "archives": sorted(str(path) for path in pathlib.Path("/var/cache/apt").rglob("*.*")),
 }))
 """
 
 
 @pytest.fixture(scope="module")
 def offering_base(docker_client: docker.DockerClient, amlenv_base: str) -> Iterator[str]:
-    """The stand-in with a repository of two packages, so that nothing is fetched."""
+    """The stand-in with a repository of two packages, which apt copies into its archives as if it downloaded them."""
     name = f"{unique('offering')}:1"
     lines = OFFERING.replace("BASE", amlenv_base)
     with removed_after(docker_client, name):
@@ -128,17 +131,33 @@ def both(
 
 def seen(client: docker.DockerClient, image: str) -> dict[str, Any]:
     """The image's configuration, and what its runtime user sees inside."""
-    config = client.images.get(image).attrs["Config"]
+    attributes = client.images.get(image).attrs
+    config = attributes["Config"]
     inside = client.containers.run(image, ["python", "-c", LOOK], remove=True)
     kept = ("Env", "User", "Cmd", "Entrypoint", "ExposedPorts", "WorkingDir")
-    return {**{key: config.get(key) or None for key in kept}, **json.loads(inside)}
+    return {
+        **{key: config.get(key) or None for key in kept},
+        "Size": attributes["Size"],
+        **json.loads(inside),
+    }
 
 
 def test_our_image_is_the_pages(both: tuple[dict[str, Any], dict[str, Any]]) -> None:
     """Files, variables, user, command, ports and packages agree, to the byte and to the order."""
     by_hand, ours = both
 
-    assert by_hand == ours
+    assert {**by_hand, "Size": 0} == {**ours, "Size": 0}
+
+
+def test_apt_leaves_nothing_that_it_downloaded(both: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    """On a base that lets apt keep its archives, our image has none of them and is not larger than the page's."""
+    by_hand, ours = both
+
+    assert ([], [], True) == (
+        ours["archives"],
+        ours["lists"],
+        ours["Size"] <= by_hand["Size"] + _INSTALL_SCRIPT,
+    ), f"{ours['Size']:,} bytes, the page's {by_hand['Size']:,}"
 
 
 def test_the_pages_image_is_what_it_says(both: tuple[dict[str, Any], dict[str, Any]]) -> None:
