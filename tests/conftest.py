@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,11 @@ settings.register_profile(
     "quiet", deadline=None, derandomize=bool(os.environ.get("CI")), max_examples=examples(100)
 )
 settings.load_profile("quiet")
+
+# A shell runs background commands with Ctrl-C ignored, nohup ignores SIGHUP, and both would go on to what tests start.
+for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 
 @pytest.fixture(scope="module")
