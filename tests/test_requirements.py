@@ -11,9 +11,9 @@ from packaging.requirements import InvalidRequirement, Requirement
 from azureml_tasks.errors import Problem
 from azureml_tasks.requirements.files import RequirementsTree, read_tree
 
-NO_LOGIN = "Use an index without login, or give pip the login by its own configuration in the base image."
-NO_FOLDER = "Build a wheel and name that: pip wheel --no-deps --wheel-dir wheels "
-NO_OPTION = "Remove it; options that a requirements file cannot have go into pip's own configuration."
+NO_LOGIN = "Use an address without a login, and set secrets.netrc in [tool.azureml-image]."
+NO_FOLDER = "Build a wheel and list that: pip wheel --no-deps --wheel-dir wheels "
+NO_OPTION = "Remove it. Options that a requirements file cannot have belong in pip's own configuration."
 NO_NAME = 'Write a name, with versions if you like: "numpy>=1.26"'
 
 
@@ -162,16 +162,16 @@ def test_without_hashes_nothing_is_pinned() -> None:
         ),
         pytest.param(
             "--colour red",
-            '"--colour red" is not understood: no such option: --colour',
+            '"--colour red" cannot be parsed: no such option: --colour',
             NO_OPTION,
             id="an option",
         ),
-        pytest.param("-r", '"-r" is not understood: -r option requires 1 argument', NO_OPTION, id="no value"),
-        pytest.param("-r 'a", '"-r \'a" is not understood: No closing quotation', NO_OPTION, id="no end"),
+        pytest.param("-r", '"-r" cannot be parsed: -r option requires 1 argument', NO_OPTION, id="no value"),
+        pytest.param("-r 'a", '"-r \'a" cannot be parsed: No closing quotation', NO_OPTION, id="no end"),
         pytest.param(
             "-e ./lib",
-            '"-e ./lib" installs a folder as it is edited, which an image cannot',
-            "List what it needs (project-dependencies = true), or build a wheel and name that.",
+            '"-e ./lib" is an editable install, which an image cannot have',
+            "List its dependencies (project-dependencies = true), or build a wheel and list that.",
             id="editable",
         ),
         *(
@@ -218,20 +218,20 @@ def test_without_hashes_nothing_is_pinned() -> None:
         ),
         pytest.param(
             "..\\w.whl",
-            '"..\\w.whl" holds a backslash',
+            '"..\\w.whl" contains a backslash',
             'Separate folders with "/": ../w.whl',
             id="a wheel by backslash",
         ),
         pytest.param(
             "a @ file:./w.whl",
-            '"a @ file:./w.whl" names a local file by its address',
-            "Write the wheel's path from the project's folder alone: ./wheels/NAME.whl",
+            '"a @ file:./w.whl" is the address of a local file',
+            "Write the wheel's path, relative to the project's folder: ./wheels/NAME.whl",
             id="a file address",
         ),
         pytest.param(
             "file:///opt/w.whl",
-            '"file:///opt/w.whl" names a local file by its address',
-            "Write the wheel's path from the project's folder alone: ./wheels/NAME.whl",
+            '"file:///opt/w.whl" is the address of a local file',
+            "Write the wheel's path, relative to the project's folder: ./wheels/NAME.whl",
             id="a bare file address",
         ),
         pytest.param(
@@ -251,26 +251,26 @@ def test_without_hashes_nothing_is_pinned() -> None:
         ),
         pytest.param(
             "-c ..\\b.txt",
-            '"-c ..\\b.txt" holds a backslash',
-            'Separate folders with "/", put a name with spaces in quotes.',
+            '"-c ..\\b.txt" contains a backslash',
+            'Separate folders with "/" and put a name with spaces in quotes.',
             id="an include by backslash",
         ),
         pytest.param(
             "-r https://u:secret@example.com/b.txt",
-            'includes "***@example.com/b.txt", which is no file of the project',
+            'includes "***@example.com/b.txt", which is not a file of the project',
             "Copy it into the project.",
             id="an include from elsewhere",
         ),
         pytest.param(
             "--find-links wheels",
-            '--find-links "wheels" is a local folder, which a build does not have',
-            "Name the wheels themselves, one a line, from the project's folder: ./wheels/NAME.whl",
+            '--find-links "wheels" is a local folder, which the build cannot read',
+            "List the wheels themselves, relative to the project's folder: ./wheels/NAME.whl",
             id="a local folder of wheels",
         ),
         pytest.param(
             "-i u:secret@example.com/simple",
-            '--index-url "***@example.com/simple" is no http or https address',
-            "Write the address in full: --index-url https://HOST/simple",
+            '--index-url "***@example.com/simple" is not an http or https address',
+            "Write the full address: --index-url https://HOST/simple",
             id="an index without scheme",
         ),
         pytest.param(
@@ -305,7 +305,7 @@ def test_without_hashes_nothing_is_pinned() -> None:
         ),
         pytest.param(
             "-i https://u:${TOKEN}@example.com/simple",
-            "${TOKEN} stands for an environment variable, which a build does not see",
+            "${TOKEN} is an environment variable, which the build cannot read",
             NO_LOGIN,
             id="a login from the environment",
         ),
@@ -317,8 +317,8 @@ def test_without_hashes_nothing_is_pinned() -> None:
         ),
         pytest.param(
             "-i https://u:se cret@example.com",
-            '"-i ***@example.com" has a word behind an option, where pip does not read it',
-            "Give it a line of its own.",
+            '"-i ***@example.com" has a word after an option, where pip ignores it',
+            "Put it on a line of its own.",
             id="a login with a space",
         ),
         pytest.param(
@@ -329,32 +329,32 @@ def test_without_hashes_nothing_is_pinned() -> None:
         ),
         pytest.param(
             "--colour https://u:se cret@example.com",
-            '"--colour ***@example.com" is not understood: no such option: --colour',
+            '"--colour ***@example.com" cannot be parsed: no such option: --colour',
             NO_OPTION,
             id="a login in an unknown option",
         ),
         pytest.param(
             "a --pre",
-            "--pre stands behind a requirement, where pip does not read it",
-            "Give it a line of its own.",
+            "--pre is on the line of a requirement, where pip ignores it",
+            "Put it on a line of its own.",
             id="an option behind a requirement",
         ),
         pytest.param(
             "--pre a",
-            '"--pre a" has a word behind an option, where pip does not read it',
-            "Give it a line of its own.",
+            '"--pre a" has a word after an option, where pip ignores it',
+            "Put it on a line of its own.",
             id="the reverse",
         ),
         pytest.param(
             "-r r.txt --pre",
-            "--pre stands beside an include, where pip does not read it",
-            "Give it a line of its own.",
+            "--pre is on the line of an include, where pip ignores it",
+            "Put it on a line of its own.",
             id="an option beside an include",
         ),
         pytest.param(
             "-r r.txt -r r.txt",
-            "--requirement stands beside an include, where pip does not read it",
-            "Give it a line of its own.",
+            "--requirement is on the line of an include, where pip ignores it",
+            "Put it on a line of its own.",
             id="two includes",
         ),
     ],
@@ -381,8 +381,8 @@ def test_problems_of_all_files_are_told_together() -> None:
         Problem(
             "r.txt",
             5,
-            '"-e ." installs a folder as it is edited, which an image cannot',
-            "List what it needs (project-dependencies = true), or build a wheel and name that.",
+            '"-e ." is an editable install, which an image cannot have',
+            "List its dependencies (project-dependencies = true), or build a wheel and list that.",
         ),
     ]
     assert expected == actual

@@ -1,1 +1,1 @@
-"""The text of pyproject.toml → Settings."""
+"""The text of pyproject.toml → `Settings`."""

@@ -1,4 +1,4 @@
-"""The declared settings as JSON Schema, for editors, and as the README's tables, for people."""
+"""The settings as JSON Schema, for editors, and as Markdown tables, for the documentation."""
 
 from __future__ import annotations
 
@@ -6,23 +6,26 @@ import dataclasses
 import json
 from typing import Any
 
-from azureml_tasks.config import fields as types
+from azureml_tasks.config import fields
 from azureml_tasks.config.fields import UNSET, Key, keys
 from azureml_tasks.config.settings import Acr, Request, Run, Secret, Secrets, Settings, SmokeTest
 
 __all__ = ["json_schema", "markdown"]
 
 _TYPES: dict[str, dict[str, Any]] = {
-    types.STRING: {"type": "string"},
-    types.BOOLEAN: {"type": "boolean"},
-    types.INTEGER: {"type": "integer"},
-    types.NUMBER: {"type": "number"},
-    types.ANY: {},
+    fields.STRING: {"type": "string"},
+    fields.BOOLEAN: {"type": "boolean"},
+    fields.INTEGER: {"type": "integer"},
+    fields.NUMBER: {"type": "number"},
+    fields.ANY: {},
 }
 
 
 def json_schema() -> dict[str, Any]:
-    """The schema of the table `[tool.azureml-image]`, as far as a schema can say what the reader checks."""
+    """Return the JSON Schema (draft 2020-12) of the table `[tool.azureml-image]`.
+
+    It is not complete: the reader also checks rules that JSON Schema cannot express.
+    """
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_of_table(Settings)}
 
 
@@ -37,17 +40,17 @@ def _of_table(cls: type[Any]) -> dict[str, Any]:
 def _of_key(key: Key) -> dict[str, Any]:
     if key.table:
         inner = _of_table(key.table)
-        return inner if key.type == types.TABLE else {"type": "array", "items": inner}
-    if key.type == types.TABLE_OF_STRINGS:
+        return inner if key.type == fields.TABLE else {"type": "array", "items": inner}
+    if key.type == fields.TABLE_OF_STRINGS:
         names = {"propertyNames": key.names.schema} if key.names else {}
         return {"type": "object", "additionalProperties": _of_string(key), **names}
-    if key.type == types.STRINGS:
+    if key.type == fields.STRINGS:
         return {"type": "array", "items": _of_string(key)}
-    if key.type == types.STRING_OR_STRINGS:
+    if key.type == fields.STRING_OR_STRINGS:
         return {"anyOf": [_of_string(key), {"type": "array", "items": _of_string(key)}]}
     return (
         _of_string(key)
-        if key.type == types.STRING
+        if key.type == fields.STRING
         else _TYPES[key.type] | (key.rule.schema if key.rule else {})
     )
 
@@ -69,20 +72,20 @@ _TABLES = (
 
 
 def markdown() -> str:
-    """The settings as Markdown: a heading and a table for each table of the TOML."""
+    """Return the settings as Markdown: a heading and a table for each table of the TOML."""
     return "\n\n".join(f"### `{name}`\n\n{_rows(cls)}" for name, cls in _TABLES) + "\n"
 
 
 def _rows(cls: type[Any]) -> str:
-    fields = {field.name: field for field in dataclasses.fields(cls)}
+    by_name = {field.name: field for field in dataclasses.fields(cls)}
     rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
     for name, (attribute, key) in keys(cls).items():
-        kind = (
-            key.type.partition(" ")[2]
-            if key.type != types.STRING_OR_STRINGS
-            else "string or array of strings"
+        type_ = (
+            key.type.replace("a string or an array", "string or array").removeprefix("an ").removeprefix("a ")
         )
-        rows.append(f"| `{name}` | {kind} | {_default(fields[attribute], key)} | {_cell(key.description)} |")
+        rows.append(
+            f"| `{name}` | {type_} | {_default(by_name[attribute], key)} | {_cell(key.description)} |"
+        )
     return "\n".join(rows)
 
 

@@ -1,1 +1,1 @@
-"""What pip is asked to install."""
+"""The packages that pip installs: requirements files, requirements of pyproject.toml, and pip's step."""

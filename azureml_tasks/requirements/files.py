@@ -1,4 +1,4 @@
-"""What a requirements file and the files that it includes ask for, read as pip reads them, without pip."""
+"""A requirements file with the files that it includes, read as pip reads them, without pip."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from azureml_tasks.errors import Problem
 from azureml_tasks.plain_text import hide_login
 from azureml_tasks.requirements.lines import (
     REMOTE,
-    WITHOUT_LOGIN,
+    USE_NETRC,
     Line,
     inside,
     lines_of,
@@ -31,19 +31,19 @@ __all__ = ["RequirementsTree", "exact_version", "is_pinned", "read_tree"]
 
 _VARIABLE = re.compile(r"\$\{[A-Z0-9_]+\}")
 _ARCHIVES = (".whl", ".zip", ".tar", ".tgz", ".tbz", ".txz", ".tlz", ".gz", ".bz2", ".xz", ".lz", ".lzma")
-_NO_ADDRESS = "Write the wheel's path from the project's folder alone: ./wheels/NAME.whl"
+_USE_PATH = "Write the wheel's path, relative to the project's folder: ./wheels/NAME.whl"
 
 
 @dataclass(frozen=True, kw_only=True)
 class RequirementsTree:
-    """A requirements file with all that it includes.
+    """A requirements file with the files that it includes.
 
     Args:
         files: project-relative paths, the root first, each once.
-        wheels: project-relative paths of the local wheels named.
+        wheels: project-relative paths of the local wheels that they list.
         hashed: whether pip will check hashes.
-        pinned: of a hashed tree every "name==version", with " ; marker" where there is one, sorted.
-        all_pinned: whether each requirement is for one version alone.
+        pinned: of a hashed tree every "name==version", with " ; marker" if it has one, sorted.
+        all_pinned: whether each requirement has one exact version.
         lines: every logical line of the files, without comments, sorted, each once.
     """
 
@@ -60,10 +60,10 @@ def read_tree(root: str, read: Callable[[str], str | None]) -> tuple[Requirement
 
     Args:
         root: project-relative path with "/" between its parts.
-        read: gives the text of such a path, None where there is no file.
+        read: returns the text of such a path, or None if the file does not exist.
 
     Returns:
-        What was found, and everything that a build could not use.
+        The tree, and every problem that would make the build fail.
     """
     reading = _Reading(read=read)
     if root.lower().endswith((".yml", ".yaml")):
@@ -94,7 +94,7 @@ class _Reading:
     problems: list[Problem] = field(default_factory=list)
 
     def file(self, path: str) -> bool:
-        """Read one file; False where there is none."""
+        """Read one file; return False if it does not exist."""
         if path in self.files:
             return True
         if (text := self.read(path)) is None:
@@ -106,32 +106,32 @@ class _Reading:
         return True
 
     def line(self, path: str, line: Line) -> list[tuple[str, str]]:
-        """Take in one line, and tell what is wrong with it and what to do."""
+        """Read one line; return its problems: (what, fix)."""
         if variable := _VARIABLE.search(line.text):
-            what = f"{variable[0]} stands for an environment variable, which a build does not see"
-            return [(what, WITHOUT_LOGIN)]
+            what = f"{variable[0]} is an environment variable, which the build cannot read"
+            return [(what, USE_NETRC)]
         if line.error:
-            fix = "Remove it; options that a requirements file cannot have go into pip's own configuration."
-            return [(f'"{hide_login(line.text)}" is not understood: {line.error}', fix)]
+            fix = "Remove it. Options that a requirements file cannot have belong in pip's own configuration."
+            return [(f'"{hide_login(line.text)}" cannot be parsed: {line.error}', fix)]
         self.hashed |= bool(line.options.keys() & {"hash", "require_hashes"})
-        wrong = misplaced(line)
-        if line.stray:  # the values may be pieces of something with spaces
-            return wrong
-        wrong += option_problems(line)
+        problems = misplaced(line)
+        if line.stray:  # the values may be parts of a value with spaces
+            return problems
+        problems += option_problems(line)
         if line.requirement:
-            return wrong + self.requirement(line.requirement)
+            return problems + self.requirement(line.requirement)
         for value in (*line.options.get("requirement", ()), *line.options.get("constraint", ())):
-            wrong += self.include(path, value, line.text)
-        return wrong
+            problems += self.include(path, value, line.text)
+        return problems
 
     def include(self, path: str, value: str, text: str) -> list[tuple[str, str]]:
         """Follow one -r or -c."""
         shown = hide_login(value)
-        if "\\" in text:  # shlex has taken it out of the value already, as it does in pip
-            fix = 'Separate folders with "/", put a name with spaces in quotes.'
-            return [(f'"{hide_login(text)}" holds a backslash', fix)]
+        if "\\" in text:  # shlex has removed it from the value, as in pip
+            fix = 'Separate folders with "/" and put a name with spaces in quotes.'
+            return [(f'"{hide_login(text)}" contains a backslash', fix)]
         if REMOTE.match(value) or value.startswith("file:"):
-            return [(f'includes "{shown}", which is no file of the project', "Copy it into the project.")]
+            return [(f'includes "{shown}", which is not a file of the project', "Copy it into the project.")]
         if (included := inside(value, posixpath.dirname(path))) is None:
             return [(f'includes "{shown}", which is outside the project', "Copy it into the project.")]
         if not self.file(included):
@@ -140,13 +140,13 @@ class _Reading:
         return []
 
     def requirement(self, text: str) -> list[tuple[str, str]]:
-        """Take in a requirement, a local wheel or an address."""
+        """Read a requirement, a local wheel or an address; return its problems."""
         place = re.sub(r"\[[^\]]*\]$", "", text.partition(";")[0].strip())
         if REMOTE.match(text):
             self.loose = True
             return login_problems("the requirement", text)
         if text.lower().startswith("file:"):
-            return [(f'"{hide_login(text)}" names a local file by its address', _NO_ADDRESS)]
+            return [(f'"{hide_login(text)}" is the address of a local file', _USE_PATH)]
         if place.lower().endswith(_ARCHIVES) and "@" not in place:
             return self.local(place)
         try:
@@ -154,21 +154,21 @@ class _Reading:
         except InvalidRequirement as error:
             if (place.startswith(".") or "/" in place or "\\" in place) and "@" not in place:
                 return self.local(place)
-            said = hide_login(str(error).splitlines()[0])
+            reason = hide_login(str(error).splitlines()[0])
             fix = 'Write a name, with versions if you like: "numpy>=1.26"'
-            return [(f'"{hide_login(text)}" is not a requirement: {said}', fix)]
+            return [(f'"{hide_login(text)}" is not a requirement: {reason}', fix)]
         if requirement.url and not REMOTE.match(requirement.url):
-            return [(f'"{hide_login(text)}" names a local file by its address', _NO_ADDRESS)]
+            return [(f'"{hide_login(text)}" is the address of a local file', _USE_PATH)]
         self.pin(requirement)
         return login_problems(f"the requirement {requirement.name}", requirement.url or "")
 
     def local(self, place: str) -> list[tuple[str, str]]:
-        """Take in a wheel, which pip looks for from its working folder, the project's."""
+        """Read the path of a wheel, which is relative to the project: that is pip's working folder."""
         if "\\" in place:
             posix = place.replace("\\", "/")
-            return [(f'"{place}" holds a backslash', f'Separate folders with "/": {posix}')]
+            return [(f'"{place}" contains a backslash', f'Separate folders with "/": {posix}')]
         if not place.lower().endswith(".whl"):
-            fix = f"Build a wheel and name that: pip wheel --no-deps --wheel-dir wheels {shlex.quote(place)}"
+            fix = f"Build a wheel and list that: pip wheel --no-deps --wheel-dir wheels {shlex.quote(place)}"
             return [(f'"{place}" is a project folder or a source archive, not a wheel', fix)]
         if wheel := inside(place):
             self.wheels[wheel] = None
@@ -177,7 +177,7 @@ class _Reading:
         return [(f'the wheel "{place}" is outside the project', fix)]
 
     def pin(self, requirement: Requirement) -> None:
-        """Keep the exact version of a requirement that has one."""
+        """Record the exact version of a requirement, or that it has none."""
         if not (version := exact_version(requirement)):
             self.loose = True
             return
@@ -186,11 +186,11 @@ class _Reading:
 
 
 def is_pinned(text: str) -> bool:
-    """Whether the requirement *text* is for one version alone."""
+    """Return whether the requirement *text* has one exact version."""
     return exact_version(Requirement(text)) != ""
 
 
 def exact_version(requirement: Requirement) -> str:
-    """The one version that *requirement* is for; "" where there may be several."""
+    """Return the one version that *requirement* accepts; "" if it may accept several."""
     exact = [spec.version for spec in requirement.specifier if spec.operator == "=="]
     return exact[0] if len(requirement.specifier) == 1 and exact and not exact[0].endswith(".*") else ""

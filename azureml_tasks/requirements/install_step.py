@@ -1,4 +1,4 @@
-"""What one pip run inside the image installs, as the files it is given."""
+"""The step that installs Python packages: the files of the build context that its script reads."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["FOLDER", "PythonStep", "python_step"]
 
 FOLDER = "python"
-"""Their folder in the context; its layout is what `in_image/install.py` reads."""
+"""The folder of these files in the build context; `in_image/install.py` reads it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,10 +25,10 @@ class PythonStep:
 
     Args:
         files: members of the context below `FOLDER`.
-        names: requirements files and requirements, as a person reads them.
-        pinned: whether each is for one version alone.
-        lines: all that is asked for, sorted, each once; empty where a wheel of the project is, which a line does not
-            tell the content of.
+        names: requirements files and requirements, for display.
+        pinned: whether each package has one exact version.
+        lines: every requirement and option, sorted, each once; empty if there is a local wheel, whose content no
+            line tells.
     """
 
     files: tuple[ContextFile, ...]
@@ -40,12 +40,12 @@ class PythonStep:
 def python_step(
     requirements: Sequence[str], trees: Sequence[RequirementsTree], member: Callable[[str], ContextFile]
 ) -> PythonStep | None:
-    """Lay out the files of the Python step; None where there is nothing to install.
+    """Return the step that installs Python packages; None if there are none.
 
     Args:
         requirements: PEP 508 strings of the table and of the project.
-        trees: the requirements files with what they include.
-        member: gives the context's member for a project-relative file.
+        trees: the requirements files with those that they include.
+        member: returns the member of the build context for a project-relative path.
     """
     from importlib import resources
 
@@ -77,7 +77,7 @@ def _lines(requirements: Sequence[str], trees: Sequence[RequirementsTree]) -> tu
 
 
 def _include(tree: RequirementsTree) -> str:
-    """Pip reads the options of a requirements file by the shell's rules, so a name may be quoted."""
+    """Return the line that includes *tree*. Pip reads options as a shell does, so the path can be quoted."""
     escaped = tree.files[0].replace("\\", "\\\\").replace('"', '\\"')
     return f'-r "project/{escaped}"'
 
@@ -87,6 +87,6 @@ def _text(name: str, data: bytes) -> ContextFile:
 
 
 def _folders(files: Sequence[ContextFile]) -> tuple[ContextFile, ...]:
-    """Every folder that the files lie in."""
-    found = {str(folder) for file in files for folder in PurePosixPath(file.name).parents} - {"."}
-    return tuple(ContextFile(name=f"{folder}/") for folder in sorted(found))
+    """Return every folder of *files*."""
+    folders = {str(folder) for file in files for folder in PurePosixPath(file.name).parents} - {"."}
+    return tuple(ContextFile(name=f"{folder}/") for folder in sorted(folders))

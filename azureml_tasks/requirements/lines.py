@@ -1,6 +1,6 @@
-"""The lines of a requirements file, taken apart as pip does it.
+"""The lines of a requirements file, parsed as pip parses them.
 
-https://pip.pypa.io/en/stable/reference/requirements-file-format/ describes them.
+The format: https://pip.pypa.io/en/stable/reference/requirements-file-format/.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from azureml_tasks.plain_text import hide_login
 
 __all__ = [
     "REMOTE",
-    "WITHOUT_LOGIN",
+    "USE_NETRC",
     "Line",
     "inside",
     "lines_of",
@@ -46,7 +46,7 @@ _LISTS = {
     "global_option": ("--global-option",),
     "config_settings": ("-C", "--config-settings", "--config-setting"),
 }
-_ITS_OWN = {"hash", "global_option", "config_settings"}
+_PER_REQUIREMENT = {"hash", "global_option", "config_settings"}
 _INCLUDES = {"requirement", "constraint"}
 _FLAGS = ("no_index", "pre", "prefer_binary", "require_hashes")
 
@@ -56,12 +56,12 @@ class Line:
     """One logical line: a requirement with options of its own, or options alone.
 
     Args:
-        number: 1-based, of the first line where a backslash joins several.
-        text: all of it, without comment and joins.
+        number: 1-based, of the first line if a backslash joins several.
+        text: the whole line, joined and without comment.
         requirement: the part before the options, as written; may be empty.
-        options: values by name ("extra_index_url"), those of a flag (True,).
-        stray: words between or behind the options, which pip drops.
-        error: why the options cannot be read; then there are none.
+        options: values by name ("extra_index_url"); those of a flag are (True,).
+        stray: words between or after the options, which pip ignores.
+        error: why the options cannot be parsed; then there are none.
     """
 
     number: int
@@ -80,28 +80,32 @@ def lines_of(text: str) -> Iterator[Line]:
     """
     for number, joined in _join(text.removeprefix("\ufeff").splitlines()):
         if line := _COMMENT.sub("", joined).strip():
-            yield _take_apart(number, line)
+            yield _parse(number, line)
 
 
 def misplaced(line: Line) -> list[tuple[str, str]]:
-    """Tell what of a line pip would drop without a word, and what to do about it."""
+    """Return the parts of a line that pip would ignore silently: (what, fix)."""
     names = list(line.options)
-    # a word alone may be the middle of a password with spaces, so the whole line is shown
-    dropped = [f'"{hide_login(line.text)}" has a word behind an option'] if line.stray else []
+    # One word may be a part of a password with spaces, so the message has the whole line.
+    ignored = [f'"{hide_login(line.text)}" has a word after an option'] if line.stray else []
     if line.requirement:
-        dropped += [f"{spelled(name)} stands behind a requirement" for name in names if name not in _ITS_OWN]
+        ignored += [
+            f"{spelled(name)} is on the line of a requirement"
+            for name in names
+            if name not in _PER_REQUIREMENT
+        ]
     elif _INCLUDES.intersection(names) and sum(map(len, line.options.values())) > 1:
-        dropped += [f"{spelled(names[-1])} stands beside an include"]
-    return [(f"{what}, where pip does not read it", "Give it a line of its own.") for what in dropped]
+        ignored += [f"{spelled(names[-1])} is on the line of an include"]
+    return [(f"{what}, where pip ignores it", "Put it on a line of its own.") for what in ignored]
 
 
 def spelled(name: str) -> str:
-    """Spell an option as a person writes it: "extra_index_url" is --extra-index-url."""
+    """Return an option as it is written: "extra_index_url" is --extra-index-url."""
     return "--" + name.replace("_", "-")
 
 
 def _join(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
-    """Join lines at a backslash; a comment line ends what came before it and is never joined itself."""
+    """Join lines that end in a backslash; a comment line ends the line before it and is never joined."""
     start, parts = 0, list[str]()
     for number, line in enumerate(lines, 1):
         start = start if parts else number
@@ -115,7 +119,7 @@ def _join(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
         yield start, "".join(parts)
 
 
-def _take_apart(number: int, text: str) -> Line:
+def _parse(number: int, text: str) -> Line:
     words = text.split(" ")
     first = next((i for i, word in enumerate(words) if word.startswith("-")), len(words))
     requirement = " ".join(words[:first]).strip()
@@ -133,47 +137,45 @@ def _take_apart(number: int, text: str) -> Line:
 
 
 class _Parser(optparse.OptionParser):
-    """The very parser that pip uses: it knows -rFILE, --requirement=FILE and shortened names."""
+    """The parser that pip itself uses: it accepts -rFILE, --requirement=FILE and abbreviated options."""
 
     def error(self, msg: str) -> NoReturn:
         raise ValueError(msg)
 
 
 def inside(path: str, folder: str = "") -> str | None:
-    """Normalise a path; None where it leaves the project, as POSIX or as Windows reads it."""
+    """Normalize a path; return None if it is outside the project, read as a POSIX or as a Windows path."""
     joined = posixpath.normpath(posixpath.join(folder, path))
     leaves = joined.startswith(("/", "../")) or joined == ".." or "\\" in path or PureWindowsPath(path).drive
     return None if leaves else joined
 
 
 REMOTE = re.compile(r"(?:(?:git|hg|svn|bzr)\+[a-z]+|https?)://", re.IGNORECASE)
-# A user before the "@" of the host, or a "host" whose port is no number: a password with a slash in it.
+# A user before the "@" of the host, or a port that is not a number, which is a password with a slash in it.
 _LOGIN = re.compile(r"//[^/?#\s]*@|//[^/@\s]*:(?!\d+(?:[/?#]|$))[^@]*@")
 _INDEXES = ("index_url", "extra_index_url", "find_links")
-WITHOUT_LOGIN = (
-    "Use an index without login, or give pip the login by its own configuration in the base image."
-)
+USE_NETRC = "Use an address without a login, and set secrets.netrc in [tool.azureml-image]."
 
 
 def option_problems(line: Line) -> list[tuple[str, str]]:
-    """Tell which options of a line a build cannot follow, and what to do about it."""
-    wrong = []
+    """Return the options of a line that a build cannot follow: (what, fix)."""
+    problems: list[tuple[str, str]] = []
     for value in line.options.get("editable", ()):
-        fix = "List what it needs (project-dependencies = true), or build a wheel and name that."
-        wrong += [(f'"-e {hide_login(value)}" installs a folder as it is edited, which an image cannot', fix)]
+        fix = "List its dependencies (project-dependencies = true), or build a wheel and list that."
+        problems += [(f'"-e {hide_login(value)}" is an editable install, which an image cannot have', fix)]
     for name, value in [(index, value) for index in _INDEXES for value in line.options.get(index, ())]:
         shown = re.sub(r".*@", "***@", value)
         if _LOGIN.search(value):
-            wrong += login_problems(spelled(name), value)
+            problems += login_problems(spelled(name), value)
         elif not REMOTE.match(value) and name == "find_links":
-            fix = "Name the wheels themselves, one a line, from the project's folder: ./wheels/NAME.whl"
-            wrong += [(f'--find-links "{shown}" is a local folder, which a build does not have', fix)]
+            fix = "List the wheels themselves, relative to the project's folder: ./wheels/NAME.whl"
+            problems += [(f'--find-links "{shown}" is a local folder, which the build cannot read', fix)]
         elif not REMOTE.match(value):
-            fix = f"Write the address in full: {spelled(name)} https://HOST/simple"
-            wrong += [(f'{spelled(name)} "{shown}" is no http or https address', fix)]
-    return wrong
+            fix = f"Write the full address: {spelled(name)} https://HOST/simple"
+            problems += [(f'{spelled(name)} "{shown}" is not an http or https address', fix)]
+    return problems
 
 
 def login_problems(subject: str, address: str) -> list[tuple[str, str]]:
-    """Tell that *address* carries a login, without showing any of it."""
-    return [(f"{subject} contains a user or password", WITHOUT_LOGIN)] if _LOGIN.search(address) else []
+    """Return a problem if *address* contains a login; the message shows nothing of it."""
+    return [(f"{subject} contains a user or password", USE_NETRC)] if _LOGIN.search(address) else []
