@@ -68,7 +68,7 @@ def bench(
     az: bool = False,
     engine: str = "",
 ) -> None:
-    """Measure what builds, checks and hand-offs take, side by side with what else would do them."""
+    """Measure builds, checks and remote builds side by side with other ways to do the same."""
     from tests.machine.benchmark import run  # needed here alone
 
     if not 1 <= rounds <= run.MOST_ROUNDS:

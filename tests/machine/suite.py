@@ -27,8 +27,8 @@ _TOOLS = (
     *("jsonschema", "pytest", "pyyaml"),
 )
 _BESIDE = {
-    "hand-off": ("hand_off",),
-    "proof": ("ignore_real", "podman", "push", "release", "secrets", "smoke", "smoke_inside"),
+    "remote build": ("hand_off",),
+    "smoke tests": ("ignore_real", "podman", "push", "release", "secrets", "smoke", "smoke_inside"),
     "ACR": ("hand_off_faults", "loopback_acr", "prefixes", "environment_yaml", "sending"),
     "engine 26.1": ("engine_26",),
 }

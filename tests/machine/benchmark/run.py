@@ -9,10 +9,10 @@ import sys
 from tests.machine.benchmark import (
     building,
     fresh,
-    handing_off,
     many_files,
     packing,
     proving,
+    remote_build,
     sizes,
     starting,
 )
@@ -62,7 +62,7 @@ def _cases(here: Place, *, peers: bool, az: bool) -> list[Case]:
     return [
         *building.cases(yard),
         *([packing.case(here)] if az else []),
-        handing_off.case(yard),
+        remote_build.case(yard),
         *starting.cases(yard),
         proving.case(yard),
         *many_files.cases(here),

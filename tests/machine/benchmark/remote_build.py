@@ -1,4 +1,4 @@
-"""What a second hand-off sends to ACR after one line of code has changed, against the first."""
+"""What a second remote build sends to ACR after one line of code has changed, against the first."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from tests.machine.benchmark.timing import Command
 
 __all__ = ["case"]
 
-_NAME, _AGAINST = "bytes sent to ACR, one line of code changed", "the first hand-off of the same project"
+_NAME, _AGAINST = "bytes sent to ACR, one line of code changed", "the first remote build of the same project"
 _MORE = 10**6
-"""Bytes that a hand-off may send beside the files of the step that has changed."""
+"""Bytes that a remote build may send beside the files of the step that has changed."""
 
 
 def case(yard: Yard) -> Case:
@@ -34,7 +34,7 @@ def case(yard: Yard) -> Case:
         place = yard.place
         made = place.project("acr")
         with _counted() as sent, loopback.running(place.host) as acr:
-            command = _hand_off(place, made, acr)
+            command = _build(place, made, acr)
             first, second = _bytes(command, sent), _bytes(command, sent, made.change_a_line)
         yield Row(
             heading=replace(heading, mark=Mark(most=made.code_bytes() + _MORE)),
@@ -47,7 +47,7 @@ def case(yard: Yard) -> Case:
     return Case(headings=[heading], measure=measure)
 
 
-def _hand_off(place: Place, made: Project, acr: loopback.Acr) -> Command:
+def _build(place: Place, made: Project, acr: loopback.Acr) -> Command:
     words = ("image.build", "--engine", "acr", "--registry", acr.login_server)
     command = place.invoke(BUILDKIT, made.folder, *words)
     return replace(command, env={**command.env, **acr.environment()})
@@ -57,7 +57,7 @@ def _bytes(command: Command, sent: list[int], before: Callable[[], object] = lam
     before()
     sent.clear()
     took = command.seconds()
-    say(f"handed off in {took:.1f} s; {sum(sent)} bytes sent")
+    say(f"built remotely in {took:.1f} s; {sum(sent)} bytes sent")
     return float(sum(sent))
 
 
