@@ -19,12 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["FileContent", "FileHashes", "Stamp", "is_settled", "stamp_of"]
-
-Stamp = tuple[int, int, int, int]
-"""Size in bytes, mtime and ctime in nanoseconds since 1970, inode."""
+__all__ = ["FileContent", "FileHashes", "is_settled", "stamp_of"]
 
 _BLOCK = 1024 * 1024
+_KEY = "private-key"
 _SECOND = 10**9
 _COARSE = 2 * _SECOND
 """FAT stores times in steps of two seconds."""
@@ -45,11 +43,11 @@ class FileContent(NamedTuple):
 
 
 class FileHashes:
-    """The content of files by absolute path, as far as it is known.
+    """The content of files, as far as it is known.
 
     Args:
         file: the cache; it is not read here, see `read`.
-        known: what the cache holds.
+        known: what the cache holds: absolute path → stamp, SHA-256 and verdict, see `_row`.
         now: returns nanoseconds since 1970, by the clock that stamps files.
     """
 
@@ -57,12 +55,12 @@ class FileHashes:
         self,
         *,
         file: Path,
-        known: dict[str, tuple[Stamp, FileContent]] | None = None,
+        known: dict[str, str] | None = None,
         now: Callable[[], int] = time.time_ns,
     ) -> None:
         self.file, self.now = file, now
         self.known = known or {}
-        self._used: dict[str, tuple[Stamp, FileContent]] = {}
+        self._used: dict[str, str] = {}
 
     @classmethod
     def read(cls, file: Path, now: Callable[[], int] = time.time_ns) -> FileHashes:
@@ -70,7 +68,7 @@ class FileHashes:
         try:
             cache = json.loads(file.read_bytes())
             rows = cache["files"].items() if cache["version"] == VERSION else ()
-            known = {path: (tuple(stamp), FileContent(*content)) for path, (stamp, content) in rows}
+            known = {path: str(row) for path, row in rows}
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             known = {}
         return cls(file=file, known=known, now=now)
@@ -96,31 +94,29 @@ class FileHashes:
             OSError: the file cannot be read.
         """
         stamp = stamp_of(status)
-        entry = self.known.get(path)
-        if not entry or entry[0] != stamp:
-            read_at = self.now()
-            content, after = _read(path)
-            if stamp_of(after) != stamp:
-                return None
-            entry = stamp, content
-            if not is_settled(stamp, read_at):
-                return content
-        self._used[path] = entry
-        return entry[1]
+        row = self.known.get(path, "")
+        if row.startswith(stamp):
+            self._used[path] = row
+            return _content(row)
+        read_at = self.now()
+        content, after = _read(path)
+        if stamp_of(after) != stamp:
+            return None
+        if is_settled(status, read_at):
+            self._used[path] = _row(stamp, content)
+        return content
 
     def glance(self, path: str, status: os.stat_result) -> FileContent | None:
         """Do the same as `content`, but read only the beginning of a large file that has changed."""
-        entry = self.known.get(path)
-        if status.st_size <= _BLOCK or (entry and entry[0] == stamp_of(status)):
+        if status.st_size <= _BLOCK or self.known.get(path, "").startswith(stamp_of(status)):
             return self.content(path, status)
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123 -- see `sha256`
             return FileContent(sha256="", has_private_key=has_private_key(file.read(HEAD_SIZE)))
 
     def may_have_changed(self, path: str) -> bool:
         """Return whether the file at *path* may have changed since this object returned its content."""
-        entry = self._used.get(path)
         try:
-            return not entry or entry[0] != stamp_of(os.stat(path))  # noqa: PTH116 -- see `sha256`
+            return not self._used.get(path, "").startswith(stamp_of(os.stat(path)))  # noqa: PTH116 -- see `sha256`
         except OSError:
             return True
 
@@ -132,16 +128,26 @@ class FileHashes:
         self.known = dict(self._used)
 
 
-def stamp_of(status: os.stat_result) -> Stamp:
-    """Return what shows a change of a file without reading it."""
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+def stamp_of(status: os.stat_result) -> str:
+    """Return what shows a change of a file without reading it: size, mtime, ctime and inode."""
+    return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino} "
 
 
-def is_settled(stamp: Stamp, now: int) -> bool:
+def is_settled(status: os.stat_result, now: int) -> bool:
     """Return whether a change of the file after *now*, nanoseconds since 1970, would change its stamp."""
-    _, mtime, ctime, _ = stamp
+    mtime, ctime = status.st_mtime_ns, status.st_ctime_ns
     step = _FINE if mtime % _SECOND or ctime % _SECOND else _COARSE
     return max(mtime, ctime) < now - step
+
+
+def _row(stamp: str, content: FileContent) -> str:
+    """Return a row of the cache: one text is read and compared several times as fast as a list."""
+    return f"{stamp}{content.sha256} {_KEY if content.has_private_key else '-'}"
+
+
+def _content(row: str) -> FileContent:
+    sha256, verdict = row.rsplit(" ", 2)[1:]
+    return FileContent(sha256, verdict == _KEY)
 
 
 def _read(path: str) -> tuple[FileContent, os.stat_result]:

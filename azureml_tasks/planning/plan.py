@@ -119,7 +119,7 @@ def plan(project: Project) -> Plan:
         has_code=bool(facts.code),
         env=env,
         labels=facts.labels,
-        files=tuple(sorted((*facts.files, *python_files), key=lambda file: file.name)),
+        files=tuple(sorted((*facts.files, *python_files))),
         smoke_test=facts.smoke_test._replace(default_script=not facts.code and not names_script),
         secrets=facts.secrets if facts.python else (),
         acr=settings.acr,

@@ -81,7 +81,7 @@ def code_and_model(survey: ProjectPaths, code: Code) -> tuple[ContextFile, ...]:
         and survey.existing(("model",), model, "file or folder")
     ):
         members += _model(survey, Path(model).as_posix())
-    return tuple(sorted(members, key=lambda file: file.name))
+    return tuple(sorted(members))
 
 
 def refuse_copied_secrets(

@@ -90,8 +90,20 @@ class Matcher:
         Args:
             path: relative to the project, with "/" between its parts.
         """
+        rule, stays = self.decision(path)
+        return None if stays else rule
+
+    def decision(self, path: str) -> tuple[Rule | None, bool]:
+        """Return the rule that decides about a file or folder, None for no rule, and whether it stays.
+
+        Args:
+            path: relative to the project, with "/" between its parts.
+        """
         index = self._last_index(path)
-        return self._patterns[index].rule if index >= 0 and not self._patterns[index].brings_back else None
+        if index < 0:
+            return None, True
+        pattern = self._patterns[index]
+        return pattern.rule, pattern.brings_back
 
     def reincluding(self, path: str) -> Rule | None:
         """Return the "!" rule that decides about a path, whether or not another rule excluded it before.
@@ -99,8 +111,8 @@ class Matcher:
         Args:
             path: relative to the project, with "/" between its parts.
         """
-        index = self._last_index(path)
-        return self._patterns[index].rule if index >= 0 and self._patterns[index].brings_back else None
+        rule, stays = self.decision(path)
+        return rule if stays else None
 
     def may_descend(self, folder: str) -> bool:
         """Return whether anything below a folder can stay.

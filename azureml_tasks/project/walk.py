@@ -58,8 +58,7 @@ class Walk:
             path = "" if self.top == "." else self.top
             self._folder(str(self._root), path, self.into, (self._root,))
         else:
-            name = f"{self.into}/{Path(self.top).name}"
-            self._file(str(self._root), self.top, name, self._root.stat(), is_linked=False)
+            self._linked_file(self._root, self.top, f"{self.into}/{Path(self.top).name}")
         return self._members
 
     def _folder(self, folder: str, path: str, name: str, above: tuple[Path, ...]) -> None:
@@ -87,24 +86,24 @@ class Walk:
     def _entry(self, entry: os.DirEntry[str], path: str, name: str, above: tuple[Path, ...]) -> None:
         if path in self.left_out:
             return
-        excluded = self.matcher.excluding(path) is not None
-        if not excluded and not _is_utf_8(path):
+        rule, stays = self.matcher.decision(path)
+        if stays and not _is_utf_8(path):
             self.problem(f"{path!r} has a name that is not UTF-8", "Rename it.")
         elif entry.is_dir(follow_symlinks=False):
-            if not excluded:
+            if stays:
                 self._folder(entry.path, path, name, above)
             elif self.matcher.may_descend(path):
                 count = len(self._members)
                 self._folder(entry.path, path, name, above)
                 if len(self._members) == count + 1:  # The folder alone: all of its content is excluded.
                     self._members.pop()
-        elif excluded:
+        elif not stays:
             pass
         elif entry.is_symlink():
             self._link(Path(entry.path), path, name, above)
         else:
-            is_linked = len(above) > 1
-            self._file(entry.path, path, name, entry.stat(follow_symlinks=False), is_linked=is_linked)
+            is_linked, status = len(above) > 1, entry.stat(follow_symlinks=False)
+            self._file(entry.path, path, name, status, is_allowed=rule is not None, is_linked=is_linked)
 
     def _link(self, link: Path, path: str, name: str, above: tuple[Path, ...]) -> None:
         """Keep a link whose target is copied with it; copy the target of any other in its place."""
@@ -114,7 +113,7 @@ class Walk:
         if target.is_relative_to(self._root) and not self._is_left_out(self._path_of(target)):
             self._inner_link(link, target, path, name)
         elif not target.is_dir():
-            self._file(str(target), path, name, target.stat(), is_linked=True)
+            self._linked_file(target, path, name)
         elif any(folder.is_relative_to(target) for folder in (*above, link)):
             self._refuse_link(link, path, _CIRCLE)
         else:
@@ -165,7 +164,20 @@ class Walk:
     def _is_left_out(self, path: str) -> bool:
         return any(path == claimed or path.startswith(f"{claimed}/") for claimed in self.left_out)
 
-    def _file(self, source: str, path: str, name: str, status: os.stat_result, *, is_linked: bool) -> None:
+    def _linked_file(self, target: Path, path: str, name: str) -> None:
+        is_allowed = self.matcher.reincluding(path) is not None
+        self._file(str(target), path, name, target.stat(), is_allowed=is_allowed, is_linked=True)
+
+    def _file(
+        self,
+        source: str,
+        path: str,
+        name: str,
+        status: os.stat_result,
+        *,
+        is_allowed: bool,
+        is_linked: bool,
+    ) -> None:
         """Add one file, unless it must not be copied.
 
         Args:
@@ -173,6 +185,7 @@ class Walk:
             path: by which the walk reached it, relative to the project.
             name: in the context.
             status: of the file.
+            is_allowed: whether an ignore rule brings it back, which also allows a secret and a large file.
             is_linked: whether a link has led here, so that its own path may be another one.
 
         Raises:
@@ -190,7 +203,7 @@ class Walk:
             raise changed(source) from error
         if content is None:
             raise changed(source)
-        if not self.matcher.reincluding(path):
+        if not is_allowed:
             is_secret = content.has_private_key or is_secret_path(path)
             if is_secret or (is_linked and is_secret_path(Path(source).relative_to(self.project).as_posix())):
                 allow = f'Leave it out: exclude = ["{path}"]\nOr allow it: exclude = ["!{path}"]'

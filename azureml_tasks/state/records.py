@@ -24,7 +24,7 @@ __all__ = ["FOLDER", "NOTES", "Records"]
 FOLDER = ".azureml-image"
 _BUILD, _PASS, _RESULT, _RUN = "build.json", "smoke-test.json", "result.json", "run.json"
 _EVIDENCE, _HASHES, _FILES = "evidence.json", "hashes.json", "files.json"
-NOTES = frozenset({"builder.json", "files.json", "hashes.json", "users.json"})
+NOTES = frozenset({"builder.json", "files.json", "hashes.json", "staged", "users.json"})
 """What saves time alone, and may go at any time."""
 _NEEDED = {
     _BUILD: ("id", "names", "engine", "context_sha256", "user"),
@@ -99,7 +99,10 @@ class Records(NamedTuple):
 
     def write_files(self, context: BuildContext) -> None:
         """Record what each member of *context* was when it was built."""
-        self._write(_FILES, {"context_sha256": context.sha256, "files": dict(context.contents)})
+        record = {"context_sha256": context.sha256, "files": dict(context.contents)}
+        self._write_text(
+            _FILES, json.dumps(record)
+        )  # Thousands of lines: indentation takes ten times as long.
 
     def read_files(self, image: BuiltImage) -> dict[str, str]:
         """Return what each member of the context of *image* was, by name; empty if that was not recorded."""
@@ -193,8 +196,11 @@ class Records(NamedTuple):
         return read_record(self.folder / name, _NEEDED.get(name, ()))
 
     def _write(self, name: str, record: dict[str, Any]) -> Path:
+        return self._write_text(name, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+
+    def _write_text(self, name: str, text: str) -> Path:
         self.folder.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError), (self.folder / ".gitignore").open("x") as ignore:
             ignore.write("*\n")
-        write_atomically(self.folder / name, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+        write_atomically(self.folder / name, text)
         return self.folder / name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,7 +11,7 @@ from azureml_tasks.context.tar_archive import archive
 from azureml_tasks.engines.docker.api_build import built
 from azureml_tasks.engines.docker.buildx_command import arguments, command, named_in, naming
 from azureml_tasks.engines.docker.socket_http import RefusedError
-from azureml_tasks.engines.docker.staged_folder import stage
+from azureml_tasks.engines.docker.staged_folder import staged
 from azureml_tasks.errors import AzuremlTasksError, BuildError, Terminated
 from azureml_tasks.plain_text import clean
 from azureml_tasks.process import stream
@@ -30,6 +30,8 @@ __all__ = ["MUCH", "Build"]
 
 MUCH = 4 * 1024 * 1024
 """Bytes of files from which sending them takes longer than what spares it."""
+_MANY = 1000
+"""Files from which it does so too."""
 
 _REMOVED = 20  # seconds; an engine removes a container in well under one
 
@@ -82,24 +84,21 @@ class Build(NamedTuple):
 
     def only_copies(self, context: BuildContext) -> bool:
         """Whether the engine's BuildKit is asked without docker's client: no command runs, and little is sent."""
-        return self.takes_archives and "\nRUN " not in context.dockerfile and context.size < MUCH
+        return self.takes_archives and "\nRUN " not in context.dockerfile and _is_small(context)
 
     def _feed(self, context: BuildContext) -> Iterator[bytes]:
         return self.reporter.progress(archive(context), context.size, "sending the build context")
 
     def _buildkit(self, plan: Plan, context: BuildContext, *, no_cache: bool) -> str:
         argv = command(self.client, self.builder, plan, context, no_cache=no_cache)
-        with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
-            named, where = Path(folder) / "image", "-"
-            # A client with BuildKit built in hands an archive on as the API does, which not every engine takes.
-            staged = context.size >= MUCH or (self.builder.kind == "buildkit" and not self.takes_archives)
-            if staged:
-                # Of a folder that it has seen, by the last part of its path, BuildKit takes what has the same size
-                # and time for the same, so each build has a name of its own.
-                where = tempfile.mkdtemp(dir=folder)
-                stage(context, Path(where))
+        # A client with BuildKit built in sends an archive as the API does, which not every engine takes.
+        as_folder = not _is_small(context) or (self.builder.kind == "buildkit" and not self.takes_archives)
+        with ExitStack() as stack:
+            scratch = stack.enter_context(tempfile.TemporaryDirectory(dir=self.scratch))
+            named = Path(scratch) / "image"
+            where = str(stack.enter_context(staged(context, self.scratch))) if as_folder else "-"
             argv[-1:] = ["--progress", "plain", naming(self.builder), str(named), where]
-            feed = () if staged else self._feed(context)
+            feed = () if as_folder else self._feed(context)
             code = stream(argv, env={"DOCKER_BUILDKIT": "1"}, feed=feed, line=self._buildkit_line)
             if code:
                 raise self._failed()
@@ -160,3 +159,8 @@ class Build(NamedTuple):
         return BuildError(
             f"A build step failed{step}", next_step="Its last lines say why:", said=self.steps.said
         )
+
+
+def _is_small(context: BuildContext) -> bool:
+    """Return whether all files of *context* are sent in less time than it takes to find out which have changed."""
+    return context.size < MUCH and context.file_count < _MANY

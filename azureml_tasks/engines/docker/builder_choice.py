@@ -108,8 +108,8 @@ def _more_folders(configuration: Path) -> list[str]:
         return []
 
 
-def _stamp(path: str | None) -> list[int] | None:
+def _stamp(path: str | None) -> str | None:
     try:
-        return list(stamp_of(Path(path).stat())) if path else None
+        return stamp_of(Path(path).stat()) if path else None
     except OSError:
         return None
