@@ -8,9 +8,10 @@ from typing import NamedTuple
 __all__ = ["HOST", "MCR", "REFERENCE", "REPOSITORY", "TAG", "Reference", "expand_base", "parse"]
 
 MCR = "mcr.microsoft.com/azureml/"
-"""Where Azure ML's inference images live; https://learn.microsoft.com/azure/machine-learning/concept-prebuilt-docker-images-inference."""
+"""The repository of Azure ML's inference images:
+https://learn.microsoft.com/azure/machine-learning/concept-prebuilt-docker-images-inference."""
 
-# The grammar of https://pkg.go.dev/github.com/distribution/reference, which engines and registries share.
+# Grammar: https://pkg.go.dev/github.com/distribution/reference, which engines and registries use.
 _PORT = r"(?::[0-9]{1,5})?"
 _LABEL = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
@@ -26,7 +27,7 @@ _LONGEST_NAME = 255
 
 
 class Reference(NamedTuple):
-    """An image reference: `host/repository:tag@digest`, each part but the repository optional."""
+    """An image reference: `host/repository:tag@digest`. An optional part that is missing is ""."""
 
     host: str
     repository: str
@@ -35,18 +36,8 @@ class Reference(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The reference without tag and digest."""
+        """The name: the reference without tag and digest."""
         return f"{self.host}/{self.repository}" if self.host else self.repository
-
-    @property
-    def whole(self) -> str:
-        """The reference with what Docker leaves out: `docker.io/library/` and `:latest`."""
-        host = self.host or "docker.io"
-        official = host == "docker.io" and "/" not in self.repository
-        named = self._replace(
-            host=host, repository=f"library/{self.repository}" if official else self.repository
-        )
-        return str(named if self.tag or self.digest else named._replace(tag="latest"))
 
     def __str__(self) -> str:
         tag = f":{self.tag}" if self.tag else ""
@@ -54,9 +45,9 @@ class Reference(NamedTuple):
 
 
 def parse(text: str) -> Reference | None:
-    """Read *text* as Docker does; None where it is no reference.
+    """Parse *text* as Docker does; return None if it is not an image reference.
 
-    The first component is a registry host only if it holds a dot or a colon or is `localhost`.
+    The first component is a registry host only if it contains a dot or a colon or is `localhost`.
     """
     match = re.fullmatch(_PARTS, text)
     if not match or len(match["name"]) > _LONGEST_NAME:
@@ -70,7 +61,7 @@ def parse(text: str) -> Reference | None:
 
 
 def expand_base(text: str) -> Reference | None:
-    """Read `base`: a short name gets its place in Microsoft's registry, and `latest` where it names no version."""
+    """Parse the key `base`: add Microsoft's registry to a short name, and the tag `latest` if there is no version."""
     short = re.fullmatch(_SHORT, text) is not None
     reference = parse(MCR + text if short else text)
     if reference and not reference.tag and not reference.digest:

@@ -1,4 +1,4 @@
-"""Text of other programs and of the project, made fit to be shown."""
+"""Text from other programs and from the project, made safe to print."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _COLOUR = r"\x1b\[[0-9;?]*[A-Za-z]"
 
 
 def clean(text: str) -> str:
-    """*text* of another program as plain lines.
+    """Return the output *text* of another program as plain lines.
 
-    Colours and other controls go, which could rewrite what stands on a terminal; of a line that was
-    written over by carriage returns, what stood there last stays.
+    Colours and other control characters are removed, since they could rewrite the terminal. Of a line that was
+    overwritten after carriage returns, the last content is kept.
     """
     lines = [line.rstrip("\r").rpartition("\r")[2] for line in re.sub(_COLOUR, "", text).split("\n")]
     return "\n".join(
@@ -23,6 +23,6 @@ def clean(text: str) -> str:
 
 
 def hide_login(text: str) -> str:
-    """Return *text*, a line or an address, without what may be a user and a password."""
-    # Up to the last "@": a password may hold any character, also "/", "#" and "@".
+    """Return *text*, a line or an address, with *** in place of a user and password."""
+    # Up to the last "@": a password may contain any character, also "/", "#" and "@".
     return re.sub(r"[^\s\"']*:.*@", "***@", text)

@@ -1,4 +1,4 @@
-"""The version of this package, which is a part of what names an image's making."""
+"""The version of this package, which is a part of each build's fingerprint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of every mistake that a table can hold, word for word."""
+"""The whole error message for every mistake in a table."""
 
 from __future__ import annotations
 
@@ -8,17 +8,15 @@ import pytest
 
 import azureml_tasks
 from azureml_tasks.errors import SettingsError
-from tests.cases import CASES, lay_out, sections
+from tests.cases import BAD, lay_out, sections
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-BAD = sorted((CASES / "bad").glob("*.txt"))
-
 
 @pytest.mark.parametrize("case", BAD, ids=[case.stem for case in BAD])
-def test_each_mistake_is_named_with_its_place_and_its_fix(case: Path, tmp_path: Path) -> None:
-    """Every mistake of a case is reported, in the order of the file, with its line and what to write."""
+def test_every_mistake_is_reported_with_its_place_and_its_fix(case: Path, tmp_path: Path) -> None:
+    """One error reports all mistakes of a case, in the order of the file, each with its line and the next step."""
     files = sections(case)
     expected = files.pop("errors")
 

@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 import azureml_tasks
 from azureml_tasks.config.dockerfile_line import quoted
 from azureml_tasks.errors import SettingsError
-from tests.cases import lay_out, sections
+from tests.cases import GOOD, lay_out, planned, sections
 from tests.examples import examples
-from tests.test_good_cases import GOOD, planned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,7 +56,7 @@ HEAD = '[tool.azureml-image]\nbase = "bases/serving"\nname = "x"\ntags = ["1"]\n
 
 @dataclass(kw_only=True)
 class Table:
-    """Values for the keys that end up in the text."""
+    """Values for the keys that are written into the Dockerfile."""
 
     apt: list[str] = field(default_factory=list)
     base: str = "minimal-py312-inference"
@@ -124,25 +123,25 @@ ONE_HOSTILE = st.one_of(
 
 
 def commands(text: str) -> list[tuple[str, tuple[str, ...], tuple[str, ...], bool]]:
-    """The instructions that Docker's parser sees: word, flags, values, and whether they were JSON."""
+    """Return the instructions as Docker's parser sees them: word, flags, values, and whether they are JSON."""
     return [(c.cmd.upper(), c.flags, c.value, c.json) for c in dockerfile.parse_string(text)]
 
 
 def unquoted(text: str) -> str:
-    """*text* as Docker's shell lexer reads it: double quotes, and a backslash before `"`, `$` or itself."""
+    """Read *text* as Docker's shell lexer does: double quotes, and a backslash before `"`, `$` or itself."""
     inner = re.fullmatch(r'"((?:[^"\\$]|\\.)*)"', text, re.DOTALL)
     assert inner, text
     return re.sub(r'\\(["$\\])', r"\1", inner[1])
 
 
 def pairs(values: Sequence[str]) -> dict[str, str]:
-    """The names and values of ENV or LABEL; older parsers give a bare `=` behind each pair."""
+    """Return the names and values of ENV or LABEL; older parsers add a bare `=` after each pair."""
     words = [word for word in values if word != "="]
     return dict(zip(words[0::2], words[1::2], strict=True))
 
 
 def wanted(table: Table, base: str) -> list[tuple[str, tuple[str, ...], tuple[str, ...], bool]]:
-    """The instructions that a table stands for, without the values of ENV and LABEL."""
+    """Return the expected instructions of a table, without the values of ENV and LABEL."""
 
     def runs(after: str) -> list[tuple[str, tuple[str, ...], tuple[str, ...], bool]]:
         found: list[tuple[str, tuple[str, ...], tuple[str, ...], bool]] = []
@@ -177,8 +176,8 @@ def wanted(table: Table, base: str) -> list[tuple[str, tuple[str, ...], tuple[st
 
 @settings(max_examples=examples(300), deadline=None, suppress_health_check=list(HealthCheck))
 @given(table=st.one_of(ONE_HOSTILE, TABLES))
-def test_no_value_adds_anything_to_the_text(table: Table, code_project: Path) -> None:
-    """Docker's parser sees our instructions and flags and no others, and reads every value back unchanged."""
+def test_no_value_adds_an_instruction(table: Table, code_project: Path) -> None:
+    """Docker's parser sees the expected instructions and flags only, and reads every value unchanged."""
     (code_project / "pyproject.toml").write_text(table.toml(), encoding="utf-8", newline="")
     try:
         loaded = azureml_tasks.load(code_project)
@@ -211,7 +210,7 @@ def test_no_value_adds_anything_to_the_text(table: Table, code_project: Path) ->
 
 
 def assert_lines_hold(text: str) -> None:
-    """No line is longer than a builder reads, and none but FROM's own starts with that word."""
+    """No line is longer than a builder reads, and only FROM itself starts with that word."""
     lines = text.split("\n")
     words = [line.split()[0].lower() for line in lines if line.strip()]
 
@@ -219,8 +218,8 @@ def assert_lines_hold(text: str) -> None:
 
 
 @pytest.mark.parametrize("case", GOOD, ids=[case.stem for case in GOOD])
-def test_the_cases_hold_for_every_builder(case: Path) -> None:
-    """No instruction and no flag but those that BuildKit, the legacy builder and ACR's line scan share.
+def test_every_builder_can_build_the_cases(case: Path) -> None:
+    """Only instructions and flags are used that BuildKit, the legacy builder and ACR's line scan all accept.
 
     Secrets are the one exception: they are mounted, which BuildKit alone can.
     """
@@ -239,7 +238,7 @@ def test_the_cases_hold_for_every_builder(case: Path) -> None:
 @settings(max_examples=examples(50), deadline=None, suppress_health_check=list(HealthCheck))
 @given(file=HOSTILE)
 def test_a_secret_adds_its_mount_and_its_variable_to_one_command(file: str, code_project: Path) -> None:
-    """Wherever it is, the text is the same: the Python step's flags and two variables of its one command."""
+    """The text does not depend on the secret's file: only flags and variables of the Python step are added."""
     table = HEAD + 'pip = ["numpy"]\nsecrets = { netrc = { file = FILE }, pip-conf = { env = "P" } }\n'
     (code_project / "pyproject.toml").write_text(
         table.replace("FILE", _string(file)), encoding="utf-8", newline=""
@@ -261,7 +260,7 @@ def test_a_secret_adds_its_mount_and_its_variable_to_one_command(file: str, code
 
 @pytest.mark.parametrize("case", GOOD, ids=[case.stem for case in GOOD])
 def test_the_cases_end_as_the_runtime_user(case: Path, tmp_path: Path) -> None:
-    """The last instruction is USER with the table's own, and no ENTRYPOINT or CMD stands before it."""
+    """The last instruction is USER with the table's user, and there is no ENTRYPOINT or CMD."""
     plan = planned(case, tmp_path)
 
     last = commands(azureml_tasks.render(plan))[-1]
@@ -270,15 +269,15 @@ def test_the_cases_end_as_the_runtime_user(case: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("case", GOOD, ids=[case.stem for case in GOOD])
-def test_each_step_says_why_it_stands_where_it_stands(case: Path) -> None:
-    """Every block of the text begins with a comment."""
+def test_each_step_starts_with_a_comment(case: Path) -> None:
+    """A comment explains each block of the text."""
     blocks = sections(case)["Dockerfile"].split("\n\n")
 
     assert [block for block in blocks if not block.startswith("# ")] == []
 
 
 def test_the_same_plan_gives_the_same_bytes(tmp_path: Path) -> None:
-    """Reading and rendering twice gives the same text."""
+    """Loading and rendering a project twice gives the same text."""
     case = next(case for case in GOOD if case.stem == "variables-and-labels")
     first = azureml_tasks.render(planned(case, tmp_path / "first"))
 
@@ -288,8 +287,8 @@ def test_the_same_plan_gives_the_same_bytes(tmp_path: Path) -> None:
 
 
 @given(text=HOSTILE)
-def test_quotes_can_be_undone(text: str) -> None:
-    """What is quoted is read back by the three escapes that Docker knows inside double quotes."""
+def test_quoted_text_is_read_back_unchanged(text: str) -> None:
+    """Docker's three escapes inside double quotes restore the text."""
     assert text == unquoted(quoted(text))
 
 
@@ -299,8 +298,8 @@ LINES = {"\n": "a line break", "\r": "a carriage return", "\0": "a NUL character
 
 @pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize("character", LINES, ids=["newline", "return", "nul"])
-def test_what_no_line_can_hold_is_refused_at_its_key(code_project: Path, key: str, character: str) -> None:
-    """A newline, a carriage return and a NUL in a variable or a label are errors that name their key."""
+def test_a_character_that_no_line_can_hold_is_refused(code_project: Path, key: str, character: str) -> None:
+    """A newline, a carriage return and a NUL in a variable or a label are reported with their key."""
     shown = json.dumps(f"a{character}b")
     table = HEAD + f"{key} = {{ A = {shown} }}\n"
 
@@ -314,7 +313,7 @@ def test_what_no_line_can_hold_is_refused_at_its_key(code_project: Path, key: st
 
 
 def test_a_nul_in_a_command_is_refused_and_newlines_are_not(code_project: Path) -> None:
-    """A command may hold what JSON carries; no program takes a NUL."""
+    """A command may contain every character of JSON except NUL."""
     table = HEAD + 'run = [{ command = "a\\n\\rb" }, { command = "a\\u0000" }]\n'
 
     said = refusal(code_project, table)
@@ -340,8 +339,8 @@ LONG = {
 
 
 @pytest.mark.parametrize("what", LONG)
-def test_a_line_that_is_too_long_is_refused_at_its_key(code_project: Path, what: str) -> None:
-    """What would make a line of more than 65,535 bytes is an error that names its key."""
+def test_a_line_that_is_too_long_is_refused(code_project: Path, what: str) -> None:
+    """A value that would make a line longer than 65,535 bytes is reported with its key."""
     key, shape, place = LONG[what]
     value = shape.replace("%s", "\\" * 40_000 if "escapes" in what else "a" * 66_000)
     table = HEAD + f"{key} = {value}\n"
@@ -360,8 +359,8 @@ def test_a_line_that_is_too_long_is_refused_at_its_key(code_project: Path, what:
 
 
 @pytest.mark.parametrize("name", ["a", "b" * 20_000])
-def test_the_longest_that_is_accepted_fits_a_line(code_project: Path, name: str) -> None:
-    """Values up to what is refused make lines that Docker reads."""
+def test_the_longest_accepted_value_fits_a_line(code_project: Path, name: str) -> None:
+    """The longest value that is not refused makes a line that Docker reads."""
 
     def accepted(length: int) -> str | None:
         table = HEAD + f'labels = {{ {name} = "{"$" * length}" }}\n'
@@ -383,7 +382,7 @@ def test_the_longest_that_is_accepted_fits_a_line(code_project: Path, name: str)
 
 
 def refusal(project: Path, table: str) -> str:
-    """What is said of a table that is refused."""
+    """Return the error message for a table."""
     lay_out({"pyproject.toml": table}, project)
     with pytest.raises(SettingsError) as caught:
         azureml_tasks.load(project)
@@ -405,8 +404,8 @@ def refusal(project: Path, table: str) -> str:
         ),
     ],
 )
-def test_what_the_project_says_of_itself_is_checked_too(code_project: Path, line: str, problem: str) -> None:
-    """Our own labels come from [project], and cannot smuggle an instruction in."""
+def test_labels_from_the_project_table_are_checked(code_project: Path, line: str, problem: str) -> None:
+    """Labels from [project] cannot add an instruction either."""
     count = line.count("\n")
     table = f'[project]\nname = "x"\n{line}\n[tool.azureml-image]\nbase = "bases/serving"\n'
 

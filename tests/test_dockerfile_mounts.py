@@ -1,4 +1,4 @@
-"""The Dockerfile that BuildKit gets: the same image, and nothing downloaded twice."""
+"""The Dockerfile for BuildKit: an equal image, with downloads in BuildKit's cache."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ LABEL \\
 
 
 def plan(folder: Path) -> Plan:
-    """The plan of a project with packages of both kinds and a secret."""
+    """Return the plan of a project with system packages, Python packages and a secret."""
     files = {
         "pyproject.toml": project("demo", TABLE),
         "code/score.py": "def init(): ...\ndef run(data): ...\n",
@@ -86,8 +86,8 @@ def plan(folder: Path) -> Plan:
     return azureml_tasks.plan(azureml_tasks.load(lay_out(files, folder)))
 
 
-def test_what_installs_is_lent_and_what_is_downloaded_stays(tmp_path: Path) -> None:
-    """Pip and apt keep their archives in BuildKit's cache, and the scripts are in no layer."""
+def test_the_script_is_mounted_and_downloads_are_cached(tmp_path: Path) -> None:
+    """Pip and apt keep their archives in BuildKit's cache, and the script is in no layer."""
     made = plan(tmp_path)
     names = ("system", "python")
 
@@ -95,16 +95,16 @@ def test_what_installs_is_lent_and_what_is_downloaded_stays(tmp_path: Path) -> N
     assert expected == render_stages(made, str(made.base), names, mounts=True)
 
 
-def test_the_rest_is_the_same(tmp_path: Path) -> None:
-    """Below the packages no line differs from the Dockerfile for any builder."""
+def test_the_other_steps_are_the_same(tmp_path: Path) -> None:
+    """After the packages no line differs from the Dockerfile for every builder."""
     made = plan(tmp_path)
     mark = "# The code changes"
 
     assert render(made).partition(mark)[2] == render(made, mounts=True).partition(mark)[2]
 
 
-def test_on_a_prefix_what_changes_less_stands_first(tmp_path: Path) -> None:
-    """Variables and user come before the code, and the context's hash stands in the text."""
+def test_on_cached_layers_variables_and_user_come_first(tmp_path: Path) -> None:
+    """They come before the code, which changes more often; the context's hash is in the text."""
     made = plan(tmp_path)
     prefix = "# Cached layers of an earlier build. Their user is root.\nFROM demo/prefix:1\n"
 
@@ -112,8 +112,8 @@ def test_on_a_prefix_what_changes_less_stands_first(tmp_path: Path) -> None:
     assert expected == render_stages(made, "demo/prefix:1", ("model", "code", "labels"), sha256="1234")
 
 
-def test_a_command_after_the_code_has_its_place(tmp_path: Path) -> None:
-    """Where a command of the project's own comes after the code, nothing changes places."""
+def test_with_a_command_after_the_code_the_order_stays(tmp_path: Path) -> None:
+    """A shell command after the code may need the code, so no step is moved."""
     made = plan(tmp_path)
     table = (tmp_path / "pyproject.toml").read_text(encoding="utf-8")
     run = '\n[[tool.azureml-image.run]]\ncommand = "true"\nafter = "code"\n'

@@ -1,4 +1,4 @@
-"""What is made of tables that are right: the whole Dockerfile, every member of the context, every name."""
+"""Valid tables: the whole Dockerfile, every member of the build context, every name."""
 
 from __future__ import annotations
 
@@ -9,34 +9,17 @@ import pytest
 import azureml_tasks
 from azureml_tasks.config.fields import keys
 from azureml_tasks.config.settings import Run, Settings
-from tests.cases import CASES, lay_out, sections
+from tests.cases import GOOD, OUTCOMES, planned, sections
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
     from azureml_tasks.context.context_file import ContextFile
-    from azureml_tasks.planning.plan import Plan
-
-GOOD = sorted((CASES / "good").glob("*.txt"))
-OUTCOMES = ("Dockerfile", "context", "names", "warnings")
-
-
-def planned(case: Path, folder: Path) -> Plan:
-    """The plan of a case: a section `LINK -> TARGET` is a symbolic link, and `#!` makes a program."""
-    files = {name: text for name, text in sections(case).items() if name not in OUTCOMES}
-    lay_out({name: text for name, text in files.items() if " -> " not in name}, folder)
-    for name, text in files.items():
-        link, arrow, target = name.partition(" -> ")
-        if arrow:
-            (folder / link).symlink_to(target)
-        elif text.startswith("#!"):
-            (folder / name).chmod(0o755)
-    return azureml_tasks.plan(azureml_tasks.load(folder))
 
 
 def listing(files: Iterable[ContextFile]) -> str:
-    """One line for each member: kind, size or target, name; below it the lines that we wrote ourselves."""
+    """Return a line for each member: type, name, size or target; below it the lines of a generated file."""
     return "".join(f"{line}\n" for file in files for line in _lines(file))
 
 
@@ -47,13 +30,15 @@ def _lines(file: ContextFile) -> list[str]:
         return [f"link {file.name} -> {file.link}"]
     kind = "program" if file.executable else "file"
     if file.name == "python/install.py":
-        return [f"{kind} {file.name}"]  # its size says nothing of the case
+        return [f"{kind} {file.name}"]  # its size is that of the package's script
     return [f"{kind} {file.name} {file.size}", *(f"    {line}" for line in file.data.decode().splitlines())]
 
 
 @pytest.mark.parametrize("case", GOOD, ids=[case.stem for case in GOOD])
-def test_each_table_gives_its_image(case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The Dockerfile, the context, the image's names and the warnings are those of the case, to the byte."""
+def test_each_table_gives_its_expected_image(
+    case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The Dockerfile, the build context, the names and the warnings are those of the case, to the byte."""
     monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     expected = {name: text for name, text in sections(case).items() if name in OUTCOMES}
@@ -70,7 +55,7 @@ def test_each_table_gives_its_image(case: Path, tmp_path: Path, monkeypatch: pyt
 
 
 def test_the_cases_cover_every_key_of_the_table() -> None:
-    """No key of the table is without a case."""
+    """Every key of the table is in a case."""
     texts = [sections(case)["pyproject.toml"].partition("[tool.azureml-image]")[2] for case in GOOD]
 
     without = [

@@ -1,4 +1,4 @@
-"""What hadolint, a linter of Dockerfiles, says of the ones we write."""
+"""What hadolint, a linter for Dockerfiles, reports about the rendered ones."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cases import sections
-from tests.test_good_cases import GOOD
+from tests.cases import GOOD, sections
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,8 +26,8 @@ UNREADABLE = {
 LINTED = [case for case in GOOD if case.stem not in UNREADABLE]
 
 
-def complaints(text: str, ignored: tuple[str, ...]) -> str:
-    """What hadolint says of *text* from its level `warning` on, without the rules *ignored*."""
+def findings(text: str, ignored: tuple[str, ...]) -> str:
+    """Return hadolint's warnings and errors for *text*, without the rules *ignored*."""
     options = [option for rule in ignored for option in ("--ignore", rule)]
     argv = [HADOLINT, "--no-color", "--failure-threshold", "warning", *options, "-"]
     done = subprocess.run(argv, input=text, capture_output=True, text=True, check=False)
@@ -37,33 +36,33 @@ def complaints(text: str, ignored: tuple[str, ...]) -> str:
 
 
 @pytest.mark.parametrize("case", LINTED, ids=[case.stem for case in LINTED])
-def test_hadolint_is_quiet(case: Path) -> None:
-    """No rule but the exceptions is broken by the Dockerfile of any case that hadolint can read."""
-    assert complaints(sections(case)["Dockerfile"], tuple(EXCEPTIONS)) == ""
+def test_hadolint_reports_nothing(case: Path) -> None:
+    """The Dockerfiles of the cases break no rule except the listed exceptions."""
+    assert findings(sections(case)["Dockerfile"], tuple(EXCEPTIONS)) == ""
 
 
 def test_each_exception_is_needed() -> None:
-    """Every rule that is left out is broken by some case: an exception that nothing needs goes."""
+    """Some case breaks each rule that is an exception."""
     texts = [sections(case)["Dockerfile"] for case in GOOD]
 
-    needed = {rule for rule in EXCEPTIONS if any(rule in complaints(text, ()) for text in texts)}
+    needed = {rule for rule in EXCEPTIONS if any(rule in findings(text, ()) for text in texts)}
 
     assert set(EXCEPTIONS) == needed
 
 
-def test_hadolint_speaks_up_where_something_is_wrong() -> None:
-    """The quiet of the others is not that of a linter that does not run."""
+def test_hadolint_reports_a_bad_dockerfile() -> None:
+    """The linter runs and finds a mistake."""
     text = "FROM debian:12\nRUN cd /tmp && true\n"
 
-    said = complaints(text, tuple(EXCEPTIONS))
+    said = findings(text, tuple(EXCEPTIONS))
 
     assert said == "-:2 DL3003 warning: Use WORKDIR to switch to a directory"
 
 
-def test_what_hadolint_cannot_read_is_listed() -> None:
-    """A case that hadolint cannot read is one that it says so of: an entry that nothing needs goes."""
+def test_hadolint_cannot_read_the_listed_cases() -> None:
+    """Each listed case is one for which hadolint reports a syntax error."""
     texts = {case.stem: sections(case)["Dockerfile"] for case in GOOD}
 
-    said = {name: complaints(texts[name], tuple(EXCEPTIONS)).strip() for name in UNREADABLE}
+    said = {name: findings(texts[name], tuple(EXCEPTIONS)).strip() for name in UNREADABLE}
 
     assert {"strings-that-end-in-a-backslash": "/dev/stdin:18:25 unexpected '\"'"} == said

@@ -12,7 +12,7 @@ import pytest
 import azureml_tasks
 from azureml_tasks.config.settings import Settings, SmokeTest
 from azureml_tasks.errors import SettingsError
-from azureml_tasks.image_reference import expand_base, parse
+from azureml_tasks.image_reference import expand_base
 from azureml_tasks.project import base_images, git
 from azureml_tasks.project.cross_checks import variable_warnings
 from tests.cases import lay_out
@@ -494,21 +494,3 @@ def test_a_repository_that_git_cannot_read_gets_a_warning(tmp_path: Path) -> Non
     assert planned(folder).warnings == (
         "the image gets no revision label: git said: fatal: bad config line 1 in file .git/config",
     )
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("demo", "docker.io/library/demo:latest"),
-        ("team/demo:1", "docker.io/team/demo:1"),
-        ("docker.io/demo:1", "docker.io/library/demo:1"),
-        ("r.io:5000/demo", "r.io:5000/demo:latest"),
-        (f"r.io/demo@sha256:{'1' * 64}", f"r.io/demo@sha256:{'1' * 64}"),
-    ],
-)
-def test_a_reference_is_said_in_full(text: str, expected: str) -> None:
-    """Docker leaves out its own registry, the folder of its official images there, and the tag that is taken else."""
-    found = parse(text)
-
-    assert found is not None
-    assert expected == found.whole

@@ -1,4 +1,4 @@
-"""What is decided of a project: one value, from settings and facts alone."""
+"""The plan of a project, which depends on its settings and facts alone."""
 
 from __future__ import annotations
 
@@ -22,15 +22,13 @@ SCRIPT = "def init(): ...\ndef run(data): ...\n"
 def planned(
     folder: Path, table: str, files: dict[str, str] | None = None, *, base: str = "bases/serving"
 ) -> Plan:
-    """The plan of a project with *table*."""
+    """Return the plan of a project with *table*."""
     text = f'[project]\nname = "scoring"\nversion = "1"\n[tool.azureml-image]\nbase = "{base}"\n{table}'
     return azureml_tasks.plan(azureml_tasks.load(lay_out({"pyproject.toml": text, **(files or {})}, folder)))
 
 
-def test_the_least_that_a_table_says_decides_the_rest(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Without code, model, packages and registry, everything has its default."""
+def test_a_minimal_table_gives_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without code, model, packages and registry, every field has its default."""
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
     plan = planned(tmp_path, "")
@@ -75,15 +73,15 @@ def test_the_least_that_a_table_says_decides_the_rest(
         ),
     ],
 )
-def test_the_two_variables_are_set_where_there_is_something_to_point_at(
+def test_the_variables_of_code_and_model_are_set_if_they_are_in_the_image(
     table: str, files: dict[str, str], env: dict[str, str], tmp_path: Path
 ) -> None:
-    """Without a model Azure ML mounts it and sets the variable itself."""
+    """Without a model in the image, Azure ML mounts one and sets the variable itself."""
     assert list(env.items()) == list(planned(tmp_path, table, files).env.items())
 
 
-def test_packages_and_files_are_sorted_out(tmp_path: Path) -> None:
-    """Each system package once, files by name whatever they are for, commands in their order."""
+def test_packages_are_unique_and_files_are_sorted(tmp_path: Path) -> None:
+    """Each system package is listed once, files are sorted by name, commands keep their order."""
     plan = planned(
         tmp_path,
         'apt = ["zip", "curl", "zip"]\npip = ["numpy"]\nmodel = "m"\n'
@@ -100,23 +98,23 @@ def test_packages_and_files_are_sorted_out(tmp_path: Path) -> None:
     )
 
 
-def test_a_plan_cannot_be_changed(tmp_path: Path) -> None:
-    """Rendering and packing only read it."""
+def test_a_plan_is_immutable(tmp_path: Path) -> None:
+    """A field cannot be set."""
     plan = planned(tmp_path, "")
 
     with pytest.raises(AttributeError):
         plan.user = "root"  # type: ignore[misc]  # which is what this is about
 
 
-def test_names_bear_the_registry_where_one_is_set(tmp_path: Path) -> None:
-    """`registry/repository:tag` for each tag, the first one first."""
+def test_names_contain_the_registry_if_one_is_set(tmp_path: Path) -> None:
+    """They are `registry/repository:tag`, in the order of the tags."""
     plan = planned(tmp_path, 'registry = "localhost:5000"\ntags = ["b", "a"]\n')
 
     assert plan.names == ("localhost:5000/scoring:b", "localhost:5000/scoring:a")
 
 
 def test_warnings_of_the_base_come_first(tmp_path: Path) -> None:
-    """What was found while reading follows."""
+    """The warnings of reading follow."""
     table = 'env = { MY_KEY = "x" }\napt = ["python3-numpy"]\n'
     plan = planned(tmp_path, table, base="pytorch-1.6-ubuntu18.04-py37-cpu-inference")
 

@@ -1,4 +1,4 @@
-"""What requirements files ask for, and what a build cannot use of them."""
+"""What is read from requirements files, and what is reported as a problem."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from packaging.requirements import InvalidRequirement, Requirement
 
 from azureml_tasks.errors import Problem
-from azureml_tasks.requirements.files import RequirementsTree, read_tree
+from azureml_tasks.requirements.files import RequirementsTree, exact_version, is_pinned, read_tree
 
 NO_LOGIN = "Use an address without a login, and set secrets.netrc in [tool.azureml-image]."
 NO_FOLDER = "Build a wheel and list that: pip wheel --no-deps --wheel-dir wheels "
@@ -24,20 +24,20 @@ def tree(
     hashed: bool = False,
     pinned: tuple[str, ...] = (),
 ) -> RequirementsTree:
-    """Name what is expected, of *lines* as they stand in files without comments and joins."""
+    """Return the expected tree of *files* with these *lines*, without comments and joins."""
     asked = tuple(sorted({line for text in lines for line in text.splitlines()}))
     return RequirementsTree(files=files, wheels=wheels, hashed=hashed, pinned=pinned, lines=asked)
 
 
 def said(text: str) -> str:
-    """Ask packaging, whose words change with its version."""
+    """Return packaging's message, which depends on its version."""
     with pytest.raises(InvalidRequirement) as caught:
         Requirement(text)
     return str(caught.value).splitlines()[0]
 
 
 def problems(line: str) -> list[tuple[str, str]]:
-    """Read a file of one line; what is wrong must be on that line."""
+    """Read a file of one line; every problem must be on that line."""
     _, found = read_tree("r.txt", {"r.txt": f"# first\n{line}\n"}.get)
     assert all((problem.file, problem.line) == ("r.txt", 2) for problem in found)
     return [(problem.what, problem.fix) for problem in found]
@@ -66,16 +66,16 @@ def problems(line: str) -> list[tuple[str, str]]:
         "--use-feature fast-deps",
     ],
 )
-def test_what_pip_can_use_in_a_build_is_accepted(line: str) -> None:
-    """Names, addresses and the options of pip's format are fine as they are."""
+def test_a_line_that_pip_can_use_is_accepted(line: str) -> None:
+    """Names, addresses and the options of pip's format are no problem."""
     loose = not line.startswith("-") and "==0.30" not in line
     asked = line.removesuffix(" # with a comment")
     expected = replace(tree("r.txt", lines=[asked]), all_pinned=not loose)
     assert (expected, []) == read_tree("r.txt", {"r.txt": line}.get)
 
 
-def test_an_empty_file_is_fine() -> None:
-    """A byte order mark, comments and blank lines ask for nothing."""
+def test_an_empty_file_is_accepted() -> None:
+    """A byte order mark, comments and blank lines contain no requirement."""
     assert (tree("r.txt"), []) == read_tree("r.txt", {"r.txt": "\ufeff# a \\\n\n  # b\n"}.get)
 
 
@@ -93,8 +93,8 @@ def test_an_empty_file_is_fine() -> None:
         "--const a.txt",
     ],
 )
-def test_an_include_is_followed_however_it_is_spelt(line: str) -> None:
-    """All spellings of -r and -c that pip knows lead to the file."""
+def test_every_spelling_of_an_include_is_followed(line: str) -> None:
+    """Every spelling of -r and -c that pip knows includes the file."""
     texts = {"r.txt": line, "a.txt": "./w.whl"}
 
     lines = [line.removesuffix(" # c"), "./w.whl"]
@@ -102,7 +102,7 @@ def test_an_include_is_followed_however_it_is_spelt(line: str) -> None:
 
 
 def test_includes_are_relative_to_their_file_and_wheels_to_the_project() -> None:
-    """Each file is named once, in the order of reading, and a circle ends quietly."""
+    """Each file is listed once, in the order of reading; a cycle is no problem."""
     texts = {
         "deploy/r.txt": "-r more/a.txt\n-c ../c.txt\n./wheels/x-1-py3-none-any.whl",
         "deploy/more/a.txt": "-r ../r.txt\n-r 'b c.txt'\nwheels/../y-1-py3-none-any.whl ; os_name == 'posix'",
@@ -117,8 +117,8 @@ def test_includes_are_relative_to_their_file_and_wheels_to_the_project() -> None
     assert (tree(*files, wheels=wheels, lines=[*texts.values()]), []) == actual
 
 
-def test_the_pins_of_hashed_files_are_gathered() -> None:
-    """One hash anywhere makes pip check all, so exact versions count; ranges, addresses and wheels do not."""
+def test_the_exact_versions_of_hashed_files_are_collected() -> None:
+    """With one hash pip checks all. Only exact versions are collected, not ranges, addresses and wheels."""
     texts = {
         "r.txt": "-r a.txt\nZope.Interface==6.0\nb>=1\nc==1.*\nd==1,!=2\ne @ https://example.com/e.whl\n./f.whl",
         "a.txt": "\n".join(  # noqa: FLY002, shows the lines
@@ -140,14 +140,14 @@ def test_the_pins_of_hashed_files_are_gathered() -> None:
 
 
 def test_require_hashes_alone_makes_a_tree_hashed() -> None:
-    """The option stands for hashes that another file or a wheel's address may bear."""
+    """The hashes may be in another file or in a wheel's address."""
     text = "--require-hashes\na==1"
     expected = tree("r.txt", hashed=True, pinned=("a==1",), lines=[text])
     assert (expected, []) == read_tree("r.txt", {"r.txt": text}.get)
 
 
-def test_without_hashes_nothing_is_pinned() -> None:
-    """Exact versions of an ordinary file are pip's business alone."""
+def test_without_hashes_no_version_is_collected() -> None:
+    """Pip itself handles exact versions in a file without hashes."""
     assert (tree("r.txt", lines=["a==1"]), []) == read_tree("r.txt", {"r.txt": "a==1"}.get)
 
 
@@ -359,13 +359,13 @@ def test_without_hashes_nothing_is_pinned() -> None:
         ),
     ],
 )
-def test_what_a_build_cannot_use_is_a_problem(line: str, what: str, fix: str) -> None:
-    """Each problem names its place, what is wrong and what to do, and never a password."""
+def test_a_line_that_a_build_cannot_use_is_a_problem(line: str, what: str, fix: str) -> None:
+    """Each problem has its line, the reason and the next step, and never shows a password."""
     assert [(what, fix)] == problems(line)
 
 
-def test_problems_of_all_files_are_told_together() -> None:
-    """Each bears its own file, and the number of the first of joined lines."""
+def test_problems_of_all_files_are_reported_together() -> None:
+    """Each has its own file, and the number of the first of joined lines."""
     texts = {"r.txt": "a\\\n =\\\n 1\n-r d/a.txt\n-e .", "d/a.txt": "\n-r ../d/b.txt\n"}
 
     _, actual = read_tree("r.txt", texts.get)
@@ -390,15 +390,36 @@ def test_problems_of_all_files_are_told_together() -> None:
 
 @pytest.mark.parametrize("root", ["conda.yml", "deploy/environment.YAML"])
 def test_a_conda_file_is_refused(root: str) -> None:
-    """It is not even read; the problem says where its two kinds of packages go."""
+    """It is not read; the problem says where to list its packages instead."""
     fix = "List its pip packages in a requirements file; conda packages need a base image that has them."
     problem = Problem(root, 0, "is a conda environment file, which pip does not read", fix)
 
     assert (tree(root), [problem]) == read_tree(root, {root: "name: a\n"}.get)
 
 
-def test_a_missing_root_is_a_problem() -> None:
-    """A tree without files says that there is none."""
+def test_a_missing_file_is_a_problem() -> None:
+    """The tree is empty, and the problem says that the file does not exist."""
     problem = Problem("r.txt", 0, "does not exist", "Create it, or correct its name.")
 
     assert (tree(), [problem]) == read_tree("r.txt", {"a.txt": ""}.get)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("numpy==2.0", "2.0"),
+        ("numpy == 2.0rc1", "2.0rc1"),
+        ("numpy[extra]==2.0+cpu; python_version < '4'", "2.0+cpu"),
+        ("numpy", ""),
+        ("numpy>=2.0", ""),
+        ("numpy~=2.0", ""),
+        ("numpy<=2.0,>=2.0", ""),
+        ("numpy==2.*", ""),
+        ("numpy==2.0,!=2.0.1", ""),
+        ("numpy===2.0", ""),
+        ("numpy @ https://example.org/numpy-2.0-py3-none-any.whl", ""),
+    ],
+)
+def test_a_requirement_with_one_exact_version_is_pinned(text: str, expected: str) -> None:
+    """Only a single `==` without a star gives one exact version."""
+    assert (expected, expected != "") == (exact_version(Requirement(text)), is_pinned(text))

@@ -16,25 +16,23 @@ from azureml_tasks.config.reader import read
 from azureml_tasks.config.schema import json_schema
 from azureml_tasks.config.settings import Acr, Request, Run, Secret, Secrets, Settings, SmokeTest
 from azureml_tasks.errors import SettingsError
-from tests.cases import CASES, sections
+from tests.cases import BAD, GOOD, sections
 from tests.examples import examples
-from tests.test_good_cases import GOOD
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-BAD = sorted((CASES / "bad").glob("*.txt"))
 VALIDATOR = Draft202012Validator(json_schema())
 
 BEYOND = {
     "pip-requirements": "the grammar of PEP 508 fits no pattern",
-    "requests-that-are-no-json": "a schema sees values of JSON alone, which has no dates and no infinity",
+    "requests-that-are-not-json": "a schema sees values of JSON alone, which has no dates and no infinity",
 }
 """Bad cases that an editor does not underline, though the reader needs no file to refuse them."""
 
 
 def table(case: Path) -> Any:
-    """The table of a case; None where its text has none."""
+    """Return the table of a case; None if its text has none."""
     try:
         document = tomli.loads(sections(case).get("pyproject.toml", ""))
     except tomli.TOMLDecodeError:
@@ -44,12 +42,12 @@ def table(case: Path) -> Any:
 
 
 def accepts(value: Any) -> bool:
-    """Whether an editor would find the table right."""
+    """Return whether the schema accepts the table."""
     return VALIDATOR.is_valid(value)
 
 
-def test_the_schema_is_one() -> None:
-    """The schema itself is as draft 2020-12 wants it, and says so of each table that no other key may be there."""
+def test_the_schema_is_valid() -> None:
+    """It follows draft 2020-12, requires `base` and allows no unknown key."""
     schema = json_schema()
 
     Draft202012Validator.check_schema(schema)
@@ -62,13 +60,13 @@ def test_the_schema_is_one() -> None:
 
 
 @pytest.mark.parametrize("case", GOOD, ids=[case.stem for case in GOOD])
-def test_every_good_case_is_right_to_the_schema(case: Path) -> None:
-    """No editor underlines what works."""
+def test_the_schema_accepts_every_good_case(case: Path) -> None:
+    """An editor marks nothing in a valid table."""
     assert [] == [error.message for error in VALIDATOR.iter_errors(table(case))]
 
 
-def test_every_bad_case_of_the_tables_own_shape_is_wrong_to_the_schema() -> None:
-    """What the reader refuses without a look at the folder, the schema refuses, but for what it cannot say."""
+def test_the_schema_refuses_every_table_that_the_reader_refuses() -> None:
+    """The exceptions are rules that JSON Schema cannot express; mistakes in files are not in the schema."""
     shape = {
         case.stem: value
         for case in BAD
@@ -81,7 +79,7 @@ def test_every_bad_case_of_the_tables_own_shape_is_wrong_to_the_schema() -> None
 
 
 def test_every_key_is_described() -> None:
-    """Each key of each table has a meaning, which editors show."""
+    """Each key of each table has its description, which editors show."""
     schema = json_schema()
     inner = schema["properties"]
     tables = {
@@ -128,7 +126,7 @@ ANYTHING = st.recursive(
 
 
 def values(key: Key) -> st.SearchStrategy[Any]:
-    """What is written for a key: mostly of its type, at times anything."""
+    """Generate values for a key: mostly of its type, sometimes of any type."""
     kinds: dict[str, st.SearchStrategy[Any]] = {
         "a string": STRINGS,
         "an array of strings": st.lists(STRINGS, max_size=2),
@@ -145,7 +143,7 @@ def values(key: Key) -> st.SearchStrategy[Any]:
 
 
 def some(cls: type[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    """Tables with some of the keys of *cls*."""
+    """Generate tables with some of the keys of *cls*."""
     known = {name: values(key) for name, (_, key) in keys(cls).items()}
     return st.lists(st.sampled_from(sorted(known)), max_size=3, unique=True).flatmap(
         lambda names: st.fixed_dictionaries({name: known[name] for name in names})
@@ -153,7 +151,7 @@ def some(cls: type[Any]) -> st.SearchStrategy[dict[str, Any]]:
 
 
 def refused(text: str) -> bool:
-    """Whether the reader alone, which sees no file but this one, finds anything wrong."""
+    """Return whether the reader, which reads no other file, reports a problem."""
     try:
         _, problems = read(text, {})
     except SettingsError:
@@ -162,7 +160,7 @@ def refused(text: str) -> bool:
 
 
 def written(value: dict[str, Any]) -> str:
-    """The table as TOML."""
+    """Return the table as TOML."""
     return "[tool.azureml-image]\n" + "".join(
         f"{_toml(name)} = {_toml(part)}\n" for name, part in value.items()
     )
@@ -189,6 +187,6 @@ TABLES = st.one_of(
 
 @settings(max_examples=examples(500), deadline=None, suppress_health_check=list(HealthCheck))
 @given(value=TABLES)
-def test_the_reader_is_never_laxer_than_the_schema(value: dict[str, Any]) -> None:
-    """What an editor underlines is never accepted by the reader."""
+def test_the_reader_refuses_what_the_schema_refuses(value: dict[str, Any]) -> None:
+    """A table that an editor marks as wrong is not read."""
     assert accepts(value) or refused(written(value))

@@ -1,6 +1,6 @@
-"""On which line of a TOML text each key, item and table starts, which tomli does not say.
+"""The line of each key, item and table of a TOML text, which tomli does not tell.
 
-The text must be one that tomli has accepted: nothing is checked here a second time.
+The text must be one that tomli accepts: it is not validated here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Path = tuple[str | int, ...]
 
 _BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _KEY_PART = re.compile(r"""[\w-]+|"(?:\\.|[^"\\])*"|'[^']*'""")
-# Up to two quotation marks may stand right before the three that close a string of several lines.
+# A string of several lines may end in up to two quotation marks before the three that close it.
 _STRING = re.compile(
     r""""{3}(?:\\.|[^\\])*?"{3,5}|'{3}.*?'{3,5}|"(?:\\.|[^"\\])*"|'[^']*\'""",
     re.DOTALL,
@@ -25,27 +25,26 @@ _OTHER_SCALAR = re.compile(r"[^,\]}#\n]+")
 
 
 def locate(text: str) -> dict[Path, int]:
-    """Find the line on which each part of a TOML document starts.
+    """Return the 1-based line on which each part of a TOML document starts.
+
+    The line of a table is that of its header, or that of the first key that names it. The line of a value is that of
+    its key, and the line of an array's item that of its first character.
 
     Args:
-        text: a whole TOML document that tomli reads.
-
-    Returns:
-        The 1-based line of each path: of its header for a table (a table without one has the line that
-        first names it), of its own key for a value, of its first character for an item of an array.
+        text: a whole TOML document that tomli accepts.
     """
     return _Scan(text).document()
 
 
 class _Scan:
-    """One walk over a text; `at` is where it stands."""
+    """One pass over a text; `at` is the current position."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.at = 0
         self.ends = [match.start() for match in re.finditer("\n", text)]
         self.lines: dict[Path, int] = {}
-        self.tables_in: dict[Path, int] = {}  # how many [[headers]] an array of tables has had so far
+        self.tables_in: dict[Path, int] = {}  # the number of [[headers]] of each array of tables so far
 
     def document(self) -> dict[Path, int]:
         table: Path = ()
@@ -60,16 +59,16 @@ class _Scan:
         return bisect_left(self.ends, self.at) + 1
 
     def skip_blank(self) -> bool:
-        """Go to the next character that counts; False at the end of the text."""
+        """Skip blanks and comments; return False at the end of the text."""
         self.at = self.take(_BLANK)
         return self.at < len(self.text)
 
     def take(self, pattern: re.Pattern[str]) -> int:
-        found = pattern.match(self.text, self.at)
-        return found.end() if found else self.at
+        match = pattern.match(self.text, self.at)
+        return match.end() if match else self.at
 
     def next_is(self, mark: str) -> bool:
-        """Step over *mark*, and the blanks before it, if it comes next."""
+        """Skip blanks, and *mark* if it comes next; return whether it did."""
         self.skip_blank()
         if not self.text.startswith(mark, self.at):
             return False
@@ -96,16 +95,16 @@ class _Scan:
         self.at += 1 + is_item
         path: Path = ()
         for part in outer:
-            path = self.newest((*path, part), line)
+            path = self.table((*path, part), line)
         path = (*path, last)
         if is_item:
             self.tables_in[path] = self.tables_in.get(path, 0) + 1
-            path = self.newest(path, line)
+            path = self.table(path, line)
         self.lines[path] = line
         return path
 
-    def newest(self, path: Path, line: int) -> Path:
-        """Name a table on the way, in an array of tables the last one so far."""
+    def table(self, path: Path, line: int) -> Path:
+        """Return the path of the table at *path*; of an array of tables, that of the last one so far."""
         self.lines.setdefault(path, line)
         return (*path, self.tables_in[path] - 1) if path in self.tables_in else path
 

@@ -16,7 +16,29 @@ from azureml_tasks.config.dockerfile_line import command_error, control_characte
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["APT", "PIP", "Rule", "between", "matching", "one_of"]
+__all__ = [
+    "ANY_PATH",
+    "APT",
+    "BASE",
+    "COMMAND",
+    "LABEL",
+    "MEMORY",
+    "ONE_LINE",
+    "PATH",
+    "PIP",
+    "PLATFORM",
+    "REGISTRY",
+    "REPOSITORY",
+    "SHARED_LAYERS",
+    "TAG_TEMPLATE",
+    "URL_PATH",
+    "USER",
+    "VARIABLE",
+    "Rule",
+    "between",
+    "matching",
+    "one_of",
+]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,13 +16,12 @@ from hypothesis import HealthCheck, given, reject, settings
 
 import azureml_tasks
 from azureml_tasks.errors import SettingsError
-from tests.cases import sections
+from tests.cases import GOOD, sections
 from tests.machine.acr.faults import CutAnswer, CutRequest, Garble, Reply
 from tests.machine.acr.scan import build_words, scan
 from tests.machine.acr.world import Settings
 from tests.real.bench import ENGINE, REGISTRY, Bench, Clock, Meanwhile, Outcome
 from tests.test_dockerfile import ONE_HOSTILE, Table
-from tests.test_good_cases import GOOD
 
 CANDIDATE = "REGISTRY/NAME/candidate@sha256:ID"
 BUILT = Outcome(code=0, said=f"{CANDIDATE}\n", runs=("Succeeded",))

@@ -1,4 +1,4 @@
-"""Where the parts of a TOML document start."""
+"""The lines on which the parts of a TOML document start."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def paths(value: Any, path: Path = ()) -> Iterator[Path]:
-    """Walk over what tomli has read."""
+    """Yield the path of each part of a parsed value."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, item in items:
         yield (*path, key)
@@ -96,7 +96,7 @@ def paths(value: Any, path: Path = ()) -> Iterator[Path]:
     ],
 )
 def test_each_part_has_its_line(text: str, expected: dict[Path, int]) -> None:
-    """The lines are those a person sees, and the paths those that tomli reads."""
+    """The lines are those of an editor, and the paths are those of the parsed document."""
     actual = locate(text)
 
     assert expected == actual
@@ -123,7 +123,7 @@ SCALARS = st.sampled_from(
 
 
 class Document:
-    """A text in the making, and the lines on which its parts start."""
+    """A text under construction, and the lines on which its parts start."""
 
     def __init__(self, data: st.DataObject) -> None:
         self.data = data
@@ -237,7 +237,7 @@ VALUES = st.recursive(
 
 @given(data=st.data(), table=st.dictionaries(KEYS, VALUES, max_size=4))
 def test_every_spelling_of_a_document_has_its_lines(data: st.DataObject, table: dict[str, Any]) -> None:
-    """Whatever the mix of headers, dotted keys and inline tables, paths and lines are the written ones."""
+    """Paths and lines are right for every mix of headers, dotted keys and inline tables."""
     document = Document(data)
     document.section(table, ())
 
@@ -250,7 +250,7 @@ def test_every_spelling_of_a_document_has_its_lines(data: st.DataObject, table: 
 
 
 def test_newlines_in_inline_tables_count() -> None:
-    """Where tomli reads TOML 1.1, whose inline tables may span lines, their keys have their own lines."""
+    """If tomli reads TOML 1.1, whose inline tables may span lines, their keys have their own lines."""
     text = "a = { # {\n  b = 1,\n\n  c = 2,\n}\n"
     try:
         document = tomli.loads(text)

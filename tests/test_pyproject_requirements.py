@@ -1,4 +1,4 @@
-"""What a project's own pyproject.toml lists."""
+"""The requirements that a project's own pyproject.toml lists."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ DEPENDENCIES = ["numpy>=1.26", 'Pandas; python_version < "3.13"']
 
 
 def said(text: str) -> str:
-    """Ask packaging, whose words change with its version."""
+    """Return packaging's message, which depends on its version."""
     with pytest.raises(InvalidRequirement) as caught:
         Requirement(text)
     return str(caught.value).splitlines()[0]
@@ -43,7 +43,7 @@ def said(text: str) -> str:
 def listed(
     pyproject: str, groups: tuple[str, ...] = (), extras: tuple[str, ...] = (), *, project: bool = False
 ) -> list[str]:
-    """Read from a text."""
+    """Return the requirements that a text lists; none may be wrong."""
     document = tomli.loads(pyproject)
     parts = [
         *(declared_requirements(document, group=name) for name in groups),
@@ -57,7 +57,7 @@ def listed(
 @pytest.mark.parametrize(
     ("groups", "extras", "project", "expected"),
     [
-        pytest.param((), (), False, [], id="nothing asked for"),
+        pytest.param((), (), False, [], id="nothing"),
         pytest.param((), (), True, DEPENDENCIES, id="the project's dependencies"),
         pytest.param(
             ("test",), (), False, ["pytest", "ruff"], id="a group that includes another, each item once"
@@ -91,7 +91,7 @@ def listed(
                 'torch; python_version < "3.11" or os_name == "nt"',
                 'toml; os_name == "nt"',
             ],
-            id="a marker holds for all that it brings",
+            id="a marker applies to every requirement behind it",
         ),
         pytest.param(
             (),
@@ -104,7 +104,7 @@ def listed(
                 "b",
                 "a",
             ],
-            id="a circle ends",
+            id="a cycle ends",
         ),
         pytest.param(
             (),
@@ -121,18 +121,18 @@ def listed(
         ),
     ],
 )
-def test_what_is_asked_for_is_listed(
+def test_groups_extras_and_dependencies_are_listed(
     groups: tuple[str, ...],
     extras: tuple[str, ...],
     project: bool,
     expected: list[str],
 ) -> None:
-    """Requirements come in the order asked for, each once, and the project itself never."""
+    """Requirements are listed in the given order, each once, and never the project itself."""
     assert expected == listed(PYPROJECT, groups, extras, project=project)
 
 
 def test_extras_need_no_list_of_dependencies() -> None:
-    """A project without dependencies has none, whether or not its extras name it."""
+    """A project without dependencies is valid, also if its extras name the project."""
     text = '[project]\nname = "p"\n[project.optional-dependencies]\na = ["p[b]"]\nb = ["c"]'
 
     expected = ["c"]
@@ -256,8 +256,10 @@ def test_extras_need_no_list_of_dependencies() -> None:
         ),
     ],
 )
-def test_what_cannot_be_listed_is_said(text: str, asked: tuple[str, str], reason: str, fix: str) -> None:
-    """The error bears what was asked for, why it cannot be had, and what to do."""
+def test_a_part_that_cannot_be_listed_is_reported(
+    text: str, asked: tuple[str, str], reason: str, fix: str
+) -> None:
+    """The problem has the reason and the next step."""
     kind, name = asked
 
     _, problems = declared_requirements(tomli.loads(text), **({} if kind == "project" else {kind: name}))
