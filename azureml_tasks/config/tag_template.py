@@ -18,7 +18,7 @@ _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _NOT_ALLOWED = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Unavailable:
     """A placeholder without a value, and the reason."""
 

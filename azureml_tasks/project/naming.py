@@ -45,17 +45,17 @@ def tag_values(
     project: Mapping[str, Any], revision: Revision | NoRevision, today: date
 ) -> dict[str, str | Unavailable]:
     """What stands for each placeholder of a tag; a dynamic version is `latest`."""
-    version: str | Unavailable = Unavailable("[project] has no version")
+    version: str | Unavailable = Unavailable(why="[project] has no version")
     if isinstance(project.get("version"), str):
         version = project["version"]
     elif is_dynamic(project, "version"):
         version = "latest"
     if isinstance(revision, NoRevision):
-        sha: str | Unavailable = Unavailable(revision.why)
+        sha: str | Unavailable = Unavailable(why=revision.why)
         branch = sha
     else:
         sha = revision.sha[:12] + ("-dirty" if revision.dirty else "")
-        branch = revision.branch or Unavailable("HEAD is detached, so that no branch is checked out")
+        branch = revision.branch or Unavailable(why="HEAD is detached, so that no branch is checked out")
     return {"version": version, "git-sha": sha, "git-branch": branch, "date": today.strftime("%Y%m%d")}
 
 
