@@ -170,7 +170,7 @@ def test_what_builds_nothing_asks_for_none(task: str, tmp_path: Path) -> None:
 
 
 def test_check_says_whether_they_are_there_and_shows_none(tmp_path: Path) -> None:
-    """The report has a row for each, in text and in JSON, and ends well where one is missing."""
+    """The report has a row for each, in text and in JSON, and a missing one is exit 2."""
     files = {"pyproject.toml": project("demo", TABLE), "login/netrc": LOGIN}
     folder = consumer(tmp_path, files=files)
 
@@ -179,7 +179,7 @@ def test_check_says_whether_they_are_there_and_shows_none(tmp_path: Path) -> Non
 
     rows = re.findall(r"^secrets .*\n +.*$", there.out, re.MULTILINE)
     assert [
-        "secrets  pip-conf: the variable CONTOSO_PIP_CONF holds it\n         netrc: FOLDER/login/netrc holds it"
+        "secrets    pip-conf: the variable CONTOSO_PIP_CONF is set\n           netrc: FOLDER/login/netrc is set"
     ] == rows
     expected = """\
   "secrets": [
@@ -196,4 +196,5 @@ def test_check_says_whether_they_are_there_and_shows_none(tmp_path: Path) -> Non
   ],
 """
     assert expected in missing.out
-    assert (0, 0, False) == (there.code, missing.code, "hunter2" in there.out + there.err + missing.out)
+    # No engine answers, which is exit 3; a missing secret is a problem of the settings.
+    assert (3, 2, False) == (there.code, missing.code, "hunter2" in there.out + there.err + missing.out)
