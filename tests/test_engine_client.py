@@ -207,10 +207,11 @@ def test_inspect_images_of_a_repository(anywhere: FakeEngine, client: EngineClie
     assert [IMAGE] == client.inspect_images("demo/layers")
 
 
-def test_tag_image(anywhere: FakeEngine, client: EngineClient) -> None:
-    """Repository and tag are split at the last colon."""
+@pytest.mark.parametrize("body", [b"", b"Created"])
+def test_tag_image(body: bytes, anywhere: FakeEngine, client: EngineClient) -> None:
+    """Repository and tag are split at the last colon; Docker answers nothing, and Podman a word."""
     request = "POST /v1.48/images/sha256:1/tag?repo=r.io%3A5000%2Fdemo&tag=1"
-    anywhere.answers[request] = (201, b"")
+    anywhere.answers[request] = (201, body)
 
     client.tag_image("sha256:1", "r.io:5000/demo:1")
 

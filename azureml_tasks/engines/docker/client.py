@@ -76,7 +76,7 @@ class EngineClient:
         https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Image/operation/ImageInspect
         """
         status, answer = self._request("GET", f"{_image_path(reference)}/json")
-        return None if status == HTTPStatus.NOT_FOUND else dict(_success(status, answer))
+        return None if status == HTTPStatus.NOT_FOUND else dict(_parsed(status, answer))
 
     def inspect_images(self, repository: str) -> list[dict[str, Any]]:
         """Return what the engine knows of each image that has a tag in *repository*.
@@ -84,7 +84,7 @@ class EngineClient:
         https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Image/operation/ImageList
         """
         query = urlencode({"filters": json.dumps({"reference": [repository]})})
-        images = _success(*self._request("GET", f"/images/json?{query}"))
+        images = _parsed(*self._request("GET", f"/images/json?{query}"))
         # Another process may remove one meanwhile.
         return [details for each in images if (details := self.inspect_image(str(each["Id"])))]
 
@@ -217,10 +217,19 @@ def _success(status: int, answer: Any) -> Any:
 
     Raises:
         RefusedError: the status is an error.
-        HTTPException: the answer is not JSON.
     """
     if status >= HTTPStatus.BAD_REQUEST:
         raise refusal(status, answer if isinstance(answer, bytes) else json.dumps(answer).encode())
-    if isinstance(answer, bytes) and answer:
+    return answer
+
+
+def _parsed(status: int, answer: Any) -> Any:
+    """Return the JSON of an answer to a request that succeeded.
+
+    Raises:
+        RefusedError: the status is an error.
+        HTTPException: the answer is not JSON.
+    """
+    if isinstance(_success(status, answer), bytes):
         raise HTTPException("the answer is not JSON")
     return answer
