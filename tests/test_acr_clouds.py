@@ -1,10 +1,10 @@
-"""Azure's clouds, and the addresses that the environment alone may put in their place."""
+"""The endpoints of Azure's clouds, which only environment variables override."""
 
 from __future__ import annotations
 
 import pytest
 
-from azureml_tasks.engines.acr.clouds import Cloud, cloud
+from azureml_tasks.engines.acr.clouds import Cloud, get_cloud
 from azureml_tasks.errors import SettingsError
 
 AUTHORITY, MANAGER = "AZURE_AUTHORITY_HOST", "INVOKE_AZUREML_IMAGE_RESOURCE_MANAGER"
@@ -30,8 +30,8 @@ CLOUDS = {
 @pytest.mark.parametrize("name", CLOUDS)
 @pytest.mark.parametrize("environment", [{}, {AUTHORITY: "", MANAGER: ""}])
 def test_each_cloud(name: str, environment: dict[str, str]) -> None:
-    """Without a word of the environment a cloud has its own addresses; an empty variable is none."""
-    assert CLOUDS[name] == cloud(name, environment)
+    """Without variables, or with empty ones, a cloud has its own endpoints."""
+    assert CLOUDS[name] == get_cloud(name, environment)
 
 
 @pytest.mark.parametrize(
@@ -46,19 +46,19 @@ def test_each_cloud(name: str, environment: dict[str, str]) -> None:
         ({AUTHORITY: "https://a", MANAGER: "https://b"}, "https://a", "https://b", False),
     ],
 )
-def test_the_environment_stands_above_the_table(
+def test_variables_override_endpoints(
     environment: dict[str, str], authority: str, manager: str, known: bool
 ) -> None:
-    """An address of the environment is taken, whole or as a bare host; whether Microsoft knows it is told."""
-    own = CLOUDS["AzureCloud"]
+    """A variable is a URL or a host; the result says whether Microsoft's libraries know the authority."""
+    default = CLOUDS["AzureCloud"]
 
     expected = Cloud(
-        authority=authority or own.authority,
-        resource_manager=manager or own.resource_manager,
-        portal=own.portal,
-        known=known,
+        authority=authority or default.authority,
+        resource_manager=manager or default.resource_manager,
+        portal=default.portal,
+        known_authority=known,
     )
-    assert expected == cloud("AzureCloud", {**environment, "UNRELATED": "http://x"})
+    assert expected == get_cloud("AzureCloud", {**environment, "UNRELATED": "http://x"})
 
 
 @pytest.mark.parametrize("variable", [AUTHORITY, MANAGER])
@@ -80,29 +80,29 @@ def test_the_environment_stands_above_the_table(
         "a\nb",
     ],
 )
-def test_what_is_no_address(variable: str, value: str) -> None:
-    """A token goes over https, to a host, and with nothing else that an address could carry."""
+def test_invalid_urls(variable: str, value: str) -> None:
+    """Only https and a host are allowed: no user, path, query or fragment."""
     with pytest.raises(SettingsError) as caught:
-        cloud("AzureCloud", {variable: value})
+        get_cloud("AzureCloud", {variable: value})
 
     expected = f"""\
-{variable}: "{value}" is no https address
+{variable}: "{value}" is not an https URL of a host
     unset {variable}
 
 1 problem; nothing was done."""
     assert expected == str(caught.value)
 
 
-def test_both_at_once() -> None:
-    """Both variables are looked at, so that one run tells of all that is wrong."""
+def test_both_variables_are_checked() -> None:
+    """Every invalid variable is reported at once."""
     with pytest.raises(SettingsError) as caught:
-        cloud("AzureChinaCloud", {AUTHORITY: "http://a", MANAGER: "https://b/c"})
+        get_cloud("AzureChinaCloud", {AUTHORITY: "http://a", MANAGER: "https://b/c"})
 
     expected = """\
-AZURE_AUTHORITY_HOST: "http://a" is no https address
+AZURE_AUTHORITY_HOST: "http://a" is not an https URL of a host
     unset AZURE_AUTHORITY_HOST
 
-INVOKE_AZUREML_IMAGE_RESOURCE_MANAGER: "https://b/c" is no https address
+INVOKE_AZUREML_IMAGE_RESOURCE_MANAGER: "https://b/c" is not an https URL of a host
     unset INVOKE_AZUREML_IMAGE_RESOURCE_MANAGER
 
 2 problems; nothing was done."""

@@ -49,7 +49,7 @@ def resume(run: RunContext, run_id: str) -> BuildResult:
         if not run_id:
             next_step = "Name one: invoke image.resume --run ID --engine acr"
             raise BuildError("No remote build of this project is unfinished.", next_step=next_step)
-        image = engine.attach(prepared.plan, prepared.context, run_id)
+        image = engine.resume(prepared.plan, prepared.context, run_id)
         record_build(run, image)
         return BuildResult(image=image)
 

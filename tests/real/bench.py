@@ -21,13 +21,13 @@ from urllib3.util import Retry
 from azureml_tasks.built_image import BuiltImage
 from azureml_tasks.cli.console import Console
 from azureml_tasks.commands import pipeline
-from azureml_tasks.commands import resume as attaching
+from azureml_tasks.commands.resume import resume
 from azureml_tasks.commands.run_context import RunContext
 from azureml_tasks.config.settings import Acr as Table
-from azureml_tasks.engines.acr.cloud_smoke_test import Collector
-from azureml_tasks.engines.acr.run_follower import Follower
+from azureml_tasks.engines.acr.cloud_smoke_test import EventCollector
+from azureml_tasks.engines.acr.run_follower import RunFollower
 from azureml_tasks.engines.acr.session import open_session
-from azureml_tasks.engines.acr.tasks_api import Request, Run
+from azureml_tasks.engines.acr.tasks_api import Run, RunRequest
 from azureml_tasks.errors import AzuremlTasksError
 from azureml_tasks.project.load import load
 from tests.machine.acr.faults import Fault, Hold, What
@@ -49,7 +49,7 @@ _UNSTABLE = (
     (r"\bca\d+\b", "RUN"),
     (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "GUID"),
     (r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d", "TIME"),
-    (r"\d+ s at work", "N s at work"),
+    (r"\d+ s running", "N s running"),
     (r"after \d+s\b", "after Ns"),
 )
 _SECRETS = rf"eyJ[\w-]+\.[\w.-]+|sig=[^&\s]+|{SECRET}"
@@ -167,31 +167,31 @@ class Bench:
 
     def build(self) -> Outcome:
         """`image.build`."""
-        return self.ended(lambda: pipeline.build(self.job, no_cache=False, pull=False))
+        return self.ended(lambda: pipeline.build(self.job, no_cache=False, pull=False).image.candidate)
 
-    def attach(self) -> Outcome:
+    def resume(self) -> Outcome:
         """`image.resume`."""
-        return self.ended(lambda: attaching.resume(self.job, ""))
+        return self.ended(lambda: resume(self.job, "").image.candidate)
 
     def push(self) -> Outcome:
         """`image.push`."""
-        return self.ended(lambda: pipeline.push(self.job, untested=False))
+        return self.ended(lambda: pipeline.push(self.job, untested=False).reference)
 
-    def ended(self, command: Callable[[], object]) -> Outcome:
-        """Let *command* come to its end."""
+    def ended(self, command: Callable[[], str]) -> Outcome:
+        """Run *command*, which returns its result, to its end."""
         self.acr.faults.add(r"GET .*/runs/[^/]+", UntilEnded(self.acr), times=None)
         return self._outcome(command)
 
-    def _outcome(self, command: Callable[[], object]) -> Outcome:
-        code, message = 0, ""
+    def _outcome(self, command: Callable[[], str]) -> Outcome:
+        code = 0
         try:
-            command()
+            message = command() + "\n"
         except AzuremlTasksError as error:
             code, message = error.exit_code, str(error)
         printed = self.capsys.readouterr()
         self.seen += [message, printed.out, printed.err]
         self.progress = self.normal(printed.err)
-        return self._now(code, message or printed.out)
+        return self._now(code, message)
 
     def invoke(self, *arguments: str, env: dict[str, str] | None = None) -> Outcome:
         """A command as a person runs it; where it fails, what it says from its last paragraph's beginning on."""
@@ -252,30 +252,32 @@ class Bench:
     def followed(self, clock: Clock, *, timeout: float = 3600) -> Outcome:
         """Ask for a run and follow it by *clock*; its results are how it ended, and whether its log did."""
 
-        def follow() -> None:
+        def follow() -> str:
             follower, run = self._started(clock, timeout)
-            now, seen = follower.follow(run, Collector())
-            print(f"{now.status}, {'complete' if seen.complete else 'incomplete'}")
+            run, log = follower.follow(run, EventCollector())
+            return f"{run.status}, {'complete' if log.complete else 'incomplete'}"
 
         return self._outcome(follow)
 
     def cancelled(self, clock: Clock) -> Outcome:
         """Ask for a run and, once it is under way, for its end, by *clock*; its results are how it then is."""
 
-        def cancel() -> None:
+        def cancel() -> str:
             follower, run = self._started(clock, 3600)
             self.acr.runs[-1].script.reached.wait()
-            print(follower.cancel(run).status)
+            return follower.cancel(run).status
 
         return self._outcome(cancel)
 
-    def _started(self, clock: Clock, timeout: float) -> tuple[Follower, Run]:
+    def _started(self, clock: Clock, timeout: float) -> tuple[RunFollower, Run]:
         """A run that goes as a test has said, and who follows it."""
         reporter = self.job.reporter
         tasks = open_session(Table(), self.acr.login_server, reporter).tasks
-        request = Request(acr=Table(), platform="linux/amd64", source="nowhere", abac=False)
-        run = tasks.schedule(request.quick_build(f"{self.candidates}:1", "0", no_cache=False))
-        return Follower(tasks=tasks, reporter=reporter, timeout=timeout, clock=clock, sleep=clock.sleep), run
+        request = RunRequest(acr=Table(), platform="linux/amd64", source="nowhere", abac=False)
+        run = tasks.start(request.quick_build(f"{self.candidates}:1", "0", no_cache=False))
+        return RunFollower(
+            tasks=tasks, reporter=reporter, timeout=timeout, clock=clock, sleep=clock.sleep
+        ), run
 
 
 @pytest.fixture

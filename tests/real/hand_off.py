@@ -55,7 +55,7 @@ registry = "{registry}"
 """
 _UNSTABLE = (
     (r"\bca\d+\b", "RUN"),
-    (r"\b\d+ s (in the queue|at work)", r"N s \1"),
+    (r"\b\d+ s (queued|running)", r"N s \1"),
     (r"\b(N|\d+) ms\b", "N s"),
     (r"\b\d+ MiB\b", "N MiB"),
     (r"=[0-9a-f]{64}\b", "=HASH"),

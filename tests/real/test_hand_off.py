@@ -38,7 +38,7 @@ ACR = ("--engine", "acr")
 PLACES = {HERE: "through 127.0.0.1:PORT", CLOUD: "in the cloud, by run RUN"}
 SMOKE_TEST = {
     HERE: "smoke test on the local engine at ENGINE",
-    CLOUD: "smoke test in the cloud, since no local engine answers",
+    CLOUD: "smoke test in the cloud, because no local engine answers",
 }
 DELETES, KEEPS = frozenset({"pull", "push", "delete"}), frozenset({"pull", "push"})
 LOOK = [
@@ -108,10 +108,10 @@ def test_a_release_tells_its_way(place: str, releases: Mapping[str, Step]) -> No
         "build context: 5 files, N MB, sha256 HASH",
         "registry REGISTRY: RESOURCE",
         *LOOK,
-        "run RUN: N s in the queue, N s at work; pushed REGISTRY/NAME/candidate@sha256:ID",
+        "run RUN: N s queued, N s running; pushed REGISTRY/NAME/candidate@sha256:ID",
         "built sha256:ID",
         *(here if place == HERE else []),
-        "removed the candidate REGISTRY/NAME/candidate@sha256:ID",
+        "deleted the candidate image REGISTRY/NAME/candidate@sha256:ID",
     ]
     assert expected == done.told
 
@@ -393,13 +393,13 @@ def walk_here(write: HandedOff, base: str, elsewhere: str) -> Walk:
 
 
 def walk_in_the_cloud(write: HandedOff, base: str, elsewhere: Path) -> Walk:
-    """Build without waiting, attach from another machine, and change the smoke test there."""
+    """Build without waiting, resume on another machine, and change the smoke test there."""
     started = write(base, REQUEST, local=False)
     first = step(write.acr, started, "image.build", *ACR, "--no-wait")
     project = copied(started, elsewhere, records=False)
     found = {
         "build": first,
-        "attach": step(write.acr, project, "image.resume", first.ended.stdout.strip(), *ACR),
+        "resume": step(write.acr, project, "image.resume", "--run", first.ended.stdout.strip(), *ACR),
         "smoke-test": step(write.acr, project, "image.smoke-test", *ACR),
     }
     with (project.folder / "pyproject.toml").open("a", encoding="utf-8") as table:
@@ -415,7 +415,7 @@ def walk_in_the_cloud(write: HandedOff, base: str, elsewhere: Path) -> Walk:
 ENGINE = f"Azure Container Registry REGISTRY (AzureCloud); {SMOKE_TEST[HERE]}"
 IN_THE_CLOUD = f"Azure Container Registry REGISTRY (AzureCloud); {SMOKE_TEST[CLOUD]}"
 FOUND = "registry REGISTRY: RESOURCE"
-BUILT = "run RUN: N s in the queue, N s at work; pushed REGISTRY/NAME/candidate@sha256:ID"
+BUILT = "run RUN: N s queued, N s running; pushed REGISTRY/NAME/candidate@sha256:ID"
 
 
 def test_build(walks: Mapping[str, Walk]) -> None:
@@ -487,7 +487,7 @@ def test_push_to_another_registry(walks: Mapping[str, Walk], registry: plain_reg
 
     expected = [
         ENGINE.replace("REGISTRY", "OTHER"),
-        "The image was built in REGISTRY, and OTHER is another registry.",
+        "The image was built in REGISTRY, not in OTHER.",
         "    invoke image.build --engine acr --registry OTHER",
         "Nothing was pushed.",
     ]
@@ -532,7 +532,7 @@ def test_push(walks: Mapping[str, Walk]) -> None:
         FOUND,
         "az acr import --name REGISTRY-NAME --source REGISTRY/NAME/candidate@sha256:ID --image NAME:1.0 --force",
         "az acr repository delete --name REGISTRY-NAME --image NAME/candidate@sha256:ID --yes",
-        "removed the candidate REGISTRY/NAME/candidate@sha256:ID",
+        "deleted the candidate image REGISTRY/NAME/candidate@sha256:ID",
     ]
     assert ({"1.0": done.records["build.json"]["id"]}, frozenset()) == (done.tags, done.waiting)
     assert done.tags["1.0"] == done.ended.stdout.strip().partition("@")[2]
@@ -561,15 +561,15 @@ def test_build_without_waiting(walks: Mapping[str, Walk]) -> None:
         IN_THE_CLOUD,
         FOUND,
         *LOOK,
-        "invoke image.resume RUN --engine acr follows it to its end",
+        "to follow it to its end: invoke image.resume --run RUN --engine acr",
     ] == done.told
     expected = {"run": done.ended.stdout.strip(), "registry": done.acr.login_server}
     assert {"run.json": expected} == done.records
 
 
-def test_attach_on_another_machine(walks: Mapping[str, Walk]) -> None:
+def test_resume_on_another_machine(walks: Mapping[str, Walk]) -> None:
     """The run's id is all that a machine without records needs: candidate, record and evidence are as of build."""
-    done = walks[CLOUD]["attach"]
+    done = walks[CLOUD]["resume"]
     digest, name = next(iter(done.waiting)), f"{done.acr.login_server}/{done.project.folder.name}"
 
     assert (0, f"{name}/candidate@{digest}\n") == (done.ended.code, done.ended.stdout), done.ended.stderr
@@ -622,7 +622,7 @@ def test_smoke_test_by_a_run_of_its_own(walks: Mapping[str, Walk]) -> None:
     by_digest = expected.replace(":{{.Run.ID}}", "@sha256:ID")
     assert by_digest == body(done)["encodedTaskContent"]
     assert [] == done.the_run.output_images
-    assert walks[CLOUD]["attach"].waiting == done.waiting
+    assert walks[CLOUD]["resume"].waiting == done.waiting
 
 
 def test_push_after_it(walks: Mapping[str, Walk]) -> None:
@@ -630,11 +630,11 @@ def test_push_after_it(walks: Mapping[str, Walk]) -> None:
     done = walks[CLOUD]["push"]
 
     assert (0, "REGISTRY/NAME@sha256:ID\n") == done.out, done.ended.stderr
-    assert (dict.fromkeys(["1.0"], *walks[CLOUD]["attach"].waiting), frozenset()) == (done.tags, done.waiting)
+    assert (dict.fromkeys(["1.0"], *walks[CLOUD]["resume"].waiting), frozenset()) == (done.tags, done.waiting)
 
 
-def test_attach_where_it_was_started(handed_off: HandedOff, tiny_base: str) -> None:
-    """Without an id, attach follows the run that was started here last; afterwards there is none any more."""
+def test_resume_where_it_was_started(handed_off: HandedOff, tiny_base: str) -> None:
+    """Without an id, resume follows the run that was started here last; afterwards there is none any more."""
     project = handed_off(tiny_base)
     assert step(handed_off.acr, project, "image.build", *ACR, "--no-wait").ended.code == 0
     done = step(handed_off.acr, project, "image.resume", *ACR)
@@ -645,7 +645,7 @@ def test_attach_where_it_was_started(handed_off: HandedOff, tiny_base: str) -> N
     expected = [
         ENGINE,
         "No remote build of this project is unfinished.",
-        "    Name one: invoke image.resume RUN-ID --engine acr",
+        "    Name one: invoke image.resume --run ID --engine acr",
         "Nothing was built.",
     ]
     assert (4, "", expected) == (*again.out, again.told)
@@ -657,7 +657,7 @@ def test_a_local_engine_hands_nothing_off(
     handed_off: HandedOff,
     tiny_base: str,
 ) -> None:
-    """--no-wait and attach are for builds that are handed off: exit code 2, and the flag to add."""
+    """--no-wait and resume are for remote builds: exit code 2, and the flag to add."""
     done = step(handed_off.acr, handed_off(tiny_base), *words)
 
     asked = "--no-wait" if "--no-wait" in words else "image.resume"
@@ -688,7 +688,7 @@ def test_clean_removes_every_waiting_candidate(handed_off: HandedOff, tiny_base:
     warning = [
         "warning: REGISTRY/NAME:1.0 has not passed its smoke test; it is pushed anyway, as --untested says",
         (
-            "warning: the candidate NAME/candidate@sha256:ID stays in the registry: "
+            "warning: the candidate image NAME/candidate@sha256:ID was not deleted: "
             "Registry REGISTRY refused to delete NAME/candidate@sha256:ID: not allowed (401)."
         ),
         "    az acr repository delete --name loopbackregistry --image NAME/candidate@sha256:ID",
@@ -854,7 +854,7 @@ def test_what_does_not_pass(place: str, case: str, failures: Mapping[tuple[str, 
         HERE: "The image was built by run RUN. It was not pushed.",
         CLOUD: "Nothing was published." if pushed else "Nothing was pushed.",
     }
-    look = "Look inside: invoke image.build --engine docker (the candidate is removed where it does not pass)"
+    look = "Look inside: invoke image.build --engine docker (a candidate image that fails is deleted)"
     assert [*words, look, state[place]] == [line for line in report_of(done) if line]
     assert (5, {}, frozenset()) == (done.ended.code, done.tags, done.waiting)
     out = "REGISTRY/NAME/candidate@sha256:ID\n" if place == HERE else ""
@@ -877,7 +877,7 @@ def test_what_does_not_pass_may_be_published(handed_off: HandedOff, amlenv_base:
     warning = (
         "warning: REGISTRY/NAME:1.0 has not passed its smoke test; it is pushed anyway, as --untested says"
     )
-    removed = "removed the candidate REGISTRY/NAME/candidate@sha256:ID"
+    removed = "deleted the candidate image REGISTRY/NAME/candidate@sha256:ID"
     assert [failed, warning, removed] == [line for line in done.told if line in {failed, warning, removed}]
     assert ({"1.0": done.records["build.json"]["id"]}, frozenset()) == (done.tags, done.waiting)
     assert (["build.json", "result.json"], None) == (list(done.records), done.records["result.json"]["smoke"])
@@ -1003,9 +1003,9 @@ def test_two_releases_of_different_files(
     mine, theirs = slow.records["build.json"]["id"], fast.records["build.json"]["id"]
     assert (0, f"{acr.login_server}/{one.folder.name}@{theirs}\n") == (second.ended.code, second.ended.stdout)
     expected = [
-        f"The registry holds {theirs} as REGISTRY/NAME:1.0, not {mine}: somebody else pushed that tag meanwhile.",
-        "    Push again, or give the image a tag of its own: --tag",
-        f"The image is there as NAME@{mine}, and that tag names another one now.",
+        f"REGISTRY/NAME:1.0 is {theirs}, not {mine}: someone else pushed this tag at the same time.",
+        "    Push again, or use another tag: --tag",
+        f"The image is in the registry as NAME@{mine}; the tag names another one.",
     ]
     lines = error.replace(acr.login_server, "REGISTRY").replace(one.folder.name, "NAME").splitlines()
     assert (6, "", expected) == (done.ended.code, done.ended.stdout, lines[-3:])
@@ -1118,7 +1118,7 @@ def test_a_workspace_without_a_registry(handed_off: HandedOff, tiny_base: str) -
             "    az ml workspace update --name loopback-workspace --resource-group ml-team "
             "--container-registry REGISTRY-ID --update-dependent-resources"
         ),
-        '    or name a registry of yours: registry = "contoso.azurecr.io"',
+        '    or name a registry: registry = "contoso.azurecr.io"',
         "Nothing was built.",
     ]
     told = [line for line in done.told if not line.startswith("build context: ")]
@@ -1133,9 +1133,9 @@ def test_no_registry_has_that_login_server(handed_off: HandedOff, tiny_base: str
 
     expected = [
         "No registry in 2 subscriptions has the login server contoso.azurecr.io.",
-        "    Look at registry; az acr list --query [].loginServer lists them",
-        "    or ask for the role Reader on it, without which it is not seen",
-        '    or sign in where it is: az login; subscription = "…" in [tool.azureml-image.acr]',
+        "    Check registry; to list the login servers: az acr list --query [].loginServer",
+        "    or ask for the role Reader on the registry, without which it is not listed",
+        '    or sign in to its subscription: az login; subscription = "…" in [tool.azureml-image.acr]',
         "Nothing was built.",
     ]
     assert (6, "", expected, {}) == (*done.out, done.told[-5:], done.records)
@@ -1150,7 +1150,7 @@ def test_two_registries_have_that_login_server(handed_off: HandedOff, tiny_base:
 
     expected = [
         "2 registries have the login server REGISTRY.",
-        "    Say which: subscription and resource-group in [tool.azureml-image.acr]",
+        "    Set subscription and resource-group in [tool.azureml-image.acr]",
         "    Azure lists:",
         f"    {OTHER}/second",
         "    RESOURCE",
@@ -1316,7 +1316,7 @@ def test_an_image_whose_model_is_mounted(place: str, handed_off: HandedOff, amle
     if place == CLOUD:
         refusal = [
             "A smoke test in the cloud cannot mount a model (smoke-test.model).",
-            '    Run it where a Docker engine answers, or bake the model in: model = "…"',
+            '    Run it on a Docker engine, or bake the model in: model = "…"',
             "Nothing was built.",
         ]
         assert (3, "", refusal, ()) == (*done.out, done.told[-3:], done.requests)
@@ -1361,7 +1361,7 @@ def test_dry(place: str, handed_off: HandedOff, amlenv_base: str) -> None:
 
 
 def test_dry_attach(handed_off: HandedOff, tiny_base: str) -> None:
-    """Attaching is Azure's own command that shows a run's log to its end."""
+    """Resuming is Azure's own command that shows a run's log to its end."""
     done = step(handed_off.acr, handed_off(tiny_base), "--dry", "image.resume", "--run", "ca7", *ACR)
 
     expected = "az acr task logs --registry REGISTRY-NAME --run-id RUN\n"
@@ -1406,8 +1406,8 @@ def test_interrupted(
 
     last = [
         "cancelling run RUN",
-        "run RUN ended as Canceled",
-        f"{word}; Everything that was started has been stopped and removed.",
+        "run RUN ended: Canceled",
+        f"{word}. Everything that was started has been stopped and removed.",
     ]
     assert (code, "", last) == (*done.out, done.told[-3:])
     assert ("Canceled", {}, frozenset(), {}) == (done.the_run.status, done.tags, done.waiting, done.records)
@@ -1431,6 +1431,6 @@ def test_interrupted_while_it_sends(
         out, error = running.communicate()
     done = ended(acr, project, Ended(code=running.returncode, stdout=out, stderr=error))
 
-    last = f"{word}; Everything that was started has been stopped and removed."
+    last = f"{word}. Everything that was started has been stopped and removed."
     assert (code, "", [FOUND, last]) == (*done.out, done.told[-2:])
     assert (before, {}) == (len(acr.runs), done.records)

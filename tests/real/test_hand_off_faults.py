@@ -28,11 +28,11 @@ BUILT = Outcome(code=0, said=f"{CANDIDATE}\n", runs=("Succeeded",))
 PUSHED = Outcome(code=0, said="REGISTRY/NAME@sha256:ID\n", tags=("1.0",))
 LATER = "    Run the same command again later.\n"
 WAITS = f"The image is still in the registry as {CANDIDATE}. Continue with: invoke image.push --engine acr"
-REMOVED = "removed the candidate REGISTRY/NAME/candidate@sha256:ID\n"
+REMOVED = "deleted the candidate image REGISTRY/NAME/candidate@sha256:ID\n"
 CHANGED = "warning: files have changed since REGISTRY/NAME:1.0 was built; this command uses what was built\n"
 ENDED = "\nRun ID: RUN {} after Ns\n"
 """What the agent says at the end of each log."""
-TAKE_UP = "Take it up again with: invoke image.resume RUN --engine acr"
+FOLLOW = "invoke image.resume --run RUN --engine acr"
 
 
 def broken(status: int) -> Reply:
@@ -111,32 +111,32 @@ def test_a_run_that_was_not_queued_is_asked_for_again(bench: Bench, status: int)
     assert (BUILT, 3) == (bench.build(), fault.hits)
 
 
-AZURE_BROKEN = "Azure refused {}: it answered {{status}}.\n" + LATER + "    Azure said: Broken: for a while\n"
+AZURE_BROKEN = "Azure refused to {}: HTTP {{status}}.\n" + LATER + "    Azure said: Broken: for a while\n"
 REGISTRY_BROKEN = (
     "Registry REGISTRY answers {status}, also after retries.\n"
     + LATER
     + '    the registry said: {{"error": {{"code": "Broken", "message": "for a while"}}}}\n'
 )
 UPLOAD = """\
-The build context could not be sent.
-    Look at the network: the build context goes to a storage account of ACR,
+The build context could not be uploaded.
+    Check the network: the build context is uploaded to a storage account of ACR,
     127.0.0.1:PORT; then run the same command again
-    storage said: {}
+    Azure Storage said: {}
 Nothing was built."""
 NOTHING = "Nothing was built."
-UNKNOWN = "Whether a run was started is not known: az acr task list-runs --registry loopbackregistry --top 3"
-HAS_BUILT = f"Run RUN has built it. {TAKE_UP}"
+UNKNOWN = "A run may have been started; to check: az acr task list-runs --registry loopbackregistry --top 3"
+HAS_BUILT = f"Run RUN has built the image. To finish: {FOLLOW}"
 FOR_GOOD = {
-    "subscriptions": AZURE_BROKEN.format("the list of your subscriptions") + NOTHING,
-    "registries": AZURE_BROKEN.format("the list of registries in subscription GUID") + NOTHING,
+    "subscriptions": AZURE_BROKEN.format("list your subscriptions") + NOTHING,
+    "registries": AZURE_BROKEN.format("list the registries of subscription GUID") + NOTHING,
     "challenge": REGISTRY_BROKEN + NOTHING,
     "exchange": REGISTRY_BROKEN + NOTHING,
     "registry token": REGISTRY_BROKEN + NOTHING,
-    "address": AZURE_BROKEN.format("an address to upload the build context to") + NOTHING,
+    "address": AZURE_BROKEN.format("give an upload URL for the build context") + NOTHING,
     "upload": UPLOAD.format("(Broken) for a while"),
     "block": UPLOAD.format("(Broken) for a while"),
     "block list": UPLOAD.format("(Broken) for a while"),
-    "schedule": AZURE_BROKEN.format("the run") + UNKNOWN,
+    "schedule": AZURE_BROKEN.format("start the run") + UNKNOWN,
     "manifest": REGISTRY_BROKEN + HAS_BUILT,
     "config": REGISTRY_BROKEN + HAS_BUILT,
 }
@@ -172,18 +172,18 @@ def test_what_a_run_has_built_is_taken_up_again(bench: Bench, call: str) -> None
     failed = bench.build()
     bench.acr.faults.clear()
 
-    assert (6, BUILT) == (failed.code, bench.attach())
+    assert (6, BUILT) == (failed.code, bench.resume())
 
 
 STAYS = """\
-warning: the candidate NAME/candidate@sha256:ID stays in the registry: Registry REGISTRY answers {status}, \
+warning: the candidate image NAME/candidate@sha256:ID was not deleted: Registry REGISTRY answers {status}, \
 also after retries.
     az acr repository delete --name loopbackregistry --image NAME/candidate@sha256:ID
 """
 NOT_PUSHED = REGISTRY_BROKEN + f"Nothing was pushed. {WAITS}"
 UNCONFIRMED = (
     REGISTRY_BROKEN
-    + "REGISTRY/NAME:1.0 was pushed, and is not confirmed yet. Continue with: invoke image.push --engine acr"
+    + "REGISTRY/NAME:1.0 was pushed, but not confirmed. Continue with: invoke image.push --engine acr"
 )
 PUSH_FOR_GOOD = {
     "candidate": (6, REGISTRY_BROKEN + "Nothing was pushed.", ()),
@@ -216,8 +216,8 @@ def test_a_push_gives_up_and_is_continued(bench: Bench, call: str, status: int) 
 
 CUT = "('Connection aborted.', RemoteDisconnected('Remote end closed connection without response'))"
 NO_ANSWER = (
-    "Azure did not answer {}.\n    Look at the network, and run the same command again.\n"
-    f"    the way to it said: {CUT}\n"
+    "Azure did not answer the request to {}.\n    Check the network connection, and run the same command again.\n"
+    f"    the connection failed: {CUT}\n"
 )
 NO_REGISTRY = f"Registry REGISTRY does not answer.\n{LATER}    the connection failed: {CUT}\n"
 
@@ -225,9 +225,9 @@ NO_REGISTRY = f"Registry REGISTRY does not answer.\n{LATER}    the connection fa
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        ("registries", NO_ANSWER.format("the list of registries in subscription GUID") + NOTHING),
-        ("address", NO_ANSWER.format("an address to upload the build context to") + NOTHING),
-        ("schedule", NO_ANSWER.format("the run") + UNKNOWN),
+        ("registries", NO_ANSWER.format("list the registries of subscription GUID") + NOTHING),
+        ("address", NO_ANSWER.format("give an upload URL for the build context") + NOTHING),
+        ("schedule", NO_ANSWER.format("start the run") + UNKNOWN),
         ("exchange", NO_REGISTRY + NOTHING),
         ("upload", UPLOAD.format(CUT)),
     ],
@@ -379,74 +379,74 @@ def test_a_token_is_revoked(bench: Bench) -> None:
     found = bench.followed(Clock([script.reached.wait, bench.acr.expire_tokens]))
 
     expected = f"""\
-Azure refused how run RUN is: the token has expired (401).
+Azure refused to give the status of run RUN: the token has expired (401).
     az login
     Azure said: ExpiredAuthenticationToken: The access token expiry UTC time is earlier than current UTC time.
-Run RUN goes on in ACR. {TAKE_UP}"""
+Run RUN continues in ACR. To follow it again: {FOLLOW}"""
     assert Outcome(code=6, said=expected, runs=("Running",)) == found
 
 
 ROLE = 'Ask for the role "Container Registry Tasks Contributor" on the registry'
-LOOK = "Look at [tool.azureml-image.acr] and registry"
-FREE = "Ask Azure's support to allow them for the subscription\n    or build on this machine: --engine docker"
+CHECK = "Check registry and [tool.azureml-image.acr]"
+FREE = "Ask Azure support to allow ACR Tasks in the subscription\n    or build on a Docker engine: --engine docker"
 
 
 @pytest.mark.parametrize(
     ("status", "code", "exit_code", "why", "fix"),
     [
-        (401, "InvalidAuthenticationToken", 6, "the token was not accepted (401)", "az login"),
+        (401, "InvalidAuthenticationToken", 6, "the token was rejected (401)", "az login"),
         (
             401,
             "InvalidAuthenticationTokenTenant",
             6,
-            "the token is of another tenant (401)",
+            "the token is from another tenant (401)",
             "az login --tenant TENANT",
         ),
         (401, "ExpiredAuthenticationToken", 6, "the token has expired (401)", "az login"),
         (401, "AuthenticationFailed", 6, "you are not signed in (401)", "az login"),
-        (403, "AuthorizationFailed", 6, "your identity may not do that (403)", ROLE),
+        (403, "AuthorizationFailed", 6, "your identity lacks the permission (403)", ROLE),
         (
             403,
             "LinkedAuthorizationFailed",
             6,
-            "your identity may not use a resource that this needs (403)",
+            "your identity lacks a permission on a linked resource (403)",
             ROLE,
         ),
         (
             403,
             "TasksOperationsNotAllowed",
             6,
-            "the subscription may not run ACR tasks, as those on free credits (403)",
+            "the subscription may not use ACR Tasks, for example because it runs on free credits (403)",
             FREE,
         ),
-        (403, "RequestDisallowedByPolicy", 6, "not allowed (403)", ROLE),
+        (403, "RequestDisallowedByPolicy", 6, "not permitted (403)", ROLE),
         (
             404,
             "SubscriptionNotFound",
             6,
-            "the subscription is not known (404)",
+            "the subscription does not exist (404)",
             "az account list --output table",
         ),
         (
             404,
             "ResourceGroupNotFound",
             6,
-            "the resource group is not known (404)",
-            "Look at resource-group in [tool.azureml-image.acr]",
+            "the resource group does not exist (404)",
+            "Check resource-group in [tool.azureml-image.acr]",
         ),
-        (404, "ResourceNotFound", 6, "it is not there (404)", LOOK),
-        (404, "NotFound", 6, "it is not there (404)", LOOK),
+        (404, "ResourceNotFound", 6, "not found (404)", CHECK),
+        (404, "NotFound", 6, "not found (404)", CHECK),
         (
             404,
             "AgentPoolNotFound",
             7,
-            "the agent pool is not there",
-            "Look at agent-pool in [tool.azureml-image.acr]",
+            "the agent pool does not exist",
+            "Check agent-pool in [tool.azureml-image.acr]",
         ),
-        (409, "Conflict", 7, "something else is being done to it (409)", LATER.strip()),
-        (409, "RegistryBusy", 7, "something else is being done to it (409)", LATER.strip()),
-        (429, "TooManyRequests", 7, "too many were asked for (429)", LATER.strip()),
-        (400, "InvalidRequest", 7, "it answered 400", LATER.strip()),
+        (409, "Conflict", 7, "another operation is in progress (409)", LATER.strip()),
+        (409, "RegistryBusy", 7, "another operation is in progress (409)", LATER.strip()),
+        (429, "TooManyRequests", 7, "too many requests (429)", LATER.strip()),
+        (400, "InvalidRequest", 7, "HTTP 400", LATER.strip()),
     ],
 )
 def test_azure_refuses(bench: Bench, status: int, code: str, exit_code: int, why: str, fix: str) -> None:
@@ -461,7 +461,10 @@ def test_azure_refuses(bench: Bench, status: int, code: str, exit_code: int, why
         times=None,
     )
 
-    said = f"Azure refused the run: {why}.\n    {fix}\n    Azure said: {code}: in Azure's words\nNothing was built."
+    refused_run = (
+        f"Azure refused to start the run: {why}.\n    {fix}\n    Azure said: {code}: in Azure's words"
+    )
+    said = f"{refused_run}\nNothing was built."
     assert Outcome(code=exit_code, said=said) == bench.build()
 
 
@@ -471,7 +474,7 @@ def test_what_the_caller_may_not_do(bench: Bench) -> None:
     found = bench.build()
 
     expected = f"""\
-Azure refused an address to upload the build context to: your identity may not do that (403).
+Azure refused to give an upload URL for the build context: your identity lacks the permission (403).
     {ROLE}
     Azure said: AuthorizationFailed: The client 'GUID' with object id 'GUID' does not have authorization to \
 perform action 'Microsoft.ContainerRegistry/registries/listBuildSourceUploadUrl/action' over scope \
@@ -487,8 +490,8 @@ def test_free_subscriptions_may_not_run_tasks(bench: Bench) -> None:
     bench.acr.settings.tasks_allowed = False
 
     expected = f"""\
-Azure refused an address to upload the build context to: the subscription may not run ACR tasks, as those on \
-free credits (403).
+Azure refused to give an upload URL for the build context: the subscription may not use ACR Tasks, \
+for example because it runs on free credits (403).
     {FREE}
     Azure said: TasksOperationsNotAllowed: ACR Tasks requests for the registry loopbackregistry and GUID are not \
 permitted. Please file an Azure support request at https://aka.ms/azuresupport for assistance.
@@ -497,15 +500,15 @@ Nothing was built."""
 
 
 NOT_KNOWN = """\
-Azure refused the list of registries in subscription GUID: the subscription is not known (404).
+Azure refused to list the registries of subscription GUID: the subscription does not exist (404).
     az account list --output table
     Azure said: SubscriptionNotFound: The subscription 'GUID' could not be found.
 Nothing was built."""
 NOT_LISTED = """\
 No registry in {} has the login server {}.
-    Look at registry; az acr list --query [].loginServer lists them
-    or ask for the role Reader on it, without which it is not seen
-    or sign in where it is: az login; subscription = "…" in [tool.azureml-image.acr]
+    Check registry; to list the login servers: az acr list --query [].loginServer
+    or ask for the role Reader on the registry, without which it is not listed
+    or sign in to its subscription: az login; subscription = "…" in [tool.azureml-image.acr]
 Nothing was built."""
 
 
@@ -538,8 +541,8 @@ def test_nothing_is_listed_at_all(bench: Bench) -> None:
     bench.fail(CALLS["subscriptions"], refused(404, "NotFound"), times=None)
 
     said = f"""\
-Azure refused the list of your subscriptions: it is not there (404).
-    {LOOK}
+Azure refused to list your subscriptions: not found (404).
+    {CHECK}
     Azure said: NotFound: Azure's own words
 Nothing was built."""
     assert Outcome(code=6, said=said) == bench.build()
@@ -576,13 +579,16 @@ def test_nobody_says_how_a_run_is(bench: Bench) -> None:
     clock = Clock([script.reached.wait])
     found = bench.followed(clock)
 
-    said = AZURE_BROKEN.format("how run RUN is").format(status=500) + f"Run RUN goes on in ACR. {TAKE_UP}"
+    said = (
+        AZURE_BROKEN.format("give the status of run RUN").format(status=500)
+        + f"Run RUN continues in ACR. To follow it again: {FOLLOW}"
+    )
     assert (Outcome(code=7, said=said, runs=("Running",)), True) == (found, 300 <= clock.now < 310)
-    again = "Azure refused how run RUN is: it answered 500. The run goes on, and is asked for again."
+    again = "Azure refused to give the status of run RUN: HTTP 500. The run continues; retrying."
     assert {again} == set(bench.progress.removeprefix(REGISTRY).splitlines())
 
 
-FAULT = "the log cannot be read just now, and is asked for again: {}\n"
+FAULT = "cannot read the log, retrying: {}\n"
 
 
 def test_a_log_that_is_cut_is_read_on(bench: Bench) -> None:
@@ -631,7 +637,7 @@ def test_a_log_that_cannot_be_read(bench: Bench) -> None:
     bench.fail(CALLS["log's length"], broken(503), times=None)
     found = bench.followed(Clock([script.reached.wait, ending(bench, script.release)]))
 
-    warning = "warning: the log of run RUN could not be read to its end; its status is what counts\n"
+    warning = "warning: the end of the log of run RUN could not be read; the result follows from its status\n"
     expected = Outcome(code=0, said="Failed, incomplete\n", runs=("Failed",))
     assert (expected, REGISTRY + FAULT.format("Service Unavailable") + warning) == (found, bench.progress)
 
@@ -645,17 +651,17 @@ def test_a_run_that_stays_in_the_queue(bench: Bench) -> None:
 
     said = """\
 Run RUN stayed in the queue for 300 s and was cancelled.
-    Run the same command again later, or give it longer: timeout = 7200 in [tool.azureml-image.acr]
-    or name a pool of your own: agent-pool = "…\""""
+    Run the same command again later, or increase timeout in [tool.azureml-image.acr]
+    or use a dedicated agent pool: agent-pool = "…" in [tool.azureml-image.acr]"""
     assert Outcome(code=7, said=said, runs=("Canceled",)) == found
-    assert REGISTRY + "cancelling run RUN\nrun RUN ended as Canceled\n" == bench.progress
+    assert REGISTRY + "cancelling run RUN\nrun RUN ended: Canceled\n" == bench.progress
 
 
 @pytest.mark.parametrize(
     ("times", "status", "said"),
     [
-        (3, "Canceled", "run RUN ended as Canceled"),
-        (None, "Running", "run RUN was asked to end, and has not yet"),
+        (3, "Canceled", "run RUN ended: Canceled"),
+        (None, "Running", "run RUN was cancelled, but has not ended yet"),
     ],
 )
 def test_the_end_of_a_run_is_asked_for_again(
@@ -695,15 +701,15 @@ NETWORK = (
     "\"https://contoso.azurecr.io/v2/\": denied: client with IP '20.0.0.1' is not allowed access."
 )
 REGISTRY_RULE = """\
-Run RUN failed: the agents of ACR are outside of the registry's network.
-    Name a dedicated pool inside it: agent-pool = "…"
+Run RUN failed: the agents of ACR Tasks are outside the registry's network.
+    Use a dedicated agent pool inside it: agent-pool = "…"
     or let tasks in: set networkRuleBypassAllowedForTasks and allow trusted services on the registry
-    its log said: """
+    its log says: """
 CREDENTIAL = "when specifying push, at least one credential is required"
 MAY_NOT_PUSH = f"""\
 Run RUN failed: the run may not push.
     Ask for the role AcrPush on the registry, or "Container Registry Repository Writer"
-    its log said: {DENIED}"""
+    its log says: {DENIED}"""
 
 
 WHY, AFTER = "    Its last lines say why:\n", "    \n    Run ID: RUN failed after Ns"
@@ -713,7 +719,7 @@ ENDS = {
         None,
         "",
         7,
-        "Run RUN was cancelled by somebody else.\n    Run the same command again.",
+        "Run RUN was cancelled by someone else.\n    Run the same command again.",
     ),
     "timeout": (
         "Timeout",
@@ -721,8 +727,8 @@ ENDS = {
         "",
         7,
         """\
-Run RUN took longer than it may.
-    Give it longer: timeout = 7200 in [tool.azureml-image.acr]
+Run RUN exceeded its timeout.
+    Increase timeout in [tool.azureml-image.acr], for example: timeout = 7200
     ACR said: timed out""",
     ),
     "error": (
@@ -730,7 +736,7 @@ Run RUN took longer than it may.
         "no agent",
         "",
         7,
-        "Run RUN ended with an error of ACR.\n    Run it again.\n    ACR said: no agent",
+        "Run RUN ended with an internal error of ACR.\n    Run the same command again.\n    ACR said: no agent",
     ),
     "step": ("Failed", None, STEP, 4, STEP_FAILED),
     "network": ("Failed", None, f"{NETWORK}\n", 6, REGISTRY_RULE + NETWORK),
@@ -740,9 +746,9 @@ Run RUN took longer than it may.
         f"{CREDENTIAL}\n",
         6,
         f"""\
-Run RUN failed: the registry decides by repository who may push, and the run pushes as you.
+Run RUN failed: the registry grants permissions by repository, and the run pushes as you.
     Ask for the role "Container Registry Repository Writer" on the registry
-    its log said: {CREDENTIAL}""",
+    its log says: {CREDENTIAL}""",
     ),
     "denied": ("Failed", None, f"{DENIED}\n", 6, MAY_NOT_PUSH),
     "source": (
@@ -751,9 +757,9 @@ Run RUN failed: the registry decides by repository who may push, and the run pus
         "failed to download source: 403\n",
         7,
         """\
-Run RUN failed: the run could not read the build context that was sent.
+Run RUN failed: the agent could not unpack the build context.
     Run the same command again.
-    its log said: failed to download source: 403""",
+    its log says: failed to download source: 403""",
     ),
     "disk": (
         "Failed",
@@ -761,16 +767,16 @@ Run RUN failed: the run could not read the build context that was sent.
         "write /var: no space left on device\n",
         7,
         """\
-Run RUN failed: the disk of the agent is full.
-    Name a dedicated pool with a larger one: agent-pool = "…"
-    its log said: write /var: no space left on device""",
+Run RUN failed: the agent's disk is full.
+    Use a dedicated agent pool with a larger disk: agent-pool = "…"
+    its log says: write /var: no space left on device""",
     ),
     "scan": (
         "Failed",
         None,
         "unable to understand line from x\n",
         4,
-        f"ACR does not take the Dockerfile (run RUN).\n{WHY}    unable to understand line from x\n{AFTER}",
+        f"ACR rejects the Dockerfile (run RUN).\n{WHY}    unable to understand line from x\n{AFTER}",
     ),
     "unknown": (
         "Failed",
@@ -798,7 +804,7 @@ def test_a_run_succeeds_without_an_image(bench: Bench) -> None:
     bench.acr.next_run(status="Succeeded")
 
     said = """\
-Run RUN succeeded, and names no image that it has pushed to NAME/candidate.
+Run RUN succeeded, but ACR names no image that it pushed to NAME/candidate.
     Run the same command again.
 Nothing was built."""
     assert Outcome(code=7, said=said, runs=("Succeeded",)) == bench.build()
@@ -809,7 +815,7 @@ def test_a_run_names_an_image_that_is_not_there(bench: Bench) -> None:
     bench.succeeding(f"sha256:{'0' * 64}")
 
     said = """\
-Run RUN says that it pushed sha256:ID, and the registry does not have it.
+Run RUN reports that it pushed sha256:ID, but the registry does not have it.
     invoke image.build --engine acr
 Nothing was built."""
     assert Outcome(code=4, said=said, runs=("Succeeded",)) == bench.build()
@@ -884,9 +890,9 @@ def test_somebody_else_takes_the_tag(bench: Bench) -> None:
     bench.fail(PUBLISHING["confirmation"], Reply(status=200, body=b"{}"))
 
     said = """\
-The registry holds sha256:ID as REGISTRY/NAME:1.0, not sha256:ID: somebody else pushed that tag meanwhile.
-    Push again, or give the image a tag of its own: --tag
-The image is there as NAME@sha256:ID, and that tag names another one now."""
+REGISTRY/NAME:1.0 is sha256:ID, not sha256:ID: someone else pushed this tag at the same time.
+    Push again, or use another tag: --tag
+The image is in the registry as NAME@sha256:ID; the tag names another one."""
     assert Outcome(code=6, said=said, tags=("1.0",)) == bench.push()
 
 
@@ -896,9 +902,9 @@ def test_a_list_goes_on_at_another_host(bench: Bench) -> None:
     bench.fail(CALLS["subscriptions"], Reply(status=200, json={"value": [], "nextLink": link}))
 
     said = """\
-Azure did not answer the list of your subscriptions alone.
-    No token was sent there. Look at the network between here and Azure.
-    its next page is at 127.0.0.1:PORT, another host than 127.0.0.1:PORT
+Azure's answer to the request to list your subscriptions continues on another host.
+    No token was sent there. Check the network between this machine and Azure.
+    its next page is on 127.0.0.1:PORT, not on 127.0.0.1:PORT
 Nothing was built."""
     assert Outcome(code=7, said=said) == bench.build()
     assert [] == [one for one in bench.acr.requests if one.front == "aad" and one.path == "/subscriptions"]
@@ -948,7 +954,7 @@ def test_azure_is_elsewhere(bench: Bench, status: int) -> None:
     where = f"{bench.acr.directory}/elsewhere"
     bench.fail(CALLS["schedule"], Reply(status=status, headers={"Location": where}), times=None)
 
-    said = f"Azure refused the run: it answered {status}.\n{LATER}Nothing was built."
+    said = f"Azure refused to start the run: HTTP {status}.\n{LATER}Nothing was built."
     assert Outcome(code=7, said=said) == bench.build()
     assert [] == [one for one in bench.acr.requests if one.path == "/elsewhere"]
 
@@ -973,9 +979,9 @@ NO_JSON = NO_ANSWER.replace(CUT, "Expecting value: line 1 column 1 (char 0)")
 
 BETWEEN = "    Check the network between this machine and the registry, and run the same command again.\n"
 NOT_JSON = {
-    "subscriptions": NO_JSON.format("the list of your subscriptions") + NOTHING,
-    "address": NO_JSON.format("an address to upload the build context to") + NOTHING,
-    "schedule": NO_JSON.format("the run") + UNKNOWN,
+    "subscriptions": NO_JSON.format("list your subscriptions") + NOTHING,
+    "address": NO_JSON.format("give an upload URL for the build context") + NOTHING,
+    "schedule": NO_JSON.format("start the run") + UNKNOWN,
     "exchange": f"Registry REGISTRY answered a sign-in with something that is not JSON.\n{BETWEEN}{NOTHING}",
     "manifest": f"Registry REGISTRY returned sha256:ID for NAME/candidate@sha256:ID.\n{BETWEEN}{HAS_BUILT}",
     "config": f"Registry REGISTRY returned sha256:ID for the config of NAME/candidate.\n{BETWEEN}{HAS_BUILT}",
@@ -998,7 +1004,7 @@ def test_an_answer_that_says_nothing(bench: Bench) -> None:
     """An answer without what was asked for is none."""
     bench.fail(CALLS["address"], Reply(status=200, json=["nothing"]))
 
-    said = "Azure gave no address to upload the build context to.\nNothing was built."
+    said = "Azure gave no upload URL for the build context.\nNothing was built."
     assert Outcome(code=7, said=said) == bench.build()
 
 
@@ -1012,8 +1018,8 @@ def test_the_libraries_are_not_installed(
     monkeypatch.setitem(sys.modules, missing, None)
 
     said = f"""\
-The hand-off to Azure needs libraries that are not installed: {missing}.
-    pip install 'azureml-tasks[acr]'
+--engine acr needs a library that is not installed: {missing}.
+    pip install azure-core azure-identity azure-storage-blob
 Nothing was built."""
     assert Outcome(code=3, said=said) == bench.build()
 
@@ -1033,7 +1039,7 @@ def test_an_address_that_is_none(
     found = bench.build()
 
     assert (2, []) == (found.code, bench.acr.requests)
-    said = f'{variable}: "{text}" is no https address\n    unset {variable}\n\n1 problem; nothing was built.'
+    said = f'{variable}: "{text}" is not an https URL of a host\n    unset {variable}\n\n1 problem; nothing was built.'
     assert bench.normal(said) == found.said
 
 
@@ -1059,13 +1065,13 @@ def test_as_a_person_runs_it(bench: Bench, tmp_path: Path, code: int) -> None:
     found, _ = identity(bench.invoke("image.build", "--engine", "acr", env=variables.get(code)))
 
     said = {
-        2: 'INVOKE_AZUREML_IMAGE_RESOURCE_MANAGER: "http://127.0.0.1:PORT" is no https address\n'
+        2: 'INVOKE_AZUREML_IMAGE_RESOURCE_MANAGER: "http://127.0.0.1:PORT" is not an https URL of a host\n'
         "    unset INVOKE_AZUREML_IMAGE_RESOURCE_MANAGER\n\n1 problem; nothing was built.",
-        3: "The hand-off to Azure needs libraries that are not installed: azure.core.\n"
-        "    pip install 'azureml-tasks[acr]'\nNothing was built.",
+        3: "--engine acr needs a library that is not installed: azure.core.\n"
+        "    pip install azure-core azure-identity azure-storage-blob\nNothing was built.",
         4: f"{STEP_FAILED}\nNothing was built.",
         6: SIGN_IN,
-        7: "Azure refused the run: too many were asked for (429).\n"
+        7: "Azure refused to start the run: too many requests (429).\n"
         f"{LATER}    Azure said: Broken: for a while\nNothing was built.",
     }
     assert Outcome(code=code, said=said[code], runs=("Failed",) if code == 4 else ()) == found

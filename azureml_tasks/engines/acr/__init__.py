@@ -1,5 +1,6 @@
-"""Azure Container Registry as an engine: it builds, runs the smoke test and publishes. Loaded by `--engine acr` alone.
+"""The engine `acr`: Azure Container Registry builds, smoke-tests and publishes the image.
 
-The protocol is that of Azure Resource Manager's API 2025-03-01-preview for registry tasks, and of the registry's own
-API (distribution-spec 1.1; https://github.com/Azure/acr/blob/main/docs/AAD-OAuth.md for sign-in).
+Imported only for `--engine acr`. Runs use API version 2025-03-01-preview of ACR Tasks in Azure Resource Manager;
+images use the registry's own API (distribution-spec 1.1, and
+https://github.com/Azure/acr/blob/main/docs/AAD-OAuth.md for sign-in).
 """

@@ -1,21 +1,21 @@
-"""Azure Resource Manager, asked through azure-core's pipeline.
+"""A client of Azure Resource Manager on azure-core's pipeline.
 
-Microsoft's package of the tasks' operations (azure-mgmt-containerregistrytasks) is a beta, takes 0.4 s to
-import and 6 MB, and its predecessors dropped these operations twice; five calls of a documented protocol
-need no more than the pipeline below it, whose retries and sign-in they share.
+Microsoft's package for these operations (azure-mgmt-containerregistrytasks) is a beta of 6 MB that takes 0.4 s to
+import, and its predecessors dropped them twice. Five calls of a documented protocol need only azure-core's retries
+and sign-in.
 """
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from azureml_tasks.engines.acr.azure_errors import refusal, unanswered
-from azureml_tasks.engines.acr.credentials import not_signed_in, scope
-from azureml_tasks.engines.acr.http import AGAIN, client
-from azureml_tasks.errors import AzuremlTasksError, RemoteBuildError
+from azureml_tasks.engines.acr.azure_errors import error_of_response, no_answer
+from azureml_tasks.engines.acr.credentials import sign_in_error, token_scope
+from azureml_tasks.errors import RemoteBuildError
 
 if TYPE_CHECKING:
     from azure.core import PipelineClient
@@ -24,72 +24,70 @@ if TYPE_CHECKING:
 
     from azureml_tasks.engines.acr.clouds import Cloud
 
-__all__ = ["NotThere", "ResourceManager", "connect"]
+__all__ = ["ArmClient", "connect"]
 
-_TRIES = 4
-_LATER = {429, 503}
-"""Answers that say that nothing was done, so that what must not be done twice may be asked again too."""
-
-
-class NotThere(Exception):
-    """What was asked for does not exist (404); the error says it in words."""
-
-    def __init__(self, error: AzuremlTasksError) -> None:
-        super().__init__(str(error))
-        self.error = error
+_RETRIES: dict[str, Any] = {"retry_total": 3, "retry_backoff_factor": 0.5, "retry_backoff_max": 10}
+"""Three retries: at once, after 1 s and after 2 s, or when the server says."""
+_REPEATABLE: dict[str, Any] = {"retry_on_methods": frozenset({"GET", "POST"})}
+"""For requests that may be repeated; by default the pipeline does not repeat a POST whose connection broke."""
+_TIMEOUTS: dict[str, Any] = {"connection_timeout": 30, "read_timeout": 60}
+"""Seconds to connect, and without a byte of an answer."""
+_ATTEMPTS = 4
+_NOT_STARTED = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+"""Statuses that mean that nothing was done, so that a request which must not be done twice can be repeated."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class ResourceManager:
-    """The resource manager of a cloud, for one signed-in identity."""
+class ArmClient:
+    """A client for one signed-in identity.
 
-    client: PipelineClient[Any, Any]
+    In every method *version* is the API version, and *action* says in an error what was requested, such as
+    "cancel run ca8". Every method raises:
+
+        NotFoundError: Azure answers 404.
+        RegistryError: not signed in, or not permitted.
+        RemoteBuildError: Azure does not answer, or with an error of its own.
+    """
+
+    pipeline: PipelineClient[Any, Any]
     url: str
 
-    def get(self, path: str, version: str, what: str) -> dict[str, Any]:
-        """Ask for the resource at *path*, of the API *version*; *what* names it in an error.
+    def get(self, path: str, version: str, action: str) -> dict[str, Any]:
+        """Return the resource at *path*."""
+        return _json(self._send("GET", path, version, action, None, **_REPEATABLE), action)
 
-        Raises:
-            NotThere: it does not exist.
-            RegistryError: not signed in, or not allowed.
-            HandOffError: Azure does not answer, or answers with something else.
-        """
-        return self._answer("GET", path, version, what, None)
+    def post(self, path: str, version: str, action: str) -> dict[str, Any]:
+        """Request an operation that can be repeated."""
+        return _json(self._send("POST", path, version, action, None, **_REPEATABLE), action)
 
-    def post(self, path: str, version: str, what: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Ask for an action that may be asked for twice; errors as of `get`."""
-        return self._answer("POST", path, version, what, body)
-
-    def post_once(self, path: str, version: str, what: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Ask for an action that must not be done twice: again only where the answer says that nothing was done."""
-        response = self._send("POST", path, version, what, body, retry_total=0)
-        for _ in range(_TRIES - 1):
-            if response.status_code not in _LATER:
+    def post_once(self, path: str, version: str, action: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Request an operation that must not be done twice; repeat it only if Azure says that nothing was done."""
+        response = self._send("POST", path, version, action, body, retry_total=0)
+        for _ in range(_ATTEMPTS - 1):
+            if response.status_code not in _NOT_STARTED:
                 break
-            time.sleep(_retry_after(response))  # The server said when; nothing else tells.
-            response = self._send("POST", path, version, what, body, retry_total=0)
-        return self._read(response, what)
+            time.sleep(_retry_after(response))
+            response = self._send("POST", path, version, action, body, retry_total=0)
+        return _json(response, action)
 
-    def pages(self, path: str, version: str, what: str) -> list[dict[str, Any]]:
-        """Every item of a list that comes page by page; errors as of `get`."""
-        page = self.get(path, version, what)
+    def list_all(self, path: str, version: str, action: str) -> list[dict[str, Any]]:
+        """Return every item of a list, from all its pages."""
+        page = self.get(path, version, action)
         items = list(page.get("value", []))
         while link := page.get("nextLink"):
-            if urlsplit(link).netloc != urlsplit(self.url).netloc:
-                said = f"its next page is at {urlsplit(link).netloc}, another host than {urlsplit(self.url).netloc}"
-                fix = "No token was sent there. Look at the network between here and Azure."
-                raise RemoteBuildError(f"Azure did not answer {what} alone.", next_step=fix, said=said)
-            page = self.get(link, "", what)
+            host, other_host = urlsplit(self.url).netloc, urlsplit(link).netloc
+            if host != other_host:
+                raise RemoteBuildError(
+                    f"Azure's answer to the request to {action} continues on another host.",
+                    next_step="No token was sent there. Check the network between this machine and Azure.",
+                    said=f"its next page is on {other_host}, not on {host}",
+                )
+            page = self.get(link, "", action)
             items += page.get("value", [])
         return items
 
-    def _answer(
-        self, method: str, path: str, version: str, what: str, body: dict[str, Any] | None
-    ) -> dict[str, Any]:
-        return self._read(self._send(method, path, version, what, body, **AGAIN), what)
-
     def _send(
-        self, method: str, path: str, version: str, what: str, body: dict[str, Any] | None, **options: Any
+        self, method: str, path: str, version: str, action: str, body: dict[str, Any] | None, **options: Any
     ) -> HttpResponse:
         from azure.core.exceptions import AzureError, ClientAuthenticationError
         from azure.core.rest import HttpRequest
@@ -97,37 +95,45 @@ class ResourceManager:
         url = path if "://" in path else self.url + path
         request = HttpRequest(method, url, params={"api-version": version} if version else {}, json=body)
         try:
-            response: HttpResponse = self.client.send_request(request, **options)
+            response: HttpResponse = self.pipeline.send_request(request, **options)
         except ClientAuthenticationError as error:
-            raise not_signed_in(error) from error
+            raise sign_in_error(error) from error
         except AzureError as error:
-            raise unanswered(error, what) from error
+            raise no_answer(error, action) from error
         return response
 
-    def _read(self, response: HttpResponse, what: str) -> dict[str, Any]:
-        if response.status_code == 404:  # noqa: PLR2004 -- as everybody knows it
-            raise NotThere(refusal(response, what))
-        if not 200 <= response.status_code < 300:  # noqa: PLR2004 -- likewise
-            raise refusal(response, what)
-        try:
-            found = response.json() if response.content else {}
-        except ValueError as error:
-            raise unanswered(error, what) from error
-        return found if isinstance(found, dict) else {}
+
+def connect(cloud: Cloud, credential: TokenCredential) -> ArmClient:
+    """Return a client of the cloud's Azure Resource Manager; tokens are sent to this host only."""
+    from azure.core import PipelineClient
+    from azure.core.pipeline import policies
+
+    url = cloud.resource_manager
+    # The default policies, without those that would follow a redirect with a body, which can contain build secrets.
+    pipeline: PipelineClient[Any, Any] = PipelineClient(
+        url,
+        policies=[
+            policies.UserAgentPolicy("azureml-tasks"),
+            policies.RetryPolicy(**_RETRIES),
+            policies.BearerTokenCredentialPolicy(credential, token_scope(cloud)),
+        ],
+        **_TIMEOUTS,
+    )
+    return ArmClient(pipeline=pipeline, url=url)
 
 
-def connect(cloud: Cloud, credential: TokenCredential) -> ResourceManager:
-    """The resource manager of *cloud*; tokens are for it and go to it alone, over https."""
-    from azure.core.pipeline.policies import BearerTokenCredentialPolicy
-
-    signed = BearerTokenCredentialPolicy(credential, scope(cloud))
-    # What is sent may hold secrets of a build, which no redirect shall carry along either.
-    pipeline = client(cloud.resource_manager, signed=signed, redirects=False)
-    return ResourceManager(client=pipeline, url=cloud.resource_manager)
+def _json(response: HttpResponse, action: str) -> dict[str, Any]:
+    if not HTTPStatus.OK <= response.status_code < HTTPStatus.MULTIPLE_CHOICES:
+        raise error_of_response(response, action)
+    try:
+        answer = response.json() if response.content else {}
+    except ValueError as error:
+        raise no_answer(error, action) from error
+    return answer if isinstance(answer, dict) else {}
 
 
 def _retry_after(response: HttpResponse) -> float:
-    """Seconds until it may be asked again: https://www.rfc-editor.org/rfc/rfc9110#name-retry-after."""
+    """Return how many seconds to wait: https://www.rfc-editor.org/rfc/rfc9110#name-retry-after."""
     milliseconds = response.headers.get("retry-after-ms", "")
     seconds = response.headers.get("retry-after", "")
     if milliseconds.isdigit():

@@ -1,12 +1,11 @@
-"""Each effect of a hand-off as the command of Azure's or Docker's that does the same, to paste."""
+"""The commands of the Azure CLI that do the same as this engine, for --dry and --echo."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from azureml_tasks.config.settings import Acr
-from azureml_tasks.engines.acr.candidates import repository_of
-from azureml_tasks.engines.acr.task_file import RUN_ID
+from azureml_tasks.engines.acr.candidates import RUN_ID, candidate_repository
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,53 +18,44 @@ _FOLDER = "context"
 
 
 def unpack() -> list[str]:
-    """Unpack the context into a folder."""
+    """Unpack the build context from standard input into a folder."""
     return ["tar", "--extract", f"--one-top-level={_FOLDER}"]
 
 
 def build(plan: Plan, context_sha256: str) -> list[str]:
-    """Hand the folder off to a quick build."""
-    image = f"{repository_of(plan.repository)}:{RUN_ID}"
+    """Run a quick build of the folder."""
+    image = f"{candidate_repository(plan.repository)}:{RUN_ID}"
     argument = f"CONTEXT_SHA256={context_sha256}"
-    words = ["az", "acr", "build", *_common(plan), "--image", image, "--build-arg", argument]
+    words = ["az", "acr", "build", *_run_options(plan), "--image", image, "--build-arg", argument]
     return [*words, "--platform", plan.platform, _FOLDER]
 
 
 def run(plan: Plan) -> list[str]:
-    """Hand the folder off to a multi-step task, whose file comes by standard input."""
-    return ["az", "acr", "run", *_common(plan), "--file", "-", _FOLDER]
-
-
-def _common(plan: Plan) -> list[str]:
-    acr = plan.acr or Acr()
-    pool = ["--agent-pool", acr.agent_pool] if acr.agent_pool else []
-    return [*_registry(plan), "--timeout", str(acr.timeout), *pool]
+    """Run a multi-step task on the folder; the task file is standard input."""
+    return ["az", "acr", "run", *_run_options(plan), "--file", "-", _FOLDER]
 
 
 def logs(plan: Plan, run: str) -> list[str]:
-    """Show the log of a run to its end."""
+    """Show the log of a run until it ends."""
     return ["az", "acr", "task", "logs", *_registry(plan), "--run-id", run]
 
 
 def copy(login_server: str, source: str, target: str) -> list[str]:
-    """Give an image of the registry another name there."""
+    """Copy an image to another name in the same registry."""
     name = login_server.partition(".")[0]
     return ["az", "acr", "import", "--name", name, "--source", source, "--image", target, "--force"]
 
 
 def delete(login_server: str, image: str) -> list[str]:
     """Delete an image by its digest."""
-    return [
-        "az",
-        "acr",
-        "repository",
-        "delete",
-        "--name",
-        login_server.partition(".")[0],
-        "--image",
-        image,
-        "--yes",
-    ]
+    name = login_server.partition(".")[0]
+    return ["az", "acr", "repository", "delete", "--name", name, "--image", image, "--yes"]
+
+
+def _run_options(plan: Plan) -> list[str]:
+    acr = plan.acr or Acr()
+    pool = ["--agent-pool", acr.agent_pool] if acr.agent_pool else []
+    return [*_registry(plan), "--timeout", str(acr.timeout), *pool]
 
 
 def _registry(plan: Plan) -> Sequence[str]:

@@ -1,169 +1,130 @@
-"""What Azure says when it refuses → our errors; the one place that knows its codes and words."""
+"""Errors of Azure Resource Manager as errors of this package."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from azureml_tasks.engines.acr.http import first_line
 from azureml_tasks.errors import AzuremlTasksError, RegistryError, RemoteBuildError
 from azureml_tasks.plain_text import clean
 
 if TYPE_CHECKING:
     from azure.core.rest import HttpResponse
 
-__all__ = ["UnansweredError", "log_refusal", "refusal", "unanswered"]
+__all__ = ["Explanation", "NoAnswerError", "NotFoundError", "error_of_response", "first_line", "no_answer"]
 
-_SERVER = 500  # where the statuses of a server's own errors begin
-_TASKS_ROLE = 'the role "Container Registry Tasks Contributor" on the registry'
-_LOCALLY = "or build on this machine: --engine docker"
+
+class NotFoundError(RegistryError):
+    """The resource does not exist (404)."""
+
+
+class NoAnswerError(RemoteBuildError):
+    """Azure did not answer, or with an error of its own: the operation may or may not have been done."""
 
 
 @dataclass(frozen=True)
-class _Known:
-    what: str
+class Explanation:
+    """A known failure.
+
+    Args:
+        why: the cause, to follow "…: ".
+        fix: the next step.
+        error: the class to raise.
+    """
+
+    why: str
     fix: str
     error: type[AzuremlTasksError] = RegistryError
 
 
-# By the code of Azure's error: https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/common-deployment-errors,
-# and, for tasks, what people were answered: Azure/azure-cli issues 27662, 31605; Azure/acr issues 627, 662.
-_CODES = {
-    "AuthorizationFailed": _Known("your identity may not do that (403)", f"Ask for {_TASKS_ROLE}"),
-    "LinkedAuthorizationFailed": _Known(
-        "your identity may not use a resource that this needs (403)", f"Ask for {_TASKS_ROLE}"
+_TASKS_ROLE = 'Ask for the role "Container Registry Tasks Contributor" on the registry'
+_LATER = "Run the same command again later."
+_NOT_FOUND = Explanation("not found (404)", "Check registry and [tool.azureml-image.acr]", NotFoundError)
+
+# By error code, from
+# https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/common-deployment-errors
+# and, for ACR Tasks, from Azure/azure-cli issues 27662 and 31605, and Azure/acr issues 627 and 662.
+_BY_CODE = {
+    "AuthorizationFailed": Explanation("your identity lacks the permission (403)", _TASKS_ROLE),
+    "LinkedAuthorizationFailed": Explanation(
+        "your identity lacks a permission on a linked resource (403)", _TASKS_ROLE
     ),
-    "TasksOperationsNotAllowed": _Known(
-        "the subscription may not run ACR tasks, as those on free credits (403)",
-        f"Ask Azure's support to allow them for the subscription\n{_LOCALLY}",
+    "TasksOperationsNotAllowed": Explanation(
+        "the subscription may not use ACR Tasks, for example because it runs on free credits (403)",
+        "Ask Azure support to allow ACR Tasks in the subscription\n"
+        "or build on a Docker engine: --engine docker",
     ),
-    "InvalidAuthenticationToken": _Known("the token was not accepted (401)", "az login"),
-    "InvalidAuthenticationTokenTenant": _Known(
-        "the token is of another tenant (401)", "az login --tenant TENANT"
+    "InvalidAuthenticationToken": Explanation("the token was rejected (401)", "az login"),
+    "InvalidAuthenticationTokenTenant": Explanation(
+        "the token is from another tenant (401)", "az login --tenant TENANT"
     ),
-    "ExpiredAuthenticationToken": _Known("the token has expired (401)", "az login"),
-    "SubscriptionNotFound": _Known("the subscription is not known (404)", "az account list --output table"),
-    "ResourceGroupNotFound": _Known(
-        "the resource group is not known (404)", "Look at resource-group in [tool.azureml-image.acr]"
+    "ExpiredAuthenticationToken": Explanation("the token has expired (401)", "az login"),
+    "SubscriptionNotFound": Explanation(
+        "the subscription does not exist (404)", "az account list --output table", NotFoundError
     ),
-    "ResourceNotFound": _Known("it is not there (404)", "Look at [tool.azureml-image.acr] and registry"),
-    "AgentPoolNotFound": _Known(
-        "the agent pool is not there", "Look at agent-pool in [tool.azureml-image.acr]", RemoteBuildError
+    "ResourceGroupNotFound": Explanation(
+        "the resource group does not exist (404)",
+        "Check resource-group in [tool.azureml-image.acr]",
+        NotFoundError,
     ),
-    "TooManyRequests": _Known(
-        "too many were asked for (429)", "Run the same command again later.", RemoteBuildError
+    "ResourceNotFound": _NOT_FOUND,
+    "AgentPoolNotFound": Explanation(
+        "the agent pool does not exist",
+        "Check agent-pool in [tool.azureml-image.acr]",
+        RemoteBuildError,
     ),
-    "Conflict": _Known(
-        "something else is being done to it (409)", "Run the same command again later.", RemoteBuildError
-    ),
+    "TooManyRequests": Explanation("too many requests (429)", _LATER, RemoteBuildError),
+    "Conflict": Explanation("another operation is in progress (409)", _LATER, RemoteBuildError),
+}
+_BY_STATUS = {
+    401: Explanation("you are not signed in (401)", "az login"),
+    403: Explanation("not permitted (403)", _TASKS_ROLE),
+    404: _NOT_FOUND,
+    409: _BY_CODE["Conflict"],
+    429: _BY_CODE["TooManyRequests"],
 }
 
-_STATUSES = {
-    401: _Known("you are not signed in (401)", "az login"),
-    403: _Known("not allowed (403)", f"Ask for {_TASKS_ROLE}"),
-    404: _Known("it is not there (404)", "Look at [tool.azureml-image.acr] and registry"),
-    409: _CODES["Conflict"],
-    429: _CODES["TooManyRequests"],
-}
 
+def error_of_response(response: HttpResponse, action: str) -> AzuremlTasksError:
+    """Return the error for a request to do *action*, such as "start the run", that Azure refused.
 
-class UnansweredError(RemoteBuildError):
-    """Azure did not answer, or with an error of its own: what was asked for may have been done or not."""
-
-
-_OTHER = _Known("", "Run the same command again later.", RemoteBuildError)
-_BROKEN = _Known("", "Run the same command again later.", UnansweredError)
-
-
-def refusal(response: HttpResponse, what: str) -> AzuremlTasksError:
-    """The error for *what* (such as "the upload's address") that Azure answered with a refusal.
-
-    Azure's form of an error is `{"error": {"code": …, "message": …}}`:
+    The body of such a response is `{"error": {"code": …, "message": …}}`:
     https://github.com/microsoft/api-guidelines/blob/vNext/azure/Guidelines.md#handling-errors
     """
-    code, message = _error(response)
-    known = _CODES.get(code) or _STATUSES.get(
-        response.status_code, _BROKEN if response.status_code >= _SERVER else _OTHER
+    status = response.status_code
+    code, message = _code_and_message(response)
+    other = Explanation(
+        f"HTTP {status}",
+        _LATER,
+        NoAnswerError if status >= HTTPStatus.INTERNAL_SERVER_ERROR else RemoteBuildError,
     )
-    why = known.what or f"it answered {response.status_code}"
+    known = _BY_CODE.get(code) or _BY_STATUS.get(status) or other
     words = ": ".join(part for part in (code, clean(message)) if part)
     said = f"Azure said: {words}" if words else ""
-    return known.error(f"Azure refused {what}: {why}.", next_step=known.fix, said=said)
+    return known.error(f"Azure refused to {action}: {known.why}.", next_step=known.fix, said=said)
 
 
-def _error(response: HttpResponse) -> tuple[str, str]:
+def _code_and_message(response: HttpResponse) -> tuple[str, str]:
     try:
-        found = response.json()
+        answer = response.json()
     except ValueError:
         return "", response.text()[:500].strip()
-    error = (found.get("error") or found) if isinstance(found, dict) else {}
+    error = (answer.get("error") or answer) if isinstance(answer, dict) else {}
     if not isinstance(error, dict):
         return "", str(error)
     return str(error.get("code") or ""), str(error.get("message") or "")
 
 
-def unanswered(error: Exception, what: str) -> UnansweredError:
-    """The error for *what* that Azure did not answer at all, also when it was asked again."""
-    return UnansweredError(
-        f"Azure did not answer {what}.",
-        next_step="Look at the network, and run the same command again.",
-        said=f"the way to it said: {first_line(error)}",
+def no_answer(error: Exception, action: str) -> NoAnswerError:
+    """Return the error for a request to do *action* that got no answer, after all retries."""
+    return NoAnswerError(
+        f"Azure did not answer the request to {action}.",
+        next_step="Check the network connection, and run the same command again.",
+        said=f"the connection failed: {first_line(error)}",
     )
 
 
-# By what a run's log says: Azure/acr-builder, and Azure/acr issues 627, 662 and 762.
-_LOG = (
-    (
-        re.compile(r"client with IP .* is not allowed access", re.IGNORECASE),
-        _Known(
-            "the agents of ACR are outside of the registry's network",
-            'Name a dedicated pool inside it: agent-pool = "…"\n'
-            "or let tasks in: set networkRuleBypassAllowedForTasks and allow trusted services on the registry",
-        ),
-    ),
-    (
-        re.compile(r"at least one credential is required", re.IGNORECASE),
-        _Known(
-            "the registry decides by repository who may push, and the run pushes as you",
-            'Ask for the role "Container Registry Repository Writer" on the registry',
-        ),
-    ),
-    (
-        re.compile(r"failed to download source|failed to unpack", re.IGNORECASE),
-        _Known(
-            "the run could not read the build context that was sent",
-            "Run the same command again.",
-            RemoteBuildError,
-        ),
-    ),
-    (
-        re.compile(
-            r"(?<!permission )\b(unauthorized|denied)\b|insufficient_scope",
-            re.IGNORECASE,
-        ),
-        _Known(
-            "the run may not push",
-            'Ask for the role AcrPush on the registry, or "Container Registry Repository Writer"',
-        ),
-    ),
-    (
-        re.compile(r"no space left on device", re.IGNORECASE),
-        _Known(
-            "the disk of the agent is full",
-            'Name a dedicated pool with a larger one: agent-pool = "…"',
-            RemoteBuildError,
-        ),
-    ),
-)
-
-
-def log_refusal(run: str, lines: list[str]) -> AzuremlTasksError | None:
-    """The error that a failed run's last *lines* explain, where they are known words."""
-    for line in reversed(lines):
-        for pattern, known in _LOG:
-            if pattern.search(line):
-                return known.error(
-                    f"Run {run} failed: {known.what}.", next_step=known.fix, said=f"its log said: {line}"
-                )
-    return None
+def first_line(error: Exception) -> str:
+    """Return the first line of an error of Microsoft's libraries, whose messages can fill pages."""
+    return next(iter(clean(str(error)).splitlines()), type(error).__name__)

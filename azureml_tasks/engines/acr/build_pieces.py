@@ -1,7 +1,7 @@
-"""What a run has to build: the whole image, or what comes after the longest prefix that its registry has.
+"""The builds of a run: the whole image, or the layers that follow the cached layers in the registry.
 
-An agent of ACR starts with nothing, so that a quick build makes every layer anew. What stands below the code is
-therefore kept in a repository of its own beside the image's, named by what makes it.
+An agent starts without any cache, so a quick build builds every layer. The layers below the code are therefore pushed
+to a repository beside the image's, tagged with the fingerprint of their inputs, and used as the base of later builds.
 """
 
 from __future__ import annotations
@@ -11,144 +11,144 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from azureml_tasks.context.context_file import ContextFile
-from azureml_tasks.engines.acr.candidates import repository_of
-from azureml_tasks.engines.acr.layer_store import built_at, prefix_repository
-from azureml_tasks.engines.acr.task_file import RUN_ID
+from azureml_tasks.engines.acr.candidates import RUN_ID, candidate_repository
+from azureml_tasks.engines.acr.layer_store import registry_layers_repository
+from azureml_tasks.engines.acr.task_file import BuildPiece
 from azureml_tasks.errors import AzuremlTasksError
 from azureml_tasks.incremental.cached_layers import CachedLayers, cached_layers_of, stage_context
 from azureml_tasks.incremental.fingerprint import fingerprint_parts
 from azureml_tasks.planning.dockerfile import STAGES
+from azureml_tasks.timestamps import SECONDS_PER_DAY, parse_timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from azureml_tasks.context.build_context import BuildContext
     from azureml_tasks.planning.plan import Plan
     from azureml_tasks.registry.api import RegistryApi
     from azureml_tasks.reporter import Reporter
 
-__all__ = ["Piece", "Route", "route", "whole"]
-
-_DAY = 86_400
+__all__ = ["BuildPieces", "pieces_after_cached_layers", "whole_image"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Piece:
-    """One build of a run.
+class BuildPieces:
+    """The builds of a run.
 
     Args:
-        dockerfile: name of its Dockerfile in the context.
-        context: the text of that, and the files that it copies.
-        image: the name that it gets, `login-server/repository:tag`.
-        installs: whether it is the one that installs the Python packages, and so needs the secrets.
+        pieces: in their order; the last one builds the image.
+        cached_layers: the base of the first one, `login-server/repository@sha256:…`; "" for the base of the plan.
     """
 
-    dockerfile: str
-    context: BuildContext
-    image: str
-    installs: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Route:
-    """The builds of a run, in their order; the last one makes the image.
-
-    Args:
-        pieces: each build.
-        on: the prefix that the first one stands on, `login-server/repository@sha256:…`; "" for the base.
-    """
-
-    pieces: tuple[Piece, ...]
-    on: str = ""
+    pieces: tuple[BuildPiece, ...]
+    cached_layers: str = ""
 
     @property
-    def members(self) -> tuple[ContextFile, ...]:
-        """What has to travel: each Dockerfile, then the files of all pieces, each once."""
-        texts = {piece.dockerfile: piece.context.dockerfile.encode() for piece in self.pieces}
-        files = {file.name: file for piece in self.pieces for file in piece.context.files}
-        written = (ContextFile(name=name, data=data, size=len(data)) for name, data in sorted(texts.items()))
-        return (*written, *(files[name] for name in sorted(files)))
+    def image(self) -> str:
+        """The candidate image."""
+        return self.pieces[-1].image
 
     @property
     def installs(self) -> bool:
-        """Whether Python packages are installed anew."""
+        """Whether the run installs Python packages."""
         return any(piece.installs for piece in self.pieces)
 
+    @property
+    def context_files(self) -> tuple[ContextFile, ...]:
+        """The files to upload: each Dockerfile, then the files of all builds without duplicates."""
+        dockerfiles = {piece.dockerfile: piece.context.dockerfile.encode() for piece in self.pieces}
+        files = {file.name: file for piece in self.pieces for file in piece.context.files}
+        return (
+            *(
+                ContextFile(name=name, data=text, size=len(text))
+                for name, text in sorted(dockerfiles.items())
+            ),
+            *(files[name] for name in sorted(files)),
+        )
 
-def whole(plan: Plan, context: BuildContext) -> Route:
-    """The image in one piece."""
-    return Route(pieces=(_piece(context, "Dockerfile", _candidate(plan)),))
+
+def whole_image(plan: Plan, context: BuildContext) -> BuildPieces:
+    """Return one build of the whole image."""
+    return BuildPieces(pieces=(_piece(context, "Dockerfile", _candidate(plan)),))
 
 
-def route(
+def pieces_after_cached_layers(
     plan: Plan, context: BuildContext, repositories: RegistryApi, reporter: Reporter, *, no_cache: bool
-) -> Route:
-    """The way to the image of *plan* from the longest prefix that is there.
+) -> BuildPieces:
+    """Return the builds that follow the largest cached layers in the registry.
 
     Args:
         plan: the image, with its registry.
-        context: of the whole of it.
-        repositories: of that registry.
-        reporter: hears which prefix is used, and of one that cannot be told of.
-        no_cache: whether everything is built anew, the prefixes too.
+        context: of the whole image.
+        repositories: of the registry.
+        reporter: gets messages about the cached layers.
+        no_cache: ignore the cached layers in the registry, and build all of them.
     """
-    chain = cached_layers_of(plan, fingerprint_parts(plan, context, str(plan.base)))
-    if not chain:
-        return whole(plan, context)
-    done, on = (0, "") if no_cache else _longest(plan, chain, repositories, reporter)
-    return Route(pieces=tuple(_pieces(plan, context, chain, done, on)), on=on)
+    available = cached_layers_of(plan, fingerprint_parts(plan, context, str(plan.base)))
+    if not available:
+        return whole_image(plan, context)
+    count, reference = (0, "") if no_cache else _largest_in_registry(plan, available, repositories, reporter)
+    pieces = _pieces(plan, context, reference or str(plan.base), available[:count], available[count:])
+    return BuildPieces(pieces=tuple(pieces), cached_layers=reference)
 
 
-def _longest(
-    plan: Plan, chain: tuple[CachedLayers, ...], repositories: RegistryApi, reporter: Reporter
+def _largest_in_registry(
+    plan: Plan, available: tuple[CachedLayers, ...], repositories: RegistryApi, reporter: Reporter
 ) -> tuple[int, str]:
-    """How many prefixes are there already, and the reference of the longest by its digest."""
-    where = prefix_repository(plan)
-    for count in range(len(chain), 0, -1):
-        tag = chain[count - 1].tag
+    """Return how many of *available*, the smallest first, the registry has, and the reference of the largest."""
+    repository = registry_layers_repository(plan)
+    for count in range(len(available), 0, -1):
+        layers = available[count - 1]
+        name = f"{repository}:{layers.tag}"
         try:
-            found = repositories.manifest(where, tag)
-            made = repositories.created(where, found) if found else ""
+            manifest = repositories.manifest(repository, layers.tag)
+            created = repositories.created(repository, manifest) if manifest else ""
         except AzuremlTasksError as error:
-            reporter.warn(f"whether {where}:{tag} is there cannot be told, so it is built anew: {error.what}")
+            reporter.warn(f"cannot look up the cached layers {name}, so they are built again: {error.what}")
             return 0, ""
-        if found and (_is_fixed(plan) or _age(made) <= plan.cached_layers_max_age):
+        if manifest and (_is_pinned(plan) or _age_in_days(created) <= plan.cached_layers_max_age):
+            reporter.say(f"using cached layers: {' + '.join(layers.stages)}, {name}")
+            return count, f"{plan.registry}/{repository}@{manifest.digest}"
+        if manifest:
             reporter.say(
-                f"as before, and in the registry: {' + '.join(chain[count - 1].stages)}, {where}:{tag}"
+                f"not using cached layers {name}: they are older than cached-layers-max-age = "
+                f"{plan.cached_layers_max_age:g} days, and not everything in them is pinned"
             )
-            return count, f"{plan.registry}/{where}@{found.digest}"
-        if found:
-            reporter.say(f"{where}:{tag} is too old: what it holds is not pinned, and newer may be there")
     return 0, ""
 
 
-def _is_fixed(plan: Plan) -> bool:
-    """Whether its prefixes stay what they are: a base by its tag may be another image tomorrow."""
+def _is_pinned(plan: Plan) -> bool:
+    """Return whether a build today would install the same: a tag of the base may name another image tomorrow."""
     return plan.pinned and bool(plan.base.digest)
 
 
-def _age(created: str) -> float:
-    """Days since *created* (RFC 3339); thousands where nobody knows."""
-    return (time.time() - built_at(created)) / _DAY
+def _age_in_days(created: str) -> float:
+    """Return the days since *created* (RFC 3339); infinity if it is unknown."""
+    moment = parse_timestamp(created)
+    return (time.time() - moment.timestamp()) / SECONDS_PER_DAY if moment else float("inf")
 
 
 def _pieces(
-    plan: Plan, context: BuildContext, chain: tuple[CachedLayers, ...], done: int, on: str
-) -> Iterator[Piece]:
-    below, base = chain[done - 1].stages if done else (), on or str(plan.base)
-    for prefix in chain[done:]:
-        stages = prefix.stages[len(below) :]
-        name = f"{plan.registry}/{prefix_repository(plan)}:{prefix.tag}"
+    plan: Plan,
+    context: BuildContext,
+    base: str,
+    reused: Sequence[CachedLayers],
+    missing: Sequence[CachedLayers],
+) -> Iterator[BuildPiece]:
+    """Yield a build for each of the *missing* cached layers, then that of the image."""
+    done = len(reused[-1].stages) if reused else 0
+    for layers in missing:
+        stages = layers.stages[done:]
+        name = f"{plan.registry}/{registry_layers_repository(plan)}:{layers.tag}"
         yield _piece(stage_context(plan, context, base, stages), f"Dockerfile.{stages[-1]}", name)
-        below, base = prefix.stages, name
-    rest = STAGES[len(below) :]
-    yield _piece(stage_context(plan, context, base, rest), "Dockerfile", _candidate(plan))
+        done, base = len(layers.stages), name
+    yield _piece(stage_context(plan, context, base, STAGES[done:]), "Dockerfile", _candidate(plan))
 
 
-def _piece(context: BuildContext, dockerfile: str, image: str) -> Piece:
+def _piece(context: BuildContext, dockerfile: str, image: str) -> BuildPiece:
     installs = any(file.name.startswith("python/") for file in context.files)
-    return Piece(dockerfile=dockerfile, context=context, image=image, installs=installs)
+    return BuildPiece(dockerfile=dockerfile, context=context, image=image, installs=installs)
 
 
 def _candidate(plan: Plan) -> str:
-    return f"{plan.registry}/{repository_of(plan.repository)}:{RUN_ID}"
+    return f"{plan.registry}/{candidate_repository(plan.repository)}:{RUN_ID}"

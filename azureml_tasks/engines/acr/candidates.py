@@ -1,7 +1,7 @@
-"""What a run has built waits in a repository of its own until it has passed, and gets its final names from there.
+"""Candidate images: what a run pushes, before it has passed its smoke test.
 
-So a final tag always means passed. Nothing is deleted by digest in the final repository: that would take
-every tag of the manifest along.
+A run pushes to `NAME/candidate`, and a candidate is copied to its final tags after it has passed, so a final tag never
+names an untested image. Candidates have their own repository because deleting a manifest deletes all its tags.
 """
 
 from __future__ import annotations
@@ -16,19 +16,16 @@ if TYPE_CHECKING:
     from azureml_tasks.registry.api import Manifest, RegistryApi
     from azureml_tasks.reporter import Reporter
 
-__all__ = ["Candidates", "final_of", "repository_of"]
+__all__ = ["RUN_ID", "SUFFIX", "Candidates", "candidate_repository"]
 
-_SUFFIX = "/candidate"
-
-
-def repository_of(repository: str) -> str:
-    """Where the candidates of *repository* wait."""
-    return repository + _SUFFIX
+RUN_ID = "{{.Run.ID}}"
+"""The tag of a candidate; the agent replaces it by the ID of the run."""
+SUFFIX = "/candidate"
 
 
-def final_of(candidates: str) -> str:
-    """The repository whose candidates wait in *candidates*."""
-    return candidates.removesuffix(_SUFFIX)
+def candidate_repository(repository: str) -> str:
+    """Return the repository of the candidates of *repository*."""
+    return repository + SUFFIX
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +35,8 @@ class Candidates:
     Args:
         repositories: of the registry.
         repository: the final one.
-        name: of the registry's resource, as `az acr` wants it.
-        reporter: hears of what stays.
+        name: resource name of the registry, for `az acr`.
+        reporter: gets warnings.
     """
 
     repositories: RegistryApi
@@ -49,57 +46,57 @@ class Candidates:
 
     @classmethod
     def of(cls, session: Session, repository: str, reporter: Reporter) -> Candidates:
-        """Those of *repository* at the registry of *session*."""
+        """Return the candidates of *repository* in the registry of *session*."""
         name = session.registry.name
         return cls(repositories=session.repositories, repository=repository, name=name, reporter=reporter)
 
     def find(self, digest: str) -> tuple[str, Manifest] | None:
-        """The repository that has *digest*, and its manifest: the candidates', else the final one.
+        """Return the repository of *digest* and its manifest: the candidates', or else the final one.
 
-        Another release may have published the same bytes, and have put its candidate away, which was ours too.
+        Two releases of the same files share one candidate; the first to finish publishes and deletes it.
         """
-        for repository in (repository_of(self.repository), self.repository):
-            if found := self.repositories.manifest(repository, digest):
-                return repository, found
+        for repository in (candidate_repository(self.repository), self.repository):
+            if manifest := self.repositories.manifest(repository, digest):
+                return repository, manifest
         return None
 
     def publish(self, digest: str, tag: str) -> str:
-        """Give the candidate of *digest* the final *tag*; the digest that the registry then has for it.
+        """Copy the candidate *digest* to the final *tag*, and return the digest that the registry has for it.
 
         Raises:
-            BuildError: the candidate is gone.
-            RegistryError: the registry refuses, or somebody else has given the tag to another image meanwhile.
+            BuildError: the candidate does not exist.
+            RegistryError: the registry refuses, or someone else moved the tag meanwhile.
         """
-        found = self.find(digest)
-        if not found:
-            what = f"The candidate {repository_of(self.repository)}@{digest[:19]} is gone from the registry."
+        candidate = self.find(digest)
+        if not candidate:
+            what = (
+                f"The candidate image {candidate_repository(self.repository)}@{digest[:19]} "
+                "is no longer in the registry."
+            )
             raise BuildError(what, next_step="invoke image.build --engine acr")
-        source, manifest = found
+        source, manifest = candidate
         self.repositories.copy(manifest, source, self.repository, tag)
         name = f"{self.repositories.login_server}/{self.repository}:{tag}"
-        with stating(
-            f"{name} was pushed, and is not confirmed yet. Continue with: invoke image.push --engine acr"
-        ):
-            now = self.repositories.manifest(self.repository, tag)
-        if not now or now.digest != digest:
-            held = now.digest if now else "nothing"
-            what = (
-                f"The registry holds {held} as {name}, not {digest}: somebody else pushed that tag meanwhile."
-            )
-            state = f"The image is there as {self.repository}@{digest}, and that tag names another one now."
+        resume = "invoke image.push --engine acr"
+        with stating(f"{name} was pushed, but not confirmed. Continue with: {resume}"):
+            published = self.repositories.manifest(self.repository, tag)
+        if not published or published.digest != digest:
+            actual = published.digest if published else "nothing"
             raise RegistryError(
-                what, next_step="Push again, or give the image a tag of its own: --tag", state=state
+                f"{name} is {actual}, not {digest}: someone else pushed this tag at the same time.",
+                next_step="Push again, or use another tag: --tag",
+                state=f"The image is in the registry as {self.repository}@{digest}; the tag names another one.",
             )
-        return now.digest
+        return published.digest
 
     def remove(self, digest: str) -> bool:
-        """Delete the candidate of *digest*; where that is refused, say what stays and how it goes."""
-        repository = repository_of(self.repository)
+        """Delete the candidate *digest*; return False, with a warning, if the registry refuses."""
+        repository = candidate_repository(self.repository)
         try:
             self.repositories.delete(repository, digest)
         except AzuremlTasksError as error:
             self.reporter.warn(
-                f"the candidate {repository}@{digest} stays in the registry: {error.what}\n"
+                f"the candidate image {repository}@{digest} was not deleted: {error.what}\n"
                 f"    az acr repository delete --name {self.name} --image {repository}@{digest}"
             )
             return False

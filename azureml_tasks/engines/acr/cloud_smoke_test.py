@@ -1,4 +1,4 @@
-"""The smoke test in the cloud: what travels for it, and what comes back in the log of its run."""
+"""A smoke test in the cloud: the files that a run needs for it, and the results in the run's log."""
 
 from __future__ import annotations
 
@@ -11,85 +11,92 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.context.context_file import ContextFile
-from azureml_tasks.engines.acr.task_file import RESERVED, SERVER
-from azureml_tasks.smoke.events import probe_config
+from azureml_tasks.engines.acr.task_file import RESERVED, SERVER, WORKSPACE
+from azureml_tasks.smoke.container import ContainerEnd
+from azureml_tasks.smoke.events import make_report, probe_config
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from azureml_tasks.built_image import BuiltImage
+    from azureml_tasks.planning.plan import Plan
     from azureml_tasks.project.model import SmokeTestPlan
+    from azureml_tasks.smoke.report import Report
 
-__all__ = ["Collector", "files", "marker"]
+    Event = dict[str, Any]
 
-_LIMIT = 1024 * 1024
-"""Bytes of an answer that are kept: what comes back does so through a log."""
-_WORKSPACE = "/workspace"
-_PROBE = (
+__all__ = ["OPEN_SHELL", "EventCollector", "event_marker", "report_from_events", "smoke_test_files"]
+
+OPEN_SHELL = "invoke image.build --engine docker (a candidate image that fails is deleted)"
+_MAX_ANSWER = 1024 * 1024
+"""Bytes of an answer that are kept: it comes back through the run's log."""
+_SCRIPT = (
     'exec "${AZUREML_CONDA_ENVIRONMENT_PATH:-/usr}/bin/python" -I '
-    f"{_WORKSPACE}/{RESERVED}/probe_in_acr.py {_WORKSPACE}/{RESERVED}/probe.json\n"
+    f"{WORKSPACE}/{RESERVED}/probe_in_acr.py {WORKSPACE}/{RESERVED}/probe.json\n"
 )
 
 
-def marker(smoke_test: SmokeTestPlan) -> str:
-    """What each line of the smoke test begins with: a report counts for one smoke test alone."""
+def event_marker(smoke_test: SmokeTestPlan) -> str:
+    """Return the start of each log line with events of this smoke test and no other."""
     return f"azureml-image-smoke-test-{smoke_test.sha256[:16]}"
 
 
-def files(smoke_test: SmokeTestPlan) -> tuple[ContextFile, ...]:
-    """The folder of the context for the smoke test: the scripts, and what they ask."""
+def smoke_test_files(smoke_test: SmokeTestPlan) -> tuple[ContextFile, ...]:
+    """Return the folder of the build context with the scripts of the smoke test and their input."""
     scripts = resources.files("azureml_tasks").joinpath("in_image")
     config = {
         **probe_config(smoke_test, f"http://{SERVER}:5001"),
         "container": SERVER,
-        "marker": marker(smoke_test),
-        "limit": _LIMIT,
+        "marker": event_marker(smoke_test),
+        "limit": _MAX_ANSWER,
     }
-    texts = {
+    contents = {
         "probe_in_acr.py": scripts.joinpath("probe_in_acr.py").read_bytes(),
         "probe.json": json.dumps(config, sort_keys=True).encode(),
         "probe.py": scripts.joinpath("probe.py").read_bytes(),
-        "probe.sh": _PROBE.encode(),
-        **(
-            {"default_score.py": scripts.joinpath("default_score.py").read_bytes()}
-            if smoke_test.default_script
-            else {}
-        ),
+        "probe.sh": _SCRIPT.encode(),
     }
-    folder = ContextFile(name=f"{RESERVED}/")
+    if smoke_test.default_script:
+        contents["default_score.py"] = scripts.joinpath("default_score.py").read_bytes()
     return (
-        folder,
-        *(ContextFile(name=f"{RESERVED}/{name}", data=text, size=len(text)) for name, text in texts.items()),
+        ContextFile(name=f"{RESERVED}/"),
+        *(
+            ContextFile(name=f"{RESERVED}/{name}", data=content, size=len(content))
+            for name, content in contents.items()
+        ),
     )
 
 
 @dataclass(kw_only=True)
-class Collector:
-    """Takes the lines of a smoke test out of a log.
+class EventCollector:
+    """Extracts the events of a smoke test from the lines of a log.
 
     Args:
-        mark: what they begin with; "" takes none.
-        parts: number of an event → its parts by their place.
+        marker: the start of their lines; "" to extract nothing.
+        parts: the parts of each event by its number, each by its place.
+        part_counts: how many parts each event has.
     """
 
-    mark: str = ""
+    marker: str = ""
     parts: dict[int, dict[int, str]] = field(default_factory=dict)
-    whole: dict[int, int] = field(default_factory=dict)
+    part_counts: dict[int, int] = field(default_factory=dict)
 
-    def takes(self, line: str) -> bool:
-        """Keep *line* where it is one of the smoke test's; whether it was."""
-        if not self.mark or not line.startswith(self.mark):
+    def collect(self, line: str) -> bool:
+        """Collect *line* and return True if it starts with the marker."""
+        if not self.marker or not line.startswith(self.marker):
             return False
-        found = re.fullmatch(r" (\d+) (\d+)/(\d+) (\S+)", line[len(self.mark) :])
-        if found:
-            number, place, count = map(int, found.groups()[:3])
-            self.parts.setdefault(number, {})[place] = found[4]
-            self.whole[number] = count
+        if match := re.fullmatch(r" (\d+) (\d+)/(\d+) (\S+)", line[len(self.marker) :]):
+            number, place, count = map(int, match.groups()[:3])
+            self.parts.setdefault(number, {})[place] = match[4]
+            self.part_counts[number] = count
         return True
 
-    def events(self) -> list[dict[str, Any]]:
-        """The events in their order, up to the first that did not come whole."""
+    def events(self) -> list[Event]:
+        """Return the events in order, up to the first that is incomplete."""
         events = []
         for number in range(len(self.parts)):
             parts = self.parts.get(number, {})
-            if len(parts) != self.whole.get(number):
+            if len(parts) != self.part_counts.get(number):
                 break
             text = "".join(parts[place] for place in sorted(parts))
             try:
@@ -97,3 +104,18 @@ class Collector:
             except (ValueError, zlib.error):
                 break
         return events
+
+
+def report_from_events(plan: Plan, image: BuiltImage, events: Sequence[Event]) -> Report:
+    """Return the report of a smoke test in the cloud."""
+    container = next((event for event in events if event["event"] == "container"), {})
+    end = ContainerEnd(
+        exit_code=None if container.get("running", True) else int(container["exit_code"]),
+        out_of_memory=bool(container.get("out_of_memory")),
+        peak_memory=container.get("peak_memory"),
+        stop_seconds=container.get("stop"),
+        log=str(container.get("log", "")),
+    )
+    probe_events = [event for event in events if event["event"] != "container"]
+    place = f"in the cloud, by run {image.run}" if image.run else "in the cloud"
+    return make_report(plan, image, probe_events, end, place=place, look_inside=OPEN_SHELL)

@@ -1,4 +1,4 @@
-"""Azure's clouds, and the endpoints that the environment alone may put in their place."""
+"""Endpoints of Azure's clouds."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from azureml_tasks.image_reference import HOST
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["RESOURCE_MANAGER", "Cloud", "cloud"]
+__all__ = ["Cloud", "get_cloud"]
 
-AUTHORITY = "AZURE_AUTHORITY_HOST"
-RESOURCE_MANAGER = "INVOKE_AZUREML_IMAGE_RESOURCE_MANAGER"
+_AUTHORITY = "AZURE_AUTHORITY_HOST"
+_RESOURCE_MANAGER = "INVOKE_AZUREML_IMAGE_RESOURCE_MANAGER"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cloud:
-    """Where one cloud signs in, is managed and is looked at.
+    """The endpoints of one cloud.
 
     Args:
         authority: URL of Microsoft Entra ID.
         resource_manager: URL of Azure Resource Manager; also the audience of its tokens.
-        portal: URL of the portal.
-        known: whether Microsoft's libraries know the authority, and need not ask it who it is.
+        portal: URL of the Azure portal.
+        known_authority: whether Microsoft's libraries know the authority; they look up any other one online.
     """
 
     authority: str
     resource_manager: str
     portal: str
-    known: bool = True
+    known_authority: bool = True
 
 
 # https://learn.microsoft.com/azure/china/resources-developer-guide and
@@ -56,36 +56,36 @@ _CLOUDS = {
 }
 
 
-def cloud(name: str, environment: Mapping[str, str]) -> Cloud:
-    """The endpoints of the cloud *name*, those of the environment above them.
+def get_cloud(name: str, environment: Mapping[str, str]) -> Cloud:
+    """Return the endpoints of the cloud *name*; environment variables override them.
 
-    No file of the project can name an endpoint: a pull request must not send CI's credentials elsewhere.
+    No file of the project can set an endpoint, so a pull request cannot send the credentials of CI elsewhere.
 
     Raises:
-        SettingsError: a variable holds no https address.
+        SettingsError: a variable is not an https URL of a host.
     """
-    found = _CLOUDS[name]
-    wrong = [
-        Problem(variable, 0, f'"{environment[variable]}" is no https address', f"unset {variable}")
-        for variable in (AUTHORITY, RESOURCE_MANAGER)
-        if environment.get(variable) and not _is_address(environment[variable])
+    problems = [
+        Problem(variable, 0, f'"{environment[variable]}" is not an https URL of a host', f"unset {variable}")
+        for variable in (_AUTHORITY, _RESOURCE_MANAGER)
+        if environment.get(variable) and not _is_host_url(environment[variable])
     ]
-    if wrong:
-        raise SettingsError(wrong)
-    authority = _url(environment.get(AUTHORITY) or found.authority)
+    if problems:
+        raise SettingsError(problems)
+    cloud = _CLOUDS[name]
+    authority = _url(environment.get(_AUTHORITY) or cloud.authority)
     return Cloud(
         authority=authority,
-        resource_manager=_url(environment.get(RESOURCE_MANAGER) or found.resource_manager),
-        portal=found.portal,
-        known=authority in {each.authority for each in _CLOUDS.values()},
+        resource_manager=_url(environment.get(_RESOURCE_MANAGER) or cloud.resource_manager),
+        portal=cloud.portal,
+        known_authority=authority in {known.authority for known in _CLOUDS.values()},
     )
 
 
 def _url(text: str) -> str:
-    """The authority may stand without its scheme: azure-identity takes both."""
+    """Add the scheme, which azure-identity allows to leave out of the authority."""
     return (text if "://" in text else f"https://{text}").rstrip("/")
 
 
-def _is_address(text: str) -> bool:
-    """Whether it names a host and no more: no user, no path and no query go along with a token."""
+def _is_host_url(text: str) -> bool:
+    """Return whether *text* is scheme and host only: no user, path or query is sent with a token."""
     return re.fullmatch(rf"https://{HOST}", _url(text)) is not None

@@ -1,4 +1,4 @@
-"""Who asks: Azure's own chain of credentials, the same that its command lines and CI actions fill."""
+"""Sign in to Azure."""
 
 from __future__ import annotations
 
@@ -13,61 +13,64 @@ if TYPE_CHECKING:
 
     from azureml_tasks.engines.acr.clouds import Cloud
 
-__all__ = ["need_libraries", "not_signed_in", "scope", "sign_in"]
+__all__ = ["require_libraries", "sign_in", "sign_in_error", "token_scope"]
 
-_LONGEST = 12
-"""Lines of what a chain of credentials says; each member of it tells its own story."""
+_MAX_LINES = 12
+"""Lines of an azure-identity error that are shown: each credential of the chain adds its own."""
 
 
-def need_libraries() -> None:
-    """Make sure that Microsoft's libraries are installed.
+def require_libraries() -> None:
+    """Check that Microsoft's libraries are installed.
 
     Raises:
-        EngineError: they are not.
+        EngineError: one is missing.
     """
     try:
         import azure.core
         import azure.identity
-        import azure.storage.blob  # noqa: F401 -- whether it is there is all that is asked
+        import azure.storage.blob  # noqa: F401 -- only checks that it is installed
     except ImportError as error:
-        what = f"The hand-off to Azure needs libraries that are not installed: {error.name}."
-        raise EngineError(what, next_step="pip install 'azureml-tasks[acr]'") from error
-    # Without a handler, Python would write what they warn of between our lines.
+        what = f"--engine acr needs a library that is not installed: {error.name}."
+        # Not the extra of this package, whose name on an index may belong to someone else.
+        raise EngineError(
+            what, next_step="pip install azure-core azure-identity azure-storage-blob"
+        ) from error
+    # Without a handler, Python prints the libraries' warnings between our lines.
     logging.getLogger("azure").addHandler(logging.NullHandler())
 
 
-def scope(cloud: Cloud) -> str:
-    """What a token is asked for: the very resource manager that it is sent to."""
+def token_scope(cloud: Cloud) -> str:
+    """Return the OAuth scope of tokens for the cloud's Azure Resource Manager."""
     return f"{cloud.resource_manager}/.default"
 
 
 def sign_in(cloud: Cloud) -> TokenCredential:
-    """Sign in as `az login`, a service principal, a managed or workload identity or a federated CI credential says.
+    """Sign in with the first credential that works: service principal, workload or managed identity, `az login`.
 
-    https://learn.microsoft.com/python/api/azure-identity/azure.identity.defaultazurecredential tells their order.
+    Their order: https://learn.microsoft.com/python/api/azure-identity/azure.identity.defaultazurecredential
 
     Raises:
-        RegistryError: nobody is signed in, or the sign-in is refused.
+        RegistryError: no credential works.
     """
     from azure.core.exceptions import AzureError
     from azure.identity import DefaultAzureCredential
 
     try:
         credential = DefaultAzureCredential(
-            authority=cloud.authority, disable_instance_discovery=not cloud.known
+            authority=cloud.authority, disable_instance_discovery=not cloud.known_authority
         )
-        credential.get_token(scope(cloud))
+        credential.get_token(token_scope(cloud))
     except (AzureError, ValueError) as error:
-        raise not_signed_in(error) from error
+        raise sign_in_error(error) from error
     return credential
 
 
-def not_signed_in(error: Exception) -> RegistryError:
-    """The error of a credential that gives no token, or none any more."""
+def sign_in_error(error: Exception) -> RegistryError:
+    """Return the error for a credential that gives no token, or no longer does."""
     lines = [line for line in clean(str(error)).splitlines() if line.strip()]
     fix = (
         "az login\n"
         "or, in CI: set AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET, or use a federated credential"
     )
-    said = "\n".join(["azure-identity said:", *lines[:_LONGEST]])
+    said = "\n".join(["azure-identity said:", *lines[:_MAX_LINES]])
     return RegistryError("You are not signed in to Azure.", next_step=fix, said=said)

@@ -1,4 +1,4 @@
-"""Azure Container Registry as an engine: its tasks build and smoke-test, a copy in the registry publishes."""
+"""The engine `acr`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 from azureml_tasks.built_image import BuiltImage
 from azureml_tasks.config.settings import Acr
 from azureml_tasks.engines.acr import az_commands
-from azureml_tasks.engines.acr.build import Build, announced, build_of
-from azureml_tasks.engines.acr.build_pieces import whole
-from azureml_tasks.engines.acr.candidates import Candidates, final_of, repository_of
+from azureml_tasks.engines.acr.build_pieces import whole_image
+from azureml_tasks.engines.acr.candidates import SUFFIX, Candidates, candidate_repository
 from azureml_tasks.engines.acr.layer_store import RegistryLayerStore
-from azureml_tasks.engines.acr.preflight import refuse_smoke_test
-from azureml_tasks.engines.acr.remote_build import RemoteBuild
+from azureml_tasks.engines.acr.preflight import check_repository, check_smoke_test
+from azureml_tasks.engines.acr.remote_build import RemoteBuild, RemoteBuilder
 from azureml_tasks.engines.acr.session import Session, open_session
 from azureml_tasks.engines.acr.smoke_test import (
     report_of_build_run,
@@ -22,6 +21,7 @@ from azureml_tasks.engines.acr.smoke_test import (
     smoke_test_locally,
     smoke_test_task,
 )
+from azureml_tasks.engines.acr.task_runs import TaskRuns
 from azureml_tasks.errors import RegistryError
 from azureml_tasks.planning.plan import SECRET_MOUNTS
 from azureml_tasks.registry.auth import ACR_USER
@@ -41,13 +41,13 @@ __all__ = ["AcrEngine"]
 
 @dataclass(kw_only=True)
 class AcrEngine:
-    """A registry that builds; see `base.Engine` for what each operation is.
+    """Builds, smoke-tests and publishes in a registry; see `protocol.Engine` for each operation.
 
     Args:
         plan: of the command.
-        records: what earlier commands left, and this one leaves.
-        reporter: where words go.
-        local: the engine of this machine for the smoke test; None if none answers, and the cloud is used.
+        records: of the project.
+        reporter: gets output.
+        local: the local engine, which runs smoke tests; None if none answers, and they run in the cloud.
     """
 
     plan: Plan
@@ -59,34 +59,37 @@ class AcrEngine:
 
     @cached_property
     def session(self) -> Session:
-        """Signed in, and the registry found; asked for when it is first needed."""
+        """The signed-in session, opened when it is first needed."""
         return open_session(self.plan.acr or Acr(), self.plan.registry, self.reporter)
 
     @property
     def registry(self) -> str:
-        """The login server; under --dry nobody asks the workspace for it."""
+        """The login server; REGISTRY under --dry if only Azure knows it."""
         return self.plan.registry or ("REGISTRY" if self.reporter.dry else self.session.registry.login_server)
 
     def describe(self) -> str:
-        """Which registry, and where the image is smoke-tested."""
+        """Return which registry builds, and where the smoke test runs."""
         acr = self.plan.acr or Acr()
-        where = self.plan.registry or f"the registry of workspace {acr.workspace}"
-        here = self.local and f"on the local engine at {self.local.client.host}"
-        smoke_test = here or "in the cloud, since no local engine answers"
-        return f"Azure Container Registry {where} ({acr.cloud}); smoke test {smoke_test}"
+        registry = self.plan.registry or f"the registry of workspace {acr.workspace}"
+        place = (
+            f"on the local engine at {self.local.client.host}"
+            if self.local
+            else "in the cloud, because no local engine answers"
+        )
+        return f"Azure Container Registry {registry} ({acr.cloud}); smoke test {place}"
 
     def planned_image(self, plan: Plan, context: BuildContext) -> BuiltImage:
-        """The image as far as it is known before it is built: it has no id yet."""
+        """Return the image without an ID."""
         return BuiltImage(
             id="", names=plan.names, engine=self.name, context_sha256=context.sha256, user=plan.user
         )
 
     def base_id(self, plan: Plan) -> str:
-        """The reference: whether its tag has moved nobody here can tell, which is why prefixes on it grow old."""
+        """Return the reference: the registry does not tell whether its tag has moved, so cached layers expire."""
         return str(plan.base)
 
     def tag_image(self, image: BuiltImage, names: Sequence[str]) -> None:
-        """A candidate gets its names when it is published."""
+        """Do nothing: a candidate gets its tags when it is pushed."""
 
     def build(
         self,
@@ -98,114 +101,140 @@ class AcrEngine:
         smoke_test: bool,
         previous: BuiltImage | None,
     ) -> BuiltImage:
-        """Hand the build off; what comes back is a candidate, which has passed if the cloud smoke-tests it.
+        """Run a remote build and return the candidate image.
 
         Args:
-            plan: what is built.
-            context: from which files.
-            no_cache: whether the prefixes that the registry keeps are left alone, and made anew.
-            pull: of no effect, since each run pulls the base.
-            smoke_test: whether the cloud smoke-tests it before it is pushed, if no local engine does.
-            previous: of no effect, since the registry tells what it has.
+            plan: the image.
+            context: its files.
+            no_cache: ignore cached layers.
+            pull: no effect: an agent always pulls the base.
+            smoke_test: smoke-test the image in the cloud before it is pushed, if there is no local engine.
+            previous: no effect.
         """
         del pull, previous
-        build = build_of(self._named(plan), context, smoke_test=smoke_test and not self.local)
-        if not announced(build, self.reporter):
+        build = self._remote_build(plan, context, no_cache=no_cache, smoke_test=smoke_test)
+        if not build.announce(self.reporter):
             return self.planned_image(plan, context)
-        found = build.routed(self.session.repositories, self.reporter, no_cache=no_cache)
-        return found.run(self.hand_off(plan), self.candidates, self.records, no_cache=no_cache)
+        return self._builder(plan).build(self._after_cached_layers(build))
 
     def start(self, plan: Plan, context: BuildContext, *, no_cache: bool) -> str:
-        """Hand the build off and do not wait; the run's id."""
-        build = build_of(self._named(plan), context, smoke_test=not self.local)
-        if not announced(build, self.reporter):
+        """Start a remote build, and return the ID of its run; "" under --dry."""
+        build = self._remote_build(plan, context, no_cache=no_cache, smoke_test=True)
+        if not build.announce(self.reporter):
             return ""
-        routed = build.routed(self.session.repositories, self.reporter, no_cache=no_cache)
-        return routed.leave(self.hand_off(plan), self.candidates, self.records, no_cache=no_cache)
+        return self._builder(plan).start(self._after_cached_layers(build))
 
-    def attach(self, plan: Plan, context: BuildContext, run: str) -> BuiltImage:
-        """Follow a run that was started before to its end, as build does; its id is *run*."""
-        named = self._named(plan)
-        build = Build(plan=named, context=context, smoke_test=True, route=whole(named, context))
+    def resume(self, plan: Plan, context: BuildContext, run: str) -> BuiltImage:
+        """Follow a run that `start` has started, and return its candidate image."""
         if not self.reporter.effect(az_commands.logs(plan, run)):
             return self.planned_image(plan, context)
-        return build.attach(run, self.hand_off(plan), self.candidates, self.records)
+        plan = self._with_registry(plan)
+        build = RemoteBuild(plan=plan, context=context, pieces=whole_image(plan, context))
+        return self._builder(plan).resume(build, run)
 
     def exists(self, image: BuiltImage) -> bool:
-        """Whether the registry has it, waiting or published; RegistryError for one that was built in another."""
-        if (host := image.names[0].partition("/")[0]).lower() != self.registry.lower():
+        """Return whether the registry has the image.
+
+        Raises:
+            RegistryError: it was built in another registry.
+        """
+        registry = image.names[0].partition("/")[0]
+        if registry.lower() != self.registry.lower():
+            what = f"The image was built in {registry}, not in {self.registry}."
             fix = f"invoke image.build --engine acr --registry {self.registry}"
-            what = f"The image was built in {host}, and {self.registry} is another registry."
             raise RegistryError(what, next_step=fix)
-        return self.reporter.dry or self.candidates.find(image.id) is not None
+        return self.reporter.dry or self._candidates.find(image.id) is not None
 
     def smoke_test(self, plan: Plan, image: BuiltImage) -> Report | None:
-        """Smoke-test the candidate: on the local engine if one answers, else in the cloud, unless its run did."""
-        source = f"{self.registry}/{repository_of(plan.repository)}"
+        """Smoke-test the candidate on the local engine, or else in the cloud; None under --dry."""
+        candidates = f"{self.registry}/{candidate_repository(plan.repository)}"
         if self.local:
-            name = f"{source}@{image.id or 'DIGEST'}" if self.reporter.dry else self._by_digest(image)
+            name = f"{candidates}@{image.id or 'DIGEST'}" if self.reporter.dry else self._reference(image)
             return smoke_test_locally(plan, image, name, self.local, self._login)
         if report := report_of_build_run(plan, image, self.records):
             return report
-        refuse_smoke_test(plan)
+        check_smoke_test(plan)
         if self.reporter.dry and not image.id:
-            return None  # The run that would build would smoke-test.
-        file = smoke_test_task(plan, f"{source}@{image.id}", image.context_sha256)
-        if not self.reporter.effect(az_commands.run(plan), file=str(file)):
+            return None  # The run of the build, which was announced, includes the smoke test.
+        task = smoke_test_task(plan, f"{candidates}@{image.id}", image.context_sha256)
+        if not self.reporter.effect(az_commands.run(plan), file=str(task)):
             return None
-        return smoke_test_in_cloud(plan, image, self._by_digest(image), self.hand_off(plan), self.records)
+        return smoke_test_in_cloud(plan, image, self._reference(image), self._task_runs(plan), self.records)
 
-    def _by_digest(self, image: BuiltImage) -> str:
-        """Where the image is to be pulled from: its candidate may have been published by another release."""
-        found = self.candidates.find(image.id)
-        repository = found[0] if found else repository_of(self.plan.repository)
+    def push(self, image: BuiltImage, name: str) -> str:
+        """Copy the candidate to *name*, and return the digest that the registry confirms; "" under --dry."""
+        repository, _, tag = name.partition("/")[2].rpartition(":")
+        source = f"{self.registry}/{candidate_repository(repository)}@{image.id or 'DIGEST'}"
+        if not self.reporter.effect(az_commands.copy(self.registry, source, f"{repository}:{tag}")):
+            return ""
+        return self._candidates.publish(image.id, tag)
+
+    def discard_candidate(self, image: BuiltImage) -> None:
+        """Delete the candidate."""
+        reference = f"{candidate_repository(self.plan.repository)}@{image.id or 'DIGEST'}"
+        if not self.reporter.effect(az_commands.delete(self.registry, reference)):
+            return
+        if self._candidates.remove(image.id):
+            self.records.candidate_is_gone(image)
+            self.reporter.say(f"deleted the candidate image {self.registry}/{reference}")
+
+    def layer_store(self, plan: Plan) -> RegistryLayerStore:
+        """Return the cached layers of *plan* in the registry."""
+        return RegistryLayerStore(
+            repositories=self.session.repositories, plan=self._with_registry(plan), reporter=self.reporter
+        )
+
+    def remove(self, image: BuiltImage) -> list[str]:
+        """Delete every recorded candidate, and return those that were deleted."""
+        recorded = dict.fromkeys([*self.records.waiting(), image.candidate])
+        return [candidate for candidate in recorded if candidate and self._remove_candidate(candidate)]
+
+    def _remove_candidate(self, candidate: str) -> bool:
+        repository, _, digest = candidate.partition("/")[2].partition("@")
+        if not self.reporter.effect(az_commands.delete(self.registry, f"{repository}@{digest}")):
+            return False
+        return replace(self._candidates, repository=repository.removesuffix(SUFFIX)).remove(digest)
+
+    def _remote_build(
+        self, plan: Plan, context: BuildContext, *, no_cache: bool, smoke_test: bool
+    ) -> RemoteBuild:
+        """Return the build of the whole image, after checking that a run can do it."""
+        plan = self._with_registry(plan)
+        smoke_test = smoke_test and not self.local
+        check_repository(plan)
+        if smoke_test:
+            check_smoke_test(plan)
+        return RemoteBuild(
+            plan=plan,
+            context=context,
+            pieces=whole_image(plan, context),
+            smoke_test=smoke_test,
+            no_cache=no_cache,
+        )
+
+    def _after_cached_layers(self, build: RemoteBuild) -> RemoteBuild:
+        return build.after_cached_layers(self.session.repositories, self.reporter)
+
+    def _builder(self, plan: Plan) -> RemoteBuilder:
+        return RemoteBuilder(
+            task_runs=self._task_runs(plan), candidates=self._candidates, records=self.records
+        )
+
+    def _task_runs(self, plan: Plan) -> TaskRuns:
+        return TaskRuns(session=self.session, plan=self._with_registry(plan), reporter=self.reporter)
+
+    @property
+    def _candidates(self) -> Candidates:
+        return Candidates.of(self.session, self.plan.repository, self.reporter)
+
+    def _reference(self, image: BuiltImage) -> str:
+        """Return the image by its digest: another release of the same files may have published its candidate."""
+        candidate = self._candidates.find(image.id)
+        repository = candidate[0] if candidate else candidate_repository(self.plan.repository)
         return f"{self.registry}/{repository}@{image.id}"
 
     def _login(self) -> tuple[str, str]:
         return ACR_USER, self.session.repositories.auth.refresh_token()
 
-    def push(self, image: BuiltImage, name: str) -> str:
-        """Copy the candidate to *name*; its digest stays, and the registry confirms it."""
-        repository, _, tag = name.partition("/")[2].rpartition(":")
-        source = f"{self.registry}/{repository_of(repository)}@{image.id or 'DIGEST'}"
-        if not self.reporter.effect(az_commands.copy(self.registry, source, f"{repository}:{tag}")):
-            return ""
-        return self.candidates.publish(image.id, tag)
-
-    def discard_candidate(self, image: BuiltImage) -> None:
-        """Delete the candidate: it is published, or has failed."""
-        repository = repository_of(self.plan.repository)
-        if not self.reporter.effect(
-            az_commands.delete(self.registry, f"{repository}@{image.id or 'DIGEST'}")
-        ):
-            return
-        if self.candidates.remove(image.id):
-            self.records.candidate_is_gone(image)
-            self.reporter.say(f"removed the candidate {self.registry}/{repository}@{image.id}")
-
-    def layer_store(self, plan: Plan) -> RegistryLayerStore:
-        """Those of the repository of its prefixes."""
-        at = self.session.repositories
-        return RegistryLayerStore(repositories=at, plan=self._named(plan), reporter=self.reporter)
-
-    def remove(self, image: BuiltImage) -> list[str]:
-        """Delete every candidate of the records that still waits."""
-        waiting = dict.fromkeys([*self.records.waiting(), image.candidate])
-        return [each for each in waiting if each and self._removed(each)]
-
-    def _removed(self, candidate: str) -> bool:
-        repository, _, digest = candidate.partition("/")[2].partition("@")
-        effect = self.reporter.effect(az_commands.delete(self.registry, f"{repository}@{digest}"))
-        return effect and replace(self.candidates, repository=final_of(repository)).remove(digest)
-
-    @property
-    def candidates(self) -> Candidates:
-        """Those of the plan's repository."""
-        return Candidates.of(self.session, self.plan.repository, self.reporter)
-
-    def hand_off(self, plan: Plan) -> RemoteBuild:
-        """The way of *plan* through the tasks of this registry."""
-        return RemoteBuild(session=self.session, plan=self._named(plan), reporter=self.reporter)
-
-    def _named(self, plan: Plan) -> Plan:
+    def _with_registry(self, plan: Plan) -> Plan:
         return plan if plan.registry else plan._replace(registry=self.registry)

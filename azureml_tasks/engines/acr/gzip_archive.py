@@ -1,7 +1,8 @@
-"""The build context as ACR takes it: one gzip stream, the same bytes for the same files.
+"""The build context as a gzip-compressed tar archive; the same files give the same bytes.
 
-A member whose beginning does not compress, as a model's weights, is stored: compressing it costs a minute a
-gigabyte and saves nothing. Members of a gzip file follow one another (https://www.rfc-editor.org/rfc/rfc1952#page-5).
+Large files that do not compress, such as the weights of a model, are stored without compression: compressing them
+takes a minute for each gigabyte and saves nothing. A gzip file may consist of several members that follow one another
+(https://www.rfc-editor.org/rfc/rfc1952#page-5), so each large file gets its own member.
 """
 
 from __future__ import annotations
@@ -19,80 +20,76 @@ if TYPE_CHECKING:
 
     from azureml_tasks.context.context_file import ContextFile
 
-__all__ = ["Stream", "packed"]
+__all__ = ["BlockReader", "gzip_archive"]
 
-_LOOK = 64 * 1024
-_PAYS = 0.9
-"""What the beginning of a member must shrink to for compressing to be worth its time."""
+_SAMPLE = 64 * 1024
+"""Bytes from the start of a large file that are compressed to decide."""
+_WORTH_IT = 0.9
+"""Compress if the sample shrinks to less than this share."""
 _SMALL = 256 * 1024
-"""Members up to this size share a compressed stream with their neighbours."""
+"""Files up to this size are compressed together."""
 _GZIP = 16 + zlib.MAX_WBITS
-_QUICK, _STORED = 1, 0
+_FAST, _STORED = 1, 0
 
 
-def packed(files: Iterable[ContextFile]) -> Iterator[bytes]:
-    """An archive of *files*, compressed where that pays; memory stays at a few blocks.
+def gzip_archive(files: Iterable[ContextFile]) -> Iterator[bytes]:
+    """Yield the compressed archive of *files* in blocks.
 
     Raises:
-        BuildError: a file changed or went away since its size was read.
+        BuildError: a file changed or disappeared after its size was read.
     """
     small: list[ContextFile] = []
     for file in files:
         if file.size <= _SMALL:
             small.append(file)
             continue
-        yield from _gzip(_members(small), _QUICK)
+        yield from _gzip_member(_tar_members(small), _FAST)
         small = []
-        yield from _large(file)
-    yield from _gzip(chain(_members(small), [end_of_archive()]), _QUICK)
+        yield from _large_file(file)
+    yield from _gzip_member(chain(_tar_members(small), [end_of_archive()]), _FAST)
 
 
-def _members(files: Iterable[ContextFile]) -> Iterator[bytes]:
+def _tar_members(files: Iterable[ContextFile]) -> Iterator[bytes]:
     for file in files:
         yield from member(file)
 
 
-def _large(file: ContextFile) -> Iterator[bytes]:
+def _large_file(file: ContextFile) -> Iterator[bytes]:
     blocks = member(file)
     header, first = next(blocks), next(blocks)
-    look = first[:_LOOK]
-    level = _QUICK if len(zlib.compress(look, _QUICK)) < len(look) * _PAYS else _STORED
-
-    def again() -> Iterator[bytes]:
-        yield from (header, first)
-        yield from blocks
-
-    yield from _gzip(again(), level)
+    sample = first[:_SAMPLE]
+    level = _FAST if len(zlib.compress(sample, _FAST)) < len(sample) * _WORTH_IT else _STORED
+    yield from _gzip_member(chain([header, first], blocks), level)
 
 
-def _gzip(blocks: Iterable[bytes], level: int) -> Iterator[bytes]:
-    """One member of a gzip file, whose header names neither a time nor a file."""
-    engine = zlib.compressobj(level, zlib.DEFLATED, _GZIP)
+def _gzip_member(blocks: Iterable[bytes], level: int) -> Iterator[bytes]:
+    """Yield one gzip member, whose header contains no time and no name; nothing if there are no blocks."""
+    compressor = zlib.compressobj(level, zlib.DEFLATED, _GZIP)
     empty = True
     for block in blocks:
         empty = False
-        if some := engine.compress(block):
-            yield some
+        if compressed := compressor.compress(block):
+            yield compressed
     if not empty:
-        yield engine.flush()
+        yield compressor.flush()
 
 
 @dataclass
-class Stream:
-    """Blocks of any length as the file that an uploader reads from, front to back; each byte is copied once."""
+class BlockReader:
+    """A readable file over blocks of any length; each byte is copied once."""
 
     blocks: Iterator[bytes]
-    left: memoryview = memoryview(b"")
+    rest: memoryview = memoryview(b"")
 
     def read(self, size: int = -1) -> bytes:
-        """The next *size* bytes, fewer at the end; all that are left where *size* is negative."""
+        """Return the next *size* bytes, fewer at the end; all remaining bytes if *size* is negative."""
         parts: list[memoryview] = []
-        wanted = size if size >= 0 else sys.maxsize
-        while wanted:
-            self.left = self.left or memoryview(next((block for block in self.blocks if block), b""))
-            if not self.left:
+        missing = size if size >= 0 else sys.maxsize
+        while missing:
+            self.rest = self.rest or memoryview(next((block for block in self.blocks if block), b""))
+            if not self.rest:
                 break
-            parts.append(self.left[:wanted])
-            self.left = self.left[wanted:]
-            wanted -= len(parts[-1])
+            parts.append(self.rest[:missing])
+            self.rest = self.rest[missing:]
+            missing -= len(parts[-1])
         return b"".join(parts)

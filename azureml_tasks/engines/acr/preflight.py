@@ -1,4 +1,4 @@
-"""What a hand-off cannot do, refused before anything is sent."""
+"""Checks before anything is sent: what a remote build cannot do."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from azureml_tasks.config.dockerfile_line import LONGEST_LINE
 from azureml_tasks.config.problems import FILE
-from azureml_tasks.engines.acr.task_file import to_the_letter, variables
+from azureml_tasks.engines.acr.candidates import SUFFIX
+from azureml_tasks.engines.acr.task_file import quote_yaml, server_variables
 from azureml_tasks.errors import EngineError, Problem, SettingsError
 
 if TYPE_CHECKING:
@@ -14,68 +15,68 @@ if TYPE_CHECKING:
 
     from azureml_tasks.planning.plan import Plan
 
-__all__ = ["refuse_names", "refuse_secrets", "refuse_smoke_test"]
+__all__ = ["check_repository", "check_secrets", "check_smoke_test"]
 
-_LONGEST = 255 - len("/candidate")
-_INDENT = len("      - ")
-_SECRET = 64 * 1024
-"""Linux bounds one argument at 128 KiB, and what a shell would expand is escaped."""
+_MAX_REPOSITORY = 255 - len(SUFFIX)
+"""Docker limits a name to 255 characters: https://github.com/distribution/reference/blob/main/reference.go"""
+_YAML_INDENT = len("      - ")
+_MAX_SECRET = 64 * 1024
+"""Linux limits one argument of a program to 128 KiB, and escaping can double the length."""
 
 
-def refuse_names(plan: Plan) -> None:
-    """Refuse a repository whose candidates could not be told from its images.
+def check_repository(plan: Plan) -> None:
+    """Check that the candidates have a repository of their own.
 
     Raises:
-        SettingsError: its name ends as candidates' do, or leaves them no room.
+        SettingsError: the name ends with `/candidate`, or is too long to append it.
     """
     why = ""
-    if plan.repository.endswith("/candidate"):
-        why = 'ends in "/candidate", where the candidates of another one would wait'
-    elif len(plan.repository) > _LONGEST:
-        why = f"is longer than {_LONGEST} characters, which leaves its candidates no room"
+    if plan.repository.endswith(SUFFIX):
+        why = f'ends with "{SUFFIX}", which is reserved for candidate images'
+    elif len(plan.repository) > _MAX_REPOSITORY:
+        why = f'is longer than {_MAX_REPOSITORY} characters, which leaves no room for "{SUFFIX}"'
     if why:
-        what = f'the name "{plan.repository}" {why}'
-        raise SettingsError([Problem(FILE, 0, what, 'Write: name = "scoring"')])
+        problem = Problem(FILE, 0, f'the name "{plan.repository}" {why}', 'Write: name = "scoring"')
+        raise SettingsError([problem])
 
 
-def refuse_secrets(secrets: Mapping[str, bytes]) -> None:
-    """Refuse what the agent cannot write into a file: it puts a secret into one argument of a shell.
+def check_secrets(secrets: Mapping[str, bytes]) -> None:
+    """Check that the agent can write each secret to a file: it passes it as an argument of a shell.
 
     Raises:
-        SettingsError: one is too long, or holds a NUL.
+        SettingsError: a secret is too long or contains a NUL byte.
     """
-    fix = "Leave out what pip does not need, or build where a Docker engine answers."
-    problems = [
-        Problem(FILE, 0, f"tool.azureml-image.secrets.{name} {why}, which no agent of ACR takes", fix)
-        for name, value in secrets.items()
-        if (
-            why := "holds a NUL"
-            if b"\0" in value
-            else "is longer than 64 KiB"
-            if len(value) > _SECRET
-            else ""
-        )
-    ]
+    problems = []
+    for name, value in secrets.items():
+        why = ""
+        if b"\0" in value:
+            why = "contains a NUL byte"
+        elif len(value) > _MAX_SECRET:
+            why = "is longer than 64 KiB"
+        if why:
+            what = f"tool.azureml-image.secrets.{name} {why}, which ACR Tasks does not support"
+            fix = "Remove what pip does not need, or build on a Docker engine: --engine docker"
+            problems.append(Problem(FILE, 0, what, fix))
     if problems:
         raise SettingsError(problems)
 
 
-def refuse_smoke_test(plan: Plan) -> None:
-    """Refuse what a smoke test in the cloud cannot do.
+def check_smoke_test(plan: Plan) -> None:
+    """Check that the smoke test can run in the cloud.
 
     Raises:
-        EngineError: it would mount a model, or limit memory, for which a task has no word; or its variables
-            are too long for the agent, which drops what follows a line of 64 KiB of a task file without a word,
-            and puts all of them into one argument of a shell, which Linux bounds at 128 KiB.
+        EngineError: it mounts a model or limits memory, which task files cannot express; or its variables are
+            too long. The agent silently drops everything after a line of 64 KiB, and passes all variables in one
+            argument of a shell.
     """
-    length = sum(_INDENT + len(to_the_letter(each)) for each in variables(plan))
     smoke_test = plan.smoke_test
-    refused = [
+    length = sum(_YAML_INDENT + len(quote_yaml(variable)) for variable in server_variables(plan))
+    limits = [
         (smoke_test.model, "mount a model (smoke-test.model)", 'bake the model in: model = "…"'),
-        (smoke_test.memory, "limit memory (smoke-test.memory)", "leave smoke-test.memory out"),
+        (smoke_test.memory, "limit memory (smoke-test.memory)", "remove smoke-test.memory"),
         (length > LONGEST_LINE, "set 64 KiB of variables (smoke-test.env)", "shorten smoke-test.env"),
     ]
-    if wanted := [(what, fix) for is_wanted, what, fix in refused if is_wanted]:
-        whats, fixes = zip(*wanted, strict=True)
-        fix = f"Run it where a Docker engine answers, or {', and '.join(fixes)}"
+    if exceeded := [(what, fix) for is_exceeded, what, fix in limits if is_exceeded]:
+        whats, fixes = zip(*exceeded, strict=True)
+        fix = f"Run it on a Docker engine, or {', and '.join(fixes)}"
         raise EngineError(f"A smoke test in the cloud cannot {' or '.join(whats)}.", next_step=fix)

@@ -1,102 +1,282 @@
-"""One hand-off: what a run needs is sent, the run is asked for, followed, and stopped where a person stops us."""
+"""Build an image in ACR: by a quick build, or by a multi-step task that also smoke-tests it.
+
+The result is a candidate image in the registry, see `candidates`.
+"""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from azureml_tasks.built_image import BuiltImage
 from azureml_tasks.config.settings import Acr
-from azureml_tasks.engines.acr.azure_errors import UnansweredError
-from azureml_tasks.engines.acr.run_follower import Followed, Follower
-from azureml_tasks.engines.acr.tasks_api import Request
-from azureml_tasks.engines.acr.upload import upload
-from azureml_tasks.engines.interrupts import to_its_end
-from azureml_tasks.errors import Terminated
+from azureml_tasks.context.build_context import confirm
+from azureml_tasks.engines.acr import az_commands
+from azureml_tasks.engines.acr.build_pieces import BuildPieces, pieces_after_cached_layers
+from azureml_tasks.engines.acr.candidates import RUN_ID, candidate_repository
+from azureml_tasks.engines.acr.cloud_smoke_test import (
+    EventCollector,
+    event_marker,
+    report_from_events,
+    smoke_test_files,
+)
+from azureml_tasks.engines.acr.layer_store import registry_layers_repository
+from azureml_tasks.engines.acr.preflight import check_secrets
+from azureml_tasks.engines.acr.run_failure import error_of_run
+from azureml_tasks.engines.acr.run_follower import QueueTimeoutError, resume_command
+from azureml_tasks.engines.acr.task_file import TaskFile
+from azureml_tasks.errors import (
+    AzuremlTasksError,
+    BuildError,
+    RemoteBuildError,
+    SmokeTestError,
+    Terminated,
+    stating,
+)
+from azureml_tasks.planning.dockerfile import CONTEXT_LABEL
+from azureml_tasks.project import build_secrets
+from azureml_tasks.smoke.report import report_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from azureml_tasks.context.context_file import ContextFile
-    from azureml_tasks.engines.acr import cloud_smoke_test
-    from azureml_tasks.engines.acr.session import Session
-    from azureml_tasks.engines.acr.tasks_api import Run
+    from azureml_tasks.context.build_context import BuildContext
+    from azureml_tasks.engines.acr.candidates import Candidates
+    from azureml_tasks.engines.acr.run_follower import RunLog
+    from azureml_tasks.engines.acr.task_runs import TaskRuns
+    from azureml_tasks.engines.acr.tasks_api import OutputImage, Run, RunRequest
     from azureml_tasks.planning.plan import Plan
+    from azureml_tasks.project.model import BuildSecret
+    from azureml_tasks.registry.api import RegistryApi
     from azureml_tasks.reporter import Reporter
+    from azureml_tasks.state.records import Records
 
-__all__ = ["RemoteBuild"]
+__all__ = ["RemoteBuild", "RemoteBuilder", "output_image"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class RemoteBuild:
-    """The way of one plan through a registry's tasks.
+    """One build.
 
     Args:
-        session: at the registry.
-        plan: what is handed off.
-        reporter: where words go.
-        runs: those that it has started or follows.
+        plan: the image, with its registry.
+        context: its files.
+        pieces: the `docker build`s of the run.
+        smoke_test: whether the run smoke-tests the image before it pushes it.
+        no_cache: ignore cached layers.
     """
 
-    session: Session
     plan: Plan
-    reporter: Reporter
-    runs: list[Run] = field(default_factory=list)
+    context: BuildContext
+    pieces: BuildPieces
+    smoke_test: bool = False
+    no_cache: bool = False
+
+    @property
+    def uses_task(self) -> bool:
+        """Whether it needs a multi-step task: a quick build is one build without smoke test and secret mounts."""
+        return self.smoke_test or len(self.pieces.pieces) > 1 or bool(self.secrets)
+
+    @property
+    def secrets(self) -> tuple[BuildSecret, ...]:
+        """The build secrets that it needs."""
+        return self.plan.secrets if self.pieces.installs else ()
+
+    def task_file(self) -> TaskFile:
+        """Return the file of its task."""
+        return TaskFile(
+            plan=self.plan,
+            image=self.pieces.image,
+            context_sha256=self.context.sha256,
+            pieces=self.pieces.pieces,
+            smoke_test=self.smoke_test,
+            timeout=(self.plan.acr or Acr()).timeout,
+        )
+
+    def announce(self, reporter: Reporter) -> bool:
+        """Announce the commands that do the same; return False under --dry."""
+        before = f"invoke image.context{reporter.flags} | "
+        unpack = reporter.effect(az_commands.unpack(), before=before)
+        if self.uses_task:
+            return unpack & reporter.effect(az_commands.run(self.plan), file=str(self.task_file()))
+        return unpack & reporter.effect(az_commands.build(self.plan, self.context.sha256))
+
+    def after_cached_layers(self, repositories: RegistryApi, reporter: Reporter) -> RemoteBuild:
+        """Return the same build on top of the largest cached layers in the registry."""
+        pieces = pieces_after_cached_layers(
+            self.plan, self.context, repositories, reporter, no_cache=self.no_cache
+        )
+        return replace(self, pieces=pieces)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoteBuilder:
+    """Runs the builds of one command.
+
+    Args:
+        task_runs: the runs.
+        candidates: the candidate images of the repository.
+        records: of the project.
+    """
+
+    task_runs: TaskRuns
+    candidates: Candidates
+    records: Records
+
+    def build(self, build: RemoteBuild) -> BuiltImage:
+        """Start a run, follow it, and return the candidate image; errors as of `_finish`."""
+        with self._cleaned_up_on_interrupt(build):
+            return self._finish(build, self._start(build))
+
+    def start(self, build: RemoteBuild) -> str:
+        """Start a run and return its ID."""
+        with self._cleaned_up_on_interrupt(build):
+            return self._start(build).id
+
+    def resume(self, build: RemoteBuild, run: str) -> BuiltImage:
+        """Follow the run with this ID, which another command started; errors as of `_finish`."""
+        with self._cleaned_up_on_interrupt(build):
+            return self._finish(build, self.task_runs.session.tasks.get(run))
 
     @contextmanager
-    def stopping(self) -> Iterator[None]:
-        """Where Ctrl-C or SIGTERM ends the block, its runs end first."""
+    def _cleaned_up_on_interrupt(self, build: RemoteBuild) -> Iterator[None]:
+        """Cancel the runs if Ctrl-C or a signal ends the block, and delete candidates that were already pushed."""
         try:
-            yield
+            with self.task_runs.cancelled_on_interrupt():
+                yield
         except (KeyboardInterrupt, Terminated):
-            for run in self.runs:
-                self.follower.cancel(run)
+            for run in self.task_runs.runs:
+                self._remove_candidate(build, run)
+            self.records.forget_run()
             raise
 
-    @property
-    def acr(self) -> Acr:
-        """How it is handed off; the defaults where the table does not say."""
-        return self.plan.acr or Acr()
+    def _remove_candidate(self, build: RemoteBuild, run: Run) -> None:
+        """Delete the candidate of a run that succeeded before it could be cancelled."""
+        with suppress(AzuremlTasksError):
+            run = self.task_runs.session.tasks.get(run.id)
+            if run.status == "Succeeded":
+                self.candidates.remove(output_image(run, build.plan.repository).digest)
 
-    @property
-    def follower(self) -> Follower:
-        """Follows the runs of this registry."""
-        return Follower(tasks=self.session.tasks, reporter=self.reporter, timeout=self.acr.timeout)
+    def _start(self, build: RemoteBuild) -> Run:
+        candidates = candidate_repository(build.plan.repository)
+        # Fails before the upload if the caller may not read the result.
+        self.task_runs.session.repositories.sign_in(candidates)
+        secrets = build_secrets.read(build.secrets)
+        check_secrets(secrets)
+        files = build.pieces.context_files
+        if build.smoke_test:
+            files += smoke_test_files(build.plan.smoke_test)
 
-    def start(self, files: tuple[ContextFile, ...], ask: Callable[[Request], dict[str, Any]]) -> Run:
-        """Send *files* and ask for a run; its id and how to look at it are said at once.
+        def make_request(request: RunRequest) -> dict[str, Any]:
+            confirm(build.context)  # A file may have changed between its hash and the upload.
+            if build.uses_task:
+                return request.task(build.task_file(), secrets)
+            image = f"{candidates}:{RUN_ID}"
+            return request.quick_build(image, build.context.sha256, no_cache=build.no_cache)
 
-        Raises:
-            RegistryError: Azure does not permit it.
-            HandOffError: it cannot be sent, or the run cannot be put into the queue.
-        """
-        tasks = self.session.tasks
-        source = tasks.source()
-        upload(source, files, self.reporter)
-        request = Request(
-            acr=self.acr, platform=self.plan.platform, source=source.path, abac=self.session.registry.abac
-        )
-        run = self._scheduled(ask(request))
-        self.reporter.say(
-            f"run {run.id} is {run.status.lower()}; to look at it:\n{self.session.look_at(run.id)}"
-        )
+        run = self.task_runs.start(files, make_request)
+        self.records.write_run(run.id, build.plan.registry)
         return run
 
-    def _scheduled(self, body: dict[str, Any]) -> Run:
-        """Put it into the queue; it is among the runs also where Ctrl-C or SIGTERM comes meanwhile."""
-        try:
-            to_its_end(lambda: self.runs.append(self.session.tasks.schedule(body)))
-        except UnansweredError as error:
-            name = self.session.registry.name
-            look = f"az acr task list-runs --registry {name} --top 3"
-            error.state = f"Whether a run was started is not known: {look}"
-            raise
-        return self.runs[-1]
+    def _finish(self, build: RemoteBuild, run: Run) -> BuiltImage:
+        """Follow *run* until it ends.
 
-    def follow(self, run: Run, collector: cloud_smoke_test.Collector) -> tuple[Run, Followed]:
-        """Show its log to its end; the run as it ended, and what was seen."""
-        if run not in self.runs:
-            self.runs.append(run)
-        follower = self.follower
-        follower.buildkit = bool(self.plan.secrets)
-        return follower.follow(run, collector)
+        Raises:
+            BuildError: a step of the Dockerfile failed.
+            SmokeTestError: the image failed its smoke test, and was not pushed or its candidate was deleted.
+            RegistryError: the run may not push.
+            RemoteBuildError: the run did not finish.
+        """
+        collector = EventCollector(marker=event_marker(build.plan.smoke_test))
+        try:
+            run, log = self.task_runs.follow(run, collector)
+        except QueueTimeoutError:
+            self.records.forget_run()
+            raise
+        events = collector.events()
+        if run.status != "Succeeded":
+            self.records.forget_run()
+            raise _error(build, run, log, events)
+        with stating(f"Run {run.id} has built the image. To finish: {resume_command(run.id)}"):
+            image = self._candidate_image(build, run)
+        self.records.forget_run()
+        self.task_runs.reporter.say(f"run {run.id}: {run.durations}; pushed {image.candidate}")
+        if events:
+            self._check_report(build, image, events)
+        return image
+
+    def _candidate_image(self, build: RemoteBuild, run: Run) -> BuiltImage:
+        """Return the candidate that *run* has pushed, as it is in the registry."""
+        plan = build.plan
+        digest = output_image(run, plan.repository).digest
+        candidate = self.candidates.find(digest)
+        if not candidate:
+            raise BuildError(
+                f"Run {run.id} reports that it pushed {digest}, but the registry does not have it.",
+                next_step="invoke image.build --engine acr",
+                state="Nothing was built.",
+            )
+        config = self.candidates.repositories.config(*candidate)
+        labels = config.get("Labels") or {}
+        return BuiltImage(
+            id=digest,
+            names=plan.names,
+            engine="acr",
+            context_sha256=str(labels.get(CONTEXT_LABEL) or build.context.sha256),
+            user=str(config.get("User") or ""),
+            candidate=f"{plan.registry}/{candidate_repository(plan.repository)}@{digest}",
+            run=run.id,
+            cached_layers=_cached_layers(build, run),
+        )
+
+    def _check_report(self, build: RemoteBuild, image: BuiltImage, events: list[dict[str, Any]]) -> None:
+        """Compare the answers of the smoke test, of which the run has only compared the status codes."""
+        report = report_from_events(build.plan, image, events)
+        if not report.passed:
+            self.candidates.remove(image.id)
+            raise SmokeTestError(report_text(report), state="Nothing was published.")
+        self.records.write_evidence(image, build.plan.smoke_test.sha256, events)
+
+
+def output_image(run: Run, repository: str) -> OutputImage:
+    """Return the candidate of *repository* that a successful run has pushed.
+
+    Raises:
+        RemoteBuildError: ACR does not name it.
+    """
+    candidates = candidate_repository(repository)
+    for image in run.images:
+        if image.repository == candidates and image.digest:
+            return image
+    raise RemoteBuildError(
+        f"Run {run.id} succeeded, but ACR names no image that it pushed to {candidates}.",
+        next_step="Run the same command again.",
+        state="Nothing was built.",
+    )
+
+
+def _error(build: RemoteBuild, run: Run, log: RunLog, events: list[dict[str, Any]]) -> AzuremlTasksError:
+    """Return the report of a failed smoke test, or else the error of the step that failed."""
+    if events and run.status == "Failed":
+        plan = build.plan
+        image = BuiltImage(
+            id="",
+            names=plan.names,
+            engine="acr",
+            context_sha256=build.context.sha256,
+            user=plan.user,
+            run=run.id,
+        )
+        report = report_from_events(plan, image, events)
+        if not report.passed:
+            return SmokeTestError(report_text(report), state="Nothing was pushed.")
+    return error_of_run(run, log)
+
+
+def _cached_layers(build: RemoteBuild, run: Run) -> tuple[str, ...]:
+    """Return the cached layers of the image: those that were in the registry, and those that the run has pushed."""
+    repository = registry_layers_repository(build.plan)
+    pushed = [image.digest for image in run.images if image.repository == repository and image.digest]
+    reused = [build.pieces.cached_layers] if build.pieces.cached_layers else []
+    return (*reused, *(f"{build.plan.registry}/{repository}@{digest}" for digest in pushed))

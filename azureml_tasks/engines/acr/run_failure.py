@@ -1,106 +1,88 @@
-"""How a run that has ended ended: its image, or the error that says why there is none."""
+"""Why a run did not succeed."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
-from azureml_tasks.engines.acr.azure_errors import log_refusal
-from azureml_tasks.engines.acr.candidates import repository_of
+from azureml_tasks.engines.acr.azure_errors import Explanation
 from azureml_tasks.errors import AzuremlTasksError, BuildError, RemoteBuildError
 from azureml_tasks.plain_text import clean
 
 if TYPE_CHECKING:
-    from azureml_tasks.engines.acr.run_follower import Followed
-    from azureml_tasks.engines.acr.tasks_api import OutputImage, Run
+    from collections.abc import Sequence
 
-__all__ = ["Times", "failure", "output_image"]
+    from azureml_tasks.engines.acr.run_follower import RunLog
+    from azureml_tasks.engines.acr.tasks_api import Run
 
-_MOMENT = re.compile(
-    r"(?P<seconds>\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d)(\.(?P<digits>\d+))?(?P<zone>[Zz]|[+-]\d\d:\d\d)"
-)
-_NO_DOCKERFILE = re.compile(
+__all__ = ["error_of_log", "error_of_run"]
+
+_DOCKERFILE_REJECTED = re.compile(
     r"unable to (understand line|parse assignment)|unexpected dockerfile format|error opening dockerfile|"
     r"dockerfile (syntax requires|parse error)",
     re.IGNORECASE,
 )
-"""What the agent's own look at the Dockerfile says (Azure/acr-builder, scan/dependencies.go), and its builder's."""
+"""Messages of the agent's scan of the Dockerfile (Azure/acr-builder, scan/dependencies.go), and of the builder."""
+_AGAIN = "Run the same command again."
+_LAST_LINES = "Its last lines say why:"
+
+# By a line of the log, from Azure/acr-builder, and Azure/acr issues 627, 662 and 762.
+_BY_LINE = {
+    r"client with IP .* is not allowed access": Explanation(
+        "the agents of ACR Tasks are outside the registry's network",
+        'Use a dedicated agent pool inside it: agent-pool = "…"\n'
+        "or let tasks in: set networkRuleBypassAllowedForTasks and allow trusted services on the registry",
+    ),
+    r"at least one credential is required": Explanation(
+        "the registry grants permissions by repository, and the run pushes as you",
+        'Ask for the role "Container Registry Repository Writer" on the registry',
+    ),
+    r"failed to download source|failed to unpack": Explanation(
+        "the agent could not unpack the build context", _AGAIN, RemoteBuildError
+    ),
+    r"(?<!permission )\b(unauthorized|denied)\b|insufficient_scope": Explanation(
+        "the run may not push",
+        'Ask for the role AcrPush on the registry, or "Container Registry Repository Writer"',
+    ),
+    r"no space left on device": Explanation(
+        "the agent's disk is full",
+        'Use a dedicated agent pool with a larger disk: agent-pool = "…"',
+        RemoteBuildError,
+    ),
+}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Times:
-    """The seconds that a run waited and worked; None for what ACR has not told."""
-
-    queued: float | None
-    worked: float | None
-
-    @classmethod
-    def of(cls, run: Run) -> Times:
-        """The times of *run*, by ACR's own clock."""
-        return cls(queued=_between(run.created, run.started), worked=_between(run.started, run.finished))
-
-    def __str__(self) -> str:
-        words = {"in the queue": self.queued, "at work": self.worked}
-        told = [f"{seconds:.0f} s {what}" for what, seconds in words.items() if seconds is not None]
-        return ", ".join(told) or "ACR tells no times"
+def error_of_log(run: str, lines: Sequence[str]) -> AzuremlTasksError | None:
+    """Return the error that the last known message in *lines* explains; None if there is none."""
+    for line in reversed(lines):
+        for pattern, known in _BY_LINE.items():
+            if re.search(pattern, line, re.IGNORECASE):
+                return known.error(
+                    f"Run {run} failed: {known.why}.", next_step=known.fix, said=f"its log says: {line}"
+                )
+    return None
 
 
-def _between(earlier: str, later: str) -> float | None:
-    try:
-        first, last = (datetime.fromisoformat(_readable(text)) for text in (earlier, later))
-    except ValueError:
-        return None
-    return (last - first).total_seconds()
-
-
-def _readable(text: str) -> str:
-    """RFC 3339 as Python 3.10 reads it: no `Z`, and six digits of a second."""
-    found = _MOMENT.fullmatch(text)
-    if not found:
-        return ""
-    zone = "+00:00" if found["zone"] in {"Z", "z"} else found["zone"]
-    return f"{found['seconds']}.{(found['digits'] or '')[:6]:0<6}{zone}"
-
-
-def output_image(run: Run, repository: str) -> OutputImage:
-    """The candidate that a run which succeeded has pushed.
-
-    Raises:
-        HandOffError: ACR names none, so that nothing is known to be there.
-    """
-    for image in run.images:
-        if image.repository == repository_of(repository) and image.digest:
-            return image
-    what = f"Run {run.id} succeeded, and names no image that it has pushed to {repository_of(repository)}."
-    raise RemoteBuildError(what, next_step="Run the same command again.", state="Nothing was built.")
-
-
-def failure(run: Run, seen: Followed) -> AzuremlTasksError:
-    """The error of a run that did not succeed: its failing step and last lines, or who ended it."""
+def error_of_run(run: Run, log: RunLog) -> AzuremlTasksError:
+    """Return the error of a run that did not succeed."""
     said = f"ACR said: {clean(run.error)}" if run.error else ""
     if run.status == "Canceled":
-        fix = "Run the same command again."
-        return RemoteBuildError(f"Run {run.id} was cancelled by somebody else.", next_step=fix, said=said)
+        return RemoteBuildError(f"Run {run.id} was cancelled by someone else.", next_step=_AGAIN, said=said)
     if run.status == "Timeout":
-        fix = "Give it longer: timeout = 7200 in [tool.azureml-image.acr]"
-        return RemoteBuildError(f"Run {run.id} took longer than it may.", next_step=fix, said=said)
+        fix = "Increase timeout in [tool.azureml-image.acr], for example: timeout = 7200"
+        return RemoteBuildError(f"Run {run.id} exceeded its timeout.", next_step=fix, said=said)
     if run.status == "Error":
         return RemoteBuildError(
-            f"Run {run.id} ended with an error of ACR.", next_step="Run it again.", said=said
+            f"Run {run.id} ended with an internal error of ACR.", next_step=_AGAIN, said=said
         )
-    tail = list(seen.tail)
-    if seen.steps.name and not seen.built:
-        what = f"A build step failed in run {run.id}: {seen.steps.name}"
-        return BuildError(what, next_step="Its last lines say why:", said=seen.steps.said)
-    if known := log_refusal(run.id, tail):
+    if log.build.name and not log.built:
+        what = f"A build step failed in run {run.id}: {log.build.name}"
+        return BuildError(what, next_step=_LAST_LINES, said=log.build.said)
+    tail = list(log.tail)
+    if known := error_of_log(run.id, tail):
         return known
     lines = "\n".join(tail[-20:]) or said or "its log is empty"
-    if not seen.built and any(_NO_DOCKERFILE.search(line) for line in tail):
-        return BuildError(
-            f"ACR does not take the Dockerfile (run {run.id}).",
-            next_step="Its last lines say why:",
-            said=lines,
-        )
-    return RemoteBuildError(f"Run {run.id} failed.", next_step="Its last lines say why:", said=lines)
+    if not log.built and any(map(_DOCKERFILE_REJECTED.search, tail)):
+        what = f"ACR rejects the Dockerfile (run {run.id})."
+        return BuildError(what, next_step=_LAST_LINES, said=lines)
+    return RemoteBuildError(f"Run {run.id} failed.", next_step=_LAST_LINES, said=lines)

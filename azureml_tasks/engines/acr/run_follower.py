@@ -1,4 +1,4 @@
-"""A run from its place in the queue to its end: its log live, its verdict from its status alone."""
+"""Follow a run until it ends, and show its log live."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from azureml_tasks.engines.acr.http import first_line
-from azureml_tasks.engines.acr.upload import BLOB
+from azureml_tasks.engines.acr.azure_errors import first_line
+from azureml_tasks.engines.acr.upload import BLOB_OPTIONS
 from azureml_tasks.engines.build_log import BuildLog
 from azureml_tasks.errors import AzuremlTasksError, RemoteBuildError
 from azureml_tasks.plain_text import clean
@@ -18,225 +18,223 @@ from azureml_tasks.plain_text import clean
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from azureml_tasks.engines.acr.cloud_smoke_test import Collector
-    from azureml_tasks.engines.acr.tasks_api import Run, Tasks
+    from azureml_tasks.engines.acr.cloud_smoke_test import EventCollector
+    from azureml_tasks.engines.acr.tasks_api import Run, TasksApi
     from azureml_tasks.reporter import Reporter
 
-__all__ = ["Followed", "Follower", "Log", "StuckError"]
+__all__ = ["LogReader", "QueueTimeoutError", "RunFollower", "RunLog", "resume_command"]
 
-_PAUSES = (1.0, 1.0, 2.0, 3.0, 5.0)
-"""Seconds between two looks where nothing was new; the last one goes on."""
-_LAST_LINES = 60.0
-"""Seconds that the end of a log gets to come after the end of its run."""
-_CANCELLED = 120.0
-"""Seconds that a run gets to end after it was asked to."""
-_PATIENCE = 300.0
-"""Seconds that Azure may leave us without an answer while a run goes on."""
+_INTERVALS = (1.0, 1.0, 2.0, 3.0, 5.0)
+"""Seconds between polls while nothing is new; the last one repeats."""
+_LOG_TIMEOUT = 60.0
+"""Seconds to wait for the end of the log after the run has ended."""
+_CANCEL_TIMEOUT = 120.0
+"""Seconds to wait for the end of a run that was cancelled."""
+_OUTAGE_TIMEOUT = 300.0
+"""Seconds that Azure may fail to answer while a run continues."""
 _TAIL = 40
-_OF_THE_AGENT = re.compile(r"\d{4}/\d\d/\d\d |failed to run step ID: |Run ID: ")
-"""What the agent itself prints, between what the steps do."""
+_AGENT_LINE = re.compile(r"\d{4}/\d\d/\d\d |failed to run step ID: |Run ID: ")
+"""Lines that the agent itself prints between the output of the steps."""
 _BUILT = re.compile(
     r"Successfully (built [0-9a-f]{12}|tagged \S+)|#\d+ naming to |\d{4}/\d\d/\d\d [\d:]+ Pushing image: "
 )
-"""What the agent and its builders print once the image is built; pip, too, says "Successfully built" of wheels."""
+"""Lines that the agent and its builders print when the image is built; pip prints "Successfully built" too."""
+_COMPLETE = "complete"
+"""The metadata key that the blob of a log gets at its end (azure-cli, acr/_stream_utils.py)."""
 
 
-class StuckError(RemoteBuildError):
+def resume_command(run: str) -> str:
+    """Return the command that follows the run again."""
+    return f"invoke image.resume --run {run} --engine acr"
+
+
+class QueueTimeoutError(RemoteBuildError):
     """A run stayed in the queue too long, and was cancelled."""
 
 
 @dataclass(kw_only=True)
-class Followed:
-    """What was seen of a run.
+class RunLog:
+    """What the log of a run contains.
 
     Args:
-        steps: what its builder printed, taken apart.
-        tail: the last lines of its log.
-        built: whether every step of the Dockerfile was done.
+        build: the output of the builder.
+        tail: the last lines.
+        built: whether every step of the Dockerfile succeeded.
         complete: whether the log was read to its end.
     """
 
-    steps: BuildLog = field(default_factory=BuildLog)
+    build: BuildLog = field(default_factory=BuildLog)
     tail: deque[str] = field(default_factory=lambda: deque(maxlen=_TAIL))
     built: bool = False
     complete: bool = False
 
 
 @dataclass(kw_only=True)
-class Follower:
+class RunFollower:
     """Follows the runs of a registry.
 
     Args:
         tasks: of the registry.
         reporter: shows the log.
         timeout: seconds that a run may stay in the queue.
-        buildkit: whether its builder is BuildKit, which prints steps in turns.
-        clock: seconds, from any start.
+        buildkit: whether the run builds with BuildKit, whose steps print in turns.
+        clock: returns seconds since any moment.
         sleep: waits for so many seconds.
     """
 
-    tasks: Tasks
+    tasks: TasksApi
     reporter: Reporter
     timeout: float
     buildkit: bool = False
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
 
-    def follow(self, run: Run, collector: Collector) -> tuple[Run, Followed]:
-        """Show the log of *run* until both have ended.
+    def follow(self, run: Run, collector: EventCollector) -> tuple[Run, RunLog]:
+        """Show the log of *run* until both have ended; lines that *collector* takes are not shown.
 
         Raises:
-            StuckError: it stayed in the queue too long, and was cancelled.
-            HandOffError: Azure does not answer any more.
+            QueueTimeoutError: the run stayed in the queue too long, and was cancelled.
+            RemoteBuildError: Azure no longer answers.
         """
-        seen = Followed()
-        log = Log(
-            address=lambda: self.tasks.log_url(run.id), line=lambda line: self._line(line, seen, collector)
+        log = RunLog()
+        reader = LogReader(
+            get_url=lambda: self.tasks.log_url(run.id),
+            on_line=lambda line: self._read_line(line, log, collector),
         )
-        now = self._to_its_end(run, log)
-        self._to_the_last_line(now, log)
-        seen.complete = log.complete
-        return now, seen
+        run = self._wait_for_end(run, reader)
+        self._read_rest(run, reader)
+        log.complete = reader.complete
+        return run, log
 
     def cancel(self, run: Run) -> Run:
-        """Ask for the end of *run* and wait for it; the run as it ended, or as it was last seen."""
+        """Cancel *run* and wait until it ends, or for two minutes; return its last state."""
         self.reporter.say(f"cancelling run {run.id}")
-        with suppress(AzuremlTasksError):  # It may have ended by itself meanwhile; its status tells.
+        with suppress(AzuremlTasksError):  # It may have ended meanwhile, which its status shows.
             self.tasks.cancel(run.id)
-        began, now = self.clock(), run
-        while not now.ended and self.clock() - began < _CANCELLED:
+        start = self.clock()
+        while not run.ended and self.clock() - start < _CANCEL_TIMEOUT:
             try:
-                now = self.tasks.get(run.id)
+                run = self.tasks.get(run.id)
             except AzuremlTasksError as error:
                 self.reporter.say(error.what)
-            if not now.ended:
-                self.sleep(_PAUSES[0])
-        what = (
-            f"run {run.id} ended as {now.status}"
-            if now.ended
-            else f"run {run.id} was asked to end, and has not yet"
-        )
-        self.reporter.say(what)
-        return now
+            if not run.ended:
+                self.sleep(_INTERVALS[0])
+        if run.ended:
+            self.reporter.say(f"run {run.id} ended: {run.status}")
+        else:
+            self.reporter.say(f"run {run.id} was cancelled, but has not ended yet")
+        return run
 
-    def _to_its_end(self, run: Run, log: Log) -> Run:
-        began = answered = self.clock()
-        quiet, now, said = 0, run, ""
-        while not now.ended:
-            before = (now.status, log.at)
-            now, answered = self._asked(now, answered)
-            if now.status == "Queued" and self.clock() - began > self.timeout:
+    def _wait_for_end(self, run: Run, reader: LogReader) -> Run:
+        start = last_answer = self.clock()
+        idle_polls, fault = 0, ""
+        while not run.ended:
+            before = (run.status, reader.offset)
+            run, last_answer = self._poll(run, last_answer)
+            if run.status == "Queued" and self.clock() - start > self.timeout:
                 self.cancel(run)
-                raise self._stuck(run)
-            log.read_on()
-            said = self._fault(log, said)
-            quiet = 0 if (now.status, log.at) != before else min(quiet + 1, len(_PAUSES) - 1)
-            if not now.ended:
-                self.sleep(_PAUSES[quiet])
-        return now
+                raise self._queue_timeout(run)
+            reader.read_new()
+            if reader.fault and reader.fault != fault:
+                self.reporter.say(f"cannot read the log, retrying: {reader.fault}")
+                fault = reader.fault
+            unchanged = (run.status, reader.offset) == before
+            idle_polls = min(idle_polls + 1, len(_INTERVALS) - 1) if unchanged else 0
+            if not run.ended:
+                self.sleep(_INTERVALS[idle_polls])
+        return run
 
-    def _asked(self, run: Run, answered: float) -> tuple[Run, float]:
-        """The run as it is now, and when Azure said so; as it was, where Azure gives no answer for a while."""
+    def _poll(self, run: Run, last_answer: float) -> tuple[Run, float]:
+        """Return the state of the run and when Azure last answered; *run* itself during a short outage."""
         try:
             return self.tasks.get(run.id), self.clock()
         except AzuremlTasksError as error:
-            if isinstance(error, RemoteBuildError) and self.clock() - answered < _PATIENCE:
-                self.reporter.say(f"{error.what} The run goes on, and is asked for again.")
-                return run, answered
-            again = f"invoke image.attach {run.id} --engine acr"
-            error.state = f"Run {run.id} goes on in ACR. Take it up again with: {again}"
+            if isinstance(error, RemoteBuildError) and self.clock() - last_answer < _OUTAGE_TIMEOUT:
+                self.reporter.say(f"{error.what} The run continues; retrying.")
+                return run, last_answer
+            error.state = f"Run {run.id} continues in ACR. To follow it again: {resume_command(run.id)}"
             raise
 
-    def _fault(self, log: Log, said: str) -> str:
-        """Say once why the log cannot be read just now; nothing is lost, since it is read on from where it was."""
-        if log.fault and log.fault != said:
-            self.reporter.say(f"the log cannot be read just now, and is asked for again: {log.fault}")
-        return log.fault or said
-
-    def _to_the_last_line(self, run: Run, log: Log) -> None:
-        began = self.clock()
-        while not log.complete and self.clock() - began < _LAST_LINES:
-            log.read_on()
-            if not log.complete:
-                self.sleep(_PAUSES[0])
-        if not log.complete:
+    def _read_rest(self, run: Run, reader: LogReader) -> None:
+        start = self.clock()
+        while not reader.complete and self.clock() - start < _LOG_TIMEOUT:
+            reader.read_new()
+            if not reader.complete:
+                self.sleep(_INTERVALS[0])
+        if not reader.complete:
             self.reporter.warn(
-                f"the log of run {run.id} could not be read to its end; its status is what counts"
+                f"the end of the log of run {run.id} could not be read; the result follows from its status"
             )
 
-    def _line(self, line: str, seen: Followed, collector: Collector) -> None:
-        if collector.takes(line):
+    def _read_line(self, line: str, log: RunLog, collector: EventCollector) -> None:
+        if collector.collect(line):
             return
         self.reporter.say(line)
-        seen.tail.append(line)
-        seen.built |= _BUILT.match(line) is not None
-        if not _OF_THE_AGENT.match(line):
-            (seen.steps.buildkit if self.buildkit else seen.steps.legacy)(line)
+        log.tail.append(line)
+        log.built |= _BUILT.match(line) is not None
+        if not _AGENT_LINE.match(line):
+            (log.build.buildkit if self.buildkit else log.build.legacy)(line)
 
-    def _stuck(self, run: Run) -> StuckError:
-        fix = (
-            "Run the same command again later, or give it longer: timeout = 7200 in [tool.azureml-image.acr]\n"
-            'or name a pool of your own: agent-pool = "…"'
+    def _queue_timeout(self, run: Run) -> QueueTimeoutError:
+        return QueueTimeoutError(
+            f"Run {run.id} stayed in the queue for {self.timeout:g} s and was cancelled.",
+            next_step="Run the same command again later, or increase timeout in [tool.azureml-image.acr]\n"
+            'or use a dedicated agent pool: agent-pool = "…" in [tool.azureml-image.acr]',
         )
-        what = f"Run {run.id} stayed in the queue for {self.timeout:g} s and was cancelled."
-        return StuckError(what, next_step=fix)
-
-
-_COMPLETE = "complete"
-"""The blob's metadata gets this key when nothing more will come (azure-cli, acr/_stream_utils.py)."""
 
 
 @dataclass(kw_only=True)
-class Log:
-    """A run's log.
+class LogReader:
+    """Reads a run's log as it grows.
 
     Args:
-        address: gives an address with a fresh signature; "" where there is no log yet.
-        line: takes each line as it comes.
-        at: bytes that have been read.
-        complete: whether its last byte has been read, and nothing more will come.
-        fault: why it could not be read the last time; "" where it could.
+        get_url: returns the log's URL with a new signature; "" if there is no log yet.
+        on_line: called for each line.
+        offset: bytes that have been read.
+        complete: whether the whole log has been read and it will not grow.
+        fault: why the last read failed; "" if it did not.
     """
 
-    address: Callable[[], str]
-    line: Callable[[str], None]
-    at: int = 0
+    get_url: Callable[[], str]
+    on_line: Callable[[str], None]
+    offset: int = 0
     complete: bool = False
     fault: str = ""
     _url: str = ""
-    _left: bytes = field(default=b"", repr=False)
+    _partial_line: bytes = field(default=b"", repr=False)
 
-    def read_on(self) -> None:
-        """Hand on what has come since; a fault is noted and no more, since the run goes on without us."""
+    def read_new(self) -> None:
+        """Read what was added; an error is only noted in `fault`, because the run continues without a reader."""
         from azure.core.exceptions import AzureError, ResourceNotFoundError
 
         self.fault = ""
         try:
-            self._url = self._url or self.address()
+            self._url = self._url or self.get_url()
             if self._url:
                 self._read()
         except ResourceNotFoundError:
-            pass  # Nothing has been written yet.
+            pass  # The agent has not written anything yet.
         except (AzureError, AzuremlTasksError) as error:
-            self._url = ""  # Its signature may have expired; the next try asks for another.
+            self._url = ""  # Its signature may have expired.
             self.fault = first_line(error)
 
     def _read(self) -> None:
         from azure.storage.blob import BlobClient
 
-        options: dict[str, Any] = {**BLOB, "retry_total": 1}  # It is looked at again anyway.
+        options: dict[str, Any] = {**BLOB_OPTIONS, "retry_total": 1}  # The caller tries again anyway.
         with BlobClient.from_blob_url(self._url, **options) as blob:
-            about = blob.get_blob_properties()
-            ended = any(name.lower() == _COMPLETE for name in about.metadata or {})
-            while self.at < about.size:
-                block = blob.download_blob(offset=self.at, length=about.size - self.at).readall()
-                self.at += len(block)
-                self._hand_on(block)
-        if ended:
-            self._hand_on(b"\n" if self._left else b"")
+            properties = blob.get_blob_properties()
+            complete = any(name.lower() == _COMPLETE for name in properties.metadata or {})
+            while self.offset < properties.size:
+                length = properties.size - self.offset
+                block = blob.download_blob(offset=self.offset, length=length).readall()
+                self.offset += len(block)
+                self._split(block)
+        if complete:
+            self._split(b"\n" if self._partial_line else b"")
             self.complete = True
 
-    def _hand_on(self, block: bytes) -> None:
-        *whole, self._left = (self._left + block).split(b"\n")
-        for line in whole:
-            self.line(clean(line.decode(errors="replace").rstrip("\r")))
+    def _split(self, block: bytes) -> None:
+        *lines, self._partial_line = (self._partial_line + block).split(b"\n")
+        for line in lines:
+            self.on_line(clean(line.decode(errors="replace").rstrip("\r")))

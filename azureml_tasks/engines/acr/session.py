@@ -1,4 +1,4 @@
-"""One signed-in identity at one registry: everything that a hand-off asks, opened once for a command."""
+"""A signed-in identity at one registry, opened once for each command."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from azureml_tasks.engines.acr.arm_client import connect
-from azureml_tasks.engines.acr.clouds import Cloud, cloud
-from azureml_tasks.engines.acr.credentials import need_libraries, scope, sign_in
-from azureml_tasks.engines.acr.registry_lookup import Registry, find
-from azureml_tasks.engines.acr.tasks_api import Tasks
+from azureml_tasks.engines.acr.clouds import Cloud, get_cloud
+from azureml_tasks.engines.acr.credentials import require_libraries, sign_in, token_scope
+from azureml_tasks.engines.acr.registry_lookup import Registry, find_registry
+from azureml_tasks.engines.acr.tasks_api import TasksApi
 from azureml_tasks.registry.api import RegistryApi
 from azureml_tasks.registry.auth import AzureCredentials, RegistryAuth
 from azureml_tasks.registry.session import RegistrySession
@@ -33,15 +33,15 @@ _ROLES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """A registry, its tasks and its repositories."""
+    """The clients of one registry: its tasks, its tokens and its repositories."""
 
     cloud: Cloud
     registry: Registry
-    tasks: Tasks
+    tasks: TasksApi
     repositories: RegistryApi
 
-    def look_at(self, run: str) -> str:
-        """How a person looks at a run, in the portal and in a shell."""
+    def run_links(self, run: str) -> str:
+        """Return where to look at a run: in the Azure portal, and with the Azure CLI."""
         return (
             f"    {self.cloud.portal}/#resource{self.registry.id}, Services, Tasks, Runs, {run}\n"
             f"    az acr task logs --registry {self.registry.name} --run-id {run}"
@@ -49,35 +49,35 @@ class Session:
 
 
 def open_session(acr: Acr, login_server: str, reporter: Reporter) -> Session:
-    """Sign in and find the registry.
+    """Sign in and look up the registry.
 
     Raises:
-        SettingsError: a variable holds no address.
+        SettingsError: an environment variable for an endpoint is not a URL.
         EngineError: Microsoft's libraries are not installed.
-        RegistryError: nobody is signed in, or the registry is not found.
-        HandOffError: Azure does not answer.
+        RegistryError: the sign-in fails, or the registry is not found.
+        RemoteBuildError: Azure does not answer.
     """
-    where = cloud(acr.cloud, os.environ)
-    need_libraries()
-    credential = sign_in(where)
-    manager = connect(where, credential)
-    registry = find(manager, acr, login_server, os.environ)
+    cloud = get_cloud(acr.cloud, os.environ)
+    require_libraries()
+    credential = sign_in(cloud)
+    arm = connect(cloud, credential)
+    registry = find_registry(arm, acr, login_server, os.environ)
     reporter.say(f"registry {registry.login_server}: {registry.id}")
     return Session(
-        cloud=where,
+        cloud=cloud,
         registry=registry,
-        tasks=Tasks(manager=manager, registry=registry),
-        repositories=registry_api(registry, lambda: credential.get_token(scope(where)).token),
+        tasks=TasksApi(arm=arm, registry=registry),
+        repositories=_registry_api(registry, lambda: credential.get_token(token_scope(cloud)).token),
     )
 
 
-def registry_api(registry: Registry, azure_token: Callable[[], str]) -> RegistryApi:
+def _registry_api(registry: Registry, azure_token: Callable[[], str]) -> RegistryApi:
     """Return the API of a registry for the identity whose tokens *azure_token* returns."""
     session = RegistrySession(login_server=registry.login_server)
-    sign_in = (
+    next_step = (
         f"az acr login --name {registry.name}\n"
         "It needs the role AcrPull or AcrPush, or a repository role, on the registry."
     )
-    credentials = AzureCredentials(session=session, azure_token=azure_token, sign_in=sign_in)
-    auth = RegistryAuth(session=session, credentials=credentials, sign_in=sign_in)
+    credentials = AzureCredentials(session=session, azure_token=azure_token, sign_in=next_step)
+    auth = RegistryAuth(session=session, credentials=credentials, sign_in=next_step)
     return RegistryApi(auth=auth, ask_for=lambda action: f"Ask for {_ROLES[action]}, on the registry")

@@ -1,8 +1,8 @@
-"""A multi-step task that builds an image, smoke-tests it, and pushes it only then, as the text of its file.
+"""The file of a multi-step task that builds an image, smoke-tests it and pushes it if it has passed.
 
-https://learn.microsoft.com/azure/container-registry/container-registry-tasks-reference-yaml, and what the
-agent does with it: Azure/acr-builder, graph/ and builder/. Each command goes through a shell of the agent,
-after its aliases (`$NAME`) and its template (`{{…}}`).
+Format: https://learn.microsoft.com/azure/container-registry/container-registry-tasks-reference-yaml. How the agent
+reads it: Azure/acr-builder, graph/ and builder/. The agent expands its aliases (`$NAME`) and templates (`{{…}}`) in
+the text, and runs each command through a shell.
 """
 
 from __future__ import annotations
@@ -16,42 +16,66 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from azureml_tasks.engines.acr.build_pieces import Piece
+    from azureml_tasks.context.build_context import BuildContext
     from azureml_tasks.planning.plan import Plan
 
     Step = Mapping[str, str | int | bool | Sequence[str] | Sequence[Mapping[str, str]]]
 
-__all__ = ["RESERVED", "RUN_ID", "SERVER", "TaskFile", "to_the_letter", "value_name", "variables"]
+__all__ = [
+    "RESERVED",
+    "SERVER",
+    "WORKSPACE",
+    "BuildPiece",
+    "TaskFile",
+    "quote_yaml",
+    "server_variables",
+    "value_name",
+]
 
-RUN_ID = "{{.Run.ID}}"
-"""What the agent puts the run's id in the place of."""
 RESERVED = ".azureml-image"
-"""The folder of the context that holds the smoke test; no COPY names it."""
+"""The folder of the build context with the scripts of the smoke test; no COPY instruction names it."""
 SERVER = "server"
-"""The container that is smoke-tested: its step's id, and so its name and its host name."""
-_WORKSPACE = "/workspace"
-"""Where the agent mounts the context in every step."""
+"""The step that runs the image under test; also the name and the host name of its container."""
+WORKSPACE = "/workspace"
+"""Where the agent mounts the build context in every step."""
 _SECRETS = "secrets"
-_MOUNTED = "/run/azureml-secrets"
+_SECRETS_PATH = "/run/azureml-secrets"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildPiece:
+    """One `docker build` of a run.
+
+    Args:
+        dockerfile: name of its Dockerfile in the context.
+        context: the text of this Dockerfile, and the files that it copies.
+        image: the image to build, `login-server/repository:tag`.
+        installs: whether it installs the Python packages, and so needs the build secrets.
+    """
+
+    dockerfile: str
+    context: BuildContext
+    image: str
+    installs: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class TaskFile:
-    """What a run does.
+    """A task file; `str()` is its text.
 
     Args:
-        plan: of the image.
-        image: what is built, or only smoke-tested: `login-server/repository:tag` or `…@sha256:…`.
+        plan: the image.
+        image: the image to push or to smoke-test, `login-server/repository:tag` or `…@sha256:…`.
         context_sha256: of the build context.
-        pieces: what it builds and pushes, the image last; none where the image is there.
-        smoke_test: whether it runs the smoke test.
+        pieces: the builds, that of the image last; empty to smoke-test an image that is already in the registry.
+        smoke_test: whether to smoke-test the image.
         timeout: seconds that a step may take.
     """
 
     plan: Plan
     image: str
     context_sha256: str
-    pieces: Sequence[Piece]
+    pieces: Sequence[BuildPiece]
     smoke_test: bool
     timeout: int
 
@@ -69,88 +93,91 @@ class TaskFile:
         for piece in self.pieces[:-1]:
             name = piece.dockerfile.partition(".")[2]
             yield self._build(f"build-{name}", piece)
-            # Before the smoke test: what stands below the code is good, whatever the code does.
+            # Cached layers are pushed before the smoke test, which says nothing about them.
             yield {"id": f"push-{name}", "push": [piece.image]}
         for piece in self.pieces[-1:]:
             yield self._build("build", piece)
         if self.smoke_test:
             yield self._server()
-            # As root, who may ask the agent's engine how the server is.
-            words = f"{self.image} /bin/sh {_WORKSPACE}/{RESERVED}/probe.sh"
-            yield {"id": "smoke-test", "cmd": words, "user": "root", "disableWorkingDirectoryOverride": True}
+            # As root, to be able to read the state of the server from the agent's engine.
+            command = f"{self.image} /bin/sh {WORKSPACE}/{RESERVED}/probe.sh"
+            yield {
+                "id": "smoke-test",
+                "cmd": command,
+                "user": "root",
+                "disableWorkingDirectoryOverride": True,
+            }
         if self.pieces:
             yield {"id": "push", "push": [self.image]}
 
-    def _build(self, name: str, piece: Piece) -> Step:
+    def _build(self, step_id: str, piece: BuildPiece) -> Step:
         words = ["-f", piece.dockerfile, "-t", piece.image, "--platform", self.plan.platform]
         if piece.context.has_hash_argument:
             words += ["--build-arg", f"CONTEXT_SHA256={self.context_sha256}"]
         if not (self.plan.secrets and piece.installs):
-            return {"id": name, "build": " ".join([*words, "."])}
+            return {"id": step_id, "build": " ".join([*words, "."])}
         for secret in self.plan.secrets:
-            words += ["--secret", f"id={secret.id},src={_MOUNTED}/{secret.id}"]
-        mounts = [{"name": _SECRETS, "mountPath": _MOUNTED}]
-        # To the letter: the agent compares it so.
+            words += ["--secret", f"id={secret.id},src={_SECRETS_PATH}/{secret.id}"]
         return {
-            "id": name,
+            "id": step_id,
             "build": " ".join([*words, "."]),
+            # The agent compares this string exactly, to turn BuildKit on.
             "env": ["DOCKER_BUILDKIT=1"],
-            "volumeMounts": mounts,
+            "volumeMounts": [{"name": _SECRETS, "mountPath": _SECRETS_PATH}],
         }
 
     def _server(self) -> Step:
-        """The image with its own command and user, as Azure ML runs it; it is kept, so that its log is too."""
-        env = variables(self.plan)
+        """Return the step that runs the image with its own command and user, and keeps it, so that its log stays."""
+        variables = server_variables(self.plan)
         return {
             "id": SERVER,
             "cmd": self.image,
             "detach": True,
             "keep": True,
             "disableWorkingDirectoryOverride": True,
-            **({"env": env} if env else {}),
+            **({"env": variables} if variables else {}),
         }
 
 
-def value_name(secret: str) -> str:
-    """The name under which a secret travels: a template's names hold no `-`."""
-    return secret.replace("-", "")
+def value_name(secret_id: str) -> str:
+    """Return the name of a secret's value in the run request: names in templates cannot contain `-`."""
+    return secret_id.replace("-", "")
 
 
-def variables(plan: Plan) -> list[str]:
-    """What the container that is smoke-tested gets, each `NAME=text` quoted for the agent's shell."""
-    user = plan.user
-    # The agent sets HOME to a folder of its own, which the runtime user may not write to.
-    home = {} if user.isdigit() else {"HOME": f"/home/{user}"}
-    code = {"AML_APP_ROOT": f"{_WORKSPACE}/{RESERVED}", "AZUREML_ENTRY_SCRIPT": "default_score.py"}
-    env = {**home, **(code if plan.smoke_test.default_script else {}), **plan.smoke_test.env}
-    return [shlex.quote(f"{name}={text}") for name, text in env.items()]
+def server_variables(plan: Plan) -> list[str]:
+    """Return the environment of the container under test, each `NAME=value` quoted for the agent's shell."""
+    # The agent sets HOME to a folder that the runtime user cannot write to.
+    home = {} if plan.user.isdigit() else {"HOME": f"/home/{plan.user}"}
+    default_script = {"AML_APP_ROOT": f"{WORKSPACE}/{RESERVED}", "AZUREML_ENTRY_SCRIPT": "default_score.py"}
+    env = {**home, **(default_script if plan.smoke_test.default_script else {}), **plan.smoke_test.env}
+    return [shlex.quote(f"{name}={value}") for name, value in env.items()]
 
 
 def _yaml(step: Step) -> Iterator[str]:
-    """A step as an item of a list; JSON's strings are YAML's in double quotes."""
-    mark = "  - "
+    """Yield a step as the lines of a list item; a JSON string is also a YAML string."""
+    indent = "  - "
     for key, value in step.items():
         if isinstance(value, list | tuple):
-            yield f"{mark}{key}:"
-            # Variables are the user's own words, the rest is ours and holds a template.
-            yield from (f"      - {to_the_letter(item) if key == 'env' else _json(item)}" for item in value)
+            yield f"{indent}{key}:"
+            # Variables come from the user; everything else is ours, and may contain a template.
+            yield from (f"      - {quote_yaml(item) if key == 'env' else _json(item)}" for item in value)
         else:
-            yield f"{mark}{key}: {_json(value)}"
-        mark = "    "
+            yield f"{indent}{key}: {_json(value)}"
+        indent = "    "
 
 
 def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def to_the_letter(text: object) -> str:
-    """*text* as a string of YAML in which the agent's aliases and template, which come before YAML, find nothing.
+def quote_yaml(text: object) -> str:
+    """Return *text* as a YAML string without characters that the agent would expand before it parses the YAML.
 
-    The agent also takes `<no value>` out of what it has rendered, and YAML knows more line breaks than JSON.
+    The agent expands `$` and `{{`, and removes `<no value>` from the result. YAML has more line breaks than JSON.
     """
-    return re.sub(r"[$<{]|[^ -~]", _escaped, _json(text))
+    return re.sub(r"[$<{]|[^ -~]", _escape, _json(text))
 
 
-def _escaped(found: re.Match[str]) -> str:
-    code = ord(found[0])
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
     return f"\\x{code:02x}" if code <= 0xFF else f"\\U{code:08x}"  # noqa: PLR2004 -- two digits, or eight

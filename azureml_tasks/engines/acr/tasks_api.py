@@ -1,4 +1,7 @@
-"""The tasks of a registry: where a context is uploaded, and the runs that use it."""
+"""The operations of ACR Tasks: upload a build context, start a run, read its status and log URL, cancel it.
+
+https://learn.microsoft.com/rest/api/containerregistry/runs
+"""
 
 from __future__ import annotations
 
@@ -8,27 +11,33 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from azureml_tasks.engines.acr.arm_client import NotThere, ResourceManager
 from azureml_tasks.engines.acr.task_file import value_name
 from azureml_tasks.errors import RemoteBuildError
+from azureml_tasks.timestamps import parse_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from azureml_tasks.config.settings import Acr
+    from azureml_tasks.engines.acr.arm_client import ArmClient
     from azureml_tasks.engines.acr.registry_lookup import Registry
     from azureml_tasks.engines.acr.task_file import TaskFile
 
-__all__ = ["ENDED", "OutputImage", "Request", "Run", "Source", "Tasks"]
+__all__ = ["OutputImage", "Run", "RunRequest", "TasksApi", "UploadTarget"]
 
 _VERSION = "2025-03-01-preview"
-ENDED = frozenset({"Succeeded", "Failed", "Canceled", "Error", "Timeout"})
-"""The statuses that a run keeps (RunStatus of that version)."""
+_FINAL = frozenset({"Succeeded", "Failed", "Canceled", "Error", "Timeout"})
+"""The final statuses of a run (`RunStatus` of this API version)."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
-    """Where a build context is uploaded: a blob's address with a signature of its own, and its name for a run."""
+class UploadTarget:
+    """Where to upload a build context.
+
+    Args:
+        url: of a blob, with its signature.
+        path: the name of the blob in a run request.
+    """
 
     url: str
     path: str
@@ -46,16 +55,16 @@ class OutputImage:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A run as it is now.
+    """The state of a run.
 
     Args:
         id: such as `ca8`.
-        status: Queued, Started or Running, or one of `ENDED`.
-        created: RFC 3339, as are the other two; "" for what has not come.
+        status: Queued, Started, Running, Succeeded, Failed, Canceled, Error or Timeout.
+        created: RFC 3339, like the two below; "" if unknown.
         started: when an agent took it.
         finished: when it ended.
-        images: what it has pushed.
-        error: what ACR says of a failure.
+        images: the images that it has pushed.
+        error: ACR's message about a failure.
     """
 
     id: str
@@ -68,92 +77,29 @@ class Run:
 
     @property
     def ended(self) -> bool:
-        """Whether its status is final."""
-        return self.status in ENDED
+        """Whether the status is final."""
+        return self.status in _FINAL
+
+    @property
+    def durations(self) -> str:
+        """How long the run was queued and how long it worked, by ACR's clock."""
+        seconds = {
+            "queued": _seconds(self.created, self.started),
+            "running": _seconds(self.started, self.finished),
+        }
+        known = [f"{value:.0f} s {name}" for name, value in seconds.items() if value is not None]
+        return ", ".join(known) or "ACR reports no times"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tasks:
-    """The tasks' operations of one registry; each raises what `ResourceManager` does."""
-
-    manager: ResourceManager
-    registry: Registry
-
-    def source(self) -> Source:
-        """An address to upload to; asking for it also shows that tasks are permitted."""
-        found = self._post("listBuildSourceUploadUrl", "an address to upload the build context to")
-        if not found.get("uploadUrl") or not found.get("relativePath"):
-            raise RemoteBuildError("Azure gave no address to upload the build context to.")
-        return Source(url=str(found["uploadUrl"]), path=str(found["relativePath"]))
-
-    def schedule(self, request: Mapping[str, Any]) -> Run:
-        """Put a run into the queue, once."""
-        path = f"{self.registry.id}/scheduleRun"
-        try:
-            return _read(self.manager.post_once(path, _VERSION, "the run", dict(request)))
-        except NotThere as missing:
-            raise missing.error from missing
-
-    def get(self, run: str) -> Run:
-        """The run as it is now."""
-        try:
-            return _read(self.manager.get(self._run(run), _VERSION, f"how run {run} is"))
-        except NotThere as missing:
-            raise missing.error from missing
-
-    def log_url(self, run: str) -> str:
-        """The address of the run's log, with a signature that lasts for a while."""
-        found = self._post(f"runs/{quote(run)}/listLogSasUrl", f"the address of the log of run {run}")
-        return str(found.get("logLink") or "")
-
-    def cancel(self, run: str) -> None:
-        """Ask for the run's end; one that has ended by itself is as it is (409 or 400)."""
-        self._post(f"runs/{quote(run)}/cancel", f"the end of run {run}")
-
-    def _run(self, run: str) -> str:
-        return f"{self.registry.id}/runs/{quote(run)}"
-
-    def _post(self, action: str, what: str) -> dict[str, Any]:
-        try:
-            return self.manager.post(f"{self.registry.id}/{action}", _VERSION, what)
-        except NotThere as missing:
-            raise missing.error from missing
-
-
-def _read(found: Mapping[str, Any]) -> Run:
-    properties = found.get("properties") or {}
-    run = str(properties.get("runId") or found.get("name") or "")
-    if not run:
-        raise RemoteBuildError("Azure's answer names no run.")
-    return Run(
-        id=run,
-        status=str(properties.get("status") or "Queued"),
-        created=str(properties.get("createTime") or ""),
-        started=str(properties.get("startTime") or ""),
-        finished=str(properties.get("finishTime") or ""),
-        images=tuple(_image(image) for image in properties.get("outputImages") or ()),
-        error=str(properties.get("runErrorMessage") or ""),
-    )
-
-
-def _image(found: Mapping[str, Any]) -> OutputImage:
-    return OutputImage(
-        registry=str(found.get("registry") or ""),
-        repository=str(found.get("repository") or ""),
-        tag=str(found.get("tag") or ""),
-        digest=str(found.get("digest") or ""),
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """A run to be asked for.
+class RunRequest:
+    """What every run request of one plan has in common.
 
     Args:
         acr: the table.
         platform: such as `linux/amd64`.
-        source: what the upload's address calls the context.
-        abac: whether the run acts as its caller.
+        source: `UploadTarget.path` of the build context.
+        abac: whether the run pushes with the caller's identity, see `Registry.abac`.
     """
 
     acr: Acr
@@ -162,7 +108,7 @@ class Request:
     abac: bool
 
     def quick_build(self, image: str, context_sha256: str, *, no_cache: bool) -> dict[str, Any]:
-        """Build the context's Dockerfile and push *image*, `repository:tag` without its login server."""
+        """Return the request to build the Dockerfile of the context and push *image*, `repository:tag`."""
         return {
             "type": "DockerBuildRequest",
             "imageNames": [image],
@@ -174,14 +120,14 @@ class Request:
         }
 
     def task(self, file: TaskFile, secrets: Mapping[str, bytes]) -> dict[str, Any]:
-        """Do what *file* says; *secrets* are by their id."""
+        """Return the request to run the multi-step task *file*; *secrets* maps IDs to values."""
         values = [
-            {"name": value_name(name), "value": _encoded(_for_a_heredoc(value)), "isSecret": True}
-            for name, value in secrets.items()
+            {"name": value_name(id_), "value": _base64(_escape_heredoc(secret)), "isSecret": True}
+            for id_, secret in secrets.items()
         ]
         return {
             "type": "EncodedTaskRunRequest",
-            "encodedTaskContent": _encoded(str(file).encode()),
+            "encodedTaskContent": _base64(str(file).encode()),
             "values": values,
             **self._common(),
         }
@@ -204,15 +150,83 @@ class Request:
         }
 
 
-def _encoded(content: bytes) -> str:
+@dataclass(frozen=True, kw_only=True)
+class TasksApi:
+    """The ACR Tasks operations of one registry; errors as of `ArmClient`."""
+
+    arm: ArmClient
+    registry: Registry
+
+    def upload_target(self) -> UploadTarget:
+        """Return where to upload a build context; Azure refuses here if the caller may not use ACR Tasks."""
+        answer = self._post("listBuildSourceUploadUrl", "give an upload URL for the build context")
+        if not answer.get("uploadUrl") or not answer.get("relativePath"):
+            raise RemoteBuildError("Azure gave no upload URL for the build context.")
+        return UploadTarget(url=str(answer["uploadUrl"]), path=str(answer["relativePath"]))
+
+    def start(self, request: Mapping[str, Any]) -> Run:
+        """Add a run to the queue; see `RunRequest`."""
+        path = f"{self.registry.id}/scheduleRun"
+        return _parse_run(self.arm.post_once(path, _VERSION, "start the run", dict(request)))
+
+    def get(self, run: str) -> Run:
+        """Return the state of the run."""
+        path = f"{self.registry.id}/runs/{quote(run)}"
+        return _parse_run(self.arm.get(path, _VERSION, f"give the status of run {run}"))
+
+    def log_url(self, run: str) -> str:
+        """Return the URL of the run's log with a signature that expires; "" if there is no log yet."""
+        answer = self._post(f"runs/{quote(run)}/listLogSasUrl", f"give the URL of the log of run {run}")
+        return str(answer.get("logLink") or "")
+
+    def cancel(self, run: str) -> None:
+        """Cancel the run; Azure refuses with 400 or 409 if it has already ended."""
+        self._post(f"runs/{quote(run)}/cancel", f"cancel run {run}")
+
+    def _post(self, operation: str, action: str) -> dict[str, Any]:
+        return self.arm.post(f"{self.registry.id}/{operation}", _VERSION, action)
+
+
+def _parse_run(resource: Mapping[str, Any]) -> Run:
+    properties = resource.get("properties") or {}
+    run = str(properties.get("runId") or resource.get("name") or "")
+    if not run:
+        raise RemoteBuildError("Azure's answer contains no run ID.")
+    return Run(
+        id=run,
+        status=str(properties.get("status") or "Queued"),
+        created=str(properties.get("createTime") or ""),
+        started=str(properties.get("startTime") or ""),
+        finished=str(properties.get("finishTime") or ""),
+        images=tuple(_parse_image(image) for image in properties.get("outputImages") or ()),
+        error=str(properties.get("runErrorMessage") or ""),
+    )
+
+
+def _parse_image(resource: Mapping[str, Any]) -> OutputImage:
+    return OutputImage(
+        registry=str(resource.get("registry") or ""),
+        repository=str(resource.get("repository") or ""),
+        tag=str(resource.get("tag") or ""),
+        digest=str(resource.get("digest") or ""),
+    )
+
+
+def _seconds(start: str, end: str) -> float | None:
+    start_time, end_time = parse_timestamp(start), parse_timestamp(end)
+    return (end_time - start_time).total_seconds() if start_time and end_time else None
+
+
+def _base64(content: bytes) -> str:
     return base64.b64encode(content).decode("ascii")
 
 
-def _for_a_heredoc(value: bytes) -> bytes:
-    """The agent writes a secret through an unquoted heredoc up to a line EOL (Azure/acr-builder, createSecretFiles).
+def _escape_heredoc(secret: bytes) -> bytes:
+    """Escape *secret* for an unquoted here-document that ends with the line EOL, which the agent writes it through.
 
-    No line may look like that one, not even in its first letter: dash drops the byte at which they part.
+    No line may begin as `EOL` does: dash loses a byte of a line that begins with E and differs later
+    (Azure/acr-builder, createSecretFiles).
     """
     for special in (b"\\", b"$", b"`"):
-        value = value.replace(special, b"\\" + special)
-    return re.sub(rb"(?m)^E", b"$(:)E", value)
+        secret = secret.replace(special, b"\\" + special)
+    return re.sub(rb"(?m)^E", b"$(:)E", secret)

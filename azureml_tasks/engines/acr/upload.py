@@ -1,4 +1,4 @@
-"""The packed context into the blob that a run reads it from, in parallel blocks."""
+"""Upload the build context to Azure Storage, in parallel blocks."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import hashlib
 from itertools import chain
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from azureml_tasks.engines.acr.gzip_archive import Stream, packed
-from azureml_tasks.engines.acr.http import first_line
+from azureml_tasks.engines.acr.azure_errors import first_line
+from azureml_tasks.engines.acr.gzip_archive import BlockReader, gzip_archive
 from azureml_tasks.errors import AzuremlTasksError, RemoteBuildError
 
 if TYPE_CHECKING:
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from azure.storage.blob import BlobClient
 
     from azureml_tasks.context.context_file import ContextFile
-    from azureml_tasks.engines.acr.tasks_api import Source
+    from azureml_tasks.engines.acr.tasks_api import UploadTarget
     from azureml_tasks.reporter import Reporter
 
-__all__ = ["BLOB", "upload"]
+__all__ = ["BLOB_OPTIONS", "upload"]
 
 _BLOCK = 4 * 1024 * 1024
-_AT_ONCE = 4
-"""Four blocks of 4 MiB on the way keep memory below 100 MB, and a line of 1 Gbit/s busy."""
+_PARALLEL = 4
+"""Four blocks of 4 MiB in flight saturate 1 Gbit/s and keep memory below 100 MB."""
 
-BLOB = {
+BLOB_OPTIONS = {
     "retry_total": 4,
     "initial_backoff": 0.5,
     "increment_base": 2,
@@ -33,56 +33,57 @@ BLOB = {
     "connection_timeout": 30,
     "read_timeout": 60,
 }
-"""How storage is asked again: each block for itself."""
+"""Timeouts (seconds) and retries of each request to Azure Storage."""
 
 
-def upload(source: Source, files: Sequence[ContextFile], reporter: Reporter) -> None:
-    """Send an archive of *files* to *source*.
+def upload(target: UploadTarget, files: Sequence[ContextFile], reporter: Reporter) -> None:
+    """Upload an archive of *files*.
 
     Raises:
-        HandOffError: storage refuses, or does not answer.
+        RemoteBuildError: Azure Storage refuses or does not answer.
         BuildError: a file changed meanwhile.
     """
     from azure.core.exceptions import AzureError
     from azure.storage.blob import BlobClient
 
-    blocks = reporter.progress(packed(files), sum(file.size for file in files), "sending the build context")
-    options: dict[str, Any] = {"max_block_size": _BLOCK, "max_single_put_size": _BLOCK, **BLOB}
+    size = sum(file.size for file in files)
+    blocks = reporter.progress(gzip_archive(files), size, "uploading the build context")
+    options: dict[str, Any] = {"max_block_size": _BLOCK, "max_single_put_size": _BLOCK, **BLOB_OPTIONS}
     try:
-        with BlobClient.from_blob_url(source.url, **options) as blob:
-            _send(blob, Stream(blocks))
+        with BlobClient.from_blob_url(target.url, **options) as blob:
+            _upload_blocks(blob, BlockReader(blocks))
     except AzuremlTasksError:
         raise
     except AzureError as error:
-        said = f"storage said: {first_line(error)}"
-        fix = (
-            "Look at the network: the build context goes to a storage account of ACR,\n"
-            f"{source.url.partition('?')[0].split('/')[2]}; then run the same command again"
-        )
-        raise RemoteBuildError("The build context could not be sent.", next_step=fix, said=said) from error
+        host = target.url.partition("?")[0].split("/")[2]
+        raise RemoteBuildError(
+            "The build context could not be uploaded.",
+            next_step="Check the network: the build context is uploaded to a storage account of ACR,\n"
+            f"{host}; then run the same command again",
+            said=f"Azure Storage said: {first_line(error)}",
+        ) from error
 
 
-def _send(blob: BlobClient, stream: Stream) -> None:
-    """What fits into one block goes without threads, so that Ctrl-C need not wait for a line that stands still."""
-    first, checked = stream.read(_BLOCK), _has_md5()
+def _upload_blocks(blob: BlobClient, reader: BlockReader) -> None:
+    first, validate = reader.read(_BLOCK), _has_md5()
     if len(first) < _BLOCK:
-        blob.upload_blob(first, overwrite=True, validate_content=checked)
+        # Without threads, so that Ctrl-C does not wait for a connection that is stuck.
+        blob.upload_blob(first, overwrite=True, validate_content=validate)
         return
-    whole = Stream(chain((first, bytes(stream.left)), stream.blocks))
-    # A file by its one operation that is used; the annotation wants all of them.
-    content = cast("IO[bytes]", whole)
-    blob.upload_blob(content, overwrite=True, max_concurrency=_AT_ONCE, validate_content=checked)
+    # The SDK only calls `read`, but its annotation requires a whole file.
+    content = cast("IO[bytes]", BlockReader(chain((first, bytes(reader.rest)), reader.blocks)))
+    blob.upload_blob(content, overwrite=True, max_concurrency=_PARALLEL, validate_content=validate)
 
 
 def _has_md5() -> bool:
-    """Whether each block can go with its MD5, by which storage refuses one that arrived otherwise.
+    """Return whether blocks can be sent with their MD5, so that Azure Storage rejects a corrupted block.
 
-    Without it storage only says the CRC-64 of what it got, which this client does not look at
-    (https://learn.microsoft.com/rest/api/storageservices/put-block). A machine in FIPS mode has no MD5; there TLS
-    alone protects the blocks.
+    Without an MD5, Azure Storage returns a CRC-64 of what it received, which the SDK ignores
+    (https://learn.microsoft.com/rest/api/storageservices/put-block). Python in FIPS mode has no MD5; then only TLS
+    protects the blocks.
     """
     try:
-        hashlib.md5(b"")  # noqa: S324 -- against accidents on the way; who may write is what the signature says
+        hashlib.md5(b"")  # noqa: S324 -- detects corruption, not attackers
     except ValueError:
         return False
     return True

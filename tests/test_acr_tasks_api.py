@@ -1,4 +1,4 @@
-"""What is asked of a registry's tasks, as JSON."""
+"""Run requests as JSON, and the state of a run."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from azureml_tasks.config.settings import Acr
-from azureml_tasks.engines.acr.task_file import RUN_ID, TaskFile
-from azureml_tasks.engines.acr.tasks_api import Request
+from azureml_tasks.engines.acr.candidates import RUN_ID
+from azureml_tasks.engines.acr.task_file import TaskFile
+from azureml_tasks.engines.acr.tasks_api import Run, RunRequest
 from tests.acr_plans import SECRETS, piece, plan
 from tests.examples import examples
 
@@ -23,20 +24,20 @@ IMAGE = f"team/scoring/candidate:{RUN_ID}"
 CALLER = {"sourceRegistry": {"identity": "[caller]"}}
 
 
-def request(*, acr: Acr | None = None, platform: str = "linux/amd64", abac: bool = False) -> Request:
-    """A run of the context that was sent to SOURCE."""
-    return Request(acr=acr or Acr(), platform=platform, source=SOURCE, abac=abac)
+def request(*, acr: Acr | None = None, platform: str = "linux/amd64", abac: bool = False) -> RunRequest:
+    """Return what requests for the context at SOURCE have in common."""
+    return RunRequest(acr=acr or Acr(), platform=platform, source=SOURCE, abac=abac)
 
 
 def file(*, smoke_test: bool = True) -> TaskFile:
-    """A task that mounts secrets."""
+    """Return a task file that mounts secrets."""
     image = f"contoso.azurecr.io/{IMAGE}"
-    made = plan(secrets=SECRETS)
+    image_plan = plan(secrets=SECRETS)
     return TaskFile(
-        plan=made,
+        plan=image_plan,
         image=image,
         context_sha256=SHA256,
-        pieces=(piece(made, image),),
+        pieces=(piece(image_plan, image),),
         smoke_test=smoke_test,
         timeout=3600,
     )
@@ -56,7 +57,7 @@ QUICK_BUILD: dict[str, Any] = {
 
 
 @pytest.mark.parametrize(
-    ("asked", "no_cache", "changed"),
+    ("common", "no_cache", "changed"),
     [
         (request(), False, {}),
         (request(), True, {"noCache": True}),
@@ -74,13 +75,13 @@ QUICK_BUILD: dict[str, Any] = {
     ],
     ids=["plain", "no cache", "pool and timeout", "ABAC", "variant of a platform"],
 )
-def test_a_quick_build(asked: Request, no_cache: bool, changed: dict[str, Any]) -> None:
-    """All of it: the context's own Dockerfile, pushed under the candidate's name, as the table says."""
-    assert {**QUICK_BUILD, **changed} == asked.quick_build(IMAGE, SHA256, no_cache=no_cache)
+def test_a_quick_build(common: RunRequest, no_cache: bool, changed: dict[str, Any]) -> None:
+    """A quick build builds the Dockerfile of the context and pushes the candidate, with the options of the table."""
+    assert {**QUICK_BUILD, **changed} == common.quick_build(IMAGE, SHA256, no_cache=no_cache)
 
 
 @pytest.mark.parametrize(
-    ("asked", "changed"),
+    ("common", "changed"),
     [
         (request(), {}),
         (
@@ -95,11 +96,11 @@ def test_a_quick_build(asked: Request, no_cache: bool, changed: dict[str, Any]) 
     ],
     ids=["plain", "everything"],
 )
-def test_a_task(asked: Request, changed: dict[str, Any]) -> None:
-    """The file travels in base64, each secret as a value of its own that is none of the file's text."""
+def test_a_task(common: RunRequest, changed: dict[str, Any]) -> None:
+    """The task file is base64, and each secret is a value outside its text."""
     netrc = b"machine pypi.contoso.example login me password s3cret\n"
 
-    found = asked.task(file(), {"pip-conf": b"[global]\n", "netrc": netrc})
+    actual = common.task(file(), {"pip-conf": b"[global]\n", "netrc": netrc})
 
     expected = {
         "type": "EncodedTaskRunRequest",
@@ -113,19 +114,19 @@ def test_a_task(asked: Request, changed: dict[str, Any]) -> None:
         "timeout": 3600,
         **changed,
     }
-    assert expected == found
+    assert expected == actual
 
 
 def test_a_task_without_secrets() -> None:
-    """Where nothing is secret, no value travels."""
+    """Without secrets, a request has no values."""
     assert [] == request().task(file(), {})["values"]
 
 
-# What the agent makes of a secret
+# Secrets on the agent
 
 
 def mounted(secret: bytes, folder: Path) -> bytes:
-    """The file that an agent makes of *secret*: by a shell, whose here-document expands (createSecretFiles)."""
+    """Return the file that an agent writes for *secret*, through a here-document of a shell (createSecretFiles)."""
     value = base64.b64decode(request().task(file(), {"netrc": secret})["values"][0]["value"])
     path = folder / "netrc"
     path.unlink(missing_ok=True)
@@ -181,15 +182,15 @@ FRAGMENTS = (
 
 
 @pytest.mark.parametrize("secret", FRAGMENTS)
-def test_each_special_word_is_mounted_as_it_is(secret: bytes, tmp_path: Path) -> None:
-    """Nothing in a secret is carried out, replaced or lost; a line end more is at its end."""
+def test_special_characters_are_mounted_unchanged(secret: bytes, tmp_path: Path) -> None:
+    """Nothing in a secret is executed, replaced or lost; a line feed is added."""
     for whole in (secret, b"a" + secret + b"b", secret * 2):
         assert whole + b"\n" == mounted(whole, tmp_path)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for all examples."""
+    """Return a folder for all examples."""
     return tmp_path_factory.mktemp("secrets")
 
 
@@ -198,6 +199,34 @@ WORDS = st.binary(max_size=6).map(lambda word: word.replace(b"\0", b""))
 
 @settings(max_examples=examples(150))
 @given(secret=st.lists(st.sampled_from(FRAGMENTS) | WORDS, max_size=8).map(b"".join))
-def test_any_secret_is_mounted_as_it_is(secret: bytes, folder: Path) -> None:
-    """So it is whatever a secret holds; only a NUL no program could be handed."""
+def test_any_secret_is_mounted_unchanged(secret: bytes, folder: Path) -> None:
+    """Any bytes without NUL are mounted unchanged."""
     assert secret + b"\n" == mounted(secret, folder)
+
+
+# Durations
+
+CREATED, STARTED, FINISHED = (
+    "2026-11-25T10:00:00.1234567Z",
+    "2026-11-25T10:00:07.6234567Z",
+    "2026-11-25T10:02:00.6234569Z",
+)
+
+
+@pytest.mark.parametrize(
+    ("created", "started", "finished", "expected"),
+    [
+        (CREATED, STARTED, FINISHED, "8 s queued, 113 s running"),
+        (CREATED, "2026-11-25T12:00:01.1234567+02:00", "", "1 s queued"),
+        ("", STARTED, FINISHED, "113 s running"),
+        (CREATED, CREATED, "", "0 s queued"),
+        (CREATED, "soon", FINISHED, "ACR reports no times"),
+        ("", "", "", "ACR reports no times"),
+    ],
+    ids=["all", "offset", "not created", "at once", "not a time", "nothing"],
+)
+def test_durations(created: str, started: str, finished: str, expected: str) -> None:
+    """Only the times that ACR reports are shown."""
+    run = Run(id="ca8", status="Succeeded", created=created, started=started, finished=finished)
+
+    assert expected == run.durations

@@ -1,4 +1,4 @@
-"""The commands that a hand-off's effects stand for, word for word."""
+"""The commands that --dry and --echo show."""
 
 from __future__ import annotations
 
@@ -85,5 +85,5 @@ POOL = Acr(agent_pool="large", timeout=600)
     ],
 )
 def test_the_whole_command(expected: list[str], actual: list[str]) -> None:
-    """Each effect is one command of Azure's or of tar that does the same."""
+    """Each effect is one command of the Azure CLI or of tar."""
     assert expected == actual

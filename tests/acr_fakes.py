@@ -1,4 +1,4 @@
-"""Runs that are played: what Azure says of them, what their log holds, and a clock that nobody waits for."""
+"""Fakes of a registry's tasks, of a run's log in Azure Storage, and of a clock."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import pytest
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobClient
 
-from azureml_tasks.engines.acr.tasks_api import Run, Tasks
+from azureml_tasks.engines.acr.tasks_api import Run, TasksApi
 
-__all__ = ["ADDRESS", "COMPLETE", "Clock", "PlayedTasks", "the_log"]
+__all__ = ["COMPLETE", "URL", "FakeClock", "FakeTasks", "fake_log"]
 
 COMPLETE: Mapping[str, str] = {"Complete": "succeeded"}
-ADDRESS = "https://storage.example/logs/ca8"
+URL = "https://storage.example/logs/ca8"
 
 
 @dataclass(kw_only=True)
-class Clock:
-    """Seconds that pass where somebody sleeps.
+class FakeClock:
+    """A clock that advances when someone sleeps.
 
     Args:
         now: seconds.
@@ -33,51 +33,51 @@ class Clock:
     pauses: list[float] = field(default_factory=list)
 
     def __call__(self) -> float:
-        """The seconds."""
+        """Return the seconds."""
         return self.now
 
     def sleep(self, seconds: float) -> None:
-        """Let them pass."""
+        """Advance."""
         self.pauses.append(seconds)
         self.now += seconds
 
 
-class PlayedTasks:
-    """A registry's tasks, which say of a run what they are told to, in order, and the last of it for ever.
+class FakeTasks:
+    """A registry's tasks that give these states of a run in order, and then repeat the last one.
 
-    An exception among the answers is raised. `asked` holds what was asked for.
+    An exception among the answers is raised. `calls` lists the calls.
     """
 
     def __init__(
-        self, *answers: Run | BaseException, cancel: Exception | None = None, address: str = ADDRESS
+        self, *answers: Run | BaseException, cancel: Exception | None = None, url: str = URL
     ) -> None:
         self.answers: list[Run | BaseException] = list(answers)
         self.refuses = cancel
-        self.address = address
-        self.asked: list[str] = []
+        self.url = url
+        self.calls: list[str] = []
 
-    def as_tasks(self) -> Tasks:
-        """Itself, as what it plays."""
-        return cast("Tasks", self)
+    def as_tasks(self) -> TasksApi:
+        """Return itself with the type that it fakes."""
+        return cast("TasksApi", self)
 
     def get(self, run: str) -> Run:
-        """The next answer."""
-        self.asked.append(f"get {run}")
+        """Return the next state."""
+        self.calls.append(f"get {run}")
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, BaseException):
             raise answer
         return answer
 
     def cancel(self, run: str) -> None:
-        """Ask for the end."""
-        self.asked.append(f"cancel {run}")
+        """Cancel the run."""
+        self.calls.append(f"cancel {run}")
         if self.refuses:
             raise self.refuses
 
     def log_url(self, run: str) -> str:
-        """Where the log is."""
-        self.asked.append(f"log of {run}")
-        return self.address
+        """Return the URL of the log."""
+        self.calls.append(f"log_url {run}")
+        return self.url
 
 
 @dataclass(kw_only=True)
@@ -88,38 +88,38 @@ class Blob:
     metadata: Mapping[str, str]
 
     def get_blob_properties(self) -> SimpleNamespace:
-        """Size and metadata."""
+        """Return size and metadata."""
         return SimpleNamespace(size=len(self.content), metadata=self.metadata)
 
     def download_blob(self, *, offset: int, length: int) -> SimpleNamespace:
-        """A part of it."""
+        """Return a part of the content."""
         return SimpleNamespace(readall=lambda: self.content[offset : offset + length])
 
 
 State = bytes | Exception
-"""All that a log holds at a look, or what storage says instead."""
+"""The content of a log, or the error of Azure Storage."""
 
 
-def the_log(monkeypatch: pytest.MonkeyPatch, *states: State, end: Mapping[str, str] = COMPLETE) -> list[str]:
-    """Let storage hold a log: each look finds the next of *states*, and the last one with *end* as its metadata.
+def fake_log(monkeypatch: pytest.MonkeyPatch, *states: State, end: Mapping[str, str] = COMPLETE) -> list[str]:
+    """Let Azure Storage contain a log: each read finds the next of *states*, the last one with *end* as metadata.
 
-    Before the first look there is none. The addresses that were opened are returned.
+    Returns: the URLs that are opened, as a list that grows.
     """
     opened: list[str] = []
-    looks = _looks(states, end)
+    reads = _reads(states, end)
 
     def open_blob(url: str, **_: Any) -> AbstractContextManager[Blob]:
         opened.append(url)
-        found = next(looks)
-        if isinstance(found, Exception):
-            raise found
-        return nullcontext(found)
+        state = next(reads)
+        if isinstance(state, Exception):
+            raise state
+        return nullcontext(state)
 
     monkeypatch.setattr(BlobClient, "from_blob_url", open_blob)
     return opened
 
 
-def _looks(states: Sequence[State], end: Mapping[str, str]) -> Iterator[Blob | Exception]:
+def _reads(states: Sequence[State], end: Mapping[str, str]) -> Iterator[Blob | Exception]:
     *before, last = states or (ResourceNotFoundError("BlobNotFound"),)
     for state in before:
         yield state if isinstance(state, Exception) else Blob(content=state, metadata={})

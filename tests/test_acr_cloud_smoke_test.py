@@ -23,8 +23,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from azureml_tasks.built_image import BuiltImage
-from azureml_tasks.engines.acr.cloud_smoke_test import Collector, files, marker
-from azureml_tasks.engines.acr.smoke_test import report_from_events
+from azureml_tasks.engines.acr.cloud_smoke_test import (
+    EventCollector,
+    event_marker,
+    report_from_events,
+    smoke_test_files,
+)
 from azureml_tasks.in_image import default_score, probe, probe_in_acr
 from azureml_tasks.plain_text import clean
 from azureml_tasks.project.model import SmokeTestPlan, SmokeTestRequest
@@ -38,11 +42,11 @@ LONGEST = 16 * 1024
 Event = dict[str, Any]
 
 
-# What travels
+# Files
 
 
 def request(body: bytes = b"[1]", *, status: int = 200) -> SmokeTestRequest:
-    """A request of a smoke test."""
+    """Return a request of a smoke test."""
     return SmokeTestRequest(
         name="request 1", path="/score", body=body, status=status, expect=None, tolerance=1e-6, timeout=5.0
     )
@@ -52,19 +56,19 @@ SMOKE_TEST = SmokeTestPlan(requests=(request(),), start_timeout=60.0, repeat=2, 
 
 
 def source_of(module: Any) -> bytes:
-    """The text of a script that runs inside."""
+    """Return the source of a script that runs in the image."""
     return Path(module.__file__).read_bytes()
 
 
 @pytest.mark.parametrize("has_code", [True, False])
 def test_the_folder_of_the_smoke_test(has_code: bool) -> None:
-    """Scripts, configuration and, for an image without code, an entry script travel in a folder that no COPY names."""
+    """Scripts, input and, for an image without code, an entry script are in a folder that no COPY names."""
     smoke_test = SMOKE_TEST._replace(default_script=not has_code)
 
-    found = files(smoke_test)
+    files = smoke_test_files(smoke_test)
 
-    contents = {file.name: file.data for file in found}
-    asked = json.loads(contents.pop(".azureml-image/probe.json"))
+    contents = {file.name: file.data for file in files}
+    config = json.loads(contents.pop(".azureml-image/probe.json"))
     assert {
         "base_url": "http://server:5001",
         "start_timeout": 60.0,
@@ -74,7 +78,7 @@ def test_the_folder_of_the_smoke_test(has_code: bool) -> None:
         "container": "server",
         "marker": MARK,
         "limit": 1024 * 1024,
-    } == asked
+    } == config
     assert {
         ".azureml-image/": b"",
         ".azureml-image/probe_in_acr.py": source_of(probe_in_acr),
@@ -83,15 +87,15 @@ def test_the_folder_of_the_smoke_test(has_code: bool) -> None:
         b"/workspace/.azureml-image/probe_in_acr.py /workspace/.azureml-image/probe.json\n",
         **({} if has_code else {".azureml-image/default_score.py": source_of(default_score)}),
     } == contents
-    assert [len(file.data) for file in found] == [file.size for file in found]
+    assert [len(file.data) for file in files] == [file.size for file in files]
 
 
 def test_the_same_smoke_test_is_the_same_files() -> None:
-    """Nothing in them differs from run to run."""
-    assert files(SMOKE_TEST) == files(SMOKE_TEST)
+    """The files of a smoke test are the same in each run."""
+    assert smoke_test_files(SMOKE_TEST) == smoke_test_files(SMOKE_TEST)
 
 
-# What comes back
+# Events in a log
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -101,21 +105,21 @@ EVENTS = st.lists(st.dictionaries(st.text(), JSON, max_size=4), max_size=4)
 
 
 def printed(events: Sequence[Event], mark: str = MARK) -> list[str]:
-    """The lines of some events."""
+    """Return the lines of *events*."""
     return [line for number, event in enumerate(events) for line in probe_in_acr.frames(mark, number, event)]
 
 
 def collected(lines: Sequence[str], mark: str = MARK) -> list[Event]:
-    """The events in some lines."""
-    collector = Collector(mark=mark)
+    """Return the events in *lines*."""
+    collector = EventCollector(marker=mark)
     for line in lines:
-        collector.takes(line)
+        collector.collect(line)
     return collector.events()
 
 
 @given(events=EVENTS)
 def test_any_events_come_back(events: list[Event]) -> None:
-    """Whatever JSON is told comes back as it was, from lines that no terminal and no log changes."""
+    """Any JSON is read back unchanged, from lines without control characters."""
     lines = printed(events)
 
     assert lines == [clean(line) for line in lines]
@@ -131,7 +135,7 @@ SHORT = {"event": "done", "seconds": 1.5}
 
 
 def test_long_events_are_many_lines() -> None:
-    """An event that is longer than a log's lines is told in parts, each of which fits with room to spare."""
+    """A long event is printed in parts that are shorter than the lines of Docker's logs."""
     lines = printed([SHORT, LONG, SHORT])
 
     assert len(lines) > 6
@@ -140,30 +144,32 @@ def test_long_events_are_many_lines() -> None:
 
 
 def test_other_lines_between_do_not_matter() -> None:
-    """What others print between the parts is not taken, and is left to be shown."""
-    collector = Collector(mark=MARK)
-    foreign = [
+    """Other lines between the parts are not collected."""
+    collector = EventCollector(marker=MARK)
+    other_lines = [
         "",
         "2026/11/25 10:00:00 Launching container with name: smoke-test",
         f" {MARK} 0 1/1 x",
         MARK[:-1],
     ]
 
-    taken = {line: collector.takes(line) for part in printed([LONG, SHORT]) for line in (*foreign, part)}
+    collected_lines = {
+        line: collector.collect(line) for part in printed([LONG, SHORT]) for line in (*other_lines, part)
+    }
 
-    assert {line: line not in foreign for line in taken} == taken
+    assert {line: line not in other_lines for line in collected_lines} == collected_lines
     assert [LONG, SHORT] == collector.events()
 
 
 def test_another_smoke_test_is_not_taken() -> None:
     """A report counts for the smoke test whose mark it bears, and for no other; without a mark none is taken."""
-    other = marker(SmokeTestPlan(sha256="6e" * 32))
+    other = event_marker(SmokeTestPlan(sha256="6e" * 32))
 
     lines = [*printed([SHORT], other), *printed([LONG])]
 
     assert [LONG] == collected(lines)
     assert [SHORT] == collected(lines, other)
-    assert ([], False) == (collected(lines, ""), Collector().takes(lines[0]))
+    assert ([], False) == (collected(lines, ""), EventCollector().collect(lines[0]))
 
 
 BROKEN: Mapping[str, Callable[[list[str]], list[str]]] = {
@@ -192,17 +198,17 @@ def test_what_did_not_come_whole(name: str) -> None:
 )
 def test_a_line_that_says_nothing(line: str) -> None:
     """A line with the mark and nothing that can be read is taken, and tells nothing."""
-    collector = Collector(mark=MARK)
+    collector = EventCollector(marker=MARK)
 
-    assert (True, []) == (collector.takes(line), collector.events())
+    assert (True, []) == (collector.collect(line), collector.events())
 
 
 def test_nothing_came() -> None:
     """Without a line there is no event."""
-    assert [] == Collector(mark=MARK).events()
+    assert [] == EventCollector(marker=MARK).events()
 
 
-# How it is judged
+# The report
 
 IMAGE = BuiltImage(
     id="sha256:" + "1" * 64, names=("a:1",), engine="acr", context_sha256="", user="dockeruser", run="ca8"
@@ -254,45 +260,45 @@ def test_what_the_container_shows(
     last: list[Event], passed: bool, exit_code: int | None, warnings: tuple[str, ...]
 ) -> None:
     """The same report comes of it as of a smoke test on this machine, with the place where it was made."""
-    found = report_from_events(plan(), IMAGE, [*SERVED, *last])
+    report = report_from_events(plan(), IMAGE, [*SERVED, *last])
 
     place = "in the cloud, by run ca8"
     assert (passed, exit_code, warnings, place) == (
-        found.passed,
-        found.exit_code,
-        found.warnings,
-        found.place,
+        report.passed,
+        report.exit_code,
+        report.warnings,
+        report.place,
     )
 
 
-def test_a_container_that_ended() -> None:
-    """Its exit code and its log are told."""
+def test_the_report_of_a_container_that_ended() -> None:
+    """The report contains exit code and log of a container that has ended."""
     ended = container(running=False, exit_code=137, peak_memory=None, stop=None, log="Killed")
 
-    found = report_from_events(plan(), IMAGE, [{"event": "exited", "seconds": 2.0}, ended])
+    report = report_from_events(plan(), IMAGE, [{"event": "exited", "seconds": 2.0}, ended])
 
     details = ("the container exited with code 137", "GET / did not answer 200")
     assert (False, 137, "Killed", details) == (
-        found.passed,
-        found.exit_code,
-        found.log,
-        found.checks[0].details,
+        report.passed,
+        report.exit_code,
+        report.log,
+        report.checks[0].details,
     )
 
 
-# What it does there
+# The script in the image
 
 
 @dataclass(kw_only=True)
-class Played:
-    """A container as an engine knows it.
+class FakeContainer:
+    """A container as the engine reports it.
 
     Args:
         address: in its network.
-        state: of the container; empty where the engine knows none.
+        state: of the container; empty if the engine does not know it.
         log: pieces of its log, each of stdout or stderr.
         peak: bytes of memory.
-        asked: what was asked of the engine.
+        requests: the requests to the engine.
     """
 
     address: str = "127.0.0.1"
@@ -301,11 +307,11 @@ class Played:
     )
     log: Sequence[bytes] = ()
     peak: int | None = None
-    asked: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
 
     def answer(self, method: str, path: str) -> tuple[int, bytes]:
         """Status and content."""
-        self.asked.append(f"{method} {path}")
+        self.requests.append(f"{method} {path}")
         if path == "/containers/json":
             others = [
                 {"Id": "0" * 12, "NetworkSettings": {"Networks": {"a": {"IPAddress": "172.17.0.9"}}}},
@@ -329,19 +335,19 @@ class Engine(ThreadingUnixStreamServer):
 
     daemon_threads = True
 
-    def __init__(self, path: Path, played: Played) -> None:
+    def __init__(self, path: Path, fake: FakeContainer) -> None:
         super().__init__(str(path), EngineHandler)
-        self.played = played
+        self.fake = fake
 
 
 class EngineHandler(BaseHTTPRequestHandler):
-    """Answers as the played container says."""
+    """Answers for the fake container."""
 
     server: Engine
 
     def do_GET(self) -> None:
         """Answer GET and POST alike."""
-        status, content = self.server.played.answer(self.command, self.path)
+        status, content = self.server.fake.answer(self.command, self.path)
         self.send_response_only(status)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
@@ -351,12 +357,12 @@ class EngineHandler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def engine(path: Path, played: Played | None) -> Iterator[None]:
-    """An engine at *path*; none where nothing is played."""
-    if played is None:
+def engine(path: Path, fake: FakeContainer | None) -> Iterator[None]:
+    """Run an engine with this container at *path*; none without a container."""
+    if fake is None:
         yield
         return
-    with Engine(path, played) as server:
+    with Engine(path, fake) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
@@ -375,7 +381,7 @@ def folder() -> Iterator[Path]:
 
 
 def probed(
-    folder: Path, url: str, played: Played | None, *, host: str = "localhost", **more: Any
+    folder: Path, url: str, fake: FakeContainer | None, *, host: str = "localhost", **more: Any
 ) -> tuple[int, list[Event]]:
     """Run the script as an agent does; its exit code and its events, with what differs from run to run as 0.0."""
     socket = folder / "docker.sock"
@@ -395,7 +401,7 @@ def probed(
         **more,
     }
     (folder / "probe.json").write_text(json.dumps(config), "utf-8")
-    with engine(socket, played):
+    with engine(socket, fake):
         command = [sys.executable, "-I", "probe_in_acr.py", "probe.json"]
         done = subprocess.run(command, cwd=folder, capture_output=True, check=False)
     assert done.stderr == b""
@@ -447,18 +453,18 @@ UNSEEN: Event = {
 
 
 def test_without_an_engine(folder: Path) -> None:
-    """Where the engine cannot be asked, the server is asked all the same, and nothing is said of the container."""
+    """Without an engine the requests are sent, and nothing is known about the container."""
     with serving(answering) as server:
-        found = probed(folder, server.url, None, requests=[SCORE])
+        result = probed(folder, server.url, None, requests=[SCORE])
 
-    assert (0, [READY, SWAGGER, ANSWER, MALFORMED, DONE, UNSEEN]) == found
+    assert (0, [READY, SWAGGER, ANSWER, MALFORMED, DONE, UNSEEN]) == result
 
 
 def test_with_an_engine(folder: Path) -> None:
-    """The container is found by its address, and told: its memory, its stop, and its log in whatever pieces."""
-    played = Played(log=[b"one\nt", "wo é".encode()[:5], "wo é".encode()[5:], b"\xff\n"], peak=2**28)
+    """The container is found by its address; its memory, stop time and log are reported."""
+    fake = FakeContainer(log=[b"one\nt", "wo é".encode()[:5], "wo é".encode()[5:], b"\xff\n"], peak=2**28)
     with serving(answering) as server:
-        found = probed(folder, server.url, played)
+        result = probed(folder, server.url, fake)
 
     last = {
         **UNSEEN,
@@ -467,27 +473,27 @@ def test_with_an_engine(folder: Path) -> None:
         "stop": 0.0,
         "log": "one\ntwo é\N{REPLACEMENT CHARACTER}\n",
     }
-    assert (0, [READY, SWAGGER, MALFORMED, DONE, last]) == found
+    assert (0, [READY, SWAGGER, MALFORMED, DONE, last]) == result
     assert [
         "GET /containers/json",
         "GET /containers/c0ffee/json",
         "GET /containers/c0ffee/stats?stream=false&one-shot=true",
         "POST /containers/c0ffee/stop?t=10",
         "GET /containers/c0ffee/logs?stdout=1&stderr=1",
-    ] == played.asked
+    ] == fake.requests
 
 
 def test_the_end_of_a_long_log(folder: Path) -> None:
-    """Of a long log its end is told: that is where a traceback stands."""
-    played = Played(log=[b"a line of the log\n"] * 100_000)
+    """Only the end of a long log is reported, which contains the traceback."""
+    fake = FakeContainer(log=[b"a line of the log\n"] * 100_000)
     with serving(answering) as server:
-        code, events = probed(folder, server.url, played)
+        code, events = probed(folder, server.url, fake)
 
     assert (0, ("a line of the log\n" * 100)[-1000:]) == (code, events[-1]["log"])
 
 
 def test_an_answer_is_kept_up_to_the_limit(folder: Path) -> None:
-    """Of an answer that is longer than the configured limit, its beginning is told."""
+    """Only the start of an answer longer than the limit is reported."""
     with serving(lambda _method, path, _body: (200, b"x" * 2000 if path == "/score" else b"")) as server:
         code, events = probed(folder, server.url, None, requests=[SCORE])
 
@@ -495,10 +501,10 @@ def test_an_answer_is_kept_up_to_the_limit(folder: Path) -> None:
 
 
 def test_a_container_that_has_ended(folder: Path) -> None:
-    """One that ended is asked no more, and told with its code; it is not stopped again."""
-    played = Played(state={"Running": False, "ExitCode": 137, "OOMKilled": True}, log=[b"Killed\n"])
+    """A container that has ended is reported with its exit code, and not stopped."""
+    fake = FakeContainer(state={"Running": False, "ExitCode": 137, "OOMKilled": True}, log=[b"Killed\n"])
     with serving(lambda *_: None) as server:
-        code, events = probed(folder, server.url, played)
+        code, events = probed(folder, server.url, fake)
 
     waiting = {"event": "waiting", "seconds": 0.0, "last": "connection closed without an answer"}
     last = {
@@ -512,29 +518,29 @@ def test_a_container_that_has_ended(folder: Path) -> None:
         "log": "Killed\n",
     }
     assert (1, [waiting, {"event": "exited", "seconds": 0.0}, last]) == (code, events)
-    assert not [asked for asked in played.asked if "stop" in asked or "stats" in asked]
+    assert not [request for request in fake.requests if "stop" in request or "stats" in request]
 
 
 def test_a_name_that_is_gone(folder: Path) -> None:
-    """Without an engine, a container whose name is gone from the network has ended."""
-    found = probed(folder, "http://not-a-host.invalid:5001", None, host="not-a-host.invalid")
-    last = found[1][0].pop("last")
+    """Without an engine, a container whose host name no longer resolves has ended."""
+    result = probed(folder, "http://not-a-host.invalid:5001", None, host="not-a-host.invalid")
+    last = result[1][0].pop("last")
 
     events = [{"event": "waiting", "seconds": 0.0}, {"event": "exited", "seconds": 0.0}, UNSEEN]
-    assert (1, events) == found
+    assert (1, events) == result
     assert last == last.lower() != ""
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "172.17.0.2"], ids=["no such container", "no such address"])
 def test_an_engine_that_knows_no_such_container(address: str, folder: Path) -> None:
-    """An engine that does not know the container is as none at all."""
-    played = Played(address=address, state={})
+    """An engine that does not know the container is like no engine."""
+    fake = FakeContainer(address=address, state={})
     with serving(answering) as server:
-        found = probed(folder, server.url, played)
+        result = probed(folder, server.url, fake)
 
-    assert (0, [READY, SWAGGER, MALFORMED, DONE, UNSEEN]) == found
+    assert (0, [READY, SWAGGER, MALFORMED, DONE, UNSEEN]) == result
     name = "c0ffee" if address == "127.0.0.1" else "localhost"
-    assert f"GET /containers/{name}/json" == played.asked[1]
+    assert f"GET /containers/{name}/json" == fake.requests[1]
 
 
 FAILING: Mapping[str, Behaviour] = {
@@ -546,8 +552,8 @@ FAILING: Mapping[str, Behaviour] = {
 
 
 @pytest.mark.parametrize("name", FAILING)
-def test_a_run_fails_where_the_smoke_test_does(name: str, folder: Path) -> None:
-    """What has another status than it should makes the step fail, so that nothing is pushed."""
+def test_a_wrong_status_fails_the_step(name: str, folder: Path) -> None:
+    """A wrong status fails the step, so that nothing is pushed."""
     with serving(FAILING[name]) as server:
         code, _ = probed(folder, server.url, None, requests=[SCORE])
 
@@ -555,7 +561,7 @@ def test_a_run_fails_where_the_smoke_test_does(name: str, folder: Path) -> None:
 
 
 def test_it_runs_under_old_pythons() -> None:
-    """The script keeps to the syntax of Python 3.7 and to the standard library."""
+    """The script uses the syntax of Python 3.7 and the standard library only."""
     tree = ast.parse(source_of(probe_in_acr).decode(), feature_version=(3, 7))
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}

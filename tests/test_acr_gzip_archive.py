@@ -1,4 +1,4 @@
-"""The build context as it is sent: the same archive in fewer bytes, and never whole in memory."""
+"""The compressed build context."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from azureml_tasks.context.build_context import BuildContext
 from azureml_tasks.context.context_file import ContextFile
 from azureml_tasks.context.tar_archive import archive
-from azureml_tasks.engines.acr.gzip_archive import Stream, packed
+from azureml_tasks.engines.acr.gzip_archive import BlockReader, gzip_archive
 from azureml_tasks.errors import BuildError
 
 KIB, MIB = 1024, 1024 * 1024
@@ -26,33 +26,33 @@ FEW_BLOCKS = 12 * MIB
 
 
 def text_of(size: int) -> bytes:
-    """Bytes that compress well."""
+    """Return bytes that compress well."""
     return (b"weights = [1.0, 2.0]\n" * (size // 21 + 1))[:size]
 
 
 def noise_of(size: int) -> bytes:
-    """Bytes that do not compress, the same each time."""
-    return random.Random(size).randbytes(size)  # noqa: S311 -- no secret is made of it
+    """Return bytes that do not compress, the same each time."""
+    return random.Random(size).randbytes(size)  # noqa: S311 -- test data
 
 
 def data(name: str, content: bytes, *, executable: bool = False) -> ContextFile:
-    """A member whose bytes are in memory."""
+    """Return a member whose content is in memory."""
     return ContextFile(name=name, data=content, size=len(content), executable=executable)
 
 
 def on_disk(path: Path, name: str = "model/weights.bin") -> ContextFile:
-    """A member whose bytes are those of a file."""
+    """Return a member whose content is a file's."""
     return ContextFile(name=name, source=str(path), size=path.stat().st_size)
 
 
 def context(*files: ContextFile) -> BuildContext:
-    """A context of *files*."""
+    """Return a context of *files*."""
     return BuildContext(files=files, dockerfile="FROM base:1\n", sha256="")
 
 
-def sent(*files: ContextFile) -> bytes:
-    """All that is sent of a context of *files*."""
-    return b"".join(packed(context(*files).members))
+def compressed(*files: ContextFile) -> bytes:
+    """Return the compressed archive of a context of *files*."""
+    return b"".join(gzip_archive(context(*files).members))
 
 
 KINDS = (
@@ -72,29 +72,29 @@ CONTENTS = {file.name: file.data for file in KINDS if not file.name.endswith("/"
 
 
 def test_the_same_files_are_the_same_bytes() -> None:
-    """Nothing of when or how they are packed gets into what is sent: no time, no file's name."""
-    first = sent(*KINDS)
+    """The archive contains no time and no file name of its own."""
+    first = compressed(*KINDS)
 
-    assert (first, b"\x1f\x8b\x08\x00" + bytes(4)) == (sent(*KINDS), first[:8])
+    assert (first, b"\x1f\x8b\x08\x00" + bytes(4)) == (compressed(*KINDS), first[:8])
 
 
 @pytest.mark.parametrize("size", [0, 1, 512, 256 * KIB - 1, 256 * KIB, 256 * KIB + 1, MIB, MIB + 1])
 @pytest.mark.parametrize("content", [text_of, noise_of])
 @pytest.mark.parametrize("around", [(), (data("a", b"a"), data("z", b"z"))])
-def test_unpacked_it_is_the_very_archive(
+def test_decompressed_it_is_the_tar_archive(
     size: int, content: Callable[[int], bytes], around: tuple[ContextFile, ...]
 ) -> None:
-    """Whatever is stored and whatever is compressed, what comes out is `image.context`'s archive, byte by byte."""
+    """Decompressed, it is byte for byte the archive of `image.context`."""
     files = (*around[:1], data("model.bin", content(size)), *around[1:])
 
-    assert b"".join(archive(context(*files))) == gzip.decompress(sent(*files))
+    assert b"".join(archive(context(*files))) == gzip.decompress(compressed(*files))
 
 
-def test_all_kinds_of_members_arrive() -> None:
-    """Python's tarfile reads them with their kinds, modes, times, owners and bytes."""
-    with tarfile.open(fileobj=io.BytesIO(sent(*KINDS)), mode="r:gz") as found:
-        members = {member.name: member for member in found.getmembers()}
-        read = {name: found.extractfile(members[name]) for name in CONTENTS}
+def test_python_reads_every_kind_of_member() -> None:
+    """Python's tarfile reads types, modes, times, owners and contents."""
+    with tarfile.open(fileobj=io.BytesIO(compressed(*KINDS)), mode="r:gz") as archive_file:
+        members = {member.name: member for member in archive_file.getmembers()}
+        read = {name: archive_file.extractfile(members[name]) for name in CONTENTS}
         contents = {name: stream.read() for name, stream in read.items() if stream}
 
     common = (315_532_800, 0, 0, "", "")
@@ -108,43 +108,43 @@ def test_all_kinds_of_members_arrive() -> None:
 
 
 def test_tar_reads_it(tmp_path: Path) -> None:
-    """So does `tar`, to which several gzip members after one another are one stream."""
+    """`tar` reads several gzip members as one stream."""
     done = subprocess.run(
         ["tar", "--extract", "--gzip", "--directory", str(tmp_path)],
-        input=sent(*KINDS),
+        input=compressed(*KINDS),
         env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
         capture_output=True,
         check=True,
     )
 
-    found = {
+    unpacked = {
         path.relative_to(tmp_path).as_posix(): path.read_bytes()
         for path in tmp_path.rglob("*")
         if path.is_file() and not path.is_symlink()
     }
-    assert {"Dockerfile": b"FROM base:1\n", **CONTENTS} == found
+    assert {"Dockerfile": b"FROM base:1\n", **CONTENTS} == unpacked
     assert ("模型/a b.txt", b"") == (str((tmp_path / "code/latest").readlink()), done.stderr)
 
 
-def test_what_does_not_compress_is_stored() -> None:
-    """Weights stand in the stream as they are, at a cost of a thousandth."""
+def test_incompressible_files_are_stored() -> None:
+    """Weights are stored as they are, with less than 0.1 % overhead."""
     weights = noise_of(2 * MIB)
 
-    found = sent(data("model.bin", weights))
+    archived = compressed(data("model.bin", weights))
 
-    assert weights[1000:2000] in found
-    assert len(weights) < len(found) < len(weights) * 1.001 + KIB
+    assert weights[1000:2000] in archived
+    assert len(weights) < len(archived) < len(weights) * 1.001 + KIB
 
 
 @pytest.mark.parametrize("size", [10 * KIB, 2 * MIB])
-def test_what_compresses_is_compressed(size: int) -> None:
-    """Text takes a small part of its bytes, in small files and in large ones."""
-    assert len(sent(data("code/data.json", text_of(size)))) < size / 10
+def test_compressible_files_are_compressed(size: int) -> None:
+    """Text shrinks to less than a tenth, in small files and in large ones."""
+    assert len(compressed(data("code/data.json", text_of(size)))) < size / 10
 
 
 @pytest.mark.parametrize("head", [b"", noise_of(64 * KIB)], ids=["compressed", "stored"])
 def test_a_large_file_is_never_whole_in_memory(head: bytes, tmp_path: Path) -> None:
-    """Of 200 MB no more than a few blocks are in memory at a time."""
+    """Only a few blocks of 200 MB are in memory at a time."""
     path = tmp_path / "weights.bin"
     with path.open("wb") as file:
         file.write(head)
@@ -154,7 +154,7 @@ def test_a_large_file_is_never_whole_in_memory(head: bytes, tmp_path: Path) -> N
 
 
 def test_many_small_files_are_never_all_in_memory(tmp_path: Path) -> None:
-    """Of 100 MB in small files no more than a few blocks are in memory at a time, to the last of them."""
+    """Only a few blocks of 100 MB in small files are in memory at a time."""
     path = tmp_path / "part"
     path.write_bytes(text_of(250 * KIB))
 
@@ -162,10 +162,10 @@ def test_many_small_files_are_never_all_in_memory(tmp_path: Path) -> None:
 
 
 def peak_of(*files: ContextFile) -> int:
-    """The most bytes that Python holds while *files* are packed."""
+    """Return the peak of memory in bytes while *files* are compressed."""
     tracemalloc.start()
     try:
-        for _ in packed(files):
+        for _ in gzip_archive(files):
             pass
         return tracemalloc.get_traced_memory()[1]
     finally:
@@ -175,7 +175,7 @@ def peak_of(*files: ContextFile) -> int:
 @pytest.mark.parametrize("size", [10, 2 * MIB])
 @pytest.mark.parametrize("change", ["longer", "shorter", "gone"])
 def test_a_file_that_changes_meanwhile(size: int, change: str, tmp_path: Path) -> None:
-    """A file that is not what its size said is an error, and no archive that only looks whole."""
+    """A file that changes after its size was read is an error."""
     path = tmp_path / "model.bin"
     path.write_bytes(bytes(size))
     file = on_disk(path)
@@ -185,7 +185,7 @@ def test_a_file_that_changes_meanwhile(size: int, change: str, tmp_path: Path) -
         path.write_bytes(bytes(size + (1 if change == "longer" else -1)))
 
     with pytest.raises(BuildError) as caught:
-        sent(file)
+        compressed(file)
 
     assert f"{path} changed while it was read.\n    Run the same command again." == str(caught.value)
 
@@ -194,12 +194,12 @@ def test_a_file_that_changes_meanwhile(size: int, change: str, tmp_path: Path) -
     blocks=st.lists(st.binary(max_size=20)),
     sizes=st.lists(st.integers(min_value=0, max_value=30)),
 )
-def test_a_stream_gives_the_bytes_of_its_blocks(blocks: list[bytes], sizes: list[int]) -> None:
-    """Whatever sizes are asked for, each answer has that size until the end, and all are the blocks joined."""
-    stream, whole = Stream(iter(blocks)), b"".join(blocks)
+def test_a_block_reader_reads_the_bytes_of_its_blocks(blocks: list[bytes], sizes: list[int]) -> None:
+    """Each read has the requested size until the end, and all reads together are the blocks."""
+    reader, whole = BlockReader(iter(blocks)), b"".join(blocks)
 
     for size in sizes:
-        assert whole[:size] == stream.read(size)
+        assert whole[:size] == reader.read(size)
         whole = whole[size:]
 
-    assert (whole, b"", b"") == (stream.read(), stream.read(), stream.read(1))
+    assert (whole, b"", b"") == (reader.read(), reader.read(), reader.read(1))
