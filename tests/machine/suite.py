@@ -28,7 +28,10 @@ _TOOLS = (
 )
 _BESIDE = {
     "remote build": ("hand_off",),
-    "smoke tests": ("ignore_real", "podman", "push", "release", "secrets", "smoke", "smoke_inside"),
+    "smoke tests": (
+        *("ignore_real", "podman", "push", "release", "secrets"),
+        *("smoke_report", "smoke_command", "smoke_inside"),
+    ),
     "ACR": ("hand_off_faults", "loopback_acr", "prefixes", "environment_yaml", "sending"),
     "engine 26.1": ("engine_26",),
 }

@@ -23,6 +23,7 @@ from tests.real import offering
 from tests.real.acr import acr, acr_session, az, wire
 from tests.real.bench import bench_fixture, pauses
 from tests.real.hand_off import handed_off, handed_off_session
+from tests.real.smoke_image import no_container_is_left, smoke_project
 
 __all__ = [
     "acr",
@@ -31,7 +32,9 @@ __all__ = [
     "bench_fixture",
     "handed_off",
     "handed_off_session",
+    "no_container_is_left",
     "pauses",
+    "smoke_project",
     "wire",
 ]
 

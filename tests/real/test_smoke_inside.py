@@ -1,4 +1,4 @@
-"""The smoke test where the published port is not on this machine, and with a model that is mounted."""
+"""The smoke test if the published port is not on this machine, and with a mounted model."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.real.smoke_image import without_variations
 from tests.real.support import Consumer, Ended, consumer, environment_of, removed_after, unique
-from tests.real.test_smoke import report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -58,7 +58,7 @@ base = "{base}"
 {smoke_test}
 """
 
-# Has a network of its own, with loopback alone, as a container has that shares its host's socket.
+# Has its own network with loopback alone, like a container that shares the engine's socket with its host.
 ALONE = """\
 import fcntl, os, socket, struct, sys
 with socket.socket() as any_socket:
@@ -66,7 +66,7 @@ with socket.socket() as any_socket:
 os.execv(sys.executable, [sys.executable, "-m", "invoke", *sys.argv[1:]])
 """
 
-# The same, with an engine on another address than loopback: a remote one, as far as anyone can tell.
+# The same, with the engine on another address than loopback, like a remote one.
 REMOTE = """\
 import fcntl, os, socket, struct, subprocess, sys, threading
 with socket.socket() as any_socket:
@@ -102,22 +102,22 @@ def project(
     clients: Mapping[str, Client],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Consumer]:
-    """A project of each family that is built, and whose image tells what lies in its model's folder."""
+    """Build a project of each family, whose image answers what is in its model's folder."""
     base = request.getfixturevalue(f"{request.param}_base")
     folder, name = tmp_path_factory.mktemp("project"), unique("inside")
     text = PROJECT.format(name=name, base=base, smoke_test="")
     env = environment_of(clients["20.10"], folder)
-    made = consumer(folder / name, {"pyproject.toml": text, "code/score.py": SCORE}, env)
+    project = consumer(folder / name, {"pyproject.toml": text, "code/score.py": SCORE}, env)
     with removed_after(docker_client, f"{name}:1.0"):
-        done = made.invoke("image.build")
+        done = project.invoke("image.build")
         assert done.code == 0, done.stderr
-        yield made
+        yield project
         built_from: dict[str, str | list[str] | bool] = {"ancestor": f"{name}:1.0"}
         assert docker_client.containers.list(all=True, filters=built_from) == []
 
 
-def asking(project: Consumer, folder: Path, smoke_test: str) -> Consumer:
-    """The same project with the same image and another smoke test, and a model beside it."""
+def with_smoke_test(project: Consumer, folder: Path, smoke_test: str) -> Consumer:
+    """Copy the project, which keeps its image, with another smoke test and a model."""
     shutil.copytree(project.folder, folder / project.folder.name)
     text = (project.folder / "pyproject.toml").read_text(encoding="utf-8")
     files = {"pyproject.toml": text + smoke_test, "weights/a.txt": "1", "weights/deep/b.txt": "2"}
@@ -125,7 +125,7 @@ def asking(project: Consumer, folder: Path, smoke_test: str) -> Consumer:
 
 
 def invoke_in(network: str, project: Consumer, *arguments: str) -> Ended:
-    """Run `invoke` in a network of its own; the engine's socket is a file, and stays within reach."""
+    """Run `invoke` in its own network; the engine's socket is a file and stays reachable."""
     alone = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--net", "--map-root-user"]
     done = subprocess.run(
         [*alone, sys.executable, "-c", network, *arguments],
@@ -151,13 +151,13 @@ repeat = 1
 
 
 def test_a_folder_is_mounted(project: Consumer, tmp_path: Path) -> None:
-    """A model's folder is mounted where Azure ML mounts it, read-only, and AZUREML_MODEL_DIR names it."""
+    """A model's folder is mounted read-only where Azure ML mounts it, and AZUREML_MODEL_DIR names it."""
     name = project.folder.name
     table = MOUNTED.format(
         model="weights", name=name, files='{ "a.txt" = "1", "b.txt" = "2" }', refused=REFUSED
     )
-    asked = asking(project, tmp_path, table)
-    done = asked.invoke("image.smoke-test")
+    mounted = with_smoke_test(project, tmp_path, table)
+    done = mounted.invoke("image.smoke-test")
 
     expected = """\
 NAME:1.0 passed its smoke test (sha256:ID, through 127.0.0.1:PORT).
@@ -166,14 +166,14 @@ NAME:1.0 passed its smoke test (sha256:ID, through 127.0.0.1:PORT).
     request 2: 200 in p50 TIME, p95 TIME of 1
     peak memory N MiB
 """
-    assert (0, expected) == (done.code, report(done.stdout, name)), done.stderr
+    assert (0, expected) == (done.code, without_variations(done.stdout, name)), done.stderr
 
 
 def test_a_file_is_mounted(project: Consumer, tmp_path: Path) -> None:
-    """A model that is one file is mounted in the same place."""
+    """A model of one file is mounted in the same place."""
     name = project.folder.name
     table = MOUNTED.format(model="weights/a.txt", name=name, files='{ "1" = "1" }', refused="")
-    done = asking(project, tmp_path, table).invoke("image.smoke-test")
+    done = with_smoke_test(project, tmp_path, table).invoke("image.smoke-test")
 
     assert done.code == 0, done.stderr
 
@@ -191,22 +191,24 @@ NAME:1.0 passed its smoke test (sha256:ID, inside the container, because WHY).
     [(ALONE, "the published port is not on this machine"), (REMOTE, "the engine is on another machine")],
     ids=["shared socket", "remote engine"],
 )
-def test_asked_from_inside(network: str, why: str, project: Consumer, tmp_path: Path) -> None:
-    """Where the port is out of reach, the image's own Python asks from inside, and the report says so and why."""
+def test_requests_from_inside_the_container(
+    network: str, why: str, project: Consumer, tmp_path: Path
+) -> None:
+    """If the port cannot be reached, the image's Python sends the requests from inside, and the report says why."""
     table = 'requests = [{ body = "hello", expect = { heard = "hello" } }]\n'
-    done = invoke_in(network, asking(project, tmp_path, table), "image.smoke-test")
+    done = invoke_in(network, with_smoke_test(project, tmp_path, table), "image.smoke-test")
 
     expected = PASSED.replace("WHY", why)
-    assert (0, expected) == (done.code, report(done.stdout, project.folder.name)), done.stderr
+    assert (0, expected) == (done.code, without_variations(done.stdout, project.folder.name)), done.stderr
     assert f"sending the requests from inside the container, because {why}" in done.stderr.splitlines()
 
 
-def test_the_container_ends_while_it_is_asked_from_inside(project: Consumer, tmp_path: Path) -> None:
-    """An init() that fails ends the container and the prober in it, and the report has its traceback."""
+def test_the_container_exits_during_requests_from_inside(project: Consumer, tmp_path: Path) -> None:
+    """A failing init() ends the container and the probe in it, and the report has its traceback."""
     table = 'requests = [{ body = "look" }]\nenv = { HOW = "broken" }\n'
-    done = invoke_in(REMOTE, asking(project, tmp_path, table), "image.smoke-test")
+    done = invoke_in(REMOTE, with_smoke_test(project, tmp_path, table), "image.smoke-test")
 
-    found = report(done.stderr, project.folder.name)
+    report = without_variations(done.stderr, project.folder.name)
     expected = """\
 NAME:1.0 failed its smoke test (sha256:ID, inside the container, because the engine is on another machine).
 
@@ -229,4 +231,4 @@ The log: …
 Look inside: docker run --rm -it --entrypoint bash ID
 Nothing was pushed.
 """
-    assert (5, "", expected) == (done.code, done.stdout, found[found.index("NAME:1.0 failed") :])
+    assert (5, "", expected) == (done.code, done.stdout, report[report.index("NAME:1.0 failed") :])

@@ -1,134 +1,35 @@
-"""`invoke image.smoke-test` on a real engine: what each kind of image and request leads to, word for word."""
+"""`invoke image.smoke-test` on a real engine: the whole report for each kind of image and request."""
 
 from __future__ import annotations
 
-import re
-import shutil
-import signal
-import subprocess
-import sys
-import xml.etree.ElementTree as ET
-from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.real.support import Consumer, consumer, environment_of, normal, removed_after, unique
+from tests.real.smoke_image import with_smoke_test, without_variations
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    import docker
+    from tests.real.support import Consumer
 
-    from tests.machine.clients import Client
-
-# Where it sleeps, it plays the code that takes long; no test waits by sleeping.
-SCORE = '''\
-"""What init() and run() do is decided by the container's environment and by the request."""
-
-import json
-import os
-import signal
-import time
-
-from azureml_inference_server_http.api.aml_response import AMLResponse
-
-HOW = os.environ.get("HOW", "")
-calls = []
-
-if HOW == "import fails":
-    import no_such_module
-
-
-def init():
-    if HOW == "init fails":
-        raise ValueError("the weights are not here")
-    if HOW == "init is slow":
-        time.sleep(0.5)  # This is the slow start itself, as of a model that is loaded.
-    if HOW == "init never ends":
-        time.sleep(600)  # Longer than any test waits: the test is of a start that never ends.
-
-
-def run(raw):
-    try:
-        asked = json.loads(raw)
-    except ValueError:
-        if HOW == "malformed ends the container":
-            end({})
-        if HOW == "malformed ends the worker":
-            os.kill(os.getpid(), signal.SIGKILL)
-        raise
-    return globals()[asked["do"].replace(" ", "_")](asked)
-
-
-def echo(asked):
-    return asked.get("value")
-
-
-def dump(asked):
-    return json.dumps(asked["value"])
-
-
-def count(asked):
-    calls.append(asked)
-    return {"calls": len(calls)}
-
-
-def look_up(asked):
-    return {}["age"]
-
-
-def make_a_set(asked):
-    return {1, 2}
-
-
-def refuse(asked):
-    return AMLResponse({"message": "no flowers"}, 400, json_str=True)
-
-
-def wait(asked):
-    time.sleep(asked["seconds"])  # This is the slow answer itself, which the test asks for.
-
-
-def variables(asked):
-    return {name: os.environ.get(name) for name in asked["names"]}
-
-
-def eat(asked):
-    # Every page is written to, so that all of it is there at once.
-    bytearray(asked["megabytes"] * 2**20)[:: 4096] = b"x" * (asked["megabytes"] * 2**8)
-
-
-def end(asked):
-    os.kill(os.getppid(), signal.SIGKILL)
-    time.sleep(60)  # No answer may come first; the container's end ends this.
-'''
-
-PROJECT = """\
-[project]
-name = "{name}"
-version = "1.0"
-
-[tool.azureml-image]
-base = "{base}"
-"""
+pytestmark = pytest.mark.usefixtures("no_container_is_left")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """A smoke test: its table, its exit code, and its report, which is on stdout for a pass, else on stderr."""
+    """A smoke test: its table, its exit code and its report, which is on stdout for a pass and on stderr otherwise."""
 
     name: str
     table: str
     code: int
-    told: str
+    report: str
 
 
 CASES = (
     Case(
-        name="it serves",
+        name="the image serves",
         table="""\
 requests = [
   { body = { do = "echo", value = { a = [1.0, true], b = 0 } }, expect = { a = [1.0000001, true] } },
@@ -143,7 +44,7 @@ env = { HOW = 'init is slow, "quoted" $HOME' }
 repeat = 3
 """,
         code=0,
-        told="""\
+        report="""\
 NAME:1.0 passed its smoke test (sha256:ID, through 127.0.0.1:PORT).
     ready after TIME
     request 1: 200 in p50 TIME, p95 TIME of 3
@@ -158,10 +59,10 @@ Warning: request 3: the answer is a JSON string that holds JSON: run() returned 
 """,
     ),
     Case(
-        name="nothing is asked",
+        name="no request is set",
         table="",
         code=0,
-        told="""\
+        report="""\
 NAME:1.0 passed its smoke test (sha256:ID, through 127.0.0.1:PORT).
     ready after TIME
     peak memory N MiB
@@ -173,7 +74,7 @@ NAME:1.0 passed its smoke test (sha256:ID, through 127.0.0.1:PORT).
 env = { HOW = "init fails" }
 """,
         code=5,
-        told="""\
+        report="""\
 NAME:1.0 failed its smoke test (sha256:ID, through 127.0.0.1:PORT).
 
 Failed: start-up
@@ -202,7 +103,7 @@ Nothing was pushed.
 env = { HOW = "import fails" }
 """,
         code=5,
-        told="""\
+        report="""\
 NAME:1.0 failed its smoke test (sha256:ID, through 127.0.0.1:PORT).
 
 Failed: start-up
@@ -232,7 +133,7 @@ env = { HOW = "init never ends" }
 start-timeout = 1
 """,
         code=5,
-        told="""\
+        report="""\
 NAME:1.0 failed its smoke test (sha256:ID, through 127.0.0.1:PORT).
     peak memory N MiB
 
@@ -256,7 +157,7 @@ memory = "200m"
 repeat = 1
 """,
         code=5,
-        told="""\
+        report="""\
 NAME:1.0 failed its smoke test (sha256:ID, through 127.0.0.1:PORT).
     ready after TIME
     peak memory N MiB
@@ -292,7 +193,7 @@ Nothing was pushed.
 requests = [{ body = { do = "look up" } }, { body = { do = "echo" } }]
 """,
         code=5,
-        told="""\
+        report="""\
 NAME:1.0 failed its smoke test (sha256:ID, through 127.0.0.1:PORT).
     ready after TIME
     request 2: 200 in p50 TIME, p95 TIME of 10
@@ -332,7 +233,7 @@ Nothing was pushed.
 requests = [{ body = { do = "dump", value = { a = 1 } }, expect = { a = 1 } }]
 """,
         code=5,
-        told="""\
+        report="""\
 NAME:1.0 failed its smoke test (sha256:ID, through 127.0.0.1:PORT).
     ready after TIME
     peak memory N MiB
@@ -358,7 +259,7 @@ Nothing was pushed.
 requests = [{ body = { do = "make a set" } }]
 """,
         code=5,
-        told="""\
+        report="""\
 NAME:1.0 failed its smoke test (sha256:ID, through 127.0.0.1:PORT).
     ready after TIME
     peak memory N MiB
@@ -393,7 +294,7 @@ requests = [
 ]
 """,
         code=5,
-        told="""\
+        report="""\
 NAME:1.0 failed its smoke test (sha256:ID, through 127.0.0.1:PORT).
     ready after TIME
     peak memory N MiB
@@ -416,12 +317,12 @@ Nothing was pushed.
 """,
     ),
     Case(
-        name="an unwanted 400",
+        name="an unexpected 400",
         table="""\
 requests = [{ body = { do = "refuse" } }]
 """,
         code=5,
-        told="""\
+        report="""\
 NAME:1.0 failed its smoke test (sha256:ID, through 127.0.0.1:PORT).
     ready after TIME
     peak memory N MiB
@@ -445,10 +346,10 @@ Nothing was pushed.
     Case(
         name="files",
         table="""\
-requests = [{ file = "request.json", expect-file = "wanted.json" }]
+requests = [{ file = "request.json", expect-file = "expected.json" }]
 """,
         code=5,
-        told="""\
+        report="""\
 NAME:1.0 failed its smoke test (sha256:ID, through 127.0.0.1:PORT).
     ready after TIME
     peak memory N MiB
@@ -475,7 +376,7 @@ Nothing was pushed.
 requests = [{ body = { do = "wait", seconds = 1 }, request-timeout = 0.2 }, { body = { do = "echo" } }]
 """,
         code=5,
-        told="""\
+        report="""\
 NAME:1.0 failed its smoke test (sha256:ID, through 127.0.0.1:PORT).
     ready after TIME
     request 2: 200 in p50 TIME, p95 TIME of 10
@@ -502,7 +403,7 @@ Nothing was pushed.
 requests = [{ body = { do = "end" } }, { body = { do = "echo" } }]
 """,
         code=5,
-        told="""\
+        report="""\
 NAME:1.0 failed its smoke test (sha256:ID, through 127.0.0.1:PORT).
     ready after TIME
 
@@ -529,7 +430,7 @@ Nothing was pushed.
 env = { HOW = "malformed ends the container" }
 """,
         code=5,
-        told="""\
+        report="""\
 NAME:1.0 failed its smoke test (sha256:ID, through 127.0.0.1:PORT).
     ready after TIME
 
@@ -551,7 +452,7 @@ Nothing was pushed.
 env = { HOW = "malformed ends the worker" }
 """,
         code=0,
-        told="""\
+        report="""\
 NAME:1.0 passed its smoke test (sha256:ID, through 127.0.0.1:PORT).
     ready after TIME
     peak memory N MiB
@@ -563,7 +464,7 @@ NAME:1.0 passed its smoke test (sha256:ID, through 127.0.0.1:PORT).
 requests = [{ body = { do = "count" }, expect = { calls = 1 } }]
 """,
         code=5,
-        told="""\
+        report="""\
 NAME:1.0 failed its smoke test (sha256:ID, through 127.0.0.1:PORT).
     ready after TIME
     peak memory N MiB
@@ -587,177 +488,14 @@ Nothing was pushed.
 
 FILES = {
     "request.json": '{ "do":\n "echo", "value": {"größe": 1}}',
-    "wanted.json": '{"größe": 2}',
+    "expected.json": '{"größe": 2}',
 }
 
 
-@pytest.fixture(scope="module")
-def project(
-    docker_client: docker.DockerClient,
-    amlenv_base: str,
-    clients: Mapping[str, Client],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Consumer]:
-    """A project that is built, and whose image does what it is asked to."""
-    folder, name = tmp_path_factory.mktemp("project"), unique("smoke")
-    files = {"pyproject.toml": PROJECT.format(name=name, base=amlenv_base), "code/score.py": SCORE}
-    made = consumer(folder / name, files, environment_of(clients["20.10"], folder))
-    with removed_after(docker_client, f"{name}:1.0"):
-        done = made.invoke("image.build")
-        assert (0, f"{name}:1.0\n") == (done.code, done.stdout), done.stderr
-        yield made
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left(docker_client: docker.DockerClient, project: Consumer) -> Iterator[None]:
-    """Whatever happens in a test, its containers are gone at its end, also those that have ended."""
-    yield
-
-    built_from: dict[str, str | list[str] | bool] = {"ancestor": f"{project.folder.name}:1.0"}
-    assert docker_client.containers.list(all=True, filters=built_from) == []
-
-
-def asking(
-    project: Consumer, folder: Path, smoke_test: str, files: Mapping[str, str | bytes] | None = None
-) -> Consumer:
-    """The same project with the same image, another smoke test and more files."""
-    shutil.copytree(project.folder, folder / project.folder.name)
-    text = (project.folder / "pyproject.toml").read_text(encoding="utf-8")
-    table = f"{text}\n[tool.azureml-image.smoke-test]\n{smoke_test}"
-    return consumer(folder / project.folder.name, {**(files or {}), "pyproject.toml": table}, project.env)
-
-
-def report(text: str, name: str) -> str:
-    """A report without what differs from run to run, or with a package's version.
-
-    Of the log only that it is there, and of a traceback the user's frames.
-    """
-    for pattern, word in (
-        (r"(?s)^.*? at most\n(  \d+\.\d s: [^\n]*\n)+", ""),
-        (r"(ready after|p50|p95|200 within|took) \d+(\.\d+)? m?s", r"\1 TIME"),
-        (r"peak memory \d+ MiB", "peak memory N MiB"),
-        (
-            r"(?s)\n(?:The container's log|The last 40 of [^\n]*?)( \(.*?\))?:\n.*?\n\n(?=Warning|Look)",
-            r"\nThe log\1: …\n\n",
-        ),
-        (r'( {6}File "/(?!var/azureml-app/).*\n( {8}.*\n)*| {6}File "<frozen.*\n)+', "      …\n"),
-        (r"last try: (502 Bad Gateway|connection .*|no answer within 2 s)", "last try: …"),
-        (r"nginx/[\d.]+", "nginx"),
-        (r"--entrypoint bash [0-9a-f]{12}", "--entrypoint bash ID"),
-    ):
-        text = re.sub(pattern, word, text)
-    return normal(text, {name: "NAME"})
-
-
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_report(case: Case, project: Consumer, tmp_path: Path) -> None:
-    """Each kind of image and request has its exit code and its report, and its container is gone."""
-    done = asking(project, tmp_path, case.table, FILES).invoke("image.smoke-test")
+def test_report(case: Case, smoke_project: Consumer, tmp_path: Path) -> None:
+    """Each kind of image and request has its exit code and its report."""
+    done = with_smoke_test(smoke_project, tmp_path, case.table, FILES).invoke("image.smoke-test")
 
-    out, err = (report(text, project.folder.name) for text in (done.stdout, done.stderr))
-    assert (case.code, *(("", case.told) if case.code else (case.told, ""))) == (done.code, out, err)
-
-
-def test_record_of_a_pass(project: Consumer, tmp_path: Path) -> None:
-    """A pass is recorded with the image's id, the smoke test's hash and all that was found, peak memory included."""
-    table = 'requests = [{ body = { do = "eat", megabytes = 300 } }]\nrepeat = 2\n'
-    asked = asking(project, tmp_path, table)
-    done = asked.invoke("image.smoke-test")
-    assert done.code == 0, done.stderr
-    found = asked.record("smoke-test.json")
-    image_id = asked.record("build.json")["id"]
-    peak = found["smoke"].pop("peak_memory")
-    place = re.sub(r"\d+$", "PORT", found["smoke"].pop("place"))
-
-    check = {"outcome": "passed", "details": [], "seconds": 0.0}
-    expected = {
-        "id": image_id,
-        "smoke_test_sha256": "0" * 64,
-        "smoke": {
-            "passed": True,
-            "image": f"{project.folder.name}:1.0",
-            "image_id": image_id,
-            "checks": [
-                {**check, "name": name}
-                for name in ("start-up", "swagger.json", "request 1", "malformed body")
-            ],
-            "latencies": [
-                {"name": "request 1", "status": 200, "p50": 0.0, "p95": 0.0, "repeats": 2, "same": True}
-            ],
-            "started": 0.0,
-            "warnings": [],
-            "exit_code": None,
-        },
-    }
-    assert expected == without_times(
-        {**found, "smoke_test_sha256": re.sub("[0-9a-f]", "0", found["smoke_test_sha256"])}
-    )
-    assert place == "through 127.0.0.1:PORT"
-    assert 300 * 2**20 < peak < 1000 * 2**20
-    assert asked.records() == [".gitignore", "build.json", "smoke-test.json"]
-
-
-def without_times(found: Any) -> Any:
-    """A record with every time as 0."""
-    if isinstance(found, dict):
-        return {name: without_times(value) for name, value in found.items()}
-    if isinstance(found, list):
-        return [without_times(value) for value in found]
-    return 0.0 if isinstance(found, float) else found
-
-
-def test_a_failure_is_written_as_junit_and_ends_an_earlier_pass(project: Consumer, tmp_path: Path) -> None:
-    """With --junit a CI server gets every check; and an image that fails has not passed, whatever it did before."""
-    asked = asking(project, tmp_path, 'requests = [{ body = { do = "look up" } }]\n')
-    (asked.folder / ".azureml-image" / "smoke-test.json").write_text("{}", encoding="utf-8")
-    done = asked.invoke("image.smoke-test", "--junit", "report.xml")
-    suite = ET.parse(asked.folder / "report.xml").getroot()  # what we wrote  # written by the command above
-    cases = [(case.get("name"), [child.tag for child in case]) for case in suite.iter("testcase")]
-
-    expected = [
-        ("start-up", []),
-        ("swagger.json", []),
-        ("request 1", ["failure"]),
-        ("malformed body", ["skipped"]),
-    ]
-    assert (5, expected) == (done.code, cases)
-    assert asked.records() == [".gitignore", "build.json"]
-
-
-@pytest.mark.parametrize(
-    ("by", "code", "word"), [(signal.SIGINT, 130, "Interrupted"), (signal.SIGTERM, 143, "Terminated")]
-)
-def test_a_signal(by: signal.Signals, code: int, word: str, project: Consumer, tmp_path: Path) -> None:
-    """Ctrl-C and SIGTERM end the wait for a slow init(): no container and no pass are left."""
-    asked = asking(project, tmp_path, 'env = { HOW = "init never ends" }\n')
-    done = asked.interrupted("image.smoke-test", at="310 s at most", by=by)
-
-    expected = (code, "", f"{word}; Everything that was started has been stopped and removed.")
-    assert expected == (done.code, done.stdout, done.stderr.splitlines()[-1])
-    assert asked.records() == [".gitignore", "build.json"]
-
-
-def test_a_second_signal(docker_client: docker.DockerClient, project: Consumer, tmp_path: Path) -> None:
-    """A second signal does not cut short what the first one began: the container is removed."""
-    asked = asking(project, tmp_path, 'env = { HOW = "init never ends" }\n')
-    image_id = asked.record("build.json")["id"]
-    events = docker_client.events(decode=True, filters={"event": ["start", "kill"], "image": image_id})
-    with (
-        closing(events),
-        subprocess.Popen(
-            [sys.executable, "-m", "invoke", "image.smoke-test"],
-            cwd=asked.folder,
-            env=dict(asked.env),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-        ) as running,
-    ):
-        assert next(events)["Action"] == "start"
-        running.send_signal(signal.SIGINT)
-        assert next(events)["Action"] == "kill"
-        running.send_signal(signal.SIGTERM)
-        _, err = running.communicate()
-
-    assert running.returncode == 130
-    assert err.splitlines()[-1] == "Interrupted. Everything that was started has been stopped and removed."
+    out, err = (without_variations(text, smoke_project.folder.name) for text in (done.stdout, done.stderr))
+    assert (case.code, *(("", case.report) if case.code else (case.report, ""))) == (done.code, out, err)
