@@ -1,6 +1,6 @@
-"""Train the model that `code/score.py` serves; the same versions give the same bytes.
+"""Train the model that `code/score.py` serves. The same versions give the same bytes.
 
-Run with the packages of requirements.txt: python train.py
+Run it with the packages of requirements.txt: python train.py
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ MODEL = Path(__file__).parent / "model" / "iris.joblib"
 
 
 def main() -> None:
-    """Fit a logistic regression on the 150 flowers of the iris data set, and keep it with its names."""
+    """Fit a logistic regression to the 150 flowers of the iris data set and save it with the species' names."""
     iris = load_iris()
     classifier = LogisticRegression(max_iter=1000).fit(iris.data, iris.target_names[iris.target])
     MODEL.parent.mkdir(exist_ok=True)

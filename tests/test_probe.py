@@ -1,4 +1,4 @@
-"""The prober, against small HTTP servers."""
+"""The probe, against small HTTP servers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Behaviour = Callable[[str, str, bytes], "Reply | None"]
 
 
 class Server(ThreadingHTTPServer):
-    """Answers what a function says: (method, path, body) → (status, body), or None to hang up."""
+    """Answers what a function returns: (method, path, body) → (status, body), or None to close the connection."""
 
     def __init__(self, behaviour: Behaviour, *, listening: bool = True) -> None:
         super().__init__(("127.0.0.1", 0), Handler, bind_and_activate=False)
@@ -46,12 +46,12 @@ class Server(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Hands each request to the server's function."""
+    """Passes each request to the server's function."""
 
     server: Server
 
     def do_GET(self) -> None:
-        """Answer GET and POST alike."""
+        """Answer GET and POST."""
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.server.seen.append((self.command, self.path, self.headers.get("Content-Type"), body))
         reply = self.server.behaviour(self.command, self.path, body)
@@ -80,7 +80,7 @@ def serving(behaviour: Behaviour) -> Iterator[Server]:
 
 @contextmanager
 def raw(*answers: bytes, trickle: bool = False) -> Iterator[str]:
-    """A server that says these bytes, one connection after the other, and holds the last open."""
+    """A server that sends these bytes, one connection after the other, and keeps the last one open."""
     done = threading.Event()
 
     def serve() -> None:
@@ -105,7 +105,7 @@ def raw(*answers: bytes, trickle: bool = False) -> Iterator[str]:
 
 
 def _read_request(connection: socket.socket) -> None:
-    """Read all of it: a connection that is closed with something unread is reset, not ended."""
+    """Read the whole request: closing a connection with unread bytes resets it."""
     with connection.makefile("rb") as stream:
         lines = iter(stream.readline, b"\r\n")
         lengths = [int(line.split(b":")[1]) for line in lines if line.lower().startswith(b"content-length")]
@@ -113,17 +113,17 @@ def _read_request(connection: socket.socket) -> None:
 
 
 def healthy(_method: str, _path: str, _body: bytes) -> Reply:
-    """Answer everything."""
+    """Answer every request."""
     return 200, b"{}"
 
 
 def echo(method: str, _path: str, body: bytes) -> Reply:
-    """Answer a POST with what it brought."""
+    """Answer a POST with its body."""
     return 200, body if method == "POST" else b"Healthy"
 
 
 def scores(*replies: Reply | None) -> Behaviour:
-    """Answer one POST after the other; the last answer again and again; all else is healthy."""
+    """Answer each POST with the next answer, then with the last one; all else is healthy."""
     left = list(replies)
 
     def behaviour(method: str, _path: str, _body: bytes) -> Reply | None:
@@ -140,7 +140,7 @@ def request(body: bytes = b"{}", **more: Any) -> Event:
 
 
 def config(url: str, *requests: Event, **more: Any) -> Event:
-    """Return a configuration that waits long for what answers at once."""
+    """Return a configuration with long timeouts, for servers that answer at once."""
     limits = {"start_timeout": LONG, "try_timeout": LONG, "repeat": 1}
     return {"base_url": url, **limits, "requests": list(requests), **more}
 
@@ -151,7 +151,7 @@ def run(
     alive: Callable[[], bool] = lambda: True,
     unreachable: Callable[[], bool] | None = None,
 ) -> list[Event]:
-    """The events, without what differs from run to run; a waiting prober's clock leaps."""
+    """Return the events without what differs from run to run; the clock jumps while the probe waits."""
     events: list[Event] = []
     now = [0.0]
 
@@ -177,13 +177,13 @@ DONE = {"event": "done", "seconds": 0.0}
 
 
 def answer(body: bytes = b"{}", *, index: int = 0, status: int = 200, times: int = 1, **more: Any) -> Event:
-    """An answer as `run` shortens it."""
+    """Return an answer as `run` shortens it."""
     common = {"headers": {"x-kind": "one, two"}, "cut": False, "seconds": times}
     return {"event": "answer", "index": index, "status": status, "body": body, **common, **more}
 
 
 def test_healthy_without_requests() -> None:
-    """Without requests, start-up, health, swagger.json and the malformed body are still asked."""
+    """Without requests, start-up, health, swagger.json and the malformed body are still checked."""
     with serving(healthy) as server:
         events = run(config(server.url))
 
@@ -209,7 +209,7 @@ def test_requests_are_sent_as_json() -> None:
 
 
 def test_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proxy of the environment is not asked."""
+    """A proxy in the environment is ignored."""
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     with serving(healthy) as server:
@@ -219,7 +219,7 @@ def test_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_repeats() -> None:
-    """An answer is asked for as often as `repeat` says, and each has its time."""
+    """A request is sent as often as `repeat` says, and each answer has its time."""
     with serving(healthy) as server:
         events = run(config(server.url, request(), repeat=10))
 
@@ -227,7 +227,7 @@ def test_repeats() -> None:
 
 
 def test_changing_answers() -> None:
-    """The first answer is kept, and with it the first of the repeats that differs."""
+    """The first answer is kept, with the first repeat that differs."""
     with serving(scores((200, b"1"), (200, b"1"), (200, b"2"), (200, b"3"))) as server:
         events = run(config(server.url, request(), repeat=5))
 
@@ -236,7 +236,7 @@ def test_changing_answers() -> None:
 
 
 def test_a_repeat_with_another_status() -> None:
-    """A repeat with another status than the wanted one keeps the malformed body from being sent."""
+    """After a repeat with an unexpected status, the malformed body is not sent."""
     with serving(scores((200, b"1"), (500, b"2"), (200, b"1"))) as server:
         events = run(config(server.url, request(), repeat=3))
 
@@ -245,7 +245,7 @@ def test_a_repeat_with_another_status() -> None:
 
 
 def test_a_repeat_without_an_answer() -> None:
-    """A repeat without an answer is the last one, and the server's health is asked for."""
+    """After a repeat without an answer, the server's health is checked and nothing is repeated."""
     with serving(scores((200, b"1"), None, (200, b"1"))) as server:
         events = run(config(server.url, request(), repeat=3))
 
@@ -253,34 +253,34 @@ def test_a_repeat_without_an_answer() -> None:
     assert [READY, SWAGGER, answer(b"1", changed=changed, healthy=True), DONE] == events
 
 
-def test_an_unwanted_status_is_not_repeated() -> None:
-    """What already failed is not asked again, and the next request still is."""
+def test_an_unexpected_status_is_not_repeated() -> None:
+    """A failed request is not repeated, and the next request is sent."""
     with serving(scores((500, b"no"), (200, b"{}"))) as server:
         events = run(config(server.url, request(), request(), repeat=10))
 
     assert [READY, SWAGGER, answer(b"no", status=500), answer(index=1, times=10), DONE] == events
 
 
-def test_a_wanted_error_is_repeated() -> None:
-    """A status other than 200 that is wanted counts as good."""
+def test_an_expected_error_is_repeated() -> None:
+    """An expected status other than 200 passes."""
     with serving(scores((400, b"no"))) as server:
         events = run(config(server.url, request(status=400), repeat=2))
 
     assert [READY, SWAGGER, answer(b"no", status=400, times=2), {**MALFORMED, "status": 400}, DONE] == events
 
 
-def test_any_status_without_a_wanted_one() -> None:
-    """A request without a status takes any."""
-    asked = request()
-    del asked["status"]
+def test_any_status_if_none_is_expected() -> None:
+    """A request without a status accepts any."""
+    any_status = request()
+    del any_status["status"]
     with serving(scores((418, b"no"))) as server:
-        events = run(config(server.url, asked, repeat=2))
+        events = run(config(server.url, any_status, repeat=2))
 
     assert [READY, SWAGGER, answer(b"no", status=418, times=2), {**MALFORMED, "status": 418}, DONE] == events
 
 
 def test_not_yet() -> None:
-    """Bad gateways and hung-up connections are waited out, and told when they change."""
+    """The probe waits through bad gateways and closed connections, with an event for each change."""
     replies: list[Reply | None] = [(502, b""), (502, b""), None, (503, b""), (404, b"")]
     with serving(lambda *_: replies.pop(0) if replies else (200, b"{}")) as server:
         events = run(config(server.url))
@@ -298,7 +298,7 @@ def test_not_yet() -> None:
 
 
 def test_a_late_start() -> None:
-    """A port that refuses at first is asked until it answers."""
+    """A port that refuses at first is tried until it answers."""
     with Server(healthy, listening=False) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
 
@@ -321,20 +321,20 @@ def test_a_late_start() -> None:
 
 
 def test_never_ready() -> None:
-    """After the start timeout the prober ends, and tries ever more seldom until then."""
-    asked = itertools.count()
+    """The probe ends after the start timeout; until then its tries get rarer."""
+    tries = itertools.count()
     with Server(healthy, listening=False) as server:
-        events = run(config(server.url, start_timeout=310.0), alive=lambda: next(asked) >= 0)
+        events = run(config(server.url, start_timeout=310.0), alive=lambda: next(tries) >= 0)
 
     assert [
         {"event": "waiting", "seconds": 0.0, "last": "connection refused"},
         {"event": "not-ready", "last": "connection refused", "seconds": 310.40127},
     ] == events
-    assert next(asked) == 669
+    assert next(tries) == 669
 
 
 def test_exited_while_starting() -> None:
-    """A container that is gone ends the waiting at once."""
+    """If the container is gone, the probe stops waiting at once."""
     with Server(healthy, listening=False) as server:
         events = run(config(server.url), alive=lambda: False, unreachable=lambda: True)
 
@@ -345,7 +345,7 @@ def test_exited_while_starting() -> None:
 
 
 def test_elsewhere() -> None:
-    """A port that refuses, and is found not to be on this machine, ends the waiting at once."""
+    """If the port refuses and is on another machine, the probe stops waiting at once."""
     with Server(healthy, listening=False) as server:
         events = run(config(server.url), unreachable=lambda: True)
 
@@ -356,7 +356,7 @@ def test_elsewhere() -> None:
 
 
 def test_elsewhere_is_asked_twice() -> None:
-    """A port that opened while the caller looked is on this machine."""
+    """A port that opened during the caller's check is on this machine."""
     with Server(healthy, listening=False) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
 
@@ -391,7 +391,7 @@ def test_elsewhere_is_asked_of_refusals_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "last"),
+    ("sent", "last"),
     [
         pytest.param(b"", "no answer within 0.05 s", id="nothing"),
         pytest.param(
@@ -400,16 +400,16 @@ def test_elsewhere_is_asked_of_refusals_alone() -> None:
         pytest.param(b"220 mail.example SMTP\r\n", "the answer is not HTTP", id="another protocol"),
     ],
 )
-def test_not_ready_in_other_ways(said: bytes, last: str) -> None:
-    """What hangs, or speaks another language, is not ready, and the reason says which."""
-    with raw(said) as url:
+def test_not_ready_in_other_ways(sent: bytes, last: str) -> None:
+    """A server that hangs or does not speak HTTP is not ready, and the reason says which."""
+    with raw(sent) as url:
         events = run(config(url, try_timeout=SHORT), alive=lambda: False)
 
     assert [{"event": "waiting", "seconds": 0.0, "last": last}, {"event": "exited", "seconds": 0.0}] == events
 
 
 def test_a_trickle_is_no_answer() -> None:
-    """The timeout bounds the whole answer, though each byte of it comes in time."""
+    """The timeout covers the whole answer, even if each byte comes in time."""
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
     with raw(head, trickle=True) as url:
         events = run(config(url, try_timeout=SHORT), alive=lambda: False)
@@ -419,7 +419,7 @@ def test_a_trickle_is_no_answer() -> None:
 
 
 def test_a_broken_answer() -> None:
-    """An answer that ends before its length is not taken for whole."""
+    """An answer shorter than its length is not complete."""
     whole = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
     broken = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nHealt"
     with raw(whole, whole, broken, whole) as url:
@@ -430,7 +430,7 @@ def test_a_broken_answer() -> None:
 
 
 def test_a_slow_request() -> None:
-    """A request without an answer in time is told, and the next is sent once the server is healthy."""
+    """A request without an answer in time has an event, and the next is sent once the server is healthy."""
     busy, release = threading.Event(), threading.Event()
 
     def behaviour(method: str, path: str, _body: bytes) -> Reply:
@@ -449,7 +449,7 @@ def test_a_slow_request() -> None:
 
 
 def test_a_server_that_does_not_recover() -> None:
-    """Who is not healthy after a request is asked no more."""
+    """If the server is not healthy after a request, nothing more is sent."""
     down: list[None] = []
 
     def behaviour(method: str, _path: str, _body: bytes) -> Reply | None:
@@ -475,7 +475,7 @@ def test_a_server_that_does_not_recover() -> None:
 
 
 def test_a_request_that_ends_the_container() -> None:
-    """A container that a request ends is told apart from one that hangs."""
+    """A container that exits during a request has another event than one that hangs."""
     replies: list[Reply] = [(200, b""), (200, b""), (502, b"bad gateway"), (502, b"")]
     with serving(lambda *_: replies.pop(0)) as server:
         events = run(config(server.url, request(), request()), alive=lambda: False)
@@ -485,7 +485,7 @@ def test_a_request_that_ends_the_container() -> None:
 
 
 def test_a_malformed_body_that_ends_the_container() -> None:
-    """The container that does not survive the malformed body is told."""
+    """A container that exits after the malformed body has its event."""
     replies: list[Reply | None] = [(200, b""), (200, b""), None, (502, b"")]
     with serving(lambda *_: replies.pop(0)) as server:
         events = run(config(server.url), alive=lambda: False)
@@ -507,7 +507,7 @@ def test_a_malformed_body_that_restarts_the_worker() -> None:
 
 
 def test_no_swagger() -> None:
-    """What /swagger.json answers instead of 200 is told."""
+    """The event has what /swagger.json answers instead of 200."""
     with serving(lambda _method, path, _body: (404 if path == "/swagger.json" else 200, b"")) as server:
         events = run(config(server.url))
 
@@ -515,7 +515,7 @@ def test_no_swagger() -> None:
 
 
 def test_a_long_answer_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An answer is kept up to the limit, and says that it went on."""
+    """An answer is kept up to the limit, and marked as cut."""
     monkeypatch.setattr(probe, "LIMIT", 3)
     with serving(scores((200, b"abc"), (200, b"abcd"))) as server:
         events = run(config(server.url, request(), request()))
@@ -524,7 +524,7 @@ def test_a_long_answer_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_unknown_host() -> None:
-    """A host that cannot be found is not yet there."""
+    """A host name that cannot be resolved counts as not ready."""
     events = run(config("http://not-a-host.invalid:5001"), alive=lambda: False)
     last = events[0].pop("last")
 
@@ -533,7 +533,7 @@ def test_an_unknown_host() -> None:
 
 
 def test_as_a_script(tmp_path: Path) -> None:
-    """As a script, alone and isolated, it prints its events, one JSON object a line."""
+    """As an isolated script, the probe prints its events, one JSON object a line."""
     (tmp_path / "probe.py").write_bytes(Path(probe.__file__).read_bytes())
     with serving(echo) as server:
         (tmp_path / "probe.json").write_text(json.dumps(config(server.url, request())), "utf-8")
@@ -546,7 +546,7 @@ def test_as_a_script(tmp_path: Path) -> None:
 
 
 def test_it_runs_under_old_pythons() -> None:
-    """The script keeps to the syntax of Python 3.7 and to the standard library."""
+    """The script uses the syntax of Python 3.7 and the standard library alone."""
     tree = ast.parse(Path(probe.__file__).read_text("utf-8"), feature_version=(3, 7))
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}

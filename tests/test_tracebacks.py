@@ -93,5 +93,5 @@ def test_user_traceback(log: str, expected: str) -> None:
     ],
 )
 def test_last_traceback(log: str, expected: str) -> None:
-    """The last exception is shown, whoever raised it."""
+    """The last exception is shown, from any code."""
     assert expected == last_traceback(log)

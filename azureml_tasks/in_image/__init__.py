@@ -1,1 +1,1 @@
-"""Scripts that run under the image's own Python; they use the standard library alone."""
+"""Scripts that run in containers, under the image's own Python, with the standard library alone."""

@@ -1,6 +1,6 @@
-"""An entry script for the smoke test of an image without code: it shows that the server starts with its packages.
+"""The entry script of the smoke test for an image without code, to show that the server starts with its packages.
 
-Azure ML mounts the code of such an image. This one is put into the smoke test's container alone.
+Azure ML mounts the code of such an image. This script is only copied into the smoke test's container.
 """
 
 from __future__ import annotations
@@ -13,5 +13,5 @@ def init() -> None:
 
 
 def run(data: str) -> str:
-    """Give the request's body back."""
+    """Return the request's body."""
     return data

@@ -1,4 +1,4 @@
-"""Name the iris species that a flower's measurements speak for.
+"""Predict the iris species from a flower's measurements.
 
 A request is `{"flowers": [[sepal length, sepal width, petal length, petal width], …]}`, in cm.
 """
@@ -20,18 +20,18 @@ LONGEST = 100.0
 
 @cache
 def model() -> Any:
-    """Return the trained classifier, read once."""
-    # Baked in, the model lies in this very folder; mounted by Azure ML, in one below it.
+    """Return the trained classifier, which is read once."""
+    # The model is in this folder if it is in the image, and in a folder below it if Azure ML mounts it.
     return joblib.load(next(Path(os.environ["AZUREML_MODEL_DIR"]).rglob("iris.joblib")))
 
 
 def init() -> None:
-    """Load the model before the server says that it is healthy."""
+    """Load the model before the server reports that it is healthy."""
     model()
 
 
 def run(data: str) -> dict[str, list[Any]] | AMLResponse:
-    """Return the species of each flower and the probability of each species, by their names' order."""
+    """Return the species of each flower and the probability of each species, in alphabetical order."""
     try:
         flowers = flowers_in(json.loads(data))
     except ValueError as error:
@@ -43,7 +43,7 @@ def run(data: str) -> dict[str, list[Any]] | AMLResponse:
 
 
 def flowers_in(request: Any) -> list[list[float]]:
-    """Return the measurements in a request; raise ValueError where it is not as described above."""
+    """Return the measurements of a request; raise ValueError if it is not as described above."""
     flowers = request.get("flowers") if isinstance(request, dict) else None
     if not isinstance(flowers, list) or not flowers:
         raise ValueError('the request must be {"flowers": [[…], …]} with at least one flower')
@@ -54,5 +54,5 @@ def flowers_in(request: Any) -> list[list[float]]:
 
 
 def is_length(value: Any) -> bool:
-    """Tell whether *value* is a number that can be a petal's length, which neither NaN nor infinity is."""
+    """Return whether *value* is a number that can be a length in cm, so neither NaN nor infinite."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= LONGEST

@@ -44,55 +44,55 @@ def init():
 
 def run(raw):
     try:
-        asked = json.loads(raw)
+        request = json.loads(raw)
     except ValueError:
         if HOW == "malformed ends the container":
             end({})
         if HOW == "malformed ends the worker":
             os.kill(os.getpid(), signal.SIGKILL)
         raise
-    return globals()[asked["do"].replace(" ", "_")](asked)
+    return globals()[request["do"].replace(" ", "_")](request)
 
 
-def echo(asked):
-    return asked.get("value")
+def echo(request):
+    return request.get("value")
 
 
-def dump(asked):
-    return json.dumps(asked["value"])
+def dump(request):
+    return json.dumps(request["value"])
 
 
-def count(asked):
-    calls.append(asked)
+def count(request):
+    calls.append(request)
     return {"calls": len(calls)}
 
 
-def look_up(asked):
+def look_up(request):
     return {}["age"]
 
 
-def make_a_set(asked):
+def make_a_set(request):
     return {1, 2}
 
 
-def refuse(asked):
+def refuse(request):
     return AMLResponse({"message": "no flowers"}, 400, json_str=True)
 
 
-def wait(asked):
-    time.sleep(asked["seconds"])  # This is the slow answer itself, which the test asks for.
+def wait(request):
+    time.sleep(request["seconds"])  # This is the slow answer itself, which the test wants to see.
 
 
-def variables(asked):
-    return {name: os.environ.get(name) for name in asked["names"]}
+def variables(request):
+    return {name: os.environ.get(name) for name in request["names"]}
 
 
-def eat(asked):
+def eat(request):
     # Every page is written to, so that all of it is there at once.
-    bytearray(asked["megabytes"] * 2**20)[:: 4096] = b"x" * (asked["megabytes"] * 2**8)
+    bytearray(request["megabytes"] * 2**20)[:: 4096] = b"x" * (request["megabytes"] * 2**8)
 
 
-def end(asked):
+def end(request):
     os.kill(os.getppid(), signal.SIGKILL)
     time.sleep(60)  # No answer may come first; the container's end ends this.
 '''

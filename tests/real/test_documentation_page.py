@@ -1,9 +1,8 @@
-"""The example of Azure ML's page on extending an image, built by hand as it is written there and by us.
+"""The example of Azure ML's page on extending an image, built manually as on the page and by `invoke image.build`.
 
 The page: https://learn.microsoft.com/azure/machine-learning/how-to-extend-prebuilt-docker-image-inference.
-Four things differ from its text: the base is the stand-in, `python3-opencv` (300 MB) is `sl`, apt looks into a
-repository of these two packages alone, and the hyphen of `pip install -r`, an en dash on the page in some languages,
-is one.
+Four things differ from its text: the base is the stand-in; `python3-opencv` (300 MB) is `sl`; apt uses a repository
+with only these two packages; and `pip install -r` has a hyphen, which is an en dash on the page in some languages.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ FILES: dict[str, str | bytes] = {
     "model/1/config.txt": "config\n",
 }
 _INSTALL_SCRIPT = 20_000
-"""Bytes of the script that the legacy builder copies into a layer, and BuildKit mounts."""
+"""Bytes of the install script, which the legacy builder copies into a layer and BuildKit mounts."""
 LOOK = """\
 import hashlib, json, os, pathlib, stat
 from importlib import metadata
@@ -82,7 +81,7 @@ print(json.dumps({
 
 @pytest.fixture(scope="module")
 def offering_base(docker_client: docker.DockerClient, amlenv_base: str) -> Iterator[str]:
-    """The stand-in with a repository of two packages, which apt copies into its archives as if it downloaded them."""
+    """Build a base with a repository of two packages, which apt copies into its archives like downloads."""
     name = f"{unique('offering')}:1"
     lines = OFFERING.replace("BASE", amlenv_base)
     with removed_after(docker_client, name):
@@ -98,7 +97,7 @@ def both(
     clients: Mapping[str, Client],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """What is seen of the image built by hand and of ours, on BuildKit and on the legacy builder."""
+    """Describe the image that was built manually and that of azureml-tasks, with BuildKit and the legacy builder."""
     scratch = tmp_path_factory.mktemp("page")
     name = unique("page")
     alpha = wheel(scratch / "wheels", "alpha", "1.0")
@@ -112,59 +111,59 @@ def both(
     }
     env = environment_of(clients[request.param], scratch)
     project = consumer(scratch / "project", files, env)
-    # By hand the wheel has to be brought along; the rest is the page's.
+    # The manual build has to copy the wheel; the rest is the page's text.
     wheels = "COPY wheels /tmp/wheels\nWORKDIR /tmp\n"
     text = dockerfile(offering_base, apt=("libpng-tools", "sl"))
-    by_hand = text.replace("RUN pip", f"{wheels}RUN pip") + "WORKDIR /\n"
-    (project.folder / "Dockerfile").write_text(by_hand)
-    with removed_after(docker_client, f"{name}:1", f"{name}:by-hand"):
-        command = ["docker", "build", "-f", "Dockerfile", "-t", f"{name}:by-hand", "."]
-        told = {"DOCKER_BUILDKIT": "1" if request.param == "20.10" else "0"}
+    manual = text.replace("RUN pip", f"{wheels}RUN pip") + "WORKDIR /\n"
+    (project.folder / "Dockerfile").write_text(manual)
+    with removed_after(docker_client, f"{name}:1", f"{name}:manual"):
+        command = ["docker", "build", "-f", "Dockerfile", "-t", f"{name}:manual", "."]
+        switch = {"DOCKER_BUILDKIT": "1" if request.param == "20.10" else "0"}
         done = subprocess.run(
-            command, cwd=project.folder, env={**env, **told}, capture_output=True, text=True, check=False
+            command, cwd=project.folder, env={**env, **switch}, capture_output=True, text=True, check=False
         )
         ended = project.invoke("image.build")
         assert (0, 0) == (done.returncode, ended.code), done.stderr + ended.stderr
 
-        yield seen(docker_client, f"{name}:by-hand"), seen(docker_client, f"{name}:1")
+        yield describe(docker_client, f"{name}:manual"), describe(docker_client, f"{name}:1")
 
 
-def seen(client: docker.DockerClient, image: str) -> dict[str, Any]:
-    """The image's configuration, and what its runtime user sees inside."""
+def describe(client: docker.DockerClient, image: str) -> dict[str, Any]:
+    """Return the image's configuration and what its runtime user sees in a container."""
     attributes = client.images.get(image).attrs
     config = attributes["Config"]
     inside = client.containers.run(image, ["python", "-c", LOOK], remove=True)
-    kept = ("Env", "User", "Cmd", "Entrypoint", "ExposedPorts", "WorkingDir")
+    keys = ("Env", "User", "Cmd", "Entrypoint", "ExposedPorts", "WorkingDir")
     return {
-        **{key: config.get(key) or None for key in kept},
+        **{key: config.get(key) or None for key in keys},
         "Size": attributes["Size"],
         **json.loads(inside),
     }
 
 
-def test_our_image_is_the_pages(both: tuple[dict[str, Any], dict[str, Any]]) -> None:
-    """Files, variables, user, command, ports and packages agree, to the byte and to the order."""
-    by_hand, ours = both
+def test_our_image_equals_the_pages(both: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    """Files, variables, user, command, ports and packages are equal, also in their order."""
+    manual, ours = both
 
-    assert {**by_hand, "Size": 0} == {**ours, "Size": 0}
+    assert {**manual, "Size": 0} == {**ours, "Size": 0}
 
 
 def test_apt_leaves_nothing_that_it_downloaded(both: tuple[dict[str, Any], dict[str, Any]]) -> None:
-    """On a base that lets apt keep its archives, our image has none of them and is not larger than the page's."""
-    by_hand, ours = both
+    """On a base where apt keeps its archives, our image has none of them and is not larger than the page's."""
+    manual, ours = both
 
     assert ([], [], True) == (
         ours["archives"],
         ours["lists"],
-        ours["Size"] <= by_hand["Size"] + _INSTALL_SCRIPT,
-    ), f"{ours['Size']:,} bytes, the page's {by_hand['Size']:,}"
+        ours["Size"] <= manual["Size"] + _INSTALL_SCRIPT,
+    ), f"{ours['Size']:,} bytes, the page's {manual['Size']:,}"
 
 
 def test_the_pages_image_is_what_it_says(both: tuple[dict[str, Any], dict[str, Any]]) -> None:
-    """What both agree on is not nothing: the page's files, variables, user and system packages are there."""
-    by_hand, _ = both
+    """The page's files, variables, user and system packages are in the image that both builds make."""
+    manual, _ = both
 
-    modes = {name: found[:3] for name, found in by_hand["files"].items()}
+    modes = {name: details[:3] for name, details in manual["files"].items()}
     file, folder = ["-rw-r--r--", 0, 0], ["drwxr-xr-x", 0, 0]
     expected = {
         "score.py": file,
@@ -179,10 +178,10 @@ def test_the_pages_image_is_what_it_says(both: tuple[dict[str, Any], dict[str, A
     alpha = ["alpha", "1.0"]
     assert (expected, variables, "dockeruser", [1000, 1000, "/"], [True, True], [], True) == (
         modes,
-        by_hand["Env"][-2:],
-        by_hand["User"],
-        by_hand["user"],
-        by_hand["apt"],
-        by_hand["lists"],
-        alpha in by_hand["packages"],
+        manual["Env"][-2:],
+        manual["User"],
+        manual["user"],
+        manual["apt"],
+        manual["lists"],
+        alpha in manual["packages"],
     )

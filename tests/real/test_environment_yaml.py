@@ -1,4 +1,4 @@
-"""What `invoke image.environment` writes, read by azure-ai-ml, which `az ml … --file` reads with as well."""
+"""The YAML of `invoke image.environment`, loaded by azure-ai-ml, as `az ml … --file` does."""
 
 from __future__ import annotations
 
@@ -67,43 +67,43 @@ MOUNTED = {
 
 @pytest.fixture(scope="module")
 def sent(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """What azure-ai-ml makes of an environment, of its deployment, and of a deployment that mounts all."""
-    baked = written(tmp_path_factory.mktemp("baked"), BAKED, FILES)
-    bare = written(tmp_path_factory.mktemp("bare"), "", {})
+    """Load an environment, its deployment and a deployment that mounts model and code."""
+    baked = write_project(tmp_path_factory.mktemp("baked"), BAKED, FILES)
+    bare = write_project(tmp_path_factory.mktemp("bare"), "", {})
     files = [
-        ("environment", by_command(baked, "environment.yml")),
-        ("deployment", by_command(baked, "deployment.yml", *DEPLOYMENT)),
-        ("deployment", by_command(bare, "deployment.yml", "--name=iris", *DEPLOYMENT)),
+        ("environment", write_yaml(baked, "environment.yml")),
+        ("deployment", write_yaml(baked, "deployment.yml", *DEPLOYMENT)),
+        ("deployment", write_yaml(bare, "deployment.yml", "--name=iris", *DEPLOYMENT)),
     ]
     return azure_ml.loaded(files)
 
 
-def written(folder: Path, table: str, files: dict[str, str]) -> Path:
-    """A project whose last push was recorded."""
-    made = consumer(folder, files={**files, ".azureml-image/result.json": json.dumps(RECORD)})
-    (made / "pyproject.toml").write_text(project("iris", table), encoding="utf-8")
-    return made
+def write_project(folder: Path, table: str, files: dict[str, str]) -> Path:
+    """Write a project with a record of its last push."""
+    folder = consumer(folder, files={**files, ".azureml-image/result.json": json.dumps(RECORD)})
+    (folder / "pyproject.toml").write_text(project("iris", table), encoding="utf-8")
+    return folder
 
 
-def by_command(folder: Path, name: str, *flags: str) -> Path:
-    """The file *name*, written by `invoke image.environment`."""
+def write_yaml(folder: Path, name: str, *flags: str) -> Path:
+    """Write the file *name* by `invoke image.environment`."""
     done = invoke(folder, "image.environment", f"--output={name}", *flags)
     assert (0, "") == (done.code, done.out), done.err
     return folder / name
 
 
 def test_an_environment(sent: list[dict[str, Any]]) -> None:
-    """Name, version, image and routes arrive as they were written; the version stays a string."""
+    """azure-ai-ml reads name, version, image and routes as they were written; the version stays a string."""
     assert sent[0] == ENVIRONMENT_SENT
 
 
 def test_a_deployment(sent: list[dict[str, Any]]) -> None:
-    """It names that environment, keeps Azure ML's rules for names, and mounts nothing."""
+    """It refers to that environment, has a valid name, and mounts nothing."""
     assert sent[1] == DEPLOYMENT_SENT
 
 
 def test_a_deployment_that_mounts_model_and_code(sent: list[dict[str, Any]]) -> None:
-    """Both arrive, where the image holds neither."""
+    """It mounts both if the image contains neither."""
     properties = {**DEPLOYMENT_SENT["properties"], **MOUNTED}  # type: ignore[dict-item]  # a JSON object, as written above
 
     assert sent[2] == {**DEPLOYMENT_SENT, "name": "iris-12345678", "properties": properties}

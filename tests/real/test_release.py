@@ -1,4 +1,4 @@
-"""`invoke image.release` on a real engine and a real registry: the three in one, or up to the first that fails."""
+"""`invoke image.release` on a real engine and a real registry: all three steps, or those before the first failure."""
 
 from __future__ import annotations
 
@@ -37,21 +37,21 @@ BROKEN = "import no_such_module\n\n\ndef init():\n    pass\n\n\ndef run(data):\n
 
 @pytest.fixture
 def env(clients: Mapping[str, Client], tmp_path: Path, engine: str) -> Mapping[str, str]:
-    """Commands run with a docker client that has BuildKit built in."""
+    """Return an environment with a docker client that has BuildKit built in."""
     del engine
     return environment_of(clients["20.10"], tmp_path)
 
 
 @pytest.fixture
 def name() -> str:
-    """Of a project that no other test has."""
+    """Return a project name that no other test uses."""
     return unique("release")
 
 
-def written(
+def write_project(
     folder: Path, env: Mapping[str, str], name: str, *, score: str = BROKEN, **values: str
 ) -> Consumer:
-    """A project whose image does not serve, unless *score* says otherwise."""
+    """Write a project whose image cannot serve, unless *score* can."""
     text = PROJECT.format(name=name, **{"more": "", **values})
     return consumer(folder / name, {"pyproject.toml": text, "code/score.py": score}, env)
 
@@ -63,7 +63,7 @@ def test_example(
     docker_client: docker.DockerClient,
     tmp_path: Path,
 ) -> None:
-    """The example project as it stands goes to a digest that the registry confirms; stdout is what each step gives."""
+    """The example project, unchanged, is pushed with the digest of the registry; stdout has the result of each step."""
     folder = tmp_path / "example_project"
     shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns(".azureml-image", "__pycache__"))
     example = consumer(folder, {}, env)
@@ -85,8 +85,8 @@ def test_example(
 def test_the_build_fails(
     env: Mapping[str, str], name: str, tiny_base: str, registry: Registry, tmp_path: Path
 ) -> None:
-    """A build step that fails ends it all: exit code 4, and nothing is built."""
-    project = written(
+    """A failed build step ends the release with exit code 4, and nothing is built."""
+    project = write_project(
         tmp_path, env, name, base=tiny_base, registry=registry.host, more='run = [{ command = "exit 3" }]'
     )
     done = project.invoke("image.release")
@@ -104,13 +104,13 @@ def broken(
     docker_client: docker.DockerClient,
     tmp_path: Path,
 ) -> Iterator[Consumer]:
-    """A project whose image is built, and does not serve."""
+    """Write a project whose image builds but cannot serve."""
     with removed_after(docker_client, f"{registry.host}/{name}:1.0"):
-        yield written(tmp_path, env, name, base=amlenv_base, registry=registry.host)
+        yield write_project(tmp_path, env, name, base=amlenv_base, registry=registry.host)
 
 
 def test_the_smoke_test_fails(broken: Consumer, registry: Registry) -> None:
-    """An image that does not serve is built, and not pushed: exit code 5, and both are said."""
+    """An image that cannot serve is built and not pushed: the exit code is 5, and the message says both."""
     done = broken.invoke("image.release")
 
     image = f"{registry.host}/{broken.folder.name}:1.0"
@@ -120,7 +120,7 @@ def test_the_smoke_test_fails(broken: Consumer, registry: Registry) -> None:
 
 
 def test_untested(broken: Consumer, registry: Registry) -> None:
-    """With --untested what does not serve is pushed all the same, with its report and a warning."""
+    """With --untested, an image that cannot serve is pushed anyway, with its report and a warning."""
     done = broken.invoke("image.release", "--untested")
     name = broken.folder.name
     image = f"{registry.host}/{name}:1.0"
@@ -141,10 +141,10 @@ def test_the_push_fails(
     docker_client: docker.DockerClient,
     tmp_path: Path,
 ) -> None:
-    """A push that is refused leaves the image here: exit code 6, and where it is and how to go on is said."""
+    """A refused push leaves the image on the engine: the exit code is 6, and the message says how to continue."""
     host = login_registry.host
     good = BROKEN.removeprefix("import no_such_module\n\n\n")
-    project = written(tmp_path, env, name, score=good, base=amlenv_base, registry=host)
+    project = write_project(tmp_path, env, name, score=good, base=amlenv_base, registry=host)
     with removed_after(docker_client, f"{host}/{name}:1.0"):
         done = project.invoke("image.release")
 
@@ -158,8 +158,8 @@ Nothing was pushed. The image is on the engine as HOST/NAME:1.0. Continue with: 
 
 
 def test_no_registry(env: Mapping[str, str], name: str, tiny_base: str, tmp_path: Path) -> None:
-    """Without a registry nothing is even built: exit code 2."""
-    project = written(tmp_path, env, name, base=tiny_base, registry="")
+    """Without a registry nothing is built: the exit code is 2."""
+    project = write_project(tmp_path, env, name, base=tiny_base, registry="")
     text = (project.folder / "pyproject.toml").read_text(encoding="utf-8").replace('registry = ""\n', "")
     (project.folder / "pyproject.toml").write_text(text, encoding="utf-8")
     done = project.invoke("image.release")

@@ -214,8 +214,8 @@ In the container's log:
     Traceback (most recent call last):
       …
       File "/var/azureml-app/score.py", line 35, in run
-        return globals()[asked["do"].replace(" ", "_")](asked)
-               ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+        return globals()[request["do"].replace(" ", "_")](request)
+               ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
       File "/var/azureml-app/score.py", line 52, in look_up
         return {}["age"]
                ~~^^^^^^^
