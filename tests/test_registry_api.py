@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -21,6 +18,7 @@ from azureml_tasks.errors import RegistryError
 from azureml_tasks.registry.api import Manifest, RegistryApi
 from azureml_tasks.registry.auth import AzureCredentials, Challenge, Credentials, RegistryAuth
 from azureml_tasks.registry.session import AnswerError, RegistrySession
+from tests.fake_registry import Behaviour, Reply, json_reply, running_registry
 
 DIGEST = "sha256:" + "5f" * 32
 PATH = "/v2/team/train/manifests/1.0"
@@ -28,49 +26,6 @@ PING = ("GET", "/v2/", "")
 LOGIN = Credentials(user="team", password="secret")  # noqa: S106 -- of a server in this module
 REFRESH = Credentials(refresh_token="r")  # noqa: S106 -- likewise
 BASIC = "Basic " + b64encode(b"team:secret").decode()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reply:
-    """What a registry answers."""
-
-    status: int = 200
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
-
-
-Behaviour = Callable[[str, str, str], Reply]
-"""(method, path with query, Authorization or "") -> the answer."""
-Requests = list[tuple[str, str, str]]
-
-
-@contextmanager
-def registry(behaviour: Behaviour) -> Iterator[tuple[str, Requests]]:
-    """Run a server on a free port; yield its host and the requests that it gets."""
-    requests: Requests = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_HEAD(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            requests.append((self.command, self.path, self.headers.get("Authorization", "")))
-            reply = behaviour(*requests[-1])
-            self.send_response_only(reply.status)
-            for name, value in {**reply.headers, "Content-Length": str(len(reply.body))}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(reply.body)
-
-        do_GET = do_POST = do_PUT = do_DELETE = do_HEAD
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"127.0.0.1:{server.server_address[1]}", requests
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 @pytest.fixture(autouse=True)
@@ -86,17 +41,12 @@ def api(host: str, credentials: Credentials = LOGIN) -> RegistryApi:
     return RegistryApi(auth=auth, ask_for=lambda action: f"ask for {action}")
 
 
-def answer(value: object, **headers: str) -> Reply:
-    """An answer in JSON."""
-    return Reply(headers=headers, body=json.dumps(value).encode())
-
-
 FOUND = Reply(headers={"Docker-Content-Digest": DIGEST})
 
 
 def test_a_registry_without_sign_in() -> None:
     """No credentials are sent to a registry that asks for none."""
-    with registry(lambda *_: FOUND) as (host, requests):
+    with running_registry(lambda *_: FOUND) as (host, requests):
         digest = api(host).digest("team/train", "1.0")
 
     assert (DIGEST, [PING, ("HEAD", PATH, "")]) == (digest, requests)
@@ -109,7 +59,7 @@ def test_a_registry_with_passwords() -> None:
         challenge = {"WWW-Authenticate": 'Basic realm="here"'}
         return FOUND if authorization == BASIC else Reply(status=401, headers=challenge)
 
-    with registry(behave) as (host, requests):
+    with running_registry(behave) as (host, requests):
         client = api(host)
         digests = [client.digest("team/train", "1.0"), client.digest("team/train", "1.0")]
 
@@ -137,7 +87,10 @@ SCOPE = "/token?service=here&scope=repository%3Ateam%2Ftrain%3Apull"
 @pytest.mark.parametrize(("credentials", "sent"), [(LOGIN, BASIC), (Credentials(), "")])
 def test_a_registry_with_tokens(member: str, credentials: Credentials, sent: str) -> None:
     """A token is requested from the realm with the password, or anonymously without one."""
-    with registry(with_tokens(lambda: host, lambda *_: answer({member: "t"}))) as (host, requests):
+    with running_registry(with_tokens(lambda: host, lambda *_: json_reply({member: "t"}))) as (
+        host,
+        requests,
+    ):
         digest = api(host, credentials).digest("team/train", "1.0")
 
     assert (DIGEST, [PING, ("GET", SCOPE, sent), ("HEAD", PATH, "Bearer t")]) == (digest, requests)
@@ -145,7 +98,10 @@ def test_a_registry_with_tokens(member: str, credentials: Credentials, sent: str
 
 def test_a_refresh_token() -> None:
     """A refresh token, as `docker login` stores it for some registries, is posted to the realm."""
-    with registry(with_tokens(lambda: host, lambda *_: answer({"access_token": "t"}))) as (host, requests):
+    with running_registry(with_tokens(lambda: host, lambda *_: json_reply({"access_token": "t"}))) as (
+        host,
+        requests,
+    ):
         digest = api(host, REFRESH).digest("team/train", "1.0")
 
     assert (DIGEST, [PING, ("POST", "/token", ""), ("HEAD", PATH, "Bearer t")]) == (digest, requests)
@@ -154,7 +110,10 @@ def test_a_refresh_token() -> None:
 def test_an_expired_token_is_replaced() -> None:
     """A request that is refused with a token is repeated once with a new one."""
     tokens = iter(["old", "t"])
-    with registry(with_tokens(lambda: host, lambda *_: answer({"token": next(tokens)}))) as (host, requests):
+    with running_registry(with_tokens(lambda: host, lambda *_: json_reply({"token": next(tokens)}))) as (
+        host,
+        requests,
+    ):
         assert DIGEST == api(host).digest("team/train", "1.0")
 
     expected = ["GET /v2/", *["GET /token", "HEAD /v2/team/train/manifests/1.0"] * 2]
@@ -169,7 +128,7 @@ def test_a_token_server_at_another_address(realm: str) -> None:
         challenge = f'Bearer realm="{realm.format(host=host)}",service="here"'
         return Reply(status=401, headers={"WWW-Authenticate": challenge})
 
-    with registry(behave) as (host, requests):
+    with running_registry(behave) as (host, requests):
         with pytest.raises(RegistryError) as caught:
             api(host).digest("team/train", "1.0")
 
@@ -249,12 +208,12 @@ def test_a_token_of_azure_is_exchanged() -> None:
 
     def behave(method: str, path: str, authorization: str) -> Reply:
         if path == "/oauth2/exchange":
-            return answer({"refresh_token": "r"})
-        return with_tokens(lambda: host, lambda *_: answer({"access_token": "t"}))(
+            return json_reply({"refresh_token": "r"})
+        return with_tokens(lambda: host, lambda *_: json_reply({"access_token": "t"}))(
             method, path, authorization
         )
 
-    with registry(behave) as (host, requests):
+    with running_registry(behave) as (host, requests):
         client = azure_api(host)
         found = client.auth.refresh_token(), client.digest("team/train", "1.0")
 
@@ -265,7 +224,10 @@ def test_a_token_of_azure_is_exchanged() -> None:
 
 def test_a_registry_that_is_not_of_azure() -> None:
     """A registry with passwords does not take a token of Azure."""
-    with registry(lambda *_: Reply(status=401, headers={"WWW-Authenticate": 'Basic realm="x"'})) as (host, _):
+    with running_registry(lambda *_: Reply(status=401, headers={"WWW-Authenticate": 'Basic realm="x"'})) as (
+        host,
+        _,
+    ):
         with pytest.raises(RegistryError) as caught:
             azure_api(host).sign_in("team/train")
 
@@ -304,7 +266,7 @@ def test_a_refused_sign_in(reply: Reply, said: str) -> None:
             reply if is_exchange else with_tokens(lambda: host, lambda *_: reply)(method, path, authorization)
         )
 
-    with registry(behave) as (host, _):
+    with running_registry(behave) as (host, _):
         with pytest.raises(RegistryError) as caught:
             azure_api(host).sign_in("team/train")
 
@@ -349,7 +311,7 @@ def test_credentials_of_docker_login(
 def test_a_refused_request(status: int, said: str) -> None:
     """The status decides what the error says; a redirect is not followed."""
     reply = Reply(status=status, headers={"Location": "http://elsewhere.invalid/"})
-    with registry(lambda _, path, __: Reply() if path == "/v2/" else reply) as (host, requests):
+    with running_registry(lambda _, path, __: Reply() if path == "/v2/" else reply) as (host, requests):
         with pytest.raises(RegistryError) as caught:
             api(host).digest("team/train", "1.0")
 
@@ -359,7 +321,7 @@ def test_a_refused_request(status: int, said: str) -> None:
 
 def test_an_answer_without_a_digest() -> None:
     """An answer that names no digest is an error."""
-    with registry(lambda *_: Reply()) as (host, _):
+    with running_registry(lambda *_: Reply()) as (host, _):
         with pytest.raises(RegistryError) as caught:
             api(host).digest("team/train", "1.0")
 
@@ -370,7 +332,7 @@ def test_an_answer_without_a_digest() -> None:
 def test_a_temporary_error_is_retried(status: int) -> None:
     """A registry that is busy or broken for a moment is asked again."""
     replies = iter([Reply(status=status)] * 3)
-    with registry(lambda *_: next(replies, FOUND)) as (host, requests):
+    with running_registry(lambda *_: next(replies, FOUND)) as (host, requests):
         digest = api(host).digest("team/train", "1.0")
 
     assert (DIGEST, [*[PING] * 4, ("HEAD", PATH, "")]) == (digest, requests)
@@ -382,7 +344,7 @@ def test_a_registry_says_when_to_retry(after: str, seconds: int, monkeypatch: py
     pauses: list[float] = []
     monkeypatch.setattr(time, "sleep", pauses.append)
     replies = iter([Reply(status=429, headers={"Retry-After": after})])
-    with registry(lambda *_: next(replies, FOUND)) as (host, _):
+    with running_registry(lambda *_: next(replies, FOUND)) as (host, _):
         api(host).digest("team/train", "1.0")
 
     assert [seconds] == pauses
@@ -391,7 +353,7 @@ def test_a_registry_says_when_to_retry(after: str, seconds: int, monkeypatch: py
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_a_lasting_error_of_the_server(status: int) -> None:
     """After three retries the status and the registry's message are shown."""
-    with registry(lambda *_: Reply(status=status, body=b"for a while")) as (host, requests):
+    with running_registry(lambda *_: Reply(status=status, body=b"for a while")) as (host, requests):
         with pytest.raises(AnswerError) as caught:
             api(host).digest("team/train", "1.0")
 
@@ -404,7 +366,7 @@ Registry {host} answers {status}, also after retries.
 
 def test_nobody_answers() -> None:
     """A registry that cannot be connected to is an error with the system's reason."""
-    with registry(lambda *_: FOUND) as (host, _):
+    with running_registry(lambda *_: FOUND) as (host, _):
         pass
     with pytest.raises(AnswerError) as caught:
         api(host).digest("team/train", "1.0")
@@ -440,8 +402,8 @@ def stored(method: str, path: str, _: str) -> Reply:
             headers={"Content-Type": IMAGE.media_type}, body=IMAGE.content
         ),
         f"GET /v2/a/blobs/{CONFIG_DIGEST}": Reply(body=CONFIG),
-        "GET /v2/a/tags/list": answer({"tags": ["2", "1"]}),
-        "GET /v2/b/tags/list": answer({"tags": None}),
+        "GET /v2/a/tags/list": json_reply({"tags": ["2", "1"]}),
+        "GET /v2/b/tags/list": json_reply({"tags": None}),
         "POST /v2/b/blobs/uploads/?mount=sha256:1&from=a": Reply(status=201),
         f"POST /v2/b/blobs/uploads/?mount={CONFIG_DIGEST}&from=a": Reply(status=201),
         "PUT /v2/b/manifests/1": Reply(status=201, headers={"Docker-Content-Digest": IMAGE.digest}),
@@ -454,7 +416,7 @@ def stored(method: str, path: str, _: str) -> Reply:
 
 def test_an_image_is_read() -> None:
     """Manifest, config, time of creation and tags are read; what does not exist is None or empty."""
-    with registry(stored) as (host, _):
+    with running_registry(stored) as (host, _):
         client = api(host)
         manifest = client.manifest("a", IMAGE.digest)
         found = (
@@ -472,7 +434,7 @@ def test_an_image_is_read() -> None:
 
 def test_another_answer_than_the_digest_names() -> None:
     """Bytes that do not have the requested digest are not those of the registry."""
-    with registry(lambda *_: Reply(body=b"<html>")) as (host, _):
+    with running_registry(lambda *_: Reply(body=b"<html>")) as (host, _):
         with pytest.raises(RegistryError) as caught:
             api(host).manifest("a", IMAGE.digest)
 
@@ -484,7 +446,7 @@ Registry {host} returned sha256:{hashlib.sha256(b"<html>").hexdigest()} for a@{I
 
 def test_an_image_is_copied_and_deleted() -> None:
     """A copy mounts each blob and puts the manifest; a manifest that does not exist is deleted already."""
-    with registry(stored) as (host, requests):
+    with running_registry(stored) as (host, requests):
         client = api(host)
         digest = client.copy(IMAGE, "a", "b", "1")
         client.delete("a", IMAGE.digest)
@@ -503,7 +465,7 @@ def test_an_image_is_copied_and_deleted() -> None:
 
 def test_a_copy_with_another_digest() -> None:
     """A registry that stores another digest than was sent has not stored the image."""
-    with registry(stored) as (host, _):
+    with running_registry(stored) as (host, _):
         with pytest.raises(RegistryError) as caught:
             api(host).copy(IMAGE, "c", "c", "1")
 
