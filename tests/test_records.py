@@ -149,7 +149,7 @@ READERS: dict[str, Callable[[Records], object]] = {
     "build.json": Records.read_build,
     "smoke-test.json": Records.read_pass,
     "run.json": Records.read_run,
-    "evidence.json": lambda records: records.read_evidence(IMAGE, ""),
+    "probe-events.json": lambda records: records.read_probe_events(IMAGE, ""),
 }
 
 
@@ -176,7 +176,7 @@ def test_a_broken_record_is_named(name: str, records: Records) -> None:
         ("build.json", json.dumps({"id": "1", "names": [], "engine": "docker"}), "context_sha256, user"),
         ("smoke-test.json", "{}", "id, smoke_test_sha256, smoke"),
         ("run.json", json.dumps({"run": "ca1"}), "registry"),
-        ("evidence.json", json.dumps({"id": "1"}), "smoke_test_sha256, events"),
+        ("probe-events.json", json.dumps({"id": "1"}), "smoke_test_sha256, events"),
     ],
 )
 def test_a_record_of_another_form_is_named(name: str, text: str, missing: str, records: Records) -> None:
@@ -306,17 +306,17 @@ def test_the_registry_of_the_last_build(records: Records) -> None:
     assert ["", "r.io", "r.io", "r.io", "other.io"] == registries
 
 
-def test_evidence_counts_for_one_image_and_one_smoke_test(records: Records) -> None:
+def test_probe_events_count_for_one_image_and_one_smoke_test(records: Records) -> None:
     """What a smoke test in the cloud saw is given back for the same image and the same smoke test, and for no other."""
     events = [{"event": "ready", "seconds": 1.5, "tries": 3}]
-    before = records.read_evidence(BUILT[0], "4" * 64)
+    before = records.read_probe_events(BUILT[0], "4" * 64)
 
-    records.write_evidence(BUILT[0], "4" * 64, events)
+    records.write_probe_events(BUILT[0], "4" * 64, events)
 
-    assert ([], events) == (before, records.read_evidence(BUILT[0], "4" * 64))
+    assert ([], events) == (before, records.read_probe_events(BUILT[0], "4" * 64))
     assert ([], []) == (
-        records.read_evidence(BUILT[1], "4" * 64),
-        records.read_evidence(BUILT[0], "5" * 64),
+        records.read_probe_events(BUILT[1], "4" * 64),
+        records.read_probe_events(BUILT[0], "5" * 64),
     )
 
 

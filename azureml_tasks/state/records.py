@@ -23,7 +23,7 @@ __all__ = ["FOLDER", "NOTES", "Records"]
 
 FOLDER = ".azureml-image"
 _BUILD, _PASS, _RESULT, _RUN = "build.json", "smoke-test.json", "result.json", "run.json"
-_EVIDENCE, _HASHES, _FILES = "evidence.json", "hashes.json", "files.json"
+_PROBE_EVENTS, _HASHES, _FILES = "probe-events.json", "hashes.json", "files.json"
 NOTES = frozenset({"builder.json", "files.json", "hashes.json", "staged", "users.json"})
 """What saves time alone, and may go at any time."""
 _NEEDED = {
@@ -31,7 +31,7 @@ _NEEDED = {
     _PASS: ("id", "smoke_test_sha256", "smoke"),
     _RESULT: ("image", "tags"),
     _RUN: ("run", "registry"),
-    _EVIDENCE: ("id", "smoke_test_sha256", "events"),
+    _PROBE_EVENTS: ("id", "smoke_test_sha256", "events"),
     _FILES: ("context_sha256", "files"),
 }
 """What a record says at least."""
@@ -158,15 +158,17 @@ class Records(NamedTuple):
         """The end of the run is known."""
         (self.folder / _RUN).unlink(missing_ok=True)
 
-    def write_evidence(self, image: BuiltImage, smoke_test_sha256: str, events: list[dict[str, Any]]) -> None:
-        """Record what a smoke test in the cloud saw of *image*."""
-        self._write(_EVIDENCE, {"id": image.id, "smoke_test_sha256": smoke_test_sha256, "events": events})
+    def write_probe_events(
+        self, image: BuiltImage, smoke_test_sha256: str, events: list[dict[str, Any]]
+    ) -> None:
+        """Record the probe's events from the smoke test of *image* in the cloud."""
+        self._write(_PROBE_EVENTS, {"id": image.id, "smoke_test_sha256": smoke_test_sha256, "events": events})
 
-    def read_evidence(self, image: BuiltImage, smoke_test_sha256: str) -> list[dict[str, Any]]:
-        """What a smoke test of this hash saw of *image*; empty where there was none."""
-        found = self._read(_EVIDENCE) or {}
-        is_it = (found.get("id"), found.get("smoke_test_sha256")) == (image.id, smoke_test_sha256)
-        return list(found["events"]) if is_it else []
+    def read_probe_events(self, image: BuiltImage, smoke_test_sha256: str) -> list[dict[str, Any]]:
+        """Return the probe's events from the smoke test with this hash of *image*; empty if there are none."""
+        record = self._read(_PROBE_EVENTS) or {}
+        matches = (record.get("id"), record.get("smoke_test_sha256")) == (image.id, smoke_test_sha256)
+        return list(record["events"]) if matches else []
 
     def write_pass(self, image: BuiltImage, smoke_test_sha256: str, summary: dict[str, Any]) -> None:
         """Record that *image* passed the smoke test of this hash, and no other."""

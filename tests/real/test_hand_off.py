@@ -312,7 +312,7 @@ def test_a_release_records_all_that_it_did(place: str, releases: Mapping[str, St
     smoke_test = found["smoke-test.json"]["smoke_test_sha256"]
     assert (digest, smoke_test) == (
         digest,
-        found.pop("evidence.json", {"smoke_test_sha256": smoke_test})["smoke_test_sha256"],
+        found.pop("probe-events.json", {"smoke_test_sha256": smoke_test})["smoke_test_sha256"],
     )
     images = [image for image in done.the_run.output_images if image["repository"].endswith("/prefix")]
     prefixes = [f"{name}/prefix@{image['digest']}" for image in images]
@@ -568,13 +568,13 @@ def test_build_without_waiting(walks: Mapping[str, Walk]) -> None:
 
 
 def test_resume_on_another_machine(walks: Mapping[str, Walk]) -> None:
-    """The run's id is all that a machine without records needs: candidate, record and evidence are as of build."""
+    """A machine without records needs only the run ID: candidate, record and probe events are as after a build."""
     done = walks[CLOUD]["resume"]
     digest, name = next(iter(done.waiting)), f"{done.acr.login_server}/{done.project.folder.name}"
 
     assert (0, f"{name}/candidate@{digest}\n") == (done.ended.code, done.ended.stdout), done.ended.stderr
     assert [IN_THE_CLOUD, FOUND, BUILT, "built sha256:ID"] == done.told
-    assert ["build.json", "evidence.json"] == list(done.records)
+    assert ["build.json", "probe-events.json"] == list(done.records)
     built = done.records["build.json"]
     assert (digest, walks[CLOUD]["build"].ended.stdout.strip()) == (built["id"], built["run"])
     assert ("dockeruser", [f"{name}:1.0"]) == (built["user"], built["names"])

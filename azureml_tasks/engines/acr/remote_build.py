@@ -236,7 +236,7 @@ class RemoteBuilder:
         if not report.passed:
             self.candidates.remove(image.id)
             raise SmokeTestError(report_text(report), state="Nothing was published.")
-        self.records.write_evidence(image, build.plan.smoke_test.sha256, events)
+        self.records.write_probe_events(image, build.plan.smoke_test.sha256, events)
 
 
 def output_image(run: Run, repository: str) -> OutputImage:

@@ -48,7 +48,7 @@ def smoke_test_locally(
 
 def report_of_build_run(plan: Plan, image: BuiltImage, records: Records) -> Report | None:
     """Return the report of the run that built *image*; None if it did not run the current smoke test."""
-    events = records.read_evidence(image, plan.smoke_test.sha256)
+    events = records.read_probe_events(image, plan.smoke_test.sha256)
     return report_from_events(plan, image, events) if events else None
 
 
@@ -73,7 +73,7 @@ def smoke_test_in_cloud(
         raise error_of_run(run, log) if run.status != "Succeeded" else _no_report(run.id)
     report = report_from_events(plan, image._replace(run=run.id), events)
     if report.passed:
-        records.write_evidence(image, plan.smoke_test.sha256, events)
+        records.write_probe_events(image, plan.smoke_test.sha256, events)
     return report
 
 
