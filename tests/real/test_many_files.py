@@ -16,7 +16,7 @@ from tests.machine.clients import Client
 from tests.real.fast import Built, built_once
 from tests.real.support import environment_of
 
-COUNT = 1200
+COUNT = 2100
 FILES: dict[str, str | bytes] = {
     f"code/package/p{at // 100}/m{at:04}.py": f"x = {at}\n" for at in range(COUNT)
 }

@@ -30,7 +30,7 @@ __all__ = ["MUCH", "Build"]
 
 MUCH = 4 * 1024 * 1024
 """Bytes of files from which sending them takes longer than what spares it."""
-_MANY = 1000
+_MANY = 2000
 """Files from which it does so too."""
 
 _REMOVED = 20  # seconds; an engine removes a container in well under one
