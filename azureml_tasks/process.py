@@ -45,7 +45,7 @@ def capture(
     Args:
         argv: the program and its arguments.
         cwd: its working directory; None for ours.
-        env: variables on top of ours.
+        env: additional environment variables.
 
     Raises:
         MissingProgram: it is not on PATH.
@@ -86,7 +86,7 @@ def stream(
 
     Args:
         argv: the program and its arguments.
-        env: variables on top of ours.
+        env: additional environment variables.
         feed: its standard input, in blocks.
         line: takes each line that it prints, as it comes.
 

@@ -1,4 +1,4 @@
-"""What a command tells whoever runs it: progress, warnings, and each effect before it happens."""
+"""What a command reports: progress, warnings, and each effect before it happens."""
 
 from __future__ import annotations
 

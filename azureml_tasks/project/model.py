@@ -77,7 +77,7 @@ class SmokeTestPlan(NamedTuple):
         memory: limit as Docker writes it; "" for none.
         start_timeout: seconds.
         repeat: how often each request is sent.
-        default_script: whether an entry script of ours serves, since the image has none.
+        default_script: whether our default entry script serves, since the image has none.
         sha256: over all of this, in hexadecimal: a pass holds for one smoke test alone.
     """
 
