@@ -1,4 +1,4 @@
-"""What engines hand out, as values."""
+"""Images and cached layers as values."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ class BuiltImage(NamedTuple):
     """A built image.
 
     Args:
-        id: the engine's own name for it, `sha256:…`, which never moves; a registry's is its digest.
-        names: its references, `registry/repository:tag` or `repository:tag`.
-        engine: the engine that has it.
-        context_sha256: of the build context it was made from.
+        id: the engine's ID, `sha256:…`; for an image in a registry its digest.
+        names: image references, `registry/repository:tag` or `repository:tag`.
+        engine: name of the engine that has it.
+        context_sha256: hash of its build context.
         user: its runtime user.
-        candidate: `login-server/repository@sha256:…` where it waits in a registry; "" where it does not.
-        run: the run that built it; "" where none did.
-        cached_layers: what it stands on that a registry keeps, `login-server/repository@sha256:…`.
+        candidate: `login-server/repository@sha256:…` if it waits in a registry for its smoke test; else "".
+        run: ID of the remote build; "" if it was built locally.
+        cached_layers: `login-server/repository@sha256:…` of the cached layers that it is based on, if a registry has
+            them.
         fingerprint_parts: hashes of its inputs, see `incremental.fingerprint`; empty if they are not known.
-        built_at: when it was made, seconds since 1970 (UTC).
-        requirements: what was asked for of pip, line by line, see `PythonStep.lines`.
+        installed_at: when its packages were installed, seconds since 1970 (UTC).
+        requirements: what pip was asked to install, line by line, see `PythonStep.lines`.
     """
 
     id: str
@@ -37,26 +38,30 @@ class BuiltImage(NamedTuple):
     run: str = ""
     cached_layers: tuple[str, ...] = ()
     fingerprint_parts: Mapping[str, str] = MappingProxyType({})
-    built_at: int = 0
+    installed_at: int = 0
     requirements: tuple[str, ...] = ()
 
 
 class StoredLayers(NamedTuple):
-    """A prefix that an engine keeps.
+    """Cached layers on an engine or in a registry.
 
     Args:
-        name: `repository:tag`, with its login server where a registry keeps it.
-        id: the engine's name for it, a registry's digest.
-        size: bytes; 0 where that is not told.
+        name: `repository:tag`, with the login server if a registry has them.
+        id: the engine's ID; for layers in a registry their digest.
+        size: bytes; 0 if not known.
         built_at: seconds since 1970 (UTC).
+        used_at: when a build used them last, seconds since 1970 (UTC); 0 if not known.
+        grown: whether packages were added to them later, see `incremental.added_requirements`.
     """
 
     name: str
     id: str
     size: int
     built_at: float
+    used_at: float = 0
+    grown: bool = False
 
     @property
     def tag(self) -> str:
-        """Which follows from what makes it."""
+        """The tag, which follows from the inputs of the layers."""
         return self.name.rpartition(":")[2]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import time
 from datetime import datetime
 
-__all__ = ["SECONDS_PER_DAY", "parse_timestamp"]
+__all__ = ["SECONDS_PER_DAY", "days_since", "epoch_seconds", "parse_timestamp"]
 
 SECONDS_PER_DAY = 86_400
 _RFC_3339 = re.compile(
@@ -27,3 +28,14 @@ def parse_timestamp(text: str) -> datetime | None:
         return datetime.fromisoformat(f"{match['seconds']}.{(match['fraction'] or '')[:6]:0<6}{zone}")
     except ValueError:
         return None
+
+
+def epoch_seconds(text: str) -> float:
+    """Return an RFC 3339 timestamp in seconds since 1970 (UTC); 0 if *text* is none or is Docker's zero time."""
+    moment = parse_timestamp(text)
+    return max(moment.timestamp(), 0.0) if moment else 0.0
+
+
+def days_since(seconds: float) -> float:
+    """Return how many days ago a time was, given in seconds since 1970 (UTC)."""
+    return (time.time() - seconds) / SECONDS_PER_DAY

@@ -95,7 +95,7 @@ def test_only_missing_layers_are_built_and_uploaded(
     names = [piece.dockerfile for piece in builds.pieces]
     sent = sorted({file.name.partition("/")[0] for file in builds.context_files if "/" in file.name})
     expected = ["Dockerfile" + (f".{stage}" if stage else "") for stage in dockerfiles]
-    base = f"contoso.azurecr.io/demo/prefix@{MANIFEST.digest}" if have else ""
+    base = f"contoso.azurecr.io/demo/layers@{MANIFEST.digest}" if have else ""
     assert (expected, folders, base) == (names, sent, builds.cached_layers)
     assert builds.pieces[0].context.dockerfile.count(f"FROM {base}\n") == bool(have)
 

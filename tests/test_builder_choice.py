@@ -8,7 +8,7 @@ import pytest
 
 from azureml_tasks.engines.build_log import BuildLog
 from azureml_tasks.engines.docker import builder_choice
-from azureml_tasks.engines.docker.builder_choice import Builder, choose
+from azureml_tasks.engines.docker.builder_choice import Builder, choose_builder
 from azureml_tasks.engines.docker.client import EngineClient
 from azureml_tasks.process import Finished, MissingProgram
 
@@ -62,7 +62,7 @@ def test_chooses_by_the_client(
     """Buildx where the client has it, else its own BuildKit where it is old enough, else the legacy builder."""
     monkeypatch.setattr(builder_choice, "capture", answers(version, buildx=buildx))
 
-    assert expected == choose(engine_client())
+    assert expected == choose_builder(engine_client())
 
 
 def test_without_a_client_the_legacy_builder_builds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,7 +73,7 @@ def test_without_a_client_the_legacy_builder_builds(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(builder_choice, "capture", missing)
 
-    assert Builder(kind="legacy", why="there is no docker client on PATH") == choose(engine_client())
+    assert Builder(kind="legacy", why="there is no docker client on PATH") == choose_builder(engine_client())
 
 
 def test_podman_builds_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +81,7 @@ def test_podman_builds_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(builder_choice, "capture", answers("28.2.2", buildx=True))
 
     expected = Builder(kind="legacy", why="Podman builds through its own API")
-    assert expected == choose(engine_client(is_podman=True))
+    assert expected == choose_builder(engine_client(is_podman=True))
 
 
 @pytest.mark.parametrize(
@@ -126,23 +126,23 @@ ERROR: failed to solve: exit code: 2
 
 def test_shows_the_failed_step_of_buildkit() -> None:
     """Of steps that speak in turns, the one that failed is shown with its own lines."""
-    steps = taken(BUILDKIT, lambda steps: steps.buildkit)
+    steps = taken(BUILDKIT, lambda steps: steps.add_buildkit_line)
 
     said = """\
 ERROR: this is only what it prints
 #5 ERROR: so is this
 DONE with that
 ERROR: process "/bin/sh -c make" did not complete successfully: exit code: 2"""
-    assert ('RUN ["/bin/sh", "-c", "make"]', said) == (steps.name, steps.said)
+    assert ('RUN ["/bin/sh", "-c", "make"]', said) == (steps.instruction, steps.last_lines)
 
 
 def test_shows_what_no_step_of_buildkit_says() -> None:
     """Where BuildKit gives up before any step, its own words are shown."""
     text = "#1 [internal] load remote build context\n#1 DONE 0.0s\nERROR: failed to solve: no such frontend\n"
 
-    steps = taken(text, lambda steps: steps.buildkit)
+    steps = taken(text, lambda steps: steps.add_buildkit_line)
 
-    assert ("", "ERROR: failed to solve: no such frontend") == (steps.name, steps.said)
+    assert ("", "ERROR: failed to solve: no such frontend") == (steps.instruction, steps.last_lines)
 
 
 LEGACY = """\
@@ -163,27 +163,29 @@ Removing intermediate container a3608ef42530
 
 def test_shows_the_failed_step_of_the_legacy_builder() -> None:
     """The step under way is the one that failed, and what the builder says of itself is left out."""
-    steps = taken(LEGACY, lambda steps: steps.legacy)
-    steps.refused("The command '/bin/sh -c make' returned a non-zero code: 2")
+    steps = taken(LEGACY, lambda steps: steps.add_legacy_line)
+    steps.add_error("The command '/bin/sh -c make' returned a non-zero code: 2")
 
     said = "making\nThe command '/bin/sh -c make' returned a non-zero code: 2"
-    assert ('RUN ["/bin/sh", "-c", "make"]', said) == (steps.name, steps.said)
+    assert ('RUN ["/bin/sh", "-c", "make"]', said) == (steps.instruction, steps.last_lines)
 
 
 def test_shows_the_last_twenty_lines() -> None:
     """A step that prints much is shown by its end."""
     text = "Step 1/1 : RUN make\n" + "".join(f"line {number}\n" for number in range(100))
 
-    steps = taken(text, lambda steps: steps.legacy)
+    steps = taken(text, lambda steps: steps.add_legacy_line)
 
-    assert [f"line {number}" for number in range(80, 100)] == steps.said.splitlines()
+    assert [f"line {number}" for number in range(80, 100)] == steps.last_lines.splitlines()
 
 
 def test_a_step_of_a_numbered_stage_has_a_name() -> None:
     """Where a step lends a folder of the context, BuildKit counts in stages, and names them before the number."""
-    steps = taken("#5 [stage-0 2/3] RUN false\n#5 0.2 no\n#5 ERROR: exit code: 1\n", lambda s: s.buildkit)
+    steps = taken(
+        "#5 [stage-0 2/3] RUN false\n#5 0.2 no\n#5 ERROR: exit code: 1\n", lambda s: s.add_buildkit_line
+    )
 
-    assert ("RUN false", "no\nERROR: exit code: 1") == (steps.name, steps.said)
+    assert ("RUN false", "no\nERROR: exit code: 1") == (steps.instruction, steps.last_lines)
 
 
 def taken(text: str, how: Callable[[BuildLog], Callable[[str], None]]) -> BuildLog:

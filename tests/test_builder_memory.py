@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from azureml_tasks.engines.docker.builder_choice import Builder, remembered
+from azureml_tasks.engines.docker.builder_choice import Builder, noted_builder
 from azureml_tasks.engines.docker.client import EngineClient
 from tests.projects import age, set_text
 
@@ -51,7 +51,7 @@ def builder(machine: Path, *, keep: bool = True, is_podman: bool = False) -> tup
     """The builder, and what the client was asked for that."""
     (machine / "asked").write_text("", encoding="utf-8")
     engine = EngineClient(context="default", host="unix:///x", version="1", api="1.41", is_podman=is_podman)
-    found = remembered(engine, machine / "records", keep=keep)
+    found = noted_builder(engine, machine / "records", keep=keep)
     return found, (machine / "asked").read_text(encoding="utf-8").splitlines()
 
 

@@ -65,7 +65,7 @@ def built(run: RunContext, *, age: int = 0) -> BuiltImage:
         context_sha256=context.sha256,
         user="dockeruser",
         fingerprint_parts=fingerprint_parts(plan, context, "sha256:2"),
-        built_at=int(time.time()) - age,
+        installed_at=int(time.time()) - age,
     )
     run.records.write_build(image)
     return image
@@ -147,7 +147,7 @@ def test_packages_that_are_not_pinned_age(run: RunContext) -> None:
     built(run, age=8 * 86_400)
 
     expected = (
-        "r.io/demo:1.2.3 is out of date (its age of 8 days, with packages that are not pinned): "
+        "r.io/demo:1.2.3 is out of date (its packages are not pinned and were installed 8 days ago): "
         "invoke serving.build"
     )
     assert expected == next_step(run)
@@ -161,7 +161,7 @@ def test_the_list_of_files_is_that_of_the_last_build(run: RunContext) -> None:
 
     report = check(run)
 
-    assert (["code", "labels"], ["code: code/score.py has changed"]) == (
+    assert (("code", "labels"), ("code: code/score.py has changed",)) == (
         report.rebuilt_stages,
         report.reasons,
     )

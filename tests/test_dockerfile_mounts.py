@@ -106,10 +106,10 @@ def test_the_other_steps_are_the_same(tmp_path: Path) -> None:
 def test_on_cached_layers_variables_and_user_come_first(tmp_path: Path) -> None:
     """They come before the code, which changes more often; the context's hash is in the text."""
     made = plan(tmp_path)
-    prefix = "# Cached layers of an earlier build. Their user is root.\nFROM demo/prefix:1\n"
+    prefix = "# Cached layers of an earlier build. Their user is root.\nFROM demo/layers:1\n"
 
     expected = f"{prefix}\n{VARIABLES}\n{USER}\n{CODE}\n{LABELS}"
-    assert expected == render_stages(made, "demo/prefix:1", ("model", "code", "labels"), sha256="1234")
+    assert expected == render_stages(made, "demo/layers:1", ("model", "code", "labels"), sha256="1234")
 
 
 def test_with_a_command_after_the_code_the_order_stays(tmp_path: Path) -> None:
@@ -120,6 +120,6 @@ def test_with_a_command_after_the_code_the_order_stays(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(table + run, encoding="utf-8")
     made = azureml_tasks.plan(azureml_tasks.load(tmp_path))
 
-    text = render_stages(made, "demo/prefix:1", ("model", "code", "labels"))
+    text = render_stages(made, "demo/layers:1", ("model", "code", "labels"))
     words = [line.split(" ")[0] for line in text.splitlines() if line and line[0] not in "# "]
     assert ["FROM", "COPY", "ENV", "RUN", "ARG", "LABEL", "USER"] == words

@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from azureml_tasks.engines.docker.api_build import built
+from azureml_tasks.engines.docker.api_build import build_events
 from azureml_tasks.engines.docker.api_errors import translate_errors
 from azureml_tasks.engines.docker.client import EngineClient, connect
 from azureml_tasks.engines.docker.socket_http import RefusedError
@@ -238,7 +238,9 @@ def test_build(anywhere: FakeEngine, client: EngineClient, *, no_cache: bool, mo
     answer = (200, b'{"stream": "a"}\n{"aux": {"ID": "1"}}\n')
     anywhere.answers[f"POST /v1.48/build?{options}{more}"] = answer
 
-    events = list(built(client, iter(BLOCKS), "linux/amd64", {"A": "1"}, no_cache=no_cache))
+    events = list(
+        build_events(client, iter(BLOCKS), "linux/amd64", {"A": "1"}, no_cache=no_cache, buildkit=False)
+    )
 
     expected = [{"stream": "a"}, {"aux": {"ID": "1"}}]
     assert (expected, [b"".join(BLOCKS)]) == (events, anywhere.bodies)
@@ -247,7 +249,7 @@ def test_build(anywhere: FakeEngine, client: EngineClient, *, no_cache: bool, mo
 def test_a_refused_build(client: EngineClient) -> None:
     """A build that the engine refuses is an error with its message."""
     with pytest.raises(RefusedError) as caught:
-        list(built(client, iter(BLOCKS), "linux/amd64", {}, no_cache=False))
+        list(build_events(client, iter(BLOCKS), "linux/amd64", {}, no_cache=False, buildkit=False))
 
     assert "no such thing" == str(caught.value)
 

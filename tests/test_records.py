@@ -75,17 +75,17 @@ def test_what_it_was_made_of_is_read_back(records: Records) -> None:
     """What a build was made of, when, and what it stands on in a registry are recorded where they are known."""
     made = IMAGE._replace(
         fingerprint_parts={"version": "0.1.0", "base": "sha256:3"},
-        built_at=7,
-        cached_layers=("r.io/demo/prefix@1",),
+        installed_at=7,
+        cached_layers=("r.io/demo/layers@1",),
     )
     records.write_build(made)
 
     found = json.loads((records.folder / "build.json").read_text(encoding="utf-8"))
-    known = {name: found[name] for name in ("fingerprint_parts", "built_at", "cached_layers")}
+    known = {name: found[name] for name in ("fingerprint_parts", "installed_at", "cached_layers")}
     expected = {
         "fingerprint_parts": {"version": "0.1.0", "base": "sha256:3"},
-        "built_at": 7,
-        "cached_layers": ["r.io/demo/prefix@1"],
+        "installed_at": 7,
+        "cached_layers": ["r.io/demo/layers@1"],
     }
     assert (expected, made) == (known, records.read_build())
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from azureml_tasks.timestamps import parse_timestamp
+from azureml_tasks.timestamps import days_since, epoch_seconds, parse_timestamp
 
 MOMENT = datetime(2026, 11, 25, 10, 0, 7, tzinfo=timezone.utc)
 
@@ -33,3 +34,22 @@ MOMENT = datetime(2026, 11, 25, 10, 0, 7, tzinfo=timezone.utc)
 def test_parse(text: str, expected: datetime | None) -> None:
     """Any number of digits and any offset is read; without an offset it is no moment."""
     assert expected == parse_timestamp(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-01-01T00:00:00.5Z", 1_767_225_600.5),
+        ("2026-01-01T01:00:00+01:00", 1_767_225_600.0),
+        ("0001-01-01T00:00:00Z", 0.0),
+        ("soon", 0.0),
+    ],
+)
+def test_epoch_seconds(text: str, expected: float) -> None:
+    """A timestamp is read as seconds since 1970; what is none, and Docker's zero time, are 0."""
+    assert expected == epoch_seconds(text)
+
+
+def test_days_since() -> None:
+    """A time half a day ago is half a day ago."""
+    assert 0.49 < days_since(time.time() - 43_200) < 0.51

@@ -13,7 +13,7 @@ import pytest
 from azureml_tasks.built_image import BuiltImage
 from azureml_tasks.cli.console import Console
 from azureml_tasks.commands.run_context import Prepared, RunContext
-from azureml_tasks.commands.up_to_date import outdated_parts, reusable_image
+from azureml_tasks.commands.up_to_date import needed_rebuild, reusable_image
 from azureml_tasks.context.build_context import new_context
 from azureml_tasks.incremental.fingerprint import fingerprint_parts
 from azureml_tasks.planning.plan import Plan
@@ -63,16 +63,16 @@ def run(tmp_path: Path) -> RunContext:
             context_sha256=made.context.sha256,
             user="dockeruser",
             fingerprint_parts=fingerprint_parts(made.plan, made.context, BASE),
-            built_at=int(time.time()),
+            installed_at=int(time.time()),
         )
     )
     return run
 
 
-def outdated(prepared: Prepared, image: BuiltImage) -> list[str]:
-    """Return what is outdated of *image*."""
+def reasons(run: RunContext, prepared: Prepared, image: BuiltImage) -> list[str]:
+    """Return why *image* would be built again."""
     base_id = prepared.engine.base_id(prepared.plan)
-    return outdated_parts(prepared.plan, prepared.context, base_id, image)
+    return list(needed_rebuild(run, prepared.plan, prepared.context, base_id, image).reasons)
 
 
 def ready(run: RunContext, engine: Any) -> Prepared:
@@ -94,8 +94,10 @@ def test_what_is_made_of_the_same_is_given_its_names(run: RunContext) -> None:
 @pytest.mark.parametrize(
     ("engine", "said"),
     [
-        pytest.param(Engine(base="sha256:3"), ["the base"], id="another base"),
-        pytest.param(Engine(base=""), ["the base"], id="no base here"),
+        pytest.param(
+            Engine(base="sha256:3"), ["the base is another image under the same name"], id="another base"
+        ),
+        pytest.param(Engine(base=""), ["the engine does not have the base"], id="no base here"),
         pytest.param(Engine(there=False), [], id="the image is gone"),
         pytest.param(Engine(name="acr"), [], id="another engine"),
     ],
@@ -104,7 +106,7 @@ def test_an_engine_that_has_it_not_builds(engine: Engine, said: list[str], run: 
     """Where base, image or engine is not the one, there is an image to build, and nothing is named."""
     made = ready(run, engine)
 
-    found = (reusable_image(run, made), outdated(made, run.records.read_build()), engine.named)
+    found = (reusable_image(run, made), reasons(run, made, run.records.read_build()), engine.named)
 
     assert (None, said, []) == found
 
@@ -112,9 +114,15 @@ def test_an_engine_that_has_it_not_builds(engine: Engine, said: list[str], run: 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        pytest.param({"fingerprint_parts": {}}, ["the base"], id="by a version that did not say what of"),
         pytest.param(
-            {"built_at": 0}, ["its age of {days} days, with packages that are not pinned"], id="long ago"
+            {"fingerprint_parts": {}},
+            ["it is not recorded what the image was built of"],
+            id="of unknown inputs",
+        ),
+        pytest.param(
+            {"installed_at": 0},
+            ["its packages are not pinned and were installed {days} days ago"],
+            id="long ago",
         ),
     ],
 )
@@ -125,7 +133,7 @@ def test_a_record_that_is_too_old_counts_for_nothing(
     run.records.write_build(run.records.read_build()._replace(**change))
     made = ready(run, Engine())
 
-    found = (reusable_image(run, made), outdated(made, run.records.read_build()))
+    found = (reusable_image(run, made), reasons(run, made, run.records.read_build()))
 
     assert (None, [words.format(days=f"{time.time() / 86_400:.0f}") for words in said]) == found
 
@@ -139,10 +147,10 @@ def test_age_counts_where_it_matters_alone(old: str, new: str, run: RunContext) 
     days = 86_400 * 3
     image = run.records.read_build()._replace(
         fingerprint_parts=fingerprint_parts(made.plan, made.context, BASE),
-        built_at=int(time.time()) - days,
+        installed_at=int(time.time()) - days,
     )
 
-    assert [] == outdated(made, image)
+    assert [] == reasons(run, made, image)
 
 
 def test_nothing_was_built(run: RunContext) -> None:

@@ -86,7 +86,8 @@ def show_cache(run: TaskRun, entries: Sequence[CacheEntry]) -> None:
         layers = entry.layers
         size = f"{layers.size / 1e6:,.1f} MB" if layers.size else "size unknown"
         current = ", used by the project as it is now" if entry.is_current else ""
-        run.console.result(f"{layers.name}  {size}, {entry.days:.0f} days old{current}")
+        grown = ", with packages added later" if layers.grown else ""
+        run.console.result(f"{layers.name}  {size}, {entry.days:.0f} days old{grown}{current}")
     if not entries:
         run.console.say("there are no cached layers")
 

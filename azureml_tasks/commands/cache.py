@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from azureml_tasks.commands.results import CacheEntry
 from azureml_tasks.commands.run_context import prepare_engine
 from azureml_tasks.errors import stating
-from azureml_tasks.incremental.cached_layers import cached_layers_of
+from azureml_tasks.incremental.cached_layers import cached_layers_of, current_tags
 from azureml_tasks.incremental.fingerprint import fingerprint_parts
+from azureml_tasks.timestamps import days_since
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from azureml_tasks.commands.run_context import Prepared, RunContext
 
 __all__ = ["list_layers", "prune"]
-
-_DAY = 86_400  # seconds
 
 
 def list_layers(run: RunContext) -> list[CacheEntry]:
@@ -47,9 +45,9 @@ def prune(run: RunContext, *, on_removed: Callable[[str], None]) -> None:
 def _entries(prepared: Prepared) -> list[CacheEntry]:
     plan, engine = prepared.plan, prepared.engine
     parts = fingerprint_parts(plan, prepared.context, engine.base_id(plan))
-    current = {layers.tag for layers in cached_layers_of(plan, parts)}
-    now = time.time()
+    stored = engine.layer_store(plan).all()
+    current = current_tags(cached_layers_of(plan, parts), {layers.tag for layers in stored})
     return [
-        CacheEntry(layers=layers, days=(now - layers.built_at) / _DAY, is_current=layers.tag in current)
-        for layers in engine.layer_store(plan).all()
+        CacheEntry(layers=layers, days=days_since(layers.built_at), is_current=layers.tag in current)
+        for layers in stored
     ]

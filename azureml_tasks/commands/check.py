@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.commands.run_context import open_engine, plan_image, refuse_missing_features
-from azureml_tasks.commands.up_to_date import outdated_parts
+from azureml_tasks.commands.up_to_date import needed_rebuild
 from azureml_tasks.context.build_context import largest
 from azureml_tasks.errors import AzuremlTasksError, SettingsError
-from azureml_tasks.incremental.fingerprint import fingerprint_parts
-from azureml_tasks.incremental.rebuild_reasons import rebuild_reasons, rebuilt_stages
 from azureml_tasks.project import build_secrets
 
 if TYPE_CHECKING:
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
     from azureml_tasks.context.build_context import BuildContext
     from azureml_tasks.context.context_file import ContextFile
     from azureml_tasks.engines.protocol import Engine
+    from azureml_tasks.incremental.rebuild_reasons import Rebuild
     from azureml_tasks.planning.plan import Plan
 
 __all__ = ["CheckReport", "SecretStatus", "check"]
@@ -84,8 +83,10 @@ def check(run: RunContext) -> CheckReport:
     if missing := build_secrets.missing(plan.secrets):
         error = SettingsError(missing)
     image = run.records.read_build() if run.records.has_build() else None
-    base_id = engine.base_id(plan) if engine and image and engine.name == image.engine else ""
-    stages, reasons = _rebuilt(run, plan, context, base_id, image)
+    rebuild = None
+    if image and (not engine or engine.name == image.engine):
+        base_id = engine.base_id(plan) if engine else image.fingerprint_parts.get("base", "")
+        rebuild = needed_rebuild(run, plan, context, base_id, image)
     return CheckReport(
         plan=plan,
         file_count=context.file_count,
@@ -98,9 +99,9 @@ def check(run: RunContext) -> CheckReport:
             for secret in plan.secrets
         ],
         engine=engine_text,
-        rebuilt_stages=stages,
-        reasons=reasons,
-        next_step=_next_step(run, plan, context, engine, base_id, image),
+        rebuilt_stages=rebuild.stages if rebuild else (),
+        reasons=rebuild.reasons if rebuild else (),
+        next_step=_next_step(run, plan, context, engine, image, rebuild),
         error=error,
     )
 
@@ -132,28 +133,13 @@ def _steps(plan: Plan) -> list[str]:
     return steps or ["none: the image is the base with labels"]
 
 
-def _rebuilt(
-    run: RunContext, plan: Plan, context: BuildContext, base_id: str, image: BuiltImage | None
-) -> tuple[list[str], list[str]]:
-    """Return the stages that a build would build again, and why."""
-    if not image or not image.fingerprint_parts:
-        return [], []
-    now = fingerprint_parts(plan, context, base_id or image.fingerprint_parts["base"])
-    if now == image.fingerprint_parts:
-        return [], []
-    stages = rebuilt_stages(image.fingerprint_parts, now)
-    return stages, rebuild_reasons(
-        image.fingerprint_parts, now, run.records.read_files(image), context.contents
-    )
-
-
 def _next_step(
     run: RunContext,
     plan: Plan,
     context: BuildContext,
     engine: Engine | None,
-    base_id: str,
     image: BuiltImage | None,
+    rebuild: Rebuild | None,
 ) -> str:
     flag = f" --engine {run.engine}" if run.engine != "docker" else ""
     if not image:
@@ -163,9 +149,8 @@ def _next_step(
         return f"{name} was built by the engine {image.engine}: invoke image.build{flag}"
     if image.context_sha256 != context.sha256:
         return f"files have changed since {name} was built: invoke image.build{flag}"
-    base_id = base_id or image.fingerprint_parts.get("base", "") if not engine else base_id
-    if outdated := outdated_parts(plan, context, base_id, image):
-        return f"{name} is out of date ({outdated[0]}): invoke image.build{flag}"
+    if rebuild and rebuild.reasons:
+        return f"{name} is out of date ({rebuild.reasons[0]}): invoke image.build{flag}"
     if engine and engine.name != "acr" and not engine.exists(image):
         return f"{name} is gone from the engine: invoke image.build{flag}"
     record = run.records.read_pass()

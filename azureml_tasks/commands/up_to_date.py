@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
-from azureml_tasks.incremental.fingerprint import changed_parts, fingerprint_parts
+from azureml_tasks.incremental.fingerprint import fingerprint_parts
+from azureml_tasks.incremental.rebuild_reasons import Rebuild, rebuild_of
 
 if TYPE_CHECKING:
     from azureml_tasks.built_image import BuiltImage
@@ -13,9 +13,7 @@ if TYPE_CHECKING:
     from azureml_tasks.context.build_context import BuildContext
     from azureml_tasks.planning.plan import Plan
 
-__all__ = ["outdated_parts", "reusable_image"]
-
-_DAY = 86_400  # seconds
+__all__ = ["needed_rebuild", "reusable_image"]
 
 
 def reusable_image(run: RunContext, prepared: Prepared) -> BuiltImage | None:
@@ -24,7 +22,9 @@ def reusable_image(run: RunContext, prepared: Prepared) -> BuiltImage | None:
     if not run.records.has_build():
         return None
     image = run.records.read_build()
-    if image.engine != engine.name or outdated_parts(plan, prepared.context, engine.base_id(plan), image):
+    if image.engine != engine.name:
+        return None
+    if needed_rebuild(run, plan, prepared.context, engine.base_id(plan), image).stages:
         return None
     if not engine.exists(image):
         return None
@@ -32,24 +32,22 @@ def reusable_image(run: RunContext, prepared: Prepared) -> BuiltImage | None:
     return image._replace(names=plan.names, user=plan.user)
 
 
-def outdated_parts(plan: Plan, context: BuildContext, base_id: str, image: BuiltImage) -> list[str]:
-    """Return the parts of *image* that a build would make differently, the first to be built first.
+def needed_rebuild(
+    run: RunContext, plan: Plan, context: BuildContext, base_id: str, image: BuiltImage
+) -> Rebuild:
+    """Return which stages of *image* a build would build again, and why.
 
     A label of an image would not do as proof: an image that is built on it inherits the label.
 
     Args:
+        run: the run, whose records hold the files of the last build.
         plan: the image to build.
         context: its files.
         base_id: ID of the base as it is now; "" if it is not known.
         image: the image that was built last.
     """
-    if not image.fingerprint_parts or not base_id:
-        return ["the base"]
-    changed = changed_parts(image.fingerprint_parts, fingerprint_parts(plan, context, base_id))
-    return changed or _age(plan, image)
-
-
-def _age(plan: Plan, image: BuiltImage) -> list[str]:
-    days = (time.time() - image.built_at) / _DAY
-    is_old = not plan.pinned and days > plan.cached_layers_max_age
-    return [f"its age of {days:.0f} days, with packages that are not pinned"] if is_old else []
+    parts = fingerprint_parts(plan, context, base_id)
+    if parts == image.fingerprint_parts:  # Without a difference nobody needs to know the files.
+        return rebuild_of(plan, image, parts)
+    files = run.records.read_files(image)
+    return rebuild_of(plan, image, parts, files_before=files, files_now=context.contents)

@@ -1,4 +1,4 @@
-"""What a builder prints, taken apart into steps, so that a failure shows its own step's lines and no others."""
+"""Split a builder's output into steps, so that an error shows the last lines of the step that failed."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 
 __all__ = ["BuildLog"]
 
-_TAIL = 20
+_TAIL = 20  # lines
 _BUILDKIT = r"#(?P<number>\d+)(?: (?P<time>\d+\.\d+)(?!\S))? ?(?P<text>.*)"
-_BUILDKIT_NAME = r"\[(?:internal|[\w -]*\d+/\d+)\] (?P<name>.*)"
-_LEGACY_NAME = r"(?:Step|STEP) (?P<number>\d+)/\d+ ?: (?P<name>.*)"
+_BUILDKIT_STEP = r"\[(?:internal|[\w -]*\d+/\d+)\] (?P<instruction>.*)"
+_BUILDKIT_STATUS = r"sha256:|DONE|CACHED|CANCELED|\.\.\."
+_LEGACY_STEP = r"(?:Step|STEP) (?P<number>\d+)/\d+ ?: (?P<instruction>.*)"
 _LEGACY_RUNNING = r" ---> Running in (?P<id>[0-9a-f]+)"
-_OF_BUILDKIT_ITSELF = r"sha256:|DONE|CACHED|CANCELED|\.\.\."
-_OF_LEGACY_ITSELF = r" ---> |--> |Removing intermediate container |\s*$"
+_LEGACY_STATUS = r" ---> |--> |Removing intermediate container |\s*$"
 
 
 def _tails() -> defaultdict[str, deque[str]]:
@@ -23,57 +23,57 @@ def _tails() -> defaultdict[str, deque[str]]:
 
 @dataclass(kw_only=True)
 class BuildLog:
-    """The steps of one build.
+    """The steps of one build; it grows with each line that is added.
 
     Args:
-        at: number of the step that failed or, on the legacy builder, is under way; "" for what none says.
-        names: the instruction of each step.
-        tails: the last lines of each.
-        container: short id of the one that a step of the legacy builder runs in; "" while none does.
+        step: number of the step that failed or, for the legacy builder, is running; "" if none is known.
+        instructions: of each step.
+        tails: the last lines of each step.
+        container: short ID of the container in which the legacy builder runs a step; "" if none runs.
     """
 
-    at: str = ""
-    names: dict[str, str] = field(default_factory=dict)
+    step: str = ""
+    instructions: dict[str, str] = field(default_factory=dict)
     tails: defaultdict[str, deque[str]] = field(default_factory=_tails)
     container: str = ""
 
     @property
-    def name(self) -> str:
-        """The instruction of the step that failed; "" where it is none's."""
-        return self.names.get(self.at, "")
+    def instruction(self) -> str:
+        """The instruction of the step that failed; "" if no step failed."""
+        return self.instructions.get(self.step, "")
 
     @property
-    def said(self) -> str:
+    def last_lines(self) -> str:
         """The last lines of the step that failed."""
-        return "\n".join(self.tails[self.at])
+        return "\n".join(self.tails[self.step])
 
-    def buildkit(self, line: str) -> None:
-        """Take in a line of BuildKit's plain output, in which steps speak in turns."""
+    def add_buildkit_line(self, line: str) -> None:
+        """Add a line of BuildKit's plain output, in which the lines of several steps alternate."""
         match = re.fullmatch(_BUILDKIT, line)
         if not match:
-            # The summary; it repeats what the failed step said, and counts where none did.
+            # The summary; it repeats the lines of the failed step and is used only if no step failed.
             self.tails[""].append(line)
             return
         number, text = match["number"], match["text"]
-        if not match["time"] and (named := re.fullmatch(_BUILDKIT_NAME, text)):
-            self.names[number] = named["name"]
-        elif text and (match["time"] or not re.match(_OF_BUILDKIT_ITSELF, text)):
+        if not match["time"] and (step := re.fullmatch(_BUILDKIT_STEP, text)):
+            self.instructions[number] = step["instruction"]
+        elif text and (match["time"] or not re.match(_BUILDKIT_STATUS, text)):
             self.tails[number].append(text)
         if not match["time"] and text.startswith("ERROR: "):
-            self.at = number
+            self.step = number
 
-    def legacy(self, line: str) -> None:
-        """Take in a line of the legacy builder's output, or of Podman's: one step after the other."""
-        if named := re.fullmatch(_LEGACY_NAME, line):
-            self.at = named["number"]
-            self.names[self.at] = named["name"]
+    def add_legacy_line(self, line: str) -> None:
+        """Add a line of the legacy builder or of Podman, which run one step after the other."""
+        if step := re.fullmatch(_LEGACY_STEP, line):
+            self.step = step["number"]
+            self.instructions[self.step] = step["instruction"]
         elif running := re.fullmatch(_LEGACY_RUNNING, line):
             self.container = running["id"]
-        elif not re.match(_OF_LEGACY_ITSELF, line):
-            self.tails[self.at].append(line)
+        elif not re.match(_LEGACY_STATUS, line):
+            self.tails[self.step].append(line)
         elif line.startswith("Removing"):
             self.container = ""
 
-    def refused(self, text: str) -> None:
-        """Take in what the engine says of the step that it gave up at."""
-        self.tails[self.at].append(text)
+    def add_error(self, text: str) -> None:
+        """Add the engine's own message about the step that failed."""
+        self.tails[self.step].append(text)

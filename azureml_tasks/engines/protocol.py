@@ -1,4 +1,4 @@
-"""What every engine is to the rest of the package."""
+"""What an engine provides, for the commands."""
 
 from __future__ import annotations
 
@@ -16,41 +16,41 @@ __all__ = ["Engine", "LayerStore"]
 
 
 class LayerStore(Protocol):
-    """The prefixes that an engine keeps for a project."""
+    """The cached layers of one project."""
 
     def all(self) -> list[StoredLayers]:
-        """Each, for the project as it is and as it was, the newest first."""
+        """Return all cached layers of the project, also those of its earlier states, the newest first."""
 
-    def remove(self, kept: StoredLayers) -> bool:
-        """Remove one; whether that was done."""
+    def remove(self, layers: StoredLayers) -> bool:
+        """Remove cached layers. Return False if that was not done."""
 
 
 class Engine(Protocol):
-    """What can make an image, smoke-test it and send it away; `Plan.required_features` must be among its features."""
+    """Builds images, runs their smoke tests and pushes them; its features include `Plan.required_features`."""
 
     @property
     def name(self) -> str:
-        """As in `--engine`."""
+        """The name, as in `--engine`."""
 
     @property
     def features(self) -> frozenset[str]:
-        """What it can do beyond every engine's own."""
+        """What it supports beyond every engine."""
 
     @property
     def registry(self) -> str:
-        """Login server of the registry that it belongs to; "" for one that pushes anywhere, or is not asked yet."""
+        """Login server of the registry that it belongs to; "" if it pushes to any, or does not know it yet."""
 
     def describe(self) -> str:
-        """One line: which engine, where, which builder and why that one."""
+        """Return one line: which engine, its address, its builder and why that one."""
 
     def planned_image(self, plan: Plan, context: BuildContext) -> BuiltImage:
-        """The image as far as it is known before it is built: it has no id yet."""
+        """Return the image as far as it is known before it is built: it has no ID yet."""
 
     def base_id(self, plan: Plan) -> str:
-        """What never moves of the base as it is here now; "" where it is not here, or nobody can tell."""
+        """Return what identifies the base as it is now; "" if the engine does not have it."""
 
     def tag_image(self, image: BuiltImage, names: Sequence[str]) -> None:
-        """Give *image*, which is there, these names."""
+        """Give an image that exists these names."""
 
     def build(
         self,
@@ -62,32 +62,32 @@ class Engine(Protocol):
         smoke_test: bool,
         previous: BuiltImage | None,
     ) -> BuiltImage:
-        """Build *context* into an image with the plan's names, after looking at the base.
+        """Check the base and build the image with the plan's names.
 
         Args:
             plan: the image.
             context: its files.
-            no_cache: build every step, and leave cached layers alone.
+            no_cache: build every step, and use no cached layers.
             pull: pull the base first.
             smoke_test: run the smoke test inside the build if no engine can run it afterwards, and keep only an
                 image that passed.
-            previous: the image that was built last; what it has in common with this one may be used again.
+            previous: the image that was built last, whose layers may be used again; None if there is none.
         """
 
     def exists(self, image: BuiltImage) -> bool:
-        """Whether the image is still where it was built."""
+        """Return whether the image is still where it was built."""
 
     def smoke_test(self, plan: Plan, image: BuiltImage) -> Report | None:
-        """Run *image* and ask it everything that the plan's smoke test asks; None under --dry."""
+        """Run the image and send the plan's requests; None under --dry."""
 
     def push(self, image: BuiltImage, name: str) -> str:
-        """Send *image* to its registry as *name*; the digest that the registry itself gives it."""
+        """Push the image as *name* and return the digest that the registry gives it."""
 
     def discard_candidate(self, image: BuiltImage) -> None:
-        """Put away what only led to the image's final names, or was kept for a smoke test that failed."""
+        """Remove what only served the smoke test: the image has its names now, or has failed."""
 
     def layer_store(self, plan: Plan) -> LayerStore:
-        """What is kept of the prefixes of *plan*."""
+        """Return the cached layers of the project of *plan*."""
 
     def remove(self, image: BuiltImage) -> list[str]:
-        """Remove what build has left of the image, by its names; what was removed."""
+        """Remove the image by its names. Return what was removed."""

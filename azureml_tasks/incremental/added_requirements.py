@@ -1,7 +1,7 @@
-"""An image that asks for some Python packages more than the one before it, and for nothing else below its code.
+"""Detect an image that needs some Python packages more than the one before it, and is otherwise the same up to them.
 
-It can stand on the prefix of that one: pip finds what is there already, and installs what was added alone. That all
-requirements name their versions is asked for, so that what is there is what would be installed again.
+It can be built on the cached layers of that image: pip keeps what is installed and installs only what was added. All
+requirements must name their versions, so that the installed packages are those that a fresh build would install.
 """
 
 from __future__ import annotations
@@ -22,69 +22,70 @@ if TYPE_CHECKING:
 __all__ = ["STAGE", "AddedRequirements", "added_requirements"]
 
 STAGE = "python"
-"""What is made anew."""
-_THE_SAME = ("version", "platform", "base", "system", "model")
-_WHERE_TO_LOOK = {"index_url", "extra_index_url", "trusted_host"}
+"""The stage that is built on the existing layers."""
+_UNCHANGED = ("version", "platform", "base", "system", "model")
+_INDEX_OPTIONS = {"index_url", "extra_index_url", "trusted_host"}
 
 
 class AddedRequirements(NamedTuple):
-    """A prefix, and what makes another one of it.
+    """Packages to add to cached layers.
 
     Args:
-        on: the prefix that is there.
-        added: file beside `in_image/install.py` with the lines to ask pip for; empty where they do not stand alone.
+        base: the cached layers of the image that was built before.
+        file: lies beside `in_image/install.py` and holds the lines for pip; empty if pip must get all requirements.
     """
 
-    on: CachedLayers
-    added: ContextFile
+    base: CachedLayers
+    file: ContextFile
 
-    def into(self, below: BuildContext) -> BuildContext:
-        """The context of the prefix's Python step, with the file in it."""
-        return below._replace(files=tuple(sorted((*below.files, self.added))))
+    def added_to(self, context: BuildContext) -> BuildContext:
+        """Return the build context of the Python stage with the file in it."""
+        return context._replace(files=tuple(sorted((*context.files, self.file))))
 
 
 def added_requirements(
-    plan: Plan, parts: Mapping[str, str], before: BuiltImage | None
+    plan: Plan, parts: Mapping[str, str], previous: BuiltImage | None
 ) -> AddedRequirements | None:
-    """How the longest prefix of *before* becomes that of *plan* by some packages more; None where it does not.
+    """Return what to add to the cached layers of *previous*; None if they differ in anything but added packages.
 
     Args:
-        plan: the image to be made.
+        plan: the image to build.
         parts: hashes of its inputs, see `fingerprint.fingerprint_parts`.
-        before: the image that was built last; None where there is none, or nothing of it is to be used.
+        previous: the image that was built last; None if there is none or it is not to be used.
     """
-    if (
-        not before
-        or not plan.pinned
-        or any(before.fingerprint_parts.get(name) != parts[name] for name in _THE_SAME)
-    ):
+    if not previous or not plan.pinned:
         return None
-    wanted, there = set(plan.python.lines if plan.python else ()), set(before.requirements)
-    if not there < wanted or not all(map(_is_requirement, wanted - there)):
+    if any(previous.fingerprint_parts.get(name) != parts[name] for name in _UNCHANGED):
         return None
-    text = "".join(f"{line}\n" for line in _alone(there, wanted - there)).encode()
-    added = ContextFile(name=f"{FOLDER}/added.txt", data=text, size=len(text))
-    return AddedRequirements(on=cached_layers_of(plan, before.fingerprint_parts)[-1], added=added)
+    required, installed = set(plan.python.lines if plan.python else ()), set(previous.requirements)
+    added = required - installed
+    if not installed < required or not all(map(_is_requirement, added)):
+        return None
+    text = "".join(f"{line}\n" for line in _pip_lines(installed, added)).encode()
+    file = ContextFile(name=f"{FOLDER}/added.txt", data=text, size=len(text))
+    return AddedRequirements(base=cached_layers_of(plan, previous.fingerprint_parts)[-1], file=file)
 
 
-def _alone(there: Collection[str], added: Collection[str]) -> list[str]:
-    """The lines that ask for *added* alone, where they say all that those that are *there* say of how to find it.
+def _pip_lines(installed: Collection[str], added: Collection[str]) -> list[str]:
+    """Return the lines that make pip install *added* alone, from the indexes that *installed* names.
 
-    There are none where constraints, hashes or choices among what an index has may have a say.
+    Return none if constraints, hashes or options that choose among an index's files may matter.
     """
     from azureml_tasks.requirements.lines import lines_of
 
-    said = {text: set(line.options) for text in there if text.startswith("-") for line in lines_of(text)}
-    where = {text: names for text, names in said.items() if names != {"requirement"}}
-    if any("--hash" in line for line in added) or any(names - _WHERE_TO_LOOK for names in where.values()):
+    options = {
+        text: set(line.options) for text in installed if text.startswith("-") for line in lines_of(text)
+    }
+    indexes = {text: names for text, names in options.items() if names != {"requirement"}}
+    if any("--hash" in line for line in added) or any(names - _INDEX_OPTIONS for names in indexes.values()):
         return []
-    if sum("index_url" in names for names in where.values()) > 1:
-        return []  # The last one of the file counts, and lines that are sorted do not tell which that is.
-    return [*sorted(where), *sorted(added)]
+    if sum("index_url" in names for names in indexes.values()) > 1:
+        return []  # pip takes the last one of a file, and these lines are sorted.
+    return [*sorted(indexes), *sorted(added)]
 
 
 def _is_requirement(line: str) -> bool:
-    """Whether *line* asks for a package, and does not change how pip finds the others."""
+    """Return whether *line* names a package and does not change how pip finds others."""
     from packaging.requirements import InvalidRequirement, Requirement
 
     try:

@@ -1,7 +1,7 @@
-"""The beginnings of an image that can be images of their own, so that what comes after them is built alone.
+"""Layers below the code that are images of their own, so that a build creates only what comes after them.
 
-An image is base → system packages → Python packages → model → code, each depending on those before it alone. A
-beginning is named by the fingerprint of all that makes it: whoever has that name has it for the same inputs.
+An image is base → system packages → Python packages → model → code, and each stage depends only on those before it.
+The tag of cached layers is a fingerprint of all their inputs: the same tag means the same inputs.
 """
 
 from __future__ import annotations
@@ -13,54 +13,85 @@ from azureml_tasks.incremental.fingerprint import fingerprint
 from azureml_tasks.planning.dockerfile import STAGES, render_stages, stages
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from azureml_tasks.planning.plan import Plan
 
-__all__ = ["CachedLayers", "cached_layers_of", "is_layers_tag", "layers_repository", "stage_context"]
+__all__ = [
+    "CachedLayers",
+    "cached_layers_of",
+    "current_tags",
+    "is_grown_tag",
+    "is_layers_tag",
+    "layers_repository",
+    "local_layers_repository",
+    "stage_context",
+]
 
-_LASTING = ("system", "python", "model")
-"""The stages that a prefix may end with; code and labels change with each commit."""
-
-
+_CACHED_STAGES = ("system", "python", "model")
+"""The stages that cached layers may end with; code and labels change with each commit."""
 _DIGITS = 32
+_GROWN = "-grown"
+_NO_REGISTRY = "azureml-tasks.invalid"
+"""A host that never resolves (RFC 2606), so that no builder looks for cached layers in a registry."""
 
 
 class CachedLayers(NamedTuple):
-    """A beginning of an image.
+    """The stages of an image up to one of them.
 
     Args:
-        stages: all that it holds beyond the base, in their order.
-        tag: its name in its repository, which follows from what makes it.
+        stages: all stages beyond the base, in their order.
+        tag: in the repository of cached layers; a fingerprint of the inputs of all these stages.
     """
 
     stages: tuple[str, ...]
     tag: str
 
+    @property
+    def grown_tag(self) -> str:
+        """The tag of layers that got some packages later, on layers that had the others already."""
+        return f"{self.tag}{_GROWN}"
+
 
 def cached_layers_of(plan: Plan, parts: Mapping[str, str]) -> tuple[CachedLayers, ...]:
-    """Every prefix of *plan*, the shortest first; each holds all of the one before it.
+    """Return all cached layers that an image can use, the shortest first; each holds those before it.
 
     Args:
         plan: the image.
         parts: hashes of its inputs, see `fingerprint.fingerprint_parts`.
     """
-    texts, found, before = stages(plan), [], {name: parts[name] for name in ("version", "platform", "base")}
-    for at, stage in enumerate(_LASTING):
-        before[stage] = parts[stage]
+    texts, layers, inputs = stages(plan), [], {name: parts[name] for name in ("version", "platform", "base")}
+    for position, stage in enumerate(_CACHED_STAGES):
+        inputs[stage] = parts[stage]
         if texts[stage]:
-            found.append(CachedLayers(stages=STAGES[: at + 1], tag=fingerprint(before)[:_DIGITS]))
-    return tuple(found)
+            layers.append(CachedLayers(stages=STAGES[: position + 1], tag=fingerprint(inputs)[:_DIGITS]))
+    return tuple(layers)
+
+
+def current_tags(layers: Iterable[CachedLayers], stored: Collection[str]) -> set[str]:
+    """Return the tags among *stored* that a build uses: grown layers only if there are none in one piece."""
+    choices = (each.tag if each.tag in stored else each.grown_tag for each in layers)
+    return {tag for tag in choices if tag in stored}
 
 
 def is_layers_tag(text: str) -> bool:
-    """Whether *text* may be the tag of a prefix: as many hexadecimal digits."""
+    """Return whether *text* can be the tag of cached layers in a registry: 32 hexadecimal digits."""
     return len(text) == _DIGITS and not set(text) - set("0123456789abcdef")
 
 
+def is_grown_tag(text: str) -> bool:
+    """Return whether *text* is the tag of grown layers, see `CachedLayers.grown_tag`."""
+    return text.endswith(_GROWN)
+
+
 def layers_repository(plan: Plan) -> str:
-    """The repository of the prefixes of *plan*, beside that of its images."""
-    return f"{plan.repository}/prefix"
+    """Return the repository of the cached layers in a registry, without the registry."""
+    return f"{plan.repository}/layers"
+
+
+def local_layers_repository(plan: Plan) -> str:
+    """Return the repository of the cached layers on an engine."""
+    return f"{_NO_REGISTRY}/{layers_repository(plan)}"
 
 
 def stage_context(
@@ -72,15 +103,15 @@ def stage_context(
     mounts: bool = False,
     literal: bool = False,
 ) -> BuildContext:
-    """What it takes to build the stages of these *names* alone on the image *base*; its hashes are the whole's.
+    """Return the build context of some stages on an image; its hashes are those of the whole context.
 
     Args:
         plan: the image.
-        context: of the whole of it.
-        base: image reference or id.
-        names: stages, in their order.
-        mounts: whether for BuildKit alone.
-        literal: whether the context's hash stands in the text, and does not come as an argument.
+        context: of the whole image.
+        base: reference or ID of the image that the stages are built on.
+        names: the stages, in their order.
+        mounts: write the Dockerfile for BuildKit only.
+        literal: write the hash of the context into the Dockerfile instead of reading it from a build argument.
     """
     folders = tuple(f"{name}/" for name in names)
     return BuildContext(

@@ -1,65 +1,98 @@
-"""Why a build is not at its end at once: which steps are built anew, and because of what."""
+"""Decide whether the image that was built last is up to date, and say what a build would do again and why."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.planning.dockerfile import STAGES
+from azureml_tasks.timestamps import days_since
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["rebuild_reasons", "rebuilt_stages"]
+    from azureml_tasks.built_image import BuiltImage
+    from azureml_tasks.planning.plan import Plan
 
-_SHOWN = 3
-_BELOW = {
-    "version": "azureml-tasks is another version",
-    "platform": "the platform is another one",
-    "base": "the base is another image under its name",
+__all__ = ["Rebuild", "packages_are_too_old", "rebuild_of"]
+
+_MOST_FILES = 3
+_BEFORE_STAGES = {
+    "version": "azureml-tasks has another version",
+    "platform": "the platform has changed",
+    "base": "the base is another image under the same name",
 }
-"""What everything stands on, and what a difference in it means."""
+"""The inputs that every stage depends on, and what to say if they differ."""
 
 
-def rebuilt_stages(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """The stages that are built anew: each from the first on that differs.
-
-    Args:
-        before: `fingerprint_parts` of the image that was built.
-        now: that of what would be built.
-    """
-    if any(before.get(name) != now[name] for name in _BELOW):
-        return list(STAGES)
-    first = next((at for at, name in enumerate(STAGES) if before.get(name) != now[name]), len(STAGES))
-    return list(STAGES[first:])
-
-
-def rebuild_reasons(
-    before: Mapping[str, str],
-    now: Mapping[str, str],
-    files_before: Mapping[str, str],
-    files_now: Mapping[str, str],
-) -> list[str]:
-    """What differs, one line each, in the order in which it is built.
+class Rebuild(NamedTuple):
+    """What a build would do again; both are empty if the image is up to date.
 
     Args:
-        before: `fingerprint_parts` of the image that was built.
-        now: that of what would be built.
-        files_before: member of the build context → what it was; empty where nobody knows.
-        files_now: the same as it is.
+        stages: of the image, from the first one that is rebuilt.
+        reasons: one line each, in the order of the stages.
     """
-    below = [words for name, words in _BELOW.items() if before.get(name) != now[name]]
-    changed = [name for name in STAGES if before.get(name) != now[name]]
-    return below + [f"{name}: {_why(f'{name}/', files_before, files_now)}" for name in changed]
+
+    stages: tuple[str, ...]
+    reasons: tuple[str, ...]
 
 
-def _why(folder: str, before: Mapping[str, str], now: Mapping[str, str]) -> str:
-    names = sorted({*before, *now}) if before else []
-    differ = [name for name in names if name.startswith(folder) and before.get(name) != now.get(name)]
-    said = [f"{name} {_how(name, before, now)}" for name in differ[:_SHOWN]]
-    more = len(differ) - _SHOWN
-    said += [f"{more} more differ{'s' if more == 1 else ''}"] if more > 0 else []
-    return ", ".join(said) or "its words in the Dockerfile have changed"
+def rebuild_of(
+    plan: Plan,
+    image: BuiltImage,
+    parts: Mapping[str, str],
+    *,
+    files_before: Mapping[str, str] = MappingProxyType({}),
+    files_now: Mapping[str, str] = MappingProxyType({}),
+) -> Rebuild:
+    """Return what a build would do again: the one answer for `image.build` and `image.check`.
+
+    Args:
+        plan: what would be built.
+        image: what was built last.
+        parts: hashes of the inputs of what would be built, see `fingerprint.fingerprint_parts`.
+        files_before: members of the build context by name, and their hashes, when the image was built; empty if not
+            known.
+        files_now: the same for what would be built.
+    """
+    before = image.fingerprint_parts
+    if not before:
+        return Rebuild(stages=STAGES, reasons=("it is not recorded what the image was built of",))
+    if not parts["base"]:
+        return Rebuild(stages=STAGES, reasons=("the engine does not have the base",))
+    reasons = [text for name, text in _BEFORE_STAGES.items() if before.get(name) != parts[name]]
+    first = 0 if reasons else len(STAGES)
+    for position, name in enumerate(STAGES):
+        if before.get(name) != parts[name]:
+            first = min(first, position)
+            reasons.append(f"{name}: {_changed_files(f'{name}/', files_before, files_now)}")
+    if packages_are_too_old(plan, image.installed_at):
+        days = days_since(image.installed_at)
+        first = 0
+        reasons.append(f"its packages are not pinned and were installed {days:.0f} days ago")
+    return Rebuild(stages=STAGES[first:], reasons=tuple(reasons))
 
 
-def _how(name: str, before: Mapping[str, str], now: Mapping[str, str]) -> str:
+def packages_are_too_old(plan: Plan, installed_at: float) -> bool:
+    """Return whether packages that are not pinned were installed longer ago than `cached-layers-max-age` says.
+
+    Args:
+        plan: the image.
+        installed_at: seconds since 1970.
+    """
+    return not plan.pinned and days_since(installed_at) > plan.cached_layers_max_age
+
+
+def _changed_files(folder: str, before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    if not before:
+        return "files or instructions in the Dockerfile have changed"
+    names = sorted({*before, *now})
+    changed = [name for name in names if name.startswith(folder) and before.get(name) != now.get(name)]
+    texts = [f"{name} {_change(name, before, now)}" for name in changed[:_MOST_FILES]]
+    more = len(changed) - _MOST_FILES
+    texts += [f"{more} more file{'s differ' if more > 1 else ' differs'}"] if more > 0 else []
+    return ", ".join(texts) or "its instructions in the Dockerfile have changed"
+
+
+def _change(name: str, before: Mapping[str, str], now: Mapping[str, str]) -> str:
     return "has changed" if name in before and name in now else "is new" if name in now else "is gone"

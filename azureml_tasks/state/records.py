@@ -24,7 +24,7 @@ __all__ = ["FOLDER", "NOTES", "Records"]
 FOLDER = ".azureml-image"
 _BUILD, _PASS, _RESULT, _RUN = "build.json", "smoke-test.json", "result.json", "run.json"
 _PROBE_EVENTS, _HASHES, _FILES = "probe-events.json", "hashes.json", "files.json"
-NOTES = frozenset({"builder.json", "files.json", "hashes.json", "staged", "users.json"})
+NOTES = frozenset({"builder.json", "engine.json", "files.json", "hashes.json", "staged", "users.json"})
 """What saves time alone, and may go at any time."""
 _NEEDED = {
     _BUILD: ("id", "names", "engine", "context_sha256", "user"),
@@ -60,7 +60,7 @@ class Records(NamedTuple):
     def _write_image(self, image: BuiltImage) -> None:
         waiting = [candidate for candidate in self.waiting() if candidate != image.candidate]
         in_a_registry = {"candidate": image.candidate, "run": image.run, "waiting": waiting}
-        inputs = {"fingerprint_parts": dict(image.fingerprint_parts), "built_at": image.built_at}
+        inputs = {"fingerprint_parts": dict(image.fingerprint_parts), "installed_at": image.installed_at}
         self._write(_BUILD, {
             "engine": image.engine,
             "id": image.id,
@@ -93,7 +93,7 @@ class Records(NamedTuple):
             run=found.get("run", ""),
             cached_layers=tuple(found.get("cached_layers", ())),
             fingerprint_parts=found.get("fingerprint_parts", {}),
-            built_at=found.get("built_at", 0),
+            installed_at=found.get("installed_at", 0),
             requirements=tuple(found.get("requirements", ())),
         )
 

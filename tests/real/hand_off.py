@@ -59,7 +59,7 @@ _UNSTABLE = (
     (r"\b(N|\d+) ms\b", "N s"),
     (r"\b\d+ MiB\b", "N MiB"),
     (r"=[0-9a-f]{64}\b", "=HASH"),
-    (r"/prefix:[0-9a-f]{32}\b", "/prefix:HASH"),
+    (r"/layers:[0-9a-f]{32}\b", "/layers:HASH"),
     (r"is (queued|started|running);", "is STATUS;"),
     (r"azureml-image-[0-9a-f]{12}", "CONTAINER"),
 )

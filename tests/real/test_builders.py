@@ -297,7 +297,7 @@ def test_records_what_was_built(built: Built) -> None:
         "context_sha256": built.record["context_sha256"],
         "user": "dockeruser",
         "fingerprint_parts": built.record["fingerprint_parts"],
-        "built_at": built.record["built_at"],
+        "installed_at": built.record["installed_at"],
     }
     parts = ["version", "platform", "base", "system", "python", "model", "code", "labels"]
     assert parts == list(built.record["fingerprint_parts"])

@@ -182,20 +182,20 @@ version: v1.1.0
 stepTimeout: 3600
 steps:
   - id: "build-system"
-    build: "-f Dockerfile.system -t REGISTRY/NAME/prefix:HASH --platform linux/amd64 ."
+    build: "-f Dockerfile.system -t REGISTRY/NAME/layers:HASH --platform linux/amd64 ."
   - id: "push-system"
     push:
-      - "REGISTRY/NAME/prefix:HASH"
+      - "REGISTRY/NAME/layers:HASH"
   - id: "build-python"
-    build: "-f Dockerfile.python -t REGISTRY/NAME/prefix:HASH --platform linux/amd64 ."
+    build: "-f Dockerfile.python -t REGISTRY/NAME/layers:HASH --platform linux/amd64 ."
   - id: "push-python"
     push:
-      - "REGISTRY/NAME/prefix:HASH"
+      - "REGISTRY/NAME/layers:HASH"
   - id: "build-model"
-    build: "-f Dockerfile.model -t REGISTRY/NAME/prefix:HASH --platform linux/amd64 ."
+    build: "-f Dockerfile.model -t REGISTRY/NAME/layers:HASH --platform linux/amd64 ."
   - id: "push-model"
     push:
-      - "REGISTRY/NAME/prefix:HASH"
+      - "REGISTRY/NAME/layers:HASH"
   - id: "build"
     build: "-f Dockerfile -t REGISTRY/NAME/candidate:{{.Run.ID}} --platform linux/amd64 \
 --build-arg CONTEXT_SHA256=HASH ."
@@ -314,8 +314,8 @@ def test_a_release_records_all_that_it_did(place: str, releases: Mapping[str, St
         digest,
         found.pop("probe-events.json", {"smoke_test_sha256": smoke_test})["smoke_test_sha256"],
     )
-    images = [image for image in done.the_run.output_images if image["repository"].endswith("/prefix")]
-    prefixes = [f"{name}/prefix@{image['digest']}" for image in images]
+    images = [image for image in done.the_run.output_images if image["repository"].endswith("/layers")]
+    prefixes = [f"{name}/layers@{image['digest']}" for image in images]
     assert 3 == len(prefixes)
     expected = {
         "build.json": {

@@ -13,7 +13,6 @@ import pytest
 import azureml_tasks
 from azureml_tasks.cli.console import Console
 from azureml_tasks.context.build_context import BuildContext, digest
-from azureml_tasks.engines.build_log import BuildLog
 from azureml_tasks.engines.docker.build import Build
 from azureml_tasks.engines.docker.builder_choice import Builder
 from azureml_tasks.engines.docker.client import connect
@@ -134,7 +133,6 @@ def image(
                 builder=Builder(kind=request.param, why="asked for"),
                 reporter=Console(),
                 scratch=scratch,
-                steps=BuildLog(),
             )
             # Both of BuildKit's keep one cache: where the second asks for the same to the byte, it gets the same.
             yield build.run(plan._replace(repository=name), context, no_cache=request.param != "buildx")

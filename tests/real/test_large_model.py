@@ -65,4 +65,4 @@ def test_a_model_of_the_same_size_is_another_one(
     assert expected == found
     assert [] == [path.name for path in (made.folder / ".azureml-image").iterdir() if path.is_dir()]
     assert 0 == made.invoke("image.clean").code
-    assert [] == docker_client.images.list(name=f"{name}/prefix")
+    assert [] == docker_client.images.list(name=f"azureml-tasks.invalid/{name}/layers")

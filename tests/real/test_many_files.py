@@ -13,7 +13,7 @@ import docker
 import pytest
 
 from tests.machine.clients import Client
-from tests.real.fast import Built, built_once
+from tests.real.built_project import Built, built_once
 from tests.real.support import environment_of
 
 COUNT = 2100

@@ -73,7 +73,7 @@ def walk(handed_off_session: HandedOff, tiny_base: str) -> Walk:
     changed(project, "code/score.py")
     build("code")
     below = found["code"].records["build.json"]["cached_layers"][0].rpartition("@")[2]
-    STANDING[:] = layers(found["code"], f"{project.folder.name}/prefix", below)
+    STANDING[:] = layers(found["code"], f"{project.folder.name}/layers", below)
     changed(project, MODEL)
     build("model")
     found["list"] = well(handed_off_session, project, "image.cache")
@@ -101,8 +101,8 @@ def test_the_first_hand_off_keeps_each_prefix(walk: Walk) -> None:
     """It sends everything, and leaves a prefix with the commands and one with the model in the registry."""
     done, name = walk["first"], walk["first"].project.folder.name
 
-    images = [image for image in done.the_run.output_images if image["repository"] == f"{name}/prefix"]
-    kept = [f"{done.acr.login_server}/{name}/prefix@{image['digest']}" for image in images]
+    images = [image for image in done.the_run.output_images if image["repository"] == f"{name}/layers"]
+    kept = [f"{done.acr.login_server}/{name}/layers@{image['digest']}" for image in images]
     assert (WHOLE, 2, kept) == (sent(done), len(kept), done.records["build.json"]["cached_layers"])
 
 
@@ -115,7 +115,7 @@ def test_a_changed_line_sends_the_code_alone(walk: Walk) -> None:
     assert ["Dockerfile", "code", "code/score.py"] == sent(done)
     assert f" : FROM {on}\n" in done.the_run.text
     assert STANDING == layers(done, f"{name}/candidate", done.records["build.json"]["id"])[:-1]
-    assert "as before, and in the registry: system + python + model, NAME/prefix:HASH" in done.told
+    assert "as before, and in the registry: system + python + model, NAME/layers:HASH" in done.told
 
 
 def test_a_changed_model_starts_above_what_stands_below_it(walk: Walk) -> None:
@@ -124,7 +124,7 @@ def test_a_changed_model_starts_above_what_stands_below_it(walk: Walk) -> None:
 
     expected = ["Dockerfile", "Dockerfile.model", "code", "code/score.py", "model", MODEL]
     assert expected == sent(done)
-    assert "as before, and in the registry: system, NAME/prefix:HASH" in done.told
+    assert "as before, and in the registry: system, NAME/layers:HASH" in done.told
 
 
 def test_prefixes_are_listed_and_pruned(walk: Walk) -> None:
@@ -133,17 +133,17 @@ def test_prefixes_are_listed_and_pruned(walk: Walk) -> None:
 
     ends = sorted(row.rpartition("days old")[2] for row in rows)
     now = ", used by the project as it is now"
-    assert (["", now, now], "removed REGISTRY/NAME/prefix:HASH\n") == (ends, walk["prune"].out[1])
+    assert (["", now, now], "removed REGISTRY/NAME/layers:HASH\n") == (ends, walk["prune"].out[1])
 
 
-TOO_OLD = "NAME/prefix:HASH is too old: what it holds is not pinned, and newer may be there"
+TOO_OLD = "NAME/layers:HASH is too old: what it holds is not pinned, and newer may be there"
 
 
 @pytest.mark.parametrize(
     ("name", "words"),
     [
         ("no cache", []),
-        ("too old", ["NAME/prefix:HASH is too old: what it holds is not pinned, and newer may be there"] * 2),
+        ("too old", ["NAME/layers:HASH is too old: what it holds is not pinned, and newer may be there"] * 2),
     ],
 )
 def test_what_may_not_be_used_is_made_anew(name: str, words: list[str], walk: Walk) -> None:
@@ -157,10 +157,10 @@ def test_where_nobody_can_tell_everything_is_built(handed_off: HandedOff, tiny_b
     """A registry that refuses the question is no reason to fail, and is named in a warning."""
     project = handed_off(tiny_base, MORE.format(days=7, word=unique("below")), files=files())
     refused = Reply(status=403, json={"errors": [{"code": "DENIED"}]})
-    handed_off.acr.faults.add(r"GET /v2/.*/prefix/manifests/", refused, times=None)
+    handed_off.acr.faults.add(r"GET /v2/.*/layers/manifests/", refused, times=None)
     done = step(handed_off.acr, project, "image.build", *ACR)
 
-    said = "warning: whether NAME/prefix:HASH is there cannot be told, so it is built anew: "
+    said = "warning: whether NAME/layers:HASH is there cannot be told, so it is built anew: "
     assert (0, WHOLE) == (done.out[0], sent(done)), done.ended.stderr
     assert [True] == [line.startswith(said) for line in done.told if line.startswith("warning: ")]
 
@@ -180,12 +180,12 @@ def shared(tiny_base: str, registry: plain_registry.Registry, tmp_path: Any) -> 
 def forget(client: docker.DockerClient, project: Consumer) -> None:
     """Take every name of the project's prefixes from the engine, as on a machine that has never built it."""
     name = project.folder.name
-    for tag in (*tags_of(client, f"{name}/layers:"), *tags_of(client, f"{name}/prefix:")):
+    for tag in tags_of(client, f"{name}/layers:"):
         client.images.remove(tag, force=True)
 
 
 def test_an_empty_machine_pulls_what_another_one_has_built(
-    shared: Consumer, docker_client: docker.DockerClient
+    shared: Consumer, registry: plain_registry.Registry, docker_client: docker.DockerClient
 ) -> None:
     """The first build pushes each prefix; another machine pulls the last one, and builds what comes after it alone."""
     first = shared.invoke("image.build")
@@ -195,11 +195,14 @@ def test_an_empty_machine_pulls_what_another_one_has_built(
 
     name = shared.folder.name
     assert (0, 0) == (first.code, second.code), first.stderr + second.stderr
-    assert 2 == normal(first.stderr, {}).count(" for other machines\n")
+    assert 2 == normal(first.stderr, {}).count("pushing shared layers: ")
     assert ("COPY model/" in first.stderr, "COPY model/" in second.stderr) == (True, False)
     (on,) = shared.record("build.json")["cached_layers"]
     listed = shared.invoke("image.cache").stdout
-    assert (1, 1) == (listed.count(f"{name}/prefix:"), listed.count(f"{name}/layers:"))
+    assert (1, 1) == (
+        listed.count(f"azureml-tasks.invalid/{name}/layers:"),
+        listed.count(f"{registry.host}/{name}/layers:"),
+    )
     below = docker_client.images.get(on).attrs["RootFS"]["Layers"]
     image = docker_client.images.get(f"{name}:1").attrs["RootFS"]["Layers"]
     assert (below, len(below) + 1) == (image[: len(below)], len(image))

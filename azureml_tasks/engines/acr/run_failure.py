@@ -75,9 +75,9 @@ def error_of_run(run: Run, log: RunLog) -> AzuremlTasksError:
         return RemoteBuildError(
             f"Run {run.id} ended with an internal error of ACR.", next_step=_AGAIN, said=said
         )
-    if log.build.name and not log.built:
-        what = f"A build step failed in run {run.id}: {log.build.name}"
-        return BuildError(what, next_step=_LAST_LINES, said=log.build.said)
+    if log.build.instruction and not log.built:
+        what = f"A build step failed in run {run.id}: {log.build.instruction}"
+        return BuildError(what, next_step=_LAST_LINES, said=log.build.last_lines)
     tail = list(log.tail)
     if known := error_of_log(run.id, tail):
         return known

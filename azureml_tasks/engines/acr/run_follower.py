@@ -173,7 +173,7 @@ class RunFollower:
         log.tail.append(line)
         log.built |= _BUILT.match(line) is not None
         if not _AGENT_LINE.match(line):
-            (log.build.buildkit if self.buildkit else log.build.legacy)(line)
+            (log.build.add_buildkit_line if self.buildkit else log.build.add_legacy_line)(line)
 
     def _queue_timeout(self, run: Run) -> QueueTimeoutError:
         return QueueTimeoutError(

@@ -1,4 +1,4 @@
-"""One build by the engine's API, as the events that it answers with: the legacy builder's, BuildKit's, or Podman's.
+"""One build by the engine's API: with its legacy builder, with its own BuildKit, or with Podman's builder.
 
 https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Image/operation/ImageBuild
 """
@@ -10,54 +10,52 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from azureml_tasks.engines.docker.client import EngineClient
 
-__all__ = ["built", "takes_archives"]
+__all__ = ["build_events", "takes_archives"]
 
-_OWN_STORE = "overlay2"
-"""The storage driver of an engine that keeps its images itself; containerd's go by other names."""
+_GRAPH_DRIVER = "overlay2"
+"""The storage driver of an engine that keeps its images itself; the drivers of containerd have other names."""
 
 
 def takes_archives(client: EngineClient, driver: str) -> bool:
-    """Whether the engine's BuildKit can be sent a build context as an archive by the API.
+    """Return whether the engine's own BuildKit takes a build context as an archive by the API.
 
-    One that keeps its images in containerd cannot: it asks the network for the context's host, `build-context-…`, as
-    seen of 26.1.5.
+    An engine that keeps its images in containerd does not: 26.1.5 asks the network for a host `build-context-…`.
 
     Args:
-        client: the engine.
-        driver: the storage driver that has its images; "" where it does not say.
+        client: of the engine.
+        driver: the storage driver of its images; "" if it does not say.
     """
-    return client.has_buildkit and driver == _OWN_STORE
+    return client.has_buildkit and driver == _GRAPH_DRIVER
 
 
-def built(
+def build_events(
     client: EngineClient,
-    feed: Iterator[bytes],
+    archive: Iterable[bytes],
     platform: str,
     arguments: Mapping[str, str],
     *,
     no_cache: bool,
-    buildkit: bool = False,
+    buildkit: bool,
 ) -> Iterator[dict[str, Any]]:
-    """Send the archive *feed*, and give each event as it comes.
+    """Send a build context and yield each event of the answer as it arrives.
 
     Args:
-        client: the engine.
-        feed: the build context.
+        client: of the engine.
+        archive: the build context, as the blocks of a tar archive.
         platform: such as `linux/amd64`.
-        arguments: of the build, by name.
-        no_cache: whether every step is done anew.
-        buildkit: whether BuildKit builds; the engine must take archives for it, see `takes_archives`.
+        arguments: build arguments by name.
+        no_cache: build every step.
+        buildkit: build with BuildKit; only for an engine that `takes_archives`.
 
     Raises:
-        RefusedError: the engine does not begin, with what it says.
+        RefusedError: the engine refuses the request.
     """
-    # The legacy builder keeps a failed step's container unless it is told by `forcerm`.
+    # The legacy builder keeps the container of a failed step unless `forcerm` is set.
     options = {"platform": platform, "buildargs": json.dumps(dict(arguments)), "rm": "1", "forcerm": "1"}
     options |= ({"nocache": "1"} if no_cache else {}) | ({"version": "2"} if buildkit else {})
-    query = urlencode(options)
-    for line in client.send_archive(f"/build?{query}", feed):
+    for line in client.send_archive(f"/build?{urlencode(options)}", archive):
         yield dict(json.loads(line))

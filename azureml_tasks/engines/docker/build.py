@@ -1,15 +1,22 @@
-"""One build on a Docker engine: BuildKit through the client, or the legacy builder through the API."""
+"""Run one Dockerfile on a Docker engine: by docker's client, by the engine's BuildKit or by its legacy builder."""
 
 from __future__ import annotations
 
 import tempfile
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.context.tar_archive import archive
-from azureml_tasks.engines.docker.api_build import built
-from azureml_tasks.engines.docker.buildx_command import arguments, command, named_in, naming
+from azureml_tasks.engines.build_log import BuildLog
+from azureml_tasks.engines.docker.api_build import build_events
+from azureml_tasks.engines.docker.buildx_command import (
+    build_arguments,
+    build_command,
+    image_file_option,
+    read_image_id,
+)
 from azureml_tasks.engines.docker.socket_http import RefusedError
 from azureml_tasks.engines.docker.staged_folder import staged
 from azureml_tasks.errors import AzuremlTasksError, BuildError, Terminated
@@ -20,147 +27,148 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from azureml_tasks.context.build_context import BuildContext
-    from azureml_tasks.engines.build_log import BuildLog
     from azureml_tasks.engines.docker.builder_choice import Builder
     from azureml_tasks.engines.docker.client import EngineClient
     from azureml_tasks.planning.plan import Plan
     from azureml_tasks.reporter import Reporter
 
-__all__ = ["MUCH", "Build"]
+__all__ = ["LARGE_CONTEXT", "Build"]
 
-MUCH = 4 * 1024 * 1024
-"""Bytes of files from which sending them takes longer than what spares it."""
-_MANY = 2000
-"""Files from which it does so too."""
+LARGE_CONTEXT = 4 * 1024 * 1024
+"""Bytes from which on docker's client is faster than an archive sent by the API."""
+_MANY_FILES = 2000
+"""Files from which on it is faster too."""
+_REMOVAL_TIMEOUT = 20  # seconds; an engine removes a container in well under one
 
-_REMOVED = 20  # seconds; an engine removes a container in well under one
 
-
-class Build(NamedTuple):
-    """A build under way.
+@dataclass(frozen=True, kw_only=True)
+class Build:
+    """Runs Dockerfiles on an engine.
 
     Args:
-        client: the engine.
-        builder: which of its builders.
+        client: of the engine.
+        builder: runs what docker's client would run.
         reporter: shows the output as it comes.
-        scratch: folder for the one file that docker names the image in.
-        steps: grows as it goes on.
-        takes_archives: whether BuildKit can be sent an archive by the API, see `api_build.takes_archives`.
+        scratch: folder for staged files and for the file in which docker's client writes the image ID.
+        takes_archives: whether the engine's own BuildKit can be used by the API, see `api_build.takes_archives`.
     """
 
     client: EngineClient
     builder: Builder
     reporter: Reporter
     scratch: Path
-    steps: BuildLog
     takes_archives: bool = False
 
-    def announced(self, plan: Plan, context: BuildContext, *, no_cache: bool) -> bool:
-        """Say what is done, as one command to paste; whether it is to be done."""
-        argv = command(self.client, self.builder, plan, context, no_cache=no_cache, names=plan.names)
-        # A client that has BuildKit built in uses the legacy builder unless it is told.
-        told = "DOCKER_BUILDKIT=1 " if self.builder.kind == "buildkit" else ""
-        return self.reporter.effect(argv, before=f"invoke image.context{self.reporter.flags} | {told}")
+    def announce(self, plan: Plan, context: BuildContext, *, no_cache: bool) -> bool:
+        """Announce the build of the whole image as one command. Return False if it must not be carried out."""
+        argv = build_command(self.client, self.builder, plan, context, no_cache=no_cache, names=plan.names)
+        # A client with built-in BuildKit uses the legacy builder unless this variable is set.
+        variable = "DOCKER_BUILDKIT=1 " if self.builder.kind == "buildkit" else ""
+        return self.reporter.effect(argv, before=f"invoke image.context{self.reporter.flags} | {variable}")
 
-    def run(self, plan: Plan, context: BuildContext, *, no_cache: bool, is_part: bool = False) -> str:
-        """Build, and give the image's id.
-
-        Args:
-            plan: the image.
-            context: its files, or those of a part of it.
-            no_cache: whether every step is done anew.
-            is_part: whether the rest is there; a whole is made by the builder that is `announced`.
+    def run(self, plan: Plan, context: BuildContext, *, no_cache: bool) -> str:
+        """Build *context* and return the image ID.
 
         Raises:
-            BuildError: a step failed; the step and its last lines are in the error.
+            BuildError: a step failed; the error has the step and its last lines.
             EngineError: the engine's disk is full.
         """
-        if self.only_copies(context) and (is_part or self.builder.kind != "legacy"):
+        if self.uses_api_buildkit(context):
             self.reporter.say(f"{context.counted} to copy, by the engine's own BuildKit")
-            return self._by_api(plan, context, no_cache=no_cache, buildkit=True)
+            return self._run_by_api(plan, context, no_cache=no_cache, buildkit=True)
         if self.builder.kind == "legacy":
-            return self._by_api(plan, context, no_cache=no_cache, buildkit=False)
-        return self._buildkit(plan, context, no_cache=no_cache)
+            return self._run_by_api(plan, context, no_cache=no_cache, buildkit=False)
+        return self._run_by_client(plan, context, no_cache=no_cache)
 
-    def only_copies(self, context: BuildContext) -> bool:
-        """Whether the engine's BuildKit is asked without docker's client: no command runs, and little is sent."""
-        return self.takes_archives and "\nRUN " not in context.dockerfile and _is_small(context)
+    def uses_api_buildkit(self, context: BuildContext) -> bool:
+        """Return whether the engine's own BuildKit builds *context* by the API.
 
-    def _feed(self, context: BuildContext) -> Iterator[bytes]:
+        It does if nothing is run, and either little is sent or docker's client has no BuildKit. Commands go to
+        docker's client, since by the API BuildKit mounts no secrets and shows no output that could be read.
+        """
+        only_copies = "\nRUN " not in context.dockerfile
+        return self.takes_archives and only_copies and (_is_small(context) or self.builder.kind == "legacy")
+
+    def _archive(self, context: BuildContext) -> Iterator[bytes]:
         return self.reporter.progress(archive(context), context.size, "sending the build context")
 
-    def _buildkit(self, plan: Plan, context: BuildContext, *, no_cache: bool) -> str:
-        argv = command(self.client, self.builder, plan, context, no_cache=no_cache)
-        # A client with BuildKit built in sends an archive as the API does, which not every engine takes.
+    def _run_by_client(self, plan: Plan, context: BuildContext, *, no_cache: bool) -> str:
+        log = BuildLog()
+
+        def on_line(line: str) -> None:
+            self.reporter.say(clean(line))
+            log.add_buildkit_line(clean(line))
+
+        argv = build_command(self.client, self.builder, plan, context, no_cache=no_cache)
+        # A client with built-in BuildKit passes an archive on by the API, which not every engine takes.
         as_folder = not _is_small(context) or (self.builder.kind == "buildkit" and not self.takes_archives)
         with ExitStack() as stack:
-            scratch = stack.enter_context(tempfile.TemporaryDirectory(dir=self.scratch))
-            named = Path(scratch) / "image"
-            where = str(stack.enter_context(staged(context, self.scratch))) if as_folder else "-"
-            argv[-1:] = ["--progress", "plain", naming(self.builder), str(named), where]
-            feed = () if as_folder else self._feed(context)
-            code = stream(argv, env={"DOCKER_BUILDKIT": "1"}, feed=feed, line=self._buildkit_line)
-            if code:
-                raise self._failed()
-            return named_in(named.read_text(encoding="utf-8"), self.builder)
+            image_file = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=self.scratch))) / "image"
+            source = str(stack.enter_context(staged(context, self.scratch))) if as_folder else "-"
+            argv[-1:] = ["--progress", "plain", image_file_option(self.builder), str(image_file), source]
+            feed = () if as_folder else self._archive(context)
+            if stream(argv, env={"DOCKER_BUILDKIT": "1"}, feed=feed, line=on_line):
+                raise _step_failed(log)
+            return read_image_id(image_file.read_text(encoding="utf-8"), self.builder)
 
-    def _buildkit_line(self, line: str) -> None:
-        self.reporter.say(clean(line))
-        self.steps.buildkit(clean(line))
-
-    def _by_api(self, plan: Plan, context: BuildContext, *, no_cache: bool, buildkit: bool) -> str:
-        image_id, feed = "", self._feed(context)
-        events = built(
-            self.client, feed, plan.platform, arguments(context), no_cache=no_cache, buildkit=buildkit
+    def _run_by_api(self, plan: Plan, context: BuildContext, *, no_cache: bool, buildkit: bool) -> str:
+        image_id, log = "", BuildLog()
+        events = build_events(
+            self.client,
+            self._archive(context),
+            plan.platform,
+            build_arguments(context),
+            no_cache=no_cache,
+            buildkit=buildkit,
         )
         try:
-            with self._no_container_left():
+            with self._remove_container(log):
                 for event in events:
-                    image_id = self._event(event) or image_id
+                    image_id = self._image_id(event, log) or image_id
         except RefusedError as error:
-            self.steps.refused(clean(str(error)))
-            raise self._failed() from error
+            log.add_error(clean(str(error)))
+            raise _step_failed(log) from error
         return image_id
 
     @contextmanager
-    def _no_container_left(self) -> Iterator[None]:
-        """Where Ctrl-C or SIGTERM ends the block, end the step's container first: the engine would do so later."""
+    def _remove_container(self, log: BuildLog) -> Iterator[None]:
+        """Remove the legacy builder's container if the user interrupts the block; the engine would do so only later."""
         try:
             yield
         except (KeyboardInterrupt, Terminated):
             from docker.errors import APIError
 
-            api, container = self.client.sdk.api, self.steps.container
-            if container:
-                with suppress(APIError):  # It is gone, or the engine is at it.
-                    api.remove_container(container, force=True)
+            api = self.client.sdk.api
+            if log.container:
+                with suppress(APIError):  # It is gone, or the engine is removing it.
+                    api.remove_container(log.container, force=True)
                 with suppress(APIError):
-                    api.wait(container, timeout=_REMOVED, condition="removed")
+                    api.wait(log.container, timeout=_REMOVAL_TIMEOUT, condition="removed")
             raise
 
-    def _event(self, event: dict[str, Any]) -> str:
+    def _image_id(self, event: dict[str, Any], log: BuildLog) -> str:
+        """Report an event of the API and return the image ID in it, or ""."""
         for line in clean(str(event.get("stream", ""))).split("\n"):
             if line.strip():
                 self.reporter.say(line)
-            self.steps.legacy(line)
+            log.add_legacy_line(line)
         if "error" in event:
-            self.steps.refused(clean(str(event["error"])))
-            raise self._failed()
-        # What BuildKit reports meanwhile are bytes of its own protocol, as text.
+            log.add_error(clean(str(event["error"])))
+            raise _step_failed(log)
+        # BuildKit's progress is text that holds its own binary protocol; only the image ID is an object.
         aux = event.get("aux")
         return str(aux.get("ID", "")) if isinstance(aux, dict) else ""
 
-    def _failed(self) -> AzuremlTasksError:
-        from azureml_tasks.engines.docker.registry_errors import disk_error
-
-        if full := disk_error(self.steps.said):
-            return full
-        step = f": {self.steps.name}" if self.steps.name else "."
-        return BuildError(
-            f"A build step failed{step}", next_step="Its last lines say why:", said=self.steps.said
-        )
-
 
 def _is_small(context: BuildContext) -> bool:
-    """Return whether all files of *context* are sent in less time than it takes to find out which have changed."""
-    return context.size < MUCH and context.file_count < _MANY
+    """Return whether all files are sent in less time than it takes to find out which have changed."""
+    return context.size < LARGE_CONTEXT and context.file_count < _MANY_FILES
+
+
+def _step_failed(log: BuildLog) -> AzuremlTasksError:
+    from azureml_tasks.engines.docker.registry_errors import disk_error
+
+    if full := disk_error(log.last_lines):
+        return full
+    step = f": {log.instruction}" if log.instruction else "."
+    return BuildError(f"A build step failed{step}", next_step="Its last lines say why:", said=log.last_lines)

@@ -1,4 +1,4 @@
-"""Which builder makes the image, and why that one."""
+"""Choose the builder, and say why."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from azureml_tasks.process import MissingProgram, capture
 if TYPE_CHECKING:
     from azureml_tasks.engines.docker.client import EngineClient
 
-__all__ = ["Builder", "choose", "note", "remembered"]
+__all__ = ["Builder", "choose_builder", "note_builder", "noted_builder"]
 
 _BUILT_IN_UNTIL = 23
-"""docker's client has BuildKit built in up to 22; from 23 on it wants the buildx plug-in
+"""docker's client has BuildKit built in up to version 22; from 23 on it needs the plug-in buildx
 (https://docs.docker.com/engine/release-notes/23.0/)."""
 _PLUGINS = tuple(
     f"{folder}/docker/cli-plugins"
     for folder in ("/usr/local/lib", "/usr/local/libexec", "/usr/lib", "/usr/libexec")
 )
-"""Where docker's client looks for plug-ins beside its own configuration (docker/cli, cli-plugins/manager)."""
+"""Where docker's client looks for plug-ins besides its own configuration (docker/cli, cli-plugins/manager)."""
 _FILE = "builder.json"
 
 
@@ -34,7 +34,7 @@ class Builder(NamedTuple):
 
     Args:
         kind: "buildx", "buildkit" (the client's built-in mode) or "legacy" (through the engine's API).
-        why: one clause, for people.
+        why: one clause.
     """
 
     kind: str
@@ -49,8 +49,8 @@ class Builder(NamedTuple):
         return f"{names[self.kind]} ({self.why})"
 
 
-def choose(client: EngineClient) -> Builder:
-    """BuildKit where the docker client on PATH has it and the engine is Docker's, else the legacy builder."""
+def choose_builder(client: EngineClient) -> Builder:
+    """Choose BuildKit if the docker client on PATH has it and the engine is Docker's, else the legacy builder."""
     if client.is_podman:
         return Builder(kind="legacy", why="Podman builds through its own API")
     try:
@@ -67,41 +67,41 @@ def choose(client: EngineClient) -> Builder:
     )
 
 
-def remembered(client: EngineClient, folder: Path, *, keep: bool) -> Builder:
-    """The same without asking docker's client again, as long as it and its plug-ins are those that answered.
+def noted_builder(client: EngineClient, folder: Path, *, keep: bool) -> Builder:
+    """Return the noted choice if docker's client and its plug-ins are still the same, else choose again.
 
     Args:
-        client: the engine.
-        folder: of the records; where it is not there, nothing is remembered.
-        keep: whether the answer is written down, as a command that only looks must not do.
+        client: of the engine.
+        folder: of the project's records; if it does not exist, nothing is noted.
+        keep: whether the choice may be noted; not for a command that only looks.
     """
-    found = notes.read(folder / _FILE)
-    if found.get("client") == [client.is_podman, *_client()] and {"kind", "why"} <= found.keys():
-        return Builder(kind=str(found["kind"]), why=str(found["why"]))
-    chosen = choose(client)
+    noted = notes.read(folder / _FILE)
+    if noted.get("client") == [client.is_podman, *_client_stamps()] and {"kind", "why"} <= noted.keys():
+        return Builder(kind=str(noted["kind"]), why=str(noted["why"]))
+    builder = choose_builder(client)
     if keep:
-        note(client, chosen, folder)
-    return chosen
+        note_builder(client, builder, folder)
+    return builder
 
 
-def note(client: EngineClient, builder: Builder, folder: Path) -> None:
-    """Write down in *folder* which builder was chosen, and by what, unless that is there."""
-    file, chosen = folder / _FILE, {"client": [client.is_podman, *_client()], **builder._asdict()}
-    if notes.read(file) != chosen:
-        notes.write(file, chosen)
+def note_builder(client: EngineClient, builder: Builder, folder: Path) -> None:
+    """Note in *folder* which builder was chosen, and for which client, unless that is noted already."""
+    file, note = folder / _FILE, {"client": [client.is_podman, *_client_stamps()], **builder._asdict()}
+    if notes.read(file) != note:
+        notes.write(file, note)
 
 
-def _client() -> list[Any]:
-    """What decides: the client on PATH, the folders and files of its plug-ins, and its configuration."""
+def _client_stamps() -> list[Any]:
+    """Return what the choice depends on: the client on PATH, its configuration, and the folders of its plug-ins."""
     home = Path(os.environ.get("DOCKER_CONFIG") or Path("~/.docker").expanduser())
     folders = (*_more_folders(home / "config.json"), str(home / "cli-plugins"), *_PLUGINS)
-    looked_at = [str(home / "config.json"), *folders, *(f"{folder}/docker-buildx" for folder in folders)]
+    paths = [str(home / "config.json"), *folders, *(f"{folder}/docker-buildx" for folder in folders)]
     program = shutil.which("docker")
-    return [program and os.path.realpath(program), *map(_stamp, [program, *looked_at])]
+    return [program and os.path.realpath(program), *map(_stamp, [program, *paths])]
 
 
 def _more_folders(configuration: Path) -> list[str]:
-    """The folders of plug-ins that docker's configuration names."""
+    """Return the folders of plug-ins that docker's configuration names."""
     try:
         return list(map(str, json.loads(configuration.read_bytes()).get("cliPluginsExtraDirs") or []))
     except (OSError, ValueError, TypeError, AttributeError):

@@ -1,4 +1,4 @@
-"""One build by docker's client: the command, and what it names the image that it made."""
+"""The command of one build by docker's client, and the image ID that it writes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from azureml_tasks.planning.plan import Plan
     from azureml_tasks.project.model import BuildSecret
 
-__all__ = ["arguments", "command", "named_in", "naming"]
+__all__ = ["build_arguments", "build_command", "image_file_option", "read_image_id"]
 
 
-def command(
+def build_command(
     client: EngineClient,
     builder: Builder,
     plan: Plan,
@@ -26,45 +26,46 @@ def command(
     no_cache: bool,
     names: Sequence[str] = (),
 ) -> list[str]:
-    """The docker command that builds from an archive on its standard input, and gives the image *names*."""
+    """Return the docker command that builds from an archive on its standard input and tags the image with *names*."""
     if builder.kind == "buildx":
-        # The engine's own builder: another would neither see its images nor leave one there.
+        # The engine's own builder: any other would not see its images and would not leave one there.
         start = client.docker_command(
             "buildx", "build", "--builder", client.context, "--load", "--provenance=false", "--sbom=false"
         )
     else:
         start = client.docker_command("build")
     options = ["--platform", plan.platform]
-    options += [
-        word for name, text in arguments(context).items() for word in ("--build-arg", f"{name}={text}")
-    ]
-    options += [part for name in names for part in ("--tag", name)]
-    options += [part for secret in plan.secrets for part in ("--secret", _where(secret))]
+    for name, text in build_arguments(context).items():
+        options += ["--build-arg", f"{name}={text}"]
+    for name in names:
+        options += ["--tag", name]
+    for secret in plan.secrets:
+        options += ["--secret", _secret_option(secret)]
     return [*start, *options, *(["--no-cache"] if no_cache else []), "-"]
 
 
-def arguments(context: BuildContext) -> dict[str, str]:
-    """The build arguments, by name."""
+def build_arguments(context: BuildContext) -> dict[str, str]:
+    """Return the build arguments by name."""
     return {"CONTEXT_SHA256": context.sha256} if context.has_hash_argument else {}
 
 
-def _where(secret: BuildSecret) -> str:
-    """Where docker's client finds a secret, as a line of CSV; its value is in no argument."""
+def _secret_option(secret: BuildSecret) -> str:
+    """Return where docker's client finds a secret, as a line of CSV; its value is in no argument."""
     field = f"env={secret.env}" if secret.env else f"src={secret.file}"
     if '"' in field or "," in field:
         field = '"' + field.replace('"', '""') + '"'
     return f"id={secret.id},{field}"
 
 
-def naming(builder: Builder) -> str:
-    """The option for the file in which the client names the image, see `named_in`."""
+def image_file_option(builder: Builder) -> str:
+    """Return the option for the file that `read_image_id` reads."""
     return "--metadata-file" if builder.kind == "buildx" else "--iidfile"
 
 
-def named_in(text: str, builder: Builder) -> str:
-    """The engine's id of the image that the file of this *text* names.
+def read_image_id(text: str, builder: Builder) -> str:
+    """Return the engine's ID of the image from the text of the file that the client wrote.
 
-    The --iidfile of buildx names the image's configuration, by which an engine that keeps its images in containerd
-    knows none; what its metadata call the image's digest is the id on every engine.
+    The --iidfile of buildx has the digest of the image's configuration, which is no ID on an engine that keeps its
+    images in containerd. The image digest in its metadata is the ID on every engine.
     """
     return str(json.loads(text)["containerimage.digest"]) if builder.kind == "buildx" else text.strip()

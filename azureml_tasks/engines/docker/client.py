@@ -70,6 +70,15 @@ class EngineClient:
         named = self.context != "default" and not os.environ.get("DOCKER_HOST")
         return ["docker", *(["--context", self.context] if named else []), *arguments]
 
+    def read_id(self) -> str:
+        """Return the engine's own ID, which takes it 0.1 s to answer; for Podman, whose ID is random, its address.
+
+        https://docs.docker.com/reference/api/engine/version/v1.41/#tag/System/operation/SystemInfo
+        """
+        if self.is_podman:
+            return self.host
+        return str(_success(*self._request("GET", "/info")).get("ID") or self.host)
+
     def inspect_image(self, reference: str) -> dict[str, Any] | None:
         """Return what the engine knows of an image, by reference or ID; None if it does not have it.
 

@@ -1,17 +1,20 @@
-"""The local engine, Docker's or Podman's, through Docker's SDK and, for BuildKit, Docker's client."""
+"""The engine on this machine, Docker's or Podman's."""
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from azureml_tasks.built_image import BuiltImage
+from azureml_tasks.engines.docker import notes
 from azureml_tasks.engines.docker.api_errors import translate_errors
-from azureml_tasks.engines.docker.builder_choice import Builder, note, remembered
+from azureml_tasks.engines.docker.builder_choice import Builder, note_builder, noted_builder
 from azureml_tasks.engines.docker.client import EngineClient, connect
 from azureml_tasks.incremental.fingerprint import fingerprint_parts
 from azureml_tasks.planning.plan import SECRET_MOUNTS
+from azureml_tasks.state.locks import engine_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -27,62 +30,72 @@ if TYPE_CHECKING:
 
 __all__ = ["DockerEngine", "open_docker"]
 
+_ID_FILE = "engine.json"
 
-def open_docker(scratch: Path, reporter: Reporter, *, keep: bool) -> DockerEngine:
-    """Find the engine and its builder.
+
+def open_docker(folder: Path, reporter: Reporter, *, keep: bool) -> DockerEngine:
+    """Connect to the engine and choose its builder.
 
     Args:
-        scratch: a folder for what a build leaves for a moment.
-        reporter: where words go.
-        keep: whether what was found out may be written down there.
+        folder: of the project's records, for notes and temporary files.
+        reporter: shows progress.
+        keep: whether the choice of the builder may be noted there.
 
     Raises:
         EngineError: no engine answers.
     """
     client = connect()
-    builder = remembered(client, scratch, keep=keep and not reporter.dry)
-    return DockerEngine(client=client, builder=builder, reporter=reporter, scratch=scratch)
+    builder = noted_builder(client, folder, keep=keep and not reporter.dry)
+    return DockerEngine(client=client, builder=builder, reporter=reporter, folder=folder)
 
 
-class DockerEngine(NamedTuple):
-    """An engine that answers; see `base.Engine` for what each operation is."""
+@dataclass(frozen=True, kw_only=True)
+class DockerEngine:
+    """An engine that answers; see `protocol.Engine` for its methods.
+
+    Args:
+        client: of the engine.
+        builder: that builds what runs commands.
+        reporter: shows progress.
+        folder: of the project's records, for notes and temporary files.
+    """
 
     client: EngineClient
     builder: Builder
     reporter: Reporter
-    scratch: Path
+    folder: Path
     name: str = "docker"
     registry: str = ""
 
     @property
     def features(self) -> frozenset[str]:
-        """What its builder can do beyond every builder's own."""
+        """What its builder supports beyond every builder."""
         return frozenset() if self.builder.kind == "legacy" else frozenset({SECRET_MOUNTS})
 
     def describe(self) -> str:
-        """Which engine, where, and which builder."""
+        """Return which engine it is, its address and its builder."""
         kind = "Podman" if self.client.is_podman else "Docker"
         where = f'{self.client.host}, context "{self.client.context}"'
         return f"{kind} engine {self.client.version} ({where}); builds with {self.builder}"
 
     def planned_image(self, plan: Plan, context: BuildContext) -> BuiltImage:
-        """The image as far as it is known before it is built: it has no id yet."""
+        """Return the image as far as it is known before it is built: it has no ID yet."""
         return BuiltImage(
             id="", names=plan.names, engine=self.name, context_sha256=context.sha256, user=plan.user
         )
 
     def base_id(self, plan: Plan) -> str:
-        """The engine's id of the base; "" where it has none of that name."""
+        """Return the engine's ID of the base; "" if it does not have the base."""
         with translate_errors(self.client.host):
             return str((self.client.inspect_image(str(plan.base)) or {}).get("Id", ""))
 
     def tag_image(self, image: BuiltImage, names: Sequence[str]) -> None:
-        """Give it those of *names* that are not its own yet."""
+        """Give the image those of *names* that it does not have yet."""
         with translate_errors(self.client.host):
             for name in names:
-                found = self.client.inspect_image(name)
-                tag = self.client.docker_command("tag", image.id, name)
-                if (not found or found["Id"] != image.id) and self.reporter.effect(tag):
+                tagged = self.client.inspect_image(name)
+                command = self.client.docker_command("tag", image.id, name)
+                if (not tagged or tagged["Id"] != image.id) and self.reporter.effect(command):
                     self.client.tag_image(image.id, name)
 
     def build(
@@ -95,8 +108,7 @@ class DockerEngine(NamedTuple):
         smoke_test: bool,
         previous: BuiltImage | None,
     ) -> BuiltImage:
-        """Build, after looking at the base; the planned image under --dry."""
-        from azureml_tasks.engines.build_log import BuildLog
+        """Check the base and build; return the planned image under --dry."""
         from azureml_tasks.engines.docker.api_build import takes_archives
         from azureml_tasks.engines.docker.base_image import prepare_base
         from azureml_tasks.engines.docker.build import Build
@@ -105,23 +117,40 @@ class DockerEngine(NamedTuple):
         del smoke_test  # This engine runs it afterwards.
         planned = self.planned_image(plan, context)
         with translate_errors(self.client.host):
-            base = prepare_base(self.client, plan, self.reporter, self.scratch, pull=pull)
-            takes = base is not None and takes_archives(self.client, base.driver)
-            build = Build(self.client, self.builder, self.reporter, self.scratch, BuildLog(), takes)
-            if not build.announced(plan, context, no_cache=no_cache) or not base:
+            base = prepare_base(self.client, plan, self.reporter, self.folder, pull=pull)
+            build = Build(
+                client=self.client,
+                builder=self.builder,
+                reporter=self.reporter,
+                scratch=self.folder,
+                takes_archives=base is not None and takes_archives(self.client, base.driver),
+            )
+            if not build.announce(plan, context, no_cache=no_cache) or not base:
                 return planned
-            self.scratch.mkdir(parents=True, exist_ok=True)
-            parts, began = fingerprint_parts(plan, context, base.id), int(time.time())
-            chain = LayeredBuild(build=build, plan=plan, context=context, parts=parts, before=previous)
-            made, on = chain.image(no_cache=no_cache)
-            note(self.client, self.builder, self.scratch)
-            asked = plan.python.lines if plan.python else ()
+            self.folder.mkdir(parents=True, exist_ok=True)
+            parts = fingerprint_parts(plan, context, base.id)
+            layered = LayeredBuild(
+                build=build,
+                store=self.layer_store(plan),
+                plan=plan,
+                context=context,
+                parts=parts,
+                previous=previous,
+                no_cache=no_cache,
+            )
+            with engine_lock(self._id, plan.repository, self.folder.parent, self.reporter):
+                image = layered.run()
+            note_builder(self.client, self.builder, self.folder)
             return planned._replace(
-                id=made, cached_layers=on, fingerprint_parts=parts, built_at=began, requirements=asked
+                id=image.id,
+                cached_layers=(image.shared_layers,) if image.shared_layers else (),
+                fingerprint_parts=parts,
+                installed_at=image.installed_at,
+                requirements=plan.python.lines if plan.python else (),
             )
 
     def exists(self, image: BuiltImage) -> bool:
-        """Whether the engine still has it."""
+        """Return whether the engine still has the image."""
         with translate_errors(self.client.host):
             return self.client.inspect_image(image.id) is not None
 
@@ -129,7 +158,7 @@ class DockerEngine(NamedTuple):
     def running(
         self, image: BuiltImage, smoke_test: SmokeTestPlan, repository: str
     ) -> Iterator[DockerContainer | None]:
-        """Run it as Azure ML would; None under --dry."""
+        """Run the image as Azure ML does for the block; None under --dry."""
         from azureml_tasks.engines.docker.container import new_container_name, run_container, start_commands
 
         name = new_container_name()
@@ -146,21 +175,21 @@ class DockerEngine(NamedTuple):
                 self.reporter.effect(remove)
 
     def smoke_test(self, plan: Plan, image: BuiltImage) -> Report | None:
-        """Run *image* here, and ask it; None under --dry."""
+        """Run the image and send the smoke test's requests; None under --dry."""
         from azureml_tasks.smoke.run import smoke_test
 
         return smoke_test(plan, image, self, self.reporter)
 
     def discard_candidate(self, image: BuiltImage) -> None:
-        """Nothing leads to an image's names here but the image."""
+        """Do nothing: images wait as candidates only in a registry."""
 
     @contextmanager
     def pulled(self, name: str, login: Callable[[], tuple[str, str]]) -> Iterator[str]:
-        """Pull *name*, `host/repository@digest`, for the length of the block; its id here, "" under --dry.
+        """Pull an image for the block and yield its ID; "" under --dry.
 
         Args:
-            name: what is pulled; where it was here before, it stays.
-            login: gives user and password.
+            name: `host/repository@digest`; an image that the engine had before stays afterwards.
+            login: returns user and password.
         """
         from azureml_tasks.engines.docker.pull import pulled_image
 
@@ -178,7 +207,7 @@ class DockerEngine(NamedTuple):
             self.reporter.effect(remove)
 
     def push(self, image: BuiltImage, name: str) -> str:
-        """Tag the image's id as *name* and send it; "" under --dry."""
+        """Tag the image as *name*, push it and return its digest; "" under --dry."""
         from azureml_tasks.engines.docker.push import push_image, untagged_on_failure
 
         source = image.id or image.names[0]
@@ -189,22 +218,31 @@ class DockerEngine(NamedTuple):
             return push_image(self.client, image.id, name, self.reporter)
 
     def layer_store(self, plan: Plan) -> DockerLayerStore:
-        """Those of this project's name."""
+        """Return the cached layers of the project on this engine."""
         from azureml_tasks.engines.docker.layer_store import DockerLayerStore
 
-        return DockerLayerStore(client=self.client, plan=plan, reporter=self.reporter)
+        return DockerLayerStore(client=self.client, engine_id=self._id, plan=plan, reporter=self.reporter)
 
     def remove(self, image: BuiltImage) -> list[str]:
-        """Remove the names that still name this image."""
+        """Remove the names that the image still has, and return them."""
         removed = []
         with translate_errors(self.client.host):
             for name in image.names:
-                found = self.client.inspect_image(name)
-                if (
-                    found
-                    and found["Id"] == image.id
-                    and self.reporter.effect(self.client.docker_command("rmi", name))
-                ):
+                tagged = self.client.inspect_image(name)
+                command = self.client.docker_command("rmi", name)
+                if tagged and tagged["Id"] == image.id and self.reporter.effect(command):
                     self.client.sdk.images.remove(name)
                     removed.append(name)
         return removed
+
+    @cached_property
+    def _id(self) -> str:
+        """The engine's own ID, which is noted, since the engine takes long to say it."""
+        file = self.folder / _ID_FILE
+        known = notes.read(file)
+        if known.get("host") == self.client.host and known.get("id"):
+            return str(known["id"])
+        engine_id = self.client.read_id()
+        if not self.reporter.dry:
+            notes.write(file, {"host": self.client.host, "id": engine_id})
+        return engine_id

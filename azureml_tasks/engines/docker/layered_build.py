@@ -1,25 +1,29 @@
-"""A build on the local engine, in one piece or on a prefix that the engine keeps.
+"""Build an image on a Docker engine in one piece, or on cached layers.
 
-A builder that is sent the whole build context each time takes as long as that takes. So what comes before the code is
-an image of its own wherever that pays: of a changed line of code the engine then gets the code alone.
+A builder that gets the whole build context each time needs as long as the transfer takes. The layers below the code are
+therefore an image of their own if that saves time: of a changed line of code, the engine then gets the code alone.
 """
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.context.build_context import confirm
-from azureml_tasks.engines.build_log import BuildLog
-from azureml_tasks.engines.docker.build import MUCH
+from azureml_tasks.engines.docker.build import LARGE_CONTEXT
 from azureml_tasks.errors import BuildError
-from azureml_tasks.incremental.added_requirements import STAGE, AddedRequirements, added_requirements
+from azureml_tasks.incremental.added_requirements import STAGE, added_requirements
 from azureml_tasks.incremental.cached_layers import (
     CachedLayers,
     cached_layers_of,
-    layers_repository,
+    local_layers_repository,
     stage_context,
 )
+from azureml_tasks.incremental.rebuild_reasons import packages_are_too_old
 from azureml_tasks.planning.dockerfile import STAGES, render
+from azureml_tasks.timestamps import days_since, epoch_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,57 +32,223 @@ if TYPE_CHECKING:
     from azureml_tasks.context.build_context import BuildContext
     from azureml_tasks.engines.docker.build import Build
     from azureml_tasks.engines.docker.client import EngineClient
-    from azureml_tasks.engines.docker.shared_layers import Shared
+    from azureml_tasks.engines.docker.layer_store import DockerLayerStore
+    from azureml_tasks.engines.docker.shared_layers import SharedLayers
     from azureml_tasks.planning.plan import Plan
+    from azureml_tasks.reporter import Reporter
 
-__all__ = ["LayeredBuild"]
+__all__ = ["LayeredBuild", "LayeredImage"]
 
 _MOST_LAYERS = 100
-"""From how many on a prefix grows no more: engines take 125 (moby, layer/layer_store.go: maxLayerDepth)."""
+"""Layers from which on no packages are added; engines take 125 (moby, layer/layer_store.go: maxLayerDepth)."""
+_INSTALLING_PARTS = ("version", "platform", "base", "system", "python")
 
 
-class LayeredBuild(NamedTuple):
-    """The way of one plan through the local engine.
+class LayeredImage(NamedTuple):
+    """What was built.
 
     Args:
-        build: carries out each part.
+        id: of the image.
+        installed_at: when its packages were installed, seconds since 1970 (UTC).
+        shared_layers: the shared layers that it is based on, `login-server/repository@sha256:…`; "" for none.
+    """
+
+    id: str
+    installed_at: int
+    shared_layers: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayeredBuild:
+    """The build of one image.
+
+    Args:
+        build: runs each Dockerfile.
+        store: of the project's cached layers.
         plan: the image.
         context: its files.
-        parts: its making.
-        before: the image that was built last, whose prefix this one may grow from; None for none.
+        parts: hashes of its inputs, see `fingerprint.fingerprint_parts`.
+        previous: the image that was built last; None if there is none or it is not to be used.
+        no_cache: build every step, and use no cached layers.
     """
 
     build: Build
+    store: DockerLayerStore
     plan: Plan
     context: BuildContext
     parts: Mapping[str, str]
-    before: BuiltImage | None
+    previous: BuiltImage | None
+    no_cache: bool
 
     @property
-    def client(self) -> EngineClient:
-        """The engine."""
+    def _client(self) -> EngineClient:
         return self.build.client
 
-    def image(self, *, no_cache: bool) -> tuple[str, tuple[str, ...]]:
-        """Build the image, and name it once it is sure that its files are those of the plan.
+    @property
+    def _reporter(self) -> Reporter:
+        return self.build.reporter
 
-        Returns:
-            Its id, and the shared prefix that it stands on, by its digest, where there is one.
+    @property
+    def _mounts(self) -> bool:
+        return self.build.builder.kind != "legacy"
+
+    def run(self) -> LayeredImage:
+        """Build the image, and tag it if its files are still those that were hashed.
 
         Raises:
             BuildError: a step failed, or files changed meanwhile.
             EngineError: the engine's disk is full.
         """
-        wanted = self._wanted()
-        made = self._on(wanted, no_cache=no_cache) if wanted else self._whole(no_cache=no_cache)
-        self._confirm(made, self.context)
+        image = self._build_on_layers() if self._layers else self._build_whole()
+        self._confirm(image.id, self.context)
         for name in self.plan.names:
-            self.client.tag_image(made, name)
-        reference = self._shared.reference(wanted[-1].tag) if self._shared and wanted else ""
-        return made, (reference,) if reference else ()
+            self._client.tag_image(image.id, name)
+        return image
 
-    def _confirm(self, made: str, context: BuildContext) -> None:
-        """See that *made* is made of the files that were hashed; of others it gets no name, and is removed.
+    @cached_property
+    def _shared(self) -> SharedLayers | None:
+        """The registry by which machines share cached layers; None for none."""
+        if not self.plan.shared_layers:
+            return None
+        from azureml_tasks.engines.docker.shared_layers import SharedLayers
+
+        return SharedLayers(client=self._client, repository=self.plan.shared_layers, reporter=self._reporter)
+
+    @cached_property
+    def _layers(self) -> tuple[CachedLayers, ...]:
+        """The cached layers to build on: all if machines share them, else the last ones if that saves time."""
+        layers = cached_layers_of(self.plan, self.parts)
+        if self._shared or not layers:
+            return layers
+        last = layers[-1]
+        rest = self._stage_context("", STAGES[len(last.stages) :])
+        is_large = self._stage_context("", last.stages).size >= LARGE_CONTEXT
+        return (last,) if is_large or self.build.uses_api_buildkit(rest) else ()
+
+    def _build_whole(self) -> LayeredImage:
+        context = self.context._replace(dockerfile=render(self.plan, mounts=self._mounts))
+        no_cache, installed_at = self.no_cache, int(time.time())
+        before = self.previous
+        if before and all(
+            before.fingerprint_parts.get(name) == self.parts[name] for name in _INSTALLING_PARTS
+        ):
+            # The builder has the installed packages in its own cache, however old they are.
+            if packages_are_too_old(self.plan, before.installed_at):
+                days = days_since(before.installed_at)
+                self._reporter.say(f"installing packages again: they are not pinned, and {days:.0f} days old")
+                no_cache = True
+            else:
+                installed_at = before.installed_at
+        return LayeredImage(
+            id=self.build.run(self.plan, context, no_cache=no_cache), installed_at=installed_at
+        )
+
+    def _build_on_layers(self) -> LayeredImage:
+        """Build the rest of the image on its cached layers.
+
+        Another command may have removed them since they were found; then they are built again.
+        """
+        stages = STAGES[len(self._layers[-1].stages) :]
+        base = self._ensure_layers()
+        try:
+            image_id = self._run(self._stage_context(base, stages))
+        except BuildError:
+            if self._client.inspect_image(base):
+                raise
+            self._reporter.say(f"cached layers were removed meanwhile, building them again: {base}")
+            base = self._ensure_layers()
+            image_id = self._run(self._stage_context(base, stages))
+        built_at = epoch_seconds(str((self._client.inspect_image(base) or {}).get("Created", "")))
+        shared = self._shared.digest_reference(self._layers[-1].tag) if self._shared else ""
+        return LayeredImage(id=image_id, installed_at=int(built_at), shared_layers=shared)
+
+    def _ensure_layers(self) -> str:
+        """Return the name of the cached layers to build on, after building them if they are missing or too old."""
+        count, name = (0, "") if self.no_cache else self._longest_usable()
+        if count == len(self._layers):
+            return name
+        name = (not count and self._add_packages()) or self._build_layers(count, name)
+        self.store.remove_unused({tag for each in self._layers for tag in (each.tag, each.grown_tag)})
+        return name
+
+    def _longest_usable(self) -> tuple[int, str]:
+        """Return how many of the cached layers can be used, on the engine or in the shared registry, and the name."""
+        shared = self._shared
+        for count in range(len(self._layers), 0, -1):
+            layers = self._layers[count - 1]
+            name = self._usable(layers)
+            if not name and shared:
+                pulled = shared.pull(layers.tag)
+                shared = None if pulled is None else shared  # A registry that does not answer is asked once.
+                if pulled:
+                    self.store.use(self._name(layers.tag), f"{self.plan.shared_layers}:{layers.tag}")
+                    name = self._usable(layers)
+            if name:
+                return count, name
+        return 0, ""
+
+    def _usable(self, layers: CachedLayers) -> str:
+        """Return the name of the layers on the engine; "" if they are missing or too old."""
+        for name in (self._name(layers.tag), self._name(layers.grown_tag)):
+            image = self._client.inspect_image(name)
+            if not image:
+                continue
+            if packages_are_too_old(self.plan, epoch_seconds(str(image["Created"]))):
+                self._reporter.say(f"cached layers are too old for packages that are not pinned: {name}")
+                return ""
+            self._reporter.say(f"using cached layers: {name}")
+            self.store.use(name, str(image["Id"]))
+            return name
+        return ""
+
+    def _add_packages(self) -> str:
+        """Build the cached layers by adding packages to those of the previous image; "" if that is not possible.
+
+        Shared layers are always built in one piece, so that all machines build the same.
+        """
+        added = None if self._shared else added_requirements(self.plan, self.parts, self.previous)
+        if not added:
+            return ""
+        for name in (self._name(added.base.tag), self._name(added.base.grown_tag)):
+            image = self._client.inspect_image(name)
+            if image and len(image["RootFS"]["Layers"]) < _MOST_LAYERS:
+                self._reporter.say(f"adding packages to cached layers: {name}")
+                self.store.use(name, str(image["Id"]))
+                context = added.added_to(self._stage_context(name, (STAGE,)))
+                return self._build_cached(self._layers[-1].grown_tag, context)
+        return ""
+
+    def _build_layers(self, count: int, base: str) -> str:
+        """Build the cached layers after the first *count*, whose name is *base*, and return the name of the last."""
+        done = len(self._layers[count - 1].stages) if count else 0
+        for layers in self._layers[count:]:
+            context = self._stage_context(base or str(self.plan.base), layers.stages[done:])
+            base, done = self._build_cached(layers.tag, context), len(layers.stages)
+        return base
+
+    def _build_cached(self, tag: str, context: BuildContext) -> str:
+        """Build cached layers from *context*, tag them and return their name."""
+        name = self._name(tag)
+        is_too_old = self._client.inspect_image(name) is not None
+        image_id = self._run(context, no_cache=is_too_old)
+        self._confirm(image_id, context)
+        self.store.use(name, image_id)
+        self._reporter.say(f"saved cached layers: {name}")
+        if self._shared:
+            self._shared.push(image_id, tag)
+        return name
+
+    def _run(self, context: BuildContext, *, no_cache: bool = False) -> str:
+        return self.build.run(self.plan, context, no_cache=no_cache or self.no_cache)
+
+    def _name(self, tag: str) -> str:
+        return f"{local_layers_repository(self.plan)}:{tag}"
+
+    def _stage_context(self, base: str, stages: Sequence[str]) -> BuildContext:
+        return stage_context(self.plan, self.context, base, stages, mounts=self._mounts, literal=True)
+
+    def _confirm(self, image_id: str, context: BuildContext) -> None:
+        """Check that the files of *context* are still those that were hashed; else remove the image without a tag.
 
         Raises:
             BuildError: they have changed.
@@ -86,132 +256,7 @@ class LayeredBuild(NamedTuple):
         try:
             confirm(context)
         except BuildError:
-            _remove_unnamed(self.client, made)
+            image = self._client.inspect_image(image_id)
+            if image and not image.get("RepoTags"):
+                self._client.sdk.images.remove(image_id, noprune=True)
             raise
-
-    def _made(self, context: BuildContext, *, no_cache: bool) -> str:
-        """Build one part, and give its id."""
-        return self.build._replace(steps=BuildLog()).run(self.plan, context, no_cache=no_cache, is_part=True)
-
-    def _whole(self, *, no_cache: bool) -> str:
-        on_base = self._on_top(None, STAGES)
-        if self.build.only_copies(on_base):
-            return self._made(on_base, no_cache=no_cache)
-        dockerfile = render(self.plan, mounts=self._mounts)
-        return self.build.run(self.plan, self.context._replace(dockerfile=dockerfile), no_cache=no_cache)
-
-    def _part(self, base: str, names: Sequence[str]) -> BuildContext:
-        return stage_context(self.plan, self.context, base, names, mounts=self._mounts, literal=True)
-
-    @property
-    def _mounts(self) -> bool:
-        return self.build.builder.kind != "legacy"
-
-    @property
-    def _shared(self) -> Shared | None:
-        if not (where := self.plan.shared_layers):
-            return None
-        from azureml_tasks.engines.docker.shared_layers import Shared
-
-        return Shared(client=self.client, repository=where, reporter=self.build.reporter)
-
-    def _wanted(self) -> tuple[CachedLayers, ...]:
-        """The prefixes to stand on: all where machines share them, else the last one, where that pays."""
-        found = cached_layers_of(self.plan, self.parts)
-        if self._shared or not found:
-            return found
-        last = found[-1]
-        above = self._part("", STAGES[len(last.stages) :])
-        pays = self._part("", last.stages).size >= MUCH or self.build.only_copies(above)
-        return (last,) if pays else ()
-
-    def _on(self, wanted: tuple[CachedLayers, ...], *, no_cache: bool) -> str:
-        """Build the image on the last of *wanted*, which is made where it is not there."""
-        done = 0 if no_cache else self._longest(wanted)
-        if done < len(wanted):
-            from azureml_tasks.engines.docker.layer_store import DockerLayerStore
-
-            self._make_from(wanted, done, no_cache=no_cache)
-            DockerLayerStore(self.client, self.plan, self.build.reporter).forget_old(
-                {one.tag for one in wanted}
-            )
-        rest = self._on_top(wanted[-1], STAGES[len(wanted[-1].stages) :])
-        return self._made(rest, no_cache=no_cache)
-
-    def _longest(self, wanted: tuple[CachedLayers, ...]) -> int:
-        """How many of *wanted* are there: here, or else in the registry that machines share."""
-        asked = self._shared
-        for count in range(len(wanted), 0, -1):
-            prefix = wanted[count - 1]
-            if self._usable(self._name(prefix)):
-                return count
-            found = asked.pull(prefix.tag) if asked else None
-            asked = asked if found is not None else None  # Who cannot tell of one cannot tell of another.
-            if found:
-                self.client.tag_image(f"{self.plan.shared_layers}:{prefix.tag}", self._name(prefix))
-                if self._usable(self._name(prefix)):
-                    return count
-        return 0
-
-    def _usable(self, name: str) -> bool:
-        """Whether the engine has the prefix of this name, and it is not too old."""
-        if not (found := self.client.inspect_image(name)):
-            return False
-        if not self.plan.pinned:
-            from azureml_tasks.engines.docker.layer_store import days_since
-
-            if days_since(found) > self.plan.cached_layers_max_age:
-                why = "its packages are not pinned, and newer ones may be there"
-                self.build.reporter.say(f"{name} is too old: {why}")
-                return False
-        self.build.reporter.say(f"as before, and here: {name}")
-        return True
-
-    def _make_from(self, wanted: tuple[CachedLayers, ...], done: int, *, no_cache: bool) -> None:
-        """Make the prefixes of *wanted* that come after the first *done*; the last alone where it can grow."""
-        if not done and (grown := self._grown()):
-            self._keep_new(wanted[-1], grown.into(self._on_top(grown.on, (STAGE,))), no_cache=no_cache)
-            return
-        for prefix, on in zip(wanted[done:], (None, *wanted)[done:-1], strict=True):
-            below = self._on_top(on, prefix.stages[len(on.stages) if on else 0 :])
-            self._keep_new(prefix, below, no_cache=no_cache)
-
-    def _grown(self) -> AddedRequirements | None:
-        """The prefix that needs some packages more; machines that share theirs make them all the same way."""
-        found = None if self._shared else added_requirements(self.plan, self.parts, self.before)
-        attrs = self.client.inspect_image(self._name(found.on)) if found else None
-        if not found or not attrs or len(attrs["RootFS"]["Layers"]) >= _MOST_LAYERS:
-            return None
-        self.build.reporter.say(f"here, but for the packages that were added: {self._name(found.on)}")
-        return found
-
-    def _keep_new(self, prefix: CachedLayers, below: BuildContext, *, no_cache: bool) -> None:
-        """Build what *below* says, which makes *prefix*."""
-        name = self._name(prefix)
-        too_old = self.client.inspect_image(name) is not None
-        made = self._made(below, no_cache=no_cache or too_old)
-        self._confirm(made, below)
-        self.client.tag_image(made, name)
-        self.build.reporter.say(f"kept for the next build: {name}")
-        if self._shared:
-            self._shared.push(made, prefix.tag)
-
-    def _name(self, prefix: CachedLayers) -> str:
-        return f"{layers_repository(self.plan)}:{prefix.tag}"
-
-    def _on_top(self, prefix: CachedLayers | None, names: Sequence[str]) -> BuildContext:
-        """What it takes to build the stages of these *names* on *prefix*, or else on the base.
-
-        A prefix is named by its id, which never moves, but for BuildKit, which finds images by their names alone.
-        """
-        named = self._part(self._name(prefix) if prefix else str(self.plan.base), names)
-        if not prefix or self._mounts or self.build.only_copies(named):
-            return named
-        return self._part(str((self.client.inspect_image(self._name(prefix)) or {}).get("Id", "")), names)
-
-
-def _remove_unnamed(client: EngineClient, image_id: str) -> None:
-    """Remove an image that nobody would find, since it has no name; what it stands on stays."""
-    found = client.inspect_image(image_id)
-    if found and not found.get("RepoTags"):
-        client.sdk.images.remove(image_id, noprune=True)

@@ -1,4 +1,4 @@
-"""What was found out about an engine and its images, noted in a file of the records; it saves time alone."""
+"""Notes about an engine and its images in the project's records; they only save time."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ __all__ = ["read", "write"]
 
 
 def read(file: Path) -> dict[str, Any]:
-    """What *file* holds; empty where nothing was noted yet, or what is there is none of ours."""
+    """Return what *file* holds; empty if it does not exist or is damaged."""
     try:
-        found = json.loads(file.read_bytes())
+        notes = json.loads(file.read_bytes())
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return notes if isinstance(notes, dict) else {}
 
 
-def write(file: Path, noted: Mapping[str, Any]) -> None:
-    """Write *noted*, whole or not at all, where the folder is there: nothing is left where nothing was built yet."""
+def write(file: Path, notes: Mapping[str, Any]) -> None:
+    """Write *notes* if the folder exists; before the first build it does not, and nothing is left there."""
     if file.parent.is_dir():
-        write_atomically(file, json.dumps(noted))
+        write_atomically(file, json.dumps(notes))

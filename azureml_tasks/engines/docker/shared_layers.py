@@ -1,12 +1,13 @@
-"""The prefixes that machines share by a registry: each machine pulls what is there, and pushes what is not.
+"""Cached layers that machines share by a registry: each machine pulls what is there and pushes what is missing.
 
-What a name stands for cannot be checked from outside: whoever may push to that repository decides what images are
-built on. Each one that is used is therefore named by its digest in the record of what is pushed.
+A tag cannot be verified: whoever may push to the repository decides what images are built on. The digest of each layers
+image that is used is therefore recorded with what is pushed.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from azureml_tasks.engines.docker.pull import pull_image
 from azureml_tasks.engines.docker.push import push_image
@@ -18,16 +19,17 @@ if TYPE_CHECKING:
     from azureml_tasks.engines.docker.client import EngineClient
     from azureml_tasks.reporter import Reporter
 
-__all__ = ["Shared"]
+__all__ = ["SharedLayers"]
 
 
-class Shared(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class SharedLayers:
     """The repository of `shared-layers`.
 
     Args:
-        client: the engine, which has the way and the credentials.
+        client: of the engine, which pulls and pushes with its own credentials.
         repository: `login-server/repository`.
-        reporter: hears what is pulled and pushed, and of what cannot be told.
+        reporter: shows progress and failures.
     """
 
     client: EngineClient
@@ -35,27 +37,25 @@ class Shared(NamedTuple):
     reporter: Reporter
 
     def pull(self, tag: str) -> bool | None:
-        """Whether the prefix of this *tag* is there, and here now; None where nobody can tell, which is said."""
-        message = pull_image(self.client, self.repository, tag, self.reporter)
-        if message and cause_of(message) not in {Cause.NOT_FOUND, Cause.NOT_FOUND_OR_FORBIDDEN}:
+        """Pull the layers of this *tag*. Return False if there are none, None if the registry gives no answer."""
+        error = pull_image(self.client, self.repository, tag, self.reporter)
+        if error and cause_of(error) not in {Cause.NOT_FOUND, Cause.NOT_FOUND_OR_FORBIDDEN}:
             name = f"{self.repository}:{tag}"
-            self.reporter.warn(
-                f"whether {name} is there cannot be told, so it is built anew: {clean(message)}"
-            )
+            self.reporter.warn(f"cannot look up shared layers, building them here: {name}: {clean(error)}")
             return None
-        return not message
+        return not error
 
     def push(self, image_id: str, tag: str) -> None:
-        """Push a prefix for others; where that is refused, it is said, and this build goes on."""
+        """Push layers for other machines; a refusal is a warning, and the build goes on."""
         name = f"{self.repository}:{tag}"
-        self.reporter.say(f"pushing {name} for other machines")
+        self.reporter.say(f"pushing shared layers: {name}")
         try:
             push_image(self.client, image_id, name, self.reporter)
         except AzuremlTasksError as error:
-            self.reporter.warn(f"{name} is not shared: {error.what}")
+            self.reporter.warn(f"cannot share layers: {name}: {error.what}")
 
-    def reference(self, tag: str) -> str:
-        """The prefix of this *tag* by its digest, `login-server/repository@sha256:…`; "" where it is not shared."""
-        found = self.client.inspect_image(f"{self.repository}:{tag}") or {}
-        digests: list[str] = found.get("RepoDigests") or []
+    def digest_reference(self, tag: str) -> str:
+        """Return the layers of this *tag* as `login-server/repository@sha256:…`; "" if they are not shared."""
+        image = self.client.inspect_image(f"{self.repository}:{tag}") or {}
+        digests: list[str] = image.get("RepoDigests") or []
         return next((each for each in digests if each.startswith(f"{self.repository}@")), "")

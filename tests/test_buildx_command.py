@@ -13,7 +13,7 @@ from azureml_tasks.cli.console import Console
 from azureml_tasks.context.build_context import BuildContext
 from azureml_tasks.engines.docker.api_build import takes_archives
 from azureml_tasks.engines.docker.builder_choice import Builder
-from azureml_tasks.engines.docker.buildx_command import command, named_in, naming
+from azureml_tasks.engines.docker.buildx_command import build_command, image_file_option, read_image_id
 from azureml_tasks.engines.docker.client import EngineClient
 from azureml_tasks.engines.docker.engine import DockerEngine
 from azureml_tasks.planning.plan import SECRET_MOUNTS
@@ -48,7 +48,7 @@ def test_secrets_are_named_by_where_they_are(
     monkeypatch.setenv("HOME", "/home/alice")
     made = planned(tmp_path, 'pip-conf = { env = "CONTOSO_PIP_CONF" }\nnetrc = { file = "~/.netrc" }\n')
 
-    argv = command(
+    argv = build_command(
         engine_client(),
         Builder(kind=kind, why=""),
         made,
@@ -74,7 +74,7 @@ def test_any_path_is_one_field_of_the_option(path: str, option: str, tmp_path: P
     """Docker reads the option as a line of CSV."""
     made = planned(tmp_path, f"netrc = {{ file = '{path}' }}\n")
 
-    argv = command(
+    argv = build_command(
         engine_client(),
         Builder(kind="buildx", why=""),
         made,
@@ -108,14 +108,17 @@ def test_an_image_is_named_by_what_the_engine_knows_it_by(engine: str) -> None:
     """Of what buildx says of an image it is the digest, which is not that of its configuration on every engine."""
     buildx = Builder(kind="buildx", why="")
 
-    assert ("--metadata-file", OWN) == (naming(buildx), named_in(json.dumps(BUILDX_SAYS[engine]), buildx))
+    assert ("--metadata-file", OWN) == (
+        image_file_option(buildx),
+        read_image_id(json.dumps(BUILDX_SAYS[engine]), buildx),
+    )
 
 
 def test_a_client_without_buildx_names_the_image_alone() -> None:
     """That of BuildKit built in writes the id and nothing else."""
     built_in = Builder(kind="buildkit", why="")
 
-    assert ("--iidfile", OWN) == (naming(built_in), named_in(f"{OWN}\n", built_in))
+    assert ("--iidfile", OWN) == (image_file_option(built_in), read_image_id(f"{OWN}\n", built_in))
 
 
 @pytest.mark.parametrize(
@@ -135,7 +138,7 @@ def test_an_archive_is_sent_to_an_engine_that_keeps_its_images_itself(
 def test_buildkit_alone_mounts_secrets(kind: str, features: set[str], tmp_path: Path) -> None:
     """Only an engine whose builder is BuildKit can mount secrets."""
     engine = DockerEngine(
-        client=engine_client(), builder=Builder(kind=kind, why=""), reporter=Console(), scratch=tmp_path
+        client=engine_client(), builder=Builder(kind=kind, why=""), reporter=Console(), folder=tmp_path
     )
 
     assert features == engine.features

@@ -1,4 +1,4 @@
-"""Files that change while an image is built of them: what was made of others gets no name, and is not left."""
+"""Files that change while an image is built: the image gets no name and is removed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from azureml_tasks.commands.run_context import RunContext
 from azureml_tasks.context.build_context import BuildContext, confirm
 from azureml_tasks.errors import BuildError
 from tests.machine.clients import Client
-from tests.real.fast import Built, built_once
+from tests.real.built_project import Built, built_once
 from tests.real.support import environment_of
 
 
@@ -25,7 +25,7 @@ def built(
     clients: Mapping[str, Client],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Built]:
-    """A project with a model that stands below its code as an image of its own."""
+    """A project whose model is in cached layers."""
     scratch = tmp_path_factory.mktemp("while")
     env = environment_of(clients["26.1-buildx"], scratch)
     files = {"model/large.bin": os.urandom(5_000_000)}
@@ -34,14 +34,14 @@ def built(
 
 
 def disturbed(built: Built, edit: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> BuildError:
-    """How a build ends that has *edit* happen right after its first part was built."""
+    """Return the error of a build in which *edit* happens right after its first part was built."""
     edits = iter([edit])
 
     def edit_and_confirm(context: BuildContext) -> None:
         next(edits, lambda: None)()
         confirm(context)
 
-    monkeypatch.setattr("azureml_tasks.engines.parts.confirm", edit_and_confirm)
+    monkeypatch.setattr("azureml_tasks.engines.docker.layered_build.confirm", edit_and_confirm)
     with pytest.raises(BuildError) as caught:
         build(built, monkeypatch)
     monkeypatch.undo()
@@ -52,12 +52,12 @@ def build(built: Built, monkeypatch: pytest.MonkeyPatch) -> None:
     """Build it in this process."""
     for name in ("PATH", "DOCKER_CONFIG"):
         monkeypatch.setenv(name, built.there.env[name])
-    job = RunContext(folder=built.there.folder, overrides={}, engine="docker", reporter=Console())
-    pipeline.build(job, no_cache=False, pull=False)
+    run = RunContext(folder=built.there.folder, reporter=Console())
+    pipeline.build(run, no_cache=False, pull=False)
 
 
 def images(client: docker.DockerClient, built: Built) -> dict[str, list[str]]:
-    """Every image of the project with its names, those without one too, and those of its prefixes."""
+    """Return every image of the project with its names, also those without one and cached layers."""
     found = client.images.list(filters={"label": f"of={built.name}"})
     return {str(image.id): sorted(image.tags) for image in found}
 
@@ -76,10 +76,10 @@ def said(name: str) -> str:
     )
 
 
-def test_code_that_changes_is_no_image(
+def test_code_that_changes_gives_no_image(
     built: Built, docker_client: docker.DockerClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It ends with exit code 4; names, images and records are those of before; the next build takes what is there."""
+    """The exit code is 4; names, images and records stay as they were; the next build uses the new files."""
     built.write("code/helper.py", "x = 2\n")
     before, record = images(docker_client, built), built.there.record("build.json")
 
@@ -91,10 +91,10 @@ def test_code_that_changes_is_no_image(
     assert b"x = 3\n" == shown(docker_client, built, "helper.py")
 
 
-def test_a_model_that_changes_is_no_prefix(
+def test_a_model_that_changes_gives_no_cached_layers(
     built: Built, docker_client: docker.DockerClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was made of another model is not kept under the name of the one that was looked at, nor built on later."""
+    """Layers of another model than the one that was hashed get no tag."""
     built.write("model/which.txt", "wanted\n")
     before, record = images(docker_client, built), built.there.record("build.json")
 
@@ -107,10 +107,10 @@ def test_a_model_that_changes_is_no_prefix(
     assert b"wanted\n" == shown(docker_client, built, "azureml-models/which.txt")
 
 
-def test_code_that_changes_leaves_the_prefix(
+def test_code_that_changes_keeps_the_cached_layers(
     built: Built, docker_client: docker.DockerClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A prefix that was made of the files that were looked at is kept, whatever becomes of those above it."""
+    """Cached layers whose own files did not change are saved and used by the next build."""
     built.write("model/which.txt", "another\n")
     before = images(docker_client, built)
 
@@ -119,27 +119,4 @@ def test_code_that_changes_leaves_the_prefix(
     (new,) = images(docker_client, built).keys() - before.keys()
     assert said("code/helper.py") == str(ended)
     (name,) = images(docker_client, built)[new]
-    assert f"as before, and here: {name}".replace(built.name, "NAME") in built.said("image.build")
-
-
-def test_what_is_made_as_somebody_ends_it_does_not_stay(
-    built: Built, docker_client: docker.DockerClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The engine makes it to its end all the same, and then it is removed: nobody would find it by a name."""
-    built.write("code/helper.py", "x = 5\n")
-    before, made = images(docker_client, built), []
-
-    def ended(make: Callable[[], object]) -> None:
-        make()
-        made.append(images(docker_client, built))
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("azureml_tasks.engines.docker.engine.engine.build.to_its_end", ended)
-    with pytest.raises(KeyboardInterrupt):
-        build(built, monkeypatch)
-
-    (found,) = made
-    assert ([[]], before) == (
-        [found[one] for one in found.keys() - before.keys()],
-        images(docker_client, built),
-    )
+    assert f"using cached layers: {name}".replace(built.name, "NAME") in built.said("image.build")

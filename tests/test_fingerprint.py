@@ -1,4 +1,4 @@
-"""What an image is made of, as values that are equal where the image is."""
+"""Hashes of an image's inputs: equal if and only if a build would give the same image."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from azureml_tasks.context.build_context import new_context
 from azureml_tasks.incremental import fingerprint as module
-from azureml_tasks.incremental.fingerprint import changed_parts, fingerprint, fingerprint_parts
+from azureml_tasks.incremental.fingerprint import fingerprint, fingerprint_parts
 from tests.cases import lay_out
 from tests.projects import read, replaced, set_text
 
@@ -51,26 +51,17 @@ repeat = 1
     "netrc-one": "one",
     "netrc-two": "two",
 }
-WORDS = {
-    "version": "azureml-tasks itself",
-    "platform": "the platform",
-    "base": "the base",
-    "system": "the system packages",
-    "python": "the Python packages",
-    "model": "the model",
-    "code": "the code or its variables",
-    "labels": "the labels or the user",
-}
+PARTS = ["version", "platform", "base", "system", "python", "model", "code", "labels"]
 
 
-def made(folder: Path, base: str = BASE) -> dict[str, str]:
-    """What the image of the project in *folder* is made of."""
+def parts_of(folder: Path, base: str = BASE) -> dict[str, str]:
+    """Return the hashes of the inputs of the project in *folder*."""
     plan = read(folder)
     return fingerprint_parts(plan, new_context(plan.files, ""), base)
 
 
 def run(after: str) -> str:
-    """A command of the project's own."""
+    """Return a table with a command of the project, in place of the line `[tool.azureml-image.env]`."""
     return f'\nrun = [{{ after = "{after}", command = "make" }}]\n\n[tool.azureml-image.env]'
 
 
@@ -126,49 +117,52 @@ def folder(tmp_path: Path) -> Path:
     return lay_out(FILES, tmp_path)
 
 
-def test_every_part_has_its_word(folder: Path) -> None:
-    """The parts stand in the order in which they are built, and between two that share none each is named in it."""
-    found = made(folder)
+def changed(before: dict[str, str], after: dict[str, str]) -> list[str]:
+    """Return the names of the parts that differ."""
+    return [name for name in PARTS if before[name] != after[name]]
 
-    assert list(WORDS) == list(found)
-    assert ["0.1.0", "linux/amd64", BASE] == list(found.values())[:3]
-    assert {64} == {len(part) for part in list(found.values())[3:]}
-    assert list(WORDS.values()) == changed_parts({}, found)
+
+def test_the_parts_are_in_the_order_of_the_build(folder: Path) -> None:
+    """Version, platform and base are named, the stages are hashes."""
+    parts = parts_of(folder)
+
+    assert (PARTS, ["0.1.0", "linux/amd64", BASE]) == (list(parts), list(parts.values())[:3])
+    assert {64} == {len(part) for part in list(parts.values())[3:]}
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_what_makes_another_image_changes_its_part(change: str, folder: Path) -> None:
-    """A change of the table or of a file shows in the part that it is built by, and in no other."""
-    before = made(folder)
+def test_a_change_of_an_input_changes_its_part_only(change: str, folder: Path) -> None:
+    """A change of the table or of a file changes the hash of the stage that uses it, and no other."""
+    before = parts_of(folder)
     parts, edit = CHANGES[change]
     edit(folder)
 
-    after = made(folder)
+    after = parts_of(folder)
 
-    assert [WORDS[part] for part in parts] == changed_parts(before, after)
+    assert parts == changed(before, after)
     assert fingerprint(before) != fingerprint(after)
 
 
 @pytest.mark.parametrize("change", NO_CHANGES)
-def test_what_makes_the_same_image_changes_no_part(change: str, folder: Path) -> None:
-    """Names, what is secret, and how the image is smoke-tested or kept make no other image."""
-    before = made(folder)
+def test_what_is_no_input_changes_nothing(change: str, folder: Path) -> None:
+    """Names, values of secrets, the smoke test and the age of cached layers do not change the image."""
+    before = parts_of(folder)
     NO_CHANGES[change](folder)
 
-    after = made(folder)
+    after = parts_of(folder)
 
-    assert (before, [], fingerprint(before)) == (after, changed_parts(before, after), fingerprint(after))
+    assert (before, fingerprint(before)) == (after, fingerprint(after))
 
 
-def test_another_base_or_version_of_ours_makes_another(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The base counts by the id that it is looked up by, and what we write may differ from version to version."""
-    before = made(folder)
+def test_base_and_version_are_inputs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The base counts by its ID; another version of this package may write another Dockerfile."""
+    before = parts_of(folder)
     monkeypatch.setattr(module, "VERSION", "0.2.0")
 
-    assert ["azureml-tasks itself", "the base"] == changed_parts(before, made(folder, "sha256:" + "2" * 64))
+    assert ["version", "base"] == changed(before, parts_of(folder, "sha256:" + "2" * 64))
 
 
-def test_a_fingerprint_is_over_names_and_values() -> None:
+def test_a_fingerprint_covers_names_and_values() -> None:
     """It is the SHA-256 of the parts as JSON, in their order."""
     assert hashlib.sha256(b'[["base", "1"], ["system", "2"]]').hexdigest() == fingerprint(
         {"base": "1", "system": "2"}

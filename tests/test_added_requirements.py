@@ -1,4 +1,4 @@
-"""A prefix that needs some Python packages more is one to build on; any other difference makes it none."""
+"""Added packages are installed on existing cached layers; any other difference needs a fresh build."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from azureml_tasks.incremental.added_requirements import AddedRequirements, adde
 from azureml_tasks.incremental.cached_layers import cached_layers_of
 from tests.cases import lay_out
 from tests.projects import read, set_text
-from tests.test_making import BASE, CHANGES, FILES, made, table
+from tests.test_fingerprint import BASE, CHANGES, FILES, parts_of, table
 
 PINNED = {
     **FILES,
@@ -22,36 +22,35 @@ PINNED = {
 
 
 def built(folder: Path) -> BuiltImage:
-    """What is recorded of the project in *folder* as it is now."""
+    """Return the record of a build of the project in *folder* as it is now."""
     plan = read(folder)
-    asked = plan.python.lines if plan.python else ()
     return BuiltImage(
         id="sha256:1",
         names=("scoring:1",),
         engine="docker",
         context_sha256="",
-        fingerprint_parts=made(folder),
-        requirements=asked,
+        fingerprint_parts=parts_of(folder),
+        requirements=plan.python.lines if plan.python else (),
     )
 
 
-def grown(folder: Path, before: BuiltImage | None, base: str = BASE) -> AddedRequirements | None:
-    """How what was *before* becomes the project in *folder* as it is now."""
-    return added_requirements(read(folder), made(folder, base), before)
+def added(folder: Path, previous: BuiltImage | None, base: str = BASE) -> AddedRequirements | None:
+    """Return what is added to the layers of *previous* for the project in *folder* as it is now."""
+    return added_requirements(read(folder), parts_of(folder, base), previous)
 
 
 def more(text: str) -> Callable[[Path], None]:
-    """Further lines of the requirements file."""
+    """Return an edit that adds lines to the requirements file."""
     return lambda folder: set_text(folder / "requirements.txt", PINNED["requirements.txt"] + text)
 
 
 def instead(old: str, new: str) -> Callable[[Path], None]:
-    """*new* for *old* in the requirements file."""
+    """Return an edit that replaces *old* in the requirements file."""
     return lambda folder: set_text(folder / "requirements.txt", PINNED["requirements.txt"].replace(old, new))
 
 
 def both(*edits: Callable[[Path], object]) -> Callable[[Path], None]:
-    """Each of *edits*."""
+    """Return an edit that makes all *edits*."""
 
     def all_of_them(folder: Path) -> None:
         for edit in edits:
@@ -79,15 +78,15 @@ ADDITIONS: dict[str, Callable[[Path], None]] = {
 
 
 @pytest.mark.parametrize("addition", ADDITIONS)
-def test_an_addition_grows_from_the_prefix_of_before(addition: str, folder: Path) -> None:
-    """Whoever asks for what was asked for and for more builds on the longest prefix of the image of before."""
+def test_added_packages_are_installed_on_the_previous_layers(addition: str, folder: Path) -> None:
+    """They are added to the longest cached layers of the previous image."""
     before = built(folder)
     longest = cached_layers_of(read(folder), before.fingerprint_parts)[-1]
     ADDITIONS[addition](folder)
 
-    found = grown(folder, before)
+    result = added(folder, before)
 
-    assert longest == (found and found.on)
+    assert longest == (result and result.base)
 
 
 INDEX = "--extra-index-url https://example.com/simple\n"
@@ -112,31 +111,31 @@ ALONE: dict[str, tuple[str, str, str]] = {
 
 
 @pytest.mark.parametrize("case", ALONE)
-def test_what_is_added_is_asked_for_alone_where_the_other_lines_have_no_say(case: str, folder: Path) -> None:
-    """Pip is told where to look as before; constraints and choices mean that it is asked for everything."""
-    before, more, expected = ALONE[case]
+def test_pip_gets_only_the_added_lines_if_no_other_line_matters(case: str, folder: Path) -> None:
+    """Pip gets the same indexes; with constraints or options that choose files it gets all lines."""
+    lines, more, expected = ALONE[case]
     set_text(folder / "more.txt", "six==1.17\n")
     set_text(folder / "including.txt", "--constraint more.txt\n")
-    set_text(folder / "requirements.txt", f"{before}pandas==2.0\n")
-    there = built(folder)
-    set_text(folder / "requirements.txt", f"{before}pandas==2.0\n{more}")
+    set_text(folder / "requirements.txt", f"{lines}pandas==2.0\n")
+    before = built(folder)
+    set_text(folder / "requirements.txt", f"{lines}pandas==2.0\n{more}")
 
-    found = grown(folder, there)
+    result = added(folder, before)
 
-    assert expected.encode() == (found and found.added.data)
+    assert expected.encode() == (result and result.file.data)
 
 
-def test_what_has_hashes_is_not_asked_for_alone(folder: Path) -> None:
-    """A hash is compared in a run of its own."""
+def test_with_hashes_pip_gets_all_lines(folder: Path) -> None:
+    """Pip wants hashes for all requirements of a run or for none."""
     digest = f"--hash=sha256:{'0' * 64}"
     set_text(folder / "requirements.txt", f"pandas==2.0 {digest}\n")
     before = built(folder)
     set_text(folder / "requirements.txt", f"pandas==2.0 {digest}\nidna==3.10 {digest}\n")
 
-    found = grown(folder, before)
+    result = added(folder, before)
 
-    assert found
-    assert b"" == found.added.data
+    assert result
+    assert b"" == result.file.data
 
 
 OTHERS: dict[str, Callable[[Path], None]] = {
@@ -162,23 +161,23 @@ OTHERS: dict[str, Callable[[Path], None]] = {
 
 
 @pytest.mark.parametrize("change", OTHERS)
-def test_any_other_change_grows_from_nothing(change: str, folder: Path) -> None:
-    """Where something else differs below the code, nothing was added, or a version is not named, all is made anew."""
+def test_any_other_change_needs_a_fresh_build(change: str, folder: Path) -> None:
+    """Nothing is added if another input of the layers differs, no line was added, or a version is not pinned."""
     before = built(folder)
     OTHERS[change](folder)
 
-    assert grown(folder, before) is None
+    assert added(folder, before) is None
 
 
-def test_nothing_grows_from_another_base_version_or_record(folder: Path) -> None:
-    """A moved base, a newer version of ours, no record, and one that does not know what was asked for are no ground."""
+def test_another_base_or_version_needs_a_fresh_build(folder: Path) -> None:
+    """So does a missing record, or one without requirements."""
     before = built(folder)
     ONE(folder)
 
     older = before._replace(fingerprint_parts={**before.fingerprint_parts, "version": "0.0.1"})
     assert [None] * 4 == [
-        grown(folder, before, "sha256:" + "2" * 64),
-        grown(folder, older),
-        grown(folder, None),
-        grown(folder, before._replace(requirements=())),
+        added(folder, before, "sha256:" + "2" * 64),
+        added(folder, older),
+        added(folder, None),
+        added(folder, before._replace(requirements=())),
     ]

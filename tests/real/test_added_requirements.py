@@ -1,4 +1,4 @@
-"""Packages that are added are installed on what is there already, and nothing else is made anew."""
+"""Added packages are installed on cached layers, and nothing else is installed again."""
 
 from __future__ import annotations
 
@@ -11,31 +11,32 @@ import docker
 import pytest
 
 from tests.machine.clients import Client
-from tests.real.fast import built_once
+from tests.real.built_project import built_once
 from tests.real.offering import installed
 from tests.real.support import environment_for
-from tests.real.test_fast_prefixes import KEPT, Walk
+from tests.real.test_cached_layers import SAVED, Walk
 
 ASKED = 'pip = ["alpha==1.0"]'
 MORE = 'pip = ["alpha==1.0", "gamma==1.0"]'
 LESS = 'pip = ["gamma==1.0"]'
-GROWN = ["here, but for the packages that were added: NAME/prefix:TAG", KEPT]
+LAYERS = "azureml-tasks.invalid/NAME/layers:TAG"
+GROWN = [f"adding packages to cached layers: {LAYERS}", f"{SAVED}-grown"]
 PIP = r"Installing only the added|The added packages have what they need|Installing the other requirements"
-REMOVED = "removed NAME/prefix:TAG, which is of no use any more"
 
 
 @dataclass(kw_only=True)
 class Steps:
-    """What a project on a base with an index of its own was after each step.
+    """The states of a project on a base with a package index.
 
     Args:
         walk: the project.
         known: the packages of its base, name -> version.
-        layers_of_pip: how many layers its builder makes of the Python step: what it copies is one for some.
-        below: step -> the layers of the prefix that it has left.
+        layers_of_pip: how many layers the builder makes of the Python step.
+        below: step -> the layers of the cached layers image that it saved.
         added: step -> the packages of its image beyond those of the base, name -> version.
-        layers: step -> those of its image.
-        pip: step -> what was said of what pip was asked for.
+        layers: step -> the layers of its image.
+        pip: step -> messages about what pip installs.
+        listed: step -> the lines of `image.cache`, without sizes.
     """
 
     walk: Walk
@@ -45,15 +46,19 @@ class Steps:
     added: dict[str, dict[str, str]] = field(default_factory=dict)
     layers: dict[str, list[str]] = field(default_factory=dict)
     pip: dict[str, list[str]] = field(default_factory=dict)
+    listed: dict[str, list[str]] = field(default_factory=dict)
 
     def note(self, name: str) -> None:
-        """Take down what the step of this *name* has made."""
-        before = {one for step, kept in self.walk.prefixes.items() if step != name for one in kept.values()}
-        (prefix,) = {*self.walk.prefixes[name].values()} - before
+        """Note what the step of this *name* has built."""
+        before = {one for step, stored in self.walk.layers.items() if step != name for one in stored.values()}
+        (cached,) = {*self.walk.layers[name].values()} - before
         now = installed(self.walk.client, self.walk.ids[name])
-        self.below[name] = self._layers(prefix)
+        self.below[name] = self._layers(cached)
         self.layers[name] = self._layers(self.walk.ids[name])
         self.added[name] = {package: text for package, text in now.items() if package not in self.known}
+        lines = "\n".join(self.walk.built.said("image.cache"))
+        lines = re.sub(r"layers:[0-9a-f]{32}", "layers:TAG", lines)
+        self.listed[name] = re.sub(r"  .* old", " old", lines).splitlines()
 
     def _layers(self, image: str) -> list[str]:
         return [*map(str, self.walk.client.images.get(image).attrs["RootFS"]["Layers"])]
@@ -67,8 +72,8 @@ def steps(
     clients: Mapping[str, Client],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Steps]:
-    """A package is added, and then the first one removed, by BuildKit and by the legacy builder."""
-    scratch, client = tmp_path_factory.mktemp("growing"), str(request.param)
+    """A package is added, the image is built afresh, and the first package is removed, with and without BuildKit."""
+    scratch, client = tmp_path_factory.mktemp("added"), str(request.param)
     env = environment_for(client, clients, scratch)
     files = {"model/weights.bin": os.urandom(5_000_000)}
     with built_once(docker_client, offering_base, env, scratch, more=ASKED, files=files) as built:
@@ -80,34 +85,48 @@ def steps(
         )
         walk.note("first", built.first.stderr.replace(built.name, "NAME"))
         found.note("first")
-        for name, old, new in (("more", ASKED, MORE), ("less", MORE, LESS)):
+        for name, old, new in (("more", ASKED, MORE), ("fresh", MORE, MORE), ("less", MORE, LESS)):
             built.replaced(old, new)
-            said = "\n".join(built.said("image.build"))
+            said = "\n".join(built.said("image.build", *(["--no-cache"] if name == "fresh" else [])))
             walk.note(name, said)
             found.note(name)
             found.pip[name] = re.findall(PIP, said)
         yield found
 
 
-def test_what_is_added_is_installed_on_what_is_there(steps: Steps) -> None:
-    """The prefix of before is below the new one, which pip alone has added to, and the image has what is asked for."""
+def test_added_packages_are_installed_on_cached_layers(steps: Steps) -> None:
+    """The new cached layers are the old ones and one layer of pip, and the image has all packages."""
     before, after = steps.below["first"], steps.below["more"]
 
-    assert ([KEPT], GROWN) == (steps.walk.said["first"], steps.walk.said["more"])
+    assert ([SAVED], GROWN) == (steps.walk.said["first"], steps.walk.said["more"])
     assert (before, len(before) + steps.layers_of_pip) == (after[: len(before)], len(after))
     assert (after, len(after) + 1) == (steps.layers["more"][:-1], len(steps.layers["more"]))
     assert {"alpha": "1.0", "gamma": "1.0"} == steps.added["more"]
     assert PIP.split("|")[:2] == steps.pip["more"]
 
 
-def test_what_is_removed_is_not_there(steps: Steps) -> None:
-    """Where anything is asked for no more, all of the packages are installed anew on the base."""
-    assert [KEPT, REMOVED] == steps.walk.said["less"]
+def test_a_fresh_build_replaces_grown_layers(steps: Steps) -> None:
+    """Grown layers are marked; without a cache all packages are installed in one piece, which is used from then on."""
+    used = ", used by the project as it is now"
+    grown = f"{LAYERS}-grown old, with packages added later"
+
+    assert [f"{grown}{used}", f"{LAYERS} old"] == steps.listed["more"]
+    assert [SAVED] == steps.walk.said["fresh"]
+    assert [f"{LAYERS} old{used}", grown, f"{LAYERS} old"] == steps.listed["fresh"]
+    assert (steps.added["more"], len(steps.below["first"])) == (
+        steps.added["fresh"],
+        len(steps.below["fresh"]),
+    )
+
+
+def test_a_removed_package_is_not_in_the_image(steps: Steps) -> None:
+    """Without one of the packages all of them are installed again on the base."""
+    assert [SAVED] == steps.walk.said["less"]
     assert len(steps.below["first"]) == len(steps.below["less"])
     assert {"gamma": "1.0"} == steps.added["less"]
     assert PIP.split("|")[2:] == steps.pip["less"]
 
 
-def test_the_record_says_what_was_asked_for(steps: Steps) -> None:
-    """It is what the next build compares."""
+def test_the_requirements_are_recorded(steps: Steps) -> None:
+    """The next build compares them with its own."""
     assert ["gamma==1.0"] == steps.walk.built.there.record("build.json")["requirements"]

@@ -16,7 +16,7 @@ from azureml_tasks.planning import plan as planning
 from azureml_tasks.project import load as project
 from azureml_tasks.state.records import Records
 from tests.machine.clients import Client
-from tests.real.fast import NOTHING, Built, built_once, derived
+from tests.real.built_project import NOTHING, Built, built_once, derived
 from tests.real.support import environment_of
 
 
@@ -115,9 +115,9 @@ def test_a_changed_line_is_copied_alone(built: Built) -> None:
     """However little stands below it, the code is all that the engine gets."""
     built.write("code/helper.py", "x = 5\n")
 
-    said = [re.sub("prefix:[0-9a-f]{32}", "prefix:TAG", line) for line in built.said("image.build")]
+    said = [re.sub("layers:[0-9a-f]{32}", "layers:TAG", line) for line in built.said("image.build")]
 
-    below = "as before, and here: NAME/prefix:TAG"
+    below = "using cached layers: azureml-tasks.invalid/NAME/layers:TAG"
     copied = "2 files to copy, by the engine's own BuildKit"
     assert [below, copied, "built sha256:ID", "NAME:1"] == [
         line for line in said if not line.startswith("warning: ")

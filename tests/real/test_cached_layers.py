@@ -1,0 +1,416 @@
+"""Layers below the code are an image of their own on the engine, so that a changed line builds only the code."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import re
+import tarfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from azureml_tasks.cli.console import Console
+from azureml_tasks.commands import pipeline
+from azureml_tasks.commands.run_context import RunContext
+from azureml_tasks.context.build_context import BuildContext
+from azureml_tasks.engines.docker.build import Build
+from azureml_tasks.engines.docker.builder_choice import Builder
+from azureml_tasks.engines.docker.client import connect
+from azureml_tasks.engines.docker.layer_store import DockerLayerStore
+from azureml_tasks.errors import BuildError
+from tests.cases import lay_out
+from tests.consumers import project
+from tests.machine.clients import Client
+from tests.machine.registry import Registry
+from tests.projects import read
+from tests.real.built_project import Built, built_once, derived
+from tests.real.support import environment_for, environment_of, removed_after, unique
+
+MORE = """\
+cached-layers-max-age = 7
+
+[[tool.azureml-image.run]]
+after = "apt"
+user = "runtime"
+command = "cat /proc/uptime > /tmp/when"
+
+[[tool.azureml-image.run]]
+after = "apt"
+command = "mkdir -p /var/azureml-app && chown 1000:50 /var/azureml-app && chmod 710 /var/azureml-app && chmod 711 /var"
+"""
+MODEL = "model/weights.bin"
+SAVED = "saved cached layers: azureml-tasks.invalid/NAME/layers:TAG"
+USED = "using cached layers: azureml-tasks.invalid/NAME/layers:TAG"
+TOO_OLD = "cached layers are too old for packages that are not pinned: azureml-tasks.invalid/NAME/layers:TAG"
+LARGE = 5_000_000
+
+
+@dataclass(kw_only=True)
+class Walk:
+    """A project that is built again and again, each time with one thing changed.
+
+    Args:
+        built: the project.
+        client: of the engine.
+        said: step -> messages about cached layers.
+        ids: step -> the image ID.
+        layers: step -> the cached layers on the engine after it, name -> ID.
+    """
+
+    built: Built
+    client: docker.DockerClient
+    said: dict[str, list[str]] = field(default_factory=dict)
+    ids: dict[str, str] = field(default_factory=dict)
+    layers: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def step(self, name: str) -> None:
+        """Build, and note the result."""
+        said = "\n".join(self.built.said("image.build"))
+        self.note(name, said)
+
+    def note(self, name: str, said: str) -> None:
+        """Note the messages, the image and the cached layers."""
+        lines = re.sub(r"/layers:[0-9a-f]{32}", "/layers:TAG", said).splitlines()
+        ours = r"(using|adding|saved|removed|cached) .*/layers:TAG.*"
+        self.said[name] = [line for line in lines if re.fullmatch(ours, line)]
+        self.ids[name] = self.built.id
+        repository = f"azureml-tasks.invalid/{self.built.name}/layers"
+        images = self.client.images.list(name=repository)
+        self.layers[name] = {tag: str(image.id) for image in images for tag in image.tags}
+
+
+@pytest.fixture(scope="module", params=["26.1-buildx", "none"])
+def changed(
+    request: pytest.FixtureRequest,
+    docker_client: docker.DockerClient,
+    tiny_base: str,
+    clients: Mapping[str, Client],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Walk]:
+    """A project whose code has changed since it was built, by BuildKit and by the legacy builder."""
+    scratch, client = tmp_path_factory.mktemp("layers"), str(request.param)
+    env = environment_for(client, clients, scratch)
+    with walking(docker_client, tiny_base, env, scratch) as walk:
+        walk.built.write("code/helper.py", "x = 2\n")
+        walk.step("code")
+        yield walk
+
+
+@contextmanager
+def walking(
+    client: docker.DockerClient, tiny_base: str, env: Mapping[str, str], folder: Path
+) -> Iterator[Walk]:
+    """A project that was built once."""
+    files = {MODEL: os.urandom(LARGE)}
+    with built_once(client, tiny_base, env, folder, more=MORE, files=files) as built:
+        walk = Walk(built=built, client=client)
+        walk.note("first", built.first.stderr.replace(built.name, "NAME"))
+        yield walk
+
+
+def test_a_changed_line_builds_only_the_code(changed: Walk) -> None:
+    """The first build saves the layers below the code; the second builds on them and sends only the code."""
+    assert ([SAVED], [USED]) == (changed.said["first"], changed.said["code"])
+    ((name, cached),) = changed.layers["first"].items()
+    assert {name: cached} == changed.layers["code"]
+    ids = (cached, changed.ids["first"], changed.ids["code"])
+    below, *images = (changed.client.images.get(one).attrs["RootFS"]["Layers"] for one in ids)
+    assert [below, below] == [layers[:-1] for layers in images]
+    assert images[0] != images[1]
+
+
+def test_buildkit_copies_the_code(changed: Walk) -> None:
+    """The engine's own BuildKit copies it, whichever client there is, and the history of the layers below stays."""
+    (cached,) = changed.layers["code"].values()
+    images = (changed.client.images.get(one) for one in (cached, changed.ids["code"]))
+    below, whole = ([_told(step) for step in image.history()] for image in images)
+
+    ours = whole[: -len(below)]
+    assert below == whole[len(ours) :]
+    assert ["LABEL ", "COPY code/ /var/azureml-app/ # buildkit", "USER ", "ENV "] == [
+        re.sub(r"(ENV |LABEL |USER ).*", r"\1", str(step["CreatedBy"])) for step in ours
+    ]
+    assert {"buildkit.dockerfile.v0"} == {step["Comment"] for step in ours}
+
+
+def _told(step: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: step[name] for name in ("Created", "CreatedBy", "Size", "Comment")}
+
+
+def test_it_can_be_pushed_and_pulled(changed: Walk, registry: Registry) -> None:
+    """What a registry gives back is the same image, byte for byte, and a container of it has the changed file."""
+    name = f"{registry.host}/{changed.built.name}"
+    made = changed.client.images.get(changed.ids["code"])
+    with removed_after(changed.client, f"{name}:1"):
+        made.tag(name, "1")
+        changed.client.images.push(name, tag="1")
+        changed.client.images.remove(f"{name}:1")
+
+        pulled = changed.client.images.pull(name, tag="1")
+
+        shown = changed.client.containers.run(f"{name}:1", ["cat", "/var/azureml-app/helper.py"], remove=True)
+    assert (made.id, b"x = 2\n") == (pulled.id, shown)
+
+
+def test_it_is_the_image_of_one_piece(changed: Walk, tmp_path: Path) -> None:
+    """What any builder makes of the whole context at once has the same files, variables, user, labels and command."""
+    packed, name = tmp_path / "context.tar", f"{changed.built.name}:whole"
+    assert changed.built.there.invoke("image.context", "--output", str(packed)).code == 0
+    sha256 = changed.built.there.record("build.json")["context_sha256"]
+    with packed.open("rb") as archive, removed_after(changed.client, name):
+        changed.client.images.build(
+            fileobj=archive, custom_context=True, buildargs={"CONTEXT_SHA256": sha256}, tag=name, rm=True
+        )
+
+        found = [about(changed.client, one) for one in (name, changed.ids["code"])]
+
+    assert found[0] == found[1]
+    assert {"var/azureml-app/helper.py", "var/azureml-app/azureml-models/weights.bin"} <= found[0][1].keys()
+
+
+def about(client: docker.DockerClient, image: str) -> tuple[dict[str, Any], dict[str, list[Any]]]:
+    """What a container would see: the image's configuration, and each file with its kind, mode, owner and content."""
+    names = ("Env", "User", "Cmd", "Entrypoint", "Labels", "WorkingDir", "ExposedPorts", "Volumes")
+    config = client.images.get(image).attrs["Config"]
+    made = client.containers.create(image)
+    try:
+        with tarfile.open(fileobj=io.BytesIO(b"".join(map(_bytes, made.export())))) as archive:
+            files = {member.name: _seen(archive, member) for member in archive}
+    finally:
+        made.remove()
+    files.pop("tmp/when")  # The command of the project prints another time in each build.
+    return {name: config.get(name) or None for name in names}, files
+
+
+def _bytes(block: Any) -> bytes:
+    """A block of an export, which the stubs take for text."""
+    return bytes(block)
+
+
+def _seen(archive: tarfile.TarFile, member: tarfile.TarInfo) -> list[Any]:
+    content = archive.extractfile(member) if member.isreg() else None
+    sha256 = hashlib.sha256(content.read()).hexdigest() if content else ""
+    return [member.type, member.mode, member.uid, member.gid, member.linkname, sha256]
+
+
+# Where something lies already
+
+TAKEN = {
+    "a link of that name": "RUN mkdir -p /var/azureml-app && ln -s /etc/passwd /var/azureml-app/helper.py",
+    "a link in place of the folder": "RUN mkdir -p /srv/app /var && ln -s /srv/app /var/azureml-app",
+}
+
+
+@pytest.mark.parametrize("there", TAKEN)
+def test_what_lies_there_is_written_over(
+    there: str,
+    docker_client: docker.DockerClient,
+    tiny_base: str,
+    clients: Mapping[str, Client],
+    tmp_path: Path,
+) -> None:
+    """The code is where the base's links lead, as it would be in one piece, and no container is left of the build."""
+    base, env = f"{unique('base')}:1", environment_of(clients["26.1-buildx"], tmp_path)
+    with removed_after(docker_client, base):
+        derived(docker_client, base, f"FROM {tiny_base}\nUSER root\n{TAKEN[there]}\nUSER dockeruser\n")
+        with walking(docker_client, base, env, tmp_path) as walk:
+            walk.built.write("code/helper.py", "x = 2\n")
+
+            walk.step("code")
+
+            look = ["cat", "/var/azureml-app/helper.py"]
+            shown = docker_client.containers.run(f"{walk.built.name}:1", look, remove=True)
+            left = docker_client.containers.list(all=True, filters={"ancestor": base})
+    assert ([USED], b"x = 2\n", []) == (walk.said["code"], shown, left)
+
+
+def test_a_base_with_onbuild_is_built_on(
+    docker_client: docker.DockerClient, tiny_base: str, clients: Mapping[str, Client], tmp_path: Path
+) -> None:
+    """The ONBUILD instructions of the base are carried out."""
+    env, file = environment_of(clients["26.1-buildx"], tmp_path), "/tmp/onbuild"  # noqa: S108 -- in an image
+    with built_once(docker_client, tiny_base, env, tmp_path) as built:
+        lines = f"FROM {tiny_base}\nLABEL of={built.name}\nONBUILD RUN echo done > {file}\n"
+        derived(docker_client, built.base, lines)
+
+        built.said("image.build")
+
+        shown = docker_client.containers.run(f"{built.name}:1", ["cat", file], remove=True)
+    assert b"done\n" == shown
+
+
+# Code
+
+
+@pytest.fixture
+def with_package(changed: Walk) -> Walk:
+    """The project with a package of five modules in its code."""
+    for number in range(5):
+        name = f"code/package/m{number}.py"
+        (changed.built.there.folder / name).parent.mkdir(exist_ok=True)
+        changed.built.write(name, f"x = {number}\n")
+    changed.step("package")
+    return changed
+
+
+def shown(walk: Walk, command: str) -> str:
+    """Return what a command prints in the image's folder of the package."""
+    script = f"cd /var/azureml-app/package; {command}"
+    output = walk.client.containers.run(f"{walk.built.name}:1", ["/bin/sh", "-c", script], remove=True)
+    return bytes(output).decode()
+
+
+def test_no_layer_has_an_earlier_version_of_a_file(with_package: Walk) -> None:
+    """What a file held before it was changed, such as a password, is nowhere in the image."""
+    with_package.built.write("code/package/m0.py", "password = 'hunter2'\n")
+    with_package.step("password")
+    with_package.built.write("code/package/m0.py", "import os\n")
+    with_package.step("no password")
+
+    saved = b"".join(with_package.client.images.get(f"{with_package.built.name}:1").save())
+
+    assert (False, "import os\n") == (b"hunter2" in saved, shown(with_package, "cat m0.py"))
+
+
+def test_a_removed_file_is_not_in_the_image(with_package: Walk) -> None:
+    """A file that is moved is only where it is now."""
+    folder = with_package.built.there.folder / "code/package"
+    (folder / "m1.py").unlink()
+    (folder / "m2.py").rename(folder / "n2.py")
+
+    with_package.step("removed")
+
+    assert "m0.py\nm3.py\nm4.py\nn2.py\n" == shown(with_package, "ls *.py")
+    (folder / "n2.py").unlink()
+
+
+def test_links_and_modes_are_kept(with_package: Walk) -> None:
+    """A link stays a link, a program stays one, and root owns every file."""
+    folder = with_package.built.there.folder / "code/package"
+    (folder / "link").symlink_to("m0.py")
+    (folder / "m3.py").chmod(0o755)
+
+    with_package.step("modes")
+
+    lines = [line.split() for line in shown(with_package, "ls -l link m3.py m4.py").splitlines()]
+    assert [
+        ["lrwxrwxrwx", "root", "link", "->", "m0.py"],
+        ["-rwxr-xr-x", "root", "m3.py"],
+        ["-rw-r--r--", "root", "m4.py"],
+    ] == [[words[0], words[2], *words[8:]] for words in lines]
+    (folder / "link").unlink()
+
+
+# Cached layers over time
+
+
+@pytest.fixture(scope="module")
+def walk(
+    docker_client: docker.DockerClient,
+    tiny_base: str,
+    clients: Mapping[str, Client],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Walk]:
+    """A project whose model changes twice, whose cached layers are then too old, and are then pruned."""
+    scratch = tmp_path_factory.mktemp("walk")
+    env = environment_of(clients["26.1-buildx"], scratch)
+    with walking(docker_client, tiny_base, env, scratch) as steps:
+        for name in ("model", "another model"):
+            (steps.built.there.folder / MODEL).write_bytes(os.urandom(LARGE))
+            steps.step(name)
+        steps.built.replaced("cached-layers-max-age = 7", "cached-layers-max-age = 0")
+        steps.step("too old")
+        steps.note("pruned", "\n".join(steps.built.said("image.cache", "--prune")))
+        yield steps
+
+
+def test_layers_that_were_used_today_stay(walk: Walk) -> None:
+    """Another build may use them at the same time, so no build removes them."""
+    first, model, another = (walk.layers[name] for name in ("first", "model", "another model"))
+
+    assert [[SAVED], [SAVED]] == [walk.said["model"], walk.said["another model"]]
+    assert [1, 2, 3] == [len(first), len(model), len(another)]
+    assert first.items() <= model.items() <= another.items()
+
+
+def test_layers_with_unpinned_packages_are_rebuilt_in_time(walk: Walk) -> None:
+    """The project's command may give another result by now, so layers that are too old are built without a cache."""
+    before, after = walk.layers["another model"], walk.layers["too old"]
+
+    assert [TOO_OLD, SAVED] == walk.said["too old"]
+    assert (before.keys(), 2) == (after.keys(), len(before.items() & after.items()))
+    times = [
+        walk.client.containers.run(walk.ids[name], ["cat", "/tmp/when"], remove=True)  # noqa: S108 -- in an image
+        for name in ("another model", "too old")
+    ]
+    assert times[0] != times[1]
+
+
+def test_prune_removes_what_the_project_does_not_use(walk: Walk) -> None:
+    """Only the layers of the project as it is now are left."""
+    assert ["removed azureml-tasks.invalid/NAME/layers:TAG"] * 2 == walk.said["pruned"]
+    ((name, cached),) = walk.layers["pruned"].items()
+    assert cached == walk.layers["too old"][name]
+
+
+def test_layers_that_another_command_removes_are_built_again(
+    docker_client: docker.DockerClient, tiny_base: str, clients: Mapping[str, Client], tmp_path: Path
+) -> None:
+    """A build whose cached layers are removed after it has found them builds them again."""
+    env = environment_of(clients["26.1-buildx"], tmp_path)
+    with walking(docker_client, tiny_base, env, tmp_path) as steps:
+        (layers,) = steps.layers["first"]
+        steps.built.write("code/helper.py", "x = 2\n")
+        with pytest.MonkeyPatch.context() as patch:
+            for name in ("PATH", "DOCKER_CONFIG"):
+                patch.setenv(name, env[name])
+            used = DockerLayerStore.use
+
+            def use_and_remove(store: DockerLayerStore, name: str, image_id: str) -> None:
+                used(store, name, image_id)
+                patch.setattr(DockerLayerStore, "use", used)
+                docker_client.images.remove(layers)
+
+            patch.setattr(DockerLayerStore, "use", use_and_remove)
+            run = RunContext(folder=steps.built.there.folder, reporter=Console())
+            pipeline.build(run, no_cache=False, pull=False)
+
+        image = docker_client.containers.run(
+            f"{steps.built.name}:1", ["cat", "/var/azureml-app/helper.py"], remove=True
+        )
+        assert (b"x = 2\n", [layers]) == (image, docker_client.images.get(layers).tags)
+
+
+@pytest.mark.parametrize(
+    "text", ["FROM azureml-tasks.invalid/none/layers:1\n", "FROM BASE\nCOPY nothing /\n"]
+)
+def test_the_reason_of_buildkit_is_shown(
+    text: str, docker_client: docker.DockerClient, tiny_base: str, tmp_path: Path
+) -> None:
+    """A build by the API that fails ends with exit code 4 and the message of BuildKit."""
+    del docker_client
+    build = Build(
+        client=connect(),
+        builder=Builder(kind="legacy", why="there is no docker client on PATH"),
+        reporter=Console(),
+        scratch=tmp_path,
+        takes_archives=True,
+    )
+    folder = lay_out(
+        {"pyproject.toml": project("demo", ""), "code/score.py": "init = run = print\n"}, tmp_path / "project"
+    )
+    plan = read(folder)
+    context = BuildContext(files=(), dockerfile=text.replace("BASE", tiny_base), sha256="0")
+
+    with pytest.raises(BuildError) as caught:
+        build.run(plan, context, no_cache=False)
+
+    reason = "no such host|lookup azureml-tasks.invalid" if "invalid" in text else '"/nothing" not found'
+    assert re.search(reason, caught.value.said), caught.value.said
