@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.machine import venv
 
-__all__ = ["ensure", "python"]
+__all__ = ["ensure"]
 
 _CLI = "2.91.0"
 _PACKAGES = (
@@ -26,16 +26,15 @@ _PACKAGES = (
 
 
 def ensure() -> Path:
-    """Install `az` and the SDK below `.machine`, once; returns the path of `az`.
+    """Install `az` and the SDK below `.machine`, once.
 
     Of the 200 packages of azure-cli only those are installed that `az acr` imports.
+
+    Returns:
+        The interpreter that has both. `az` is its module azure.cli: the first line of the script `az` names the
+        interpreter's path, which may hold a blank.
 
     Raises:
         NotPossibleError: pip cannot install them; the words end with what it said.
     """
-    return venv.apart(f"azure-cli=={_CLI}", _PACKAGES).with_name("az")
-
-
-def python() -> Path:
-    """The interpreter that has the SDK: the one beside `az`."""
-    return ensure().with_name("python")
+    return venv.apart(f"azure-cli=={_CLI}", _PACKAGES)

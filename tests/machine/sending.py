@@ -126,7 +126,7 @@ def measure(folder: Path, rounds: int) -> Iterator[tuple[Sent, Sent]]:
     Raises:
         NotPossibleError: the emulator or az cannot be had here.
     """
-    az = str(azure_cli.python())
+    az = str(azure_cli.ensure())
     with azurite.running() as storage:
         store = Storage(azurite=storage, url=f"http://{storage.host}", settings=Settings())
         store.prepare()

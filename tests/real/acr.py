@@ -48,17 +48,17 @@ class Az:
     """Microsoft's `az`, signed in.
 
     Args:
-        program: its path.
+        python: the interpreter that has it.
         env: its environment.
     """
 
-    program: Path
+    python: Path
     env: Mapping[str, str]
 
     def __call__(self, *arguments: str, folder: Path | None = None) -> Ended:
         """Run it to its end."""
         done = subprocess.run(
-            [str(self.program), *arguments],
+            [str(self.python), "-m", "azure.cli", *arguments],
             cwd=folder,
             env=self.env,
             stdin=subprocess.DEVNULL,
@@ -82,7 +82,7 @@ def az(acr_session: loopback.Acr, tmp_path_factory: pytest.TempPathFactory) -> A
     }
     # Without bytecode each of its commands would take twice as long.
     outer = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    value = Az(program=azure_cli.ensure(), env={**outer, **acr_session.environment(), **own})
+    value = Az(python=azure_cli.ensure(), env={**outer, **acr_session.environment(), **own})
     for words in (
         ("cloud", "register", "-n", "Loopback", "--endpoint-resource-manager", acr_session.resource_manager),
         ("cloud", "set", "-n", "Loopback"),

@@ -158,7 +158,7 @@ def test_the_python_sdk_builds_and_pushes(
     archive.write_bytes(packed({"Dockerfile": f"FROM {tiny_base}\nLABEL by=sdk\n"}))
     words = [acr.subscription, acr.resource_group, acr.name, f"{name}:1", str(archive), acr.resource_manager]
     done = subprocess.run(
-        [str(azure_cli.python()), "-c", _SDK, *words],
+        [str(azure_cli.ensure()), "-c", _SDK, *words],
         env=acr.environment(),
         capture_output=True,
         encoding="utf-8",
