@@ -47,7 +47,7 @@ class Registry:
 
     Args:
         host: `127.0.0.1:PORT`; engines on this machine talk plain HTTP to it.
-        user: login name, empty where none is asked for.
+        user: login name, empty if there is no login.
         password: its password.
     """
 
@@ -58,14 +58,14 @@ class Registry:
 
 @contextmanager
 def registry(*, login: bool = False, auth: str = "") -> Iterator[Registry]:
-    """Run Debian's docker-registry with storage of its own, gone with it.
+    """Run Debian's docker-registry with storage that is removed at the end.
 
     Args:
-        login: whether it asks for a name and a password, which are then in the value.
-        auth: lines of its settings by which it asks for something else.
+        login: whether it asks for a user and a password, which are then set.
+        auth: more lines of its settings.
 
     Raises:
-        NotPossibleError: it cannot be had here, or ends at once; the words have the end of its log.
+        NotPossibleError: it cannot be installed, or ends at once; the message has the end of its log.
     """
     with tempfile.TemporaryDirectory(prefix="azureml-tasks-") as name:
         folder = Path(name)
@@ -101,7 +101,7 @@ def _program() -> str:
 
 
 def _host(process: subprocess.Popen[bytes], log: Path) -> str:
-    """Where it listens: it takes a free port itself, and says which."""
+    """Return the address from the log: the registry chooses a free port."""
     end = time.monotonic() + _START_SECONDS
     while process.poll() is None and time.monotonic() < end:
         found = re.search(
@@ -116,7 +116,7 @@ def _host(process: subprocess.Popen[bytes], log: Path) -> str:
 
 
 def _bcrypt(password: str) -> str:
-    """The one kind of hash that the registry takes, by the C library that Debian's own login uses."""
+    """Return the bcrypt hash, the only one that the registry accepts, by the C library of Debian's login."""
     crypt = ctypes.CDLL("libcrypt.so.1").crypt
     crypt.restype = ctypes.c_char_p
     salt = "$2a$05$" + "".join(secrets.choice(_SALT) for _ in range(21)) + "."

@@ -1,4 +1,4 @@
-"""Builds that cannot end well: the whole message, the exit code, and nothing left behind."""
+"""Builds that fail: the whole message, the exit code, and nothing that stays."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Bench:
 
 @pytest.fixture(scope="module")
 def own_base(docker_client: docker.DockerClient, tiny_base: str) -> Iterator[str]:
-    """An image that no other test extends, so that each container of it is one of this module."""
+    """An image that only this module extends, so that each container of it is one of this module."""
     name = f"{unique('base')}:1"
     with removed_after(docker_client, name):
         yield derived(docker_client, name, f"FROM {tiny_base}\nLABEL own={name}\n")
@@ -106,7 +106,7 @@ COMMAND = r"executor failed running \[.*\]|process \".*\" did not complete succe
 
 @pytest.mark.parametrize("by", FAILED)
 def test_a_failing_step_is_shown_with_its_last_lines(bench: Bench, by: str) -> None:
-    """On each builder the error names the step and holds that step's lines, and no other's."""
+    """With each builder the error names the step and has the lines of that step only."""
     table = f'base = "{bench.base}"\nrun = [{{ command = "echo one; echo two; exit 3" }}]\n'
 
     ended, left = bench.build(table, by=by)
@@ -124,7 +124,7 @@ Nothing was built.
 
 
 def test_a_base_that_its_registry_does_not_have(bench: Bench, registry: Registry) -> None:
-    """The registry answers, and has no such image."""
+    """The registry answers that it has no such image."""
     ended, left = bench.build(f'base = "{registry.host}/none:1"\n')
 
     expected = f"""\
@@ -138,7 +138,7 @@ Nothing was built.
 
 
 def test_a_base_whose_registry_does_not_answer(bench: Bench) -> None:
-    """Nothing listens where the base's registry should be."""
+    """Nothing listens at the address of the base's registry."""
     ended, left = bench.build('base = "127.0.0.1:1/none:1"\n')
 
     expected = f"""\
@@ -152,7 +152,7 @@ Nothing was built.
 
 
 def test_a_base_whose_registry_wants_a_login(bench: Bench, login_registry: Registry) -> None:
-    """Without credentials the base's registry refuses."""
+    """The base's registry refuses a pull without credentials."""
     ended, left = bench.build(f'base = "{login_registry.host}/none:1"\n')
 
     expected = f"""\
@@ -166,7 +166,7 @@ Nothing was built.
 
 
 def test_a_base_for_another_platform(bench: Bench) -> None:
-    """A base that is made for another processor is refused, which the legacy builder would take."""
+    """A base for another architecture is refused, which the legacy builder would accept."""
     name = f"{unique('arm')}:1"
     with removed_after(bench.client, name):
         bench.client.images.load(image_archive(name, architecture="arm64"))
@@ -184,7 +184,7 @@ Nothing was built.
 
 
 def test_a_base_without_the_runtime_user(bench: Bench) -> None:
-    """A user that the base does not know is refused before any step."""
+    """A runtime user that the base does not have is refused before any step."""
     ended, left = bench.build(f'base = "{bench.base}"\nuser = "server"\n')
 
     expected = f"""\
@@ -196,7 +196,7 @@ Nothing was built.
 
 
 def test_a_runtime_user_that_is_root_by_another_name(bench: Bench) -> None:
-    """A user with root's number is root, whatever its name."""
+    """A user with the ID 0 is root, whatever its name."""
     name = f"{unique('toor')}:1"
     lines = f"FROM {bench.base}\nUSER root\nRUN echo toor:x:0:0::/:/bin/sh >> /etc/passwd\n"
     with removed_after(bench.client, name):
@@ -214,7 +214,7 @@ Nothing was built.
 
 
 def test_a_base_without_an_environment(bench: Bench) -> None:
-    """Where Python packages are wanted, a base must say where its Python environment is."""
+    """To install Python packages, the base must say where its Python environment is."""
     name = f"{unique('plain')}:1"
     with removed_after(bench.client, name):
         bench.client.images.load(image_archive(name, architecture="amd64"))
@@ -232,7 +232,7 @@ Nothing was built.
 
 
 def test_a_base_with_an_entrypoint_is_built_with_a_warning(bench: Bench) -> None:
-    """An ENTRYPOINT is the base's own business; it is said, and stays as it is."""
+    """An ENTRYPOINT of the base is kept, with a warning."""
     name, tag = f"{unique('entry')}:1", unique("t")
     with removed_after(bench.client, name, f"failing:{tag}"):
         derived(bench.client, name, f'FROM {bench.base}\nENTRYPOINT ["/bin/env", "--"]\nCMD ["a"]\n')
@@ -254,7 +254,7 @@ def test_a_base_with_an_entrypoint_is_built_with_a_warning(bench: Bench) -> None
 
 
 def test_an_engine_that_does_not_answer(bench: Bench) -> None:
-    """There is a docker client, and nothing at the other end."""
+    """There is a docker client, but no engine."""
     host = f"unix://{bench.scratch}/none.sock"
 
     ended, left = bench.build('base = "any:1"\n', by="20.10", env={"DOCKER_HOST": host})
@@ -269,7 +269,7 @@ Nothing was built.
 
 
 def test_a_machine_without_docker(bench: Bench) -> None:
-    """There is neither a socket nor any program of Docker's."""
+    """There is neither a socket nor a program of Docker."""
     host = f"unix://{bench.scratch}/none.sock"
 
     ended, left = bench.build('base = "any:1"\n', env={"DOCKER_HOST": host})
@@ -285,7 +285,7 @@ Nothing was built.
 
 
 def test_a_context_that_does_not_exist(bench: Bench) -> None:
-    """DOCKER_CONTEXT names one that nobody has made."""
+    """DOCKER_CONTEXT names a context that does not exist."""
     env = {"DOCKER_HOST": "", "DOCKER_CONTEXT": "nowhere"}
 
     ended, left = bench.build('base = "any:1"\n', by="20.10", env=env)
@@ -326,7 +326,7 @@ NOT_ALMIGHTY = ("setpriv", "--bounding-set=-dac_override")
 
 
 def test_a_socket_that_does_not_let_one_in() -> None:
-    """A user who may not use the engine's socket is told how to become one who may."""
+    """A user who may not use the engine's socket is told how to get permission."""
     with (
         tempfile.TemporaryDirectory() as folder,
         socket.socket(socket.AF_UNIX) as engine,
@@ -361,7 +361,7 @@ def derived(client: docker.DockerClient, name: str, lines: str) -> str:
 
 
 def image_archive(name: str, *, architecture: str) -> bytes:
-    """An image with nothing in it, as `docker load` takes it."""
+    """Return the archive of an empty image, for `docker load`."""
     layer = b"\0" * 2 * tarfile.BLOCKSIZE
     config = {
         "architecture": architecture,

@@ -1,4 +1,4 @@
-"""The whole line on Podman's socket: build, smoke test, push, and the digest that the registry itself gives."""
+"""Podman instead of Docker: build, smoke test, push, and the registry's digest."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def podman(
     registry: Registry,
     saw_engine: Callable[[docker.DockerClient], None],
 ) -> Iterator[str]:
-    """The address of a Podman with storage of its own, which has the stand-in bases."""
+    """Run Podman with its own storage and the stand-in bases, and yield its address."""
     try:
         apt.need({"podman": "podman", "runc": "runc"}, why="the tests on Podman")
     except apt.NotPossibleError as reason:
@@ -102,7 +102,7 @@ def test_releases_on_podman(
     clients: Mapping[str, Client],
     tmp_path: Path,
 ) -> None:
-    """Podman's own API builds whatever client there is, and the digest is the registry's, not Podman's."""
+    """Podman's API builds even if there is a docker client, and the digest is the registry's."""
     table = f'{TABLE}base = "{amlenv_base}"\n\n[tool.azureml-image.smoke-test]\n'
     request = "requests = [{ body = [1, 2], expect = { sum = 3 } }]\n"
     env = {**environment_of(clients["26.1-buildx"], tmp_path), "DOCKER_HOST": podman}
@@ -148,7 +148,7 @@ def test_a_failing_step_on_podman(podman: str, tiny_base: str, tmp_path: Path) -
 
 
 def end_all_that_name(folder: Path) -> None:
-    """End the processes whose command names *folder*, which nobody else knows."""
+    """Kill the processes whose command line names *folder*, which belongs to this module."""
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
             if os.fsencode(folder) in path.read_bytes():
@@ -156,7 +156,7 @@ def end_all_that_name(folder: Path) -> None:
 
 
 def connected(host: str, service: subprocess.Popen[bytes]) -> docker.DockerClient:
-    """A client of the service, as soon as it answers."""
+    """Return a client of the service as soon as it answers."""
     with socket.socket(socket.AF_UNIX) as probe:
         while service.poll() is None:
             with suppress(OSError):
@@ -166,7 +166,7 @@ def connected(host: str, service: subprocess.Popen[bytes]) -> docker.DockerClien
 
 
 def registry_digest(registry: Registry, repository: str, tag: str) -> str:
-    """The digest of a tag, asked from the registry itself."""
+    """Ask the registry for the digest of a tag."""
     accept = (
         "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
     )

@@ -1,4 +1,4 @@
-"""`invoke image.push` to a real registry: what is sent, what is refused, and what is said of either."""
+"""`invoke image.push` to a real registry: what is pushed, what is refused, and the messages."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ request = "request.json"
 
 @contextmanager
 def built(client: docker.DockerClient, base: str, host: str, folder: Path) -> Iterator[Consumer]:
-    """A project that is built, for no registry in particular, and whose image has passed."""
+    """Build a project without a registry and record that its image has passed."""
     name = unique("push")
     env = {**environment_without_docker(folder), "DOCKER_CONFIG": str(folder / "docker")}
     files = {
@@ -76,13 +76,13 @@ def built(client: docker.DockerClient, base: str, host: str, folder: Path) -> It
         "request.json": "{}",
         "code/score.py": SCORE,
     }
-    made = consumer(folder / name, files, env)
+    project = consumer(folder / name, files, env)
     everywhere = [f"{prefix}{name}:{tag}" for prefix in ("", f"{host}/") for tag in ("1.0", "latest")]
     with removed_after(client, *everywhere):
-        done = made.invoke("image.build")
+        done = project.invoke("image.build")
         assert (0, f"{name}:1.0\n{name}:latest\n") == (done.code, done.stdout), done.stderr
-        passed(made)
-        yield made
+        passed(project)
+        yield project
 
 
 @pytest.fixture(scope="module")
@@ -92,9 +92,9 @@ def shared(
     registry: Registry,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Consumer]:
-    """The project that is built once."""
-    with built(docker_client, tiny_base, registry.host, tmp_path_factory.mktemp("shared")) as made:
-        yield made
+    """A project that is built once for this module."""
+    with built(docker_client, tiny_base, registry.host, tmp_path_factory.mktemp("shared")) as project:
+        yield project
 
 
 @pytest.fixture
@@ -109,13 +109,13 @@ def project(shared: Consumer, tmp_path: Path) -> Consumer:
 def own(
     docker_client: docker.DockerClient, tiny_base: str, registry: Registry, tmp_path: Path
 ) -> Iterator[Consumer]:
-    """A project whose image no other test needs."""
-    with built(docker_client, tiny_base, registry.host, tmp_path) as made:
-        yield made
+    """A project with an image of its own, which the test may change."""
+    with built(docker_client, tiny_base, registry.host, tmp_path) as project:
+        yield project
 
 
 def passed(project: Consumer) -> None:
-    """Record a pass of the image that was built last, as the smoke test does; what serves is tested elsewhere."""
+    """Record that the image that was built last has passed, as the smoke test does."""
     records = Records(folder=project.folder / ".azureml-image")
     records.write_pass(records.read_build(), load(project.folder, {}).facts.smoke_test.sha256, SMOKE)
 
@@ -126,18 +126,18 @@ def change(project: Consumer) -> None:
 
 
 def digest_of(registry: Registry, name: str, tag: str) -> str:
-    """What the registry itself says that a tag is."""
-    asked = urllib.request.Request(f"http://{registry.host}/v2/{name}/manifests/{tag}", method="HEAD")
-    asked.add_header("Accept", ACCEPT)
+    """Ask the registry for the digest of a tag."""
+    request = urllib.request.Request(f"http://{registry.host}/v2/{name}/manifests/{tag}", method="HEAD")
+    request.add_header("Accept", ACCEPT)
     if registry.user:
         login = b64encode(f"{registry.user}:{registry.password}".encode()).decode()
-        asked.add_header("Authorization", f"Basic {login}")
-    with urllib.request.urlopen(asked) as answer:  # a constant scheme
+        request.add_header("Authorization", f"Basic {login}")
+    with urllib.request.urlopen(request) as answer:  # a constant scheme
         return str(answer.headers["Docker-Content-Digest"])
 
 
 def refusal(text: str, project: Consumer, host: str) -> str:
-    """An error message: what stderr ends with, from its first line on."""
+    """Return the error message, the last paragraph of stderr."""
     words = {project.folder.name: "NAME", host: "HOST"}
     lines = normal(text, {name: word for name, word in words.items() if name}).splitlines()
     start = max(
@@ -147,7 +147,7 @@ def refusal(text: str, project: Consumer, host: str) -> str:
 
 
 def test_push(project: Consumer, registry: Registry) -> None:
-    """What passed is pushed under each tag; stdout is the reference, with the registry's own digest."""
+    """The image that passed is pushed with each tag; stdout is its reference with the registry's digest."""
     outputs = project.folder / "outputs"
     done = project.invoke("image.push", "--registry", registry.host, env={"GITHUB_OUTPUT": str(outputs)})
     name = project.folder.name
@@ -170,7 +170,7 @@ def test_push(project: Consumer, registry: Registry) -> None:
 
 
 def test_azure_pipelines(project: Consumer, registry: Registry) -> None:
-    """In Azure Pipelines the outputs are said as its logging commands, before the reference."""
+    """In Azure Pipelines the outputs are printed as logging commands before the reference."""
     done = project.invoke("image.push", "--registry", registry.host, env={"TF_BUILD": "True"})
     digest = digest_of(registry, project.folder.name, "1.0")
     reference = f"{registry.host}/{project.folder.name}@{digest}"
@@ -182,7 +182,7 @@ def test_azure_pipelines(project: Consumer, registry: Registry) -> None:
 
 
 def test_progress(project: Consumer, registry: Registry) -> None:
-    """Every layer is named on stderr as it goes."""
+    """Each layer has a line on stderr."""
     done = project.invoke("image.push", "--registry", registry.host)
     layers = [line for line in done.stderr.splitlines() if line.startswith("  layer ")]
 
@@ -194,7 +194,7 @@ def test_progress(project: Consumer, registry: Registry) -> None:
 
 
 def test_another_image_than_the_one_that_passed(own: Consumer, registry: Registry) -> None:
-    """An image that was built anew has not passed."""
+    """An image that was built again has not passed."""
     change(own)
     assert own.invoke("image.build").code == 0
     done = own.invoke("image.push", "--registry", registry.host)
@@ -227,7 +227,7 @@ Nothing was pushed."""
 
 
 def test_untested(project: Consumer, registry: Registry) -> None:
-    """--untested pushes what has not passed, says so, and records that nothing is tested."""
+    """--untested pushes an image that has not passed, with a warning, and records no smoke test."""
     (project.folder / ".azureml-image" / "smoke-test.json").unlink()
     done = project.invoke("image.push", "--registry", registry.host, "--untested")
 
@@ -270,7 +270,7 @@ Nothing was pushed."""
 
 
 def test_files_have_changed(project: Consumer, registry: Registry) -> None:
-    """Files that have changed since the build are said; what was built is what is pushed."""
+    """If files have changed since the build, there is a warning, and the built image is pushed."""
     change(project)
     done = project.invoke("image.push", "--registry", registry.host)
     warnings = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
@@ -311,7 +311,7 @@ def auths(registry: Registry, password: str) -> Mapping[str, Any]:
 
 
 def test_signed_in(project: Consumer, login_registry: Registry, docker_client: docker.DockerClient) -> None:
-    """Credentials are those of `docker login`, and the password is said and written nowhere else."""
+    """Credentials are those of `docker login`; the password is neither printed nor written."""
     signed_in(project, auths(login_registry, login_registry.password))
     done = project.invoke("image.push", "--registry", login_registry.host)
     name = project.folder.name
@@ -324,7 +324,7 @@ def test_signed_in(project: Consumer, login_registry: Registry, docker_client: d
 def test_credential_helper(
     project: Consumer, login_registry: Registry, docker_client: docker.DockerClient, tmp_path: Path
 ) -> None:
-    """A credential helper on PATH is asked, as docker asks it."""
+    """A credential helper on PATH is called as docker calls it."""
     answer = json.dumps({"Username": login_registry.user, "Secret": login_registry.password})
     helper = tmp_path / "bin" / "docker-credential-vault"
     helper.parent.mkdir()
@@ -346,7 +346,7 @@ def test_credential_helper(
 
 
 def leaks(project: Consumer, said: str, password: str) -> list[str]:
-    """Where a password stands, plain or as `docker login` writes it, among what was said and written."""
+    """Return the files and the output that hold a password, plain or as `docker login` writes it."""
     forms = (password.encode(), b64encode(f"team:{password}".encode()))
     files = {str(path): path.read_bytes() for path in project.folder.rglob("*") if path.is_file()}
     return [
@@ -358,7 +358,7 @@ def leaks(project: Consumer, said: str, password: str) -> list[str]:
 def test_not_signed_in(
     password: str, project: Consumer, login_registry: Registry, docker_client: docker.DockerClient
 ) -> None:
-    """Without credentials, or with wrong ones, the way in is named: exit code 6."""
+    """Without credentials, or with wrong ones, the error names the command to sign in: exit code 6."""
     if password:
         signed_in(project, auths(login_registry, password))
     name = project.folder.name
@@ -374,16 +374,16 @@ Nothing was pushed. The image is on the engine as NAME:1.0. Continue with: invok
     assert (6, "", expected) == (done.code, done.stdout, refusal(done.stderr, project, login_registry.host))
 
 
-# What stands between us and a registry
+# A proxy between the engine and a registry
 
 
 Meddler = Callable[[bytes], "bytes | None"]
-"""Sees a request's first bytes: an answer in the registry's stead, b"" to hang up, or None to let it pass."""
+"""Gets a request's first bytes; returns an answer in place of the registry's, b"" to hang up, or None to forward it."""
 
 
 @contextmanager
 def between(registry: Registry, meddle: Meddler, rewrite: Callable[[bytes], bytes] = bytes) -> Iterator[str]:
-    """A proxy on a port of its own in front of a registry; gives its `host:port`."""
+    """Run a proxy in front of a registry and yield its `host:port`."""
     listener = socket.create_server(("127.0.0.1", 0))
     host, _, port = registry.host.partition(":")
 
@@ -417,7 +417,7 @@ def between(registry: Registry, meddle: Meddler, rewrite: Callable[[bytes], byte
 
 
 def close(*sockets: socket.socket) -> None:
-    """Hang up on both sides, also where the other thread waits for bytes."""
+    """Close both sides, also if the other thread waits for bytes."""
     for each in sockets:
         with suppress(OSError):
             each.shutdown(socket.SHUT_RDWR)
@@ -425,7 +425,7 @@ def close(*sockets: socket.socket) -> None:
 
 
 def answering(status: str, body: str = "", *, times: int = 1) -> Meddler:
-    """Answer so many requests to put a manifest with *status*; hang up where that is empty."""
+    """Answer the first *times* requests to put a manifest with *status*; hang up if it is empty."""
     left = [times]
 
     def meddle(data: bytes) -> bytes | None:
@@ -440,10 +440,10 @@ def answering(status: str, body: str = "", *, times: int = 1) -> Meddler:
 
 
 @pytest.mark.parametrize("status", ["503 Service Unavailable", "429 Too Many Requests", ""])
-def test_what_passes_is_tried_again(
+def test_a_temporary_error_is_retried(
     status: str, project: Consumer, registry: Registry, docker_client: docker.DockerClient
 ) -> None:
-    """A registry that is busy, or hangs up, is asked again, and the reason is said."""
+    """A push to a registry that is busy or hangs up is retried, with the reason."""
     name = project.folder.name
     with (
         between(registry, answering(status)) as host,
@@ -491,7 +491,7 @@ def test_refused(
     registry: Registry,
     docker_client: docker.DockerClient,
 ) -> None:
-    """An error inside the engine's answer is an error, named for what it is; what lasts is not tried again."""
+    """An error inside the engine's answer with status 200 is an error; only a temporary one is retried."""
     name = project.folder.name
     with (
         between(registry, answering(status, body, times=times)) as host,
@@ -543,10 +543,10 @@ def test_names_that_read_like_errors(
     assert (expected, digest_of(registry, repository, tag)) == (refusals, digest)
 
 
-def test_only_the_first_tag_was_taken(
+def test_only_the_first_tag_was_pushed(
     project: Consumer, registry: Registry, docker_client: docker.DockerClient
 ) -> None:
-    """Where a later tag is refused, those that were pushed are named."""
+    """If a later tag is refused, the message names those that were pushed."""
     name = project.folder.name
 
     def meddle(data: bytes) -> bytes | None:
@@ -569,7 +569,7 @@ Pushed: 1.0. The image is on the engine as NAME:1.0. Continue with: invoke image
 def test_somebody_else_pushed_that_tag(
     own: Consumer, registry: Registry, docker_client: docker.DockerClient
 ) -> None:
-    """Where the registry's answer is not what was sent, somebody pushed the tag meanwhile: no digest is claimed."""
+    """If the registry's digest is not the one that was sent, the push is an error: somebody else pushed the tag."""
     name = own.folder.name
     assert own.invoke("image.push", "--registry", registry.host).code == 0
     change(own)
@@ -577,7 +577,7 @@ def test_somebody_else_pushed_that_tag(
     passed(own)
 
     def rewrite(data: bytes) -> bytes:
-        """Whoever asks for 1.0 gets what `latest` still is: the earlier image."""
+        """Answer a request for 1.0 with `latest`, which is still the earlier image."""
         return re.sub(rb"^((?:GET|HEAD) /v2/\S+/manifests/)1\.0 ", rb"\1latest ", data)
 
     with (
@@ -593,8 +593,8 @@ The image was pushed as sha256:ID, and that tag names another one now."""
     assert (6, "", expected) == (done.code, done.stdout, refusal(done.stderr, own, host))
 
 
-def test_nobody_answers(project: Consumer, docker_client: docker.DockerClient) -> None:
-    """A registry that nobody answers for is tried three times."""
+def test_a_registry_that_does_not_answer(project: Consumer, docker_client: docker.DockerClient) -> None:
+    """A push to a registry that does not answer is tried three times."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         host = f"127.0.0.1:{taken.getsockname()[1]}"
     with removed_after(docker_client, f"{host}/{project.folder.name}:1.0"):
@@ -609,7 +609,7 @@ Nothing was pushed. The image is on the engine as NAME:1.0. Continue with: invok
 
 
 def test_unknown_host(project: Consumer, docker_client: docker.DockerClient) -> None:
-    """A registry whose name nobody knows is not tried again."""
+    """A push to a host that does not resolve is not retried."""
     host = "contoso.invalid"
     with removed_after(docker_client, f"{host}/{project.folder.name}:1.0"):
         done = project.invoke("image.push", "--registry", host)
@@ -625,7 +625,7 @@ Nothing was pushed. The image is on the engine as NAME:1.0. Continue with: invok
 
 
 def test_a_refused_push_leaves_no_name(project: Consumer, docker_client: docker.DockerClient) -> None:
-    """The name that a push gives the image for a registry goes again where that registry does not take it."""
+    """The tag that a push gives the image is removed if the registry refuses it."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         name = f"127.0.0.1:{taken.getsockname()[1]}/{project.folder.name}:1.0"
     done = project.invoke("image.push", "--registry", name.partition("/")[0])
