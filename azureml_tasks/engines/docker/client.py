@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["EngineClient", "connect"]
 
 _ANSWER_TIMEOUT, _WORK_TIMEOUT = 10, 600
-"""Seconds without a byte: of an engine that is asked for what it knows, and of one that works."""
+"""Seconds without a byte of the answer: for a question, and for work such as a build."""
 _SERVER = r"(?P<kind>Docker|Libpod)/(?P<version>\S+) \("
 """The header Server of Docker's engine and of Podman's service, such as `Docker/20.10.24 (linux)`."""
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}

@@ -1,7 +1,7 @@
 """Why a registry refused a pull or a push, from the message that an engine passes on, and the error for it.
 
 An engine passes a registry's answer on as text alone. That text also holds names of repositories and tags, such as
-`resnet-404` or `denied`, so nothing is looked for anywhere in it: a code of the registry or a status is read only
+`resnet-404` or `denied`, so nothing is searched for anywhere in it: a code of the registry or a status is read only
 where the engine writes one, and every other phrase has a blank, which no name has.
 """
 
@@ -88,16 +88,16 @@ def cause_of(message: str) -> Cause | None:
     if codes := _json_codes(message):
         return next((_CODES[code] for code in codes if code in _CODES), None)
     text = _QUOTED.sub('""', message.strip())  # addresses, references, and the body of an answer
-    found: list[tuple[int, Cause | None]] = []
+    matches: list[tuple[int, Cause | None]] = []
     if match := _CODE.search(text):
-        found.append((match.start(), _CODES[match[1].upper().replace(" ", "_")]))
+        matches.append((match.start(), _CODES[match[1].upper().replace(" ", "_")]))
     if match := _STATUS.search(text):
         status = next(group for group in match.groups() if group)
-        found.append((match.start(), cause_of_status(int(status)) or Cause.OTHER))
-    found += [
+        matches.append((match.start(), cause_of_status(int(status)) or Cause.OTHER))
+    matches += [
         (match.start(), cause) for cause, pattern in _PATTERNS.items() if (match := pattern.search(text))
     ]
-    return min(found, key=lambda each: each[0])[1] if found else None
+    return min(matches, key=lambda each: each[0])[1] if matches else None
 
 
 def cause_of_status(status: int) -> Cause | None:

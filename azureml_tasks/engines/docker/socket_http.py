@@ -47,8 +47,8 @@ class _SocketConnection(HTTPConnection):
 
 
 def is_socket(host: str) -> bool:
-    """Return whether the engine's address is a Unix socket."""
-    return host.startswith("unix://")
+    """Return whether the engine's address is a Unix socket that Python can connect to, as it cannot on Windows."""
+    return host.startswith("unix://") and hasattr(socket, "AF_UNIX")
 
 
 def request(host: str, method: str, path: str, *, timeout: float) -> Response:
