@@ -23,6 +23,14 @@ MESSAGES = {
         f'Get "https://{HOST}/v2/": unauthorized: incorrect username or password',
         f'Head "{URL}": no basic auth credentials',
         "no basic auth credentials",
+        (
+            f'failed to resolve reference "{HOST}/REPOSITORY:TAG": pull access denied, repository does not exist or '
+            "may require authorization: authorization failed: no basic auth credentials"
+        ),
+        (
+            "push access denied, repository does not exist or may require authorization: "
+            "authorization failed: no basic auth credentials"
+        ),
         f"unexpected status from HEAD request to {URL}: 401 Unauthorized",
         (
             f"writing blob: initiating layer upload to /v2/REPOSITORY/blobs/uploads/ in {HOST}: "
@@ -64,8 +72,8 @@ MESSAGES = {
             "denied: requested access to the resource is denied"
         ),
         (
-            f"{HOST}/REPOSITORY:TAG: pull access denied, repository does not exist or may require authorization: "
-            "authorization failed: no basic auth credentials"
+            f'failed to resolve reference "{HOST}/REPOSITORY:TAG": pull access denied, repository does not exist or '
+            "may require authorization: server message: insufficient_scope: authorization failed"
         ),
     ],
     Cause.UNKNOWN_HOST: [
@@ -84,7 +92,8 @@ MESSAGES = {
     Cause.TEMPORARY: [
         "toomanyrequests: retry after 5 s",
         "received unexpected HTTP status: 503 Service Unavailable",
-        f"unexpected status from PUT request to {URL}: 503 Service Unavailable",
+        f'failed commit on ref "manifest-1@sha256:1": unexpected status from PUT request to {URL}: 503 Unavailable',
+        f'failed commit on ref "manifest-1@sha256:1": failed to do request: Put "{URL}": EOF',
         (
             f"writing manifest: uploading manifest TAG to {HOST}/REPOSITORY: received unexpected HTTP status: "
             "500 Internal Server Error"

@@ -65,7 +65,8 @@ _STATUS = re.compile(
 )
 _PHRASES = {
     Cause.DISK: r"no space left on device|disk quota exceeded",
-    Cause.NOT_FOUND_OR_FORBIDDEN: r"repository does not exist or may require|does not exist or no pull access",
+    Cause.NOT_FOUND_OR_FORBIDDEN: r"repository does not exist or may require (?!.*no basic auth credentials)"
+    r"|does not exist or no pull access",
     Cause.SIGN_IN: r"no basic auth credentials|authentication required|incorrect username or password"
     r"|invalid username/password: ",
     Cause.NOT_FOUND: r"manifest for \S+ not found|: not found$",
