@@ -170,8 +170,8 @@ REFUSED = {
     ),
     "leaving for a folder": ({}, {"code/l": "../.."}, "code/l is a link to ../.., which leaves the project"),
     "dangling": ({}, {"code/l": "nowhere"}, "code/l is a link to nowhere, which does not exist"),
-    "itself": ({}, {"code/l": "l"}, "code/l is a link to l, which leads round in a circle"),
-    "the project": ({}, {"code/l": ".."}, "code/l is a link to .., which leads round in a circle"),
+    "itself": ({}, {"code/l": "l"}, "code/l is a link to l, which leads in a circle"),
+    "the project": ({}, {"code/l": ".."}, "code/l is a link to .., which leads in a circle"),
     "excluded": (
         {"code/a": ""},
         {"code/l": "a"},
@@ -206,7 +206,7 @@ def test_two_links_to_each_other_are_refused(tmp_path: Path) -> None:
 
     fix = 'Copy what it points at into the project, or leave it out: exclude = ["code/{}"]'
     expected = [
-        f"pyproject.toml:4: code/{one} is a link to {other}, which leads round in a circle\n    {fix.format(one)}"
+        f"pyproject.toml:4: code/{one} is a link to {other}, which leads in a circle\n    {fix.format(one)}"
         for one, other in ("ab", "ba")
     ]
     assert "\n\n".join(expected) == refusal(folder)
@@ -221,7 +221,7 @@ def test_folders_that_hold_links_to_each_other_are_refused(tmp_path: Path) -> No
     )
 
     expected = (
-        "pyproject.toml:4: code/l/to-b/to-a is a link to ../a, which leads round in a circle\n"
+        "pyproject.toml:4: code/l/to-b/to-a is a link to ../a, which leads in a circle\n"
         '    Copy what it points at into the project, or leave it out: exclude = ["code/l/to-b/to-a"]'
     )
     assert expected == refusal(folder)
@@ -371,7 +371,7 @@ def test_a_large_file_under_code_is_refused_with_its_two_ways_out(tmp_path: Path
     _sparse(folder / "code/just.bin", 100_000_000)
 
     expected = (
-        "pyproject.toml:4: code/big.bin has 100 MB, and a file under code may have 100 MB\n"
+        "pyproject.toml:4: code/big.bin has 100 MB; the limit for a file under code is 100 MB\n"
         '    Move it into the folder of `model`, or leave it out: exclude = ["code/big.bin"]'
     )
     assert expected == refusal(folder)
@@ -548,7 +548,7 @@ def test_an_entry_script_that_would_be_left_out_is_refused(script: str, claimed:
         files={"model/m.bin": "", script: SCRIPT},
     )
 
-    what = f"the entry script {script} lies in {claimed}, which is left out of the code"
+    what = f"the entry script {script} is in {claimed}, which is not part of the code"
     expected = f"pyproject.toml:8: {what}\n    Move it."
     assert expected == refusal(folder)
 

@@ -1,4 +1,4 @@
-"""What git says of a project."""
+"""The commit of a project, as git returns it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from azureml_tasks.project.git import public_url, read
+from azureml_tasks.project.git import public_url, read, start_reading
 from azureml_tasks.project.model import NoRevision, Revision
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def test_looking_changes_nothing(repository: Path) -> None:
 
 def test_no_repository(tmp_path: Path) -> None:
     """Outside of a repository the reason is plain and expected."""
-    assert NoRevision(why="this is no git repository") == read(tmp_path)
+    assert NoRevision(why="this is not a git repository") == read(tmp_path)
 
 
 def test_no_commit(tmp_path: Path) -> None:
@@ -144,6 +144,29 @@ def test_a_git_that_cannot_answer_is_unexpected(tmp_path: Path) -> None:
 
     assert isinstance(found, NoRevision)
     assert (True, "git said: fatal:") == (found.unexpected, found.why[:16])
+
+
+def test_git_is_read_in_the_background(tmp_path: Path) -> None:
+    """The function that is returned waits for the same answer, each time that it is called."""
+    wait = start_reading(tmp_path)
+
+    assert read(tmp_path) == wait() == wait()
+
+
+def test_an_error_in_the_background_is_raised_by_the_one_who_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A git that this user must not run, say, is not lost in the thread."""
+
+    def refuse(*_: object, **__: object) -> None:
+        """Fail as `subprocess.Popen` does."""
+        raise PermissionError("git")
+
+    monkeypatch.setattr("azureml_tasks.project.git.capture_all", refuse)
+    wait = start_reading(tmp_path)
+
+    with pytest.raises(PermissionError, match="git"):
+        wait()
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,7 @@ def test_without_a_repository_there_is_no_commit(value: str, tmp_path: Path) -> 
     """The error says that this is no repository."""
     folder = project(tmp_path, table=f'tags = ["{{{value}}}"]\n')
 
-    assert unavailable(value, "this is no git repository") == refusal(folder)
+    assert unavailable(value, "this is not a git repository") == refusal(folder)
 
 
 def test_before_the_first_commit_there_is_none(tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ def test_a_project_whose_name_no_registry_takes_needs_another(name: str, tmp_pat
     said = refusal(project(tmp_path, head=f'name = "{name}"\nversion = "1"'))
 
     expected = (
-        f'pyproject.toml:4: [project].name is "{name}", which gives no name of an image\n'
+        f'pyproject.toml:4: [project].name is "{name}", which is not a valid image name\n'
         '    Write: name = "scoring"\n\n1 problem; nothing was done.'
     )
     assert expected == said
@@ -382,7 +382,7 @@ CURRENT = "Current: minimal-py312-inference, curated/minimal-py311-inference, cu
         ("curated/minimal-app-quickstart-inference", ["is withdrawn and gets no security updates."]),
         (
             "pytorch-1.6-ubuntu18.04-py37-cpu-inference",
-            ["stands on Ubuntu 18.04, which is no longer maintained."],
+            ["is based on Ubuntu 18.04, which is no longer maintained."],
         ),
         ("contoso.azurecr.io/minimal-ubuntu22.04-py39-cpu-inference", []),
     ],
@@ -416,7 +416,7 @@ def test_no_current_base_is_warned_of() -> None:
     assert [[], [], []] == warned
 
 
-IN_TOML = "looks like a secret, and stays readable in pyproject.toml: set it on the deployment"
+IN_TOML = "looks like a secret, which stays readable in pyproject.toml: set it on the deployment"
 READABLE = "stays readable in the image: set it on the deployment"
 
 
@@ -425,16 +425,16 @@ READABLE = "stays readable in the image: set it on the deployment"
     [
         ("WORKER_COUNT", ""),
         ("MY_OWN", ""),
-        ("WORKER_COUNTS", 'env.WORKER_COUNTS is read by nothing in the images; did you mean "WORKER_COUNT"?'),
-        ("worker_count", 'env.worker_count is read by nothing in the images; did you mean "WORKER_COUNT"?'),
+        ("WORKER_COUNTS", 'env.WORKER_COUNTS is not a variable of the images; did you mean "WORKER_COUNT"?'),
+        ("worker_count", 'env.worker_count is not a variable of the images; did you mean "WORKER_COUNT"?'),
         (
             "SEPARATE_HEALTH_ENDPOINT",
-            'env.SEPARATE_HEALTH_ENDPOINT is read by nothing in the images; did you mean "SEPERATE_HEALTH_ENDPOINT"?',
+            'env.SEPARATE_HEALTH_ENDPOINT is not a variable of the images; did you mean "SEPERATE_HEALTH_ENDPOINT"?',
         ),
-        ("STORAGE_KEY", f"env.STORAGE_KEY looks like a secret, and {READABLE}"),
-        ("ApiToken", f"env.ApiToken looks like a secret, and {READABLE}"),
-        ("CLIENT_SECRET", f"env.CLIENT_SECRET looks like a secret, and {READABLE}"),
-        ("DB_PASSWORD", f"env.DB_PASSWORD looks like a secret, and {READABLE}"),
+        ("STORAGE_KEY", f"env.STORAGE_KEY looks like a secret, which {READABLE}"),
+        ("ApiToken", f"env.ApiToken looks like a secret, which {READABLE}"),
+        ("CLIENT_SECRET", f"env.CLIENT_SECRET looks like a secret, which {READABLE}"),
+        ("DB_PASSWORD", f"env.DB_PASSWORD looks like a secret, which {READABLE}"),
         ("KEYS", ""),
     ],
 )
@@ -449,7 +449,7 @@ def test_variables_of_the_smoke_test_are_looked_at_too() -> None:
 
     assert variable_warnings(settings) == [
         f"smoke-test.env.STORAGE_KEY {IN_TOML}",
-        'smoke-test.env.WORKER_COUNTS is read by nothing in the images; did you mean "WORKER_COUNT"?',
+        'smoke-test.env.WORKER_COUNTS is not a variable of the images; did you mean "WORKER_COUNT"?',
     ]
 
 
@@ -459,11 +459,11 @@ def test_variables_of_the_smoke_test_are_looked_at_too() -> None:
         ("minimal-py312-inference", []),
         (
             "curated/minimal-py311-inference",
-            ["env.AZUREML_EXTRA_REQUIREMENTS_TXT does nothing: curated images install nothing at start"],
+            ["env.AZUREML_EXTRA_REQUIREMENTS_TXT has no effect: curated images install nothing at start"],
         ),
         (
             "mcr.microsoft.com/azureml/curated/minimal-py311-inference",
-            ["env.AZUREML_EXTRA_REQUIREMENTS_TXT does nothing: curated images install nothing at start"],
+            ["env.AZUREML_EXTRA_REQUIREMENTS_TXT has no effect: curated images install nothing at start"],
         ),
     ],
 )
@@ -475,12 +475,12 @@ def test_what_a_curated_image_ignores_gets_a_warning(base: str, expected: list[s
 
 
 def test_python_packages_of_debian_get_a_warning(tmp_path: Path) -> None:
-    """They are not for the environment that serves."""
+    """They are for the system's Python, which does not run the server."""
     folder = project(tmp_path, table='apt = ["python3-numpy", "curl"]\n')
 
     expected = (
-        'apt package "python3-numpy" is for the system\'s Python, not for the environment that serves: '
-        "name its PyPI package in `pip`"
+        'apt package "python3-numpy" is for the system\'s Python, which does not run the server: '
+        "add its PyPI package to `pip` instead"
     )
     assert (expected,) == planned(folder).warnings
 

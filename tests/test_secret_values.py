@@ -56,7 +56,7 @@ def test_each_value_is_read_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("CONTOSO_PIP_CONF", "[global]\r\nindex-url = https://x/é\n")
     (tmp_path / "netrc").write_bytes(b"machine a login b password \xff\n")
 
-    values = build_secrets.read([in_variable(), in_file(tmp_path / "netrc")])
+    values = build_secrets.read_secrets([in_variable(), in_file(tmp_path / "netrc")])
 
     conf = "[global]\r\nindex-url = https://x/é\n".encode()
     assert {"pip-conf": conf, "netrc": b"machine a login b password \xff\n"} == values
@@ -68,9 +68,9 @@ def test_everything_that_is_missing_is_named_at_once(tmp_path: Path, monkeypatch
     secrets = [in_variable(), in_file(tmp_path / "netrc")]
 
     with pytest.raises(SettingsError) as caught:
-        build_secrets.read(secrets)
+        build_secrets.read_secrets(secrets)
 
-    assert (tuple(build_secrets.missing(secrets)), [7, 8]) == (
+    assert (tuple(build_secrets.missing_secrets(secrets)), [7, 8]) == (
         caught.value.problems,
         [problem.line for problem in caught.value.problems],
     )
@@ -78,26 +78,26 @@ def test_everything_that_is_missing_is_named_at_once(tmp_path: Path, monkeypatch
 
 VARIABLES = {
     "empty": ("", "is empty", 'export CONTOSO_PIP_CONF="$(cat FILE)"'),
-    "a path": ("~/pip.conf", "holds no pip.conf: pip cannot read its line 1", EXAMPLE["pip-conf"]),
+    "a path": ("~/pip.conf", "is not a valid pip.conf: pip cannot parse line 1", EXAMPLE["pip-conf"]),
     "an address": (
         "https://alice:hunter2@x/",
-        "holds no pip.conf: pip cannot read its line 1",
+        "is not a valid pip.conf: pip cannot parse line 1",
         EXAMPLE["pip-conf"],
     ),
-    "no option": (CONF + "hunter2", "holds no pip.conf: pip cannot read its line 3", EXAMPLE["pip-conf"]),
+    "no option": (CONF + "hunter2", "is not a valid pip.conf: pip cannot parse line 3", EXAMPLE["pip-conf"]),
     "an option twice": (
         CONF + "index-url = hunter2",
-        "holds no pip.conf: pip cannot read its line 3",
+        "is not a valid pip.conf: pip cannot parse line 3",
         EXAMPLE["pip-conf"],
     ),
     "not UTF-8": (
         CONF + "# \udcff",
-        "holds no pip.conf: pip cannot read its line 3",
+        "is not a valid pip.conf: pip cannot parse line 3",
         EXAMPLE["pip-conf"],
     ),
     "large": (
         CONF + "#" * 600_000,
-        "holds more than the 500 KiB that BuildKit mounts",
+        "is larger than 500 KiB, the limit of BuildKit",
         EXAMPLE["pip-conf"],
     ),
 }
@@ -114,11 +114,11 @@ def test_what_is_wrong_with_a_variable_is_said_without_its_value(
     else:  # More than Linux takes of one variable when it starts a program, and no hindrance here.
         monkeypatch.setitem(os.environ, "CONTOSO_PIP_CONF", value)
 
-    [problem] = build_secrets.missing([in_variable()])
+    [problem] = build_secrets.missing_secrets([in_variable()])
 
     said = f"tool.azureml-image.secrets.pip-conf: the variable CONTOSO_PIP_CONF {complaint}"
     assert (7, said, fix) == (problem.line, problem.what, problem.fix)
-    assert complaint == build_secrets.complaint(in_variable())
+    assert complaint == build_secrets.problem_of(in_variable())
 
 
 def test_what_is_wrong_with_a_file_is_said(tmp_path: Path) -> None:
@@ -134,14 +134,14 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path: Path) -> None:
         "/proc/self/mem",
     ]
 
-    problems = build_secrets.missing([in_file(file) for file in files])
+    problems = build_secrets.missing_secrets([in_file(file) for file in files])
 
     key, example = "tool.azureml-image.secrets.netrc", EXAMPLE["netrc"]
     assert [
         (f"{key}: {tmp_path}/none does not exist", example),
-        (f"{key}: {tmp_path} is no file", example),
+        (f"{key}: {tmp_path} is not a file", example),
         (f"{key}: {tmp_path}/empty is empty", example),
-        (f"{key}: {tmp_path}/large holds more than the 500 KiB that BuildKit mounts", example),
+        (f"{key}: {tmp_path}/large is larger than 500 KiB, the limit of BuildKit", example),
         (f"{key}: /proc/self/mem cannot be read: Input/output error", "ls -l /proc/self/mem"),
     ] == [(problem.what, problem.fix) for problem in problems]
 

@@ -308,7 +308,7 @@ def test_the_table_alone_is_enough(tmp_path: Path) -> None:
 
     expected = """\
 pyproject.toml: does not exist in FOLDER
-    Make it, with:
+    Create it, with:
     [tool.azureml-image]
     base = "minimal-py312-inference"
 

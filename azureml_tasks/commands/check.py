@@ -80,7 +80,7 @@ def check(run: RunContext) -> CheckReport:
     """
     plan, context = plan_image(run)
     engine, engine_text, error = _engine(run, plan)
-    if missing := build_secrets.missing(plan.secrets):
+    if missing := build_secrets.missing_secrets(plan.secrets):
         error = SettingsError(missing)
     image = run.records.read_build() if run.records.has_build() else None
     rebuild = None
@@ -95,7 +95,7 @@ def check(run: RunContext) -> CheckReport:
         largest=largest(context.files),
         steps=_steps(plan),
         secrets=[
-            SecretStatus(secret.id, build_secrets.place(secret), build_secrets.complaint(secret))
+            SecretStatus(secret.id, build_secrets.location(secret), build_secrets.problem_of(secret))
             for secret in plan.secrets
         ],
         engine=engine_text,

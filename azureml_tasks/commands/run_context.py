@@ -110,7 +110,7 @@ def prepare_build(run: RunContext, *, to_push: bool = False) -> Prepared:
     from azureml_tasks.project import build_secrets
 
     planned, context = plan_image(run, save_hashes=True)
-    problems = build_secrets.missing(planned.secrets) if planned.secrets else []
+    problems = build_secrets.missing_secrets(planned.secrets) if planned.secrets else []
     if to_push and not planned.registry and run.engine == "docker":
         problems.append(_no_registry())
     if problems:

@@ -1,4 +1,4 @@
-"""What is known of Azure ML's inference images: the current ones, and those to leave."""
+"""Azure ML's inference images: the current ones, and those that are no longer maintained."""
 
 from __future__ import annotations
 
@@ -84,8 +84,8 @@ IMAGE_VARIABLES = (
     "WORKER_TIMEOUT",
     "WORKSPACE_NAME",
 )
-"""The variables that the images and azureml-inference-server-http 1.5.1 honour (its constants.py,
-server/config.py and the images' gunicorn/run), spelled as they spell them."""
+"""The variables that the images and azureml-inference-server-http 1.5.1 read (its constants.py, server/config.py
+and the images' gunicorn/run), in their spelling."""
 
 
 def refuse_docker_hub(base: str, problems: Problems) -> None:
@@ -98,14 +98,16 @@ def refuse_docker_hub(base: str, problems: Problems) -> None:
 
 
 def warnings(base: Reference, today: date) -> list[str]:
-    """Say what speaks against *base*: withdrawn, or its system or Python no longer maintained."""
+    """Return a warning if *base* is withdrawn, or if its system or its Python is no longer maintained."""
     if not str(base).startswith(MCR):
         return []
     name = str(base)[len(MCR) :].partition(":")[0].partition("@")[0]
     if name.removeprefix("curated/") in _WITHDRAWN:
         return [f'base "{name}" is withdrawn and gets no security updates. {_current()}']
     if system := re.search(_UNSUPPORTED_SYSTEM, name):
-        return [f'base "{name}" stands on Ubuntu {system[1]}.04, which is no longer maintained. {_current()}']
+        return [
+            f'base "{name}" is based on Ubuntu {system[1]}.04, which is no longer maintained. {_current()}'
+        ]
     if python := re.search(_PYTHON, name):
         ended = _END_OF_LIFE.get(int(python[2]))
         if ended and ended < today:

@@ -1,4 +1,4 @@
-"""What is right by itself and wrong together: a key that another one has set, lines that grow too long."""
+"""Checks of several keys together: variables set twice, two registries, lines that become too long."""
 
 from __future__ import annotations
 
@@ -21,28 +21,31 @@ __all__ = [
     "refuse_double_variables",
     "refuse_labels_of_several_lines",
     "refuse_long_lines",
+    "refuse_two_registries",
     "variable_warnings",
 ]
 
+_SECRET_ENDINGS = ("KEY", "TOKEN", "SECRET", "PASSWORD")
+_EXTRA = "AZUREML_EXTRA_"
 _AROUND = 200
-"""Bytes that the Dockerfile's own words take of a line."""
+"""Bytes of a line that the instruction itself may need."""
 
 
 def refuse_double_variables(settings: Settings, code: Code, problems: Problems) -> None:
-    """A variable that follows from another key is set there alone."""
-    taken = {
+    """Report variables of `env` that another key sets."""
+    keys = {
         "AZUREML_ENTRY_SCRIPT": (code.entry_script or problems.is_written(("entry-script",)))
         and "entry-script",
         "AZUREML_MODEL_DIR": problems.is_written(("model",)) and "model",
     }
-    for name, key in taken.items():
+    for name, key in keys.items():
         if key and name in settings.env:
             fix = "Remove it here, or remove that key."
-            problems.add(("env", name), f"{spell(('env', name))} is set already, from the key {key}", fix)
+            problems.add(("env", name), f"{spell(('env', name))} is already set by the key {key}", fix)
 
 
 def refuse_long_lines(settings: Settings, problems: Problems) -> None:
-    """What fits a line of the Dockerfile by itself may not fit it together with its name or its neighbours."""
+    """Report values that fit into a line of the Dockerfile alone, but not with their name or their neighbours."""
     lines: dict[Place, str] = {
         ("apt",): " ".join(settings.apt),
         **{("env", name): name + quoted(text) for name, text in settings.env.items()},
@@ -55,7 +58,7 @@ def refuse_long_lines(settings: Settings, problems: Problems) -> None:
 
 
 def refuse_labels_of_several_lines(labels: Mapping[str, str], settings: Settings, problems: Problems) -> None:
-    """Our own labels come from [project], which nothing has checked yet."""
+    """Report values of [project] that would become labels of several lines; the table's own are checked before."""
     for label, key in (("version", "version"), ("source", "urls")):
         name = f"org.opencontainers.image.{label}"
         if name not in settings.labels and (error := validators.ONE_LINE.error(labels.get(name, ""))):
@@ -63,12 +66,21 @@ def refuse_labels_of_several_lines(labels: Mapping[str, str], settings: Settings
             problems.add_in_file(FILE, line, f"[project].{key} {error}", validators.ONE_LINE.fix)
 
 
-_SECRET_ENDINGS = ("KEY", "TOKEN", "SECRET", "PASSWORD")
-_EXTRA = "AZUREML_EXTRA_"
+def refuse_two_registries(problems: Problems) -> None:
+    """Report `acr.workspace` beside `registry`, or without the resource group that is needed to find it."""
+    place: Place = ("acr", "workspace")
+    if not problems.is_written(place):
+        return
+    if problems.is_written(("registry",)) and "registry" not in problems.sources:
+        what = f"{spell(place)} and {spell(('registry',))} both name the registry"
+        problems.add(place, what, "Keep one of the two.")
+    if not problems.is_written(("acr", "resource-group")):
+        fix = 'Write: resource-group = "…", that of the workspace'
+        problems.add(place, f"{spell(place)} needs {spell(('acr', 'resource-group'))}", fix)
 
 
 def variable_warnings(settings: Settings) -> list[str]:
-    """Warn of names that look like secrets, like an image's own name misspelt, or like one that it ignores."""
+    """Warn of variables that look like secrets or like misspelt variables of the images, or that have no effect."""
     return [
         warning
         for table, env in (("env", settings.env), ("smoke-test.env", settings.smoke_test.env))
@@ -84,12 +96,14 @@ def variable_warnings(settings: Settings) -> list[str]:
 def _warning(table: str, name: str, *, curated: bool) -> str:
     if name in IMAGE_VARIABLES:
         if name.startswith(_EXTRA) and curated:
-            return f"{table}.{name} does nothing: curated images install nothing at start"
+            return f"{table}.{name} has no effect: curated images install nothing at start"
         return ""
     near = difflib.get_close_matches(name, IMAGE_VARIABLES, n=1, cutoff=0.85)
     if near or (near := [known for known in IMAGE_VARIABLES if known == name.upper()]):
-        return f'{table}.{name} is read by nothing in the images; did you mean "{near[0]}"?'
+        return f'{table}.{name} is not a variable of the images; did you mean "{near[0]}"?'
     if name.upper().endswith(_SECRET_ENDINGS):
-        where = "stays readable in the image" if table == "env" else "stays readable in pyproject.toml"
-        return f"{table}.{name} looks like a secret, and {where}: set it on the deployment"
+        where = "the image" if table == "env" else "pyproject.toml"
+        return (
+            f"{table}.{name} looks like a secret, which stays readable in {where}: set it on the deployment"
+        )
     return ""

@@ -1,8 +1,9 @@
-"""What git says of the project: the commit, and whether the tree is as committed."""
+"""The commit of the project, and whether the work tree differs from it."""
 
 from __future__ import annotations
 
 import re
+import threading
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
@@ -10,44 +11,66 @@ from azureml_tasks.process import MissingProgram, capture_all
 from azureml_tasks.project.model import NoRevision, Revision
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from azureml_tasks.process import Finished
 
-__all__ = ["public_url", "read"]
-
+__all__ = ["public_url", "read", "start_reading"]
 
 _ENV = {"LC_ALL": "C"}
 
 
+def start_reading(folder: Path) -> Callable[[], Revision | NoRevision]:
+    """Do the same as `read` in a thread, and return a function that waits for the result.
+
+    With thousands of files git takes as long as reading them does.
+    """
+    results: list[Revision | NoRevision | Exception] = []
+
+    def run() -> None:
+        try:
+            results.append(read(folder))
+        except Exception as error:  # noqa: BLE001 -- raised again by the thread that waits
+            results.append(error)
+
+    def wait() -> Revision | NoRevision:
+        thread.join()
+        if isinstance(results[0], Exception):
+            raise results[0]
+        return results[0]
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    return wait
+
+
 def read(folder: Path) -> Revision | NoRevision:
-    """Return the commit of the work tree around *folder*; nothing is changed, not even git's index."""
+    """Return the commit of the work tree around *folder*. Nothing is changed, not even git's index."""
     git = ["git", "--no-optional-locks", "--no-replace-objects", "-C", str(folder)]
-    questions = [
+    commands = [
         ["status", "--porcelain=v2", "--branch"],
         ["-c", "log.showSignature=false", "log", "-1", "--format=%ct"],
         ["config", "--get", "remote.origin.url"],
     ]
     try:
-        return _revision(*capture_all([[*git, *words] for words in questions], env=_ENV))
+        return _revision(*capture_all([[*git, *words] for words in commands], env=_ENV))
     except MissingProgram:
         return NoRevision(why="git is not on PATH")
 
 
 def _revision(status: Finished, time: Finished, remote: Finished) -> Revision | NoRevision:
     if status.code:
-        said = status.stderr.strip().splitlines()
-        outside = "not a git repository (or any" in status.stderr
-        return NoRevision(
-            why="this is no git repository" if outside else f"git said: {said[0] if said else status.code}",
-            unexpected=not outside,
-        )
+        if "not a git repository (or any" in status.stderr:
+            return NoRevision(why="this is not a git repository")
+        errors = status.stderr.strip().splitlines()
+        return NoRevision(why=f"git said: {errors[0] if errors else status.code}", unexpected=True)
     lines = status.stdout.splitlines()
     sha = _header(lines, "branch.oid")
     if not re.fullmatch(r"[0-9a-f]{40,64}", sha):
         return NoRevision(why="nothing is committed yet")
     if not time.stdout.strip().isdecimal():
-        return NoRevision(why=f"git does not tell when {sha} was committed", unexpected=True)
+        return NoRevision(why=f"git did not return the time of the commit {sha}", unexpected=True)
     branch = _header(lines, "branch.head")
     return Revision(
         sha=sha,
@@ -63,7 +86,7 @@ def _header(lines: list[str], name: str) -> str:
 
 
 def public_url(url: str) -> str:
-    """*url* without user, password, query and fragment; "" for a path on this machine."""
+    """Return *url* without user, password, query and fragment; "" for a path on this machine."""
     if not url.isprintable():
         return ""
     parts = urlsplit(url)

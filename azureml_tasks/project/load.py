@@ -1,4 +1,4 @@
-"""A project's folder → its settings and facts, or every mistake at once. The one place that reads both."""
+"""Read a project: the table and every file that it names, or all of its problems at once."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from azureml_tasks.context.file_hashes import FileHashes
 from azureml_tasks.errors import Problem, SettingsError
 from azureml_tasks.image_reference import Reference, expand_base
 from azureml_tasks.project import base_images, context_files, cross_checks, git, naming
-from azureml_tasks.project.build_secrets import build_secrets, refuse_two_registries
-from azureml_tasks.project.code import look_at_code
+from azureml_tasks.project.build_secrets import find_secrets
+from azureml_tasks.project.code import read_code
 from azureml_tasks.project.cross_checks import variable_warnings
 from azureml_tasks.project.model import Facts, NoRevision, Project, Revision
-from azureml_tasks.project.paths import ProjectPaths, matcher
+from azureml_tasks.project.paths import ProjectReader, read_ignore_rules
 from azureml_tasks.project.smoke_test import read_smoke_test
 from azureml_tasks.requirements.install_step import PythonStep, python_step
 from azureml_tasks.requirements.pyproject import declared_requirements
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from azureml_tasks.config.problems import Override, Place, Problems
     from azureml_tasks.config.settings import Settings
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from azureml_tasks.project.model import BuildSecret
 
 __all__ = ["load"]
+
+_LAST_SECOND = 253_402_300_799
+"""The end of the year 9999, the last one that an RFC 3339 timestamp can hold."""
 
 
 def load(
@@ -41,23 +44,25 @@ def load(
     """Read the project in *folder*.
 
     Args:
-        folder: where pyproject.toml is.
-        overrides: key of the table → the value of this one run.
-        hashes: those of its files that are known; None for none.
+        folder: the folder of pyproject.toml.
+        overrides: values that replace keys of the table in this run, by key.
+        hashes: spare files that have not changed from being read again; None to read all.
 
     Raises:
         SettingsError: with everything that is wrong in the table and in the files it names.
+        BuildError: a file changes while it is read.
     """
     root = Path(folder).resolve()
+    wait_for_git = git.start_reading(root)
     settings, problems = read(_text(root), overrides or {})
-    survey = ProjectPaths(
+    reader = ProjectReader(
         root=root,
         settings=settings,
         problems=problems,
-        matcher=matcher(root, settings, problems),
+        matcher=read_ignore_rules(root, settings, problems),
         hashes=hashes or FileHashes(file=Path(os.devnull)),
     )
-    facts = _facts(survey, git.read(root))
+    facts = _facts(reader, wait_for_git)
     if problems:
         raise SettingsError([*problems])
     return Project(folder=root, settings=settings, facts=facts)
@@ -67,7 +72,7 @@ def _text(root: Path) -> str:
     try:
         return (root / FILE).read_text(encoding="utf-8")
     except FileNotFoundError:
-        fix = 'Make it, with:\n[tool.azureml-image]\nbase = "minimal-py312-inference"'
+        fix = 'Create it, with:\n[tool.azureml-image]\nbase = "minimal-py312-inference"'
         raise SettingsError([Problem(FILE, 0, f"does not exist in {root}", fix)]) from None
     except UnicodeDecodeError as error:
         raise SettingsError(
@@ -75,21 +80,22 @@ def _text(root: Path) -> str:
         ) from error
 
 
-def _facts(survey: ProjectPaths, revision: Revision | NoRevision) -> Facts:
-    settings, problems = survey.settings, survey.problems
+def _facts(reader: ProjectReader, wait_for_git: Callable[[], Revision | NoRevision]) -> Facts:
+    settings, problems = reader.settings, reader.problems
     project = problems.document.get("project")
     project = project if isinstance(project, dict) else {}
     today = datetime.now(timezone.utc).date()
     base_images.refuse_docker_hub(settings.base, problems)
     base = expand_base(settings.base) or Reference(host="", repository="missing", tag="", digest="")
     repository = naming.repository(settings, project, problems)
-    code = look_at_code(survey)
+    code = read_code(reader)
+    python, files = _python(reader), context_files.code_and_model(reader, code)
+    revision = wait_for_git()
     labels = naming.labels(settings, project, revision, base, title=repository, epoch=_epoch(problems))
     cross_checks.refuse_double_variables(settings, code, problems)
-    refuse_two_registries(problems)
+    cross_checks.refuse_two_registries(problems)
     cross_checks.refuse_long_lines(settings, problems)
     cross_checks.refuse_labels_of_several_lines(labels, settings, problems)
-    python, files = _python(survey), context_files.code_and_model(survey, code)
     return Facts(
         project=project,
         base=base,
@@ -101,17 +107,17 @@ def _facts(survey: ProjectPaths, revision: Revision | NoRevision) -> Facts:
         python=python,
         files=files,
         has_model=bool(settings.model),
-        smoke_test=read_smoke_test(survey),
+        smoke_test=read_smoke_test(reader),
         revision=revision,
         today=today,
-        secrets=_secrets(survey, files, python),
+        secrets=_secrets(reader, files, python),
         warnings=(*_warnings(settings, project, revision), *code.warnings, *variable_warnings(settings)),
     )
 
 
-def _python(survey: ProjectPaths) -> PythonStep | None:
-    settings, problems = survey.settings, survey.problems
-    trees = context_files.requirements(survey)
+def _python(reader: ProjectReader) -> PythonStep | None:
+    settings, problems = reader.settings, reader.problems
+    trees = context_files.requirements(reader)
     groups = problems.valid_items("dependency-groups", settings.dependency_groups)
     extras = problems.valid_items("extras", settings.extras)
     parts: list[tuple[Place, dict[str, str]]] = [
@@ -126,19 +132,19 @@ def _python(survey: ProjectPaths) -> PythonStep | None:
         for what, fix in wrong:
             problems.add(place, f"{spell(place)}: {what}", fix)
     requirements |= {text: None for _, text in problems.valid_items("pip", settings.pip)}
-    return python_step(tuple(requirements), trees, lambda path: context_files.carried(survey, path))
+    return python_step(tuple(requirements), trees, lambda path: context_files.python_file(reader, path))
 
 
 def _secrets(
-    survey: ProjectPaths, files: Sequence[ContextFile], python: PythonStep | None
+    reader: ProjectReader, files: Sequence[ContextFile], python: PythonStep | None
 ) -> tuple[BuildSecret, ...]:
-    secrets = build_secrets(survey.root, survey.settings, survey.problems)
-    context_files.refuse_copied_secrets(survey, secrets, (*files, *(python.files if python else ())))
+    secrets = find_secrets(reader.root, reader.settings, reader.problems)
+    context_files.refuse_copied_secrets(reader, secrets, (*files, *(python.files if python else ())))
     return secrets
 
 
 def _epoch(problems: Problems) -> int | None:
-    """https://reproducible-builds.org/specs/source-date-epoch/: decimal seconds since 1970."""
+    """Return SOURCE_DATE_EPOCH, https://reproducible-builds.org/specs/source-date-epoch/; None if it is not set."""
     text = os.environ.get("SOURCE_DATE_EPOCH")
     if text is None:
         return None
@@ -149,20 +155,16 @@ def _epoch(problems: Problems) -> int | None:
     return int(text)
 
 
-_LAST_SECOND = 253_402_300_799
-"""Of the year 9999, the last one that a timestamp by RFC 3339 can have."""
-
-
 def _warnings(settings: Settings, project: Mapping[str, Any], revision: Revision | NoRevision) -> list[str]:
-    said = []
+    warnings = []
     if isinstance(revision, NoRevision) and revision.unexpected:
-        said.append(f"the image gets no revision label: {revision.why}")
+        warnings.append(f"the image gets no revision label: {revision.why}")
     if any("{version}" in tag for tag in settings.tags) and naming.is_dynamic(project, "version"):
-        said.append('[project].version is dynamic, so that the tag says "latest" in its place')
-    said += [
-        f'apt package "{name}" is for the system\'s Python, not for the environment that serves: '
-        "name its PyPI package in `pip`"
+        warnings.append('[project].version is dynamic, so the tag has "latest" in its place')
+    warnings += [
+        f'apt package "{name}" is for the system\'s Python, which does not run the server: '
+        "add its PyPI package to `pip` instead"
         for name in settings.apt
         if name.startswith("python3-")
     ]
-    return said
+    return warnings

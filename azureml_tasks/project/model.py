@@ -1,4 +1,4 @@
-"""A project as it stands, read and found right: what planning starts from."""
+"""A project that was read and checked, as planning takes it."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ __all__ = ["BuildSecret", "Facts", "NoRevision", "Project", "Revision", "SmokeTe
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What the project's folder says beyond the table, read and found right.
+    """What the project's folder holds beyond the table, checked.
 
     Args:
-        project: the table `[project]`; empty where there is none.
-        base: the image to extend.
+        project: the table `[project]`; empty if there is none.
+        base: the base image.
         repository: of the image, without registry.
         tags: rendered, at least one.
         labels: name → text.
-        entry_script: relative to the code; "" where there is none.
-        code: project-relative folder of the code; "" where there is none.
-        python: the packages to install; None where there are none.
+        entry_script: relative to the code; "" if there is none.
+        code: project-relative folder of the code; "" if there is none.
+        python: the packages to install; None if there are none.
         files: members of the build context for code and model, sorted.
-        has_model: whether a model is baked in.
+        has_model: whether the image contains a model.
         smoke_test: what the smoke test sends and mounts.
         revision: the commit.
         today: the date (UTC).
-        secrets: what is mounted for the Python step.
-        warnings: what reading has found worth saying.
+        secrets: mounted for the Python step.
+        warnings: for the user.
     """
 
     project: Mapping[str, Any]
@@ -60,7 +60,7 @@ class Facts:
 
 @dataclass(frozen=True, kw_only=True)
 class Project:
-    """A project as it stands: where it is, what its table says and what its folder holds."""
+    """A project: its folder, its table, and what the folder holds."""
 
     folder: Path
     settings: Settings
@@ -72,13 +72,13 @@ class SmokeTestPlan(NamedTuple):
 
     Args:
         requests: one for each request, in order.
-        model: absolute path of what is mounted; "" for nothing.
+        model: absolute path of the model that is mounted; "" for none.
         env: variables of the container.
-        memory: limit as Docker writes it; "" for none.
+        memory: the container's limit as Docker writes it; "" for none.
         start_timeout: seconds.
         repeat: how often each request is sent.
-        default_script: whether our default entry script serves, since the image has none.
-        sha256: over all of this, in hexadecimal: a pass holds for one smoke test alone.
+        default_script: whether our default entry script serves, as the image has none.
+        sha256: over all of this, in hexadecimal: a pass counts for this smoke test only.
     """
 
     requests: tuple[SmokeTestRequest, ...] = ()
@@ -92,7 +92,7 @@ class SmokeTestPlan(NamedTuple):
 
 
 class SmokeTestRequest(NamedTuple):
-    """One request of the smoke test: what is sent, and what must come back (`expect` may be UNSET)."""
+    """One request of the smoke test: what is sent, and the response that is expected (`expect` may be UNSET)."""
 
     name: str
     path: str
@@ -104,13 +104,13 @@ class SmokeTestRequest(NamedTuple):
 
 
 class BuildSecret(NamedTuple):
-    """A secret of the Python step, by where it is: its value is read when it is used, and kept nowhere.
+    """Where a secret of the Python step is; its value is read when it is used, and stored nowhere.
 
     Args:
         id: its key in the table, `pip-conf` or `netrc`.
-        variable: what names the mounted file to pip.
-        env: the variable of this process that holds it; "" where a file does.
-        file: absolute path; "" where a variable holds it.
+        variable: tells pip the path of the mounted file.
+        env: the variable of this process that holds it; "" if a file does.
+        file: absolute path; "" if a variable holds it.
         line: of its key in pyproject.toml.
     """
 
@@ -122,14 +122,14 @@ class BuildSecret(NamedTuple):
 
 
 class Revision(NamedTuple):
-    """The commit that a folder stands at.
+    """The commit that is checked out.
 
     Args:
         sha: 40 or 64 hexadecimal digits.
-        dirty: whether anything in the work tree is not committed.
-        branch: "" where HEAD is detached.
+        dirty: whether the work tree has changes that are not committed.
+        branch: "" if HEAD is detached.
         time: of the commit, seconds since 1970 (UTC).
-        remote: URL of `origin` without user, password and query; "" where there is none.
+        remote: URL of `origin` without user, password and query; "" if there is none.
     """
 
     sha: str
@@ -140,11 +140,11 @@ class Revision(NamedTuple):
 
 
 class NoRevision(NamedTuple):
-    """There is no commit to speak of.
+    """Why there is no commit.
 
     Args:
-        why: follows "because".
-        unexpected: git could not answer, though there seems to be a repository.
+        why: a clause, for people.
+        unexpected: whether git failed, although there seems to be a repository.
     """
 
     why: str

@@ -1,4 +1,4 @@
-"""What the image is called: repository, tags and the labels of the Open Container Initiative."""
+"""The name of the image: its repository, its tags, and the labels of the Open Container Initiative."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["is_dynamic", "labels", "repository", "tag_values", "tags"]
 
 
 def repository(settings: Settings, project: Mapping[str, Any], problems: Problems) -> str:
-    """The image's repository: `name`, else the project's own name, normalised (PEP 503)."""
+    """Return the repository of the image: `name`, or else the name of the project, normalised (PEP 503)."""
     if settings.name:
         return settings.name
     own = project.get("name")
@@ -32,7 +32,7 @@ def repository(settings: Settings, project: Mapping[str, Any], problems: Problem
         if not validators.REPOSITORY.error(name):
             return name
         if not problems.is_bad(("name",)):
-            what = f"[project].name is {json.dumps(own, ensure_ascii=False)}, which gives no name of an image"
+            what = f"[project].name is {json.dumps(own, ensure_ascii=False)}, which is not a valid image name"
             problems.add((), what, 'Write: name = "scoring"')
         return ""
     if not problems.is_bad(("name",)):
@@ -44,7 +44,7 @@ def repository(settings: Settings, project: Mapping[str, Any], problems: Problem
 def tag_values(
     project: Mapping[str, Any], revision: Revision | NoRevision, today: date
 ) -> dict[str, str | Unavailable]:
-    """What stands for each placeholder of a tag; a dynamic version is `latest`."""
+    """Return the value of each placeholder of a tag; a dynamic version is `latest`."""
     version: str | Unavailable = Unavailable(why="[project] has no version")
     if isinstance(project.get("version"), str):
         version = project["version"]
@@ -66,7 +66,7 @@ def is_dynamic(project: Mapping[str, Any], field: str) -> bool:
 
 
 def tags(settings: Settings, values: Mapping[str, str | Unavailable], problems: Problems) -> tuple[str, ...]:
-    """The rendered tags, each once, in the order given."""
+    """Return the rendered tags, each once, in the order of the table."""
     rendered: dict[str, None] = {}
     for index, template in problems.valid_items("tags", settings.tags):
         try:
@@ -92,13 +92,13 @@ def labels(
     title: str,
     epoch: int | None,
 ) -> dict[str, str]:
-    """The labels of https://specs.opencontainers.org/image-spec/annotations/ that can be had, then the table's own.
+    """Return the labels of https://specs.opencontainers.org/image-spec/annotations/ that are known, and the table's.
 
     Args:
-        settings: its `labels` stand above ours.
+        settings: its `labels` replace ours.
         project: the table `[project]`.
         revision: the commit.
-        base: the image that is extended.
+        base: the base image.
         title: the image's repository.
         epoch: SOURCE_DATE_EPOCH, seconds since 1970 (UTC).
     """
@@ -123,7 +123,7 @@ def _rfc3339(seconds: int) -> str:
 
 
 def _source(project: Mapping[str, Any]) -> str:
-    """The URL of the source, by https://packaging.python.org/specifications/well-known-project-urls/."""
+    """Return the URL of the source, by https://packaging.python.org/specifications/well-known-project-urls/."""
     urls = project.get("urls")
     named = urls.items() if isinstance(urls, dict) else ()
     plain = {"".join(c for c in name.lower() if c.isalnum()): url for name, url in named}

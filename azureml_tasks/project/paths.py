@@ -1,4 +1,4 @@
-"""The project's folder under the eyes of its table: which paths are there, and which are left out."""
+"""The paths of a project: which of them exist, and which are excluded."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from azureml_tasks.config.settings import Settings
     from azureml_tasks.context.file_hashes import FileHashes
 
-__all__ = ["DEFAULTS", "ProjectPaths", "matcher"]
+__all__ = ["DEFAULTS", "ProjectReader", "read_ignore_rules"]
 
 DEFAULTS = (
     *("**/.git", "**/.hg", "**/.svn", "**/.bzr"),  # version control
@@ -23,12 +23,13 @@ DEFAULTS = (
     *("**/.mypy_cache", "**/.pytest_cache", "**/.ruff_cache", "**/.tox", "**/.nox", "**/.ipynb_checkpoints"),
     *("**/.DS_Store", ".azureml-image"),
 )
+"""The patterns that come before those of the project."""
 _RELATIVE = "Paths are relative to the folder of pyproject.toml."
 _PATTERNS = "See https://docs.docker.com/build/concepts/context/#dockerignore-files"
 
 
-def matcher(root: Path, settings: Settings, problems: Problems) -> Matcher:
-    """What is left out: the defaults, then the project's `.dockerignore`, then `exclude`; the last word counts."""
+def read_ignore_rules(root: Path, settings: Settings, problems: Problems) -> Matcher:
+    """Return the ignore rules: the defaults, the project's `.dockerignore`, and `exclude`, of which the last counts."""
     rules = [Rule(pattern=pattern, file="built-in default", line=0) for pattern in DEFAULTS]
     ignore = root / ".dockerignore"
     if ignore.is_file():
@@ -42,21 +43,21 @@ def matcher(root: Path, settings: Settings, problems: Problems) -> Matcher:
             return Matcher(rules)
         except IllegalPattern as error:
             rule = error.rule
-            what = f'"{rule.pattern}" is no pattern: {error.why}'
+            what = f'"{rule.pattern}" is not a valid pattern: {error.why}'
             problems.add_in_file(rule.file, rule.line, what, _PATTERNS)
             rules.remove(rule)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProjectPaths:
-    """What it takes to look at a path.
+class ProjectReader:
+    """Reads the files that the table names, and reports what is wrong with them.
 
     Args:
         root: the project's folder, resolved.
         settings: the table.
-        problems: takes what is wrong.
-        matcher: what is left out.
-        hashes: of files that have not changed since they were read.
+        problems: receives each problem.
+        matcher: the ignore rules.
+        hashes: return the contents of files that have not changed.
     """
 
     root: Path
@@ -65,34 +66,39 @@ class ProjectPaths:
     matcher: Matcher
     hashes: FileHashes
 
-    def existing(self, place: Place, value: str, kind: str) -> str:
-        """Normalise the path *value* of the key at *place*; "" where it is no *kind*, which is noted.
+    def check_path(self, place: Place, value: str, kind: str) -> str:
+        """Return the path *value* normalised; "" if it is not a *kind* in the project, which is reported.
 
         Args:
-            place: of the key.
+            place: of its key.
             value: as written, without "..".
             kind: "file", "folder" or "file or folder".
         """
         path = self.root / value
-        said = f'{spell(place)} is "{value}", '
+        key = f'{spell(place)} is "{value}"'
         if not path.exists():
-            self.problems.add(place, f"{said}which does not exist", _RELATIVE)
+            self.problems.add(place, f"{key}, which does not exist", _RELATIVE)
         elif not path.resolve().is_relative_to(self.root):
-            self.problems.add(place, f"{said}a link that leaves the project", "Copy it into the project.")
+            self.problems.add(place, f"{key}, a link that leaves the project", "Copy it into the project.")
         elif (kind == "file" and not path.is_file()) or (kind == "folder" and not path.is_dir()):
-            is_now = "folder" if path.is_dir() else "file"
-            self.problems.add(place, f"{said}which is a {is_now}, not a {kind}", f"Name a {kind}.")
+            actual = "folder" if path.is_dir() else "file"
+            self.problems.add(place, f"{key}, which is a {actual}, not a {kind}", f"Name a {kind}.")
         else:
             return Path(value).as_posix()
         return ""
 
     def refuse_excluded(self, path: str, what: str) -> bool:
-        """Note that a pattern leaves *path* out although it is *what* the image needs; whether one does."""
+        """Report a pattern that excludes *path*, and return whether there is one.
+
+        Args:
+            path: a file that the image needs, relative to the project.
+            what: what it is, such as "the entry script".
+        """
         rule = self.matcher.excluding(path)
         if rule is None:
             return False
-        said = f'the {"" if rule.line else "default "}pattern "{rule.pattern}" removes {what}, {path}'
+        pattern = f'the {"" if rule.line else "default "}pattern "{rule.pattern}"'
         fix = f'Remove the pattern, or add: exclude = ["!{path}"]'
         file, line = (rule.file, rule.line) if rule.line else (FILE, self.problems.line_of(()))
-        self.problems.add_in_file(file, line, said, fix)
+        self.problems.add_in_file(file, line, f"{pattern} removes {what}, {path}", fix)
         return True

@@ -1,4 +1,4 @@
-"""The table `smoke-test` with its files → `SmokeTestPlan`, which one hash names."""
+"""Read the table `smoke-test` with its files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from azureml_tasks.project.model import SmokeTestPlan, SmokeTestRequest
 if TYPE_CHECKING:
     from azureml_tasks.config.problems import Place
     from azureml_tasks.context.file_hashes import FileHashes
-    from azureml_tasks.project.paths import ProjectPaths
+    from azureml_tasks.project.paths import ProjectReader
 
 __all__ = ["read_smoke_test"]
 
@@ -25,50 +25,50 @@ _SHORT = ("smoke-test", "request")
 _NUMBERED = ("smoke-test", "requests")
 
 
-def read_smoke_test(survey: ProjectPaths) -> SmokeTestPlan:
-    """Read what the smoke test sends, expects and mounts; what is wrong is noted."""
-    table, problems = survey.settings.smoke_test, survey.problems
+def read_smoke_test(reader: ProjectReader) -> SmokeTestPlan:
+    """Read what the smoke test sends, expects and mounts, and report what is wrong with it."""
+    table, problems = reader.settings.smoke_test, reader.problems
     if problems.is_written(_SHORT) and problems.is_written((*_NUMBERED, 0)):
         what = "tool.azureml-image.smoke-test has both request and requests"
-        survey.problems.add(_SHORT, what, f"Write: [[{spell(_NUMBERED)}]] alone")
-    asked: list[tuple[Place, Request]] = [(_SHORT, Request(file=table.request))] if table.request else []
+        problems.add(_SHORT, what, f"Write: [[{spell(_NUMBERED)}]] alone")
+    requests: list[tuple[Place, Request]] = [(_SHORT, Request(file=table.request))] if table.request else []
     places = [(*_NUMBERED, index) for index in range(len(table.requests))]
-    asked += [pair for pair in zip(places, table.requests, strict=True) if not problems.is_bad(pair[0])]
-    model = _model(survey)
+    requests += [pair for pair in zip(places, table.requests, strict=True) if not problems.is_bad(pair[0])]
+    model = _model(reader)
     smoke_test = SmokeTestPlan(
-        requests=tuple(_request(survey, place, request) for place, request in asked),
-        model=str(survey.root / model) if model else "",
+        requests=tuple(_request(reader, place, request) for place, request in requests),
+        model=str(reader.root / model) if model else "",
         env=dict(table.env),
         memory=table.memory or "",
         start_timeout=float(table.start_timeout),
         repeat=table.repeat,
     )
-    return smoke_test._replace(sha256=_sha256(smoke_test, model, survey.hashes))
+    return smoke_test._replace(sha256=_sha256(smoke_test, model, reader.hashes))
 
 
-def _model(survey: ProjectPaths) -> str:
-    place, value = ("smoke-test", "model"), survey.settings.smoke_test.model
-    if survey.problems.is_written(place) and survey.problems.is_written(("model",)):
+def _model(reader: ProjectReader) -> str:
+    place, value = ("smoke-test", "model"), reader.settings.smoke_test.model
+    if reader.problems.is_written(place) and reader.problems.is_written(("model",)):
         what = f"{spell(place)} is for an image without a model, and {spell(('model',))} bakes one in"
-        survey.problems.add(place, what, "Keep one of the two.")
-    return survey.existing(place, value, "file or folder") if value else ""
+        reader.problems.add(place, what, "Keep one of the two.")
+    return reader.check_path(place, value, "file or folder") if value else ""
 
 
-def _request(survey: ProjectPaths, place: Place, request: Request) -> SmokeTestRequest:
-    written = survey.problems.is_written
+def _request(reader: ProjectReader, place: Place, request: Request) -> SmokeTestRequest:
+    written = reader.problems.is_written
     if place != _SHORT and written((*place, "body")) == written((*place, "file")):
         what = f"{spell(place)} must have exactly one of body and file"
-        survey.problems.add(place, what, 'Write: file = "sample-request.json"')
+        reader.problems.add(place, what, 'Write: file = "sample-request.json"')
     if written((*place, "expect")) and written((*place, "expect-file")):
-        survey.problems.add(place, f"{spell(place)} has both expect and expect-file", "Keep one of the two.")
+        reader.problems.add(place, f"{spell(place)} has both expect and expect-file", "Keep one of the two.")
     expect = request.expect
     if request.expect_file is not None:
-        expect = _json(survey, (*place, "expect-file"), request.expect_file)
+        expect = _json(reader, (*place, "expect-file"), request.expect_file)
     number = place[-1]
     return SmokeTestRequest(
         name=request.file or (f"request {number + 1}" if isinstance(number, int) else "request"),
         path=request.path,
-        body=_body(survey, place, request),
+        body=_body(reader, place, request),
         status=request.status,
         expect=expect,
         tolerance=float(request.tolerance),
@@ -76,30 +76,30 @@ def _request(survey: ProjectPaths, place: Place, request: Request) -> SmokeTestR
     )
 
 
-def _body(survey: ProjectPaths, place: Place, request: Request) -> bytes:
+def _body(reader: ProjectReader, place: Place, request: Request) -> bytes:
     if request.file is None:
         return b"" if request.body is UNSET else json.dumps(request.body, ensure_ascii=False).encode()
-    path = survey.existing(place if place == _SHORT else (*place, "file"), request.file, "file")
-    return (survey.root / path).read_bytes() if path else b""
+    path = reader.check_path(place if place == _SHORT else (*place, "file"), request.file, "file")
+    return (reader.root / path).read_bytes() if path else b""
 
 
-def _json(survey: ProjectPaths, place: Place, value: str) -> Any:
-    path = survey.existing(place, value, "file")
+def _json(reader: ProjectReader, place: Place, value: str) -> Any:
+    path = reader.check_path(place, value, "file")
     if not path:
         return UNSET
     try:
-        return json.loads((survey.root / path).read_bytes())
+        return json.loads((reader.root / path).read_bytes())
     except json.JSONDecodeError as error:
         line, why = error.lineno, error.msg
     except UnicodeDecodeError as error:
         line, why = 1, error.reason
-    fix = "It holds what the answer must contain."
-    survey.problems.add_in_file(path, line, f"is no JSON: {why}", fix)
+    fix = "The file holds what the response must contain."
+    reader.problems.add_in_file(path, line, f"is not valid JSON: {why}", fix)
     return UNSET
 
 
 def _sha256(smoke_test: SmokeTestPlan, model: str, hashes: FileHashes) -> str:
-    """Over everything that decides whether an image passes: the table, the requests' bytes, the model's."""
+    """Return the SHA-256 over all that decides whether an image passes: the table, the requests and the model."""
     requests = [
         [r.path, r.body.hex(), r.status, None if r.expect is UNSET else [r.expect], r.tolerance, r.timeout]
         for r in smoke_test.requests

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Walk"]
 
 _OUTSIDE = "which leaves the project"
-_CIRCLE = "which leads round in a circle"
+_CIRCLE = "which leads in a circle"
 
 
 @dataclass(kw_only=True)
@@ -210,9 +210,9 @@ class Walk:
                 self.problem(f"{path} looks like a secret, which would stay in the image", allow)
                 return
             if self.largest is not None and status.st_size > self.largest:
-                limit = f"a file under code may have {self.largest / 1e6:,.0f} MB"
                 fix = f'Move it into the folder of `model`, or leave it out: exclude = ["{path}"]'
-                self.problem(f"{path} has {status.st_size / 1e6:,.0f} MB, and {limit}", fix)
+                limit = f"the limit for a file under code is {self.largest / 1e6:,.0f} MB"
+                self.problem(f"{path} has {status.st_size / 1e6:,.0f} MB; {limit}", fix)
                 return
         self._members.append(
             ContextFile(

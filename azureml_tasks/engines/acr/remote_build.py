@@ -162,7 +162,7 @@ class RemoteBuilder:
         candidates = candidate_repository(build.plan.repository)
         # Fails before the upload if the caller may not read the result.
         self.task_runs.session.repositories.sign_in(candidates)
-        secrets = build_secrets.read(build.secrets)
+        secrets = build_secrets.read_secrets(build.secrets)
         check_secrets(secrets)
         files = build.pieces.context_files
         if build.smoke_test:
