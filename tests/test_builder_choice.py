@@ -1,19 +1,21 @@
-"""Which builder is chosen, and what a failed build shows of its output."""
+"""Which builder is chosen, and when docker's client is asked again."""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
-from azureml_tasks.engines.build_log import BuildLog
 from azureml_tasks.engines.docker import builder_choice
-from azureml_tasks.engines.docker.builder_choice import Builder, choose_builder
+from azureml_tasks.engines.docker.builder_choice import Builder, choose_builder, noted_builder
 from azureml_tasks.engines.docker.client import EngineClient
 from azureml_tasks.process import Finished, MissingProgram
+from tests.projects import age, set_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
 CLIENTS = [
     pytest.param(
@@ -59,14 +61,14 @@ CLIENTS = [
 def test_chooses_by_the_client(
     version: str, buildx: bool, expected: Builder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Buildx where the client has it, else its own BuildKit where it is old enough, else the legacy builder."""
+    """Buildx if the client has it, else its built-in BuildKit, else the legacy builder."""
     monkeypatch.setattr(builder_choice, "capture", answers(version, buildx=buildx))
 
     assert expected == choose_builder(engine_client())
 
 
 def test_without_a_client_the_legacy_builder_builds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A missing client costs BuildKit alone."""
+    """The engine's API needs no client."""
 
     def missing(argv: Sequence[str]) -> Finished:
         raise MissingProgram(argv[0])
@@ -77,7 +79,7 @@ def test_without_a_client_the_legacy_builder_builds(monkeypatch: pytest.MonkeyPa
 
 
 def test_podman_builds_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Podman has no BuildKit, whatever docker's client has."""
+    """Podman has no BuildKit, even if docker's client has it."""
     monkeypatch.setattr(builder_choice, "capture", answers("28.2.2", buildx=True))
 
     expected = Builder(kind="legacy", why="Podman builds through its own API")
@@ -92,112 +94,13 @@ def test_podman_builds_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
         ("legacy", "the legacy builder (why)"),
     ],
 )
-def test_reads_as_a_clause(kind: str, expected: str) -> None:
-    """A builder reads as the name that people know, with the reason behind it."""
+def test_a_builder_is_described_with_its_reason(kind: str, expected: str) -> None:
+    """`image.check` and every build print it."""
     assert expected == str(Builder(kind=kind, why="why"))
 
 
-BUILDKIT = """\
-#0 building with "default" instance using docker driver
-
-#4 [internal] load metadata for docker.io/library/base:1
-#4 DONE 0.0s
-
-#5 [2/4] COPY model/ /var/azureml-app/
-#5 sha256:864ba83a65f799734215a96f814bcaa8f228b4de926e4adc1599d99174bad593
-#5 ...
-
-#6 [3/4] RUN ["/bin/sh", "-c", "make"]
-#6 0.184 ERROR: this is only what it prints
-#6 0.185 #5 ERROR: so is this
-#5 DONE 0.1s
-#6 0.190
-#6 0.191 DONE with that
-#6 ERROR: process "/bin/sh -c make" did not complete successfully: exit code: 2
-#7 [4/4] COPY code/ /var/azureml-app/
-#7 CANCELED
-------
- > [3/4] RUN ["/bin/sh", "-c", "make"]:
-0.184 ERROR: this is only what it prints
-------
-ERROR: failed to solve: exit code: 2
-"""
-
-
-def test_shows_the_failed_step_of_buildkit() -> None:
-    """Of steps that speak in turns, the one that failed is shown with its own lines."""
-    steps = taken(BUILDKIT, lambda steps: steps.add_buildkit_line)
-
-    said = """\
-ERROR: this is only what it prints
-#5 ERROR: so is this
-DONE with that
-ERROR: process "/bin/sh -c make" did not complete successfully: exit code: 2"""
-    assert ('RUN ["/bin/sh", "-c", "make"]', said) == (steps.instruction, steps.last_lines)
-
-
-def test_shows_what_no_step_of_buildkit_says() -> None:
-    """Where BuildKit gives up before any step, its own words are shown."""
-    text = "#1 [internal] load remote build context\n#1 DONE 0.0s\nERROR: failed to solve: no such frontend\n"
-
-    steps = taken(text, lambda steps: steps.add_buildkit_line)
-
-    assert ("", "ERROR: failed to solve: no such frontend") == (steps.instruction, steps.last_lines)
-
-
-LEGACY = """\
-Step 1/3 : FROM base:1
- ---> 4421dcd7ed90
-Step 2/3 : RUN ["/bin/sh", "-c", "echo first"]
- ---> Running in f3608ef42530
-first
-Removing intermediate container f3608ef42530
- ---> 0123456789ab
-Step 3/3 : RUN ["/bin/sh", "-c", "make"]
- ---> Running in a3608ef42530
-making
-
-Removing intermediate container a3608ef42530
-"""
-
-
-def test_shows_the_failed_step_of_the_legacy_builder() -> None:
-    """The step under way is the one that failed, and what the builder says of itself is left out."""
-    steps = taken(LEGACY, lambda steps: steps.add_legacy_line)
-    steps.add_error("The command '/bin/sh -c make' returned a non-zero code: 2")
-
-    said = "making\nThe command '/bin/sh -c make' returned a non-zero code: 2"
-    assert ('RUN ["/bin/sh", "-c", "make"]', said) == (steps.instruction, steps.last_lines)
-
-
-def test_shows_the_last_twenty_lines() -> None:
-    """A step that prints much is shown by its end."""
-    text = "Step 1/1 : RUN make\n" + "".join(f"line {number}\n" for number in range(100))
-
-    steps = taken(text, lambda steps: steps.add_legacy_line)
-
-    assert [f"line {number}" for number in range(80, 100)] == steps.last_lines.splitlines()
-
-
-def test_a_step_of_a_numbered_stage_has_a_name() -> None:
-    """Where a step lends a folder of the context, BuildKit counts in stages, and names them before the number."""
-    steps = taken(
-        "#5 [stage-0 2/3] RUN false\n#5 0.2 no\n#5 ERROR: exit code: 1\n", lambda s: s.add_buildkit_line
-    )
-
-    assert ("RUN false", "no\nERROR: exit code: 1") == (steps.instruction, steps.last_lines)
-
-
-def taken(text: str, how: Callable[[BuildLog], Callable[[str], None]]) -> BuildLog:
-    """The steps after all lines of *text*."""
-    steps = BuildLog()
-    for line in text.splitlines():
-        how(steps)(line)
-    return steps
-
-
 def answers(version: str, *, buildx: bool) -> Callable[[Sequence[str]], Finished]:
-    """A docker client of that version, in place of the one that this machine may have."""
+    """Return a stand-in for `capture` that answers as a docker client of that version."""
 
     def capture(argv: Sequence[str]) -> Finished:
         if list(argv) == ["docker", "version", "--format", "{{.Client.Version}}"]:
@@ -209,5 +112,142 @@ def answers(version: str, *, buildx: bool) -> Callable[[Sequence[str]], Finished
 
 
 def engine_client(*, is_podman: bool = False) -> EngineClient:
-    """An engine that is only named."""
+    """Return a client of an engine that does not exist."""
     return EngineClient(context="default", host="unix:///x", version="1", api="1.41", is_podman=is_podman)
+
+
+# The note of the choice
+
+CLIENT = """\
+#!/bin/sh
+echo "$*" >> {folder}/asked
+case "$1" in
+version) echo {version} ;;
+*) test -e {folder}/buildx ;;
+esac
+"""
+ASKED = ["version --format {{.Client.Version}}", "buildx version"]
+LEGACY = Builder(kind="legacy", why="the docker client 28.0.1 on PATH has no buildx")
+BUILDX = Builder(kind="buildx", why="the docker client 28.0.1 on PATH has buildx")
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Create a docker client without buildx and a folder of records."""
+    client(tmp_path, "28.0.1")
+    extra = json.dumps({"cliPluginsExtraDirs": [f"{tmp_path}/extra"]})
+    set_text(tmp_path / "config/config.json", extra)
+    set_text(tmp_path / "config/cli-plugins/docker-buildx", "no plug-in")
+    (tmp_path / "extra").mkdir()
+    (tmp_path / "records").mkdir()
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin")
+    monkeypatch.setenv("DOCKER_CONFIG", f"{tmp_path}/config")
+    age(tmp_path)
+    return tmp_path
+
+
+def client(folder: Path, version: str) -> None:
+    """Put a client on PATH that logs its arguments, and has buildx if there is a file `buildx`."""
+    program = folder / "bin/docker"
+    set_text(program, CLIENT.format(folder=folder, version=version))
+    program.chmod(0o755)
+
+
+def builder(machine: Path, *, keep: bool = True, is_podman: bool = False) -> tuple[Builder, list[str]]:
+    """Return the builder, and the arguments with which the client was called."""
+    (machine / "asked").write_text("", encoding="utf-8")
+    chosen = noted_builder(engine_client(is_podman=is_podman), machine / "records", keep=keep)
+    return chosen, (machine / "asked").read_text(encoding="utf-8").splitlines()
+
+
+def test_the_client_is_asked_once(machine: Path) -> None:
+    """The answer is noted and used as long as nothing has changed."""
+    first, again = builder(machine), builder(machine)
+
+    assert ((LEGACY, ASKED), (LEGACY, [])) == (first, again)
+    assert ["builder.json"] == [path.name for path in (machine / "records").iterdir()]
+
+
+CHANGES: dict[str, tuple[Callable[[Path], object], Builder]] = {
+    "a newer client": (
+        lambda machine: client(machine, "29.0.0"),
+        Builder(kind="legacy", why="the docker client 29.0.0 on PATH has no buildx"),
+    ),
+    "no client": (
+        lambda machine: (machine / "bin/docker").unlink(),
+        Builder(kind="legacy", why="there is no docker client on PATH"),
+    ),
+    "another plug-in": (lambda machine: plugin(machine, "config/cli-plugins/docker-buildx"), BUILDX),
+    "a plug-in": (lambda machine: plugin(machine, "extra/docker-buildx"), BUILDX),
+    "another configuration": (lambda machine: plugin(machine, "config/config.json"), BUILDX),
+}
+
+
+def plugin(machine: Path, name: str) -> None:
+    """Let the client have buildx, and write a file that its plug-ins depend on."""
+    (machine / "buildx").touch()
+    set_text(machine / name, "{}")
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_client_is_asked_again_after_a_change(change: str, machine: Path) -> None:
+    """Another client, plug-in or configuration may have another builder."""
+    builder(machine)
+    edit, expected = CHANGES[change]
+    edit(machine)
+    age(machine)
+
+    after, again = builder(machine), builder(machine)
+
+    assert (expected, expected, []) == (after[0], *again)
+
+
+def test_another_client_on_path_is_asked(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The note is about one program."""
+    builder(machine)
+    (machine / "other").mkdir()
+    (machine / "bin/docker").rename(machine / "other/docker")
+    monkeypatch.setenv("PATH", f"{machine}/other")
+
+    assert (LEGACY, ASKED) == builder(machine)
+
+
+def test_podman_is_another_engine(machine: Path) -> None:
+    """The builder of Docker's engine is not that of Podman."""
+    podman = Builder(kind="legacy", why="Podman builds through its own API")
+
+    builders = [builder(machine), builder(machine, is_podman=True), builder(machine)]
+
+    assert [(LEGACY, ASKED), (podman, []), (LEGACY, ASKED)] == builders
+
+
+def test_a_command_that_only_looks_notes_nothing(machine: Path) -> None:
+    """The client is asked each time, and an earlier note stays."""
+    first = builder(machine, keep=False)
+    none = list((machine / "records").iterdir())
+    builder(machine)
+    before = (machine / "records/builder.json").read_bytes()
+    client(machine, "29.0.0")
+
+    builder(machine, keep=False)
+
+    assert ((LEGACY, ASKED), [], before) == (first, none, (machine / "records/builder.json").read_bytes())
+
+
+def test_nothing_is_noted_before_the_first_build(machine: Path) -> None:
+    """The folder of records is not created."""
+    (machine / "records").rmdir()
+
+    assert ((LEGACY, ASKED), (LEGACY, ASKED), False) == (
+        builder(machine),
+        builder(machine),
+        (machine / "records").exists(),
+    )
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}", '{"client": []}'])
+def test_a_damaged_note_is_written_again(text: str, machine: Path) -> None:
+    """It is ignored."""
+    set_text(machine / "records/builder.json", text)
+
+    assert ((LEGACY, ASKED), (LEGACY, [])) == (builder(machine), builder(machine))

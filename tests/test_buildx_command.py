@@ -29,32 +29,32 @@ BUILDX = ["buildx", "build", "--builder", "default", "--load", "--provenance=fal
 
 
 def engine_client() -> EngineClient:
-    """An engine that is only named."""
+    """Return a client of an engine that does not exist."""
     return EngineClient(context="default", host="unix:///x", version="1", api="1.41")
 
 
-def planned(folder: Path, secrets: str) -> Plan:
-    """The plan of a project that installs a package with *secrets*."""
+def plan_with(folder: Path, secrets: str) -> Plan:
+    """Return the plan of a project that installs a package with *secrets*."""
     table = f'pip = ["contoso-features"]\n\n[tool.azureml-image.secrets]\n{secrets}'
     return azureml_tasks.plan(azureml_tasks.load(lay_out({"pyproject.toml": project("demo", table)}, folder)))
 
 
 @pytest.mark.parametrize(("kind", "start"), [("buildx", BUILDX), ("buildkit", ["build"])])
-def test_secrets_are_named_by_where_they_are(
+def test_the_command_has_no_values_of_secrets(
     kind: str, start: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The command holds a variable's name or a file's path, and never what is in it."""
+    """It has the name of a variable or the path of a file."""
     monkeypatch.setenv("CONTOSO_PIP_CONF", "hunter2")
     monkeypatch.setenv("HOME", "/home/alice")
-    made = planned(tmp_path, 'pip-conf = { env = "CONTOSO_PIP_CONF" }\nnetrc = { file = "~/.netrc" }\n')
+    plan = plan_with(tmp_path, 'pip-conf = { env = "CONTOSO_PIP_CONF" }\nnetrc = { file = "~/.netrc" }\n')
 
     argv = build_command(
         engine_client(),
         Builder(kind=kind, why=""),
-        made,
+        plan,
         BuildContext(files=(), dockerfile='ARG CONTEXT_SHA256=""', sha256="0"),
         no_cache=True,
-        names=made.names,
+        names=plan.names,
     )
 
     secrets = ["--secret", "id=pip-conf,env=CONTOSO_PIP_CONF", "--secret", "id=netrc,src=/home/alice/.netrc"]
@@ -70,14 +70,14 @@ def test_secrets_are_named_by_where_they_are(
         ('/a"b/netrc', 'id=netrc,"src=/a""b/netrc"'),
     ],
 )
-def test_any_path_is_one_field_of_the_option(path: str, option: str, tmp_path: Path) -> None:
-    """Docker reads the option as a line of CSV."""
-    made = planned(tmp_path, f"netrc = {{ file = '{path}' }}\n")
+def test_any_path_of_a_secret_is_quoted(path: str, option: str, tmp_path: Path) -> None:
+    """Docker reads the option as CSV."""
+    plan = plan_with(tmp_path, f"netrc = {{ file = '{path}' }}\n")
 
     argv = build_command(
         engine_client(),
         Builder(kind="buildx", why=""),
-        made,
+        plan,
         BuildContext(files=(), dockerfile="", sha256="0"),
         no_cache=False,
     )
@@ -86,7 +86,7 @@ def test_any_path_is_one_field_of_the_option(path: str, option: str, tmp_path: P
 
 
 OWN = f"sha256:{'1' * 64}"
-BUILDX_SAYS = {
+BUILDX_METADATA = {
     "an engine that keeps images itself": {
         "buildx.build.ref": "default/default/c",
         "containerimage.digest": OWN,
@@ -103,19 +103,19 @@ BUILDX_SAYS = {
 }
 
 
-@pytest.mark.parametrize("engine", BUILDX_SAYS)
-def test_an_image_is_named_by_what_the_engine_knows_it_by(engine: str) -> None:
-    """Of what buildx says of an image it is the digest, which is not that of its configuration on every engine."""
+@pytest.mark.parametrize("engine", BUILDX_METADATA)
+def test_the_image_id_is_read_from_the_metadata_of_buildx(engine: str) -> None:
+    """It is the digest of the image, which is not that of its configuration on every engine."""
     buildx = Builder(kind="buildx", why="")
 
     assert ("--metadata-file", OWN) == (
         image_file_option(buildx),
-        read_image_id(json.dumps(BUILDX_SAYS[engine]), buildx),
+        read_image_id(json.dumps(BUILDX_METADATA[engine]), buildx),
     )
 
 
-def test_a_client_without_buildx_names_the_image_alone() -> None:
-    """That of BuildKit built in writes the id and nothing else."""
+def test_the_image_id_is_read_from_the_file_of_built_in_buildkit() -> None:
+    """It is all that the file has."""
     built_in = Builder(kind="buildkit", why="")
 
     assert ("--iidfile", OWN) == (image_file_option(built_in), read_image_id(f"{OWN}\n", built_in))
@@ -125,10 +125,10 @@ def test_a_client_without_buildx_names_the_image_alone() -> None:
     ("driver", "has_buildkit", "expected"),
     [("overlay2", True, True), ("overlay2", False, False), ("overlayfs", True, False), ("", True, False)],
 )
-def test_an_archive_is_sent_to_an_engine_that_keeps_its_images_itself(
+def test_an_engine_with_images_in_containerd_takes_no_archives(
     driver: str, has_buildkit: bool, expected: bool
 ) -> None:
-    """One with its images in containerd would not find what it was sent."""
+    """Its BuildKit would look for the archive on the network."""
     assert expected == takes_archives(replace(engine_client(), has_buildkit=has_buildkit), driver)
 
 

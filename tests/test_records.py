@@ -29,12 +29,12 @@ RESULT = {"image": "other.io/demo@sha256:3", "id": IMAGE.id, "tags": ["1.2.3", "
 
 @pytest.fixture
 def records(tmp_path: Path) -> Records:
-    """The records of a project that has none yet."""
+    """Return the records of a project without any."""
     return Records(folder=tmp_path / FOLDER)
 
 
-def test_what_was_built_is_read_back(records: Records) -> None:
-    """build.json holds engine, image id, names, tags and the context's hash, and gives the same image back."""
+def test_a_built_image_is_read_back(records: Records) -> None:
+    """build.json has engine, image ID, names, tags and the hash of the context."""
     records.write_build(IMAGE)
 
     expected = {
@@ -50,7 +50,7 @@ def test_what_was_built_is_read_back(records: Records) -> None:
 
 
 def test_nothing_is_built_yet(records: Records) -> None:
-    """Without a record there is no image, and the error names the next step; nothing is made by looking."""
+    """Without a record the error names the next step, and reading creates nothing."""
     with pytest.raises(BuildError) as caught:
         records.read_build()
 
@@ -58,8 +58,8 @@ def test_nothing_is_built_yet(records: Records) -> None:
     assert (False, None, False) == (records.has_build(), records.read_pass(), records.folder.exists())
 
 
-def test_a_new_build_has_passed_nothing(records: Records) -> None:
-    """What an earlier image passed or was pushed as is gone with the next build."""
+def test_a_new_build_forgets_smoke_test_and_push(records: Records) -> None:
+    """Those of the image before do not count for the new one."""
     records.write_build(IMAGE)
     records.write_pass(IMAGE, "4" * 64, {"passed": True})
     passed = records.read_pass()
@@ -71,27 +71,27 @@ def test_a_new_build_has_passed_nothing(records: Records) -> None:
     assert ([".gitignore", "build.json"], None) == (names(records), records.read_pass())
 
 
-def test_what_it_was_made_of_is_read_back(records: Records) -> None:
-    """What a build was made of, when, and what it stands on in a registry are recorded where they are known."""
-    made = IMAGE._replace(
+def test_the_inputs_of_a_build_are_read_back(records: Records) -> None:
+    """Hashes of the inputs, the time of the installation and shared layers are recorded if they are known."""
+    image = IMAGE._replace(
         fingerprint_parts={"version": "0.1.0", "base": "sha256:3"},
         installed_at=7,
         cached_layers=("r.io/demo/layers@1",),
     )
-    records.write_build(made)
+    records.write_build(image)
 
-    found = json.loads((records.folder / "build.json").read_text(encoding="utf-8"))
-    known = {name: found[name] for name in ("fingerprint_parts", "installed_at", "cached_layers")}
+    record = json.loads((records.folder / "build.json").read_text(encoding="utf-8"))
+    known = {name: record[name] for name in ("fingerprint_parts", "installed_at", "cached_layers")}
     expected = {
         "fingerprint_parts": {"version": "0.1.0", "base": "sha256:3"},
         "installed_at": 7,
         "cached_layers": ["r.io/demo/layers@1"],
     }
-    assert (expected, made) == (known, records.read_build())
+    assert (expected, image) == (known, records.read_build())
 
 
-def test_other_names_leave_a_pass_and_a_push(records: Records) -> None:
-    """The same image by other names has passed what it passed, and was pushed as it was pushed."""
+def test_new_names_keep_smoke_test_and_push(records: Records) -> None:
+    """The same image under other names has passed the same smoke test."""
     records.write_build(IMAGE)
     records.write_pass(IMAGE, "4" * 64, {})
     records.write_result(RESULT)
@@ -104,8 +104,8 @@ def test_other_names_leave_a_pass_and_a_push(records: Records) -> None:
     assert passed is not None
 
 
-def test_notes_are_no_records(records: Records) -> None:
-    """What is remembered of a project goes with its records, and is named apart from them."""
+def test_notes_are_removed_with_the_records(records: Records) -> None:
+    """They are named apart from the records, since they only save time."""
     records.write_build(IMAGE)
 
     records.remove()
@@ -114,19 +114,19 @@ def test_notes_are_no_records(records: Records) -> None:
     assert ("hashes.json", False) == (records.file_hashes().file.name, records.folder.exists())
 
 
-def test_the_files_of_another_build_are_not_those_of_this_one(records: Records) -> None:
-    """What the files were is known of the context that was recorded, however many they are, and of no other."""
+def test_the_files_of_another_build_are_not_used(records: Records) -> None:
+    """The recorded files are those of one context, however many they are."""
     contents = {f"code/{number}.py": "file 1" for number in range(10_001)}
     context = BuildContext(files=(), dockerfile="", sha256=IMAGE.context_sha256, contents=contents)
-    nothing = records.read_files(IMAGE)
+    before = records.read_files(IMAGE)
     records.write_files(context)
 
     other = IMAGE._replace(context_sha256="3" * 64)
-    assert ({}, contents, {}) == (nothing, records.read_files(IMAGE), records.read_files(other))
+    assert ({}, contents, {}) == (before, records.read_files(IMAGE), records.read_files(other))
 
 
 def test_a_pass_can_be_forgotten(records: Records) -> None:
-    """An image that is being smoke-tested has not passed; forgetting twice is no mistake."""
+    """An image whose smoke test runs has not passed; forgetting twice is no error."""
     records.write_pass(IMAGE, "4" * 64, {})
 
     records.forget_pass()
@@ -135,8 +135,8 @@ def test_a_pass_can_be_forgotten(records: Records) -> None:
     assert None is records.read_pass()
 
 
-def test_names_from_a_push_count_too(records: Records) -> None:
-    """What is to be removed has the names of the build and those that push gave it, each once."""
+def test_names_of_a_push_are_names_of_the_image(records: Records) -> None:
+    """An image to remove has the names from build and from push, each once."""
     records.write_build(IMAGE)
     alone = records.read_all_names().names
     records.write_result(RESULT)
@@ -145,6 +145,8 @@ def test_names_from_a_push_count_too(records: Records) -> None:
     assert (*IMAGE.names, "other.io/demo:1.2.3", "other.io/demo:latest") == records.read_all_names().names
 
 
+BUILD = {"id": "1", "names": ["demo:1"], "engine": "docker", "context_sha256": "2", "user": "dockeruser"}
+WRONG = "missing or of another type"
 READERS: dict[str, Callable[[Records], object]] = {
     "build.json": Records.read_build,
     "smoke-test.json": Records.read_pass,
@@ -154,8 +156,8 @@ READERS: dict[str, Callable[[Records], object]] = {
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_a_broken_record_is_named(name: str, records: Records) -> None:
-    """A record that is no JSON is an error with the way out."""
+def test_a_damaged_record_is_an_error(name: str, records: Records) -> None:
+    """The error names a record that is not JSON and the next step."""
     records.folder.mkdir()
     (records.folder / name).write_text("")
 
@@ -163,24 +165,27 @@ def test_a_broken_record_is_named(name: str, records: Records) -> None:
         READERS[name](records)
 
     expected = f"""\
-.azureml-image/{name} is no record that can be read: Expecting value: line 1 column 1 (char 0)
+The record .azureml-image/{name} cannot be read: Expecting value: line 1 column 1 (char 0).
     rm -r .azureml-image
     then: invoke image.build"""
     assert expected == str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "missing"),
+    ("name", "text", "why"),
     [
-        ("build.json", "[]", "id, names, engine, context_sha256, user"),
-        ("build.json", json.dumps({"id": "1", "names": [], "engine": "docker"}), "context_sha256, user"),
-        ("smoke-test.json", "{}", "id, smoke_test_sha256, smoke"),
-        ("run.json", json.dumps({"run": "ca1"}), "registry"),
-        ("probe-events.json", json.dumps({"id": "1"}), "smoke_test_sha256, events"),
+        ("build.json", "[]", "it is not an object"),
+        ("build.json", "{}", f"{WRONG}: id, names, engine, context_sha256, user"),
+        ("build.json", json.dumps({**BUILD, "names": "demo:1", "run": 1}), f"{WRONG}: names, run"),
+        ("smoke-test.json", "{}", f"{WRONG}: id, smoke_test_sha256, smoke"),
+        ("run.json", json.dumps({"run": "ca1"}), f"{WRONG}: registry"),
+        ("probe-events.json", json.dumps({"id": "1"}), f"{WRONG}: smoke_test_sha256, events"),
     ],
 )
-def test_a_record_of_another_form_is_named(name: str, text: str, missing: str, records: Records) -> None:
-    """A record that says less than ours do is an error with the way out, as one that is no JSON."""
+def test_a_record_with_missing_or_wrong_values_is_an_error(
+    name: str, text: str, why: str, records: Records
+) -> None:
+    """The error names the values."""
     records.folder.mkdir()
     (records.folder / name).write_text(text, encoding="utf-8")
 
@@ -188,14 +193,16 @@ def test_a_record_of_another_form_is_named(name: str, text: str, missing: str, r
         READERS[name](records)
 
     expected = f"""\
-.azureml-image/{name} is no record that can be read: it says nothing of {missing}
+The record .azureml-image/{name} cannot be read: {why}.
     rm -r .azureml-image
     then: invoke image.build"""
     assert expected == str(caught.value)
 
 
-def test_a_record_is_whole_or_not_there(records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where writing ends half-way, the record from before stays as it was."""
+def test_a_record_is_written_completely_or_not_at_all(
+    records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If writing fails, the record stays as it was."""
     records.write_build(IMAGE)
     before = (records.folder / "build.json").read_text(encoding="utf-8")
     other: dict[str, Any] = {"id": object()}
@@ -229,7 +236,7 @@ BUILT = tuple(
 
 
 def test_a_candidate_is_read_back(records: Records) -> None:
-    """build.json says of an image that waits in a registry where it waits and which run built it."""
+    """build.json has the reference of a candidate and the ID of the run that built it."""
     records.write_build(BUILT[0])
 
     expected = {
@@ -244,43 +251,43 @@ def test_a_candidate_is_read_back(records: Records) -> None:
         "waiting": [],
     }
     assert expected == json.loads((records.folder / "build.json").read_text(encoding="utf-8"))
-    assert (BUILT[0], [CANDIDATES[0]]) == (records.read_build(), records.waiting())
+    assert (BUILT[0], [CANDIDATES[0]]) == (records.read_build(), records.waiting_candidates())
 
 
-def test_earlier_candidates_wait_on(records: Records) -> None:
-    """What an earlier build left in the registry is not forgotten by the next, whichever engine that is of."""
+def test_earlier_candidates_are_not_forgotten(records: Records) -> None:
+    """The next build, on any engine, keeps them in the record."""
     for image in (*BUILT, BUILT[1], IMAGE):
         records.write_build(image)
 
     first, second, third = CANDIDATES
-    assert (IMAGE, [first, third, second]) == (records.read_build(), records.waiting())
+    assert (IMAGE, [first, third, second]) == (records.read_build(), records.waiting_candidates())
 
 
-def test_a_candidate_that_is_gone_waits_no_more(records: Records) -> None:
-    """One is put away and the others wait on; the image itself, and the run that built it, stay recorded."""
+def test_a_candidate_can_be_forgotten(records: Records) -> None:
+    """The others still wait; the image and the run that built it stay recorded."""
     for image in BUILT:
         records.write_build(image)
 
-    records.candidate_is_gone(BUILT[0])
-    earlier_gone = records.waiting()
-    records.candidate_is_gone(BUILT[2])
+    records.forget_candidate(BUILT[0])
+    waiting = records.waiting_candidates()
+    records.forget_candidate(BUILT[2])
 
-    assert ([CANDIDATES[1], CANDIDATES[2]], [CANDIDATES[1]]) == (earlier_gone, records.waiting())
+    assert ([CANDIDATES[1], CANDIDATES[2]], [CANDIDATES[1]]) == (waiting, records.waiting_candidates())
     assert BUILT[2]._replace(candidate="") == records.read_build()
 
 
-def test_nothing_waits(records: Records) -> None:
-    """Without a record nothing waits, and nothing is made by saying that it is gone; nor does a local image wait."""
-    before = records.waiting()
-    records.candidate_is_gone(BUILT[0])
-    made = records.folder.exists()
+def test_a_local_image_is_no_candidate(records: Records) -> None:
+    """Without a candidate none waits, and forgetting one creates no record."""
+    before = records.waiting_candidates()
+    records.forget_candidate(BUILT[0])
+    exists = records.folder.exists()
     records.write_build(IMAGE)
 
-    assert ([], False, []) == (before, made, records.waiting())
+    assert ([], False, []) == (before, exists, records.waiting_candidates())
 
 
-def test_a_run_is_known_until_its_end(records: Records) -> None:
-    """The run that builds is recorded with its registry until its end is known; forgetting twice is no mistake."""
+def test_a_remote_build_is_recorded_until_it_ends(records: Records) -> None:
+    """It is recorded with its registry; forgetting twice is no error."""
     before = records.read_run()
     records.write_run("ca8", "r.io")
     text = (records.folder / "run.json").read_text(encoding="utf-8")
@@ -307,7 +314,7 @@ def test_the_registry_of_the_last_build(records: Records) -> None:
 
 
 def test_probe_events_count_for_one_image_and_one_smoke_test(records: Records) -> None:
-    """What a smoke test in the cloud saw is given back for the same image and the same smoke test, and for no other."""
+    """They are returned for the same image and the same smoke test only."""
     events = [{"event": "ready", "seconds": 1.5, "tries": 3}]
     before = records.read_probe_events(BUILT[0], "4" * 64)
 
@@ -320,8 +327,8 @@ def test_probe_events_count_for_one_image_and_one_smoke_test(records: Records) -
     )
 
 
-def test_git_does_not_see_them(records: Records) -> None:
-    """The folder ignores itself: git status is as clean with it as without."""
+def test_git_ignores_the_records(records: Records) -> None:
+    """The folder has a .gitignore that ignores everything in it."""
     project = records.folder.parent
     subprocess.run(["git", "init", "--quiet", str(project)], check=True)
 
@@ -333,8 +340,8 @@ def test_git_does_not_see_them(records: Records) -> None:
     assert "" == status.stdout
 
 
-def test_remove_takes_the_folder_alone(records: Records) -> None:
-    """The records go; what stands beside them stays; removing nothing is no mistake."""
+def test_remove_removes_only_the_folder(records: Records) -> None:
+    """Other files of the project stay; removing twice is no error."""
     records.write_build(IMAGE)
     (records.folder.parent / "pyproject.toml").touch()
 
@@ -345,7 +352,7 @@ def test_remove_takes_the_folder_alone(records: Records) -> None:
 
 
 def names(records: Records) -> list[str]:
-    """The files in the folder."""
+    """Return the names of the files in the folder."""
     return sorted(path.name for path in records.folder.iterdir())
 
 

@@ -290,8 +290,8 @@ def test_a_broken_record_says_what_to_remove(tmp_path: Path) -> None:
     done = invoke(folder, "image.smoke-test")
 
     expected = """\
-.azureml-image/build.json is no record that can be read: \
-Expecting property name enclosed in double quotes: line 1 column 2 (char 1)
+The record .azureml-image/build.json cannot be read: \
+Expecting property name enclosed in double quotes: line 1 column 2 (char 1).
     rm -r .azureml-image
     then: invoke image.build
 Nothing was pushed.

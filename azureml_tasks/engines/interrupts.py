@@ -1,4 +1,4 @@
-"""What an engine was asked for is made to its end, also where somebody wants to end before, and then is not left."""
+"""Finish a call that creates something, even if the user interrupts it, so that its result can be removed."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["to_its_end"]
+__all__ = ["finish_call"]
 
 T = TypeVar("T")
 
 
-def to_its_end(create: Callable[[], T]) -> T:
-    """Call *create* and wait for its end, also where Ctrl-C or SIGTERM comes meanwhile, which is raised then.
+def finish_call(create: Callable[[], T]) -> T:
+    """Call *create* and wait until it has returned, also if Ctrl-C or SIGTERM is raised meanwhile.
 
-    An engine finishes what it was asked; only what has been made by then can be found and removed.
+    An engine finishes a request that its client gives up; only then can the result be found and removed.
     """
     with ThreadPoolExecutor(max_workers=1) as pool:  # Leaving the block waits.
         return pool.submit(create).result()

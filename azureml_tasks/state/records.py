@@ -1,4 +1,4 @@
-"""What one command leaves for the next: `.azureml-image/`, a folder of the project that git does not see."""
+"""What one command leaves for the next: the folder `.azureml-image/` of the project, which git ignores."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from azureml_tasks.built_image import BuiltImage
 from azureml_tasks.context.file_hashes import FileHashes
 from azureml_tasks.errors import BuildError
 from azureml_tasks.image_reference import parse
-from azureml_tasks.state.record_file import read_record
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,40 +24,51 @@ FOLDER = ".azureml-image"
 _BUILD, _PASS, _RESULT, _RUN = "build.json", "smoke-test.json", "result.json", "run.json"
 _PROBE_EVENTS, _HASHES, _FILES = "probe-events.json", "hashes.json", "files.json"
 NOTES = frozenset({"builder.json", "engine.json", "files.json", "hashes.json", "staged", "users.json"})
-"""What saves time alone, and may go at any time."""
-_NEEDED = {
-    _BUILD: ("id", "names", "engine", "context_sha256", "user"),
-    _PASS: ("id", "smoke_test_sha256", "smoke"),
-    _RESULT: ("image", "tags"),
-    _RUN: ("run", "registry"),
-    _PROBE_EVENTS: ("id", "smoke_test_sha256", "events"),
-    _FILES: ("context_sha256", "files"),
+"""Entries of the folder that only save time and can be removed at any time."""
+_REQUIRED: dict[str, dict[str, type]] = {
+    _BUILD: {"id": str, "names": list, "engine": str, "context_sha256": str, "user": str},
+    _PASS: {"id": str, "smoke_test_sha256": str, "smoke": dict},
+    _RESULT: {"image": str, "tags": list},
+    _RUN: {"run": str, "registry": str},
+    _PROBE_EVENTS: {"id": str, "smoke_test_sha256": str, "events": list},
+    _FILES: {"context_sha256": str, "files": dict},
 }
-"""What a record says at least."""
+"""The keys that each record has, with the types of their values."""
+_OPTIONAL: dict[str, dict[str, type]] = {
+    _BUILD: {
+        "candidate": str,
+        "run": str,
+        "waiting": list,
+        "cached_layers": list,
+        "fingerprint_parts": dict,
+        "installed_at": int,
+        "requirements": list,
+    },
+}
 
 
 class Records(NamedTuple):
-    """The records of one project; *folder* is `.azureml-image` there."""
+    """The records of one project; *folder* is its `.azureml-image`."""
 
     folder: Path
 
     def file_hashes(self) -> FileHashes:
-        """The hashes of the project's files that are known from earlier commands."""
+        """Return the hashes of the project's files that earlier commands have saved."""
         return FileHashes.read(self.folder / _HASHES)
 
     def write_build(self, image: BuiltImage) -> None:
-        """Record what was built; what an earlier image passed or was pushed as no longer counts."""
+        """Record an image that was built; forget the smoke test and the push of the image before it."""
         self.forget_pass()
         (self.folder / _RESULT).unlink(missing_ok=True)
         self._write_image(image)
 
     def rename_build(self, image: BuiltImage) -> None:
-        """Record that the image that was built last has these names now; what it passed still counts."""
+        """Record new names of the image that was built last; its smoke test still counts."""
         if image != self.read_build():
             self._write_image(image)
 
     def _write_image(self, image: BuiltImage) -> None:
-        waiting = [candidate for candidate in self.waiting() if candidate != image.candidate]
+        waiting = [candidate for candidate in self.waiting_candidates() if candidate != image.candidate]
         in_a_registry = {"candidate": image.candidate, "run": image.run, "waiting": waiting}
         inputs = {"fingerprint_parts": dict(image.fingerprint_parts), "installed_at": image.installed_at}
         self._write(_BUILD, {
@@ -75,34 +85,46 @@ class Records(NamedTuple):
         })  # fmt: skip
 
     def read_build(self) -> BuiltImage:
-        """The image that was built last.
+        """Return the image that was built last.
 
         Raises:
-            BuildError: there is none.
+            BuildError: there is none, or the record is damaged.
         """
-        found = self._read(_BUILD)
-        if found is None:
+        record = self._read(_BUILD)
+        if record is None:
             raise BuildError("Nothing is built here yet.", next_step="invoke image.build")
         return BuiltImage(
-            id=found["id"],
-            names=tuple(found["names"]),
-            engine=found["engine"],
-            context_sha256=found["context_sha256"],
-            user=found["user"],
-            candidate=found.get("candidate", ""),
-            run=found.get("run", ""),
-            cached_layers=tuple(found.get("cached_layers", ())),
-            fingerprint_parts=found.get("fingerprint_parts", {}),
-            installed_at=found.get("installed_at", 0),
-            requirements=tuple(found.get("requirements", ())),
+            id=record["id"],
+            names=tuple(record["names"]),
+            engine=record["engine"],
+            context_sha256=record["context_sha256"],
+            user=record["user"],
+            candidate=record.get("candidate", ""),
+            run=record.get("run", ""),
+            cached_layers=tuple(record.get("cached_layers", ())),
+            fingerprint_parts=record.get("fingerprint_parts", {}),
+            installed_at=record.get("installed_at", 0),
+            requirements=tuple(record.get("requirements", ())),
         )
 
+    def has_build(self) -> bool:
+        """Return whether anything was built here."""
+        return (self.folder / _BUILD).exists()
+
+    def read_all_names(self) -> BuiltImage:
+        """Return the image that was built last with the names that build and push gave it."""
+        image = self.read_build()
+        pushed = self._read(_RESULT) or {"image": "", "tags": []}
+        repository = pushed["image"].rpartition("@")[0]
+        names = (*image.names, *(f"{repository}:{tag}" for tag in pushed["tags"]))
+        return image._replace(names=tuple(dict.fromkeys(names)))
+
     def write_files(self, context: BuildContext) -> None:
-        """Record what each member of *context* was when it was built."""
-        record = {"context_sha256": context.sha256, "files": dict(context.contents)}
+        """Record the members of *context* and their contents when it was built."""
+        # Thousands of lines: with indentation it takes ten times as long.
         self._write_text(
-            _FILES, json.dumps(record)
-        )  # Thousands of lines: indentation takes ten times as long.
+            _FILES, json.dumps({"context_sha256": context.sha256, "files": dict(context.contents)})
+        )
 
     def read_files(self, image: BuiltImage) -> dict[str, str]:
         """Return what each member of the context of *image* was, by name; empty if that was not recorded."""
@@ -110,33 +132,29 @@ class Records(NamedTuple):
         is_of_image = record.get("context_sha256") == image.context_sha256
         return dict(record["files"]) if is_of_image else {}
 
-    def has_build(self) -> bool:
-        """Whether anything was built here."""
-        return (self.folder / _BUILD).exists()
+    def waiting_candidates(self) -> list[str]:
+        """Return the candidates of this project that wait in a registry, `login-server/repository@sha256:…`."""
+        record = self._read(_BUILD) or {}
+        return [*record.get("waiting", []), *([record["candidate"]] if record.get("candidate") else [])]
 
-    def read_all_names(self) -> BuiltImage:
-        """The image that was built last, with the names that push gave it too."""
-        image = self.read_build()
-        pushed = self._read(_RESULT) or {"image": "", "tags": []}
-        repository = pushed["image"].rpartition("@")[0]
-        names = (*image.names, *(f"{repository}:{tag}" for tag in pushed["tags"]))
-        return image._replace(names=tuple(dict.fromkeys(names)))
-
-    def waiting(self) -> list[str]:
-        """The candidates of this project that wait in a registry, `login-server/repository@sha256:…`."""
-        found = self._read(_BUILD) or {}
-        return [*found.get("waiting", []), *([found["candidate"]] if found.get("candidate") else [])]
-
-    def candidate_is_gone(self, image: BuiltImage) -> None:
-        """Record that the image waits no more."""
-        if found := self._read(_BUILD):
-            left = [candidate for candidate in found.get("waiting", []) if candidate != image.candidate]
-            now = "" if found.get("candidate") == image.candidate else found.get("candidate", "")
-            self._write(_BUILD, {**found, "candidate": now, "waiting": left})
+    def forget_candidate(self, image: BuiltImage) -> None:
+        """Record that *image* waits in no registry any more."""
+        if record := self._read(_BUILD):
+            waiting = [candidate for candidate in record.get("waiting", []) if candidate != image.candidate]
+            last = "" if record.get("candidate") == image.candidate else record.get("candidate", "")
+            self._write(_BUILD, {**record, "candidate": last, "waiting": waiting})
 
     def write_run(self, run: str, registry: str) -> None:
-        """Record the run that builds at the login server *registry*, until its end is known."""
+        """Record the ID of a remote build at the login server *registry*, until it has ended."""
         self._write(_RUN, {"run": run, "registry": registry})
+
+    def read_run(self) -> str:
+        """Return the ID of the remote build that has not ended yet; "" if there is none."""
+        return str((self._read(_RUN) or {}).get("run", ""))
+
+    def forget_run(self) -> None:
+        """Record that the remote build has ended."""
+        (self.folder / _RUN).unlink(missing_ok=True)
 
     def build_registry(self, engine: str) -> str:
         """Return the login server that the last build is for; "" if it is for none.
@@ -149,14 +167,6 @@ class Records(NamedTuple):
         build = self._read(_BUILD)
         reference = parse(build["names"][0]) if build else None
         return reference.host if reference else ""
-
-    def read_run(self) -> str:
-        """The id of the run whose end is not known yet; "" where there is none."""
-        return str((self._read(_RUN) or {}).get("run", ""))
-
-    def forget_run(self) -> None:
-        """The end of the run is known."""
-        (self.folder / _RUN).unlink(missing_ok=True)
 
     def write_probe_events(
         self, image: BuiltImage, smoke_test_sha256: str, events: list[dict[str, Any]]
@@ -171,23 +181,23 @@ class Records(NamedTuple):
         return list(record["events"]) if matches else []
 
     def write_pass(self, image: BuiltImage, smoke_test_sha256: str, summary: dict[str, Any]) -> None:
-        """Record that *image* passed the smoke test of this hash, and no other."""
+        """Record that *image* passed the smoke test with this hash."""
         self._write(_PASS, {"id": image.id, "smoke_test_sha256": smoke_test_sha256, "smoke": summary})
 
-    def forget_pass(self) -> None:
-        """An image that is being smoke-tested has not passed until it passes again."""
-        (self.folder / _PASS).unlink(missing_ok=True)
-
     def read_pass(self) -> dict[str, Any] | None:
-        """The last pass: `id`, `smoke_test_sha256`, `smoke`; None where there is none."""
+        """Return the last pass, with `id`, `smoke_test_sha256` and `smoke`; None if there is none."""
         return self._read(_PASS)
 
+    def forget_pass(self) -> None:
+        """Forget the last pass: an image whose smoke test runs has not passed until it ends."""
+        (self.folder / _PASS).unlink(missing_ok=True)
+
     def write_result(self, result: dict[str, Any]) -> Path:
-        """Record what was pushed."""
+        """Record what was pushed, and return the path of the record."""
         return self._write(_RESULT, result)
 
     def read_result(self) -> dict[str, Any] | None:
-        """What was pushed, as it was recorded; None where nothing was since the last build."""
+        """Return what was pushed since the last build; None if nothing was."""
         return self._read(_RESULT)
 
     def remove(self) -> None:
@@ -195,7 +205,26 @@ class Records(NamedTuple):
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _read(self, name: str) -> dict[str, Any] | None:
-        return read_record(self.folder / name, _NEEDED.get(name, ()))
+        """Return the record of this *name*; None if it does not exist.
+
+        Raises:
+            BuildError: it is damaged, or another version of this package has written it.
+        """
+        path = self.folder / name
+        try:
+            record = json.loads(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            raise _damaged(path, str(error)) from error
+        if not isinstance(record, dict):
+            raise _damaged(path, "it is not an object")
+        types = {**_REQUIRED[name], **_OPTIONAL.get(name, {})}
+        missing = [key for key in _REQUIRED[name] if key not in record]
+        wrong = [key for key in types if key in record and not isinstance(record[key], types[key])]
+        if missing or wrong:
+            raise _damaged(path, f"missing or of another type: {', '.join([*missing, *wrong])}")
+        return record
 
     def _write(self, name: str, record: dict[str, Any]) -> Path:
         return self._write_text(name, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
@@ -206,3 +235,9 @@ class Records(NamedTuple):
             ignore.write("*\n")
         write_atomically(self.folder / name, text)
         return self.folder / name
+
+
+def _damaged(path: Path, why: str) -> BuildError:
+    folder = path.parent.name
+    what = f"The record {folder}/{path.name} cannot be read: {why}."
+    return BuildError(what, next_step=f"rm -r {folder}\nthen: invoke image.build")

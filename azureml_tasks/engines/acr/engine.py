@@ -175,7 +175,7 @@ class AcrEngine:
         if not self.reporter.effect(az_commands.delete(self.registry, reference)):
             return
         if self._candidates.remove(image.id):
-            self.records.candidate_is_gone(image)
+            self.records.forget_candidate(image)
             self.reporter.say(f"deleted the candidate image {self.registry}/{reference}")
 
     def layer_store(self, plan: Plan) -> RegistryLayerStore:
@@ -186,7 +186,7 @@ class AcrEngine:
 
     def remove(self, image: BuiltImage) -> list[str]:
         """Delete every recorded candidate, and return those that were deleted."""
-        recorded = dict.fromkeys([*self.records.waiting(), image.candidate])
+        recorded = dict.fromkeys([*self.records.waiting_candidates(), image.candidate])
         return [candidate for candidate in recorded if candidate and self._remove_candidate(candidate)]
 
     def _remove_candidate(self, candidate: str) -> bool:

@@ -11,7 +11,7 @@ from azureml_tasks.engines.acr.azure_errors import NoAnswerError
 from azureml_tasks.engines.acr.run_follower import RunFollower, RunLog
 from azureml_tasks.engines.acr.tasks_api import RunRequest
 from azureml_tasks.engines.acr.upload import upload
-from azureml_tasks.engines.interrupts import to_its_end
+from azureml_tasks.engines.interrupts import finish_call
 from azureml_tasks.errors import Terminated
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class TaskRuns:
     def _queue(self, body: dict[str, Any]) -> Run:
         """Start the run; an interrupt meanwhile waits for the answer, so that the run is known and cancelled."""
         try:
-            to_its_end(lambda: self.runs.append(self.session.tasks.start(body)))
+            finish_call(lambda: self.runs.append(self.session.tasks.start(body)))
         except NoAnswerError as error:
             command = f"az acr task list-runs --registry {self.session.registry.name} --top 3"
             error.state = f"A run may have been started; to check: {command}"

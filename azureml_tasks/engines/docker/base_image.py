@@ -175,11 +175,11 @@ def _user_ids(client: EngineClient, base: BaseImage) -> dict[str, str]:
     from docker.errors import NotFound
 
     from azureml_tasks.engines.docker.container import new_container_name
-    from azureml_tasks.engines.interrupts import to_its_end
+    from azureml_tasks.engines.interrupts import finish_call
 
     api, name = client.sdk.api, new_container_name()
     try:
-        to_its_end(partial(api.create_container, base.id, command=["true"], entrypoint=[], name=name))
+        finish_call(partial(api.create_container, base.id, command=["true"], entrypoint=[], name=name))
         stream, _ = api.get_archive(name, "/etc/passwd")
         with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as archive:
             member = archive.extractfile("passwd")

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from azureml_tasks.engines.interrupts import to_its_end
+from azureml_tasks.engines.interrupts import finish_call
 from azureml_tasks.errors import EngineError
 from azureml_tasks.in_image import default_score
 from azureml_tasks.plain_text import clean
@@ -88,7 +88,7 @@ def run_container(
     )
     try:
         try:
-            container = DockerContainer(container=to_its_end(create), client=client)
+            container = DockerContainer(container=finish_call(create), client=client)
             if smoke_test.default_script:
                 container.put(APP_ROOT, {_DEFAULT_SCRIPT.name: _DEFAULT_SCRIPT.read_bytes()})
             container.container.start()
