@@ -13,11 +13,11 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.machine import azure_cli, azurite
+from tests.machine import azure_cli, azurite, invoke_cli, venv
 from tests.machine.acr.storage import Storage
 from tests.machine.acr.world import Settings
 
@@ -41,27 +41,7 @@ def most_memory():  # of this program alone; getrusage counts what the process h
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM:"))
 """
-_OURS = f"""\
-import json, sys, time
-import azure.storage.blob
-from azureml_tasks.engines.acr.gzip_archive import packed
-from azureml_tasks.engines.acr.tasks_api import Source
-from azureml_tasks.engines.acr.upload import upload
-from azureml_tasks.commands.run_context import Job, prepare
-from azureml_tasks.cli.console import Terminal
-from pathlib import Path
-{_MOST_MEMORY}
-terminal = Terminal()
-_, context = prepare(Job(folder=Path(sys.argv[1]), overrides={{}}, engine="acr", terminal=terminal))
-began = time.perf_counter()
-for _ in packed(context.members):
-    pass
-packing = time.perf_counter() - began
-began = time.perf_counter()
-upload(Source(url=sys.argv[2], path=""), context.members, terminal)
-sent = time.perf_counter() - began
-print(json.dumps([packing, sent, most_memory()]))
-"""
+_OURS = "tests.machine.sending_ours"
 _AZ = f"""\
 import json, os, sys, tempfile, time
 from azure.cli.command_modules.acr._archive_utils import _pack_source_code
@@ -117,7 +97,8 @@ def project(folder: Path, model_bytes: int) -> Path:
 
 def sent_by_us(folder: Path, url: str) -> Sent:
     """Read, pack and send the project in *folder* as `image.build --engine acr` does."""
-    return _once(sys.executable, _OURS, folder, url)
+    invoke_cli.compiled()
+    return _once(sys.executable, ["-m", _OURS], folder, url)
 
 
 def measure(folder: Path, rounds: int) -> Iterator[tuple[Sent, Sent]]:
@@ -132,15 +113,20 @@ def measure(folder: Path, rounds: int) -> Iterator[tuple[Sent, Sent]]:
         store.prepare()
         for _ in range(rounds):
             ours = sent_by_us(folder, store.to_upload(store.new_source()))
-            yield ours, _once(az, _AZ, folder, store.to_upload(store.new_source()))
+            yield ours, _once(az, ["-c", _AZ], folder, store.to_upload(store.new_source()))
 
 
-def _once(python: str, program: str, folder: Path, url: str) -> Sent:
+def _once(python: str, program: Sequence[str], folder: Path, url: str) -> Sent:
     # Without bytecode every run would compile what it imports.
     environment = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     os.sync()  # What the one before has left to be written does not count.
     done = subprocess.run(
-        [python, "-c", program, str(folder), url], env=environment, check=True, capture_output=True, text=True
+        [python, *program, str(folder), url],
+        cwd=venv.CHECKOUT,
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
     )
     packing, seconds, memory = json.loads(done.stdout.splitlines()[-1])
     return Sent(packing=float(packing), seconds=float(seconds), memory=int(memory))
