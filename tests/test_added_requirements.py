@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from azureml_tasks.built_image import BuiltImage
+from azureml_tasks.context.build_context import new_context, read_contents
 from azureml_tasks.incremental.added_requirements import AddedRequirements, added_requirements
 from azureml_tasks.incremental.cached_layers import cached_layers_of
 from tests.cases import lay_out
@@ -181,3 +182,19 @@ def test_another_base_or_version_needs_a_fresh_build(folder: Path) -> None:
         added(folder, None),
         added(folder, before._replace(requirements=())),
     ]
+
+
+def test_the_build_context_has_the_added_file_and_its_content(folder: Path) -> None:
+    """A builder that gets the context as a folder compares each file with its hash."""
+    context = new_context(read(folder).files, "")
+    before = built(folder)
+    ONE(folder)
+    result = added(folder, before)
+    assert result
+
+    grown = result.added_to(context)
+
+    name = "python/added.txt"
+    assert {name} == {file.name for file in grown.files} - {file.name for file in context.files}
+    assert {**context.contents, **read_contents([result.file])} == grown.contents
+    assert name in grown.contents

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from azureml_tasks.context.build_context import read_contents
 from azureml_tasks.context.context_file import ContextFile
 from azureml_tasks.incremental.cached_layers import CachedLayers, cached_layers_of
 from azureml_tasks.requirements.install_step import FOLDER
@@ -40,7 +41,8 @@ class AddedRequirements(NamedTuple):
 
     def added_to(self, context: BuildContext) -> BuildContext:
         """Return the build context of the Python stage with the file in it."""
-        return context._replace(files=tuple(sorted((*context.files, self.file))))
+        contents = {**context.contents, **read_contents([self.file])}
+        return context._replace(files=tuple(sorted((*context.files, self.file))), contents=contents)
 
 
 def added_requirements(
