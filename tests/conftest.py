@@ -37,3 +37,11 @@ def code_project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield lay_out(
             {"code/score.py": "def init(): ...\ndef run(data): ...\n"}, tmp_path_factory.mktemp("project")
         )
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the locks of the tests apart from those of this user."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield

@@ -85,7 +85,8 @@ def test_a_folder_of_records_that_cannot_be_written_is_exit_3(tmp_path: Path) ->
 
     done = invoke(folder, "image.smoke-test")
 
-    expected = "This machine reported an error: FOLDER/.azureml-image/build.json: Not a directory.\nNothing was pushed.\n"
+    what = "This machine reported an error: FOLDER/.azureml-image/build.json: Not a directory."
+    expected = f"{what}\nNothing was pushed.\n"
     assert (3, "", expected) == (done.code, done.out, done.err)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 import tarfile
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from azureml_tasks.cli.console import Console
+from azureml_tasks.state.locks import project_lock
 from tests.consumers import consumer, environment, invoke, project
 
 if TYPE_CHECKING:
@@ -337,3 +340,26 @@ def test_a_command_to_paste_names_the_same_project_and_base(tmp_path: Path) -> N
     done = invoke(folder, "--dry", "image.context", "--project=.", "--base=a/b:1", "--output=x.tar")
 
     assert (0, "invoke image.context --project . --base a/b:1 > x.tar\n") == (done.code, done.out)
+
+
+def test_a_command_waits_for_another_one_of_its_project(tmp_path: Path) -> None:
+    """A command that changes something says whom it waits for, and goes on after it; one that looks never waits."""
+    folder = consumer(tmp_path)
+    with project_lock(folder, Console()):
+        checked = invoke(folder, "image.check")
+        dry = invoke(folder, "--dry", "image.clean")
+        waiting = subprocess.Popen(
+            [sys.executable, "-m", "invoke", "image.clean"],
+            cwd=folder,
+            env=environment(),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert waiting.stderr is not None
+        message = waiting.stderr.readline()
+
+    nothing = "nothing to remove: there is no .azureml-image here\n"
+    holder = rf"process {os.getpid()} in {re.escape(str(folder))}, since \d\d:\d\d:\d\d"
+    assert re.fullmatch(f"waiting up to ten minutes for another command: {holder}\n", message)
+    assert (nothing, 0) == (waiting.communicate()[1], waiting.returncode)
+    assert (SILENT, nothing) == (checked.err, dry.err)

@@ -9,6 +9,7 @@ from azureml_tasks.commands.run_context import prepare_engine
 from azureml_tasks.errors import stating
 from azureml_tasks.incremental.cached_layers import cached_layers_of, current_tags
 from azureml_tasks.incremental.fingerprint import fingerprint_parts
+from azureml_tasks.state.locks import project_lock
 from azureml_tasks.timestamps import days_since
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def prune(run: RunContext, *, on_removed: Callable[[str], None]) -> None:
         run: the run.
         on_removed: takes the name of each as it is removed.
     """
-    with stating("Nothing more was removed."):
+    with project_lock(run.folder, run.reporter), stating("Nothing more was removed."):
         prepared = prepare_engine(run)
         entries = _entries(prepared)
         # One image may have several names; a registry removes it with all of them.

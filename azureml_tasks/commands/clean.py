@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from azureml_tasks.commands.run_context import open_engine, plan_image, with_build_registry
 from azureml_tasks.errors import stating
+from azureml_tasks.state.locks import project_lock
 from azureml_tasks.state.records import FOLDER
 
 if TYPE_CHECKING:
@@ -23,16 +24,17 @@ def clean(run: RunContext, *, on_removed: Callable[[str], None]) -> None:
         run: the run.
         on_removed: takes what was removed, each as it goes.
     """
-    with stating("Nothing was removed."):
-        if not run.records.folder.is_dir():
-            run.reporter.say(f"nothing to remove: there is no {FOLDER} here")
-            return
-        if run.records.has_build():
-            for name in _remove_images(run):
-                on_removed(name)
-    if run.reporter.effect(["rm", "-r", str(run.records.folder)]):
-        run.records.remove()
-        on_removed(FOLDER)
+    with project_lock(run.folder, run.reporter):
+        with stating("Nothing was removed."):
+            if not run.records.folder.is_dir():
+                run.reporter.say(f"nothing to remove: there is no {FOLDER} here")
+                return
+            if run.records.has_build():
+                for name in _remove_images(run):
+                    on_removed(name)
+        if run.reporter.effect(["rm", "-r", str(run.records.folder)]):
+            run.records.remove()
+            on_removed(FOLDER)
 
 
 def _remove_images(run: RunContext) -> Iterator[str]:

@@ -8,6 +8,7 @@ from azureml_tasks.commands.results import BuildResult, PushResult, ReleaseResul
 from azureml_tasks.commands.run_context import Prepared, RunContext, prepare_build, prepare_built_image
 from azureml_tasks.commands.up_to_date import reusable_image
 from azureml_tasks.errors import BuildError, SmokeTestError, stating
+from azureml_tasks.state.locks import project_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +35,7 @@ def build(run: RunContext, *, no_cache: bool, pull: bool) -> BuildResult:
         RegistryError: a registry refuses the base.
         RemoteBuildError: a remote build did not finish.
     """
-    with stating("Nothing was built."):
+    with project_lock(run.folder, run.reporter), stating("Nothing was built."):
         return _build(run, prepare_build(run), no_cache=no_cache, pull=pull)
 
 
@@ -46,7 +47,7 @@ def smoke_test(run: RunContext) -> SmokeTestResult:
         BuildError: nothing is built, or the image is gone.
         EngineError: the engine does not answer, or cannot run the image.
     """
-    with stating("Nothing was pushed."):
+    with project_lock(run.folder, run.reporter), stating("Nothing was pushed."):
         prepared = prepare_built_image(run)
         return _smoke_test(run, prepared, _last_image(run, prepared))
 
@@ -64,11 +65,14 @@ def push(run: RunContext, *, untested: bool) -> PushResult:
         SmokeTestError: the image has not passed the smoke test that the table asks for.
         RegistryError: the registry refuses.
     """
-    with stating("Nothing was pushed."):
-        prepared = prepare_built_image(run, to_push=True)
-        image = _last_image(run, prepared)
-        summary = None if run.reporter.dry else _pass_summary(run, prepared.plan, image, untested=untested)
-    return _push(run, prepared, image, summary)
+    with project_lock(run.folder, run.reporter):
+        with stating("Nothing was pushed."):
+            prepared = prepare_built_image(run, to_push=True)
+            image = _last_image(run, prepared)
+            summary = (
+                None if run.reporter.dry else _pass_summary(run, prepared.plan, image, untested=untested)
+            )
+        return _push(run, prepared, image, summary)
 
 
 def release(
@@ -91,21 +95,22 @@ def release(
     Raises:
         AzuremlTasksError: as `build`, `smoke_test` and `push` do.
     """
-    with stating("Nothing was built."):
-        prepared = prepare_build(run, to_push=True)
-        built = _build(run, prepared, no_cache=no_cache, pull=pull, smoke_test_inside=not untested)
-    on_step(built)
-    with stating(f"The image was built{_where_built(built.image)}. It was not pushed."):
-        tested = _smoke_test(run, prepared, built.image, keep_candidate=untested)
-        on_step(tested)
-        if not untested:
-            refuse_failed(tested)
-        summary = (
-            None if run.reporter.dry else _pass_summary(run, prepared.plan, built.image, untested=untested)
-        )
-    pushed = _push(run, prepared, built.image, summary)
-    on_step(pushed)
-    return ReleaseResult(build=built, smoke_test=tested, push=pushed)
+    with project_lock(run.folder, run.reporter):
+        with stating("Nothing was built."):
+            prepared = prepare_build(run, to_push=True)
+            built = _build(run, prepared, no_cache=no_cache, pull=pull, smoke_test_inside=not untested)
+        on_step(built)
+        with stating(f"The image was built{_where_built(built.image)}. It was not pushed."):
+            tested = _smoke_test(run, prepared, built.image, keep_candidate=untested)
+            on_step(tested)
+            if not untested:
+                refuse_failed(tested)
+            summary = None
+            if not run.reporter.dry:
+                summary = _pass_summary(run, prepared.plan, built.image, untested=untested)
+        pushed = _push(run, prepared, built.image, summary)
+        on_step(pushed)
+        return ReleaseResult(build=built, smoke_test=tested, push=pushed)
 
 
 def refuse_failed(result: SmokeTestResult) -> None:

@@ -8,6 +8,7 @@ from azureml_tasks.commands.pipeline import record_build
 from azureml_tasks.commands.results import BuildResult
 from azureml_tasks.commands.run_context import prepare_build, prepare_engine
 from azureml_tasks.errors import BuildError, Problem, SettingsError, stating
+from azureml_tasks.state.locks import project_lock
 
 if TYPE_CHECKING:
     from azureml_tasks.commands.run_context import RunContext
@@ -23,7 +24,7 @@ def start(run: RunContext, *, no_cache: bool) -> str:
     Raises:
         SettingsError: the engine is the local one.
     """
-    with stating("Nothing was built."):
+    with project_lock(run.folder, run.reporter), stating("Nothing was built."):
         _refuse_local("--no-wait", run.engine)
         prepared = prepare_build(run)
         engine = _remote("--no-wait", prepared.engine)
@@ -41,7 +42,7 @@ def resume(run: RunContext, run_id: str) -> BuildResult:
         BuildError: there is none, or a step failed.
         RemoteBuildError: it did not finish.
     """
-    with stating("Nothing was built."):
+    with project_lock(run.folder, run.reporter), stating("Nothing was built."):
         _refuse_local("image.resume", run.engine)
         prepared = prepare_engine(run)
         engine = _remote("image.resume", prepared.engine)
