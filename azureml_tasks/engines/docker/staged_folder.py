@@ -106,7 +106,8 @@ def stage(context: BuildContext, folder: Path) -> None:
         BuildError: a file has changed since it was hashed.
     """
     members = context.members
-    contents = {**read_contents(members[:1]), **(context.contents or read_contents(context.files))}
+    others = [file for file in members if file.name not in context.contents]  # Such as the Dockerfile.
+    contents = {**context.contents, **read_contents(others)}
     present: dict[str, os.stat_result] = {}
     _find(str(folder), "", present)
     names = {file.name for file in members}
