@@ -19,7 +19,7 @@ TIME = "1700000000 +0100"
 
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Git reads no configuration of this machine, and looks for no repository above the test's folder."""
+    """Hide from git the configuration of this machine and every repository above the test's folder."""
     for name in [name for name in os.environ if name.startswith("GIT_")]:
         monkeypatch.delenv(name)
     for name, text in {
@@ -34,7 +34,7 @@ def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def git(folder: Path, *words: str) -> str:
-    """Run git in *folder*; returns what it printed."""
+    """Run git in *folder*, and return what it printed."""
     who = ("-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
     done = subprocess.run(
         ["git", "-C", str(folder), *who, *words], capture_output=True, text=True, check=True
@@ -118,7 +118,7 @@ def test_looking_changes_nothing(repository: Path) -> None:
 
 
 def test_no_repository(tmp_path: Path) -> None:
-    """Outside of a repository the reason is plain and expected."""
+    """Outside of a repository there is no commit, as expected."""
     assert NoRevision(why="this is not a git repository") == read(tmp_path)
 
 
@@ -136,14 +136,14 @@ def test_no_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert NoRevision(why="git is not on PATH") == read(tmp_path)
 
 
-def test_a_git_that_cannot_answer_is_unexpected(tmp_path: Path) -> None:
-    """A repository that git refuses to read is no silence: its own words are the reason."""
+def test_a_repository_that_git_cannot_read_is_unexpected(tmp_path: Path) -> None:
+    """The reason has git's own words."""
     (tmp_path / ".git").write_text("gitdir: nowhere\n")
 
-    found = read(tmp_path)
+    revision = read(tmp_path)
 
-    assert isinstance(found, NoRevision)
-    assert (True, "git said: fatal:") == (found.unexpected, found.why[:16])
+    assert isinstance(revision, NoRevision)
+    assert (True, "git said: fatal:") == (revision.unexpected, revision.why[:16])
 
 
 def test_git_is_read_in_the_background(tmp_path: Path) -> None:
@@ -182,8 +182,10 @@ def test_an_error_in_the_background_is_raised_by_the_one_who_waits(
         ("../a.git", ""),
         ("file:///srv/git/a.git", ""),
         ("", ""),
+        ("https://token@dev.azure.com/contoso/a/_git/b", "https://dev.azure.com/contoso/a/_git/b"),
+        ("host.example:a\nUSER root", ""),
     ],
 )
-def test_a_remote_is_shown_without_login(url: str, public: str) -> None:
-    """User, password, query and fragment go; a path on this machine is nobody else's business."""
+def test_the_url_of_a_remote_has_no_login(url: str, public: str) -> None:
+    """User, password, query and fragment are removed; a local path is left out."""
     assert public == public_url(url)

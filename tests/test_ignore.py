@@ -1,4 +1,4 @@
-"""What Docker's ignore rules take out of a context."""
+"""Docker's ignore rules: which paths they exclude."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from azureml_tasks.project.ignore import IllegalPattern, Matcher, Rule, parse_ig
 
 
 def rules(text: str) -> list[Rule]:
-    """Write rules one a line."""
+    """Return the rules of an ignore file."""
     return parse_ignore_file(text, ".dockerignore")
 
 
 def kept(patterns: str, paths: list[str]) -> list[str]:
-    """List the paths that stay."""
+    """Return the paths that stay."""
     matcher = Matcher(rules(patterns))
     return [path for path in paths if matcher.excluding(path) is None]
 
 
 def test_an_ignore_file_is_read_as_docker_reads_it() -> None:
-    """Comments stand in the first column alone, blanks around a pattern go, lines keep their numbers."""
+    """A comment begins in the first column, blanks around a pattern are removed, and lines are counted."""
     text = "\ufeff# comment\r\n  *.log \r\n\r\n # no comment\n!\tkeep.log\n\x1c\n/a"
 
     actual = parse_ignore_file(text, ".dockerignore")
@@ -91,7 +91,7 @@ def test_an_ignore_file_is_read_as_docker_reads_it() -> None:
         pytest.param("*a", ["\na", "a\n"], ["a\n"], id="a line end is a character like any other"),
     ],
 )
-def test_patterns_take_out_what_docker_takes_out(patterns: str, paths: list[str], stay: list[str]) -> None:
+def test_patterns_exclude_what_docker_excludes(patterns: str, paths: list[str], stay: list[str]) -> None:
     """A pattern matches a path or one of its parents, from the project's root on."""
     assert stay == kept(patterns, paths)
 
@@ -114,7 +114,7 @@ def test_an_exclamation_mark_brings_back(patterns: str, stay: list[str]) -> None
 
 
 def test_the_deciding_rule_is_named() -> None:
-    """What takes out and what brings back is a rule with its place, and silence is None."""
+    """The rule that excludes or brings back is returned with its place; None if no rule matches."""
     default = Rule(pattern="**/*.pem", file="built-in default", line=0)
     first, second, third = rules("*.log\n!b.log\na.*")
     matcher = Matcher([default, first, second, third])
@@ -126,8 +126,8 @@ def test_the_deciding_rule_is_named() -> None:
     assert {"a.log": None, "b.log": second, "b.log/x": second, "c.log": None, "d": None} == reincluding
 
 
-def test_an_explicit_name_is_brought_back_though_nothing_takes_it_out() -> None:
-    """A lone "!" rule counts, since it is also the consent to a file that is refused otherwise."""
+def test_a_path_is_brought_back_though_no_rule_excludes_it() -> None:
+    """A "!" rule also allows a file that would be refused, such as a secret."""
     (rule,) = rules("!.env")
 
     assert rule == Matcher([rule]).reincluding(".env")
@@ -154,10 +154,10 @@ def test_an_explicit_name_is_brought_back_though_nothing_takes_it_out() -> None:
         pytest.param("*\n!a", "b", False, id="everything but one folder"),
     ],
 )
-def test_a_walk_leaves_out_only_what_cannot_hold_anything(
+def test_a_folder_is_entered_if_something_below_it_can_stay(
     patterns: str, folder: str, *, expected: bool
 ) -> None:
-    """A folder is entered as long as something below it can come back."""
+    """A folder is left out only if no later pattern can match below it."""
     assert expected == Matcher(rules(patterns)).may_descend(folder)
 
 
@@ -182,7 +182,7 @@ BRACKETS = 'a "[" needs a "]" and characters between them; write a literal "-" a
     ],
 )
 def test_patterns_that_docker_refuses_are_refused(pattern: str, why: str) -> None:
-    """The error bears the rule, and its text names the place and the reason."""
+    """The error has the rule, its place and the reason."""
     rule = Rule(pattern=pattern, file=".dockerignore", line=3)
 
     with pytest.raises(IllegalPattern) as caught:

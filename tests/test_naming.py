@@ -1,4 +1,4 @@
-"""What the image is called, and what its labels and warnings say, with real git repositories."""
+"""The image's name, labels and warnings, with real git repositories."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import azureml_tasks
 from azureml_tasks.config.settings import Settings, SmokeTest
 from azureml_tasks.errors import SettingsError
 from azureml_tasks.image_reference import expand_base
-from azureml_tasks.project import base_images, git
+from azureml_tasks.project import base_images
 from azureml_tasks.project.cross_checks import variable_warnings
 from tests.cases import lay_out
 
@@ -30,7 +30,7 @@ OCI = "org.opencontainers.image."
 
 @pytest.fixture(autouse=True)
 def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let git see no configuration but the repository's, and no repository around the test's."""
+    """Hide from git every configuration but the repository's own, and every repository around the test's."""
     for name in [name for name in os.environ if name.startswith("GIT_")]:
         monkeypatch.delenv(name)
     monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
@@ -45,18 +45,18 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run_git(folder: Path, *arguments: str) -> str:
-    """What git prints."""
+    """Run git in *folder*, and return what it prints."""
     argv = ["git", "-C", str(folder), *arguments]
     return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def project(folder: Path, *, table: str = "", head: str = 'name = "scoring"\nversion = "1.4.0"') -> Path:
-    """A project with *head* as its [project] and more lines in its table."""
+    """Return a project with *head* as its [project] and more lines in its table."""
     return lay_out({"pyproject.toml": f"[project]\n{head}\n{TABLE}{table}"}, folder)
 
 
 def committed(folder: Path) -> str:
-    """Commit all of *folder* on the branch `team/new-model`; the commit's name."""
+    """Commit all of *folder* on the branch `team/new-model`, and return the hash."""
     run_git(folder, "init", "--quiet", "--initial-branch", "team/new-model")
     run_git(folder, "add", "--all")
     run_git(folder, "commit", "--quiet", "--message", "First")
@@ -64,12 +64,12 @@ def committed(folder: Path) -> str:
 
 
 def planned(folder: Path) -> Plan:
-    """The project's plan."""
+    """Return the plan of the project."""
     return azureml_tasks.plan(azureml_tasks.load(folder))
 
 
 def refusal(folder: Path) -> str:
-    """What is said of a project that is refused."""
+    """Return the error of a project that is refused."""
     with pytest.raises(SettingsError) as caught:
         azureml_tasks.load(folder)
     return str(caught.value)
@@ -99,15 +99,15 @@ def refusal(folder: Path) -> str:
         pytest.param('name = "a"\n', 'tags = ["stable"]\n', ["a:stable"], id="no version is needed"),
     ],
 )  # fmt: skip
-def test_the_image_is_called_by_its_project_and_its_tags(
+def test_repository_and_tags_come_from_the_project(
     head: str, table: str, names: list[str], tmp_path: Path
 ) -> None:
-    """Repository and tags come from [project] unless the table says otherwise."""
+    """The keys of the table replace those of [project]."""
     assert names == list(planned(project(tmp_path, head=head, table=table)).names)
 
 
-def test_the_date_is_that_of_greenwich(tmp_path: Path) -> None:
-    """`{date}` is today's, in UTC."""
+def test_the_date_is_in_utc(tmp_path: Path) -> None:
+    """`{date}` is today."""
     before = datetime.now(timezone.utc)
 
     actual = planned(project(tmp_path, table='tags = ["{date}"]\n')).tags
@@ -116,8 +116,8 @@ def test_the_date_is_that_of_greenwich(tmp_path: Path) -> None:
     assert ([1], True) == ([len(actual)], actual[0] in days)
 
 
-def test_a_tag_speaks_of_commit_and_branch(tmp_path: Path) -> None:
-    """Twelve digits of the commit, and the branch with what a tag cannot have made a dash."""
+def test_tags_with_commit_and_branch(tmp_path: Path) -> None:
+    """The commit has twelve digits; characters of the branch that a tag cannot have become dashes."""
     folder = project(tmp_path, table='tags = ["{git-sha}", "{git-branch}-{version}"]\n')
     sha = committed(folder)
 
@@ -125,8 +125,8 @@ def test_a_tag_speaks_of_commit_and_branch(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", ["a changed file", "a new file", "a staged file"])
-def test_a_tree_that_is_not_committed_is_dirty(change: str, tmp_path: Path) -> None:
-    """Tag and label say so, whatever is not committed."""
+def test_a_work_tree_with_changes_is_dirty(change: str, tmp_path: Path) -> None:
+    """Tag and label end in `-dirty`, whatever the change is."""
     folder = project(tmp_path, table='tags = ["{git-sha}"]\n')
     (folder / "a").touch()
     sha = committed(folder)
@@ -148,7 +148,7 @@ def test_a_project_in_a_folder_of_a_repository_has_its_commit(tmp_path: Path) ->
 
 
 def unavailable(value: str, why: str) -> str:
-    """What is said of a tag whose value cannot be had."""
+    """Return the error of a tag whose value is not available."""
     return (
         f'pyproject.toml:6: tool.azureml-image.tags[1]: "{{{value}}}" needs {{{value}}}, but {why}\n'
         '    Write another tag, such as: tags = ["{date}"]\n\n1 problem; nothing was done.'
@@ -157,14 +157,14 @@ def unavailable(value: str, why: str) -> str:
 
 @pytest.mark.parametrize("value", ["git-sha", "git-branch"])
 def test_without_a_repository_there_is_no_commit(value: str, tmp_path: Path) -> None:
-    """The error says that this is no repository."""
+    """The error gives the reason."""
     folder = project(tmp_path, table=f'tags = ["{{{value}}}"]\n')
 
     assert unavailable(value, "this is not a git repository") == refusal(folder)
 
 
 def test_before_the_first_commit_there_is_none(tmp_path: Path) -> None:
-    """The error says that nothing is committed."""
+    """The error gives the reason."""
     folder = project(tmp_path, table='tags = ["{git-sha}"]\n')
     run_git(folder, "init", "--quiet")
 
@@ -172,7 +172,7 @@ def test_before_the_first_commit_there_is_none(tmp_path: Path) -> None:
 
 
 def test_a_detached_head_is_on_no_branch(tmp_path: Path) -> None:
-    """The error says so; the commit can still be had."""
+    """The error gives the reason."""
     folder = project(tmp_path, table='tags = ["{git-branch}"]\n')
     committed(folder)
     run_git(folder, "checkout", "--quiet", "--detach")
@@ -181,7 +181,7 @@ def test_a_detached_head_is_on_no_branch(tmp_path: Path) -> None:
 
 
 def test_without_git_there_is_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error says that the program is missing."""
+    """The error gives the reason."""
     folder = project(tmp_path, table='tags = ["{git-sha}"]\n')
     committed(folder)
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -190,32 +190,32 @@ def test_without_git_there_is_no_commit(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_a_project_without_a_version_has_no_tag(tmp_path: Path) -> None:
-    """The error says that there is none; the line is the table's, since the tag is the default one."""
-    said = refusal(project(tmp_path, head='name = "a"'))
+    """The error has the line of the table, as the tag is the default one."""
+    error = refusal(project(tmp_path, head='name = "a"'))
 
     expected = (
         'pyproject.toml:3: tool.azureml-image.tags[1]: "{version}" needs {version}, but [project] has no version\n'
         '    Write another tag, such as: tags = ["{date}"]\n\n1 problem; nothing was done.'
     )
-    assert expected == said
+    assert expected == error
 
 
 @pytest.mark.parametrize("name", ["模型", "a b\\nUSER root", "-"])
-def test_a_project_whose_name_no_registry_takes_needs_another(name: str, tmp_path: Path) -> None:
-    """The name of [project] is checked as the table's own is."""
-    said = refusal(project(tmp_path, head=f'name = "{name}"\nversion = "1"'))
+def test_a_project_whose_name_is_no_image_name_is_refused(name: str, tmp_path: Path) -> None:
+    """The name of [project] follows the same rules as the key `name`."""
+    error = refusal(project(tmp_path, head=f'name = "{name}"\nversion = "1"'))
 
     expected = (
         f'pyproject.toml:4: [project].name is "{name}", which is not a valid image name\n'
         '    Write: name = "scoring"\n\n1 problem; nothing was done.'
     )
-    assert expected == said
+    assert expected == error
 
 
 # Labels
 
 
-def test_labels_say_what_the_image_was_made_of(tmp_path: Path) -> None:
+def test_labels_name_the_inputs_of_the_image(tmp_path: Path) -> None:
     """Title, version, commit, its time, source and base, as the Open Container Initiative names them."""
     folder = project(tmp_path)
     sha = committed(folder)
@@ -239,8 +239,8 @@ def test_labels_say_what_the_image_was_made_of(tmp_path: Path) -> None:
     }
 
 
-def test_without_git_labels_say_what_can_be_had(tmp_path: Path) -> None:
-    """No time, no commit and no source are made up."""
+def test_without_git_there_are_fewer_labels(tmp_path: Path) -> None:
+    """Time, commit and source are left out."""
     actual = planned(project(tmp_path)).labels
 
     assert actual == {
@@ -251,7 +251,7 @@ def test_without_git_labels_say_what_can_be_had(tmp_path: Path) -> None:
 
 
 def test_source_date_epoch_comes_before_the_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The variable of reproducible builds decides when the image was made."""
+    """The variable of reproducible builds replaces the time of the commit."""
     folder = project(tmp_path)
     committed(folder)
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
@@ -263,7 +263,7 @@ def test_source_date_epoch_comes_before_the_commit(tmp_path: Path, monkeypatch: 
 def test_a_source_date_epoch_that_is_no_number_is_refused(
     value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is named as what it is, a variable."""
+    """The error names the variable."""
     monkeypatch.setenv("SOURCE_DATE_EPOCH", value)
 
     expected = (
@@ -284,34 +284,13 @@ def test_a_source_date_epoch_that_is_no_number_is_refused(
         ('"https://a"', "https://git.contoso.example/a.git"),
     ],
 )
-def test_the_projects_own_url_comes_before_gits(urls: str, source: str, tmp_path: Path) -> None:
-    """[project.urls] knows best where the source is, if it says so by one of the well-known names."""
+def test_the_url_of_the_project_comes_before_that_of_git(urls: str, source: str, tmp_path: Path) -> None:
+    """[project.urls] counts if it has one of the well-known names of a source."""
     folder = project(tmp_path, head=f'name = "a"\nversion = "1"\nurls = {urls}')
     committed(folder)
     run_git(folder, "remote", "add", "origin", "https://git.contoso.example/a.git")
 
     assert source == planned(folder).labels[f"{OCI}source"]
-
-
-@pytest.mark.parametrize(
-    ("url", "public"),
-    [
-        ("https://github.com/contoso/scoring.git", "https://github.com/contoso/scoring.git"),
-        ("https://user:p@ss@host.example/a?b=c#d", "https://host.example/a"),
-        ("https://token@dev.azure.com/contoso/a/_git/b", "https://dev.azure.com/contoso/a/_git/b"),
-        ("ssh://git@host.example:22/a.git", "ssh://host.example:22/a.git"),
-        ("git@github.com:contoso/scoring.git", "github.com:contoso/scoring.git"),
-        ("host.example:a/b.git", "host.example:a/b.git"),
-        ("/srv/git/scoring.git", ""),
-        ("../scoring.git", ""),
-        ("file:///srv/git/scoring.git", ""),
-        ("", ""),
-        ("host.example:a\nUSER root", ""),
-    ],
-)
-def test_a_remote_is_named_without_what_is_secret(url: str, public: str) -> None:
-    """No user, password, query or fragment; a path of this machine is none of the world's business."""
-    assert public == git.public_url(url)
 
 
 @pytest.mark.parametrize(
@@ -331,10 +310,8 @@ def test_a_remote_is_named_without_what_is_secret(url: str, public: str) -> None
         ),
     ],
 )
-def test_the_base_is_named_with_its_digest_where_it_has_one(
-    base: str, expected: dict[str, str], tmp_path: Path
-) -> None:
-    """A digest that the reference does not have is not made up."""
+def test_the_base_has_a_label_for_its_digest(base: str, expected: dict[str, str], tmp_path: Path) -> None:
+    """There is none for a base that is named by its tag."""
     folder = project(tmp_path)
     text = (folder / "pyproject.toml").read_text(encoding="utf-8").replace("bases/serving:4", base)
     lay_out({"pyproject.toml": text}, folder)
@@ -346,8 +323,8 @@ def test_the_base_is_named_with_its_digest_where_it_has_one(
     }
 
 
-def test_the_tables_labels_stand_above_ours(tmp_path: Path) -> None:
-    """Who sets a label means it, ours included."""
+def test_labels_of_the_table_replace_ours(tmp_path: Path) -> None:
+    """A label of the table counts, also under one of our names."""
     folder = project(tmp_path, table=f'labels = {{ "{OCI}title" = "Iris", team = "a" }}\n')
 
     expected = {
@@ -388,7 +365,7 @@ CURRENT = "Current: minimal-py312-inference, curated/minimal-py311-inference, cu
     ],
 )
 def test_a_base_that_is_no_longer_maintained_gets_a_warning(base: str, expected: list[str]) -> None:
-    """Withdrawn, on an old Ubuntu or an old Python: the warning says which, and names the current ones."""
+    """The warning gives the reason, withdrawn, Ubuntu or Python, and names the current bases."""
     reference = expand_base(base)
     assert reference is not None
 
@@ -399,16 +376,16 @@ def test_a_base_that_is_no_longer_maintained_gets_a_warning(base: str, expected:
 
 
 @pytest.mark.parametrize(("day", "count"), [(date(2028, 10, 31), 0), (date(2028, 11, 1), 1)])
-def test_a_python_is_past_its_end_on_the_day_after(day: date, count: int) -> None:
-    """The last day of support is a day of support."""
+def test_a_python_is_supported_until_its_last_day(day: date, count: int) -> None:
+    """The warning begins on the day after."""
     reference = expand_base("minimal-py312-inference")
     assert reference is not None
 
     assert count == len(base_images.warnings(reference, day))
 
 
-def test_no_current_base_is_warned_of() -> None:
-    """What the warnings recommend is not itself warned of today."""
+def test_current_bases_get_no_warning() -> None:
+    """The warnings recommend nothing that is outdated itself."""
     references = [expand_base(name) for name in base_images.CURRENT]
 
     warned = [base_images.warnings(reference, date(2026, 11, 1)) for reference in references if reference]
@@ -439,11 +416,11 @@ READABLE = "stays readable in the image: set it on the deployment"
     ],
 )
 def test_a_variable_that_is_misspelt_or_secret_gets_a_warning(name: str, expected: str) -> None:
-    """A name near one of the images' own, and a name that ends like a secret's."""
+    """The name is similar to a variable of the images, or ends like that of a secret."""
     assert [expected] * bool(expected) == variable_warnings(Settings(base="b", env={name: "x"}))
 
 
-def test_variables_of_the_smoke_test_are_looked_at_too() -> None:
+def test_variables_of_the_smoke_test_get_warnings_too() -> None:
     """They stay in pyproject.toml, not in the image."""
     settings = Settings(base="b", smoke_test=SmokeTest(env={"STORAGE_KEY": "x", "WORKER_COUNTS": "2"}))
 
@@ -467,8 +444,8 @@ def test_variables_of_the_smoke_test_are_looked_at_too() -> None:
         ),
     ],
 )
-def test_what_a_curated_image_ignores_gets_a_warning(base: str, expected: list[str]) -> None:
-    """Its start-up script has no dynamic installation."""
+def test_a_variable_without_effect_gets_a_warning(base: str, expected: list[str]) -> None:
+    """A curated image has no dynamic installation."""
     settings = Settings(base=base, env={"AZUREML_EXTRA_REQUIREMENTS_TXT": "requirements.txt"})
 
     assert expected == variable_warnings(settings)
@@ -486,7 +463,7 @@ def test_python_packages_of_debian_get_a_warning(tmp_path: Path) -> None:
 
 
 def test_a_repository_that_git_cannot_read_gets_a_warning(tmp_path: Path) -> None:
-    """There is a repository, so that the missing label is worth a word."""
+    """There is a repository, so the label should not be missing."""
     folder = project(tmp_path)
     committed(folder)
     (folder / ".git/config").write_text("[core\n", encoding="utf-8")

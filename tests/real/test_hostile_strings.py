@@ -1,4 +1,4 @@
-"""Strings that Docker, a shell or a line scan might take for something else, through both builders and back."""
+"""Strings that Docker, a shell or a line scan could misread, through each builder and back."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ COMMANDS = (
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, tiny_base: str) -> Path:
-    """A project with hostile values everywhere."""
+    """Return a project with such values everywhere."""
     found = tmp_path_factory.mktemp("hostile")
     runs = [
         {"command": command, "after": after, "user": user}
@@ -116,7 +116,7 @@ def image(
     clients: Mapping[str, Client],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[str]:
-    """The image that each builder makes of the project."""
+    """Yield the image that each builder builds of the project."""
     name = unique("hostile")
     plan = azureml_tasks.plan(azureml_tasks.load(folder))
     context = BuildContext(files=plan.files, dockerfile=azureml_tasks.render(plan), sha256=digest(plan.files))
@@ -141,7 +141,7 @@ def image(
 def test_variables_and_labels_come_back_unchanged(
     image: str, docker_client: docker.DockerClient, tiny_base: str, folder: Path
 ) -> None:
-    """Inspect gives what the table says, and nothing besides what the base and we ourselves set."""
+    """`docker inspect` shows the values of the table, those of the base and our own, and no others."""
     base, config = (docker_client.images.get(name).attrs["Config"] for name in (tiny_base, image))
     plan = azureml_tasks.plan(azureml_tasks.load(folder))
 
@@ -164,7 +164,7 @@ def test_variables_and_labels_come_back_unchanged(
 
 
 def test_files_come_back_unchanged(image: str, docker_client: docker.DockerClient) -> None:
-    """Every name and every content is in the image as in the project, and nothing else is."""
+    """The image has the same names and contents as the project, and no others."""
     found = read(docker_client, image, "/var/azureml-app")
 
     expected: dict[str, Any] = {"azureml-app": "folder", "azureml-app/azureml-models": "folder"}
@@ -178,7 +178,7 @@ def test_files_come_back_unchanged(image: str, docker_client: docker.DockerClien
 
 
 def test_commands_arrive_unchanged_at_the_shell(image: str, docker_client: docker.DockerClient) -> None:
-    """`/bin/sh -c` gets each command to the byte, as its one argument."""
+    """`/bin/sh -c` gets each command as one argument, to the byte."""
     seen = read(docker_client, image, "/")
 
     found = {name: text for name, text in seen.items() if "seen-" in name}
@@ -195,7 +195,7 @@ def test_commands_arrive_unchanged_at_the_shell(image: str, docker_client: docke
 
 
 def read(client: docker.DockerClient, image: str, path: str) -> dict[str, Any]:
-    """What lies at *path* of an image: name → text, or what else it is."""
+    """Return the text or the kind of everything at *path* of an image, by name."""
     container = client.containers.create(image)
     try:
         data = b"".join(container.get_archive(path)[0])

@@ -1,4 +1,4 @@
-"""Our reading of ignore patterns, held against what real builds with the same `.dockerignore` copy."""
+"""Our ignore rules against real builds with the same `.dockerignore`."""
 
 from __future__ import annotations
 
@@ -72,14 +72,14 @@ ONLY_OURS = {
     ("legacy", "brought back by a parent"): ("d/e/f/a", "d/e/f/b.py", "d/keep/b.py"),
     ("buildx", "brought back by a parent"): ("d/e/f/a", "d/e/f/b.py", "d/keep/b.py"),
 }  # fmt: skip
-"""What our matcher keeps and a builder does not, and why."""
+"""Paths that stay by our rules and not in a build, with the reason."""
 
 REFUSED = ("[]]", "a[", "x\\y", "a\\", "!", "[b-a]")
 
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Every path with nothing in it, and a Dockerfile beside the tree."""
+    """Return a folder with every path as an empty file."""
     folder = tmp_path_factory.mktemp("tree")
     for path in PATHS:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -90,7 +90,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def ours(patterns: str) -> list[str]:
-    """The files that stay."""
+    """Return the files that stay by our rules."""
     rules = parse_ignore_file(patterns, ".dockerignore")
     matcher = Matcher(rules)
     walked = {
@@ -107,7 +107,7 @@ def ours(patterns: str) -> list[str]:
 
 @pytest.mark.parametrize("what", ROOT)
 @pytest.mark.parametrize("builder", BUILDERS)
-def test_what_stays_is_what_a_real_build_copies(
+def test_the_files_that_stay_are_those_that_a_build_copies(
     builder: str,
     what: str,
     tree: Path,
@@ -115,7 +115,7 @@ def test_what_stays_is_what_a_real_build_copies(
     docker_client: docker.DockerClient,
     clients: Mapping[str, Client],
 ) -> None:
-    """A walk with our matcher keeps exactly the files that `COPY .` finds, but for what is listed."""
+    """A walk by our rules keeps the files that `COPY .` copies, apart from the known differences."""
     (tree / ".dockerignore").write_text(ROOT[what], encoding="utf-8", newline="")
     name = f"{unique('ignore')}:1"
     with removed_after(docker_client, name):
@@ -128,10 +128,10 @@ def test_what_stays_is_what_a_real_build_copies(
 
 @pytest.mark.parametrize("pattern", REFUSED)
 @pytest.mark.parametrize("builder", BUILDERS)
-def test_what_is_no_pattern_to_us_is_none_to_a_real_build(
+def test_a_pattern_that_we_refuse_is_refused_by_a_build(
     builder: str, pattern: str, tree: Path, tmp_path: Path, clients: Mapping[str, Client]
 ) -> None:
-    """Both refuse it: a pattern that nobody can read would keep what it was to leave out."""
+    """A pattern without a meaning would keep files that should be excluded."""
     (tree / ".dockerignore").write_text(pattern, encoding="utf-8", newline="")
 
     done = build(tree, f"{unique('ignore')}:1", environment(builder, clients, tmp_path))
@@ -142,13 +142,13 @@ def test_what_is_no_pattern_to_us_is_none_to_a_real_build(
 
 
 def environment(builder: str, clients: Mapping[str, Client], scratch: Path) -> dict[str, str]:
-    """The environment in which `docker build` is done by *builder*."""
+    """Return the environment in which `docker build` uses *builder*."""
     client, buildkit = BUILDERS[builder]
     return docker_clients.environment(clients[client], scratch / "config") | {"DOCKER_BUILDKIT": buildkit}
 
 
 def build(tree: Path, name: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Build an image of this *name* that holds all of *tree* but what its `.dockerignore` leaves out."""
+    """Build an image of this *name* that holds *tree* without what its `.dockerignore` excludes."""
     dockerfile = tree.parent / f"{tree.name}.Dockerfile"
     dockerfile.write_text("FROM scratch\nLABEL x=y\nCOPY . /\n", encoding="utf-8")
     argv = ["docker", "build", "--quiet", "--tag", name, "--file", str(dockerfile), str(tree)]
@@ -156,7 +156,7 @@ def build(tree: Path, name: str, env: dict[str, str]) -> subprocess.CompletedPro
 
 
 def copied(name: str, client: docker.DockerClient) -> list[str]:
-    """The files of the tree that the image of this *name* holds."""
+    """Return the files of the tree that are in the image of this *name*."""
     container = client.containers.create(name, ["none"])
     try:
         data = b"".join(container.export())  # type: ignore[arg-type]  # the stubs take its bytes for text

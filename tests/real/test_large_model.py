@@ -1,4 +1,4 @@
-"""A large model that BuildKit gets as a folder is the one that lies there, however much it looks like the last one."""
+"""A large model that BuildKit gets as a folder: the image holds the present one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ model = "model"
 
 
 def inside(client: docker.DockerClient, image: str) -> bytes:
-    """The model in *image*."""
+    """Return the model in *image*."""
     container = client.containers.create(image)
     try:
         stream, _ = container.get_archive("/var/azureml-app/azureml-models/weights.bin")
@@ -47,7 +47,7 @@ def test_a_model_of_the_same_size_is_another_one(
     docker_client: docker.DockerClient,
     tmp_path: Path,
 ) -> None:
-    """Size, name and time of a file say nothing to us of its content, and must say nothing to the builder."""
+    """A model with the name and the size of the last one is copied, and no second copy of it is kept."""
     name = unique("large")
     text = TABLE.format(name=name, base=tiny_base)
     made = consumer(tmp_path / name, {"pyproject.toml": text}, environment_of(clients[client], tmp_path))

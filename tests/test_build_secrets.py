@@ -1,4 +1,4 @@
-"""Where the secrets of a build are, whether they are there, and that no message shows what they hold."""
+"""Build secrets: where they are, what is wrong with them, and that no message shows a value."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def in_file(path: Path | str, *, key: str = "netrc") -> BuildSecret:
     return BuildSecret(id=key, variable="NETRC", file=str(path), line=8)
 
 
-def test_each_value_is_read_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A variable and a file give their bytes, line breaks and what is not UTF-8 included."""
+def test_each_value_is_read_to_the_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Line breaks, and bytes that are not UTF-8, stay as they are."""
     monkeypatch.setenv("CONTOSO_PIP_CONF", "[global]\r\nindex-url = https://x/é\n")
     (tmp_path / "netrc").write_bytes(b"machine a login b password \xff\n")
 
@@ -62,8 +62,8 @@ def test_each_value_is_read_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert {"pip-conf": conf, "netrc": b"machine a login b password \xff\n"} == values
 
 
-def test_everything_that_is_missing_is_named_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One error holds each of them, with the line of its key; `missing` gives the same without an error."""
+def test_one_error_names_every_missing_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has the line of its key; `missing_secrets` returns the same without an error."""
     monkeypatch.delenv("CONTOSO_PIP_CONF", raising=False)
     secrets = [in_variable(), in_file(tmp_path / "netrc")]
 
@@ -104,25 +104,23 @@ VARIABLES = {
 
 
 @pytest.mark.parametrize("what", VARIABLES)
-def test_what_is_wrong_with_a_variable_is_said_without_its_value(
-    what: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Pip shows the line of a pip.conf that it cannot read, so it never gets to see one."""
-    value, complaint, fix = VARIABLES[what]
+def test_a_problem_of_a_variable_does_not_show_its_value(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pip prints the line of a pip.conf that it cannot parse, so such a file never reaches pip."""
+    value, problem_text, fix = VARIABLES[what]
     if len(value) < 100_000:
         monkeypatch.setenv("CONTOSO_PIP_CONF", value)
-    else:  # More than Linux takes of one variable when it starts a program, and no hindrance here.
+    else:  # Linux starts no program with a variable as large as this.
         monkeypatch.setitem(os.environ, "CONTOSO_PIP_CONF", value)
 
     [problem] = build_secrets.missing_secrets([in_variable()])
 
-    said = f"tool.azureml-image.secrets.pip-conf: the variable CONTOSO_PIP_CONF {complaint}"
-    assert (7, said, fix) == (problem.line, problem.what, problem.fix)
-    assert complaint == build_secrets.problem_of(in_variable())
+    what = f"tool.azureml-image.secrets.pip-conf: the variable CONTOSO_PIP_CONF {problem_text}"
+    assert (7, what, fix) == (problem.line, problem.what, problem.fix)
+    assert problem_text == build_secrets.problem_of(in_variable())
 
 
-def test_what_is_wrong_with_a_file_is_said(tmp_path: Path) -> None:
-    """A file that is missing, a folder, empty, large or unreadable is named by its path."""
+def test_a_problem_of_a_file_names_its_path(tmp_path: Path) -> None:
+    """The file is missing, a folder, empty, too large or not readable."""
     (tmp_path / "empty").write_text("")
     (tmp_path / "large").write_bytes(b"#" * 600_000)
     # Even root cannot read the first page of a process's memory.
@@ -148,7 +146,7 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("words", [("image.build",), ("image.release", "--registry", "r.io")])
 def test_nothing_is_built_without_them(words: tuple[str, ...], tmp_path: Path) -> None:
-    """`build` and `release` say what is missing before they ask for the engine, which is not there either."""
+    """`build` and `release` report missing secrets before they need the engine, which is not there either."""
     folder = consumer(tmp_path, files={"pyproject.toml": project("demo", TABLE)})
 
     done = invoke(folder, *words)
@@ -157,8 +155,8 @@ def test_nothing_is_built_without_them(words: tuple[str, ...], tmp_path: Path) -
 
 
 @pytest.mark.parametrize("task", ["smoke-test", "push"])
-def test_what_builds_nothing_asks_for_none(task: str, tmp_path: Path) -> None:
-    """What is built already needs no secret."""
+def test_tasks_that_build_nothing_need_no_secret(task: str, tmp_path: Path) -> None:
+    """An image that is built has no use for them."""
     folder = consumer(tmp_path, files={"pyproject.toml": project("demo", f'registry = "r.io"\n{TABLE}')})
 
     done = invoke(folder, f"image.{task}")
@@ -169,7 +167,7 @@ def test_what_builds_nothing_asks_for_none(task: str, tmp_path: Path) -> None:
     )
 
 
-def test_check_says_whether_they_are_there_and_shows_none(tmp_path: Path) -> None:
+def test_check_shows_where_they_are_and_no_value(tmp_path: Path) -> None:
     """The report has a row for each, in text and in JSON, and a missing one is exit 2."""
     files = {"pyproject.toml": project("demo", TABLE), "login/netrc": LOGIN}
     folder = consumer(tmp_path, files=files)

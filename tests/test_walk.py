@@ -1,4 +1,4 @@
-"""Which files of a project are copied: links, secrets, large files, virtual environments, odd names."""
+"""The files of a project that are copied: links, secrets, large files, virtual environments, odd names."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def made(
     files: Mapping[str, str] | None = None,
     links: Mapping[str, str] | None = None,
 ) -> Path:
-    """A project with more lines in its table, more files and links (name → target)."""
+    """Return a project with more lines in its table, more files, and links (name → target)."""
     text = f'[project]\nname = "x"\nversion = "1"\n[tool.azureml-image]\nbase = "bases/serving"\n{table}'
     lay_out({"pyproject.toml": text, "code/score.py": SCRIPT, **(files or {})}, folder)
     for name, target in (links or {}).items():
@@ -38,17 +38,17 @@ def made(
 
 
 def members(folder: Path) -> list[str]:
-    """The members of the context, one line each, without those that are in every project here."""
+    """Return the members of the context, one line each, without those that all projects here have."""
     lines = listing(azureml_tasks.plan(azureml_tasks.load(folder)).files).splitlines()
     return [line for line in lines if line not in {"folder code/", f"file code/score.py {len(SCRIPT)}"}]
 
 
 def refusal(folder: Path) -> str:
-    """What is said of a project that is refused, without the count at its end."""
+    """Return the error of a project that is refused, without the count at its end."""
     with pytest.raises(SettingsError) as caught:
         azureml_tasks.load(folder)
-    said = str(caught.value)
-    return said.rpartition("\n\n")[0].replace(str(folder), "FOLDER")
+    error = str(caught.value)
+    return error.rpartition("\n\n")[0].replace(str(folder), "FOLDER")
 
 
 # Links
@@ -80,14 +80,14 @@ KEPT = {
 
 @pytest.mark.parametrize("what", KEPT)
 def test_a_link_inside_the_copied_folder_is_kept(what: str, tmp_path: Path) -> None:
-    """Its text stays, so it points at the same in the image."""
+    """It has the same text and the same target in the image."""
     files, links, expected = KEPT[what]
 
     assert expected == members(made(tmp_path, files=files, links=links))
 
 
 def test_an_absolute_link_inside_the_copied_folder_becomes_a_relative_one(tmp_path: Path) -> None:
-    """The image has no such folder, but it has the file."""
+    """The image has the file in another folder."""
     folder = made(
         tmp_path, files={"code/a": "1", "code/sub/b": ""}, links={"code/sub/l": str(tmp_path / "code/a")}
     )
@@ -97,8 +97,8 @@ def test_an_absolute_link_inside_the_copied_folder_becomes_a_relative_one(tmp_pa
     )
 
 
-def test_a_link_that_goes_by_way_of_the_copied_folders_own_name_becomes_a_shorter_one(tmp_path: Path) -> None:
-    """The folder has another name in the image, so that a link through that name would dangle."""
+def test_a_link_through_the_name_of_the_copied_folder_becomes_shorter(tmp_path: Path) -> None:
+    """The folder has another name in the image."""
     folder = made(
         tmp_path,
         table='code = "src"\n',
@@ -109,8 +109,8 @@ def test_a_link_that_goes_by_way_of_the_copied_folders_own_name_becomes_a_shorte
     assert ["file code/a 1", "link code/l -> a"] == members(folder)
 
 
-def test_a_link_to_elsewhere_in_the_project_becomes_its_targets_bytes(tmp_path: Path) -> None:
-    """A file, a folder with all that is in it, and what these are by themselves: executable, excluded, linked."""
+def test_a_link_to_elsewhere_in_the_project_becomes_a_copy(tmp_path: Path) -> None:
+    """The copy of a folder has its files, as far as they are not excluded, their modes, and its links."""
     folder = made(
         tmp_path,
         table='exclude = ["code/shared/gone"]\n',
@@ -139,8 +139,8 @@ def test_a_link_to_elsewhere_in_the_project_becomes_its_targets_bytes(tmp_path: 
     ]
 
 
-def test_a_link_to_what_another_key_claims_becomes_its_targets_bytes(tmp_path: Path) -> None:
-    """The model is left out of the code, so that a link to it has no target there."""
+def test_a_link_to_a_path_of_another_key_becomes_a_copy(tmp_path: Path) -> None:
+    """The model is left out of the code, so a link to it would have no target."""
     folder = made(
         tmp_path,
         table='code = "."\nmodel = "model"\nentry-script = "code/score.py"\n',
@@ -192,16 +192,16 @@ REFUSED = {
 
 @pytest.mark.parametrize("what", REFUSED)
 def test_a_link_that_would_dangle_in_the_image_is_refused(what: str, tmp_path: Path) -> None:
-    """It is named with what it points at and why that cannot be."""
-    files, links, said = REFUSED[what]
+    """The error names the target and the reason."""
+    files, links, problem = REFUSED[what]
     (tmp_path / "outside").touch()
     folder = made(tmp_path / "project", table='exclude = ["code/a"]\n', files=files, links=links)
 
-    assert f"pyproject.toml:4: {said}\n    {FIX}" == refusal(folder)
+    assert f"pyproject.toml:4: {problem}\n    {FIX}" == refusal(folder)
 
 
 def test_two_links_to_each_other_are_refused(tmp_path: Path) -> None:
-    """Each of them is named."""
+    """The error names both."""
     folder = made(tmp_path, links={"code/a": "b", "code/b": "a"})
 
     fix = 'Copy what it points at into the project, or leave it out: exclude = ["code/{}"]'
@@ -213,7 +213,7 @@ def test_two_links_to_each_other_are_refused(tmp_path: Path) -> None:
 
 
 def test_folders_that_hold_links_to_each_other_are_refused(tmp_path: Path) -> None:
-    """Replacing links by what they point at would never end."""
+    """Copying their targets would never end."""
     folder = made(
         tmp_path,
         files={"a/1": "", "b/2": ""},
@@ -238,7 +238,7 @@ def test_folders_that_hold_links_to_each_other_are_refused(tmp_path: Path) -> No
 def test_a_path_that_leaves_the_project_through_a_link_is_refused(
     table: str, link: str, line: str, tmp_path: Path
 ) -> None:
-    """No key brings files in from outside, whatever the folder looks like."""
+    """No key copies files from outside of the project."""
     lay_out({"outside/requirements.txt": "numpy\n", "outside/score.py": SCRIPT}, tmp_path)
     folder = made(tmp_path / "project", table=table, links={link: "../outside"})
 
@@ -248,7 +248,7 @@ def test_a_path_that_leaves_the_project_through_a_link_is_refused(
 
 
 def test_a_wheel_that_leaves_the_project_through_a_link_is_refused(tmp_path: Path) -> None:
-    """A requirements file brings nothing in from outside either."""
+    """A requirements file copies none either."""
     wheel = "alpha-1.0-py3-none-any.whl"
     (tmp_path / wheel).write_text("PK\n", encoding="utf-8")
     folder = made(
@@ -265,8 +265,8 @@ def test_a_wheel_that_leaves_the_project_through_a_link_is_refused(tmp_path: Pat
     assert expected == refusal(folder)
 
 
-def test_a_code_folder_that_is_a_link_is_what_it_points_at(tmp_path: Path) -> None:
-    """Patterns and messages speak of it by the name in the table."""
+def test_a_code_folder_that_is_a_link(tmp_path: Path) -> None:
+    """Patterns and messages use the name in the table."""
     folder = made(
         tmp_path,
         table='code = "current"\nexclude = ["current/gone"]\n',
@@ -277,26 +277,26 @@ def test_a_code_folder_that_is_a_link_is_what_it_points_at(tmp_path: Path) -> No
     assert ["file code/a 1", "link code/l -> a"] == members(folder)
 
 
-# What is no file
+# Neither file nor folder
 
 
 def test_a_pipe_is_refused(tmp_path: Path) -> None:
-    """Reading it would wait for ever; excluded, it is no problem."""
+    """Reading it would never end. If it is excluded, the project is right."""
     folder = made(tmp_path)
     os.mkfifo(folder / "code/pipe")
 
-    said = refusal(folder)
+    error = refusal(folder)
     _table(folder, 'exclude = ["code/pipe"]\n')
 
     expected = (
         "pyproject.toml:4: code/pipe is neither a file nor a folder nor a link\n"
         '    Leave it out: exclude = ["code/pipe"]'
     )
-    assert (expected, []) == (said, members(folder))
+    assert (expected, []) == (error, members(folder))
 
 
 def test_a_link_to_a_pipe_is_refused(tmp_path: Path) -> None:
-    """What stands for it in the image would be nothing."""
+    """There would be nothing to copy."""
     folder = made(tmp_path, links={"code/l": "../pipe"})
     os.mkfifo(folder / "pipe")
 
@@ -307,8 +307,8 @@ def test_a_link_to_a_pipe_is_refused(tmp_path: Path) -> None:
     assert expected == refusal(folder)
 
 
-def test_what_the_user_cannot_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is named before anything is built. A fault stands in for the mode, which root may ignore."""
+def test_a_file_that_the_user_cannot_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error comes before anything is built. A fault stands in for the mode, which root ignores."""
     folder = made(tmp_path, files={"code/private": ""})
 
     def refusing(path: str, *arguments: Any, **keywords: Any) -> Any:
@@ -336,15 +336,15 @@ def test_a_name_that_is_not_utf_8_is_refused(kind: str, tmp_path: Path) -> None:
     else:
         Path(os.fsdecode(path)).touch()
 
-    said = refusal(folder)
+    error = refusal(folder)
     _table(folder, 'exclude = ["code/caf?"]\n')
 
     expected = r"""pyproject.toml:4: 'code/caf\udce9' has a name that is not UTF-8""" + "\n    Rename it."
-    assert (expected, []) == (said, members(folder))
+    assert (expected, []) == (error, members(folder))
 
 
 def test_a_link_to_a_name_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
-    """Also where the file itself is replaced, its name may not stand in a link."""
+    """Neither the file nor a link to it can be named in the context."""
     folder = made(tmp_path)
     Path(os.fsdecode(os.fsencode(folder) + b"/code/caf\xe9")).touch()
     (folder / "code/l").symlink_to(os.fsdecode(b"caf\xe9"))
@@ -364,8 +364,8 @@ def _table(folder: Path, more: str) -> None:
 # Large files
 
 
-def test_a_large_file_under_code_is_refused_with_its_two_ways_out(tmp_path: Path) -> None:
-    """More than 100 MB is a model that lost its way."""
+def test_a_large_file_under_code_is_refused(tmp_path: Path) -> None:
+    """A file of more than 100 MB is a model in the wrong place; the error has two ways out."""
     folder = made(tmp_path)
     _sparse(folder / "code/big.bin", 100_000_001)
     _sparse(folder / "code/just.bin", 100_000_000)
@@ -379,7 +379,7 @@ def test_a_large_file_under_code_is_refused_with_its_two_ways_out(tmp_path: Path
 
 @pytest.mark.parametrize("how", ["excluded", "brought back", "in the model"])
 def test_each_way_out_works(how: str, tmp_path: Path) -> None:
-    """Left out, wanted by name, or in the model's folder."""
+    """The file is excluded, allowed by its name, or in the folder of the model."""
     tables = {
         "excluded": 'exclude = ["code/big.bin"]\n',
         "brought back": 'exclude = ["!code/big.bin"]\n',
@@ -441,7 +441,7 @@ HARMLESS = {
 @pytest.mark.parametrize("key", ["code", "model"])
 @pytest.mark.parametrize("name", BY_NAME)
 def test_a_secret_is_refused_by_its_name(name: str, key: str, tmp_path: Path) -> None:
-    """In the code and in the model, with what to write to leave it out or to allow it."""
+    """So it is in the code and in the model; the error has the patterns that leave it out or allow it."""
     folder = made(tmp_path, table='model = "model"\n', files={"model/m.bin": "", f"{key}/sub/{name}": "x"})
 
     assert _secret(f"{key}/sub/{name}", line=6 if key == "model" else 4) == refusal(folder)
@@ -449,21 +449,21 @@ def test_a_secret_is_refused_by_its_name(name: str, key: str, tmp_path: Path) ->
 
 @pytest.mark.parametrize("what", BY_CONTENT)
 def test_a_secret_is_refused_by_its_content(what: str, tmp_path: Path) -> None:
-    """Private keys and service accounts, whatever their file is called."""
+    """Private keys and service accounts are found under every name."""
     folder = made(tmp_path, files={"code/notes.txt": BY_CONTENT[what]})
 
     assert _secret("code/notes.txt") == refusal(folder)
 
 
 def test_a_secret_behind_a_link_is_refused(tmp_path: Path) -> None:
-    """What a link is replaced by is looked at by its own name too."""
+    """The target of a link is checked by its own name too."""
     folder = made(tmp_path, files={".env": "A=1\n"}, links={"code/settings": "../.env"})
 
     assert _secret("code/settings") == refusal(folder)
 
 
-def test_what_only_looks_like_one_is_copied(tmp_path: Path) -> None:
-    """Examples, public keys, certificates and files that speak of keys are no secrets."""
+def test_a_file_that_is_no_secret_is_copied(tmp_path: Path) -> None:
+    """Examples, public keys, certificates and code that contains the words are no secrets."""
     folder = made(tmp_path, files={f"code/{name}": text for name, text in HARMLESS.items()})
 
     assert sorted(f"file code/{name} {len(text)}" for name, text in HARMLESS.items()) == sorted(
@@ -473,7 +473,7 @@ def test_what_only_looks_like_one_is_copied(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("where", ["exclude", ".dockerignore"])
 def test_a_secret_can_be_allowed_and_left_out(where: str, tmp_path: Path) -> None:
-    """`!path` allows it, a pattern that takes it out ends the matter, in either place."""
+    """`!path` allows it and `path` excludes it, in either place."""
     patterns = ["!code/.env", "code/key.txt"]
     table = f"exclude = {patterns}\n" if where == "exclude" else ""
     files = {"code/.env": "A=1\n", "code/key.txt": PRIVATE_KEY}
@@ -491,11 +491,11 @@ def _secret(path: str, *, line: int = 4) -> str:
     )
 
 
-# What is left out
+# Exclusion
 
 
-def test_defaults_leave_out_what_no_image_needs(tmp_path: Path) -> None:
-    """Version control, virtual environments, caches and bytecode, at every depth."""
+def test_files_that_no_image_needs_are_excluded_by_default(tmp_path: Path) -> None:
+    """They are those of version control, virtual environments, caches and bytecode, at every depth."""
     gone = (
         ".git/config", ".hg/a", ".svn/a", ".bzr/a", ".venv/a", "venv/a", ".direnv/a", "__pycache__/a",
         "a.pyc", "a.pyo", ".mypy_cache/a",
@@ -506,16 +506,16 @@ def test_defaults_leave_out_what_no_image_needs(tmp_path: Path) -> None:
     assert ["folder code/sub/"] == members(folder)
 
 
-def test_a_virtual_environment_is_known_by_its_configuration(tmp_path: Path) -> None:
-    """Whatever its name, it is left out, unless a pattern names it."""
+def test_a_virtual_environment_is_recognized_by_its_configuration(tmp_path: Path) -> None:
+    """It is left out under every name, unless a pattern brings it back."""
     files = {"code/env/pyvenv.cfg": "", "code/env/bin/python": "", "code/kept/pyvenv.cfg": ""}
     folder = made(tmp_path, table='exclude = ["!code/kept"]\n', files=files)
 
     assert ["folder code/kept/", "file code/kept/pyvenv.cfg 0"] == members(folder)
 
 
-def test_the_project_itself_leaves_out_what_is_about_the_image(tmp_path: Path) -> None:
-    """`code = "."` copies neither the model nor our records nor pyproject.toml nor tasks.py, at the top alone."""
+def test_the_project_as_code_leaves_out_files_of_the_build(tmp_path: Path) -> None:
+    """With `code = "."`, the model, our records, pyproject.toml and tasks.py of the project are not copied."""
     files = {
         ".azureml-image/build.json": "", "tasks.py": "", "model/m.bin": "", "lib/tasks.py": "",
         "lib/pyproject.toml": "", "lib/model/a": "",
@@ -541,7 +541,7 @@ def test_the_project_itself_leaves_out_what_is_about_the_image(tmp_path: Path) -
 
 @pytest.mark.parametrize(("script", "claimed"), [("model/score.py", "model"), ("tasks.py", "tasks.py")])
 def test_an_entry_script_that_would_be_left_out_is_refused(script: str, claimed: str, tmp_path: Path) -> None:
-    """What another key claims is not in the code, so that the server would not find it."""
+    """A path of another key is not copied with the code, so the server would not find the script."""
     folder = made(
         tmp_path,
         table=f'code = "."\nmodel = "model"\nentry-script = "{script}"\n',
@@ -554,14 +554,14 @@ def test_an_entry_script_that_would_be_left_out_is_refused(script: str, claimed:
 
 
 def test_a_model_inside_the_code_is_copied_once(tmp_path: Path) -> None:
-    """It goes where Azure ML looks for models, and not with the code."""
+    """It is copied to the folder of models only."""
     folder = made(tmp_path, table='model = "code/model"\n', files={"code/model/v1/m.bin": "weights"})
 
     assert ["folder model/", "folder model/v1/", "file model/v1/m.bin 7"] == members(folder)
 
 
-def test_a_folder_of_which_a_part_is_brought_back_holds_that_part_alone(tmp_path: Path) -> None:
-    """Folders that are empty for what was excluded do not come along, folders that are empty do."""
+def test_only_a_part_of_an_excluded_folder_is_brought_back(tmp_path: Path) -> None:
+    """A folder whose content is excluded is not copied, an empty folder is."""
     folder = made(
         tmp_path,
         table='exclude = ["code/data", "!code/data/v2/keep"]\n',

@@ -1,4 +1,4 @@
-"""The build context: what names it, its bytes as an archive, and which files of the project are in it."""
+"""The build context: its hash, and its archive."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PINNED_ARCHIVE = "1cd2b480ce5b9b993506ac2492f38d9347a3ad44268e5f784b0b0f9cc391a4
 
 
 def member(path: Path, name: str = "code/a.txt") -> ContextFile:
-    """The member of the context that a file makes."""
+    """Return the member of the context for a file."""
     status = path.stat()
     return ContextFile(
         name=name, source=str(path), size=status.st_size, executable=bool(status.st_mode & 0o100)
@@ -35,7 +35,7 @@ def member(path: Path, name: str = "code/a.txt") -> ContextFile:
 
 
 def project(folder: Path, *, mode: int = 0o644) -> Path:
-    """A project of all kinds of members; its files get *mode*, their folders one that fits."""
+    """Return a project with every kind of member; its files have *mode*."""
     files = {
         "pyproject.toml": '[project]\nname = "scoring"\nversion = "1.0"\n[tool.azureml-image]\n'
         'base = "bases/serving:4"\npip = ["numpy"]\nmodel = "model"\n',
@@ -55,19 +55,19 @@ def project(folder: Path, *, mode: int = 0o644) -> Path:
 
 
 def context(folder: Path, *, without: str = "") -> BuildContext:
-    """The context of the project in *folder*; members whose name is *without* are left out."""
+    """Return the context of the project in *folder*, without the member of the name *without*."""
     plan = azureml_tasks.plan(azureml_tasks.load(folder))
     files = tuple(file for file in plan.files if file.name != without)
     return BuildContext(files=files, dockerfile="FROM bases/serving:4\n", sha256=digest(files))
 
 
 def packed(found: BuildContext) -> bytes:
-    """The whole archive."""
+    """Return the whole archive."""
     return b"".join(archive(found))
 
 
 def test_its_members_are_the_dockerfile_and_the_files(tmp_path: Path) -> None:
-    """What an archive holds is the Dockerfile as a file of its own, then each file as it is, in that order."""
+    """An archive holds the Dockerfile, then the files in their order."""
     text = "FROM bases/serving:4\n# é\n"
     found = BuildContext(files=context(project(tmp_path)).files, dockerfile=text, sha256="")
 
@@ -77,11 +77,11 @@ def test_its_members_are_the_dockerfile_and_the_files(tmp_path: Path) -> None:
         assert [file.name.rstrip("/") for file in found.members] == archived.getnames()
 
 
-# The name
+# The hash
 
 
 def test_the_digest_is_over_names_executable_bits_and_contents(tmp_path: Path) -> None:
-    """One literal digest, and how it is made: kind, content's SHA-256 and name of each member."""
+    """It is the SHA-256 over one line for each member: kind, SHA-256 of the content, and name."""
     source = tmp_path / "a"
     source.write_bytes(b"a\n")
     files = [
@@ -141,8 +141,8 @@ def _replace(file: Path, old: str, new: str) -> None:
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_what_the_image_would_hold_changes_the_digest(change: str, tmp_path: Path) -> None:
-    """Each name, each content and each executable bit counts."""
+def test_a_change_of_the_content_changes_the_digest(change: str, tmp_path: Path) -> None:
+    """Names, contents and executable bits count."""
     before = context(project(tmp_path)).sha256
     CHANGES[change](tmp_path)
 
@@ -151,7 +151,7 @@ def test_what_the_image_would_hold_changes_the_digest(change: str, tmp_path: Pat
 
 @pytest.mark.parametrize("change", NO_CHANGES)
 def test_nothing_else_changes_the_digest_or_the_archive(change: str, tmp_path: Path) -> None:
-    """Times, owners, other bits and files that are not copied leave name and bytes as they are."""
+    """Times, owners, other bits and files that are not copied do not count."""
     before = context(project(tmp_path))
     bytes_before = packed(before)
     NO_CHANGES[change](tmp_path)
@@ -163,7 +163,7 @@ def test_nothing_else_changes_the_digest_or_the_archive(change: str, tmp_path: P
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away")
 def test_the_owner_changes_nothing(tmp_path: Path) -> None:
-    """Whose file it is does not count."""
+    """It is not in the archive."""
     before = context(project(tmp_path))
     bytes_before = packed(before)
     os.chown(tmp_path / "code/score.py", 4711, 4712)
@@ -176,8 +176,8 @@ def test_the_owner_changes_nothing(tmp_path: Path) -> None:
 # The archive
 
 
-def test_the_same_files_are_the_same_bytes_everywhere(tmp_path: Path) -> None:
-    """Two checkouts at other places and times give one archive, whose hash is pinned."""
+def test_the_same_files_give_the_same_bytes_everywhere(tmp_path: Path) -> None:
+    """Two checkouts give the same archive, whose hash is pinned."""
     found = [context(project(tmp_path / name), without="python/install.py") for name in ("a", "b")]
 
     hashes = [hashlib.sha256(packed(one)).hexdigest() for one in found]
@@ -185,8 +185,8 @@ def test_the_same_files_are_the_same_bytes_everywhere(tmp_path: Path) -> None:
     assert [PINNED_ARCHIVE, PINNED_ARCHIVE] == hashes
 
 
-def test_members_bear_nothing_of_where_they_were_packed(tmp_path: Path) -> None:
-    """Owner 0, one time, 0644 or 0755, names as in the context, the Dockerfile first."""
+def test_members_have_nothing_of_the_machine(tmp_path: Path) -> None:
+    """Owner and time are fixed, modes are 0644 or 0755, and the Dockerfile is first."""
     found = context(project(tmp_path, mode=0o600))
     (tmp_path / "code/模型").chmod(0o700)
 
@@ -217,7 +217,7 @@ def test_members_bear_nothing_of_where_they_were_packed(tmp_path: Path) -> None:
 
 
 def test_contents_are_the_files_own(tmp_path: Path) -> None:
-    """Every file has its bytes, ours and the user's."""
+    """Every member has its content, ours and the user's."""
     found = context(project(tmp_path), without="python/install.py")
 
     with tarfile.open(fileobj=io.BytesIO(packed(found))) as tar:
@@ -235,7 +235,7 @@ def test_contents_are_the_files_own(tmp_path: Path) -> None:
 
 
 def test_a_private_file_becomes_readable_as_a_copy(tmp_path: Path) -> None:
-    """What others cannot read is 0644 in the archive, and the user's own file stays as it is."""
+    """It is 0644 in the archive; the user's own file keeps its mode."""
     found = context(project(tmp_path, mode=0o600))
     packed(found)
 
@@ -245,7 +245,7 @@ def test_a_private_file_becomes_readable_as_a_copy(tmp_path: Path) -> None:
 
 
 def test_memory_stays_at_a_few_blocks(tmp_path: Path) -> None:
-    """A file of 300 MB is named and packed with less than 16 MB of memory."""
+    """A file of 300 MB is hashed and packed in less than 16 MB of memory."""
     big = tmp_path / "big"
     with big.open("wb") as file:
         file.truncate(300_000_000)
@@ -263,7 +263,7 @@ def test_memory_stays_at_a_few_blocks(tmp_path: Path) -> None:
 @pytest.mark.parametrize("change", ["longer", "shorter", "gone"])
 @pytest.mark.parametrize("read", ["digest", "archive"])
 def test_a_file_that_changes_while_it_is_read_is_an_error(change: str, read: str, tmp_path: Path) -> None:
-    """A size other than the one that was seen ends the build, since the archive already says the other."""
+    """The header in the archive already has the size of before."""
     path = tmp_path / "a.txt"
     path.write_bytes(b"12345")
     files = (member(path),)
@@ -281,7 +281,7 @@ def test_a_file_that_changes_while_it_is_read_is_an_error(change: str, read: str
 
 
 def test_a_context_counts_its_files_and_their_bytes(tmp_path: Path) -> None:
-    """Folders do not count, links do; the largest come first, equal ones by name."""
+    """Links count, folders do not; the largest files come first, those of one size by name."""
     found = context(project(tmp_path), without="python/install.py")
 
     top = [(file.name, file.size) for file in largest(found.files, 4)]
@@ -296,14 +296,14 @@ def test_a_context_counts_its_files_and_their_bytes(tmp_path: Path) -> None:
 
 
 def test_ten_are_the_largest(tmp_path: Path) -> None:
-    """No more than ten files are named unless more are asked for."""
+    """Ten is the default."""
     files = [ContextFile(name=f"code/{n:02}", source=str(tmp_path), size=n) for n in range(20)]
 
     assert [f"code/{n:02}" for n in range(19, 9, -1)] == [file.name for file in largest(files)]
 
 
 def test_a_socket_is_no_file(tmp_path: Path) -> None:
-    """A socket under code is an error, as is every other thing that has no bytes."""
+    """Only files, folders and links can be copied."""
     folder = project(tmp_path)
     with socket.socket(socket.AF_UNIX) as listener:
         before = Path.cwd()
