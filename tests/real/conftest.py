@@ -21,19 +21,19 @@ from tests.machine import registry as registries
 from tests.machine.acr import loopback
 from tests.real import offering
 from tests.real.acr import acr, acr_session, az, wire
-from tests.real.bench import bench_fixture, pauses
-from tests.real.hand_off import handed_off, handed_off_session
+from tests.real.in_process import in_process_fixture, pauses
+from tests.real.remote_projects import remote_projects, shared_remote_projects
 from tests.real.smoke_image import no_container_is_left, smoke_project
 
 __all__ = [
     "acr",
     "acr_session",
     "az",
-    "bench_fixture",
-    "handed_off",
-    "handed_off_session",
+    "in_process_fixture",
     "no_container_is_left",
     "pauses",
+    "remote_projects",
+    "shared_remote_projects",
     "smoke_project",
     "wire",
 ]

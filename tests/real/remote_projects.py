@@ -1,4 +1,4 @@
-"""Projects whose builds are handed off to the loopback of Azure Container Registry, and what became of a command."""
+"""Projects that are built in the loopback of Azure Container Registry, and the results of their commands."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ __all__ = [
     "EXAMPLE",
     "NOWHERE",
     "SCORE",
-    "HandedOff",
-    "Step",
-    "begun",
+    "CommandResult",
+    "RemoteProjects",
     "copied",
-    "ended",
-    "handed_off",
-    "handed_off_session",
-    "said",
-    "step",
+    "normalize",
+    "remote_projects",
+    "result_of",
+    "run_command",
+    "shared_remote_projects",
+    "started_command",
 ]
 
 EXAMPLE = Path(__file__).parents[2] / "example_project"
 NOWHERE = "unix:///nowhere/docker.sock"
-"""A DOCKER_HOST at which no engine answers, so that the cloud smoke-tests."""
+"""A DOCKER_HOST without an engine, so that the smoke test runs in the cloud."""
 SCORE = "import json\n\n\ndef init():\n    pass\n\n\ndef run(data):\n    return json.loads(data)\n"
 _PROJECT = """\
 [project]
@@ -66,13 +66,13 @@ _UNSTABLE = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class HandedOff:
-    """Writes consumers' projects below *folder*.
+class RemoteProjects:
+    """Writes projects below *folder*.
 
     Args:
-        acr: where they are handed off to.
-        engine: the DOCKER_HOST of the engine for the smoke test.
-        folder: scratch.
+        acr: the registry that builds them.
+        engine: the DOCKER_HOST of the local engine.
+        folder: for the projects.
     """
 
     acr: Acr
@@ -82,21 +82,21 @@ class HandedOff:
     def __call__(
         self, base: str, more: str = "", *, local: bool = True, files: Mapping[str, str | bytes] | None = None
     ) -> Consumer:
-        """A project of a name of its own, which is its folder's too.
+        """Write a project with a unique name, which is also the name of its folder.
 
         Args:
-            base: image that it extends.
+            base: image to extend.
             more: the rest of its table.
-            local: whether the engine of this machine answers, and smoke-tests; else the cloud does.
-            files: what it consists of besides; an entry script that gives back what it got by default.
+            local: whether a local engine answers.
+            files: path -> content of its files; by default an entry script that returns its input.
         """
-        name = unique("hand-off")
+        name = unique("remote-build")
         text = _PROJECT.format(name=name, base=base, registry=self.acr.login_server, more=more)
         written = {"pyproject.toml": text, **({"code/score.py": SCORE} if files is None else files)}
         return self.here(consumer(self.folder / name, written), local=local)
 
     def example(self, base: str, *, local: bool = True) -> Consumer:
-        """The example project under a name of its own, with this base and registry."""
+        """Copy the example project with a unique name, this base and this registry."""
         name = unique("iris")
         folder = self.folder / name
         shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns(".azureml-image", "__pycache__"))
@@ -108,7 +108,7 @@ class HandedOff:
         return self.here(consumer(folder, {}), local=local)
 
     def here(self, made: Consumer, *, local: bool = True) -> Consumer:
-        """A project in the environment of a person who is signed in to the loopback."""
+        """Return the project with the environment of a user who is signed in to the loopback."""
         host = self.engine if local else NOWHERE
         own = {"DOCKER_HOST": host, "DOCKER_CONFIG": str(self.folder / "docker-config")}
         return replace(
@@ -117,19 +117,21 @@ class HandedOff:
 
 
 @pytest.fixture(scope="module")
-def handed_off_session(acr_session: Acr, engine: str, tmp_path_factory: pytest.TempPathFactory) -> HandedOff:
-    """Writes projects that several tests share."""
-    return HandedOff(acr=acr_session, engine=engine, folder=tmp_path_factory.mktemp("shared"))
+def shared_remote_projects(
+    acr_session: Acr, engine: str, tmp_path_factory: pytest.TempPathFactory
+) -> RemoteProjects:
+    """Return a writer of projects that several tests share."""
+    return RemoteProjects(acr=acr_session, engine=engine, folder=tmp_path_factory.mktemp("shared"))
 
 
 @pytest.fixture
-def handed_off(acr: Acr, engine: str, tmp_path: Path) -> HandedOff:
-    """Writes projects; the loopback is as it is when nothing was changed."""
-    return HandedOff(acr=acr, engine=engine, folder=tmp_path)
+def remote_projects(acr: Acr, engine: str, tmp_path: Path) -> RemoteProjects:
+    """Return a writer of projects; the loopback is reset."""
+    return RemoteProjects(acr=acr, engine=engine, folder=tmp_path)
 
 
 def copied(project: Consumer, where: Path, *, records: bool = True) -> Consumer:
-    """The project on another machine of the team: in *where*, with or without what commands left here."""
+    """Copy the project to the folder *where*, with or without its records, as on another machine."""
     folder = where / project.folder.name
     left_out = () if records else (".azureml-image",)
     shutil.copytree(project.folder, folder, ignore=shutil.ignore_patterns(*left_out))
@@ -137,18 +139,18 @@ def copied(project: Consumer, where: Path, *, records: bool = True) -> Consumer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
-    """What became of a command.
+class CommandResult:
+    """The result of a command.
 
     Args:
-        project: where it was run.
-        acr: of which registry.
-        ended: how it ended, and what it printed.
-        records: what lay in `.azureml-image/` afterwards, without the notes that save time alone.
+        project: where it ran.
+        acr: the registry.
+        ended: its exit code and output.
+        records: file name -> content of `.azureml-image/` afterwards, without caches.
         tags: tag -> digest of the image in the registry afterwards.
-        waiting: the digests of its candidates there.
-        run: the one that it started or followed last.
-        requests: everything that was asked meanwhile.
+        candidates: digests of the candidates in the registry afterwards.
+        run: the last run that it started or followed.
+        requests: the requests to the registry and to Azure meanwhile.
     """
 
     project: Consumer
@@ -156,59 +158,61 @@ class Step:
     ended: Ended
     records: Mapping[str, Any]
     tags: Mapping[str, str]
-    waiting: frozenset[str]
+    candidates: frozenset[str]
     run: Run | None = None
     requests: tuple[Recorded, ...] = field(default=(), repr=False)
 
     @property
     def the_run(self) -> Run:
-        """The run, where there was one."""
+        """The run, which there must be."""
         assert self.run, self.ended.stderr
         return self.run
 
     @property
     def out(self) -> tuple[int, str]:
-        """Exit code and results."""
-        return self.ended.code, said(self.ended.stdout, self.project, self.acr)
+        """Exit code and normalized stdout."""
+        return self.ended.code, normalize(self.ended.stdout, self.project, self.acr)
 
     @property
-    def told(self) -> list[str]:
-        """What we said ourselves: no line of the run's log, none of waiting for the server, none of a layer."""
+    def messages(self) -> list[str]:
+        """The normalized lines of stderr without the run's log and without progress."""
         log = set(clean(self.run.text).splitlines()) if self.run else set()
         ours = "\n".join(line for line in self.ended.stderr.splitlines() if line not in log)
-        lines = said(ours, self.project, self.acr).splitlines()
+        lines = normalize(ours, self.project, self.acr).splitlines()
         return [line for line in lines if not re.match(r"  (N s: |layer )", line)]
 
 
-def step(acr: Acr, project: Consumer, *words: str, env: Mapping[str, str] | None = None) -> Step:
-    """Run `invoke` with *words* to its end."""
+def run_command(
+    acr: Acr, project: Consumer, *words: str, env: Mapping[str, str] | None = None
+) -> CommandResult:
+    """Run `invoke` with *words* and return its result."""
     before = len(acr.requests)
-    return ended(acr, project, project.invoke(*words, env=env), since=before)
+    return result_of(acr, project, project.invoke(*words, env=env), since=before)
 
 
-def ended(acr: Acr, project: Consumer, how: Ended, *, since: int = 0) -> Step:
-    """What became of a command that ended like this."""
+def result_of(acr: Acr, project: Consumer, ended: Ended, *, since: int = 0) -> CommandResult:
+    """Return the result of a command that has ended."""
     folder, name = project.folder / ".azureml-image", project.folder.name
-    runs = re.findall(r"\brun (ca\d+)\b", how.stderr)
-    return Step(
+    runs = re.findall(r"\brun (ca\d+)\b", ended.stderr)
+    return CommandResult(
         project=project,
         acr=acr,
-        ended=how,
+        ended=ended,
         records={
             path.name: json.loads(path.read_text("utf-8"))
             for path in sorted(folder.glob("*.json"))
             if path.name not in NOTES
         },
         tags=acr.tags(name),
-        waiting=frozenset(acr.tags(f"{name}/candidate").values()),
+        candidates=frozenset(acr.tags(f"{name}/candidate").values()),
         run=acr.runs.find(runs[-1]) if runs else None,
         requests=tuple(acr.requests[since:]),
     )
 
 
-def said(text: str, project: Consumer, acr: Acr) -> str:
-    """*text* without what differs from run to run."""
-    registry = acr.login_server.partition(".")[0]  # here a number, as there are others
+def normalize(text: str, project: Consumer, acr: Acr) -> str:
+    """Return *text* without what differs from run to run."""
+    registry = acr.login_server.partition(".")[0]  # a number, which occurs elsewhere too
     names = {
         project.env["DOCKER_HOST"]: "ENGINE",
         acr.registry.id: "RESOURCE",
@@ -223,8 +227,8 @@ def said(text: str, project: Consumer, acr: Acr) -> str:
 
 
 @contextmanager
-def begun(project: Consumer, *words: str) -> Iterator[subprocess.Popen[str]]:
-    """Start `invoke` with *words*; it is killed where the block does not wait for its end."""
+def started_command(project: Consumer, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """Start `invoke` with *words*; it is killed at the end of the block."""
     with subprocess.Popen(
         invoke_cli.words(words),
         cwd=project.folder,

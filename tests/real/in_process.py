@@ -1,7 +1,4 @@
-"""A project whose build is handed off in this very process, so that a test sees how it ends and waits for nothing.
-
-conftest.py hands the fixtures to the tests.
-"""
+"""A project whose remote build runs in this process, so that a test sees its error and never waits."""
 
 from __future__ import annotations
 
@@ -33,18 +30,18 @@ from azureml_tasks.project.load import load
 from tests.machine.acr.faults import Fault, Hold, What
 from tests.machine.acr.loopback import Acr
 from tests.machine.acr.world import SECRET
-from tests.real.hand_off import HandedOff
+from tests.real.remote_projects import RemoteProjects
 from tests.real.support import Consumer, Ended, normal
 
-__all__ = ["ENGINE", "REGISTRY", "Bench", "Clock", "Meanwhile", "Outcome", "bench_fixture", "pauses"]
+__all__ = ["ENGINE", "REGISTRY", "Clock", "InProcess", "Meanwhile", "Outcome", "in_process_fixture", "pauses"]
 
 ENGINE = "Azure Container Registry REGISTRY (AzureCloud); smoke test on the local engine at ENGINE\n"
-"""The line with which every command begins."""
+"""The first line of every command."""
 REGISTRY = (
     "registry REGISTRY: /subscriptions/GUID/resourceGroups/ml-team/providers"
     "/Microsoft.ContainerRegistry/registries/loopbackregistry\n"
 )
-"""The line that says which registry was found."""
+"""The line about the registry."""
 _UNSTABLE = (
     (r"\bca\d+\b", "RUN"),
     (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "GUID"),
@@ -53,7 +50,7 @@ _UNSTABLE = (
     (r"after \d+s\b", "after Ns"),
 )
 _SECRETS = rf"eyJ[\w-]+\.[\w.-]+|sig=[^&\s]+|{SECRET}"
-"""Tokens, signatures of storage, and the secret that signs in."""
+"""Tokens, signatures of Azure Storage, and the client secret."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,26 +71,26 @@ class Outcome:
 
 
 class UntilEnded(Hold):
-    """Answers once the last run has ended, so that nobody has to ask twice."""
+    """Delays an answer until the last run has ended, so that nothing polls twice."""
 
     def __init__(self, acr: Acr) -> None:
         super().__init__()
         self._acr = acr
 
     def wait(self) -> None:
-        """Wait for it."""
+        """Wait."""
         self._acr.runs[-1].done.wait()
 
 
 class Meanwhile(Hold):
-    """Lets something happen on this side of the answer."""
+    """Does something before the answer."""
 
     def __init__(self, then: Callable[[], object]) -> None:
         super().__init__()
         self._then = then
 
     def wait(self) -> None:
-        """Let it happen."""
+        """Do it."""
         self._then()
 
 
@@ -109,18 +106,18 @@ class Clock:
     now: float = 0.0
 
     def __call__(self) -> float:
-        """What it shows."""
+        """Return the seconds."""
         return self.now
 
     def sleep(self, seconds: float) -> None:
-        """Let *seconds* pass."""
+        """Advance the clock."""
         self.now += seconds
         if self.then:
             self.then.pop(0)()
 
 
 @dataclass(kw_only=True)
-class Bench:
+class InProcess:
     """One project and its way to the loopback and back.
 
     Args:
@@ -143,38 +140,38 @@ class Bench:
 
     @property
     def name(self) -> str:
-        """Of the image's repository."""
+        """Name of the repository."""
         return self.project.folder.name
 
     @property
     def candidates(self) -> str:
-        """The repository in which a run leaves it."""
+        """The repository of its candidates."""
         return f"{self.name}/candidate"
 
     @property
     def job(self) -> RunContext:
-        """A run of a command."""
+        """The context of a command."""
         return RunContext(folder=self.project.folder, overrides={}, engine="acr", reporter=Console())
 
     @property
     def config(self) -> bytes:
-        """That of an image that was put there."""
+        """The config of the image that `put` pushes."""
         return json.dumps({"config": {"User": "dockeruser"}, "of": self.candidates}).encode()
 
     def fail(self, where: str, what: What, *, times: int | None = 1) -> Fault:
-        """Let something go wrong; see `Faults.add`."""
+        """Inject a fault; see `Faults.add`."""
         return self.acr.faults.add(where, what, times=times)
 
     def build(self) -> Outcome:
-        """`image.build`."""
+        """Run `image.build`."""
         return self.ended(lambda: pipeline.build(self.job, no_cache=False, pull=False).image.candidate)
 
     def resume(self) -> Outcome:
-        """`image.resume`."""
+        """Run `image.resume`."""
         return self.ended(lambda: resume(self.job, "").image.candidate)
 
     def push(self) -> Outcome:
-        """`image.push`."""
+        """Run `image.push`."""
         return self.ended(lambda: pipeline.push(self.job, untested=False).reference)
 
     def ended(self, command: Callable[[], str]) -> Outcome:
@@ -194,7 +191,7 @@ class Bench:
         return self._now(code, message)
 
     def invoke(self, *arguments: str, env: dict[str, str] | None = None) -> Outcome:
-        """A command as a person runs it; where it fails, what it says from its last paragraph's beginning on."""
+        """Run `invoke` as a process; the message of a failure is the last paragraph of stderr."""
         done: Ended = self.project.invoke(*arguments, env=env)
         self.seen += [done.stdout, done.stderr]
         self.progress = self.normal(done.stderr)
@@ -208,11 +205,11 @@ class Bench:
         return Outcome(code=code, said=self.normal(said), tags=tags, runs=self.runs())
 
     def runs(self) -> tuple[str, ...]:
-        """How the runs are that this test asked for."""
+        """The statuses of the runs of this test."""
         return tuple(run.status for run in self.acr.runs[self.before :])
 
     def normal(self, text: str) -> str:
-        """*text* without what differs from run to run."""
+        """Return *text* without what differs from run to run."""
         names = {
             self.acr.login_server: "REGISTRY",
             self.project.env["DOCKER_HOST"]: "ENGINE",
@@ -224,18 +221,18 @@ class Bench:
         return text
 
     def put(self, tag: str = "ca0") -> str:
-        """Put an image into the candidates' repository, as a run does; its digest."""
+        """Push a candidate, as a run does, and return its digest."""
         return _put(self.acr, self.candidates, tag, self.config)
 
     def succeeding(self, digest: str = "") -> str:
-        """Let the next run say that it has pushed *digest*, by default of an image that is there."""
+        """Let the next run report that it pushed *digest*; by default that of a candidate in the registry."""
         digest = digest or self.put()
         named = {"registry": self.acr.login_server, "repository": self.candidates, "tag": "ca0"}
         self.acr.next_run(status="Succeeded", output_images=[{**named, "digest": digest}])
         return digest
 
     def passed(self, *tags: str) -> None:
-        """Leave what a build and a smoke test leave that were good: what serves is tested elsewhere."""
+        """Write the records of a successful build and smoke test."""
         digest, records = self.put(), self.job.records
         plan = load(self.project.folder, {}).facts
         image = BuiltImage(
@@ -250,7 +247,7 @@ class Bench:
         records.write_pass(image, plan.smoke_test.sha256, {"passed": True})
 
     def followed(self, clock: Clock, *, timeout: float = 3600) -> Outcome:
-        """Ask for a run and follow it by *clock*; its results are how it ended, and whether its log did."""
+        """Start a run and follow it; the result is its status and whether its log is complete."""
 
         def follow() -> str:
             follower, run = self._started(clock, timeout)
@@ -260,7 +257,7 @@ class Bench:
         return self._outcome(follow)
 
     def cancelled(self, clock: Clock) -> Outcome:
-        """Ask for a run and, once it is under way, for its end, by *clock*; its results are how it then is."""
+        """Start a run and cancel it when it is running; the result is its status."""
 
         def cancel() -> str:
             follower, run = self._started(clock, 3600)
@@ -270,7 +267,7 @@ class Bench:
         return self._outcome(cancel)
 
     def _started(self, clock: Clock, timeout: float) -> tuple[RunFollower, Run]:
-        """A run that goes as a test has said, and who follows it."""
+        """Start a run; return its follower and its state."""
         reporter = self.job.reporter
         tasks = open_session(Table(), self.acr.login_server, reporter).tasks
         request = RunRequest(acr=Table(), platform="linux/amd64", source="nowhere", abac=False)
@@ -282,35 +279,35 @@ class Bench:
 
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The seconds that Microsoft's libraries would have waited before a retry; nothing waits."""
+    """Return the seconds that Microsoft's libraries would have waited before a retry; nothing waits."""
     found: list[float] = []
     monkeypatch.setattr(Retry, "get_backoff_time", lambda _: 0.0)
     monkeypatch.setattr(HttpTransport, "sleep", lambda _self, seconds: found.append(round(seconds, 1)))
     return found
 
 
-@pytest.fixture(name="bench")
-def bench_fixture(
-    handed_off: HandedOff,
+@pytest.fixture(name="in_process")
+def in_process_fixture(
+    remote_projects: RemoteProjects,
     tiny_base: str,
     capsys: pytest.CaptureFixture[str],
     pauses: list[float],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Bench]:
-    """A project on the tiny base, whose owner is signed in; nothing secret was printed or left in the records."""
-    acr = handed_off.acr
+) -> Iterator[InProcess]:
+    """Return a project on the tiny base; afterwards no secret may be in its output or records."""
+    acr = remote_projects.acr
     for name, text in {**acr.environment(), **_authority(acr, tmp_path)}.items():
         monkeypatch.setenv(name, text)
-    project = handed_off(tiny_base)
-    made = Bench(acr=acr, project=project, capsys=capsys, before=len(acr.runs), pauses=pauses)
+    project = remote_projects(tiny_base)
+    made = InProcess(acr=acr, project=project, capsys=capsys, before=len(acr.runs), pauses=pauses)
     yield made
     records = [path.read_text(encoding="utf-8") for path in made.job.records.folder.glob("*")]
     assert [] == re.findall(_SECRETS, "\n".join([*made.seen, *records]))
 
 
 def _authority(acr: Acr, folder: Path) -> dict[str, str]:
-    """The loopback's authority alone: reading those of the whole world would take a third of each test's time."""
+    """Write only the loopback's certificate authority: reading all public ones takes a third of each test's time."""
     mark = "-----END CERTIFICATE-----\n"
     file = folder / "authority.pem"
     file.write_text(acr.bundle.read_text(encoding="utf-8").partition(mark)[0] + mark, encoding="utf-8")
@@ -318,7 +315,7 @@ def _authority(acr: Acr, folder: Path) -> dict[str, str]:
 
 
 def _put(acr: Acr, repository: str, tag: str, config: bytes) -> str:
-    """Put the smallest image into *repository*, past every fault and permission."""
+    """Push a minimal image to *repository*, regardless of faults and permissions."""
     access = [{"type": "repository", "name": repository, "actions": ["pull", "push"]}]
     token = acr.contents.plane.access_token("loopback", access, seconds=300)
     url = f"http://{acr.contents.plane.upstream}/v2/{repository}"

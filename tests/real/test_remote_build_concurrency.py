@@ -1,0 +1,106 @@
+"""Several releases at the same time."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+
+import docker
+
+from azureml_tasks.cli.console import Console
+from azureml_tasks.engines.docker.client import connect
+from azureml_tasks.engines.docker.pull import pulled_image
+from tests.machine import registry as plain_registry
+from tests.machine.acr.faults import Hold
+from tests.real.remote_output import ACR, SECONDS
+from tests.real.remote_projects import RemoteProjects, copied, result_of, run_command, started_command
+from tests.real.support import Ended, unique
+from tests.real.test_push import digest_of
+
+
+def test_two_releases_of_the_same_files(
+    remote_projects: RemoteProjects,
+    amlenv_base: str,
+    tmp_path: Path,
+) -> None:
+    """Two releases of the same files end with the same digest, and both delete its candidate."""
+    acr, one = remote_projects.acr, remote_projects(amlenv_base)
+    built = run_command(acr, one, "image.build", *ACR)
+    two = copied(one, tmp_path / "second", records=False)
+    holds = Hold(), Hold()
+    for hold in holds:
+        acr.faults.add(f"DELETE /v2/{one.folder.name}/candidate/manifests/", hold)
+    with (
+        started_command(one, "image.release", *ACR) as first,
+        started_command(two, "image.release", *ACR) as second,
+    ):
+        assert all(hold.reached.wait(SECONDS) for hold in holds)
+        for hold in holds:
+            hold.release()
+        outs = [running.communicate() for running in (first, second)]
+
+    codes = [first.returncode, second.returncode]
+    reference = f"{acr.login_server}/{one.folder.name}@{built.records['build.json']['id']}"
+    assert ([0, 0], [reference, reference]) == (codes, [out.splitlines()[-1] for out, _ in outs]), outs
+    assert {"1.0": built.records["build.json"]["id"]} == acr.tags(one.folder.name)
+    assert {} == acr.tags(f"{one.folder.name}/candidate")
+
+
+def test_two_releases_of_different_files(
+    remote_projects: RemoteProjects,
+    tiny_base: str,
+    tmp_path: Path,
+) -> None:
+    """A push whose tag is moved by another before it is confirmed fails: exit code 6."""
+    acr, one = remote_projects.acr, remote_projects(tiny_base)
+    two = copied(one, tmp_path / "second")
+    (two.folder / "code/score.py").write_text("def init():\n    pass\n\n\ndef run(data):\n    return 1\n")
+    slow, fast = (run_command(acr, each, "image.build", *ACR) for each in (one, two))
+    hold = Hold()
+    acr.faults.add(f"GET /v2/{one.folder.name}/manifests/1.0", hold)
+    with started_command(one, "image.push", *ACR, "--untested") as first:
+        assert hold.reached.wait(SECONDS)
+        second = run_command(acr, two, "image.push", *ACR, "--untested")
+        hold.release()
+        out, error = first.communicate()
+    done = result_of(acr, one, Ended(code=first.returncode, stdout=out, stderr=error))
+
+    mine, theirs = slow.records["build.json"]["id"], fast.records["build.json"]["id"]
+    assert (0, f"{acr.login_server}/{one.folder.name}@{theirs}\n") == (second.ended.code, second.ended.stdout)
+    expected = [
+        f"REGISTRY/NAME:1.0 is {theirs}, not {mine}: someone else pushed this tag at the same time.",
+        "    Push again, or use another tag: --tag",
+        f"The image is in the registry as NAME@{mine}; the tag names another one.",
+    ]
+    lines = error.replace(acr.login_server, "REGISTRY").replace(one.folder.name, "NAME").splitlines()
+    assert (6, "", expected) == (done.ended.code, done.ended.stdout, lines[-3:])
+    assert ({"1.0": theirs}, frozenset({mine}), ["build.json"]) == (
+        done.tags,
+        done.candidates,
+        list(done.records),
+    )
+    assert mine == f"sha256:{hashlib.sha256(acr.manifest(one.folder.name, mine)).hexdigest()}"
+
+
+def test_a_pulled_image_in_use_is_kept(
+    docker_client: docker.DockerClient, tiny_base: str, registry: plain_registry.Registry
+) -> None:
+    """A pulled image that a container of another smoke test uses is kept, without an error."""
+    name = f"{registry.host}/{unique('pulled')}"
+    made, _ = docker_client.images.build(
+        fileobj=io.BytesIO(f"FROM {tiny_base}\nLABEL of={name}\n".encode()), tag=f"{name}:1", rm=True
+    )
+    docker_client.images.push(name, tag="1")
+    by_digest = f"{name}@{digest_of(registry, name.partition('/')[2], '1')}"
+    docker_client.images.remove(f"{name}:1")
+    containers = []
+    try:
+        with pulled_image(connect(), by_digest, lambda: ("", ""), Console()) as found:
+            containers.append(docker_client.containers.run(found, ["sleep", "600"], detach=True))
+        assert made.id == found == docker_client.images.get(by_digest).id
+    finally:
+        for container in containers:
+            container.remove(force=True)
+        docker_client.images.remove(by_digest, force=True)
+    assert [] == docker_client.images.list(name=name)

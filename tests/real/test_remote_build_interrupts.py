@@ -1,0 +1,72 @@
+"""Ctrl-C and SIGTERM during a remote build."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from tests.machine.acr.faults import Hold
+from tests.real.remote_output import ACR, FOUND, SECONDS
+from tests.real.remote_projects import RemoteProjects, result_of, started_command
+from tests.real.support import Ended
+
+SIGNALS = pytest.mark.parametrize(
+    ("by", "code", "word"), [(signal.SIGINT, 130, "Interrupted"), (signal.SIGTERM, 143, "Terminated")]
+)
+
+
+@SIGNALS
+@pytest.mark.parametrize("at", ["queued", "building"])
+def test_interrupted_run(
+    at: str,
+    by: signal.Signals,
+    code: int,
+    word: str,
+    remote_projects: RemoteProjects,
+    tiny_base: str,
+) -> None:
+    """Ctrl-C and SIGTERM cancel the run and leave nothing."""
+    acr = remote_projects.acr
+    project = remote_projects(tiny_base, 'run = [{ command = "echo begun; sleep 600" }]')
+    if at == "queued":
+        acr.next_run(queued=True)
+    line = f"--run-id ca{len(acr.runs) + 1}" if at == "queued" else "begun"
+    done = result_of(acr, project, project.interrupted("image.release", *ACR, at=line, by=by))
+
+    last = [
+        "cancelling run RUN",
+        "run RUN ended: Canceled",
+        f"{word}. Everything that was started has been stopped and removed.",
+    ]
+    assert (code, "", last) == (*done.out, done.messages[-3:])
+    assert ("Canceled", {}, frozenset(), {}) == (
+        done.the_run.status,
+        done.tags,
+        done.candidates,
+        done.records,
+    )
+
+
+@SIGNALS
+def test_interrupted_upload(
+    by: signal.Signals,
+    code: int,
+    word: str,
+    remote_projects: RemoteProjects,
+    tiny_base: str,
+) -> None:
+    """Ctrl-C and SIGTERM end an upload that is stuck, and no run is started."""
+    acr, project = remote_projects.acr, remote_projects(tiny_base)
+    before, hold = len(acr.runs), Hold()
+    acr.faults.add(lambda front, line: front == "storage" and line.startswith("PUT "), hold, times=None)
+    with started_command(project, "image.release", *ACR) as running:
+        assert hold.reached.wait(SECONDS)
+        os.killpg(running.pid, by) if by == signal.SIGINT else running.send_signal(by)
+        out, error = running.communicate()
+    done = result_of(acr, project, Ended(code=running.returncode, stdout=out, stderr=error))
+
+    last = f"{word}. Everything that was started has been stopped and removed."
+    assert (code, "", [FOUND, last]) == (*done.out, done.messages[-2:])
+    assert (before, {}) == (len(acr.runs), done.records)

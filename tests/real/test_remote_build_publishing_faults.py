@@ -1,0 +1,130 @@
+"""Failures while a candidate image is published."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.machine.acr.faults import CutRequest, Reply
+from tests.machine.acr.world import Settings
+from tests.real.in_process import ENGINE, REGISTRY, InProcess, Meanwhile, Outcome
+from tests.real.remote_build_faults import (
+    CHANGED,
+    PUBLISHING,
+    PUSHED,
+    REGISTRY_BROKEN,
+    REMOVED,
+    WAITS,
+    broken,
+)
+
+
+@pytest.mark.parametrize("call", PUBLISHING)
+def test_requests_of_a_push_are_retried(in_process: InProcess, call: str) -> None:
+    """Each request of a push may fail three times in a row, in different ways."""
+    in_process.passed()
+    found = [in_process.fail(PUBLISHING[call], what) for what in (broken(500), broken(503), CutRequest())]
+
+    expected = (PUSHED, [1, 1, 1], ENGINE + REGISTRY + CHANGED + REMOVED)
+    assert expected == (in_process.push(), [fault.hits for fault in found], in_process.progress)
+
+
+STAYS = """\
+warning: the candidate image NAME/candidate@sha256:ID was not deleted: Registry REGISTRY answers {status}, \
+also after retries.
+    az acr repository delete --name loopbackregistry --image NAME/candidate@sha256:ID
+"""
+
+
+NOT_PUSHED = REGISTRY_BROKEN + f"Nothing was pushed. {WAITS}"
+
+
+UNCONFIRMED = (
+    REGISTRY_BROKEN
+    + "REGISTRY/NAME:1.0 was pushed, but not confirmed. Continue with: invoke image.push --engine acr"
+)
+
+
+PUSH_FOR_GOOD = {
+    "candidate": (6, REGISTRY_BROKEN + "Nothing was pushed.", ()),
+    "mount": (6, NOT_PUSHED, ()),
+    "manifest": (6, NOT_PUSHED, ()),
+    "confirmation": (6, UNCONFIRMED, ("1.0",)),
+    "delete": (0, PUSHED.said, ("1.0",)),
+}
+"""The end of a push if this request always fails: exit code, message, tags."""
+
+
+@pytest.mark.parametrize("status", [500, 503])
+@pytest.mark.parametrize("call", PUSH_FOR_GOOD)
+def test_a_push_is_continued_after_a_permanent_failure(in_process: InProcess, call: str, status: int) -> None:
+    """The error says which tags were pushed, and the next push finishes; a candidate that is not deleted is named."""
+    in_process.passed()
+    in_process.fail(PUBLISHING[call], broken(status), times=None)
+    code, said, tags = PUSH_FOR_GOOD[call]
+    first, progress = in_process.push(), in_process.progress
+    in_process.acr.faults.clear()
+
+    stays = STAYS.format(status=status) if call == "delete" else ""
+    expected = Outcome(code=code, said=said.format(status=status), tags=tags)
+    assert (expected, ENGINE + REGISTRY + (CHANGED + stays if call != "candidate" else "")) == (
+        first,
+        progress,
+    )
+    assert PUSHED == in_process.push()
+
+
+def test_publishing_is_refused(in_process: InProcess) -> None:
+    """Without the permission to push: exit code 6; a later push publishes the candidate."""
+    in_process.passed()
+    in_process.acr.settings.caller_actions = {"*": frozenset({"pull", "delete"})}
+    found = in_process.push()
+    in_process.acr.settings.set_to(Settings())
+
+    said = f"""\
+Registry REGISTRY refused to mount a layer of NAME/candidate in NAME: not allowed (401).
+    Ask for the role AcrPush, or "Container Registry Repository Writer", on the registry
+    the registry said: …
+Nothing was pushed. {WAITS}"""
+    shown = re.sub(r"(the registry said: ).*", r"\1…", found.said)
+    assert (Outcome(code=6, said=said), PUSHED) == (
+        Outcome(code=found.code, said=shown, tags=found.tags),
+        in_process.push(),
+    )
+
+
+def test_a_failure_at_the_second_tag(in_process: InProcess) -> None:
+    """The error says which tags were pushed, and the next push finishes."""
+    in_process.passed("1.0", "latest")
+    in_process.fail(r"PUT /v2/.*/manifests/latest", broken(503), times=None)
+    found = in_process.push()
+    in_process.acr.faults.clear()
+
+    said = REGISTRY_BROKEN.format(status=503) + f"Pushed: 1.0. {WAITS}"
+    assert Outcome(code=6, said=said, tags=("1.0",)) == found
+    assert Outcome(code=0, said=PUSHED.said, tags=("1.0", "latest")) == in_process.push()
+
+
+def test_registry_tokens_expire(in_process: InProcess) -> None:
+    """A registry token that expires during a push is replaced."""
+    in_process.passed("1.0", "latest")
+    in_process.acr.settings.token_seconds = 60
+    fault = in_process.fail(r"PUT /v2/.*/manifests/1.0", Meanwhile(in_process.acr.expire_tokens))
+
+    expected = Outcome(code=0, said=PUSHED.said, tags=("1.0", "latest"))
+    assert (expected, 1) == (in_process.push(), fault.hits)
+    names = [one.path.rpartition("/")[2] for one in in_process.acr.requests if one.method == "PUT"]
+    assert ["1.0", "1.0", "latest"] == names
+
+
+def test_someone_else_moves_the_tag(in_process: InProcess) -> None:
+    """A tag that names another image right after the push is an error: exit code 6."""
+    in_process.passed()
+    in_process.fail(PUBLISHING["confirmation"], Reply(status=200, body=b"{}"))
+
+    said = """\
+REGISTRY/NAME:1.0 is sha256:ID, not sha256:ID: someone else pushed this tag at the same time.
+    Push again, or use another tag: --tag
+The image is in the registry as NAME@sha256:ID; the tag names another one."""
+    assert Outcome(code=6, said=said, tags=("1.0",)) == in_process.push()

@@ -1,0 +1,239 @@
+"""A whole release, from the project to the digest in the registry."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import urllib.parse
+from collections.abc import Mapping
+from typing import Any
+
+import docker
+import pytest
+
+from tests.real.remote_output import ACR, CLOUD, HERE, LOOK, PLACE, PLACES, PROBING, SMOKE_TEST, TASK, body
+from tests.real.remote_projects import CommandResult, RemoteProjects, normalize, run_command
+
+
+@pytest.fixture(scope="module")
+def releases(shared_remote_projects: RemoteProjects, amlenv_base: str) -> Mapping[str, CommandResult]:
+    """Release the example project with and without a local engine."""
+    projects = {
+        place: shared_remote_projects.example(amlenv_base, local=place == HERE) for place in (HERE, CLOUD)
+    }
+    return {
+        place: run_command(shared_remote_projects.acr, project, "image.release", *ACR)
+        for place, project in projects.items()
+    }
+
+
+@PLACE
+def test_stdout_of_a_release(place: str, releases: Mapping[str, CommandResult]) -> None:
+    """Stdout is the candidate, the report of the smoke test, and the image by the digest that the registry confirms."""
+    done = releases[place]
+
+    expected = f"""\
+REGISTRY/NAME/candidate@sha256:ID
+REGISTRY/NAME:1.0.0 passed its smoke test (sha256:ID, {PLACES[place]}).
+    ready after N s
+    sample-request.json: 200 in p50 N s, p95 N s of 10
+    request 2: 200 in p50 N s, p95 N s of 10
+    request 3: 400 in p50 N s, p95 N s of 10
+    peak memory N MiB
+REGISTRY/NAME@sha256:ID
+"""
+    assert (0, expected) == done.out, done.ended.stderr
+    digest = done.tags["1.0.0"]
+    name = f"{done.acr.login_server}/{done.project.folder.name}"
+    lines = done.ended.stdout.splitlines()
+    assert [f"{name}/candidate@{digest}", f"{name}@{digest}"] == [lines[0], lines[-1]]
+
+
+@PLACE
+def test_stderr_of_a_release(place: str, releases: Mapping[str, CommandResult]) -> None:
+    """Stderr names the registry, the run and its duration, and the candidate."""
+    done = releases[place]
+
+    here = [
+        "pulling REGISTRY/NAME/candidate@sha256:ID",
+        "waiting for REGISTRY/NAME:1.0.0 to answer, 310 s at most",
+    ]
+    expected = [
+        f"Azure Container Registry REGISTRY (AzureCloud); {SMOKE_TEST[place]}",
+        "build context: 5 files, N MB, sha256 HASH",
+        "registry REGISTRY: RESOURCE",
+        *LOOK,
+        "run RUN: N s queued, N s running; pushed REGISTRY/NAME/candidate@sha256:ID",
+        "built sha256:ID",
+        *(here if place == HERE else []),
+        "deleted the candidate image REGISTRY/NAME/candidate@sha256:ID",
+    ]
+    assert expected == done.messages
+
+
+@PLACE
+def test_only_the_final_tag_is_left_in_the_registry(
+    place: str, releases: Mapping[str, CommandResult]
+) -> None:
+    """The final manifest is the one that the run has pushed, and the repository of candidates is empty."""
+    done = releases[place]
+    name = done.project.folder.name
+
+    images = done.the_run.output_images
+    pushed = [image["digest"] for image in images if image["repository"] == f"{name}/candidate"]
+    content = done.acr.manifest(name, "1.0.0")
+    assert [f"sha256:{hashlib.sha256(content).hexdigest()}"] == pushed
+    assert ({"1.0.0": pushed[0]}, frozenset()) == (done.tags, done.candidates)
+    with pytest.raises(LookupError):
+        done.acr.manifest(f"{name}/candidate", pushed[0])
+
+
+@PLACE
+def test_nothing_is_left_on_the_local_engine(
+    place: str, releases: Mapping[str, CommandResult], docker_client: docker.DockerClient
+) -> None:
+    """Neither the image nor a container of it is left on the local engine."""
+    done = releases[place]
+
+    image = json.loads(done.acr.manifest(done.project.folder.name, "1.0.0"))["config"]["digest"]
+    names = [
+        name
+        for each in docker_client.api.images(all=True)
+        for name in [*(each["RepoTags"] or []), *(each["RepoDigests"] or [])]
+    ]
+    assert [] == [name for name in names if done.project.folder.name in name]
+    assert [] == docker_client.containers.list(all=True, filters={"ancestor": image})
+
+
+@PLACE
+def test_blobs_are_mounted(place: str, releases: Mapping[str, CommandResult]) -> None:
+    """Each blob of the final repository is mounted from the candidates, and none is copied."""
+    done = releases[place]
+    name = done.project.folder.name
+
+    manifest = json.loads(done.acr.manifest(name, "1.0.0"))
+    blobs = dict.fromkeys(part["digest"] for part in (manifest["config"], *manifest["layers"]))
+    asked = [
+        (one.method, one.path, urllib.parse.parse_qs(one.query))
+        for one in done.requests
+        if one.path.startswith(f"/v2/{name}/blobs/")
+    ]
+    assert asked == [
+        ("POST", f"/v2/{name}/blobs/uploads/", {"mount": [blob], "from": [f"{name}/candidate"]})
+        for blob in blobs
+    ]
+    put = [
+        one.path
+        for one in done.requests
+        if one.method == "PUT" and one.path.startswith(f"/v2/{name}/manifests")
+    ]
+    assert [f"/v2/{name}/manifests/1.0.0"] == put
+
+
+@pytest.mark.parametrize(("place", "task"), [(HERE, TASK.replace(PROBING, "")), (CLOUD, TASK)])
+def test_a_task_pushes_cached_layers(place: str, task: str, releases: Mapping[str, CommandResult]) -> None:
+    """A task pushes each cached layer; without a local engine it smoke-tests the image before it pushes it."""
+    expected = {
+        "type": "EncodedTaskRunRequest",
+        "encodedTaskContent": task,
+        "values": [],
+        "platform": {"os": "Linux", "architecture": "amd64"},
+        "sourceLocation": "the upload",
+        "timeout": 3600,
+    }
+    assert expected == body(releases[place])
+
+
+def plain(value: Any) -> Any:
+    """Return a record with types instead of measured values."""
+    if isinstance(value, dict):
+        return {
+            key: type(found).__name__ if key in MEASURED else plain(found) for key, found in value.items()
+        }
+    return [plain(each) for each in value] if isinstance(value, list) else value
+
+
+MEASURED = {"seconds", "p50", "p95", "started", "peak_memory"}
+
+
+def smoke(done: CommandResult, place: str) -> dict[str, Any]:
+    """Return the recorded report of the example's smoke test."""
+    names = ["start-up", "swagger.json", "sample-request.json", "request 2", "request 3", "malformed body"]
+    asked = [("sample-request.json", 200), ("request 2", 200), ("request 3", 400)]
+    return {
+        "passed": True,
+        "image": f"{done.acr.login_server}/{done.project.folder.name}:1.0.0",
+        "image_id": done.tags["1.0.0"],
+        "place": place,
+        "checks": [{"name": name, "outcome": "passed", "details": [], "seconds": "float"} for name in names],
+        "latencies": [
+            {"name": name, "status": status, "p50": "float", "p95": "float", "repeats": 10, "same": True}
+            for name, status in asked
+        ],
+        "started": "float",
+        "peak_memory": "int",
+        "warnings": [],
+        "exit_code": None,
+    }
+
+
+@PLACE
+def test_records_of_a_release(place: str, releases: Mapping[str, CommandResult]) -> None:
+    """The records contain engine, run and digest, no candidate, and the same report for both places."""
+    done = releases[place]
+    digest, name = done.tags["1.0.0"], f"{done.acr.login_server}/{done.project.folder.name}"
+    found = dict(done.records)
+
+    where = found["result.json"]["smoke"]["place"]
+    assert PLACES[place] == normalize(
+        re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT", where), done.project, done.acr
+    )
+    context = found["build.json"]["context_sha256"]
+    smoke_test = found["smoke-test.json"]["smoke_test_sha256"]
+    assert (digest, smoke_test) == (
+        digest,
+        found.pop("probe-events.json", {"smoke_test_sha256": smoke_test})["smoke_test_sha256"],
+    )
+    images = [image for image in done.the_run.output_images if image["repository"].endswith("/layers")]
+    prefixes = [f"{name}/layers@{image['digest']}" for image in images]
+    assert 3 == len(prefixes)
+    expected = {
+        "build.json": {
+            "engine": "acr",
+            "id": digest,
+            "names": [f"{name}:1.0.0"],
+            "tags": ["1.0.0"],
+            "context_sha256": context,
+            "user": "dockeruser",
+            "candidate": "",
+            "run": done.the_run.id,
+            "waiting": [],
+            "cached_layers": prefixes,
+        },
+        "result.json": {
+            "image": f"{name}@{digest}",
+            "id": digest,
+            "tags": ["1.0.0"],
+            "digest": digest,
+            "context_sha256": context,
+            "cached_layers": prefixes,
+            "smoke": smoke(done, where),
+        },
+        "smoke-test.json": {"id": digest, "smoke_test_sha256": smoke_test, "smoke": smoke(done, where)},
+    }
+    assert expected == {record: plain(value) for record, value in found.items()}
+
+
+@PLACE
+def test_where_tokens_are_sent(place: str, releases: Mapping[str, CommandResult]) -> None:
+    """Azure's token is sent to Azure Resource Manager and to the login server, which alone gets the registry's."""
+    done = releases[place]
+
+    signed = {(one.front, one.audience) for one in done.requests if one.bearer}
+    assert {("arm", done.acr.resource_manager), ("registry", done.acr.login_server)} == signed
+    assert {"registry"} == {one.front for one in done.requests if one.basic}
+    assert {("registry", "/oauth2/exchange")} == {
+        (one.front, one.path) for one in done.requests if one.path.endswith("/exchange")
+    }
+    assert {"aad", "arm", "registry", "storage"} == {one.front for one in done.requests}

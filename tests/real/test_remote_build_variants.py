@@ -1,0 +1,106 @@
+"""Remote builds of images without code or model, under --dry, and checked."""
+
+from __future__ import annotations
+
+import re
+
+from tests.real.remote_output import ACR, CLOUD, HERE, PLACE, SMOKE_TEST, TASK
+from tests.real.remote_projects import RemoteProjects, run_command
+
+
+def test_an_image_without_code(remote_projects: RemoteProjects, amlenv_base: str) -> None:
+    """An image without code is tested with the default entry script, which is not part of it."""
+    done = run_command(
+        remote_projects.acr, remote_projects(amlenv_base, local=False, files={}), "image.release", *ACR
+    )
+
+    expected = """\
+REGISTRY/NAME/candidate@sha256:ID
+REGISTRY/NAME:1.0 passed its smoke test (sha256:ID, in the cloud, by run RUN).
+    ready after N s
+    peak memory N MiB
+Warning: the image has no code, so a default entry script showed that the server starts with its packages
+REGISTRY/NAME@sha256:ID
+"""
+    assert (0, expected) == done.out, done.ended.stderr
+    assert "COPY" not in re.findall(r"(?m)^Step \d+/\d+ : (\w+)", done.the_run.text)
+
+
+@PLACE
+def test_an_image_whose_model_is_mounted(
+    place: str, remote_projects: RemoteProjects, amlenv_base: str
+) -> None:
+    """A model can be mounted by a local engine; in the cloud it is refused before anything is sent: exit code 3."""
+    score = (
+        "import os\nfrom pathlib import Path\n\n\ndef init():\n    pass\n\n\ndef run(data):\n"
+        '    return Path(os.environ["AZUREML_MODEL_DIR"], "word").read_text()\n'
+    )
+    more = '[tool.azureml-image.smoke-test]\nmodel = "mounted"\nrequests = [{ body = 1, expect = "hello" }]\n'
+    files = {"code/score.py": score, "mounted/word": "hello"}
+    project = remote_projects(amlenv_base, more, local=place == HERE, files=files)
+    done = run_command(remote_projects.acr, project, "image.release", *ACR)
+
+    if place == CLOUD:
+        refusal = [
+            "A smoke test in the cloud cannot mount a model (smoke-test.model).",
+            '    Run it on a Docker engine, or bake the model in: model = "…"',
+            "Nothing was built.",
+        ]
+        assert (3, "", refusal, ()) == (*done.out, done.messages[-3:], done.requests)
+        return
+    assert (0, "REGISTRY/NAME@sha256:ID") == (done.out[0], done.out[1].splitlines()[-1]), done.ended.stderr
+
+
+@PLACE
+def test_dry(place: str, remote_projects: RemoteProjects, amlenv_base: str) -> None:
+    """--dry prints the commands of the Azure CLI and of docker that do the same, without any request."""
+    project = remote_projects.example(amlenv_base, local=place == HERE)
+    done = run_command(remote_projects.acr, project, "--dry", "image.release", *ACR)
+
+    # Nobody asked which prefixes are there, so the commands build the whole image in one piece.
+    whole = TASK[: TASK.index('  - id: "build-system"')] + TASK[TASK.index('  - id: "build"\n') :]
+    by_task = f"az acr run --registry REGISTRY-NAME --timeout 3600 --file - context <<'EOF'\n{whole}EOF"
+    quick = (
+        "az acr build --registry REGISTRY-NAME --timeout 3600 --image 'NAME/candidate:{{.Run.ID}}' "
+        "--build-arg CONTEXT_SHA256=HASH --platform linux/amd64 context"
+    )
+    by_digest = "REGISTRY/NAME/candidate@DIGEST"
+    smoke_test = [
+        f"docker pull {by_digest}",
+        (
+            "docker run --detach --name CONTAINER --label azureml-tasks.smoke-test=1 --publish 127.0.0.1::5001 "
+            f"{by_digest}"
+        ),
+        "docker rm --force --volumes CONTAINER",
+        f"docker rmi {by_digest}",
+    ]
+    expected = [
+        "invoke image.context | tar --extract --one-top-level=context",
+        *([quick, *smoke_test] if place == HERE else by_task.splitlines()),
+        f"az acr import --name REGISTRY-NAME --source {by_digest} --image NAME:1.0.0 --force",
+        "az acr repository delete --name REGISTRY-NAME --image NAME/candidate@DIGEST --yes",
+    ]
+    assert (0, expected) == (done.out[0], done.out[1].splitlines()), done.ended.stderr
+    assert ((), {}) == (done.requests, done.records)
+
+
+def test_dry_resume(remote_projects: RemoteProjects, tiny_base: str) -> None:
+    """Under --dry resume is the command of the Azure CLI that shows a run's log."""
+    done = run_command(
+        remote_projects.acr, remote_projects(tiny_base), "--dry", "image.resume", "--run", "ca7", *ACR
+    )
+
+    expected = "az acr task logs --registry REGISTRY-NAME --run-id RUN\n"
+    assert (0, expected, ()) == (*done.out, done.requests)
+
+
+@PLACE
+def test_check_signs_in_to_nothing(place: str, remote_projects: RemoteProjects, tiny_base: str) -> None:
+    """Check names the registry and the place of the smoke test without any request."""
+    done = run_command(
+        remote_projects.acr, remote_projects(tiny_base, local=place == HERE), "image.check", *ACR
+    )
+
+    line = next(line for line in done.out[1].splitlines() if line.startswith("engine"))
+    assert f"engine     Azure Container Registry REGISTRY (AzureCloud); {SMOKE_TEST[place]}" == line
+    assert (0, (), {}) == (done.ended.code, done.requests, done.records)

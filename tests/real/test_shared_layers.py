@@ -1,0 +1,80 @@
+"""`shared-layers`: cached layers in a registry for several machines with local engines."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import docker
+import pytest
+
+from tests.machine import registry as plain_registry
+from tests.real.support import Consumer, consumer, normal, tags_of, unique
+
+MORE = """
+model = "model"
+cached-layers-max-age = 7
+
+[[tool.azureml-image.run]]
+after = "apt"
+command = ": > /etc/{word}"
+"""
+SCORE = "def init(): pass\ndef run(data): return data\n"
+FILES: dict[str, str | bytes] = {
+    "code/score.py": SCORE,
+    "model/weights.bin": b"\0" * 5_000_000,
+}
+
+
+@pytest.fixture
+def shared(tiny_base: str, registry: plain_registry.Registry, tmp_path: Any) -> Consumer:
+    """Return a project with shared layers."""
+    name = unique("shared")
+    more = f'shared-layers = "{registry.host}/{name}/layers"\n{MORE.format(word=name)}'
+    table = f'[project]\nname = "{name}"\nversion = "1"\n\n[tool.azureml-image]\nbase = "{tiny_base}"\n{more}'
+    return consumer(tmp_path / name, {"pyproject.toml": table, **FILES})
+
+
+def forget(client: docker.DockerClient, project: Consumer) -> None:
+    """Remove the cached layers of the project from the engine, as on another machine."""
+    name = project.folder.name
+    for tag in tags_of(client, f"{name}/layers:"):
+        client.images.remove(tag, force=True)
+
+
+def test_another_machine_pulls_shared_layers(
+    shared: Consumer, registry: plain_registry.Registry, docker_client: docker.DockerClient
+) -> None:
+    """The first build pushes cached layers; another machine pulls the largest and builds only the code."""
+    first = shared.invoke("image.build")
+    forget(docker_client, shared)
+    (shared.folder / "code/score.py").write_text(f"{SCORE}# changed\n", encoding="utf-8")
+    second = shared.invoke("image.build")
+
+    name = shared.folder.name
+    assert (0, 0) == (first.code, second.code), first.stderr + second.stderr
+    assert 2 == normal(first.stderr, {}).count("pushing shared layers: ")
+    assert [2, 0] == [done.stderr.count("saved cached layers: ") for done in (first, second)], second.stderr
+    (base,) = shared.record("build.json")["cached_layers"]
+    listed = shared.invoke("image.cache").stdout
+    assert (1, 1) == (
+        listed.count(f"azureml-tasks.invalid/{name}/layers:"),
+        listed.count(f"{registry.host}/{name}/layers:"),
+    )
+    below = docker_client.images.get(base).attrs["RootFS"]["Layers"]
+    image = docker_client.images.get(f"{name}:1").attrs["RootFS"]["Layers"]
+    assert (below, len(below) + 1) == (image[: len(below)], len(image))
+    assert 0 == shared.invoke("image.clean").code
+    assert [] == tags_of(docker_client, name)
+
+
+def test_a_registry_that_does_not_answer(shared: Consumer, docker_client: docker.DockerClient) -> None:
+    """If the registry of shared layers does not answer, the image is built, with warnings."""
+    table = shared.folder / "pyproject.toml"
+    text = re.sub(r'(?m)^shared-layers = "[^/]*', 'shared-layers = "127.0.0.1:9', table.read_text("utf-8"))
+    table.write_text(text.replace('model = "model"\n', ""), encoding="utf-8")
+    done = shared.invoke("image.build")
+
+    warnings = ("warning: cannot look up shared layers", "warning: cannot share layers: ")
+    assert (0, [1, 1]) == (done.code, [done.stderr.count(text) for text in warnings]), done.stderr
+    forget(docker_client, shared)
