@@ -28,6 +28,15 @@ for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.S
         signal.signal(_number, _handler)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A state folder for the locks of commands that tests run, in place of the user's own (XDG Base Directories)."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("state")
+        patch.setenv("XDG_STATE_HOME", str(folder))
+        yield folder
+
+
 @pytest.fixture(scope="module")
 def code_project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A project with an entry script and no table, which each example writes; git is not asked each time."""

@@ -1,4 +1,4 @@
-"""A project on a tiny base that is built once, for tests of what a later build of it makes."""
+"""A project on a tiny base that is built once, for tests of later builds."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ class Built:
     """A project that is built.
 
     Args:
-        name: of the project, which is that of its image.
-        there: where.
-        first: how its first build ended.
-        base: an image that nothing else is built on.
+        name: of the project and its image.
+        there: the project.
+        first: exit code and output of its first build.
+        base: an image that only this project extends.
     """
 
     name: str
@@ -55,21 +55,21 @@ class Built:
 
     @property
     def id(self) -> str:
-        """Of the image that was built last, as it is recorded."""
+        """The recorded ID of the image that was built last."""
         return str(self.there.record("build.json")["id"])
 
     def write(self, name: str, text: str) -> None:
-        """Another text in a file."""
+        """Write *text* to a file of the project."""
         (self.there.folder / name).write_text(text, encoding="utf-8")
 
     def replaced(self, old: str, new: str) -> None:
-        """Write *new* for *old* in the table."""
+        """Replace *old* in pyproject.toml."""
         text = (self.there.folder / "pyproject.toml").read_text(encoding="utf-8")
         assert old in text
         self.write("pyproject.toml", text.replace(old, new))
 
     def said(self, *words: str) -> list[str]:
-        """Run a command; what is said after the lines that name engine and context, and what is printed."""
+        """Run a command and return its output without the lines about engine and context."""
         ended = self.there.invoke(*words)
         assert ended.code == 0, ended.stderr
         lines = normal(ended.stderr + ended.stdout, {self.name: "NAME", self.base: "BASE"}).splitlines()
@@ -77,7 +77,7 @@ class Built:
 
 
 def derived(client: docker.DockerClient, name: str, lines: str) -> None:
-    """Build an image of *lines* without any file."""
+    """Build an image from a Dockerfile of *lines*."""
     client.images.build(fileobj=io.BytesIO(lines.encode()), tag=name, rm=True, forcerm=True)
 
 
@@ -91,15 +91,15 @@ def built_once(
     more: str = "",
     files: Mapping[str, str | bytes] | None = None,
 ) -> Iterator[Built]:
-    """A project that was built once, on a base of its own; all its images are gone after the block.
+    """Yield a project that was built once, on its own base; remove all its images after the block.
 
     Args:
         client: of the engine.
-        tiny_base: what its base is made of.
+        tiny_base: what its base extends.
         env: of its commands.
-        folder: where it lies, in a folder of its name.
+        folder: parent of the project's folder.
         more: lines of its table.
-        files: of its own beside those that every such project has.
+        files: besides those that every such project has.
     """
     name, base = unique("fast"), f"{unique('base')}:1"
     table = TABLE.replace("NAME", name).replace("BASE", base).replace("MORE", more)
@@ -113,7 +113,7 @@ def built_once(
 
 @contextmanager
 def _images_removed_after(client: docker.DockerClient, name: str) -> Iterator[None]:
-    """Remove every image of a project, those without a name too; an image goes after those that are built on it."""
+    """Remove every image of a project after the block, also those without a name; children before their parents."""
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""What `invoke image.build` does with its flags, the user's own steps, and an interruption."""
+"""`invoke image.build` with its flags, with commands of the project, and interrupted."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ BUILDERS = ["20.10", "26.1-buildx", "26.1"]
 
 @pytest.fixture(scope="module")
 def own_base(docker_client: docker.DockerClient, tiny_base: str) -> Iterator[str]:
-    """An image that no other test extends, so that each container of it is one of this module."""
+    """Return an image that only this module extends, so that each container of it is one of this module."""
     name = f"{unique('base')}:1"
     with removed_after(docker_client, name):
         derived(docker_client, name, f"FROM {tiny_base}\nLABEL own={name}\n")
@@ -49,7 +49,7 @@ def own_base(docker_client: docker.DockerClient, tiny_base: str) -> Iterator[str
 
 @pytest.fixture
 def name(docker_client: docker.DockerClient) -> Iterator[str]:
-    """A project's name, whose image of version 1 is gone after the test."""
+    """Return the name of a project whose image of version 1 is removed after the test."""
     found = unique("build")
     with removed_after(docker_client, f"{found}:1"):
         yield found
@@ -57,26 +57,26 @@ def name(docker_client: docker.DockerClient) -> Iterator[str]:
 
 @pytest.fixture(params=BUILDERS)
 def env(request: pytest.FixtureRequest, clients: Mapping[str, Client], tmp_path: Path) -> dict[str, str]:
-    """The environment of each docker client in turn."""
+    """The environment of each docker client."""
     return environment_of(clients[request.param], tmp_path)
 
 
 @pytest.fixture
 def no_docker(tmp_path: Path) -> dict[str, str]:
-    """An environment without docker, in which the legacy builder builds: its output is always the same."""
+    """Return an environment without docker: the legacy builder, whose output never changes, builds."""
     return environment_without_docker(tmp_path)
 
 
 def project(
     folder: Path, name: str, table: str, env: Mapping[str, str], files: Mapping[str, str] | None = None
 ) -> Consumer:
-    """A project of version 1 with some code and *table*."""
+    """Return a project of version 1 with some code and *table*."""
     text = f'[project]\nname = "{name}"\nversion = "1"\n\n[tool.azureml-image]\n{table}'
     return consumer(folder / "project", {**CODE, **(files or {}), "pyproject.toml": text}, env)
 
 
 def shown(client: docker.DockerClient, image: str, command: str) -> str:
-    """What a shell prints in a container of *image*."""
+    """Return what a shell prints in a container of *image*."""
     out: bytes = client.containers.run(image, ["/bin/sh", "-c", command], remove=True)
     return out.decode()
 
@@ -130,10 +130,10 @@ built sha256:ID
 """
 
 
-def test_prints_names_on_stdout_and_all_else_on_stderr(
+def test_only_the_names_are_on_stdout(
     own_base: str, name: str, no_docker: dict[str, str], tmp_path: Path
 ) -> None:
-    """The result is the names alone; how it came about is on stderr, the builder's own lines among it."""
+    """Progress and the builder's output are on stderr."""
     made = project(tmp_path, name, f'base = "{own_base}"\n{AFTER_CODE}', no_docker)
 
     ended = made.invoke("image.build", "--no-cache")
@@ -142,10 +142,10 @@ def test_prints_names_on_stdout_and_all_else_on_stderr(
     assert (0, f"{name}:1\n", STEPS) == (ended.code, ended.stdout, said)
 
 
-def test_code_alone_is_copied_to_the_base(
+def test_code_without_anything_else_is_one_layer(
     own_base: str, name: str, no_docker: dict[str, str], tmp_path: Path, docker_client: docker.DockerClient
 ) -> None:
-    """It is one layer more than the base has, with what is said of the image; no docker client is needed for it."""
+    """It is one layer on the base, and no docker client is needed."""
     ended = project(tmp_path, name, f'base = "{own_base}"\n', no_docker).invoke("image.build")
 
     before, _, after = STEPS.partition("Step 1/8")
@@ -162,10 +162,10 @@ def test_code_alone_is_copied_to_the_base(
 
 
 @pytest.mark.parametrize("env", ["20.10", "26.1"], indirect=True)
-def test_builds_again_from_the_cache_unless_told(
+def test_the_builders_cache_is_used_unless_no_cache_is_set(
     own_base: str, name: str, env: dict[str, str], tmp_path: Path, docker_client: docker.DockerClient
 ) -> None:
-    """The same again is the same image; `--no-cache` runs every step anew."""
+    """The same build gives the same image; `--no-cache` runs every step again."""
     table = f'base = "{own_base}"\nrun = [{{ command = "echo $$ > /tmp/a; cat /proc/uptime > /tmp/b" }}]\n'
     made = project(tmp_path, name, table, env)
     ids = []
@@ -177,10 +177,10 @@ def test_builds_again_from_the_cache_unless_told(
     assert (first, True) == (again, first != anew)
 
 
-def test_runs_the_users_own_steps_where_and_as_whom_they_say(
+def test_commands_run_at_their_place_as_their_user(
     own_base: str, name: str, env: dict[str, str], tmp_path: Path, docker_client: docker.DockerClient
 ) -> None:
-    """Each command reaches the shell unchanged, at its place, as root or as the runtime user."""
+    """Each command reaches the shell unchanged, as root or as the runtime user."""
     table = f"""\
 base = "{own_base}"
 model = "model.bin"
@@ -229,7 +229,7 @@ dockeruser
     [("weights.bin", "weights.bin\n"), ("model", "v1\nweights.bin\n"), ("model/v1", "deep.bin\n")],
     ids=["a file", "a folder", "a folder in a folder"],
 )
-def test_a_model_lies_in_its_folder(
+def test_the_model_is_in_its_folder(
     own_base: str,
     name: str,
     no_docker: dict[str, str],
@@ -238,7 +238,7 @@ def test_a_model_lies_in_its_folder(
     model: str,
     expected: str,
 ) -> None:
-    """AZUREML_MODEL_DIR is a folder that holds the file, or what the folder holds."""
+    """AZUREML_MODEL_DIR holds the file, or the content of the folder."""
     files = {"weights.bin": "w\n", "model/weights.bin": "w\n", "model/v1/deep.bin": "w\n"}
     made = project(tmp_path, name, f'base = "{own_base}"\nmodel = "{model}"\n', no_docker, files)
 
@@ -247,10 +247,10 @@ def test_a_model_lies_in_its_folder(
     assert (0, expected) == (ended.code, shown(docker_client, f"{name}:1", 'ls "$AZUREML_MODEL_DIR"'))
 
 
-def test_installs_system_packages_as_root_and_leaves_no_lists(
+def test_system_packages_are_installed_without_lists(
     amlenv_base: str, name: str, no_docker: dict[str, str], tmp_path: Path, docker_client: docker.DockerClient
 ) -> None:
-    """The packages are there without what they only recommend, apt's lists are gone, the user is back."""
+    """Recommended packages are not installed, apt's lists are removed, and the user is the runtime user."""
     table = f'base = "{amlenv_base}"\napt = ["libpng-tools", "sl"]\n'
 
     ended = project(tmp_path, name, table, no_docker).invoke("image.build")
@@ -262,10 +262,10 @@ def test_installs_system_packages_as_root_and_leaves_no_lists(
     )
 
 
-def test_flags_name_base_registry_and_tags(
+def test_flags_set_base_registry_and_tags(
     own_base: str, name: str, no_docker: dict[str, str], tmp_path: Path, docker_client: docker.DockerClient
 ) -> None:
-    """`--base`, `--registry` and each `--tag` stand above the table, in the image as in its record."""
+    """`--base`, `--registry` and `--tag` take precedence over the table, in the image and in its record."""
     table = 'base = "no-such-image:1"\nregistry = "table.example.com"\ntags = ["table"]\n'
     made = project(tmp_path, name, table, no_docker)
     names = [f"flag.example.com/{name}:{tag}" for tag in ("one", "two")]
@@ -288,7 +288,7 @@ def test_flags_name_base_registry_and_tags(
         )
 
 
-def test_pull_asks_the_registry_for_a_newer_base(
+def test_pull_gets_a_newer_base(
     own_base: str,
     name: str,
     no_docker: dict[str, str],
@@ -296,7 +296,7 @@ def test_pull_asks_the_registry_for_a_newer_base(
     docker_client: docker.DockerClient,
     registry: Registry,
 ) -> None:
-    """A base that is here is used as it is; with `--pull` the registry's own one takes its place."""
+    """Without `--pull` the base on the engine is used as it is."""
     base = f"{registry.host}/{unique('base')}"
     made = project(tmp_path, name, f'base = "{base}:1"\n', no_docker)
     which: list[tuple[int, Any, str]] = []
@@ -317,10 +317,10 @@ def test_pull_asks_the_registry_for_a_newer_base(
     assert [(0, [], "old"), (0, pulling, "new"), (0, f"{name}:1\n", "new")] == which
 
 
-def test_dry_prints_commands_that_do_the_same(
+def test_dry_prints_commands_with_the_same_effect(
     own_base: str, name: str, env: dict[str, str], tmp_path: Path, docker_client: docker.DockerClient
 ) -> None:
-    """`--dry` makes no image, container, record or file; what it prints, pasted, makes the very image."""
+    """`--dry` creates no image, container, record or file; the printed command builds the same image."""
     made = project(tmp_path, name, f'base = "{own_base}"\n{AFTER_CODE}', env)
     before = sorted(path.name for path in made.folder.iterdir())
 
@@ -343,10 +343,10 @@ def test_dry_prints_commands_that_do_the_same(
     assert by_hand.id == made.record("build.json")["id"]
 
 
-def test_dry_says_what_it_would_pull(
+def test_dry_prints_the_pull_of_a_missing_base(
     name: str, no_docker: dict[str, str], tmp_path: Path, registry: Registry
 ) -> None:
-    """A base that is not here is not pulled under `--dry`: the command that would is printed."""
+    """Nothing is pulled."""
     base = f"{registry.host}/none:1"
 
     ended = project(tmp_path, name, f'base = "{base}"\n', no_docker).invoke("--dry", "image.build")
@@ -361,7 +361,7 @@ invoke image.context | docker build --platform linux/amd64 --build-arg CONTEXT_S
 def test_echo_shows_the_command_on_stderr(
     own_base: str, name: str, no_docker: dict[str, str], tmp_path: Path
 ) -> None:
-    """With `--echo` the same command stands on stderr, the results stay alone on stdout."""
+    """With `--echo` the same command is printed on stderr; stdout has only the results."""
     made = project(tmp_path, name, f'base = "{own_base}"\n', no_docker)
     dry = made.invoke("--dry", "image.build").stdout
 
@@ -380,10 +380,10 @@ WAYS = {
 
 @pytest.mark.parametrize("env", ["20.10", "26.1-buildx"], indirect=True)
 @pytest.mark.parametrize("way", WAYS)
-def test_the_sdk_and_the_client_address_the_same_engine(
+def test_every_request_goes_to_the_same_engine(
     own_base: str, name: str, env: dict[str, str], tmp_path: Path, engine: str, way: str
 ) -> None:
-    """Whichever way names the engine, inspection and build go to it, and the first line says which it is."""
+    """However the engine is chosen, inspection and build go to it, and the first line names it."""
     current, variables, context = WAYS[way]
     alone = {key: text for key, text in env.items() if key not in {"DOCKER_HOST", "DOCKER_CONTEXT"}}
     for made, host in (("good", engine), ("dead", f"unix://{tmp_path}/none.sock")):
@@ -424,7 +424,7 @@ def test_an_interrupted_build_leaves_nothing(
     code: int,
     said: str,
 ) -> None:
-    """In the middle of a step the build stops: no process, container, temporary file, image or record stays."""
+    """The build stops in the middle of a step; no process, container, temporary file, image or record is left."""
     (tmp_path / "tmp").mkdir()
     table = f'base = "{own_base}"\nrun = [{{ command = "echo {name}-$((40+2)); sleep 300 # {name}" }}]\n'
     made = project(tmp_path, name, table, {**env, "TMPDIR": str(tmp_path / "tmp")})
@@ -445,7 +445,7 @@ def test_an_interrupted_build_leaves_nothing(
 
 
 def outliving(marker: str) -> list[str]:
-    """The commands on this machine that name *marker* and do not end, now or when the engine comes to it."""
+    """Return the commands on this machine that have *marker* and do not end."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
@@ -460,19 +460,19 @@ def outliving(marker: str) -> list[str]:
 
 
 def containers(client: docker.DockerClient, base: str) -> list[str]:
-    """The containers of images that extend *base*."""
+    """Return the containers of images that extend *base*."""
     return [str(one.name) for one in client.containers.list(all=True, filters={"ancestor": base})]
 
 
 def layers(text: str) -> str:
-    """*text* with one word for each short id."""
+    """Return *text* with a word in place of each short ID."""
     return re.sub(
         r"^Docker engine .*$", "ENGINE", re.sub(r"\b[0-9a-f]{12}\b", "LAYER", text), flags=re.MULTILINE
     )
 
 
 def own_invoke(folder: Path) -> Path:
-    """A folder with an `invoke` of this Python, as an activated environment has it on PATH."""
+    """Return a folder with an `invoke` of this Python, as an activated environment has it on PATH."""
     made = folder / "bin"
     made.mkdir()
     (made / "invoke").write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m invoke "$@"\n')

@@ -1,4 +1,4 @@
-"""One project on both image families, with every kind of docker client and with none: the same image."""
+"""The same project gives the same image on both image families with every docker client, and without one."""
 
 from __future__ import annotations
 
@@ -97,12 +97,12 @@ print(json.dumps({
 
 @dataclass(frozen=True, kw_only=True)
 class Built:
-    """What came of `invoke image.build` on one family with one client.
+    """The result of `invoke image.build` on one family with one client.
 
     Args:
         base: the family's image.
         tag: the first tag, which no other build has.
-        ended: the command's end.
+        ended: exit code and output.
         record: `.azureml-image/build.json`.
         config: the image's configuration as the engine has it.
         inside: what a process in the image sees.
@@ -122,7 +122,7 @@ def build(
     clients: Mapping[str, Client],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Callable[[str, str], Built]]:
-    """Build with a family and a client; each pair once, and gone with the module."""
+    """Build with a family and a client, each pair once; the images are removed after the module."""
     done: dict[tuple[str, str], Built] = {}
     alpha = wheel(tmp_path_factory.mktemp("wheels"), "alpha", "1.0")
     with ExitStack() as after:
@@ -165,13 +165,13 @@ def build(
 
 @pytest.fixture(scope="module", params=list(WHY))
 def client(request: pytest.FixtureRequest) -> str:
-    """Each client in turn, and none."""
+    """Each client, and none."""
     return str(request.param)
 
 
 @pytest.fixture(scope="module", params=["amlenv", "curated"])
 def family(request: pytest.FixtureRequest) -> str:
-    """Each family in turn."""
+    """Each family."""
     return str(request.param)
 
 
@@ -182,17 +182,17 @@ def built(build: Callable[[str, str], Built], family: str, client: str) -> Built
 
 
 def look(client: docker.DockerClient, image: str, script: str = LOOK) -> dict[str, Any]:
-    """What *script* prints under the environment's Python in a container of *image*, as its own user."""
+    """Return what *script* prints under the environment's Python in a container of *image*."""
     command = ["/bin/sh", "-c", '"$AZUREML_CONDA_ENVIRONMENT_PATH/bin/python" -c "$SCRIPT"']
     out = client.containers.run(image, command, environment={"SCRIPT": script}, remove=True)
     printed: dict[str, Any] = json.loads(out)
     return printed
 
 
-def test_says_which_builder_makes_the_image_and_why(
+def test_the_builder_is_named_with_its_reason(
     built: Built, client: str, engine: str, docker_client: docker.DockerClient
 ) -> None:
-    """The first two lines name the engine, where it is, the builder with the reason, and the context."""
+    """The first two lines have the engine, its address, the builder with the reason, and the context."""
     version = docker_client.version()["Version"]
 
     said = built.ended.stderr.splitlines()[:2]
@@ -204,10 +204,10 @@ def test_says_which_builder_makes_the_image_and_why(
     assert expected == [re.sub(r"docker client \d\S+", "docker client VERSION", line) for line in said]
 
 
-def test_adds_variables_and_labels_and_leaves_the_rest(
+def test_variables_and_labels_are_added_to_those_of_the_base(
     built: Built, docker_client: docker.DockerClient
 ) -> None:
-    """User, CMD, ports and folder are the base's, there is no ENTRYPOINT, and ours come on top."""
+    """User, CMD, ports and working directory are those of the base, and there is no ENTRYPOINT."""
     base = docker_client.images.get(built.base).attrs["Config"]
     kept = ("User", "Cmd", "Entrypoint", "WorkingDir", "ExposedPorts", "Volumes", "StopSignal", "Healthcheck")
 
@@ -236,8 +236,8 @@ def test_adds_variables_and_labels_and_leaves_the_rest(
     assert expected == found
 
 
-def test_files_are_roots_and_readable_and_not_writable(built: Built) -> None:
-    """Every file stands where Azure ML looks, is root's, and the runtime user may read it and not write it."""
+def test_root_owns_the_files_and_the_user_can_only_read_them(built: Built) -> None:
+    """Every file is where Azure ML looks for it, and the runtime user may not write it."""
     found = (built.inside["uid"], built.inside["files"])
 
     expected = {
@@ -270,10 +270,10 @@ def test_what_the_runtime_user_may_change(built: Built, docker_client: docker.Do
     assert expected == look(docker_client, built.record["id"], CHANGE)
 
 
-def test_packages_join_those_of_the_environment(
+def test_packages_are_installed_into_the_environment_of_the_base(
     built: Built, docker_client: docker.DockerClient, family: str
 ) -> None:
-    """The new package lies beside the base's, whose versions stay, and nothing lies in ~/.local."""
+    """The packages of the base keep their versions, and nothing is in ~/.local."""
     before = look(docker_client, built.base)["packages"]
     where = {"amlenv": "/opt/miniconda/envs/amlenv", "curated": "/azureml-envs/minimal"}[family]
 
@@ -284,8 +284,8 @@ def test_packages_join_those_of_the_environment(
     assert ({**before, "alpha": ["1.0", server[1]]}, False) == found
 
 
-def test_records_what_was_built(built: Built) -> None:
-    """The record names engine, image, tags and context, and the last line before the names is the image's id."""
+def test_the_build_is_recorded(built: Built) -> None:
+    """The record has engine, image, tags and context; the last line before the names has the image ID."""
     said = built.ended.stderr.splitlines()[-1]
 
     image_id = built.record["id"]
@@ -304,8 +304,8 @@ def test_records_what_was_built(built: Built) -> None:
     assert (expected, f"built {image_id}", "sha256:ID") == (built.record, said, normal(image_id))
 
 
-def test_every_builder_makes_the_same_of_the_same(build: Callable[[str, str], Built], family: str) -> None:
-    """Whatever builds: one context hash, one file system, one configuration."""
+def test_every_builder_gives_the_same_image(build: Callable[[str, str], Built], family: str) -> None:
+    """Context hash, file system and configuration are the same."""
     all_of_them = [build(family, client) for client in WHY]
 
     made = [
@@ -317,13 +317,13 @@ def test_every_builder_makes_the_same_of_the_same(build: Callable[[str, str], Bu
 
 
 def file(name: str, *, mode: str = "-rw-r--r--") -> dict[str, Any]:
-    """What is seen of a file of the project."""
+    """Return what a process in the image sees of a file of the project."""
     sha256 = hashlib.sha256(FILES[name].encode()).hexdigest()
     return {**folder(), "mode": mode, "sha256": sha256, "time": 315_532_800}
 
 
 def folder() -> dict[str, Any]:
-    """What is seen of a folder."""
+    """Return what a process in the image sees of a folder."""
     return {
         "mode": "drwxr-xr-x",
         "owner": [0, 0],

@@ -54,7 +54,7 @@ LARGE = 5_000_000
 
 @dataclass(kw_only=True)
 class Walk:
-    """A project that is built again and again, each time with one thing changed.
+    """A project that is built several times, each time with one change.
 
     Args:
         built: the project.
@@ -94,7 +94,7 @@ def changed(
     clients: Mapping[str, Client],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Walk]:
-    """A project whose code has changed since it was built, by BuildKit and by the legacy builder."""
+    """A project whose code has changed since it was built, with and without a client that has BuildKit."""
     scratch, client = tmp_path_factory.mktemp("layers"), str(request.param)
     env = environment_for(client, clients, scratch)
     with walking(docker_client, tiny_base, env, scratch) as walk:
@@ -107,7 +107,7 @@ def changed(
 def walking(
     client: docker.DockerClient, tiny_base: str, env: Mapping[str, str], folder: Path
 ) -> Iterator[Walk]:
-    """A project that was built once."""
+    """Return a project that was built once."""
     files = {MODEL: os.urandom(LARGE)}
     with built_once(client, tiny_base, env, folder, more=MORE, files=files) as built:
         walk = Walk(built=built, client=client)
@@ -144,8 +144,8 @@ def _told(step: Mapping[str, Any]) -> dict[str, Any]:
     return {name: step[name] for name in ("Created", "CreatedBy", "Size", "Comment")}
 
 
-def test_it_can_be_pushed_and_pulled(changed: Walk, registry: Registry) -> None:
-    """What a registry gives back is the same image, byte for byte, and a container of it has the changed file."""
+def test_the_image_can_be_pushed_and_pulled(changed: Walk, registry: Registry) -> None:
+    """The pulled image is the same, and a container of it has the changed file."""
     name = f"{registry.host}/{changed.built.name}"
     made = changed.client.images.get(changed.ids["code"])
     with removed_after(changed.client, f"{name}:1"):
@@ -159,8 +159,8 @@ def test_it_can_be_pushed_and_pulled(changed: Walk, registry: Registry) -> None:
     assert (made.id, b"x = 2\n") == (pulled.id, shown)
 
 
-def test_it_is_the_image_of_one_piece(changed: Walk, tmp_path: Path) -> None:
-    """What any builder makes of the whole context at once has the same files, variables, user, labels and command."""
+def test_the_image_is_that_of_a_build_in_one_piece(changed: Walk, tmp_path: Path) -> None:
+    """A build of the whole context gives the same files, variables, user, labels and command."""
     packed, name = tmp_path / "context.tar", f"{changed.built.name}:whole"
     assert changed.built.there.invoke("image.context", "--output", str(packed)).code == 0
     sha256 = changed.built.there.record("build.json")["context_sha256"]
@@ -176,7 +176,7 @@ def test_it_is_the_image_of_one_piece(changed: Walk, tmp_path: Path) -> None:
 
 
 def about(client: docker.DockerClient, image: str) -> tuple[dict[str, Any], dict[str, list[Any]]]:
-    """What a container would see: the image's configuration, and each file with its kind, mode, owner and content."""
+    """Return the image's configuration, and each file with its type, mode, owner and content."""
     names = ("Env", "User", "Cmd", "Entrypoint", "Labels", "WorkingDir", "ExposedPorts", "Volumes")
     config = client.images.get(image).attrs["Config"]
     made = client.containers.create(image)
@@ -190,7 +190,7 @@ def about(client: docker.DockerClient, image: str) -> tuple[dict[str, Any], dict
 
 
 def _bytes(block: Any) -> bytes:
-    """A block of an export, which the stubs take for text."""
+    """Return a block of an export, for which the stubs have a wrong type."""
     return bytes(block)
 
 
@@ -200,7 +200,7 @@ def _seen(archive: tarfile.TarFile, member: tarfile.TarInfo) -> list[Any]:
     return [member.type, member.mode, member.uid, member.gid, member.linkname, sha256]
 
 
-# Where something lies already
+# Files that the base has already
 
 TAKEN = {
     "a link of that name": "RUN mkdir -p /var/azureml-app && ln -s /etc/passwd /var/azureml-app/helper.py",
@@ -209,14 +209,14 @@ TAKEN = {
 
 
 @pytest.mark.parametrize("there", TAKEN)
-def test_what_lies_there_is_written_over(
+def test_files_of_the_base_are_overwritten(
     there: str,
     docker_client: docker.DockerClient,
     tiny_base: str,
     clients: Mapping[str, Client],
     tmp_path: Path,
 ) -> None:
-    """The code is where the base's links lead, as it would be in one piece, and no container is left of the build."""
+    """The code is where the links of the base lead, as in one piece, and no container is left."""
     base, env = f"{unique('base')}:1", environment_of(clients["26.1-buildx"], tmp_path)
     with removed_after(docker_client, base):
         derived(docker_client, base, f"FROM {tiny_base}\nUSER root\n{TAKEN[there]}\nUSER dockeruser\n")

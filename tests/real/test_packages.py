@@ -1,4 +1,4 @@
-"""Python packages installed for real: every way to name them, and what a clash with the server says."""
+"""Python packages that are installed: every way to name them, and conflicts with the server."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WITH_SERVER = (
 
 
 def project(folder: Path, name: str, text: str, files: dict[str, str | bytes] | None = None) -> Consumer:
-    """A project of version 1 with some code, in an environment where the legacy builder builds."""
+    """Return a project of version 1 with some code, in an environment where the legacy builder builds."""
     head = f'[project]\nname = "{name}"\nversion = "1"\n'
     code = {"code/score.py": "def init(): pass\ndef run(data): return data\n"}
     return consumer(
@@ -36,15 +36,15 @@ def project(folder: Path, name: str, text: str, files: dict[str, str | bytes] | 
 
 
 def error(ended: Ended) -> str:
-    """The error at the end of what was said, without where pip keeps its wheels."""
+    """Return the error at the end of the output, without the paths of pip's wheels."""
     text = ended.stderr[ended.stderr.index("A build step failed") :]
     return re.sub(r"(?m)^ *(Looking in links|Processing|ERROR: ResolutionImpossible).*\n", "", text)
 
 
-def test_installs_whatever_names_a_package(
+def test_every_way_to_name_a_package_installs_it(
     offering_base: str, tmp_path: Path, docker_client: docker.DockerClient
 ) -> None:
-    """Files with hashes, other files, local wheels, the table, groups, extras and dependencies all count.
+    """Files with and without hashes, local wheels, the table, groups, extras and dependencies.
 
     What has hashes keeps its version, though a newer one is on offer and wanted by another package.
     """
@@ -96,8 +96,8 @@ project-dependencies = true
     assert ({**before, **new}, [hashes, WITH_SERVER]) == (after, said)
 
 
-def test_a_clash_with_the_server_ends_the_build(offering_base: str, tmp_path: Path) -> None:
-    """A requirement that the server cannot run with is refused by pip, which names both."""
+def test_a_conflict_with_the_server_fails_the_build(offering_base: str, tmp_path: Path) -> None:
+    """Pip refuses a requirement that the server cannot run with, and names both."""
     text = f'[tool.azureml-image]\nbase = "{offering_base}"\npip = ["flask==2.3.3"]\n'
     made = project(tmp_path, unique("clash"), text)
 
@@ -124,10 +124,10 @@ Nothing was built.
     assert (4, "", expected, []) == (ended.code, ended.stdout, error(ended), made.records())
 
 
-def test_what_breaks_the_base_is_named_with_its_line(
+def test_a_package_that_breaks_the_base_is_named_with_its_line(
     offering_base: str, tmp_path: Path, docker_client: docker.DockerClient
 ) -> None:
-    """Where pip installs what breaks the server, `pip check` ends the build and names who asked for it."""
+    """`pip check` fails the build and names the requirement."""
     digest = sha256_of("flask-2.3.3-py3-none-any.whl", docker_client, offering_base)
     text = f'[tool.azureml-image]\nbase = "{offering_base}"\nrequirements = "lock.txt"\n'
     lock = f"# made by a tool\nFlask==2.3.3 --hash=sha256:{digest}\n"
@@ -151,6 +151,6 @@ Nothing was built.
 
 
 def sha256_of(name: str, client: docker.DockerClient, base: str) -> str:
-    """The hash of a wheel on offer, as the base has it."""
+    """Return the hash of a wheel in the index of the base."""
     out: bytes = client.containers.run(base, ["sha256sum", f"/index/{name}"], remove=True)
     return out.decode().split()[0]

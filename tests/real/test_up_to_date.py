@@ -1,4 +1,4 @@
-"""A build that would make what is there already ends at once, and any other does not."""
+"""A build without any change ends at once, and every other one builds."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def original(
     clients: Mapping[str, Client],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Built]:
-    """A project that BuildKit has built once."""
+    """A project that was built once with buildx."""
     scratch = tmp_path_factory.mktemp("fast")
     with built_once(
         docker_client, tiny_base, environment_of(clients["26.1-buildx"], scratch), scratch
@@ -37,7 +37,7 @@ def original(
 
 @pytest.fixture
 def built(original: Built, tmp_path: Path, docker_client: docker.DockerClient) -> Built:
-    """A copy of that project for one test, with its records; its image has its name, whatever went before."""
+    """A copy of that project for one test, with its records; its image has its name again."""
     docker_client.api.tag(original.id, original.name, "1")
     folder = tmp_path / original.name
     shutil.copytree(original.there.folder, folder)
@@ -45,7 +45,7 @@ def built(original: Built, tmp_path: Path, docker_client: docker.DockerClient) -
 
 
 def test_the_second_build_ends_at_once(built: Built) -> None:
-    """It says what it has compared, prints the same names, and leaves image and record as they were."""
+    """It says what it compared, prints the same names, and changes neither image nor record."""
     before = built.there.record("build.json")
 
     found = [built.said("image.build") for _ in range(3)]
@@ -55,8 +55,8 @@ def test_the_second_build_ends_at_once(built: Built) -> None:
     assert {"hashes.json", "builder.json"} <= {*records_of(built)}
 
 
-def test_what_passed_before_has_passed(built: Built) -> None:
-    """A pass of the smoke test counts on after a build that had nothing to build, and a push may follow."""
+def test_a_smoke_test_still_counts_if_nothing_was_built(built: Built) -> None:
+    """The image can be pushed without another smoke test."""
     records = Records(folder=built.there.folder / ".azureml-image")
     smoke_test = planning.plan(project.load(built.there.folder)).smoke_test
     records.write_pass(records.read_build(), smoke_test.sha256, {"passed": True})
@@ -69,8 +69,8 @@ def test_what_passed_before_has_passed(built: Built) -> None:
     assert ([NOTHING, "NAME:1"], before, expected) == (found, records.read_pass(), then)
 
 
-def test_a_look_leaves_everything_as_it_was(built: Built) -> None:
-    """`image.check` and `--dry` write nothing, before and after a change, and whether anything is remembered or not."""
+def test_check_and_dry_write_nothing(built: Built) -> None:
+    """They write nothing before and after a change, with and without notes of earlier builds."""
     before = records_of(built)
     for words in (["image.check"], ["--dry", "image.build"]):
         built.said(*words)
@@ -86,13 +86,13 @@ def test_a_look_leaves_everything_as_it_was(built: Built) -> None:
 
 
 def records_of(built: Built) -> dict[str, tuple[bytes, int]]:
-    """Each file of `.azureml-image` with what it holds and when it was written."""
+    """Return each file of `.azureml-image` with its content and its time."""
     found = (built.there.folder / ".azureml-image").iterdir()
     return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in found}
 
 
 def test_each_change_is_built(built: Built, docker_client: docker.DockerClient) -> None:
-    """A byte, a mode, a name and a variable are built one after the other, and an image that is gone; no equal file."""
+    """A changed byte, mode, name or variable and a removed image are built; a file with another time only is not."""
     file, made = built.there.folder / "code/helper.py", []
     for edit in (
         lambda: built.write("code/helper.py", "x = 2\n"),
@@ -111,8 +111,8 @@ def test_each_change_is_built(built: Built, docker_client: docker.DockerClient) 
     assert "azureml-models/\nrenamed.py*\nscore.py\nx = 2\ngood day\n" == found.decode()
 
 
-def test_a_changed_line_is_copied_alone(built: Built) -> None:
-    """However little stands below it, the code is all that the engine gets."""
+def test_a_changed_line_copies_only_the_code(built: Built) -> None:
+    """The engine gets only the code, even if the layers below it are small."""
     built.write("code/helper.py", "x = 5\n")
 
     said = [re.sub("layers:[0-9a-f]{32}", "layers:TAG", line) for line in built.said("image.build")]
@@ -124,7 +124,7 @@ def test_a_changed_line_is_copied_alone(built: Built) -> None:
     ]
 
 
-# What `--dry` says that a build would do, which is decided by the same comparison
+# What a build would do, as `--dry` prints it
 
 Edit = Callable[[Built], object]
 SAME: dict[str, Edit] = {
@@ -139,7 +139,7 @@ OTHER: dict[str, Edit] = {
 
 
 def forged(file: Path) -> None:
-    """Another text of the same length, and the time of before."""
+    """Write another text of the same length and restore the time."""
     status = file.stat()
     file.write_text("y = 1\n", encoding="utf-8")
     os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
@@ -148,8 +148,8 @@ def forged(file: Path) -> None:
 @pytest.mark.parametrize(
     ("expected", "change"), [("same", change) for change in SAME] + [("built", change) for change in OTHER]
 )
-def test_what_a_change_costs(expected: str, change: str, built: Built) -> None:
-    """What makes the same image has nothing to build, and what makes another has."""
+def test_only_changes_of_the_inputs_are_built(expected: str, change: str, built: Built) -> None:
+    """A change that gives the same image has nothing to build."""
     {**SAME, **OTHER}[change](built)
 
     said = built.said("--dry", "image.build")
@@ -168,19 +168,19 @@ def test_what_a_change_costs(expected: str, change: str, built: Built) -> None:
     ],
     ids=["--tag", "--registry", "--no-cache", "--pull"],
 )
-def test_what_a_flag_asks_for(flags: list[str], expected: list[str], built: Built) -> None:
-    """Another name is given to what is there; a build that is asked for takes place."""
+def test_flags_that_build_and_flags_that_do_not(flags: list[str], expected: list[str], built: Built) -> None:
+    """Another name is given to the existing image; --no-cache and --pull build."""
     said = built.said("--dry", "image.build", *flags)
 
     words = [re.sub(r".*?\bdocker (?:buildx )?(pull|run|build) .*", r"\1", line) for line in said]
     assert expected == [word for word in words if not word.startswith("warning: ")]
 
 
-# What may become of the image meanwhile
+# The image and its base change outside
 
 
-def test_another_tag_is_given_to_what_is_there(built: Built, docker_client: docker.DockerClient) -> None:
-    """With `--tag` nothing is built: the image has the name, the record says so, and the first name stays."""
+def test_another_tag_is_given_to_the_existing_image(built: Built, docker_client: docker.DockerClient) -> None:
+    """With `--tag` nothing is built; image and record have the new name, and the first name stays."""
     found = built.said("image.build", "--tag", "other")
 
     image = docker_client.images.get(f"{built.name}:other")
@@ -189,10 +189,10 @@ def test_another_tag_is_given_to_what_is_there(built: Built, docker_client: dock
     assert {f"{built.name}:1", f"{built.name}:other"} <= {*image.tags}
 
 
-def test_a_name_that_was_given_away_is_given_back(
+def test_a_tag_that_was_moved_is_moved_back(
     built: Built, docker_client: docker.DockerClient, tiny_base: str
 ) -> None:
-    """A tag that someone has moved to another image names the one that was built again, without a build."""
+    """Nothing is built: the tag is given to the built image again."""
     docker_client.images.get(tiny_base).tag(built.name, "1")
 
     found = built.said("image.build")
@@ -200,8 +200,10 @@ def test_a_name_that_was_given_away_is_given_back(
     assert ([NOTHING, "NAME:1"], built.id) == (found, docker_client.images.get(f"{built.name}:1").id)
 
 
-def test_an_image_on_ours_is_not_ours(built: Built, docker_client: docker.DockerClient) -> None:
-    """What is built on our image inherits its labels, and is not taken for it, not even by its name and unrecorded."""
+def test_an_image_that_extends_ours_is_not_taken_for_it(
+    built: Built, docker_client: docker.DockerClient
+) -> None:
+    """It inherits all labels, so labels prove nothing, not even under the same name and without a record."""
     derived(docker_client, f"{built.name}:1", f"FROM {built.name}:1\nENV OTHER=1\n")
     inherited = docker_client.images.get(f"{built.name}:1")
     ours = docker_client.images.get(built.id)
@@ -217,10 +219,10 @@ def test_an_image_on_ours_is_not_ours(built: Built, docker_client: docker.Docker
     assert "OTHER=1" not in docker_client.images.get(f"{built.name}:1").attrs["Config"]["Env"]
 
 
-def test_a_base_that_has_moved_is_built_on(
+def test_a_moved_tag_of_the_base_is_built(
     built: Built, docker_client: docker.DockerClient, tiny_base: str
 ) -> None:
-    """Where the base's name means another image, that is built on; where it means the first again, so is that."""
+    """If the tag of the base moves to another image, or back, the next build uses it."""
     first = docker_client.images.get(built.base)
     derived(docker_client, built.base, f"FROM {tiny_base}\nLABEL which=second of={built.name}\n")
     moved = built.said("image.build")
