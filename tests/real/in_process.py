@@ -122,7 +122,7 @@ class InProcess:
 
     Args:
         acr: the loopback.
-        project: handed off to it.
+        project: the project that it builds.
         capsys: what is printed.
         before: how many runs there were before the test.
         pauses: the seconds that Microsoft's libraries would have waited.
