@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.machine import azure_cli, azurite, invoke_cli, venv
+from tests.machine.acr.azure_state import Settings
 from tests.machine.acr.storage import Storage
-from tests.machine.acr.world import Settings
 
 __all__ = ["Sent", "measure", "project", "sent_by_us"]
 

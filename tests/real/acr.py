@@ -16,8 +16,8 @@ import requests
 
 from tests.machine import azure_cli
 from tests.machine.acr import loopback
+from tests.machine.acr.azure_state import CLIENT, SECRET, TENANT
 from tests.machine.acr.runs import Run
-from tests.machine.acr.world import CLIENT, SECRET, TENANT
 from tests.real.support import Ended
 
 __all__ = ["Az", "Wire", "acr", "acr_session", "az", "packed", "wire"]

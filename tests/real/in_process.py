@@ -27,9 +27,9 @@ from azureml_tasks.engines.acr.session import open_session
 from azureml_tasks.engines.acr.tasks_api import Run, RunRequest
 from azureml_tasks.errors import AzuremlTasksError
 from azureml_tasks.project.load import load
+from tests.machine.acr.azure_state import SECRET
 from tests.machine.acr.faults import Fault, Hold, What
 from tests.machine.acr.loopback import Acr
-from tests.machine.acr.world import SECRET
 from tests.real.remote_projects import RemoteProjects
 from tests.real.support import Consumer, Ended, normal
 

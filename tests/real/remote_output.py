@@ -91,7 +91,7 @@ PROBING = TASK[TASK.index('  - id: "server"') : TASK.index('  - id: "push"\n')]
 def body(done: CommandResult) -> dict[str, Any]:
     """Return the body of `scheduleRun` with its task decoded and its source checked against the upload."""
     found = dict(done.the_run.request)
-    uploads = {one.path for one in done.requests if one.front == "storage" and one.method == "PUT"}
+    uploads = {one.path for one in done.requests if one.endpoint == "storage" and one.method == "PUT"}
     assert any(path.endswith(f"/{found['sourceLocation']}") for path in uploads)
     found["sourceLocation"] = "the upload"
     if "encodedTaskContent" in found:

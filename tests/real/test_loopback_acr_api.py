@@ -11,8 +11,8 @@ import pytest
 import requests
 
 from tests.machine.acr import faults
+from tests.machine.acr.azure_state import TENANT
 from tests.machine.acr.loopback import Acr
-from tests.machine.acr.world import TENANT
 from tests.real.acr import Wire
 
 

@@ -117,10 +117,10 @@ def test_az_acr_build_pushes_what_the_registry_confirms(
     expected = {"registry": acr.login_server, "repository": name, "tag": "1", "digest": digest}
     assert run.output_images == [expected]
     assert _normal(done.stdout, acr, name) == _QUICK_LOG
-    assert {one.audience for one in acr.requests if one.front == "arm"} == {
+    assert {one.audience for one in acr.requests if one.endpoint == "arm"} == {
         "https://management.core.windows.net/"
     }
-    assert not any(one.bearer or one.basic for one in acr.requests if one.front == "storage")
+    assert not any(one.bearer or one.basic for one in acr.requests if one.endpoint == "storage")
 
 
 def test_az_acr_build_says_that_a_build_failed(
@@ -216,7 +216,7 @@ def test_azures_own_credentials_find_the_way(acr: Acr, kind: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert {one.front for one in acr.requests} == {kind}
+    assert {one.endpoint for one in acr.requests} == {kind}
     claims = acr.issuer.claims(done.stdout.strip())
     assert claims
     assert (claims.audience.rstrip("/"), claims.expired) == ("https://management.azure.com", False)

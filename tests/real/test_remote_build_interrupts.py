@@ -60,7 +60,7 @@ def test_interrupted_upload(
     """Ctrl-C and SIGTERM end an upload that is stuck, and no run is started."""
     acr, project = remote_projects.acr, remote_projects(tiny_base)
     before, hold = len(acr.runs), Hold()
-    acr.faults.add(lambda front, line: front == "storage" and line.startswith("PUT "), hold, times=None)
+    acr.faults.add(lambda endpoint, line: endpoint == "storage" and line.startswith("PUT "), hold, times=None)
     with started_command(project, "image.release", *ACR) as running:
         assert hold.reached.wait(SECONDS)
         os.killpg(running.pid, by) if by == signal.SIGINT else running.send_signal(by)

@@ -25,7 +25,7 @@ Azure's answer to the request to list your subscriptions continues on another ho
 Nothing was built."""
     assert Outcome(code=7, said=said) == in_process.build()
     assert [] == [
-        one for one in in_process.acr.requests if one.front == "aad" and one.path == "/subscriptions"
+        one for one in in_process.acr.requests if one.endpoint == "aad" and one.path == "/subscriptions"
     ]
 
 
@@ -40,7 +40,7 @@ Registry REGISTRY names another address for sign-in: http://127.0.0.1:PORT/oauth
 Nothing was built."""
     assert Outcome(code=6, said=said) == in_process.build()
     assert [("GET", "/v2/", False)] == [
-        (one.method, one.path, one.bearer) for one in in_process.acr.requests if one.front == "registry"
+        (one.method, one.path, one.bearer) for one in in_process.acr.requests if one.endpoint == "registry"
     ]
 
 
@@ -65,7 +65,7 @@ def test_a_redirected_blob(in_process: InProcess) -> None:
 
     assert BUILT == in_process.build()
     assert [("/elsewhere", False)] == [
-        (one.path, one.bearer) for one in in_process.acr.requests if one.front == "identity"
+        (one.path, one.bearer) for one in in_process.acr.requests if one.endpoint == "identity"
     ]
 
 

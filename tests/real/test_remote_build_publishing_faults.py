@@ -6,8 +6,8 @@ import re
 
 import pytest
 
+from tests.machine.acr.azure_state import Settings
 from tests.machine.acr.faults import CutRequest, Reply
-from tests.machine.acr.world import Settings
 from tests.real.in_process import ENGINE, REGISTRY, InProcess, Meanwhile, Outcome
 from tests.real.remote_build_faults import (
     CHANGED,

@@ -49,7 +49,7 @@ def test_the_registry_is_found(way: str, remote_projects: RemoteProjects, tiny_b
     project = remote_projects(tiny_base, f"[tool.azureml-image.acr]\n{more}")
     done = run_command(remote_projects.acr, project, "image.build", *ACR, "--no-wait", env=env)
 
-    asked = [one.path for one in done.requests if (one.front, one.method) == ("arm", "GET")]
+    asked = [one.path for one in done.requests if (one.endpoint, one.method) == ("arm", "GET")]
     assert (0, [ENGINE, FOUND], expected) == (done.ended.code, done.messages[:2], asked), done.ended.stderr
 
 
@@ -149,7 +149,7 @@ def test_a_managed_identity(remote_projects: RemoteProjects, tiny_base: str) -> 
     done = run_command(acr, own, "image.build", *ACR, "--no-wait")
 
     assert (0, "RUN\n") == done.out, done.ended.stderr
-    assert {"identity", "arm", "registry", "storage"} == {one.front for one in done.requests}
+    assert {"identity", "arm", "registry", "storage"} == {one.endpoint for one in done.requests}
 
 
 def test_a_registry_with_permissions_by_repository(remote_projects: RemoteProjects, tiny_base: str) -> None:
@@ -191,6 +191,6 @@ def test_a_challenge_that_names_another_host(remote_projects: RemoteProjects, ti
     ]
     assert (6, "", expected) == (*done.out, done.messages[-3:])
     asked = {
-        (one.method, one.path, one.bearer, one.basic) for one in done.requests if one.front == "registry"
+        (one.method, one.path, one.bearer, one.basic) for one in done.requests if one.endpoint == "registry"
     }
     assert {("GET", "/v2/", False, False)} == asked

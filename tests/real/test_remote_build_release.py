@@ -230,10 +230,10 @@ def test_where_tokens_are_sent(place: str, releases: Mapping[str, CommandResult]
     """Azure's token is sent to Azure Resource Manager and to the login server, which alone gets the registry's."""
     done = releases[place]
 
-    signed = {(one.front, one.audience) for one in done.requests if one.bearer}
+    signed = {(one.endpoint, one.audience) for one in done.requests if one.bearer}
     assert {("arm", done.acr.resource_manager), ("registry", done.acr.login_server)} == signed
-    assert {"registry"} == {one.front for one in done.requests if one.basic}
+    assert {"registry"} == {one.endpoint for one in done.requests if one.basic}
     assert {("registry", "/oauth2/exchange")} == {
-        (one.front, one.path) for one in done.requests if one.path.endswith("/exchange")
+        (one.endpoint, one.path) for one in done.requests if one.path.endswith("/exchange")
     }
-    assert {"aad", "arm", "registry", "storage"} == {one.front for one in done.requests}
+    assert {"aad", "arm", "registry", "storage"} == {one.endpoint for one in done.requests}

@@ -213,7 +213,7 @@ perform action 'Microsoft.ContainerRegistry/registries/listBuildSourceUploadUrl/
 or the scope is invalid. If access was recently granted, please refresh your credentials.
 Nothing was built."""
     assert Outcome(code=6, said=expected) == found
-    assert [] == [one for one in in_process.acr.requests if one.front == "storage"]
+    assert [] == [one for one in in_process.acr.requests if one.endpoint == "storage"]
 
 
 def test_a_subscription_without_tasks(in_process: InProcess) -> None:

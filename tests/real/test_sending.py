@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.machine import azurite, sending
+from tests.machine.acr.azure_state import Settings
 from tests.machine.acr.storage import Storage
-from tests.machine.acr.world import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path

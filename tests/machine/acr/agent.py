@@ -1,4 +1,4 @@
-"""The agents: each carries one run out on the real engine, as ACR's own does on a machine of its own."""
+"""The agents, which execute runs on the real engine."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from pathlib import Path
 
 import docker
 
-from tests.machine.acr import workshop
-from tests.machine.acr.course import Course
+from tests.machine.acr import step_runner
+from tests.machine.acr.azure_state import Settings
 from tests.machine.acr.credentials import credentials
 from tests.machine.acr.data_plane import DataPlane
+from tests.machine.acr.engine_cleanup import EngineCleanup
+from tests.machine.acr.run_execution import RunExecution
 from tests.machine.acr.runs import Run
 from tests.machine.acr.shell import Shell
 from tests.machine.acr.source import BadSourceError
+from tests.machine.acr.step_runner import StepError, StepRunner
 from tests.machine.acr.storage import Storage
 from tests.machine.acr.task_file import TaskError
-from tests.machine.acr.traces import Traces
-from tests.machine.acr.workshop import StepError, Workshop
-from tests.machine.acr.world import Settings
 
 __all__ = ["Agents"]
 
@@ -39,7 +39,7 @@ _RUN_SECONDS = 3600
 
 @dataclass(kw_only=True)
 class Agents:
-    """What all agents share.
+    """Executes runs.
 
     Args:
         client: the engine.
@@ -63,7 +63,7 @@ class Agents:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def work(self, run: Run) -> None:
-        """Carry a run out to its end, whatever that is."""
+        """Execute a run until it ends."""
         try:
             if run.script.queued:
                 run.script.wait()
@@ -98,12 +98,12 @@ class Agents:
 
     def _carry_out(self, run: Run) -> None:
         folder = Path(tempfile.mkdtemp(prefix="azureml-tasks-"))
-        shop = self._workshop(run, folder)
+        runner = self._step_runner(run, folder)
         late = threading.Event()
 
         def stop() -> None:
-            shop.shell.stop()
-            shop.traces.remove_containers()
+            runner.shell.stop()
+            runner.cleanup.remove_containers()
 
         def expire() -> None:
             late.set()
@@ -114,12 +114,12 @@ class Agents:
         timer.start()
         run.when_cancelled(stop)
         try:
-            error = self._follow(run, shop, stop)
+            error = self._follow(run, runner, stop)
         finally:
             run.when_cancelled(None)
             timer.cancel()
             with self._lock:
-                shop.traces.remove()
+                runner.cleanup.remove()
             shutil.rmtree(folder, ignore_errors=True)
         if run.cancelled.is_set():
             self._end(run, "Canceled", None)
@@ -128,25 +128,27 @@ class Agents:
         else:
             self._end(run, "Failed" if error else "Succeeded", error)
 
-    def _workshop(self, run: Run, folder: Path) -> Workshop:
+    def _step_runner(self, run: Run, folder: Path) -> StepRunner:
         keep = "" if self.settings.fresh_agents else self.cache
-        variables = workshop.environment(folder, self.docker, self.host, credentials(run, self.plane))
-        shop = Workshop(
+        variables = step_runner.environment(folder, self.docker, self.host, credentials(run, self.plane))
+        runner = StepRunner(
             folder=folder,
             log=run.log,
-            traces=Traces(client=self.client, run=workshop.word(), keep=keep),
+            cleanup=EngineCleanup(client=self.client, run=step_runner.word(), keep=keep),
             shell=Shell(variables, folder / "workspace"),
             no_cache=not keep,
         )
-        shop.workspace.mkdir()
-        return shop
+        runner.workspace.mkdir()
+        return runner
 
-    def _follow(self, run: Run, shop: Workshop, stop: Callable[[], None]) -> str | None:
-        """Let the run take its course; returns what is wrong with it, as its last line says."""
+    def _follow(self, run: Run, runner: StepRunner, stop: Callable[[], None]) -> str | None:
+        """Execute the run and return the error in its last line; None if it succeeded."""
         servers = tuple(credentials(run, self.plane))
-        course = Course(run=run, shop=shop, storage=self.storage, servers=servers, digest=self.digest)
+        execution = RunExecution(
+            run=run, runner=runner, storage=self.storage, servers=servers, digest=self.digest
+        )
         try:
-            course.follow(stop)
+            execution.execute(stop)
         except BadSourceError as error:
             run.log.raw(f"{error}\n")
             return "failed to download source"

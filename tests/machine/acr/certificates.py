@@ -1,4 +1,4 @@
-"""A certificate authority of our own, for the endpoints that Azure serves by HTTPS."""
+"""A certificate authority for the endpoints with HTTPS."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SYSTEM_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 
 @dataclass(frozen=True, kw_only=True)
 class Certificates:
-    """What is made for one run of the loopback.
+    """The certificates of one loopback.
 
     Args:
         bundle: a file with our authority and those of the system, for clients.
@@ -35,16 +35,16 @@ class Certificates:
     signing: x509.Certificate
 
     def signing_pem(self) -> str:
-        """The certificate as the registry reads it from a file."""
+        """The certificate of the token key as PEM."""
         return self.signing.public_bytes(serialization.Encoding.PEM).decode()
 
     def signing_der(self) -> bytes:
-        """The certificate as a token carries it."""
+        """The certificate of the token key as DER."""
         return self.signing.public_bytes(serialization.Encoding.DER)
 
 
 def make(folder: Path) -> Certificates:
-    """Make them, with their files in *folder*."""
+    """Create the certificates in *folder*."""
     root_key, signer = _key(), _key()
     root = _certificate("loopback authority", root_key, root_key, issuer="loopback authority", authority=True)
     system = _SYSTEM_BUNDLE.read_text(encoding="utf-8") if _SYSTEM_BUNDLE.exists() else ""

@@ -1,4 +1,4 @@
-"""With which names and passwords a run may use registries."""
+"""The registry credentials of a run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["credentials"]
 
 
 def credentials(run: Run, plane: DataPlane) -> Mapping[str, str]:
-    """Login server -> name and password, as docker's configuration holds them.
+    """Return login server -> credentials as in Docker's configuration.
 
     A run has the registry's own identity, or the caller's where the request says so; where permissions are
     given by repository it has the caller's or none.

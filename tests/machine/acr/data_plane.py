@@ -1,4 +1,4 @@
-"""The registry's own endpoint: tokens by us, images by the real registry behind."""
+"""The login server: it issues tokens, and passes other requests to the real registry."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from tests.machine.acr.azure_state import TENANT, Settings
 from tests.machine.acr.messages import Answer, Request, json_answer
-from tests.machine.acr.proxying import forward
+from tests.machine.acr.proxy import forward
 from tests.machine.acr.tokens import Claims, Issuer
-from tests.machine.acr.world import TENANT, Settings
 
 __all__ = ["TOKEN_USER", "DataPlane", "basic", "registry_auth"]
 
@@ -23,7 +23,7 @@ _HELP = "authentication required, visit https://aka.ms/acr/authorization for mor
 
 @dataclass(kw_only=True)
 class DataPlane:
-    """What is served at the login server.
+    """The login server.
 
     Args:
         service: the login server, which is the tokens' audience.
@@ -40,7 +40,7 @@ class DataPlane:
     upstream: str = ""
 
     def answer(self, request: Request) -> Answer:
-        """Answer a request to the login server."""
+        """Answer a request."""
         if request.path == "/oauth2/exchange" and request.method == "POST":
             return self._exchange(request.form())
         if request.path == "/oauth2/token" and request.method == "POST":
@@ -52,7 +52,7 @@ class DataPlane:
         return _error(404, "NOT_FOUND", f"nothing is at {request.path}")
 
     def refresh_token(self, subject: str) -> str:
-        """A refresh token of `caller` or `run`."""
+        """Return a refresh token of `caller` or `run`."""
         expires = time.time() + self.settings.refresh_seconds
         claims = Claims(kind="refresh", audience=self.service, subject=subject, expires=expires)
         more = {"iss": "Azure Container Registry", "sub": TOKEN_USER, "grant_type": "refresh_token"}
@@ -61,7 +61,7 @@ class DataPlane:
     def access_token(
         self, subject: str, access: Sequence[Mapping[str, object]], *, seconds: float | None = None
     ) -> str:
-        """An access token with *access*, whatever the subject may do."""
+        """Return an access token with *access*, regardless of permissions."""
         expires = time.time() + (self.settings.access_seconds if seconds is None else seconds)
         claims = Claims(kind="registry", audience=self.service, subject=subject, expires=expires)
         more = {"iss": "Azure Container Registry", "sub": subject, "access": list(access)}
@@ -105,7 +105,7 @@ class DataPlane:
         return json_answer(200, {"access_token": self.access_token(claims.subject, access)})
 
     def _granted(self, subject: str, scope: str) -> dict[str, object] | None:
-        """What of a scope the subject may do; the rest is left out without a word, as it is on Azure."""
+        """Return the permitted part of a scope; the rest is silently left out, as on Azure."""
         found = re.fullmatch(r"(repository|registry):(.+):([a-z*,_]+)", scope)
         if not found:
             return None
@@ -123,7 +123,7 @@ class DataPlane:
 
 
 def registry_auth(service: str, realm: str, bundle: str) -> str:
-    """The lines by which the real registry takes the tokens, and no others."""
+    """Return the configuration that makes the real registry accept these tokens only."""
     return "\n".join(
         [
             "auth:",
@@ -138,7 +138,7 @@ def registry_auth(service: str, realm: str, bundle: str) -> str:
 
 
 def basic(user: str, password: str) -> str:
-    """Name and password as a header and docker's configuration carry them."""
+    """Return name and password as in an Authorization header."""
     return base64.b64encode(f"{user}:{password}".encode()).decode()
 
 

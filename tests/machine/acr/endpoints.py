@@ -1,53 +1,65 @@
-"""The five endpoints together: bound first, since what is behind them has to name them, and served last."""
+"""The five endpoints: bound to ports first, because other parts need their URLs, and served last."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
 
 from tests.machine.acr import certificates, entra
+from tests.machine.acr.authorization import Authorization
+from tests.machine.acr.azure_state import AzureState, Settings
 from tests.machine.acr.data_plane import DataPlane
+from tests.machine.acr.endpoint_server import EndpointServer
 from tests.machine.acr.faults import Faults
-from tests.machine.acr.fronts import Front
-from tests.machine.acr.gate import Gate
 from tests.machine.acr.management import Management
 from tests.machine.acr.messages import Recorded
 from tests.machine.acr.runs import Runs
 from tests.machine.acr.storage import Storage
 from tests.machine.acr.tokens import Issuer
-from tests.machine.acr.world import Settings, World
 
 __all__ = ["Endpoints"]
 
 
 class Endpoints:
-    """The five endpoints, bound to their ports before anything else, which has to name them."""
+    """The five endpoints, bound to their ports."""
 
     def __init__(self, made: certificates.Certificates, stack: ExitStack) -> None:
         self.faults, self.issuer = Faults(), Issuer(made)
         self.requests: list[Recorded] = []
 
-        def front(name: str, *, secure: bool = False) -> Front:
-            made_front = Front(
+        def endpoint(name: str, *, secure: bool = False) -> EndpointServer:
+            server = EndpointServer(
                 name,
                 struck=self.faults,
                 issuer=self.issuer,
                 requests=self.requests,
                 context=made.server if secure else None,
             )
-            stack.callback(made_front.stop)
-            return made_front
+            stack.callback(server.stop)
+            return server
 
-        self.arm, self.aad = front("arm", secure=True), front("aad", secure=True)
-        self.identity, self.registry, self.storage = front("identity"), front("registry"), front("storage")
+        self.arm, self.aad = endpoint("arm", secure=True), endpoint("aad", secure=True)
+        self.identity, self.registry, self.storage = (
+            endpoint("identity"),
+            endpoint("registry"),
+            endpoint("storage"),
+        )
         stack.callback(self.faults.clear)  # the first to go on the way out: no request may wait any more
 
     def start(
-        self, *, settings: Settings, world: World, storage: Storage, runs: Runs, plane: DataPlane
+        self, *, settings: Settings, azure_state: AzureState, storage: Storage, runs: Runs, plane: DataPlane
     ) -> None:
-        """Serve."""
-        gate = Gate(url=self.arm.url, directory=self.aad.url, issuer=self.issuer, settings=settings)
-        management = Management(gate=gate, settings=settings, world=world, storage=storage, runs=runs)
-        plane.audiences = (*gate.audiences(), "https://containerregistry.azure.net")
+        """Start to serve."""
+        authorization = Authorization(
+            url=self.arm.url, directory=self.aad.url, issuer=self.issuer, settings=settings
+        )
+        management = Management(
+            authorization=authorization,
+            settings=settings,
+            azure_state=azure_state,
+            storage=storage,
+            runs=runs,
+        )
+        plane.audiences = (*authorization.audiences(), "https://containerregistry.azure.net")
         directory = entra.Directory(url=self.aad.url, issuer=self.issuer, settings=settings)
         self.arm.start(management.answer)
         self.aad.start(directory.answer)

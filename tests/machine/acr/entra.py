@@ -1,4 +1,4 @@
-"""Who gives tokens for Azure: the directory's endpoints, and that of a managed identity."""
+"""Microsoft Entra ID and the endpoint of a managed identity, which issue Azure tokens."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import time
 import uuid
 from dataclasses import dataclass
 
+from tests.machine.acr.azure_state import CLIENT, OBJECT, SECRET, TENANT, Settings
 from tests.machine.acr.messages import Answer, Request, json_answer
 from tests.machine.acr.tokens import Claims, Issuer
-from tests.machine.acr.world import CLIENT, OBJECT, SECRET, TENANT, Settings
 
 __all__ = ["IDENTITY_SECRET", "Directory", "ManagedIdentity"]
 
@@ -20,7 +20,7 @@ _SCOPE_END = "/.default"
 
 @dataclass(frozen=True, kw_only=True)
 class Directory:
-    """Microsoft Entra's part: configuration, and tokens for a client that knows its secret.
+    """Microsoft Entra ID: its configuration, and tokens for a client with a secret.
 
     Args:
         url: where it is served.
@@ -33,7 +33,7 @@ class Directory:
     settings: Settings
 
     def answer(self, request: Request) -> Answer:
-        """Answer a request to the directory."""
+        """Answer a request."""
         path = request.path
         if path == "/common/discovery/instance":
             return self._instance(request)
@@ -94,13 +94,13 @@ class Directory:
 
 @dataclass(frozen=True, kw_only=True)
 class ManagedIdentity:
-    """The endpoint that App Service and the like give to what runs there, for a token without a secret."""
+    """The endpoint of a managed identity, as in App Service, for tokens without a secret."""
 
     issuer: Issuer
     settings: Settings
 
     def answer(self, request: Request) -> Answer:
-        """Answer a request to the identity endpoint."""
+        """Answer a request."""
         if request.headers.get("x-identity-header") != IDENTITY_SECRET:
             return json_answer(
                 401, {"statusCode": 401, "message": "The X-IDENTITY-HEADER is missing or wrong."}
@@ -115,7 +115,7 @@ class ManagedIdentity:
 
 
 def azure_token(issuer: Issuer, settings: Settings, audience: str) -> dict[str, object]:
-    """A token for *audience* as the directory answers it."""
+    """Return a token for *audience* as Entra ID answers."""
     seconds = settings.token_seconds
     claims = Claims(kind="aad", audience=audience, subject="caller", expires=time.time() + seconds)
     more = {

@@ -1,4 +1,4 @@
-"""Faults that a test injects into any of the endpoints."""
+"""Faults that a test injects into the endpoints."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["CutAnswer", "CutRequest", "Fault", "Faults", "Garble", "Hold", "Repl
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """Answer with this instead.
+    """Answer with this.
 
     Args:
         status: HTTP status.
@@ -30,25 +30,25 @@ class Reply:
 
 @dataclass(frozen=True)
 class CutAnswer:
-    """Break the connection after that many bytes of the answer's body."""
+    """Break the connection after *after* bytes of the answer's body."""
 
     after: int = 0
 
 
 @dataclass(frozen=True)
 class CutRequest:
-    """Break the connection after that many bytes of the request's body, of which nothing is passed on."""
+    """Break the connection after *after* bytes of the request's body, without passing anything on."""
 
     after: int = 0
 
 
 @dataclass(frozen=True)
 class Garble:
-    """Turn over a bit of the request's body on its way."""
+    """Corrupt one bit of the request's body."""
 
     @staticmethod
     def garbled(blocks: Iterator[bytes]) -> Iterator[bytes]:
-        """The same length, and one bit of it another."""
+        """Yield the blocks with one bit changed."""
         first = next(blocks, b"")
         if first:
             yield bytes([first[0] ^ 1]) + first[1:]
@@ -57,18 +57,18 @@ class Garble:
 
 @dataclass
 class Hold:
-    """Let the request wait until `release()`; it says so by `reached`."""
+    """Hold a request until `release()`; `reached` is set when it waits."""
 
     reached: threading.Event = field(default_factory=threading.Event)
     _released: threading.Event = field(default_factory=threading.Event)
 
     def wait(self) -> None:
-        """Wait, as the request does."""
+        """Wait until released."""
         self.reached.set()
         self._released.wait()
 
     def release(self) -> None:
-        """Let the request go on, now or when it comes."""
+        """Release the request, now or when it comes."""
         self._released.set()
 
 
@@ -78,29 +78,31 @@ Where = str | Callable[[str, str], bool]
 
 @dataclass
 class Fault:
-    """One that was added; `hits` says how often it has struck."""
+    """An injected fault; `hits` counts the requests that it affected."""
 
     where: Where
     what: What
     times: int | None
     hits: int = 0
 
-    def strikes(self, front: str, line: str) -> bool:
-        """Whether it is for this request."""
+    def strikes(self, endpoint: str, line: str) -> bool:
+        """Return whether it affects this request."""
         if self.times is not None and self.hits >= self.times:
             return False
-        return bool(re.search(self.where, line)) if isinstance(self.where, str) else self.where(front, line)
+        return (
+            bool(re.search(self.where, line)) if isinstance(self.where, str) else self.where(endpoint, line)
+        )
 
 
 class Faults:
-    """Those in force; the first that matches a request strikes."""
+    """The active faults; the first that matches a request affects it."""
 
     def __init__(self) -> None:
         self._all: list[Fault] = []
         self._lock = threading.Lock()
 
     def add(self, where: Where, what: What, *, times: int | None = 1) -> Fault:
-        """Put a fault in force.
+        """Inject a fault.
 
         Args:
             where: a regular expression on `METHOD /path?query`, or a function of the endpoint's name (`arm`,
@@ -113,17 +115,17 @@ class Faults:
             self._all.append(fault)
         return fault
 
-    def take(self, front: str, line: str) -> What | None:
-        """What is to happen to this request, counted."""
+    def take(self, endpoint: str, line: str) -> What | None:
+        """Return the fault of this request, and count it."""
         with self._lock:
             for fault in self._all:
-                if fault.strikes(front, line):
+                if fault.strikes(endpoint, line):
                     fault.hits += 1
                     return fault.what
         return None
 
     def clear(self) -> None:
-        """Take all out of force; requests that are held go on."""
+        """Remove all faults, and release held requests."""
         with self._lock:
             for fault in self._all:
                 if isinstance(fault.what, Hold):

@@ -1,4 +1,4 @@
-"""How a connection is served: requests read, recorded, struck by faults, answered."""
+"""The handler of a connection: it reads, records and answers requests, with faults."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.machine.acr import faults
 from tests.machine.acr.messages import Answer, Recorded, Request, json_answer
 
 if TYPE_CHECKING:
-    from tests.machine.acr.fronts import Front
+    from tests.machine.acr.endpoint_server import EndpointServer
 
 __all__ = ["Handler"]
 
@@ -26,14 +26,14 @@ class _Cut(Exception):  # the connection is to end here
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Serves the requests of one connection, one after the other."""
+    """Serves the requests of one connection."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = 64 * 1024
 
     def _serve(self) -> None:
-        front = cast("Front", self.server)
+        endpoint = cast("EndpointServer", self.server)
         split = urllib.parse.urlsplit(self.path)
         line = f"{self.command} {self.path}"
         headers: dict[str, str] = {}
@@ -49,15 +49,15 @@ class Handler(BaseHTTPRequestHandler):
             headers=headers,
             blocks=self._unread.blocks(),
         )
-        self._record(front, request, split.query)
+        self._record(endpoint, request, split.query)
         try:
-            self._answer(front, request, front.struck.take(front.name, line))
+            self._answer(endpoint, request, endpoint.struck.take(endpoint.name, line))
         except (_Cut, OSError):
             self._break()
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _serve
 
-    def _answer(self, front: Front, request: Request, what: faults.What | None) -> None:
+    def _answer(self, endpoint: EndpointServer, request: Request, what: faults.What | None) -> None:
         limit = None
         if isinstance(what, faults.Reply):
             self._unread.drop()
@@ -75,7 +75,7 @@ class Handler(BaseHTTPRequestHandler):
             limit = what.after
         if isinstance(what, faults.Garble):
             request = replace(request, blocks=what.garbled(request.blocks))
-        answer = front.answer(request)
+        answer = endpoint.answer(request)
         self._unread.drop()
         self._send(answer, limit)
 
@@ -96,12 +96,12 @@ class Handler(BaseHTTPRequestHandler):
         if limit is not None:
             raise _Cut
 
-    def _record(self, front: Front, request: Request, query: str) -> None:
+    def _record(self, endpoint: EndpointServer, request: Request, query: str) -> None:
         token = request.bearer()
-        claims = front.issuer.claims(token) if token else None
-        front.requests.append(
+        claims = endpoint.issuer.claims(token) if token else None
+        endpoint.requests.append(
             Recorded(
-                front=front.name,
+                endpoint=endpoint.name,
                 method=request.method,
                 path=request.path,
                 query=query,
@@ -112,7 +112,7 @@ class Handler(BaseHTTPRequestHandler):
         )
 
     def _break(self) -> None:
-        """End the connection at once, as a network does."""
+        """Break the connection."""
         self.close_connection = True
         try:
             self.wfile.flush()
@@ -121,12 +121,12 @@ class Handler(BaseHTTPRequestHandler):
             return
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 -- the name is http.server's
-        """Say nothing: tests read `requests`."""
+        """Log nothing: tests read `requests`."""
 
 
 @dataclass
 class _Body:
-    """The body of a request, of either length or in chunks, read as it comes."""
+    """The body of a request, with a length or in chunks, read as a stream."""
 
     handler: Handler
     headers: Mapping[str, str]
@@ -138,12 +138,12 @@ class _Body:
         self._left = int(self.headers.get("content-length", "0"))
 
     def blocks(self) -> Iterator[bytes]:
-        """What is left of it."""
+        """Yield the rest."""
         while block := self.read(_BLOCK):
             yield block
 
     def read(self, size: int) -> bytes:
-        """At most *size* bytes; none at its end."""
+        """Return up to *size* bytes; none at the end."""
         if self._chunked and not self._left:
             self._next_chunk()
         block = self.handler.rfile.read(min(size, self._left)) if self._left else b""
@@ -155,7 +155,7 @@ class _Body:
         return block
 
     def drop(self) -> None:
-        """Read what nobody wanted, so that the next request on this connection is found."""
+        """Read the rest, so that the next request on this connection is found."""
         for _ in self.blocks():
             pass
 

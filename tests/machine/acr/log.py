@@ -1,4 +1,4 @@
-"""A run's log: an append blob that grows while the run goes, as clients follow it."""
+"""A run's log: an append blob that grows during the run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BLOCK = 4 * 1024 * 1024 - 1
 
 
 class Log:
-    """Takes text from any thread and appends it, in order, in as few blocks as come.
+    """Appends text from any thread, in order.
 
     Args:
         blob: where; it is made by `open()`, so before that a client finds nothing.
@@ -32,19 +32,19 @@ class Log:
         self._thread: threading.Thread | None = None
 
     def open(self) -> None:
-        """Make the blob and begin to append."""
+        """Create the blob and start to append."""
         self._started = time.monotonic()
         self._blob.create_append_blob()
         self._thread = threading.Thread(target=self._append, name=self.path, daemon=True)
         self._thread.start()
 
     def line(self, text: str) -> None:
-        """Write a line of the agent's own, with the time."""
+        """Write a line of the agent, with the time."""
         now = dt.datetime.now(dt.timezone.utc).strftime("%Y/%m/%d %H:%M:%S")
         self.raw(f"{now} {text}\n")
 
     def raw(self, text: str) -> None:
-        """Write what a program said; lines end as on Azure."""
+        """Write the output of a program, with Azure's line ends."""
         text = text.replace("\r\n", "\n").replace("\n", "\r\n")
         with self._grown:
             self.text += text
@@ -52,7 +52,7 @@ class Log:
             self._grown.notify_all()
 
     def wait_for(self, text: str, *, seconds: float = 120.0) -> None:
-        """Wait until *text* was written.
+        """Wait until *text* has been written.
 
         Raises:
             TimeoutError: it was not, within *seconds*.
@@ -62,11 +62,11 @@ class Log:
                 raise TimeoutError(f"{text!r} did not come:\n{self.text}")
 
     def seconds(self) -> int:
-        """How long it is open, as its last line says."""
+        """Return the seconds since it was opened."""
         return max(1, round(time.monotonic() - self._started))
 
     def complete(self, status: str) -> None:
-        """Append what is left and say, in the blob's metadata, that this was all."""
+        """Append the rest, and mark the blob as complete in its metadata."""
         if self._thread is None:
             self.open()
         self._queue.put(None)

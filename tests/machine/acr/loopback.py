@@ -1,4 +1,4 @@
-"""The loopback as a whole: everything started, everything stopped."""
+"""Start and stop the whole loopback."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from docker.errors import ImageNotFound
 from tests.machine import azurite, clients, registry
 from tests.machine.acr import certificates, data_plane
 from tests.machine.acr.agent import Agents
-from tests.machine.acr.contents import Contents
+from tests.machine.acr.azure_state import Settings, azure_state
 from tests.machine.acr.data_plane import DataPlane
 from tests.machine.acr.endpoints import Endpoints
 from tests.machine.acr.log import Log
+from tests.machine.acr.registry_contents import RegistryContents
 from tests.machine.acr.runs import Runs
 from tests.machine.acr.service import Acr
 from tests.machine.acr.storage import Storage
-from tests.machine.acr.world import Settings, world
 
 __all__ = ["Acr", "running"]
 
@@ -30,7 +30,7 @@ _CACHE = "azureml-loopback-cache-"
 
 @contextmanager
 def running(docker_host: str) -> Iterator[Acr]:
-    """Serve a loopback ACR that builds on the engine at *docker_host*; nothing of it is left afterwards.
+    """Run a loopback that builds on the engine at *docker_host*, and remove everything afterwards.
 
     Raises:
         NotPossibleError: a part cannot be had here; the words say which.
@@ -40,19 +40,23 @@ def running(docker_host: str) -> Iterator[Acr]:
         command_line = clients.clients()["20.10"].folder
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="azureml-tasks-")))
         made = certificates.make(folder)
-        fronts = Endpoints(made, stack)
+        endpoint_servers = Endpoints(made, stack)
         client = stack.enter_context(closing(docker.DockerClient(base_url=docker_host, timeout=600)))
-        settings, issuer = Settings(), fronts.issuer
-        plane = DataPlane(service=fronts.registry.host, issuer=issuer, settings=settings, audiences=())
+        settings, issuer = Settings(), endpoint_servers.issuer
+        plane = DataPlane(
+            service=endpoint_servers.registry.host, issuer=issuer, settings=settings, audiences=()
+        )
         pem = folder / "registry-tokens.pem"
         pem.write_text(made.signing_pem(), encoding="utf-8")
-        auth = data_plane.registry_auth(plane.service, f"{fronts.registry.url}/oauth2/token", str(pem))
+        auth = data_plane.registry_auth(
+            plane.service, f"{endpoint_servers.registry.url}/oauth2/token", str(pem)
+        )
         plane.upstream = stack.enter_context(registry.registry(auth=auth)).host
-        storage = Storage(azurite=emulator, url=fronts.storage.url, settings=settings)
+        storage = Storage(azurite=emulator, url=endpoint_servers.storage.url, settings=settings)
         storage.prepare()
         cache = f"{_CACHE}{os.getpid()}"
         stack.callback(_forget, client, cache)
-        contents = Contents(plane)
+        contents = RegistryContents(plane)
         agents = Agents(
             client=client,
             host=docker_host,
@@ -67,19 +71,21 @@ def running(docker_host: str) -> Iterator[Acr]:
         stack.callback(runs.end)
         acr = Acr(
             login_server=plane.service,
-            resource_manager=fronts.arm.url,
-            directory=fronts.aad.url,
-            identity=fronts.identity.url,
+            resource_manager=endpoint_servers.arm.url,
+            directory=endpoint_servers.aad.url,
+            identity=endpoint_servers.identity.url,
             bundle=made.bundle,
             settings=settings,
-            faults=fronts.faults,
+            faults=endpoint_servers.faults,
             runs=runs,
-            requests=fronts.requests,
-            world=world(plane.service),
+            requests=endpoint_servers.requests,
+            azure_state=azure_state(plane.service),
             issuer=issuer,
             contents=contents,
         )
-        fronts.start(settings=settings, world=acr.world, storage=storage, runs=runs, plane=plane)
+        endpoint_servers.start(
+            settings=settings, azure_state=acr.azure_state, storage=storage, runs=runs, plane=plane
+        )
         yield acr
 
 
@@ -89,7 +95,7 @@ def _log(storage: Storage, run: str) -> Log:
 
 
 def _forget(client: docker.DockerClient, cache: str) -> None:
-    """Remove the images that were kept for their layers, also by loopbacks that were killed."""
+    """Remove the images that were kept for their layers, including those of killed loopbacks."""
     for image in client.api.images():  # in one answer, since others remove theirs meanwhile
         for tag in image["RepoTags"] or ():
             name, _, _ = tag.rpartition(":")

@@ -1,4 +1,4 @@
-"""Azure Resource Manager: subscriptions, registries, a workspace, and the tasks' own calls."""
+"""Azure Resource Manager: subscriptions, registries, a workspace and ACR Tasks."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.machine.acr import resources
-from tests.machine.acr.gate import ErrorAnswer, Gate
+from tests.machine.acr.authorization import Authorization, ErrorAnswer
+from tests.machine.acr.azure_state import TENANT, AzureState, Registry, Settings
 from tests.machine.acr.messages import Answer, Request, json_answer
 from tests.machine.acr.run_requests import RefusedError, checked
 from tests.machine.acr.runs import Run, Runs
 from tests.machine.acr.storage import Storage
-from tests.machine.acr.world import TENANT, Registry, Settings, World
 
 __all__ = ["Management"]
 
@@ -30,32 +30,34 @@ Found = Mapping[str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class Management:
-    """The endpoint.
+    """Azure Resource Manager.
 
     Args:
-        gate: what a request has to pass first.
+        authorization: what a request has to pass first.
         settings: how it is set up.
-        world: what there is.
+        azure_state: what there is.
         storage: where sources and logs are.
         runs: the queue.
     """
 
-    gate: Gate
+    authorization: Authorization
     settings: Settings
-    world: World
+    azure_state: AzureState
     storage: Storage
     runs: Runs
 
     def answer(self, request: Request) -> Answer:
-        """Answer a request to Resource Manager."""
+        """Answer a request."""
         try:
             if request.path == "/metadata/endpoints":
-                return json_answer(200, resources.metadata(self.gate.url, self.gate.directory))
-            self.gate.authenticate(request)
+                return json_answer(
+                    200, resources.metadata(self.authorization.url, self.authorization.directory)
+                )
+            self.authorization.authenticate(request)
             for method, pattern, types, handle in self._routes():
                 found = re.fullmatch(pattern, request.path.rstrip("/"), re.IGNORECASE)
                 if found and method == request.method:
-                    self.gate.check_version(request, types)
+                    self.authorization.check_version(request, types)
                     return handle(self, request, found.groupdict())
         except ErrorAnswer as error:
             return error.answer
@@ -84,17 +86,19 @@ class Management:
         )
 
     def _pages(self, request: Request, items: Sequence[Mapping[str, Any]]) -> Answer:
-        """A page of *items*, with the address of the next one."""
+        """Return a page of *items*, with the URL of the next one."""
         start = int(request.query.get("$skiptoken", ["0"])[0])
         end = start + self.settings.page_size
         value: dict[str, Any] = {"value": items[start:end]}
         if end < len(items):
             version = request.query["api-version"][0]
-            value["nextLink"] = f"{self.gate.url}{request.path}?api-version={version}&%24skiptoken={end}"
+            value["nextLink"] = (
+                f"{self.authorization.url}{request.path}?api-version={version}&%24skiptoken={end}"
+            )
         return json_answer(200, value)
 
     def _subscriptions(self, request: Request, _found: Found) -> Answer:
-        return self._pages(request, [resources.subscription(name) for name in self.world.subscriptions])
+        return self._pages(request, [resources.subscription(name) for name in self.azure_state.subscriptions])
 
     def _subscription(self, _request: Request, found: Found) -> Answer:
         return json_answer(200, resources.subscription(self._known_subscription(found)))
@@ -103,12 +107,12 @@ class Management:
         return json_answer(200, {"value": [{"id": f"/tenants/{TENANT}", "tenantId": TENANT}]})
 
     def _resources(self, request: Request, found: Found) -> Answer:
-        """As `az` looks for a registry whose group nobody has named: all of a type, perhaps of a name too."""
+        """List all resources of a type, optionally with a name, as `az` looks for a registry."""
         subscription = self._known_subscription(found)
         wanted = dict(re.findall(r"(\w+) eq '([^']*)'", request.query.get("$filter", [""])[0]))
         items = [
             resources.registry(registry, self.settings, short=True)
-            for registry in self.world.registries
+            for registry in self.azure_state.registries
             if registry.subscription == subscription
             and wanted.get("resourceType", _TASKS).lower() == _TASKS.lower()
             and wanted.get("name", registry.name).lower() == registry.name.lower()
@@ -117,10 +121,10 @@ class Management:
 
     def _list(self, request: Request, found: Found) -> Answer:
         subscription, group = self._known_subscription(found), found.get("group")
-        self.gate.check_permission(f"{_TASKS}/read", f"/subscriptions/{subscription}")
+        self.authorization.check_permission(f"{_TASKS}/read", f"/subscriptions/{subscription}")
         items = [
             resources.registry(registry, self.settings)
-            for registry in self.world.registries
+            for registry in self.azure_state.registries
             if registry.subscription == subscription and group in {None, registry.resource_group}
         ]
         return self._pages(request, items)
@@ -129,11 +133,11 @@ class Management:
         return json_answer(200, resources.registry(self._known_registry(found, "read"), self.settings))
 
     def _workspace(self, _request: Request, found: Found) -> Answer:
-        main, name = self.world.main, found["workspace"]
+        main, name = self.azure_state.main, found["workspace"]
         scope = f"{main.group_id}/providers/Microsoft.MachineLearningServices/workspaces/{name}"
         self._known_subscription(found)
-        self.gate.check_permission("Microsoft.MachineLearningServices/workspaces/read", scope)
-        known = (main.subscription, main.resource_group.lower(), self.world.workspace)
+        self.authorization.check_permission("Microsoft.MachineLearningServices/workspaces/read", scope)
+        known = (main.subscription, main.resource_group.lower(), self.azure_state.workspace)
         if (found["subscription"], found["group"].lower(), name) != known:
             raise _not_found(f"Microsoft.MachineLearningServices/workspaces/{name}", found["group"])
         return json_answer(200, resources.workspace(scope, name, self.settings))
@@ -173,20 +177,20 @@ class Management:
 
     def _known_subscription(self, found: Found) -> str:
         name = found["subscription"].lower()
-        if name not in self.world.subscriptions:
+        if name not in self.azure_state.subscriptions:
             words = f"The subscription '{found['subscription']}' could not be found."
             raise ErrorAnswer(404, "SubscriptionNotFound", words)
         return name
 
     def _known_registry(self, found: Found, action: str) -> Registry:
         subscription, group = self._known_subscription(found), found["group"].lower()
-        groups = [one for one in self.world.registries if one.subscription == subscription]
+        groups = [one for one in self.azure_state.registries if one.subscription == subscription]
         if group not in {one.resource_group for one in groups}:
             words = f"Resource group '{found['group']}' could not be found."
             raise ErrorAnswer(404, "ResourceGroupNotFound", words)
         for registry in groups:
             if (registry.resource_group, registry.name) == (group, found["registry"].lower()):
-                self.gate.check_permission(f"{_TASKS}/{action}", registry.id)
+                self.authorization.check_permission(f"{_TASKS}/{action}", registry.id)
                 return registry
         raise _not_found(f"{_TASKS}/{found['registry']}", found["group"])
 

@@ -1,4 +1,4 @@
-"""Requests and answers as values."""
+"""Requests and answers."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["Answer", "Recorded", "Request", "json_answer"]
 
 @dataclass(frozen=True, kw_only=True)
 class Recorded:
-    """A request that came.
+    """A recorded request.
 
     Args:
-        front: the endpoint: `arm`, `aad`, `identity`, `registry` or `storage`.
+        endpoint: the endpoint: `arm`, `aad`, `identity`, `registry` or `storage`.
         method: its method.
         path: its path without the query.
         query: its query, with what a SAS grants.
@@ -25,7 +25,7 @@ class Recorded:
         basic: whether it carried a name and a password.
     """
 
-    front: str
+    endpoint: str
     method: str
     path: str
     query: str
@@ -36,7 +36,7 @@ class Recorded:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """A request as a front's function gets it; *blocks* is the body, to be read once."""
+    """A request; *blocks* is its body, which can be read once."""
 
     method: str
     path: str
@@ -46,22 +46,22 @@ class Request:
     blocks: Iterator[bytes]
 
     def body(self) -> bytes:
-        """The whole body."""
+        """Return the body."""
         return b"".join(self.blocks)
 
     def form(self) -> dict[str, list[str]]:
-        """The body of a form."""
+        """Return the fields of a form."""
         return urllib.parse.parse_qs(self.body().decode(), keep_blank_values=True)
 
     def bearer(self) -> str | None:
-        """The bearer token, without the word."""
+        """Return the bearer token."""
         kind, _, token = self.headers.get("authorization", "").partition(" ")
         return token if kind.lower() == "bearer" else None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a front answers; *blocks* are sent as they come."""
+    """An answer; *blocks* are sent as a stream."""
 
     status: int
     headers: Iterable[tuple[str, str]] = ()
@@ -69,7 +69,7 @@ class Answer:
 
 
 def json_answer(status: int, value: Any, headers: Mapping[str, str] | None = None) -> Answer:
-    """An answer whose body is *value* as JSON."""
+    """Return an answer with the JSON of *value*."""
     body = json.dumps(value).encode()
     sent = [("Content-Type", "application/json; charset=utf-8"), ("Content-Length", str(len(body)))]
     return Answer(status=status, headers=[*sent, *(headers or {}).items()], blocks=[body])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.machine.acr.world import TENANT, Registry, Settings
+from tests.machine.acr.azure_state import TENANT, Registry, Settings
 
 __all__ = ["VERSIONS", "metadata", "registry", "subscription", "workspace"]
 
@@ -18,11 +18,11 @@ VERSIONS = {
     "tasks": {"2018-09-01", "2019-04-01", "2019-06-01-preview", "2025-03-01-preview"},
     "workspaces": {"2023-04-01", "2023-10-01", "2024-04-01", "2024-10-01", "2025-06-01", "2025-09-01"},
 }
-"""Kind of resource -> the versions of its interface that are answered."""
+"""Type of resource -> its API versions."""
 
 
 def subscription(name: str) -> dict[str, Any]:
-    """A subscription."""
+    """Return a subscription."""
     return {
         "id": f"/subscriptions/{name}",
         "subscriptionId": name,
@@ -35,7 +35,7 @@ def subscription(name: str) -> dict[str, Any]:
 
 
 def registry(value: Registry, settings: Settings, *, short: bool = False) -> dict[str, Any]:
-    """A registry; *short* is how a list of all resources shows it."""
+    """Return a registry; *short* as in a list of all resources."""
     head = {
         "id": value.id,
         "name": value.name,
@@ -58,7 +58,7 @@ def registry(value: Registry, settings: Settings, *, short: bool = False) -> dic
 
 
 def workspace(scope: str, name: str, settings: Settings) -> dict[str, Any]:
-    """An Azure ML workspace, with its registry or none yet."""
+    """Return an Azure ML workspace, with or without a registry."""
     return {
         "id": scope,
         "name": name,
@@ -73,7 +73,7 @@ def workspace(scope: str, name: str, settings: Settings) -> dict[str, Any]:
 
 
 def metadata(url: str, directory: str) -> dict[str, Any]:
-    """What a client asks for that is told of this cloud by its Resource Manager alone."""
+    """Return the metadata of a cloud that clients know by its Resource Manager only."""
     return {
         "name": "Loopback",
         "portal": f"{url}/portal",

@@ -1,4 +1,4 @@
-"""What `scheduleRun` takes: each member by name, and the words with which anything else is refused."""
+"""The schema of `scheduleRun`, and Azure's messages for what does not match."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _REQUIRED = {
 
 
 class RefusedError(Exception):
-    """The request is refused; *code* and the words are those of the error's JSON."""
+    """The request is refused, with Azure's error code and message."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -60,7 +60,7 @@ class RefusedError(Exception):
 
 
 def checked(body: Any) -> Mapping[str, Any]:
-    """The request as it is to be run.
+    """Validate a request.
 
     Raises:
         RefusedError: a member is unknown, missing, of another type, or out of range.

@@ -1,4 +1,4 @@
-"""Runs: what was asked for, how far it is, and the queue in which a test may hold it."""
+"""Runs, and the queue in which a test may hold them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.machine.acr.azure_state import Registry
 from tests.machine.acr.log import Log
-from tests.machine.acr.world import Registry
 
 __all__ = ["ENDED", "Run", "Runs", "Script"]
 
@@ -18,7 +18,7 @@ ENDED = frozenset({"Succeeded", "Failed", "Canceled", "Error", "Timeout"})
 
 @dataclass(kw_only=True)
 class Script:
-    """How the next run goes, as a test says.
+    """The scripted course of a run.
 
     Args:
         status: it ends with this, and nothing is built.
@@ -39,18 +39,18 @@ class Script:
     _released: threading.Event = field(default_factory=threading.Event)
 
     def release(self) -> None:
-        """Let the run go on, now or when it comes here."""
+        """Release the run, now or when it waits."""
         self._released.set()
 
     def wait(self) -> None:
-        """Wait, as the run does; `reached` says that it waits."""
+        """Wait until released; `reached` is set."""
         self.reached.set()
         self._released.wait()
 
 
 @dataclass(kw_only=True)
 class Run:
-    """One run.
+    """A run.
 
     Args:
         id: such as `ca1`.
@@ -84,16 +84,16 @@ class Run:
 
     @property
     def status(self) -> str:
-        """The last one."""
+        """The current status."""
         return self.history[-1]
 
     @property
     def text(self) -> str:
-        """The log so far, with the line ends of other texts."""
+        """The log so far, with plain line ends."""
         return self.log.text.replace("\r\n", "\n")
 
     def become(self, status: str) -> None:
-        """Take a status; one that is final stays."""
+        """Set the status; a final one stays."""
         with self._lock:
             if self.history and self.status in ENDED:
                 return
@@ -105,7 +105,7 @@ class Run:
                 self.times[moment or "finish"] = now
 
     def cancel(self) -> None:
-        """Let it end; what it has started is killed by *on_cancel*."""
+        """Cancel it and kill what it has started."""
         self.cancelled.set()
         self.script.release()
         with self._lock:
@@ -114,7 +114,7 @@ class Run:
             kill()
 
     def when_cancelled(self, kill: Callable[[], None] | None) -> None:
-        """Say what a cancel has to kill, from now on; it happens at once where the cancel was first."""
+        """Set what a cancel has to kill; kill it at once if the run is already cancelled."""
         with self._lock:
             self.on_cancel = kill
             late = kill is not None and self.cancelled.is_set()
@@ -122,7 +122,7 @@ class Run:
             kill()
 
     def resource(self) -> dict[str, Any]:
-        """It as Azure shows it."""
+        """Return it as an Azure resource."""
         platform = {"os": "linux", "architecture": "amd64", **_without_none(self.request.get("platform"))}
         properties = {
             "runId": self.id,
@@ -150,7 +150,7 @@ class Run:
 
 
 class Runs(Sequence[Run]):
-    """All runs so far, in order; each goes in a thread of its own, as each has an agent of its own.
+    """All runs, in order; each executes in its own thread.
 
     Args:
         begin: carries a run out, in its thread.
@@ -171,12 +171,12 @@ class Runs(Sequence[Run]):
         return self._all[index]
 
     def script(self, script: Script) -> Script:
-        """Let the next run go like this."""
+        """Script the next run."""
         self._scripts.append(script)
         return script
 
     def schedule(self, registry: Registry, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Put a run into the queue; it as Azure shows it there, however soon an agent takes it."""
+        """Queue a run and return it as queued, even if an agent has already taken it."""
         with self._lock:
             name = f"ca{len(self._all) + 1}"
             script = self._scripts.pop(0) if self._scripts else Script()
@@ -190,11 +190,11 @@ class Runs(Sequence[Run]):
         return queued
 
     def find(self, name: str) -> Run | None:
-        """The run of this id."""
+        """Return the run with this ID."""
         return next((run for run in self._all if run.id == name), None)
 
     def end(self) -> None:
-        """Cancel what still runs, wait for its end, and forget scripts that no run has taken."""
+        """Cancel all runs, wait for their end, and drop unused scripts."""
         self._scripts.clear()
         for run in self._all:
             if not run.done.is_set():

@@ -1,4 +1,4 @@
-"""The files of a task's volumes, written as the agent writes them."""
+"""The secret files of a task's volumes, written as the agent does."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _SECONDS = 60.0
 
 
 class BadSecretError(Exception):
-    """A secret is not base64; the words are the agent's."""
+    """A secret is not base64, with the agent's message."""
 
 
 def fill(name: str, files: Mapping[str, str], shell: Shell, volume: Path) -> None:
-    """Write a volume's files.
+    """Write the files of a volume.
 
     They are written into the source's folder first, where later steps and builds see them too, and by a
     shell, which replaces `$` and backquotes in them.
@@ -50,4 +50,4 @@ def _decoded(value: str) -> str:
 
 
 def _ignore(_text: str) -> None:
-    """The agent does not log what a preparation says."""
+    """Ignore output: the agent does not log it."""

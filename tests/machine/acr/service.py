@@ -1,4 +1,4 @@
-"""The loopback as tests see it."""
+"""The loopback's interface for tests."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.machine.acr import entra
-from tests.machine.acr.contents import Contents
+from tests.machine.acr.azure_state import CLIENT, SECRET, TENANT, AzureState, Registry, Settings
 from tests.machine.acr.faults import Faults
 from tests.machine.acr.messages import Recorded
+from tests.machine.acr.registry_contents import RegistryContents
 from tests.machine.acr.runs import Runs, Script
 from tests.machine.acr.tokens import Issuer
-from tests.machine.acr.world import CLIENT, SECRET, TENANT, Registry, Settings, World
 
 __all__ = ["Acr"]
 
@@ -21,7 +21,7 @@ _NOWHERE = "http://127.0.0.1:9"
 
 @dataclass(frozen=True, kw_only=True)
 class Acr:
-    """A loopback that runs.
+    """A running loopback.
 
     Args:
         login_server: the registry's, `127.0.0.1:PORT`, plain HTTP.
@@ -33,7 +33,7 @@ class Acr:
         faults: what a test lets go wrong.
         runs: every run so far.
         requests: every request so far.
-        world: what Resource Manager knows.
+        azure_state: what Resource Manager knows.
         issuer: knows every token.
         contents: what is in the registry.
     """
@@ -47,37 +47,37 @@ class Acr:
     faults: Faults
     runs: Runs
     requests: list[Recorded]
-    world: World
+    azure_state: AzureState
     issuer: Issuer
-    contents: Contents
+    contents: RegistryContents
 
     @property
     def subscription(self) -> str:
-        """Id of the main registry's subscription."""
-        return self.world.main.subscription
+        """ID of the main registry's subscription."""
+        return self.azure_state.main.subscription
 
     @property
     def resource_group(self) -> str:
-        """Its resource group, also the workspace's."""
-        return self.world.main.resource_group
+        """Resource group of the main registry and the workspace."""
+        return self.azure_state.main.resource_group
 
     @property
     def name(self) -> str:
-        """The main registry's name."""
-        return self.world.main.name
+        """Name of the main registry."""
+        return self.azure_state.main.name
 
     @property
     def workspace(self) -> str:
-        """The workspace's name."""
-        return self.world.workspace
+        """Name of the workspace."""
+        return self.azure_state.workspace
 
     @property
     def registry(self) -> Registry:
-        """The main registry as a resource."""
-        return self.world.main
+        """The main registry."""
+        return self.azure_state.main
 
     def environment(self) -> dict[str, str]:
-        """Variables by which a client signs in here with a secret, and reaches nothing but this machine."""
+        """Return the environment of a client that signs in with a secret."""
         return {
             **self._surroundings(),
             "AZURE_CLIENT_SECRET": SECRET,
@@ -86,7 +86,7 @@ class Acr:
         }
 
     def managed_identity(self) -> dict[str, str]:
-        """The same for what runs on Azure itself, with its own identity."""
+        """Return the environment of a client with a managed identity."""
         return {
             **self._surroundings(),
             "IDENTITY_ENDPOINT": f"{self.identity}/msi/token",
@@ -104,7 +104,7 @@ class Acr:
         queued: bool = False,
         silent: bool = False,
     ) -> Script:
-        """Say how the next run goes; see `Script`."""
+        """Script the next run; see `Script`."""
         script = Script(
             status=status,
             output_images=output_images or [],
@@ -116,22 +116,22 @@ class Acr:
         return self.runs.script(script)
 
     def expire_tokens(self) -> None:
-        """Let every token expire that was given so far, of whatever kind."""
+        """Expire every token that was issued."""
         self.issuer.expire()
 
     def reset(self) -> None:
-        """End what still runs, and set faults, settings and records of requests back."""
+        """Cancel all runs, and reset faults, settings and recorded requests."""
         self.faults.clear()
         self.runs.end()
         self.settings.set_to(Settings())
         self.requests.clear()
 
     def tags(self, repository: str) -> dict[str, str]:
-        """Tag -> digest, as the registry itself says."""
+        """Return tag -> digest of a repository."""
         return self.contents.tags(repository)
 
     def manifest(self, repository: str, reference: str) -> bytes:
-        """A manifest as the registry has it, by tag or digest."""
+        """Return a manifest by its tag or digest."""
         return self.contents.manifest(repository, reference)
 
     def _surroundings(self) -> dict[str, str]:

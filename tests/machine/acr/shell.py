@@ -1,4 +1,4 @@
-"""The commands of one run: each in a shell, as the agent starts them, killed together with the run."""
+"""The shell commands of one run, which are killed with it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _BLOCK = 64 * 1024
 
 
 class TimedOutError(Exception):
-    """A command took longer than it may."""
+    """A command exceeded its timeout."""
 
 
 class Shell:
-    """Runs commands by `/bin/sh -c`, and kills what runs when it is told to stop.
+    """Runs commands by `/bin/sh -c`, and kills them when it is stopped.
 
     Args:
         environment: of the commands; nothing of this process's own gets in.
@@ -38,7 +38,7 @@ class Shell:
     def run(
         self, text: str, say: Callable[[str], None], *, seconds: float, folder: Path | None = None
     ) -> int:
-        """Run a command, let *say* have its output as it comes, and return its exit code.
+        """Run a command, pass its output to *say*, and return its exit code.
 
         Raises:
             TimedOutError: it had to be killed after *seconds*.
@@ -68,15 +68,15 @@ class Shell:
 
     @property
     def stopped(self) -> bool:
-        """Whether it was told to stop."""
+        """Whether it was stopped."""
         return self._stopping.is_set()
 
     def pause(self, seconds: float) -> None:
-        """Wait, as a step may ask for, but no longer than until the end."""
+        """Wait, until it is stopped at most."""
         self._stopping.wait(seconds)
 
     def stop(self) -> None:
-        """Kill what runs, and start nothing more."""
+        """Kill what runs, and start no other command."""
         with self._lock:
             self._stopping.set()
             for process in self._running:

@@ -1,4 +1,4 @@
-"""The uploaded archive, unpacked as the agent does it."""
+"""Unpack the uploaded archive as the agent does."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ __all__ = ["BadSourceError", "unpack"]
 
 
 class BadSourceError(Exception):
-    """The source cannot be had; the words are the agent's."""
+    """The archive cannot be unpacked, with the agent's message."""
 
 
 def unpack(archive: bytes, folder: Path) -> None:
-    """Unpack *archive*, compressed or not, into *folder*, with its owners and modes.
+    """Unpack *archive*, compressed or not, with owners and modes.
 
     Raises:
         BadSourceError: it is no archive, or a member or a link leaves the folder.

@@ -1,4 +1,4 @@
-"""Blobs: the real storage emulator behind an endpoint of ours, and the URLs that grant one blob."""
+"""Azure Storage: a real emulator behind an endpoint, and signed URLs."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from azure.storage.blob import BlobClient, BlobServiceClient
 
+from tests.machine.acr.azure_state import Settings
 from tests.machine.acr.messages import Answer, Request
-from tests.machine.acr.proxying import forward
-from tests.machine.acr.world import Settings
+from tests.machine.acr.proxy import forward
 from tests.machine.azurite import Azurite
 
 __all__ = ["Storage"]
@@ -25,7 +25,7 @@ _VERSION = "2020-12-06"
 
 @dataclass(kw_only=True)
 class Storage:
-    """One container for sources and logs.
+    """A container for build contexts and logs.
 
     Args:
         azurite: the emulator.
@@ -38,36 +38,36 @@ class Storage:
     settings: Settings
 
     def answer(self, request: Request) -> Answer:
-        """Pass a request on to the emulator."""
+        """Forward a request to the emulator."""
         return forward(request, self.azurite.host)
 
     def prepare(self) -> None:
-        """Make the container."""
+        """Create the container."""
         self._service().create_container(_CONTAINER)
 
     def new_source(self) -> str:
-        """Relative path of an archive that is to come."""
+        """Return the path of a new build context."""
         day = dt.datetime.now(dt.timezone.utc).strftime("%Y%m%d0000")
         return f"source/{day}/{uuid.uuid4().hex}.tar.gz"
 
     def new_log(self, run: str) -> str:
-        """Path of a run's log."""
+        """Return the path of a run's log."""
         return f"logs/{uuid.uuid4().hex}/{run}/rawtext.log"
 
     def blob(self, path: str) -> BlobClient:
-        """Our own client of a blob, which goes to the emulator directly."""
+        """Return a client of a blob that uses the emulator directly."""
         return self._service().get_blob_client(_CONTAINER, path)
 
     def to_upload(self, path: str) -> str:
-        """The URL by which a client may write a source."""
+        """Return the URL to upload a build context."""
         return self._granted(path, "cw", self.settings.upload_seconds)
 
     def to_read(self, path: str) -> str:
-        """The URL by which a client may read a log."""
+        """Return the URL to read a log."""
         return self._granted(path, "r", self.settings.log_seconds)
 
     def _granted(self, path: str, permissions: str, seconds: float) -> str:
-        """The URL of a blob with a signature (SAS) that grants *permissions* on it alone, for a while."""
+        """Return the URL of a blob with a signature (SAS) that grants *permissions* for a while."""
         now = dt.datetime.now(dt.timezone.utc)
         expiry = now + dt.timedelta(seconds=seconds)
         start = min(now, expiry) - dt.timedelta(minutes=5)

@@ -1,4 +1,4 @@
-"""A multi-step task: its file, read and checked as the agent does."""
+"""Parse and validate a task file as the agent does."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _VERSIONS = {"", "1.0-preview-1", "v1.0.0", "v1.1.0"}
 
 
 class TaskError(Exception):
-    """The file is no task; the words are the agent's."""
+    """The file is not a task, with the agent's message."""
 
 
 @dataclass(kw_only=True)
 class Step:
-    """One step.
+    """A step.
 
     Args:
         id: its name, also that of its container in the run's network.
@@ -63,7 +63,7 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """All steps, and the volumes: name -> file -> secret in base64."""
+    """The steps, and the volumes: name -> file -> secret in base64."""
 
     steps: Sequence[Step]
     volumes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -71,7 +71,7 @@ class Task:
 
 
 def quick(build: str, tags: Sequence[str], *, push: bool) -> Task:
-    """The task that a quick build is."""
+    """Return the task of a quick build."""
     steps = [Step(id="build", build=build, timeout=28800)]
     if push:
         steps.append(Step(id="push", push=list(tags), timeout=3600, after=["build"]))
@@ -79,13 +79,13 @@ def quick(build: str, tags: Sequence[str], *, push: bool) -> Task:
 
 
 def has_aliases(text: str) -> bool:
-    """Whether a file is of a version that has `$Registry` and the like."""
+    """Return whether the file's version has aliases such as `$Registry`."""
     version = re.search(r"^['\"]?version['\"]?\s*:\s*['\"]?([^'\"\s#]*)", text, re.MULTILINE)
     return version is not None and version.group(1) >= "v1.1.0"
 
 
 def read(text: str, values: Mapping[str, Any]) -> Task:
-    """The task in a file.
+    """Parse a task file.
 
     Raises:
         TaskError: it is none.

@@ -1,4 +1,4 @@
-"""The agent's templates: as much of Go's and of the aliases as task files for images need."""
+"""The agent's templates and aliases, as far as task files for images need them."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ _FUNCTIONS: Mapping[str, Callable[[Any], str]] = {
 
 
 class TemplateError(Exception):
-    """A template is not one, or is one that is not imitated here; the words say which."""
+    """A template is invalid, or not supported here."""
 
 
 def render(text: str, values: Mapping[str, Any]) -> str:
-    """*text* with every `{{…}}` replaced; a value that is not there is empty.
+    """Replace every `{{…}}` in *text*; a missing value becomes empty.
 
     Raises:
         TemplateError: braces do not close, or what is between them is not known here.
@@ -58,7 +58,7 @@ def render(text: str, values: Mapping[str, Any]) -> str:
 
 
 def aliased(text: str) -> str:
-    """*text* with `$Registry` and the like replaced by their templates, `$$` by `$`, and no comment lines."""
+    """Replace aliases by their templates and `$$` by `$`, and remove comments."""
 
     def replaced(found: re.Match[str]) -> str:
         name = found.group(1)
@@ -69,7 +69,7 @@ def aliased(text: str) -> str:
 
 
 def scanned(text: str) -> list[str]:
-    """The lines of *text* as the agent's scanner gives them: it stops, without a word, at one of 64 KiB."""
+    """Return the lines of *text* as the agent's scanner does, which silently stops at one of 64 KiB."""
     lines = text.removesuffix("\n").split("\n")
     return list(itertools.takewhile(lambda line: len(line.encode()) < _LINE, lines))
 

@@ -1,4 +1,4 @@
-"""Tokens: signed as real ones are, and remembered, so that a test can let any of them expire."""
+"""Signed tokens, which a test can expire."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _COORDINATE = 32
 
 @dataclass(kw_only=True)
 class Claims:
-    """What an issued token says.
+    """The claims of a token.
 
     Args:
         kind: `aad`, `refresh` or `registry`.
@@ -40,13 +40,13 @@ class Claims:
 
     @property
     def expired(self) -> bool:
-        """Whether its time is over."""
+        """Whether it has expired."""
         return time.time() >= self.expires
 
 
 @dataclass
 class Issuer:
-    """Signs tokens and knows each one that it has signed.
+    """Issues tokens, and remembers them.
 
     Args:
         certificates: whose key signs.
@@ -57,7 +57,7 @@ class Issuer:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def issue(self, claims: Claims, more: Mapping[str, Any]) -> str:
-        """A signed token (JWT) with *claims* and *more*."""
+        """Return a signed token (JWT) with *claims* and *more*."""
         now = int(time.time())
         payload = {
             "aud": claims.audience,
@@ -73,12 +73,12 @@ class Issuer:
         return text
 
     def claims(self, token: str) -> Claims | None:
-        """What an issued token says; nothing for one that is not ours."""
+        """Return the claims of a token; None if it was not issued here."""
         with self._lock:
             return self._issued.get(token)
 
     def expire(self) -> None:
-        """Let every token expire that was issued so far."""
+        """Expire every token that was issued."""
         with self._lock:
             for claims in self._issued.values():
                 claims.expires = 0

@@ -1,4 +1,4 @@
-"""Steps in their order: each when those before it are done, and beside each other where they may."""
+"""Run steps in order, and in parallel if they allow it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from tests.machine.acr.task_file import Step
 
-__all__ = ["in_order"]
+__all__ = ["run_in_order"]
 
 
-def in_order(steps: Sequence[Step], carry_out: Callable[[Step], None], stop: Callable[[], None]) -> None:
-    """Carry out steps; where one fails, *stop* ends those that go on beside it, and its error is raised."""
+def run_in_order(steps: Sequence[Step], run_step: Callable[[Step], None], stop: Callable[[], None]) -> None:
+    """Run steps; if one fails, call *stop* to end the parallel ones, and raise its error."""
     waiting, done = list(steps), set[str]()
     going: dict[Future[None], Step] = {}
     with ThreadPoolExecutor(max_workers=max(1, len(waiting))) as pool:
@@ -19,7 +19,7 @@ def in_order(steps: Sequence[Step], carry_out: Callable[[Step], None], stop: Cal
             while waiting or going:
                 for step in [one for one in waiting if done.issuperset(one.after)]:
                     waiting.remove(step)
-                    going[pool.submit(carry_out, step)] = step
+                    going[pool.submit(run_step, step)] = step
                 finished, _ = wait(going, return_when=FIRST_COMPLETED)
                 for future in finished:
                     step = going.pop(future)

@@ -1,4 +1,4 @@
-"""What Azure knows in this loopback, and how it is set up for a test."""
+"""The Azure resources of the loopback, and the settings of a test."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import fnmatch
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
-__all__ = ["CLIENT", "OBJECT", "SECRET", "TENANT", "Registry", "Settings", "World", "world"]
+__all__ = ["CLIENT", "OBJECT", "SECRET", "TENANT", "AzureState", "Registry", "Settings", "azure_state"]
 
 TENANT = "11111111-aaaa-4aaa-8aaa-111111111111"
 CLIENT = "22222222-bbbb-4bbb-8bbb-222222222222"
@@ -17,7 +17,7 @@ _ALL = frozenset({"pull", "push", "delete"})
 
 @dataclass(kw_only=True)
 class Settings:
-    """What a test may change; `Acr.reset()` sets it back.
+    """What a test may change; `Acr.reset()` restores the defaults.
 
     Args:
         denied: actions of Azure's role-based access that the caller lacks, such as
@@ -52,13 +52,13 @@ class Settings:
     fresh_agents: bool = False
 
     def actions(self, subject: str, repository: str) -> frozenset[str]:
-        """What `caller` or `run` may do in a repository."""
+        """Return the permitted actions of `caller` or `run` in a repository."""
         rules = self.caller_actions if subject == "caller" else self.run_actions
         found = [actions for pattern, actions in rules.items() if fnmatch.fnmatchcase(repository, pattern)]
         return frozenset().union(*found)
 
     def set_to(self, other: Settings) -> None:
-        """Take every value of *other*."""
+        """Copy every value of *other*."""
         for one in fields(self):
             setattr(self, one.name, getattr(other, one.name))
 
@@ -74,17 +74,17 @@ class Registry:
 
     @property
     def group_id(self) -> str:
-        """Resource id of its group."""
+        """Resource ID of its resource group."""
         return f"/subscriptions/{self.subscription}/resourceGroups/{self.resource_group}"
 
     @property
     def id(self) -> str:
-        """Its resource id."""
+        """Resource ID."""
         return f"{self.group_id}/providers/Microsoft.ContainerRegistry/registries/{self.name}"
 
 
 @dataclass(frozen=True, kw_only=True)
-class World:
+class AzureState:
     """Two subscriptions with registries, and a workspace.
 
     Args:
@@ -100,12 +100,12 @@ class World:
 
     @property
     def subscriptions(self) -> tuple[str, ...]:
-        """Their ids, in the same order."""
+        """The IDs of the subscriptions."""
         return tuple(dict.fromkeys(registry.subscription for registry in self.registries))
 
 
-def world(login_server: str) -> World:
-    """The world in which the main registry is served at *login_server*."""
+def azure_state(login_server: str) -> AzureState:
+    """Return the resources with the main registry at *login_server*."""
     main = Registry(
         subscription="44444444-dddd-4ddd-8ddd-444444444444",
         resource_group="ml-team",
@@ -124,4 +124,4 @@ def world(login_server: str) -> World:
         name="otherregistry",
         login_server="otherregistry-abc123.loopback.invalid",
     )
-    return World(main=main, registries=(other, beside, main), workspace="loopback-workspace")
+    return AzureState(main=main, registries=(other, beside, main), workspace="loopback-workspace")

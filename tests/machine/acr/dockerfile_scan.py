@@ -1,4 +1,4 @@
-"""The agent's look at a Dockerfile before any build: line by line, unlike Docker's own parser."""
+"""The agent's scan of a Dockerfile before a build: line by line, unlike Docker's parser."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _REFERENCE = re.compile(
 
 
 class ScanError(Exception):
-    """The scan refuses the Dockerfile; the words are the agent's."""
+    """The scan rejects the Dockerfile, with the agent's message."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BuildWords:
-    """What the agent itself reads in the string of a build step."""
+    """The options of a build step that the agent reads."""
 
     dockerfile: str
     target: str
@@ -33,7 +33,7 @@ class BuildWords:
 
 
 def build_words(text: str) -> BuildWords:
-    """Read a build's options; only those that stand apart from their value are seen."""
+    """Parse the options of a build; only those separated from their value by a space are recognized."""
     dockerfile, target, context, before = "", "", ".", ""
     tags, arguments = [], []
     for word in text.split():
@@ -52,7 +52,7 @@ def build_words(text: str) -> BuildWords:
 
 
 def scan(text: str, words: BuildWords) -> Sequence[str]:
-    """The images that a Dockerfile is made from, the one of its last stage first.
+    """Return the base images of a Dockerfile, that of its last stage first.
 
     Raises:
         ScanError: a line is not understood, or there is no FROM.
@@ -84,7 +84,7 @@ def scan(text: str, words: BuildWords) -> Sequence[str]:
 
 
 def _from(line: str, tokens: Sequence[str], values: Mapping[str, str]) -> tuple[str, str]:
-    """Image and name of a stage."""
+    """Return image and name of a stage."""
     count = len(tokens)
     if count < 2 or (count > 2 and (count < 4 or tokens[2].lower() != "as")):
         raise ScanError(f"unable to understand line {line}")

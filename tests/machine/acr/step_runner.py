@@ -1,4 +1,4 @@
-"""One run's agent: its folders, its credential, and how it carries out a step."""
+"""The agent of one run: its folders, credentials and steps."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.machine import apt
-from tests.machine.acr import commands, scan
+from tests.machine.acr import docker_commands, dockerfile_scan
+from tests.machine.acr.engine_cleanup import EngineCleanup
 from tests.machine.acr.log import Log
 from tests.machine.acr.secret_volumes import BadSecretError, fill
 from tests.machine.acr.shell import Shell, TimedOutError
 from tests.machine.acr.task_file import Step, Task
-from tests.machine.acr.traces import Traces
 
-__all__ = ["StepError", "Workshop", "environment", "word"]
+__all__ = ["StepError", "StepRunner", "environment", "word"]
 
 _PUSH_ATTEMPTS = 3
 
 
 class StepError(Exception):
-    """A step failed; the words are the agent's."""
+    """A step failed, with the agent's message."""
 
 
 @dataclass(kw_only=True)
-class Workshop:
-    """Where a run is carried out.
+class StepRunner:
+    """Runs the steps of one run.
 
     Args:
         folder: its own, with `workspace` in it.
         log: the run's log.
-        traces: what it leaves on the engine.
+        cleanup: what it leaves on the engine.
         shell: runs its commands.
         network: name of the network of its containers; empty for none.
         no_cache: whether builds start from nothing.
@@ -44,7 +44,7 @@ class Workshop:
 
     folder: Path
     log: Log
-    traces: Traces
+    cleanup: EngineCleanup
     shell: Shell
     network: str = ""
     no_cache: bool = False
@@ -52,20 +52,20 @@ class Workshop:
 
     @property
     def workspace(self) -> Path:
-        """What the steps see as `/workspace`."""
+        """The folder that steps see as `/workspace`."""
         return self.folder / "workspace"
 
     @property
     def home(self) -> Path:
-        """What they see as their home."""
+        """The folder that steps see as their home."""
         return self.folder / "home"
 
     def prepare(self, task: Task) -> None:
-        """Make network and volumes."""
+        """Create network and volumes."""
         if task.network:
-            self.network = f"acb_default_network_{self.traces.run}"
+            self.network = f"acb_default_network_{self.cleanup.run}"
             self.log.line(f"Creating Docker network: {self.network}, driver: 'bridge'")
-            self.traces.client.networks.create(self.network, driver="bridge", labels={self.traces.run: ""})
+            self.cleanup.client.networks.create(self.network, driver="bridge", labels={self.cleanup.run: ""})
             self.log.line(f"Successfully set up Docker network: {self.network}")
         for name, files in task.volumes.items():
             self.volumes[name] = self.folder / "volumes" / name
@@ -75,8 +75,8 @@ class Workshop:
                 raise StepError(str(error)) from None
             self.log.line(f"Volume source {name} successfully created")
 
-    def carry_out(self, step: Step) -> None:
-        """Carry a step out.
+    def run_step(self, step: Step) -> None:
+        """Run a step.
 
         Raises:
             StepError: it failed, or took too long.
@@ -117,34 +117,34 @@ class Workshop:
 
     def _build(self, step: Step) -> str:
         self._scan(step)
-        self.traces.remember(scan.build_words(step.build).tags)
+        self.cleanup.remember(dockerfile_scan.build_words(step.build).tags)
         # The engine outlives the run, so nothing of a failed build may stay on it.
-        legacy = f"--force-rm --shm-size {self.traces.shared_memory}"
-        own = "" if commands.BUILDKIT in step.env else legacy
-        return commands.build(step, self.volumes, f"{own} --no-cache" if self.no_cache else own)
+        legacy = f"--force-rm --shm-size {self.cleanup.shared_memory}"
+        own = "" if docker_commands.BUILDKIT in step.env else legacy
+        return docker_commands.build(step, self.volumes, f"{own} --no-cache" if self.no_cache else own)
 
     def _docker_run(self, step: Step) -> str:
-        self.traces.remember([step.cmd.partition(" ")[0]])
+        self.cleanup.remember([step.cmd.partition(" ")[0]])
         volumes = {self.workspace: "/workspace", self.home: "/acb/home"}
         volumes |= dict.fromkeys(self._sockets(), "/var/run/docker.sock")
-        around = commands.Surroundings(
-            label=self.traces.run,
+        around = docker_commands.StepEnvironment(
+            label=self.cleanup.run,
             name=self._container_name(step.id),
             network=self.network,
             volumes=volumes | {self.volumes[name]: path for name, path in step.mounts.items()},
         )
-        return commands.docker_run(step, around)
+        return docker_commands.docker_run(step, around)
 
     def _scan(self, step: Step) -> None:
         self.log.line("Scanning for dependencies...")
-        words = scan.build_words(step.build)
+        words = dockerfile_scan.build_words(step.build)
         folder = self._inside(step)
         path = folder / (words.dockerfile or "Dockerfile")
         try:
-            scan.scan(path.read_text(encoding="utf-8", errors="replace"), words)
+            dockerfile_scan.scan(path.read_text(encoding="utf-8", errors="replace"), words)
         except OSError as error:
             self._scan_failed(step, f"error opening dockerfile: {words.dockerfile}, error: {error.strerror}")
-        except scan.ScanError as error:
+        except dockerfile_scan.ScanError as error:
             self._scan_failed(step, str(error))
         self.log.line("Successfully scanned dependencies")
 
@@ -153,14 +153,14 @@ class Workshop:
         raise StepError(f"failed to run step ID: {step.id}: failed to scan dependencies: exit status 1")
 
     def _build_says(self, text: str) -> None:
-        """Log what a build says, which names the images that it makes, also those that get no name."""
+        """Log the output of a build, and note the images that it names."""
         self.log.raw(text)
-        self.traces.made += re.findall(
+        self.cleanup.made += re.findall(
             r"(?m)^ ---> ([0-9a-f]{12})$|writing image (sha256:[0-9a-f]{64})", text
         )
 
     def _sockets(self) -> list[Path]:
-        """The engine's socket, which every container of an agent sees; none where the engine has no file for one."""
+        """The engine's socket, which every container of an agent has; None without a file."""
         host = self.shell.environment.get("DOCKER_HOST", "unix:///var/run/docker.sock")
         return [Path(host.removeprefix("unix://"))] if host.startswith("unix://") else []
 
@@ -177,18 +177,18 @@ class Workshop:
                 raise StepError(f"failed to run step ID: {step.id}: failed to push images successfully")
 
     def _inside(self, step: Step) -> Path:
-        """A step's working directory on this machine."""
-        folder = commands.inside(step.words.get("workingDirectory", ""))
+        """Return a step's working directory on this machine."""
+        folder = docker_commands.inside(step.words.get("workingDirectory", ""))
         return self.workspace / os.path.relpath(folder, "/workspace")
 
     def _container_name(self, name: str) -> str:
-        """The step's id, as on an agent of its own; another one where the engine has that already."""
-        taken = self.traces.client.containers.list(all=True, filters={"name": f"^/?{re.escape(name)}$"})
-        return f"{name}-{self.traces.run}" if taken else name
+        """Return the step's ID as container name; another name if the engine already has it."""
+        taken = self.cleanup.client.containers.list(all=True, filters={"name": f"^/?{re.escape(name)}$"})
+        return f"{name}-{self.cleanup.run}" if taken else name
 
 
 def environment(folder: Path, docker: Path, host: str, auths: Mapping[str, str]) -> dict[str, str]:
-    """The variables of a run's commands, and its credentials as Docker's command line finds them."""
+    """Return the environment of a run's commands, with the credentials of the docker client."""
     config = folder / "home" / ".docker"  # which every step's container sees too, as on Azure
     config.mkdir(parents=True)
     entries = {server: {"auth": auth} for server, auth in auths.items()}
@@ -202,5 +202,5 @@ def environment(folder: Path, docker: Path, host: str, auths: Mapping[str, str])
 
 
 def word() -> str:
-    """A name that no other run has."""
+    """Return a unique name."""
     return f"acb-{uuid.uuid4().hex[:12]}"

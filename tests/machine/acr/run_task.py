@@ -1,4 +1,4 @@
-"""From what a run asks for to the task that is carried out."""
+"""The task of a run request."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Any
 
 import yaml
 
-from tests.machine.acr import scan, task_file, template
+from tests.machine.acr import dockerfile_scan, task_file, template
 from tests.machine.acr.runs import Run
 from tests.machine.acr.task_file import Task, TaskError
 
-__all__ = ["assignment"]
+__all__ = ["run_task"]
 
 
-def assignment(run: Run, workspace: Path, *, may_push: bool) -> Task:
-    """The task of a run.
+def run_task(run: Run, workspace: Path, *, may_push: bool) -> Task:
+    """Return the task of a run.
 
     Args:
         run: what asks.
@@ -68,7 +68,7 @@ def _file(request: Mapping[str, Any], workspace: Path) -> str:
 
 
 def _quick(run: Run, values: Mapping[str, Any], *, may_push: bool) -> Task:
-    """A quick build is one string of options, joined by spaces; a shell splits it again, by its own rules."""
+    """Return the task of a quick build: one string of options, which a shell splits again."""
     request, names = run.request, list(run.request.get("imageNames") or [])
     words = ["--no-cache"] if request.get("noCache") else []
     words += ["-f", request["dockerFilePath"]]
@@ -85,18 +85,18 @@ def _quick(run: Run, values: Mapping[str, Any], *, may_push: bool) -> Task:
     push = bool(request.get("isPushEnabled", True)) and bool(names)
     if push and not may_push:
         raise TaskError("when specifying push, at least one credential is required")
-    return task_file.quick(prefixed, scan.build_words(prefixed).tags, push=push)
+    return task_file.quick(prefixed, dockerfile_scan.build_words(prefixed).tags, push=push)
 
 
 def _platform(platform: Mapping[str, Any]) -> list[str]:
-    """The option for another platform than the agent's own."""
+    """Return the option for another platform than the agent's."""
     parts = [platform["os"], platform.get("architecture") or "amd64", platform.get("variant") or ""]
     text = "/".join(part.lower() for part in parts if part)
     return [] if text == "linux/amd64" else ["--platform", text]
 
 
 def _prefixed(text: str, server: str) -> str:
-    """The options with the login server before each name that has none."""
+    """Return the options with the login server before each name without one."""
     words = text.split()
     for number in range(1, len(words)):
         known = words[number].startswith((server, "library/"))

@@ -1,4 +1,4 @@
-"""Passing requests on to the real registry and the real storage, and their answers back, as they stream."""
+"""Forward requests to the real registry and storage, as streams."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _OWN = {"connection", "transfer-encoding", "keep-alive", "expect", "date", "serv
 
 
 def forward(request: Request, host: str, *, without: frozenset[str] = frozenset()) -> Answer:
-    """Ask *host* the same, and answer the same.
+    """Forward a request to *host* and return its answer.
 
     Args:
         request: what was asked of us.
@@ -51,7 +51,7 @@ def forward(request: Request, host: str, *, without: frozenset[str] = frozenset(
 def ask(
     host: str, method: str, target: str, headers: Mapping[str, str] | None = None
 ) -> tuple[int, Mapping[str, str], bytes]:
-    """Ask *host* on our own account; returns status, headers in lower case, body."""
+    """Send a request to *host*; return status, lower-case headers and body."""
     connection = http.client.HTTPConnection(host, timeout=60)
     try:
         connection.request(method, target, headers=dict(headers or {}))

@@ -1,4 +1,4 @@
-"""What a run leaves on the engine, and its removal: Azure throws its agents away, here the engine stays."""
+"""Remove what a run leaves on the engine: Azure discards its agents, but this engine stays."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Any
 import docker
 from docker.errors import APIError, ImageNotFound, NotFound
 
-__all__ = ["Traces"]
+__all__ = ["EngineCleanup"]
 
 _MEGABYTES_64 = 64 * 1024 * 1024
 _PAGE = 4096
 
 
 @dataclass(kw_only=True)
-class Traces:
-    """Those of one run.
+class EngineCleanup:
+    """The cleanup of one run.
 
     Args:
         client: the engine.
@@ -40,12 +40,12 @@ class Traces:
         self.shared_memory = _MEGABYTES_64 + random.randrange(1, 250_000) * _PAGE  # noqa: S311 -- no secret
 
     def remember(self, names: Iterable[str]) -> None:
-        """Note what these names mean on the engine before the run takes them."""
+        """Remember the images with these names before the run renames them."""
         for name in names:
             self.before.setdefault(name, self._image(name))
 
     def remove(self) -> None:
-        """Remove containers, networks and images of the run; what it renamed gets its name back."""
+        """Remove containers, networks and images of the run, and restore the names that it took."""
         self.remove_containers()
         for network in self.client.networks.list(names=[self.run]):
             with suppress(NotFound):
@@ -63,7 +63,7 @@ class Traces:
                     self.client.images.get(image).tag(name)
 
     def _put_away(self, image: str) -> None:
-        """Keep an image for its layers, or remove it where it has no name."""
+        """Keep an image for its layers, or remove it if it has no name."""
         with suppress(ImageNotFound, APIError):  # what depends on it keeps it
             found = self.client.images.get(image)
             if self.keep:
@@ -72,7 +72,7 @@ class Traces:
                 self.client.images.remove(image)
 
     def remove_containers(self) -> None:
-        """Kill and remove every container that the run has started."""
+        """Remove every container of the run."""
         for container in self.client.api.containers(all=True):
             with suppress(NotFound, APIError):
                 if self._is_ours(container):

@@ -1,4 +1,4 @@
-"""The course of one run: source, task, steps, and what came of them."""
+"""The execution of one run: source, task, steps and result."""
 
 from __future__ import annotations
 
@@ -8,38 +8,38 @@ from dataclasses import dataclass, field
 
 from azure.core.exceptions import AzureError
 
-from tests.machine.acr import scan, source
-from tests.machine.acr.assignment import assignment
-from tests.machine.acr.order import in_order
+from tests.machine.acr import dockerfile_scan, source
+from tests.machine.acr.run_task import run_task
 from tests.machine.acr.runs import Run
+from tests.machine.acr.step_order import run_in_order
+from tests.machine.acr.step_runner import StepError, StepRunner
 from tests.machine.acr.storage import Storage
 from tests.machine.acr.task_file import Step, Task
-from tests.machine.acr.workshop import StepError, Workshop
 
-__all__ = ["Course"]
+__all__ = ["RunExecution"]
 
 
 @dataclass(kw_only=True)
-class Course:
-    """One run on its way.
+class RunExecution:
+    """Executes one run.
 
     Args:
         run: the run.
-        shop: where it is carried out.
+        runner: where it is carried out.
         storage: where its source is.
         servers: the registries that it has a credential for.
         digest: repository, tag -> the digest that the registry itself names.
     """
 
     run: Run
-    shop: Workshop
+    runner: StepRunner
     storage: Storage
     servers: Sequence[str]
     digest: Callable[[str, str], str | None]
     _took: dict[str, float] = field(default_factory=dict)
 
-    def follow(self, stop: Callable[[], None]) -> None:
-        """Go it to its end; *stop* ends what goes on beside a step that fails.
+    def execute(self, stop: Callable[[], None]) -> None:
+        """Execute the run; *stop* ends the parallel steps of one that fails.
 
         Raises:
             BadSourceError: the source cannot be had.
@@ -48,58 +48,58 @@ class Course:
         """
         self._download()
         server = self.run.registry.login_server
-        task = assignment(self.run, self.shop.workspace, may_push=server in self.servers)
-        self.shop.log.line("Setting up Docker configuration...")
-        self.shop.log.line("Successfully set up Docker configuration")
+        task = run_task(self.run, self.runner.workspace, may_push=server in self.servers)
+        self.runner.log.line("Setting up Docker configuration...")
+        self.runner.log.line("Successfully set up Docker configuration")
         for server in self.servers:
-            self.shop.log.line(f"Logging in to registry: {server}")
-            self.shop.log.line(f"Successfully logged into {server}")
-        self.shop.prepare(task)
-        in_order(task.steps, self._carry_out, stop)
+            self.runner.log.line(f"Logging in to registry: {server}")
+            self.runner.log.line(f"Successfully logged into {server}")
+        self.runner.prepare(task)
+        run_in_order(task.steps, self._carry_out, stop)
         self._report(task)
 
     def _download(self) -> None:
         location = self.run.request.get("sourceLocation")
         if not location:
             return
-        self.shop.log.line("Downloading source code...")
+        self.runner.log.line("Downloading source code...")
         try:
             self.run.archive = self.storage.blob(location).download_blob().readall()
         except AzureError as error:
             raise source.BadSourceError(f"unable to download remote context: {error.message}") from None
-        source.unpack(self.run.archive, self.shop.workspace)
-        self.shop.log.line("Finished downloading source code")
-        self.shop.log.line(f"Using acb_vol_{self.shop.traces.run} as the home volume")
+        source.unpack(self.run.archive, self.runner.workspace)
+        self.runner.log.line("Finished downloading source code")
+        self.runner.log.line(f"Using acb_vol_{self.runner.cleanup.run} as the home volume")
 
     def _carry_out(self, step: Step) -> None:
         start = time.monotonic()
         try:
-            self.shop.carry_out(step)
+            self.runner.run_step(step)
         except StepError as error:
-            if "ignoreErrors" not in step.options or self.shop.shell.stopped:
+            if "ignoreErrors" not in step.options or self.runner.shell.stopped:
                 raise
             what = f"Step ID: {step.id} encountered an error: {error}"
-            self.shop.log.line(f"{what}, but is set to ignore errors. Continuing...")
+            self.runner.log.line(f"{what}, but is set to ignore errors. Continuing...")
         self._took[step.id] = time.monotonic() - start
 
     def _report(self, task: Task) -> None:
         found: list[str] = []
         for step in task.steps:
             seconds = f"(elapsed time in seconds: {self._took[step.id]:.6f})"
-            self.shop.log.line(f"Step ID: {step.id} marked as successful {seconds}")
+            self.runner.log.line(f"Step ID: {step.id} marked as successful {seconds}")
             if not step.build:
                 continue
-            self.shop.log.line(f"Populating digests for step ID: {step.id}...")
-            images = self._pushed(scan.build_words(step.build).tags, task.steps)
-            self.shop.log.line(f"Successfully populated digests for step ID: {step.id}")
+            self.runner.log.line(f"Populating digests for step ID: {step.id}...")
+            images = self._pushed(dockerfile_scan.build_words(step.build).tags, task.steps)
+            self.runner.log.line(f"Successfully populated digests for step ID: {step.id}")
             self.run.output_images.extend(images)
             found += [line for image in images for line in _dependency(image)]
         if found:
-            self.shop.log.line("The following dependencies were found:")
-            self.shop.log.line("\n" + "\n".join(found))
+            self.runner.log.line("The following dependencies were found:")
+            self.runner.log.line("\n" + "\n".join(found))
 
     def _pushed(self, tags: Sequence[str], steps: Sequence[Step]) -> list[Mapping[str, str]]:
-        """Those of the images that are now in the registry because this run has pushed them."""
+        """Return the images that this run has pushed."""
         server = self.run.registry.login_server
         pushed = {image for step in steps for image in step.push}
         images: list[Mapping[str, str]] = []

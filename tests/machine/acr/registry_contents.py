@@ -1,4 +1,4 @@
-"""What is in the registry, as the registry itself says."""
+"""The contents of the registry."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import json
 from dataclasses import dataclass
 
 from tests.machine.acr.data_plane import DataPlane
-from tests.machine.acr.proxying import ask
+from tests.machine.acr.proxy import ask
 
-__all__ = ["Contents"]
+__all__ = ["RegistryContents"]
 
 _SECONDS = 300.0
 _MANIFESTS = ", ".join(
@@ -22,13 +22,13 @@ _MANIFESTS = ", ".join(
 
 
 @dataclass(frozen=True)
-class Contents:
-    """Asks the real registry directly, with tokens of our own, past every fault and permission."""
+class RegistryContents:
+    """Reads the real registry directly, regardless of faults and permissions."""
 
     plane: DataPlane
 
     def tags(self, repository: str) -> dict[str, str]:
-        """Tag -> digest; empty where there is no such repository."""
+        """Return tag -> digest; empty if there is no such repository."""
         target = f"/v2/{repository}/tags/list"
         status, _, body = ask(self.plane.upstream, "GET", target, self._pull(repository))
         names = json.loads(body).get("tags") if status == http.HTTPStatus.OK else None
@@ -36,7 +36,7 @@ class Contents:
         return {name: digest for name, digest in found.items() if digest}
 
     def manifest(self, repository: str, reference: str) -> bytes:
-        """A manifest, by tag or digest.
+        """Return a manifest by its tag or digest.
 
         Raises:
             LookupError: there is none.
@@ -48,7 +48,7 @@ class Contents:
         return body
 
     def digest(self, repository: str, tag: str) -> str | None:
-        """The digest of a tag; nothing where there is no such tag."""
+        """Return the digest of a tag; None if there is no such tag."""
         target = f"/v2/{repository}/manifests/{tag}"
         _, headers, _ = ask(self.plane.upstream, "HEAD", target, self._pull(repository))
         return headers.get("docker-content-digest")

@@ -1,4 +1,4 @@
-"""The HTTP servers: every endpoint is one, records what it was asked, and strikes with faults."""
+"""The HTTP server of an endpoint, which records requests and injects faults."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tests.machine.acr.handler import Handler
 from tests.machine.acr.messages import Answer, Recorded, Request, json_answer
 from tests.machine.acr.tokens import Issuer
 
-__all__ = ["Front"]
+__all__ = ["EndpointServer"]
 
 _HANDSHAKE_SECONDS = 60
 
 
-class Front(ThreadingHTTPServer):
-    """A server on a free port of this machine, in threads of this process.
+class EndpointServer(ThreadingHTTPServer):
+    """A server on a free port, in threads of this process.
 
     Args:
         name: the endpoint's name.
@@ -54,12 +54,12 @@ class Front(ThreadingHTTPServer):
         self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), name=name, daemon=True)
 
     def start(self, answer: Callable[[Request], Answer]) -> None:
-        """Serve, from now on, what *answer* says."""
+        """Start to answer requests with *answer*."""
         self.answer = answer
         self._thread.start()
 
     def stop(self) -> None:
-        """Serve no more."""
+        """Stop."""
         if self._thread.is_alive():
             self.shutdown()
         for connection in list(self._open):
@@ -68,7 +68,7 @@ class Front(ThreadingHTTPServer):
         self.server_close()
 
     def finish_request(self, request: Any, client_address: Any) -> None:
-        """Serve a connection, in its own thread: so a handshake that takes long holds up nobody."""
+        """Serve a connection in its own thread, so that a slow handshake blocks no other."""
         if self.context:
             request.settimeout(_HANDSHAKE_SECONDS)
             request = self.context.wrap_socket(request, server_side=True)
@@ -81,7 +81,7 @@ class Front(ThreadingHTTPServer):
             self.shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away is no error of ours, and a fault that cuts is wanted."""
+        """Ignore closed connections: clients go away, and faults cut connections."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 

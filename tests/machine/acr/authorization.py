@@ -1,4 +1,4 @@
-"""Who may ask Resource Manager what, and the words with which others are refused."""
+"""Authentication and permissions in Azure Resource Manager."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tests.machine.acr import resources
+from tests.machine.acr.azure_state import CLIENT, OBJECT, TENANT, Settings
 from tests.machine.acr.messages import Request, json_answer
 from tests.machine.acr.tokens import Issuer
-from tests.machine.acr.world import CLIENT, OBJECT, TENANT, Settings
 
-__all__ = ["ErrorAnswer", "Gate"]
+__all__ = ["Authorization", "ErrorAnswer"]
 
 AUDIENCES = tuple(
     f"https://management.{host}{end}" for host in ("azure.com", "core.windows.net") for end in ("", "/")
@@ -18,7 +18,7 @@ AUDIENCES = tuple(
 
 
 class ErrorAnswer(Exception):
-    """An answer that ends the request: Azure's error JSON."""
+    """An error response."""
 
     def __init__(
         self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
@@ -28,8 +28,8 @@ class ErrorAnswer(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gate:
-    """What every request has to pass.
+class Authorization:
+    """Checks every request.
 
     Args:
         url: where Resource Manager is served; a token may be for it too, as in clouds of one's own.
@@ -44,11 +44,11 @@ class Gate:
     settings: Settings
 
     def audiences(self) -> tuple[str, ...]:
-        """For whom a token may be."""
+        """Return the accepted audiences of a token."""
         return (*AUDIENCES, self.url, f"{self.url}/")
 
     def authenticate(self, request: Request) -> None:
-        """Refuse a request without a token that is good here."""
+        """Refuse a request without a valid token."""
         token = request.bearer()
         if token is None:
             words = "Authentication failed. The 'Authorization' header is missing."
@@ -74,7 +74,7 @@ class Gate:
 
     @staticmethod
     def check_version(request: Request, types: str) -> None:
-        """Refuse a version of the interface that is not there."""
+        """Refuse an unknown API version."""
         sent = request.query.get("api-version", [""])[0]
         if not sent:
             words = "The api-version query parameter (?api-version=) is required for all requests."
@@ -89,7 +89,7 @@ class Gate:
             )
 
     def check_permission(self, action: str, scope: str) -> None:
-        """Refuse what the caller may not do."""
+        """Refuse an operation that the caller has no permission for."""
         if action in self.settings.denied:
             raise ErrorAnswer(
                 403,

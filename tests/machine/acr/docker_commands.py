@@ -1,4 +1,4 @@
-"""The command lines of steps, put together from strings as the agent does it: a shell reads them."""
+"""The docker commands of steps, concatenated as the agent does, for a shell."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 
 from tests.machine.acr.task_file import Step
 
-__all__ = ["BUILDKIT", "Surroundings", "build", "docker_run", "inside"]
+__all__ = ["BUILDKIT", "StepEnvironment", "build", "docker_run", "inside"]
 
 BUILDKIT = "DOCKER_BUILDKIT=1"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Surroundings:
-    """What a step's container is given beside what the step says.
+class StepEnvironment:
+    """The environment that the agent gives to a step's container.
 
     Args:
         label: by which the run's containers are found again.
@@ -32,7 +32,7 @@ class Surroundings:
 
 
 def build(step: Step, volumes: Mapping[str, Path], own: str) -> str:
-    """The command of a build step: without BuildKit, unless the step's own variables ask for it.
+    """Return the command of a build step; without BuildKit unless the step's variables enable it.
 
     Args:
         step: the step.
@@ -47,8 +47,8 @@ def build(step: Step, volumes: Mapping[str, Path], own: str) -> str:
     return f"env {env} docker build {own} {text}"
 
 
-def docker_run(step: Step, around: Surroundings) -> str:
-    """The command of a cmd step; the agent has an image of Docker's command line, called `docker`."""
+def docker_run(step: Step, around: StepEnvironment) -> str:
+    """Return the command of a cmd step; the agent has an image with the docker client, named `docker`."""
     image, _, rest = step.cmd.partition(" ")
     if image == "docker":
         return f"docker {rest}"
@@ -67,7 +67,7 @@ def docker_run(step: Step, around: Surroundings) -> str:
 
 
 def inside(folder: str) -> str:
-    """A step's working directory, as its container sees it."""
+    """Return a step's working directory in its container."""
     return os.path.normpath(os.path.join("/workspace", folder))  # noqa: PTH118 -- no path of this machine
 
 
