@@ -11,7 +11,7 @@ import pytest
 from azureml_tasks.built_image import BuiltImage
 from azureml_tasks.config.fields import UNSET
 from azureml_tasks.project.model import SmokeTestPlan, SmokeTestRequest
-from azureml_tasks.smoke.container import ContainerEnd
+from azureml_tasks.smoke.container_protocol import ContainerEnd
 from azureml_tasks.smoke.events import make_report, probe_config
 from azureml_tasks.smoke.report import Check, Latency, Report, report_record, report_text
 from tests.plans import plan

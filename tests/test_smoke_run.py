@@ -13,7 +13,7 @@ from azureml_tasks.built_image import BuiltImage
 from azureml_tasks.cli.console import Console
 from azureml_tasks.errors import EngineError
 from azureml_tasks.project.model import SmokeTestPlan
-from azureml_tasks.smoke.container import ContainerEnd, Runner, State
+from azureml_tasks.smoke.container_protocol import ContainerEnd, Runner, State
 from azureml_tasks.smoke.events import make_report
 from azureml_tasks.smoke.report import report_text
 from azureml_tasks.smoke.run import smoke_test

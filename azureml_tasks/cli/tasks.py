@@ -130,12 +130,12 @@ def context(run: TaskRun) -> None:
 def build(run: TaskRun) -> None:
     """Build the image."""
     if run.flag("no-wait"):
-        from azureml_tasks.cli.results import show_started_run
+        from azureml_tasks.cli.print_results import show_started_run
         from azureml_tasks.commands.resume import start
 
         show_started_run(run, start(run.context, no_cache=run.no_cache))
         return
-    from azureml_tasks.cli.results import show_build
+    from azureml_tasks.cli.print_results import show_build
     from azureml_tasks.commands import pipeline
 
     show_build(run, pipeline.build(run.context, no_cache=run.no_cache, pull=run.pull))
@@ -144,7 +144,7 @@ def build(run: TaskRun) -> None:
 @_task("run", "engine", "registry")
 def resume(run: TaskRun) -> None:
     """Follow a remote build to its end."""
-    from azureml_tasks.cli.results import show_build
+    from azureml_tasks.cli.print_results import show_build
     from azureml_tasks.commands.resume import resume as resume_run
 
     show_build(run, resume_run(run.context, run.flag("run")))
@@ -154,7 +154,7 @@ def resume(run: TaskRun) -> None:
 def smoke_test(run: TaskRun) -> None:
     """Run the built image as Azure ML would, and test that it serves."""
     from azureml_tasks.cli.output import output_file
-    from azureml_tasks.cli.results import show_smoke_test
+    from azureml_tasks.cli.print_results import show_smoke_test
     from azureml_tasks.commands import pipeline
 
     output_file("--junit", run.flag("junit"))
@@ -164,7 +164,7 @@ def smoke_test(run: TaskRun) -> None:
 @_task("engine", "registry", "untested")
 def push(run: TaskRun) -> None:
     """Push the image that passed its smoke test."""
-    from azureml_tasks.cli.results import show_push
+    from azureml_tasks.cli.print_results import show_push
     from azureml_tasks.commands import pipeline
 
     show_push(run, pipeline.push(run.context, untested=bool(run.flag("untested"))))
@@ -174,7 +174,7 @@ def push(run: TaskRun) -> None:
 def release(run: TaskRun) -> None:
     """Build, smoke-test and push; stop at the first step that fails."""
     from azureml_tasks.cli.output import output_file
-    from azureml_tasks.cli.results import show_step
+    from azureml_tasks.cli.print_results import show_step
     from azureml_tasks.commands import pipeline
 
     output_file("--junit", run.flag("junit"))
@@ -209,7 +209,7 @@ def environment(run: TaskRun) -> None:
 @_task("engine", "prune")
 def cache(run: TaskRun) -> None:
     """List the cached layers that later builds start from."""
-    from azureml_tasks.cli.results import show_cache, show_removed
+    from azureml_tasks.cli.print_results import show_cache, show_removed
     from azureml_tasks.commands import cache as commands
 
     if run.flag("prune"):
@@ -221,7 +221,7 @@ def cache(run: TaskRun) -> None:
 @_task("engine")
 def clean(run: TaskRun) -> None:
     """Remove the image that was built last, its cached layers and the records."""
-    from azureml_tasks.cli.results import show_removed
+    from azureml_tasks.cli.print_results import show_removed
     from azureml_tasks.commands.clean import clean as clean_project
 
     clean_project(run.context, on_removed=lambda name: show_removed(run, name))

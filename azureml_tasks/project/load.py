@@ -12,7 +12,7 @@ from azureml_tasks.config.reader import read
 from azureml_tasks.context.file_hashes import FileHashes
 from azureml_tasks.errors import Problem, SettingsError
 from azureml_tasks.image_reference import Reference, expand_base
-from azureml_tasks.project import base_images, context_files, cross_checks, git, naming
+from azureml_tasks.project import base_images, copied_files, cross_checks, git, naming
 from azureml_tasks.project.build_secrets import find_secrets
 from azureml_tasks.project.code import read_code
 from azureml_tasks.project.cross_checks import variable_warnings
@@ -89,7 +89,7 @@ def _facts(reader: ProjectReader, wait_for_git: Callable[[], Revision | NoRevisi
     base = expand_base(settings.base) or Reference(host="", repository="missing", tag="", digest="")
     repository = naming.repository(settings, project, problems)
     code = read_code(reader)
-    python, files = _python(reader), context_files.code_and_model(reader, code)
+    python, files = _python(reader), copied_files.code_and_model(reader, code)
     revision = wait_for_git()
     labels = naming.labels(settings, project, revision, base, title=repository, epoch=_epoch(problems))
     cross_checks.refuse_double_variables(settings, code, problems)
@@ -117,7 +117,7 @@ def _facts(reader: ProjectReader, wait_for_git: Callable[[], Revision | NoRevisi
 
 def _python(reader: ProjectReader) -> PythonStep | None:
     settings, problems = reader.settings, reader.problems
-    trees = context_files.requirements(reader)
+    trees = copied_files.requirements(reader)
     groups = problems.valid_items("dependency-groups", settings.dependency_groups)
     extras = problems.valid_items("extras", settings.extras)
     parts: list[tuple[Place, dict[str, str]]] = [
@@ -132,14 +132,14 @@ def _python(reader: ProjectReader) -> PythonStep | None:
         for what, fix in wrong:
             problems.add(place, f"{spell(place)}: {what}", fix)
     requirements |= {text: None for _, text in problems.valid_items("pip", settings.pip)}
-    return python_step(tuple(requirements), trees, lambda path: context_files.python_file(reader, path))
+    return python_step(tuple(requirements), trees, lambda path: copied_files.python_file(reader, path))
 
 
 def _secrets(
     reader: ProjectReader, files: Sequence[ContextFile], python: PythonStep | None
 ) -> tuple[BuildSecret, ...]:
     secrets = find_secrets(reader.root, reader.settings, reader.problems)
-    context_files.refuse_copied_secrets(reader, secrets, (*files, *(python.files if python else ())))
+    copied_files.refuse_copied_secrets(reader, secrets, (*files, *(python.files if python else ())))
     return secrets
 
 

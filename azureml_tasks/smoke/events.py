@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from azureml_tasks.built_image import BuiltImage
     from azureml_tasks.planning.plan import Plan
     from azureml_tasks.project.model import SmokeTestPlan, SmokeTestRequest
-    from azureml_tasks.smoke.container import ContainerEnd
+    from azureml_tasks.smoke.container_protocol import ContainerEnd
     from azureml_tasks.smoke.response_check import ResponseCheck
 
     Event = Mapping[str, Any]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.errors import EngineError
 from azureml_tasks.in_image import probe
-from azureml_tasks.smoke.container import ContainerEnd
+from azureml_tasks.smoke.container_protocol import ContainerEnd
 from azureml_tasks.smoke.events import make_report, probe_config
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from azureml_tasks.built_image import BuiltImage
     from azureml_tasks.planning.plan import Plan
     from azureml_tasks.reporter import Reporter
-    from azureml_tasks.smoke.container import Container, Runner
+    from azureml_tasks.smoke.container_protocol import Container, Runner
     from azureml_tasks.smoke.report import Report
 
 __all__ = ["smoke_test"]

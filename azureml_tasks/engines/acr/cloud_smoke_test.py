@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.context.context_file import ContextFile
 from azureml_tasks.engines.acr.task_file import RESERVED, SERVER, WORKSPACE
-from azureml_tasks.smoke.container import ContainerEnd
+from azureml_tasks.smoke.container_protocol import ContainerEnd
 from azureml_tasks.smoke.events import make_report, probe_config
 
 if TYPE_CHECKING:

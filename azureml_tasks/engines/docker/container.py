@@ -18,7 +18,7 @@ from azureml_tasks.errors import EngineError
 from azureml_tasks.in_image import default_score
 from azureml_tasks.plain_text import clean
 from azureml_tasks.planning.plan import APP_ROOT, MODEL_DIR
-from azureml_tasks.smoke.container import State
+from azureml_tasks.smoke.container_protocol import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -123,7 +123,7 @@ def _start_error(client: EngineClient, smoke_test: SmokeTestPlan, message: str) 
 
 @dataclass(frozen=True, kw_only=True)
 class DockerContainer:
-    """A container on the engine; see `smoke.container.Container` for each operation.
+    """A container on the engine; see `smoke.container_protocol.Container` for each operation.
 
     Args:
         container: of Docker's SDK.
