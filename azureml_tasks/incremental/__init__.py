@@ -1,1 +1,1 @@
-"""What need not be built again."""
+"""Decide what a build does not need to build again."""

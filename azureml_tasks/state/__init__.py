@@ -1,1 +1,1 @@
-"""The records that one command leaves for the next."""
+"""What commands leave for later ones: the records of a project, and the locks and notes of a user."""
