@@ -35,8 +35,12 @@ def build(run: RunContext, *, no_cache: bool, pull: bool) -> BuildResult:
         RegistryError: a registry refuses the base.
         RemoteBuildError: a remote build did not finish.
     """
-    with project_lock(run.folder, run.reporter), stating("Nothing was built."):
-        return _build(run, prepare_build(run), no_cache=no_cache, pull=pull)
+    with stating("Nothing was built."):
+        prepared = prepare_build(run)
+        if result := _up_to_date(run, prepared, no_cache=no_cache, pull=pull):
+            return result  # Without the lock, whose library takes a while to import.
+        with project_lock(run.folder, run.reporter):
+            return _build(run, prepared, no_cache=no_cache, pull=pull)
 
 
 def smoke_test(run: RunContext) -> SmokeTestResult:
@@ -98,7 +102,10 @@ def release(
     with project_lock(run.folder, run.reporter):
         with stating("Nothing was built."):
             prepared = prepare_build(run, to_push=True)
-            built = _build(run, prepared, no_cache=no_cache, pull=pull, smoke_test_inside=not untested)
+            built = _up_to_date(run, prepared, no_cache=no_cache, pull=pull)
+            built = built or _build(
+                run, prepared, no_cache=no_cache, pull=pull, smoke_test_inside=not untested
+            )
         on_step(built)
         with stating(f"The image was built{_where_built(built.image)}. It was not pushed."):
             tested = _smoke_test(run, prepared, built.image, keep_candidate=untested)
@@ -132,27 +139,38 @@ def record_build(run: RunContext, image: BuiltImage) -> None:
         run.reporter.say(f"built {image.id}")
 
 
-def _build(
-    run: RunContext, prepared: Prepared, *, no_cache: bool, pull: bool, smoke_test_inside: bool = True
-) -> BuildResult:
+def _up_to_date(run: RunContext, prepared: Prepared, *, no_cache: bool, pull: bool) -> BuildResult | None:
+    """Return the result of a build that has nothing to build; None if there is something to build."""
     context = prepared.context
     size = f"{context.size / 1e6:,.1f} MB"
     run.reporter.say(f"build context: {context.counted}, {size}, sha256 {context.sha256}")
-    if not (no_cache or pull) and (image := reusable_image(run, prepared)):
-        same = "files, Dockerfile, base, platform and version of azureml-tasks are those of"
-        run.reporter.say(f"nothing to build: {same} {image.id}")
-        if not run.reporter.dry:
-            run.records.rename_build(image)
-        return BuildResult(image=image, is_up_to_date=True)
+    image = None if no_cache or pull else reusable_image(run, prepared)
+    if not image:
+        return None
+    same = "files, Dockerfile, base, platform and version of azureml-tasks are those of"
+    run.reporter.say(f"nothing to build: {same} {image.id}")
+    if not run.reporter.dry:
+        run.records.rename_build(image)
+    return BuildResult(image=image, is_up_to_date=True)
+
+
+def _build(
+    run: RunContext, prepared: Prepared, *, no_cache: bool, pull: bool, smoke_test_inside: bool = True
+) -> BuildResult:
     previous = run.records.read_build() if run.records.has_build() and not no_cache else None
     image = prepared.engine.build(
-        prepared.plan, context, no_cache=no_cache, pull=pull, smoke_test=smoke_test_inside, previous=previous
+        prepared.plan,
+        prepared.context,
+        no_cache=no_cache,
+        pull=pull,
+        smoke_test=smoke_test_inside,
+        previous=previous,
     )
     record_build(run, image)
     if not run.reporter.dry:
-        if context.hashes:
-            context.hashes.save()
-        run.records.write_files(context)
+        if prepared.context.hashes:
+            prepared.context.hashes.save()
+        run.records.write_files(prepared.context)
     return BuildResult(image=image)
 
 
