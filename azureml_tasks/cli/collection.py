@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from copy import copy
 from inspect import Parameter, Signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,6 +55,12 @@ class BoundTask(Task[Any]):
 
     def __hash__(self) -> int:
         return hash(self.name)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> BoundTask:
+        """Return a shallow copy: Invoke copies each task of a collection, and nothing changes what a task holds."""
+        clone = copy(self)
+        memo[id(self)] = clone
+        return clone
 
 
 def collection(

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from packaging.requirements import InvalidRequirement, Requirement
-
 from azureml_tasks import image_reference
 from azureml_tasks.config import tag_template
 from azureml_tasks.config.dockerfile_line import command_error, control_character, one_line_error
@@ -164,6 +162,8 @@ URL_PATH = matching(r"/[!-~]*", "is not a URL path", 'Write: path = "/score"')
 
 
 def _requirement_error(value: str) -> str:
+    from packaging.requirements import InvalidRequirement, Requirement
+
     try:
         requirement = Requirement(value)
     except InvalidRequirement as error:

@@ -20,7 +20,6 @@ from azureml_tasks.project.model import Facts, NoRevision, Project, Revision
 from azureml_tasks.project.paths import ProjectReader, read_ignore_rules
 from azureml_tasks.project.smoke_test import read_smoke_test
 from azureml_tasks.requirements.install_step import PythonStep, python_step
-from azureml_tasks.requirements.pyproject import declared_requirements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -127,6 +126,10 @@ def _python(reader: ProjectReader) -> PythonStep | None:
     ]
     requirements: dict[str, None] = {}
     for place, part in parts:
+        from azureml_tasks.requirements.pyproject import (
+            declared_requirements,  # few tables need its libraries
+        )
+
         declared, wrong = declared_requirements(problems.document, **part)
         requirements |= dict.fromkeys(declared)
         for what, fix in wrong:

@@ -6,11 +6,10 @@ import json
 from datetime import date, datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from packaging.utils import canonicalize_name
-
 from azureml_tasks.config import validators
 from azureml_tasks.config.tag_template import BadTag, Unavailable, render
 from azureml_tasks.project.model import NoRevision, Revision
+from azureml_tasks.requirements.lines import normalize_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +27,7 @@ def repository(settings: Settings, project: Mapping[str, Any], problems: Problem
         return settings.name
     own = project.get("name")
     if isinstance(own, str) and own:
-        name = canonicalize_name(own)
+        name = normalize_name(own)
         if not validators.REPOSITORY.error(name):
             return name
         if not problems.is_bad(("name",)):

@@ -8,9 +8,6 @@ import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
-
 from azureml_tasks.errors import Problem
 from azureml_tasks.plain_text import hide_login
 from azureml_tasks.requirements.lines import (
@@ -21,11 +18,15 @@ from azureml_tasks.requirements.lines import (
     lines_of,
     login_problems,
     misplaced,
+    normalize_name,
     option_problems,
+    plain_pin,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from packaging.requirements import Requirement
 
 __all__ = ["RequirementsTree", "exact_version", "is_pinned", "read_tree"]
 
@@ -141,6 +142,11 @@ class _Reading:
 
     def requirement(self, text: str) -> list[tuple[str, str]]:
         """Read a requirement, a local wheel or an address; return its problems."""
+        if pin := plain_pin(text):
+            self.pinned.add(pin)
+            return []
+        from packaging.requirements import InvalidRequirement, Requirement
+
         place = re.sub(r"\[[^\]]*\]$", "", text.partition(";")[0].strip())
         if REMOTE.match(text):
             self.loose = True
@@ -182,11 +188,15 @@ class _Reading:
             self.loose = True
             return
         marker = f" ; {requirement.marker}" if requirement.marker else ""
-        self.pinned.add(f"{canonicalize_name(requirement.name)}=={version}{marker}")
+        self.pinned.add(f"{normalize_name(requirement.name)}=={version}{marker}")
 
 
 def is_pinned(text: str) -> bool:
     """Return whether the requirement *text* has one exact version."""
+    if plain_pin(text):
+        return True
+    from packaging.requirements import Requirement
+
     return exact_version(Requirement(text)) != ""
 
 
