@@ -40,7 +40,15 @@ def test_listing_tasks_loads_nothing_heavy() -> None:
         "azureml_tasks",
         *(
             f"azureml_tasks.{name}"
-            for name in ("cli", "cli.collection", "cli.exit_handling", "cli.tasks", "errors", "image")
+            for name in (
+                "cli",
+                "cli.collection",
+                "cli.exit_handling",
+                "cli.tasks",
+                "errors",
+                "image",
+                "signals",
+            )
         ),
     ]
     assert ours == done.stdout.split()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from invoke.exceptions import Exit
 
 from azureml_tasks.errors import AzuremlTasksError, Terminated, machine_error
+from azureml_tasks.signals import exception_for, received
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,10 +74,11 @@ def _signals_as_exceptions() -> Iterator[None]:
     }
 
     def raise_once(number: int, _frame: FrameType | None) -> None:
-        for each in before:
-            signal.signal(each, lambda *_: None)
-        raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
+        received.append(number)
+        if len(received) == 1:
+            raise exception_for(number)
 
+    received.clear()
     for number in before:
         signal.signal(number, raise_once)
     try:

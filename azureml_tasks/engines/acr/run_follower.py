@@ -14,6 +14,7 @@ from azureml_tasks.engines.acr.upload import BLOB_OPTIONS
 from azureml_tasks.engines.build_log import BuildLog
 from azureml_tasks.errors import AzuremlTasksError, RemoteBuildError
 from azureml_tasks.plain_text import clean
+from azureml_tasks.signals import raise_received
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -142,6 +143,7 @@ class RunFollower:
             idle_polls = min(idle_polls + 1, len(_INTERVALS) - 1) if unchanged else 0
             if not run.ended:
                 self.sleep(_INTERVALS[idle_polls])
+                raise_received()
         return run
 
     def _poll(self, run: Run, last_answer: float) -> tuple[Run, float]:
