@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["write_atomically"]
-
 
 def write_atomically(path: Path, text: str) -> None:
     """Write *text* to *path* in UTF-8; if that fails, the file stays as it was.

@@ -13,21 +13,6 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = [
-    "AzuremlTasksError",
-    "BuildError",
-    "EngineError",
-    "MachineError",
-    "Problem",
-    "RegistryError",
-    "RemoteBuildError",
-    "SettingsError",
-    "SmokeTestError",
-    "Terminated",
-    "machine_error",
-    "stating",
-]
-
 
 class AzuremlTasksError(Exception):
     """An error that a user can act on. A traceback is only ever our own bug.

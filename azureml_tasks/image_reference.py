@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-__all__ = ["HOST", "MCR", "REFERENCE", "REPOSITORY", "TAG", "Reference", "expand_base", "parse"]
-
 MCR = "mcr.microsoft.com/azureml/"
 """The repository of Azure ML's inference images:
 https://learn.microsoft.com/azure/machine-learning/concept-prebuilt-docker-images-inference."""

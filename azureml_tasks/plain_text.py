@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["clean", "hide_login"]
-
 _COLOUR = r"\x1b\[[0-9;?]*[A-Za-z]"
 
 

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["Finished", "MissingProgram", "capture", "capture_all", "stream"]
-
 _GRACE = 2.0
 """Seconds that a program gets to end after it was asked to. Docker's client 20.10 sometimes never does; an engine
 ends a build by itself when its client is gone."""

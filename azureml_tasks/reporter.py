@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["Reporter"]
-
 
 class Reporter(Protocol):
     """Takes what a command reports; `cli.console.Console` prints it."""

@@ -11,8 +11,6 @@ import signal
 
 from azureml_tasks.errors import Terminated
 
-__all__ = ["exception_for", "raise_received", "received"]
-
 received: list[int] = []
 """Numbers of the signals that were received since the task began."""
 

@@ -6,8 +6,6 @@ import re
 import time
 from datetime import datetime
 
-__all__ = ["SECONDS_PER_DAY", "days_since", "epoch_seconds", "parse_timestamp"]
-
 SECONDS_PER_DAY = 86_400
 _RFC_3339 = re.compile(
     r"(?P<seconds>\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d)(\.(?P<fraction>\d+))?(?P<zone>[Zz]|[+-]\d\d:\d\d)"

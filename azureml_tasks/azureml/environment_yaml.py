@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from azureml_tasks.planning.plan import Plan
 
-__all__ = ["Pushed", "Value", "deployment_text", "dump", "environment_text"]
-
 # https://learn.microsoft.com/azure/machine-learning/reference-yaml-environment
 # https://learn.microsoft.com/azure/machine-learning/reference-yaml-deployment-managed-online
 _SCHEMA = "https://azuremlschemas.azureedge.net/latest/{}.schema.json"

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from azureml_tasks.errors import Problem
     from azureml_tasks.planning.plan import Plan
 
-__all__ = ["as_json", "as_text", "problems_json"]
-
 _LABEL_WIDTH = 10
 
 

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
     from azureml_tasks.cli.console import Console
 
-__all__ = ["set_step_outputs"]
-
 
 def set_step_outputs(outputs: Mapping[str, str], console: Console) -> None:
     """Set *outputs* (name → one line) in GitHub Actions and Azure Pipelines; elsewhere do nothing.

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from azureml_tasks.cli.tasks import TaskSpec
 
-__all__ = ["BoundTask", "collection"]
-
 _DEFAULT_TASK = "check"
 
 

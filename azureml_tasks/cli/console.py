@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["Console", "spell_tasks"]
-
 _TASK = re.compile(
     r"\binvoke image\."
     r"(?=(build|cache|check|clean|context|dockerfile|environment|push|release|resume|smoke-test)\b)"

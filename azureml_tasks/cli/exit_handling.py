@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
-__all__ = ["exit_on_error"]
-
 _BY_SIGNAL = 128
 """A shell shows a program that a signal ended as this number plus the signal's."""
 _BROKEN_PIPE = _BY_SIGNAL + 13

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from invoke.context import Context
 
-__all__ = ["CONFIGURATION_KEY", "OPTIONS", "TaskRun", "resolve"]
-
 CONFIGURATION_KEY = "azureml_image"
 """The table of Invoke's configuration that holds our options."""
 ENVIRONMENT_PREFIX = "INVOKE_AZUREML_IMAGE_"

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from azureml_tasks.cli.options import TaskRun
     from azureml_tasks.commands.export import ContextArchive
 
-__all__ = ["output_file", "refuse_terminal", "write_archive", "write_file", "write_text"]
-
 
 def output_file(flag: str, name: str) -> Path | None:
     """Return the file that *flag* names, relative to the current folder; None if it was not given.

@@ -15,16 +15,6 @@ if TYPE_CHECKING:
     from azureml_tasks.cli.options import TaskRun
     from azureml_tasks.commands.results import CacheEntry, StepResult
 
-__all__ = [
-    "show_build",
-    "show_cache",
-    "show_push",
-    "show_removed",
-    "show_smoke_test",
-    "show_started_run",
-    "show_step",
-]
-
 
 def show_build(run: TaskRun, result: BuildResult) -> None:
     """Print the image's references, or its candidate in a registry; nothing under --dry."""

@@ -9,8 +9,6 @@ if TYPE_CHECKING:
 
     from azureml_tasks.cli.options import TaskRun
 
-__all__ = ["FLAGS", "TASKS", "Flag", "TaskSpec"]
-
 
 class Flag(NamedTuple):
     """A flag of one or more tasks.

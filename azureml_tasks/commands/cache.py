@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from azureml_tasks.commands.run_context import Prepared, RunContext
 
-__all__ = ["list_layers", "prune"]
-
 
 def list_layers(run: RunContext) -> list[CacheEntry]:
     """Return this project's cached layers on the engine or in the registry, the newest first."""

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from azureml_tasks.incremental.rebuild_reasons import Rebuild
     from azureml_tasks.planning.plan import Plan
 
-__all__ = ["CheckReport", "SecretStatus", "check"]
-
 
 class SecretStatus(NamedTuple):
     """A build secret as it was found.

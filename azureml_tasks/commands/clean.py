@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from azureml_tasks.commands.run_context import RunContext
 
-__all__ = ["clean"]
-
 
 def clean(run: RunContext, *, on_removed: Callable[[str], None]) -> None:
     """Remove the names of the image that was built last, its cached layers on the engine, and the records.

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from azureml_tasks.commands.run_context import RunContext
     from azureml_tasks.config.validators import Rule
 
-__all__ = ["EnvironmentRequest", "environment_text"]
-
 _MISSING = {
     "--endpoint": "az ml online-endpoint list --output table\nthen add: --endpoint NAME",
     "--instance-type": "Add the VM size that you want to pay for, such as: --instance-type Standard_DS3_v2",

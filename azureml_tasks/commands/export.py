@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from azureml_tasks.commands.run_context import RunContext
 
-__all__ = ["ContextArchive", "context_archive", "dockerfile_text"]
-
 _BUILDERS = ("any", "buildkit")
 
 

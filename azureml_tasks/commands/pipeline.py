@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from azureml_tasks.commands.results import StepResult
     from azureml_tasks.planning.plan import Plan
 
-__all__ = ["build", "push", "record_build", "refuse_failed", "release", "smoke_test"]
-
 
 def build(run: RunContext, *, no_cache: bool, pull: bool) -> BuildResult:
     """Build the image and record it.

@@ -8,8 +8,6 @@ if TYPE_CHECKING:
     from azureml_tasks.built_image import BuiltImage, StoredLayers
     from azureml_tasks.smoke.report import Report
 
-__all__ = ["BuildResult", "CacheEntry", "PushResult", "ReleaseResult", "SmokeTestResult", "StepResult"]
-
 
 class BuildResult(NamedTuple):
     """What `build` returns.

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from azureml_tasks.engines.acr.engine import AcrEngine
     from azureml_tasks.engines.protocol import Engine
 
-__all__ = ["resume", "start"]
-
 
 def start(run: RunContext, *, no_cache: bool) -> str:
     """Start a remote build and return its run ID; "" under --dry.

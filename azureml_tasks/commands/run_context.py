@@ -23,18 +23,6 @@ if TYPE_CHECKING:
     from azureml_tasks.engines.protocol import Engine
     from azureml_tasks.reporter import Reporter
 
-__all__ = [
-    "ENGINES",
-    "Prepared",
-    "RunContext",
-    "open_engine",
-    "plan_image",
-    "prepare_build",
-    "prepare_built_image",
-    "prepare_engine",
-    "with_build_registry",
-]
-
 ENGINES = ("docker", "acr", "auto")
 """What `--engine` takes."""
 _REGISTRY_FLAG = "invoke image.push --registry contoso.azurecr.io"

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from azureml_tasks.context.build_context import BuildContext
     from azureml_tasks.planning.plan import Plan
 
-__all__ = ["needed_rebuild", "reusable_image"]
-
 
 def reusable_image(run: RunContext, prepared: Prepared) -> BuiltImage | None:
     """Return the recorded image with the plan's names if it is up to date and still on the engine."""

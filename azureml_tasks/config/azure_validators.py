@@ -4,16 +4,6 @@ from __future__ import annotations
 
 from azureml_tasks.config.validators import matching
 
-__all__ = [
-    "AGENT_POOL",
-    "ENDPOINT",
-    "ENVIRONMENT",
-    "INSTANCE_TYPE",
-    "RESOURCE_GROUP",
-    "SUBSCRIPTION",
-    "WORKSPACE",
-]
-
 # https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules
 SUBSCRIPTION = matching(
     r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 
-__all__ = ["LONGEST_LINE", "command_error", "control_character", "one_line_error", "quoted"]
-
 LONGEST_LINE = 65_535
 """The longest line, in bytes, that Docker's two builders read: `bufio.MaxScanTokenSize` of Go."""
 _RESERVED = 1024

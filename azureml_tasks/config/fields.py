@@ -10,25 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from azureml_tasks.config.validators import Rule
 
-__all__ = [
-    "ANY",
-    "ARRAY",
-    "BOOLEAN",
-    "DATE",
-    "INTEGER",
-    "NUMBER",
-    "STRING",
-    "STRINGS",
-    "STRING_OR_STRINGS",
-    "TABLE",
-    "TABLES",
-    "TABLE_OF_STRINGS",
-    "UNSET",
-    "Key",
-    "declare",
-    "keys",
-]
-
 STRING: Final = "a string"
 STRINGS: Final = "an array of strings"
 STRING_OR_STRINGS: Final = "a string or an array of strings"

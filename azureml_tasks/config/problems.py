@@ -9,8 +9,6 @@ from azureml_tasks.errors import Problem
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["FILE", "Override", "Place", "Problems", "spell", "spell_table"]
-
 FILE = "pyproject.toml"
 _TABLE = ("tool", "azureml-image")
 T = TypeVar("T")

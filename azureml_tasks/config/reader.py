@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from azureml_tasks.config.problems import Override, Place
     from azureml_tasks.config.validators import Rule
 
-__all__ = ["read"]
-
 TableT = TypeVar("TableT")
 
 

@@ -10,8 +10,6 @@ from azureml_tasks.config import fields
 from azureml_tasks.config.fields import UNSET, Key, keys
 from azureml_tasks.config.settings import Acr, Request, Run, Secret, Secrets, Settings, SmokeTest
 
-__all__ = ["json_schema", "markdown"]
-
 _TYPES: dict[str, dict[str, Any]] = {
     fields.STRING: {"type": "string"},
     fields.BOOLEAN: {"type": "boolean"},

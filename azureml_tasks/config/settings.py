@@ -28,8 +28,6 @@ from azureml_tasks.config.fields import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Acr", "Request", "Run", "Secret", "Secrets", "Settings", "SmokeTest"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Request:

@@ -11,8 +11,6 @@ from azureml_tasks.image_reference import TAG
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["PLACEHOLDERS", "BadTag", "Unavailable", "check", "render"]
-
 PLACEHOLDERS = ("version", "git-sha", "git-branch", "date")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _NOT_ALLOWED = re.compile(r"[^A-Za-z0-9_.-]+")

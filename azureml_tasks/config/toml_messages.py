@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from azureml_tasks.config.fields import Key
     from azureml_tasks.config.problems import Place
 
-__all__ = ["as_written", "corrected", "kind", "with_value"]
-
 _LONGEST_SHOWN = 1000
 _KINDS = {
     str: fields.STRING,

@@ -10,8 +10,6 @@ from bisect import bisect_left
 
 import tomli
 
-__all__ = ["Path", "locate"]
-
 Path = tuple[str | int, ...]
 
 _BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")

@@ -14,30 +14,6 @@ from azureml_tasks.config.dockerfile_line import command_error, control_characte
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = [
-    "ANY_PATH",
-    "APT",
-    "BASE",
-    "COMMAND",
-    "LABEL",
-    "MEMORY",
-    "ONE_LINE",
-    "PATH",
-    "PIP",
-    "PLATFORM",
-    "REGISTRY",
-    "REPOSITORY",
-    "SHARED_LAYERS",
-    "TAG_TEMPLATE",
-    "URL_PATH",
-    "USER",
-    "VARIABLE",
-    "Rule",
-    "between",
-    "matching",
-    "one_of",
-]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:

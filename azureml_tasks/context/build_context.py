@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from azureml_tasks.context.file_hashes import FileHashes
 
-__all__ = ["BuildContext", "confirm", "digest", "largest", "new_context", "read_contents"]
-
 _SHOWN = 3
 
 

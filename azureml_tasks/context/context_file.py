@@ -9,8 +9,6 @@ from azureml_tasks.errors import BuildError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["ContextFile", "blocks", "changed"]
-
 _BLOCK = 1024 * 1024
 
 

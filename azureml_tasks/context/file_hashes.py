@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["FileContent", "FileHashes", "is_settled", "stamp_of"]
-
 _BLOCK = 1024 * 1024
 _KEY = "private-key"
 _SECOND = 10**9

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from functools import cache
 
-__all__ = ["HEAD_SIZE", "has_private_key", "is_secret_path"]
-
 HEAD_SIZE = 4096
 """Bytes at the beginning of a file in which `has_private_key` looks."""
 

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
     from azureml_tasks.context.build_context import BuildContext
 
-__all__ = ["TIME", "archive", "end_of_archive", "member", "mode_of"]
-
 _TAR_BLOCK = 512
 """Bytes; the content of a member is padded to a multiple of it."""
 TIME = 315_532_800

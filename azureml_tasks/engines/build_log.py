@@ -6,8 +6,6 @@ import re
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
 
-__all__ = ["BuildLog"]
-
 _TAIL = 20  # lines
 _BUILDKIT = r"#(?P<number>\d+)(?: (?P<time>\d+\.\d+)(?!\S))? ?(?P<text>.*)"
 _BUILDKIT_STEP = r"\[(?:internal|[\w -]*\d+/\d+)\] (?P<instruction>.*)"

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from azureml_tasks.planning.plan import Plan
     from azureml_tasks.smoke.report import Report
 
-__all__ = ["Engine", "LayerStore"]
-
 
 class LayerStore(Protocol):
     """The cached layers of one project."""

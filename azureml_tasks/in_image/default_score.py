@@ -5,8 +5,6 @@ Azure ML mounts the code of such an image. This script is only copied into the s
 
 from __future__ import annotations
 
-__all__ = ["init", "run"]
-
 
 def init() -> None:
     """Load nothing."""

@@ -29,8 +29,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-__all__ = ["main"]
-
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE / "project"
 INPUTS = ("hashed.txt", "requirements.txt", "pinned.txt", "added.txt")

@@ -49,8 +49,6 @@ if TYPE_CHECKING:
     Config = dict[str, Any]
     Events = Generator[Event, None, None]
 
-__all__ = ["LIMIT", "run"]
-
 LIMIT = 16 * 1024 * 1024
 """Bytes of an answer that are kept; the rest is not read."""
 

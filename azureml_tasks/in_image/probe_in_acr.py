@@ -26,8 +26,6 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-__all__ = ["frames", "main"]
-
 WIDTH = 8000
 """Characters of a part; Docker's log drivers split lines at 16 KiB."""
 

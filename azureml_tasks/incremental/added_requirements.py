@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from azureml_tasks.context.build_context import BuildContext
     from azureml_tasks.planning.plan import Plan
 
-__all__ = ["STAGE", "AddedRequirements", "added_requirements"]
-
 STAGE = "python"
 """The stage that is built on the existing layers."""
 _UNCHANGED = ("version", "platform", "base", "system", "model")

@@ -17,17 +17,6 @@ if TYPE_CHECKING:
 
     from azureml_tasks.planning.plan import Plan
 
-__all__ = [
-    "CachedLayers",
-    "cached_layers_of",
-    "current_tags",
-    "is_grown_tag",
-    "is_layers_tag",
-    "layers_repository",
-    "local_layers_repository",
-    "stage_context",
-]
-
 _CACHED_STAGES = ("system", "python", "model")
 """The stages that cached layers may end with; code and labels change with each commit."""
 _DIGITS = 32

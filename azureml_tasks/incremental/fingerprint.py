@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from azureml_tasks.context.build_context import BuildContext
     from azureml_tasks.planning.plan import Plan
 
-__all__ = ["fingerprint", "fingerprint_parts"]
-
 
 def fingerprint_parts(plan: Plan, context: BuildContext, base: str) -> dict[str, str]:
     """Return a hash or name for each input of the image, in the order in which a build uses them.

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from azureml_tasks.built_image import BuiltImage
     from azureml_tasks.planning.plan import Plan
 
-__all__ = ["Rebuild", "packages_are_too_old", "rebuild_of"]
-
 _MOST_FILES = 3
 _BEFORE_STAGES = {
     "version": "azureml-tasks has another version",

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from azureml_tasks.project.model import BuildSecret
 
-__all__ = ["CONTEXT_LABEL", "STAGES", "render", "render_stages", "stages"]
-
 CONTEXT_LABEL = "azureml-tasks.context-sha256"
 """The label with the hash of the build context; the build passes its value as the argument CONTEXT_SHA256."""
 STAGES = ("system", "python", "model", "code", "labels")

@@ -15,15 +15,6 @@ if TYPE_CHECKING:
     from azureml_tasks.project.model import BuildSecret, Project, SmokeTestPlan
     from azureml_tasks.requirements.install_step import PythonStep
 
-__all__ = [
-    "APP_ROOT",
-    "FEATURE_HELP",
-    "MODEL_DIR",
-    "SECRET_MOUNTS",
-    "Plan",
-    "plan",
-]
-
 APP_ROOT = "/var/azureml-app"
 MODEL_DIR = "/var/azureml-app/azureml-models"
 """The folders of code and model in the documentation of Azure ML, "Extend a prebuilt Docker image":

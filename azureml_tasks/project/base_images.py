@@ -12,8 +12,6 @@ from azureml_tasks.image_reference import MCR, Reference, expand_base
 if TYPE_CHECKING:
     from azureml_tasks.config.problems import Problems
 
-__all__ = ["CURRENT", "IMAGE_VARIABLES", "refuse_docker_hub", "warnings"]
-
 CURRENT = (
     "minimal-py312-inference",
     "curated/minimal-py311-inference",

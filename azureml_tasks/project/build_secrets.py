@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from azureml_tasks.config.problems import Place, Problems
     from azureml_tasks.config.settings import Settings
 
-__all__ = ["find_secrets", "location", "missing_secrets", "problem_of", "read_secrets"]
-
 _LARGEST = 500 * 1024
 """Bytes that BuildKit accepts: https://github.com/moby/buildkit, session/secrets/secretsprovider."""
 _VARIABLES = {"pip-conf": "PIP_CONFIG_FILE", "netrc": "NETRC"}

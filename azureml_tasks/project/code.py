@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from azureml_tasks.config.problems import Place
     from azureml_tasks.project.paths import ProjectReader
 
-__all__ = ["Code", "defined_names", "missing_functions", "read_code"]
-
 _SERVER_CONFIGURATION = ("config.json", "logging.json")
 """Read by azureml-inference-server-http 1.5.1 (server/config.py) beside the entry script and in the working folder."""
 

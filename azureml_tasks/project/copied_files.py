@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from azureml_tasks.project.model import BuildSecret
     from azureml_tasks.project.paths import ProjectReader
 
-__all__ = ["code_and_model", "python_file", "refuse_copied_secrets", "requirements"]
-
 _LARGE = 100 * 1000 * 1000
 """Bytes: a larger file under `code` is refused as a model in the wrong place."""
 

@@ -17,14 +17,6 @@ if TYPE_CHECKING:
     from azureml_tasks.config.settings import Settings
     from azureml_tasks.project.code import Code
 
-__all__ = [
-    "refuse_double_variables",
-    "refuse_labels_of_several_lines",
-    "refuse_long_lines",
-    "refuse_two_registries",
-    "variable_warnings",
-]
-
 _SECRET_ENDINGS = ("KEY", "TOKEN", "SECRET", "PASSWORD")
 _EXTRA = "AZUREML_EXTRA_"
 _AROUND = 200

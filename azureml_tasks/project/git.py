@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from azureml_tasks.process import Finished
 
-__all__ = ["public_url", "read", "start_reading"]
-
 _ENV = {"LC_ALL": "C"}
 
 

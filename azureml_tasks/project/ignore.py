@@ -15,8 +15,6 @@ from azureml_tasks.project.ignore_pattern import literal_tail, predicate
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["IllegalPattern", "Matcher", "Rule", "parse_ignore_file"]
-
 # What Go trims from a line; Python's strip() also removes four control characters.
 _SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 

@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["literal_tail", "predicate"]
-
 _SET_CHARACTER = r"(?:\\.|[^\\\]-])"
 # The syntax of Go's filepath.Match, by which Moby accepts or refuses a pattern.
 _LEGAL = re.compile(

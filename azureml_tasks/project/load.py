@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from azureml_tasks.context.context_file import ContextFile
     from azureml_tasks.project.model import BuildSecret
 
-__all__ = ["load"]
-
 _LAST_SECOND = 253_402_300_799
 """The end of the year 9999, the last one that an RFC 3339 timestamp can hold."""
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from azureml_tasks.image_reference import Reference
     from azureml_tasks.requirements.install_step import PythonStep
 
-__all__ = ["BuildSecret", "Facts", "NoRevision", "Project", "Revision", "SmokeTestPlan", "SmokeTestRequest"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from azureml_tasks.config.settings import Settings
     from azureml_tasks.image_reference import Reference
 
-__all__ = ["is_dynamic", "labels", "repository", "tag_values", "tags"]
-
 
 def repository(settings: Settings, project: Mapping[str, Any], problems: Problems) -> str:
     """Return the repository of the image: `name`, or else the name of the project, normalised (PEP 503)."""

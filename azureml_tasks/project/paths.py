@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from azureml_tasks.config.settings import Settings
     from azureml_tasks.context.file_hashes import FileHashes
 
-__all__ = ["DEFAULTS", "ProjectReader", "read_ignore_rules"]
-
 DEFAULTS = (
     *("**/.git", "**/.hg", "**/.svn", "**/.bzr"),  # version control
     *("**/.venv", "**/venv", "**/.direnv"),  # virtual environments; others are known by their pyvenv.cfg

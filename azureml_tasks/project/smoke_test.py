@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from azureml_tasks.context.file_hashes import FileHashes
     from azureml_tasks.project.paths import ProjectReader
 
-__all__ = ["read_smoke_test"]
-
 _SHORT = ("smoke-test", "request")
 _NUMBERED = ("smoke-test", "requests")
 

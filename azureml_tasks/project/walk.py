@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from azureml_tasks.context.file_hashes import FileHashes
     from azureml_tasks.project.ignore import Matcher
 
-__all__ = ["Walk"]
-
 _OUTSIDE = "which leaves the project"
 _CIRCLE = "which leads in a circle"
 

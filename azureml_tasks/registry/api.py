@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from azureml_tasks.registry.auth import RegistryAuth
 
-__all__ = ["Manifest", "RegistryApi"]
-
 _ACCEPT = {
     "Accept": (
         "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, "

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from azureml_tasks.registry.session import RegistrySession
 
-__all__ = ["ACR_USER", "AzureCredentials", "Challenge", "Credentials", "RegistryAuth"]
-
 ACR_USER = "00000000-0000-0000-0000-000000000000"
 """The user of an Azure container registry whose password is a refresh token."""
 

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     import requests
     from urllib3 import BaseHTTPResponse
 
-__all__ = ["AnswerError", "RegistrySession", "message_of"]
-
 _LOOPBACK = re.compile(r"(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?")
 _RETRIES = 3
 _BACKOFF = 0.5

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from packaging.requirements import Requirement
 
-__all__ = ["RequirementsTree", "exact_version", "is_pinned", "read_tree"]
-
 _VARIABLE = re.compile(r"\$\{[A-Z0-9_]+\}")
 _ARCHIVES = (".whl", ".zip", ".tar", ".tgz", ".tbz", ".txz", ".tlz", ".gz", ".bz2", ".xz", ".lz", ".lzma")
 _USE_PATH = "Write the wheel's path, relative to the project's folder: ./wheels/NAME.whl"

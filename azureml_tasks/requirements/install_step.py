@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from azureml_tasks.requirements.files import RequirementsTree
 
-__all__ = ["FOLDER", "PythonStep", "python_step"]
-
 FOLDER = "python"
 """The folder of these files in the build context; `in_image/install.py` reads it."""
 

@@ -19,20 +19,6 @@ if TYPE_CHECKING:
 
 from azureml_tasks.plain_text import hide_login
 
-__all__ = [
-    "REMOTE",
-    "USE_NETRC",
-    "Line",
-    "inside",
-    "lines_of",
-    "login_problems",
-    "misplaced",
-    "normalize_name",
-    "option_problems",
-    "plain_pin",
-    "spelled",
-]
-
 _PLAIN_PIN = re.compile(
     r"(?P<name>[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9])==(?P<version>\d+(\.\d+)*)"
 )

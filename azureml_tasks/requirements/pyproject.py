@@ -18,8 +18,6 @@ from packaging.utils import canonicalize_name
 
 from azureml_tasks.plain_text import hide_login
 
-__all__ = ["declared_requirements"]
-
 _USE_PIP_KEY = "List what the image needs under pip in [tool.azureml-image], or in a dependency group."
 _STANDARD = "https://packaging.python.org/specifications/dependency-groups/"
 

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from azureml_tasks.built_image import BuiltImage
     from azureml_tasks.project.model import SmokeTestPlan
 
-__all__ = ["Container", "ContainerEnd", "Runner", "State"]
-
 
 class State(NamedTuple):
     """Whether a container runs, and its exit code if not (137 with `out_of_memory` if memory ran out)."""

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     Events = Mapping[tuple[str, int], Event]
     Sent = tuple[SmokeTestRequest, Event | None, ResponseCheck]
 
-__all__ = ["make_report", "probe_config"]
-
 _TRY_TIMEOUT = 2.0
 """Seconds; the default of Azure ML's probes:
 https://learn.microsoft.com/azure/machine-learning/reference-yaml-deployment-managed-online#probesettings"""

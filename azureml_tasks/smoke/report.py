@@ -10,8 +10,6 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["Check", "Latency", "Report", "junit_xml", "report_record", "report_text"]
-
 _LAST_LINES = 40  # of the container's log
 
 

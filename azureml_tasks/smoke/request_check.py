@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     Event = Mapping[str, Any]
 
-__all__ = ["NOT_HEALTHY_AGAIN", "check_answers", "request_check"]
-
 NOT_HEALTHY_AGAIN = "afterwards GET / did not answer 200 again"
 """The detail of a request from which the server did not recover."""
 

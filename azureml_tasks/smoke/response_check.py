@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from azureml_tasks.project.model import SmokeTestRequest
 
-__all__ = ["Response", "ResponseCheck", "check_response", "status_line"]
-
 _HINT = "run() returned json.dumps(…); return the object itself"
 _SERVER_DOWN = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
 

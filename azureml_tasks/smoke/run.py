@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from azureml_tasks.smoke.container_protocol import Container, Runner
     from azureml_tasks.smoke.report import Report
 
-__all__ = ["smoke_test"]
-
 _FOLDER = "/tmp/azureml-image-probe"  # noqa: S108 -- a folder of the container, which is thrown away
 _CONNECT = "import socket; socket.create_connection(('127.0.0.1', 5001), 2); print('open')"
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["last_traceback", "user_traceback"]
-
 _START = "Traceback (most recent call last):"
 _USER_FRAME = 'File "/var/azureml-app/'
 _CHAINED = (

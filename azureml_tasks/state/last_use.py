@@ -15,8 +15,6 @@ from azureml_tasks.state.locks import user_folder
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["forget_use", "last_use", "note_use"]
-
 
 def note_use(engine_id: str, name: str) -> None:
     """Note that the image *name* of an engine is used now; without a writable state folder nothing is noted."""

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from azureml_tasks.reporter import Reporter
 
-__all__ = ["engine_lock", "project_lock", "user_folder"]
-
 _TIMEOUT = 600.0
 """Seconds that a command waits for another one."""
 

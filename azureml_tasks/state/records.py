@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from azureml_tasks.context.build_context import BuildContext
 
-__all__ = ["FOLDER", "NOTES", "Records"]
-
 FOLDER = ".azureml-image"
 _BUILD, _PASS, _RESULT, _RUN = "build.json", "smoke-test.json", "result.json", "run.json"
 _PROBE_EVENTS, _HASHES, _FILES = "probe-events.json", "hashes.json", "files.json"

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from azureml_tasks.engines.acr.clouds import Cloud
 
-__all__ = ["ArmClient", "connect"]
-
 _RETRIES: dict[str, Any] = {"retry_total": 3, "retry_backoff_factor": 0.5, "retry_backoff_max": 10}
 """Three retries: at once, after 1 s and after 2 s, or when the server says."""
 _REPEATABLE: dict[str, Any] = {"retry_on_methods": frozenset({"GET", "POST"})}

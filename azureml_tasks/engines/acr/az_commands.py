@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from azureml_tasks.planning.plan import Plan
 
-__all__ = ["build", "copy", "delete", "logs", "run", "unpack"]
-
 _FOLDER = "context"
 
 

@@ -12,8 +12,6 @@ from azureml_tasks.plain_text import clean
 if TYPE_CHECKING:
     from azure.core.rest import HttpResponse
 
-__all__ = ["Explanation", "NoAnswerError", "NotFoundError", "error_of_response", "first_line", "no_answer"]
-
 
 class NotFoundError(RegistryError):
     """The resource does not exist (404)."""

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from azureml_tasks.registry.api import RegistryApi
     from azureml_tasks.reporter import Reporter
 
-__all__ = ["BuildPieces", "pieces_after_cached_layers", "whole_image"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class BuildPieces:

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from azureml_tasks.registry.api import Manifest, RegistryApi
     from azureml_tasks.reporter import Reporter
 
-__all__ = ["RUN_ID", "SUFFIX", "Candidates", "candidate_repository"]
-
 RUN_ID = "{{.Run.ID}}"
 """The tag of a candidate; the agent replaces it by the ID of the run."""
 SUFFIX = "/candidate"

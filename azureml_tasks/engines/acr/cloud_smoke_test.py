@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     Event = dict[str, Any]
 
-__all__ = ["OPEN_SHELL", "EventCollector", "event_marker", "report_from_events", "smoke_test_files"]
-
 OPEN_SHELL = "invoke image.build --engine docker (a candidate image that fails is deleted)"
 _MAX_ANSWER = 1024 * 1024
 """Bytes of an answer that are kept: it comes back through the run's log."""

@@ -12,8 +12,6 @@ from azureml_tasks.image_reference import HOST
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Cloud", "get_cloud"]
-
 _AUTHORITY = "AZURE_AUTHORITY_HOST"
 _RESOURCE_MANAGER = "INVOKE_AZUREML_IMAGE_RESOURCE_MANAGER"
 

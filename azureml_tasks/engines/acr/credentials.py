@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from azureml_tasks.engines.acr.clouds import Cloud
 
-__all__ = ["require_libraries", "sign_in", "sign_in_error", "token_scope"]
-
 _MAX_LINES = 12
 """Lines of an azure-identity error that are shown: each credential of the chain adds its own."""
 

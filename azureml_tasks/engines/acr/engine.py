@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from azureml_tasks.smoke.report import Report
     from azureml_tasks.state.records import Records
 
-__all__ = ["AcrEngine"]
-
 
 @dataclass(kw_only=True)
 class AcrEngine:

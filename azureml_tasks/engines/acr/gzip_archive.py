@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from azureml_tasks.context.context_file import ContextFile
 
-__all__ = ["BlockReader", "gzip_archive"]
-
 _SAMPLE = 64 * 1024
 """Bytes from the start of a large file that are compressed to decide."""
 _WORTH_IT = 0.9

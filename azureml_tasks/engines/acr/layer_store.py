@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from azureml_tasks.registry.api import RegistryApi
     from azureml_tasks.reporter import Reporter
 
-__all__ = ["RegistryLayerStore", "registry_layers_repository"]
-
 
 def registry_layers_repository(plan: Plan) -> str:
     """Return the repository of the cached layers of *plan*: `shared-layers` if it is in the same registry."""

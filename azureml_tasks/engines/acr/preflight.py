@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from azureml_tasks.planning.plan import Plan
 
-__all__ = ["check_repository", "check_secrets", "check_smoke_test"]
-
 _MAX_REPOSITORY = 255 - len(SUFFIX)
 """Docker limits a name to 255 characters: https://github.com/distribution/reference/blob/main/reference.go"""
 _YAML_INDENT = len("      - ")

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from azureml_tasks.config.settings import Acr
     from azureml_tasks.engines.acr.arm_client import ArmClient
 
-__all__ = ["Registry", "find_registry"]
-
 # API versions: the first one of registries with `roleAssignmentMode`, and the current one of workspaces.
 _REGISTRIES = "2025-11-01"
 _WORKSPACES = "2024-10-01"

@@ -52,8 +52,6 @@ if TYPE_CHECKING:
     from azureml_tasks.reporter import Reporter
     from azureml_tasks.state.records import Records
 
-__all__ = ["RemoteBuild", "RemoteBuilder", "output_image"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class RemoteBuild:

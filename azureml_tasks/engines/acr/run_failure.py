@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from azureml_tasks.engines.acr.run_follower import RunLog
     from azureml_tasks.engines.acr.tasks_api import Run
 
-__all__ = ["error_of_log", "error_of_run"]
-
 _DOCKERFILE_REJECTED = re.compile(
     r"unable to (understand line|parse assignment)|unexpected dockerfile format|error opening dockerfile|"
     r"dockerfile (syntax requires|parse error)",

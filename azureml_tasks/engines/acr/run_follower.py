@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from azureml_tasks.engines.acr.tasks_api import Run, TasksApi
     from azureml_tasks.reporter import Reporter
 
-__all__ = ["LogReader", "QueueTimeoutError", "RunFollower", "RunLog", "resume_command"]
-
 _INTERVALS = (1.0, 1.0, 2.0, 3.0, 5.0)
 """Seconds between polls while nothing is new; the last one repeats."""
 _LOG_TIMEOUT = 60.0

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from azureml_tasks.config.settings import Acr
     from azureml_tasks.reporter import Reporter
 
-__all__ = ["Session", "open_session"]
-
 _ROLES = {
     "pull": 'the role AcrPull, or "Container Registry Repository Reader"',
     "push": 'the role AcrPush, or "Container Registry Repository Writer"',

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from azureml_tasks.smoke.report import Report
     from azureml_tasks.state.records import Records
 
-__all__ = ["report_of_build_run", "smoke_test_in_cloud", "smoke_test_locally", "smoke_test_task"]
-
 
 def smoke_test_locally(
     plan: Plan, image: BuiltImage, name: str, local: DockerEngine, login: Callable[[], tuple[str, str]]

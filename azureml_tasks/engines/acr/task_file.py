@@ -21,17 +21,6 @@ if TYPE_CHECKING:
 
     Step = Mapping[str, str | int | bool | Sequence[str] | Sequence[Mapping[str, str]]]
 
-__all__ = [
-    "RESERVED",
-    "SERVER",
-    "WORKSPACE",
-    "BuildPiece",
-    "TaskFile",
-    "quote_yaml",
-    "server_variables",
-    "value_name",
-]
-
 RESERVED = ".azureml-image"
 """The folder of the build context with the scripts of the smoke test; no COPY instruction names it."""
 SERVER = "server"

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from azureml_tasks.planning.plan import Plan
     from azureml_tasks.reporter import Reporter
 
-__all__ = ["TaskRuns"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class TaskRuns:

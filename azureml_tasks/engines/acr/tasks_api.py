@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from azureml_tasks.engines.acr.registry_lookup import Registry
     from azureml_tasks.engines.acr.task_file import TaskFile
 
-__all__ = ["OutputImage", "Run", "RunRequest", "TasksApi", "UploadTarget"]
-
 _VERSION = "2025-03-01-preview"
 _FINAL = frozenset({"Succeeded", "Failed", "Canceled", "Error", "Timeout"})
 """The final statuses of a run (`RunStatus` of this API version)."""

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from azureml_tasks.engines.acr.tasks_api import UploadTarget
     from azureml_tasks.reporter import Reporter
 
-__all__ = ["BLOB_OPTIONS", "upload"]
-
 _BLOCK = 4 * 1024 * 1024
 _PARALLEL = 4
 """Four blocks of 4 MiB in flight saturate 1 Gbit/s and keep memory below 100 MB."""

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from azureml_tasks.engines.docker.client import EngineClient
 
-__all__ = ["build_events", "takes_archives"]
-
 _GRAPH_DRIVER = "overlay2"
 """The storage driver of an engine that keeps its images itself; the drivers of containerd have other names."""
 

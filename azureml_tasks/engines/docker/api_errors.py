@@ -15,8 +15,6 @@ from azureml_tasks.plain_text import clean
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["translate_errors", "unreachable_error"]
-
 
 def unreachable_error(context: str, host: str, error: Exception) -> EngineError:
     """Return the error for an engine that could not be connected to.

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from azureml_tasks.planning.plan import Plan
     from azureml_tasks.reporter import Reporter
 
-__all__ = ["BaseImage", "find_base", "prepare_base"]
-
 _USERS_FILE = "users.json"
 """In the folder of the records: the users that each base image has, by its ID."""
 _PASSWD_FIELDS = 7

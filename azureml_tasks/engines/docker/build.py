@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from azureml_tasks.planning.plan import Plan
     from azureml_tasks.reporter import Reporter
 
-__all__ = ["LARGE_CONTEXT", "Build"]
-
 LARGE_CONTEXT = 4 * 1024 * 1024
 """Bytes from which on docker's client is faster than an archive sent by the API."""
 _MANY_FILES = 2000

@@ -16,8 +16,6 @@ from azureml_tasks.process import MissingProgram, capture
 if TYPE_CHECKING:
     from azureml_tasks.engines.docker.client import EngineClient
 
-__all__ = ["Builder", "choose_builder", "note_builder", "noted_builder"]
-
 _BUILT_IN_UNTIL = 23
 """docker's client has BuildKit built in up to version 22; from 23 on it needs the plug-in buildx
 (https://docs.docker.com/engine/release-notes/23.0/)."""

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from azureml_tasks.planning.plan import Plan
     from azureml_tasks.project.model import BuildSecret
 
-__all__ = ["build_arguments", "build_command", "image_file_option", "read_image_id"]
-
 
 def build_command(
     client: EngineClient,

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     import docker
 
-__all__ = ["EngineClient", "connect"]
-
 _ANSWER_TIMEOUT, _WORK_TIMEOUT = 10, 600
 """Seconds without a byte of the answer: for a question, and for work such as a build."""
 _SERVER = r"(?P<kind>Docker|Libpod)/(?P<version>\S+) \("

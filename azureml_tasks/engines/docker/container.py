@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from azureml_tasks.engines.docker.client import EngineClient
     from azureml_tasks.project.model import SmokeTestPlan
 
-__all__ = ["LABEL", "PORT", "DockerContainer", "new_container_name", "run_container", "start_commands"]
-
 LABEL = "azureml-tasks.smoke-test"
 PORT = "5001/tcp"
 """nginx's port in every prebuilt image: Azure/azureml-assets, mlflow-model-inference, nginx's site "app"."""

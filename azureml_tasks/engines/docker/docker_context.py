@@ -11,8 +11,6 @@ from urllib.parse import urlsplit
 
 from azureml_tasks.errors import EngineError
 
-__all__ = ["current_context"]
-
 _DEFAULT_HOST = "npipe:////./pipe/docker_engine" if sys.platform == "win32" else "unix:///var/run/docker.sock"
 
 

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from azureml_tasks.reporter import Reporter
     from azureml_tasks.smoke.report import Report
 
-__all__ = ["DockerEngine", "open_docker"]
-
 _ID_FILE = "engine.json"
 
 

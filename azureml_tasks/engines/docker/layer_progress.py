@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     Event = dict[str, Any]
 
-__all__ = ["show_progress"]
-
 _DONE = {"Pull complete", "Already exists", "Pushed", "Layer already exists"}
 _MOVING = {"Downloading", "Extracting", "Pushing"}
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from azureml_tasks.planning.plan import Plan
     from azureml_tasks.reporter import Reporter
 
-__all__ = ["DockerLayerStore"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class DockerLayerStore:

@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from azureml_tasks.planning.plan import Plan
     from azureml_tasks.reporter import Reporter
 
-__all__ = ["LayeredBuild", "LayeredImage"]
-
 _MOST_LAYERS = 100
 """Layers from which on no packages are added; engines take 125 (moby, layer/layer_store.go: maxLayerDepth)."""
 _INSTALLING_PARTS = ("version", "platform", "base", "system", "python")

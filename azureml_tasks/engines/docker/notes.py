@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["read", "write"]
-
 
 def read(file: Path) -> dict[str, Any]:
     """Return what *file* holds; empty if it does not exist or is damaged."""

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from azureml_tasks.engines.docker.client import EngineClient
     from azureml_tasks.reporter import Reporter
 
-__all__ = ["pull_image", "pulled_image"]
-
 
 def pull_image(
     client: EngineClient,

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from azureml_tasks.engines.docker.client import EngineClient
     from azureml_tasks.reporter import Reporter
 
-__all__ = ["push_image", "registry_api", "untagged_on_failure"]
-
 _PAUSES = (1.0, 2.0)
 """Seconds before the second and the third try."""
 

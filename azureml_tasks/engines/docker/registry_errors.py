@@ -15,8 +15,6 @@ from http import HTTPStatus
 from azureml_tasks.errors import AzuremlTasksError, EngineError, RegistryError
 from azureml_tasks.plain_text import clean
 
-__all__ = ["Cause", "cause_of", "cause_of_status", "disk_error", "registry_error"]
-
 
 class Cause(Enum):
     """Why a pull or a push failed."""

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from azureml_tasks.engines.docker.client import EngineClient
     from azureml_tasks.reporter import Reporter
 
-__all__ = ["SharedLayers"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class SharedLayers:

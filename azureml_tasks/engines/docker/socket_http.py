@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from email.message import Message
 
-__all__ = ["RefusedError", "Response", "is_socket", "refusal", "request", "send_archive"]
-
 _BLOCK = 64 * 1024  # bytes
 
 

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from azureml_tasks.context.build_context import BuildContext
     from azureml_tasks.context.context_file import ContextFile
 
-__all__ = ["FOLDER", "stage", "staged"]
-
 FOLDER = "staged"
 """In the records: the staged folder, beside a note of its name and its lock."""
 _NOTE = "folder.json"
