@@ -90,5 +90,5 @@ def _answer(request: urllib.request.Request) -> str:
     while time.monotonic() < until:
         with suppress(urllib.error.URLError, OSError), urllib.request.urlopen(request, timeout=5) as answer:
             return str(answer.read().decode())
-        time.sleep(0.1)
+        time.sleep(0.1)  # A server tells nobody that it is ready; it can only be asked.
     raise AssertionError(f"{request.full_url} does not answer")

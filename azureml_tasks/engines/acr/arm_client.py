@@ -64,7 +64,7 @@ class ArmClient:
         for _ in range(_ATTEMPTS - 1):
             if response.status_code not in _NOT_STARTED:
                 break
-            time.sleep(_retry_after(response))
+            time.sleep(_retry_after(response))  # Azure says when to ask again.
             response = self._send("POST", path, version, action, body, retry_total=0)
         return _json(response, action)
 

@@ -41,7 +41,7 @@ def push_image(client: EngineClient, image_id: str, name: str, reporter: Reporte
         if cause is not Cause.TEMPORARY or not pause:
             raise registry_error(host, f"the push of {name}", message, cause=cause, tries=tries)
         reporter.say(f"{host} said: {clean(message)}; trying again in {pause:g} s")
-        time.sleep(pause)
+        time.sleep(pause)  # A registry in trouble is asked less often; nothing tells when it is well again.
         message, sent = _push_once(client, name, reporter)
         tries += 1
     digest = _registry_digest(client, name)

@@ -1,7 +1,7 @@
 """Cached layers that machines share by a registry: each machine pulls what is there and pushes what is missing.
 
-A tag cannot be verified: whoever may push to the repository decides what images are built on. The digest of each layers
-image that is used is therefore recorded with what is pushed.
+A tag cannot be verified: anyone who may push to the repository decides what images are built on. So the digest of each
+image of cached layers that is used is recorded with what is pushed.
 """
 
 from __future__ import annotations
