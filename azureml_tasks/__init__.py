@@ -18,11 +18,10 @@ if TYPE_CHECKING:
     from azureml_tasks.planning.dockerfile import render
     from azureml_tasks.planning.plan import Plan, plan
     from azureml_tasks.project.load import load
-    from azureml_tasks.project.model import Facts, Project
+    from azureml_tasks.project.model import Project
 
 __all__ = [
     "AzuremlTasksError",
-    "Facts",
     "Plan",
     "Project",
     "Settings",
@@ -36,7 +35,6 @@ __all__ = [
 
 _HOMES = {
     "AzuremlTasksError": "errors",
-    "Facts": "project.model",
     "Plan": "planning.plan",
     "Project": "project.model",
     "Settings": "config.settings",

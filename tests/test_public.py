@@ -25,7 +25,6 @@ def test_every_public_name_is_there() -> None:
 
     assert homes == {
         "AzuremlTasksError": "azureml_tasks.errors",
-        "Facts": "azureml_tasks.project.model",
         "Plan": "azureml_tasks.planning.plan",
         "Project": "azureml_tasks.project.model",
         "Settings": "azureml_tasks.config.settings",
@@ -56,7 +55,7 @@ def test_a_dockerfile_in_one_line(tmp_path: Path) -> None:
 def test_the_core_needs_no_invoke() -> None:
     """From folder to Dockerfile, neither Invoke nor the docker SDK is loaded."""
     program = (
-        "import sys; from azureml_tasks import Facts, Plan, Settings, load, plan, render;"
+        "import sys; from azureml_tasks import Plan, Settings, load, plan, render;"
         "print(*sorted({'docker', 'invoke', 'requests', 'tqdm'} & set(sys.modules)))"
     )
 

@@ -185,7 +185,8 @@ class Settings:
     base: str = declare(
         STRING,
         "the image to extend; `NAME-inference` without a registry host is short for "
-        "`mcr.microsoft.com/azureml/NAME-inference`, any other value is an image reference as Docker reads it",
+        "`mcr.microsoft.com/azureml/NAME-inference`, any other value is an image reference as Docker reads it, but "
+        "`azureml/NAME` without a host is refused",
         "",
         rule=validators.BASE,
         required=True,
@@ -201,7 +202,7 @@ class Settings:
         rule=validators.TAG_TEMPLATE,
     )
     registry: str | None = declare(
-        STRING, "login server of the registry; only needed to push", rule=validators.REGISTRY
+        STRING, "login server of the registry; needed to push and for remote builds", rule=validators.REGISTRY
     )
     platform: str = declare(
         STRING,
