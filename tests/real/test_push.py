@@ -294,6 +294,19 @@ pyproject.toml: [tool.azureml-image] names no registry to push to
     assert (2, "", expected) == (done.code, done.stdout, done.stderr)
 
 
+def test_the_registry_of_the_build_is_pushed_to(own: Consumer, registry: Registry) -> None:
+    """`image.push` after `image.build --registry HOST`, in one line or later, pushes to that registry."""
+    name = own.folder.name
+    built = ("image.build", f"--registry={registry.host}", "--tag=1.0")
+
+    together = own.invoke(*built, "image.push", "--untested")
+    later = own.invoke("image.push", "--untested")
+
+    reference = f"{registry.host}/{name}@{digest_of(registry, name, '1.0')}\n"
+    assert (0, f"{registry.host}/{name}:1.0\n{reference}") == (together.code, together.stdout)
+    assert (0, reference) == (later.code, later.stdout)
+
+
 # Sign-in
 
 
