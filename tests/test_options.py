@@ -97,18 +97,38 @@ def test_the_address_of_azure_is_no_option(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_nothing_else_names_the_address_of_azure(monkeypatch: pytest.MonkeyPatch) -> None:
     """No configuration, which a project could hold, sends a token elsewhere; and a variable with a typo is found."""
-    known = ", ".join(PREFIX + name.upper() for name in OPTIONS)
     monkeypatch.setenv(PREFIX + "RESOURCE_MANAGERS", "https://127.0.0.1:8443")
 
     expected = f"""\
 {PREFIX}RESOURCE_MANAGERS: is not known
-    Known: {known}.
+    Did you mean "{PREFIX}RESOURCE_MANAGER"?
 
 Invoke's configuration, azureml_image.resource_manager: is not known
     Known: {", ".join(OPTIONS)}.
 
 2 problems; nothing was done."""
     assert expected == refused({"resource_manager": "https://127.0.0.1:8443"})
+
+
+def test_only_the_environment_says_whose_caches_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs with another scope have another key of the project; nothing that a project holds can set it."""
+    usual = resolved().context
+    monkeypatch.setenv(PREFIX + "CACHE_SCOPE", "main")
+    main = resolved().context
+    monkeypatch.setenv(PREFIX + "CACHE_SCOPE", "")
+
+    assert ("", "main") == (usual.cache_scope, main.cache_scope)
+    assert usual.project_key != main.project_key
+    expected = f"""\
+{PREFIX}CACHE_SCOPE: is empty
+    Name who trusts whom, such as: export {PREFIX}CACHE_SCOPE=main
+    or: unset {PREFIX}CACHE_SCOPE
+
+Invoke's configuration, azureml_image.cache_scope: is not known
+    Known: {", ".join(OPTIONS)}.
+
+2 problems; nothing was done."""
+    assert expected == refused({"cache_scope": "main"})
 
 
 @pytest.mark.parametrize("text", ["1", "true", "TRUE", "True"])

@@ -22,8 +22,19 @@ if TYPE_CHECKING:
 CONFIGURATION_KEY = "azureml_image"
 """The table of Invoke's configuration that holds our options."""
 ENVIRONMENT_PREFIX = "INVOKE_AZUREML_IMAGE_"
-RESOURCE_MANAGER = "INVOKE_AZUREML_IMAGE_RESOURCE_MANAGER"
-"""Not an option: an address that only the environment may set; `engines.acr.clouds` reads it."""
+CACHE_SCOPE = "CACHE_SCOPE"
+"""The variable, without its prefix, that says whose caches a run uses; pull requests and main do not share them."""
+ENVIRONMENT_ONLY = frozenset({
+    "ACR_AUDIENCE",
+    "ALLOWED_REGISTRIES",
+    CACHE_SCOPE,
+    "RESOURCE_MANAGER",
+    "SECRET_NETRC",
+    "SECRET_PIP_CONF",
+    "STATE",
+})  # fmt: skip
+"""Variables, without their prefix, that are no options: a project's files must not decide what they decide, so neither
+the table nor Invoke's configuration can set them."""
 OPTIONS: Mapping[str, type] = {
     "engine": str,
     "project": str,
@@ -113,6 +124,7 @@ def resolve(
         overrides={name: given[name] for name in ("base", "registry", "tags") if name in given},
         engine=given["engine"].value if "engine" in given else "docker",
         reporter=console,
+        cache_scope=os.environ.get(f"{ENVIRONMENT_PREFIX}{CACHE_SCOPE}", ""),
     )
     return TaskRun(
         task=task,
@@ -195,9 +207,13 @@ def _from_configuration(
 def _from_environment(environment: Mapping[str, str], problems: list[Problem]) -> dict[str, Override]:
     """Read our variables: Invoke reads `false` as true, and only keys that a collection declares."""
     options = {}
-    names = (name for name in environment if name.startswith(ENVIRONMENT_PREFIX) and name != RESOURCE_MANAGER)
-    for variable in sorted(names):
+    for variable in sorted(name for name in environment if name.startswith(ENVIRONMENT_PREFIX)):
         name, text = variable.removeprefix(ENVIRONMENT_PREFIX).lower(), environment[variable]
+        if variable.removeprefix(ENVIRONMENT_PREFIX) in ENVIRONMENT_ONLY:
+            if name.upper() == CACHE_SCOPE and not text:
+                fix = f"Name who trusts whom, such as: export {variable}=main\nor: unset {variable}"
+                problems.append(Problem(variable, 0, "is empty", fix))
+            continue
         if name not in OPTIONS:
             problems.append(Problem(variable, 0, "is not known", _did_you_mean(name, ENVIRONMENT_PREFIX)))
         elif not text:
@@ -228,6 +244,10 @@ def _is_of_type(value: Any, expected: type) -> bool:
 
 
 def _did_you_mean(name: str, prefix: str = "") -> str:
-    matches = difflib.get_close_matches(name, OPTIONS, n=1)
+    """Return what *name* may be misspelled for; variables of the environment alone have *prefix*."""
+    others = map(str.lower, ENVIRONMENT_ONLY) if prefix else ()
+    matches = difflib.get_close_matches(name, [*OPTIONS, *sorted(others)], n=1)
+    if matches and matches[0] not in OPTIONS:
+        return f'Did you mean "{prefix}{matches[0].upper()}"?'
     spelling = {option: prefix + option.upper() if prefix else option for option in OPTIONS}
     return f'Did you mean "{spelling[matches[0]]}"?' if matches else f"Known: {', '.join(spelling.values())}."

@@ -11,6 +11,7 @@ from azureml_tasks.errors import EngineError, Problem, SettingsError
 from azureml_tasks.planning.dockerfile import render
 from azureml_tasks.planning.plan import Plan, plan
 from azureml_tasks.project.load import load
+from azureml_tasks.state.project_identity import project_key
 from azureml_tasks.state.records import FOLDER, Records
 
 if TYPE_CHECKING:
@@ -43,12 +44,19 @@ class RunContext(NamedTuple):
         reporter: takes progress, warnings and effects.
         engine: one of `ENGINES`.
         overrides: key of the table → value of this run that takes precedence.
+        cache_scope: whose caches are used: runs with another scope share none; "" for the usual ones.
     """
 
     folder: Path
     reporter: Reporter
     engine: str = "docker"
     overrides: Mapping[str, Override] = MappingProxyType({})
+    cache_scope: str = ""
+
+    @property
+    def project_key(self) -> str:
+        """The key under which caches of the project are kept."""
+        return project_key(self.folder, self.cache_scope)
 
     @property
     def records(self) -> Records:
