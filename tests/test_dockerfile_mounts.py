@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import azureml_tasks
-from azureml_tasks.planning.dockerfile import render, render_stages
+from azureml_tasks.planning.dockerfile import render, render_stages, stages
 from tests.cases import lay_out
 from tests.consumers import project
 
@@ -93,6 +93,19 @@ def test_the_script_is_mounted_and_downloads_are_cached(tmp_path: Path) -> None:
 
     expected = "\n".join([FROM.format(base=made.base), SYSTEM, PYTHON])
     assert expected == render_stages(made, str(made.base), names, mounts=True)
+
+
+def test_each_project_has_caches_of_its_own(tmp_path: Path) -> None:
+    """What one project leaves in a cache of pip or apt is not what another one installs."""
+    made, key = plan(tmp_path), "0123456789abcdef" * 2
+    expected = "\n".join([FROM.format(base=made.base), SYSTEM, PYTHON])
+    for name in ("apt", "pip"):
+        expected = expected.replace(f"id=azureml-image-{name},", f"id=azureml-image-{name}-{key},")
+
+    owned = made._replace(project_key=key)
+
+    assert expected == render_stages(owned, str(made.base), ("system", "python"), mounts=True)
+    assert (render(made), stages(made)) == (render(owned), stages(owned))
 
 
 def test_the_other_steps_are_the_same(tmp_path: Path) -> None:

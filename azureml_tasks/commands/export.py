@@ -40,9 +40,8 @@ def dockerfile_text(run: RunContext, builder: str) -> str:
     if builder and builder not in _BUILDERS:
         what = f'is "{builder}", which is not a builder'
         raise SettingsError([Problem("--builder", 0, what, f"Builders: {', '.join(_BUILDERS)}.")])
-    return render(
-        plan(load(run.folder, run.overrides, run.records.file_hashes())), mounts=builder == "buildkit"
-    )
+    planned = plan(load(run.folder, run.overrides, run.records.file_hashes()))
+    return render(planned._replace(project_key=run.project_key), mounts=builder == "buildkit")
 
 
 def context_archive(run: RunContext) -> ContextArchive:

@@ -84,6 +84,7 @@ def plan_image(run: RunContext, *, save_hashes: bool = False) -> tuple[Plan, Bui
     """
     hashes = run.records.file_hashes()
     planned = plan(load(run.folder, run.overrides, hashes))
+    planned = planned._replace(project_key=run.project_key, cache_scope=run.cache_scope)
     for warning in planned.warnings:
         run.reporter.warn(warning)
     context = new_context(planned.files, render(planned), hashes)

@@ -17,8 +17,6 @@ from azureml_tasks.planning.plan import APP_ROOT, MODEL_DIR, Plan
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from azureml_tasks.project.model import BuildSecret
-
 CONTEXT_LABEL = "azureml-tasks.context-sha256"
 """The label with the hash of the build context; the build passes its value as the argument CONTEXT_SHA256."""
 STAGES = ("system", "python", "model", "code", "labels")
@@ -107,11 +105,11 @@ def _stages(plan: Plan, *, mounts: bool, sha256: str = "") -> dict[str, list[lis
     """Return the steps of each of `STAGES`; a step is a comment with the instructions below it."""
     return {
         "system": [
-            *([[_APT_COMMENT, *_apt(plan.apt, mounts=mounts)]] if plan.apt else []),
+            *([[_APT_COMMENT, *_apt(plan, mounts=mounts)]] if plan.apt else []),
             *_runs(plan, "apt"),
         ],
         "python": [
-            *([_python(plan.secrets, mounts=mounts)] if plan.python else []),
+            *([_python(plan, mounts=mounts)] if plan.python else []),
             *_runs(plan, "pip"),
         ],
         "model": [[_MODEL_COMMENT, f"COPY model/ {MODEL_DIR}/"]] if plan.has_model else [],
@@ -127,15 +125,21 @@ def _stages(plan: Plan, *, mounts: bool, sha256: str = "") -> dict[str, list[lis
     }
 
 
-def _apt(packages: Sequence[str], *, mounts: bool) -> list[str]:
-    """Return the instruction that installs *packages* and leaves neither archives nor lists in the image.
+def _cache_mount(plan: Plan, what: str, target: str) -> str:
+    """Return the option that mounts the project's own cache of *what*: whoever writes it decides what is installed."""
+    owner = f"-{plan.project_key}" if plan.project_key else ""
+    return f"--mount=type=cache,id=azureml-image-{what}{owner},target={target}"
+
+
+def _apt(plan: Plan, *, mounts: bool) -> list[str]:
+    """Return the instruction that installs packages and leaves neither archives nor lists in the image.
 
     Debian's and Ubuntu's own images tell apt to delete archives after each run; other bases keep them.
     """
     options = "".join(f" -o Dir::{name}={path}" for name, path in _APT_FOLDERS.items()) if mounts else ""
-    install = f"apt-get{options} install --yes --no-install-recommends {' '.join(packages)}"
+    install = f"apt-get{options} install --yes --no-install-recommends {' '.join(plan.apt)}"
     folders = " ".join(f"{path}/partial" for path in _APT_FOLDERS.values())
-    cache = f"--mount=type=cache,id=azureml-image-apt,target={_APT_CACHE},sharing=locked"
+    cache = f"{_cache_mount(plan, 'apt', _APT_CACHE)},sharing=locked"
     return [
         *([f"RUN {cache} \\", f"    mkdir -p {folders} \\"] if mounts else []),
         f"    && apt-get{options} update \\" if mounts else "RUN apt-get update \\",
@@ -145,12 +149,13 @@ def _apt(packages: Sequence[str], *, mounts: bool) -> list[str]:
     ]
 
 
-def _python(secrets: Sequence[BuildSecret], *, mounts: bool) -> list[str]:
+def _python(plan: Plan, *, mounts: bool) -> list[str]:
     python = f'"${{AZUREML_CONDA_ENVIRONMENT_PATH:?{_NO_ENVIRONMENT}}}/bin/python"'
     folders = [
         f"--mount=type=bind,rw,source=python,target={_INSTALL}",
-        f"--mount=type=cache,id=azureml-image-pip,target={_INSTALL}/cache",
+        _cache_mount(plan, "pip", f"{_INSTALL}/cache"),
     ]
+    secrets = plan.secrets
     # Secrets are mounted beside the script, in a folder that exists: BuildKit leaves a folder that it creates behind.
     files = [f"--mount=type=secret,id={s.id},target={_INSTALL}/{s.id},required=true" for s in secrets]
     variables = [f"{s.variable}={_INSTALL}/{s.id}" for s in secrets]

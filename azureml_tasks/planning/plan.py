@@ -54,6 +54,8 @@ class Plan(NamedTuple):
         cached_layers_max_age: days for which cached layers with unpinned packages are used.
         shared_layers: `login-server/repository` that shares cached layers between machines; "" for none.
         warnings: for the user, before any work.
+        project_key: under which this project's caches are kept, see `state.project_identity`; "" for none.
+        cache_scope: who shares cached layers by a registry with whom; "" for the usual ones.
     """
 
     base: Reference
@@ -77,6 +79,8 @@ class Plan(NamedTuple):
     cached_layers_max_age: float = 7.0
     shared_layers: str = ""
     warnings: tuple[str, ...] = ()
+    project_key: str = ""
+    cache_scope: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:
