@@ -27,6 +27,9 @@ WITH_SERVER = (
     "Installing the other requirements with azureml-inference-server-http==1.5.1 of the base image, "
     "which pip must keep.\n"
 )
+WITH_OWN_SERVER = (
+    "Installing the other requirements, with the azureml-inference-server-http that the project requires.\n"
+)
 HASHES = (
     "Installing the requirements with hashes on their own: pip needs hashes for all of a run or for none.\n"
 )
@@ -419,6 +422,70 @@ pip check reports these conflicts for the base image too:
 """
     expected = (0, WITH_SERVER + known + NOTHING_NEW)
     assert expected == (code, log)
+
+
+OTHER_SERVER = "azureml_inference_server_http-1.4.1"
+
+
+@pytest.mark.parametrize(
+    "requirement",
+    [
+        "azureml-inference-server-http==1.4.1",
+        "AzureML_Inference.Server-HTTP <1.5",
+        "azureml-inference-server-http[extra]!=1.5.1 # for the team",
+    ],
+)
+def test_a_requirement_that_names_the_server_replaces_that_of_the_base(
+    requirement: str, make_base: Callable[..., Base]
+) -> None:
+    """The project's version is installed, however its name is spelled."""
+    base = make_base()
+    base.add_to_index("azureml_inference_server_http", "1.4.1", "flask~=3.1.0")
+    base.write("requirements.txt", f"{requirement}\n")
+
+    ended = base.run()
+
+    assert (0, WITH_OWN_SERVER + NOTHING_NEW, [OTHER_SERVER, FLASK]) == ended
+
+
+def test_a_lock_with_hashes_that_names_the_server_replaces_that_of_the_base(
+    make_base: Callable[..., Base],
+) -> None:
+    """A lock file that was made for another version of the server can be used, with other requirements too."""
+    base = make_base()
+    server = base.add_to_index("azureml_inference_server_http", "1.4.1", "flask~=2.3")
+    flask = base.add_to_index("flask", "2.3.3")
+    base.add_to_index("alpha", "1.0", "flask")
+    lock = (
+        f"azureml_inference_server_http==1.4.1 --hash=sha256:{server}\nflask==2.3.3 --hash=sha256:{flask}\n"
+    )
+    base.write("hashed.txt", in_project("lock.txt"))
+    base.write("project/lock.txt", lock)
+    base.write("pinned.txt", "azureml-inference-server-http==1.4.1\nflask==2.3.3\n")
+    base.write("requirements.txt", "alpha\n")
+
+    ended = base.run()
+
+    log = HASHES + WITH_OWN_SERVER + NOTHING_NEW
+    assert (0, log, ["alpha-1.0", OTHER_SERVER, "flask-2.3.3"]) == ended
+
+
+@pytest.mark.parametrize(
+    "requirement", ["azureml-inference-server-http>=1.5", "azureml-inference-server-http<1 ; os_name == 'nt'"]
+)
+def test_the_server_stays_if_the_project_asks_for_no_other_version(
+    requirement: str, make_base: Callable[..., Base]
+) -> None:
+    """The base's version stays if it is what the requirement asks for, or if the requirement does not apply."""
+    base = make_base()
+    base.add_to_index("azureml_inference_server_http", "1.6", "flask~=3.1.0")
+    base.add_to_index("flask", "2.3.3")
+    base.add_to_index("alpha", "1.0")
+    base.write("requirements.txt", f"{requirement}\nalpha\n")
+
+    ended = base.run()
+
+    assert (0, WITH_OWN_SERVER + NOTHING_NEW, ["alpha-1.0", *SERVER, FLASK]) == ended
 
 
 def test_a_base_without_the_server(make_base: Callable[..., Base]) -> None:

@@ -258,19 +258,34 @@ def install_hashed() -> bool:
     return install("--require-hashes", "-r", str(hashed))
 
 
+def server_requirement(version: str) -> str:
+    """Return what keeps the server among the requirements; its name alone if the project asks for a version itself.
+
+    With the name, pip keeps the base's version if that is what the project asks for, and installs another one if not.
+    """
+    return SERVER if requirement_lines(SERVER) else f"{SERVER}=={version}"
+
+
 def install_rest(server: str) -> bool:
-    """Install the other requirements in one run with the server in this version. Return whether it succeeded.
+    """Install the other requirements in one run with the server. Return whether it succeeded.
 
     The server is a requirement, not a constraint, because pip resolves only the requirements of a run: with a
     constraint, pip would install a package that the server cannot run with.
+
+    Args:
+        server: the server's version in the base image; "" if it has none.
     """
     others, pinned = HERE / "requirements.txt", HERE / "pinned.txt"
     arguments = ["-r", str(others)] if others.is_file() else []
     if server:
-        say(
-            f"Installing the other requirements with {SERVER}=={server} of the base image, which pip must keep."
-        )
-        arguments += [f"{SERVER}=={server}"]
+        requirement = server_requirement(server)
+        if requirement == SERVER:
+            say(f"Installing the other requirements, with the {SERVER} that the project requires.")
+        else:
+            say(
+                f"Installing the other requirements with {requirement} of the base image, which pip must keep."
+            )
+        arguments += [requirement]
     else:
         say(f"The base image has no {SERVER}.")
     return not arguments or install(*arguments, *(["-c", str(pinned)] if pinned.is_file() else []))
