@@ -59,7 +59,7 @@ def built(run: RunContext, *, age: int = 0) -> BuiltImage:
     """Record a build of the files as they are."""
     plan, context = plan_image(run)
     image = BuiltImage(
-        id="sha256:1",
+        id="sha256:" + "1" * 64,
         names=plan.names,
         engine="docker",
         context_sha256=context.sha256,
@@ -110,9 +110,9 @@ def test_the_next_step_follows_the_records(run: RunContext) -> None:
     steps = [next_step(run)]
     image = built(run)
     steps.append(next_step(run))
-    run.records.write_pass(image._replace(id="sha256:other"), "0", {})
+    run.records.write_pass(image._replace(id="sha256:" + "2" * 64), "0" * 64, {"passed": True})
     steps.append(next_step(run))
-    run.records.write_pass(image, plan_image(run)[0].smoke_test.sha256, {})
+    run.records.write_pass(image, plan_image(run)[0].smoke_test.sha256, {"passed": True})
     steps.append(next_step(run))
     (run.folder / "code" / "score.py").write_text("def init(): ...\ndef run(data): return data\n")
     steps.append(next_step(run))
@@ -128,7 +128,7 @@ def test_the_next_step_follows_the_records(run: RunContext) -> None:
 
 def test_a_pass_of_another_test_is_no_pass(run: RunContext) -> None:
     """Where the table asks for another smoke test than the one that passed, that test is the next step."""
-    run.records.write_pass(built(run), "another", {})
+    run.records.write_pass(built(run), "0" * 64, {"passed": True})
 
     assert "r.io/demo:1.2.3 is up to date: invoke serving.smoke-test" == next_step(run)
 

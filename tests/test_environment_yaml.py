@@ -241,7 +241,7 @@ def test_yaml_reads_back_what_was_written(values: Mapping[str, environment_yaml.
 
 RECORD = {
     "image": PUSHED.image,
-    "id": "sha256:5",
+    "id": "sha256:" + "5" * 64,
     "tags": ["1.0.0", "latest"],
     "digest": f"sha256:{DIGEST}",
     "context_sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
@@ -326,8 +326,8 @@ def test_a_deployment_fits_the_environment(tmp_path: Path) -> None:
     ("changes", "said"),
     [
         ({"smoke": None}, UNTESTED),
-        ({"context_sha256": "0"}, CHANGED),
-        ({"smoke": None, "context_sha256": "0"}, UNTESTED + CHANGED),
+        ({"context_sha256": "0" * 64}, CHANGED),
+        ({"smoke": None, "context_sha256": "0" * 64}, UNTESTED + CHANGED),
     ],
 )
 def test_warnings_of_the_image(changes: dict[str, Any], said: str, tmp_path: Path) -> None:

@@ -78,16 +78,20 @@ def test_a_reader_that_went_away_is_no_error_of_this_machine() -> None:
         raise BrokenPipeError
 
 
-def test_a_folder_of_records_that_cannot_be_written_is_exit_3(tmp_path: Path) -> None:
+def test_a_file_in_the_place_of_the_records_is_exit_2(tmp_path: Path) -> None:
     """A file in the place of the folder of records stops a command that writes there, with its name."""
     folder = consumer(tmp_path)
     (folder / ".azureml-image").write_text("")
 
     done = invoke(folder, "image.smoke-test")
 
-    what = "This machine reported an error: FOLDER/.azureml-image/build.json: Not a directory."
-    expected = f"{what}\nNothing was pushed.\n"
-    assert (3, "", expected) == (done.code, done.out, done.err)
+    expected = """\
+.azureml-image: is not a folder, and the records need its name
+    mv FOLDER/.azureml-image FOLDER/.azureml-image.old
+
+1 problem; nothing was pushed.
+"""
+    assert (2, "", expected) == (done.code, done.out, done.err)
 
 
 def test_a_file_of_a_flag_that_cannot_be_written_is_exit_2(tmp_path: Path) -> None:

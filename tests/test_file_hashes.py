@@ -37,6 +37,9 @@ def hashes(folder: Path, after: int = LATER) -> FileHashes:
     return FileHashes.read(folder / "hashes.json", now=lambda: moment + after)
 
 
+FORGED = "f" * 64
+
+
 def read(file: Path, by: FileHashes) -> FileContent | None:
     """Return the content of *file* as *by* knows it."""
     return by.content(str(file), file.stat())
@@ -56,7 +59,7 @@ def forged(folder: Path) -> FileHashes:
     """Read the cache with another hash for each file, which shows whether a file is read again."""
     forgery = hashes(folder)
     forgery.known = {
-        path: row.rsplit(" ", 2)[0] + " forged private-key" for path, row in forgery.known.items()
+        path: row.rsplit(" ", 2)[0] + f" {FORGED} private-key" for path, row in forgery.known.items()
     }
     return forgery
 
@@ -91,7 +94,17 @@ def test_an_unchanged_file_is_not_opened(tmp_path: Path) -> None:
     """Hash and verdict come from the cache while the stamp is the same."""
     file = cached(tmp_path)
 
-    assert FileContent(sha256="forged", has_private_key=True) == read(file, forged(tmp_path))
+    assert FileContent(sha256=FORGED, has_private_key=True) == read(file, forged(tmp_path))
+
+
+@pytest.mark.parametrize("rest", ["", "1", "one -", f"{FORGED}", f"{FORGED} maybe", f"{FORGED.upper()} -"])
+def test_a_damaged_row_counts_for_nothing(rest: str, tmp_path: Path) -> None:
+    """A file whose row has the right stamp and nothing else of its form is read."""
+    file = cached(tmp_path)
+    damaged = hashes(tmp_path)
+    damaged.known = {path: row.rsplit(" ", 2)[0] + f" {rest}" for path, row in damaged.known.items()}
+
+    assert content_of(b"one") == read(file, damaged)
 
 
 @pytest.mark.parametrize("change", [same_size, time_restored, replaced, longer])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from azureml_tasks.built_image import BuiltImage
 from azureml_tasks.context.build_context import BuildContext
@@ -24,7 +27,16 @@ IMAGE = BuiltImage(
     context_sha256="2" * 64,
     user="dockeruser",
 )
-RESULT = {"image": "other.io/demo@sha256:3", "id": IMAGE.id, "tags": ["1.2.3", "latest"]}
+DIGEST = "sha256:" + "3" * 64
+SUMMARY = {"passed": True, "started": 1.5, "peak_memory": None}
+RESULT = {
+    "image": f"other.io/demo@{DIGEST}",
+    "id": IMAGE.id,
+    "tags": ["1.2.3", "latest"],
+    "digest": DIGEST,
+    "context_sha256": IMAGE.context_sha256,
+    "smoke": SUMMARY,
+}
 
 
 @pytest.fixture
@@ -61,13 +73,13 @@ def test_nothing_is_built_yet(records: Records) -> None:
 def test_a_new_build_forgets_smoke_test_and_push(records: Records) -> None:
     """Those of the image before do not count for the new one."""
     records.write_build(IMAGE)
-    records.write_pass(IMAGE, "4" * 64, {"passed": True})
+    records.write_pass(IMAGE, "4" * 64, SUMMARY)
     passed = records.read_pass()
     records.write_result(RESULT)
 
     records.write_build(IMAGE)
 
-    assert {"id": IMAGE.id, "smoke_test_sha256": "4" * 64, "smoke": {"passed": True}} == passed
+    assert {"id": IMAGE.id, "smoke_test_sha256": "4" * 64, "smoke": SUMMARY} == passed
     assert ([".gitignore", "build.json"], None) == (names(records), records.read_pass())
 
 
@@ -76,7 +88,7 @@ def test_the_inputs_of_a_build_are_read_back(records: Records) -> None:
     image = IMAGE._replace(
         fingerprint_parts={"version": "0.1.0", "base": "sha256:3"},
         installed_at=7,
-        cached_layers=("r.io/demo/layers@1",),
+        cached_layers=(f"r.io/demo/layers@{DIGEST}",),
     )
     records.write_build(image)
 
@@ -85,7 +97,7 @@ def test_the_inputs_of_a_build_are_read_back(records: Records) -> None:
     expected = {
         "fingerprint_parts": {"version": "0.1.0", "base": "sha256:3"},
         "installed_at": 7,
-        "cached_layers": ["r.io/demo/layers@1"],
+        "cached_layers": [f"r.io/demo/layers@{DIGEST}"],
     }
     assert (expected, image) == (known, records.read_build())
 
@@ -93,7 +105,7 @@ def test_the_inputs_of_a_build_are_read_back(records: Records) -> None:
 def test_new_names_keep_smoke_test_and_push(records: Records) -> None:
     """The same image under other names has passed the same smoke test."""
     records.write_build(IMAGE)
-    records.write_pass(IMAGE, "4" * 64, {})
+    records.write_pass(IMAGE, "4" * 64, SUMMARY)
     records.write_result(RESULT)
     passed = records.read_pass()
     other = IMAGE._replace(names=("demo:2",))
@@ -127,7 +139,7 @@ def test_the_files_of_another_build_are_not_used(records: Records) -> None:
 
 def test_a_pass_can_be_forgotten(records: Records) -> None:
     """An image whose smoke test runs has not passed; forgetting twice is no error."""
-    records.write_pass(IMAGE, "4" * 64, {})
+    records.write_pass(IMAGE, "4" * 64, SUMMARY)
 
     records.forget_pass()
     records.forget_pass()
@@ -145,11 +157,19 @@ def test_names_of_a_push_are_names_of_the_image(records: Records) -> None:
     assert (*IMAGE.names, "other.io/demo:1.2.3", "other.io/demo:latest") == records.read_all_names().names
 
 
-BUILD = {"id": "1", "names": ["demo:1"], "engine": "docker", "context_sha256": "2", "user": "dockeruser"}
-WRONG = "missing or of another type"
+BUILD: dict[str, Any] = {
+    "id": IMAGE.id,
+    "names": ["demo:1"],
+    "engine": "docker",
+    "context_sha256": IMAGE.context_sha256,
+    "user": "dockeruser",
+}
+PASS: dict[str, Any] = {"id": IMAGE.id, "smoke_test_sha256": "4" * 64, "smoke": SUMMARY}
+WRONG = "missing or not valid"
 READERS: dict[str, Callable[[Records], object]] = {
     "build.json": Records.read_build,
     "smoke-test.json": Records.read_pass,
+    "result.json": Records.read_result,
     "run.json": Records.read_run,
     "probe-events.json": lambda records: records.read_probe_events(IMAGE, ""),
 }
@@ -175,11 +195,40 @@ The record .azureml-image/{name} cannot be read: Expecting value: line 1 column 
     ("name", "text", "why"),
     [
         ("build.json", "[]", "it is not an object"),
-        ("build.json", "{}", f"{WRONG}: id, names, engine, context_sha256, user"),
+        ("build.json", "{}", f"{WRONG}: engine, id, names, context_sha256, user"),
         ("build.json", json.dumps({**BUILD, "names": "demo:1", "run": 1}), f"{WRONG}: names, run"),
+        ("build.json", json.dumps({**BUILD, "id": "someone-else:tag"}), f"{WRONG}: id"),
+        ("build.json", json.dumps({**BUILD, "id": "sha256:" + "1" * 63}), f"{WRONG}: id"),
+        ("build.json", json.dumps({**BUILD, "names": []}), f"{WRONG}: names"),
+        ("build.json", json.dumps({**BUILD, "names": ["demo"]}), f"{WRONG}: names"),
+        ("build.json", json.dumps({**BUILD, "engine": "kaniko"}), f"{WRONG}: engine"),
+        ("build.json", json.dumps({**BUILD, "user": "a\nb"}), f"{WRONG}: user"),
+        ("build.json", json.dumps({**BUILD, "candidate": "r.io/demo:1"}), f"{WRONG}: candidate"),
+        ("build.json", json.dumps({**BUILD, "waiting": [1]}), f"{WRONG}: waiting"),
+        ("build.json", json.dumps({**BUILD, "cached_layers": [""]}), f"{WRONG}: cached_layers"),
+        ("build.json", json.dumps({**BUILD, "installed_at": 10**400}), f"{WRONG}: installed_at"),
+        ("build.json", json.dumps({**BUILD, "installed_at": True}), f"{WRONG}: installed_at"),
+        (
+            "build.json",
+            json.dumps({**BUILD, "fingerprint_parts": {"base": 1}}),
+            f"{WRONG}: fingerprint_parts",
+        ),
+        ("build.json", json.dumps({**BUILD, "requirements": ["\ud800"]}), f"{WRONG}: requirements"),
+        ("build.json", "[" * 100_000, "it is nested too deeply"),
+        ("smoke-test.json", json.dumps({**PASS, "smoke": {}}), f"{WRONG}: smoke"),
+        ("smoke-test.json", json.dumps({**PASS, "smoke": {**SUMMARY, "started": "1"}}), f"{WRONG}: smoke"),
+        (
+            "smoke-test.json",
+            json.dumps({**PASS, "smoke": {**SUMMARY, "started": float("nan")}}),
+            f"{WRONG}: smoke",
+        ),
+        ("result.json", "{}", f"{WRONG}: image, id, tags, digest, context_sha256, smoke"),
+        ("result.json", json.dumps({**RESULT, "image": "demo:1", "tags": ["a b"]}), f"{WRONG}: image, tags"),
+        ("run.json", json.dumps({"run": "../x", "registry": "r.io/x"}), f"{WRONG}: run, registry"),
         ("smoke-test.json", "{}", f"{WRONG}: id, smoke_test_sha256, smoke"),
         ("run.json", json.dumps({"run": "ca1"}), f"{WRONG}: registry"),
-        ("probe-events.json", json.dumps({"id": "1"}), f"{WRONG}: smoke_test_sha256, events"),
+        ("probe-events.json", json.dumps({"id": "1"}), f"{WRONG}: smoke_test_sha256, events, id"),
+        ("probe-events.json", json.dumps({"events": [{}]}), f"{WRONG}: id, smoke_test_sha256, events"),
     ],
 )
 def test_a_record_with_missing_or_wrong_values_is_an_error(
@@ -197,6 +246,93 @@ The record .azureml-image/{name} cannot be read: {why}.
     rm -r .azureml-image
     then: invoke image.build"""
     assert expected == str(caught.value)
+
+
+def test_a_folder_is_no_record(records: Records) -> None:
+    """The error says so."""
+    (records.folder / "build.json").mkdir(parents=True)
+
+    with pytest.raises(
+        BuildError, match=r"The record .azureml-image/build.json cannot be read: it is a folder."
+    ):
+        records.read_build()
+
+
+def test_damaged_notes_count_as_none(records: Records) -> None:
+    """They only save time, and the next build writes them again."""
+    records.folder.mkdir()
+    for text in (
+        "",
+        "[]",
+        "{}",
+        "[" * 100_000,
+        json.dumps({"context_sha256": IMAGE.context_sha256, "files": {"a": 1}}),
+    ):
+        (records.folder / "files.json").write_text(text, encoding="utf-8")
+        (records.folder / "hashes.json").write_text(text, encoding="utf-8")
+
+        assert ({}, {}) == (records.read_files(IMAGE), records.file_hashes().known)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
+    lambda values: st.lists(values) | st.dictionaries(st.text(), values),
+    max_leaves=5,
+)
+VALID: dict[str, dict[str, Any]] = {
+    "build.json": {
+        **BUILD,
+        "candidate": f"r.io/demo/candidate@{DIGEST}",
+        "run": "ca1",
+        "waiting": [f"r.io/demo/candidate@{DIGEST}"],
+        "cached_layers": [f"r.io/demo/layers@{DIGEST}"],
+        "fingerprint_parts": {"base": DIGEST},
+        "installed_at": 7,
+        "requirements": ["a==1"],
+    },
+    "smoke-test.json": PASS,
+    "result.json": RESULT,
+    "run.json": {"run": "ca1", "registry": "r.io"},
+    "probe-events.json": {
+        "id": IMAGE.id,
+        "smoke_test_sha256": "4" * 64,
+        "events": [{"event": "done", "seconds": 1}],
+    },
+    "files.json": {"context_sha256": IMAGE.context_sha256, "files": {"code/score.py": "file 1"}},
+}
+USES: list[Callable[[Records], object]] = [
+    Records.has_build,
+    Records.read_build,
+    Records.read_all_names,
+    Records.waiting_candidates,
+    Records.read_pass,
+    Records.read_result,
+    Records.read_run,
+    lambda records: (records.build_registry("docker"), records.build_registry("acr")),
+    lambda records: records.read_files(IMAGE),
+    lambda records: records.read_probe_events(IMAGE, "4" * 64),
+    lambda records: records.rename_build(IMAGE),
+    lambda records: records.forget_candidate(IMAGE),
+    lambda records: records.write_build(IMAGE),
+]
+
+
+@given(name=st.sampled_from(sorted(VALID)), data=st.data())
+@settings(deadline=None)
+def test_any_json_is_a_record_or_an_error_of_ours(
+    name: str, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Whatever a record holds, each use of it ends, and with no other error."""
+    records = Records(folder=tmp_path_factory.mktemp("any") / FOLDER)
+    records.folder.mkdir()
+    key = data.draw(st.sampled_from(sorted(VALID[name])))
+    value = data.draw(st.one_of(JSON, st.just({**VALID[name], key: data.draw(JSON)})))
+    for other, valid in {**VALID, name: value}.items():
+        (records.folder / other).write_text(json.dumps(valid), encoding="utf-8")
+
+    for use in USES:
+        with contextlib.suppress(BuildError):
+            use(records)
 
 
 def test_a_record_is_written_completely_or_not_at_all(

@@ -21,7 +21,7 @@ from tests.cases import lay_out
 from tests.consumers import project
 from tests.projects import read
 
-BASE = "sha256:" + "1" * 64
+BASE, IMAGE = "sha256:" + "1" * 64, "sha256:" + "2" * 64
 TABLE = 'tags = ["one", "two"]\napt = ["curl"]\ncached-layers-max-age = 2\n'
 
 
@@ -57,7 +57,7 @@ def run(tmp_path: Path) -> RunContext:
     made = ready(run, Engine())
     run.records.write_build(
         BuiltImage(
-            id="sha256:2",
+            id=IMAGE,
             names=("demo:before",),
             engine="docker",
             context_sha256=made.context.sha256,
@@ -88,7 +88,7 @@ def test_what_is_made_of_the_same_is_given_its_names(run: RunContext) -> None:
     found = reusable_image(run, ready(run, engine))
 
     names = ("demo:one", "demo:two")
-    assert (run.records.read_build()._replace(names=names), [("sha256:2", names)]) == (found, engine.named)
+    assert (run.records.read_build()._replace(names=names), [(IMAGE, names)]) == (found, engine.named)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from azureml_tasks.commands.run_context import open_engine, plan_image, with_build_registry
+from azureml_tasks.commands.run_context import (
+    open_engine,
+    plan_image,
+    refuse_foreign_records,
+    with_build_registry,
+)
 from azureml_tasks.errors import stating
 from azureml_tasks.state.locks import project_lock
 from azureml_tasks.state.records import FOLDER
@@ -24,15 +29,17 @@ def clean(run: RunContext, *, on_removed: Callable[[str], None]) -> None:
     """
     with project_lock(run.folder, run.reporter):
         with stating("Nothing was removed."):
+            refuse_foreign_records(run)
             if not run.records.folder.is_dir():
                 run.reporter.say(f"nothing to remove: there is no {FOLDER} here")
                 return
             if run.records.has_build():
                 for name in _remove_images(run):
                     on_removed(name)
-        if run.reporter.effect(["rm", "-r", str(run.records.folder)]):
-            run.records.remove()
-            on_removed(FOLDER)
+        with stating("Not all records were removed."):
+            if run.reporter.effect(["rm", "-r", str(run.records.folder)]):
+                run.records.remove()
+                on_removed(FOLDER)
 
 
 def _remove_images(run: RunContext) -> Iterator[str]:

@@ -11,6 +11,7 @@ from azureml_tasks.errors import EngineError, Problem, SettingsError
 from azureml_tasks.planning.dockerfile import render
 from azureml_tasks.planning.plan import Plan, plan
 from azureml_tasks.project.load import load
+from azureml_tasks.state.own_records import foreign_records
 from azureml_tasks.state.project_identity import project_key
 from azureml_tasks.state.records import FOLDER, Records
 
@@ -64,6 +65,16 @@ class RunContext(NamedTuple):
         return Records(folder=self.folder / FOLDER)
 
 
+def refuse_foreign_records(run: RunContext) -> None:
+    """Refuse records that are not this machine's own, so that nobody's commit says what was built, tested and pushed.
+
+    Raises:
+        SettingsError: their folder is a link, no folder, or tracked by git.
+    """
+    if problem := foreign_records(run.records.folder):
+        raise SettingsError([problem])
+
+
 class Prepared(NamedTuple):
     """What every effect needs: the plan, its build context, and the engine."""
 
@@ -82,6 +93,7 @@ def plan_image(run: RunContext, *, save_hashes: bool = False) -> tuple[Plan, Bui
     Raises:
         SettingsError: with everything that is wrong in the table and in the files it names.
     """
+    refuse_foreign_records(run)
     hashes = run.records.file_hashes()
     planned = plan(load(run.folder, run.overrides, hashes))
     planned = planned._replace(project_key=run.project_key, cache_scope=run.cache_scope)

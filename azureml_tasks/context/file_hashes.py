@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _BLOCK = 1024 * 1024
 _KEY = "private-key"
+_CONTENT = re.compile(rf"([0-9a-f]{{64}}) ({_KEY}|-)")
 _SECOND = 10**9
 _COARSE = 2 * _SECOND
 """FAT stores times in steps of two seconds."""
@@ -67,7 +69,7 @@ class FileHashes:
             cache = json.loads(file.read_bytes())
             rows = cache["files"].items() if cache["version"] == VERSION else ()
             known = {path: str(row) for path, row in rows}
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             known = {}
         return cls(file=file, known=known, now=now)
 
@@ -93,9 +95,9 @@ class FileHashes:
         """
         stamp = stamp_of(status)
         row = self.known.get(path, "")
-        if row.startswith(stamp):
+        if row.startswith(stamp) and (known := _content(row, len(stamp))):
             self._used[path] = row
-            return _content(row)
+            return known
         read_at = self.now()
         content, after = _read(path)
         if stamp_of(after) != stamp:
@@ -143,9 +145,10 @@ def _row(stamp: str, content: FileContent) -> str:
     return f"{stamp}{content.sha256} {_KEY if content.has_private_key else '-'}"
 
 
-def _content(row: str) -> FileContent:
-    sha256, verdict = row.rsplit(" ", 2)[1:]
-    return FileContent(sha256, verdict == _KEY)
+def _content(row: str, start: int) -> FileContent | None:
+    """Return what a row says after its stamp, from *start* on; None if it is damaged."""
+    match = _CONTENT.fullmatch(row, start)
+    return FileContent(match[1], match[2] == _KEY) if match else None
 
 
 def _read(path: str) -> tuple[FileContent, os.stat_result]:

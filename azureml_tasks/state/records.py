@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,6 +13,16 @@ from azureml_tasks.built_image import BuiltImage
 from azureml_tasks.context.file_hashes import FileHashes
 from azureml_tasks.errors import BuildError
 from azureml_tasks.image_reference import parse
+from azureml_tasks.state.record_forms import (
+    BUILD,
+    FILES,
+    PASS,
+    PROBE_EVENTS,
+    RESULT,
+    RUN,
+    read_json,
+    wrong_keys,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,30 +30,9 @@ if TYPE_CHECKING:
     from azureml_tasks.context.build_context import BuildContext
 
 FOLDER = ".azureml-image"
-_BUILD, _PASS, _RESULT, _RUN = "build.json", "smoke-test.json", "result.json", "run.json"
-_PROBE_EVENTS, _HASHES, _FILES = "probe-events.json", "hashes.json", "files.json"
+_HASHES = "hashes.json"
 NOTES = frozenset({"builder.json", "engine.json", "files.json", "hashes.json", "staged", "users.json"})
 """Entries of the folder that only save time and can be removed at any time."""
-_REQUIRED: dict[str, dict[str, type]] = {
-    _BUILD: {"id": str, "names": list, "engine": str, "context_sha256": str, "user": str},
-    _PASS: {"id": str, "smoke_test_sha256": str, "smoke": dict},
-    _RESULT: {"image": str, "tags": list},
-    _RUN: {"run": str, "registry": str},
-    _PROBE_EVENTS: {"id": str, "smoke_test_sha256": str, "events": list},
-    _FILES: {"context_sha256": str, "files": dict},
-}
-"""The keys that each record has, with the types of their values."""
-_OPTIONAL: dict[str, dict[str, type]] = {
-    _BUILD: {
-        "candidate": str,
-        "run": str,
-        "waiting": list,
-        "cached_layers": list,
-        "fingerprint_parts": dict,
-        "installed_at": int,
-        "requirements": list,
-    },
-}
 
 
 class Records(NamedTuple):
@@ -57,7 +47,7 @@ class Records(NamedTuple):
     def write_build(self, image: BuiltImage) -> None:
         """Record an image that was built; forget the smoke test and the push of the image before it."""
         self.forget_pass()
-        (self.folder / _RESULT).unlink(missing_ok=True)
+        (self.folder / RESULT).unlink(missing_ok=True)
         self._write_image(image)
 
     def rename_build(self, image: BuiltImage) -> None:
@@ -69,7 +59,7 @@ class Records(NamedTuple):
         waiting = [candidate for candidate in self.waiting_candidates() if candidate != image.candidate]
         in_a_registry = {"candidate": image.candidate, "run": image.run, "waiting": waiting}
         inputs = {"fingerprint_parts": dict(image.fingerprint_parts), "installed_at": image.installed_at}
-        self._write(_BUILD, {
+        self._write(BUILD, {
             "engine": image.engine,
             "id": image.id,
             "names": list(image.names),
@@ -88,7 +78,7 @@ class Records(NamedTuple):
         Raises:
             BuildError: there is none, or the record is damaged.
         """
-        record = self._read(_BUILD)
+        record = self._read(BUILD)
         if record is None:
             raise BuildError("Nothing is built here yet.", next_step="invoke image.build")
         return BuiltImage(
@@ -107,12 +97,12 @@ class Records(NamedTuple):
 
     def has_build(self) -> bool:
         """Return whether anything was built here."""
-        return (self.folder / _BUILD).exists()
+        return (self.folder / BUILD).exists()
 
     def read_all_names(self) -> BuiltImage:
         """Return the image that was built last with the names that build and push gave it."""
         image = self.read_build()
-        pushed = self._read(_RESULT) or {"image": "", "tags": []}
+        pushed = self._read(RESULT) or {"image": "", "tags": []}
         repository = pushed["image"].rpartition("@")[0]
         names = (*image.names, *(f"{repository}:{tag}" for tag in pushed["tags"]))
         return image._replace(names=tuple(dict.fromkeys(names)))
@@ -121,38 +111,41 @@ class Records(NamedTuple):
         """Record the members of *context* and their contents when it was built."""
         # Thousands of lines: with indentation it takes ten times as long.
         self._write_text(
-            _FILES, json.dumps({"context_sha256": context.sha256, "files": dict(context.contents)})
+            FILES, json.dumps({"context_sha256": context.sha256, "files": dict(context.contents)})
         )
 
     def read_files(self, image: BuiltImage) -> dict[str, str]:
-        """Return what each member of the context of *image* was, by name; empty if that was not recorded."""
-        record = self._read(_FILES) or {}
+        """Return what each member of the context of *image* was, by name; empty if that is not known."""
+        try:
+            record = self._read(FILES) or {}
+        except BuildError:  # It only explains what is rebuilt, and the next build writes it again.
+            return {}
         is_of_image = record.get("context_sha256") == image.context_sha256
         return dict(record["files"]) if is_of_image else {}
 
     def waiting_candidates(self) -> list[str]:
         """Return the candidates of this project that wait in a registry, `login-server/repository@sha256:…`."""
-        record = self._read(_BUILD) or {}
+        record = self._read(BUILD) or {}
         return [*record.get("waiting", []), *([record["candidate"]] if record.get("candidate") else [])]
 
     def forget_candidate(self, image: BuiltImage) -> None:
         """Record that *image* waits in no registry any more."""
-        if record := self._read(_BUILD):
+        if record := self._read(BUILD):
             waiting = [candidate for candidate in record.get("waiting", []) if candidate != image.candidate]
             last = "" if record.get("candidate") == image.candidate else record.get("candidate", "")
-            self._write(_BUILD, {**record, "candidate": last, "waiting": waiting})
+            self._write(BUILD, {**record, "candidate": last, "waiting": waiting})
 
     def write_run(self, run: str, registry: str) -> None:
         """Record the ID of a remote build at the login server *registry*, until it has ended."""
-        self._write(_RUN, {"run": run, "registry": registry})
+        self._write(RUN, {"run": run, "registry": registry})
 
     def read_run(self) -> str:
         """Return the ID of the remote build that has not ended yet; "" if there is none."""
-        return str((self._read(_RUN) or {}).get("run", ""))
+        return str((self._read(RUN) or {}).get("run", ""))
 
     def forget_run(self) -> None:
         """Record that the remote build has ended."""
-        (self.folder / _RUN).unlink(missing_ok=True)
+        (self.folder / RUN).unlink(missing_ok=True)
 
     def build_registry(self, engine: str) -> str:
         """Return the login server that the last build is for; "" if it is for none.
@@ -160,9 +153,9 @@ class Records(NamedTuple):
         Args:
             engine: the engine of this command; a remote build that has not finished counts for any but docker.
         """
-        if engine != "docker" and (run := self._read(_RUN)):
+        if engine != "docker" and (run := self._read(RUN)):
             return str(run["registry"])
-        build = self._read(_BUILD)
+        build = self._read(BUILD)
         reference = parse(build["names"][0]) if build else None
         return reference.host if reference else ""
 
@@ -170,37 +163,42 @@ class Records(NamedTuple):
         self, image: BuiltImage, smoke_test_sha256: str, events: list[dict[str, Any]]
     ) -> None:
         """Record the probe's events from the smoke test of *image* in the cloud."""
-        self._write(_PROBE_EVENTS, {"id": image.id, "smoke_test_sha256": smoke_test_sha256, "events": events})
+        self._write(PROBE_EVENTS, {"id": image.id, "smoke_test_sha256": smoke_test_sha256, "events": events})
 
     def read_probe_events(self, image: BuiltImage, smoke_test_sha256: str) -> list[dict[str, Any]]:
         """Return the probe's events from the smoke test with this hash of *image*; empty if there are none."""
-        record = self._read(_PROBE_EVENTS) or {}
+        record = self._read(PROBE_EVENTS) or {}
         matches = (record.get("id"), record.get("smoke_test_sha256")) == (image.id, smoke_test_sha256)
         return list(record["events"]) if matches else []
 
     def write_pass(self, image: BuiltImage, smoke_test_sha256: str, summary: dict[str, Any]) -> None:
         """Record that *image* passed the smoke test with this hash."""
-        self._write(_PASS, {"id": image.id, "smoke_test_sha256": smoke_test_sha256, "smoke": summary})
+        self._write(PASS, {"id": image.id, "smoke_test_sha256": smoke_test_sha256, "smoke": summary})
 
     def read_pass(self) -> dict[str, Any] | None:
         """Return the last pass, with `id`, `smoke_test_sha256` and `smoke`; None if there is none."""
-        return self._read(_PASS)
+        return self._read(PASS)
 
     def forget_pass(self) -> None:
         """Forget the last pass: an image whose smoke test runs has not passed until it ends."""
-        (self.folder / _PASS).unlink(missing_ok=True)
+        (self.folder / PASS).unlink(missing_ok=True)
 
     def write_result(self, result: dict[str, Any]) -> Path:
         """Record what was pushed, and return the path of the record."""
-        return self._write(_RESULT, result)
+        return self._write(RESULT, result)
 
     def read_result(self) -> dict[str, Any] | None:
         """Return what was pushed since the last build; None if nothing was."""
-        return self._read(_RESULT)
+        return self._read(RESULT)
 
     def remove(self) -> None:
-        """Remove the folder with all records."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Remove the folder with all records, if there is one.
+
+        Raises:
+            OSError: something in it cannot be removed.
+        """
+        if os.path.lexists(self.folder):
+            shutil.rmtree(self.folder)
 
     def _read(self, name: str) -> dict[str, Any] | None:
         """Return the record of this *name*; None if it does not exist.
@@ -210,18 +208,17 @@ class Records(NamedTuple):
         """
         path = self.folder / name
         try:
-            record = json.loads(path.read_bytes())
+            record = read_json(path.read_bytes())
         except FileNotFoundError:
             return None
+        except IsADirectoryError as error:
+            raise _damaged(path, "it is a folder") from error
         except ValueError as error:
             raise _damaged(path, str(error)) from error
         if not isinstance(record, dict):
             raise _damaged(path, "it is not an object")
-        types = {**_REQUIRED[name], **_OPTIONAL.get(name, {})}
-        missing = [key for key in _REQUIRED[name] if key not in record]
-        wrong = [key for key in types if key in record and not isinstance(record[key], types[key])]
-        if missing or wrong:
-            raise _damaged(path, f"missing or of another type: {', '.join([*missing, *wrong])}")
+        if wrong := wrong_keys(name, record):
+            raise _damaged(path, f"missing or not valid: {', '.join(wrong)}")
         return record
 
     def _write(self, name: str, record: dict[str, Any]) -> Path:

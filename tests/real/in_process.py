@@ -239,7 +239,7 @@ class InProcess:
             id=digest,
             names=tuple(f"{self.acr.login_server}/{self.name}:{tag}" for tag in tags or ("1.0",)),
             engine="acr",
-            context_sha256="of other files",
+            context_sha256="0" * 64,  # of other files
             candidate=f"{self.acr.login_server}/{self.candidates}@{digest}",
             run="ca0",
         )

@@ -14,7 +14,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 IMAGE = "contoso.azurecr.io/team/iris@sha256:" + "12345678901e" + "0" * 52
-RECORD = {"image": IMAGE, "tags": ["1.0.0"], "context_sha256": "0", "smoke": {"started": 200.4}}
+RECORD = {
+    "image": IMAGE,
+    "id": IMAGE.rpartition("@")[2],
+    "tags": ["1.0.0"],
+    "digest": IMAGE.rpartition("@")[2],
+    "context_sha256": "0" * 64,
+    "smoke": {"passed": True, "started": 200.4},
+}
 BAKED = """\
 code = "code"
 model = "model"

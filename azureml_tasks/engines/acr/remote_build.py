@@ -37,6 +37,7 @@ from azureml_tasks.errors import (
 from azureml_tasks.planning.dockerfile import CONTEXT_LABEL
 from azureml_tasks.project import build_secrets
 from azureml_tasks.smoke.report import report_text
+from azureml_tasks.state.record_forms import is_hash, is_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -216,13 +217,13 @@ class RemoteBuilder:
                 state="Nothing was built.",
             )
         config = self.candidates.repositories.config(*candidate)
-        labels = config.get("Labels") or {}
+        label, user = (config.get("Labels") or {}).get(CONTEXT_LABEL), config.get("User")
         return BuiltImage(
             id=digest,
             names=plan.names,
             engine="acr",
-            context_sha256=str(labels.get(CONTEXT_LABEL) or build.context.sha256),
-            user=str(config.get("User") or ""),
+            context_sha256=str(label) if is_hash(label) else build.context.sha256,
+            user=str(user) if is_words(user) else "",
             candidate=f"{plan.registry}/{candidate_repository(plan.repository)}@{digest}",
             run=run.id,
             cached_layers=_cached_layers(build, run),

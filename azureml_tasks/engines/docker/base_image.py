@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.engines.docker import notes
 from azureml_tasks.errors import BuildError
+from azureml_tasks.state.record_forms import is_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -159,7 +160,7 @@ def _check_user(client: EngineClient, plan: Plan, base: BaseImage, reporter: Rep
     if not reporter.effect(argv):
         return
     known = notes.read(file).get(base.id)
-    users = set(map(str, known)) if isinstance(known, list) else set()
+    users = set(filter(is_words, known)) if isinstance(known, list) else set()
     if plan.user in users:
         return
     if _user_ids(client, base).get(plan.user, "0") == "0":

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from azureml_tasks.context.file_hashes import stamp_of
 from azureml_tasks.engines.docker import notes
 from azureml_tasks.process import MissingProgram, capture
+from azureml_tasks.state.record_forms import is_words
 
 if TYPE_CHECKING:
     from azureml_tasks.engines.docker.client import EngineClient
@@ -25,6 +26,11 @@ _PLUGINS = tuple(
 )
 """Where docker's client looks for plug-ins besides its own configuration (docker/cli, cli-plugins/manager)."""
 _FILE = "builder.json"
+_KINDS = {
+    "buildx": "BuildKit by docker buildx",
+    "buildkit": "BuildKit by docker build",
+    "legacy": "the legacy builder",
+}
 
 
 class Builder(NamedTuple):
@@ -39,12 +45,7 @@ class Builder(NamedTuple):
     why: str
 
     def __str__(self) -> str:
-        names = {
-            "buildx": "BuildKit by docker buildx",
-            "buildkit": "BuildKit by docker build",
-            "legacy": "the legacy builder",
-        }
-        return f"{names[self.kind]} ({self.why})"
+        return f"{_KINDS[self.kind]} ({self.why})"
 
 
 def choose_builder(client: EngineClient) -> Builder:
@@ -74,8 +75,14 @@ def noted_builder(client: EngineClient, folder: Path, *, keep: bool) -> Builder:
         keep: whether the choice may be noted; not for a command that only looks.
     """
     noted = notes.read(folder / _FILE)
-    if noted.get("client") == [client.is_podman, *_client_stamps()] and {"kind", "why"} <= noted.keys():
-        return Builder(kind=str(noted["kind"]), why=str(noted["why"]))
+    kind, why = noted.get("kind"), noted.get("why")
+    if (
+        noted.get("client") == [client.is_podman, *_client_stamps()]
+        and isinstance(kind, str)
+        and kind in _KINDS
+        and is_words(why)
+    ):
+        return Builder(kind=kind, why=str(why))
     builder = choose_builder(client)
     if keep:
         note_builder(client, builder, folder)

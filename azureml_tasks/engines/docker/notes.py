@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.atomic_write import write_atomically
+from azureml_tasks.state.record_forms import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 def read(file: Path) -> dict[str, Any]:
     """Return what *file* holds; empty if it does not exist or is damaged."""
     try:
-        notes = json.loads(file.read_bytes())
+        notes = read_json(file.read_bytes())
     except (OSError, ValueError):
         return {}
     return notes if isinstance(notes, dict) else {}
