@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+_WORDS = 4096  # bytes that are kept of what an attached program says
 _GRACE = 2.0
 """Seconds that a program gets to end after it was asked to. Docker's client 20.10 sometimes never does; an engine
 ends a build by itself when its client is gone."""
@@ -36,55 +39,74 @@ class MissingProgram(Exception):
 
 
 def capture(
-    argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    argv: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str | None] | None = None,
+    feed: bytes = b"",
 ) -> Finished:
-    """Run *argv* to its end, without input.
+    """Run *argv* to its end.
 
     Args:
         argv: the program and its arguments.
         cwd: its working directory; None for ours.
-        env: additional environment variables.
+        env: environment variables that differ from ours; None takes one away.
+        feed: its whole standard input; none if it is empty.
 
     Raises:
         MissingProgram: it is not on PATH.
     """
-    return capture_all([argv], cwd=cwd, env=env)[0]
+    return capture_all([argv], cwd=cwd, env=env, feed=feed)[0]
 
 
 def capture_all(
-    argvs: Sequence[Sequence[str]], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    argvs: Sequence[Sequence[str]],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str | None] | None = None,
+    feed: bytes = b"",
 ) -> list[Finished]:
     """Run several programs side by side to their ends; see `capture`. If one is missing, the others are ended."""
-    environment, null, pipe = {**os.environ, **(env or {})}, subprocess.DEVNULL, subprocess.PIPE
+    pipe, source = subprocess.PIPE, subprocess.PIPE if feed else subprocess.DEVNULL
     with contextlib.ExitStack() as stack:
         children = []
         for argv in argvs:
             try:
-                child = subprocess.Popen(argv, cwd=cwd, env=environment, stdin=null, stdout=pipe, stderr=pipe)
+                child = subprocess.Popen(
+                    argv, cwd=cwd, env=_environment(env), stdin=source, stdout=pipe, stderr=pipe
+                )
             except FileNotFoundError as error:
                 raise MissingProgram(argv[0]) from error
             children.append(stack.enter_context(child))
             stack.push(lambda kind, _error, _trace, child=child: child.kill() if kind else None)
-        return [_finish(child) for child in children]
+        return [_finish(child, feed) for child in children]
 
 
-def _finish(child: subprocess.Popen[bytes]) -> Finished:
-    out, err = (output.decode(errors="replace") for output in child.communicate())
+def _environment(changes: Mapping[str, str | None] | None) -> dict[str, str]:
+    """Return our environment with *changes*, of which None takes a variable away."""
+    environment = {**os.environ, **(changes or {})}
+    return {name: value for name, value in environment.items() if value is not None}
+
+
+def _finish(child: subprocess.Popen[bytes], feed: bytes) -> Finished:
+    out, err = (output.decode(errors="replace") for output in child.communicate(feed or None))
     return Finished(code=child.returncode, stdout=out, stderr=err)
 
 
 def stream(
     argv: Sequence[str],
     *,
-    env: Mapping[str, str],
+    env: Mapping[str, str | None],
     feed: Iterable[bytes],
     line: Callable[[str], None],
 ) -> int:
     """Run *argv* and return its exit code; if anything is raised meanwhile, such as by Ctrl-C, end it first.
 
+    It gets a process group of its own, which is ended with it: a plug-in of docker's client outlives the client.
+
     Args:
         argv: the program and its arguments.
-        env: additional environment variables.
+        env: environment variables that differ from ours; None takes one away.
         feed: its standard input, in blocks.
         line: takes each line that it prints, as it comes.
 
@@ -94,10 +116,11 @@ def stream(
     try:
         child = subprocess.Popen(
             argv,
-            env={**os.environ, **env},
+            env=_environment(env),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
     except FileNotFoundError as error:
         raise MissingProgram(argv[0]) from error
@@ -120,6 +143,48 @@ def stream(
     return code
 
 
+class Attached:
+    """A program whose stdin and stdout are a connection; it ends with the connection.
+
+    Args:
+        child: the program.
+    """
+
+    def __init__(self, child: subprocess.Popen[bytes]) -> None:
+        self._child = child
+        self._errors = b""
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def words(self) -> str:
+        """Return the end of what it has printed as errors; wait a moment for it to end."""
+        self._reader.join(_GRACE)
+        return self._errors.decode(errors="replace").strip()
+
+    def _read(self) -> None:
+        with self._child as child:
+            for line in child.stderr or ():
+                self._errors = (self._errors + line)[-_WORDS:]
+
+
+def attach(argv: Sequence[str], connection: socket.socket) -> Attached:
+    """Start *argv* with *connection* as its stdin and stdout; the caller closes its own end.
+
+    It gets no Ctrl-C of the terminal, so that what was started through the connection can be removed by it.
+
+    Raises:
+        MissingProgram: it is not on PATH.
+    """
+    number = connection.fileno()
+    try:
+        child = subprocess.Popen(
+            argv, stdin=number, stdout=number, stderr=subprocess.PIPE, start_new_session=True
+        )
+    except FileNotFoundError as error:
+        raise MissingProgram(argv[0]) from error
+    return Attached(child)
+
+
 def _feed(child: subprocess.Popen[bytes], feed: Iterable[bytes], failures: list[BaseException]) -> None:
     assert child.stdin is not None  # noqa: S101 -- it is a pipe
     try:
@@ -129,16 +194,27 @@ def _feed(child: subprocess.Popen[bytes], feed: Iterable[bytes], failures: list[
         pass  # It ended before it had read everything; its exit code says why.
     except BaseException as error:  # noqa: BLE001 -- the thread that waits raises it again
         failures.append(error)
-        child.terminate()
+        _signal(child, signal.SIGTERM)
     finally:
         with contextlib.suppress(BrokenPipeError):
             child.stdin.close()
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    child.terminate()
-    try:
+    """End the program and everything that it has started."""
+    _signal(child, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
         child.wait(_GRACE)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()
+    _signal(child, getattr(signal, "SIGKILL", signal.SIGTERM))  # Windows has no SIGKILL.
+    child.wait()
+
+
+def _signal(child: subprocess.Popen[bytes], number: int) -> None:
+    """Send a signal to the program's process group, or to the program alone on Windows."""
+    if not hasattr(os, "killpg"):
+        child.terminate()
+        return
+    with contextlib.suppress(
+        ProcessLookupError, PermissionError
+    ):  # The group is empty; macOS says the latter.
+        os.killpg(child.pid, number)

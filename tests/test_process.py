@@ -13,7 +13,7 @@ import pytest
 from azureml_tasks.process import Finished, MissingProgram, capture, stream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 ECHO = "import sys; sys.stdout.buffer.write(sys.stdin.buffer.read())"
@@ -148,3 +148,47 @@ def test_a_program_that_ignores_the_request_is_killed(monkeypatch: pytest.Monkey
 
     gone = capture(["kill", "-0", str(children[0])])
     assert 1 == gone.code
+
+
+def test_what_the_program_started_ends_with_it() -> None:
+    """A plug-in that outlives docker's client, and ignores the request to end, is killed with it."""
+    plug_in = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {WAIT}"
+    program = (
+        f"import subprocess, sys; words = [sys.executable, '-c', {plug_in!r}];"
+        "child = subprocess.Popen(words, stdout=subprocess.PIPE);"
+        "child.stdout.readline(); print(child.pid, flush=True); child.wait()"
+    )
+    children: list[int] = []
+
+    def line(text: str) -> None:
+        children.append(int(text))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_lines(program, line)
+
+    # The kernel clears away what nobody waits for; until then it is a zombie, which runs no more.
+    state = capture(["ps", "-o", "stat=", "-p", str(children[0])]).stdout.strip()
+    assert state in {"", "Z", "Z+", "Zs"}
+
+
+def run_lines(program: str, line: Callable[[str], None]) -> int:
+    """Run a program whose lines are taken by *line*."""
+    return stream(python(program), env={}, feed=[], line=line)
+
+
+def test_a_variable_is_taken_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None takes a variable away from the program alone."""
+    monkeypatch.setenv("TAKEN", "1")
+    program = "import os; print(os.environ.get('TAKEN'), os.environ['ADDED'])"
+
+    captured = capture(python(program), env={"TAKEN": None, "ADDED": "it"})
+    lines: list[str] = []
+    stream(python(program), env={"TAKEN": None, "ADDED": "it"}, feed=[], line=lines.append)
+
+    assert ("None it\n", ["None it"]) == (captured.stdout, lines)
+
+
+def test_a_captured_program_is_fed() -> None:
+    """Its whole standard input is given at once."""
+    assert "fed" == capture(python(ECHO), feed=b"fed").stdout
