@@ -10,6 +10,7 @@ import pytest
 from azureml_tasks.engines.docker import builder_choice
 from azureml_tasks.engines.docker.builder_choice import Builder, choose_builder, noted_builder
 from azureml_tasks.engines.docker.client import EngineClient
+from azureml_tasks.engines.docker.docker_config import read_docker_config
 from azureml_tasks.process import Finished, MissingProgram
 from tests.projects import age, set_text
 
@@ -70,7 +71,7 @@ def test_chooses_by_the_client(
 def test_without_a_client_the_legacy_builder_builds(monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine's API needs no client."""
 
-    def missing(argv: Sequence[str]) -> Finished:
+    def missing(argv: Sequence[str], **_: object) -> Finished:
         raise MissingProgram(argv[0])
 
     monkeypatch.setattr(builder_choice, "capture", missing)
@@ -102,7 +103,7 @@ def test_a_builder_is_described_with_its_reason(kind: str, expected: str) -> Non
 def answers(version: str, *, buildx: bool) -> Callable[[Sequence[str]], Finished]:
     """Return a stand-in for `capture` that answers as a docker client of that version."""
 
-    def capture(argv: Sequence[str]) -> Finished:
+    def capture(argv: Sequence[str], **_: object) -> Finished:
         if list(argv) == ["docker", "version", "--format", "{{.Client.Version}}"]:
             return Finished(code=0, stdout=f"{version}\n", stderr="")
         assert ["docker", "buildx", "version"] == list(argv)
@@ -113,7 +114,14 @@ def answers(version: str, *, buildx: bool) -> Callable[[Sequence[str]], Finished
 
 def engine_client(*, is_podman: bool = False) -> EngineClient:
     """Return a client of an engine that does not exist."""
-    return EngineClient(context="default", host="unix:///x", version="1", api="1.41", is_podman=is_podman)
+    return EngineClient(
+        context="default",
+        host="unix:///x",
+        version="1",
+        api="1.41",
+        is_podman=is_podman,
+        config=read_docker_config(),
+    )
 
 
 # The note of the choice

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from azureml_tasks.engines.docker.api_build import build_events
 from azureml_tasks.engines.docker.api_errors import translate_errors
 from azureml_tasks.engines.docker.client import EngineClient, connect
+from azureml_tasks.engines.docker.docker_config import DockerConfig
 from azureml_tasks.engines.docker.socket_http import RefusedError
 from azureml_tasks.errors import EngineError
+from tests.cases import lay_out
 from tests.fake_engine import FakeEngine, json_answer, running_engine
 
 VERSION = {
@@ -153,21 +160,40 @@ def test_connect_to_a_port_without_an_engine(monkeypatch: pytest.MonkeyPatch) ->
         connect()
 
     assert f'Docker\'s engine does not answer (context "default", {host}).' == caught.value.what
+    assert f"Check that an engine answers there: docker --host {host} version" == caught.value.next_step
     assert "Connection refused" in caught.value.said
 
 
-def test_connect_by_ssh_without_paramiko(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Docker's SDK needs a package for SSH, which the error names."""
-    monkeypatch.setenv("DOCKER_HOST", "ssh://builder")
+def test_the_sdk_asks_the_same_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A context without a config.json, and any other, leads us and Docker's SDK to one engine."""
+    for name in ("DOCKER_HOST", "DOCKER_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("DOCKER_CONTEXT", "own")
+    monkeypatch.chdir(tmp_path)
+    with running_engine() as fake:
+        described = {"Endpoints": {"docker": {"Host": fake.host}}}
+        file = f"contexts/meta/{sha256(b'own').hexdigest()}/meta.json"
+        lay_out({file: json.dumps(described)}, tmp_path / ".docker")
+        fake.answers |= {"GET /_ping": (200, b"OK"), "GET /v1.48/images/x/json": json_answer(IMAGE)}
+        fake.headers = PING_HEADERS
 
-    with pytest.raises(EngineError) as caught:
-        connect()
+        client = connect()
+        with closing(client.sdk):
+            found = client.sdk.images.get("x").attrs
 
-    expected = """\
-Docker's SDK needs paramiko for SSH (context "default", ssh://builder).
-    pip install paramiko
-    the connection failed: Install paramiko package to enable ssh:// support"""
-    assert expected == str(caught.value)
+    assert (("own", fake.host), IMAGE) == ((client.context, client.host), found)
+    assert ["GET /_ping", "GET /v1.48/images/x/json"] == fake.requests
+
+
+def test_certificates_that_are_not_asked_for(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DOCKER_CERT_PATH alone changes nothing, as for docker's client; Docker's SDK by itself would ask for TLS."""
+    monkeypatch.setenv("DOCKER_CERT_PATH", "/nowhere")
+    engine.answers["GET /_ping"] = (200, b"OK")
+    engine.headers = PING_HEADERS
+
+    with closing(connect().sdk) as sdk:
+        assert sdk.api.base_url == "http+docker://localhost"
 
 
 def test_inspect_image(anywhere: FakeEngine, client: EngineClient) -> None:
@@ -246,6 +272,25 @@ def test_build(anywhere: FakeEngine, client: EngineClient, *, no_cache: bool, mo
     assert (expected, [b"".join(BLOCKS)]) == (events, anywhere.bodies)
 
 
+def test_a_build_gets_the_proxies_of_dockers_configuration(engine: FakeEngine) -> None:
+    """A build by the API gets what docker's client gives to its builds; an argument of ours precedes."""
+    config = DockerConfig(values={"proxies": {"default": {"httpProxy": "http://p", "noProxy": "x"}}})
+    client = EngineClient(context="default", host=engine.host, version="1", api="1.48", config=config)
+
+    with suppress(RefusedError):
+        list(build_events(client, [], "p", {"A": "1", "no_proxy": "y"}, no_cache=False, buildkit=False))
+
+    sent = parse_qs(urlsplit(engine.requests[0].removeprefix("POST ")).query)["buildargs"]
+    expected = {
+        "HTTP_PROXY": "http://p",
+        "http_proxy": "http://p",
+        "NO_PROXY": "x",
+        "no_proxy": "y",
+        "A": "1",
+    }
+    assert [expected] == [json.loads(each) for each in sent]
+
+
 def test_a_refused_build(client: EngineClient) -> None:
     """A build that the engine refuses is an error with its message."""
     with pytest.raises(RefusedError) as caught:
@@ -271,15 +316,57 @@ The engine at {anywhere.host} refused a request.
     assert expected == str(caught.value)
 
 
-@pytest.mark.parametrize("answer", [(200, b"<html>"), (0, b"HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\n{}")])
-def test_a_broken_answer(answer: tuple[int, bytes], anywhere: FakeEngine, client: EngineClient) -> None:
-    """An answer that is not JSON, or is cut off, means that no engine answers any more."""
+@pytest.mark.parametrize(
+    ("answer", "what"),
+    [
+        ((200, b"<html>"), "gave an answer that cannot be read."),
+        ((0, b"HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\n{}"), "stopped answering."),
+    ],
+)
+def test_a_broken_answer(
+    answer: tuple[int, bytes], what: str, anywhere: FakeEngine, client: EngineClient
+) -> None:
+    """An answer that is not JSON is one that cannot be read; one that is cut off means that the engine is gone."""
     anywhere.answers["GET /v1.48/images/demo:1/json"] = answer
 
     with pytest.raises(EngineError) as caught, translate_errors(client.host):
         client.inspect_image("demo:1")
 
-    assert f"The engine at {anywhere.host} stopped answering." == caught.value.what
+    assert f"The engine at {anywhere.host} {what}" == caught.value.what
+
+
+@pytest.mark.parametrize("answer", [b"[]", b"{}", b"1", b"null", b"<html>", b'{"Id": 1}'])
+def test_an_answer_that_the_sdk_cannot_read(answer: bytes, engine: FakeEngine) -> None:
+    """The SDK looks into answers without checking them: what it raises then is the engine's answer, not our bug."""
+    engine.answers |= {"GET /_ping": (200, b"OK"), "POST /v1.48/containers/create": (201, answer)}
+    engine.headers = PING_HEADERS
+    client = connect()
+
+    with closing(client.sdk), pytest.raises(EngineError) as caught, translate_errors(client.host):
+        client.sdk.containers.create("x")
+
+    assert f"The engine at {engine.host} " == caught.value.what[: len(engine.host) + 15]
+    assert 3 == caught.value.exit_code
+
+
+def test_our_own_errors_are_not_the_engines(engine: FakeEngine) -> None:
+    """A KeyError of ours is a bug, which keeps its traceback."""
+    with pytest.raises(KeyError), translate_errors(engine.host):
+        raise KeyError
+
+
+def test_a_dead_engine_is_named_before_anything_else_is_blamed(engine: FakeEngine) -> None:
+    """After something failed, the engine is asked whether it still answers."""
+    engine.answers |= {"GET /_ping": (200, b"OK"), "GET /v1.48/_ping": (200, b"OK")}
+    engine.headers = PING_HEADERS
+    client = connect()
+    client.confirm_alive()
+    gone = replace(client, host="unix:///nowhere/docker.sock")
+
+    with pytest.raises(EngineError) as caught:
+        gone.confirm_alive()
+
+    assert "The engine at unix:///nowhere/docker.sock stopped answering." == caught.value.what
 
 
 def test_an_engine_that_went_away(engine: FakeEngine) -> None:

@@ -33,12 +33,15 @@ class ScriptedClient(EngineClient):
             message = next(left, "")
             yield {"error": message} if message else {"aux": {"Digest": DIGEST}}
 
-        images = SimpleNamespace(get_registry_data=lambda _: SimpleNamespace(id=stored))
+        images = SimpleNamespace(get_registry_data=lambda *_, **__: SimpleNamespace(id=stored))
         self.__dict__["sdk"] = SimpleNamespace(api=SimpleNamespace(push=push), images=images)
         return pushes
 
     def tag_image(self, image_id: str, reference: str) -> None:
         """Tag nothing."""
+
+    def confirm_alive(self) -> None:
+        """Be alive."""
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from urllib3.util import Retry
 
+from azureml_tasks.engines.docker.docker_config import read_docker_config
 from azureml_tasks.engines.docker.push import registry_api
 from azureml_tasks.errors import RegistryError
 from azureml_tasks.registry.api import Manifest, RegistryApi
@@ -291,7 +292,9 @@ def test_credentials_of_docker_login(
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     (tmp_path / "config.json").write_text(json.dumps({"auths": {"r.contoso.com:5000": entry}}))
 
-    credentials = registry_api("r.contoso.com:5000").auth.credentials(Challenge("bearer", "", ""))
+    credentials = registry_api("r.contoso.com:5000", read_docker_config()).auth.credentials(
+        Challenge("bearer", "", "")
+    )
 
     assert expected == credentials
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 from contextlib import contextmanager
+from http import HTTPStatus
 from http.client import HTTPException
 from importlib.util import find_spec
+from traceback import walk_tb
 from typing import TYPE_CHECKING
 
-from azureml_tasks.engines.docker.socket_http import RefusedError
+from azureml_tasks.engines.docker.socket_http import RefusedError, UnreadableAnswer
 from azureml_tasks.errors import AzuremlTasksError, EngineError
 from azureml_tasks.plain_text import clean
 
@@ -35,11 +37,36 @@ def unreachable_error(context: str, host: str, error: Exception) -> EngineError:
     if isinstance(cause, FileNotFoundError) and not (shutil.which("dockerd") or shutil.which("docker")):
         fix = "On Debian and Ubuntu: sudo apt-get install docker.io\nor see https://docs.docker.com/engine/install/"
         return EngineError(f"There is no Docker engine here ({where}).", next_step=fix, said=said)
-    if host.startswith("ssh://") and not find_spec("paramiko"):
+    if host.startswith("ssh://") and not find_spec("paramiko"):  # on Windows alone, see `ssh_bridge`
         fix = "pip install paramiko"
         return EngineError(f"Docker's SDK needs paramiko for SSH ({where}).", next_step=fix, said=said)
-    fix = "Start it: open Docker Desktop, or on Linux: sudo systemctl start docker"
+    if host.startswith(("unix://", "npipe://")):
+        fix = "Start it: open Docker Desktop, or on Linux: sudo systemctl start docker"
+        return EngineError(f"Docker's engine does not answer ({where}).", next_step=fix, said=said)
+    return _unreachable_by_network(host, where, error, said)
+
+
+def _unreachable_by_network(host: str, where: str, error: Exception, said: str) -> EngineError:
+    from docker.errors import APIError
+    from requests.exceptions import SSLError
+
+    if isinstance(error, SSLError):
+        fix = "Check the certificates: DOCKER_CERT_PATH, or those of the docker context"
+        return EngineError(
+            f"The engine and this machine do not agree on TLS ({where}).", next_step=fix, said=said
+        )
+    fix = f"Check that an engine answers there: docker --host {host} version"
+    if isinstance(error, APIError) and error.status_code == HTTPStatus.BAD_REQUEST:
+        fix += "\nor, if it wants TLS: export DOCKER_TLS_VERIFY=1 DOCKER_CERT_PATH=FOLDER"
     return EngineError(f"Docker's engine does not answer ({where}).", next_step=fix, said=said)
+
+
+def unreachable_by_ssh(context: str, host: str, words: str, error: Exception) -> EngineError:
+    """Return the error for an engine that ssh does not lead to; *words* are those of ssh, other arguments as above."""
+    said = f"ssh said: {clean(words)}" if words else f"the connection failed: {clean(str(error))}"
+    fix = f"Check that docker's client reaches it: docker --host {host} version"
+    what = f'Docker\'s engine cannot be reached by ssh (context "{context}", {host}).'
+    return EngineError(what, next_step=fix, said=said)
 
 
 @contextmanager
@@ -50,7 +77,7 @@ def translate_errors(host: str) -> Iterator[None]:
         host: address of the engine.
 
     Raises:
-        EngineError: the engine refused a request or stopped answering.
+        EngineError: the engine refused a request, stopped answering, or gave an answer that nobody can read.
     """
     try:
         yield
@@ -66,17 +93,32 @@ def _translated(host: str, error: Exception) -> EngineError | None:
     """Return the error that *error*, of the socket or of Docker's SDK, stands for; None for any other."""
     if isinstance(error, RefusedError):
         return _refused(host, str(error))
+    if isinstance(error, UnreadableAnswer):
+        return _unreadable(host, error)
     if isinstance(error, ConnectionError | TimeoutError | HTTPException):
         return _silent(host, error)
-    from docker.errors import APIError, DockerException
-    from requests import RequestException
+    from docker.errors import APIError, DockerException, StreamParseError
+    from requests import JSONDecodeError, RequestException
     from urllib3.exceptions import HTTPError
 
     if isinstance(error, APIError):
         return _refused(host, str(error.explanation or error))
+    if isinstance(error, StreamParseError | JSONDecodeError):
+        return _unreadable(host, error)
     if isinstance(error, DockerException | RequestException | HTTPError):
         return _silent(host, error)
-    return None
+    return _unreadable(host, error) if raised_by_sdk(error) else None
+
+
+def raised_by_sdk(error: Exception) -> bool:
+    """Return whether Docker's SDK has raised *error*, of any type, and not our own code.
+
+    The SDK looks into answers and settings without checking them, and for SSH it passes paramiko's errors on.
+    """
+    frames = (frame for frame, _ in walk_tb(error.__traceback__))
+    packages = [str(frame.f_globals.get("__name__")).partition(".")[0] for frame in frames]
+    known = [package for package in packages if package in {"azureml_tasks", "docker", "paramiko"}]
+    return bool(known) and known[-1] != "azureml_tasks"
 
 
 def _refused(host: str, message: str) -> EngineError:
@@ -88,3 +130,9 @@ def _silent(host: str, error: Exception) -> EngineError:
     what = f"The engine at {host} stopped answering."
     said = f"the connection failed: {clean(str(error) or type(error).__name__)}"
     return EngineError(what, next_step="Check that it still runs: docker version", said=said)
+
+
+def _unreadable(host: str, error: Exception) -> EngineError:
+    what = f"The engine at {host} gave an answer that cannot be read."
+    said = f"{type(error).__name__}: {clean(str(error))}"
+    return EngineError(what, next_step="Check what answers there: docker version", said=said)

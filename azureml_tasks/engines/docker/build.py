@@ -17,6 +17,7 @@ from azureml_tasks.engines.docker.buildx_command import (
     image_file_option,
     read_image_id,
 )
+from azureml_tasks.engines.docker.client_environment import client_environment
 from azureml_tasks.engines.docker.socket_http import RefusedError
 from azureml_tasks.engines.docker.staged_folder import staged
 from azureml_tasks.errors import AzuremlTasksError, BuildError, Terminated
@@ -105,8 +106,8 @@ class Build:
             source = str(stack.enter_context(staged(context, self.scratch))) if as_folder else "-"
             argv[-1:] = ["--progress", "plain", image_file_option(self.builder), str(image_file), source]
             feed = () if as_folder else self._archive(context)
-            if stream(argv, env={"DOCKER_BUILDKIT": "1"}, feed=feed, line=on_line):
-                raise _step_failed(log)
+            if stream(argv, env=client_environment(self.client), feed=feed, line=on_line):
+                raise self._failed(log)
             return read_image_id(image_file.read_text(encoding="utf-8"), self.builder)
 
     def _run_by_api(self, plan: Plan, context: BuildContext, *, no_cache: bool, buildkit: bool) -> str:
@@ -125,8 +126,17 @@ class Build:
                     image_id = self._image_id(event, log) or image_id
         except RefusedError as error:
             log.add_error(clean(str(error)))
-            raise _step_failed(log) from error
+            raise self._failed(log) from error
         return image_id
+
+    def _failed(self, log: BuildLog) -> AzuremlTasksError:
+        """Return the error for a build that failed.
+
+        Raises:
+            EngineError: the engine does not answer any more, which is why it failed.
+        """
+        self.client.confirm_alive()
+        return _step_failed(log)
 
     @contextmanager
     def _remove_container(self, log: BuildLog) -> Iterator[None]:
@@ -152,7 +162,7 @@ class Build:
             log.add_legacy_line(line)
         if "error" in event:
             log.add_error(clean(str(event["error"])))
-            raise _step_failed(log)
+            raise self._failed(log)
         # BuildKit's progress is text that holds its own binary protocol; only the image ID is an object.
         aux = event.get("aux")
         return str(aux.get("ID", "")) if isinstance(aux, dict) else ""
@@ -168,5 +178,5 @@ def _step_failed(log: BuildLog) -> AzuremlTasksError:
 
     if full := disk_error(log.last_lines):
         return full
-    step = f": {log.instruction}" if log.instruction else "."
-    return BuildError(f"A build step failed{step}", next_step="Its last lines say why:", said=log.last_lines)
+    what = f"A build step failed: {log.instruction}" if log.instruction else "The build failed."
+    return BuildError(what, next_step="Its last lines say why:", said=log.last_lines)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from azureml_tasks.context.file_hashes import stamp_of
 from azureml_tasks.engines.docker import notes
+from azureml_tasks.engines.docker.client_environment import client_environment
 from azureml_tasks.process import MissingProgram, capture
 from azureml_tasks.state.record_forms import is_words
 
@@ -53,8 +53,9 @@ def choose_builder(client: EngineClient) -> Builder:
     if client.is_podman:
         return Builder(kind="legacy", why="Podman builds through its own API")
     try:
-        version = capture(["docker", "version", "--format", "{{.Client.Version}}"]).stdout.strip()
-        if capture(["docker", "buildx", "version"]).code == 0:
+        env = client_environment(client)
+        version = capture(["docker", "version", "--format", "{{.Client.Version}}"], env=env).stdout.strip()
+        if capture(["docker", "buildx", "version"], env=env).code == 0:
             return Builder(kind="buildx", why=f"the docker client {version} on PATH has buildx")
     except MissingProgram:
         return Builder(kind="legacy", why="there is no docker client on PATH")
@@ -77,7 +78,7 @@ def noted_builder(client: EngineClient, folder: Path, *, keep: bool) -> Builder:
     noted = notes.read(folder / _FILE)
     kind, why = noted.get("kind"), noted.get("why")
     if (
-        noted.get("client") == [client.is_podman, *_client_stamps()]
+        noted.get("client") == [client.is_podman, *_client_stamps(client)]
         and isinstance(kind, str)
         and kind in _KINDS
         and is_words(why)
@@ -91,26 +92,18 @@ def noted_builder(client: EngineClient, folder: Path, *, keep: bool) -> Builder:
 
 def note_builder(client: EngineClient, builder: Builder, folder: Path) -> None:
     """Note in *folder* which builder was chosen, and for which client, unless that is noted already."""
-    file, note = folder / _FILE, {"client": [client.is_podman, *_client_stamps()], **builder._asdict()}
+    file, note = folder / _FILE, {"client": [client.is_podman, *_client_stamps(client)], **builder._asdict()}
     if notes.read(file) != note:
         notes.write(file, note)
 
 
-def _client_stamps() -> list[Any]:
+def _client_stamps(client: EngineClient) -> list[Any]:
     """Return what the choice depends on: the client on PATH, its configuration, and the folders of its plug-ins."""
-    home = Path(os.environ.get("DOCKER_CONFIG") or Path("~/.docker").expanduser())
-    folders = (*_more_folders(home / "config.json"), str(home / "cli-plugins"), *_PLUGINS)
-    paths = [str(home / "config.json"), *folders, *(f"{folder}/docker-buildx" for folder in folders)]
+    file, home = client.config.file, client.config.folder
+    folders = [*client.config.plugin_folders, *([f"{home}/cli-plugins"] if home else []), *_PLUGINS]
+    paths = [*([str(file)] if file else []), *folders, *(f"{folder}/docker-buildx" for folder in folders)]
     program = shutil.which("docker")
     return [program and os.path.realpath(program), *map(_stamp, [program, *paths])]
-
-
-def _more_folders(configuration: Path) -> list[str]:
-    """Return the folders of plug-ins that docker's configuration names."""
-    try:
-        return list(map(str, json.loads(configuration.read_bytes()).get("cliPluginsExtraDirs") or []))
-    except (OSError, ValueError, TypeError, AttributeError):
-        return []
 
 
 def _stamp(path: str | None) -> str | None:

@@ -6,25 +6,38 @@ import json
 import os
 import re
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from http import HTTPStatus
 from http.client import HTTPException
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from azureml_tasks.engines.docker import socket_http
-from azureml_tasks.engines.docker.api_errors import unreachable_error
-from azureml_tasks.engines.docker.docker_context import current_context
-from azureml_tasks.engines.docker.socket_http import refusal
+from azureml_tasks.engines.docker.api_errors import (
+    raised_by_sdk,
+    translate_errors,
+    unreachable_by_ssh,
+    unreachable_error,
+)
+from azureml_tasks.engines.docker.docker_config import DockerConfig, read_config
+from azureml_tasks.engines.docker.docker_context import Certificates, Endpoint, find_endpoint
+from azureml_tasks.engines.docker.socket_http import UnreadableAnswer, refusal
+from azureml_tasks.errors import EngineError
+from azureml_tasks.plain_text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     import docker
 
-_ANSWER_TIMEOUT, _WORK_TIMEOUT = 10, 600
-"""Seconds without a byte of the answer: for a question, and for work such as a build."""
+    from azureml_tasks.engines.docker.ssh_bridge import SshBridge
+
+_ANSWER_TIMEOUT, _WORK_TIMEOUT, _SSH_TIMEOUT = 10, 600, 40
+"""Seconds without a byte of the answer: for a question, for work such as a build, and for a question by ssh."""
+_OLDEST_API = "1.24"
+"""The oldest version that Docker's SDK accepts, for the question which version the engine has."""
 _SERVER = r"(?P<kind>Docker|Libpod)/(?P<version>\S+) \("
 """The header Server of Docker's engine and of Podman's service, such as `Docker/20.10.24 (linux)`."""
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
@@ -43,6 +56,9 @@ class EngineClient:
         api: version of its API, such as `1.41`.
         is_podman: whether it is Podman.
         has_buildkit: whether its API builds with BuildKit, see `api_build`.
+        certificates: for TLS; None for none.
+        config: docker's configuration.
+        bridge: the way to an engine by SSH; None for any other.
     """
 
     context: str
@@ -51,11 +67,23 @@ class EngineClient:
     api: str
     is_podman: bool = False
     has_buildkit: bool = False
+    certificates: Certificates | None = None
+    config: DockerConfig = field(default_factory=DockerConfig, compare=False, repr=False)
+    bridge: SshBridge | None = field(default=None, compare=False, repr=False)
 
     @cached_property
     def sdk(self) -> docker.DockerClient:
-        """The client of Docker's SDK, created at its first use because its import takes 0.1 s."""
-        return _sdk_client(timeout=_WORK_TIMEOUT)
+        """The client of Docker's SDK for this engine, created at its first use because its import takes 0.1 s.
+
+        Raises:
+            EngineError: docker's configuration, or a certificate, cannot be used.
+        """
+        return _sdk_client(self._address, self.certificates, self.api, timeout=_WORK_TIMEOUT)
+
+    @property
+    def _address(self) -> str:
+        """The address that we connect to."""
+        return self.bridge.address if self.bridge else self.host
 
     @property
     def is_local(self) -> bool:
@@ -63,10 +91,24 @@ class EngineClient:
         parts = urlsplit(self.host)
         return parts.scheme in {"unix", "npipe"} or (parts.hostname or "") in _LOOPBACK
 
+    @property
+    def proxies(self) -> dict[str, str]:
+        """The proxy variables that docker's configuration gives to builds and containers of this engine."""
+        return self.config.proxies(self.host)
+
     def docker_command(self, *arguments: str) -> list[str]:
         """Return the docker command with *arguments* for this engine."""
         named = self.context != "default" and not os.environ.get("DOCKER_HOST")
         return ["docker", *(["--context", self.context] if named else []), *arguments]
+
+    def confirm_alive(self) -> None:
+        """Confirm that the engine still answers, before something is called the failure of anything else.
+
+        Raises:
+            EngineError: it does not answer.
+        """
+        with translate_errors(self.host):
+            _success(*self._request("GET", "/_ping"))
 
     def read_id(self) -> str:
         """Return the engine's own ID, which takes it 0.1 s to answer; for Podman, whose ID is random, its address.
@@ -119,8 +161,8 @@ class EngineClient:
             RefusedError: the engine refuses the request.
         """
         path = f"/v{self.api}{path}"
-        if socket_http.is_socket(self.host):
-            yield from socket_http.send_archive(self.host, path, archive, timeout=_WORK_TIMEOUT)
+        if socket_http.is_socket(self._address):
+            yield from socket_http.send_archive(self._address, path, archive, timeout=_WORK_TIMEOUT)
             return
         headers, url = {"Content-Type": "application/x-tar"}, f"{self.sdk.api.base_url}{path}"
         with self.sdk.api.post(
@@ -133,14 +175,15 @@ class EngineClient:
     def _request(self, method: str, path: str, *, timeout: float = _ANSWER_TIMEOUT) -> tuple[int, Any]:
         """Return the status of an answer, and its JSON or its bytes."""
         path = f"/v{self.api}{path}"
-        if socket_http.is_socket(self.host):
-            status, _, body = socket_http.request(self.host, method, path, timeout=timeout)
+        if socket_http.is_socket(self._address):
+            timeout = max(timeout, _SSH_TIMEOUT) if self.bridge else timeout
+            status, _, body = socket_http.request(self._address, method, path, timeout=timeout)
         else:
             response = self.sdk.api.request(method, f"{self.sdk.api.base_url}{path}", timeout=timeout)
             status, body = response.status_code, response.content
         try:
             return status, json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return status, body
 
 
@@ -148,60 +191,82 @@ def connect() -> EngineClient:
     """Connect to the engine that the docker command would use.
 
     Raises:
-        EngineError: there is none, it does not answer, or its socket does not admit this user.
+        EngineError: there is none, it does not answer, its socket does not admit this user, or docker's configuration
+            cannot be used.
     """
-    context, host = current_context()
-    if socket_http.is_socket(host):
-        try:
-            return _connect_to_socket(context, host)
-        except (OSError, HTTPException, ValueError) as error:
-            raise unreachable_error(context, host, error) from error
-    from docker.errors import DockerException
-
+    endpoint = find_endpoint()
+    context, host = endpoint.context, endpoint.host
+    if host.startswith("ssh://") and socket_http.has_sockets():
+        return _connect_by_ssh(endpoint)
     try:
-        with closing(_sdk_client(timeout=_ANSWER_TIMEOUT)) as sdk:
-            return _described(context, host, dict(sdk.version()))
-    except (DockerException, OSError, ValueError, TypeError, KeyError) as error:
+        if socket_http.is_socket(host):
+            return _connect_to_socket(endpoint, host, timeout=_ANSWER_TIMEOUT)
+        with closing(_sdk_client(host, endpoint.certificates, _OLDEST_API, timeout=_ANSWER_TIMEOUT)) as sdk:
+            return _described(endpoint, sdk.api.version(api_version=False))
+    except (OSError, HTTPException, ValueError, RecursionError, UnreadableAnswer) as error:
+        raise unreachable_error(context, host, error) from error
+    except Exception as error:
+        if isinstance(error, EngineError) or not raised_by_sdk(error):
+            raise
         raise unreachable_error(context, host, error) from error
 
 
-def _connect_to_socket(context: str, host: str) -> EngineClient:
+def _connect_by_ssh(endpoint: Endpoint) -> EngineClient:
+    """Connect through a socket of this machine, which needs no library for SSH."""
+    from azureml_tasks.engines.docker.ssh_bridge import SshBridge
+
+    bridge = SshBridge(endpoint.host)
+    try:
+        connected = _connect_to_socket(endpoint, bridge.address, timeout=_SSH_TIMEOUT)
+    except (OSError, HTTPException, ValueError, RecursionError, UnreadableAnswer) as error:
+        words = bridge.words()
+        bridge.close()
+        raise unreachable_by_ssh(endpoint.context, endpoint.host, words, error) from error
+    return replace(connected, config=endpoint.config, bridge=bridge)
+
+
+def _connect_to_socket(endpoint: Endpoint, address: str, *, timeout: float) -> EngineClient:
     """Ask for a ping, which takes a tenth of the time of `/version`: that runs other programs.
 
     https://docs.docker.com/reference/api/engine/version/v1.41/#tag/System/operation/SystemPing
     """
-    status, headers, _ = socket_http.request(host, "GET", "/_ping", timeout=_ANSWER_TIMEOUT)
+    status, headers, _ = socket_http.request(address, "GET", "/_ping", timeout=timeout)
     server, api = re.match(_SERVER, headers.get("Server", "")), headers.get("Api-Version", "")
     if status == HTTPStatus.OK and server and api:
         is_podman = server["kind"] == "Libpod"
         return EngineClient(
-            context=context,
-            host=host,
+            context=endpoint.context,
+            host=endpoint.host,
             version=server["version"],
             api=api,
             is_podman=is_podman,
             has_buildkit=not is_podman and _has_buildkit(api, headers.get("Ostype", "")),
+            certificates=endpoint.certificates,
+            config=endpoint.config,
         )
     # A proxy may have replaced the headers.
-    status, _, body = socket_http.request(host, "GET", "/version", timeout=_ANSWER_TIMEOUT)
+    status, _, body = socket_http.request(address, "GET", "/version", timeout=timeout)
     if status != HTTPStatus.OK:
         raise HTTPException(f"GET /version was answered with HTTP status {status}")
-    return _described(context, host, json.loads(body))
+    return _described(endpoint, json.loads(body))
 
 
-def _described(context: str, host: str, about: Any) -> EngineClient:
+def _described(endpoint: Endpoint, about: Any) -> EngineClient:
     """Return the engine that the answer to `GET /version` describes; ValueError if it describes none."""
     if not isinstance(about, dict) or not about.get("ApiVersion"):
         raise ValueError("the answer to GET /version is not that of an engine")
-    components = " ".join(str(component.get("Name", "")) for component in about.get("Components") or [])
+    listed = about.get("Components")
+    components = " ".join(map(str, listed)) if isinstance(listed, list) else ""
     is_podman, api = "podman" in components.lower(), str(about["ApiVersion"])
     return EngineClient(
-        context=context,
-        host=host,
+        context=endpoint.context,
+        host=endpoint.host,
         version=str(about.get("Version", "")),
         api=api,
         is_podman=is_podman,
         has_buildkit=not is_podman and _has_buildkit(api, str(about.get("Os", ""))),
+        certificates=endpoint.certificates,
+        config=endpoint.config,
     )
 
 
@@ -209,10 +274,32 @@ def _has_buildkit(api: str, system: str) -> bool:
     return system == "linux" and [int(part) for part in re.findall(r"\d+", api)] >= _BUILDKIT_API
 
 
-def _sdk_client(*, timeout: int) -> docker.DockerClient:
+def _sdk_client(
+    host: str, certificates: Certificates | None, api: str, *, timeout: int
+) -> docker.DockerClient:
+    """Return the SDK's client for the engine at *host*, and not for the one that the SDK would find by itself."""
     import docker
+    from docker.errors import DockerException
+    from docker.utils.config import find_config_file
 
-    return docker.from_env(version="auto", timeout=timeout)
+    # Where DOCKER_CONFIG has no config.json, the SDK reads the one of the home folder, and docker's client none.
+    file = str(find_config_file() or "")
+    if file:
+        read_config(Path(file))
+    try:
+        tls = _tls(certificates) if certificates else False
+        return docker.DockerClient(base_url=host, version=api, timeout=timeout, tls=tls)
+    except (DockerException, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        what = f"Docker's SDK cannot be set up for the engine at {host}."
+        said = f"it said: {type(error).__name__}: {clean(str(error))}"
+        raise EngineError(what, next_step=f"Check {file or 'docker context ls'}", said=said) from error
+
+
+def _tls(certificates: Certificates) -> docker.tls.TLSConfig:
+    from docker.tls import TLSConfig
+
+    client = (certificates.client, certificates.key) if certificates.client else None
+    return TLSConfig(client_cert=client, ca_cert=certificates.ca or None, verify=certificates.verify)
 
 
 def _image_path(reference: str) -> str:
@@ -235,8 +322,8 @@ def _parsed(status: int, answer: Any) -> Any:
 
     Raises:
         RefusedError: the status is an error.
-        HTTPException: the answer is not JSON.
+        UnreadableAnswer: the answer is not JSON.
     """
     if isinstance(_success(status, answer), bytes):
-        raise HTTPException("the answer is not JSON")
+        raise UnreadableAnswer("the answer is not JSON")
     return answer

@@ -6,8 +6,10 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from azureml_tasks.engines.docker.credentials import auth_config
 from azureml_tasks.engines.docker.layer_progress import show_progress
 from azureml_tasks.engines.docker.registry_errors import cause_of, registry_error
+from azureml_tasks.image_reference import parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,10 +36,17 @@ def pull_image(
         reporter: shows the progress.
         platform: such as `linux/amd64`; by default the engine's.
         login: user and password; by default those of `docker login`.
+
+    Raises:
+        EngineError: the engine does not answer, or the credential helper is missing.
+        RegistryError: the credential helper fails.
     """
     from docker.errors import APIError
 
-    auth = {"username": login[0], "password": login[1]} if login else None
+    if login:
+        auth = {"username": login[0], "password": login[1]}
+    else:
+        auth = auth_config(client.config, _registry_of(repository))
     message = ""
     try:
         events = client.sdk.api.pull(
@@ -47,7 +56,14 @@ def pull_image(
             message = str(event.get("error", message))
     except APIError as error:
         message = str(error.explanation or error)
+    if message:
+        client.confirm_alive()
     return message
+
+
+def _registry_of(repository: str) -> str:
+    reference = parse(repository)
+    return (reference.host if reference else "") or "docker.io"
 
 
 @contextmanager

@@ -6,12 +6,13 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from azureml_tasks.engines.docker.credentials import auth_config, stored_credentials
 from azureml_tasks.engines.docker.layer_progress import show_progress
 from azureml_tasks.engines.docker.registry_errors import Cause, cause_of, cause_of_status, registry_error
 from azureml_tasks.errors import RegistryError
 from azureml_tasks.plain_text import clean
 from azureml_tasks.registry.api import RegistryApi
-from azureml_tasks.registry.auth import Credentials, RegistryAuth
+from azureml_tasks.registry.auth import RegistryAuth
 from azureml_tasks.registry.session import AnswerError, RegistrySession
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from azureml_tasks.built_image import BuiltImage
     from azureml_tasks.engines.docker.client import EngineClient
+    from azureml_tasks.engines.docker.docker_config import DockerConfig
     from azureml_tasks.reporter import Reporter
 
 _PAUSES = (1.0, 2.0)
@@ -37,7 +39,7 @@ def push_image(client: EngineClient, image_id: str, name: str, reporter: Reporte
     tries, pauses = 1, iter(_PAUSES)
     message, sent = _push_once(client, name, reporter)
     while message:
-        cause, pause = _cause(host, path, message), next(pauses, None)
+        cause, pause = _cause(client, host, path, message), next(pauses, None)
         if cause is not Cause.TEMPORARY or not pause:
             raise registry_error(host, f"the push of {name}", message, cause=cause, tries=tries)
         reporter.say(f"{host} said: {clean(message)}; trying again in {pause:g} s")
@@ -60,9 +62,11 @@ def _push_once(client: EngineClient, name: str, reporter: Reporter) -> tuple[str
     repository, _, tag = name.rpartition(":")
     sent = ""
     try:
-        events = client.sdk.api.push(repository, tag=tag, stream=True, decode=True)
+        auth = auth_config(client.config, name.partition("/")[0])
+        events = client.sdk.api.push(repository, tag=tag, stream=True, decode=True, auth_config=auth)
         for event in show_progress(events, reporter):
             if "error" in event:
+                client.confirm_alive()
                 return str(event["error"]), ""
             sent = (event.get("aux") or {}).get("Digest", sent)
     except APIError as error:
@@ -70,13 +74,13 @@ def _push_once(client: EngineClient, name: str, reporter: Reporter) -> tuple[str
     return "", sent
 
 
-def _cause(host: str, path: str, message: str) -> Cause | None:
+def _cause(client: EngineClient, host: str, path: str, message: str) -> Cause | None:
     """Return why a push failed; if the engine's message does not tell, by the status of the registry's own answer."""
     if cause := cause_of(message):
         return cause
     repository, _, tag = path.rpartition(":")
     try:
-        registry_api(host).digest(repository, tag)
+        registry_api(host, client.config).digest(repository, tag)
     except AnswerError as error:
         cause = cause_of_status(error.status) if error.status else None
         return None if cause is Cause.NOT_FOUND else cause  # A tag is not there before its first push.
@@ -92,9 +96,10 @@ def _registry_digest(client: EngineClient, name: str) -> str:
     host, _, path = name.partition("/")
     if client.is_podman:
         repository, _, tag = path.rpartition(":")
-        return registry_api(host).digest(repository, tag)
+        return registry_api(host, client.config).digest(repository, tag)
     try:
-        return str(client.sdk.images.get_registry_data(name).id)
+        auth = auth_config(client.config, host)
+        return str(client.sdk.images.get_registry_data(name, auth_config=auth).id)
     except APIError as error:
         message = str(error.explanation or error)
         raise registry_error(
@@ -102,23 +107,13 @@ def _registry_digest(client: EngineClient, name: str) -> str:
         ) from error
 
 
-def registry_api(host: str) -> RegistryApi:
-    """Return the API of the registry at *host*, with the credentials of `docker login`."""
+def registry_api(host: str, config: DockerConfig) -> RegistryApi:
+    """Return the API of the registry at *host*, with the credentials of `docker login` in docker's configuration."""
     session, sign_in = RegistrySession(login_server=host), f"docker login {host}"
-    auth = RegistryAuth(session=session, credentials=lambda _: _stored_credentials(host), sign_in=sign_in)
-    return RegistryApi(auth=auth, ask_for=lambda _: sign_in)
-
-
-def _stored_credentials(host: str) -> Credentials:
-    """Return the credentials for *host* in docker's configuration, or of its credential helper."""
-    from docker.auth import load_config
-
-    stored = load_config().resolve_authconfig(host) or {}
-    return Credentials(
-        user=str(stored.get("Username") or stored.get("username") or ""),
-        password=str(stored.get("Password") or stored.get("password") or ""),
-        refresh_token=str(stored.get("IdentityToken") or stored.get("identitytoken") or ""),
+    auth = RegistryAuth(
+        session=session, credentials=lambda _: stored_credentials(config, host), sign_in=sign_in
     )
+    return RegistryApi(auth=auth, ask_for=lambda _: sign_in)
 
 
 @contextmanager

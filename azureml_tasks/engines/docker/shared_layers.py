@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from azureml_tasks.engines.docker.pull import pull_image
 from azureml_tasks.engines.docker.push import push_image
 from azureml_tasks.engines.docker.registry_errors import Cause, cause_of
-from azureml_tasks.errors import AzuremlTasksError
+from azureml_tasks.errors import AzuremlTasksError, RegistryError
 from azureml_tasks.plain_text import clean
 
 if TYPE_CHECKING:
@@ -36,9 +36,15 @@ class SharedLayers:
 
     def pull(self, tag: str) -> bool | None:
         """Pull the layers of this *tag*. Return False if there are none, None if the registry gives no answer."""
-        error = pull_image(self.client, self.repository, tag, self.reporter)
+        name = f"{self.repository}:{tag}"
+        try:
+            error = pull_image(self.client, self.repository, tag, self.reporter)
+        except RegistryError as helper_error:  # of the credential helper
+            self.reporter.warn(
+                f"cannot look up shared layers, building them here: {name}: {helper_error.what}"
+            )
+            return None
         if error and cause_of(error) not in {Cause.NOT_FOUND, Cause.NOT_FOUND_OR_FORBIDDEN}:
-            name = f"{self.repository}:{tag}"
             self.reporter.warn(f"cannot look up shared layers, building them here: {name}: {clean(error)}")
             return None
         return not error

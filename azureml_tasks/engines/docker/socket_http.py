@@ -20,6 +20,10 @@ class RefusedError(Exception):
     """The engine refuses a request; the text is its message."""
 
 
+class UnreadableAnswer(Exception):
+    """The engine answers with something else than its API describes; the text says with what."""
+
+
 class Response(NamedTuple):
     """A whole answer of the engine."""
 
@@ -46,7 +50,12 @@ class _SocketConnection(HTTPConnection):
 
 def is_socket(host: str) -> bool:
     """Return whether the engine's address is a Unix socket that Python can connect to, as it cannot on Windows."""
-    return host.startswith("unix://") and hasattr(socket, "AF_UNIX")
+    return host.startswith("unix://") and has_sockets()
+
+
+def has_sockets() -> bool:
+    """Return whether this machine's Python has Unix sockets."""
+    return hasattr(socket, "AF_UNIX")
 
 
 def request(host: str, method: str, path: str, *, timeout: float) -> Response:
