@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 
+def _indented(text: str) -> list[str]:
+    from azureml_tasks.plain_text import clean
+
+    return [f"    {line}" for line in clean(text).strip("\n").split("\n")] if text else []
+
+
 class AzuremlTasksError(Exception):
     """An error that a user can act on. A traceback is only ever our own bug.
 
@@ -34,8 +40,10 @@ class AzuremlTasksError(Exception):
         self.state = state
 
     def __str__(self) -> str:
-        indented = [f"    {line}" for text in (self.next_step, self.said) for line in text.splitlines()]
-        return "\n".join([self.what, *indented, *([self.state] if self.state else [])])
+        from azureml_tasks.plain_text import clean  # to list the tasks needs none of it
+
+        indented = [*_indented(self.next_step), *_indented(self.said)]
+        return "\n".join([clean(self.what), *indented, *([clean(self.state)] if self.state else [])])
 
 
 class EngineError(AzuremlTasksError):
@@ -102,8 +110,10 @@ class Problem(NamedTuple):
     fix: str = ""
 
     def __str__(self) -> str:
+        from azureml_tasks.plain_text import one_line
+
         where = f"{self.file}:{self.line}" if self.line else self.file
-        return "\n".join([f"{where}: {self.what}", *(f"    {line}" for line in self.fix.splitlines())])
+        return "\n".join([one_line(f"{where}: {self.what}"), *_indented(self.fix)])
 
 
 class SettingsError(AzuremlTasksError):

@@ -85,8 +85,9 @@ def test_invalid_urls(variable: str, value: str) -> None:
     with pytest.raises(SettingsError) as caught:
         get_cloud("AzureCloud", {variable: value})
 
+    shown = value.replace("\n", "\N{REPLACEMENT CHARACTER}")
     expected = f"""\
-{variable}: "{value}" is not an https URL of a host
+{variable}: "{shown}" is not an https URL of a host
     unset {variable}
 
 1 problem; nothing was done."""

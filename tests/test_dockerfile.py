@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import azureml_tasks
 from azureml_tasks.config.dockerfile_line import quoted
 from azureml_tasks.errors import SettingsError
+from azureml_tasks.plain_text import clean
 from tests.cases import GOOD, lay_out, planned, sections
 from tests.examples import examples
 
@@ -128,10 +129,10 @@ def commands(text: str) -> list[tuple[str, tuple[str, ...], tuple[str, ...], boo
 
 
 def unquoted(text: str) -> str:
-    """Read *text* as Docker's shell lexer does: double quotes, and a backslash before `"`, `$` or itself."""
-    inner = re.fullmatch(r'"((?:[^"\\$]|\\.)*)"', text, re.DOTALL)
-    assert inner, text
-    return re.sub(r'\\(["$\\])', r"\1", inner[1])
+    """Read *text* as Docker's shell lexer does: joined double quotes, and a backslash before `"`, `$` or itself."""
+    assert re.fullmatch(r'(?:"(?:[^"\\$]|\\.)*")+', text, re.DOTALL), text
+    inner = "".join(re.findall(r'"((?:[^"\\$]|\\.)*)"', text, re.DOTALL))
+    return re.sub(r'\\(["$\\])', r"\1", inner)
 
 
 def pairs(values: Sequence[str]) -> dict[str, str]:
@@ -284,6 +285,27 @@ def test_the_same_plan_gives_the_same_bytes(tmp_path: Path) -> None:
     second = azureml_tasks.render(planned(case, tmp_path / "second"))
 
     assert first == second
+
+
+def test_a_log_that_shows_the_text_is_obeyed_by_no_ci_system(code_project: Path) -> None:
+    """The text has every value, in a form in which Azure Pipelines and GitHub Actions see no command."""
+    values = ["##vso[task.setvariable variable=x]y", "##[error]", "::set-output name=x::y", "a ::error::"]
+    table = Table(
+        env={f"V{index}": value for index, value in enumerate(values)},
+        labels={value: value for value in values if "=" not in value},
+        run=[{"after": "apt", "command": "\n".join(values), "user": "root"}],
+    )
+    (code_project / "pyproject.toml").write_text(table.toml(), encoding="utf-8", newline="")
+
+    text = azureml_tasks.render(azureml_tasks.plan(azureml_tasks.load(code_project)))
+
+    seen = {word: value for word, _, value, _ in commands(text)}
+    env, labels = pairs(seen["ENV"]), pairs(seen["LABEL"])
+    labels.popitem()  # the hash, which is an argument
+    assert table.env.items() <= {(name, unquoted(value)) for name, value in env.items()}
+    assert table.labels.items() <= {(unquoted(name), unquoted(value)) for name, value in labels.items()}
+    assert ("/bin/sh", "-c", "\n".join(values)) == next(v for w, _, v, js in commands(text) if js)
+    assert text == clean(text)
 
 
 @given(text=HOSTILE)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from azureml_tasks.plain_text import escape_json
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -79,7 +81,7 @@ def problems_json(problems: Sequence[Problem]) -> str:
 
 
 def _dump(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False)
+    return escape_json(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def _rows(label: str, texts: Sequence[str]) -> Iterator[str]:

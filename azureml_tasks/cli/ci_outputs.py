@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from azureml_tasks.plain_text import one_line
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -23,4 +25,5 @@ def set_step_outputs(outputs: Mapping[str, str], console: Console) -> None:
             file.writelines(f"{name}={value}\n" for name, value in outputs.items())
     if os.environ.get("TF_BUILD"):
         for name, value in outputs.items():
-            console.result(f"##vso[task.setvariable variable={name};isOutput=true]{value}")
+            command = f"##vso[task.setvariable variable={name};isOutput=true]"
+            console.step_command(command + one_line(value))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-import shlex
 import sys
 import time
 from typing import TYPE_CHECKING, NamedTuple
+
+from azureml_tasks.plain_text import clean, shell_join
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -47,12 +48,16 @@ class Console(NamedTuple):
 
     def result(self, text: str) -> None:
         """Print a result on stdout."""
+        self.step_command(clean(text))
+
+    def step_command(self, text: str) -> None:
+        """Print a command that the CI system is meant to obey, whose values are cleaned."""
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
 
     def say(self, text: str) -> None:
         """Print progress on stderr."""
-        sys.stderr.write(self.spell(text) + "\n")
+        sys.stderr.write(clean(self.spell(text)) + "\n")
         sys.stderr.flush()
 
     def warn(self, text: str) -> None:
@@ -61,7 +66,7 @@ class Console(NamedTuple):
 
     def effect(self, argv: Sequence[str], *, before: str = "", file: str = "") -> bool:
         """Print the effect that *argv* stands for. Return False under --dry."""
-        command = self.spell(before) + shlex.join(argv)
+        command = self.spell(before) + shell_join(argv)
         command += f" <<'EOF'\n{file}EOF" if file else ""
         if self.dry:
             self.result(command)

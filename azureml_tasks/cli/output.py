@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from azureml_tasks.errors import Problem, SettingsError
+from azureml_tasks.plain_text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -57,7 +58,8 @@ def write_text(run: TaskRun, path: Path | None, text: str, *flags: str) -> None:
         flags: of the command that writes the same to stdout, as words.
     """
     if not path:
-        sys.stdout.write(text)
+        # A file or a program gets every byte; a terminal would obey some of them.
+        sys.stdout.write(clean(text) if sys.stdout.isatty() else text)
     elif run.console.effect([], before=_redirected(run, path, flags)):
         write_file("--output", path, text)
 

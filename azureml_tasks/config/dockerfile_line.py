@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from azureml_tasks.plain_text import escape_json, split_commands
+
 LONGEST_LINE = 65_535
 """The longest line, in bytes, that Docker's two builders read: `bufio.MaxScanTokenSize` of Go."""
 _RESERVED = 1024
@@ -11,13 +13,24 @@ _RESERVED = 1024
 _TOO_LONG = f"is longer than a Dockerfile line, which holds {LONGEST_LINE:,} bytes"
 
 
+JOIN = '""'
+"""Ends a quoted part of a word and begins the next one."""
+
+
 def quoted(text: str) -> str:
     r"""Return *text* in double quotes, as ENV and LABEL read it back unchanged.
 
     Inside double quotes Docker knows three escapes, `\"`, `\$` and `\\`
-    (https://docs.docker.com/reference/dockerfile/#environment-replacement; moby's shell lexer).
+    (https://docs.docker.com/reference/dockerfile/#environment-replacement; moby's shell lexer). A CI system's command
+    is split into two quoted parts, which Docker joins: `image.dockerfile` may be shown in a log.
     """
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$") + '"'
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
+    return f'"{split_commands(escaped, between=JOIN)}"'
+
+
+def json_words(words: list[str]) -> str:
+    """Return *words* as the JSON array of an instruction; a CI system that shows it obeys nothing in it."""
+    return escape_json(json.dumps(words))
 
 
 def control_character(text: str) -> str:
@@ -37,7 +50,7 @@ def command_error(text: str) -> str:
     """Say why *text* cannot be a shell command of a Dockerfile; "" if it can."""
     if "\0" in text:
         return "contains a NUL character, which a command cannot hold"
-    return _length_error(json.dumps(text))
+    return _length_error(json_words([text]))
 
 
 def _length_error(written: str) -> str:

@@ -8,10 +8,9 @@ A second rendering for BuildKit alone builds an equal image and keeps what it do
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
-from azureml_tasks.config.dockerfile_line import quoted
+from azureml_tasks.config.dockerfile_line import json_words, quoted
 from azureml_tasks.planning.plan import APP_ROOT, MODEL_DIR, Plan
 
 if TYPE_CHECKING:
@@ -165,7 +164,7 @@ def _python(plan: Plan, *, mounts: bool) -> list[str]:
         *_PYTHON_COMMENT,
         *(_SECRETS_COMMENT if secrets else []),
         *([] if mounts else [f"COPY python/ {_INSTALL}/"]),
-        *("RUN " + " \\\n    ".join(words)).splitlines(),
+        *("RUN " + " \\\n    ".join(words)).split("\n"),
     ]
 
 
@@ -176,7 +175,7 @@ def _runs(plan: Plan, after: str) -> Iterator[list[str]]:
             comment = (
                 f"# An extra shell command of the project, after {'the code' if after == 'code' else after}."
             )
-            command = "RUN " + json.dumps(["/bin/sh", "-c", run.command])
+            command = "RUN " + json_words(["/bin/sh", "-c", run.command])
             as_user = [f"USER {plan.user}", command, "USER root"] if run.user == "runtime" else [command]
             yield [comment, *as_user]
 

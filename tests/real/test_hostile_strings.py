@@ -37,7 +37,7 @@ VALUES = (
     "${HOME:-x}", "\\$HOME", "$", "$$", "$(id)", "%PATH%", "<<EOF", "FROM scratch", "from",
     "# no comment", "# escape=`", "--mount=type=secret",
     "--chown=root", "a=b", "a=b c=d", "&& rm -rf /", "; id", "|", "{a,b}", "[a]", '["a","b"]', "*", "?",
-    "!", "~", "模型 😀 é", "\x01\x0b\x0c\x1b\x7f",
+    "##vso[x]", "##[x]$HOME", "::error::x", '"::notice::"', "!", "~", "模型 😀 é", "\x01\x0b\x0c\x1b\x7f",
     "\x85\u2028\ufeff", "x" * 60_000,
 )  # fmt: skip
 ENV = {f"V{number}": value for number, value in enumerate(VALUES)} | {
@@ -58,7 +58,7 @@ COMMANDS = (
     "# a comment alone\necho after", "echo \"$0\" '$0' \\$0 \"\\\"\"", "printf '%s\\n' \"模型 😀\" é",
     "echo one; echo two # three", "true \\", "  echo lead",
     "echo --mount=type=secret", "printf '\\\\n\\n'", "echo '[\"a\",\"b\"]'", "echo \t tab\r",
-    "echo \x01\x7f\x85\u2028",
+    "echo \x01\x7f\x85\u2028", "echo '##vso[x] ::error::x'",
 )  # fmt: skip
 
 
