@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _WORDS = 4096  # bytes that are kept of what an attached program says
+_LONGEST_LINE = 64 * 1024  # bytes
 _GRACE = 2.0
 """Seconds that a program gets to end after it was asked to. Docker's client 20.10 sometimes never does; an engine
 ends a build by itself when its client is gone."""
@@ -124,11 +126,14 @@ def stream(
         )
     except FileNotFoundError as error:
         raise MissingProgram(argv[0]) from error
+    output = child.stdout
+    assert output is not None  # noqa: S101 -- it is a pipe
     try:
         failures: list[BaseException] = []
         feeder = threading.Thread(target=_feed, args=(child, feed, failures), daemon=True)
         feeder.start()
-        for printed in child.stdout or ():
+        # A longer line comes in pieces, so that no output can take all memory.
+        for printed in iter(partial(output.readline, _LONGEST_LINE), b""):
             line(printed.decode(errors="replace").rstrip("\r\n"))
         code = child.wait()
         feeder.join()
@@ -136,8 +141,7 @@ def stream(
         _end(child)
         raise
     finally:
-        if child.stdout:
-            child.stdout.close()
+        output.close()
     if failures:
         raise failures[0]
     return code

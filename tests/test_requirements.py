@@ -11,7 +11,13 @@ from packaging.requirements import InvalidRequirement, Requirement
 from azureml_tasks.errors import Problem
 from azureml_tasks.requirements.files import RequirementsTree, exact_version, is_pinned, read_tree
 
-NO_LOGIN = "Use an address without a login, and set secrets.netrc in [tool.azureml-image]."
+NO_LOGIN = """\
+Write the address without a login, and give the login to the build as a secret:
+secrets = ["netrc"] in [tool.azureml-image], then: invoke image.build --secret netrc=FILE
+or a whole pip.conf, with the index in it: pip-conf in place of netrc"""
+NO_KEY = """\
+Build a wheel, copy it into the project and list that: ./wheels/NAME.whl
+or, if it is public, write: git+https://HOST/PATH"""
 NO_FOLDER = "Build a wheel and list that: pip wheel --no-deps --wheel-dir wheels "
 NO_OPTION = "Remove it. Options that a requirements file cannot have belong in pip's own configuration."
 NO_NAME = 'Write a name, with versions if you like: "numpy>=1.26"'
@@ -64,11 +70,18 @@ def problems(line: str) -> list[tuple[str, str]]:
         "--only-binary :all:",
         "--no-binary=a,b",
         "--use-feature fast-deps",
+        "--only-final :all:",
+        "--all-releases=a,b",
+        "--no-require-hashes",
+        "--of-a-newer-pip",
+        "--of-a-newer-pip value --pre",
+        "--of-a-newer-pip=value",
+        "a --of-a-newer-pip=value --config-settings x=y",
     ],
 )
 def test_a_line_that_pip_can_use_is_accepted(line: str) -> None:
-    """Names, addresses and the options of pip's format are no problem."""
-    loose = not line.startswith("-") and "==0.30" not in line
+    """Names, addresses and the options of pip's format are no problem; those of a newer pip decide about versions."""
+    loose = "newer" in line or (not line.startswith("-") and "==0.30" not in line)
     asked = line.removesuffix(" # with a comment")
     expected = replace(tree("r.txt", lines=[asked]), all_pinned=not loose)
     assert (expected, []) == read_tree("r.txt", {"r.txt": line}.get)
@@ -161,8 +174,8 @@ def test_without_hashes_no_version_is_collected() -> None:
             id="a wrong sign",
         ),
         pytest.param(
-            "--colour red",
-            '"--colour red" cannot be parsed: no such option: --colour',
+            "--no-deps",
+            '"--no-deps" cannot be parsed: no such option: --no-deps',
             NO_OPTION,
             id="an option",
         ),
@@ -224,13 +237,13 @@ def test_without_hashes_no_version_is_collected() -> None:
         ),
         pytest.param(
             "a @ file:./w.whl",
-            '"a @ file:./w.whl" is the address of a local file',
+            "the requirement a is a file of this machine, which the build cannot read",
             "Write the wheel's path, relative to the project's folder: ./wheels/NAME.whl",
             id="a file address",
         ),
         pytest.param(
             "file:///opt/w.whl",
-            '"file:///opt/w.whl" is the address of a local file',
+            '"file:///opt/w.whl" is a file of this machine, which the build cannot read',
             "Write the wheel's path, relative to the project's folder: ./wheels/NAME.whl",
             id="a bare file address",
         ),
@@ -299,7 +312,7 @@ def test_without_hashes_no_version_is_collected() -> None:
         ),
         pytest.param(
             "https://u:secret@example.com/a.whl",
-            "the requirement contains a user or password",
+            '"***@example.com/a.whl" contains a user or password',
             NO_LOGIN,
             id="an address with a login",
         ),
@@ -328,10 +341,46 @@ def test_without_hashes_no_version_is_collected() -> None:
             id="a login in an include",
         ),
         pytest.param(
-            "--colour https://u:se cret@example.com",
-            '"--colour ***@example.com" cannot be parsed: no such option: --colour',
+            "--no-deps https://u:se cret@example.com",
+            '"--no-deps ***@example.com" cannot be parsed: no such option: --no-deps',
             NO_OPTION,
-            id="a login in an unknown option",
+            id="a login behind an option of the command line",
+        ),
+        pytest.param(
+            "--newer-index https://u:secret@example.com",
+            "--newer-index contains a user or password",
+            NO_LOGIN,
+            id="a login in an option of a newer pip",
+        ),
+        pytest.param(
+            "--extra-indx-url https://example.com",
+            '"--extra-indx-url https://example.com" cannot be parsed: no such option: --extra-indx-url',
+            NO_OPTION,
+            id="a misspelled option",
+        ),
+        pytest.param(
+            "private @ git+ssh://git@github.com/org/private.git@v1",
+            "the requirement private is fetched by ssh, for which a build has no key",
+            NO_KEY,
+            id="git by ssh",
+        ),
+        pytest.param(
+            "git+git@github.com:org/private.git",
+            '"git+git@github.com:org/private.git" is fetched by ssh, for which a build has no key',
+            NO_KEY,
+            id="git by ssh in its short form",
+        ),
+        pytest.param(
+            "local @ git+file:///srv/repo",
+            "the requirement local is in a folder of this machine, which the build cannot read",
+            NO_KEY,
+            id="git in a folder",
+        ),
+        pytest.param(
+            f"-r {'a' * 300}",
+            'includes "' + "a" * 300 + '", which does not exist',
+            f"Create {'a' * 300}, or correct the path: it is relative to r.txt.",
+            id="a name longer than any file's",
         ),
         pytest.param(
             "a --pre",

@@ -13,10 +13,17 @@ from azureml_tasks.config.fields import UNSET
 from azureml_tasks.project.model import SmokeTestPlan, SmokeTestRequest
 from azureml_tasks.smoke.container_protocol import ContainerEnd
 from azureml_tasks.smoke.events import make_report, probe_config
+from azureml_tasks.smoke.log_excerpt import LogExcerpt
 from azureml_tasks.smoke.report import Check, Latency, Report, report_record, report_text
 from tests.plans import plan
 
 Event = dict[str, Any]
+
+
+def whole(text: str) -> LogExcerpt:
+    """Return a short log."""
+    return LogExcerpt(text, len(text.splitlines()))
+
 
 HEADERS = {"content-type": "application/json", "x-ms-run-function-failed": "False"}
 RAISED = {**HEADERS, "x-ms-run-function-failed": "True"}
@@ -116,7 +123,7 @@ Warning: the image runs as root"""
 
 def test_the_record_of_a_pass() -> None:
     """The record holds everything but the log, as JSON."""
-    result = report([*START, answer(), MALFORMED, DONE], SAMPLE, log="a log", peak_memory=1)
+    result = report([*START, answer(), MALFORMED, DONE], SAMPLE, log=whole("a log"), peak_memory=1)
 
     check = {"outcome": "passed", "details": [], "seconds": 0.0}
     expected = {
@@ -159,7 +166,7 @@ def test_a_pass_without_requests() -> None:
 def test_a_wrong_answer() -> None:
     """A wrong answer is shown with the request and what is expected, without the malformed body's traceback."""
     log = "\n".join([*(f"line {number}" for number in range(50)), USERS, ""])
-    result = report([*START, answer(b'{"predictions": [1, 3]}'), MALFORMED, DONE], SAMPLE, log=log)
+    result = report([*START, answer(b'{"predictions": [1, 3]}'), MALFORMED, DONE], SAMPLE, log=whole(log))
 
     tail = "\n".join(f"    line {number}" for number in range(14, 50))
     expected = f"""\
@@ -190,7 +197,7 @@ def test_run_raised() -> None:
     """If run() raised, its traceback is shown before the log, and the checks that did not run are named."""
     body = b'{"message": "An unexpected error occurred in scoring script. Check the logs for more info."}'
     events = [*START, answer(body, status=500, headers=RAISED, seconds=[0.005]), answer(index=1), DONE]
-    result = report(events, SAMPLE._replace(body=b""), OTHER, log=f"{USERS}\n\n{SERVERS}", user="root")
+    result = report(events, SAMPLE._replace(body=b""), OTHER, log=whole(f"{USERS}\n\n{SERVERS}"), user="root")
 
     expected = f"""\
 train:1.4.0 failed its smoke test (sha256:5f1c2d3e4f5a, through 127.0.0.1:49153).
@@ -233,7 +240,7 @@ Look inside: docker run -it train:1.4.0"""
 
 def test_an_exit_at_the_start() -> None:
     """A container that exits while starting fails with its exit code and why it was not ready."""
-    result = report([*START[:2], EXITED], SAMPLE, log=f"{USERS}\n\n{SERVERS}", exit_code=111)
+    result = report([*START[:2], EXITED], SAMPLE, log=whole(f"{USERS}\n\n{SERVERS}"), exit_code=111)
 
     why = (
         "the container exited with code 111",
@@ -266,7 +273,7 @@ def test_an_exit_at_the_start() -> None:
 )
 def test_no_start(end: Event, why: tuple[str, ...]) -> None:
     """The report says why the image did not start, with the last try."""
-    result = report([START[0], end], log=SERVERS)
+    result = report([START[0], end], log=whole(SERVERS))
 
     assert Check(name="start-up", outcome="failed", details=why, seconds=end["seconds"]) == result.checks[0]
     assert SERVERS == result.traceback
@@ -342,7 +349,7 @@ def test_a_deadly_malformed_body() -> None:
         "error": "connection closed without an answer",
         "healthy": False,
     }
-    result = report([*START, malformed, EXITED], exit_code=111, log=USERS)
+    result = report([*START, malformed, EXITED], exit_code=111, log=whole(USERS))
 
     why = (
         "the container exited with code 111",
@@ -365,7 +372,7 @@ def test_a_malformed_body_that_restarts_the_worker() -> None:
 
 def test_the_servers_own_traceback() -> None:
     """If run() returned what JSON cannot hold, the server's traceback explains it."""
-    result = report([*START, answer(status=500), DONE], SAMPLE, log=f"{USERS}\n\n{SERVERS}")
+    result = report([*START, answer(status=500), DONE], SAMPLE, log=whole(f"{USERS}\n\n{SERVERS}"))
 
     assert SERVERS == result.traceback
 

@@ -15,6 +15,7 @@ from azureml_tasks.errors import EngineError
 from azureml_tasks.project.model import SmokeTestPlan
 from azureml_tasks.smoke.container_protocol import ContainerEnd, Runner, State
 from azureml_tasks.smoke.events import make_report
+from azureml_tasks.smoke.log_excerpt import LogExcerpt
 from azureml_tasks.smoke.report import report_text
 from azureml_tasks.smoke.run import smoke_test
 from tests.plans import plan
@@ -54,9 +55,9 @@ class FakeContainer:
         """Return what the test set."""
         return self.current
 
-    def log(self) -> str:
+    def log(self) -> LogExcerpt:
         """Return one line."""
-        return "a line of the log"
+        return LogExcerpt("a line of the log", 1)
 
     def put(self, folder: str, files: Mapping[str, bytes]) -> None:
         """Keep the files."""
@@ -199,7 +200,7 @@ def remote_report(end: ContainerEnd, *events: dict[str, Any]) -> str:
 @pytest.mark.parametrize(
     ("end", "warnings"),
     [
-        (ContainerEnd(peak_memory=129 * 2**20, stop_seconds=0.1, log="a line"), ""),
+        (ContainerEnd(peak_memory=129 * 2**20, stop_seconds=0.1, log=LogExcerpt("a line", 1)), ""),
         (ContainerEnd(peak_memory=129 * 2**20, stop_seconds=4.9), ""),
         (
             ContainerEnd(peak_memory=129 * 2**20, stop_seconds=5.0),
@@ -229,7 +230,7 @@ train:1.0 passed its smoke test (sha256:5f5f5f5f5f5f, {PLACE_OF_RUN}).
 
 def test_a_container_that_exited() -> None:
     """The report on a container that exited has its exit code, its log and how to look inside."""
-    end = ContainerEnd(exit_code=1, log="ImportError: no")
+    end = ContainerEnd(exit_code=1, log=LogExcerpt("ImportError: no", 1))
     expected = f"""\
 train:1.0 failed its smoke test (sha256:5f5f5f5f5f5f, {PLACE_OF_RUN}).
 

@@ -7,12 +7,11 @@ import json
 import math
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import tomli
-
 from azureml_tasks.config import fields
 from azureml_tasks.config.fields import Key, keys
 from azureml_tasks.config.problems import FILE, Problems, spell, spell_table
 from azureml_tasks.config.settings import Settings
+from azureml_tasks.config.toml_document import parse
 from azureml_tasks.config.toml_messages import as_written, corrected, kind, with_value
 from azureml_tasks.config.toml_positions import locate
 from azureml_tasks.errors import Problem, SettingsError
@@ -42,12 +41,7 @@ def read(text: str, overrides: Mapping[str, Override]) -> tuple[Settings, Proble
     Raises:
         SettingsError: the text is not TOML or does not contain the table.
     """
-    try:
-        document = tomli.loads(text)
-    except tomli.TOMLDecodeError as error:
-        what = f"is not valid TOML: {error.msg} (column {error.colno})"
-        fix = "Correct this line. The rest of the file was not read."
-        raise SettingsError([Problem(FILE, error.lineno, what, fix)]) from error
+    document = parse(text)
     tools = document.get("tool")
     table = tools.get("azureml-image") if isinstance(tools, dict) else None
     if not isinstance(table, dict):
@@ -142,7 +136,8 @@ def _check(value: Any, key: Key, place: Place, problems: Problems) -> None:
     elif isinstance(value, float) and not math.isfinite(value):
         problems.add(place, f"{spell(place)} is {value}, which is not a finite number")
     elif key.rule and (error := key.rule.error(value)):
-        problems.add(place, f"{spell(place)}: {hide_login(as_written(value))} {error}", key.rule.fix)
+        fix = key.rule.fix_of(value) or key.rule.fix
+        problems.add(place, f"{spell(place)}: {hide_login(as_written(value))} {error}", fix)
 
 
 def _not_json(value: Any, place: Place) -> Iterator[tuple[Place, str]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from azureml_tasks import image_reference
 from azureml_tasks.config import tag_template
@@ -23,11 +22,13 @@ class Rule:
         error: returns what is wrong with a value, in words that follow the value ("is not …"); "" if it is valid.
         fix: the next step.
         schema: the rule for an editor, as far as JSON Schema can express it.
+        fix_of: returns a better next step for a value; "" if `fix` is right.
     """
 
     error: Callable[[Any], str]
     fix: str
     schema: dict[str, Any]
+    fix_of: Callable[[Any], str] = lambda _value: ""
 
 
 def matching(pattern: str, error: str, fix: str) -> Rule:
@@ -138,18 +139,21 @@ URL_PATH = matching(r"/[!-~]*", "is not a URL path", 'Write: path = "/score"')
 
 
 def _requirement_error(value: str) -> str:
-    from packaging.requirements import InvalidRequirement, Requirement
+    return _requirement_problem(value)[0]
+
+
+def _requirement_problem(value: str) -> tuple[str, str]:
+    """Return what is wrong with a requirement and a better next step than an example; each may be ""."""
+    from packaging.requirements import InvalidRequirement
+
+    from azureml_tasks.config.requirement import address_problem, first_line, parse_requirement
 
     try:
-        requirement = Requirement(value)
+        requirement = parse_requirement(value)
     except InvalidRequirement as error:
-        return f"is not a requirement: {str(error).splitlines()[0]}"
-    if not requirement.url:
-        return ""
-    url = urlsplit(requirement.url)
-    if url.scheme not in {"http", "https"} and not url.scheme.startswith("git+"):
-        return f'has a "{url.scheme}:" address, which the image build cannot read'
-    return "contains a user or password, which would stay in the image" if "@" in url.netloc else ""
+        return f"is not a requirement: {first_line(error)}", ""
+    problem = address_problem("it", requirement.url) if requirement.url else None
+    return (f"cannot be installed: {problem[0]}", problem[1]) if problem else ("", "")
 
 
 # Names: https://www.debian.org/doc/debian-policy/ch-controlfields.html#source; versions: #version on that page.
@@ -163,4 +167,5 @@ PIP = Rule(
     error=_requirement_error,
     fix='Write a requirement such as "numpy==2.1.3" or "contoso-features[text]>=4; python_version >= \'3.11\'"',
     schema={},
+    fix_of=lambda value: _requirement_problem(value)[1],
 )

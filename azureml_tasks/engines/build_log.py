@@ -6,7 +6,10 @@ import re
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
 
+from azureml_tasks.plain_text import clean
+
 _TAIL = 20  # lines
+_LONGEST_LINE = 2000  # characters
 _BUILDKIT = r"#(?P<number>\d+)(?: (?P<time>\d+\.\d+)(?!\S))? ?(?P<text>.*)"
 _BUILDKIT_STEP = r"\[(?:internal|[\w -]*\d+/\d+)\] (?P<instruction>.*)"
 _BUILDKIT_STATUS = r"sha256:|DONE|CACHED|CANCELED|\.\.\."
@@ -46,17 +49,21 @@ class BuildLog:
         return "\n".join(self.tails[self.step])
 
     def add_buildkit_line(self, line: str) -> None:
-        """Add a line of BuildKit's plain output, in which the lines of several steps alternate."""
+        """Add a line of BuildKit's plain output, in which the lines of several steps alternate.
+
+        It is added as it came: cleaned before, what a step prints after a carriage return would look like a line of
+        BuildKit's own.
+        """
         match = re.fullmatch(_BUILDKIT, line)
         if not match:
             # The summary; it repeats the lines of the failed step and is used only if no step failed.
-            self.tails[""].append(line)
+            self._keep("", line)
             return
-        number, text = match["number"], match["text"]
+        number, text = match["number"], clean(match["text"])
         if not match["time"] and (step := re.fullmatch(_BUILDKIT_STEP, text)):
             self.instructions[number] = step["instruction"]
         elif text and (match["time"] or not re.match(_BUILDKIT_STATUS, text)):
-            self.tails[number].append(text)
+            self._keep(number, text)
         if not match["time"] and text.startswith("ERROR: "):
             self.step = number
 
@@ -64,14 +71,20 @@ class BuildLog:
         """Add a line of the legacy builder or of Podman, which run one step after the other."""
         if step := re.fullmatch(_LEGACY_STEP, line):
             self.step = step["number"]
-            self.instructions[self.step] = step["instruction"]
+            # One step after the other: those before have succeeded. What a step prints may look like steps, too.
+            self.instructions = {self.step: step["instruction"]}
+            self.tails = _tails()
         elif running := re.fullmatch(_LEGACY_RUNNING, line):
             self.container = running["id"]
         elif not re.match(_LEGACY_STATUS, line):
-            self.tails[self.step].append(line)
+            self._keep(self.step, line)
         elif line.startswith("Removing"):
             self.container = ""
 
     def add_error(self, text: str) -> None:
         """Add the engine's own message about the step that failed."""
-        self.tails[self.step].append(text)
+        self._keep(self.step, text)
+
+    def _keep(self, step: str, text: str) -> None:
+        text = clean(text)
+        self.tails[step].append(text if len(text) <= _LONGEST_LINE else f"{text[:_LONGEST_LINE]}…")

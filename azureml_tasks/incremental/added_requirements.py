@@ -86,10 +86,12 @@ def _pip_lines(installed: Collection[str], added: Collection[str]) -> list[str]:
 
 def _is_requirement(line: str) -> bool:
     """Return whether *line* names a package and does not change how pip finds others."""
-    from packaging.requirements import InvalidRequirement, Requirement
+    from packaging.requirements import InvalidRequirement
+
+    from azureml_tasks.config.requirement import parse_requirement
 
     try:
-        Requirement(line.partition(" --hash")[0])
+        parse_requirement(line.partition(" --hash")[0])
     except InvalidRequirement:
         return False
     return True

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from azureml_tasks.errors import Problem
+from azureml_tasks.project.paths import kind_of
+from azureml_tasks.text_file import UnreadableFile, read_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
 _SERVER_CONFIGURATION = ("config.json", "logging.json")
 """Read by azureml-inference-server-http 1.5.1 (server/config.py) beside the entry script and in the working folder."""
 
+_BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
+_LARGEST = 1_000_000
+"""Bytes of an entry script; Python's parser takes a hundred times as much memory."""
 _STUBS = {"init": "def init() -> None: ...", "run": "def run(data: str) -> object: ..."}
 
 
@@ -63,13 +69,19 @@ def _folder(reader: ProjectReader) -> str:
 
 def _entry_script(reader: ProjectReader, folder: str, name: str) -> str:
     path = (Path(folder) / name).as_posix()
-    if not (reader.root / path).is_file():
-        why = "is a folder" if (reader.root / path).is_dir() else "does not exist"
+    kind = kind_of(reader.root / path)
+    if kind != "file":
+        why = f"is a {kind}" if kind else "does not exist"
         what = f'tool.azureml-image.entry-script is "{reader.settings.entry_script}", but {path} {why}'
         reader.problems.add(("entry-script",), what, "It is relative to the code folder.")
         return ""
     reader.refuse_excluded(path, "the entry script")
-    reader.problems.extend(_problems_in(path, (reader.root / path).read_bytes()))
+    try:
+        source = read_bytes(reader.root / path, _LARGEST)
+    except UnreadableFile as error:
+        reader.problems.add_in_file(path, 0, error.why, error.fix)
+    else:
+        reader.problems.extend(_problems_in(path, source))
     return name
 
 
@@ -113,17 +125,25 @@ def missing_functions(source: bytes, name: str) -> list[str]:
         SyntaxError: *source* cannot be parsed, with the line.
     """
     try:
-        tree = ast.parse(source, filename=name)
+        with warnings.catch_warnings():  # The parser would print one for "\d" with the line of the file.
+            warnings.simplefilter("ignore")
+            tree = ast.parse(source, filename=name)
     except ValueError as error:  # Python 3.11 and before raise it for a NUL byte.
         raise SyntaxError(str(error), (name, 1, 1, "")) from error
+    except (MemoryError, RecursionError) as error:
+        raise SyntaxError("it is nested too deep for Python's parser", (name, 1, 1, "")) from error
     names = set(defined_names(tree.body))
     return [] if "*" in names else [function for function in ("init", "run") if function not in names]
 
 
 def defined_names(body: list[ast.stmt]) -> Iterator[str]:
-    """Yield the names that *body* binds, also inside `if`, `try`, `with` and loops; "*" for a star import."""
-    for statement in body:
-        match statement:
+    """Yield the names that *body* binds, also inside `if`, `try`, `with` and loops; "*" for a star import.
+
+    A loop: each `elif` is nested in the one before it.
+    """
+    waiting: list[ast.AST] = [*reversed(body)]
+    while waiting:
+        match waiting.pop():
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
                 yield name
             case ast.Import(names=names) | ast.ImportFrom(names=names):
@@ -134,9 +154,6 @@ def defined_names(body: list[ast.stmt]) -> Iterator[str]:
                 )
             case ast.AnnAssign(target=ast.Name(id=name), value=value) if value:
                 yield name
-            case _:
-                for inner in ("body", "orelse", "finalbody", "handlers"):
-                    for block in getattr(statement, inner, []):
-                        yield from defined_names(
-                            block.body if isinstance(block, ast.ExceptHandler) else [block]
-                        )
+            case statement:
+                blocks = (getattr(statement, inner, []) for inner in _BLOCKS)
+                waiting += [inner for block in blocks for inner in block if isinstance(block, list)]

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from azureml_tasks.config.problems import FILE, spell
 from azureml_tasks.context.context_file import ContextFile
+from azureml_tasks.project.paths import files_below, kind_of
 from azureml_tasks.project.walk import Walk
 from azureml_tasks.requirements.files import RequirementsTree, read_tree
+from azureml_tasks.text_file import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,10 +41,11 @@ def requirements(reader: ProjectReader) -> list[RequirementsTree]:
             reader.refuse_excluded(file, "a requirements file")
         for wheel in tree.wheels:
             reader.refuse_excluded(wheel, "a wheel")
-            if not (reader.root / wheel).resolve().is_relative_to(reader.root):
+            kind = kind_of(reader.root / wheel)
+            if kind and not (reader.root / wheel).resolve().is_relative_to(reader.root):
                 what = f"{path} names the wheel {wheel}, a link that leaves the project"
                 problems.add(place, what, "Copy it into the project.")
-            elif not (reader.root / wheel).is_file():
+            elif kind != "file":
                 what = f"{path} names the wheel {wheel}, which does not exist"
                 problems.add(
                     place, what, f"Make it: pip wheel --no-deps --wheel-dir {Path(wheel).parent} NAME"
@@ -52,15 +55,16 @@ def requirements(reader: ProjectReader) -> list[RequirementsTree]:
 
 def _text(reader: ProjectReader, path: str) -> str | None:
     file = reader.root / path
-    if not file.is_file() or not file.resolve().is_relative_to(reader.root):
+    if kind_of(file) != "file" or not file.resolve().is_relative_to(reader.root):
         return None
-    return file.read_text(encoding="utf-8", errors="replace")
+    return read_text(file, coding_lines=True)
 
 
 def python_file(reader: ProjectReader, path: str) -> ContextFile:
     """Return the member of the context for a requirements file or a wheel."""
-    file = (reader.root / path).resolve()
-    size = file.stat().st_size if file.is_file() else 0
+    file = reader.root / path
+    is_file = kind_of(file) == "file"
+    file, size = (file.resolve(), file.stat().st_size) if is_file else (file, 0)
     return ContextFile(name=f"python/project/{path}", source=str(file), size=size)
 
 
@@ -109,8 +113,7 @@ def _model(reader: ProjectReader, model: str) -> list[ContextFile]:
         return [] if excluded else _walk(reader, "model", model, frozenset(), None)
     members = _walk(reader, "model", model, frozenset(), None)
     if all(member.name.endswith("/") for member in members) and not reader.problems.is_bad(("model",)):
-        inside = (path for path in sorted(top.rglob("*")) if path.is_file())
-        first = next((path.relative_to(reader.root).as_posix() for path in inside), "")
+        first = next((path.relative_to(reader.root).as_posix() for path in files_below(top)), "")
         if not first or not reader.refuse_excluded(first, "all of the model"):
             what = f"tool.azureml-image.model: {model} holds no file"
             reader.problems.add(("model",), what, "Leave the key out where Azure ML mounts the model.")

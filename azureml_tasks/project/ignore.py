@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from azureml_tasks.project.ignore_pattern import literal_tail, predicate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 # What Go trims from a line; Python's strip() also removes four control characters.
 _SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
@@ -127,13 +127,33 @@ class Matcher:
         """Return the index of the pattern that decides about *path*; -1 for none."""
         last = self._deciding.get(path)
         if last is None:
-            parent = path.rpartition("/")[0]
-            last = self._last_index(parent) if parent else -1
+            last = -1
+            for end in [*_ends_of_parents(path, self._deciding), len(path)]:
+                last = self._decide(path[:end], last)
+        return last
+
+    def _decide(self, path: str, last: int) -> int:
+        """Return, and keep, the index for *path*; *last* is that of its parent."""
+        known = self._deciding.get(path)
+        if known is None:
+            known = last
             if path.endswith(self._tails) or any(pattern.matches(path) for pattern in self._without_tail):
                 later = range(len(self._patterns) - 1, last, -1)
-                last = next((i for i in later if self._patterns[i].matches(path)), last)
-            self._deciding[path] = last
-        return last
+                known = next((i for i in later if self._patterns[i].matches(path)), last)
+            self._deciding[path] = known
+        return known
+
+
+def _ends_of_parents(path: str, known: Mapping[str, int]) -> list[int]:
+    """Return where the parents of *path* end in it, from the last one that is *known* on."""
+    ends: list[int] = []
+    end = path.rfind("/")
+    while end > 0:
+        ends.append(end)
+        if path[:end] in known:
+            break
+        end = path.rfind("/", 0, end)
+    return ends[::-1]
 
 
 @dataclass(frozen=True, kw_only=True)

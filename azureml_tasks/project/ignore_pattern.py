@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from azureml_tasks.project.ignore_steps import search
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -27,6 +29,11 @@ _SET_ITEM = re.compile(
     re.DOTALL | re.VERBOSE,
 )
 _REPEAT = re.compile(r"\{(?:0|[1-9]\d*)(?:,(?:0|[1-9]\d*)?)?\}", re.ASCII)
+_REPEATS = re.compile(r"(?<!\\)\{(\d+,?\d*)\}", re.ASCII)
+_MOST_REPEATS = 1000
+"""https://pkg.go.dev/regexp/syntax: "implementations limit the counts to 1000"."""
+_LONGEST = 4096
+"""The longest path of Linux; a longer pattern matches none."""
 _PERL_SETS = {"d": "0-9", "D": r"\D", "s": r"\t\n\f\r ", "S": r"\S\v", "w": r"\w", "W": r"\W"}
 _CONTROLS = frozenset("afnrtv")
 _ANCHORS = {"A": r"\A", "b": r"\b", "B": r"\B", "z": r"\Z"}
@@ -57,6 +64,8 @@ def predicate(pattern: str) -> Callable[[str], object]:
     Raises:
         ValueError: Docker refuses the pattern, with the reason.
     """
+    if len(pattern) > _LONGEST:
+        raise ValueError(f"it is longer than {_LONGEST:,} characters")
     if not (legal := _LEGAL.match(pattern)) or legal.end() < len(pattern):
         raise ValueError(_complaint(pattern[legal.end() if legal else 0 :]))
     tokens = _TOKEN.findall(pattern)
@@ -67,9 +76,14 @@ def predicate(pattern: str) -> Callable[[str], object]:
         return lambda path: f"/{path}".endswith(pattern[2:])
     if special == [len(tokens) - 1] and tokens[-1] == "**":
         return lambda path: path.startswith(pattern[:-2])
+    expression = _from_go(_to_go(tokens))
+    repeats = [
+        int(number) for repeat in _REPEATS.findall(expression) for number in repeat.split(",") if number
+    ]
+    if any(number > _MOST_REPEATS for number in repeats):
+        raise ValueError(f"Go's regular expressions repeat nothing more than {_MOST_REPEATS:,} times")
     try:
-        # not fullmatch(): a "|" separates the "^" in front from the end mark behind
-        return re.compile(rf"^{_from_go(_to_go(tokens))}\Z", re.ASCII).search
+        return search(expression)
     except re.error as error:
         raise ValueError(f"Go's regular expressions know no such thing ({error.msg})") from error
 

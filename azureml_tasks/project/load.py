@@ -20,6 +20,7 @@ from azureml_tasks.project.model import Facts, NoRevision, Project, Revision
 from azureml_tasks.project.paths import ProjectReader, read_ignore_rules
 from azureml_tasks.project.smoke_test import read_smoke_test
 from azureml_tasks.requirements.install_step import PythonStep, python_step
+from azureml_tasks.text_file import UnreadableFile, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -67,14 +68,12 @@ def load(
 
 def _text(root: Path) -> str:
     try:
-        return (root / FILE).read_text(encoding="utf-8")
+        return read_text(root / FILE)
     except FileNotFoundError:
         fix = 'Create it, with:\n[tool.azureml-image]\nbase = "minimal-py312-inference"'
         raise SettingsError([Problem(FILE, 0, f"does not exist in {root}", fix)]) from None
-    except UnicodeDecodeError as error:
-        raise SettingsError(
-            [Problem(FILE, 0, f"is not UTF-8: {error.reason}", "Save it as UTF-8.")]
-        ) from error
+    except UnreadableFile as error:
+        raise SettingsError([Problem(FILE, 0, error.why, error.fix)]) from error
 
 
 def _facts(reader: ProjectReader, wait_for_git: Callable[[], Revision | NoRevision]) -> Facts:
@@ -149,7 +148,8 @@ def _epoch(problems: Problems) -> int | None:
     text = os.environ.get("SOURCE_DATE_EPOCH")
     if text is None:
         return None
-    if not (text.isascii() and text.isdigit() and int(text) <= _LAST_SECOND):
+    is_number = text.isascii() and text.isdigit() and len(text) <= len(str(_LAST_SECOND))
+    if not is_number or int(text) > _LAST_SECOND:
         fix = "export SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)"
         problems.add_in_file("SOURCE_DATE_EPOCH", 0, f'"{text}" is not a number of seconds since 1970', fix)
         return None

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from azureml_tasks.config.problems import FILE, spell
 from azureml_tasks.project.ignore import IllegalPattern, Matcher, Rule, parse_ignore_file
+from azureml_tasks.text_file import UnreadableFile, read_text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from azureml_tasks.config.problems import Place, Problems
     from azureml_tasks.config.settings import Settings
     from azureml_tasks.context.file_hashes import FileHashes
@@ -22,16 +26,46 @@ DEFAULTS = (
     *("**/.DS_Store", ".azureml-image"),
 )
 """The patterns that come before those of the project."""
+_IGNORE = ".dockerignore"
 _RELATIVE = "Paths are relative to the folder of pyproject.toml."
 _PATTERNS = "See https://docs.docker.com/build/concepts/context/#dockerignore-files"
+
+
+def kind_of(path: Path) -> str:
+    """Return "file", "folder", or "file of a kind that cannot be copied"; "" if there is nothing that can be named so.
+
+    A link counts as what it leads to. A name may be too long for any file, or hold a NUL character.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return ""
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+        return "file" if stat.S_ISREG(mode) else "folder"
+    return "file of a kind that cannot be copied"
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Yield the files below *folder*, those of one folder sorted and before its folders; links to folders are left out.
+
+    A loop: folders may be nested deeper than Python calls.
+    """
+    waiting = [folder]
+    while waiting:
+        entries = sorted(waiting.pop().iterdir())
+        yield from (entry for entry in entries if entry.is_file())
+        waiting += [entry for entry in reversed(entries) if entry.is_dir() and not entry.is_symlink()]
 
 
 def read_ignore_rules(root: Path, settings: Settings, problems: Problems) -> Matcher:
     """Return the ignore rules: the defaults, the project's `.dockerignore`, and `exclude`, of which the last counts."""
     rules = [Rule(pattern=pattern, file="built-in default", line=0) for pattern in DEFAULTS]
-    ignore = root / ".dockerignore"
-    if ignore.is_file():
-        rules += parse_ignore_file(ignore.read_text(encoding="utf-8", errors="replace"), ".dockerignore")
+    try:
+        rules += parse_ignore_file(read_text(root / _IGNORE), _IGNORE)
+    except FileNotFoundError:
+        pass
+    except UnreadableFile as error:
+        problems.add_in_file(_IGNORE, 0, error.why, error.fix)
     rules += [
         Rule(pattern=pattern, file=FILE, line=problems.line_of(("exclude", index)))
         for index, pattern in enumerate(settings.exclude)
@@ -74,12 +108,12 @@ class ProjectReader:
         """
         path = self.root / value
         key = f'{spell(place)} is "{value}"'
-        if not path.exists():
+        actual = kind_of(path)
+        if not actual:
             self.problems.add(place, f"{key}, which does not exist", _RELATIVE)
         elif not path.resolve().is_relative_to(self.root):
             self.problems.add(place, f"{key}, a link that leaves the project", "Copy it into the project.")
-        elif (kind == "file" and not path.is_file()) or (kind == "folder" and not path.is_dir()):
-            actual = "folder" if path.is_dir() else "file"
+        elif actual not in kind.split(" or "):
             self.problems.add(place, f"{key}, which is a {actual}, not a {kind}", f"Name a {kind}.")
         else:
             return Path(value).as_posix()

@@ -10,15 +10,20 @@ from typing import TYPE_CHECKING, Any
 from azureml_tasks.config.fields import UNSET
 from azureml_tasks.config.problems import spell
 from azureml_tasks.config.settings import Request
+from azureml_tasks.config.toml_document import DEEPEST, is_too_deep
 from azureml_tasks.context.build_context import digest
 from azureml_tasks.context.context_file import ContextFile
 from azureml_tasks.project.model import SmokeTestPlan, SmokeTestRequest
+from azureml_tasks.project.paths import files_below
+from azureml_tasks.text_file import UnreadableFile, read_bytes
 
 if TYPE_CHECKING:
     from azureml_tasks.config.problems import Place
     from azureml_tasks.context.file_hashes import FileHashes
     from azureml_tasks.project.paths import ProjectReader
 
+_LARGEST = 100_000_000
+"""Bytes of a request or of an expected answer, which are held in memory."""
 _SHORT = ("smoke-test", "request")
 _NUMBERED = ("smoke-test", "requests")
 
@@ -78,22 +83,45 @@ def _body(reader: ProjectReader, place: Place, request: Request) -> bytes:
     if request.file is None:
         return b"" if request.body is UNSET else json.dumps(request.body, ensure_ascii=False).encode()
     path = reader.check_path(place if place == _SHORT else (*place, "file"), request.file, "file")
-    return (reader.root / path).read_bytes() if path else b""
+    return (_content(reader, path) if path else None) or b""
+
+
+def _content(reader: ProjectReader, path: str) -> bytes | None:
+    """Return the content of a file; None if it cannot be read, which is reported."""
+    try:
+        return read_bytes(reader.root / path, _LARGEST)
+    except UnreadableFile as error:
+        reader.problems.add_in_file(path, 0, error.why, error.fix)
+        return None
 
 
 def _json(reader: ProjectReader, place: Place, value: str) -> Any:
     path = reader.check_path(place, value, "file")
     if not path:
         return UNSET
+    content = _content(reader, path)
+    if content is None:
+        return UNSET
     try:
-        return json.loads((reader.root / path).read_bytes())
+        value = json.loads(content, parse_constant=_refuse_constant)
+        if not is_too_deep(value):
+            return value
+        line, why = 0, f"it is nested more than {DEEPEST} deep"
     except json.JSONDecodeError as error:
         line, why = error.lineno, error.msg
     except UnicodeDecodeError as error:
         line, why = 1, error.reason
+    except RecursionError:
+        line, why = 0, f"it is nested more than {DEEPEST} deep"
+    except ValueError as error:
+        line, why = 0, str(error)
     fix = "The file holds what the response must contain."
     reader.problems.add_in_file(path, line, f"is not valid JSON: {why}", fix)
     return UNSET
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is none of its numbers")
 
 
 def _sha256(smoke_test: SmokeTestPlan, model: str, hashes: FileHashes) -> str:
@@ -115,7 +143,7 @@ def _sha256(smoke_test: SmokeTestPlan, model: str, hashes: FileHashes) -> str:
 
 
 def _members(model: Path) -> list[ContextFile]:
-    files = [model] if model.is_file() else sorted(path for path in model.rglob("*") if path.is_file())
+    files = [model] if model.is_file() else sorted(files_below(model))
     return [
         ContextFile(
             name=path.relative_to(model.parent).as_posix(), source=str(path), size=path.stat().st_size

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _OUTSIDE = "which leaves the project"
 _CIRCLE = "which leads in a circle"
+_DEEPEST = 100
+"""Folders inside each other; Python calls no more than a thousand functions inside each other."""
 
 
 @dataclass(kw_only=True)
@@ -68,6 +70,9 @@ class Walk:
             name: in the context.
             above: the folders that links have led to on the way here, resolved.
         """
+        if path.count("/") > _DEEPEST:
+            self.problem(f"{path} is nested more than {_DEEPEST} folders deep", _exclude(path))
+            return
         try:
             with os.scandir(folder) as scan:
                 entries = sorted(scan, key=lambda entry: entry.name)

@@ -8,20 +8,25 @@ import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from azureml_tasks.config.requirement import (
+    USE_SECRETS,
+    address_problem,
+    first_line,
+    is_remote,
+    parse_requirement,
+)
 from azureml_tasks.errors import Problem
-from azureml_tasks.plain_text import hide_login
 from azureml_tasks.requirements.lines import (
-    REMOTE,
-    USE_NETRC,
     Line,
     inside,
     lines_of,
-    login_problems,
     misplaced,
     normalize_name,
     option_problems,
     plain_pin,
+    shown,
 )
+from azureml_tasks.text_file import UnreadableFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +35,8 @@ if TYPE_CHECKING:
 
 _VARIABLE = re.compile(r"\$\{[A-Z0-9_]+\}")
 _ARCHIVES = (".whl", ".zip", ".tar", ".tgz", ".tbz", ".txz", ".tlz", ".gz", ".bz2", ".xz", ".lz", ".lzma")
-_USE_PATH = "Write the wheel's path, relative to the project's folder: ./wheels/NAME.whl"
+_DEEPEST = 100
+"""Files that include each other, one inside the other."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +65,7 @@ def read_tree(root: str, read: Callable[[str], str | None]) -> tuple[Requirement
 
     Args:
         root: project-relative path with "/" between its parts.
-        read: returns the text of such a path, or None if the file does not exist.
+        read: returns the text of such a path, or None if the file does not exist; it may raise UnreadableFile.
 
     Returns:
         The tree, and every problem that would make the build fail.
@@ -91,28 +97,38 @@ class _Reading:
     loose: bool = False
     lines: set[str] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
+    depth: int = 0
 
     def file(self, path: str) -> bool:
         """Read one file; return False if it does not exist."""
         if path in self.files:
             return True
-        if (text := self.read(path)) is None:
+        try:
+            text = self.read(path)
+        except UnreadableFile as error:
+            self.files[path] = None
+            self.problems.append(Problem(path, 0, error.why, error.fix))
+            return True
+        if text is None:
             return False
         self.files[path] = None
+        self.depth += 1
         for line in lines_of(text):
             self.lines.add(line.text)
             self.problems += [Problem(path, line.number, what, fix) for what, fix in self.line(path, line)]
+        self.depth -= 1
         return True
 
     def line(self, path: str, line: Line) -> list[tuple[str, str]]:
         """Read one line; return its problems: (what, fix)."""
         if variable := _VARIABLE.search(line.text):
             what = f"{variable[0]} is an environment variable, which the build cannot read"
-            return [(what, USE_NETRC)]
+            return [(what, USE_SECRETS)]
         if line.error:
             fix = "Remove it. Options that a requirements file cannot have belong in pip's own configuration."
-            return [(f'"{hide_login(line.text)}" cannot be parsed: {line.error}', fix)]
+            return [(f'"{shown(line.text)}" cannot be parsed: {line.error}', fix)]
         self.hashed |= bool(line.options.keys() & {"hash", "require_hashes"})
+        self.loose |= bool(line.newer)
         problems = misplaced(line)
         if line.stray:  # the values may be parts of a value with spaces
             return problems
@@ -125,17 +141,19 @@ class _Reading:
 
     def include(self, path: str, value: str, text: str) -> list[tuple[str, str]]:
         """Follow one -r or -c."""
-        shown = hide_login(value)
         if "\\" in text:  # shlex has removed it from the value, as in pip
             fix = 'Separate folders with "/" and put a name with spaces in quotes.'
-            return [(f'"{hide_login(text)}" contains a backslash', fix)]
-        if REMOTE.match(value) or value.startswith("file:"):
-            return [(f'includes "{shown}", which is not a file of the project', "Copy it into the project.")]
+            return [(f'"{shown(text)}" contains a backslash', fix)]
+        name = f'includes "{shown(value)}", which'
+        if is_remote(value) or value.startswith("file:"):
+            return [(f"{name} is not a file of the project", "Copy it into the project.")]
         if (included := inside(value, posixpath.dirname(path))) is None:
-            return [(f'includes "{shown}", which is outside the project', "Copy it into the project.")]
+            return [(f"{name} is outside the project", "Copy it into the project.")]
+        if self.depth >= _DEEPEST:
+            return [(f"{name} is the {_DEEPEST}th file inside another", "List its lines here.")]
         if not self.file(included):
-            fix = f"Create {hide_login(included)}, or correct the path: it is relative to {path}."
-            return [(f'includes "{shown}", which does not exist', fix)]
+            fix = f"Create {shown(included)}, or correct the path: it is relative to {path}."
+            return [(f"{name} does not exist", fix)]
         return []
 
     def requirement(self, text: str) -> list[tuple[str, str]]:
@@ -143,34 +161,32 @@ class _Reading:
         if pin := plain_pin(text):
             self.pinned.add(pin)
             return []
-        from packaging.requirements import InvalidRequirement, Requirement
+        from packaging.requirements import InvalidRequirement
 
-        place = re.sub(r"\[[^\]]*\]$", "", text.partition(";")[0].strip())
-        if REMOTE.match(text):
+        place = re.sub(r"\[[^\[\]]*\]$", "", text.partition(";")[0].strip())
+        if re.match(r"[\w+.-]+://|git\+|file:", text, re.IGNORECASE):
             self.loose = True
-            return login_problems("the requirement", text)
-        if text.lower().startswith("file:"):
-            return [(f'"{hide_login(text)}" is the address of a local file', _USE_PATH)]
+            problem = address_problem(f'"{shown(text)}"', text)
+            return [problem] if problem else []
         if place.lower().endswith(_ARCHIVES) and "@" not in place:
             return self.local(place)
         try:
-            requirement = Requirement(text)
+            requirement = parse_requirement(text)
         except InvalidRequirement as error:
             if (place.startswith(".") or "/" in place or "\\" in place) and "@" not in place:
                 return self.local(place)
-            reason = hide_login(str(error).splitlines()[0])
             fix = 'Write a name, with versions if you like: "numpy>=1.26"'
-            return [(f'"{hide_login(text)}" is not a requirement: {reason}', fix)]
-        if requirement.url and not REMOTE.match(requirement.url):
-            return [(f'"{hide_login(text)}" is the address of a local file', _USE_PATH)]
+            return [(f'"{shown(text)}" is not a requirement: {shown(first_line(error))}', fix)]
         self.pin(requirement)
-        return login_problems(f"the requirement {requirement.name}", requirement.url or "")
+        subject = f"the requirement {requirement.name}"
+        problem = address_problem(subject, requirement.url) if requirement.url else None
+        return [problem] if problem else []
 
     def local(self, place: str) -> list[tuple[str, str]]:
         """Read the path of a wheel, which is relative to the project: that is pip's working folder."""
         if "\\" in place:
             posix = place.replace("\\", "/")
-            return [(f'"{place}" contains a backslash', f'Separate folders with "/": {posix}')]
+            return [(f'"{shown(place)}" contains a backslash', f'Separate folders with "/": {posix}')]
         if not place.lower().endswith(".whl"):
             fix = f"Build a wheel and list that: pip wheel --no-deps --wheel-dir wheels {shlex.quote(place)}"
             return [(f'"{place}" is a project folder or a source archive, not a wheel', fix)]
@@ -193,9 +209,7 @@ def is_pinned(text: str) -> bool:
     """Return whether the requirement *text* has one exact version."""
     if plain_pin(text):
         return True
-    from packaging.requirements import Requirement
-
-    return exact_version(Requirement(text)) != ""
+    return exact_version(parse_requirement(text)) != ""
 
 
 def exact_version(requirement: Requirement) -> str:

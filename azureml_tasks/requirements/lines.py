@@ -9,6 +9,7 @@ import posixpath
 import re
 import shlex
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 from pathlib import PureWindowsPath
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -17,12 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from optparse import OptionParser
 
+from azureml_tasks.config.requirement import USE_SECRETS, has_login, is_remote
 from azureml_tasks.plain_text import hide_login
 
 _PLAIN_PIN = re.compile(
     r"(?P<name>[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9])==(?P<version>\d+(\.\d+)*)"
 )
-_COMMENT = re.compile(r"(^|\s+)#.*$")
+_COMMENT = re.compile(r"(?:^|(?<=\s))#.*")
+_INDEXES = ("index_url", "extra_index_url", "find_links")
+_LONGEST_SHOWN = 300  # characters
 _LISTS = {
     "requirement": ("-r", "--requirement"),
     "constraint": ("-c", "--constraint"),
@@ -34,13 +38,26 @@ _LISTS = {
     "only_binary": ("--only-binary",),
     "trusted_host": ("--trusted-host",),
     "use_feature": ("--use-feature",),
+    "all_releases": ("--all-releases",),
+    "only_final": ("--only-final",),
     "hash": ("--hash",),
     "global_option": ("--global-option",),
     "config_settings": ("-C", "--config-settings", "--config-setting"),
 }
 _PER_REQUIREMENT = {"hash", "global_option", "config_settings"}
 _INCLUDES = {"requirement", "constraint"}
-_FLAGS = ("no_index", "pre", "prefer_binary", "require_hashes")
+_FLAGS = ("no_index", "pre", "prefer_binary", "require_hashes", "no_require_hashes")
+_COMMAND_LINE = frozenset(
+    re.findall(
+        r"\S+",
+        "break-system-packages cache-dir cert client-cert compile debug dry-run force-reinstall group "
+        "help ignore-installed ignore-requires-python implementation isolated log no-build-isolation "
+        "no-cache-dir no-compile no-deps no-input platform prefix progress-bar proxy python-version "
+        "quiet report retries root root-user-action src target timeout upgrade upgrade-strategy "
+        "use-pep517 user verbose version",
+    )
+)
+"""Options of `pip install` that no version of pip takes from a file. Any other may be one of a newer pip."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +71,7 @@ class Line:
         options: values by name ("extra_index_url"); those of a flag are (True,).
         stray: words between or after the options, which pip ignores.
         error: why the options cannot be parsed; then there are none.
+        newer: options that are not known here, which the pip of the image decides about.
     """
 
     number: int
@@ -62,13 +80,14 @@ class Line:
     options: Mapping[str, Sequence[Any]]
     stray: tuple[str, ...] = ()
     error: str = ""
+    newer: tuple[str, ...] = ()
 
 
 def lines_of(text: str) -> Iterator[Line]:
     """Read a requirements file's lines, without comments and empty ones.
 
     Args:
-        text: the whole file; a byte order mark is skipped.
+        text: the whole file; a byte order mark is skipped. Lines end where they end for pip: `str.splitlines`.
     """
     for number, joined in _join(text.removeprefix("\ufeff").splitlines()):
         if line := _COMMENT.sub("", joined).strip():
@@ -79,7 +98,7 @@ def misplaced(line: Line) -> list[tuple[str, str]]:
     """Return the parts of a line that pip would ignore silently: (what, fix)."""
     names = list(line.options)
     # One word may be a part of a password with spaces, so the message has the whole line.
-    ignored = [f'"{hide_login(line.text)}" has a word after an option'] if line.stray else []
+    ignored = [f'"{shown(line.text)}" has a word after an option'] if line.stray else []
     if line.requirement:
         ignored += [
             f"{spelled(name)} is on the line of a requirement"
@@ -89,6 +108,12 @@ def misplaced(line: Line) -> list[tuple[str, str]]:
     elif _INCLUDES.intersection(names) and sum(map(len, line.options.values())) > 1:
         ignored += [f"{spelled(names[-1])} is on the line of an include"]
     return [(f"{what}, where pip ignores it", "Put it on a line of its own.") for what in ignored]
+
+
+def shown(text: str) -> str:
+    """Return a line or a value for a message: without a login, and cut if it is very long."""
+    hidden = hide_login(text)
+    return hidden if len(hidden) <= _LONGEST_SHOWN else f"{hidden[:_LONGEST_SHOWN]}…"
 
 
 def spelled(name: str) -> str:
@@ -101,7 +126,7 @@ def _join(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
     start, parts = 0, list[str]()
     for number, line in enumerate(lines, 1):
         start = start if parts else number
-        is_comment = _COMMENT.match(line) is not None
+        is_comment = line.lstrip().startswith("#")
         if line.endswith("\\") and not is_comment:
             parts.append(line.strip("\\"))
             continue
@@ -118,11 +143,60 @@ def _parse(number: int, text: str) -> Line:
     if first == len(words):
         return Line(number=number, text=text, requirement=requirement, options={})
     try:
-        values, stray = _option_parser().parse_args(shlex.split(" ".join(words[first:])))
+        known, newer = _without_newer(shlex.split(" ".join(words[first:])))
+        values, stray = _option_parser().parse_args(known)
     except ValueError as error:
         return Line(number=number, text=text, requirement=requirement, options={}, error=str(error))
     given = {name: tuple(value) for name, value in vars(values).items() if value}
-    return Line(number=number, text=text, requirement=requirement, options=given, stray=tuple(stray))
+    return Line(
+        number=number,
+        text=text,
+        requirement=requirement,
+        options=given,
+        stray=tuple(stray),
+        newer=tuple(newer),
+    )
+
+
+def _without_newer(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return *words* without the options of a newer pip and their values, and these options."""
+    known: list[str] = []
+    newer: list[str] = []
+    before = ""
+    for word in words:
+        name = word.partition("=")[0]
+        if not _takes_next(before) and _may_be_newer(name):
+            newer.append(name)
+        elif word.startswith("-") or not _may_be_newer(before):
+            known.append(word)
+        before = "" if _takes_next(before) else word
+    return known, newer
+
+
+def _takes_next(word: str) -> bool:
+    """Return whether *word* is a known option whose value is the next word."""
+    spellings = [spelling for names in _LISTS.values() for spelling in names]
+    return word in spellings or (word.startswith("--") and any(name.startswith(word) for name in spellings))
+
+
+def _may_be_newer(option: str) -> bool:
+    """Return whether *option* is none that is known, nor the beginning or a misspelling of one."""
+    spellings = _long_options()
+    return (
+        option.startswith("--")
+        and option.removeprefix("--") not in _COMMAND_LINE
+        and not any(known.startswith(option) for known in spellings)
+        and not get_close_matches(option, spellings, n=1, cutoff=0.8)
+    )
+
+
+@cache
+def _long_options() -> tuple[str, ...]:
+    return tuple(
+        spelling
+        for spelling in (*(name for names in _LISTS.values() for name in names), *map(spelled, _FLAGS))
+        if spelling.startswith("--")
+    )
 
 
 @cache
@@ -163,32 +237,23 @@ def inside(path: str, folder: str = "") -> str | None:
     return None if leaves else joined
 
 
-REMOTE = re.compile(r"(?:(?:git|hg|svn|bzr)\+[a-z]+|https?)://", re.IGNORECASE)
-# A user before the "@" of the host, or a port that is not a number, which is a password with a slash in it.
-_LOGIN = re.compile(r"//[^/?#\s]*@|//[^/@\s]*:(?!\d+(?:[/?#]|$))[^@]*@")
-_INDEXES = ("index_url", "extra_index_url", "find_links")
-USE_NETRC = "Use an address without a login, and set secrets.netrc in [tool.azureml-image]."
-
-
 def option_problems(line: Line) -> list[tuple[str, str]]:
     """Return the options of a line that a build cannot follow: (what, fix)."""
     problems: list[tuple[str, str]] = []
     for value in line.options.get("editable", ()):
         fix = "List its dependencies (project-dependencies = true), or build a wheel and list that."
-        problems += [(f'"-e {hide_login(value)}" is an editable install, which an image cannot have', fix)]
+        problems += [(f'"-e {shown(value)}" is an editable install, which an image cannot have', fix)]
     for name, value in [(index, value) for index in _INDEXES for value in line.options.get(index, ())]:
-        shown = re.sub(r".*@", "***@", value)
-        if _LOGIN.search(value):
-            problems += login_problems(spelled(name), value)
-        elif not REMOTE.match(value) and name == "find_links":
+        if has_login(value):
+            problems += [(f"{spelled(name)} contains a user or password", USE_SECRETS)]
+        elif not is_remote(value) and name == "find_links":
             fix = "List the wheels themselves, relative to the project's folder: ./wheels/NAME.whl"
-            problems += [(f'--find-links "{shown}" is a local folder, which the build cannot read', fix)]
-        elif not REMOTE.match(value):
+            problems += [
+                (f'--find-links "{shown(value)}" is a local folder, which the build cannot read', fix)
+            ]
+        elif not is_remote(value):
             fix = f"Write the full address: {spelled(name)} https://HOST/simple"
-            problems += [(f'{spelled(name)} "{shown}" is not an http or https address', fix)]
+            problems += [(f'{spelled(name)} "{shown(value)}" is not an http or https address', fix)]
+    if line.newer and has_login(line.text):
+        problems += [(f"{line.newer[0]} contains a user or password", USE_SECRETS)]
     return problems
-
-
-def login_problems(subject: str, address: str) -> list[tuple[str, str]]:
-    """Return a problem if *address* contains a login; the message shows nothing of it."""
-    return [(f"{subject} contains a user or password", USE_NETRC)] if _LOGIN.search(address) else []

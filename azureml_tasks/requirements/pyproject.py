@@ -16,9 +16,12 @@ from packaging.markers import Marker
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from azureml_tasks.config.requirement import address_problem, first_line, parse_requirement
 from azureml_tasks.plain_text import hide_login
+from azureml_tasks.requirements.lines import shown
 
 _USE_PIP_KEY = "List what the image needs under pip in [tool.azureml-image], or in a dependency group."
+_DEEPEST = 100
 _STANDARD = "https://packaging.python.org/specifications/dependency-groups/"
 
 
@@ -70,7 +73,7 @@ class _Project:
                 ]
         try:
             requirements = dependency_groups.resolve(valid, name)
-        except (LookupError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError, RecursionError) as error:
             what = f"[dependency-groups] cannot be read: {_first_line(error)}"
             self.add(what, f"Correct it: {_STANDARD}")
             return
@@ -127,15 +130,24 @@ class _Project:
                 continue
             for part in ["", *sorted(requirement.extras)]:
                 if inner := path.into(canonicalize_name(part), conditions):
-                    yield from self.expand(self.listed(part), inner)
+                    if len(inner.parts) > _DEEPEST:
+                        self.add(f"extras of [project] include each other {_DEEPEST} deep", _USE_PIP_KEY)
+                    else:
+                        yield from self.expand(self.listed(part), inner)
 
     def requirement(self, text: str) -> Requirement | None:
         try:
-            return Requirement(text)
+            requirement = parse_requirement(text)
         except InvalidRequirement as error:
-            what = f'"{hide_login(text)}" is not a requirement: {_first_line(error)}'
+            what = f'"{shown(text)}" is not a requirement: {_first_line(error)}'
             self.add(what, 'Write a name, with versions if you like: "numpy>=1.26"')
             return None
+        if requirement.url and (
+            problem := address_problem(f"the requirement {requirement.name}", requirement.url)
+        ):
+            self.add(*problem)
+            return None
+        return requirement
 
     def find(self, name: str, table: Any, kind: str, place: str) -> str:
         """Return *name* as *table* spells it; "" if it is not there."""
@@ -183,5 +195,4 @@ def _with_conditions(requirement: Requirement, conditions: Sequence[str]) -> str
 
 
 def _first_line(error: Exception) -> str:
-    """Return the first line of an error; the other lines of packaging's errors are a drawing."""
-    return hide_login(str(error.args[0] if error.args else error).splitlines()[0])
+    return hide_login(first_line(error))

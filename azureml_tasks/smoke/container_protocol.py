@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from azureml_tasks.smoke.log_excerpt import LogExcerpt
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
@@ -34,8 +36,8 @@ class Container(Protocol):
     def state(self) -> State:
         """Return the current state."""
 
-    def log(self) -> str:
-        """Return everything that the container has printed."""
+    def log(self) -> LogExcerpt:
+        """Return what the container has printed; of a long log its beginning and its end."""
 
     def put(self, folder: str, files: Mapping[str, bytes]) -> None:
         """Write *files* (name → content) into *folder* in the container."""
@@ -74,11 +76,11 @@ class ContainerEnd:
         out_of_memory: whether the kernel killed a process in it for lack of memory.
         peak_memory: bytes; None if unknown.
         stop_seconds: how long it took to stop; None if it was not stopped.
-        log: everything that it printed.
+        log: what it printed.
     """
 
     exit_code: int | None = None
     out_of_memory: bool = False
     peak_memory: int | None = None
     stop_seconds: float | None = None
-    log: str = ""
+    log: LogExcerpt = LogExcerpt()

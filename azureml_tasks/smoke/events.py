@@ -95,7 +95,8 @@ def make_report(
         started=by_name["ready", 0]["seconds"] if ("ready", 0) in by_name else None,
         peak_memory=end.peak_memory,
         warnings=(*_image_warnings(plan, image, end), *_answer_warnings(by_name, sent)),
-        log=end.log,
+        log=end.log.text,
+        log_lines=end.log.lines,
         exit_code=end.exit_code,
     )
     return replace(report, traceback=_traceback(report, answers))
@@ -131,7 +132,7 @@ def _malformed_check(events: Events) -> Check:
 
 
 def _result(event: Event) -> str:
-    return event["error"] if event["status"] is None else status_line(event["status"])
+    return event["error"] or "no answer" if event["status"] is None else status_line(event["status"])
 
 
 def _with_end(checks: list[Check], events: Events, exit_code: int | None) -> list[Check]:
@@ -183,6 +184,8 @@ def _traceback(report: Report, answers: Iterable[Event | None]) -> str:
     raised = [event for event in answers if event and event.get("status") == HTTPStatus.INTERNAL_SERVER_ERROR]
     if report.passed or not (ended or raised):
         return ""
-    if not ended and any(event["headers"].get("x-ms-run-function-failed") == "False" for event in raised):
+    if not ended and any(
+        event.get("headers", {}).get("x-ms-run-function-failed") == "False" for event in raised
+    ):
         return last_traceback(report.log)
     return user_traceback(report.log) or last_traceback(report.log)

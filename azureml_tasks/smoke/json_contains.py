@@ -78,5 +78,8 @@ def _exact(number: Any) -> Fraction | None:
 
 def shorten(value: Any) -> str:
     """Return a JSON value as one line, cut to 100 characters."""
-    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        return "a value that is nested too deep to be shown"
     return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"

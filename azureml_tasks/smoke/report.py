@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _LAST_LINES = 40  # of the container's log
+_TRACEBACK_LINES = 200
+_LONGEST_LINE = 2000  # characters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +58,8 @@ class Report:
         started: seconds until GET / answered 200; None if it never did.
         peak_memory: bytes; None if it was not measured.
         warnings: one line each; a pass can have some too.
-        log: the container's whole log.
+        log: the container's log; of a long one the beginning and the end.
+        log_lines: how many lines the whole log has; 0 if all of them are in `log`.
         traceback: from the log, the one that explains a failure.
         exit_code: the container's; None while it runs.
     """
@@ -71,6 +74,7 @@ class Report:
     peak_memory: int | None = None
     warnings: tuple[str, ...] = ()
     log: str = ""
+    log_lines: int = 0
     traceback: str = ""
     exit_code: int | None = None
 
@@ -83,7 +87,7 @@ class Report:
 def report_record(report: Report) -> dict[str, Any]:
     """Return the report as a JSON object, without the log; times in seconds, memory in bytes."""
     record = asdict(report)
-    del record["log"], record["traceback"], record["look_inside"]
+    del record["log"], record["log_lines"], record["traceback"], record["look_inside"]
     return {"passed": report.passed, **record}
 
 
@@ -130,15 +134,22 @@ def _failed(report: Report) -> Iterator[str]:
 
 def _log(report: Report) -> Iterator[str]:
     if report.traceback:
-        yield from ("", "In the container's log:", *_indented(report.traceback.splitlines()))
-    lines = report.log.splitlines()
+        yield from ("", "In the container's log:", *_indented(_shown(report.traceback, _TRACEBACK_LINES)))
+    lines = _shown(report.log, _LAST_LINES)
     if lines:
         title = "The container's log"
-        if len(lines) > _LAST_LINES:
-            title = f"The last {_LAST_LINES} of the {len(lines)} lines of the container's log"
+        count = report.log_lines or report.log.rstrip("\n").count("\n") + 1
+        if count > _LAST_LINES:
+            title = f"The last {_LAST_LINES} of the {count} lines of the container's log"
         if report.checks[-1].outcome == "passed":
             title += " (its last request is this test's malformed body)"
-        yield from ("", f"{title}:", *_indented(lines[-_LAST_LINES:]))
+        yield from ("", f"{title}:", *_indented(lines))
+
+
+def _shown(text: str, most: int) -> list[str]:
+    """Return the last lines of *text*, each cut at a length at which it can still be read."""
+    lines = text.rstrip("\n").split("\n") if text.strip("\n") else []
+    return [line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}…" for line in lines[-most:]]
 
 
 def _indented(lines: Iterable[str]) -> Iterator[str]:
@@ -178,7 +189,7 @@ def _case(suite: Element, report: Report, check: Check) -> None:
     case.set("time", f"{check.seconds:.3f}")
     if check.outcome == "failed":
         failure = SubElement(case, "failure", message=_clean("".join(check.details[:1])))
-        traceback = ["", *report.traceback.splitlines()] if report.traceback else []
+        traceback = ["", *_shown(report.traceback, _TRACEBACK_LINES)] if report.traceback else []
         failure.text = _clean("\n".join([*check.details, *traceback]))
     elif check.outcome == "not run":
         SubElement(case, "skipped", message="an earlier check failed")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from azureml_tasks.errors import EngineError
 from azureml_tasks.in_image import probe
 from azureml_tasks.smoke.container_protocol import ContainerEnd
+from azureml_tasks.smoke.event_form import parse_event
 from azureml_tasks.smoke.events import make_report, probe_config
 
 if TYPE_CHECKING:
@@ -98,9 +99,9 @@ def _probe_inside(container: Container, plan: Plan, reporter: Reporter) -> Itera
     config = json.dumps(probe_config(plan.smoke_test, "http://127.0.0.1:5001")).encode()
     container.put(_FOLDER, {"probe.py": script, "probe.json": config})
     for line in container.lines(_python(f"{_FOLDER}/probe.py {_FOLDER}/probe.json")):
-        event: dict[str, Any] = json.loads(line)
-        _report_progress(event, reporter)
-        yield event
+        if event := parse_event(line):
+            _report_progress(event, reporter)
+            yield event
 
 
 def _answers_inside(container: Container) -> bool:

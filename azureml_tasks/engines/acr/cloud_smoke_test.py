@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 from azureml_tasks.context.context_file import ContextFile
 from azureml_tasks.engines.acr.task_file import RESERVED, SERVER, WORKSPACE
 from azureml_tasks.smoke.container_protocol import ContainerEnd
+from azureml_tasks.smoke.event_form import valid_events
 from azureml_tasks.smoke.events import make_report, probe_config
+from azureml_tasks.smoke.log_excerpt import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     Event = dict[str, Any]
 
 OPEN_SHELL = "invoke image.build --engine docker (a candidate image that fails is deleted)"
+_LARGEST_EVENTS = 64 * 1024 * 1024
+"""Characters of all events, and bytes of one."""
 _MAX_ANSWER = 1024 * 1024
 """Bytes of an answer that are kept: it comes back through the run's log."""
 _SCRIPT = (
@@ -73,20 +77,24 @@ class EventCollector:
         marker: the start of their lines; "" to extract nothing.
         parts: the parts of each event by its number, each by its place.
         part_counts: how many parts each event has.
+        size: characters of all lines so far.
     """
 
     marker: str = ""
     parts: dict[int, dict[int, str]] = field(default_factory=dict)
     part_counts: dict[int, int] = field(default_factory=dict)
+    size: int = 0
 
     def collect(self, line: str) -> bool:
         """Collect *line* and return True if it starts with the marker."""
         if not self.marker or not line.startswith(self.marker):
             return False
-        if match := re.fullmatch(r" (\d+) (\d+)/(\d+) (\S+)", line[len(self.marker) :]):
+        if match := re.fullmatch(r" (\d{1,9}) (\d{1,9})/(\d{1,9}) (\S+)", line[len(self.marker) :]):
             number, place, count = map(int, match.groups()[:3])
-            self.parts.setdefault(number, {})[place] = match[4]
-            self.part_counts[number] = count
+            self.size += len(line)
+            if self.size <= _LARGEST_EVENTS:
+                self.parts.setdefault(number, {})[place] = match[4]
+                self.part_counts[number] = count
         return True
 
     def events(self) -> list[Event]:
@@ -97,22 +105,33 @@ class EventCollector:
             if len(parts) != self.part_counts.get(number):
                 break
             text = "".join(parts[place] for place in sorted(parts))
-            try:
-                events.append(json.loads(zlib.decompress(base64.b64decode(text))))
-            except (ValueError, zlib.error):
+            event = _unpacked(text)
+            if event is None:
                 break
+            events.append(event)
         return events
+
+
+def _unpacked(text: str) -> Event | None:
+    """Return the event that *text* holds; None if it holds none, or is larger than any that the probe prints."""
+    unpacking = zlib.decompressobj()
+    try:
+        event = json.loads(unpacking.decompress(base64.b64decode(text), _LARGEST_EVENTS))
+    except (ValueError, RecursionError, zlib.error):
+        return None
+    return event if unpacking.eof and isinstance(event, dict) else None
 
 
 def report_from_events(plan: Plan, image: BuiltImage, events: Sequence[Event]) -> Report:
     """Return the report of a smoke test in the cloud."""
+    events = valid_events(events)
     container = next((event for event in events if event["event"] == "container"), {})
     end = ContainerEnd(
         exit_code=None if container.get("running", True) else int(container["exit_code"]),
         out_of_memory=bool(container.get("out_of_memory")),
         peak_memory=container.get("peak_memory"),
         stop_seconds=container.get("stop"),
-        log=str(container.get("log", "")),
+        log=excerpt([str(container.get("log", "")).encode(errors="replace")]),
     )
     probe_events = [event for event in events if event["event"] != "container"]
     place = f"in the cloud, by run {image.run}" if image.run else "in the cloud"

@@ -95,8 +95,8 @@ class Build:
         log = BuildLog()
 
         def on_line(line: str) -> None:
-            self.reporter.say(clean(line))
-            log.add_buildkit_line(clean(line))
+            self.reporter.say(line)
+            log.add_buildkit_line(line)
 
         argv = build_command(self.client, self.builder, plan, context, no_cache=no_cache)
         # A client with built-in BuildKit passes an archive on by the API, which not every engine takes.

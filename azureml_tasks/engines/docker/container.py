@@ -14,14 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.engines.interrupts import finish_call
+from azureml_tasks.engines.log_lines import lines_of
 from azureml_tasks.errors import EngineError
 from azureml_tasks.in_image import default_score
 from azureml_tasks.plain_text import clean
 from azureml_tasks.planning.plan import APP_ROOT, MODEL_DIR
 from azureml_tasks.smoke.container_protocol import State
+from azureml_tasks.smoke.log_excerpt import LogExcerpt, excerpt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from azureml_tasks.built_image import BuiltImage
     from azureml_tasks.engines.docker.client import EngineClient
@@ -33,7 +35,14 @@ PORT = "5001/tcp"
 _DEFAULT_SCRIPT = Path(default_score.__file__)
 _GRACE_PERIOD = 10  # seconds
 _KILLED = 137  # 128 + SIGKILL: the exit code of a process whose container has ended
+_LONGEST_LINE = 64 * 1024 * 1024
+"""Bytes of a line that a program in the container prints; the answer to a request has 16 MiB at most."""
 _END_TIMEOUT = 5  # seconds
+_LOG_TIMEOUT = 600  # seconds
+_LOG_BLOCK = 1024 * 1024  # bytes
+_HEADER = 8
+"""Bytes before each piece of a log, of which the last four are its length:
+https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Container/operation/ContainerAttach"""
 
 
 def new_container_name() -> str:
@@ -119,6 +128,25 @@ def _start_error(client: EngineClient, smoke_test: SmokeTestPlan, message: str) 
     return EngineError("The engine could not run the image.", next_step="See its message.", said=said)
 
 
+def contents(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the content of a log's pieces, without their headers, for each of *blocks*, which divide it anywhere."""
+    rest, missing = b"", 0
+    for block in blocks:
+        data, place = rest + block, 0
+        content = bytearray()
+        while missing or place + _HEADER <= len(data):
+            if not missing:
+                place += _HEADER
+                missing = int.from_bytes(data[place - 4 : place], "big")
+            taken = data[place : place + missing]
+            content += taken
+            place, missing = place + len(taken), missing - len(taken)
+            if missing:
+                break
+        rest = data[place:]
+        yield bytes(content)
+
+
 @dataclass(frozen=True, kw_only=True)
 class DockerContainer:
     """A container on the engine; see `smoke.container_protocol.Container` for each operation.
@@ -154,9 +182,13 @@ class DockerContainer:
             out_of_memory=bool(state.get("OOMKilled")),
         )
 
-    def log(self) -> str:
-        """Return everything that it has printed."""
-        return clean(self.container.logs().decode(errors="replace"))
+    def log(self) -> LogExcerpt:
+        """Return what it has printed, read in constant memory."""
+        api = self.client.sdk.api
+        url = f"{api.base_url}/v{self.client.api}/containers/{self.id}/logs"
+        with api.get(url, params={"stdout": 1, "stderr": 1}, stream=True, timeout=_LOG_TIMEOUT) as answer:
+            answer.raise_for_status()
+            return excerpt(contents(answer.iter_content(_LOG_BLOCK)))
 
     def put(self, folder: str, files: Mapping[str, bytes]) -> None:
         """Write *files* into *folder* of the container, which is created if it is missing."""
@@ -172,7 +204,7 @@ class DockerContainer:
         """Run *argv* in the container and yield each line of its stdout; none if the container has ended."""
         from docker.errors import APIError
 
-        api, rest = self.client.sdk.api, b""
+        api = self.client.sdk.api
         try:
             process = api.exec_create(self.id, list(argv), stderr=False)["Id"]
             output = api.exec_start(process, stream=True)
@@ -181,11 +213,7 @@ class DockerContainer:
             if self.state().running:
                 raise
             return
-        for block in output:
-            *whole, rest = (rest + block).split(b"\n")
-            yield from (line.decode(errors="replace") for line in whole)
-        if rest:
-            yield rest.decode(errors="replace")
+        yield from (line.decode(errors="replace") for line in lines_of(output, _LONGEST_LINE))
         if api.exec_inspect(process)["ExitCode"] in {None, _KILLED}:
             self._wait_for_end()
 
