@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -38,6 +39,28 @@ class Finished(NamedTuple):
 
 class MissingProgram(Exception):
     """The program is not on PATH; the message is its name."""
+
+
+def find_program(name: str) -> str | None:
+    """Return the path of a program on PATH, or None; see `_absolute_folders`."""
+    return shutil.which(name, path=_absolute_folders())
+
+
+def _absolute_folders() -> str:
+    """Return PATH without its relative folders: in a project they may hold what anybody has sent to it."""
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    return os.pathsep.join(folder for folder in folders if os.path.isabs(folder))  # noqa: PTH117 -- a text
+
+
+def _located(argv: Sequence[str]) -> list[str]:
+    """Return *argv* with the path of its program.
+
+    Raises:
+        MissingProgram: it is not on PATH.
+    """
+    if program := find_program(argv[0]):
+        return [program, *argv[1:]]
+    raise MissingProgram(argv[0])
 
 
 def capture(
@@ -75,7 +98,7 @@ def capture_all(
         for argv in argvs:
             try:
                 child = subprocess.Popen(
-                    argv, cwd=cwd, env=_environment(env), stdin=source, stdout=pipe, stderr=pipe
+                    _located(argv), cwd=cwd, env=_environment(env), stdin=source, stdout=pipe, stderr=pipe
                 )
             except FileNotFoundError as error:
                 raise MissingProgram(argv[0]) from error
@@ -86,7 +109,7 @@ def capture_all(
 
 def _environment(changes: Mapping[str, str | None] | None) -> dict[str, str]:
     """Return our environment with *changes*, of which None takes a variable away."""
-    environment = {**os.environ, **(changes or {})}
+    environment = {**os.environ, "PATH": _absolute_folders(), **(changes or {})}
     return {name: value for name, value in environment.items() if value is not None}
 
 
@@ -117,7 +140,7 @@ def stream(
     """
     try:
         child = subprocess.Popen(
-            argv,
+            _located(argv),
             env=_environment(env),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -182,7 +205,12 @@ def attach(argv: Sequence[str], connection: socket.socket) -> Attached:
     number = connection.fileno()
     try:
         child = subprocess.Popen(
-            argv, stdin=number, stdout=number, stderr=subprocess.PIPE, start_new_session=True
+            _located(argv),
+            env=_environment(None),
+            stdin=number,
+            stdout=number,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
         )
     except FileNotFoundError as error:
         raise MissingProgram(argv[0]) from error

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from azureml_tasks.context.file_hashes import stamp_of
 from azureml_tasks.engines.docker import notes
 from azureml_tasks.engines.docker.client_environment import client_environment
-from azureml_tasks.process import MissingProgram, capture
+from azureml_tasks.process import MissingProgram, capture, find_program
 from azureml_tasks.state.record_forms import is_words
 
 if TYPE_CHECKING:
@@ -102,7 +101,7 @@ def _client_stamps(client: EngineClient) -> list[Any]:
     file, home = client.config.file, client.config.folder
     folders = [*client.config.plugin_folders, *([f"{home}/cli-plugins"] if home else []), *_PLUGINS]
     paths = [*([str(file)] if file else []), *folders, *(f"{folder}/docker-buildx" for folder in folders)]
-    program = shutil.which("docker")
+    program = find_program("docker")
     return [program and os.path.realpath(program), *map(_stamp, [program, *paths])]
 
 

@@ -7,13 +7,12 @@ https://github.com/docker/docker-credential-helpers.
 from __future__ import annotations
 
 import json
-import shutil
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.engines.docker.docker_config import decoded_login, registry_key
 from azureml_tasks.errors import AzuremlTasksError, EngineError, RegistryError
 from azureml_tasks.plain_text import clean
-from azureml_tasks.process import MissingProgram, capture
+from azureml_tasks.process import MissingProgram, capture, find_program
 from azureml_tasks.registry.auth import Credentials
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ def auth_config(config: DockerConfig, registry: str) -> dict[str, str]:
 def missing_helper(config: DockerConfig, registry: str) -> EngineError | None:
     """Return the error for the credential helper of *registry* if it is not on PATH; it is not started."""
     helper = config.helper(registry)
-    return _missing(helper, registry) if helper and not shutil.which(helper.program) else None
+    return _missing(helper, registry) if helper and not find_program(helper.program) else None
 
 
 def _of_helper(helper: Helper, registry: str) -> Credentials | None:

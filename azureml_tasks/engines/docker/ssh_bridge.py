@@ -7,7 +7,6 @@ docker's client alike.
 
 from __future__ import annotations
 
-import shutil
 import socket
 import tempfile
 import threading
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from azureml_tasks.errors import EngineError
-from azureml_tasks.process import MissingProgram, attach
+from azureml_tasks.process import MissingProgram, attach, find_program
 
 if TYPE_CHECKING:
     from azureml_tasks.process import Attached
@@ -34,7 +33,7 @@ class SshBridge:
     """
 
     def __init__(self, host: str) -> None:
-        if not shutil.which("ssh"):
+        if not find_program("ssh"):
             fix = "On Debian and Ubuntu: sudo apt-get install openssh-client"
             raise EngineError(f"There is no ssh on PATH, which leads to {host}.", next_step=fix)
         self._argv = ssh_command(host)
