@@ -13,10 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["DEAD", "Ended", "consumer", "environment", "invoke", "project"]
+__all__ = ["DEAD", "ISOLATED", "Ended", "consumer", "environment", "invoke", "project"]
 
 DEAD = "unix:///nowhere/docker.sock"
-_ISOLATED = ("INVOKE_", "DOCKER_", "GIT_", "GITHUB_", "TF_BUILD", "SOURCE_DATE_EPOCH", "COLUMNS")
+ISOLATED = (
+    *("INVOKE_", "DOCKER_", "GIT_", "SOURCE_DATE_EPOCH", "COLUMNS"),
+    *("GITHUB_", "TF_BUILD", "GITLAB_CI", "JENKINS_URL", "BITBUCKET_", "CIRCLECI", "BUILDKITE"),
+)
+"""How the variables begin that a test of a whole command or of a commit does without."""
 
 TASKS = """\
 from invoke.collection import Collection
@@ -50,7 +54,7 @@ def consumer(folder: Path, tasks: str = TASKS, files: Mapping[str, str] | None =
 
 def environment(**more: str) -> dict[str, str]:
     """This process's, without what would tell a run of Invoke, docker or git anything of this machine."""
-    kept = {name: text for name, text in os.environ.items() if not name.startswith(_ISOLATED)}
+    kept = {name: text for name, text in os.environ.items() if not name.startswith(ISOLATED)}
     return {**kept, "DOCKER_HOST": DEAD, "DOCKER_CONFIG": "/nowhere", **more}
 
 

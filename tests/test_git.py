@@ -126,14 +126,29 @@ def test_no_commit(tmp_path: Path) -> None:
     """A repository without a commit has no revision."""
     git(tmp_path, "init", "--quiet")
 
-    assert NoRevision(why="nothing is committed yet") == read(tmp_path)
+    assert NoRevision(why="nothing is committed yet", fix="git commit") == read(tmp_path)
 
 
-def test_no_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_git(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without git on PATH that is the reason."""
-    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("PATH", str(repository))
 
-    assert NoRevision(why="git is not on PATH") == read(tmp_path)
+    assert NoRevision(why="git is not on PATH", fix="Install git.") == read(repository)
+
+
+def test_where_git_stops_to_look_this_does_too(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """GIT_CEILING_DIRECTORIES keeps git out of a repository around the project, such as one of a home folder."""
+    (repository / "project").mkdir()
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", os.pathsep.join(["/nowhere", str(repository)]))
+
+    assert NoRevision(why="this is not a git repository") == read(repository / "project")
+
+
+def test_an_empty_folder_with_the_name_of_a_repository_is_none(repository: Path) -> None:
+    """The repository around it counts, as for git."""
+    (repository / "project/.git").mkdir(parents=True)
+
+    assert isinstance(read(repository / "project"), Revision)
 
 
 def test_a_repository_that_git_cannot_read_is_unexpected(tmp_path: Path) -> None:
@@ -154,7 +169,7 @@ def test_git_is_read_in_the_background(tmp_path: Path) -> None:
 
 
 def test_an_error_in_the_background_is_raised_by_the_one_who_waits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A git that this user must not run, say, is not lost in the thread."""
 
@@ -163,7 +178,7 @@ def test_an_error_in_the_background_is_raised_by_the_one_who_waits(
         raise PermissionError("git")
 
     monkeypatch.setattr("azureml_tasks.project.git.capture_all", refuse)
-    wait = start_reading(tmp_path)
+    wait = start_reading(repository)
 
     with pytest.raises(PermissionError, match="git"):
         wait()
@@ -184,6 +199,7 @@ def test_an_error_in_the_background_is_raised_by_the_one_who_waits(
         ("", ""),
         ("https://token@dev.azure.com/contoso/a/_git/b", "https://dev.azure.com/contoso/a/_git/b"),
         ("host.example:a\nUSER root", ""),
+        ("https://[", ""),
     ],
 )
 def test_the_url_of_a_remote_has_no_login(url: str, public: str) -> None:

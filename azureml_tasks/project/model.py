@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from azureml_tasks.config.settings import Settings
     from azureml_tasks.context.context_file import ContextFile
+    from azureml_tasks.errors import Problem
     from azureml_tasks.image_reference import Reference
     from azureml_tasks.requirements.install_step import PythonStep
 
@@ -36,6 +37,8 @@ class Facts:
         revision: the commit.
         today: the date (UTC).
         secrets: mounted for the Python step.
+        unread_script: what this machine's Python finds wrong with the entry script, which a newer one may read; None
+            for nothing.
         warnings: for the user.
     """
 
@@ -53,6 +56,7 @@ class Facts:
     revision: Revision | NoRevision
     today: date
     secrets: tuple[BuildSecret, ...] = ()
+    unread_script: Problem | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -142,8 +146,10 @@ class NoRevision(NamedTuple):
 
     Args:
         why: a clause, for people.
+        fix: what to do about it, to paste; "" if there is nothing but another tag.
         unexpected: whether git failed, although there seems to be a repository.
     """
 
     why: str
+    fix: str = ""
     unexpected: bool = False
