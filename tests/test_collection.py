@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 from azureml_tasks.cli.collection import collection
@@ -172,6 +173,33 @@ def test_a_failure_ends_what_comes_after(tmp_path: Path) -> None:
 
     expected = "Nothing is built here yet.\n    invoke image.build\nNothing was pushed.\n"
     assert (4, "", expected) == (done.code, done.out, done.err)
+
+
+def test_the_default_task_is_spelled_as_the_run_was_started(tmp_path: Path) -> None:
+    """Under the name that tasks.py gave the collection, nested under one, and at the root without any word."""
+    renamed = several(
+        tmp_path / "renamed",
+        "ns = Collection()\n"
+        'ns.add_collection(image, name="own")\n'
+        'deploy = Collection("deploy")\ndeploy.add_collection(image, name="own_image")\n'
+        "ns.add_collection(deploy)\n",
+    )
+    root = consumer(tmp_path / "root", "from azureml_tasks.image import ns\n")
+    default = several(
+        tmp_path / "default", 'ns = Collection()\nns.add_collection(image, name="own", default=True)\n'
+    )
+
+    runs = [
+        invoke(renamed, "own", "--json"),
+        invoke(renamed, "deploy.own-image", "--json"),
+        invoke(renamed, "own.check", "--json", "--tag=image"),
+        invoke(root, "check", "--json"),
+        invoke(root, "--no-dedupe"),
+        invoke(default),
+    ]
+
+    prefixes = ["own.", "deploy.own-image.", "own.", "", "", "own."]
+    assert prefixes == [re.findall(r"nothing is built yet: invoke (.*)build", run.out)[0] for run in runs]
 
 
 def test_next_steps_are_spelled_as_the_run_was_started(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from azureml_tasks.image_reference import expand_base
 from azureml_tasks.project import base_images
 from azureml_tasks.project.cross_checks import variable_warnings
 from tests.cases import lay_out
+from tests.consumers import ISOLATED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,8 +31,8 @@ OCI = "org.opencontainers.image."
 
 @pytest.fixture(autouse=True)
 def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hide from git every configuration but the repository's own, and every repository around the test's."""
-    for name in [name for name in os.environ if name.startswith("GIT_")]:
+    """Hide from git every configuration but the repository's own, and from the project the CI system around it."""
+    for name in [name for name in os.environ if name.startswith(ISOLATED)]:
         monkeypatch.delenv(name)
     monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
@@ -147,11 +148,12 @@ def test_a_project_in_a_folder_of_a_repository_has_its_commit(tmp_path: Path) ->
     assert (sha[:12],) == planned(folder).tags
 
 
-def unavailable(value: str, why: str) -> str:
-    """Return the error of a tag whose value is not available."""
+def unavailable(value: str, why: str, fix: str = "") -> str:
+    """Return the error of a tag whose value is not available, with the way to get it."""
+    another = f"{fix}\n    or w" if fix else "W"
     return (
         f'pyproject.toml:6: tool.azureml-image.tags[1]: "{{{value}}}" needs {{{value}}}, but {why}\n'
-        '    Write another tag, such as: tags = ["{date}"]\n\n1 problem; nothing was done.'
+        f'    {another}rite another tag, such as: tags = ["{{date}}"]\n\n1 problem; nothing was done.'
     )
 
 
@@ -168,7 +170,7 @@ def test_before_the_first_commit_there_is_none(tmp_path: Path) -> None:
     folder = project(tmp_path, table='tags = ["{git-sha}"]\n')
     run_git(folder, "init", "--quiet")
 
-    assert unavailable("git-sha", "nothing is committed yet") == refusal(folder)
+    assert unavailable("git-sha", "nothing is committed yet", "git commit") == refusal(folder)
 
 
 def test_a_detached_head_is_on_no_branch(tmp_path: Path) -> None:
@@ -177,7 +179,24 @@ def test_a_detached_head_is_on_no_branch(tmp_path: Path) -> None:
     committed(folder)
     run_git(folder, "checkout", "--quiet", "--detach")
 
-    assert unavailable("git-branch", "HEAD is detached, so that no branch is checked out") == refusal(folder)
+    why, fix = "HEAD is detached, so that no branch is checked out", "Name the tag of this run: --tag=TAG"
+    assert unavailable("git-branch", why, fix) == refusal(folder)
+
+
+def test_a_detached_head_of_a_ci_system_is_on_the_branch_that_it_tells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Azure Pipelines checks out a commit; a build of a tag has no branch, and the flag is named."""
+    folder = project(tmp_path, table='tags = ["{git-branch}-{version}"]\n')
+    committed(folder)
+    run_git(folder, "checkout", "--quiet", "--detach")
+    monkeypatch.setenv("TF_BUILD", "True")
+    monkeypatch.setenv("BUILD_SOURCEBRANCH", "refs/heads/team/new-model")
+    on_branch = planned(folder).tags
+    monkeypatch.setenv("BUILD_SOURCEBRANCH", "refs/tags/v1")
+
+    assert ("team-new-model-1.4.0",) == on_branch
+    assert 'Name the tag of this run: --tag="$(Build.SourceBranchName)"' in refusal(folder)
 
 
 def test_without_git_there_is_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,7 +205,7 @@ def test_without_git_there_is_no_commit(tmp_path: Path, monkeypatch: pytest.Monk
     committed(folder)
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    assert unavailable("git-sha", "git is not on PATH") == refusal(folder)
+    assert unavailable("git-sha", "git is not on PATH", "Install git.") == refusal(folder)
 
 
 def test_a_project_without_a_version_has_no_tag(tmp_path: Path) -> None:
@@ -195,7 +214,8 @@ def test_a_project_without_a_version_has_no_tag(tmp_path: Path) -> None:
 
     expected = (
         'pyproject.toml:3: tool.azureml-image.tags[1]: "{version}" needs {version}, but [project] has no version\n'
-        '    Write another tag, such as: tags = ["{date}"]\n\n1 problem; nothing was done.'
+        '    Write in [project]: version = "1.0.0"\n'
+        '    or write another tag, such as: tags = ["{date}"]\n\n1 problem; nothing was done.'
     )
     assert expected == error
 

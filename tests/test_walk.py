@@ -495,15 +495,117 @@ def _secret(path: str, *, line: int = 4) -> str:
 
 
 def test_files_that_no_image_needs_are_excluded_by_default(tmp_path: Path) -> None:
-    """They are those of version control, virtual environments, caches and bytecode, at every depth."""
+    """They are those of version control, virtual environments, caches, bytecode and editors, at every depth."""
     gone = (
         ".git/config", ".hg/a", ".svn/a", ".bzr/a", ".venv/a", "venv/a", ".direnv/a", "__pycache__/a",
         "a.pyc", "a.pyo", ".mypy_cache/a",
         ".pytest_cache/a", ".ruff_cache/a", ".tox/a", ".nox/a", ".ipynb_checkpoints/a", ".DS_Store",
+        ".#new.py", "#score.py#", "score.py~", ".score.py.swp", ".score.py.swo", ".score.py.un~", ".idea/a",
+        ".vscode/a", ".vs/a", ".nfs000000000a1b2c3d00000001", ".fuse_hidden0000000100000002",
     )  # fmt: skip
     folder = made(tmp_path, files={f"code/{sub}{name}": "" for name in gone for sub in ("", "sub/")})
 
     assert ["folder code/sub/"] == members(folder)
+
+
+def test_the_lock_file_of_emacs_is_no_broken_link(tmp_path: Path) -> None:
+    """It is a link to a name that does not exist; Emacs makes it while a file is edited."""
+    folder = made(tmp_path, links={"code/.#score.py": "me@host.12345:1700000000"})
+
+    assert [] == members(folder)
+
+
+def test_files_with_similar_names_are_copied(tmp_path: Path) -> None:
+    """Names that only hold the marks of editors are those of the project."""
+    names = ["a#b", "a.#b", "a.nfs1", "a~b", "a.swp", "idea", "nfs1"]
+    folder = made(tmp_path, files={f"code/{name}": "" for name in names})
+
+    assert [f"file code/{name} 0" for name in sorted(names)] == members(folder)
+
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 12345\n".format("4d" * 32)
+
+
+def test_pointers_of_git_lfs_are_refused(tmp_path: Path) -> None:
+    """They stand in place of files that were not pulled; one problem for each key names the first."""
+    folder = made(
+        tmp_path,
+        table='model = "model"\n\n[tool.azureml-image.smoke-test]\nrequest = "request.json"\n',
+        files={
+            "code/big.bin": POINTER,
+            "model/a": POINTER,
+            "model/b": POINTER,
+            "model/c": "1",
+            "request.json": POINTER,
+        },
+    )
+
+    expected = """\
+pyproject.toml:6: model/a and 1 more are Git LFS pointers, not the files themselves
+    git lfs pull
+
+pyproject.toml:9: request.json is a Git LFS pointer, not the file itself
+    git lfs pull
+
+pyproject.toml:4: code/big.bin is a Git LFS pointer, not the file itself
+    git lfs pull"""
+    assert sorted(expected.split("\n\n")) == sorted(refusal(folder).split("\n\n"))
+
+
+@pytest.mark.parametrize("what", ["model file", "mounted model", "wheel", "expected answer"])
+def test_a_pointer_of_git_lfs_is_refused_wherever_a_file_is_needed(what: str, tmp_path: Path) -> None:
+    """A model of one file, a model that is mounted, a wheel, and an expected answer."""
+    table, name = {
+        "model file": ('model = "m.bin"\n', "m.bin"),
+        "mounted model": ('[tool.azureml-image.smoke-test]\nmodel = "model"\n', "model/v1/m.bin"),
+        "wheel": ('requirements = ["requirements.txt"]\n', "wheels/a-1-py3-none-any.whl"),
+        "expected answer": (
+            '[[tool.azureml-image.smoke-test.requests]]\nbody = 1\nexpect-file = "answer.json"\n',
+            "answer.json",
+        ),
+    }[what]
+    files = {name: POINTER, "requirements.txt": "./wheels/a-1-py3-none-any.whl\n"}
+
+    error = refusal(made(tmp_path, table=table, files=files))
+
+    assert error.endswith(f"{name} is a Git LFS pointer, not the file itself\n    git lfs pull")
+
+
+def test_a_pointer_that_is_brought_back_is_copied(tmp_path: Path) -> None:
+    """As for a secret and for a large file, `!path` says that it is meant; longer files are no pointers."""
+    folder = made(
+        tmp_path,
+        table='exclude = ["!code/p"]\n',
+        files={"code/p": POINTER, "code/long": POINTER + "x" * 1000},
+    )
+
+    size = len(POINTER)
+    assert [f"file code/long {size + 1000}", f"file code/p {size}"] == members(folder)
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", ".dockerignore"])
+def test_a_file_of_ours_that_is_a_link_out_of_the_project_is_not_read(name: str, tmp_path: Path) -> None:
+    """A message about its content would show a file of this machine to who opened a pull request."""
+    (tmp_path / "secret").write_text("[very-secret\n", encoding="utf-8")
+    folder = made(tmp_path / "project")
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).symlink_to(tmp_path / "secret")
+
+    assert f"{name}: is a link that leaves the project\n    Copy it into the project." == refusal(folder)
+
+
+def test_a_mounted_model_is_not_read_out_of_the_project(tmp_path: Path) -> None:
+    """A link in it that leaves the project would point nowhere in the container."""
+    (tmp_path / "secret").write_text("x", encoding="utf-8")
+    table = '[tool.azureml-image.smoke-test]\nmodel = "model"\n'
+    links = {"model/link": str(tmp_path / "secret"), "model/same": "m.bin"}
+    folder = made(tmp_path / "project", table=table, files={"model/m.bin": "1"}, links=links)
+
+    expected = (
+        f"pyproject.toml:7: model/link is a link to {tmp_path / 'secret'}, which leaves the project\n"
+        "    Copy what it points at into the project."
+    )
+    assert expected == refusal(folder)
 
 
 def test_a_virtual_environment_is_recognized_by_its_configuration(tmp_path: Path) -> None:

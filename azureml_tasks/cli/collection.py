@@ -107,7 +107,7 @@ def _body(spec: TaskSpec, name: str, configuration: Mapping[str, Any]) -> Callab
     """Return the function that Invoke calls: its signature is the task's flags."""
 
     def body(context: Context, **flags: Any) -> None:
-        typed = _typed_prefix(spec.name, name)
+        typed = _typed_prefix(context, spec.name, name, configuration)
         prefix = f"{name}." if typed is None else typed
         with exit_on_error(prefix):
             from azureml_tasks.cli.options import resolve
@@ -136,15 +136,43 @@ def _body(spec: TaskSpec, name: str, configuration: Mapping[str, Any]) -> Callab
     return body
 
 
-def _typed_prefix(task: str, name: str) -> str | None:
+def _typed_prefix(context: Context, task: str, name: str, configuration: Mapping[str, Any]) -> str | None:
     """Return what was typed before the name of *task*, such as "serving."; None if it was not typed itself.
 
     It runs without being typed as `pre=` of another task, or if another task calls it.
     """
-    for word in sys.argv[1:]:
+    root = _root(context)
+    for word in _typed_tasks(root):
         prefix, _, last = word.rpartition(".")
         if last.replace("_", "-") == task:
             return f"{prefix}." if prefix else ""
-        if task == _DEFAULT_TASK and last == name:
+        if task != _DEFAULT_TASK:
+            continue
+        found = _task_of(root, word) if root else None
+        is_own = isinstance(found, BoundTask) and (found.name, found.configuration) == (task, configuration)
+        if last == name or is_own:
             return f"{word}."
     return None
+
+
+def _root(context: Context) -> Collection | None:
+    """Return the collection of the user's `tasks.py`; None if Invoke loaded a module of another name.
+
+    Invoke keeps the module that it has loaded among Python's own (invoke/loader.py, `Loader.load`).
+    """
+    module = sys.modules.get(context.config.tasks.collection_name)
+    return Collection.from_module(module) if module else None
+
+
+def _typed_tasks(root: Collection | None) -> list[str]:
+    """Return the names of tasks that were typed, or that of the default task if there are none."""
+    words = [word for word in sys.argv[1:] if not root or _task_of(root, word)]
+    return words or [root.default] if root and root.default else words
+
+
+def _task_of(root: Collection, word: str) -> Task[Any] | None:
+    try:
+        task: Task[Any] = root[word]
+    except (KeyError, ValueError):  # A collection without a default task raises the latter.
+        return None
+    return task

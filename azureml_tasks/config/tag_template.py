@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from azureml_tasks.image_reference import TAG
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 PLACEHOLDERS = ("version", "git-sha", "git-branch", "date")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
@@ -18,13 +18,28 @@ _NOT_ALLOWED = re.compile(r"[^A-Za-z0-9_.-]+")
 
 @dataclass(frozen=True, kw_only=True)
 class Unavailable:
-    """A placeholder without a value, and the reason."""
+    """A placeholder without a value.
+
+    Args:
+        why: the reason, to follow "but".
+        fix: how to get a value; "" if there is none.
+    """
 
     why: str
+    fix: str = ""
 
 
 class BadTag(ValueError):
-    """A template that gives no valid tag; the message says why."""
+    """A template that gives no valid tag; the message says why.
+
+    Args:
+        why: the message.
+        fixes: how to get the values that are unavailable.
+    """
+
+    def __init__(self, why: str, fixes: Iterable[str] = ()) -> None:
+        super().__init__(why)
+        self.fixes = tuple(dict.fromkeys(fix for fix in fixes if fix))
 
 
 def check(template: str) -> str:
@@ -52,8 +67,9 @@ def render(template: str, values: Mapping[str, str | Unavailable]) -> str:
             (https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests).
     """
     used = {name: values[name] for name in _PLACEHOLDER.findall(template)}
-    if missing := {name: value.why for name, value in used.items() if isinstance(value, Unavailable)}:
-        raise BadTag(" and ".join(f"needs {{{name}}}, but {why}" for name, why in missing.items()))
+    if missing := {name: value for name, value in used.items() if isinstance(value, Unavailable)}:
+        why = " and ".join(f"needs {{{name}}}, but {value.why}" for name, value in missing.items())
+        raise BadTag(why, [value.fix for value in missing.values()])
     tag = _NOT_ALLOWED.sub("-", _PLACEHOLDER.sub(lambda match: str(used[match[1]]), template))
     if not re.fullmatch(TAG, tag):
         why = "is longer than 128 characters" if tag else "is empty"

@@ -1,6 +1,7 @@
 """Hash each file once: the hash of a file that has not changed since is read from a cache.
 
-The same reading looks for a private key, so a file that has not changed is not opened at all.
+The same reading looks for a private key and for a pointer of Git LFS, so a file that has not changed is not opened at
+all.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.atomic_write import write_atomically
+from azureml_tasks.context.lfs_pointer import is_pointer
 from azureml_tasks.context.secret_files import HEAD_SIZE, has_private_key
 from azureml_tasks.version import VERSION
 
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _BLOCK = 1024 * 1024
-_KEY = "private-key"
-_CONTENT = re.compile(rf"([0-9a-f]{{64}}) ({_KEY}|-)")
+_KEY, _POINTER, _NEITHER = "private-key", "lfs-pointer", "-"
+_CONTENT = re.compile(rf"([0-9a-f]{{64}}) ({_KEY}|{_POINTER}|{_NEITHER})")
 _SECOND = 10**9
 _COARSE = 2 * _SECOND
 """FAT stores times in steps of two seconds."""
@@ -36,10 +38,12 @@ class FileContent(NamedTuple):
     Args:
         sha256: of the whole content, in hexadecimal; "" if only the beginning was read.
         has_private_key: see `has_private_key`.
+        is_lfs_pointer: whether Git LFS has the file, and this is what it committed in its place.
     """
 
     sha256: str
     has_private_key: bool
+    is_lfs_pointer: bool = False
 
 
 class FileHashes:
@@ -142,20 +146,21 @@ def is_settled(status: os.stat_result, now: int) -> bool:
 
 def _row(stamp: str, content: FileContent) -> str:
     """Return a row of the cache: one text is read and compared several times as fast as a list."""
-    return f"{stamp}{content.sha256} {_KEY if content.has_private_key else '-'}"
+    verdict = _KEY if content.has_private_key else _POINTER if content.is_lfs_pointer else _NEITHER
+    return f"{stamp}{content.sha256} {verdict}"
 
 
 def _content(row: str, start: int) -> FileContent | None:
     """Return what a row says after its stamp, from *start* on; None if it is damaged."""
     match = _CONTENT.fullmatch(row, start)
-    return FileContent(match[1], match[2] == _KEY) if match else None
+    return FileContent(match[1], match[2] == _KEY, match[2] == _POINTER) if match else None
 
 
 def _read(path: str) -> tuple[FileContent, os.stat_result]:
     with open(path, "rb", buffering=0) as file:  # noqa: PTH123 -- see `FileHashes.sha256`
         block = file.read(_BLOCK)
-        is_secret = has_private_key(block[:HEAD_SIZE])
+        is_secret, is_lfs_pointer = has_private_key(block[:HEAD_SIZE]), is_pointer(block)
         total = hashlib.sha256(block)
         while block := file.read(_BLOCK):
             total.update(block)
-        return FileContent(sha256=total.hexdigest(), has_private_key=is_secret), os.fstat(file.fileno())
+        return FileContent(total.hexdigest(), is_secret, is_lfs_pointer), os.fstat(file.fileno())

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from azureml_tasks.config.settings import Acr, Run
     from azureml_tasks.context.context_file import ContextFile
+    from azureml_tasks.errors import Problem
     from azureml_tasks.image_reference import Reference
     from azureml_tasks.project.model import BuildSecret, Project, SmokeTestPlan
     from azureml_tasks.requirements.install_step import PythonStep
@@ -53,6 +54,8 @@ class Plan(NamedTuple):
         pinned: whether every package has one exact version, so that installing it again gives the same layers.
         cached_layers_max_age: days for which cached layers with unpinned packages are used.
         shared_layers: `login-server/repository` that shares cached layers between machines; "" for none.
+        unread_script: what this machine's Python finds wrong with the entry script, which a newer one may read; None
+            for nothing.
         warnings: for the user, before any work.
         project_key: under which this project's caches are kept, see `state.project_identity`; "" for none.
         cache_scope: who shares cached layers by a registry with whom; "" for the usual ones.
@@ -78,6 +81,7 @@ class Plan(NamedTuple):
     pinned: bool = False
     cached_layers_max_age: float = 7.0
     shared_layers: str = ""
+    unread_script: Problem | None = None
     warnings: tuple[str, ...] = ()
     project_key: str = ""
     cache_scope: str = ""
@@ -121,6 +125,7 @@ def plan(project: Project) -> Plan:
         pinned=_pinned(project),
         cached_layers_max_age=float(settings.cached_layers_max_age),
         shared_layers=settings.shared_layers or "",
+        unread_script=facts.unread_script,
         warnings=_warnings(project),
     )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from azureml_tasks.config.problems import FILE, spell
 from azureml_tasks.context.context_file import ContextFile
+from azureml_tasks.context.lfs_pointer import LARGEST, is_pointer
 from azureml_tasks.project.paths import files_below, kind_of
 from azureml_tasks.project.walk import Walk
 from azureml_tasks.requirements.files import RequirementsTree, read_tree
@@ -50,7 +51,13 @@ def requirements(reader: ProjectReader) -> list[RequirementsTree]:
                 problems.add(
                     place, what, f"Make it: pip wheel --no-deps --wheel-dir {Path(wheel).parent} NAME"
                 )
+            elif _is_pointer(reader.root / wheel):
+                reader.refuse_lfs_pointers(place, [wheel])
     return trees
+
+
+def _is_pointer(file: Path) -> bool:
+    return file.stat().st_size <= LARGEST and is_pointer(file.read_bytes())
 
 
 def _text(reader: ProjectReader, path: str) -> str | None:
@@ -134,4 +141,6 @@ def _walk(
         largest=largest,
     )
     members = walk.files()
+    if walk.pointers:
+        reader.refuse_lfs_pointers((key,), walk.pointers)
     return members if members and members[0].name == f"{key}/" else [ContextFile(name=f"{key}/"), *members]

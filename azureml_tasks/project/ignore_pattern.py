@@ -9,6 +9,7 @@ Known difference: `\x41`, `\pL`, `\Q` and `[[:^alpha:]]`, which Go understands, 
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 from azureml_tasks.project.ignore_steps import search
@@ -76,6 +77,8 @@ def predicate(pattern: str) -> Callable[[str], object]:
         return lambda path: f"/{path}".endswith(pattern[2:])
     if special == [len(tokens) - 1] and tokens[-1] == "**":
         return lambda path: path.startswith(pattern[:-2])
+    if special == [0, len(tokens) - 1] and tokens[0] == "**/" and tokens[-1] == "*" and "/" not in tokens:
+        return partial(_is_named, pattern[3:-1])
     expression = _from_go(_to_go(tokens))
     repeats = [
         int(number) for repeat in _REPEATS.findall(expression) for number in repeat.split(",") if number
@@ -86,6 +89,12 @@ def predicate(pattern: str) -> Callable[[str], object]:
         return search(expression)
     except re.error as error:
         raise ValueError(f"Go's regular expressions know no such thing ({error.msg})") from error
+
+
+def _is_named(start: str, path: str) -> bool:
+    """Return whether the last part of *path* begins with *start*, in folders that Go's "." matches."""
+    folder, _, name = path.rpartition("/")
+    return name.startswith(start) and "\n" not in folder
 
 
 def literal_tail(pattern: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from azureml_tasks.project.build_secrets import find_secrets
 from azureml_tasks.project.code import read_code
 from azureml_tasks.project.cross_checks import variable_warnings
 from azureml_tasks.project.model import Facts, NoRevision, Project, Revision
-from azureml_tasks.project.paths import ProjectReader, read_ignore_rules
+from azureml_tasks.project.paths import ProjectReader, leaves, read_ignore_rules
 from azureml_tasks.project.smoke_test import read_smoke_test
 from azureml_tasks.requirements.install_step import PythonStep, python_step
 from azureml_tasks.text_file import UnreadableFile, read_text
@@ -67,6 +68,9 @@ def load(
 
 
 def _text(root: Path) -> str:
+    if leaves(root, root / FILE):
+        fix = "Copy it into the project."
+        raise SettingsError([Problem(FILE, 0, "is a link that leaves the project", fix)])
     try:
         return read_text(root / FILE)
     except FileNotFoundError:
@@ -96,7 +100,7 @@ def _facts(reader: ProjectReader, wait_for_git: Callable[[], Revision | NoRevisi
         project=project,
         base=base,
         repository=repository,
-        tags=naming.tags(settings, naming.tag_values(project, revision, today), problems),
+        tags=naming.tags(settings, naming.tag_values(project, revision, today, os.environ), problems),
         labels=labels,
         entry_script=code.entry_script,
         code=code.folder,
@@ -107,8 +111,20 @@ def _facts(reader: ProjectReader, wait_for_git: Callable[[], Revision | NoRevisi
         revision=revision,
         today=today,
         secrets=_secrets(reader, files, python),
-        warnings=(*_warnings(settings, project, revision), *code.warnings, *variable_warnings(settings)),
+        unread_script=code.unread,
+        warnings=(
+            *_warnings(settings, project, revision),
+            *code.warnings,
+            *([_unread(code.unread)] if code.unread else []),
+            *variable_warnings(settings),
+        ),
     )
+
+
+def _unread(problem: Problem) -> str:
+    python = ".".join(map(str, sys.version_info[:2]))
+    why = f"Python {python}, which runs this command, cannot read the entry script: {problem.what}"
+    return f"{problem.file}:{problem.line}: {why}. The smoke test shows whether the image's Python can."
 
 
 def _python(reader: ProjectReader) -> PythonStep | None:
@@ -159,7 +175,8 @@ def _epoch(problems: Problems) -> int | None:
 def _warnings(settings: Settings, project: Mapping[str, Any], revision: Revision | NoRevision) -> list[str]:
     warnings = []
     if isinstance(revision, NoRevision) and revision.unexpected:
-        warnings.append(f"the image gets no revision label: {revision.why}")
+        advice = [f"\n    {line}" for line in revision.fix.splitlines()]
+        warnings.append(f"the image gets no revision label: {revision.why}{''.join(advice)}")
     if any("{version}" in tag for tag in settings.tags) and naming.is_dynamic(project, "version"):
         warnings.append('[project].version is dynamic, so the tag has "latest" in its place')
     warnings += [

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.config import validators
 from azureml_tasks.config.tag_template import BadTag, Unavailable, render
+from azureml_tasks.project import ci_branch
 from azureml_tasks.project.model import NoRevision, Revision
 from azureml_tasks.requirements.lines import normalize_name
 
@@ -39,21 +40,37 @@ def repository(settings: Settings, project: Mapping[str, Any], problems: Problem
 
 
 def tag_values(
-    project: Mapping[str, Any], revision: Revision | NoRevision, today: date
+    project: Mapping[str, Any],
+    revision: Revision | NoRevision,
+    today: date,
+    environment: Mapping[str, str],
 ) -> dict[str, str | Unavailable]:
-    """Return the value of each placeholder of a tag; a dynamic version is `latest`."""
-    version: str | Unavailable = Unavailable(why="[project] has no version")
+    """Return the value of each placeholder of a tag; a dynamic version is `latest`.
+
+    Args:
+        project: the table `[project]`.
+        revision: the commit.
+        today: the date (UTC).
+        environment: in which CI systems tell the branch of a commit that is checked out without one.
+    """
+    fix = 'Write in [project]: version = "1.0.0"'
+    version: str | Unavailable = Unavailable(why="[project] has no version", fix=fix)
     if isinstance(project.get("version"), str):
         version = project["version"]
     elif is_dynamic(project, "version"):
         version = "latest"
     if isinstance(revision, NoRevision):
-        sha: str | Unavailable = Unavailable(why=revision.why)
+        sha: str | Unavailable = Unavailable(why=revision.why, fix=revision.fix)
         branch = sha
     else:
         sha = revision.sha[:12] + ("-dirty" if revision.dirty else "")
-        branch = revision.branch or Unavailable(why="HEAD is detached, so that no branch is checked out")
+        branch = revision.branch or ci_branch.branch(environment) or _no_branch(environment)
     return {"version": version, "git-sha": sha, "git-branch": branch, "date": today.strftime("%Y%m%d")}
+
+
+def _no_branch(environment: Mapping[str, str]) -> Unavailable:
+    why = "HEAD is detached, so that no branch is checked out"
+    return Unavailable(why=why, fix=f"Name the tag of this run: {ci_branch.tag_flag(environment)}")
 
 
 def is_dynamic(project: Mapping[str, Any], field: str) -> bool:
@@ -69,8 +86,10 @@ def tags(settings: Settings, values: Mapping[str, str | Unavailable], problems: 
         try:
             rendered[render(template, values)] = None
         except BadTag as error:
-            fix = 'Write another tag, such as: tags = ["{date}"]'
-            problems.add(("tags", index), f'tool.azureml-image.tags[{index + 1}]: "{template}" {error}', fix)
+            another = 'rite another tag, such as: tags = ["{date}"]'
+            fixes = [*error.fixes, f"or w{another}"] if error.fixes else [f"W{another}"]
+            what = f'tool.azureml-image.tags[{index + 1}]: "{template}" {error}'
+            problems.add(("tags", index), what, "\n".join(fixes))
     if not settings.tags and not problems.is_bad(("tags",)):
         problems.add(
             ("tags",),

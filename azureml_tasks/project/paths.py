@@ -12,7 +12,7 @@ from azureml_tasks.project.ignore import IllegalPattern, Matcher, Rule, parse_ig
 from azureml_tasks.text_file import UnreadableFile, read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from azureml_tasks.config.problems import Place, Problems
     from azureml_tasks.config.settings import Settings
@@ -23,6 +23,9 @@ DEFAULTS = (
     *("**/.venv", "**/venv", "**/.direnv"),  # virtual environments; others are known by their pyvenv.cfg
     *("**/__pycache__", "**/*.pyc", "**/*.pyo"),  # bytecode
     *("**/.mypy_cache", "**/.pytest_cache", "**/.ruff_cache", "**/.tox", "**/.nox", "**/.ipynb_checkpoints"),
+    *("**/.#*", "**/#*#", "**/*~", "**/.*.swp", "**/.*.swo"),  # lock files, backups and swap files of editors
+    *("**/.idea", "**/.vscode", "**/.vs"),  # settings of editors
+    *("**/.nfs*", "**/.fuse_hidden*"),  # files that were removed while a program had them open
     *("**/.DS_Store", ".azureml-image"),
 )
 """The patterns that come before those of the project."""
@@ -61,7 +64,10 @@ def read_ignore_rules(root: Path, settings: Settings, problems: Problems) -> Mat
     """Return the ignore rules: the defaults, the project's `.dockerignore`, and `exclude`, of which the last counts."""
     rules = [Rule(pattern=pattern, file="built-in default", line=0) for pattern in DEFAULTS]
     try:
-        rules += parse_ignore_file(read_text(root / _IGNORE), _IGNORE)
+        if leaves(root, root / _IGNORE):
+            problems.add_in_file(_IGNORE, 0, "is a link that leaves the project", "Copy it into the project.")
+        else:
+            rules += parse_ignore_file(read_text(root / _IGNORE), _IGNORE)
     except FileNotFoundError:
         pass
     except UnreadableFile as error:
@@ -78,6 +84,16 @@ def read_ignore_rules(root: Path, settings: Settings, problems: Problems) -> Mat
             what = f'"{rule.pattern}" is not a valid pattern: {error.why}'
             problems.add_in_file(rule.file, rule.line, what, _PATTERNS)
             rules.remove(rule)
+
+
+def leaves(root: Path, path: Path) -> bool:
+    """Return whether *path* leads out of the project by a link: a message about its content would show it.
+
+    Args:
+        root: the project's folder, resolved.
+        path: of a file that is read.
+    """
+    return not path.resolve().is_relative_to(root)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +134,18 @@ class ProjectReader:
         else:
             return Path(value).as_posix()
         return ""
+
+    def refuse_lfs_pointers(self, place: Place, paths: Sequence[str]) -> None:
+        """Report files that Git LFS has and that were not pulled.
+
+        Args:
+            place: of the key that names them.
+            paths: relative to the project, at least one.
+        """
+        what = f"{paths[0]} is a Git LFS pointer, not the file itself"
+        if len(paths) > 1:
+            what = f"{paths[0]} and {len(paths) - 1:,} more are Git LFS pointers, not the files themselves"
+        self.problems.add(place, what, "git lfs pull")
 
     def refuse_excluded(self, path: str, what: str) -> bool:
         """Report a pattern that excludes *path*, and return whether there is one.

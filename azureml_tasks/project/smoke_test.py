@@ -13,8 +13,9 @@ from azureml_tasks.config.settings import Request
 from azureml_tasks.config.toml_document import DEEPEST, is_too_deep
 from azureml_tasks.context.build_context import digest
 from azureml_tasks.context.context_file import ContextFile
+from azureml_tasks.context.lfs_pointer import LARGEST, is_pointer
 from azureml_tasks.project.model import SmokeTestPlan, SmokeTestRequest
-from azureml_tasks.project.paths import files_below
+from azureml_tasks.project.paths import files_below, leaves
 from azureml_tasks.text_file import UnreadableFile, read_bytes
 
 if TYPE_CHECKING:
@@ -54,7 +55,20 @@ def _model(reader: ProjectReader) -> str:
     if reader.problems.is_written(place) and reader.problems.is_written(("model",)):
         what = f"{spell(place)} is for an image without a model, and {spell(('model',))} bakes one in"
         reader.problems.add(place, what, "Keep one of the two.")
-    return reader.check_path(place, value, "file or folder") if value else ""
+    model = reader.check_path(place, value, "file or folder") if value else ""
+    files = _files(reader.root / model) if model else []
+    for path in files:
+        if leaves(reader.root, path):
+            name = path.relative_to(reader.root).as_posix()
+            what = f"{name} is a link to {path.readlink()}, which leaves the project"
+            reader.problems.add(place, what, "Copy what it points at into the project.")
+    if reader.problems.is_bad(place):
+        return ""
+    small = (path for path in files if path.stat().st_size <= LARGEST)
+    pointers = [path.relative_to(reader.root).as_posix() for path in small if is_pointer(path.read_bytes())]
+    if pointers:
+        reader.refuse_lfs_pointers(place, pointers)
+    return model
 
 
 def _request(reader: ProjectReader, place: Place, request: Request) -> SmokeTestRequest:
@@ -82,24 +96,29 @@ def _request(reader: ProjectReader, place: Place, request: Request) -> SmokeTest
 def _body(reader: ProjectReader, place: Place, request: Request) -> bytes:
     if request.file is None:
         return b"" if request.body is UNSET else json.dumps(request.body, ensure_ascii=False).encode()
-    path = reader.check_path(place if place == _SHORT else (*place, "file"), request.file, "file")
-    return (_content(reader, path) if path else None) or b""
+    place = place if place == _SHORT else (*place, "file")
+    path = reader.check_path(place, request.file, "file")
+    return (_content(reader, place, path) if path else None) or b""
 
 
-def _content(reader: ProjectReader, path: str) -> bytes | None:
-    """Return the content of a file; None if it cannot be read, which is reported."""
+def _content(reader: ProjectReader, place: Place, path: str) -> bytes | None:
+    """Return the content of a file; None if it cannot be read or was not pulled, which is reported."""
     try:
-        return read_bytes(reader.root / path, _LARGEST)
+        content = read_bytes(reader.root / path, _LARGEST)
     except UnreadableFile as error:
         reader.problems.add_in_file(path, 0, error.why, error.fix)
         return None
+    if is_pointer(content):
+        reader.refuse_lfs_pointers(place, [path])
+        return None
+    return content
 
 
 def _json(reader: ProjectReader, place: Place, value: str) -> Any:
     path = reader.check_path(place, value, "file")
     if not path:
         return UNSET
-    content = _content(reader, path)
+    content = _content(reader, place, path)
     if content is None:
         return UNSET
     try:
@@ -143,10 +162,13 @@ def _sha256(smoke_test: SmokeTestPlan, model: str, hashes: FileHashes) -> str:
 
 
 def _members(model: Path) -> list[ContextFile]:
-    files = [model] if model.is_file() else sorted(files_below(model))
     return [
         ContextFile(
             name=path.relative_to(model.parent).as_posix(), source=str(path), size=path.stat().st_size
         )
-        for path in files
+        for path in _files(model)
     ]
+
+
+def _files(model: Path) -> list[Path]:
+    return [model] if model.is_file() else sorted(files_below(model))

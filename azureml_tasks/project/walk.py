@@ -38,6 +38,7 @@ class Walk:
         left_out: project-relative paths that other keys claim.
         problem: receives each problem and its fix.
         largest: bytes that a file may have; None for no limit.
+        pointers: paths of the pointers of Git LFS that `files` came across.
     """
 
     project: Path
@@ -48,6 +49,7 @@ class Walk:
     left_out: frozenset[str]
     problem: Callable[[str, str], None]
     largest: int | None = None
+    pointers: list[str] = field(init=False, default_factory=list)
     _root: Path = field(init=False)
     _members: list[ContextFile] = field(init=False, default_factory=list)
 
@@ -188,7 +190,7 @@ class Walk:
             path: by which the walk reached it, relative to the project.
             name: in the context.
             status: of the file.
-            is_allowed: whether an ignore rule brings it back, which also allows a secret and a large file.
+            is_allowed: whether an ignore rule brings it back, which also allows a secret, a large file and a pointer.
             is_linked: whether a link has led here, so that its own path may be another one.
 
         Raises:
@@ -216,6 +218,9 @@ class Walk:
                 fix = f'Move it into the folder of `model`, or leave it out: exclude = ["{path}"]'
                 limit = f"the limit for a file under code is {self.largest / 1e6:,.0f} MB"
                 self.problem(f"{path} has {status.st_size / 1e6:,.0f} MB; {limit}", fix)
+                return
+            if content.is_lfs_pointer:
+                self.pointers.append(path)
                 return
         self._members.append(
             ContextFile(
