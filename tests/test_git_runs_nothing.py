@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,11 +15,8 @@ import azureml_tasks
 from azureml_tasks.project.git import LOCAL_VARIABLES, read
 from azureml_tasks.project.model import NoRevision, Revision
 from tests.cases import lay_out
-from tests.consumers import consumer, invoke, project
+from tests.consumers import consumer, environment, invoke, project
 from tests.test_git import git
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture(autouse=True)
@@ -337,3 +336,40 @@ def test_looking_imports_and_runs_nothing_of_the_project(tmp_path: Path) -> None
     azureml_tasks.plan(azureml_tasks.load(folder))
 
     assert ([3, 3, 0, 0], False) == (done, mark.exists())
+
+
+def test_no_module_beside_tasks_py_is_imported(tmp_path: Path) -> None:
+    """Invoke puts that folder before what is installed; a module there may have the name of one that the tasks use."""
+    mark, package = tmp_path / "it-ran", Path(azureml_tasks.__file__).parent
+    texts = [path.read_text(encoding="utf-8") for path in package.rglob("*.py")]
+    imported = {
+        name for text in texts for name in re.findall(r"^ *(?:from|import) (\w+)", text, re.MULTILINE)
+    }
+    poison = f"open({str(mark)!r}, 'a').write(__name__ + ' ')\n"
+    files = {f"{name}.py": poison for name in imported - {"azureml_tasks", "invoke", "__future__"}}
+    score = "def init(): ...\ndef run(data): ...\n"
+    table = 'code = "."\npip = ["numpy==1"]\n'
+    folder = consumer(
+        tmp_path / "project", files={**files, "score.py": score, "pyproject.toml": project("demo", table)}
+    )
+
+    launcher = (
+        lay_out({"start.py": "from invoke.main import program\nprogram.run()\n"}, tmp_path / "bin")
+        / "start.py"
+    )
+
+    def run(*words: str) -> int:
+        argv = [sys.executable, str(launcher), *words]
+        return subprocess.run(
+            argv, cwd=folder, env=environment(), capture_output=True, check=False
+        ).returncode
+
+    codes = [
+        run("image.check"),
+        run("--dry", "image.release", "--registry=r.io"),
+        run("image.dockerfile"),
+        run("image.context", "--output=context.tar"),
+        run("image.clean"),
+    ]
+
+    assert ([3, 3, 0, 0, 0], "") == (codes, mark.read_text(encoding="utf-8") if mark.exists() else "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from copy import copy
+from functools import wraps
 from inspect import Parameter, Signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -106,6 +107,7 @@ def collection(
 def _body(spec: TaskSpec, name: str, configuration: Mapping[str, Any]) -> Callable[..., None]:
     """Return the function that Invoke calls: its signature is the task's flags."""
 
+    @_importing_what_is_installed
     def body(context: Context, **flags: Any) -> None:
         typed = _typed_prefix(context, spec.name, name, configuration)
         prefix = f"{name}." if typed is None else typed
@@ -134,6 +136,28 @@ def _body(spec: TaskSpec, name: str, configuration: Mapping[str, Any]) -> Callab
     signature = Signature([Parameter("context", Parameter.POSITIONAL_OR_KEYWORD), *parameters])
     body.__signature__ = signature  # type: ignore[attr-defined]  # inspect.signature reads it
     return body
+
+
+def _importing_what_is_installed(body: Callable[..., None]) -> Callable[..., None]:
+    """Let *body* import nothing from the folder of `tasks.py`, which Invoke puts before what is installed.
+
+    With `code = "."` a module of the project could have the name of one that we import.
+    """
+
+    @wraps(body)
+    def guarded(context: Context, **flags: Any) -> None:
+        module = sys.modules.get(context.config.tasks.collection_name)
+        folder = str(Path(module.__file__).parent) if module and module.__file__ else ""
+        if sys.path[:1] != [folder]:
+            body(context, **flags)
+            return
+        sys.path.remove(folder)
+        try:
+            body(context, **flags)
+        finally:
+            sys.path.insert(0, folder)
+
+    return guarded
 
 
 def _typed_prefix(context: Context, task: str, name: str, configuration: Mapping[str, Any]) -> str | None:
