@@ -88,10 +88,10 @@ def test_refused_secrets() -> None:
         check_secrets({"pip-conf": b"x" * (64 * 1024 + 1), "netrc": b"machine a\0"})
 
     expected = """\
-pyproject.toml: tool.azureml-image.secrets.pip-conf is longer than 64 KiB, which ACR Tasks does not support
+pyproject.toml: the secret pip-conf is longer than 64 KiB, which ACR Tasks does not support
     Remove what pip does not need, or build on a Docker engine: --engine docker
 
-pyproject.toml: tool.azureml-image.secrets.netrc contains a NUL byte, which ACR Tasks does not support
+pyproject.toml: the secret netrc contains a NUL byte, which ACR Tasks does not support
     Remove what pip does not need, or build on a Docker engine: --engine docker
 
 2 problems; nothing was done."""

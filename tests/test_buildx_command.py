@@ -17,6 +17,7 @@ from azureml_tasks.engines.docker.buildx_command import build_command, image_fil
 from azureml_tasks.engines.docker.client import EngineClient
 from azureml_tasks.engines.docker.engine import DockerEngine
 from azureml_tasks.planning.plan import SECRET_MOUNTS
+from azureml_tasks.project.build_secrets import SecretSource, with_sources
 from tests.cases import lay_out
 from tests.consumers import project
 
@@ -33,10 +34,16 @@ def engine_client() -> EngineClient:
     return EngineClient(context="default", host="unix:///x", version="1", api="1.41")
 
 
-def plan_with(folder: Path, secrets: str) -> Plan:
-    """Return the plan of a project that installs a package with *secrets*."""
-    table = f'pip = ["contoso-features"]\n\n[tool.azureml-image.secrets]\n{secrets}'
-    return azureml_tasks.plan(azureml_tasks.load(lay_out({"pyproject.toml": project("demo", table)}, folder)))
+def plan_with(folder: Path, **sources: str) -> Plan:
+    """Return the plan of a project that installs a package with secrets from *sources*."""
+    table = 'pip = ["contoso-features"]\nsecrets = ["pip-conf", "netrc"]\n'
+    plan = azureml_tasks.plan(azureml_tasks.load(lay_out({"pyproject.toml": project("demo", table)}, folder)))
+    given = {
+        name.replace("_", "-"): SecretSource(source=source, option="--secret")
+        for name, source in sources.items()
+    }
+    wanted = [secret for secret in plan.secrets if secret.id in given]
+    return plan._replace(secrets=with_sources(wanted, given))
 
 
 @pytest.mark.parametrize(("kind", "start"), [("buildx", BUILDX), ("buildkit", ["build"])])
@@ -46,7 +53,7 @@ def test_the_command_has_no_values_of_secrets(
     """It has the name of a variable or the path of a file."""
     monkeypatch.setenv("CONTOSO_PIP_CONF", "hunter2")
     monkeypatch.setenv("HOME", "/home/alice")
-    plan = plan_with(tmp_path, 'pip-conf = { env = "CONTOSO_PIP_CONF" }\nnetrc = { file = "~/.netrc" }\n')
+    plan = plan_with(tmp_path, pip_conf="env:CONTOSO_PIP_CONF", netrc="~/.netrc")
 
     argv = build_command(
         engine_client(),
@@ -72,7 +79,7 @@ def test_the_command_has_no_values_of_secrets(
 )
 def test_any_path_of_a_secret_is_quoted(path: str, option: str, tmp_path: Path) -> None:
     """Docker reads the option as CSV."""
-    plan = plan_with(tmp_path, f"netrc = {{ file = '{path}' }}\n")
+    plan = plan_with(tmp_path, netrc=path)
 
     argv = build_command(
         engine_client(),

@@ -115,11 +115,11 @@ def test_an_empty_stage_ends_no_cached_layers(
     ("stages", "expected"),
     [
         (("system",), []),
-        (("python",), ["python/", "python/install.py", "python/project/", "python/project/requirements.txt",
-                       "python/requirements.txt"]),
-        (("system", "python", "model"), ["model/", "model/weights.bin", "python/", "python/install.py",
-                                         "python/project/", "python/project/requirements.txt",
-                                         "python/requirements.txt"]),
+        (("python",), ["python/", "python/download.py", "python/install.py", "python/project/",
+                       "python/project/requirements.txt", "python/requirements.txt"]),
+        (("system", "python", "model"), ["model/", "model/weights.bin", "python/", "python/download.py",
+                                         "python/install.py", "python/project/",
+                                         "python/project/requirements.txt", "python/requirements.txt"]),
         (("code", "labels"), ["code/", "code/score.py"]),
     ],
 )  # fmt: skip

@@ -47,9 +47,13 @@ RUNS = st.fixed_dictionaries({
 })  # fmt: skip
 INSTALLED = INSTALL.rpartition(" ")[2].removesuffix("install.py")
 MOUNT = f"--mount=type=secret,id=ID,target={INSTALLED}ID,required=true"
+FROM_PACKAGES = f"--mount=type=bind,from=packages,source={INSTALLED[:-1]},target={INSTALLED[:-1]}"
 MOUNTING = {
-    "secrets-of-a-private-index": [(MOUNT.replace("ID", "pip-conf"), MOUNT.replace("ID", "netrc"))],
-    "one-secret-and-a-requirements-file": [(MOUNT.replace("ID", "pip-conf"),)],
+    "secrets-of-a-private-index": [
+        (MOUNT.replace("ID", "pip-conf"), MOUNT.replace("ID", "netrc")),
+        (FROM_PACKAGES,),
+    ],
+    "one-secret-and-a-requirements-file": [(MOUNT.replace("ID", "pip-conf"),), (FROM_PACKAGES,)],
 }
 """The flags of the cases that have secrets."""
 HEAD = '[tool.azureml-image]\nbase = "bases/serving"\nname = "x"\ntags = ["1"]\n'
@@ -215,7 +219,8 @@ def assert_lines_hold(text: str) -> None:
     lines = text.split("\n")
     words = [line.split()[0].lower() for line in lines if line.strip()]
 
-    assert (words.count("from"), max(len(line.encode()) for line in lines) <= LONGEST_LINE) == (1, True)
+    stages = 2 if "download.py" in text else 1
+    assert (words.count("from"), max(len(line.encode()) for line in lines) <= LONGEST_LINE) == (stages, True)
 
 
 @pytest.mark.parametrize("case", GOOD, ids=[case.stem for case in GOOD])
@@ -236,27 +241,24 @@ def test_every_builder_can_build_the_cases(case: Path) -> None:
     assert_lines_hold(text)
 
 
-@settings(max_examples=examples(50), deadline=None, suppress_health_check=list(HealthCheck))
-@given(file=HOSTILE)
-def test_a_secret_adds_its_mount_and_its_variable_to_one_command(file: str, code_project: Path) -> None:
-    """The text does not depend on the secret's file: only flags and variables of the Python step are added."""
-    table = HEAD + 'pip = ["numpy"]\nsecrets = { netrc = { file = FILE }, pip-conf = { env = "P" } }\n'
-    (code_project / "pyproject.toml").write_text(
-        table.replace("FILE", _string(file)), encoding="utf-8", newline=""
-    )
-    try:
-        loaded = azureml_tasks.load(code_project)
-    except SettingsError:
-        reject()
+@pytest.mark.parametrize("source_builds", [False, True])
+def test_secrets_are_mounted_for_one_command(source_builds: bool, code_project: Path) -> None:
+    """They are mounted for a download in a stage of its own, or for the installation if packages may be built."""
+    table = HEAD + 'pip = ["numpy"]\nsecrets = ["netrc", "pip-conf"]\n'
+    (code_project / "pyproject.toml").write_text(table, encoding="utf-8", newline="")
+    plan = azureml_tasks.plan(azureml_tasks.load(code_project))._replace(source_builds=source_builds)
 
-    seen = commands(azureml_tasks.render(azureml_tasks.plan(loaded)))
+    seen = commands(azureml_tasks.render(plan))
 
-    named = f"PIP_CONFIG_FILE={INSTALLED}pip-conf     NETRC={INSTALLED}netrc     {INSTALL}"
-    run = ("RUN", (MOUNT.replace("ID", "pip-conf"), MOUNT.replace("ID", "netrc")), (named,), False)
-    with_flags = [one for one in seen if one[1]]
-    plain = [("RUN", (), (INSTALL,), False) if one == run else one for one in seen]
-    expected = wanted(Table(pip=["numpy"]), "bases/serving:latest")
-    assert ([run], [word for word, *_ in expected]) == (with_flags, [word for word, *_ in plain])
+    command = INSTALL if source_builds else INSTALL.replace("install.py", "download.py")
+    named = f"PIP_CONFIG_FILE={INSTALLED}pip-conf     NETRC={INSTALLED}netrc     {command}"
+    mounts = (MOUNT.replace("ID", "pip-conf"), MOUNT.replace("ID", "netrc"))
+    run = ("RUN", mounts, (named,), False)
+    install = ("RUN", (FROM_PACKAGES,), (INSTALL,), False)
+    rest = ["COPY", "ENV", "ARG", "LABEL", "USER"]
+    assert ([run] if source_builds else [run, install]) == [one for one in seen if one[1]]
+    words = ["FROM", "USER", "COPY", "RUN", *([] if source_builds else ["FROM", "USER", "RUN"]), *rest]
+    assert words == [word for word, *_ in seen]
 
 
 @pytest.mark.parametrize("case", GOOD, ids=[case.stem for case in GOOD])

@@ -18,9 +18,6 @@ TABLE = """\
 apt = ["curl"]
 pip = ["joblib==1.5.2"]
 env = { LEVEL = "1" }
-
-[tool.azureml-image.secrets]
-netrc = { file = "~/.netrc" }
 """
 SYSTEM = """\
 # System packages change least often, so they come first and stay cached longest.
@@ -36,15 +33,44 @@ RUN --mount=type=cache,id=azureml-image-apt,target=/var/cache/apt,sharing=locked
 PYTHON = """\
 # Python packages come before the model and the code, so only new requirements install them again. The script
 # runs pip with the environment's own Python, keeps the server's version, and ends with pip check.
-# The secrets for a private index are mounted for this command only, readable by root. No layer and no
-# history contains them. Only BuildKit can do this.
+RUN --mount=type=bind,rw,source=python,target=/tmp/azureml-image \\
+    --mount=type=cache,id=azureml-image-pip,target=/tmp/azureml-image/cache \\
+    PIP_CACHE_DIR=/tmp/azureml-image/cache \\
+    "${AZUREML_CONDA_ENVIRONMENT_PATH:?the base sets no AZUREML_CONDA_ENVIRONMENT_PATH}/bin/python" \
+/tmp/azureml-image/install.py
+"""
+DOWNLOAD = """\
+# Packages of a private index are downloaded in a stage of their own, on the base alone. The secrets are mounted
+# for this one command, in which no code of the project and of its packages runs. Only BuildKit can do this.
+FROM {base} AS packages
+
+# Root alone can read the secrets. Nothing of this stage is in the image.
+# hadolint ignore=DL3002
+USER root
+
+# The script and the requirements. pip takes wheels alone, and can start no program.
+COPY python/ /tmp/azureml-image/
+RUN --mount=type=cache,id=azureml-image-pip-download,target=/tmp/azureml-image/cache \\
+    --mount=type=secret,id=netrc,target=/tmp/azureml-image/netrc,required=true \\
+    NETRC=/tmp/azureml-image/netrc \\
+    PIP_CACHE_DIR=/tmp/azureml-image/cache \\
+    "${{AZUREML_CONDA_ENVIRONMENT_PATH:?the base sets no AZUREML_CONDA_ENVIRONMENT_PATH}}/bin/python" \
+/tmp/azureml-image/download.py
+"""
+DOWNLOADED = """\
+# Python packages come before the model and the code, so only new requirements install them again. They were
+# downloaded in the stage above; the script keeps the server's version, and ends with pip check.
+RUN --mount=type=bind,from=packages,source=/tmp/azureml-image,target=/tmp/azureml-image \\
+    "${AZUREML_CONDA_ENVIRONMENT_PATH:?the base sets no AZUREML_CONDA_ENVIRONMENT_PATH}/bin/python" \
+/tmp/azureml-image/install.py
+"""
+SOURCE_BUILDS = """\
+# The secrets for a private index are mounted for this command only. Packages may be built from source in it, so
+# their code can read the secrets: --allow-source-builds. Only BuildKit can do this.
 RUN --mount=type=bind,rw,source=python,target=/tmp/azureml-image \\
     --mount=type=cache,id=azureml-image-pip,target=/tmp/azureml-image/cache \\
     --mount=type=secret,id=netrc,target=/tmp/azureml-image/netrc,required=true \\
     NETRC=/tmp/azureml-image/netrc \\
-    PIP_CACHE_DIR=/tmp/azureml-image/cache \\
-    "${AZUREML_CONDA_ENVIRONMENT_PATH:?the base sets no AZUREML_CONDA_ENVIRONMENT_PATH}/bin/python" \
-/tmp/azureml-image/install.py
 """
 FROM = """\
 # The base image. A new one rebuilds everything below.
@@ -77,10 +103,10 @@ LABEL \\
 """
 
 
-def plan(folder: Path) -> Plan:
-    """Return the plan of a project with system packages, Python packages and a secret."""
+def plan(folder: Path, more: str = "") -> Plan:
+    """Return the plan of a project with system packages and Python packages."""
     files = {
-        "pyproject.toml": project("demo", TABLE),
+        "pyproject.toml": project("demo", TABLE + more),
         "code/score.py": "def init(): ...\ndef run(data): ...\n",
     }
     return azureml_tasks.plan(azureml_tasks.load(lay_out(files, folder)))
@@ -106,6 +132,31 @@ def test_each_project_has_caches_of_its_own(tmp_path: Path) -> None:
 
     assert expected == render_stages(owned, str(made.base), ("system", "python"), mounts=True)
     assert (render(made), stages(made)) == (render(owned), stages(owned))
+
+
+def test_with_secrets_packages_are_downloaded_on_the_base_alone(tmp_path: Path) -> None:
+    """Secrets are mounted in a stage of their own, also if the packages are installed on cached layers."""
+    made = plan(tmp_path, 'secrets = ["netrc"]\n')
+    download = DOWNLOAD.format(base=made.base)
+    layers = "# Cached layers of an earlier build. Their user is root.\nFROM demo/layers:1\n"
+
+    whole = "\n".join([download, FROM.format(base=made.base), SYSTEM, DOWNLOADED])
+    after_system = f"{download}\n{layers}\n{DOWNLOADED}"
+    assert (whole, after_system) == (
+        render_stages(made, str(made.base), ("system", "python"), mounts=True),
+        render_stages(made, "demo/layers:1", ("python",), mounts=True),
+    )
+    assert "type=secret" not in render_stages(made, "demo/layers:1", ("model", "code", "labels"), mounts=True)
+
+
+def test_a_run_that_allows_source_builds_mounts_secrets_while_packages_are_installed(tmp_path: Path) -> None:
+    """Then the code of a package can read them, which the comment says."""
+    made = plan(tmp_path, 'secrets = ["netrc"]\n')._replace(source_builds=True)
+
+    first = "\n".join(PYTHON.splitlines()[:2]) + "\n"
+    command = "".join(PYTHON.splitlines(keepends=True)[4:])
+    expected = "\n".join([FROM.format(base=made.base), SYSTEM, first + SOURCE_BUILDS + command])
+    assert expected == render_stages(made, str(made.base), ("system", "python"), mounts=True)
 
 
 def test_the_other_steps_are_the_same(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ apt = ["curl"]
 pip = ["numpy==2.0"]
 requirements = "requirements.txt"
 model = "model"
+secrets = ["netrc"]
 platform = "linux/amd64"
 user = "dockeruser"
 cached-layers-max-age = 1
@@ -39,17 +40,12 @@ GREETING = "hello"
 [tool.azureml-image.labels]
 team = "a"
 
-[tool.azureml-image.secrets]
-netrc = { file = "netrc-one" }
-
 [tool.azureml-image.smoke-test]
 repeat = 1
 """,
     "requirements.txt": "pandas==2.0\n",
     "code/score.py": "def init(): ...\ndef run(data): ...\n",
     "model/weights.bin": "weights\n",
-    "netrc-one": "one",
-    "netrc-two": "two",
 }
 PARTS = ["version", "platform", "base", "system", "python", "model", "code", "labels"]
 
@@ -81,7 +77,7 @@ CHANGES: dict[str, tuple[list[str], Callable[[Path], object]]] = {
         ["python"],
         lambda folder: set_text(folder / "requirements.txt", "pandas==2.1\n"),
     ),
-    "a secret less": (["python"], table('netrc = { file = "netrc-one" }', "")),
+    "a secret less": (["python"], table('["netrc"]', "[]")),
     "a byte of the model": (["model"], lambda folder: set_text(folder / "model/weights.bin", "WEIGHTS\n")),
     "a name in the model": (
         ["model"],
@@ -101,8 +97,6 @@ NO_CHANGES: dict[str, Callable[[Path], object]] = {
     "nothing": lambda _: None,
     "the tags": table('"one"', '"two"'),
     "the registry": table("r.example.com", "s.example.com"),
-    "where a secret is": table("netrc-one", "netrc-two"),
-    "what a secret holds": lambda folder: set_text(folder / "netrc-one", "other"),
     "the smoke test": table("repeat = 1", "repeat = 2"),
     "how long it may be kept": table("cached-layers-max-age = 1", "cached-layers-max-age = 2"),
     "a comment": table("[project]", "# This is ours.\n[project]"),

@@ -29,7 +29,7 @@ def _lines(file: ContextFile) -> list[str]:
     if file.link:
         return [f"link {file.name} -> {file.link}"]
     kind = "program" if file.executable else "file"
-    if file.name == "python/install.py":
+    if file.name in ("python/download.py", "python/install.py"):
         return [f"{kind} {file.name}"]  # its size is that of the package's script
     return [f"{kind} {file.name} {file.size}", *(f"    {line}" for line in file.data.decode().splitlines())]
 

@@ -83,7 +83,9 @@ def test_a_line_that_pip_can_use_is_accepted(line: str) -> None:
     """Names, addresses and the options of pip's format are no problem; those of a newer pip decide about versions."""
     loose = "newer" in line or (not line.startswith("-") and "==0.30" not in line)
     asked = line.removesuffix(" # with a comment")
-    expected = replace(tree("r.txt", lines=[asked]), all_pinned=not loose)
+    where = ("-i", "--index-url", "--extra-index-url", "-f", "--no-index", "--prefer-binary")
+    finding = (asked,) if line.startswith(where) or line.endswith("--pre") else ()
+    expected = replace(tree("r.txt", lines=[asked]), all_pinned=not loose, finding=finding)
     assert (expected, []) == read_tree("r.txt", {"r.txt": line}.get)
 
 

@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from azureml_tasks.config.fields import Key, keys
 from azureml_tasks.config.reader import read
 from azureml_tasks.config.schema import json_schema
-from azureml_tasks.config.settings import Acr, Request, Run, Secret, Secrets, Settings, SmokeTest
+from azureml_tasks.config.settings import Acr, Request, Run, Settings, SmokeTest
 from azureml_tasks.errors import SettingsError
 from tests.cases import BAD, GOOD, sections
 from tests.examples import examples
@@ -88,8 +88,6 @@ def test_every_key_is_described() -> None:
         SmokeTest: inner["smoke-test"],
         Request: inner["smoke-test"]["properties"]["requests"]["items"],
         Acr: inner["acr"],
-        Secrets: inner["secrets"],
-        Secret: inner["secrets"]["properties"]["netrc"],
     }
 
     described = {

@@ -49,16 +49,21 @@ Docstring:
   Build the image.
 
 Options:
-  --base=STRING       image to extend, instead of the table's
-  --engine=STRING     engine that builds: docker, acr (Azure Container
-                      Registry) or auto (docker if it answers, else acr)
-  --no-cache          build every step again
-  --no-wait           start a remote build and do not wait; image.resume
-                      finishes it
-  --project=STRING    folder of the project, relative to the current folder
-  --pull              pull a newer base first
-  --registry=STRING   login server, instead of the table's
-  --tag               tag instead of the table's, as --tag=TAG; may be repeated
+  --allow-source-builds   let packages without a wheel be built while secrets
+                          are mounted: their code can read the secrets
+  --base=STRING           image to extend, instead of the table's
+  --engine=STRING         engine that builds: docker, acr (Azure Container
+                          Registry) or auto (docker if it answers, else acr)
+  --no-cache              build every step again
+  --no-wait               start a remote build and do not wait; image.resume
+                          finishes it
+  --project=STRING        folder of the project, relative to the current folder
+  --pull                  pull a newer base first
+  --registry=STRING       login server, instead of the table's
+  --secret                where a secret that the table wants is: netrc=FILE,
+                          netrc=env:VARIABLE or netrc=default; may be repeated
+  --tag                   tag instead of the table's, as --tag=TAG; may be
+                          repeated
 
 """
 SILENT = """\

@@ -43,7 +43,7 @@ class BoundTask(Task[Any]):
             name=spec.name,
             default=spec.name == _DEFAULT_TASK,
             auto_shortflags=False,
-            iterable=["tag"] if "tag" in spec.flags else [],
+            iterable=[name for name in spec.flags if FLAGS[name].is_repeated],
             help={name: FLAGS[name].help for name in spec.flags},
         )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from azureml_tasks.cli.console import Console
+from azureml_tasks.cli.secret_sources import secret_sources
 from azureml_tasks.commands.run_context import ENGINES, RunContext
 from azureml_tasks.config.problems import Override
 from azureml_tasks.errors import Problem, SettingsError
@@ -24,8 +25,11 @@ CONFIGURATION_KEY = "azureml_image"
 ENVIRONMENT_PREFIX = "INVOKE_AZUREML_IMAGE_"
 CACHE_SCOPE = "CACHE_SCOPE"
 """The variable, without its prefix, that says whose caches a run uses; pull requests and main do not share them."""
+ALLOW_SOURCE_BUILDS = "ALLOW_SOURCE_BUILDS"
+"""The variable, without its prefix, that lets packages be built from source while secrets are mounted."""
 ENVIRONMENT_ONLY = frozenset({
     "ACR_AUDIENCE",
+    ALLOW_SOURCE_BUILDS,
     "ALLOWED_REGISTRIES",
     CACHE_SCOPE,
     "RESOURCE_MANAGER",
@@ -108,6 +112,8 @@ def resolve(
     if "engine" in given and given["engine"].value not in ENGINES:
         what = f'is "{given["engine"].value}", which is not an engine'
         problems.append(Problem(given["engine"].source, 0, what, f"Engines: {', '.join(ENGINES)}."))
+    secrets = secret_sources(flags.get("secret") or (), os.environ, problems)
+    source_builds = _source_builds(flags, os.environ, problems)
     project = given.get("project")
     folder = _project_folder(project, tasks_folder, flags_from or tasks_folder, problems)
     if problems:
@@ -125,6 +131,8 @@ def resolve(
         engine=given["engine"].value if "engine" in given else "docker",
         reporter=console,
         cache_scope=os.environ.get(f"{ENVIRONMENT_PREFIX}{CACHE_SCOPE}", ""),
+        secrets=secrets,
+        source_builds=source_builds,
     )
     return TaskRun(
         task=task,
@@ -223,6 +231,15 @@ def _from_environment(environment: Mapping[str, str], problems: list[Problem]) -
         else:
             options[name] = Override(value=_PARSERS[OPTIONS[name]](text), source=variable)
     return options
+
+
+def _source_builds(flags: Mapping[str, Any], environment: Mapping[str, str], problems: list[Problem]) -> bool:
+    """Return whether packages may be built from source while secrets are mounted; no file of the project decides it."""
+    variable = f"{ENVIRONMENT_PREFIX}{ALLOW_SOURCE_BUILDS}"
+    text = environment.get(variable, "")
+    if text and text.lower() not in _BOOLEANS:
+        problems.append(Problem(variable, 0, f'must be 1, 0, true or false, got "{text}"'))
+    return bool(flags.get("allow-source-builds")) or _BOOLEANS.get(text.lower(), False)
 
 
 def _split(text: str) -> list[str]:

@@ -16,13 +16,19 @@ class Flag(NamedTuple):
     Args:
         help: what `invoke --help` says.
         is_switch: whether it takes no value.
+        is_repeated: whether it may be given several times.
     """
 
     help: str
     is_switch: bool = False
+    is_repeated: bool = False
 
 
 FLAGS: Mapping[str, Flag] = {
+    "allow-source-builds": Flag(
+        "let packages without a wheel be built while secrets are mounted: their code can read the secrets",
+        is_switch=True,
+    ),
     "base": Flag("image to extend, instead of the table's"),
     "builder": Flag("builder that the text is for: any (default) or buildkit"),
     "deployment": Flag("print a managed online deployment of that environment instead", is_switch=True),
@@ -42,10 +48,14 @@ FLAGS: Mapping[str, Flag] = {
     "pull": Flag("pull a newer base first", is_switch=True),
     "registry": Flag("login server, instead of the table's"),
     "run": Flag("ID of the run; default: the last one started here"),
-    "tag": Flag("tag instead of the table's, as --tag=TAG; may be repeated"),
+    "secret": Flag(
+        "where a secret that the table wants is: netrc=FILE, netrc=env:VARIABLE or netrc=default; may be repeated",
+        is_repeated=True,
+    ),
+    "tag": Flag("tag instead of the table's, as --tag=TAG; may be repeated", is_repeated=True),
     "untested": Flag("push although the image has not passed its smoke test", is_switch=True),
 }
-"""Every flag, declared once; `tag` may be repeated."""
+"""Every flag, declared once."""
 
 
 class TaskSpec(NamedTuple):
@@ -82,7 +92,7 @@ def _task(*flags: str) -> Callable[[Callable[[TaskRun], None]], Callable[[TaskRu
 # Imports stand in the bodies: `invoke --list` needs the names alone.
 
 
-@_task("base", "engine", "registry", "tag", "json")
+@_task("base", "engine", "registry", "tag", "secret", "allow-source-builds", "json")
 def check(run: TaskRun) -> None:
     """Say what a build would do and what is wrong, without changing anything."""
     from azureml_tasks.cli import check_report
@@ -101,7 +111,7 @@ def check(run: TaskRun) -> None:
         raise report.error
 
 
-@_task("base", "builder", "output")
+@_task("base", "allow-source-builds", "builder", "output")
 def dockerfile(run: TaskRun) -> None:
     """Print the Dockerfile."""
     from azureml_tasks.cli.output import output_file, write_text
@@ -112,7 +122,7 @@ def dockerfile(run: TaskRun) -> None:
     write_text(run, path, dockerfile_text(run.context, builder), *flags)
 
 
-@_task("base", "output")
+@_task("base", "allow-source-builds", "output")
 def context(run: TaskRun) -> None:
     """Write the build context with its Dockerfile as a tar archive, for any builder."""
     from azureml_tasks.cli.output import output_file, refuse_terminal, write_archive
@@ -124,7 +134,7 @@ def context(run: TaskRun) -> None:
     write_archive(run, path, context_archive(run.context))
 
 
-@_task("engine", "base", "registry", "tag", "no-cache", "pull", "no-wait")
+@_task("engine", "base", "registry", "tag", "secret", "allow-source-builds", "no-cache", "pull", "no-wait")
 def build(run: TaskRun) -> None:
     """Build the image."""
     if run.flag("no-wait"):
@@ -168,7 +178,10 @@ def push(run: TaskRun) -> None:
     show_push(run, pipeline.push(run.context, untested=bool(run.flag("untested"))))
 
 
-@_task("engine", "base", "registry", "tag", "no-cache", "pull", "junit", "untested")
+@_task(
+    *("engine", "base", "registry", "tag", "secret", "allow-source-builds"),
+    *("no-cache", "pull", "junit", "untested"),
+)
 def release(run: TaskRun) -> None:
     """Build, smoke-test and push; stop at the first step that fails."""
     from azureml_tasks.cli.output import output_file

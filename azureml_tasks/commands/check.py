@@ -78,7 +78,7 @@ def check(run: RunContext) -> CheckReport:
     """
     plan, context = plan_image(run)
     engine, engine_text, error = _engine(run, plan)
-    if missing := build_secrets.missing_secrets(plan.secrets):
+    if missing := build_secrets.secret_problems(run.folder, plan.secrets, plan.files):
         error = SettingsError(missing)
     image = run.records.read_build() if run.records.has_build() else None
     rebuild = None

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from azureml_tasks.commands.run_context import plan_image, refuse_foreign_records
+from azureml_tasks.commands.run_context import plan_image, planned_image, refuse_foreign_records
 from azureml_tasks.context.tar_archive import archive
 from azureml_tasks.errors import Problem, SettingsError
 from azureml_tasks.planning.dockerfile import render
-from azureml_tasks.planning.plan import plan
-from azureml_tasks.project.load import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,8 +39,7 @@ def dockerfile_text(run: RunContext, builder: str) -> str:
         what = f'is "{builder}", which is not a builder'
         raise SettingsError([Problem("--builder", 0, what, f"Builders: {', '.join(_BUILDERS)}.")])
     refuse_foreign_records(run)
-    planned = plan(load(run.folder, run.overrides, run.records.file_hashes()))
-    return render(planned._replace(project_key=run.project_key), mounts=builder == "buildkit")
+    return render(planned_image(run, run.records.file_hashes()), mounts=builder == "buildkit")
 
 
 def context_archive(run: RunContext) -> ContextArchive:

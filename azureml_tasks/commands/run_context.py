@@ -20,13 +20,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from azureml_tasks.config.problems import Override
+    from azureml_tasks.context.file_hashes import FileHashes
     from azureml_tasks.engines.acr.engine import AcrEngine
     from azureml_tasks.engines.docker.engine import DockerEngine
     from azureml_tasks.engines.protocol import Engine
+    from azureml_tasks.project.build_secrets import SecretSource
     from azureml_tasks.reporter import Reporter
 
 ENGINES = ("docker", "acr", "auto")
 """What `--engine` takes."""
+_SOURCE_BUILDS = (
+    "packages may be built from source while the secrets are mounted, so their code can read the secrets: "
+    "--allow-source-builds"
+)
 _REGISTRY_FLAG = "invoke image.push --registry contoso.azurecr.io"
 _REGISTRY_OF_WORKSPACE = (
     "workspace and resource-group in [tool.azureml-image.acr], for the registry of a workspace"
@@ -46,6 +52,8 @@ class RunContext(NamedTuple):
         engine: one of `ENGINES`.
         overrides: key of the table → value of this run that takes precedence.
         cache_scope: whose caches are used: runs with another scope share none; "" for the usual ones.
+        secrets: ID of a secret → where it is.
+        source_builds: whether packages may be built from source while secrets are mounted.
     """
 
     folder: Path
@@ -53,6 +61,8 @@ class RunContext(NamedTuple):
     engine: str = "docker"
     overrides: Mapping[str, Override] = MappingProxyType({})
     cache_scope: str = ""
+    secrets: Mapping[str, SecretSource] = MappingProxyType({})
+    source_builds: bool = False
 
     @property
     def project_key(self) -> str:
@@ -83,6 +93,29 @@ class Prepared(NamedTuple):
     engine: Engine
 
 
+def planned_image(run: RunContext, hashes: FileHashes) -> Plan:
+    """Read the project and plan the image, with what only the run decides.
+
+    Args:
+        run: the run.
+        hashes: spare files that have not changed from being read again.
+
+    Raises:
+        SettingsError: with everything that is wrong in the table and in the files it names.
+    """
+    planned = plan(load(run.folder, run.overrides, hashes))
+    planned = planned._replace(project_key=run.project_key, cache_scope=run.cache_scope)
+    if not planned.secrets:
+        return planned
+    from azureml_tasks.project.build_secrets import with_sources
+
+    return planned._replace(
+        secrets=with_sources(planned.secrets, run.secrets),
+        source_builds=run.source_builds,
+        warnings=(*planned.warnings, *([_SOURCE_BUILDS] if run.source_builds else [])),
+    )
+
+
 def plan_image(run: RunContext, *, save_hashes: bool = False) -> tuple[Plan, BuildContext]:
     """Read the project, plan the image, and hash its files; report warnings.
 
@@ -95,8 +128,7 @@ def plan_image(run: RunContext, *, save_hashes: bool = False) -> tuple[Plan, Bui
     """
     refuse_foreign_records(run)
     hashes = run.records.file_hashes()
-    planned = plan(load(run.folder, run.overrides, hashes))
-    planned = planned._replace(project_key=run.project_key, cache_scope=run.cache_scope)
+    planned = planned_image(run, hashes)
     for warning in planned.warnings:
         run.reporter.warn(warning)
     context = new_context(planned.files, render(planned), hashes)
@@ -119,7 +151,7 @@ def prepare_build(run: RunContext, *, to_push: bool = False) -> Prepared:
     from azureml_tasks.project import build_secrets
 
     planned, context = plan_image(run, save_hashes=True)
-    problems = build_secrets.missing_secrets(planned.secrets) if planned.secrets else []
+    problems = build_secrets.secret_problems(run.folder, planned.secrets, planned.files)
     if to_push and not planned.registry and run.engine == "docker":
         problems.append(_no_registry())
     if problems:

@@ -8,7 +8,7 @@ from typing import Any
 
 from azureml_tasks.config import fields
 from azureml_tasks.config.fields import UNSET, Key, keys
-from azureml_tasks.config.settings import Acr, Request, Run, Secret, Secrets, Settings, SmokeTest
+from azureml_tasks.config.settings import Acr, Request, Run, Settings, SmokeTest
 
 _TYPES: dict[str, dict[str, Any]] = {
     fields.STRING: {"type": "string"},
@@ -64,8 +64,6 @@ _TABLES = (
     ("[tool.azureml-image.smoke-test]", SmokeTest),
     ("[[tool.azureml-image.smoke-test.requests]]", Request),
     ("[tool.azureml-image.acr]", Acr),
-    ("[tool.azureml-image.secrets]", Secrets),
-    ("[tool.azureml-image.secrets.pip-conf] and [tool.azureml-image.secrets.netrc]", Secret),
 )
 
 

@@ -155,30 +155,6 @@ class Acr:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Secret:
-    """One of `secrets`."""
-
-    env: str | None = declare(
-        STRING,
-        "environment variable that holds the secret; set exactly one of `env` and `file`",
-        rule=validators.VARIABLE,
-    )
-    file: str | None = declare(
-        STRING,
-        "file that holds the secret; it may be outside the project, `~` is your home folder",
-        rule=validators.ANY_PATH,
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Secrets:
-    """The table `secrets`: files for pip that must not stay in the image."""
-
-    pip_conf: Secret | None = declare(TABLE, "a `pip.conf` with the address of a private index", table=Secret)
-    netrc: Secret | None = declare(TABLE, "a `.netrc` with user and password", table=Secret)
-
-
-@dataclass(frozen=True, kw_only=True)
 class Settings:
     """The table `[tool.azureml-image]`."""
 
@@ -291,9 +267,10 @@ class Settings:
         rule=validators.between(0, 3650),
     )
     acr: Acr | None = declare(TABLE, "remote builds, see below", table=Acr)
-    secrets: Secrets = declare(
-        TABLE,
-        "files for pip to reach a private index, mounted while pip runs; never in a layer, a log or the build context",
-        Secrets(),
-        table=Secrets,
+    secrets: tuple[str, ...] = declare(
+        STRINGS,
+        'secrets that pip needs to reach a private index: `"pip-conf"` and `"netrc"`; each run says where they are, '
+        "see below",
+        (),
+        rule=validators.SECRET,
     )

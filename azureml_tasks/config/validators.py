@@ -77,10 +77,11 @@ PATH = Rule(
     fix="Paths are relative to the folder of pyproject.toml and stay inside it.",
     schema={"not": {"pattern": r"^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)"}},
 )
-ANY_PATH = Rule(
-    error=lambda value: f"contains {character}" if (character := control_character(value)) else "",
-    fix='Write: file = "~/.netrc"',
-    schema={},
+SECRET = Rule(
+    error=lambda value: "" if value in ("pip-conf", "netrc") else "is not a secret that a build can use",
+    fix='Write: secrets = ["pip-conf", "netrc"], and say in each run where they are: '
+    "invoke image.build --secret netrc=~/.netrc",
+    schema={"enum": ["pip-conf", "netrc"]},
 )
 BASE = Rule(
     error=lambda value: "" if image_reference.expand_base(value) else "is not an image reference",

@@ -8,7 +8,8 @@ alone. Each of these files and folders beside it is optional:
     pinned.txt        the versions that the files with hashes pin, as constraints
     added.txt         -r lines of the requirements that were added, if they can be installed alone
     project/          requirements files and wheels, at their paths in the project
-    pip-conf, netrc   secrets, mounted while this runs
+    wheels/           what download.py has downloaded, to be installed without an index
+    pip-conf, netrc   secrets, mounted while this runs if packages may be built from source
 
 All output goes to stdout, because builders may change the order of two streams.
 """
@@ -31,7 +32,9 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE / "project"
-INPUTS = ("hashed.txt", "requirements.txt", "pinned.txt", "added.txt")
+WHEELS = HERE / "wheels"
+PACKAGES = "packages.txt"
+INPUTS = ("hashed.txt", "requirements.txt", "pinned.txt", "added.txt", "finding.txt")
 SERVER = "azureml-inference-server-http"
 
 # The first Python with importlib.metadata is 3.8.
@@ -113,8 +116,13 @@ def pip_output(*arguments: str) -> str:
 
 def install(*arguments: str) -> bool:
     """Run `pip install` in the copy of the project, for its relative paths. Return whether it succeeded."""
+    return run_pip([sys.executable, "-m", "pip", "install", *arguments])
+
+
+def run_pip(command: list[str]) -> bool:
+    """Run *command*, which is pip's, in the copy of the project and show its output. Return whether it succeeded."""
     with subprocess.Popen(
-        [sys.executable, "-m", "pip", "install", *arguments],
+        command,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
@@ -269,6 +277,16 @@ def server_requirement(version: str) -> str:
 def install_rest(server: str) -> bool:
     """Install the other requirements in one run with the server. Return whether it succeeded.
 
+    Args:
+        server: the server's version in the base image; "" if it has none.
+    """
+    arguments = rest_arguments(server)
+    return not arguments or install(*arguments)
+
+
+def rest_arguments(server: str) -> list[str]:
+    """Return pip's arguments for the requirements without hashes and the server; empty if there are none.
+
     The server is a requirement, not a constraint, because pip resolves only the requirements of a run: with a
     constraint, pip would install a package that the server cannot run with.
 
@@ -288,7 +306,19 @@ def install_rest(server: str) -> bool:
         arguments += [requirement]
     else:
         say(f"The base image has no {SERVER}.")
-    return not arguments or install(*arguments, *(["-c", str(pinned)] if pinned.is_file() else []))
+    return [*arguments, "-c", str(pinned)] if arguments and pinned.is_file() else arguments
+
+
+def install_downloaded() -> bool:
+    """Install what download.py has downloaded, without an index. Return whether it succeeded.
+
+    The versions were chosen there, so pip must not choose again: here it may find other packages installed.
+    """
+    packages = WHEELS / PACKAGES
+    if not packages.stat().st_size:
+        return True
+    say("Installing the packages that were downloaded.")
+    return install("--no-index", "--find-links", str(WHEELS), "--no-deps", "-r", str(packages))
 
 
 def fits(package: Any, versions: dict[str, str]) -> bool:
@@ -350,7 +380,7 @@ def last_lines(succeeded: bool, new: list[str]) -> list[str]:
     """Return the last lines of the log."""
     if succeeded and not new:
         return ["pip check reports no conflict that is not in the base image."]
-    mounted = any((HERE / name).is_file() for name in SECRETS.values())
+    mounted = any((HERE / name).is_file() and (HERE / name).stat().st_size for name in SECRETS.values())
     return [
         *([] if succeeded else ["pip could not install the requirements; its messages above say why."]),
         *([LOGIN_HINT] if not succeeded and mounted else []),
@@ -367,11 +397,14 @@ def main() -> int:
         require_secrets()
         require_pip()
         before = installed()
-        if install_added(before):
+        if (WHEELS / PACKAGES).is_file():
+            succeeded = install_downloaded()
+        elif install_added(before):
             remove_inputs()
             say("The added packages have what they need, and no other package has changed.")
             return 0
-        succeeded = install_hashed() and install_rest(before.get(SERVER, ""))
+        else:
+            succeeded = install_hashed() and install_rest(before.get(SERVER, ""))
         new = new_conflicts(before)
     except Refusal as refusal:
         say(str(refusal), "The image was not built.")

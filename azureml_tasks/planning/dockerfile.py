@@ -30,17 +30,34 @@ _APT_FOLDERS = {
 }
 """apt's folders in BuildKit's cache. Not apt's own: a base may tell apt to empty those after each run."""
 _NO_ENVIRONMENT = "the base sets no AZUREML_CONDA_ENVIRONMENT_PATH"
+_PYTHON = f'"${{AZUREML_CONDA_ENVIRONMENT_PATH:?{_NO_ENVIRONMENT}}}/bin/python"'
+_PACKAGES = "packages"
+"""The name of the stage that downloads packages."""
 
 _HEADER = ["# Generated from [tool.azureml-image] in pyproject.toml. Change that table, not this file."]
+_ROOT_COMMENT = "# Installing needs root. The last step returns to the runtime user."
 _CACHED_LAYERS = "# Cached layers of an earlier build. Their user is root."
 _APT_COMMENT = "# System packages change least often, so they come first and stay cached longest."
 _PYTHON_COMMENT = [
     "# Python packages come before the model and the code, so only new requirements install them again. The script",
     "# runs pip with the environment's own Python, keeps the server's version, and ends with pip check.",
 ]
-_SECRETS_COMMENT = [
-    "# The secrets for a private index are mounted for this command only, readable by root. No layer and no",
-    "# history contains them. Only BuildKit can do this.",
+_DOWNLOAD_COMMENT = [
+    "# Packages of a private index are downloaded in a stage of their own, on the base alone. The secrets are mounted",
+    "# for this one command, in which no code of the project and of its packages runs. Only BuildKit can do this.",
+]
+_COPY_COMMENT = "# The script and the requirements. pip takes wheels alone, and can start no program."
+_DOWNLOAD_ROOT_COMMENT = [
+    "# Root alone can read the secrets. Nothing of this stage is in the image.",
+    "# hadolint ignore=DL3002",
+]
+_INSTALL_COMMENT = [
+    "# Python packages come before the model and the code, so only new requirements install them again. They were",
+    "# downloaded in the stage above; the script keeps the server's version, and ends with pip check.",
+]
+_SOURCE_BUILDS_COMMENT = [
+    "# The secrets for a private index are mounted for this command only. Packages may be built from source in it, so",
+    "# their code can read the secrets: --allow-source-builds. Only BuildKit can do this.",
 ]
 _MODEL_COMMENT = "# The model is large and changes less often than the code, so it comes first."
 _CODE_COMMENT = "# The code changes most often, so nothing slow comes after it."
@@ -57,7 +74,7 @@ def render(plan: Plan, *, mounts: bool = False) -> str:
         mounts: render for BuildKit alone, with cache mounts for downloads and a bind mount for the install script.
     """
     steps = [step for steps in _stages(plan, mounts=mounts).values() for step in steps]
-    return _text([_HEADER, *_from(str(plan.base)), *steps])
+    return _text([_HEADER, *_download(plan, str(plan.base), mounts=mounts), *_from(str(plan.base)), *steps])
 
 
 def render_stages(
@@ -77,16 +94,19 @@ def render_stages(
     """
     by_name = _stages(plan, mounts=mounts, sha256=sha256)
     steps = [step for name in names for step in by_name[name]]
+    download = _download(plan, str(plan.base), mounts=mounts) if "python" in names else []
     if names[0] == STAGES[0]:
-        return _text([*_from(base), *steps])
+        return _text([*download, *_from(base), *steps])
     if not any(line.startswith("RUN ") for step in steps for line in step):
         steps.sort(key=lambda step: not step[1].startswith(("ENV ", "USER ")))
-    return _text([[_CACHED_LAYERS, f"FROM {base}"], *steps])
+    return _text([*download, [_CACHED_LAYERS, f"FROM {base}"], *steps])
 
 
 def stages(plan: Plan) -> dict[str, str]:
-    """Return the text of each of `STAGES`; "" for an empty one. A stage depends on all before it."""
-    return {name: _text(steps) if steps else "" for name, steps in _stages(plan, mounts=False).items()}
+    """Return the text of each of `STAGES`; "" for an empty one. A stage depends on all before it and on the base."""
+    by_name = _stages(plan, mounts=False)
+    by_name["python"] = [*_download(plan, "", mounts=False), *by_name["python"]]
+    return {name: _text(steps) if steps else "" for name, steps in by_name.items()}
 
 
 def _text(steps: Sequence[Sequence[str]]) -> str:
@@ -96,7 +116,7 @@ def _text(steps: Sequence[Sequence[str]]) -> str:
 def _from(base: str) -> list[list[str]]:
     return [
         ["# The base image. A new one rebuilds everything below.", f"FROM {base}"],
-        ["# Installing needs root. The last step returns to the runtime user.", "USER root"],
+        [_ROOT_COMMENT, "USER root"],
     ]
 
 
@@ -148,24 +168,62 @@ def _apt(plan: Plan, *, mounts: bool) -> list[str]:
     ]
 
 
+def _download(plan: Plan, base: str, *, mounts: bool) -> list[list[str]]:
+    """Return the stage that downloads the packages with the secrets mounted; empty if it is not needed.
+
+    It is the base alone: a package that was installed before, or a shell command of the project, could have changed
+    what `python` does, and would then run with the secrets. Nothing of this stage gets into the image but packages.
+    """
+    if not _has_download(plan):
+        return []
+    # Not the cache of the other steps: code of packages can write to that one.
+    cache = [_cache_mount(plan, "pip-download", f"{_INSTALL}/cache")] if mounts else []
+    variables = [*_secret_variables(plan), *([f"PIP_CACHE_DIR={_INSTALL}/cache"] if mounts else [])]
+    return [
+        [*_DOWNLOAD_COMMENT, f"FROM {base} AS {_PACKAGES}"],
+        [*_DOWNLOAD_ROOT_COMMENT, "USER root"],
+        [
+            _COPY_COMMENT,
+            f"COPY python/ {_INSTALL}/",
+            *_run([*cache, *_secret_mounts(plan), *variables, f"{_PYTHON} {_INSTALL}/download.py"]),
+        ],
+    ]
+
+
 def _python(plan: Plan, *, mounts: bool) -> list[str]:
-    python = f'"${{AZUREML_CONDA_ENVIRONMENT_PATH:?{_NO_ENVIRONMENT}}}/bin/python"'
+    """Return the step that installs Python packages, which were downloaded before if that takes secrets."""
+    install = f"{_PYTHON} {_INSTALL}/install.py"
+    if _has_download(plan):
+        packages = f"--mount=type=bind,from={_PACKAGES},source={_INSTALL},target={_INSTALL}"
+        return [*_INSTALL_COMMENT, *_run([packages, install])]
     folders = [
         f"--mount=type=bind,rw,source=python,target={_INSTALL}",
         _cache_mount(plan, "pip", f"{_INSTALL}/cache"),
     ]
-    secrets = plan.secrets
-    # Secrets are mounted beside the script, in a folder that exists: BuildKit leaves a folder that it creates behind.
-    files = [f"--mount=type=secret,id={s.id},target={_INSTALL}/{s.id},required=true" for s in secrets]
-    variables = [f"{s.variable}={_INSTALL}/{s.id}" for s in secrets]
-    variables += [f"PIP_CACHE_DIR={_INSTALL}/cache"] if mounts else []
-    words = [*(folders if mounts else []), *files, *variables, f"{python} {_INSTALL}/install.py"]
+    variables = [*_secret_variables(plan), *([f"PIP_CACHE_DIR={_INSTALL}/cache"] if mounts else [])]
     return [
         *_PYTHON_COMMENT,
-        *(_SECRETS_COMMENT if secrets else []),
+        *(_SOURCE_BUILDS_COMMENT if plan.secrets else []),
         *([] if mounts else [f"COPY python/ {_INSTALL}/"]),
-        *("RUN " + " \\\n    ".join(words)).split("\n"),
+        *_run([*(folders if mounts else []), *_secret_mounts(plan), *variables, install]),
     ]
+
+
+def _has_download(plan: Plan) -> bool:
+    return bool(plan.python and plan.secrets and not plan.source_builds)
+
+
+def _secret_mounts(plan: Plan) -> list[str]:
+    # Secrets are mounted beside the script, in a folder that exists: BuildKit leaves a folder that it creates behind.
+    return [f"--mount=type=secret,id={s.id},target={_INSTALL}/{s.id},required=true" for s in plan.secrets]
+
+
+def _secret_variables(plan: Plan) -> list[str]:
+    return [f"{secret.variable}={_INSTALL}/{secret.id}" for secret in plan.secrets]
+
+
+def _run(words: Sequence[str]) -> list[str]:
+    return ("RUN " + " \\\n    ".join(words)).split("\n")
 
 
 def _runs(plan: Plan, after: str) -> Iterator[list[str]]:

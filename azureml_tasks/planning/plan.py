@@ -49,7 +49,8 @@ class Plan(NamedTuple):
         labels: name → text.
         files: members of the build context, sorted by name.
         smoke_test: what it sends and expects.
-        secrets: mounted while Python packages are installed.
+        secrets: mounted while Python packages are downloaded.
+        source_builds: whether packages may be built from source, with the secrets mounted.
         acr: options of a remote build; None if the table does not set any.
         pinned: whether every package has one exact version, so that installing it again gives the same layers.
         cached_layers_max_age: days for which cached layers with unpinned packages are used.
@@ -77,6 +78,7 @@ class Plan(NamedTuple):
     files: tuple[ContextFile, ...]
     smoke_test: SmokeTestPlan
     secrets: tuple[BuildSecret, ...] = ()
+    source_builds: bool = False
     acr: Acr | None = None
     pinned: bool = False
     cached_layers_max_age: float = 7.0

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from azureml_tasks.config.problems import FILE, spell
+from azureml_tasks.config.problems import FILE
 from azureml_tasks.context.context_file import ContextFile
 from azureml_tasks.context.lfs_pointer import LARGEST, is_pointer
 from azureml_tasks.project.paths import files_below, kind_of
@@ -15,11 +14,8 @@ from azureml_tasks.requirements.files import RequirementsTree, read_tree
 from azureml_tasks.text_file import read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from azureml_tasks.config.problems import Place
     from azureml_tasks.project.code import Code
-    from azureml_tasks.project.model import BuildSecret
     from azureml_tasks.project.paths import ProjectReader
 
 _LARGE = 100 * 1000 * 1000
@@ -91,18 +87,6 @@ def code_and_model(reader: ProjectReader, code: Code) -> tuple[ContextFile, ...]
     ):
         members += _model(reader, Path(model).as_posix())
     return tuple(sorted(members))
-
-
-def refuse_copied_secrets(
-    reader: ProjectReader, secrets: Sequence[BuildSecret], members: Sequence[ContextFile]
-) -> None:
-    """Report a build secret whose file would be copied into the image as well."""
-    secret_files = {os.path.realpath(secret.file): secret.id for secret in secrets if secret.file}
-    for member in members if secret_files else ():
-        if member.source and (name := secret_files.get(member.source)):
-            path = Path(os.path.relpath(member.source, reader.root)).as_posix()
-            what = f"{spell(('secrets', name))} is {path}, which would be copied into the image"
-            reader.problems.add(("secrets", name), what, f'Leave it out: exclude = ["{path}"]')
 
 
 def _refuse_claimed_entry_script(reader: ProjectReader, code: Code, left_out: frozenset[str]) -> None:

@@ -14,7 +14,7 @@ from azureml_tasks.context.file_hashes import FileHashes
 from azureml_tasks.errors import Problem, SettingsError
 from azureml_tasks.image_reference import Reference, expand_base
 from azureml_tasks.project import base_images, copied_files, cross_checks, git, naming
-from azureml_tasks.project.build_secrets import find_secrets
+from azureml_tasks.project.build_secrets import wanted_secrets
 from azureml_tasks.project.code import read_code
 from azureml_tasks.project.cross_checks import variable_warnings
 from azureml_tasks.project.model import Facts, NoRevision, Project, Revision
@@ -24,12 +24,10 @@ from azureml_tasks.requirements.install_step import PythonStep, python_step
 from azureml_tasks.text_file import UnreadableFile, read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from azureml_tasks.config.problems import Override, Place, Problems
     from azureml_tasks.config.settings import Settings
-    from azureml_tasks.context.context_file import ContextFile
-    from azureml_tasks.project.model import BuildSecret
 
 _LAST_SECOND = 253_402_300_799
 """The end of the year 9999, the last one that an RFC 3339 timestamp can hold."""
@@ -110,7 +108,7 @@ def _facts(reader: ProjectReader, wait_for_git: Callable[[], Revision | NoRevisi
         smoke_test=read_smoke_test(reader),
         revision=revision,
         today=today,
-        secrets=_secrets(reader, files, python),
+        secrets=wanted_secrets(settings, problems),
         unread_script=code.unread,
         warnings=(
             *_warnings(settings, project, revision),
@@ -148,15 +146,12 @@ def _python(reader: ProjectReader) -> PythonStep | None:
         for what, fix in wrong:
             problems.add(place, f"{spell(place)}: {what}", fix)
     requirements |= {text: None for _, text in problems.valid_items("pip", settings.pip)}
-    return python_step(tuple(requirements), trees, lambda path: copied_files.python_file(reader, path))
-
-
-def _secrets(
-    reader: ProjectReader, files: Sequence[ContextFile], python: PythonStep | None
-) -> tuple[BuildSecret, ...]:
-    secrets = find_secrets(reader.root, reader.settings, reader.problems)
-    copied_files.refuse_copied_secrets(reader, secrets, (*files, *(python.files if python else ())))
-    return secrets
+    return python_step(
+        tuple(requirements),
+        trees,
+        lambda path: copied_files.python_file(reader, path),
+        downloads=bool(settings.secrets),
+    )
 
 
 def _epoch(problems: Problems) -> int | None:

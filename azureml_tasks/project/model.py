@@ -36,7 +36,7 @@ class Facts:
         smoke_test: what the smoke test sends and mounts.
         revision: the commit.
         today: the date (UTC).
-        secrets: mounted for the Python step.
+        secrets: mounted while Python packages are downloaded.
         unread_script: what this machine's Python finds wrong with the entry script, which a newer one may read; None
             for nothing.
         warnings: for the user.
@@ -106,20 +106,24 @@ class SmokeTestRequest(NamedTuple):
 
 
 class BuildSecret(NamedTuple):
-    """Where a secret of the Python step is; its value is read when it is used, and stored nowhere.
+    """A secret that the table wants, and where the run says that it is.
+
+    Its value is read when it is used, and stored nowhere.
 
     Args:
-        id: its key in the table, `pip-conf` or `netrc`.
+        id: `pip-conf` or `netrc`.
         variable: tells pip the path of the mounted file.
         env: the variable of this process that holds it; "" if a file does.
-        file: absolute path; "" if a variable holds it.
-        line: of its key in pyproject.toml.
+        file: absolute path; "" if a variable holds it, or if the run does not say where it is.
+        option: the flag or the variable that says where it is; "" if none does.
+        line: of the table's `secrets` in pyproject.toml.
     """
 
     id: str
     variable: str
     env: str = ""
     file: str = ""
+    option: str = ""
     line: int = 0
 
 

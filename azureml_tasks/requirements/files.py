@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
 _VARIABLE = re.compile(r"\$\{[A-Z0-9_]+\}")
+_FINDING = {"index_url", "extra_index_url", "find_links", "trusted_host", "no_index", "pre", "prefer_binary"}
 _ARCHIVES = (".whl", ".zip", ".tar", ".tgz", ".tbz", ".txz", ".tlz", ".gz", ".bz2", ".xz", ".lz", ".lzma")
 _DEEPEST = 100
 """Files that include each other, one inside the other."""
@@ -50,6 +51,7 @@ class RequirementsTree:
         pinned: of a hashed tree every "name==version", with " ; marker" if it has one, sorted.
         all_pinned: whether each requirement has one exact version.
         lines: every logical line of the files, without comments, sorted, each once.
+        finding: the lines that say where and how pip finds packages, in their order.
     """
 
     files: tuple[str, ...]
@@ -58,6 +60,7 @@ class RequirementsTree:
     pinned: tuple[str, ...]
     all_pinned: bool = True
     lines: tuple[str, ...] = ()
+    finding: tuple[str, ...] = ()
 
 
 def read_tree(root: str, read: Callable[[str], str | None]) -> tuple[RequirementsTree, list[Problem]]:
@@ -84,6 +87,7 @@ def read_tree(root: str, read: Callable[[str], str | None]) -> tuple[Requirement
         pinned=tuple(sorted(reading.pinned)) if reading.hashed else (),
         all_pinned=reading.hashed or not reading.loose,
         lines=tuple(sorted(reading.lines)),
+        finding=tuple(reading.finding),
     ), reading.problems
 
 
@@ -96,6 +100,7 @@ class _Reading:
     pinned: set[str] = field(default_factory=set)
     loose: bool = False
     lines: set[str] = field(default_factory=set)
+    finding: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     depth: int = 0
 
@@ -115,6 +120,8 @@ class _Reading:
         self.depth += 1
         for line in lines_of(text):
             self.lines.add(line.text)
+            if line.options and not line.requirement and line.options.keys() <= _FINDING:
+                self.finding.append(line.text)
             self.problems += [Problem(path, line.number, what, fix) for what, fix in self.line(path, line)]
         self.depth -= 1
         return True

@@ -36,7 +36,11 @@ class PythonStep:
 
 
 def python_step(
-    requirements: Sequence[str], trees: Sequence[RequirementsTree], member: Callable[[str], ContextFile]
+    requirements: Sequence[str],
+    trees: Sequence[RequirementsTree],
+    member: Callable[[str], ContextFile],
+    *,
+    downloads: bool = False,
 ) -> PythonStep | None:
     """Return the step that installs Python packages; None if there are none.
 
@@ -44,6 +48,7 @@ def python_step(
         requirements: PEP 508 strings of the table and of the project.
         trees: the requirements files with those that they include.
         member: returns the member of the build context for a project-relative path.
+        downloads: whether packages are downloaded before they are installed, because that takes secrets.
     """
     from importlib import resources
 
@@ -54,13 +59,16 @@ def python_step(
     plain = [_include(tree) for tree in trees if not tree.hashed] + list(requirements)
     hashed = [_include(tree) for tree in trees if tree.hashed]
     pinned = sorted({pin for tree in trees for pin in tree.pinned if tree.hashed})
-    script = resources.files("azureml_tasks").joinpath("in_image/install.py").read_bytes()
-    texts = {"requirements.txt": plain, "hashed.txt": hashed, "pinned.txt": pinned}
+    scripts = ("download.py", "install.py") if downloads else ("install.py",)
+    in_image = resources.files("azureml_tasks").joinpath("in_image")
+    finding = [line for tree in trees if not tree.hashed for line in tree.finding] if downloads else []
+    texts = {"requirements.txt": plain, "hashed.txt": hashed, "pinned.txt": pinned, "finding.txt": finding}
     own = [
         _text(name, "".join(f"{line}\n" for line in lines).encode()) for name, lines in texts.items() if lines
     ]
     carried = sorted({path for tree in trees for path in (*tree.files, *tree.wheels)})
-    files = (_text("install.py", script), *own, *map(member, carried))
+    own += [_text(name, in_image.joinpath(name).read_bytes()) for name in scripts]
+    files = (*own, *map(member, carried))
     names = (*(tree.files[0] for tree in trees), *requirements)
     all_pinned = all(map(is_pinned, requirements)) and all(tree.all_pinned for tree in trees)
     return PythonStep(

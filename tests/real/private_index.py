@@ -67,10 +67,25 @@ class Private:
 
 @contextmanager
 def serving(
-    client: docker.DockerClient, image: str, folder: Path, *, netrc: str, address: str
+    client: docker.DockerClient,
+    image: str,
+    folder: Path,
+    *,
+    netrc: str,
+    address: str,
+    more: Mapping[str, bytes] | None = None,
 ) -> Iterator[Private]:
-    """Serve an index with these passwords, in a container of *image*, so that builds of any engine reach it."""
-    files = {"index.py": _INDEX.encode()}
+    """Serve an index with these passwords, in a container of *image*, so that builds of any engine reach it.
+
+    Args:
+        client: of the engine.
+        image: has Python.
+        folder: for its files.
+        netrc: password of the first part.
+        address: password of the second part.
+        more: further files by their path.
+    """
+    files = {"index.py": _INDEX.encode(), **(more or {})}
     for where, name in (("one", "alpha"), ("two", "beta")):
         made = wheel(folder, name, "1.0")
         files[f"{where}/{name}/{made.name}"] = made.read_bytes()

@@ -55,12 +55,7 @@ def run(data):
     return {"sum": sum(json.loads(data)["numbers"])}
 """
 PASSWORDS = ("netrc-Hq2-password", "address-Vw8-password")
-SECRETS = """\
-
-[tool.azureml-image.secrets]
-pip-conf = { env = "CONTOSO_PIP_CONF" }
-netrc = { file = "../net,rc" }
-"""
+SECRETS = 'secrets = ["pip-conf", "netrc"]\n'
 LOOK = ["cat", "/var/azureml-app/score.py"]
 ACCEPT = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
 
@@ -285,7 +280,8 @@ def with_login(
         folder, name, base, {**env, "CONTOSO_PIP_CONF": index.conf}, more='pip = ["beta"]\n' + SECRETS
     )
     (folder / "net,rc").write_text(index.login)
-    return made.invoke("image.build"), made
+    given = ("--secret=pip-conf=env:CONTOSO_PIP_CONF", "--secret=netrc=../net,rc")
+    return made.invoke("image.build", *given), made
 
 
 def of_base(walk: Walk) -> str:

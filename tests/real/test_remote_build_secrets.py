@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import base64
 import gzip
+import io
 import json
-from collections.abc import Iterator
+import re
+import tarfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
 
+from azureml_tasks.engines.acr.task_file import without_secrets
+from tests.real.acr import Wire, packed
 from tests.real.offering import installed
 from tests.real.private_index import Private, layers, serving, showing
 from tests.real.remote_output import ACR
@@ -26,11 +32,9 @@ CORES = ("netrc-Zq7", "address-Kx4")
 
 SECRETS = """
 pip = ["alpha", "beta"]
-
-[tool.azureml-image.secrets]
-pip-conf = { env = "CONTOSO_PIP_CONF" }
-netrc = { file = "../netrc" }
+secrets = ["pip-conf", "netrc"]
 """
+GIVEN = ("--secret=pip-conf=env:CONTOSO_PIP_CONF", "--secret=netrc=../netrc")
 
 
 @pytest.fixture
@@ -55,7 +59,9 @@ def test_secrets_reach_pip_and_nothing_else(
     first = f'[[tool.azureml-image.run]]\nafter = "apt"\ncommand = "touch /srv/{unique("secrets")}"\n'
     project = remote_projects(amlenv_base, SECRETS + first)
     (project.folder.parent / "netrc").write_text(index.login, encoding="utf-8")
-    done = run_command(acr, project, "--echo", "image.build", *ACR, env={"CONTOSO_PIP_CONF": index.conf})
+    done = run_command(
+        acr, project, "--echo", "image.build", *ACR, *GIVEN, env={"CONTOSO_PIP_CONF": index.conf}
+    )
 
     assert (0, "REGISTRY/NAME/candidate@sha256:ID\n") == done.out, done.ended.stderr
     candidate = acr.manifest(f"{project.folder.name}/candidate", done.records["build.json"]["id"])
@@ -85,3 +91,90 @@ def test_secrets_reach_pip_and_nothing_else(
         f"http://bob:****@{index.host}:8080/two" in done.the_run.text,
         b"alpha" in shown["archive"],
     )
+
+
+LOOKING = """\
+import json
+import os
+
+SEEN = []
+
+
+def init():
+    for top in ("/workspace", "/acb/home", "/run", "/tmp"):
+        for folder, _, names in os.walk(top):
+            SEEN.extend(os.path.join(folder, name) for name in names)
+
+
+def run(data):
+    texts = []
+    for name in SEEN:
+        try:
+            with open(name, errors="replace") as file:
+                texts.append(name + ": " + file.read(10000))
+        except OSError:
+            pass
+    return {"seen": [text for text in texts if "Zq7" in text or "Kx4" in text], "count": len(texts) > 0}
+"""
+"""An entry script that shows each secret that it can read in the container of its smoke test."""
+
+
+def test_the_code_under_test_runs_beside_no_secret(
+    remote_projects: RemoteProjects, amlenv_base: str, index: Private
+) -> None:
+    """The run with the secrets only builds; the smoke test is a run of its own, and its container sees none of them."""
+    acr = remote_projects.acr
+    first = f'[[tool.azureml-image.run]]\nafter = "apt"\ncommand = "touch /srv/{unique("secrets")}"\n'
+    request = "[[tool.azureml-image.smoke-test.requests]]\nbody = 1\nexpect = { seen = [], count = true }\n"
+    project = remote_projects(
+        amlenv_base, SECRETS + first + request, local=False, files={"code/score.py": LOOKING}
+    )
+    (project.folder.parent / "netrc").write_text(index.login, encoding="utf-8")
+
+    done = run_command(acr, project, "image.release", *ACR, *GIVEN, env={"CONTOSO_PIP_CONF": index.conf})
+
+    assert done.ended.code == 0, done.ended.stderr
+    runs = [acr.runs.find(name) for name in dict.fromkeys(re.findall(r"\brun (ca\d+) is", done.ended.stderr))]
+    [build, smoke_test] = [run for run in runs if run]
+    tasks = [base64.b64decode(run.request["encodedTaskContent"]).decode() for run in (build, smoke_test)]
+    assert [(True, False), (False, True)] == [("secrets" in task, "server" in task) for task in tasks]
+    assert [] == showing({"build": build.text.encode(), "smoke test": smoke_test.text.encode()}, CORES)
+    with tarfile.open(fileobj=io.BytesIO(build.archive or b"")) as archive:
+        ignored = archive.extractfile(".dockerignore")
+        assert ignored
+        assert ignored.read() == b"secrets\n"
+
+
+def test_the_secrets_of_a_run_are_in_no_build_context(wire: Wire, tiny_base: str) -> None:
+    """The agent writes them into the folder that is the context; the file beside the Dockerfiles leaves them out."""
+    task = TASK.replace("BASE", tiny_base)
+    files = {"Dockerfile": f"FROM {tiny_base}\nCOPY . /all\nRUN ls /all\n"}
+    ignore = without_secrets()
+    with_file = {**files, ignore.name: ignore.data.decode()}
+
+    seen = [wire.run(_task(wire, task, each)) for each in (files, with_file)]
+
+    assert ["Succeeded"] * 2 == [run.status for run in seen], seen[-1].text
+    assert [True, False] == [re.search(r"^secrets\r?$", run.text, re.MULTILINE) is not None for run in seen]
+
+
+TASK = """\
+version: v1.1.0
+volumes:
+  - name: secrets
+    secret:
+      netrc: '{{.Values.netrc}}'
+steps:
+  - id: build
+    build: -t context-of-secrets:{{.Run.ID}} --no-cache .
+"""
+
+
+def _task(wire: Wire, text: str, files: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "type": "EncodedTaskRunRequest",
+        "encodedTaskContent": base64.b64encode(text.encode()).decode(),
+        "values": [{"name": "netrc", "value": base64.b64encode(b"machine a").decode(), "isSecret": True}],
+        "platform": {"os": "linux", "architecture": "amd64"},
+        "sourceLocation": wire.upload(packed(files)),
+    }

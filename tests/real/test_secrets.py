@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import subprocess
+import tarfile
 import threading
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +27,7 @@ from tests.real.support import (
     removed_after,
     unique,
 )
+from tests.wheels import wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -42,10 +46,7 @@ version = "1"
 [tool.azureml-image]
 base = "BASE"
 pip = ["alpha", "beta"]
-
-[tool.azureml-image.secrets]
-pip-conf = { env = "CONTOSO_PIP_CONF" }
-netrc = { file = "../login/net,rc" }
+secrets = ["pip-conf", "netrc"]
 """
 FOLDER = "/tmp/azureml-image"  # noqa: S108 -- a folder of the image
 CODE = {"code/score.py": "def init(): pass\ndef run(data): return data\n"}
@@ -57,7 +58,10 @@ def index(
 ) -> Iterator[Private]:
     """An index that answers no one without a login; in a container, so that builds of any engine reach it."""
     folder = tmp_path_factory.mktemp("index")
-    with serving(docker_client, amlenv_base, folder, netrc=PASSWORDS[0], address=PASSWORDS[1]) as private:
+    more = {"one/built/built-1.0.tar.gz": sdist()}
+    with serving(
+        docker_client, amlenv_base, folder, netrc=PASSWORDS[0], address=PASSWORDS[1], more=more
+    ) as private:
         yield private
 
 
@@ -70,15 +74,17 @@ def name(docker_client: docker.DockerClient) -> Iterator[str]:
 
 
 def project(folder: Path, name: str, base: str, index: Private, env: Mapping[str, str]) -> Consumer:
-    """A project whose packages are in the private index, with its two secrets beside it."""
+    """A project whose packages are in the private index, and a run that says where its two secrets are."""
     (folder / "login").mkdir()
     (folder / "login/net,rc").write_text(index.login)
     text = TABLE.replace("NAME", name).replace("BASE", base)
-    return consumer(
-        folder / "project",
-        {**CODE, "pyproject.toml": text},
-        {**env, "CONTOSO_PIP_CONF": index.conf},
-    )
+    given = {
+        "CONTOSO_PIP_CONF": index.conf,
+        "INVOKE_AZUREML_IMAGE_SECRET_PIP_CONF": "env:CONTOSO_PIP_CONF",
+        "INVOKE_AZUREML_IMAGE_SECRET_NETRC": "../login/net,rc",
+    }
+    made = consumer(folder / "project", {**CODE, "pyproject.toml": text}, env)
+    return replace(made, env={**made.env, **given})
 
 
 @dataclass
@@ -144,9 +150,106 @@ def test_installs_from_a_private_index_and_shows_the_login_nowhere(
     assert (True, True, True, True) == (
         "--secret id=pip-conf,env=CONTOSO_PIP_CONF" in ended.stderr,
         any(b"id=pip-conf,env=CONTOSO_PIP_CONF" in word for word in arguments),
-        f"PIP_CONFIG_FILE={FOLDER}/pip-conf" in history,
+        f"{FOLDER}/install.py" in history,
         f"http://bob:****@{index.host}:8080/two" in ended.stderr,
     )
+
+
+THIEF = (
+    "import glob, os; open('/srv/stolen', 'a').write("
+    "'ran ' + ''.join(open(f).read() for d in ('/tmp/azureml-image', '/run/secrets') "
+    "for f in glob.glob(d + '/*') if os.path.basename(f) in ('netrc', 'pip-conf')) + chr(10))\n"
+)
+"""A `.pth` that each start of Python in its environment runs: it copies what is mounted beside the script."""
+ATTACK = """
+requirements = "requirements.txt"
+
+[[tool.azureml-image.run]]
+after = "apt"
+command = 'cd "$AZUREML_CONDA_ENVIRONMENT_PATH"/lib/python3*/site-packages; echo CODE | base64 -d >> pip/__init__.py'
+"""
+
+
+@pytest.mark.parametrize("client", BUILDKIT)
+def test_no_code_of_the_project_and_its_packages_can_read_the_secrets(
+    client: str,
+    clients: Mapping[str, Client],
+    index: Private,
+    name: str,
+    amlenv_base: str,
+    tmp_path: Path,
+    docker_client: docker.DockerClient,
+) -> None:
+    """A wheel with a `.pth` and a shell command that changes pip both run in the build, and find nothing."""
+    made = project(tmp_path, name, amlenv_base, index, environment_of(clients[client], tmp_path))
+    wheel(made.folder / "wheels", "thief", "1.0", files={"thief.pth": THIEF})
+    (made.folder / "requirements.txt").write_text("./wheels/thief-1.0-py3-none-any.whl\n")
+    with (made.folder / "pyproject.toml").open("a") as file:
+        file.write(ATTACK.replace("CODE", base64.b64encode(THIEF.encode()).decode()))
+
+    ended = made.invoke("image.build")
+
+    assert (0, f"{name}:1\n") == (ended.code, ended.stdout), ended.stderr
+    stolen = docker_client.containers.run(f"{name}:1", ["cat", "/srv/stolen"], remove=True)
+    assert {b"ran"} == {line.strip() for line in stolen.splitlines()}
+    shown = {str(at): part for at, part in enumerate(layers(docker_client, f"{name}:1", tmp_path))}
+    assert [] == showing({**shown, "stderr": ended.stderr.encode()}, PASSWORDS)
+    # A run that says that this may happen shows that the attack works.
+    allowed = made.invoke("image.build", "--allow-source-builds")
+    stolen = docker_client.containers.run(f"{name}:1", ["cat", "/srv/stolen"], remove=True)
+    assert (0, ["stolen"]) == (allowed.code, showing({"stolen": stolen}, PASSWORDS)), allowed.stderr
+
+
+BACKEND = (
+    "import glob; raise SystemExit('BUILT ' + ''.join(open(f).read() for f in glob.glob('/tmp/azureml-image/*') "
+    "if f.endswith(('netrc', 'conf'))))\n"
+)
+"""The build backend of a package: it tells what it can read."""
+
+
+def sdist() -> bytes:
+    """A source archive that is built by its own code."""
+    table = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    files = {"built-1.0/pyproject.toml": table, "built-1.0/backend.py": BACKEND}
+    into = BytesIO()
+    with tarfile.open(fileobj=into, mode="w:gz") as archive:
+        for name, text in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(text)
+            archive.addfile(member, BytesIO(text.encode()))
+    return into.getvalue()
+
+
+@pytest.mark.parametrize("flags", [(), ("--allow-source-builds",)], ids=["by default", "allowed"])
+def test_no_package_is_built_beside_the_secrets_unless_the_run_allows_it(
+    flags: tuple[str, ...],
+    clients: Mapping[str, Client],
+    index: Private,
+    name: str,
+    amlenv_base: str,
+    tmp_path: Path,
+) -> None:
+    """A wheel may name the address of a source archive, which pip would build: its code never starts."""
+    env = environment_of(clients["26.1-buildx"], tmp_path)
+    made = project(tmp_path, name, amlenv_base, index, env)
+    archive = f"http://{index.host}:8080/one/built/built-1.0.tar.gz"
+    wheel(made.folder / "wheels", "leads", "1.0", f"built @ {archive}")
+    (made.folder / "requirements.txt").write_text("./wheels/leads-1.0-py3-none-any.whl\n")
+    with (made.folder / "pyproject.toml").open("a") as file:
+        file.write('requirements = "requirements.txt"\n')
+
+    ended = made.invoke("image.build", "--no-cache", *flags)
+
+    refused = "no program may run while secrets are mounted, so nothing is built from source"
+    warned = "warning: packages may be built from source while the secrets are mounted"
+    allowed = bool(flags)
+    assert (4, allowed, allowed, not allowed, allowed) == (
+        ended.code,
+        "BUILT " in ended.stderr,
+        index.netrc in ended.stderr,
+        refused in ended.stderr,
+        warned in ended.stderr,
+    ), ended.stderr
 
 
 @pytest.mark.parametrize("client", BUILDKIT)
@@ -217,8 +320,10 @@ which pip must keep.
     Looking in indexes: http://HOST:8080/one, http://bob:****@HOST:8080/two
     ERROR: Could not find a version that satisfies the requirement alpha (from versions: none)
     ERROR: No matching distribution found for alpha
-    pip could not install the requirements; its messages above say why.
+    pip could not download the packages; its messages above say why.
         If an index refuses the login, pip finds no versions in it: check the secrets pip-conf and netrc.
+        A package without a wheel is not built while secrets are mounted, for its code could read them. To allow it:
+        invoke image.build --allow-source-builds
 """
     assert (4, expected, []) == (
         ended.code,
@@ -301,7 +406,7 @@ def test_a_secret_that_is_not_there_is_named_before_the_build(
     ended = made.invoke("image.build", env={"CONTOSO_PIP_CONF": ""})
 
     expected = """\
-pyproject.toml:10: tool.azureml-image.secrets.pip-conf: the variable CONTOSO_PIP_CONF is empty
+INVOKE_AZUREML_IMAGE_SECRET_PIP_CONF: pip-conf: the variable CONTOSO_PIP_CONF is empty
     export CONTOSO_PIP_CONF="$(cat FILE)"
 
 1 problem; nothing was built.

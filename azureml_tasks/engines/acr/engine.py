@@ -152,9 +152,9 @@ class AcrEngine:
         if report := report_of_build_run(plan, image, self.records):
             return report
         check_smoke_test(plan)
-        if self.reporter.dry and not image.id:
+        if self.reporter.dry and not image.id and not plan.secrets:
             return None  # The run of the build, which was announced, includes the smoke test.
-        task = smoke_test_task(plan, f"{candidates}@{image.id}", image.context_sha256)
+        task = smoke_test_task(plan, f"{candidates}@{image.id or 'DIGEST'}", image.context_sha256)
         if not self.reporter.effect(az_commands.run(plan), file=str(task)):
             return None
         return smoke_test_in_cloud(plan, image, self._reference(image), self._task_runs(plan), self.records)

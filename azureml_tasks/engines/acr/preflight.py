@@ -52,7 +52,7 @@ def check_secrets(secrets: Mapping[str, bytes]) -> None:
         elif len(value) > _MAX_SECRET:
             why = "is longer than 64 KiB"
         if why:
-            what = f"tool.azureml-image.secrets.{name} {why}, which ACR Tasks does not support"
+            what = f"the secret {name} {why}, which ACR Tasks does not support"
             fix = "Remove what pip does not need, or build on a Docker engine: --engine docker"
             problems.append(Problem(FILE, 0, what, fix))
     if problems:

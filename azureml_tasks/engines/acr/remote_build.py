@@ -25,7 +25,7 @@ from azureml_tasks.engines.acr.layer_store import registry_layers_repository
 from azureml_tasks.engines.acr.preflight import check_secrets
 from azureml_tasks.engines.acr.run_failure import error_of_run
 from azureml_tasks.engines.acr.run_follower import QueueTimeoutError, resume_command
-from azureml_tasks.engines.acr.task_file import TaskFile
+from azureml_tasks.engines.acr.task_file import TaskFile, without_secrets
 from azureml_tasks.errors import (
     AzuremlTasksError,
     BuildError,
@@ -62,7 +62,7 @@ class RemoteBuild:
         plan: the image, with its registry.
         context: its files.
         pieces: the `docker build`s of the run.
-        smoke_test: whether the run smoke-tests the image before it pushes it.
+        smoke_test: whether to smoke-test the image in the cloud before it is pushed.
         no_cache: ignore cached layers.
     """
 
@@ -73,9 +73,18 @@ class RemoteBuild:
     no_cache: bool = False
 
     @property
+    def smoke_tests_itself(self) -> bool:
+        """Whether its run includes the smoke test.
+
+        It does not if it has secrets: the agent writes them into a folder that each step sees, so the image would
+        run beside them. The smoke test is a run of its own then.
+        """
+        return self.smoke_test and not self.secrets
+
+    @property
     def uses_task(self) -> bool:
         """Whether it needs a multi-step task: a quick build is one build without smoke test and secret mounts."""
-        return self.smoke_test or len(self.pieces.pieces) > 1 or bool(self.secrets)
+        return self.smoke_tests_itself or len(self.pieces.pieces) > 1 or bool(self.secrets)
 
     @property
     def secrets(self) -> tuple[BuildSecret, ...]:
@@ -89,7 +98,7 @@ class RemoteBuild:
             image=self.pieces.image,
             context_sha256=self.context.sha256,
             pieces=self.pieces.pieces,
-            smoke_test=self.smoke_test,
+            smoke_test=self.smoke_tests_itself,
             timeout=(self.plan.acr or Acr()).timeout,
         )
 
@@ -164,7 +173,9 @@ class RemoteBuilder:
         secrets = build_secrets.read_secrets(build.secrets)
         check_secrets(secrets)
         files = build.pieces.context_files
-        if build.smoke_test:
+        if build.secrets:
+            files += (without_secrets(),)
+        if build.smoke_tests_itself:
             files += smoke_test_files(build.plan.smoke_test)
 
         def make_request(request: RunRequest) -> dict[str, Any]:

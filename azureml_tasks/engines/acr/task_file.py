@@ -13,6 +13,8 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from azureml_tasks.context.context_file import ContextFile
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -126,6 +128,16 @@ class TaskFile:
             "disableWorkingDirectoryOverride": True,
             **({"env": variables} if variables else {}),
         }
+
+
+def without_secrets() -> ContextFile:
+    """Return the file that keeps the secrets out of every build context of a run.
+
+    The agent writes the files of a volume into a folder of the same name in the workspace, which is the context of
+    each build, before it copies them to the volume (Azure/acr-builder, builder/builder.go: createSecretFiles).
+    """
+    text = f"{_SECRETS}\n".encode()
+    return ContextFile(name=".dockerignore", data=text, size=len(text))
 
 
 def value_name(secret_id: str) -> str:

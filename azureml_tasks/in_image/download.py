@@ -1,0 +1,172 @@
+"""Download the project's Python packages while the secrets of a private index are mounted.
+
+This runs as root during the build, on the base image alone, under the environment's own Python. So it uses the
+standard library of Python 3.7, and `install.py` beside it, whose inputs it shares. One more input is optional:
+
+    finding.txt   options of requirements files that say where and how pip finds packages
+
+It writes a folder for `install.py`, which runs in a later step without the secrets:
+
+    wheels/       the wheels
+    packages.txt  in it: "name==version" of each package to install
+
+No code of the project and of its packages runs here, for it could read the secrets: pip takes wheels alone, which
+it only stores, and it can start no program, such as the build of a package whose address a wheel requires.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import runpy
+import subprocess
+import sys
+import tempfile
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NoReturn
+
+install: Any = import_module("install")  # It lies beside this script, whose folder is the first of sys.path.
+
+WHEELS_ONLY = "--only-binary=:all:"
+ONLY_PIP = "pip"
+"""The argument with which this script is pip itself, without the right to start a program."""
+OLDEST_PIP = (22, 2)  # the first with --report
+SOURCE_HINT = """\
+    A package without a wheel is not built while secrets are mounted, for its code could read them. To allow it:
+    invoke image.build --allow-source-builds"""
+
+
+def be_pip(arguments: list[str]) -> None:
+    """Run pip in this process, which can start no other."""
+
+    def refuse(*_: Any, **__: Any) -> NoReturn:
+        raise PermissionError("no program may run while secrets are mounted, so nothing is built from source")
+
+    subprocess.Popen.__init__ = refuse  # type: ignore[method-assign]  # pip has no other way to start one
+    del sys.path[0]  # the folder of this script
+    sys.argv[:] = ["pip", *arguments]
+    runpy.run_module("pip", run_name="__main__", alter_sys=True)
+
+
+def pip(*arguments: str) -> bool:
+    """Run pip in the copy of the project, for its relative paths. Return whether it succeeded."""
+    script = str(install.HERE / Path(__file__).name)
+    return bool(install.run_pip([sys.executable, script, ONLY_PIP, *arguments]))
+
+
+def choose(*arguments: str) -> list[dict[str, Any]] | None:
+    """Return pip's report of each package that `pip install` would install; None if it fails."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.json"
+        if not pip("install", "--dry-run", "--report", str(report), WHEELS_ONLY, *arguments):
+            return None
+        packages: list[dict[str, Any]] = json.loads(report.read_text(encoding="utf-8"))["install"]
+        return packages
+
+
+def pin(package: dict[str, Any]) -> str:
+    """Return "name==version" of a package in pip's report."""
+    return "{name}=={version}".format(**package["metadata"])
+
+
+def exact(package: dict[str, Any]) -> str:
+    """Return the line that makes pip download just the package of its report."""
+    if not package["is_direct"]:
+        return pin(package)
+    return f"{package['metadata']['name']} @ {package['download_info']['url']}"
+
+
+def fetch(*arguments: str) -> bool:
+    """Run `pip download` into the folder of the wheels. Return whether it succeeded."""
+    return pip("download", "--no-deps", WHEELS_ONLY, "--dest", str(install.WHEELS), *arguments)
+
+
+def download_hashed() -> list[str] | None:
+    """Download the requirements that have hashes, which pip checks. Return their pins; None if that fails."""
+    hashed = install.HERE / "hashed.txt"
+    if not hashed.is_file():
+        return []
+    install.say(
+        "Downloading the requirements with hashes on their own: pip needs hashes for all of a run or for none."
+    )
+    arguments = ("--require-hashes", "-r", str(hashed))
+    packages = choose(*arguments)
+    if packages is None or not fetch(*arguments):
+        return None
+    return [pin(package) for package in packages]
+
+
+def download_rest(server: str, hashed: list[str]) -> list[str] | None:
+    """Download the other requirements. Return the pins of all packages; None if that fails.
+
+    Args:
+        server: the server's version in the base image; "" if it has none.
+        hashed: the pins of what has been downloaded by its hash.
+    """
+    arguments = install.rest_arguments(server)
+    packages = choose(*arguments) if arguments else []
+    if packages is None:
+        return None
+    done = {install.normal(line.partition("==")[0]) for line in hashed}
+    packages = [each for each in packages if install.normal(each["metadata"]["name"]) not in done]
+    finding = install.HERE / "finding.txt"
+    options = finding.read_text(encoding="utf-8") if finding.is_file() else ""
+    with tempfile.TemporaryDirectory() as folder:
+        wanted = Path(folder) / "wanted.txt"
+        wanted.write_text(options + "".join(f"{exact(each)}\n" for each in packages), encoding="utf-8")
+        if packages and not fetch("-r", str(wanted)):
+            return None
+    return [*hashed, *map(pin, packages)]
+
+
+def download() -> bool:
+    """Download every package that the environment lacks. Return whether that succeeded."""
+    hashed = download_hashed()
+    if hashed is None:
+        return False
+    pins = download_rest(install.installed().get(install.SERVER, ""), hashed)
+    if pins is None:
+        return False
+    install.WHEELS.mkdir(exist_ok=True)
+    (install.WHEELS / install.PACKAGES).write_text("".join(f"{line}\n" for line in pins), encoding="utf-8")
+    return True
+
+
+def require_new_pip() -> None:
+    """Raise Refusal if pip is too old to say what it would install."""
+    version = str(import_module("pip").__version__)
+    if tuple(map(int, re.findall(r"\d+", version)[:2])) < OLDEST_PIP:
+        what = f"pip {version} of the base cannot download packages without running them; 22.2 or newer can."
+        raise install.Refusal(f"{what}\n    Choose a newer base, or:\n{SOURCE_HINT}")
+
+
+def main() -> int:
+    """Download the packages and return 0, or print why not and return 1."""
+    # What pip caches may name the index, so it does not stay beside the script, whose folder the next step sees.
+    with tempfile.TemporaryDirectory() as cache:
+        os.environ.setdefault("PIP_CACHE_DIR", cache)
+        try:
+            install.require_secrets()
+            install.require_pip()
+            require_new_pip()
+            succeeded = download()
+        except install.Refusal as refusal:
+            install.say(str(refusal), "The image was not built.")
+            return 1
+    if not succeeded:
+        install.say(
+            "pip could not download the packages; its messages above say why.",
+            install.LOGIN_HINT,
+            SOURCE_HINT,
+            "The image was not built.",
+        )
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == [ONLY_PIP]:
+        be_pip(sys.argv[2:])
+    sys.exit(main())
