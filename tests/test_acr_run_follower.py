@@ -94,6 +94,18 @@ def test_a_run_that_has_already_ended(
     assert ([], ["log_url ca8"]) == (clock.pauses, tasks.calls)
 
 
+def test_a_line_without_an_end_is_cut(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A step may print 20 MB without a line break, of which the beginning is shown, and what follows as well."""
+    fake_log(monkeypatch, b"x" * 20_000_000 + b"\nthe end\n")
+
+    followed(FakeTasks(SUCCEEDED), FakeClock(), run=SUCCEEDED)
+
+    shown = stderr(capsys)
+    assert ("the end", True, True) == (shown[-1], set(map(len, shown[:-2])) == {64 * 1024}, len(shown) < 10)
+
+
 def test_lines_of_the_smoke_test_are_not_shown(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

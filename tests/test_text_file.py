@@ -10,10 +10,18 @@ import pytest
 
 import azureml_tasks
 from azureml_tasks.errors import SettingsError
+from azureml_tasks.in_image import install
 from azureml_tasks.requirements.files import read_tree
 from azureml_tasks.text_file import UnreadableFile, decode, read_bytes
 
 TABLE = '[tool.azureml-image]\nname = "scoring"\nbase = "bases/serving:1"\ntags = ["1"]\n'
+ENCODINGS = [
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+]
 TEXT = "numpy==2.0 # é\r\nidna\n"
 
 
@@ -24,17 +32,7 @@ def problems(folder: Path) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("mark", "encoding"),
-    [
-        (b"", "utf-8"),
-        (codecs.BOM_UTF8, "utf-8"),
-        (codecs.BOM_UTF16_LE, "utf-16-le"),
-        (codecs.BOM_UTF16_BE, "utf-16-be"),
-        (codecs.BOM_UTF32_LE, "utf-32-le"),
-        (codecs.BOM_UTF32_BE, "utf-32-be"),
-    ],
-)
+@pytest.mark.parametrize(("mark", "encoding"), [(b"", "utf-8"), *ENCODINGS])
 def test_the_byte_order_mark_tells_the_encoding(mark: bytes, encoding: str, tmp_path: Path) -> None:
     """The table, requirements with what they include, and ignore rules are read in every encoding that has a mark."""
     files = {
@@ -64,6 +62,20 @@ def test_a_coding_line_tells_the_encoding_of_requirements() -> None:
     assert latin == decode(latin.encode("latin-1"), coding_lines=True)
     with pytest.raises(UnreadableFile, match="is not UTF-8 in line 3: invalid continuation byte"):
         decode(latin.encode("latin-1"))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        TEXT.encode(),
+        *(mark + TEXT.encode(encoding) for mark, encoding in ENCODINGS),
+        b"# coding: latin-1\n# \xe9",
+        b"\n#a coding=latin-1\n# \xe9",
+    ],
+)
+def test_the_script_in_the_image_reads_the_same(data: bytes) -> None:
+    """It names the line of a requirement whose package breaks another one."""
+    assert decode(data, coding_lines=True) == install.decoded(data)
 
 
 @pytest.mark.parametrize("name", ["hex", "rot13", "undefined", "no-such", "\udcff"])

@@ -16,6 +16,7 @@ All output goes to stdout, because builders may change the order of two streams.
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import re
@@ -42,6 +43,15 @@ LISTS_PACKAGES = sys.version_info >= (3, 8)
 
 # pip hides passwords in URLs, but not in a line of a pip.conf that it cannot parse.
 LOGIN = re.compile(r"://([^/\s:@]*:)?[^/\s]*@")
+
+# The mark of UTF-32 begins with that of UTF-16.
+BYTE_ORDER_MARKS = [
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+]
 
 # A line of `pip check`, the same since pip 10 (pip/_internal/commands/check.py).
 CONFLICT = re.compile(
@@ -182,13 +192,25 @@ def was_known(conflict: str, before: dict[str, str]) -> bool:
     return version_before is None or not need.specifier.contains(version_before, prereleases=True)
 
 
+def decoded(data: bytes) -> str:
+    """Return the text of a requirements file, in the encoding by which pip reads it."""
+    for mark, encoding in BYTE_ORDER_MARKS:
+        if data.startswith(mark):
+            return data[len(mark) :].decode(encoding, "replace")
+    coding = re.match(rb"(?:[^\n]*\n)?#[^\n]*coding[:=]\s*([-\w.]+)", data)
+    try:
+        return data.decode(coding.group(1).decode() if coding else "utf-8", "replace")
+    except (LookupError, ValueError):
+        return data.decode("utf-8", "replace")
+
+
 def requirement_lines(name: str) -> list[str]:
     """Return where the project requires a package, each as "file:line: requirement"."""
     lines = []
     for path in [HERE / "requirements.txt", *sorted(PROJECT.rglob("*"))]:
         if not path.is_file() or path.suffix == ".whl":
             continue
-        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+        for number, line in enumerate(decoded(path.read_bytes()).splitlines(), 1):
             # After an @ follows a URL, which may hold a password.
             requirement = re.split(r"\s*[@#\\]|\s+--", line.strip())[0]
             match = re.match(r"(?:\S*/)?([\w.]+)-\S+\.whl$|(\w[\w.-]*)", requirement)

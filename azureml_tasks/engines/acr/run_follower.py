@@ -38,6 +38,10 @@ _BUILT = re.compile(
     r"Successfully (built [0-9a-f]{12}|tagged \S+)|#\d+ naming to |\d{4}/\d\d/\d\d [\d:]+ Pushing image: "
 )
 """Lines that the agent and its builders print when the image is built; pip prints "Successfully built" too."""
+_BLOCK = 4 * 1024 * 1024
+"""Bytes of the log that are read at once."""
+_LONGEST_LINE = 64 * 1024
+"""Bytes of a line that are shown; the lines of the smoke test's events have 8,000."""
 _COMPLETE = "complete"
 """The metadata key that the blob of a log gets at its end (azure-cli, acr/_stream_utils.py)."""
 
@@ -226,7 +230,7 @@ class LogReader:
             properties = blob.get_blob_properties()
             complete = any(name.lower() == _COMPLETE for name in properties.metadata or {})
             while self.offset < properties.size:
-                length = properties.size - self.offset
+                length = min(_BLOCK, properties.size - self.offset)
                 block = blob.download_blob(offset=self.offset, length=length).readall()
                 self.offset += len(block)
                 self._split(block)
@@ -236,5 +240,7 @@ class LogReader:
 
     def _split(self, block: bytes) -> None:
         *lines, self._partial_line = (self._partial_line + block).split(b"\n")
+        if len(self._partial_line) > _LONGEST_LINE:
+            lines, self._partial_line = [*lines, self._partial_line], b""
         for line in lines:
-            self.on_line(clean(line.decode(errors="replace").rstrip("\r")))
+            self.on_line(clean(line[:_LONGEST_LINE].decode(errors="replace").rstrip("\r")))

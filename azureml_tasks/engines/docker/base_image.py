@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.engines.docker import notes
+from azureml_tasks.engines.docker.users import read_users
 from azureml_tasks.errors import BuildError
 from azureml_tasks.state.record_forms import is_words
 
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 
 _USERS_FILE = "users.json"
 """In the folder of the records: the users that each base image has, by its ID."""
-_PASSWD_FIELDS = 7
-"""Fields of a line of /etc/passwd, `name:password:uid:…`: passwd(5)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,14 +176,9 @@ def _user_ids(client: EngineClient, base: BaseImage) -> dict[str, str]:
     api, name = client.sdk.api, new_container_name()
     try:
         finish_call(partial(api.create_container, base.id, command=["true"], entrypoint=[], name=name))
-        stream, _ = api.get_archive(name, "/etc/passwd")
-        with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as archive:
-            member = archive.extractfile("passwd")
-            lines = member.read().decode(errors="replace").splitlines() if member else []
+        return read_users(lambda path: api.get_archive(name, path)[0])
     except NotFound:
         return {}
     finally:
         with suppress(NotFound):
             api.remove_container(name, force=True)
-    entries = (line.split(":") for line in lines)
-    return {entry[0]: entry[2] for entry in entries if len(entry) == _PASSWD_FIELDS}
