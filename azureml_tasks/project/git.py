@@ -45,13 +45,14 @@ LOCAL_VARIABLES = (
 )
 """The variables by which git tells a hook the place of its repository: `git rev-parse --local-env-vars`."""
 
-_ENV: Mapping[str, str | None] = {
+ENVIRONMENT: Mapping[str, str | None] = {
     **dict.fromkeys(LOCAL_VARIABLES),
     "LC_ALL": "C",
     # Objects that a partial clone lacks are not fetched, by no transport: GIT_NO_LAZY_FETCH exists from git 2.44 on.
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_ALLOW_PROTOCOL": "none",
 }
+"""What differs for each git that we start."""
 _CONFIGURED = r"^(remote\.origin\.url|filter\..*\.(clean|smudge|process|required))$"
 _OBJECT_HASHES = {40: "sha1", 64: "sha256"}
 """Hexadecimal digits of an object's name → the algorithm of the repository."""
@@ -121,7 +122,7 @@ def _read(top: Path) -> Revision | NoRevision:
             ["git", "-C", str(top), "rev-parse", "--git-dir"],
             [*git, "config", "--null", "--get-regexp", _CONFIGURED],
         ],
-        env={**_ENV, "GIT_CEILING_DIRECTORIES": str(top.parent)},
+        env={**ENVIRONMENT, "GIT_CEILING_DIRECTORIES": str(top.parent)},
     )
     if owner.code:
         return _failed(owner)
@@ -137,7 +138,7 @@ def _read(top: Path) -> Revision | NoRevision:
         ["log", "-1", "--format=%ct", "--no-show-signature"],
     ]
     commands[0] += ["--untracked-files=normal", "--ignore-submodules=dirty"]
-    status, time = capture_all([[*git, *words] for words in commands], env=_ENV)
+    status, time = capture_all([[*git, *words] for words in commands], env=ENVIRONMENT)
     remote = next((value for name, value in reversed(settings) if name == "remote.origin.url"), "")
     return _revision(top, status, time, remote)
 

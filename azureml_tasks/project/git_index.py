@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from azureml_tasks.process import MissingProgram, capture
+from azureml_tasks.project.git import ENVIRONMENT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,7 +72,8 @@ def _git_lists(work_tree: Path, git_folder: Path, path: str) -> bool:
     """Ask git, which reads every form of its index; False if it is not there or does not say."""
     git = ["git", f"--git-dir={git_folder}", f"--work-tree={work_tree}", "-c", "core.fsmonitor="]
     try:
-        done = capture([*git, "ls-files", "-z", "--", f":(top,icase,literal){path}"], cwd=work_tree)
+        words = ["ls-files", "-z", "--", f":(top,icase,literal){path}"]
+        done = capture([*git, *words], cwd=work_tree, env=ENVIRONMENT)
     except MissingProgram:
         return False
     return not done.code and bool(done.stdout)

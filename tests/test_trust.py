@@ -1,0 +1,183 @@
+"""The page on trust: each of its sentences has tests, which exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import azureml_tasks
+from azureml_tasks.cli.options import ENVIRONMENT_ONLY, ENVIRONMENT_PREFIX
+from azureml_tasks.config import fields
+from azureml_tasks.config.settings import Settings
+from azureml_tasks.errors import SettingsError
+from tests.cases import lay_out
+from tests.consumers import TASKS, consumer, invoke, project
+from tests.documentation import DOCS, ROOT
+
+PAGE = DOCS / "trust.md"
+LOOKING = "test_git_runs_nothing.py"
+SENTENCES: dict[str, tuple[str, ...]] = {
+    "the project | the table `[tool.azureml-image]`": (
+        "test_docs.py::test_the_settings_are_those_that_are_declared",
+    ),
+    "the project | `invoke.yaml`, `collection(...)`": (
+        "test_options.py::test_invokes_own_file_configures_too",
+        "test_collection.py::test_each_level_takes_precedence_over_a_collections_configuration",
+    ),
+    "the person or system that runs a task | flags": (
+        "test_options.py::test_each_option_has_its_flag",
+        "test_build_secrets.py::test_no_file_of_the_project_says_where_they_are",
+    ),
+    "the environment of the run": (
+        "test_docs.py::test_every_option_of_a_run_has_its_row",
+        "test_options.py::test_only_the_environment_says_whose_caches_are_used",
+        "test_options.py::test_nothing_else_names_the_address_of_azure",
+    ),
+    "A flag takes precedence": (
+        "test_options.py::test_flags_stand_over_environment_over_configuration_over_the_table",
+        "test_collection.py::test_each_level_takes_precedence_over_a_collections_configuration",
+    ),
+    "The table and Invoke's configuration cannot set": (
+        "test_options.py::test_only_the_environment_says_whose_caches_are_used",
+        "test_options.py::test_nothing_else_names_the_address_of_azure",
+        "test_trust.py::test_the_table_has_no_key_that_only_the_environment_may_set",
+    ),
+    "A misspelled variable": ("test_options.py::test_nothing_else_names_the_address_of_azure",),
+    "`tasks.py` is a program": ("test_trust.py::test_tasks_py_is_a_program",),
+    "Looking runs no program of the project.": (
+        f"{LOOKING}::test_looking_imports_and_runs_nothing_of_the_project",
+        f"{LOOKING}::test_programs_of_the_project_are_not_run",
+    ),
+    "The tasks import no module of the project.": (f"{LOOKING}::test_no_module_beside_tasks_py_is_imported",),
+    "The entry script is compiled, and not run.": (
+        f"{LOOKING}::test_looking_imports_and_runs_nothing_of_the_project",
+        "test_entry_script.py::test_a_mistake_that_only_the_compiler_finds_is_found",
+    ),
+    "Programs such as `git` and `docker`": (f"{LOOKING}::test_programs_of_the_project_are_not_run",),
+    "Only the nearest `.git` is a repository": (
+        f"{LOOKING}::test_a_folder_that_looks_like_a_bare_repository_is_none",
+        f"{LOOKING}::test_a_folder_that_looks_bare_has_the_commit_of_the_repository_around_it",
+    ),
+    "Git runs no file system monitor": (f"{LOOKING}::test_what_a_repository_names_is_not_run",),
+    "A filter that cannot be turned off": (
+        f"{LOOKING}::test_a_filter_that_cannot_be_turned_off_keeps_git_from_looking",
+    ),
+    "Variables by which git tells a hook": (
+        f"{LOOKING}::test_the_variables_of_a_hook_do_not_name_another_repository",
+        f"{LOOKING}::test_every_variable_of_git_is_known",
+    ),
+    "Submodules are not entered.": (f"{LOOKING}::test_a_submodule_is_not_entered",),
+    "A repository of another owner": (
+        f"{LOOKING}::test_what_git_says_about_another_owner_is_shown_whole",
+        f"{LOOKING}::test_the_advice_about_another_owner_is_in_the_warning",
+    ),
+    "A link that leaves the project is refused": (
+        "test_walk.py::test_a_link_that_would_dangle_in_the_image_is_refused",
+        "test_walk.py::test_a_mounted_model_is_not_read_out_of_the_project",
+        "test_walk.py::test_a_file_of_ours_that_is_a_link_out_of_the_project_is_not_read",
+        "test_trust.py::test_no_key_leads_out_of_the_project",
+    ),
+    "A file that looks like a secret": (
+        "test_walk.py::test_a_secret_is_refused_by_its_name",
+        "test_walk.py::test_a_secret_is_refused_by_its_content",
+        "test_walk.py::test_a_secret_can_be_allowed_and_left_out",
+    ),
+    "Files that are too large or too deep": (
+        "test_bounds.py::test_an_entry_script_of_a_megabyte",
+        "test_bounds.py::test_700_folders_inside_each_other",
+        "test_text_file.py::test_a_fifo_in_place_of_a_file_does_not_hang",
+    ),
+    "The author of a pull request chooses": (
+        "test_ci_branch.py::test_each_system_tells_the_branch_by_its_own_variables",
+        "test_ci_branch.py::test_the_branch_becomes_a_valid_tag",
+    ),
+}
+"""The beginning of each sentence → its tests."""
+
+
+def sentences() -> list[str]:
+    """Return the rows of the page's tables and the sentences of its lists, each on one line."""
+    text = re.sub(r"\n(?=[^\n|#-])", " ", PAGE.read_text(encoding="utf-8"))
+    found = []
+    for line in text.splitlines():
+        if line.startswith("- "):
+            found += re.split(r"(?<=\.)\s+(?=[A-Z`*])", re.sub(r"\s+", " ", line[2:].strip()))
+        elif line.startswith("| ") and not line.startswith("| who |"):
+            found.append(line.strip("| "))
+    return found
+
+
+def test_each_sentence_has_its_tests() -> None:
+    """A sentence without a test, and a test of a sentence that is gone, are found here."""
+    found = sentences()
+    keys = [[key for key in SENTENCES if sentence.startswith(key)] for sentence in found]
+
+    assert [] == [sentence for sentence, matching in zip(found, keys, strict=True) if len(matching) != 1]
+    assert list(SENTENCES) == [matching[0] for matching in keys]
+
+
+def test_each_test_exists() -> None:
+    """A test that was renamed would leave its sentence without one."""
+    named = {name for names in SENTENCES.values() for name in names}
+
+    assert [] == sorted(name for name in named if not _exists(*name.split("::")))
+
+
+def _exists(file: str, test: str) -> bool:
+    path = ROOT / "tests" / file
+    return (
+        path.is_file()
+        and re.search(rf"^def {test}\(", path.read_text(encoding="utf-8"), re.MULTILINE) is not None
+    )
+
+
+def test_tasks_py_is_a_program(tmp_path: Path) -> None:
+    """Even the list of tasks runs it."""
+    mark = tmp_path / "it-ran"
+    folder = consumer(tmp_path / "project", f"open({str(mark)!r}, 'w').close()\n{TASKS}")
+
+    invoke(folder, "--list")
+
+    assert mark.exists()
+
+
+def test_the_table_has_no_key_that_only_the_environment_may_set() -> None:
+    """No key of the table has the name of such a variable."""
+    keys = {key.replace("-", "_").upper() for key in fields.keys(Settings)}
+
+    assert set() == keys & {name.removeprefix(ENVIRONMENT_PREFIX) for name in ENVIRONMENT_ONLY}
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        'code = "out"\n',
+        'model = "out"\n',
+        'requirements = ["out/requirements.txt"]\n',
+        'requirements = ["wheel.txt"]\n',
+        'entry-script = "out/score.py"\n',
+        '[tool.azureml-image.smoke-test]\nrequest = "out/request.json"\n',
+        '[tool.azureml-image.smoke-test]\nmodel = "out"\n',
+        '[[tool.azureml-image.smoke-test.requests]]\nbody = 1\nexpect-file = "out/request.json"\n',
+    ],
+)
+def test_no_key_leads_out_of_the_project(table: str, tmp_path: Path) -> None:
+    """A folder that is a link leads there as well; nothing of the files is in the message."""
+    score = "def init(): ...\ndef run(data): ...\n"
+    outside = {"score.py": score, "request.json": "very-secret", "requirements.txt": "very-secret @ ?"}
+    lay_out(outside, tmp_path / "outside")
+    files = {
+        "pyproject.toml": project("demo", table),
+        "code/score.py": score,
+        "wheel.txt": "./out/a-1-py3-none-any.whl\n",
+    }
+    lay_out(files, tmp_path / "project")
+    for link in ("out", "code/out"):
+        (tmp_path / "project" / link).symlink_to(tmp_path / "outside")
+
+    with pytest.raises(SettingsError) as caught:
+        azureml_tasks.load(tmp_path / "project")
+
+    assert "very-secret" not in str(caught.value)
