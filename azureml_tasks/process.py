@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _WORDS = 4096  # bytes that are kept of what an attached program says
 _LONGEST_LINE = 64 * 1024  # bytes
+_PR_SET_PDEATHSIG = 1
 _GRACE = 2.0
 """Seconds that a program gets to end after it was asked to. Docker's client 20.10 sometimes never does; an engine
 ends a build by itself when its client is gone."""
@@ -146,6 +148,7 @@ def stream(
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=_ends_with_us(),  # noqa: PLW1509 -- one system call, which no thread can hold up
         )
     except FileNotFoundError as error:
         raise MissingProgram(argv[0]) from error
@@ -215,6 +218,18 @@ def attach(argv: Sequence[str], connection: socket.socket) -> Attached:
     except FileNotFoundError as error:
         raise MissingProgram(argv[0]) from error
     return Attached(child)
+
+
+def _ends_with_us() -> Callable[[], object] | None:
+    """Return what a child does at its start so that it ends if this process is killed; None if that needs Linux.
+
+    https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html
+    """
+    if sys.platform != "linux":
+        return None
+    import ctypes
+
+    return partial(ctypes.CDLL(None).prctl, _PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _feed(child: subprocess.Popen[bytes], feed: Iterable[bytes], failures: list[BaseException]) -> None:

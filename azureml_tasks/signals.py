@@ -8,16 +8,58 @@ here.
 from __future__ import annotations
 
 import signal
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from azureml_tasks.errors import Terminated
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 received: list[int] = []
 """Numbers of the signals that were received since the task began."""
+_delays: list[list[int]] = []
+"""For each block of `delayed` that runs now, the first signal that was received in it."""
 
 
 def exception_for(number: int) -> BaseException:
     """Return what the signal *number* raises."""
     return KeyboardInterrupt() if number == signal.SIGINT else Terminated(number)
+
+
+def receive(number: int) -> None:
+    """Note the signal *number* and raise what it means; the first one only, and not in a block of `delayed`.
+
+    Raises:
+        KeyboardInterrupt: for SIGINT.
+        Terminated: for SIGTERM and SIGHUP.
+    """
+    received.append(number)
+    if len(received) > 1:
+        return
+    if not _delays:
+        raise exception_for(number)
+    _delays[0].append(number)
+
+
+@contextmanager
+def delayed() -> Iterator[None]:
+    """Run the block to its end before a signal that arrives meanwhile raises its exception.
+
+    For blocks that remove what was started: an exception in the middle would leave the rest.
+
+    Raises:
+        KeyboardInterrupt: for SIGINT.
+        Terminated: for SIGTERM and SIGHUP.
+    """
+    waiting: list[int] = []
+    _delays.append(waiting)
+    try:
+        yield
+    finally:
+        _delays.pop()
+        if waiting:
+            raise exception_for(waiting[0])
 
 
 def raise_received() -> None:

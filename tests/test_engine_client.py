@@ -260,12 +260,14 @@ def test_remove_image(
 @pytest.mark.parametrize(("no_cache", "more"), [(False, ""), (True, "&nocache=1")])
 def test_build(anywhere: FakeEngine, client: EngineClient, *, no_cache: bool, more: str) -> None:
     """The archive is sent with the options in the query, and the events of the answer are returned."""
-    options = "platform=linux%2Famd64&buildargs=%7B%22A%22%3A+%221%22%7D&rm=1&forcerm=1"
+    options = "t=name%3A1&platform=linux%2Famd64&buildargs=%7B%22A%22%3A+%221%22%7D&rm=1&forcerm=1"
     answer = (200, b'{"stream": "a"}\n{"aux": {"ID": "1"}}\n')
     anywhere.answers[f"POST /v1.48/build?{options}{more}"] = answer
 
     events = list(
-        build_events(client, iter(BLOCKS), "linux/amd64", {"A": "1"}, no_cache=no_cache, buildkit=False)
+        build_events(
+            client, iter(BLOCKS), "linux/amd64", {"A": "1"}, name="name:1", no_cache=no_cache, buildkit=False
+        )
     )
 
     expected = [{"stream": "a"}, {"aux": {"ID": "1"}}]
@@ -278,7 +280,11 @@ def test_a_build_gets_the_proxies_of_dockers_configuration(engine: FakeEngine) -
     client = EngineClient(context="default", host=engine.host, version="1", api="1.48", config=config)
 
     with suppress(RefusedError):
-        list(build_events(client, [], "p", {"A": "1", "no_proxy": "y"}, no_cache=False, buildkit=False))
+        list(
+            build_events(
+                client, [], "p", {"A": "1", "no_proxy": "y"}, name="", no_cache=False, buildkit=False
+            )
+        )
 
     sent = parse_qs(urlsplit(engine.requests[0].removeprefix("POST ")).query)["buildargs"]
     expected = {
@@ -294,7 +300,7 @@ def test_a_build_gets_the_proxies_of_dockers_configuration(engine: FakeEngine) -
 def test_a_refused_build(client: EngineClient) -> None:
     """A build that the engine refuses is an error with its message."""
     with pytest.raises(RefusedError) as caught:
-        list(build_events(client, iter(BLOCKS), "linux/amd64", {}, no_cache=False, buildkit=False))
+        list(build_events(client, iter(BLOCKS), "linux/amd64", {}, name="", no_cache=False, buildkit=False))
 
     assert "no such thing" == str(caught.value)
 

@@ -21,6 +21,7 @@ from azureml_tasks.errors import (
     SmokeTestError,
     Terminated,
 )
+from azureml_tasks.state import runs
 from tests.consumers import consumer, environment
 
 if TYPE_CHECKING:
@@ -158,3 +159,16 @@ def test_another_thread_is_left_alone() -> None:
     thread.join()
 
     assert [4] == codes
+
+
+def test_what_could_not_be_removed_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A message never says that everything is removed if something is not."""
+    monkeypatch.setattr(runs, "left_behind", ["container a", "image b:1"])
+
+    with pytest.raises(Exit), exit_on_error(""):
+        raise Terminated(signal.SIGTERM)
+
+    said = "Terminated. Not removed: container a, image b:1. The next command of this project removes it.\n"
+    assert ("", said) == capsys.readouterr()

@@ -10,7 +10,7 @@ import pytest
 from invoke.exceptions import Exit
 
 from azureml_tasks.cli.exit_handling import exit_on_error
-from azureml_tasks.signals import raise_received
+from azureml_tasks.signals import delayed, raise_received
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,3 +53,38 @@ def test_without_a_signal_nothing_is_raised() -> None:
     """A wait that no signal reached goes on, also in a later command of the same process."""
     with exit_on_error(""):
         raise_received()
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_a_signal_waits_until_everything_is_removed(number: signal.Signals, code: int) -> None:
+    """A block that removes what was started is not left in the middle, also if it has such a block in it."""
+    steps = []
+
+    def body() -> None:
+        with delayed():
+            with delayed():
+                os.kill(os.getpid(), number)
+            steps.append("removed")
+        steps.append("not reached")
+
+    with pytest.raises(Exit) as caught, exit_on_error(""):
+        body()
+
+    assert (code, ["removed"]) == (caught.value.code, steps)
+
+
+def test_after_such_a_block_a_signal_is_raised_at_once() -> None:
+    """The delay ends with the block."""
+
+    def body() -> None:
+        with delayed():
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise AssertionError
+
+    with pytest.raises(Exit) as caught, exit_on_error(""):
+        body()
+
+    assert 143 == caught.value.code

@@ -19,6 +19,7 @@ from azureml_tasks.context.context_file import ContextFile
 from azureml_tasks.context.tar_archive import TIME, archive
 from azureml_tasks.engines.docker.staged_folder import FOLDER, stage, staged
 from azureml_tasks.errors import BuildError
+from azureml_tasks.state.runs import Run
 
 DOCKERFILE = "FROM scratch\n"
 SECOND = 10**9
@@ -215,7 +216,7 @@ def code(source: Path) -> BuildContext:
 
 def where(context: BuildContext, records: Path) -> Path:
     """Stage *context*, and return the folder that was used."""
-    with staged(context, records) as folder:
+    with staged(context, Run(records, "an engine")) as folder:
         assert {"Dockerfile", *(file.name.rstrip("/") for file in context.files)} == set(described(folder))
         return folder
 
@@ -244,7 +245,7 @@ def test_a_context_without_code_leaves_nothing(source: Path, tmp_path: Path) -> 
 
 def test_a_build_beside_another_one_has_a_folder_of_its_own(source: Path, tmp_path: Path) -> None:
     """The folder that stays belongs to one build at a time."""
-    with staged(code(source), tmp_path) as first:
+    with staged(code(source), Run(tmp_path, "an engine")) as first:
         second = where(code(source), tmp_path)
         assert first.is_dir()
 

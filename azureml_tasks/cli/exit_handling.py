@@ -6,13 +6,13 @@ import os
 import signal
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from invoke.exceptions import Exit
 
 from azureml_tasks.errors import AzuremlTasksError, Terminated, machine_error
-from azureml_tasks.signals import exception_for, received
+from azureml_tasks.signals import receive, received
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,9 +42,11 @@ def exit_on_error(task_prefix: str) -> Iterator[None]:
     except OSError as error:
         raise _exit(machine_error(error), task_prefix) from error
     except KeyboardInterrupt:
-        raise Exit(_stopped("Interrupted"), _BY_SIGNAL + signal.SIGINT) from None
+        _say_stopped("Interrupted")
+        raise Exit("", _BY_SIGNAL + signal.SIGINT) from None
     except Terminated as error:
-        raise Exit(_stopped("Terminated"), _BY_SIGNAL + error.signal_number) from None
+        _say_stopped("Terminated")
+        raise Exit("", _BY_SIGNAL + error.signal_number) from None
 
 
 def _exit(error: AzuremlTasksError, task_prefix: str) -> Exit:
@@ -53,8 +55,16 @@ def _exit(error: AzuremlTasksError, task_prefix: str) -> Exit:
     return Exit(spell_tasks(str(error), task_prefix), error.exit_code)
 
 
-def _stopped(how: str) -> str:
-    return f"{how}. Everything that was started has been stopped and removed."
+def _say_stopped(how: str) -> None:
+    """Say what became of what was started; a terminal that was closed, as SIGHUP says, cannot be written."""
+    from azureml_tasks.state.runs import left_behind  # `invoke --list` needs it not.
+
+    rest = "Everything that was started has been stopped and removed."
+    if left_behind:
+        rest = f"Not removed: {', '.join(left_behind)}. The next command of this project removes it."
+    with suppress(OSError):
+        sys.stderr.write(f"{how}. {rest}\n")
+        sys.stderr.flush()
 
 
 @contextmanager
@@ -72,9 +82,7 @@ def _signals_as_exceptions() -> Iterator[None]:
     }
 
     def raise_once(number: int, _frame: FrameType | None) -> None:
-        received.append(number)
-        if len(received) == 1:
-            raise exception_for(number)
+        receive(number)
 
     received.clear()
     for number in before:

@@ -13,6 +13,7 @@ from azureml_tasks.commands.run_context import (
 from azureml_tasks.errors import stating
 from azureml_tasks.state.locks import project_lock
 from azureml_tasks.state.records import FOLDER
+from azureml_tasks.state.runs import has_gone_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,13 +24,17 @@ if TYPE_CHECKING:
 def clean(run: RunContext, *, on_removed: Callable[[str], None]) -> None:
     """Remove the names of the image that was built last, its cached layers on the engine, and the records.
 
+    What a run of this project that was killed has left goes too: containers, images without a tag, staged files.
+
     Args:
         run: the run.
         on_removed: takes what was removed, each as it goes.
     """
     with project_lock(run.folder, run.reporter):
-        with stating("Nothing was removed."):
+        with stating("Nothing more was removed."):
             refuse_foreign_records(run)
+            for leftover in _remove_leftovers(run):
+                on_removed(leftover)
             if not run.records.folder.is_dir():
                 run.reporter.say(f"nothing to remove: there is no {FOLDER} here")
                 return
@@ -40,6 +45,15 @@ def clean(run: RunContext, *, on_removed: Callable[[str], None]) -> None:
             if run.reporter.effect(["rm", "-r", str(run.records.folder)]):
                 run.records.remove()
                 on_removed(FOLDER)
+
+
+def _remove_leftovers(run: RunContext) -> list[str]:
+    """Remove what killed runs have left; the engine is not asked if there are no such runs."""
+    if not has_gone_runs(run.records.folder):
+        return []
+    from azureml_tasks.engines.docker.engine import open_docker
+
+    return open_docker(run.records.folder, run.reporter, keep=False).remove_leftovers()
 
 
 def _remove_images(run: RunContext) -> Iterator[str]:

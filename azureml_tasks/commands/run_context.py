@@ -201,6 +201,8 @@ def prepare_engine(run: RunContext) -> Prepared:
 def _with_engine(run: RunContext, planned: Plan, context: BuildContext) -> Prepared:
     engine = open_engine(run, planned)
     run.reporter.say(engine.describe())
+    for leftover in engine.remove_leftovers():
+        run.reporter.say(f"removed what a killed run left: {leftover}")
     if not planned.registry and engine.registry:
         planned = planned._replace(registry=engine.registry)
     return Prepared(plan=planned, context=context, engine=engine)

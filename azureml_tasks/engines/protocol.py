@@ -87,5 +87,8 @@ class Engine(Protocol):
     def layer_store(self, plan: Plan) -> LayerStore:
         """Return the cached layers of the project of *plan*."""
 
+    def remove_leftovers(self) -> list[str]:
+        """Remove what runs of this project that were killed have left on this machine; return what was removed."""
+
     def remove(self, image: BuiltImage) -> list[str]:
         """Remove the image by its names. Return what was removed."""

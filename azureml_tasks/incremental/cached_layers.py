@@ -21,7 +21,7 @@ _CACHED_STAGES = ("system", "python", "model")
 """The stages that cached layers may end with; code and labels change with each commit."""
 _DIGITS = 32
 _GROWN = "-grown"
-_NO_REGISTRY = "azureml-tasks.invalid"
+NO_REGISTRY = "azureml-tasks.invalid"
 """A host that never resolves (RFC 2606), so that no builder looks for cached layers in a registry."""
 
 
@@ -80,7 +80,7 @@ def layers_repository(plan: Plan) -> str:
 
 def local_layers_repository(plan: Plan) -> str:
     """Return the repository of the cached layers on an engine."""
-    return f"{_NO_REGISTRY}/{layers_repository(plan)}"
+    return f"{NO_REGISTRY}/{layers_repository(plan)}"
 
 
 def stage_context(

@@ -24,6 +24,7 @@ from azureml_tasks.engines.docker.build import Build
 from azureml_tasks.engines.docker.builder_choice import Builder
 from azureml_tasks.engines.docker.client import connect
 from azureml_tasks.engines.docker.layer_store import DockerLayerStore
+from azureml_tasks.engines.docker.leftovers import tracked_run
 from azureml_tasks.errors import BuildError
 from tests.cases import lay_out
 from tests.consumers import project
@@ -396,21 +397,22 @@ def test_the_reason_of_buildkit_is_shown(
 ) -> None:
     """A build by the API that fails ends with exit code 4 and the message of BuildKit."""
     del docker_client
-    build = Build(
-        client=connect(),
-        builder=Builder(kind="legacy", why="there is no docker client on PATH"),
-        reporter=Console(),
-        scratch=tmp_path,
-        takes_archives=True,
-    )
     folder = lay_out(
         {"pyproject.toml": project("demo", ""), "code/score.py": "init = run = print\n"}, tmp_path / "project"
     )
     plan = read(folder)
     context = BuildContext(files=(), dockerfile=text.replace("BASE", tiny_base), sha256="0")
 
-    with pytest.raises(BuildError) as caught:
-        build.run(plan, context, no_cache=False)
+    with tracked_run(connect(), tmp_path, Console()) as run:
+        build = Build(
+            client=connect(),
+            builder=Builder(kind="legacy", why="there is no docker client on PATH"),
+            reporter=Console(),
+            tracked=run,
+            takes_archives=True,
+        )
+        with pytest.raises(BuildError) as caught:
+            build.run(plan, context, no_cache=False)
 
     reason = "no such host|lookup azureml-tasks.invalid" if "invalid" in text else '"/nothing" not found'
     assert re.search(reason, caught.value.said), caught.value.said

@@ -16,6 +16,7 @@ from azureml_tasks.context.build_context import BuildContext, digest
 from azureml_tasks.engines.docker.build import Build
 from azureml_tasks.engines.docker.builder_choice import Builder
 from azureml_tasks.engines.docker.client import connect
+from azureml_tasks.engines.docker.leftovers import tracked_run
 from tests.cases import lay_out
 from tests.machine import clients as docker_clients
 from tests.real.support import removed_after, unique
@@ -127,12 +128,12 @@ def image(
         ).items():
             patch.setenv(variable, value)
         client = connect()
-        with closing(client.sdk):
+        with closing(client.sdk), tracked_run(client, scratch, Console()) as run:
             build = Build(
                 client=client,
                 builder=Builder(kind=request.param, why="asked for"),
                 reporter=Console(),
-                scratch=scratch,
+                tracked=run,
             )
             # Both of BuildKit's keep one cache: where the second asks for the same to the byte, it gets the same.
             yield build.run(plan._replace(repository=name), context, no_cache=request.param != "buildx")

@@ -10,6 +10,7 @@ import docker
 
 from azureml_tasks.cli.console import Console
 from azureml_tasks.engines.docker.client import connect
+from azureml_tasks.engines.docker.leftovers import tracked_run
 from azureml_tasks.engines.docker.pull import pulled_image
 from tests.machine import registry as plain_registry
 from tests.machine.acr.faults import Hold
@@ -84,7 +85,7 @@ def test_two_releases_of_different_files(
 
 
 def test_a_pulled_image_in_use_is_kept(
-    docker_client: docker.DockerClient, tiny_base: str, registry: plain_registry.Registry
+    docker_client: docker.DockerClient, tiny_base: str, registry: plain_registry.Registry, tmp_path: Path
 ) -> None:
     """A pulled image that a container of another smoke test uses is kept, without an error."""
     name = f"{registry.host}/{unique('pulled')}"
@@ -96,7 +97,10 @@ def test_a_pulled_image_in_use_is_kept(
     docker_client.images.remove(f"{name}:1")
     containers = []
     try:
-        with pulled_image(connect(), by_digest, lambda: ("", ""), Console()) as found:
+        with (
+            tracked_run(connect(), tmp_path, Console()) as run,
+            pulled_image(connect(), by_digest, lambda: ("", ""), Console(), run) as found,
+        ):
             containers.append(docker_client.containers.run(found, ["sleep", "600"], detach=True))
         assert made.id == found == docker_client.images.get(by_digest).id
     finally:

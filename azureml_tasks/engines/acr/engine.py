@@ -182,6 +182,10 @@ class AcrEngine:
             repositories=self.session.repositories, plan=self._with_registry(plan), reporter=self.reporter
         )
 
+    def remove_leftovers(self) -> list[str]:
+        """Remove what killed runs have left on the local engine."""
+        return self.local.remove_leftovers() if self.local else []
+
     def remove(self, image: BuiltImage) -> list[str]:
         """Delete every recorded candidate, and return those that were deleted."""
         recorded = dict.fromkeys([*self.records.waiting_candidates(), image.candidate])

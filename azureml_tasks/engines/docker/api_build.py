@@ -36,6 +36,7 @@ def build_events(
     platform: str,
     arguments: Mapping[str, str],
     *,
+    name: str,
     no_cache: bool,
     buildkit: bool,
 ) -> Iterator[dict[str, Any]]:
@@ -46,6 +47,7 @@ def build_events(
         archive: the build context, as the blocks of a tar archive.
         platform: such as `linux/amd64`.
         arguments: build arguments by name; those of docker's configured proxies are added, as docker's client does.
+        name: reference that the image gets.
         no_cache: build every step.
         buildkit: build with BuildKit; only for an engine that `takes_archives`.
 
@@ -54,7 +56,13 @@ def build_events(
     """
     all_arguments = {**client.proxies, **arguments}
     # The legacy builder keeps the container of a failed step unless `forcerm` is set.
-    options = {"platform": platform, "buildargs": json.dumps(all_arguments), "rm": "1", "forcerm": "1"}
+    options = {
+        "t": name,
+        "platform": platform,
+        "buildargs": json.dumps(all_arguments),
+        "rm": "1",
+        "forcerm": "1",
+    }
     options |= ({"nocache": "1"} if no_cache else {}) | ({"version": "2"} if buildkit else {})
     for line in client.send_archive(f"/build?{urlencode(options)}", archive):
         yield dict(json.loads(line))

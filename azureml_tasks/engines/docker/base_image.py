@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -160,25 +159,30 @@ def _check_user(client: EngineClient, plan: Plan, base: BaseImage, reporter: Rep
     users = set(filter(is_words, known)) if isinstance(known, list) else set()
     if plan.user in users:
         return
-    if _user_ids(client, base).get(plan.user, "0") == "0":
+    if _user_ids(client, base, reporter, file.parent).get(plan.user, "0") == "0":
         fix = 'Write: user = "dockeruser", or name a user that the base has and that is not root'
         raise BuildError(f'The base {plan.base} has no runtime user "{plan.user}".', next_step=fix)
     notes.write(file, {base.id: sorted(users | {plan.user})})
 
 
-def _user_ids(client: EngineClient, base: BaseImage) -> dict[str, str]:
+def _user_ids(client: EngineClient, base: BaseImage, reporter: Reporter, records: Path) -> dict[str, str]:
     """Return the users of the base's /etc/passwd with their IDs, read from a container that is not started."""
     from docker.errors import NotFound
 
-    from azureml_tasks.engines.docker.container import new_container_name
+    from azureml_tasks.engines.docker.leftovers import LABEL, container_name, tracked_run
     from azureml_tasks.engines.interrupts import finish_call
+    from azureml_tasks.state.runs import Thing
 
-    api, name = client.sdk.api, new_container_name()
-    try:
-        finish_call(partial(api.create_container, base.id, command=["true"], entrypoint=[], name=name))
-        return read_users(lambda path: api.get_archive(name, path)[0])
-    except NotFound:
-        return {}
-    finally:
-        with suppress(NotFound):
-            api.remove_container(name, force=True)
+    api = client.sdk.api
+    with tracked_run(client, records, reporter) as run:
+        name = container_name(run)
+        run.note(Thing("container", name))
+        labels = {LABEL: run.id}
+        create = partial(
+            api.create_container, base.id, command=["true"], entrypoint=[], name=name, labels=labels
+        )
+        finish_call(create)
+        try:
+            return read_users(lambda path: api.get_archive(name, path)[0])
+        except NotFound:
+            return {}

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
-from contextlib import ExitStack, contextmanager, suppress
+import time
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.context.tar_archive import archive
@@ -18,11 +17,14 @@ from azureml_tasks.engines.docker.buildx_command import (
     read_image_id,
 )
 from azureml_tasks.engines.docker.client_environment import client_environment
+from azureml_tasks.engines.docker.leftovers import temporary_reference
 from azureml_tasks.engines.docker.socket_http import RefusedError
 from azureml_tasks.engines.docker.staged_folder import staged
-from azureml_tasks.errors import AzuremlTasksError, BuildError, Terminated
+from azureml_tasks.errors import AzuremlTasksError, BuildError
 from azureml_tasks.plain_text import clean
 from azureml_tasks.process import stream
+from azureml_tasks.state.runs import Thing
+from azureml_tasks.timestamps import epoch_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,12 +34,12 @@ if TYPE_CHECKING:
     from azureml_tasks.engines.docker.client import EngineClient
     from azureml_tasks.planning.plan import Plan
     from azureml_tasks.reporter import Reporter
+    from azureml_tasks.state.runs import Run
 
 LARGE_CONTEXT = 4 * 1024 * 1024
 """Bytes from which on docker's client is faster than an archive sent by the API."""
 _MANY_FILES = 2000
 """Files from which on it is faster too."""
-_REMOVAL_TIMEOUT = 20  # seconds; an engine removes a container in well under one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,14 +50,14 @@ class Build:
         client: of the engine.
         builder: runs what docker's client would run.
         reporter: shows the output as it comes.
-        scratch: folder for staged files and for the file in which docker's client writes the image ID.
+        tracked: notes what a build makes; an image without a tag has a name of it until it ends.
         takes_archives: whether the engine's own BuildKit can be used by the API, see `api_build.takes_archives`.
     """
 
     client: EngineClient
     builder: Builder
     reporter: Reporter
-    scratch: Path
+    tracked: Run
     takes_archives: bool = False
 
     def announce(self, plan: Plan, context: BuildContext, *, no_cache: bool) -> bool:
@@ -98,12 +100,13 @@ class Build:
             self.reporter.say(line)
             log.add_buildkit_line(line)
 
-        argv = build_command(self.client, self.builder, plan, context, no_cache=no_cache)
+        names = [temporary_reference(self.tracked)]
+        argv = build_command(self.client, self.builder, plan, context, no_cache=no_cache, names=names)
         # A client with built-in BuildKit passes an archive on by the API, which not every engine takes.
         as_folder = not _is_small(context) or (self.builder.kind == "buildkit" and not self.takes_archives)
         with ExitStack() as stack:
-            image_file = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=self.scratch))) / "image"
-            source = str(stack.enter_context(staged(context, self.scratch))) if as_folder else "-"
+            image_file = stack.enter_context(self.tracked.folder()) / "image"
+            source = str(stack.enter_context(staged(context, self.tracked))) if as_folder else "-"
             argv[-1:] = ["--progress", "plain", image_file_option(self.builder), str(image_file), source]
             feed = () if as_folder else self._archive(context)
             if stream(argv, env=client_environment(self.client), feed=feed, line=on_line):
@@ -111,19 +114,21 @@ class Build:
             return read_image_id(image_file.read_text(encoding="utf-8"), self.builder)
 
     def _run_by_api(self, plan: Plan, context: BuildContext, *, no_cache: bool, buildkit: bool) -> str:
-        image_id, log = "", BuildLog()
+        image_id, log, started = "", BuildLog(), time.time()
+        steps: list[str] = []
         events = build_events(
             self.client,
             self._archive(context),
             plan.platform,
             build_arguments(context),
+            name=temporary_reference(self.tracked),
             no_cache=no_cache,
             buildkit=buildkit,
         )
         try:
-            with self._remove_container(log):
-                for event in events:
-                    image_id = self._image_id(event, log) or image_id
+            for event in events:
+                image_id = self._image_id(event, log) or image_id
+                self._note_container(log, context, steps, started)
         except RefusedError as error:
             log.add_error(clean(str(error)))
             raise self._failed(log) from error
@@ -138,22 +143,6 @@ class Build:
         self.client.confirm_alive()
         return _step_failed(log)
 
-    @contextmanager
-    def _remove_container(self, log: BuildLog) -> Iterator[None]:
-        """Remove the legacy builder's container if the user interrupts the block; the engine would do so only later."""
-        try:
-            yield
-        except (KeyboardInterrupt, Terminated):
-            from docker.errors import APIError
-
-            api = self.client.sdk.api
-            if log.container:
-                with suppress(APIError):  # It is gone, or the engine is removing it.
-                    api.remove_container(log.container, force=True)
-                with suppress(APIError):
-                    api.wait(log.container, timeout=_REMOVAL_TIMEOUT, condition="removed")
-            raise
-
     def _image_id(self, event: dict[str, Any], log: BuildLog) -> str:
         """Report an event of the API and return the image ID in it, or ""."""
         for line in clean(str(event.get("stream", ""))).split("\n"):
@@ -166,6 +155,25 @@ class Build:
         # BuildKit's progress is text that holds its own binary protocol; only the image ID is an object.
         aux = event.get("aux")
         return str(aux.get("ID", "")) if isinstance(aux, dict) else ""
+
+    def _note_container(self, log: BuildLog, context: BuildContext, steps: list[str], started: float) -> None:
+        """Note the container in which the legacy builder runs a step, so that it is removed if the engine dies.
+
+        The builder's output names it. A step may print anything, but not the ID of a container that comes after it.
+
+        Args:
+            log: names the container.
+            context: with the Dockerfile; it has no more such containers than RUN instructions.
+            steps: containers that were named before.
+            started: when the build started, seconds since 1970.
+        """
+        runs = context.dockerfile.count("\nRUN ")
+        if not log.container or log.container in steps or len(steps) == runs:
+            return
+        steps.append(log.container)
+        container = self.client.inspect_container(log.container)
+        if container and epoch_seconds(str(container["Created"])) >= started:
+            self.tracked.note(Thing("container", log.container))
 
 
 def _is_small(context: BuildContext) -> bool:

@@ -38,6 +38,7 @@ _ANSWER_TIMEOUT, _WORK_TIMEOUT, _SSH_TIMEOUT = 10, 600, 40
 """Seconds without a byte of the answer: for a question, for work such as a build, and for a question by ssh."""
 _OLDEST_API = "1.24"
 """The oldest version that Docker's SDK accepts, for the question which version the engine has."""
+_REMOVAL_TIMEOUT = 60  # seconds; an engine ends and removes a container in well under one
 _SERVER = r"(?P<kind>Docker|Libpod)/(?P<version>\S+) \("
 """The header Server of Docker's engine and of Podman's service, such as `Docker/20.10.24 (linux)`."""
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
@@ -153,6 +154,25 @@ class EngineClient:
         """
         status, _ = self._request("DELETE", _image_path(reference), timeout=_WORK_TIMEOUT)
         return status == HTTPStatus.OK
+
+    def inspect_container(self, name: str) -> dict[str, Any] | None:
+        """Return what the engine knows of a container, by name or ID; None if it does not have it.
+
+        https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Container/operation/ContainerInspect
+        """
+        status, answer = self._request("GET", f"/containers/{quote(name)}/json")
+        return None if status == HTTPStatus.NOT_FOUND else dict(_parsed(status, answer))
+
+    def remove_container(self, name: str) -> bool:
+        """Remove a container with its anonymous volumes, also if it runs; return whether it is gone.
+
+        https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Container/operation/ContainerDelete
+        """
+        path = f"/containers/{quote(name)}"
+        status, _ = self._request("DELETE", f"{path}?force=1&v=1", timeout=_REMOVAL_TIMEOUT)
+        if status == HTTPStatus.CONFLICT:  # The engine is removing it already.
+            status, _ = self._request("POST", f"{path}/wait?condition=removed", timeout=_REMOVAL_TIMEOUT)
+        return status in {HTTPStatus.OK, HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND}
 
     def send_archive(self, path: str, archive: Iterable[bytes]) -> Iterator[bytes]:
         """Post a tar archive to *path* of the API and yield each line of the answer as it arrives.

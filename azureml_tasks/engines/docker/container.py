@@ -6,13 +6,13 @@ import io
 import re
 import tarfile
 import time
-import uuid
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from azureml_tasks.engines.docker.leftovers import LABEL as RUN_LABEL
 from azureml_tasks.engines.interrupts import finish_call
 from azureml_tasks.engines.log_lines import lines_of
 from azureml_tasks.errors import EngineError
@@ -21,6 +21,7 @@ from azureml_tasks.plain_text import clean
 from azureml_tasks.planning.plan import APP_ROOT, MODEL_DIR
 from azureml_tasks.smoke.container_protocol import State
 from azureml_tasks.smoke.log_excerpt import LogExcerpt, excerpt
+from azureml_tasks.state.runs import Thing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from azureml_tasks.built_image import BuiltImage
     from azureml_tasks.engines.docker.client import EngineClient
     from azureml_tasks.project.model import SmokeTestPlan
+    from azureml_tasks.state.runs import Run
 
 LABEL = "azureml-tasks.smoke-test"
 PORT = "5001/tcp"
@@ -45,16 +47,12 @@ _HEADER = 8
 https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Container/operation/ContainerAttach"""
 
 
-def new_container_name() -> str:
-    """Return a name that no other container has."""
-    return f"azureml-image-{uuid.uuid4().hex[:12]}"
-
-
 def start_commands(
-    client: EngineClient, image: BuiltImage, smoke_test: SmokeTestPlan, repository: str, name: str
+    client: EngineClient, image: BuiltImage, smoke_test: SmokeTestPlan, repository: str, run: Run, name: str
 ) -> list[list[str]]:
     """Return the docker commands that do what `run_container` does."""
-    options = ["--name", name, "--label", f"{LABEL}=1", "--publish", "127.0.0.1::5001"]
+    labels = [word for label, value in _labels(run).items() for word in ("--label", f"{label}={value}")]
+    options = ["--name", name, *labels, "--publish", "127.0.0.1::5001"]
     if smoke_test.memory:
         options += ["--memory", smoke_test.memory]
     for variable, value in _environment(smoke_test, repository).items():
@@ -71,14 +69,14 @@ def start_commands(
 
 @contextmanager
 def run_container(
-    client: EngineClient, image: BuiltImage, smoke_test: SmokeTestPlan, repository: str, name: str
+    client: EngineClient, image: BuiltImage, smoke_test: SmokeTestPlan, repository: str, run: Run, name: str
 ) -> Iterator[DockerContainer]:
-    """Start *image* as the container *name*, which is removed when the block ends, also by Ctrl-C or SIGTERM.
+    """Start *image* as the container *name*, which *run* notes, and removes as it ends.
 
     Raises:
         EngineError: the engine cannot start it.
     """
-    from docker.errors import APIError, NotFound
+    from docker.errors import APIError
     from docker.types import Mount
 
     target = _model_folder(repository)
@@ -87,24 +85,25 @@ def run_container(
         containers.create,
         image.id,
         name=name,
-        labels={LABEL: "1"},
+        labels=_labels(run),
         ports={PORT: ("127.0.0.1", 0)},  # 0: any free port
         environment=_environment(smoke_test, repository),
         mounts=[Mount(target, smoke_test.model, type="bind", read_only=True)] if smoke_test.model else [],
         mem_limit=smoke_test.memory or None,
     )
+    run.note(Thing("container", name))
     try:
-        try:
-            container = DockerContainer(container=finish_call(create), client=client)
-            if smoke_test.default_script:
-                container.put(APP_ROOT, {_DEFAULT_SCRIPT.name: _DEFAULT_SCRIPT.read_bytes()})
-            container.container.start()
-        except APIError as error:
-            raise _start_error(client, smoke_test, str(error.explanation or error)) from error
-        yield container
-    finally:
-        with suppress(NotFound):
-            containers.get(name).remove(force=True, v=True)
+        container = DockerContainer(container=finish_call(create), client=client)
+        if smoke_test.default_script:
+            container.put(APP_ROOT, {_DEFAULT_SCRIPT.name: _DEFAULT_SCRIPT.read_bytes()})
+        container.container.start()
+    except APIError as error:
+        raise _start_error(client, smoke_test, str(error.explanation or error)) from error
+    yield container
+
+
+def _labels(run: Run) -> dict[str, str]:
+    return {LABEL: "1", RUN_LABEL: run.id}
 
 
 def _model_folder(repository: str) -> str:

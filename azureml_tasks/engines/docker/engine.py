@@ -12,9 +12,11 @@ from azureml_tasks.engines.docker import notes
 from azureml_tasks.engines.docker.api_errors import translate_errors
 from azureml_tasks.engines.docker.builder_choice import Builder, note_builder, noted_builder
 from azureml_tasks.engines.docker.client import EngineClient, connect
+from azureml_tasks.engines.docker.leftovers import container_name, remove_leftovers, tracked_run
 from azureml_tasks.incremental.fingerprint import fingerprint_parts
 from azureml_tasks.planning.plan import SECRET_MOUNTS
 from azureml_tasks.state.locks import engine_lock
+from azureml_tasks.state.runs import Thing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -114,13 +116,16 @@ class DockerEngine:
 
         del smoke_test  # This engine runs it afterwards.
         planned = self.planned_image(plan, context)
-        with translate_errors(self.client.host):
+        with (
+            translate_errors(self.client.host),
+            tracked_run(self.client, self.folder, self.reporter) as run,
+        ):
             base = prepare_base(self.client, plan, self.reporter, self.folder, pull=pull)
             build = Build(
                 client=self.client,
                 builder=self.builder,
                 reporter=self.reporter,
-                scratch=self.folder,
+                tracked=run,
                 takes_archives=base is not None and takes_archives(self.client, base.driver),
             )
             if not build.announce(plan, context, no_cache=no_cache) or not base:
@@ -157,18 +162,20 @@ class DockerEngine:
         self, image: BuiltImage, smoke_test: SmokeTestPlan, repository: str
     ) -> Iterator[DockerContainer | None]:
         """Run the image as Azure ML does for the block; None under --dry."""
-        from azureml_tasks.engines.docker.container import new_container_name, run_container, start_commands
+        from azureml_tasks.engines.docker.container import run_container, start_commands
 
-        name = new_container_name()
-        remove = self.client.docker_command("rm", "--force", "--volumes", name)
-        start = start_commands(self.client, image, smoke_test, repository, name)
-        if not self.reporter.effects(start):
-            self.reporter.effect(remove)
-            yield None
-            return
         with translate_errors(self.client.host):
-            with run_container(self.client, image, smoke_test, repository, name) as container:
-                yield container
+            with tracked_run(self.client, self.folder, self.reporter) as run:
+                name = container_name(run)
+                remove = self.client.docker_command("rm", "--force", "--volumes", name)
+                if not self.reporter.effects(
+                    start_commands(self.client, image, smoke_test, repository, run, name)
+                ):
+                    self.reporter.effect(remove)
+                    yield None
+                    return
+                with run_container(self.client, image, smoke_test, repository, run, name) as container:
+                    yield container
             if self.reporter.echo:
                 self.reporter.effect(remove)
 
@@ -198,7 +205,8 @@ class DockerEngine:
             return
         with (
             translate_errors(self.client.host),
-            pulled_image(self.client, name, login, self.reporter) as image_id,
+            tracked_run(self.client, self.folder, self.reporter) as run,
+            pulled_image(self.client, name, login, self.reporter, run) as image_id,
         ):
             yield image_id
         if self.reporter.echo:
@@ -206,20 +214,32 @@ class DockerEngine:
 
     def push(self, image: BuiltImage, name: str) -> str:
         """Tag the image as *name*, push it and return its digest; "" under --dry."""
-        from azureml_tasks.engines.docker.push import push_image, untagged_on_failure
+        from azureml_tasks.engines.docker.push import push_image
 
         source = image.id or image.names[0]
         tag = [self.client.docker_command("tag", source, name)] if source != name else []
         if not self.reporter.effects([*tag, self.client.docker_command("push", name)]):
             return ""
-        with translate_errors(self.client.host), untagged_on_failure(self.client, image, name):
-            return push_image(self.client, image.id, name, self.reporter)
+        with (
+            translate_errors(self.client.host),
+            tracked_run(self.client, self.folder, self.reporter) as run,
+        ):
+            new = Thing("image", name, image.id)
+            if name not in image.names:
+                run.note(new)
+            digest = push_image(self.client, image.id, name, self.reporter)
+            run.forget(new)
+            return digest
 
     def layer_store(self, plan: Plan) -> DockerLayerStore:
         """Return the cached layers of the project on this engine."""
         from azureml_tasks.engines.docker.layer_store import DockerLayerStore
 
         return DockerLayerStore(client=self.client, engine_id=self._id, plan=plan, reporter=self.reporter)
+
+    def remove_leftovers(self) -> list[str]:
+        """Remove what runs of this project that were killed have left; return what was removed."""
+        return remove_leftovers(self.client, self.folder, self.reporter)
 
     def remove(self, image: BuiltImage) -> list[str]:
         """Remove the names that the image still has, and return them."""

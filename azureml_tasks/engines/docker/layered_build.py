@@ -98,7 +98,7 @@ class LayeredBuild:
             EngineError: the engine's disk is full.
         """
         image = self._build_on_layers() if self._layers else self._build_whole()
-        self._confirm(image.id, self.context)
+        confirm(self.context)
         for name in self.plan.names:
             self._client.tag_image(image.id, name)
         return image
@@ -229,7 +229,7 @@ class LayeredBuild:
         name = self._name(tag)
         is_too_old = self._client.inspect_image(name) is not None
         image_id = self._run(context, no_cache=is_too_old)
-        self._confirm(image_id, context)
+        confirm(context)
         self.store.use(name, image_id)
         self._reporter.say(f"saved cached layers: {name}")
         if self._shared:
@@ -244,17 +244,3 @@ class LayeredBuild:
 
     def _stage_context(self, base: str, stages: Sequence[str]) -> BuildContext:
         return stage_context(self.plan, self.context, base, stages, mounts=self._mounts, literal=True)
-
-    def _confirm(self, image_id: str, context: BuildContext) -> None:
-        """Check that the files of *context* are still those that were hashed; else remove the image without a tag.
-
-        Raises:
-            BuildError: they have changed.
-        """
-        try:
-            confirm(context)
-        except BuildError:
-            image = self._client.inspect_image(image_id)
-            if image and not image.get("RepoTags"):
-                self._client.sdk.images.remove(image_id, noprune=True)
-            raise

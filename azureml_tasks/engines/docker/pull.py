@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from azureml_tasks.engines.docker.credentials import auth_config
 from azureml_tasks.engines.docker.layer_progress import show_progress
 from azureml_tasks.engines.docker.registry_errors import cause_of, registry_error
 from azureml_tasks.image_reference import parse
+from azureml_tasks.state.runs import Thing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from azureml_tasks.engines.docker.client import EngineClient
     from azureml_tasks.reporter import Reporter
+    from azureml_tasks.state.runs import Run
 
 
 def pull_image(
@@ -68,34 +69,27 @@ def _registry_of(repository: str) -> str:
 
 @contextmanager
 def pulled_image(
-    client: EngineClient, reference: str, login: Callable[[], tuple[str, str]], reporter: Reporter
+    client: EngineClient,
+    reference: str,
+    login: Callable[[], tuple[str, str]],
+    reporter: Reporter,
+    run: Run,
 ) -> Iterator[str]:
-    """Pull *reference*, `host/repository@digest`, and yield its ID; at the end remove it if it was not there before.
+    """Pull *reference*, `host/repository@digest`, and yield its ID; *run* removes it if it was not there before.
 
     Raises:
         RegistryError: the registry refuses.
         EngineError: the engine's disk is full.
     """
-    from docker.errors import APIError
-
     if image := client.inspect_image(reference):
         yield str(image["Id"])
         return
     reporter.say(f"pulling {reference}")
     repository, _, digest = reference.partition("@")
     user, password = login()
-    try:
-        message = pull_image(
-            client, repository, digest, reporter, login=(user, password) if password else None
-        )
-        if message:
-            host, what = reference.partition("/")[0], f"the pull of {reference}"
-            raise registry_error(host, what, message, cause=cause_of(message))
-        yield str((client.inspect_image(reference) or {})["Id"])
-    finally:
-        try:
-            client.sdk.images.remove(reference)
-        except APIError as error:
-            # Another smoke test of the same image has removed it, or runs it.
-            if error.status_code not in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:
-                raise
+    run.note(Thing("image", reference))
+    message = pull_image(client, repository, digest, reporter, login=(user, password) if password else None)
+    if message:
+        host, what = reference.partition("/")[0], f"the pull of {reference}"
+        raise registry_error(host, what, message, cause=cause_of(message))
+    yield str((client.inspect_image(reference) or {})["Id"])

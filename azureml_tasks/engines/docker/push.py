@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from azureml_tasks.engines.docker.credentials import auth_config, stored_credentials
@@ -16,9 +15,6 @@ from azureml_tasks.registry.auth import RegistryAuth
 from azureml_tasks.registry.session import AnswerError, RegistrySession
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from azureml_tasks.built_image import BuiltImage
     from azureml_tasks.engines.docker.client import EngineClient
     from azureml_tasks.engines.docker.docker_config import DockerConfig
     from azureml_tasks.reporter import Reporter
@@ -114,17 +110,3 @@ def registry_api(host: str, config: DockerConfig) -> RegistryApi:
         session=session, credentials=lambda _: stored_credentials(config, host), sign_in=sign_in
     )
     return RegistryApi(auth=auth, ask_for=lambda _: sign_in)
-
-
-@contextmanager
-def untagged_on_failure(client: EngineClient, image: BuiltImage, name: str) -> Iterator[None]:
-    """Remove the tag *name* if the block fails, unless the build gave it to *image*."""
-    from docker.errors import ImageNotFound
-
-    try:
-        yield
-    except BaseException:
-        if name not in image.names:
-            with suppress(ImageNotFound):
-                client.sdk.images.remove(name, noprune=True)
-        raise

@@ -14,9 +14,7 @@ import os
 import secrets
 import shutil
 import stat
-import tempfile
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
@@ -28,9 +26,11 @@ from azureml_tasks.engines.docker import notes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from azureml_tasks.context.build_context import BuildContext
     from azureml_tasks.context.context_file import ContextFile
+    from azureml_tasks.state.runs import Run
 
 FOLDER = "staged"
 """In the records: the staged folder, beside a note of its name and its lock."""
@@ -41,25 +41,23 @@ _STEP = 100 if os.name == "nt" else 1
 
 
 @contextmanager
-def staged(context: BuildContext, records: Path) -> Iterator[Path]:
+def staged(context: BuildContext, run: Run) -> Iterator[Path]:
     """Yield a folder that holds the Dockerfile and the files of *context*.
 
     A context with the code uses the folder that stays; any other one, and a build while another one uses that folder,
-    gets a temporary folder.
+    gets a folder of its run, whose name is as random.
 
     Args:
         context: the files.
-        records: the folder of the records.
+        run: of the build.
 
     Raises:
         BuildError: a file has changed since it was hashed.
     """
     with ExitStack() as stack:
         has_code = any(file.name.startswith("code/") for file in context.files)
-        folder = _kept_folder(records / FOLDER, stack) if has_code else None
-        if not folder:
-            parent = stack.enter_context(tempfile.TemporaryDirectory(dir=records))
-            folder = Path(tempfile.mkdtemp(dir=parent))
+        folder = _kept_folder(run.records / FOLDER, stack) if has_code else None
+        folder = folder or stack.enter_context(run.folder())
         stage(context, folder)
         yield folder
 

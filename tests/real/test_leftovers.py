@@ -1,0 +1,171 @@
+"""What killed commands leave: the next command of the project removes it, and nothing else."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from tests.machine import invoke_cli
+from tests.machine.clients import Client
+from tests.real.smoke_image import with_smoke_test
+from tests.real.support import Consumer, consumer, environment_for, removed_after, unique
+
+NEVER_READY = 'env = { HOW = "init never ends" }\n'
+TABLE = """\
+[project]
+name = "NAME"
+version = "1"
+
+[tool.azureml-image]
+base = "BASE"
+model = "model"
+run = [{ after = "pip", command = "echo NAME: this step waits; sleep 600" }]
+labels = { of = "NAME" }
+"""
+FILES: Mapping[str, str | bytes] = {
+    "code/score.py": "def init(): pass\ndef run(data): return data\n",
+    "model/weights.bin": os.urandom(5_000_000),
+}
+RUNS = "azureml-tasks.run"
+
+
+def containers(client: docker.DockerClient, project: Consumer) -> list[str]:
+    """Return the names of the containers of the image that the project built."""
+    of = {"ancestor": project.record("build.json")["id"]}
+    return [one["Names"][0].removeprefix("/") for one in client.api.containers(all=True, filters=of)]
+
+
+def steps(client: docker.DockerClient, name: str) -> list[str]:
+    """Return the containers of the step that waits, of the build of this project."""
+    return [one["Id"] for one in client.api.containers(all=True) if f"{name}: this step" in one["Command"]]
+
+
+def images(client: docker.DockerClient, name: str) -> list[dict[str, Any]]:
+    """Return the images of this project, with a tag or without one."""
+    return list(client.api.images(filters={"label": f"of={name}"}))
+
+
+def processes(project: Consumer) -> list[str]:
+    """Return the commands that still run in the folder of the project."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "cwd").readlink() == project.folder:
+                found.append((process / "cmdline").read_text(encoding="utf-8"))
+        except OSError:  # It has ended, or is a process of the kernel.
+            continue
+    return found
+
+
+def test_the_container_of_a_killed_smoke_test(
+    docker_client: docker.DockerClient, smoke_project: Consumer, tmp_path: Path
+) -> None:
+    """The next command removes it, and says so; a command of another project leaves it alone."""
+    killed = with_smoke_test(smoke_project, tmp_path / "killed", NEVER_READY)
+    other = with_smoke_test(smoke_project, tmp_path / "other", NEVER_READY)
+    done = killed.interrupted("image.smoke-test", at="310 s at most", by=signal.SIGKILL)
+    (name,) = containers(docker_client, killed)
+    label = docker_client.containers.get(name).labels[RUNS]
+    besides = other.invoke("image.cache").stderr
+    after_other = containers(docker_client, killed)
+    said = killed.invoke("image.cache").stderr
+
+    line = f"removed what a killed run left: container {name}\n"
+    assert (-9, f"azureml-image-{label}-1", [name]) == (done.code, name, after_other)
+    assert (False, True, []) == (line in besides, line in said, containers(docker_client, killed))
+
+
+def test_clean_removes_it_too(
+    docker_client: docker.DockerClient, smoke_project: Consumer, tmp_path: Path
+) -> None:
+    """Also if nothing else is left of the project, and then there is nothing to remove."""
+    killed = with_smoke_test(smoke_project, tmp_path, NEVER_READY)
+    killed.interrupted("image.smoke-test", at="310 s at most", by=signal.SIGKILL)
+    (name,) = containers(docker_client, killed)
+    (killed.folder / ".azureml-image").rename(killed.folder / "moved")
+    first, second = killed.invoke("image.clean"), killed.invoke("image.clean")
+
+    nothing = "nothing to remove: there is no .azureml-image here\n"
+    assert (0, f"removed container {name}\n") == (first.code, first.stdout)
+    assert (0, "", nothing) == (second.code, second.stdout, second.stderr)
+
+
+@pytest.fixture(params=["20.10", "26.1-buildx", "26.1"])
+def project(
+    request: pytest.FixtureRequest,
+    tiny_base: str,
+    clients: Mapping[str, Client],
+    tmp_path: Path,
+) -> Consumer:
+    """A project whose build waits in a step, with a model that is staged, by each builder."""
+    name = unique("killed")
+    table = TABLE.replace("NAME", name).replace("BASE", tiny_base)
+    env = environment_for(str(request.param), clients, tmp_path)
+    return consumer(tmp_path / name, {**FILES, "pyproject.toml": table}, env)
+
+
+@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_killed_build(docker_client: docker.DockerClient, project: Consumer, by: signal.Signals) -> None:
+    """No process, container, staged file or image is left; after kill -9 the next command removes them."""
+    name = project.folder.name
+    ended = project.interrupted("image.build", at="this step waits", by=by)
+    if by == signal.SIGKILL:
+        assert project.invoke("image.cache").code == 0
+    staged = [path.name for path in (project.folder / ".azureml-image").glob("run-*")]
+
+    code = -9 if by == signal.SIGKILL else 128 + by
+    left = (staged, steps(docker_client, name), processes(project), images(docker_client, name))
+    assert (code, ([], [], [], [])) == (ended.code, left)
+
+
+def test_the_volumes_of_a_base(
+    docker_client: docker.DockerClient, tiny_base: str, clients: Mapping[str, Client], tmp_path: Path
+) -> None:
+    """A look at a base that has a VOLUME, and a build on it, leave no volume behind."""
+    name = unique("volumes")
+    base = f"{name}-base:1"
+    table = TABLE.replace("NAME", name).replace("BASE", base).replace("; sleep 600", "")
+    with removed_after(docker_client, f"{name}:1", base):
+        # A new volume gets what the image has in its place, by which those of this test are known.
+        text = f"FROM {tiny_base}\nUSER root\nRUN mkdir /one && echo > /one/{name}\nVOLUME /one\n"
+        docker_client.images.build(fileobj=io.BytesIO(text.encode()), tag=base, rm=True)
+        for by in ("20.10", "26.1"):
+            files = {**FILES, "pyproject.toml": table}
+            project = consumer(tmp_path / by / name, files, environment_for(by, clients, tmp_path))
+            done = project.invoke("image.build")
+            volumes = docker_client.api.volumes()["Volumes"] or ()
+            left = [volume for volume in volumes if Path(volume["Mountpoint"], name).exists()]
+            assert (0, []) == (done.code, left), done.stderr
+            project.invoke("image.clean")
+
+
+def test_a_closed_terminal(
+    docker_client: docker.DockerClient, smoke_project: Consumer, tmp_path: Path
+) -> None:
+    """The terminal's end ends the command with 129, and the container is removed though nobody can be told."""
+    project = with_smoke_test(smoke_project, tmp_path, NEVER_READY)
+    primary, secondary = os.openpty()
+    with subprocess.Popen(
+        ["setsid", "--ctty", "--wait", *invoke_cli.words(["image.smoke-test"])],
+        cwd=project.folder,
+        env=dict(project.env),
+        stdin=secondary,
+        stdout=secondary,
+        stderr=secondary,
+    ) as process:
+        os.close(secondary)
+        said = b""
+        while b"310 s at most" not in said:
+            said += os.read(primary, 4096)
+        os.close(primary)
+        code = process.wait()
+
+    assert (129, []) == (code, containers(docker_client, project))
