@@ -307,6 +307,26 @@ def test_a_flag_that_names_no_place_is_refused_and_not_shown(text: str, what: st
     assert (2, "", expected) == (done.code, done.out, done.err)
 
 
+def test_a_flag_that_the_table_does_not_want_is_named(tmp_path: Path) -> None:
+    """A variable may be set for many projects, but a flag is meant for this one."""
+    folder = consumer(
+        tmp_path, files={"pyproject.toml": project("demo", 'pip = ["a"]\nsecrets = ["pip-conf"]\n')}
+    )
+
+    done = invoke(
+        folder,
+        *("image.check", "--secret=netrc=default"),
+        env={"INVOKE_AZUREML_IMAGE_SECRET_PIP_CONF": "pip.conf"},
+    )
+    by_variable = invoke(folder, "image.check", env={"INVOKE_AZUREML_IMAGE_SECRET_NETRC": "default"})
+
+    expected = "warning: --secret netrc is not used: tool.azureml-image.secrets does not want it, or pip installs nothing"
+    assert ([expected], []) == (
+        [line for line in done.err.splitlines() if line.startswith("warning: ")],
+        [line for line in by_variable.err.splitlines() if line.startswith("warning: ")],
+    )
+
+
 def test_no_file_of_the_project_says_where_they_are(tmp_path: Path) -> None:
     """Neither Invoke's own file nor the collection can name them, nor allow packages to be built beside them."""
     folder = consumer(tmp_path, files={"pyproject.toml": project("demo", TABLE)})

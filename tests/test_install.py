@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import venv
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SCRIPT = Path(install.__file__)
+DOWNLOAD = SCRIPT.with_name("download.py")
 WITH_SERVER = (
     "Installing the other requirements with azureml-inference-server-http==1.5.1 of the base image, "
     "which pip must keep.\n"
@@ -64,7 +67,7 @@ class Base:
         """Install a package in the base without its requirements."""
         packages = next((self.root / "env" / "lib").glob("python*/site-packages"))
         with ZipFile(wheel(self.root / "base-wheels", name, version, *needs)) as archive:
-            archive.extractall(packages)
+            archive.extractall(packages)  # noqa: S202 -- a wheel that this test has written
 
     def add_to_index(self, name: str, version: str, *needs: str) -> str:
         """Put a wheel into the index and return its hash."""
@@ -82,14 +85,14 @@ class Base:
         alone = {"PIP_CONFIG_FILE": os.devnull, "PIP_QUIET": "3", "HOME": str(self.root / "home")}
         return {"PATH": os.defpath, "LANG": "C.UTF-8", **index, **alone, **self.extra}
 
-    def run(self) -> tuple[int, str, list[str]]:
+    def run(self, script: str = "install.py") -> tuple[int, str, list[str]]:
         """Run the script as the image build does.
 
         Returns:
             The exit code, the script's own lines without pip's, and the installed packages.
         """
         done = subprocess.run(
-            [str(self.python), str(self.inside / "install.py")],
+            [str(self.python), str(self.inside / script)],
             check=False,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -139,6 +142,7 @@ def make_base(tmp_path: Path, pip_folder: Path) -> Callable[..., Base]:
         for folder in ("index", "home", "azureml-image"):
             (tmp_path / folder).mkdir()
         shutil.copy(SCRIPT, base.inside)
+        shutil.copy(DOWNLOAD, base.inside)
         if server:
             base.add_package("flask", "3.1.2")
             base.add_package("azureml_inference_server_http", "1.5.1", "flask~=3.1.0")
@@ -180,7 +184,7 @@ def test_installs_for_all_and_leaves_nothing_behind(make_base: Callable[..., Bas
 
     _, _, packages = base.run()
 
-    expected = (["alpha-1.0", *SERVER, FLASK], ["azureml-image/install.py"])
+    expected = (["alpha-1.0", *SERVER, FLASK], ["azureml-image/download.py", "azureml-image/install.py"])
     assert expected == (packages, [*files_in(base.root, "azureml-image"), *files_in(base.root, "home")])
 
 
@@ -208,7 +212,7 @@ def test_only_the_added_requirements_are_installed(make_base: Callable[..., Base
     ended = base.run()
 
     assert (0, ADDING + ADDED, ["alpha-1.0", *SERVER, "beta-2.0", FLASK, "gamma-1.0"]) == ended
-    assert ["azureml-image/install.py"] == files_in(base.root, "azureml-image")
+    assert ["azureml-image/download.py", "azureml-image/install.py"] == files_in(base.root, "azureml-image")
 
 
 def test_an_added_package_that_changes_a_version_leads_to_a_full_install(
@@ -558,6 +562,144 @@ def test_refuses_an_empty_secret(mounted: bool, make_base: Callable[..., Base]) 
     expected = """\
 The secret netrc is empty.
     Give it to the build: docker build --secret id=netrc,src=FILE
+The image was not built.
+"""
+    assert (1, expected) == (code, log)
+
+
+HASHES_DOWNLOADED = HASHES.replace("Installing", "Downloading")
+INSTALLED = "Installing the packages that were downloaded.\n" + NOTHING_NEW
+NOT_DOWNLOADED = """\
+pip could not download the packages; its messages above say why.
+    If an index refuses the login, pip finds no versions in it: check the secrets pip-conf and netrc.
+    A package without a wheel is not built while secrets are mounted, for its code could read them. To allow it:
+    invoke image.build --allow-source-builds
+The image was not built.
+"""
+
+
+def downloaded(base: Base) -> list[str]:
+    """Return the names of the files that were downloaded, then the lines of the list."""
+    wheels = base.inside / "wheels"
+    names = sorted(path.name for path in wheels.iterdir() if path.suffix == ".whl")
+    return [*names, *(wheels / "packages.txt").read_text().splitlines()]
+
+
+def test_downloads_what_the_environment_lacks_and_installs_it_without_an_index(
+    make_base: Callable[..., Base],
+) -> None:
+    """Requirements with hashes, others and local wheels are downloaded in one step and installed in the next."""
+    base = make_base()
+    digest = base.add_to_index("alpha", "1.0")
+    base.add_to_index("alpha", "2.0")
+    base.add_to_index("beta", "1.0", "alpha", "flask")
+    wheel(base.inside / "project" / "wheels", "tiny", "2.0", "gamma")
+    base.add_to_index("gamma", "1.0")
+    base.write("hashed.txt", in_project("lock.txt"))
+    base.write("project/lock.txt", f"alpha==1.0 --hash=sha256:{digest}\n")
+    base.write("pinned.txt", "alpha==1.0\n")
+    base.write("requirements.txt", in_project("a.txt") + "beta\n")
+    base.write("project/a.txt", "./wheels/tiny-2.0-py3-none-any.whl\n")
+
+    first = base.run("download.py")
+    files = downloaded(base)
+    shutil.rmtree(base.root / "index")
+    second = base.run()
+
+    there = [*SERVER, FLASK]
+    end = "-py3-none-any.whl"
+    wheels = [f"{name}{end}" for name in ("alpha-1.0", "beta-1.0", "gamma-1.0", "tiny-2.0")]
+    assert (0, HASHES_DOWNLOADED + WITH_SERVER, there) == first
+    assert [*wheels, "alpha==1.0", "beta==1.0", "gamma==1.0", "tiny==2.0"] == [*files[:5], *sorted(files[5:])]
+    packages = ["alpha-1.0", *SERVER, "beta-1.0", FLASK, "gamma-1.0", "tiny-2.0"]
+    assert (0, INSTALLED, packages) == second
+    assert all(
+        list(base.root.glob(f"env/lib/*/site-packages/{name}*/direct_url.json")) == [] for name in packages
+    )
+
+
+def test_downloads_nothing_if_the_environment_has_everything(make_base: Callable[..., Base]) -> None:
+    """The index need not have what the base has."""
+    base = make_base()
+    base.write("requirements.txt", "flask>=3\n")
+
+    ended = [base.run("download.py"), base.run()]
+
+    assert [(0, WITH_SERVER, [*SERVER, FLASK]), (0, NOTHING_NEW, [*SERVER, FLASK])] == ended
+
+
+def test_downloads_from_where_requirements_files_say(make_base: Callable[..., Base]) -> None:
+    """Options of requirements files hold for what they require, and for what that requires."""
+    base = make_base()
+    wheel(base.root / "other", "alpha", "1.0", "beta")
+    wheel(base.root / "other", "beta", "1.0")
+    option = f"--find-links {(base.root / 'other').as_uri()}\n"
+    base.write("requirements.txt", in_project("a.txt"))
+    base.write("project/a.txt", f"{option}alpha\n")
+    base.write("finding.txt", option)
+
+    code, _, _ = base.run("download.py")
+
+    end = "-py3-none-any.whl"
+    assert (0, [f"alpha-1.0{end}", f"beta-1.0{end}", "alpha==1.0", "beta==1.0"]) == (
+        code,
+        sorted(downloaded(base), key=lambda name: ("==" in name, name)),
+    )
+
+
+def test_downloads_no_wheel_with_another_hash(make_base: Callable[..., Base]) -> None:
+    """Pip checks the hashes of a lock file while it downloads."""
+    base = make_base()
+    base.add_to_index("alpha", "1.0")
+    base.write("hashed.txt", in_project("lock.txt"))
+    base.write("project/lock.txt", f"alpha==1.0 --hash=sha256:{'0' * 64}\n")
+
+    code, log, _ = base.run("download.py")
+
+    assert (1, True) == (code, log.endswith(NOT_DOWNLOADED))
+
+
+@pytest.mark.parametrize("options", ["", "--no-binary :all:\n", "--no-binary built\n"])
+@pytest.mark.parametrize("named", ["built", "built @ ARCHIVE", "leads"])
+def test_builds_no_package_from_source(named: str, options: str, make_base: Callable[..., Base]) -> None:
+    """Whoever names a source archive, by its name, its address or that in a wheel: no program is started for it."""
+    base = make_base()
+    archive = source_archive(base.root / "index", f"open({str(base.root / 'ran')!r}, 'w')")
+    base.add_to_index("leads", "1.0", f"built @ {archive.as_uri()}")
+    base.write("requirements.txt", in_project("a.txt"))
+    base.write("project/a.txt", f"{options}{named.replace('ARCHIVE', archive.as_uri())}\n")
+
+    code, log, _ = base.run("download.py")
+
+    assert (1, True, False) == (code, log.endswith(NOT_DOWNLOADED), (base.root / "ran").exists())
+
+
+def source_archive(folder: Path, code: str) -> Path:
+    """Write the source archive of a package whose build runs *code*."""
+    table = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    file = folder / "built-1.0.tar.gz"
+    with tarfile.open(file, "w:gz") as archive:
+        for name, text in {"pyproject.toml": table, "backend.py": code}.items():
+            member = tarfile.TarInfo(f"built-1.0/{name}")
+            member.size = len(text)
+            archive.addfile(member, io.BytesIO(text.encode()))
+    return file
+
+
+def test_an_old_pip_is_refused(make_base: Callable[..., Base]) -> None:
+    """Only pip 22.2 or newer says what it would install; the message has the way out."""
+    base = make_base(pip=False)
+    packages = next((base.root / "env" / "lib").glob("python*/site-packages"))
+    (packages / "pip").mkdir()
+    (packages / "pip" / "__init__.py").write_text('__version__ = "21.3.1"\n')
+    base.write("requirements.txt", "alpha\n")
+
+    code, log, _ = base.run("download.py")
+
+    expected = """\
+pip 21.3.1 of the base cannot download packages without running them; 22.2 or newer can.
+    Choose a newer base, or let the code of packages run beside the secrets:
+    invoke image.build --allow-source-builds
 The image was not built.
 """
     assert (1, expected) == (code, log)

@@ -105,6 +105,12 @@ def planned_image(run: RunContext, hashes: FileHashes) -> Plan:
     """
     planned = plan(load(run.folder, run.overrides, hashes))
     planned = planned._replace(project_key=run.project_key, cache_scope=run.cache_scope)
+    unused = [
+        f"--secret {name} is not used: tool.azureml-image.secrets does not want it, or pip installs nothing"
+        for name, given in run.secrets.items()
+        if given.option == "--secret" and name not in [secret.id for secret in planned.secrets]
+    ]
+    planned = planned._replace(warnings=(*planned.warnings, *unused))
     if not planned.secrets:
         return planned
     from azureml_tasks.project.build_secrets import with_sources

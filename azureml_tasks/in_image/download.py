@@ -33,9 +33,10 @@ WHEELS_ONLY = "--only-binary=:all:"
 ONLY_PIP = "pip"
 """The argument with which this script is pip itself, without the right to start a program."""
 OLDEST_PIP = (22, 2)  # the first with --report
-SOURCE_HINT = """\
+ALLOW = "    invoke image.build --allow-source-builds"
+SOURCE_HINT = f"""\
     A package without a wheel is not built while secrets are mounted, for its code could read them. To allow it:
-    invoke image.build --allow-source-builds"""
+{ALLOW}"""
 
 
 def be_pip(arguments: list[str]) -> None:
@@ -139,7 +140,8 @@ def require_new_pip() -> None:
     version = str(import_module("pip").__version__)
     if tuple(map(int, re.findall(r"\d+", version)[:2])) < OLDEST_PIP:
         what = f"pip {version} of the base cannot download packages without running them; 22.2 or newer can."
-        raise install.Refusal(f"{what}\n    Choose a newer base, or:\n{SOURCE_HINT}")
+        fix = f"    Choose a newer base, or let the code of packages run beside the secrets:\n{ALLOW}"
+        raise install.Refusal(f"{what}\n{fix}")
 
 
 def main() -> int:
