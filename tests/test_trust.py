@@ -93,6 +93,30 @@ SENTENCES: dict[str, tuple[str, ...]] = {
         "test_ci_branch.py::test_each_system_tells_the_branch_by_its_own_variables",
         "test_ci_branch.py::test_the_branch_becomes_a_valid_tag",
     ),
+    "The table says which [secrets]": (
+        "test_build_secrets.py::test_no_file_of_the_project_says_where_they_are",
+        "test_build_secrets.py::test_nothing_is_built_without_them",
+        "test_bad_input.py::test_every_mistake_is_reported_with_its_place_and_its_fix",
+    ),
+    "The text of a secret is in no argument": (
+        "real/test_secrets.py::test_installs_from_a_private_index_and_shows_the_login_nowhere",
+        "real/test_remote_build_secrets.py::test_secrets_reach_pip_and_nothing_else",
+        "test_build_secrets.py::test_a_flag_that_names_no_place_is_refused_and_not_shown",
+        "test_build_secrets.py::test_a_problem_of_a_variable_does_not_show_its_value",
+    ),
+    "Only the base image's own Python and pip": (
+        "real/test_secrets.py::test_no_code_of_the_project_and_its_packages_can_read_the_secrets",
+        "test_dockerfile_mounts.py::test_with_secrets_packages_are_downloaded_on_the_base_alone",
+    ),
+    "No package is built from source meanwhile": (
+        "test_install.py::test_builds_no_package_from_source",
+        "real/test_secrets.py::test_no_package_is_built_beside_the_secrets_unless_the_run_allows_it",
+    ),
+    "A run of a remote build that has secrets": (
+        "real/test_remote_build_secrets.py::test_the_code_under_test_runs_beside_no_secret",
+        "real/test_remote_build_secrets.py::test_the_secrets_of_a_run_are_in_no_build_context",
+    ),
+    "A `netrc` with an entry for every host": ("test_build_secrets.py::test_the_form_of_a_netrc_is_checked",),
 }
 """The beginning of each sentence → its tests."""
 
