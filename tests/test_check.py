@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
 
@@ -18,6 +19,7 @@ from azureml_tasks.errors import EngineError
 from azureml_tasks.incremental.fingerprint import fingerprint_parts
 from tests.cases import lay_out
 from tests.consumers import project
+from tests.fake_engine import json_answer, running_engine
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -178,3 +180,29 @@ def test_what_keeps_a_build_from_starting_is_the_error(run: RunContext) -> None:
 
     assert isinstance(error, EngineError)
     assert 'Docker\'s engine does not answer (context "default", unix:///nowhere/docker.sock).' == error.what
+
+
+@pytest.mark.parametrize("has_base", [False, True])
+def test_a_missing_credential_helper(
+    run: RunContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, has_base: bool
+) -> None:
+    """A helper that is missing keeps a build from starting if the base must be pulled; else it is a warning."""
+    config = lay_out({"config.json": '{"credsStore": "gone"}'}, tmp_path / "docker")
+    monkeypatch.setenv("DOCKER_CONFIG", str(config))
+    warnings: list[str] = []
+    monkeypatch.setattr(Console, "warn", lambda _, text: warnings.append(text))
+    with running_engine() as engine:
+        monkeypatch.setenv("DOCKER_HOST", engine.host)
+        engine.answers["GET /_ping"] = (200, b"OK")
+        engine.headers = {"Server": "Docker/28.0.1 (linux)", "Api-Version": "1.48"}
+        if has_base:
+            base = quote("mcr.microsoft.com/azureml/minimal-py312-inference:latest", safe="/:")
+            engine.answers[f"GET /v1.48/images/{base}/json"] = json_answer({"Id": "sha256:1"})
+        error = check(run).error
+
+    what = (
+        f'The credential helper docker-credential-gone, which "credsStore" of {config}/config.json names, '
+        "is not on PATH. Registry {} was not asked."
+    )
+    assert (None if has_base else what.format("mcr.microsoft.com")) == (error.what if error else None)
+    assert what.format("r.io") in warnings

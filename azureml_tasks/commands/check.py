@@ -117,7 +117,15 @@ def _engine(run: RunContext, plan: Plan) -> tuple[Engine | None, str, AzuremlTas
             f"; cannot {feature}" for feature in sorted(plan.required_features - engine.features)
         )
         return engine, engine.describe() + missing, error
-    return engine, engine.describe(), None
+    return engine, engine.describe(), _missing_helper(run, plan, engine)
+
+
+def _missing_helper(run: RunContext, plan: Plan, engine: Engine) -> AzuremlTasksError | None:
+    """Return the error for a credential helper that the pull of the base needs; warn of one that a push needs."""
+    if plan.registry and (for_push := engine.missing_helper(plan.registry)):
+        run.reporter.warn(for_push.what)
+    for_pull = engine.missing_helper(plan.base.host or "docker.io")
+    return for_pull if for_pull and not engine.base_id(plan) else None
 
 
 def _steps(plan: Plan) -> list[str]:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from azureml_tasks.built_image import BuiltImage, StoredLayers
     from azureml_tasks.context.build_context import BuildContext
+    from azureml_tasks.errors import AzuremlTasksError
     from azureml_tasks.planning.plan import Plan
     from azureml_tasks.smoke.report import Report
 
@@ -46,6 +47,9 @@ class Engine(Protocol):
 
     def base_id(self, plan: Plan) -> str:
         """Return what identifies the base as it is now; "" if the engine does not have it."""
+
+    def missing_helper(self, registry: str) -> AzuremlTasksError | None:
+        """Return the error of a pull or push for the login server *registry* if a credential helper is missing."""
 
     def tag_image(self, image: BuiltImage, names: Sequence[str]) -> None:
         """Give an image that exists these names."""

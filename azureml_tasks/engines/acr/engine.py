@@ -86,6 +86,9 @@ class AcrEngine:
         """Return the reference: the registry does not tell whether its tag has moved, so cached layers expire."""
         return str(plan.base)
 
+    def missing_helper(self, registry: str) -> None:
+        """Return None: this engine signs in to Azure by itself."""
+
     def tag_image(self, image: BuiltImage, names: Sequence[str]) -> None:
         """Do nothing: a candidate gets its tags when it is pushed."""
 

@@ -12,6 +12,7 @@ from azureml_tasks.engines.docker import notes
 from azureml_tasks.engines.docker.api_errors import translate_errors
 from azureml_tasks.engines.docker.builder_choice import Builder, note_builder, noted_builder
 from azureml_tasks.engines.docker.client import EngineClient, connect
+from azureml_tasks.engines.docker.credentials import missing_helper
 from azureml_tasks.engines.docker.leftovers import container_name, remove_leftovers, tracked_run
 from azureml_tasks.incremental.fingerprint import fingerprint_parts
 from azureml_tasks.planning.plan import SECRET_MOUNTS
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from azureml_tasks.context.build_context import BuildContext
     from azureml_tasks.engines.docker.container import DockerContainer
     from azureml_tasks.engines.docker.layer_store import DockerLayerStore
+    from azureml_tasks.errors import AzuremlTasksError
     from azureml_tasks.planning.plan import Plan
     from azureml_tasks.project.model import SmokeTestPlan
     from azureml_tasks.reporter import Reporter
@@ -88,6 +90,10 @@ class DockerEngine:
         """Return the engine's ID of the base; "" if it does not have the base."""
         with translate_errors(self.client.host):
             return str((self.client.inspect_image(str(plan.base)) or {}).get("Id", ""))
+
+    def missing_helper(self, registry: str) -> AzuremlTasksError | None:
+        """Return the error for the credential helper of *registry* if it is not on PATH; None if it is, or for none."""
+        return missing_helper(self.client.config, registry)
 
     def tag_image(self, image: BuiltImage, names: Sequence[str]) -> None:
         """Give the image those of *names* that it does not have yet."""
