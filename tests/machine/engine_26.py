@@ -21,7 +21,7 @@ from pathlib import Path
 
 from tests.machine import apt, own_engine
 
-__all__ = ["CLIENT", "ensure", "running"]
+__all__ = ["CLIENT", "addresses", "ensure", "running"]
 
 CLIENT = "26.1-buildx"
 """The client of `clients.clients()` that belongs to it."""
@@ -63,17 +63,17 @@ def running() -> Iterator[str]:
     Raises:
         NotPossibleError: it cannot be had or started here.
     """
-    addresses = _addresses()
+    part = addresses()
     with own_engine.running(
         _FOLDER / "data",
         root=ensure(),
         settings=json.dumps(_SETTINGS),
-        options=["--bridge", _BRIDGE, "--fixed-cidr", str(addresses), "--iptables=false"],
+        options=["--bridge", _BRIDGE, "--fixed-cidr", str(part), "--iptables=false"],
     ) as host:
         yield host
 
 
-def _addresses() -> ipaddress.IPv4Network:
+def addresses() -> ipaddress.IPv4Network:
     """Some of the upper half of the bridge's addresses, others in each run: another checkout may have an engine too."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
         request = struct.pack("256s", _BRIDGE.encode())
