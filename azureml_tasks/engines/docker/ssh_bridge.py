@@ -20,8 +20,10 @@ from azureml_tasks.process import MissingProgram, attach, find_program
 if TYPE_CHECKING:
     from azureml_tasks.process import Attached
 
-_LONGEST_PATH = 100
-"""Bytes; the path of a socket has at most 107 (unix(7))."""
+_LONGEST_FOLDER = 70
+"""Bytes; the path of a socket has at most 107 (unix(7)), of which ssh needs 18 for a name of its own at first."""
+_PERSIST = 5
+"""Seconds for which ssh keeps a connection for the next request, which takes half as long without a sign-in."""
 _CONNECT_TIMEOUT = 30  # seconds, as in docker's client
 
 
@@ -36,8 +38,8 @@ class SshBridge:
         if not find_program("ssh"):
             fix = "On Debian and Ubuntu: sudo apt-get install openssh-client"
             raise EngineError(f"There is no ssh on PATH, which leads to {host}.", next_step=fix)
-        self._argv = ssh_command(host)
         self._folder = _short_folder()
+        self._argv = ssh_command(host, f"{self._folder.name}/ssh")
         self._path = f"{self._folder.name}/engine.sock"
         self._last: Attached | None = None
         self._listener = socket.socket(socket.AF_UNIX)
@@ -74,8 +76,13 @@ class SshBridge:
                 self._last = attach(self._argv, connection)
 
 
-def ssh_command(host: str) -> list[str]:
-    """Return the command whose stdin and stdout are a connection to the engine at *host*."""
+def ssh_command(host: str, shared: str) -> list[str]:
+    """Return the command whose stdin and stdout are a connection to the engine at *host*.
+
+    Args:
+        host: `ssh://USER@HOST:PORT`.
+        shared: path of the socket by which commands share one sign-in (ssh_config(5), ControlMaster).
+    """
     parts = urlsplit(host)
     name = parts.netloc.rpartition("@")[
         2
@@ -83,13 +90,19 @@ def ssh_command(host: str) -> list[str]:
     name = name[1:].partition("]")[0] if name.startswith("[") else name.partition(":")[0]
     user = ["-l", unquote(parts.username)] if parts.username else []
     port = ["-p", str(parts.port)] if parts.port else []
-    timeout = ["-o", f"ConnectTimeout={_CONNECT_TIMEOUT}"]
-    return ["ssh", *timeout, "-T", *user, *port, "--", name, "docker", "system", "dial-stdio"]
+    settings = {
+        "ConnectTimeout": _CONNECT_TIMEOUT,
+        "ControlMaster": "auto",
+        "ControlPath": shared,
+        "ControlPersist": _PERSIST,
+    }
+    options = [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
+    return ["ssh", *options, "-T", *user, *port, "--", name, "docker", "system", "dial-stdio"]
 
 
 def _short_folder() -> tempfile.TemporaryDirectory[str]:
     folder = tempfile.TemporaryDirectory(prefix="azureml-ssh-")
-    if len(folder.name.encode(errors="surrogateescape")) <= _LONGEST_PATH - len("/engine.sock"):
+    if len(folder.name.encode(errors="surrogateescape")) <= _LONGEST_FOLDER:
         return folder
     folder.cleanup()
     return tempfile.TemporaryDirectory(prefix="azureml-ssh-", dir="/tmp")
