@@ -10,7 +10,7 @@ import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from azureml_tasks.project.ignore_pattern import literal_tail, predicate
+from azureml_tasks.project.ignore_pattern import literal_head, literal_tail, predicate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -79,7 +79,8 @@ class Matcher:
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._patterns = [pattern for rule in rules if (pattern := _parsed(rule)) is not None]
         self._tails = tuple(pattern.tail for pattern in self._patterns if pattern.tail)
-        self._without_tail = [pattern for pattern in self._patterns if not pattern.tail]
+        self._heads = tuple(pattern.head for pattern in self._patterns if pattern.head)
+        self._others = [pattern for pattern in self._patterns if not pattern.tail and not pattern.head]
         self._deciding: dict[str, int] = {}
 
     def excluding(self, path: str) -> Rule | None:
@@ -137,7 +138,9 @@ class Matcher:
         known = self._deciding.get(path)
         if known is None:
             known = last
-            if path.endswith(self._tails) or any(pattern.matches(path) for pattern in self._without_tail):
+            name = path.rpartition("/")[2]
+            may_match = path.endswith(self._tails) or name.startswith(self._heads)
+            if may_match or any(pattern.matches(path) for pattern in self._others):
                 later = range(len(self._patterns) - 1, last, -1)
                 known = next((i for i in later if self._patterns[i].matches(path)), last)
             self._deciding[path] = known
@@ -165,6 +168,7 @@ class _Pattern:
         brings_back: whether it begins with "!".
         matches: returns whether it matches a path itself.
         tail: the literal end of every path that it matches; "" if there is none.
+        head: the literal beginning of the last part of every path that it matches; "" if there is none.
         parts: the same for each folder; None if one part may match several folders.
     """
 
@@ -172,6 +176,7 @@ class _Pattern:
     brings_back: bool
     matches: Callable[[str], object]
     tail: str
+    head: str
     parts: tuple[Callable[[str], object], ...] | None
 
     def reaches_below(self, folder: str) -> bool:
@@ -207,6 +212,7 @@ def _parsed(rule: Rule) -> _Pattern | None:
             brings_back=brings_back,
             matches=predicate(pattern),
             tail=literal_tail(pattern),
+            head=literal_head(pattern),
             parts=parts,
         )
     except ValueError as error:

@@ -24,6 +24,7 @@ _LEGAL = re.compile(
     re.DOTALL | re.VERBOSE,
 )
 _LITERAL_TAIL = re.compile(r"(?: (?<!\\) [^*?\[\]\\{}^] )* \Z", re.DOTALL | re.VERBOSE)
+_LITERAL_HEAD = re.compile(r"\*\*/([^*?\[\]\\{}^|/]+)\*", re.DOTALL)
 _TOKEN = re.compile(r"\*\*/?|\\.|.", re.DOTALL)
 _SET_ITEM = re.compile(
     r"\[:(?P<name>.*?):\] | \\(?P<perl>[dDsSwW]) | (?P<low>\\.|[^\\]) (?:-(?P<high>\\.|[^\\\]]))?",
@@ -77,8 +78,8 @@ def predicate(pattern: str) -> Callable[[str], object]:
         return lambda path: f"/{path}".endswith(pattern[2:])
     if special == [len(tokens) - 1] and tokens[-1] == "**":
         return lambda path: path.startswith(pattern[:-2])
-    if special == [0, len(tokens) - 1] and tokens[0] == "**/" and tokens[-1] == "*" and "/" not in tokens:
-        return partial(_is_named, pattern[3:-1])
+    if head := literal_head(pattern):
+        return partial(_is_named, head)
     expression = _from_go(_to_go(tokens))
     repeats = [
         int(number) for repeat in _REPEATS.findall(expression) for number in repeat.split(",") if number
@@ -91,12 +92,6 @@ def predicate(pattern: str) -> Callable[[str], object]:
         raise ValueError(f"Go's regular expressions know no such thing ({error.msg})") from error
 
 
-def _is_named(start: str, path: str) -> bool:
-    """Return whether the last part of *path* begins with *start*, in folders that Go's "." matches."""
-    folder, _, name = path.rpartition("/")
-    return name.startswith(start) and "\n" not in folder
-
-
 def literal_tail(pattern: str) -> str:
     """Return the literal end of every path that *pattern* matches; "" if there is none.
 
@@ -107,6 +102,18 @@ def literal_tail(pattern: str) -> str:
     if not tail or "|" in pattern:
         return ""
     return tail[0].removeprefix("/")  # "**/" also matches nothing, slash included.
+
+
+def literal_head(pattern: str) -> str:
+    """Return the text in `**/TEXT*`, with which the last part of each path begins that it matches; "" for others."""
+    head = _LITERAL_HEAD.fullmatch(pattern)
+    return head[1] if head else ""
+
+
+def _is_named(start: str, path: str) -> bool:
+    """Return whether the last part of *path* begins with *start*, in folders that Go's "." matches."""
+    folder, _, name = path.rpartition("/")
+    return name.startswith(start) and "\n" not in folder
 
 
 def _complaint(rest: str) -> str:
