@@ -25,6 +25,7 @@ class BuiltImage(NamedTuple):
         fingerprint_parts: hashes of its inputs, see `incremental.fingerprint`; empty if they are not known.
         installed_at: when its packages were installed, seconds since 1970 (UTC).
         requirements: what pip was asked to install, line by line, see `PythonStep.lines`.
+        version: of the project; "" if it has none.
     """
 
     id: str
@@ -38,6 +39,19 @@ class BuiltImage(NamedTuple):
     fingerprint_parts: Mapping[str, str] = MappingProxyType({})
     installed_at: int = 0
     requirements: tuple[str, ...] = ()
+    version: str = ""
+
+
+class PushedTag(NamedTuple):
+    """A tag in a registry after its push.
+
+    Args:
+        digest: `sha256:…`, that of the image.
+        before: what the tag named before; "" if there was no such tag, None if the registry did not say.
+    """
+
+    digest: str
+    before: str | None = ""
 
 
 class StoredLayers(NamedTuple):

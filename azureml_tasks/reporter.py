@@ -19,10 +19,6 @@ class Reporter(Protocol):
     def echo(self) -> bool:
         """Whether effects are announced as they are carried out."""
 
-    @property
-    def flags(self) -> str:
-        """Flags that a command to paste needs to mean the same project and base; "" or with a blank in front."""
-
     def say(self, text: str) -> None:
         """Report progress."""
 

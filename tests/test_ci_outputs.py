@@ -47,6 +47,25 @@ def test_azure_pipelines_gets_its_commands(
     assert (expected, "") == capsys.readouterr()
 
 
+def test_a_file_out_of_reach_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in a container that got the runner's environment and not its folder: what has happened still counts."""
+    monkeypatch.delenv("TF_BUILD", raising=False)
+    file = tmp_path / "file_commands" / "out"
+    said = []
+    for path in (file, tmp_path):
+        monkeypatch.setenv("GITHUB_OUTPUT", str(path))
+        set_step_outputs(OUTPUTS, Console())
+        said.append(capsys.readouterr())
+
+    warning = "warning: the outputs of this step could not be set: This machine reported an error: {}: {}.\n"
+    assert [
+        ("", warning.format(file, "No such file or directory")),
+        ("", warning.format(tmp_path, "Is a directory")),
+    ] == said
+
+
 def test_elsewhere_nothing_is_told(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -54,6 +54,7 @@ def test_a_minimal_table_gives_the_defaults(tmp_path: Path, monkeypatch: pytest.
         files=(),
         smoke_test=SmokeTestPlan()._replace(default_script=True, sha256=plan.smoke_test.sha256),
         pinned=True,
+        version="1",
     )
     assert expected == plan
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import requests
+from docker.errors import APIError
 from urllib3.util import Retry
 
 from azureml_tasks.cli.console import Console
 from azureml_tasks.engines.docker.client import EngineClient
 from azureml_tasks.engines.docker.push import push_image
-from azureml_tasks.errors import RegistryError
+from azureml_tasks.errors import AzuremlTasksError, RegistryError
 from tests.fake_registry import Reply, running_registry
 
 DIGEST = f"sha256:{'1' * 64}"
@@ -23,17 +25,37 @@ LOCKED = "unknown: the repository is locked"
 class ScriptedClient(EngineClient):
     """An engine whose pushes fail with these messages, one after the other, and then succeed."""
 
-    def script(self, *messages: str, stored: str = DIGEST) -> list[str]:
-        """Set the messages and the digest that the registry then has; return the list that notes each push."""
+    def script(
+        self,
+        *messages: str,
+        stored: str = DIGEST,
+        sent: str = DIGEST,
+        answers: Sequence[str | Exception] = (),
+    ) -> list[str]:
+        """Set what the engine says; return the list that notes each push.
+
+        Args:
+            messages: of its refusals, one for each push.
+            stored: the digest that the registry has.
+            sent: the digest that the engine says it sent.
+            answers: to the first questions for the digest, in place of *stored*.
+        """
         pushes: list[str] = []
-        left = iter(messages)
+        left, said = iter(messages), iter(answers)
 
         def push(repository: str, tag: str, **_: Any) -> Iterator[dict[str, Any]]:
             pushes.append(f"{repository}:{tag}")
+            yield {"id": "layer", "status": "Pushed"}
             message = next(left, "")
-            yield {"error": message} if message else {"aux": {"Digest": DIGEST}}
+            yield {"error": message} if message else {"aux": {"Digest": sent}}
 
-        images = SimpleNamespace(get_registry_data=lambda *_, **__: SimpleNamespace(id=stored))
+        def get_registry_data(*_: Any, **__: Any) -> SimpleNamespace:
+            answer = next(said, stored)
+            if isinstance(answer, Exception):
+                raise answer
+            return SimpleNamespace(id=answer)
+
+        images = SimpleNamespace(get_registry_data=get_registry_data)
         self.__dict__["sdk"] = SimpleNamespace(api=SimpleNamespace(push=push), images=images)
         return pushes
 
@@ -124,3 +146,102 @@ somebody else pushed that tag meanwhile.
     Push again, or give the image a tag of its own: --tag
 The image was pushed as {DIGEST}, and that tag names another one now."""
     assert expected == str(caught.value)
+
+
+NAME = "contoso.azurecr.io/demo:1"
+BUSY = APIError("x", explanation="received unexpected HTTP status: 503 Service Unavailable")
+GONE = APIError("x", explanation="manifest unknown: manifest unknown")
+DEAD = requests.ConnectionError("the engine is gone")
+
+
+@pytest.mark.parametrize("fault", [BUSY, GONE, DEAD])
+def test_the_question_for_the_digest_is_repeated(
+    fault: Exception, pauses: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever is wrong with the answer, the registry is asked three times, and the image is pushed once."""
+    client = scripted()
+    pushes = client.script(answers=[fault, fault])
+
+    digest = push_image(client, "sha256:2", NAME, Console())
+
+    assert (DIGEST, [NAME], [1.0, 2.0]) == (digest, pushes, pauses)
+    said = "".join(f"asking again for the digest of {NAME} in {seconds} s\n" for seconds in (1, 2))
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [
+        (BUSY, "Registry contoso.azurecr.io did not accept to return the digest of NAME."),
+        (GONE, "It has no tag NAME."),
+        (DEAD, "The engine at unix:///x stopped answering."),
+    ],
+)
+def test_the_digest_that_was_sent_counts(
+    fault: Exception, why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """If nobody confirms the digest, the push has succeeded all the same, with that of the engine and a warning."""
+    client = scripted()
+    client.script(answers=[fault] * 3)
+
+    digest = push_image(client, "sha256:2", NAME, Console())
+
+    warning = f"warning: NAME was pushed as {DIGEST}, which the registry did not confirm. {why}"
+    assert (DIGEST, warning.replace("NAME", NAME)) == (digest, capsys.readouterr().err.splitlines()[-1])
+
+
+def test_a_push_of_which_nobody_knows_the_digest() -> None:
+    """If the engine does not tell it either, the error says that the image is pushed."""
+    client = scripted()
+    client.script(answers=[BUSY] * 3, sent="")
+
+    with pytest.raises(RegistryError) as caught:
+        push_image(client, "sha256:2", NAME, Console())
+
+    assert f"{NAME} was pushed, and its digest is not known." == caught.value.state
+
+
+OTHER = f"sha256:{'3' * 64}"
+
+
+@pytest.mark.parametrize(
+    ("answers", "before", "state"),
+    [
+        ([GONE], "", ""),
+        ([OTHER], OTHER, ""),
+        ([OTHER], "", f"{NAME} names {OTHER} now, and named nothing before: the push may have arrived."),
+        (
+            [OTHER],
+            None,
+            f"{NAME} names {OTHER} now: the push may have arrived.",
+        ),
+        ([BUSY], "", f"Whether {NAME} was pushed is not known."),
+    ],
+)
+def test_what_a_push_without_an_answer_has_left(
+    answers: list[str | Exception], before: str | None, state: str
+) -> None:
+    """After a push whose answers were lost, the registry is asked what it has."""
+    client = scripted()
+    client.script(*["received unexpected HTTP status: 503 Unavailable"] * 3, answers=answers)
+
+    with pytest.raises(RegistryError) as caught:
+        push_image(client, "sha256:2", NAME, Console(), before=before)
+
+    assert state == caught.value.state
+
+
+def test_an_engine_that_dies_during_a_push() -> None:
+    """If the engine ends after a layer arrived, nobody knows whether the image did."""
+    client = scripted()
+    client.script()
+
+    def push(*_: Any, **__: Any) -> Iterator[dict[str, Any]]:
+        yield {"id": "layer", "status": "Pushed"}
+        raise DEAD
+
+    client.sdk.api.push = push  # type: ignore[method-assign]
+    with pytest.raises(AzuremlTasksError) as caught:
+        push_image(client, "sha256:2", NAME, Console())
+
+    assert (3, f"Whether {NAME} was pushed is not known.") == (caught.value.exit_code, caught.value.state)

@@ -72,6 +72,7 @@ Docker's engine does not answer (context "default", unix:///nowhere/docker.sock)
     the connection failed: [Errno 2] No such file or directory
 """
 UNBUILT = "Nothing is built here yet.\n    invoke image.build\nNothing was pushed.\n"
+UNBUILT_FOR = UNBUILT.replace("image.build", "image.build --registry r.io")
 NO_REGISTRY = """\
 pyproject.toml: [tool.azureml-image] names no registry to push to
     Write: registry = "contoso.azurecr.io"
@@ -129,9 +130,9 @@ def test_the_help_reads_well(tmp_path: Path) -> None:
         (("image.build", "--engine=acr"), 2, f"{NO_HAND_OFF}nothing was built.\n"),
         (("image.build", "--engine=auto"), 2, f"{TURNED}{NO_HAND_OFF}nothing was built.\n"),
         (("image.smoke-test",), 4, UNBUILT),
-        (("image.push", "--registry=r.io"), 4, UNBUILT),
+        (("image.push", "--registry=r.io"), 4, UNBUILT_FOR),
         (("image.push",), 2, f"{NO_REGISTRY}nothing was pushed.\n"),
-        (("image.release",), 2, f"{NO_REGISTRY}nothing was built.\n"),
+        (("image.release",), 2, f"{NO_REGISTRY}nothing was built.\n".replace("image.push", "image.release")),
         (("image.clean",), 0, "nothing to remove: there is no .azureml-image here\n"),
         (("image.build", "image.smoke-test"), 3, f"{SILENT}Nothing was built.\n"),
     ],

@@ -62,6 +62,7 @@ def run(tmp_path: Path) -> RunContext:
             engine="docker",
             context_sha256=made.context.sha256,
             user="dockeruser",
+            version=made.plan.version,
             fingerprint_parts=fingerprint_parts(made.plan, made.context, BASE),
             installed_at=int(time.time()),
         )

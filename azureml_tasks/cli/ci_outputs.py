@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from azureml_tasks.errors import machine_error
 from azureml_tasks.plain_text import one_line
 
 if TYPE_CHECKING:
@@ -17,12 +18,17 @@ if TYPE_CHECKING:
 def set_step_outputs(outputs: Mapping[str, str], console: Console) -> None:
     """Set *outputs* (name → one line) in GitHub Actions and Azure Pipelines; elsewhere do nothing.
 
+    What they are about has happened, so a file of the CI system that cannot be written is only a warning.
+
     https://docs.github.com/actions/reference/workflow-commands-for-github-actions#setting-an-output-parameter,
     https://learn.microsoft.com/azure/devops/pipelines/scripts/logging-commands#setvariable-initialize-or-modify-the-value-of-a-variable
     """
     if github := os.environ.get("GITHUB_OUTPUT"):
-        with Path(github).open("a", encoding="utf-8") as file:
-            file.writelines(f"{name}={value}\n" for name, value in outputs.items())
+        try:
+            with Path(github).open("a", encoding="utf-8") as file:
+                file.writelines(f"{name}={one_line(value)}\n" for name, value in outputs.items())
+        except OSError as error:
+            console.warn(f"the outputs of this step could not be set: {machine_error(error).what}")
     if os.environ.get("TF_BUILD"):
         for name, value in outputs.items():
             command = f"##vso[task.setvariable variable={name};isOutput=true]"

@@ -111,7 +111,7 @@ def _body(spec: TaskSpec, name: str, configuration: Mapping[str, Any]) -> Callab
     def body(context: Context, **flags: Any) -> None:
         typed = _typed_prefix(context, spec.name, name, configuration)
         prefix = f"{name}." if typed is None else typed
-        with exit_on_error(prefix):
+        with exit_on_error(prefix) as messages:
             from azureml_tasks.cli.options import resolve
 
             run = resolve(
@@ -122,6 +122,7 @@ def _body(spec: TaskSpec, name: str, configuration: Mapping[str, Any]) -> Callab
                 task_prefix=prefix,
                 flags_from=None if typed is None else Path.cwd(),
             )
+            messages.spell = run.console.spell
             spec.body(run)
 
     body.__name__, body.__doc__ = spec.body.__name__, spec.body.__doc__

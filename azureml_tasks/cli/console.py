@@ -5,26 +5,46 @@ from __future__ import annotations
 import re
 import sys
 import time
+from contextlib import suppress
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from azureml_tasks.cli.streams import write
 from azureml_tasks.plain_text import clean, shell_join
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 _TASK = re.compile(
     r"\binvoke image\."
-    r"(?=(build|cache|check|clean|context|dockerfile|environment|push|release|resume|smoke-test)\b)"
+    r"(build|cache|check|clean|context|dockerfile|environment|push|release|resume|smoke-test)\b"
 )
+_NO_FLAGS: Mapping[str, str] = MappingProxyType({})
 _PERCENT_PER_LINE = 10
 """Without a terminal, progress is a line for every tenth of the whole."""
 _SMALL = 64 * 1024 * 1024
 """Bytes up to which no such line is worth it."""
 
 
-def spell_tasks(text: str, task_prefix: str) -> str:
-    """Return *text*, which names our tasks as `invoke image.build`, with *task_prefix* such as "serving." or ""."""
-    return _TASK.sub(f"invoke {task_prefix}", text)
+def spell_tasks(text: str, task_prefix: str, flags: Mapping[str, str] = _NO_FLAGS) -> str:
+    """Return *text*, which names our tasks as `invoke image.build`, as commands to paste here.
+
+    Args:
+        text: for a person.
+        task_prefix: what a person types before the name of a task, such as "serving." or "".
+        flags: of this run, name → words; each task gets those that it takes and that the text does not give it.
+    """
+    return _TASK.sub(lambda task: f"invoke {task_prefix}{task[1]}{_missing_flags(task, flags)}", text)
+
+
+def _missing_flags(task: re.Match[str], flags: Mapping[str, str]) -> str:
+    if not flags:
+        return ""
+    from azureml_tasks.cli.tasks import TASKS
+
+    taken = next(spec.flags for spec in TASKS if spec.name == task[1])
+    given = task.string[task.end() :].partition("\n")[0].partition("invoke ")[0]
+    return "".join(f" {words}" for name, words in flags.items() if name in taken and f"--{name}" not in given)
 
 
 class Console(NamedTuple):
@@ -34,31 +54,34 @@ class Console(NamedTuple):
         dry: print effects as commands to paste, and do not carry them out.
         echo: print effects on stderr as they are carried out.
         task_prefix: what a person types before the name of a task.
-        flags: flags that a command to paste needs to mean the same project and base.
+        flags: of this run that a command to paste repeats, name → words such as `--registry r.io`.
     """
 
     dry: bool = False
     echo: bool = False
     task_prefix: str = "image."
-    flags: str = ""
+    flags: Mapping[str, str] = _NO_FLAGS
 
     def spell(self, text: str) -> str:
-        """Return *text* with our tasks named as they are called here."""
-        return spell_tasks(text, self.task_prefix)
+        """Return *text* with our tasks as commands that mean this project, engine, base and registry."""
+        return spell_tasks(text, self.task_prefix, self.flags)
 
     def result(self, text: str) -> None:
-        """Print a result on stdout."""
+        """Print a result on stdout.
+
+        Raises:
+            OSError: stdout cannot be written.
+        """
         self.step_command(clean(text))
 
     def step_command(self, text: str) -> None:
         """Print a command that the CI system is meant to obey, whose values are cleaned."""
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
+        write(sys.stdout, text + "\n")
 
     def say(self, text: str) -> None:
-        """Print progress on stderr."""
-        sys.stderr.write(clean(self.spell(text)) + "\n")
-        sys.stderr.flush()
+        """Print progress on stderr; if that fails, the command goes on."""
+        with suppress(OSError):
+            write(sys.stderr, clean(self.spell(text)) + "\n")
 
     def warn(self, text: str) -> None:
         """Print a warning on stderr."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import threading
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from invoke.exceptions import Exit
@@ -15,7 +15,7 @@ from azureml_tasks.errors import AzuremlTasksError, Terminated, machine_error
 from azureml_tasks.signals import receive, received
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
 _BY_SIGNAL = 128
@@ -24,23 +24,35 @@ _BROKEN_PIPE = _BY_SIGNAL + 13
 """As for SIGPIPE: the reader of our output went away, as in `invoke image.context | head`."""
 
 
+@dataclass
+class Messages:
+    """How the messages of a task are spelled; the body of the task replaces it as soon as it knows its flags.
+
+    Args:
+        spell: returns a text with our tasks as commands to paste.
+    """
+
+    spell: Callable[[str], str]
+
+
 @contextmanager
-def exit_on_error(task_prefix: str) -> Iterator[None]:
+def exit_on_error(task_prefix: str) -> Iterator[Messages]:
     """Run a task's body; an error that a user can act on leaves as Invoke's `Exit`, without a traceback.
 
     Args:
         task_prefix: what a person types before the name of a task, for the commands in the message.
     """
+    messages = Messages(spell=lambda text: _spelled(text, task_prefix))
     try:
+        _replace_closed_streams()
         with _signals_as_exceptions():
-            yield
+            yield messages
     except AzuremlTasksError as error:
-        raise _exit(error, task_prefix) from error
+        raise _exit(error, messages) from error
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes stdout as it ends.
         raise Exit("", _BROKEN_PIPE) from None
     except OSError as error:
-        raise _exit(machine_error(error), task_prefix) from error
+        raise _exit(machine_error(error), messages) from error
     except KeyboardInterrupt:
         _say_stopped("Interrupted")
         raise Exit("", _BY_SIGNAL + signal.SIGINT) from None
@@ -49,22 +61,35 @@ def exit_on_error(task_prefix: str) -> Iterator[None]:
         raise Exit("", _BY_SIGNAL + error.signal_number) from None
 
 
-def _exit(error: AzuremlTasksError, task_prefix: str) -> Exit:
+def _exit(error: AzuremlTasksError, messages: Messages) -> Exit:
+    return Exit(messages.spell(str(error)), error.exit_code)
+
+
+# `invoke --list` imports this module, and needs neither of these.
+
+
+def _spelled(text: str, task_prefix: str) -> str:
     from azureml_tasks.cli.console import spell_tasks
 
-    return Exit(spell_tasks(str(error), task_prefix), error.exit_code)
+    return spell_tasks(text, task_prefix)
+
+
+def _replace_closed_streams() -> None:
+    from azureml_tasks.cli.streams import replace_closed_streams
+
+    replace_closed_streams()
 
 
 def _say_stopped(how: str) -> None:
     """Say what became of what was started; a terminal that was closed, as SIGHUP says, cannot be written."""
-    from azureml_tasks.state.runs import left_behind  # `invoke --list` needs it not.
+    from azureml_tasks.cli.streams import write  # `invoke --list` needs neither.
+    from azureml_tasks.state.runs import left_behind
 
     rest = "Everything that was started has been stopped and removed."
     if left_behind:
         rest = f"Not removed: {', '.join(left_behind)}. The next command of this project removes it."
     with suppress(OSError):
-        sys.stderr.write(f"{how}. {rest}\n")
-        sys.stderr.flush()
+        write(sys.stderr, f"{how}. {rest}\n")
 
 
 @contextmanager

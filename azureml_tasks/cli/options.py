@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from azureml_tasks.cli.console import Console
 from azureml_tasks.cli.secret_sources import secret_sources
 from azureml_tasks.commands.run_context import ENGINES, RunContext
+from azureml_tasks.config.allowed_registries import read_allowed_registries
 from azureml_tasks.config.problems import Override
 from azureml_tasks.errors import Problem, SettingsError
 
@@ -49,6 +50,8 @@ OPTIONS: Mapping[str, type] = {
     "pull": bool,
 }
 """Each option and its type; the flag of `tags` is `--tag`, repeated."""
+_OF_THIS_RUN = ("--", ENVIRONMENT_PREFIX)
+"""How the source of a value begins that another run does not have by itself."""
 _BOOLEANS = {"1": True, "true": True, "0": False, "false": False}
 _TYPE_NAMES = {str: "a string", list: "an array of strings", bool: "a boolean"}
 
@@ -114,6 +117,7 @@ def resolve(
         problems.append(Problem(given["engine"].source, 0, what, f"Engines: {', '.join(ENGINES)}."))
     secrets = secret_sources(flags.get("secret") or (), os.environ, problems)
     source_builds = _source_builds(flags, os.environ, problems)
+    allowed_registries = read_allowed_registries(os.environ, problems)
     project = given.get("project")
     folder = _project_folder(project, tasks_folder, flags_from or tasks_folder, problems)
     if problems:
@@ -123,7 +127,7 @@ def resolve(
         dry=bool(run.dry),
         echo=bool(run.echo),
         task_prefix=task_prefix,
-        flags=_repeated_flags(given, folder),
+        flags=_repeated_flags(given, flags, folder),
     )
     run_context = RunContext(
         folder=folder,
@@ -133,6 +137,7 @@ def resolve(
         cache_scope=os.environ.get(f"{ENVIRONMENT_PREFIX}{CACHE_SCOPE}", ""),
         secrets=secrets,
         source_builds=source_builds,
+        allowed_registries=allowed_registries,
     )
     return TaskRun(
         task=task,
@@ -159,11 +164,19 @@ def _invoke_table(context: Context) -> dict[str, Any]:
     return {name: table[name] for name in table}
 
 
-def _repeated_flags(given: Mapping[str, Override], folder: Path) -> str:
-    """Return the flags with which a command that is pasted here means the same project and base."""
-    words = ["--project", os.path.relpath(folder)] if "project" in given else []
-    words += ["--base", str(given["base"].value)] if "base" in given else []
-    return "".join(f" {shlex.quote(word)}" for word in words)
+def _repeated_flags(given: Mapping[str, Override], flags: Mapping[str, Any], folder: Path) -> dict[str, str]:
+    """Return the flags with which a command that is pasted here means the same image, engine and registry.
+
+    What `collection(...)` or Invoke's configuration says is said to the pasted command as well.
+    """
+    said = {name: option.value for name, option in given.items() if option.source.startswith(_OF_THIS_RUN)}
+    words = {"project": ["--project", os.path.relpath(folder)]} if "project" in said else {}
+    words |= {name: [f"--{name}", said[name]] for name in ("base", "engine", "registry") if name in said}
+    words |= {"tag": [f"--tag={tag}" for tag in said["tags"]]} if "tags" in said else {}
+    secrets = [word for secret in flags.get("secret") or () for word in ("--secret", secret)]
+    words |= {"secret": secrets} if secrets else {}
+    words |= {"allow-source-builds": ["--allow-source-builds"]} if flags.get("allow-source-builds") else {}
+    return {name: shlex.join(each) for name, each in words.items()}
 
 
 def _flag(name: str) -> str:

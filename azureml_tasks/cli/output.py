@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from azureml_tasks.cli.streams import write_bytes
 from azureml_tasks.errors import Problem, SettingsError
 from azureml_tasks.plain_text import clean
 
@@ -34,6 +36,8 @@ def output_file(flag: str, name: str) -> Path | None:
     if not path.parent.is_dir():
         what = f'is "{name}", but the folder {path.parent} does not exist'
         raise SettingsError([Problem(flag, 0, what, shlex.join(["mkdir", "-p", str(path.parent)]))])
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise SettingsError([Problem(flag, 0, f'is "{name}", which you may not write')])
     return path
 
 
@@ -59,35 +63,27 @@ def write_text(run: TaskRun, path: Path | None, text: str, *flags: str) -> None:
     """
     if not path:
         # A file or a program gets every byte; a terminal would obey some of them.
-        sys.stdout.write(clean(text) if sys.stdout.isatty() else text)
+        shown = clean(text) if sys.stdout.isatty() else text
+        write_bytes([shown.encode("utf-8", "surrogateescape")])
     elif run.console.effect([], before=_redirected(run, path, flags)):
-        write_file("--output", path, text)
+        with _blaming("--output", path):
+            path.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_archive(run: TaskRun, path: Path | None, archive: ContextArchive) -> None:
     """Write *archive* to *path*, or to stdout if there is none."""
     blocks = run.console.progress(archive.blocks, archive.size, "packing the build context")
     if not path:
-        sys.stdout.buffer.writelines(blocks)
+        write_bytes(blocks)
     elif run.console.effect([], before=_redirected(run, path, ())):
         with _blaming("--output", path), path.open("wb") as stream:
             stream.writelines(blocks)
 
 
-def write_file(flag: str, path: Path, text: str) -> None:
-    """Write *text* to *path*, which *flag* names.
-
-    Raises:
-        SettingsError: it cannot be written.
-    """
-    with _blaming(flag, path):
-        path.write_text(text, encoding="utf-8", newline="\n")
-
-
 def _redirected(run: TaskRun, path: Path, flags: Sequence[str]) -> str:
     """Return the command that writes the same to *path*, as a person would type it."""
     words = "".join(f" {shlex.quote(word)}" for word in flags)
-    return f"invoke image.{run.task}{run.console.flags}{words} > {shlex.quote(str(path))}"
+    return f"invoke image.{run.task}{words} > {shlex.quote(str(path))}"
 
 
 @contextmanager

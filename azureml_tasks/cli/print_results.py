@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from azureml_tasks.cli.output import output_file, write_file
 from azureml_tasks.commands.pipeline import refuse_failed
 from azureml_tasks.commands.results import BuildResult, PushResult, SmokeTestResult
-from azureml_tasks.errors import SmokeTestError, stating
+from azureml_tasks.errors import SmokeTestError, machine_error, stating
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,16 +30,17 @@ def show_started_run(run: TaskRun, run_id: str) -> None:
 
 
 def show_smoke_test(run: TaskRun, result: SmokeTestResult) -> None:
-    """Write the report as JUnit XML if `--junit` is given, and print it.
+    """Print the report, and write it as JUnit XML if `--junit` is given.
 
     Raises:
         SmokeTestError: the image did not pass; with the report.
-        SettingsError: the file of `--junit` cannot be written.
     """
-    _write_junit(run, result)
-    with stating("Nothing was pushed."):
-        refuse_failed(result)
-    _print_report(run, result)
+    try:
+        with stating("Nothing was pushed."):
+            refuse_failed(result)
+        _print_report(run, result)
+    finally:
+        _write_junit(run, result)
 
 
 def show_push(run: TaskRun, result: PushResult) -> None:
@@ -49,8 +50,11 @@ def show_push(run: TaskRun, result: PushResult) -> None:
     from azureml_tasks.cli.ci_outputs import set_step_outputs
 
     outputs = {"image": result.reference, "digest": result.digest, "tags": ",".join(result.tags)}
-    set_step_outputs(outputs, run.console)
-    run.console.result(result.reference)
+    try:
+        with stating(f"Pushed: {result.reference}"):
+            run.console.result(result.reference)
+    finally:
+        set_step_outputs(outputs, run.console)
 
 
 def show_step(run: TaskRun, result: StepResult) -> None:
@@ -60,14 +64,14 @@ def show_step(run: TaskRun, result: StepResult) -> None:
     elif isinstance(result, PushResult):
         show_push(run, result)
     else:
-        _write_junit(run, result)
         try:
             refuse_failed(result)
+            _print_report(run, result)
         except SmokeTestError as error:
             if run.flag("untested"):
                 run.console.say(str(error))
-            return
-        _print_report(run, result)
+        finally:
+            _write_junit(run, result)
 
 
 def show_cache(run: TaskRun, entries: Sequence[CacheEntry]) -> None:
@@ -88,11 +92,16 @@ def show_removed(run: TaskRun, name: str) -> None:
 
 
 def _write_junit(run: TaskRun, result: SmokeTestResult) -> None:
-    path = output_file("--junit", run.flag("junit"))
-    if path and result.report:
-        from azureml_tasks.smoke.report import junit_xml
+    """Write the report if `--junit` is given. The smoke test counts without the file, so a failure is a warning."""
+    if not run.flag("junit") or not result.report:
+        return
+    from azureml_tasks.smoke.report import junit_xml
 
-        write_file("--junit", path, junit_xml(result.report))
+    path = Path(run.flag("junit"))
+    try:
+        path.write_text(junit_xml(result.report), encoding="utf-8", newline="\n")
+    except OSError as error:
+        run.console.warn(f"the report of --junit was not written: {machine_error(error).what}")
 
 
 def _print_report(run: TaskRun, result: SmokeTestResult) -> None:

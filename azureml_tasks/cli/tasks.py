@@ -158,7 +158,7 @@ def resume(run: TaskRun) -> None:
     show_build(run, resume_run(run.context, run.flag("run")))
 
 
-@_task("engine", "junit")
+@_task("engine", "base", "junit")
 def smoke_test(run: TaskRun) -> None:
     """Run the built image as Azure ML would, and test that it serves."""
     from azureml_tasks.cli.output import output_file
@@ -169,13 +169,14 @@ def smoke_test(run: TaskRun) -> None:
     show_smoke_test(run, pipeline.smoke_test(run.context))
 
 
-@_task("engine", "registry", "untested")
+@_task("engine", "base", "registry", "untested")
 def push(run: TaskRun) -> None:
     """Push the image that passed its smoke test."""
     from azureml_tasks.cli.print_results import show_push
     from azureml_tasks.commands import pipeline
 
-    show_push(run, pipeline.push(run.context, untested=bool(run.flag("untested"))))
+    untested = bool(run.flag("untested"))
+    pipeline.push(run.context, untested=untested, on_step=lambda result: show_push(run, result))
 
 
 @_task(

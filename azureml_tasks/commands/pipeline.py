@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from azureml_tasks.commands.publishing import Publication
 from azureml_tasks.commands.results import BuildResult, PushResult, ReleaseResult, SmokeTestResult
 from azureml_tasks.commands.run_context import Prepared, RunContext, prepare_build, prepare_built_image
 from azureml_tasks.commands.up_to_date import reusable_image
-from azureml_tasks.errors import BuildError, SmokeTestError, stating
+from azureml_tasks.errors import AzuremlTasksError, BuildError, SmokeTestError, machine_error, stating
+from azureml_tasks.image_reference import parse
 from azureml_tasks.state.locks import project_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from azureml_tasks.built_image import BuiltImage
     from azureml_tasks.commands.results import StepResult
@@ -54,12 +57,15 @@ def smoke_test(run: RunContext) -> SmokeTestResult:
         return _smoke_test(run, prepared, _last_image(run, prepared))
 
 
-def push(run: RunContext, *, untested: bool) -> PushResult:
+def push(
+    run: RunContext, *, untested: bool, on_step: Callable[[PushResult], None] = lambda _: None
+) -> PushResult:
     """Push the image that passed its smoke test, with each of its tags, and record its digest.
 
     Args:
         run: the run.
         untested: push even if the image has not passed.
+        on_step: takes the result before anything else happens to it.
 
     Raises:
         SettingsError: the table is wrong or names no registry.
@@ -71,10 +77,11 @@ def push(run: RunContext, *, untested: bool) -> PushResult:
         with stating("Nothing was pushed."):
             prepared = prepare_built_image(run, to_push=True)
             image = _last_image(run, prepared)
+            _refuse_other_name(prepared.plan, image)
             summary = (
                 None if run.reporter.dry else _pass_summary(run, prepared.plan, image, untested=untested)
             )
-        return _push(run, prepared, image, summary)
+        return _push(run, prepared, image, summary, on_step)
 
 
 def release(
@@ -97,7 +104,7 @@ def release(
     Raises:
         AzuremlTasksError: as `build`, `smoke_test` and `push` do.
     """
-    with project_lock(run.folder, run.reporter):
+    with project_lock(run.folder, run.reporter), _going_on_by_release():
         with stating("Nothing was built."):
             prepared = prepare_build(run, to_push=True)
             built = _up_to_date(run, prepared, no_cache=no_cache, pull=pull)
@@ -110,11 +117,8 @@ def release(
             on_step(tested)
             if not untested:
                 refuse_failed(tested)
-            summary = None
-            if not run.reporter.dry:
-                summary = _pass_summary(run, prepared.plan, built.image, untested=untested)
-        pushed = _push(run, prepared, built.image, summary)
-        on_step(pushed)
+            summary = _summary_of(run, tested)
+        pushed = _push(run, prepared, built.image, summary, on_step)
         return ReleaseResult(build=built, smoke_test=tested, push=pushed)
 
 
@@ -130,11 +134,27 @@ def refuse_failed(result: SmokeTestResult) -> None:
         raise SmokeTestError(report_text(result.report))
 
 
-def record_build(run: RunContext, image: BuiltImage) -> None:
-    """Record what was built, unless this is a dry run."""
-    if not run.reporter.dry:
-        run.records.write_build(image)
-        run.reporter.say(f"built {image.id}")
+def record_build(run: RunContext, plan: Plan, image: BuiltImage) -> None:
+    """Record what was built, unless this is a dry run.
+
+    Raises:
+        MachineError: the record cannot be written.
+    """
+    if run.reporter.dry:
+        return
+    with stating(f"The image was built{_where_built(image)}, ID {image.id}, and this was not recorded."):
+        run.records.write_build(image._replace(version=plan.version))
+    run.reporter.say(f"built {image.id}")
+
+
+@contextmanager
+def _going_on_by_release() -> Iterator[None]:
+    """Name `image.release` as the next step of an error that names `image.build`: it does the rest as well."""
+    try:
+        yield
+    except AzuremlTasksError as error:
+        error.next_step = error.next_step.replace("invoke image.build", "invoke image.release")
+        raise
 
 
 def _up_to_date(run: RunContext, prepared: Prepared, *, no_cache: bool, pull: bool) -> BuildResult | None:
@@ -164,11 +184,12 @@ def _build(
         smoke_test=smoke_test_inside,
         previous=previous,
     )
-    record_build(run, image)
+    record_build(run, prepared.plan, image)
     if not run.reporter.dry:
-        if prepared.context.hashes:
-            prepared.context.hashes.save()
-        run.records.write_files(prepared.context)
+        with _only_warning(run, "what later commands use to save time was not written"):
+            if prepared.context.hashes:
+                prepared.context.hashes.save()
+            run.records.write_files(prepared.context)
     return BuildResult(image=image)
 
 
@@ -200,7 +221,8 @@ def _smoke_test(
         run.records.forget_pass()
     report = prepared.engine.smoke_test(prepared.plan, image)
     if report and report.passed:
-        run.records.write_pass(image, prepared.plan.smoke_test.sha256, report_record(report))
+        with _only_warning(run, "the pass was not recorded, so image.push will not know of it"):
+            run.records.write_pass(image, prepared.plan.smoke_test.sha256, report_record(report))
     elif report and not keep_candidate:
         prepared.engine.discard_candidate(image)
     return SmokeTestResult(image=image, report=report)
@@ -225,31 +247,100 @@ def _pass_summary(run: RunContext, plan: Plan, image: BuiltImage, *, untested: b
     raise SmokeTestError(f"{name} ({image.id[:19]}) {why}.", next_step=next_step)
 
 
+def _summary_of(run: RunContext, tested: SmokeTestResult) -> dict[str, Any] | None:
+    """Return the summary of a pass; None under --dry, or if an image that failed is pushed anyway."""
+    from azureml_tasks.smoke.report import report_record
+
+    if not tested.report:
+        return None
+    if tested.report.passed:
+        return report_record(tested.report)
+    run.reporter.warn(
+        f"{tested.image.names[0]} has not passed its smoke test; it is pushed anyway, as --untested says"
+    )
+    return None
+
+
+def _refuse_other_name(plan: Plan, image: BuiltImage) -> None:
+    """Refuse to push an image under another name, or for another version, than it was built for.
+
+    Raises:
+        BuildError: name or version have changed since.
+    """
+    built, now = _repository(image), plan.repository
+    if built != now:
+        what = (
+            f"{image.names[0]} was built under the name {built}, and the project's image is called {now} now."
+        )
+    elif image.version and image.version != plan.version:
+        version = f"version is {plan.version}" if plan.version else "version is not written in [project]"
+        what = f"{image.names[0]} was built for version {image.version}, and the project's {version} now."
+    else:
+        return
+    raise BuildError(
+        what, next_step=f"invoke image.build{_engine_flag(image)}\nthen: invoke image.smoke-test"
+    )
+
+
 def _push(
-    run: RunContext, prepared: Prepared, image: BuiltImage, summary: dict[str, Any] | None
+    run: RunContext,
+    prepared: Prepared,
+    image: BuiltImage,
+    summary: dict[str, Any] | None,
+    on_step: Callable[[PushResult], None],
 ) -> PushResult:
-    """Push the image with each tag that the build gave it."""
-    repository = f"{prepared.plan.registry}/{prepared.plan.repository}"
+    """Push the image under the name and with the tags that the build gave it."""
+    untested = " --untested" if not summary and not run.reporter.dry else ""
+    again = f"invoke image.push{_engine_flag(image)}{untested}"
+    repository = f"{prepared.plan.registry}/{_repository(image)}"
     tags = tuple(name.rpartition(":")[2] for name in image.names)
-    digest = ""
-    for count, tag in enumerate(tags):
-        pushed = f"Pushed: {', '.join(tags[:count])}." if count else "Nothing was pushed."
-        again = f"invoke image.push{_engine_flag(image)}"
-        with stating(f"{pushed} The image is {_where_kept(image)}. Continue with: {again}"):
-            digest = prepared.engine.push(image, f"{repository}:{tag}")
-    prepared.engine.discard_candidate(image)
+    publication = Publication(
+        engine=prepared.engine,
+        image=image,
+        repository=repository,
+        reporter=run.reporter,
+        then=f"The image is {_where_kept(image)}. Continue with: {again}",
+    )
+    digest = publication.publish(tags)
     result = PushResult(image=image, repository=repository, tags=tags, digest=digest)
-    if not run.reporter.dry:
-        run.records.write_result({
-            "image": result.reference,
-            "id": image.id,
-            "tags": list(tags),
-            "digest": digest,
-            "context_sha256": image.context_sha256,
-            **({"cached_layers": list(image.cached_layers)} if image.cached_layers else {}),
-            "smoke": summary,
-        })  # fmt: skip
+    # The image is pushed: what else fails must not hide its digest.
+    try:
+        on_step(result)
+    finally:
+        if not run.reporter.dry:
+            with _only_warning(run, f"the push of {result.reference} was not recorded for image.environment"):
+                run.records.write_result(_record_of(result, summary))
+        with _only_warning(run, "the candidate image may still be recorded"):
+            prepared.engine.discard_candidate(image)
     return result
+
+
+def _record_of(result: PushResult, summary: dict[str, Any] | None) -> dict[str, Any]:
+    image = result.image
+    return {
+        "image": result.reference,
+        "id": image.id,
+        "tags": list(result.tags),
+        "digest": result.digest,
+        "context_sha256": image.context_sha256,
+        **({"cached_layers": list(image.cached_layers)} if image.cached_layers else {}),
+        "smoke": summary,
+    }
+
+
+@contextmanager
+def _only_warning(run: RunContext, what: str) -> Iterator[None]:
+    """Warn if this machine cannot do what the block asks for: what has taken effect before it counts."""
+    try:
+        yield
+    except OSError as error:
+        run.reporter.warn(f"{what}: {machine_error(error).what}")
+
+
+def _repository(image: BuiltImage) -> str:
+    """Return the repository that the build gave the image, without registry."""
+    reference = parse(image.names[0])
+    return reference.repository if reference else image.names[0].rpartition(":")[0]
 
 
 def _engine_flag(image: BuiltImage) -> str:

@@ -49,7 +49,7 @@ def resume(run: RunContext, run_id: str) -> BuildResult:
             next_step = "Name one: invoke image.resume --run ID --engine acr"
             raise BuildError("No remote build of this project is unfinished.", next_step=next_step)
         image = engine.resume(prepared.plan, prepared.context, run_id)
-        record_build(run, image)
+        record_build(run, prepared.plan, image)
         return BuildResult(image=image)
 
 

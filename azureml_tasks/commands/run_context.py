@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from azureml_tasks.config.allowed_registries import AllowedRegistries
 from azureml_tasks.config.problems import FILE
 from azureml_tasks.context.build_context import BuildContext, new_context
 from azureml_tasks.errors import EngineError, Problem, SettingsError
@@ -33,7 +34,7 @@ _SOURCE_BUILDS = (
     "packages may be built from source while the secrets are mounted, so their code can read the secrets: "
     "--allow-source-builds"
 )
-_REGISTRY_FLAG = "invoke image.push --registry contoso.azurecr.io"
+_PUSH_TO, _RELEASE_TO = (f"invoke image.{task} --registry contoso.azurecr.io" for task in ("push", "release"))
 _REGISTRY_OF_WORKSPACE = (
     "workspace and resource-group in [tool.azureml-image.acr], for the registry of a workspace"
 )
@@ -54,6 +55,7 @@ class RunContext(NamedTuple):
         cache_scope: whose caches are used: runs with another scope share none; "" for the usual ones.
         secrets: ID of a secret → where it is.
         source_builds: whether packages may be built from source while secrets are mounted.
+        allowed_registries: that code and models may be sent to.
     """
 
     folder: Path
@@ -63,6 +65,7 @@ class RunContext(NamedTuple):
     cache_scope: str = ""
     secrets: Mapping[str, SecretSource] = MappingProxyType({})
     source_builds: bool = False
+    allowed_registries: AllowedRegistries = AllowedRegistries()
 
     @property
     def project_key(self) -> str:
@@ -103,7 +106,7 @@ def planned_image(run: RunContext, hashes: FileHashes) -> Plan:
     Raises:
         SettingsError: with everything that is wrong in the table and in the files it names.
     """
-    planned = plan(load(run.folder, run.overrides, hashes))
+    planned = plan(load(run.folder, run.overrides, hashes, run.allowed_registries))
     planned = planned._replace(project_key=run.project_key, cache_scope=run.cache_scope)
     unused = [
         f"--secret {name} is not used: tool.azureml-image.secrets does not want it, or pip installs nothing"
@@ -159,13 +162,13 @@ def prepare_build(run: RunContext, *, to_push: bool = False) -> Prepared:
     planned, context = plan_image(run, save_hashes=True)
     problems = build_secrets.secret_problems(run.folder, planned.secrets, planned.files)
     if to_push and not planned.registry and run.engine == "docker":
-        problems.append(_no_registry())
+        problems.append(_no_registry(or_else=_RELEASE_TO))
     if problems:
         raise SettingsError(problems)
     prepared = _with_engine(run, planned, context)
     refuse_missing_features(prepared.engine, prepared.plan)
     if to_push and not prepared.plan.registry:
-        raise SettingsError([_no_registry()])
+        raise SettingsError([_no_registry(or_else=_RELEASE_TO)])
     return prepared
 
 
@@ -211,6 +214,8 @@ def _with_engine(run: RunContext, planned: Plan, context: BuildContext) -> Prepa
         run.reporter.say(f"removed what a killed run left: {leftover}")
     if not planned.registry and engine.registry:
         planned = planned._replace(registry=engine.registry)
+        if not run.reporter.dry:
+            _refuse_other_registry(run, FILE, planned.registry)
     return Prepared(plan=planned, context=context, engine=engine)
 
 
@@ -222,7 +227,21 @@ def with_build_registry(run: RunContext, planned: Plan) -> Plan:
     if "registry" in run.overrides:
         return planned
     registry = run.records.build_registry(run.engine)
-    return planned._replace(registry=registry) if registry else planned
+    if not registry:
+        return planned
+    _refuse_other_registry(run, f"the records in {run.records.folder.name}", registry)
+    return planned._replace(registry=registry)
+
+
+def _refuse_other_registry(run: RunContext, source: str, registry: str) -> None:
+    """Refuse a registry that the table does not name itself: that of the last build, or of a workspace.
+
+    Raises:
+        SettingsError: this run may not send anything to it.
+    """
+    what, fix = run.allowed_registries.refusal(registry)
+    if what:
+        raise SettingsError([Problem(source, 0, what, fix)])
 
 
 def open_engine(run: RunContext, planned: Plan, *, save_notes: bool = True) -> Engine:
@@ -281,6 +300,6 @@ def refuse_missing_features(engine: Engine, planned: Plan) -> None:
         raise EngineError(what, next_step="\n".join(FEATURE_HELP[feature] for feature in missing))
 
 
-def _no_registry(purpose: str = "to push to", *, or_else: str = _REGISTRY_FLAG) -> Problem:
+def _no_registry(purpose: str = "to push to", *, or_else: str = _PUSH_TO) -> Problem:
     fix = f'Write: registry = "contoso.azurecr.io"\nor: {or_else}'
     return Problem(FILE, 0, f"[tool.azureml-image] names no registry {purpose}", fix)

@@ -27,7 +27,7 @@ def reusable_image(run: RunContext, prepared: Prepared) -> BuiltImage | None:
     if not engine.exists(image):
         return None
     engine.tag_image(image, plan.names)
-    return image._replace(names=plan.names, user=plan.user)
+    return image._replace(names=plan.names, user=plan.user, version=plan.version)
 
 
 def needed_rebuild(

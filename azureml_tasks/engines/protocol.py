@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from azureml_tasks.built_image import BuiltImage, StoredLayers
+    from azureml_tasks.built_image import BuiltImage, PushedTag, StoredLayers
     from azureml_tasks.context.build_context import BuildContext
     from azureml_tasks.errors import AzuremlTasksError
     from azureml_tasks.planning.plan import Plan
@@ -82,8 +82,20 @@ class Engine(Protocol):
     def smoke_test(self, plan: Plan, image: BuiltImage) -> Report | None:
         """Run the image and send the plan's requests; None under --dry."""
 
-    def push(self, image: BuiltImage, name: str) -> str:
-        """Push the image as *name* and return the digest that the registry gives it."""
+    def digest(self, image: BuiltImage) -> str:
+        """Return the digest that a registry gives the image, `sha256:…`; "" if only a push tells."""
+
+    def push(self, image: BuiltImage, name: str, *, never_moves: bool = False) -> PushedTag:
+        """Push the image as *name* and return its digest and what that tag named before; "" twice under --dry.
+
+        Args:
+            image: that was built.
+            name: `login-server/repository:tag`.
+            never_moves: push nothing if the registry has that tag, and leave no such name on an engine.
+
+        Raises:
+            AzuremlTasksError: its `state` is what the push has left in the registry; "" if that is nothing.
+        """
 
     def discard_candidate(self, image: BuiltImage) -> None:
         """Remove what only served the smoke test: the image has its names now, or has failed."""

@@ -60,6 +60,7 @@ class Plan(NamedTuple):
         warnings: for the user, before any work.
         project_key: under which this project's caches are kept, see `state.project_identity`; "" for none.
         cache_scope: who shares cached layers by a registry with whom; "" for the usual ones.
+        version: of the project; "" if it has none, or only a build of the project tells.
     """
 
     base: Reference
@@ -87,6 +88,7 @@ class Plan(NamedTuple):
     warnings: tuple[str, ...] = ()
     project_key: str = ""
     cache_scope: str = ""
+    version: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -129,6 +131,7 @@ def plan(project: Project) -> Plan:
         shared_layers=settings.shared_layers or "",
         unread_script=facts.unread_script,
         warnings=_warnings(project),
+        version=version if isinstance(version := facts.project.get("version"), str) else "",
     )
 
 

@@ -13,6 +13,7 @@ from azureml_tasks.project.base_images import IMAGE_VARIABLES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from azureml_tasks.config.allowed_registries import AllowedRegistries
     from azureml_tasks.config.problems import Place, Problems
     from azureml_tasks.config.settings import Settings
     from azureml_tasks.project.code import Code
@@ -69,6 +70,16 @@ def refuse_two_registries(problems: Problems) -> None:
     if not problems.is_written(("acr", "resource-group")):
         fix = 'Write: resource-group = "…", that of the workspace'
         problems.add(place, f"{spell(place)} needs {spell(('acr', 'resource-group'))}", fix)
+
+
+def refuse_other_registries(settings: Settings, allowed: AllowedRegistries, problems: Problems) -> None:
+    """Report keys that name a registry to which this run may send nothing."""
+    hosts = {"registry": settings.registry, "shared-layers": (settings.shared_layers or "").partition("/")[0]}
+    for key, host in hosts.items():
+        if host and not problems.is_bad((key,)):
+            what, fix = allowed.refusal(host)
+            if what:
+                problems.add((key,), f"{spell((key,))}: {what}", fix)
 
 
 def variable_warnings(settings: Settings) -> list[str]:

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from azureml_tasks.config.allowed_registries import AllowedRegistries
 from azureml_tasks.config.problems import FILE, spell
 from azureml_tasks.config.reader import read
 from azureml_tasks.context.file_hashes import FileHashes
@@ -37,6 +38,7 @@ def load(
     folder: str | Path,
     overrides: Mapping[str, Override] | None = None,
     hashes: FileHashes | None = None,
+    allowed_registries: AllowedRegistries = AllowedRegistries(),  # noqa: B008 -- a frozen value
 ) -> Project:
     """Read the project in *folder*.
 
@@ -44,6 +46,7 @@ def load(
         folder: the folder of pyproject.toml.
         overrides: values that replace keys of the table in this run, by key.
         hashes: spare files that have not changed from being read again; None to read all.
+        allowed_registries: that the table may name.
 
     Raises:
         SettingsError: with everything that is wrong in the table and in the files it names.
@@ -60,6 +63,7 @@ def load(
         hashes=hashes or FileHashes(file=Path(os.devnull)),
     )
     facts = _facts(reader, wait_for_git)
+    cross_checks.refuse_other_registries(settings, allowed_registries, problems)
     if problems:
         raise SettingsError([*problems])
     return Project(folder=root, settings=settings, facts=facts)

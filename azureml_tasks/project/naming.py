@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import date, datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from azureml_tasks.config.problems import Problems
     from azureml_tasks.config.settings import Settings
     from azureml_tasks.image_reference import Reference
+
+KEPT_TAG = r"kept-[0-9a-f]{16}"
+"""The tags that a push sets beside those of the table, see `commands.publishing.kept_tag`."""
 
 
 def repository(settings: Settings, project: Mapping[str, Any], problems: Problems) -> str:
@@ -83,13 +87,18 @@ def tags(settings: Settings, values: Mapping[str, str | Unavailable], problems: 
     """Return the rendered tags, each once, in the order of the table."""
     rendered: dict[str, None] = {}
     for index, template in problems.valid_items("tags", settings.tags):
+        what = f'tool.azureml-image.tags[{index + 1}]: "{template}"'
+        another = 'rite another tag, such as: tags = ["{date}"]'
         try:
-            rendered[render(template, values)] = None
+            tag = render(template, values)
         except BadTag as error:
-            another = 'rite another tag, such as: tags = ["{date}"]'
             fixes = [*error.fixes, f"or w{another}"] if error.fixes else [f"W{another}"]
-            what = f'tool.azureml-image.tags[{index + 1}]: "{template}" {error}'
-            problems.add(("tags", index), what, "\n".join(fixes))
+            problems.add(("tags", index), f"{what} {error}", "\n".join(fixes))
+            continue
+        if re.fullmatch(KEPT_TAG, tag):
+            why = f"{what} is {tag}, and a push sets such tags itself, which never move"
+            problems.add(("tags", index), why, f"W{another}")
+        rendered[tag] = None
     if not settings.tags and not problems.is_bad(("tags",)):
         problems.add(
             ("tags",),

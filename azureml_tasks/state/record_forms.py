@@ -135,6 +135,7 @@ _FORMS: Mapping[str, Form] = {
             "fingerprint_parts": lambda value: is_mapping(value, is_words),
             "installed_at": lambda value: is_number(value) and isinstance(value, int),
             "requirements": lambda value: is_list(value, is_text),
+            "version": is_text,
         },
     ),
     PASS: Form(required={"id": is_digest, "smoke_test_sha256": is_hash, "smoke": _is_summary}, optional={}),

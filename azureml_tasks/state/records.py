@@ -69,6 +69,7 @@ class Records(NamedTuple):
             **({"cached_layers": list(image.cached_layers)} if image.cached_layers else {}),
             **(inputs if image.fingerprint_parts else {}),
             **({"requirements": list(image.requirements)} if image.requirements else {}),
+            **({"version": image.version} if image.version else {}),
             **(in_a_registry if image.candidate or waiting else {}),
         })  # fmt: skip
 
@@ -93,6 +94,7 @@ class Records(NamedTuple):
             fingerprint_parts=record.get("fingerprint_parts", {}),
             installed_at=record.get("installed_at", 0),
             requirements=tuple(record.get("requirements", ())),
+            version=record.get("version", ""),
         )
 
     def has_build(self) -> bool:

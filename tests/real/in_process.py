@@ -48,6 +48,7 @@ _UNSTABLE = (
     (r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d", "TIME"),
     (r"\d+ s running", "N s running"),
     (r"after \d+s\b", "after Ns"),
+    (r"\bkept-[0-9a-f]{16}\b", "KEPT"),
 )
 _SECRETS = rf"eyJ[\w-]+\.[\w.-]+|sig=[^&\s]+|{SECRET}"
 """Tokens, signatures of Azure Storage, and the client secret."""
@@ -201,7 +202,7 @@ class InProcess:
         return self._now(done.code, message if done.code else done.stdout)
 
     def _now(self, code: int, said: str) -> Outcome:
-        tags = tuple(sorted(self.acr.tags(self.name)))
+        tags = tuple(self.normal(tag) for tag in sorted(self.acr.tags(self.name)))
         return Outcome(code=code, said=self.normal(said), tags=tags, runs=self.runs())
 
     def runs(self) -> tuple[str, ...]:

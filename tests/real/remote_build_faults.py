@@ -14,7 +14,7 @@ CANDIDATE = "REGISTRY/NAME/candidate@sha256:ID"
 BUILT = Outcome(code=0, said=f"{CANDIDATE}\n", runs=("Succeeded",))
 
 
-PUSHED = Outcome(code=0, said="REGISTRY/NAME@sha256:ID\n", tags=("1.0",))
+PUSHED = Outcome(code=0, said="REGISTRY/NAME@sha256:ID\n", tags=("1.0", "KEPT"))
 
 
 LATER = "    Run the same command again later.\n"

@@ -8,6 +8,8 @@ import shlex
 import shutil
 import socket
 import stat
+import subprocess
+import sys
 import threading
 import urllib.request
 from base64 import b64encode
@@ -31,6 +33,7 @@ from tests.real.support import (
     environment_without_docker,
     normal,
     removed_after,
+    tags_of,
     unique,
 )
 
@@ -170,15 +173,117 @@ def test_push(project: Consumer, registry: Registry) -> None:
 
 
 def test_azure_pipelines(project: Consumer, registry: Registry) -> None:
-    """In Azure Pipelines the outputs are printed as logging commands before the reference."""
+    """In Azure Pipelines the outputs are printed as logging commands after the reference."""
     done = project.invoke("image.push", "--registry", registry.host, env={"TF_BUILD": "True"})
     digest = digest_of(registry, project.folder.name, "1.0")
     reference = f"{registry.host}/{project.folder.name}@{digest}"
 
     variable = "##vso[task.setvariable variable={};isOutput=true]{}\n"
     values = {"image": reference, "digest": digest, "tags": "1.0,latest"}
-    expected = "".join(variable.format(*pair) for pair in values.items()) + f"{reference}\n"
+    expected = f"{reference}\n" + "".join(variable.format(*pair) for pair in values.items())
     assert (0, expected) == (done.code, done.stdout)
+
+
+def test_a_kept_tag(own: Consumer, registry: Registry, docker_client: docker.DockerClient) -> None:
+    """Beside the tags of the table one is pushed that never moves; the engine does not keep it as a name."""
+    name = own.folder.name
+    first = own.invoke("image.push", "--registry", registry.host)
+    old = digest_of(registry, name, "latest")
+    again = own.invoke("image.push", "--registry", registry.host)
+    change(own)
+    assert own.invoke("image.build").code == 0
+    passed(own)
+    second = own.invoke("image.push", "--registry", registry.host)
+    new = digest_of(registry, name, "latest")
+
+    kept_old, kept_new = f"kept-{old[7:23]}", f"kept-{new[7:23]}"
+    assert (0, 0, 0) == (first.code, again.code, second.code)
+    assert (old, new) == (digest_of(registry, name, kept_old), digest_of(registry, name, kept_new))
+    moved = [f"{registry.host}/{name}:{tag} named {old} before" for tag in ("1.0", "latest")]
+    news = [[line for line in run.stderr.splitlines() if "named" in line] for run in (first, again, second)]
+    assert [[], [], moved] == news
+    assert [] == [tag for tag in tags_of(docker_client, name) if "kept-" in tag]
+
+
+def test_a_dry_push(project: Consumer, registry: Registry) -> None:
+    """`--dry` prints the commands: a local engine knows the digest for the kept tag only after the first push."""
+    done = project.invoke("--dry", "image.push", "--registry", registry.host)
+    names = [f"{registry.host}/{project.folder.name}:{tag}" for tag in ("1.0", "kept-DIGEST", "latest")]
+    image = project.record("build.json")["id"]
+
+    commands = [line for name in names for line in (f"docker tag {image} {name}", f"docker push {name}")]
+    commands.insert(4, f"docker rmi {names[1]}")
+    assert (0, commands) == (done.code, done.stdout.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        (
+            'version = "1.0"',
+            'version = "1.1"',
+            "NAME:1.0 was built for version 1.0, and the project's version is 1.1 now.",
+        ),
+        (
+            "tags =",
+            'name = "team/other"\ntags =',
+            "NAME:1.0 was built under the name NAME, and the project's image is called team/other now.",
+        ),
+    ],
+)
+def test_another_name_or_version(old: str, new: str, why: str, project: Consumer, registry: Registry) -> None:
+    """An image is pushed under the name and for the version that it was built for; if they have changed, not at all."""
+    file = project.folder / "pyproject.toml"
+    file.write_text(file.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+    done = project.invoke("image.push", "--registry", registry.host, "--untested")
+
+    expected = f"""\
+{why}
+    invoke image.build --registry HOST
+    then: invoke image.smoke-test
+Nothing was pushed."""
+    assert (4, "", expected) == (done.code, done.stdout, refusal(done.stderr, project, registry.host))
+
+
+@pytest.mark.parametrize("out", ["no such folder/out", "a folder"])
+def test_what_cannot_be_written_after_a_push(out: str, own: Consumer, registry: Registry) -> None:
+    """A push that has happened is a success whose digest is printed; what cannot be written beside it is a warning."""
+    (own.folder / "a folder").mkdir()
+    (own.folder / ".azureml-image" / "result.json" / "x").mkdir(parents=True)
+    done = own.invoke("image.push", "--registry", registry.host, env={"GITHUB_OUTPUT": str(own.folder / out)})
+
+    name = own.folder.name
+    reference = f"{registry.host}/{name}@{digest_of(registry, name, '1.0')}"
+    why = {"a folder": "Is a directory", "no such folder/out": "No such file or directory"}[out]
+    warnings = [
+        f"the outputs of this step could not be set: This machine reported an error: {own.folder}/{out}: {why}.",
+        f"the push of {reference} was not recorded for image.environment: This machine reported an error: ",
+    ]
+    said = [text for line in done.stderr.splitlines() if (text := line.removeprefix("warning: ")) != line]
+    assert (0, f"{reference}\n") == (done.code, done.stdout)
+    assert [True, True] == [line.startswith(words) for line, words in zip(said, warnings, strict=True)], said
+
+
+def test_nobody_reads_the_digest(own: Consumer, registry: Registry) -> None:
+    """If stdout has no reader or its disk is full, the push is recorded all the same, and the code says which."""
+    ended = {}
+    for where, redirection in {"full": ">/dev/full", "closed": ">&-"}.items():
+        (own.folder / ".azureml-image" / "result.json").unlink(missing_ok=True)
+        words = shlex.join([sys.executable, "-m", "invoke", "image.push", "--registry", registry.host])
+        done = subprocess.run(
+            ["/bin/sh", "-c", f"{words} {redirection}"],
+            cwd=own.folder,
+            env=dict(own.env),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
+        ended[where] = (done.returncode, done.stderr.decode().splitlines()[-3:])
+        assert own.record("result.json")["digest"] == digest_of(registry, own.folder.name, "1.0")
+
+    reference = own.record("result.json")["image"]
+    full = ["The disk of this machine is full.", "    df -h", f"Pushed: {reference}"]
+    assert ((3, full), 0) == (ended["full"], ended["closed"][0])
 
 
 def test_progress(project: Consumer, registry: Registry) -> None:
@@ -202,7 +307,7 @@ def test_another_image_than_the_one_that_passed(own: Consumer, registry: Registr
     expected = """\
 NAME:1.0 (sha256:ID) has not passed its smoke test.
     invoke image.smoke-test
-    or push it anyway: invoke image.push --untested
+    or push it anyway: invoke image.push --registry HOST --untested
 Nothing was pushed."""
     assert (5, "", expected) == (done.code, done.stdout, refusal(done.stderr, own, registry.host))
     assert "result.json" not in own.records()
@@ -220,7 +325,7 @@ def test_another_test_than_the_one_that_was_passed(
     expected = """\
 NAME:1.0 (sha256:ID) passed another smoke test than the table and its files ask for now.
     invoke image.smoke-test
-    or push it anyway: invoke image.push --untested
+    or push it anyway: invoke image.push --registry HOST --untested
 Nothing was pushed."""
     assert (5, "", expected) == (done.code, done.stdout, refusal(done.stderr, project, registry.host))
     assert "result.json" not in project.records()
@@ -252,8 +357,9 @@ def test_nothing_is_built(tmp_path: Path, tiny_base: str, engine: str) -> None:
         )
     ]
 
-    words = "Nothing is built here yet.\n    invoke image.build\nNothing was pushed."
-    assert [(4, "", words), (4, "", words)] == found
+    words = "Nothing is built here yet.\n    invoke image.build{}\nNothing was pushed."
+    expected = [words.format(" --registry 127.0.0.1:PORT"), words.format("")]
+    assert [(4, "", each) for each in expected] == found
 
 
 def test_the_image_is_gone(own: Consumer, docker_client: docker.DockerClient, registry: Registry) -> None:
@@ -264,7 +370,7 @@ def test_the_image_is_gone(own: Consumer, docker_client: docker.DockerClient, re
 
     expected = """\
 The image that was built last, NAME:1.0 (sha256:ID), is gone from the engine.
-    invoke image.build
+    invoke image.build --registry HOST
 Nothing was pushed."""
     assert (4, "", expected) == (done.code, done.stdout, refusal(done.stderr, own, registry.host))
 
@@ -383,7 +489,7 @@ def test_not_signed_in(
 Registry HOST refused the push of HOST/NAME:1.0: you are not signed in (401).
     Sign in with: docker login HOST
     the registry said: {said}
-Nothing was pushed. The image is on the engine as NAME:1.0. Continue with: invoke image.push"""
+Nothing was pushed. The image is on the engine as NAME:1.0. Continue with: invoke image.push --registry HOST"""
     assert (6, "", expected) == (done.code, done.stdout, refusal(done.stderr, project, login_registry.host))
 
 
@@ -512,8 +618,8 @@ def test_refused(
     ):
         done = project.invoke("image.push", "--registry", host)
 
-    state = "Nothing was pushed. The image is on the engine as NAME:1.0. Continue with: invoke image.push"
-    expected = REFUSALS[status] + state
+    again = "Continue with: invoke image.push --registry HOST"
+    expected = f"{REFUSALS[status]}Nothing was pushed. The image is on the engine as NAME:1.0. {again}"
     assert (6, "", expected) == (done.code, done.stdout, refusal(done.stderr, project, host))
     assert project.records() == [".gitignore", "build.json", "smoke-test.json"]
 
@@ -575,8 +681,9 @@ def test_only_the_first_tag_was_pushed(
 Registry HOST refused the push of HOST/NAME:latest: not allowed (403).
     The identity needs the role AcrPush on this registry (AcrPull to pull); then: docker login HOST
     the registry said: denied
-Pushed: 1.0. The image is on the engine as NAME:1.0. Continue with: invoke image.push"""
-    assert (6, "", expected) == (done.code, done.stdout, refusal(done.stderr, project, host))
+Pushed: 1.0, KEPT. The image is on the engine as NAME:1.0. Continue with: invoke image.push --registry HOST"""
+    said = re.sub(r"kept-[0-9a-f]{16}", "KEPT", refusal(done.stderr, project, host))
+    assert (6, "", expected) == (done.code, done.stdout, said)
 
 
 def test_somebody_else_pushed_that_tag(
@@ -602,7 +709,8 @@ def test_somebody_else_pushed_that_tag(
     expected = """\
 Registry HOST has sha256:ID as HOST/NAME:1.0, not sha256:ID: somebody else pushed that tag meanwhile.
     Push again, or give the image a tag of its own: --tag
-The image was pushed as sha256:ID, and that tag names another one now."""
+The image was pushed as sha256:ID, and that tag names another one now. The image is on the engine as NAME:1.0. \
+Continue with: invoke image.push --registry HOST"""
     assert (6, "", expected) == (done.code, done.stdout, refusal(done.stderr, own, host))
 
 
@@ -617,7 +725,7 @@ def test_a_registry_that_does_not_answer(project: Consumer, docker_client: docke
 Registry HOST did not accept the push of HOST/NAME:1.0 in 3 tries.
     Run the same command again later.
     the registry said: Get "http://HOST/v2/": dial tcp HOST: connect: connection refused
-Nothing was pushed. The image is on the engine as NAME:1.0. Continue with: invoke image.push"""
+Nothing was pushed. The image is on the engine as NAME:1.0. Continue with: invoke image.push --registry HOST"""
     assert (6, "", expected) == (done.code, done.stdout, refusal(done.stderr, project, host))
 
 
@@ -632,7 +740,7 @@ def test_unknown_host(project: Consumer, docker_client: docker.DockerClient) -> 
 There is no registry at HOST.
     Check: registry = "…" in the table, or --registry
     the registry said: …
-Nothing was pushed. The image is on the engine as NAME:1.0. Continue with: invoke image.push"""
+Nothing was pushed. The image is on the engine as NAME:1.0. Continue with: invoke image.push --registry HOST"""
     assert (6, "", expected) == (done.code, done.stdout, found)
     assert "trying again" not in done.stderr
 

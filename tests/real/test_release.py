@@ -167,7 +167,7 @@ def test_no_registry(env: Mapping[str, str], name: str, tiny_base: str, tmp_path
     expected = """\
 pyproject.toml: [tool.azureml-image] names no registry to push to
     Write: registry = "contoso.azurecr.io"
-    or: invoke image.push --registry contoso.azurecr.io
+    or: invoke image.release --registry contoso.azurecr.io
 
 1 problem; nothing was built.
 """

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from azureml_tasks.commands.publishing import kept_tag
 from tests.machine import registry as plain_registry
 from tests.real.remote_output import (
     ACR,
@@ -25,6 +26,8 @@ from tests.real.remote_output import (
 )
 from tests.real.remote_projects import CommandResult, RemoteProjects, copied, normalize, run_command
 
+BY_DIGEST = "az acr import --name REGISTRY-NAME --source REGISTRY/NAME/candidate@sha256:ID --image"
+"""The command that copies the candidate to a final tag."""
 Walk = Mapping[str, CommandResult]
 """Name of a command -> its result."""
 
@@ -118,6 +121,7 @@ def test_build(commands: Mapping[str, Walk]) -> None:
         "candidate": f"{name}/candidate@{digest}",
         "run": done.the_run.id,
         "waiting": [],
+        "version": "1.0",
     }
     assert {"build.json": expected} == done.records
 
@@ -195,16 +199,18 @@ REGISTRY/NAME:1.0 passed its smoke test (sha256:ID, through 127.0.0.1:PORT).
 def test_push(commands: Mapping[str, Walk]) -> None:
     """Push copies the candidate to its final tag and deletes it; --echo shows each command."""
     done = commands[HERE]["push"]
+    digest = done.records["build.json"]["id"]
 
     assert (0, "REGISTRY/NAME@sha256:ID\n") == done.out, done.ended.stderr
     assert done.messages == [
         ENGINE,
         FOUND,
-        "az acr import --name REGISTRY-NAME --source REGISTRY/NAME/candidate@sha256:ID --image NAME:1.0 --force",
+        f"{BY_DIGEST} NAME:{kept_tag(digest)}",
+        f"{BY_DIGEST} NAME:1.0 --force",
         "az acr repository delete --name REGISTRY-NAME --image NAME/candidate@sha256:ID --yes",
         "deleted the candidate image REGISTRY/NAME/candidate@sha256:ID",
     ]
-    assert ({"1.0": done.records["build.json"]["id"]}, frozenset()) == (done.tags, done.candidates)
+    assert (dict.fromkeys(("1.0", kept_tag(digest)), digest), frozenset()) == (done.tags, done.candidates)
     assert done.tags["1.0"] == done.ended.stdout.strip().partition("@")[2]
     assert ["build.json", "result.json", "smoke-test.json"] == list(done.records)
     assert ("", []) == (done.records["build.json"]["candidate"], done.records["build.json"]["waiting"])
@@ -300,10 +306,8 @@ def test_push_after_the_smoke_test_of_its_own(commands: Mapping[str, Walk]) -> N
     done = commands[CLOUD]["push"]
 
     assert (0, "REGISTRY/NAME@sha256:ID\n") == done.out, done.ended.stderr
-    assert (dict.fromkeys(["1.0"], *commands[CLOUD]["resume"].candidates), frozenset()) == (
-        done.tags,
-        done.candidates,
-    )
+    (digest,) = commands[CLOUD]["resume"].candidates
+    assert (dict.fromkeys(("1.0", kept_tag(digest)), digest), frozenset()) == (done.tags, done.candidates)
 
 
 def test_resume_the_last_run(remote_projects: RemoteProjects, tiny_base: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from azureml_tasks.commands.publishing import kept_tag
 from tests.machine.acr.faults import Reply
 from tests.real.remote_output import ACR, ENGINE, FOUND, HERE, SMOKE_TEST, body, quick_build
 from tests.real.remote_projects import RemoteProjects, run_command
@@ -80,7 +81,8 @@ def test_the_registry_of_a_workspace(remote_projects: RemoteProjects, tiny_base:
     )
     assert [f"{acr.login_server}/{project.folder.name}:1.0"] == built.records["build.json"]["names"]
     assert (0, "REGISTRY/NAME@sha256:ID\n") == pushed.out, pushed.ended.stderr
-    assert {"1.0": built.records["build.json"]["id"]} == pushed.tags
+    digest = built.records["build.json"]["id"]
+    assert dict.fromkeys(("1.0", kept_tag(digest)), digest) == pushed.tags
 
 
 def test_a_workspace_without_a_registry(remote_projects: RemoteProjects, tiny_base: str) -> None:

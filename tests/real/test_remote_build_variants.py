@@ -77,6 +77,7 @@ def test_dry(place: str, remote_projects: RemoteProjects, amlenv_base: str) -> N
     expected = [
         "invoke image.context | tar --extract --one-top-level=context",
         *([quick, *smoke_test] if place == HERE else by_task.splitlines()),
+        f"az acr import --name REGISTRY-NAME --source {by_digest} --image NAME:kept-DIGEST",
         f"az acr import --name REGISTRY-NAME --source {by_digest} --image NAME:1.0.0 --force",
         "az acr repository delete --name REGISTRY-NAME --image NAME/candidate@DIGEST --yes",
     ]

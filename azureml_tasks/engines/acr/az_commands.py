@@ -38,10 +38,11 @@ def logs(plan: Plan, run: str) -> list[str]:
     return ["az", "acr", "task", "logs", *_registry(plan), "--run-id", run]
 
 
-def copy(login_server: str, source: str, target: str) -> list[str]:
-    """Copy an image to another name in the same registry."""
+def copy(login_server: str, source: str, target: str, *, force: bool = True) -> list[str]:
+    """Copy an image to another name in the same registry; without *force* a tag that exists does not move."""
     name = login_server.partition(".")[0]
-    return ["az", "acr", "import", "--name", name, "--source", source, "--image", target, "--force"]
+    forced = ["--force"] if force else []
+    return ["az", "acr", "import", "--name", name, "--source", source, "--image", target, *forced]
 
 
 def delete(login_server: str, image: str) -> list[str]:

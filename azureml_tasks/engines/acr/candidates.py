@@ -7,9 +7,13 @@ names an untested image. Candidates have their own repository because deleting a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from azureml_tasks.errors import AzuremlTasksError, BuildError, RegistryError, stating
+from azureml_tasks.built_image import PushedTag
+from azureml_tasks.engines.tag_state import digest_if_known, left_behind
+from azureml_tasks.errors import AzuremlTasksError, BuildError, RegistryError
+from azureml_tasks.registry.session import AnswerError
 
 if TYPE_CHECKING:
     from azureml_tasks.engines.acr.session import Session
@@ -58,13 +62,21 @@ class Candidates:
                 return repository, manifest
         return None
 
-    def publish(self, digest: str, tag: str) -> str:
-        """Copy the candidate *digest* to the final *tag*, and return the digest that the registry has for it.
+    def publish(self, digest: str, tag: str, *, never_moves: bool = False) -> PushedTag:
+        """Copy the candidate *digest* to the final *tag*; return its digest, and what the tag named before.
+
+        Args:
+            digest: of the candidate.
+            tag: of the final repository.
+            never_moves: do nothing if the registry has that tag.
 
         Raises:
             BuildError: the candidate does not exist.
             RegistryError: the registry refuses, or someone else moved the tag meanwhile.
         """
+        before = digest_if_known(lambda: self._named(tag))
+        if never_moves and before:
+            return PushedTag(digest=before, before=before)
         candidate = self.find(digest)
         if not candidate:
             what = (
@@ -73,19 +85,40 @@ class Candidates:
             )
             raise BuildError(what, next_step="invoke image.build --engine acr")
         source, manifest = candidate
-        self.repositories.copy(manifest, source, self.repository, tag)
         name = f"{self.repositories.login_server}/{self.repository}:{tag}"
-        resume = "invoke image.push --engine acr"
-        with stating(f"{name} was pushed, but not confirmed. Continue with: {resume}"):
-            published = self.repositories.manifest(self.repository, tag)
-        if not published or published.digest != digest:
-            actual = published.digest if published else "nothing"
+        try:
+            self.repositories.copy(manifest, source, self.repository, tag)
+        except AzuremlTasksError as error:
+            error.state = left_behind(name, lambda: self._named(tag), before)
+            raise
+        self._confirm(name, digest, tag)
+        return PushedTag(digest=digest, before=before)
+
+    def _confirm(self, name: str, digest: str, tag: str) -> None:
+        """Check what the registry has as *name*; it has confirmed *digest* once, so no answer is only a warning."""
+        published = digest_if_known(lambda: self._stored(tag))
+        if published is None:
+            self.reporter.warn(f"{name} was pushed as {digest}, which the registry did not confirm again")
+        elif published != digest:
             raise RegistryError(
-                f"{name} is {actual}, not {digest}: someone else pushed this tag at the same time.",
+                f"{name} is {published or 'nothing'}, not {digest}: someone else pushed this tag at the same time.",
                 next_step="Push again, or use another tag: --tag",
                 state=f"The image is in the registry as {self.repository}@{digest}; the tag names another one.",
             )
-        return published.digest
+
+    def _stored(self, tag: str) -> str:
+        """Return the digest of what is stored as a tag of the final repository; "" if nothing is."""
+        manifest = self.repositories.manifest(self.repository, tag)
+        return manifest.digest if manifest else ""
+
+    def _named(self, tag: str) -> str:
+        """Return the digest that a tag of the final repository names; "" if there is no such tag."""
+        try:
+            return self.repositories.digest(self.repository, tag)
+        except AnswerError as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return ""
+            raise
 
     def remove(self, digest: str) -> bool:
         """Delete the candidate *digest*; return False, with a warning, if the registry refuses."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from azureml_tasks.built_image import BuiltImage
+from azureml_tasks.built_image import BuiltImage, PushedTag
 from azureml_tasks.config.settings import Acr
 from azureml_tasks.engines.acr import az_commands
 from azureml_tasks.engines.acr.build_pieces import whole_image
@@ -162,13 +162,19 @@ class AcrEngine:
             return None
         return smoke_test_in_cloud(plan, image, self._reference(image), self._task_runs(plan), self.records)
 
-    def push(self, image: BuiltImage, name: str) -> str:
-        """Copy the candidate to *name*, and return the digest that the registry confirms; "" under --dry."""
+    def digest(self, image: BuiltImage) -> str:
+        """Return the candidate's digest, which its copies have as well; `sha256:DIGEST` under --dry without one."""
+        return image.id or "sha256:DIGEST"
+
+    def push(self, image: BuiltImage, name: str, *, never_moves: bool = False) -> PushedTag:
+        """Copy the candidate to *name*; return its digest, which the registry confirms, and what was there before."""
         repository, _, tag = name.partition("/")[2].rpartition(":")
         source = f"{self.registry}/{candidate_repository(repository)}@{image.id or 'DIGEST'}"
-        if not self.reporter.effect(az_commands.copy(self.registry, source, f"{repository}:{tag}")):
-            return ""
-        return self._candidates.publish(image.id, tag)
+        target = f"{repository}:{tag}"
+        command = az_commands.copy(self.registry, source, target, force=not never_moves)
+        if not self.reporter.effect(command):
+            return PushedTag(digest="")
+        return self._candidates.publish(image.id, tag, never_moves=never_moves)
 
     def discard_candidate(self, image: BuiltImage) -> None:
         """Delete the candidate."""

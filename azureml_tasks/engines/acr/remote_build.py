@@ -104,7 +104,7 @@ class RemoteBuild:
 
     def announce(self, reporter: Reporter) -> bool:
         """Announce the commands that do the same; return False under --dry."""
-        before = f"invoke image.context{reporter.flags} | "
+        before = "invoke image.context | "
         unpack = reporter.effect(az_commands.unpack(), before=before)
         if self.uses_task:
             return unpack & reporter.effect(az_commands.run(self.plan), file=str(self.task_file()))

@@ -65,7 +65,7 @@ class Build:
         argv = build_command(self.client, self.builder, plan, context, no_cache=no_cache, names=plan.names)
         # A client with built-in BuildKit uses the legacy builder unless this variable is set.
         variable = "DOCKER_BUILDKIT=1 " if self.builder.kind == "buildkit" else ""
-        return self.reporter.effect(argv, before=f"invoke image.context{self.reporter.flags} | {variable}")
+        return self.reporter.effect(argv, before=f"invoke image.context | {variable}")
 
     def run(self, plan: Plan, context: BuildContext, *, no_cache: bool) -> str:
         """Build *context* and return the image ID.

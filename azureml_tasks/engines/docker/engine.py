@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from azureml_tasks.built_image import BuiltImage
+from azureml_tasks.built_image import BuiltImage, PushedTag
 from azureml_tasks.engines.docker import notes
 from azureml_tasks.engines.docker.api_errors import translate_errors
 from azureml_tasks.engines.docker.builder_choice import Builder, note_builder, noted_builder
@@ -218,14 +218,20 @@ class DockerEngine:
         if self.reporter.echo:
             self.reporter.effect(remove)
 
-    def push(self, image: BuiltImage, name: str) -> str:
-        """Tag the image as *name*, push it and return its digest; "" under --dry."""
-        from azureml_tasks.engines.docker.push import push_image
+    def digest(self, image: BuiltImage) -> str:
+        """Return "": this engine compresses the layers, on which the digest depends, only for a push."""
+        del image
+        return ""
+
+    def push(self, image: BuiltImage, name: str, *, never_moves: bool = False) -> PushedTag:
+        """Tag the image as *name*, push it, and return its digest and what the tag named before."""
+        from azureml_tasks.engines.docker.push import push_tag
 
         source = image.id or image.names[0]
         tag = [self.client.docker_command("tag", source, name)] if source != name else []
-        if not self.reporter.effects([*tag, self.client.docker_command("push", name)]):
-            return ""
+        untag = [self.client.docker_command("rmi", name)] if never_moves else []
+        if not self.reporter.effects([*tag, self.client.docker_command("push", name), *untag]):
+            return PushedTag(digest="")
         with (
             translate_errors(self.client.host),
             tracked_run(self.client, self.folder, self.reporter) as run,
@@ -233,9 +239,10 @@ class DockerEngine:
             new = Thing("image", name, image.id)
             if name not in image.names:
                 run.note(new)
-            digest = push_image(self.client, image.id, name, self.reporter)
-            run.forget(new)
-            return digest
+            pushed = push_tag(self.client, image.id, name, self.reporter, never_moves=never_moves)
+            if not never_moves:
+                run.forget(new)
+            return pushed
 
     def layer_store(self, plan: Plan) -> DockerLayerStore:
         """Return the cached layers of the project on this engine."""

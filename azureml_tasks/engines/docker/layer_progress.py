@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     Event = dict[str, Any]
 
-_DONE = {"Pull complete", "Already exists", "Pushed", "Layer already exists"}
+DONE = {"Pull complete", "Already exists", "Pushed", "Layer already exists"}
+"""The statuses of a layer that has arrived."""
 _MOVING = {"Downloading", "Extracting", "Pushing"}
 
 
@@ -31,7 +32,7 @@ def _with_lines(events: Iterable[Event], reporter: Reporter) -> Iterator[Event]:
     for event in events:
         layer, status = str(event.get("id", "")), event.get("status")
         sizes[layer] = (event.get("progressDetail") or {}).get("total") or sizes.get(layer, 0)
-        if layer and status in _DONE:
+        if layer and status in DONE:
             size = f"{sizes[layer] / 1e6:,.1f} MB, " if sizes[layer] else ""
             reporter.say(f"  layer {layer}: {size}{str(status).lower()}")
         yield event

@@ -1,0 +1,165 @@
+"""In which order tags are pushed, and what is said of those that a registry has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import cast
+
+import pytest
+
+from azureml_tasks.built_image import BuiltImage, PushedTag
+from azureml_tasks.cli.console import Console
+from azureml_tasks.commands.publishing import Publication, kept_tag
+from azureml_tasks.engines.protocol import Engine
+from azureml_tasks.errors import AzuremlTasksError, MachineError, RegistryError, Terminated
+
+NEW, OLD = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
+KEPT = "kept-1111111111111111"
+IMAGE = BuiltImage(id="sha256:3", names=("demo:1.0", "demo:latest"), engine="docker", context_sha256="4")
+
+
+@dataclass
+class Registry:
+    """An engine and its registry.
+
+    Args:
+        tags: what the registry has.
+        known: the digest, if the engine knows it before a push.
+        fails: tag → what its push raises.
+        silent: tags of which the registry does not say what they name.
+        order: the tags that were pushed, in order.
+    """
+
+    tags: dict[str, str] = field(default_factory=dict)
+    known: str = ""
+    fails: dict[str, BaseException] = field(default_factory=dict)
+    silent: tuple[str, ...] = ()
+    order: list[str] = field(default_factory=list)
+
+    def digest(self, _: BuiltImage) -> str:
+        """What the engine knows."""
+        return self.known
+
+    def push(self, _: BuiltImage, name: str, *, never_moves: bool = False) -> PushedTag:
+        """Move the tag."""
+        tag = name.removeprefix("r.io/demo:")
+        before = self.tags.get(tag, "")
+        if never_moves and before:
+            return PushedTag(digest=before, before=before)
+        if tag in self.fails:
+            raise self.fails[tag]
+        self.order.append(tag)
+        self.tags[tag] = NEW
+        return PushedTag(digest=NEW, before=None if tag in self.silent else before)
+
+    def publish(self) -> str:
+        """Publish 1.0 and latest."""
+        return Publication(
+            engine=cast("Engine", self),
+            image=IMAGE,
+            repository="r.io/demo",
+            reporter=Console(),
+            then="The image is here. Continue with: invoke image.push",
+        ).publish(("1.0", "latest"))
+
+
+def test_an_engine_that_knows_the_digest_sets_the_kept_tag_first() -> None:
+    """The tag that never moves is there before the others."""
+    registry = Registry(known=NEW)
+
+    assert (NEW, [KEPT, "1.0", "latest"]) == (registry.publish(), registry.order)
+
+
+def test_a_local_engine_sets_the_kept_tag_as_soon_as_it_knows_the_digest() -> None:
+    """Only the first push tells the digest, so the kept tag is the second, and is there before a digest is returned."""
+    registry = Registry()
+
+    assert (NEW, ["1.0", KEPT, "latest"]) == (registry.publish(), registry.order)
+
+
+def test_a_kept_tag_is_set_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """A later push of the same image leaves its kept tag alone, and nothing has moved."""
+    registry = Registry()
+    registry.publish()
+    registry.order.clear()
+
+    assert (NEW, ["1.0", "latest"]) == (registry.publish(), registry.order)
+    assert ("", "") == capsys.readouterr()
+
+
+def test_a_tag_that_moves_is_news(capsys: pytest.CaptureFixture[str]) -> None:
+    """Pushing over a tag that names another digest says which; a tag that nobody can be asked for is said as well."""
+    registry = Registry(tags={"1.0": OLD}, silent=("latest",))
+    registry.publish()
+
+    said = f"r.io/demo:1.0 named {OLD} before\nwhat r.io/demo:latest named before is not known\n"
+    assert ("", said) == capsys.readouterr()
+
+
+def test_a_kept_tag_of_another_image_is_left_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    """A kept tag never moves, also not one that somebody else gave another image."""
+    registry = Registry(tags={KEPT: OLD})
+
+    assert (NEW, OLD) == (registry.publish(), registry.tags[KEPT])
+    said = f"warning: r.io/demo:{KEPT} names {OLD}, so that no tag keeps r.io/demo@{NEW}\n"
+    assert ("", said) == capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("fails", "state"),
+    [
+        ("1.0", "Nothing was pushed."),
+        (KEPT, "Pushed: 1.0."),
+        ("latest", f"Pushed: 1.0, {KEPT}."),
+    ],
+)
+def test_a_refusal_says_what_the_registry_has(fails: str, state: str) -> None:
+    """An error names the tags that were pushed before, and the command that continues."""
+    for refusal, kind in ((RegistryError("No."), RegistryError), (OSError("No."), MachineError)):
+        registry = Registry(fails={fails: refusal})
+        with pytest.raises(AzuremlTasksError) as caught:
+            registry.publish()
+
+        expected = f"{state} The image is here. Continue with: invoke image.push"
+        assert (expected, type(caught.value)) == (caught.value.state, kind)
+
+
+@pytest.mark.parametrize(
+    ("fails", "state"),
+    [
+        ("1.0", "It may be there."),
+        ("latest", f"Pushed: 1.0, {KEPT}. It may be there."),
+    ],
+)
+def test_what_the_failed_push_left_is_said(fails: str, state: str) -> None:
+    """It is not said that nothing was pushed if the push may have arrived."""
+    registry = Registry(fails={fails: RegistryError("No.", state="It may be there.")})
+    with pytest.raises(RegistryError) as caught:
+        registry.publish()
+
+    assert f"{state} The image is here. Continue with: invoke image.push" == caught.value.state
+
+
+@pytest.mark.parametrize("ends", [KeyboardInterrupt, lambda: Terminated(15)])
+def test_a_signal_between_two_tags(
+    ends: Callable[[], BaseException], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C and SIGTERM end a push with what the registry has by then."""
+    registry = Registry(fails={"latest": ends()})
+    with pytest.raises((KeyboardInterrupt, Terminated)):
+        registry.publish()
+
+    said = (
+        f"Pushed: 1.0, {KEPT}. Whether the next tag was pushed is not known. "
+        "The image is here. Continue with: invoke image.push\n"
+    )
+    assert ("", said) == capsys.readouterr()
+
+
+def test_the_kept_tag_is_made_of_the_digest() -> None:
+    """`kept-` and 16 hexadecimal digits; `sha256-…` is the tag of a digest's referrers."""
+    assert ("kept-0123456789abcdef", "kept-DIGEST") == (
+        kept_tag(f"sha256:{'0123456789abcdef' * 4}"),
+        kept_tag(""),
+    )

@@ -1,0 +1,130 @@
+"""stdout and stderr as a run may find them: in another encoding, closed, full, or without a reader."""
+
+from __future__ import annotations
+
+import io
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from azureml_tasks.cli.streams import write
+from tests.cases import lay_out
+from tests.consumers import TASKS, consumer, environment, project
+
+LABEL = 'labels = { title = "modèle ≥ 2" }\n'
+ENCODINGS = [
+    {"PYTHONIOENCODING": "ascii"},
+    {"PYTHONIOENCODING": "ascii:strict"},
+    {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
+    {"LC_ALL": "C"},
+]
+
+
+def shell(folder: Path, command: str, **env: str) -> tuple[int, bytes, bytes]:
+    """Run `invoke COMMAND`, which may redirect, by a shell."""
+    line = f"{shlex.quote(sys.executable)} -m invoke {command}"
+    done = subprocess.run(
+        ["/bin/sh", "-c", line],
+        cwd=folder,
+        env=environment(**env),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A project with a word that ASCII does not have."""
+    return lay_out({"pyproject.toml": project("demo", LABEL), "tasks.py": TASKS}, tmp_path)
+
+
+@pytest.mark.parametrize("env", ENCODINGS)
+def test_any_encoding(env: dict[str, str], folder: Path) -> None:
+    """No report ends in a traceback, and what is the content of a file is UTF-8 all the same."""
+    text = shell(folder, "image.dockerfile")
+    written = shell(folder, "image.dockerfile", **env)
+    checked = shell(folder, "image.check", **env)
+    as_json = shell(folder, "image.check --json", **env)
+
+    assert (text, "modèle ≥ 2") == (written, "modèle ≥ 2" if "modèle ≥ 2" in text[1].decode() else "")
+    assert (3, 3) == (checked[0], as_json[0])
+    assert [] == [line for line in (checked[2] + as_json[2]).splitlines() if line.startswith(b"Traceback")]
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("image.check >&-", 3),
+        ("image.check >&- 2>&-", 3),
+        ("image.check 2>&-", 3),
+        ("image.dockerfile >&-", 0),
+        ("image.dockerfile >&- 2>&-", 0),
+        ("image.context >&-", 0),
+        ("image.check --json >&-", 3),
+        ("image.build 2>&-", 3),
+    ],
+)
+def test_closed_streams(command: str, code: int, folder: Path) -> None:
+    """If stdout or stderr is closed, a command ends as it does otherwise."""
+    ended, _, err = shell(folder, command)
+
+    assert (code, False) == (ended, b"Traceback" in err)
+
+
+@pytest.mark.parametrize("task", ["check", "dockerfile", "context"])
+def test_a_full_disk_for_stdout(task: str, folder: Path) -> None:
+    """If stdout cannot be written, the command says so: exit 3."""
+    ended = shell(folder, f"image.{task} >/dev/full")
+
+    assert (3, b"", b"The disk of this machine is full.\n    df -h\n") == ended
+
+
+@pytest.mark.parametrize("task", ["check", "dockerfile", "context"])
+def test_nobody_reads_stdout(task: str, folder: Path) -> None:
+    """If the reader of stdout has gone, the command ends as SIGPIPE would end it: 141, and no message."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "invoke", f"image.{task}"],
+        cwd=folder,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writer)
+
+    assert (141, b"") == (done.returncode, done.stderr)
+
+
+def test_nobody_reads_stderr(tmp_path: Path) -> None:
+    """Progress that nobody reads ends nothing: the result is printed."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "invoke", "image.clean"],
+        cwd=consumer(tmp_path),
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=writer,
+        check=False,
+    )
+    os.close(writer)
+
+    assert 0 == done.returncode
+
+
+def test_a_character_that_the_encoding_lacks() -> None:
+    """It becomes an escape sequence, and everything around it stays."""
+    stream = io.TextIOWrapper(buffer := io.BytesIO(), encoding="ascii")
+    write(stream, "passed: ≥ 2\n")
+
+    assert b"passed: \\u2265 2\n" == buffer.getvalue()
