@@ -21,7 +21,7 @@ shared-layers = "evil.example/layers"
 REFUSAL = (
     "evil.example is not one of the registries that this run may send code and models to: "
     "contoso.azurecr.io, fabrikam.azurecr.io\n"
-    f"    Use one of these, or add it to {VARIABLE}, which whoever runs this command sets.\n"
+    f"    Use one of these, or add it to {VARIABLE} where this run is set up.\n"
 )
 ALLOWED = {VARIABLE: "contoso.azurecr.io, fabrikam.azurecr.io"}
 

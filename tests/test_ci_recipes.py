@@ -36,7 +36,14 @@ def test_the_package_comes_from_a_variable() -> None:
 
     assert installs
     assert {line.split("pip install ")[1] for line in installs} == {'"azureml-tasks @ $AZUREML_TASKS"'}
-    assert GITHUB["env"] == {"AZUREML_TASKS": "${{ vars.AZUREML_TASKS }}"}
+    assert GITHUB["env"]["AZUREML_TASKS"] == "${{ vars.AZUREML_TASKS }}"
+
+
+def test_a_recipe_says_which_registries_get_code() -> None:
+    """A pull request that names another registry is refused by each recipe."""
+    name = "INVOKE_AZUREML_IMAGE_ALLOWED_REGISTRIES"
+
+    assert ["contoso.azurecr.io"] * 2 == [GITHUB["env"][name], PIPELINE["variables"][name]]
 
 
 def test_every_output_that_is_used_is_set() -> None:

@@ -28,7 +28,7 @@ class AllowedRegistries(NamedTuple):
             return "", ""
         allowed = ", ".join(sorted(self.hosts))
         what = f"{host} is not one of the registries that this run may send code and models to: {allowed}"
-        return what, f"Use one of these, or add it to {VARIABLE}, which whoever runs this command sets."
+        return what, f"Use one of these, or add it to {VARIABLE} where this run is set up."
 
 
 def read_allowed_registries(environment: Mapping[str, str], problems: list[Problem]) -> AllowedRegistries:
