@@ -301,6 +301,7 @@ def _sdk_client(
     import docker
     from docker.errors import DockerException
     from docker.utils.config import find_config_file
+    from requests.utils import get_environ_proxies
 
     # Where DOCKER_CONFIG has no config.json, the SDK reads the one of the home folder, and docker's client none.
     file = str(find_config_file() or "")
@@ -308,11 +309,15 @@ def _sdk_client(
         read_config(Path(file))
     try:
         tls = _tls(certificates) if certificates else False
-        return docker.DockerClient(base_url=host, version=api, timeout=timeout, tls=tls)
+        sdk = docker.DockerClient(base_url=host, version=api, timeout=timeout, tls=tls)
     except (DockerException, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         what = f"Docker's SDK cannot be set up for the engine at {host}."
         said = f"it said: {type(error).__name__}: {clean(str(error))}"
         raise EngineError(what, next_step=f"Check {file or 'docker context ls'}", said=said) from error
+    # Else REQUESTS_CA_BUNDLE would precede the engine's certificates, and a netrc file would be sent to it.
+    sdk.api.proxies.update(get_environ_proxies(sdk.api.base_url))
+    sdk.api.trust_env = False
+    return sdk
 
 
 def _tls(certificates: Certificates) -> docker.tls.TLSConfig:

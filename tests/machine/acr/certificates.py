@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-__all__ = ["Certificates", "make"]
+__all__ = ["Certificates", "make", "write_files"]
 
 _SYSTEM_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 
@@ -56,6 +56,19 @@ def make(folder: Path) -> Certificates:
         signer=signer,
         signing=_certificate("registry tokens", signer, signer, issuer="registry tokens", authority=True),
     )
+
+
+def write_files(folder: Path) -> None:
+    """Create an authority and a certificate that it has signed in *folder*: ca.pem, cert.pem and key.pem."""
+    root_key, key = _key(), _key()
+    root = _certificate("loopback authority", root_key, root_key, issuer="loopback authority", authority=True)
+    certificate = _certificate("127.0.0.1", key, root_key, issuer="loopback authority", authority=False)
+    (folder / "ca.pem").write_text(_pem(root), encoding="utf-8")
+    (folder / "cert.pem").write_text(_pem(certificate), encoding="utf-8")
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (folder / "key.pem").write_bytes(private)
 
 
 def _server(folder: Path, root_key: ec.EllipticCurvePrivateKey) -> ssl.SSLContext:
