@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from azureml_tasks.project.git_index import tracks
+from azureml_tasks.project.git import tracks
 from azureml_tasks.state.own_records import foreign_records
 from azureml_tasks.state.records import FOLDER
 from tests.consumers import consumer, invoke

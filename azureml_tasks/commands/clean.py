@@ -31,8 +31,9 @@ def clean(run: RunContext, *, on_removed: Callable[[str], None]) -> None:
         on_removed: takes what was removed, each as it goes.
     """
     with project_lock(run.folder, run.reporter):
-        with stating("Nothing more was removed."):
+        with stating("Nothing was removed."):
             refuse_foreign_records(run)
+        with stating("Nothing more was removed."):
             for leftover in _remove_leftovers(run):
                 on_removed(leftover)
             if not run.records.folder.is_dir():

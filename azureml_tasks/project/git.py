@@ -17,7 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from azureml_tasks.context.file_hashes import FileHashes
 from azureml_tasks.context.lfs_pointer import pointer_of
-from azureml_tasks.process import MissingProgram, capture_all
+from azureml_tasks.process import MissingProgram, capture, capture_all
 from azureml_tasks.project.model import NoRevision, Revision
 
 if TYPE_CHECKING:
@@ -93,6 +93,25 @@ def read(folder: Path) -> Revision | NoRevision:
         return NoRevision(why="git is not on PATH", fix="Install git.")
 
 
+def tracks(folder: Path) -> bool:
+    """Return whether git tracks *folder* or anything in it; False if git does not say.
+
+    Upper and lower case count as the same, as they do in the file systems of macOS and Windows.
+    """
+    parent = folder.parent.resolve()
+    top = _work_tree(parent)
+    if not top:
+        return False
+    path = (parent / folder.name).relative_to(top).as_posix()
+    try:
+        listed = capture(
+            [*_command(top), "ls-files", "-z", "--", f":(top,icase,literal){path}"], env=ENVIRONMENT
+        )
+    except MissingProgram:
+        return False
+    return not listed.code and bool(listed.stdout)
+
+
 def _work_tree(folder: Path) -> Path | None:
     """Return the nearest folder with a `.git`, from *folder* upwards; None if there is none.
 
@@ -111,11 +130,7 @@ def _work_tree(folder: Path) -> Path | None:
 
 
 def _read(top: Path) -> Revision | NoRevision:
-    git = [
-        *("git", "--no-pager", "--no-optional-locks", "--no-replace-objects", "-C", str(top)),
-        *(f"--git-dir={top / '.git'}", f"--work-tree={top}"),
-        *("-c", "core.fsmonitor=", "-c", f"core.hooksPath={os.devnull}"),
-    ]
+    git = _command(top)
     # Only git that looks for `.git` itself refuses one that belongs to somebody else; this one runs nothing at all.
     owner, configured = capture_all(
         [
@@ -141,6 +156,15 @@ def _read(top: Path) -> Revision | NoRevision:
     status, time = capture_all([[*git, *words] for words in commands], env=ENVIRONMENT)
     remote = next((value for name, value in reversed(settings) if name == "remote.origin.url"), "")
     return _revision(top, status, time, remote)
+
+
+def _command(top: Path) -> list[str]:
+    """Return git for the work tree *top*, without anything that the repository could make it run."""
+    return [
+        *("git", "--no-pager", "--no-optional-locks", "--no-replace-objects", "-C", str(top)),
+        *(f"--git-dir={top / '.git'}", f"--work-tree={top}"),
+        *("-c", "core.fsmonitor=", "-c", f"core.hooksPath={os.devnull}"),
+    ]
 
 
 def _revision(top: Path, status: Finished, time: Finished, remote: str) -> Revision | NoRevision:

@@ -7,7 +7,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from azureml_tasks.errors import Problem
-from azureml_tasks.project.git_index import tracks
+from azureml_tasks.project.git import tracks
 
 if TYPE_CHECKING:
     from pathlib import Path
