@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from azureml_tasks.commands.run_context import open_engine, plan_image, refuse_missing_features
+from azureml_tasks.commands.run_context import (
+    open_engine,
+    plan_image,
+    refuse_missing_features,
+    refuse_unread_script,
+)
 from azureml_tasks.commands.up_to_date import needed_rebuild
 from azureml_tasks.context.build_context import largest
 from azureml_tasks.errors import AzuremlTasksError, SettingsError
@@ -117,6 +122,10 @@ def _engine(run: RunContext, plan: Plan) -> tuple[Engine | None, str, AzuremlTas
             f"; cannot {feature}" for feature in sorted(plan.required_features - engine.features)
         )
         return engine, engine.describe() + missing, error
+    try:
+        refuse_unread_script(engine, plan)
+    except AzuremlTasksError as error:
+        return engine, engine.describe(), error
     return engine, engine.describe(), _missing_helper(run, plan, engine)
 
 

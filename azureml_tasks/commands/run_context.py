@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -167,6 +168,7 @@ def prepare_build(run: RunContext, *, to_push: bool = False) -> Prepared:
         raise SettingsError(problems)
     prepared = _with_engine(run, planned, context)
     refuse_missing_features(prepared.engine, prepared.plan)
+    refuse_unread_script(prepared.engine, prepared.plan)
     if to_push and not prepared.plan.registry:
         raise SettingsError([_no_registry(or_else=_RELEASE_TO)])
     return prepared
@@ -298,6 +300,18 @@ def refuse_missing_features(engine: Engine, planned: Plan) -> None:
     if missing := sorted(planned.required_features - engine.features):
         what = f"The engine {engine.name} cannot {' or '.join(missing)}, which the table needs."
         raise EngineError(what, next_step="\n".join(FEATURE_HELP[feature] for feature in missing))
+
+
+def refuse_unread_script(engine: Engine, planned: Plan) -> None:
+    """Refuse an entry script that our Python cannot read, if the base is here and its Python is no newer.
+
+    Raises:
+        SettingsError: with the mistake.
+    """
+    if planned.unread_script:
+        python = engine.base_python(planned)
+        if python and python <= sys.version_info[:2]:
+            raise SettingsError([planned.unread_script])
 
 
 def _no_registry(purpose: str = "to push to", *, or_else: str = _PUSH_TO) -> Problem:

@@ -51,6 +51,9 @@ class Engine(Protocol):
     def missing_helper(self, registry: str) -> AzuremlTasksError | None:
         """Return the error of a pull or push for the login server *registry* if a credential helper is missing."""
 
+    def base_python(self, plan: Plan) -> tuple[int, int] | None:
+        """Return the version of the base's Python; None if it is not known, or the base is not on this machine."""
+
     def tag_image(self, image: BuiltImage, names: Sequence[str]) -> None:
         """Give an image that exists these names."""
 

@@ -89,6 +89,10 @@ class AcrEngine:
     def missing_helper(self, registry: str) -> None:
         """Return None: this engine signs in to Azure by itself."""
 
+    def base_python(self, plan: Plan) -> tuple[int, int] | None:
+        """Return the version of the base's Python if the local engine has the base; None otherwise."""
+        return self.local.base_python(plan) if self.local else None
+
     def tag_image(self, image: BuiltImage, names: Sequence[str]) -> None:
         """Do nothing: a candidate gets its tags when it is pushed."""
 

@@ -95,6 +95,13 @@ class DockerEngine:
         """Return the error for the credential helper of *registry* if it is not on PATH; None if it is, or for none."""
         return missing_helper(self.client.config, registry)
 
+    def base_python(self, plan: Plan) -> tuple[int, int] | None:
+        """Return the version of the base's Python; None if it is not known, or the engine does not have the base."""
+        from azureml_tasks.engines.docker.base_python import base_python
+
+        with translate_errors(self.client.host):
+            return base_python(self.client, str(plan.base), self.reporter, self.folder)
+
     def tag_image(self, image: BuiltImage, names: Sequence[str]) -> None:
         """Give the image those of *names* that it does not have yet."""
         with translate_errors(self.client.host):
