@@ -106,6 +106,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     ),
     "Only the base image's own Python and pip": (
         "real/test_secrets.py::test_no_code_of_the_project_and_its_packages_can_read_the_secrets",
+        "real/test_secrets.py::test_packages_that_are_installed_already_cannot_read_them_either",
         "test_dockerfile_mounts.py::test_with_secrets_packages_are_downloaded_on_the_base_alone",
     ),
     "No package is built from source meanwhile": (

@@ -58,7 +58,12 @@ def index(
 ) -> Iterator[Private]:
     """An index that answers no one without a login; in a container, so that builds of any engine reach it."""
     folder = tmp_path_factory.mktemp("index")
-    more = {"one/built/built-1.0.tar.gz": sdist()}
+    stolen = wheel(folder, "thief", "1.0", files=FILES_OF_THIEF)
+    more = {
+        "one/built/built-1.0.tar.gz": sdist(),
+        f"one/thief/{stolen.name}": stolen.read_bytes(),
+        "one/thief/index.html": f'<a href="{stolen.name}">{stolen.name}</a>'.encode(),
+    }
     with serving(
         docker_client, amlenv_base, folder, netrc=PASSWORDS[0], address=PASSWORDS[1], more=more
     ) as private:
@@ -155,12 +160,15 @@ def test_installs_from_a_private_index_and_shows_the_login_nowhere(
     )
 
 
-THIEF = (
-    "import glob, os; open('/srv/stolen', 'a').write("
-    "'ran ' + ''.join(open(f).read() for d in ('/tmp/azureml-image', '/run/secrets') "
-    "for f in glob.glob(d + '/*') if os.path.basename(f) in ('netrc', 'pip-conf')) + chr(10))\n"
-)
-"""A `.pth` that each start of Python in its environment runs: it copies what is mounted beside the script."""
+THIEF = """
+import glob, os
+found = [name for name in glob.glob("/tmp/azureml-image/*") if os.path.basename(name) in ("netrc", "pip-conf")]
+with open("/srv/stolen", "a") as stolen:
+    stolen.write("ran " + "".join(open(name).read() for name in found) + chr(10))
+"""
+"""Code that copies what is mounted beside the script."""
+FILES_OF_THIEF = {"thief.pth": "import thief\n", "thief.py": THIEF}
+"""Files of a package whose code each start of Python in its environment runs."""
 ATTACK = """
 requirements = "requirements.txt"
 
@@ -182,7 +190,7 @@ def test_no_code_of_the_project_and_its_packages_can_read_the_secrets(
 ) -> None:
     """A wheel with a `.pth` and a shell command that changes pip both run in the build, and find nothing."""
     made = project(tmp_path, name, amlenv_base, index, environment_of(clients[client], tmp_path))
-    wheel(made.folder / "wheels", "thief", "1.0", files={"thief.pth": THIEF})
+    wheel(made.folder / "wheels", "thief", "1.0", files=FILES_OF_THIEF)
     (made.folder / "requirements.txt").write_text("./wheels/thief-1.0-py3-none-any.whl\n")
     with (made.folder / "pyproject.toml").open("a") as file:
         file.write(ATTACK.replace("CODE", base64.b64encode(THIEF.encode()).decode()))
@@ -198,6 +206,37 @@ def test_no_code_of_the_project_and_its_packages_can_read_the_secrets(
     allowed = made.invoke("image.build", "--allow-source-builds")
     stolen = docker_client.containers.run(f"{name}:1", ["cat", "/srv/stolen"], remove=True)
     assert (0, ["stolen"]) == (allowed.code, showing({"stolen": stolen}, PASSWORDS)), allowed.stderr
+
+
+@pytest.mark.parametrize("client", ["20.10"])
+def test_packages_that_are_installed_already_cannot_read_them_either(
+    client: str,
+    clients: Mapping[str, Client],
+    index: Private,
+    name: str,
+    amlenv_base: str,
+    tmp_path: Path,
+    docker_client: docker.DockerClient,
+) -> None:
+    """A package is added to cached layers whose environment runs code at each start: it starts without the secrets."""
+    made = project(tmp_path, name, amlenv_base, index, environment_of(clients[client], tmp_path))
+    table = (made.folder / "pyproject.toml").read_text()
+    first, second = ('["alpha==1.0", "thief==1.0"]', '["alpha==1.0", "beta==1.0", "thief==1.0"]')
+    (made.folder / "pyproject.toml").write_text(table.replace('["alpha", "beta"]', first))
+    before = made.invoke("image.build")
+    (made.folder / "pyproject.toml").write_text(table.replace('["alpha", "beta"]', second))
+
+    ended = made.invoke("image.build")
+
+    assert (0, 0, True) == (before.code, ended.code, "adding packages to cached layers" in ended.stderr), (
+        ended.stderr
+    )
+    packages = installed(docker_client, f"{name}:1")
+    assert {"alpha": "1.0", "beta": "1.0"} == {word: packages.get(word) for word in ("alpha", "beta")}
+    stolen = docker_client.containers.run(f"{name}:1", ["cat", "/srv/stolen"], remove=True)
+    assert {b"ran"} == {line.strip() for line in stolen.splitlines()}
+    clean = made.invoke("image.clean")
+    assert clean.code == 0, clean.stderr
 
 
 BACKEND = (
