@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from contextlib import contextmanager
 from http import HTTPStatus
 from http.client import HTTPException
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 from azureml_tasks.engines.docker.socket_http import RefusedError, UnreadableAnswer
 from azureml_tasks.errors import AzuremlTasksError, EngineError
 from azureml_tasks.plain_text import clean
+from azureml_tasks.process import find_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,7 @@ def unreachable_error(context: str, host: str, error: Exception) -> EngineError:
             "sudo usermod -aG docker $USER\nthen sign in again; or run this as a user who may use the socket"
         )
         return EngineError(f"Your user may not use Docker's engine ({where}).", next_step=fix, said=said)
-    if isinstance(cause, FileNotFoundError) and not (shutil.which("dockerd") or shutil.which("docker")):
+    if isinstance(cause, FileNotFoundError) and not (find_program("dockerd") or find_program("docker")):
         fix = "On Debian and Ubuntu: sudo apt-get install docker.io\nor see https://docs.docker.com/engine/install/"
         return EngineError(f"There is no Docker engine here ({where}).", next_step=fix, said=said)
     if host.startswith("ssh://") and not find_spec("paramiko"):  # on Windows alone, see `ssh_bridge`

@@ -87,7 +87,8 @@ def run_container(
         name=name,
         labels=_labels(run),
         ports={PORT: ("127.0.0.1", 0)},  # 0: any free port
-        environment=_environment(smoke_test, repository),
+        environment={**client.proxies, **_environment(smoke_test, repository)},
+        use_config_proxy=False,  # The SDK may have read another configuration than docker's client does.
         mounts=[Mount(target, smoke_test.model, type="bind", read_only=True)] if smoke_test.model else [],
         mem_limit=smoke_test.memory or None,
     )
