@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import azureml_tasks
-from azureml_tasks.errors import Problem
-from azureml_tasks.project.entry_script import missing_functions
+from azureml_tasks.errors import Problem, SettingsError
+from azureml_tasks.project.entry_script import WrongScriptError, missing_functions
 from tests.consumers import consumer
 
 DEFINING = {
@@ -66,20 +66,43 @@ def test_a_name_that_no_statement_binds_is_missing(how: str) -> None:
 
 
 MISTAKES = {
-    "a missing colon": ("def init()", 1),
     "return outside a function": ("def init(): ...\nreturn 1", 2),
     "await outside a function": ("def init(): ...\nawait x", 2),
     "a loop's word outside a loop": ("def init():\n    break", 2),
     "a parameter twice": ("def init(): ...\ndef run(data, data): ...", 2),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_that_only_the_compiler_finds_is_refused(mistake: str) -> None:
+    """`return` outside a function, say, is read without complaint; no Python runs it."""
+    source, line = MISTAKES[mistake]
+
+    with pytest.raises(WrongScriptError) as caught:
+        missing_functions(source.encode(), "score.py")
+
+    assert line == caught.value.error.lineno
+
+
+def test_return_in_a_group_of_exceptions_is_refused() -> None:
+    """It is refused by every Python that knows `except*`, and cannot be read by Python 3.10."""
+    script = b"def init(): ...\ndef run(data):\n    try: ...\n    except* ValueError:\n        return 1\n"
+
+    with pytest.raises(WrongScriptError if sys.version_info >= (3, 11) else SyntaxError):
+        missing_functions(script, "score.py")
+
+
+UNREADABLE = {
+    "a missing colon": ("def init()", 1),
     "a NUL character": ("def init(): ...\n\0", 1),
     "an unknown encoding": ("# coding: nonsense\n", 1),
 }
 
 
-@pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_that_only_the_compiler_finds_is_found(mistake: str) -> None:
-    """`return` outside a function, say, is read without complaint and refused when the server imports the file."""
-    source, line = MISTAKES[mistake]
+@pytest.mark.parametrize("mistake", UNREADABLE)
+def test_what_this_python_cannot_read_is_told_with_its_line(mistake: str) -> None:
+    """A newer Python may read it."""
+    source, line = UNREADABLE[mistake]
 
     with pytest.raises(SyntaxError) as caught:
         missing_functions(source.encode(), "score.py")
@@ -117,3 +140,19 @@ def test_a_script_that_this_python_cannot_read_is_no_mistake_of_the_project_yet(
         "syntax error: invalid syntax. The smoke test shows whether the image's Python can."
     )
     assert (expected, (warning,)) == (plan.unread_script, plan.warnings)
+
+
+def test_a_script_that_no_python_runs_is_a_mistake_of_the_project(tmp_path: Path) -> None:
+    """It is reported like any other mistake, whatever the base."""
+    folder = consumer(tmp_path, files={"code/score.py": "def init(): ...\nrun = print\nreturn 1\n"})
+
+    with pytest.raises(SettingsError) as caught:
+        azureml_tasks.load(folder)
+
+    expected = Problem(
+        "code/score.py",
+        3,
+        "syntax error: 'return' outside function",
+        "Correct it: the server imports this file.",
+    )
+    assert (expected,) == caught.value.problems

@@ -46,6 +46,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     ),
     "A misspelled variable": ("test_options.py::test_nothing_else_names_the_address_of_azure",),
     "`tasks.py` is a program": ("test_trust.py::test_tasks_py_is_a_program",),
+    "`invoke.yaml` can name a Python module": ("test_trust.py::test_invoke_yaml_names_a_module_that_runs",),
     "Looking runs no program of the project.": (
         f"{LOOKING}::test_looking_imports_and_runs_nothing_of_the_project",
         f"{LOOKING}::test_programs_of_the_project_are_not_run",
@@ -53,7 +54,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "The tasks import no module of the project.": (f"{LOOKING}::test_no_module_beside_tasks_py_is_imported",),
     "The entry script is compiled, and not run.": (
         f"{LOOKING}::test_looking_imports_and_runs_nothing_of_the_project",
-        "test_entry_script.py::test_a_mistake_that_only_the_compiler_finds_is_found",
+        "test_entry_script.py::test_a_mistake_that_only_the_compiler_finds_is_refused",
     ),
     "Programs such as `git` and `docker`": (f"{LOOKING}::test_programs_of_the_project_are_not_run",),
     "Only the nearest `.git` is a repository": (
@@ -164,6 +165,19 @@ def test_tasks_py_is_a_program(tmp_path: Path) -> None:
     folder = consumer(tmp_path / "project", f"open({str(mark)!r}, 'w').close()\n{TASKS}")
 
     invoke(folder, "--list")
+
+    assert mark.exists()
+
+
+def test_invoke_yaml_names_a_module_that_runs(tmp_path: Path) -> None:
+    """Invoke imports the class of its executor from the project, before any task of ours runs."""
+    mark = tmp_path / "it-ran"
+    files = {
+        "invoke.yaml": "tasks:\n  executor_class: serving.score.Executor\n",
+        "serving/score.py": f"open({str(mark)!r}, 'w').close()\nfrom invoke.executor import Executor\n",
+    }
+
+    invoke(consumer(tmp_path / "project", files=files), "image.check")
 
     assert mark.exists()
 

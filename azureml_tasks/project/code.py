@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from azureml_tasks.errors import Problem
-from azureml_tasks.project.entry_script import missing_functions
+from azureml_tasks.project.entry_script import WrongScriptError, missing_functions
 from azureml_tasks.project.paths import kind_of, leaves
 from azureml_tasks.text_file import UnreadableFile, read_bytes
 
@@ -85,14 +85,21 @@ def _read_script(reader: ProjectReader, path: str) -> Problem | None:
     except UnreadableFile as error:
         reader.problems.add_in_file(path, 0, error.why, error.fix)
         return None
+    except WrongScriptError as error:
+        reader.problems.extend([_syntax_problem(path, error.error)])
+        return None
     except SyntaxError as error:
-        what = f"syntax error: {error.msg}"
-        return Problem(path, error.lineno or 1, what, "Correct it: the server imports this file.")
+        return _syntax_problem(path, error)
     if missing:
         names = " and ".join(f"{name}()" for name in missing)
         fix = "Add:\n" + "\n".join(_STUBS[name] for name in missing)
         reader.problems.add_in_file(path, 1, f"the entry script does not define {names}", fix)
     return None
+
+
+def _syntax_problem(path: str, error: SyntaxError) -> Problem:
+    fix = "Correct it: the server imports this file."
+    return Problem(path, error.lineno or 1, f"syntax error: {error.msg}", fix)
 
 
 def _refuse_server_configuration(reader: ProjectReader, folder: str, script: str) -> None:

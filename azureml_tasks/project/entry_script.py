@@ -22,6 +22,18 @@ _MODULES = frozenset({"import_module", "modules"})
 """What leads from `sys` and `importlib` to the module itself."""
 
 
+class WrongScriptError(Exception):
+    """A script that this Python reads and refuses, as every other does: with `return` outside a function, say.
+
+    Args:
+        error: with the line.
+    """
+
+    def __init__(self, error: SyntaxError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 def missing_functions(source: bytes, name: str) -> list[str]:
     """Return which of `init` and `run`, which the server needs, no statement of *source* can define.
 
@@ -33,13 +45,14 @@ def missing_functions(source: bytes, name: str) -> list[str]:
         name: of its file, for errors.
 
     Raises:
-        SyntaxError: this Python cannot read it, with the line.
+        SyntaxError: this Python cannot read it, with the line; a newer one may.
+        WrongScriptError: no Python can run it.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # "-W error" makes a mistake of a warning.
             tree = ast.parse(source, filename=name)
-            module = compile(tree, name, "exec", dont_inherit=True)
+            module = _compiled(tree, name)
     except ValueError as error:  # Python 3.11 and before raise it for a NUL byte.
         raise SyntaxError(str(error), (name, 1, 1, "")) from error
     except (RecursionError, MemoryError) as error:
@@ -53,6 +66,14 @@ def missing_functions(source: bytes, name: str) -> list[str]:
         return []
     bound = at_top | _arguments(codes, _BINDING_ANYWHERE)
     return [function for function in _NEEDED if function not in bound]
+
+
+def _compiled(tree: ast.Module, name: str) -> CodeType:
+    try:
+        code: CodeType = compile(tree, name, "exec", dont_inherit=True)
+    except SyntaxError as error:
+        raise WrongScriptError(error) from error
+    return code
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:
