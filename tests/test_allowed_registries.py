@@ -84,6 +84,40 @@ def test_a_base_may_come_from_any_registry(tmp_path: Path) -> None:
     assert "evil.example/base:1" == json.loads(done.out)["base"]
 
 
+@pytest.mark.parametrize(
+    ("base", "host"),
+    [("evil.example/base:1", "evil.example"), ("evil/base:1", "docker.io"), ("base:1", "docker.io")],
+)
+def test_a_base_that_reads_secrets_comes_from_an_allowed_registry(
+    base: str, host: str, tmp_path: Path
+) -> None:
+    """With secrets the base is trusted with them, so a pull request cannot name its own."""
+    folder = consumer(tmp_path)
+    (folder / "pyproject.toml").write_text(project("demo", 'pip = ["a"]\nsecrets = ["netrc"]\n'))
+
+    done = invoke(folder, "image.dockerfile", f"--base={base}", env=ALLOWED)
+    unlisted = invoke(folder, "image.dockerfile", f"--base={base}")
+
+    expected = f"""\
+--base: tool.azureml-image.base is from {host}, and pip of the base image reads the secrets of this build
+    Use a base of mcr.microsoft.com or of a registry in {VARIABLE}, or add {host} to it.
+
+1 problem; nothing was done.
+"""
+    assert (2, expected, 0) == (done.code, done.err, unlisted.code)
+
+
+@pytest.mark.parametrize(
+    "base", ["contoso.azurecr.io/base:1", "minimal-py312-inference", "mcr.microsoft.com/a:1"]
+)
+def test_a_base_of_an_allowed_registry_or_of_microsofts_may_read_secrets(base: str, tmp_path: Path) -> None:
+    """Nobody else can put an image there."""
+    folder = consumer(tmp_path)
+    (folder / "pyproject.toml").write_text(project("demo", 'pip = ["a"]\nsecrets = ["netrc"]\n'))
+
+    assert 0 == invoke(folder, "image.dockerfile", f"--base={base}", env=ALLOWED).code
+
+
 def test_no_file_of_the_project_says_what_is_allowed(tmp_path: Path) -> None:
     """Neither the table nor Invoke's configuration has a key for it."""
     folder = consumer(tmp_path)

@@ -320,8 +320,8 @@ def test_a_flag_that_the_table_does_not_want_is_named(tmp_path: Path) -> None:
     )
     by_variable = invoke(folder, "image.check", env={"INVOKE_AZUREML_IMAGE_SECRET_NETRC": "default"})
 
-    expected = "warning: --secret netrc is not used: tool.azureml-image.secrets does not want it, or pip installs nothing"
-    assert ([expected], []) == (
+    why = "tool.azureml-image.secrets does not want it, or pip installs nothing"
+    assert ([f"warning: --secret netrc is not used: {why}"], []) == (
         [line for line in done.err.splitlines() if line.startswith("warning: ")],
         [line for line in by_variable.err.splitlines() if line.startswith("warning: ")],
     )

@@ -119,6 +119,10 @@ SENTENCES: dict[str, tuple[str, ...]] = {
         "real/test_remote_build_secrets.py::test_the_secrets_of_a_run_are_in_no_build_context",
     ),
     "A `netrc` with an entry for every host": ("test_build_secrets.py::test_the_form_of_a_netrc_is_checked",),
+    "If the run lists the registries that it allows": (
+        "test_allowed_registries.py::test_a_base_that_reads_secrets_comes_from_an_allowed_registry",
+        "test_allowed_registries.py::test_a_base_of_an_allowed_registry_or_of_microsofts_may_read_secrets",
+    ),
 }
 """The beginning of each sentence → its tests."""
 

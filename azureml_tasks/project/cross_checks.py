@@ -6,8 +6,10 @@ import difflib
 from typing import TYPE_CHECKING
 
 from azureml_tasks.config import validators
+from azureml_tasks.config.allowed_registries import VARIABLE
 from azureml_tasks.config.dockerfile_line import LONGEST_LINE, quoted
 from azureml_tasks.config.problems import FILE, spell
+from azureml_tasks.image_reference import MCR
 from azureml_tasks.project.base_images import IMAGE_VARIABLES
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from azureml_tasks.config.allowed_registries import AllowedRegistries
     from azureml_tasks.config.problems import Place, Problems
     from azureml_tasks.config.settings import Settings
+    from azureml_tasks.image_reference import Reference
     from azureml_tasks.project.code import Code
 
 _SECRET_ENDINGS = ("KEY", "TOKEN", "SECRET", "PASSWORD")
@@ -80,6 +83,19 @@ def refuse_other_registries(settings: Settings, allowed: AllowedRegistries, prob
             what, fix = allowed.refusal(host)
             if what:
                 problems.add((key,), f"{spell((key,))}: {what}", fix)
+
+
+def refuse_base_beside_secrets(
+    settings: Settings, base: Reference, allowed: AllowedRegistries, problems: Problems
+) -> None:
+    """Report a base of a registry that the run does not name if the build has secrets, which pip of the base reads."""
+    host = base.host or "docker.io"
+    if not settings.secrets or problems.is_bad(("base",)) or MCR.startswith(f"{host}/"):
+        return
+    if allowed.refusal(host)[0]:
+        what = f"{spell(('base',))} is from {host}, and pip of the base image reads the secrets of this build"
+        fix = f"Use a base of mcr.microsoft.com or of a registry in {VARIABLE}, or add {host} to it."
+        problems.add(("base",), what, fix)
 
 
 def variable_warnings(settings: Settings) -> list[str]:

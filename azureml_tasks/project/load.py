@@ -64,6 +64,7 @@ def load(
     )
     facts = _facts(reader, wait_for_git)
     cross_checks.refuse_other_registries(settings, allowed_registries, problems)
+    cross_checks.refuse_base_beside_secrets(settings, facts.base, allowed_registries, problems)
     if problems:
         raise SettingsError([*problems])
     return Project(folder=root, settings=settings, facts=facts)
