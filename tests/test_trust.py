@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 
 import pytest
 
 import azureml_tasks
+from azureml_tasks.built_image import BuiltImage
 from azureml_tasks.cli.options import ENVIRONMENT_ONLY, ENVIRONMENT_PREFIX
 from azureml_tasks.config import fields
 from azureml_tasks.config.settings import Settings
+from azureml_tasks.engines.docker.client import EngineClient
+from azureml_tasks.engines.docker.container import start_commands
 from azureml_tasks.errors import SettingsError
+from azureml_tasks.project.model import SmokeTestPlan
+from azureml_tasks.state.runs import Run
 from tests.cases import lay_out
 from tests.consumers import TASKS, consumer, invoke, project
 from tests.documentation import DOCS, ROOT
@@ -34,6 +40,15 @@ SENTENCES: dict[str, tuple[str, ...]] = {
         "test_docs.py::test_every_option_of_a_run_has_its_row",
         "test_options.py::test_only_the_environment_says_whose_caches_are_used",
         "test_options.py::test_nothing_else_names_the_address_of_azure",
+    ),
+    "the user of the machine": (
+        "test_docker_context.py::test_the_engine_is_the_one_that_docker_uses",
+        "test_credentials.py::test_credentials_of_a_helper",
+        "test_locks.py::test_a_project_is_its_real_path",
+    ),
+    "a registry | its answers": (
+        "test_registry_api.py::test_another_answer_than_the_digest_names",
+        "test_registry_api.py::test_a_refused_request",
     ),
     "A flag takes precedence": (
         "test_options.py::test_flags_stand_over_environment_over_configuration_over_the_table",
@@ -93,6 +108,50 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "The author of a pull request chooses": (
         "test_ci_branch.py::test_each_system_tells_the_branch_by_its_own_variables",
         "test_ci_branch.py::test_the_branch_becomes_a_valid_tag",
+    ),
+    "With `INVOKE_AZUREML_IMAGE_ALLOWED_REGISTRIES`": (
+        "test_allowed_registries.py::test_a_table_that_names_another_registry_is_refused",
+        "test_allowed_registries.py::test_a_flag_that_names_another_registry_is_refused",
+        "test_allowed_registries.py::test_a_record_that_names_another_registry_is_refused",
+    ),
+    "No file of the project can change the list.": (
+        "test_allowed_registries.py::test_no_file_of_the_project_says_what_is_allowed",
+    ),
+    "Without the list": ("test_allowed_registries.py::test_an_allowed_registry_and_no_list_at_all",),
+    "Credentials and tokens": (
+        "test_registry_api.py::test_a_token_server_at_another_address",
+        "test_registry_api.py::test_a_realm_without_tls_for_a_registry_with_tls",
+    ),
+    "A registry is reached without TLS": (
+        "test_registry_api.py::test_only_this_machine_is_trusted_without_tls",
+    ),
+    "Commands of `run` run in the build": (
+        "real/test_hostile_strings.py::test_commands_arrive_unchanged_at_the_shell",
+        f"{LOOKING}::test_looking_imports_and_runs_nothing_of_the_project",
+    ),
+    "The container of the smoke test": ("test_trust.py::test_the_container_gets_nothing_of_this_machine",),
+    "Docker's client gets no variable": (
+        "test_client_environment.py::test_the_environment_of_dockers_client",
+    ),
+    "A command removes only": (
+        "test_leftovers.py::test_leftovers_of_a_killed_run",
+        "test_leftovers.py::test_a_reference_that_means_another_image_now_stays",
+        "test_leftovers.py::test_another_engine_is_not_asked",
+    ),
+    "Names, files, logs and answers": (
+        "test_plain_text.py::test_nothing_that_is_obeyed_is_left",
+        "test_plain_text.py::test_a_name_stays_on_its_line",
+        "test_plain_text.py::test_messages_and_results_are_clean",
+        "test_plain_text.py::test_errors_are_clean",
+        "test_plain_text.py::test_json_is_safe_and_says_the_same",
+    ),
+    "A command to paste": (
+        "test_plain_text.py::test_a_command_to_paste_is_safe",
+        "test_plain_text.py::test_a_command_to_paste_means_what_it_says",
+    ),
+    "A log, a report and a JUnit file": (
+        "test_bounds.py::test_a_log_of_200_mb_takes_constant_memory",
+        "test_bounds.py::test_a_report_and_its_junit_xml_are_bounded",
     ),
     "The table says which [secrets]": (
         "test_build_secrets.py::test_no_file_of_the_project_says_where_they_are",
@@ -184,6 +243,22 @@ def test_invoke_yaml_names_a_module_that_runs(tmp_path: Path) -> None:
     invoke(consumer(tmp_path / "project", files=files), "image.check")
 
     assert mark.exists()
+
+
+def test_the_container_gets_nothing_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its variables are those of the table and Azure ML's own; the model is mounted so that it can only be read."""
+    monkeypatch.setenv("SECRET_OF_THIS_MACHINE", "x")
+    client = EngineClient(context="default", host="unix:///s", version="20.10", api="1.41")
+    image = BuiltImage(id=f"sha256:{'1' * 64}", names=("demo:1",), engine="docker", context_sha256="2" * 64)
+    smoke_test = SmokeTestPlan(model=str(tmp_path), env={"A": "b"})
+
+    (words,) = start_commands(client, image, smoke_test, "demo", Run(tmp_path, client.host), "name")
+
+    folder = "/var/azureml-app/azureml-models/demo/1"
+    pairs = list(itertools.pairwise(words))
+    assert [f"AZUREML_MODEL_DIR={folder}", "A=b"] == [value for flag, value in pairs if flag == "--env"]
+    mounts = [value for flag, value in pairs if flag in {"--mount", "--volume", "-v"}]
+    assert [f"type=bind,readonly,source={tmp_path},target={folder}"] == mounts
 
 
 def test_the_table_has_no_key_that_only_the_environment_may_set() -> None:
