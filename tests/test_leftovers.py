@@ -12,6 +12,7 @@ from azureml_tasks.cli.console import Console
 from azureml_tasks.engines.docker.client import EngineClient
 from azureml_tasks.engines.docker.leftovers import (
     container_name,
+    keep_images,
     remove_leftovers,
     temporary_reference,
     tracked_run,
@@ -86,6 +87,22 @@ def test_a_run_removes_what_it_noted(engine: FakeEngine, client: EngineClient, r
 
     assert [f"/containers/{CONTAINER.name}{REMOVE}", f"/images/{IMAGE.name}"] == removals(engine)
     assert ([], []) == (left_behind, remove_leftovers(client, records, Console()))
+
+
+def test_images_that_are_kept_lose_their_reference_to_another_image(
+    engine: FakeEngine, client: EngineClient, records: Path
+) -> None:
+    """An engine deletes an image with its last reference, so the reference names another image as it is removed."""
+    with tracked_run(client, records, Console()) as run:
+        reference = temporary_reference(run)
+        tag = reference.rpartition(":")[2]
+        move = f"POST {API}/images/sha256:base/tag?repo=azureml-tasks.invalid%2Frun&tag={tag}"
+        engine.answers[move] = (201, b"")
+        has(engine, Thing("image", reference))
+        keep_images(client, run, "sha256:base")
+
+    path = f"{API}/images/{reference}"
+    assert [move, f"GET {path}/json", f"DELETE {path}"] == engine.requests
 
 
 def test_names_have_the_id_of_the_run(client: EngineClient, records: Path) -> None:

@@ -93,6 +93,21 @@ def test_a_name_that_means_another_image(
     assert [f"{name}:latest"] == tags_of(docker_client, name)
 
 
+def test_an_image_whose_names_mean_others(
+    project: Consumer, docker_client: docker.DockerClient, tiny_base: str
+) -> None:
+    """The image goes, by its ID, if other builds took all of its names; the names stay with the others."""
+    name, image = project.folder.name, project.record("build.json")["id"]
+    for tag in ("1.0", "latest"):
+        docker_client.images.get(tiny_base).tag(name, tag)
+    found = cleaned(project, "no host")
+
+    assert (0, ["removed sha256:ID", "removed .azureml-image"]) == found
+    assert [f"{name}:1.0", f"{name}:latest"] == tags_of(docker_client, name)
+    assert not docker_client.api.images(filters={"label": f"of={name}"})
+    assert image != docker_client.images.get(tiny_base).id
+
+
 def test_twice(project: Consumer) -> None:
     """Where nothing is left, that is said, and is no error."""
     assert project.invoke("image.clean").code == 0

@@ -13,6 +13,9 @@ from typing import Any
 import docker
 import pytest
 
+from azureml_tasks.cli.console import Console
+from azureml_tasks.engines.docker.client import connect
+from azureml_tasks.engines.docker.leftovers import keep_images, temporary_reference, tracked_run
 from tests.machine import invoke_cli
 from tests.machine.clients import Client
 from tests.real.smoke_image import with_smoke_test
@@ -51,6 +54,10 @@ def steps(client: docker.DockerClient, name: str) -> list[str]:
 def images(client: docker.DockerClient, name: str) -> list[dict[str, Any]]:
     """Return the images of this project, with a tag or without one."""
     return list(client.api.images(filters={"label": f"of={name}"}))
+
+
+def _names(image: Mapping[str, Any]) -> list[str]:
+    return [name for name in image["RepoTags"] or () if name != "<none>:<none>"]
 
 
 def processes(project: Consumer) -> list[str]:
@@ -124,6 +131,31 @@ def test_a_killed_build(docker_client: docker.DockerClient, project: Consumer, b
     code = -9 if by == signal.SIGKILL else 128 + by
     left = (staged, steps(docker_client, name), processes(project), images(docker_client, name))
     assert (code, ([], [], [], [])) == (ended.code, left)
+
+
+def test_an_image_whose_name_another_build_took(
+    docker_client: docker.DockerClient, tiny_base: str, tmp_path: Path
+) -> None:
+    """It stays without a name as the build ends, since it is recorded; of a build that failed it goes."""
+    name, base = unique("taken"), str(docker_client.images.get(tiny_base).id)
+    built = []
+    for is_kept in (True, False):
+        client = connect()
+        with tracked_run(client, tmp_path, Console()) as run:
+            text = f"FROM {tiny_base}\nLABEL of={name} kept={is_kept}\n"
+            built.append(
+                docker_client.images.build(
+                    fileobj=io.BytesIO(text.encode()), tag=temporary_reference(run), rm=True
+                )[0].id
+            )
+            if is_kept:
+                keep_images(client, run, base)
+    there = images(docker_client, name)
+    for image in there:
+        docker_client.images.remove(image["Id"])
+
+    assert [(built[0], [])] == [(image["Id"], _names(image)) for image in there]
+    assert tiny_base in docker_client.images.get(tiny_base).tags
 
 
 def test_the_volumes_of_a_base(

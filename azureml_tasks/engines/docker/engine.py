@@ -13,7 +13,12 @@ from azureml_tasks.engines.docker.api_errors import translate_errors
 from azureml_tasks.engines.docker.builder_choice import Builder, note_builder, noted_builder
 from azureml_tasks.engines.docker.client import EngineClient, connect
 from azureml_tasks.engines.docker.credentials import missing_helper
-from azureml_tasks.engines.docker.leftovers import container_name, remove_leftovers, tracked_run
+from azureml_tasks.engines.docker.leftovers import (
+    container_name,
+    keep_images,
+    remove_leftovers,
+    tracked_run,
+)
 from azureml_tasks.incremental.fingerprint import fingerprint_parts
 from azureml_tasks.planning.plan import SECRET_MOUNTS
 from azureml_tasks.state.locks import engine_lock
@@ -156,6 +161,7 @@ class DockerEngine:
             )
             with engine_lock(self._id, plan.repository, self.folder.parent, self.reporter):
                 image = layered.run()
+            keep_images(self.client, run, base.id)
             note_builder(self.client, self.builder, self.folder)
             return planned._replace(
                 id=image.id,
@@ -262,7 +268,7 @@ class DockerEngine:
         return remove_leftovers(self.client, self.folder, self.reporter)
 
     def remove(self, image: BuiltImage) -> list[str]:
-        """Remove the names that the image still has, and return them."""
+        """Remove the names that the image still has, and the image if others took them; return what was removed."""
         removed = []
         with translate_errors(self.client.host):
             for name in image.names:
@@ -271,6 +277,11 @@ class DockerEngine:
                 if tagged and tagged["Id"] == image.id and self.reporter.effect(command):
                     self.client.sdk.images.remove(name)
                     removed.append(name)
+            unnamed = self.client.inspect_image(image.id)
+            if unnamed and not unnamed.get("RepoTags"):
+                command = self.client.docker_command("rmi", image.id)
+                if self.reporter.effect(command) and self.client.remove_image(image.id):
+                    removed.append(image.id)
         return removed
 
     @cached_property

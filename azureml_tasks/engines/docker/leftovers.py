@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 LABEL = "azureml-tasks.run"
 """Label of each container that we start: the ID of its run."""
+_TEMPORARY = f"{NO_REGISTRY}/run:"
 
 
 def container_name(run: Run) -> str:
@@ -30,9 +31,19 @@ def container_name(run: Run) -> str:
 
 def temporary_reference(run: Run) -> str:
     """Return a reference, which is noted, for an image that has no other name yet; it is removed as the run ends."""
-    thing = Thing("image", f"{NO_REGISTRY}/run:{run.new_name()}")
+    thing = Thing("image", _TEMPORARY + run.new_name())
     run.note(thing)
     return thing.name
+
+
+def keep_images(client: EngineClient, run: Run, other: str) -> None:
+    """Let the images stay that have temporary references, by giving these to the image with the ID *other*.
+
+    An engine deletes an image with its last reference, and another build may take the image's own name at any moment.
+    """
+    for thing in run.things:
+        if thing.name.startswith(_TEMPORARY):
+            client.tag_image(other, thing.name)
 
 
 @contextmanager
