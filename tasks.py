@@ -99,6 +99,22 @@ def growth(_context: Context, rounds: int = 3, large: bool = False) -> None:
         raise Exit(str(error), code=4) from None
 
 
+@task(
+    help={
+        "minutes": "how long faults are injected",
+        "seed": "decides what fails when",
+        "only": "part of the names of the kinds of faults, to inject these alone",
+    }
+)
+def faults(_context: Context, minutes: float = 10.0, seed: int = 0, only: str = "") -> None:
+    """Inject faults into builds and pushes: what is said of each, against what is there, and what is left behind."""
+    from tests.machine.faults import run  # needed here alone
+
+    with _orderly():
+        bad = run.main(minutes=minutes, seed=seed, only=only)
+    raise Exit(code=4 if bad else 0)
+
+
 @task
 def docs(_context: Context) -> None:
     """Write the tables of all settings into `azureml_tasks/docs/settings.md`."""

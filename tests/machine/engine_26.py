@@ -21,13 +21,13 @@ from pathlib import Path
 
 from tests.machine import apt, own_engine
 
-__all__ = ["CLIENT", "addresses", "ensure", "running"]
+__all__ = ["BRIDGE", "CLIENT", "addresses", "ensure", "running"]
 
 CLIENT = "26.1-buildx"
 """The client of `clients.clients()` that belongs to it."""
 _FOLDER = Path(__file__).parents[2] / ".machine" / "engine-26.1"
 _PACKAGES = "base-files,docker.io,mount"
-_BRIDGE = "docker0"
+BRIDGE = "docker0"
 _ADDRESS_AND_MASK = (0x8915, 0x891B)
 """The requests SIOCGIFADDR and SIOCGIFNETMASK of Linux."""
 _SETTINGS = {"features": {"containerd-snapshotter": True}, "exec-opts": ["native.cgroupdriver=cgroupfs"]}
@@ -63,12 +63,11 @@ def running() -> Iterator[str]:
     Raises:
         NotPossibleError: it cannot be had or started here.
     """
-    part = addresses()
     with own_engine.running(
         _FOLDER / "data",
         root=ensure(),
         settings=json.dumps(_SETTINGS),
-        options=["--bridge", _BRIDGE, "--fixed-cidr", str(part), "--iptables=false"],
+        options=["--bridge", BRIDGE, "--fixed-cidr", str(addresses()), "--iptables=false"],
     ) as host:
         yield host
 
@@ -76,13 +75,13 @@ def running() -> Iterator[str]:
 def addresses() -> ipaddress.IPv4Network:
     """Some of the upper half of the bridge's addresses, others in each run: another checkout may have an engine too."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-        request = struct.pack("256s", _BRIDGE.encode())
+        request = struct.pack("256s", BRIDGE.encode())
         try:
             address, mask = (
                 socket.inet_ntoa(fcntl.ioctl(asking, number, request)[20:24]) for number in _ADDRESS_AND_MASK
             )
         except OSError as error:
-            raise apt.NotPossibleError(f"Docker 26.1 needs the network bridge {_BRIDGE}: {error}") from None
+            raise apt.NotPossibleError(f"Docker 26.1 needs the network bridge {BRIDGE}: {error}") from None
     whole = ipaddress.IPv4Network(f"{address}/{mask}", strict=False)
     _, upper = whole.subnets()
     parts = list(upper.subnets(new_prefix=max(24, upper.prefixlen)))

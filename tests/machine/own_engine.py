@@ -10,8 +10,9 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import docker
@@ -19,7 +20,7 @@ from docker.errors import DockerException
 
 from tests.machine import apt, command
 
-__all__ = ["running"]
+__all__ = ["OwnEngine", "own_engine", "running"]
 
 _START_SECONDS = 90.0
 _STOP_SECONDS = 20.0
@@ -49,11 +50,49 @@ loopback alone, containers are given the servers that it asks.
 """
 
 
+@dataclass(kw_only=True)
+class OwnEngine:
+    """A dockerd that can be killed and started again.
+
+    Args:
+        host: its DOCKER_HOST.
+        containerd: file with the process ID of its containerd.
+        start: starts it.
+        process: of the dockerd that runs now.
+    """
+
+    host: str
+    containerd: Path
+    start: Callable[[], subprocess.Popen[bytes]]
+    process: subprocess.Popen[bytes]
+
+    def kill(self) -> None:
+        """End it as the kernel does when memory runs out: with no time to clean up."""
+        self.process.kill()
+        self.process.wait()
+        # Its containerd has ended with it. Where nobody waits for orphans, it stays as a zombie, which the next
+        # dockerd would take for one that runs.
+        self.containerd.unlink(missing_ok=True)
+
+    def restart(self) -> None:
+        """Start it again on the same images and the same socket."""
+        self.process = self.start()
+
+
 @contextmanager
 def running(
     data: Path, *, root: Path | None = None, settings: str = "{}", options: Sequence[str] = ()
 ) -> Iterator[str]:
-    """Yield the DOCKER_HOST of a dockerd that keeps its images in *data* and stops on the way out.
+    """Yield the DOCKER_HOST of a dockerd; see `own_engine`."""
+    with own_engine(data, root=root, settings=settings, options=options) as engine:
+        yield engine.host
+
+
+@contextmanager
+def own_engine(
+    data: Path, *, root: Path | None = None, settings: str = "{}", options: Sequence[str] = ()
+) -> Iterator[OwnEngine]:
+    """Yield a dockerd that keeps its images in *data* and stops on the way out.
 
     Args:
         data: folder of its images.
@@ -75,10 +114,15 @@ def running(
         settings_file = folder / "daemon.json"
         settings_file.write_text(settings, encoding="utf-8")
         words = [*_inside(root, data, folder), "dockerd", "--config-file", str(settings_file), *options]
-        process = _start(words, folder, data, lock.fileno())
-        stack.callback(_stop, process, folder, data)
-        _wait(process, folder)
-        yield _host(folder)
+
+        def start() -> subprocess.Popen[bytes]:
+            process = _start(words, folder, data, lock.fileno())
+            stack.callback(_stop, process, folder, data)
+            _wait(process, folder)
+            return process
+
+        containerd = folder / "exec/containerd/containerd.pid"
+        yield OwnEngine(host=_host(folder), containerd=containerd, start=start, process=start())
         apt.say("stopping the Docker engine")
 
 

@@ -57,17 +57,18 @@ class Registry:
 
 
 @contextmanager
-def registry(*, login: bool = False, auth: str = "") -> Iterator[Registry]:
+def registry(*, login: bool = False, auth: str = "", storage: Path | None = None) -> Iterator[Registry]:
     """Run Debian's docker-registry with storage that is removed at the end.
 
     Args:
         login: whether it asks for a user and a password, which are then set.
         auth: more lines of its settings.
+        storage: folder in which its storage is.
 
     Raises:
         NotPossibleError: it cannot be installed, or ends at once; the message has the end of its log.
     """
-    with tempfile.TemporaryDirectory(prefix="azureml-tasks-") as name:
+    with tempfile.TemporaryDirectory(prefix="azureml-tasks-", dir=storage) as name:
         folder = Path(name)
         user, password = ("team", secrets.token_urlsafe(12)) if login else ("", "")
         settings = (_SETTINGS + (_LOGIN if login else "")).format(folder=folder)
