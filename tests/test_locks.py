@@ -16,7 +16,8 @@ from azureml_tasks.cli.console import Console
 from azureml_tasks.errors import EngineError
 from azureml_tasks.state import locks
 from azureml_tasks.state.last_use import forget_use, last_use, note_use
-from azureml_tasks.state.locks import engine_lock, project_lock, user_folder
+from azureml_tasks.state.locks import engine_lock, project_lock
+from azureml_tasks.state.user_folder import user_folder
 
 HOLDER = """\
 import sys

@@ -28,6 +28,8 @@ CACHE_SCOPE = "CACHE_SCOPE"
 """The variable, without its prefix, that says whose caches a run uses; pull requests and main do not share them."""
 ALLOW_SOURCE_BUILDS = "ALLOW_SOURCE_BUILDS"
 """The variable, without its prefix, that lets packages be built from source while secrets are mounted."""
+STATE = "STATE"
+"""The variable, without its prefix, that names a folder for records, for a checkout that cannot be written."""
 ENVIRONMENT_ONLY = frozenset({
     "ACR_AUDIENCE",
     ALLOW_SOURCE_BUILDS,
@@ -36,7 +38,7 @@ ENVIRONMENT_ONLY = frozenset({
     "RESOURCE_MANAGER",
     "SECRET_NETRC",
     "SECRET_PIP_CONF",
-    "STATE",
+    STATE,
 })  # fmt: skip
 """Variables, without their prefix, that are no options: a project's files must not decide what they decide, so neither
 the table nor Invoke's configuration can set them."""
@@ -118,6 +120,7 @@ def resolve(
     secrets = secret_sources(flags.get("secret") or (), os.environ, problems)
     source_builds = _source_builds(flags, os.environ, problems)
     allowed_registries = read_allowed_registries(os.environ, problems)
+    state = _state_folder(os.environ, problems)
     project = given.get("project")
     folder = _project_folder(project, tasks_folder, flags_from or tasks_folder, problems)
     if problems:
@@ -138,6 +141,7 @@ def resolve(
         secrets=secrets,
         source_builds=source_builds,
         allowed_registries=allowed_registries,
+        state=state,
     )
     return TaskRun(
         task=task,
@@ -253,6 +257,20 @@ def _source_builds(flags: Mapping[str, Any], environment: Mapping[str, str], pro
     if text and text.lower() not in _BOOLEANS:
         problems.append(Problem(variable, 0, f'must be 1, 0, true or false, got "{text}"'))
     return bool(flags.get("allow-source-builds")) or _BOOLEANS.get(text.lower(), False)
+
+
+def _state_folder(environment: Mapping[str, str], problems: list[Problem]) -> Path | None:
+    """Return the folder for records, relative to the current one; None if they stay in the project."""
+    variable = f"{ENVIRONMENT_PREFIX}{STATE}"
+    text = environment.get(variable)
+    if text is None:
+        return None
+    folder = Path(text).absolute()
+    if not text or (folder.exists() and not folder.is_dir()):
+        what = f'is "{text}", which is not a folder' if text else "is empty"
+        fix = f"Name a folder that this user may write, or: unset {variable}"
+        problems.append(Problem(variable, 0, what, fix))
+    return folder
 
 
 def _split(text: str) -> list[str]:

@@ -12,7 +12,6 @@ from azureml_tasks.commands.run_context import (
 )
 from azureml_tasks.errors import stating
 from azureml_tasks.state.locks import project_lock
-from azureml_tasks.state.records import FOLDER
 from azureml_tasks.state.runs import has_gone_runs
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ def clean(run: RunContext, *, on_removed: Callable[[str], None]) -> None:
             for leftover in _remove_leftovers(run):
                 on_removed(leftover)
             if not run.records.folder.is_dir():
-                run.reporter.say(f"nothing to remove: there is no {FOLDER} here")
+                run.reporter.say(f"nothing to remove: there is no {run.records.name} here")
                 return
             if run.records.has_build():
                 for name in _remove_images(run):
@@ -45,7 +44,7 @@ def clean(run: RunContext, *, on_removed: Callable[[str], None]) -> None:
         with stating("Not all records were removed."):
             if run.reporter.effect(["rm", "-r", str(run.records.folder)]):
                 run.records.remove()
-                on_removed(FOLDER)
+                on_removed(run.records.name)
 
 
 def _remove_leftovers(run: RunContext) -> list[str]:

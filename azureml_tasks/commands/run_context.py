@@ -57,6 +57,7 @@ class RunContext(NamedTuple):
         secrets: ID of a secret → where it is.
         source_builds: whether packages may be built from source while secrets are mounted.
         allowed_registries: that code and models may be sent to.
+        state: folder for the records, each project's in its own; None for `.azureml-image` of the project.
     """
 
     folder: Path
@@ -67,6 +68,7 @@ class RunContext(NamedTuple):
     secrets: Mapping[str, SecretSource] = MappingProxyType({})
     source_builds: bool = False
     allowed_registries: AllowedRegistries = AllowedRegistries()
+    state: Path | None = None
 
     @property
     def project_key(self) -> str:
@@ -75,8 +77,8 @@ class RunContext(NamedTuple):
 
     @property
     def records(self) -> Records:
-        """What earlier commands left in the project."""
-        return Records(folder=self.folder / FOLDER)
+        """What earlier commands left for the project."""
+        return Records(folder=self.state / self.project_key if self.state else self.folder / FOLDER)
 
 
 def refuse_foreign_records(run: RunContext) -> None:
@@ -231,7 +233,7 @@ def with_build_registry(run: RunContext, planned: Plan) -> Plan:
     registry = run.records.build_registry(run.engine)
     if not registry:
         return planned
-    _refuse_other_registry(run, f"the records in {run.records.folder.name}", registry)
+    _refuse_other_registry(run, f"the records in {run.records.name}", registry)
     return planned._replace(registry=registry)
 
 

@@ -10,7 +10,7 @@ import hashlib
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from azureml_tasks.state.locks import user_folder
+from azureml_tasks.state.user_folder import user_folder
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from azureml_tasks.atomic_write import write_atomically
 from azureml_tasks.errors import EngineError
+from azureml_tasks.state.user_folder import user_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,13 +25,6 @@ if TYPE_CHECKING:
 
 _TIMEOUT = 600.0
 """Seconds that a command waits for another one."""
-
-
-def user_folder() -> Path:
-    """Return the folder for what all projects of a user share, such as `~/.local/state/azureml-tasks`."""
-    from platformdirs import user_state_path
-
-    return user_state_path("azureml-tasks", appauthor=False)
 
 
 @contextmanager

@@ -1,10 +1,11 @@
-"""What one command leaves for the next: the folder `.azureml-image/` of the project, which git ignores."""
+"""What one command leaves for the next, in `.azureml-image/` of the project, which git ignores, or elsewhere."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import shlex
 import shutil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -36,9 +37,14 @@ NOTES = frozenset({"builder.json", "engine.json", "files.json", "hashes.json", "
 
 
 class Records(NamedTuple):
-    """The records of one project; *folder* is its `.azureml-image`."""
+    """The records of one project; *folder* is its `.azureml-image`, or what takes its place."""
 
     folder: Path
+
+    @property
+    def name(self) -> str:
+        """The folder as messages call it: its name in the project, or its path elsewhere."""
+        return FOLDER if self.folder.name == FOLDER else str(self.folder)
 
     def file_hashes(self) -> FileHashes:
         """Return the hashes of the project's files that earlier commands have saved."""
@@ -214,13 +220,13 @@ class Records(NamedTuple):
         except FileNotFoundError:
             return None
         except IsADirectoryError as error:
-            raise _damaged(path, "it is a folder") from error
+            raise self._damaged(path, "it is a folder") from error
         except ValueError as error:
-            raise _damaged(path, str(error)) from error
+            raise self._damaged(path, str(error)) from error
         if not isinstance(record, dict):
-            raise _damaged(path, "it is not an object")
+            raise self._damaged(path, "it is not an object")
         if wrong := wrong_keys(name, record):
-            raise _damaged(path, f"missing or not valid: {', '.join(wrong)}")
+            raise self._damaged(path, f"missing or not valid: {', '.join(wrong)}")
         return record
 
     def _write(self, name: str, record: dict[str, Any]) -> Path:
@@ -233,8 +239,6 @@ class Records(NamedTuple):
         write_atomically(self.folder / name, text)
         return self.folder / name
 
-
-def _damaged(path: Path, why: str) -> BuildError:
-    folder = path.parent.name
-    what = f"The record {folder}/{path.name} cannot be read: {why}."
-    return BuildError(what, next_step=f"rm -r {folder}\nthen: invoke image.build")
+    def _damaged(self, path: Path, why: str) -> BuildError:
+        what = f"The record {self.name}/{path.name} cannot be read: {why}."
+        return BuildError(what, next_step=f"rm -r {shlex.quote(self.name)}\nthen: invoke image.build")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.atomic_write import write_atomically
 from azureml_tasks.signals import delayed
-from azureml_tasks.state.locks import user_folder
+from azureml_tasks.state.user_folder import user_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
