@@ -144,7 +144,10 @@ def machine_error(error: OSError) -> MachineError:
         what = f"The disk of this machine is full{f': {where}' if where else ''}."
         return MachineError(what, next_step="df -h")
     if error.errno in _NOT_ALLOWED and where:
-        return MachineError(f"{where} cannot be read or written by you.", next_step=f"ls -ld {where}")
+        fix = f"ls -ld {where}"
+        if ".azureml-image" in where:
+            fix += "\nor keep the records elsewhere: export INVOKE_AZUREML_IMAGE_STATE=FOLDER"
+        return MachineError(f"{where} cannot be read or written by you.", next_step=fix)
     reason = f"{where}: {error.strerror}" if where and error.strerror else str(error)
     return MachineError(f"This machine reported an error: {reason}.")
 

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
         ),
         pytest.param(
             PermissionError(errno.EACCES, "Permission denied", ".azureml-image/build.json"),
-            ".azureml-image/build.json cannot be read or written by you.\n    ls -ld .azureml-image/build.json",
+            ".azureml-image/build.json cannot be read or written by you.\n    ls -ld .azureml-image/build.json\n"
+            "    or keep the records elsewhere: export INVOKE_AZUREML_IMAGE_STATE=FOLDER",
             id="permission",
         ),
         pytest.param(

@@ -40,6 +40,8 @@ SENTENCES: dict[str, tuple[str, ...]] = {
         "test_docs.py::test_every_option_of_a_run_has_its_row",
         "test_options.py::test_only_the_environment_says_whose_caches_are_used",
         "test_options.py::test_nothing_else_names_the_address_of_azure",
+        "test_allowed_registries.py::test_no_file_of_the_project_says_what_is_allowed",
+        "test_user_folder.py::test_the_variable_names_a_folder",
     ),
     "the user of the machine": (
         "test_docker_context.py::test_the_engine_is_the_one_that_docker_uses",
@@ -113,11 +115,15 @@ SENTENCES: dict[str, tuple[str, ...]] = {
         "test_allowed_registries.py::test_a_table_that_names_another_registry_is_refused",
         "test_allowed_registries.py::test_a_flag_that_names_another_registry_is_refused",
         "test_allowed_registries.py::test_a_record_that_names_another_registry_is_refused",
+        "real/test_remote_build_registry.py::test_the_registry_of_a_workspace_that_is_not_allowed",
     ),
     "No file of the project can change the list.": (
         "test_allowed_registries.py::test_no_file_of_the_project_says_what_is_allowed",
     ),
     "Without the list": ("test_allowed_registries.py::test_an_allowed_registry_and_no_list_at_all",),
+    "A base may come from any registry": (
+        "test_allowed_registries.py::test_a_base_may_come_from_any_registry",
+    ),
     "Credentials and tokens": (
         "test_registry_api.py::test_a_token_server_at_another_address",
         "test_registry_api.py::test_a_realm_without_tls_for_a_registry_with_tls",

@@ -85,6 +85,23 @@ def test_the_registry_of_a_workspace(remote_projects: RemoteProjects, tiny_base:
     assert dict.fromkeys(("1.0", kept_tag(digest)), digest) == pushed.tags
 
 
+def test_the_registry_of_a_workspace_that_is_not_allowed(
+    remote_projects: RemoteProjects, tiny_base: str
+) -> None:
+    """A workspace whose registry the run does not allow is refused before anything is sent: exit code 2."""
+    acr = remote_projects.acr
+    acr.settings.workspace_registry = acr.registry.id
+    allowed = {"INVOKE_AZUREML_IMAGE_ALLOWED_REGISTRIES": "contoso.azurecr.io"}
+    done = run_command(acr, of_workspace(remote_projects, tiny_base), "image.build", *ACR, env=allowed)
+
+    refusal = (
+        "pyproject.toml: REGISTRY is not one of the registries that this run may send code and models to: "
+        "contoso.azurecr.io"
+    )
+    assert (2, "", True) == (*done.out, refusal in done.messages), done.ended.stderr
+    assert [] == [call for call in done.requests if call.method != "GET" and "/oauth2" not in call.path]
+
+
 def test_a_workspace_without_a_registry(remote_projects: RemoteProjects, tiny_base: str) -> None:
     """A workspace has no registry before its first image: exit code 6."""
     done = run_command(remote_projects.acr, of_workspace(remote_projects, tiny_base), "image.build", *ACR)
