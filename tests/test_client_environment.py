@@ -13,6 +13,7 @@ from azureml_tasks.process import capture
 FOREIGN = {
     "BUILDX_EXPERIMENTAL": "1",
     "BUILDX_GIT_LABELS": "full",
+    "BUILDX_GIT_INFO": "true",
     "BUILDX_BUILDER": "other",
     "SOURCE_DATE_EPOCH": "0",
     "DOCKER_API_VERSION": "1.24",
@@ -46,5 +47,5 @@ def test_the_environment_of_dockers_client(
 
     seen = dict(line.split("=", 1) for line in printed.split("\0") if line)
     kept = {name: value for name, value in seen.items() if name in SHOWN}
-    assert {**KEPT, **expected, "DOCKER_BUILDKIT": "1"} == kept
+    assert {**KEPT, **expected, "DOCKER_BUILDKIT": "1", "BUILDX_GIT_INFO": "false"} == kept
     assert "1" == os.environ["BUILDX_EXPERIMENTAL"]

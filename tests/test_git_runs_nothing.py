@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import azureml_tasks
-from azureml_tasks.project.git import LOCAL_VARIABLES, read
+from azureml_tasks.project.git import LOCAL_VARIABLES, read, tracks
 from azureml_tasks.project.model import NoRevision, Revision
 from tests.cases import lay_out
 from tests.consumers import consumer, environment, invoke, project
@@ -185,6 +185,18 @@ def test_the_variables_of_a_hook_do_not_name_another_repository(
 
     assert isinstance(expected, Revision)
     assert (expected, False) == (read(repository), mark.exists())
+
+
+def test_variables_about_paths_hide_no_tracked_folder(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`git --literal-pathspecs commit` gives them to its hooks; records that git tracks are found all the same."""
+    lay_out({".azureml-image/build.json": "{}"}, repository)
+    git(repository, "add", "--all")
+    for kind in ("LITERAL", "NOGLOB"):
+        monkeypatch.setenv(f"GIT_{kind}_PATHSPECS", "1")
+
+    assert tracks(repository / ".azureml-image")
 
 
 def test_every_variable_of_git_is_known(tmp_path: Path) -> None:

@@ -135,6 +135,10 @@ SENTENCES: dict[str, tuple[str, ...]] = {
         "real/test_hostile_strings.py::test_commands_arrive_unchanged_at_the_shell",
         f"{LOOKING}::test_looking_imports_and_runs_nothing_of_the_project",
     ),
+    "Buildx does not ask git": (
+        "real/test_build_runs_nothing.py::test_a_project_that_looks_like_a_bare_repository_is_none_in_a_build",
+        "test_client_environment.py::test_the_environment_of_dockers_client",
+    ),
     "The container of the smoke test": ("test_trust.py::test_the_container_gets_nothing_of_this_machine",),
     "Docker's client gets no variable": (
         "test_client_environment.py::test_the_environment_of_dockers_client",

@@ -44,9 +44,11 @@ LOCAL_VARIABLES = (
     "GIT_WORK_TREE",
 )
 """The variables by which git tells a hook the place of its repository: `git rev-parse --local-env-vars`."""
+_PATHSPECS = tuple(f"GIT_{kind}_PATHSPECS" for kind in ("GLOB", "ICASE", "LITERAL", "NOGLOB"))
+"""Variables that give the paths on git's command line another meaning: https://git-scm.com/docs/git."""
 
 ENVIRONMENT: Mapping[str, str | None] = {
-    **dict.fromkeys(LOCAL_VARIABLES),
+    **dict.fromkeys((*LOCAL_VARIABLES, *_PATHSPECS)),
     "LC_ALL": "C",
     # Objects that a partial clone lacks are not fetched, by no transport: GIT_NO_LAZY_FETCH exists from git 2.44 on.
     "GIT_NO_LAZY_FETCH": "1",

@@ -25,12 +25,15 @@ def client_environment(client: EngineClient) -> dict[str, str | None]:
     (docker/buildx#2368), BUILDX_GIT_LABELS adds labels, and BUILDX_BUILDER names another builder:
     https://docs.docker.com/build/building/variables/#build-tool-configuration-variables.
 
+    BUILDX_GIT_INFO keeps buildx from asking git about the folder of the build context: the project around it may look
+    like a bare repository, whose configuration names programs.
+
     The docker context is named, so that it stays the same if another command changes the current one meanwhile.
     """
     buildx = {name for name in os.environ if name.startswith("BUILDX_")} - _KEPT
     changes: dict[str, str | None] = dict.fromkeys(sorted(buildx | _TAKEN_AWAY & os.environ.keys()))
     # A client with built-in BuildKit uses the legacy builder unless this variable is set.
-    changes["DOCKER_BUILDKIT"] = "1"
+    changes |= {"DOCKER_BUILDKIT": "1", "BUILDX_GIT_INFO": "false"}
     if not os.environ.get("DOCKER_HOST"):
         changes |= {"DOCKER_HOST": None, "DOCKER_CONTEXT": client.context}
     return changes
