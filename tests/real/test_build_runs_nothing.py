@@ -33,7 +33,7 @@ def test_a_project_that_looks_like_a_bare_repository_is_none_in_a_build(
         '[remote "origin"]\n\turl = ssh://host.example/x.git\n\tpromisor = true\n'
     )
     table = f'[project]\nname = "{name}"\nversion = "1"\n[tool.azureml-image]\nbase = "{tiny_base}"\n'
-    files = {
+    files: dict[str, str | bytes] = {
         "pyproject.toml": table,
         "code/score.py": "def init(): ...\ndef run(data): ...\n",
         "code/data.bin": b"x" * LARGE,
