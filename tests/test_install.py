@@ -474,6 +474,49 @@ def test_a_lock_with_hashes_that_names_the_server_replaces_that_of_the_base(
     assert (0, log, ["alpha-1.0", OTHER_SERVER, "flask-2.3.3"]) == ended
 
 
+def test_what_only_the_replaced_server_needed_may_be_broken(make_base: Callable[..., Base]) -> None:
+    """Pip leaves the dependencies of the old server behind; those that nothing needs any more end no build."""
+    base = make_base(server=False)
+    for name, needs in {"sdk": ["shared==1.0"], "shared": [], "other": ["shared==1.0"]}.items():
+        base.add_package(name, "1.0", *needs)
+    base.add_package("azureml_inference_server_http", "1.5.1", "sdk", "shared")
+    base.add_to_index("azureml_inference_server_http", "1.4.1", "shared==2.0")
+    base.add_to_index("shared", "2.0")
+    base.write("requirements.txt", "azureml-inference-server-http==1.4.1\n")
+
+    ended = base.run()
+
+    log = f"""\
+{WITH_OWN_SERVER}\
+pip check reports these conflicts of packages that only the base's azureml-inference-server-http needed:
+    sdk 1.0 has requirement shared==1.0, but you have shared 2.0.
+pip check reports conflicts that are not in the base image:
+    other 1.0 needs shared==1.0, and shared 2.0 is installed
+        shared 1.0 -> 2.0, needed by azureml-inference-server-http 1.4.1
+{END}"""
+    assert (1, log) == ended[:2]
+
+
+@pytest.mark.parametrize("named", ["", "sdk"])
+def test_what_the_project_names_itself_is_never_left_broken(
+    named: str, make_base: Callable[..., Base]
+) -> None:
+    """A package that the old server needed, and that the project requires, must fit."""
+    base = make_base(server=False)
+    base.add_package("sdk", "1.0", "shared==1.0")
+    base.add_package("shared", "1.0")
+    base.add_package("azureml_inference_server_http", "1.5.1", "sdk", "shared")
+    base.add_to_index("azureml_inference_server_http", "1.4.1", "shared==2.0")
+    base.add_to_index("shared", "2.0")
+    base.write("requirements.txt", f"azureml-inference-server-http==1.4.1\n{named}\n")
+
+    code, _, packages = base.run()
+
+    replaced = [OTHER_SERVER, "sdk-1.0", "shared-2.0"]
+    unchanged = [*SERVER, "sdk-1.0", "shared-1.0"]
+    assert ((1, unchanged) if named else (0, replaced)) == (code, packages)
+
+
 @pytest.mark.parametrize(
     "requirement", ["azureml-inference-server-http>=1.5", "azureml-inference-server-http<1 ; os_name == 'nt'"]
 )

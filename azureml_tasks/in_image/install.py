@@ -29,7 +29,10 @@ from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE / "project"
@@ -248,13 +251,25 @@ def explained(conflict: str, before: dict[str, str], after: dict[str, str]) -> l
     return ["{package} {version} needs {need}".format(**match.groupdict()) + f", {state}", *changes]
 
 
-def new_conflicts(before: dict[str, str]) -> list[str]:
-    """Return, explained, the conflicts that are not in the base image; print those that are."""
+def new_conflicts(before: dict[str, str], of_server: set[str]) -> list[str]:
+    """Return, explained, the conflicts that are not in the base image; print those that are, and those without effect.
+
+    Args:
+        before: version of each package of the base by its name.
+        of_server: the packages that the base's server needs, if the project may replace it.
+    """
     conflicts = pip_check()
     known = [line for line in conflicts if was_known(line, before)]
     if known:
         say("pip check reports these conflicts for the base image too:", *indented(known))
-    new = [line for line in conflicts if line not in known]
+    unused = without_use(of_server) if len(known) < len(conflicts) else set()
+    left = [line for line in conflicts if line not in known and normal(line.split()[0]) in unused]
+    if left:
+        say(
+            f"pip check reports these conflicts of packages that only the base's {SERVER} needed:",
+            *indented(left),
+        )
+    new = [line for line in conflicts if line not in known and line not in left]
     after = installed() if new else {}
     return [line for conflict in new for line in explained(conflict, before, after)]
 
@@ -343,19 +358,53 @@ def install_downloaded() -> bool:
     return install("--no-index", "--find-links", str(WHEELS), "--no-deps", "-r", str(packages))
 
 
+def requirements_of(package: Any) -> list[Any]:
+    """Return the requirements of a distribution that apply here.
+
+    Raises:
+        ValueError: one of them cannot be parsed.
+    """
+    requirements = import_module("pip._vendor.packaging.requirements")
+    needs = [requirements.Requirement(line) for line in package.requires or ()]
+    return [need for need in needs if not need.marker or need.marker.evaluate({"extra": ""})]
+
+
 def fits(package: Any, versions: dict[str, str]) -> bool:
     """Return whether *versions* has everything that *package* needs, as `pip check` compares."""
-    requirements = import_module("pip._vendor.packaging.requirements")
     try:
-        needs = [requirements.Requirement(line) for line in package.requires or ()]
-    except requirements.InvalidRequirement:
+        needs = requirements_of(package)
+    except ValueError:
         return False
-    needs = [need for need in needs if not need.marker or need.marker.evaluate({"extra": ""})]
     return all(
         normal(need.name) in versions
         and need.specifier.contains(versions[normal(need.name)], prereleases=True)
         for need in needs
     )
+
+
+def needed_by(packages: dict[str, tuple[str, Any]], names: Iterable[str]) -> set[str]:
+    """Return those of *packages* that *names* are or need, directly or through others."""
+    found: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name in packages and name not in found:
+            found.add(name)
+            with suppress(ValueError):  # pip reports it.
+                waiting += [normal(need.name) for need in requirements_of(packages[name][1])]
+    return found
+
+
+def packages_of_server() -> set[str]:
+    """Return the packages that the base's server needs if the project may replace it; else none."""
+    return needed_by(distributions(), [SERVER]) if LISTS_PACKAGES and requirement_lines(SERVER) else set()
+
+
+def without_use(of_server: set[str]) -> set[str]:
+    """Return those of the packages *of_server* that nothing needs, now that the project has replaced the server."""
+    packages = distributions() if of_server else {}
+    used = [name for name in packages if name not in of_server or name == SERVER or requirement_lines(name)]
+    return of_server - needed_by(packages, used)
 
 
 def install_added(before: dict[str, str]) -> bool:
@@ -418,7 +467,7 @@ def main() -> int:
     try:
         require_secrets()
         require_pip()
-        before = installed()
+        before, of_server = installed(), packages_of_server()
         if (WHEELS / PACKAGES).is_file():
             succeeded = install_downloaded()
         elif install_added(before):
@@ -427,7 +476,7 @@ def main() -> int:
             return 0
         else:
             succeeded = install_hashed() and install_rest(before.get(SERVER, ""))
-        new = new_conflicts(before)
+        new = new_conflicts(before, of_server)
     except Refusal as refusal:
         say(str(refusal), "The image was not built.")
         return 1
