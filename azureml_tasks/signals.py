@@ -8,6 +8,7 @@ here.
 from __future__ import annotations
 
 import signal
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,20 @@ received: list[int] = []
 """Numbers of the signals that were received since the task began."""
 _delays: list[list[int]] = []
 """For each block of `delayed` that runs now, the first signal that was received in it."""
+_acknowledged: list[int] = []
+_SLICE = 0.2
+"""Seconds after which a wait asks for a signal."""
+
+
+def forget_received() -> None:
+    """Forget the signals of an earlier task of this process."""
+    received.clear()
+    _acknowledged.clear()
+
+
+def acknowledge() -> None:
+    """Note that what follows ends the command, so that its own waits are not cut short by the same signal."""
+    _acknowledged[:] = received
 
 
 def exception_for(number: int) -> BaseException:
@@ -69,5 +84,21 @@ def raise_received() -> None:
         KeyboardInterrupt: for SIGINT.
         Terminated: for SIGTERM and SIGHUP.
     """
-    if received:
+    if received and not _acknowledged and not _delays:
         raise exception_for(received[0])
+
+
+def wait(seconds: float) -> None:
+    """Wait, in any thread, for *seconds* or until a signal asks this process to end.
+
+    Python runs signal handlers in the main thread alone, so `time.sleep` in another thread would not end.
+
+    Raises:
+        KeyboardInterrupt: for SIGINT.
+        Terminated: for SIGTERM and SIGHUP.
+    """
+    end = time.monotonic() + seconds
+    raise_received()
+    while (left := end - time.monotonic()) > 0:
+        time.sleep(min(left, _SLICE))
+        raise_received()

@@ -7,6 +7,7 @@ import pytest
 from azureml_tasks.engines.acr.clouds import Cloud, get_cloud
 from azureml_tasks.errors import SettingsError
 
+AUDIENCE = "INVOKE_AZUREML_IMAGE_ACR_AUDIENCE"
 AUTHORITY, MANAGER = "AZURE_AUTHORITY_HOST", "INVOKE_AZUREML_IMAGE_RESOURCE_MANAGER"
 CLOUDS = {
     "AzureCloud": Cloud(
@@ -28,7 +29,7 @@ CLOUDS = {
 
 
 @pytest.mark.parametrize("name", CLOUDS)
-@pytest.mark.parametrize("environment", [{}, {AUTHORITY: "", MANAGER: ""}])
+@pytest.mark.parametrize("environment", [{}, {AUTHORITY: "", MANAGER: "", AUDIENCE: ""}])
 def test_each_cloud(name: str, environment: dict[str, str]) -> None:
     """Without variables, or with empty ones, a cloud has its own endpoints."""
     assert CLOUDS[name] == get_cloud(name, environment)
@@ -61,6 +62,59 @@ def test_variables_override_endpoints(
     assert expected == get_cloud("AzureCloud", {**environment, "UNRELATED": "http://x"})
 
 
+@pytest.mark.parametrize(
+    "audience", ["https://management.local", "https://management.local/", "https://acr.local:8443/5f-5f/b"]
+)
+def test_another_audience(audience: str) -> None:
+    """The audience of registries' tokens is the same in every cloud, and a variable gives another, as it stands."""
+    assert "https://containerregistry.azure.net" == get_cloud("AzureChinaCloud", {}).registry_audience
+    assert audience == get_cloud("AzureChinaCloud", {AUDIENCE: audience}).registry_audience
+
+
+@pytest.mark.parametrize(
+    "audience",
+    ["acr.local", "http://acr.local", "https://acr.local?a=b", "https://me@acr.local", "https://a b"],
+)
+def test_an_invalid_audience(audience: str) -> None:
+    """An audience is an https URL without user or query."""
+    with pytest.raises(SettingsError) as caught:
+        get_cloud("AzureCloud", {AUDIENCE: audience})
+
+    expected = f"""\
+{AUDIENCE}: "{audience}" is not an https URL
+    unset {AUDIENCE}
+
+1 problem; nothing was done."""
+    assert expected == str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "fix"),
+    [
+        (
+            "https://login.local/adfs",
+            f"Write for AD FS: {AUTHORITY}=https://login.local\n    and: AZURE_TENANT_ID=adfs",
+        ),
+        (
+            "login.local:8443/contoso.com/",
+            f"Write: {AUTHORITY}=https://login.local:8443\n    and: AZURE_TENANT_ID=contoso.com",
+        ),
+        ("https://login.local/a/b", f"unset {AUTHORITY}"),
+    ],
+)
+def test_a_tenant_in_the_authority(value: str, fix: str) -> None:
+    """An authority with a tenant in its path is refused with the two variables to write instead."""
+    with pytest.raises(SettingsError) as caught:
+        get_cloud("AzureCloud", {AUTHORITY: value})
+
+    expected = f"""\
+{AUTHORITY}: "{value}" is not an https URL of a host
+    {fix}
+
+1 problem; nothing was done."""
+    assert expected == str(caught.value)
+
+
 @pytest.mark.parametrize("variable", [AUTHORITY, MANAGER])
 @pytest.mark.parametrize(
     "value",
@@ -70,7 +124,7 @@ def test_variables_override_endpoints(
         "https://",
         "https://me@login.local",
         "https://me:secret@login.local",
-        "https://login.local/tenant",
+        "https://login.local/a/tenant",
         "https://login.local?a=b",
         "https://login.local#a",
         "https://login.local\\@other.local",

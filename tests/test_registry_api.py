@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from urllib3.util import Retry
 
+from azureml_tasks import signals
 from azureml_tasks.engines.docker.docker_config import read_docker_config
 from azureml_tasks.engines.docker.push import registry_api
 from azureml_tasks.errors import RegistryError
@@ -40,6 +41,12 @@ def api(host: str, credentials: Credentials = LOGIN) -> RegistryApi:
     session = RegistrySession(login_server=host)
     auth = RegistryAuth(session=session, credentials=lambda _: credentials, sign_in="docker login")
     return RegistryApi(auth=auth, ask_for=lambda action: f"ask for {action}")
+
+
+def jwt(payload: object) -> str:
+    """A token that says *payload*."""
+    text = b64encode(json.dumps(payload).encode()).decode().rstrip("=").replace("+", "-").replace("/", "_")
+    return f"e30.{text}.c2ln"
 
 
 FOUND = Reply(headers={"Docker-Content-Digest": DIGEST})
@@ -194,6 +201,30 @@ def test_only_this_machine_is_trusted_without_tls(login_server: str, url: str) -
 # Azure's registries
 
 
+@pytest.mark.parametrize(
+    ("token", "tenant"),
+    [(jwt({"tid": "5f-5f"}), ["5f-5f"]), (jwt({"tid": 5}), []), (jwt({}), []), ("of Entra", [])],
+)
+def test_the_tenant_of_a_token_is_sent_with_it(
+    token: str, tenant: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tenant that a token names is sent with it, as by `az acr login`."""
+    sent: list[object] = []
+
+    def send(_self: RegistrySession, _method: str, _url: str, **options: object) -> object:
+        sent.append(options["data"])
+        return SimpleNamespace(status_code=200, json=lambda: {"refresh_token": "r"})
+
+    monkeypatch.setattr(RegistrySession, "send", send)
+    session = RegistrySession(login_server="contoso.azurecr.io")
+    azure = AzureCredentials(session=session, azure_token=lambda: token, sign_in="az acr login")
+
+    azure(Challenge("bearer", "", "contoso.azurecr.io"))
+
+    form = {"grant_type": "access_token", "service": "contoso.azurecr.io", "access_token": token}
+    assert [{**form, **({"tenant": tenant[0]} if tenant else {})}] == sent
+
+
 def azure_api(host: str) -> RegistryApi:
     """The API of an Azure container registry."""
     session = RegistrySession(login_server=host)
@@ -345,12 +376,120 @@ def test_a_temporary_error_is_retried(status: int) -> None:
 def test_a_registry_says_when_to_retry(after: str, seconds: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The time that the registry asks for passes before the retry, but not more than half a minute."""
     pauses: list[float] = []
-    monkeypatch.setattr(time, "sleep", pauses.append)
+    monkeypatch.setattr(signals, "wait", pauses.append)
     replies = iter([Reply(status=429, headers={"Retry-After": after})])
     with running_registry(lambda *_: next(replies, FOUND)) as (host, _):
         api(host).digest("team/train", "1.0")
 
     assert [seconds] == pauses
+
+
+@pytest.mark.parametrize(
+    ("after", "said"),
+    [("4", []), ("7", ["asks to wait for 7 s; trying again in 7 s"]), ("soon", [])],
+    ids=["a moment", "longer", "neither seconds nor a date"],
+)
+def test_a_wait_for_a_registry_is_said(after: str, said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wait of more than a moment is said; what is neither seconds nor a date is as if the registry did not say."""
+    monkeypatch.setattr(signals, "wait", lambda _: None)
+    lines: list[str] = []
+    replies = iter([Reply(status=429, headers={"Retry-After": after})])
+    with running_registry(lambda *_: next(replies, FOUND)) as (host, _):
+        RegistrySession(login_server=host, say=lines.append).send("GET", f"http://{host}/v2/")
+
+        assert [f"registry {host} {line}" for line in said] == lines
+
+
+# Tags
+
+
+def test_all_pages_of_the_tags() -> None:
+    """The tags are those of every page that the header Link names."""
+    first, second = "/v2/team/train/tags/list", "/v2/team/train/tags/list?last=b&n=2"
+    pages = {
+        first: json_reply({"tags": ["b", "a"]}, Link=f'<{second}>; rel="next"'),
+        second: json_reply({"tags": ["c"]}),
+    }
+    with running_registry(lambda _, path, __: pages.get(path, Reply())) as (host, requests):
+        tags = api(host).tags("team/train")
+
+    assert (["a", "b", "c"], [PING, ("GET", first, ""), ("GET", second, "")]) == (tags, requests)
+
+
+def test_pages_that_name_each_other() -> None:
+    """A page is read once, so that a registry which goes round in circles is left."""
+    reply = json_reply({"tags": ["a"]}, Link='</v2/team/train/tags/list>; rel="next"')
+    with running_registry(lambda _, path, __: Reply() if path == "/v2/" else reply) as (host, requests):
+        assert (["a"], 2) == (api(host).tags("team/train"), len(requests))
+
+
+def test_a_page_of_tags_elsewhere() -> None:
+    """A page on another host is not asked for: it would get the token."""
+    reply = json_reply({"tags": ["a"]}, Link='<http://elsewhere.invalid/v2/x>; rel="next"')
+    with running_registry(lambda _, path, __: Reply() if path == "/v2/" else reply) as (host, _):
+        with pytest.raises(RegistryError) as caught:
+            api(host).tags("team/train")
+
+        expected = f"""\
+Registry {host} continues its list of tags at another address, http://elsewhere.invalid/v2/x.
+    No token was sent there. Check the network between this machine and the registry."""
+        assert expected == str(caught.value)
+
+
+# Permissions
+
+
+def access(*actions: str, name: str = "team/train", kind: str = "repository") -> dict[str, object]:
+    """An entry of what a token grants."""
+    return {"type": kind, "name": name, "actions": list(actions)}
+
+
+BOTH = frozenset({"pull", "push"})
+
+
+@pytest.mark.parametrize(
+    ("token", "granted"),
+    [
+        (jwt({"access": [access("pull", "push", "delete")]}), BOTH),
+        (jwt({"access": [access("pull"), access("push")]}), BOTH),
+        (jwt({"access": [access("pull"), access("push", name="team/other")]}), frozenset({"pull"})),
+        (jwt({"access": [access("pull", kind="registry")]}), frozenset()),
+        (jwt({"access": []}), frozenset()),
+        (jwt({"access": None}), None),
+        (jwt([]), None),
+        ("opaque", None),
+        ("a.b.c", None),
+    ],
+    ids=[
+        "all",
+        "two entries",
+        "of another repository",
+        "no repository",
+        "nothing",
+        "null",
+        "list",
+        "opaque",
+        "bytes",
+    ],
+)
+def test_what_a_token_grants(token: str, granted: frozenset[str] | None) -> None:
+    """A token that says what it grants tells which actions are permitted; another tells nothing."""
+    with running_registry(with_tokens(lambda: host, lambda *_: json_reply({"token": token}))) as (
+        host,
+        requests,
+    ):
+        assert granted == api(host).granted("team/train", BOTH)
+
+    assert ["/v2/", "/token?service=here&scope=repository%3Ateam%2Ftrain%3Apull%2Cpush"] == [
+        path for _, path, _ in requests
+    ]
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_token_that_is_refused(status: int) -> None:
+    """A registry that gives no token for a repository permits nothing in it."""
+    with running_registry(with_tokens(lambda: host, lambda *_: Reply(status=status))) as (host, _):
+        assert frozenset() == api(host).granted("team/train", BOTH)
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from invoke.exceptions import Exit
 
 from azureml_tasks.errors import AzuremlTasksError, Terminated, machine_error
-from azureml_tasks.signals import receive, received
+from azureml_tasks.signals import forget_received, receive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -109,7 +109,7 @@ def _signals_as_exceptions() -> Iterator[None]:
     def raise_once(number: int, _frame: FrameType | None) -> None:
         receive(number)
 
-    received.clear()
+    forget_received()
     for number in before:
         signal.signal(number, raise_once)
     try:

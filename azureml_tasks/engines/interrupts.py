@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
+_SLICE = 0.2
+"""Seconds of one wait."""
 
 
 def finish_call(create: Callable[[], T]) -> T:
@@ -17,4 +19,8 @@ def finish_call(create: Callable[[], T]) -> T:
     An engine finishes a request that its client gives up; only then can the result be found and removed.
     """
     with ThreadPoolExecutor(max_workers=1) as pool:  # Leaving the block waits.
-        return pool.submit(create).result()
+        future = pool.submit(create)
+        # A signal that arrives just before a wait begins would be noticed only when that ends.
+        while not future.done():
+            wait([future], timeout=_SLICE)
+        return future.result()

@@ -10,9 +10,12 @@ import json
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
 
 from azureml_tasks.errors import RegistryError
+from azureml_tasks.plain_text import clean
 from azureml_tasks.registry.session import AnswerError, message_of
+from azureml_tasks.registry.token_claims import granted_actions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,6 +87,22 @@ class RegistryApi:
         """Get a token to pull from *repository*, so that a missing permission is found early."""
         self.auth.headers(f"repository:{repository}:pull")
 
+    def granted(self, repository: str, actions: frozenset[str]) -> frozenset[str] | None:
+        """Return which of *actions* (`pull`, `push`, `delete`) the registry permits; None if its token does not say.
+
+        Raises:
+            AnswerError: the registry does not answer.
+        """
+        scope = f"repository:{repository}:{','.join(sorted(actions))}"
+        try:
+            header = self.auth.headers(scope).get("Authorization", "")
+        except AnswerError as error:
+            if error.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+                return frozenset()
+            raise
+        granted = granted_actions(header.removeprefix("Bearer "))
+        return None if granted is None else granted.get(repository, frozenset()) & actions
+
     def digest(self, repository: str, tag: str) -> str:
         """Return the digest of a tag.
 
@@ -137,12 +156,40 @@ class RegistryApi:
         return dict(json.loads(response.content))
 
     def tags(self, repository: str) -> list[str]:
-        """Return every tag of *repository*, sorted; none if there is no such repository."""
-        response = self._send("GET", f"{repository}/tags/list", "pull", (repository,))
-        if response.status_code == HTTPStatus.NOT_FOUND:
-            return []
-        self._expect(response, HTTPStatus.OK, f"to list the tags of {repository}", "pull")
-        return sorted(json.loads(response.content).get("tags") or [])
+        """Return every tag of *repository*, sorted, from all pages; none if there is no such repository.
+
+        https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-tags
+
+        Raises:
+            RegistryError: a page is not what the registry's API answers.
+        """
+        found: set[str] = set()
+        path = f"{repository}/tags/list"
+        visited: set[str] = set()
+        while path and path not in visited:
+            visited.add(path)
+            response = self._send("GET", path, "pull", (repository,))
+            if response.status_code == HTTPStatus.NOT_FOUND:
+                break
+            self._expect(response, HTTPStatus.OK, f"to list the tags of {repository}", "pull")
+            found.update(json.loads(response.content).get("tags") or [])
+            path = self._next_page(response)
+        return sorted(found)
+
+    def _next_page(self, response: requests.Response) -> str:
+        """Return the path of the page after *response*, below `/v2/`; "" if it is the last."""
+        link = response.links.get("next", {}).get("url", "")
+        if not link:
+            return ""
+        root = f"{self.auth.session.url}/v2/"
+        url = urljoin(response.url, link)
+        if not url.startswith(root):
+            what = (
+                f"Registry {self.login_server} continues its list of tags at another address, {clean(link)}."
+            )
+            fix = "No token was sent there. Check the network between this machine and the registry."
+            raise RegistryError(what, next_step=fix)
+        return url.removeprefix(root)
 
     def copy(self, manifest: Manifest, source: str, target: str, tag: str) -> str:
         """Give an image of the repository *source* the name *target*:*tag*; no blob is transferred.

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from azureml_tasks.errors import RegistryError
 from azureml_tasks.registry.session import AnswerError, message_of
+from azureml_tasks.registry.token_claims import claims
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -154,6 +155,8 @@ class RegistryAuth:
 class AzureCredentials:
     """The credentials of an Azure container registry, whose refresh tokens are given for a token of Microsoft Entra.
 
+    The form is that of `az acr login` (azure-cli, acr/_docker_utils.py).
+
     Args:
         session: with the registry.
         azure_token: returns a token of the signed-in identity.
@@ -173,10 +176,13 @@ class AzureCredentials:
         if challenge.scheme != "bearer":
             what = f"Registry {self.session.login_server} does not accept a sign-in of Azure."
             raise RegistryError(what, next_step="Check registry: it must be an Azure container registry.")
+        token = self.azure_token()
+        tenant = claims(token).get("tid")
         form = {
             "grant_type": "access_token",
             "service": challenge.service,
-            "access_token": self.azure_token(),
+            **({"tenant": tenant} if isinstance(tenant, str) and tenant else {}),
+            "access_token": token,
         }
         answer = _post_form(self.session, f"{self.session.url}/oauth2/exchange", form, self.sign_in)
         return Credentials(refresh_token=str(answer.get("refresh_token") or ""))

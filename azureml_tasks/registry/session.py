@@ -8,10 +8,13 @@ from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from azureml_tasks import signals
 from azureml_tasks.errors import RegistryError
 from azureml_tasks.plain_text import clean
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import requests
     from urllib3 import BaseHTTPResponse
 
@@ -21,6 +24,8 @@ _BACKOFF = 0.5
 """Seconds: the requests follow after 0, 1 and 2 s, or when the registry says."""
 _LONGEST_WAIT = 30.0
 """Seconds; a registry may ask for more."""
+_WORTH_SAYING = 5.0
+"""Seconds of a wait that is said."""
 _TEMPORARY = frozenset({429, 500, 502, 503, 504})
 _SERVER_ERRORS = 500  # and above
 _CONNECT_TIMEOUT, _READ_TIMEOUT = 30, 60
@@ -45,9 +50,15 @@ class AnswerError(RegistryError):
 
 @dataclass(frozen=True, kw_only=True)
 class RegistrySession:
-    """A session with the registry at *login_server*, such as `contoso.azurecr.io`."""
+    """A session with a registry.
+
+    Args:
+        login_server: such as `contoso.azurecr.io`.
+        say: takes what a wait is for.
+    """
 
     login_server: str
+    say: Callable[[str], None] = lambda _: None
 
     @property
     def url(self) -> str:
@@ -87,12 +98,30 @@ class RegistrySession:
     def _session(self) -> requests.Session:
         import requests
         from requests.adapters import HTTPAdapter
+        from urllib3.exceptions import InvalidHeader
         from urllib3.util import Retry
+
+        login_server, say = self.login_server, self.say
 
         class PatientRetry(Retry):
             def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
-                seconds = super().get_retry_after(response)
-                return None if seconds is None else min(seconds, _LONGEST_WAIT)
+                try:
+                    return super().get_retry_after(response)
+                except InvalidHeader:
+                    return None
+
+            def sleep_for_retry(self, response: BaseHTTPResponse) -> bool:
+                asked = self.get_retry_after(response)
+                if not asked:
+                    return False
+                seconds = min(asked, _LONGEST_WAIT)
+                if seconds >= _WORTH_SAYING:
+                    say(
+                        f"registry {login_server} asks to wait for {asked:,.0f} s; "
+                        f"trying again in {seconds:.0f} s"
+                    )
+                signals.wait(seconds)
+                return True
 
         retry = PatientRetry(
             total=_RETRIES,

@@ -15,6 +15,7 @@ import requests
 from azure.core.pipeline.transport import HttpTransport
 from urllib3.util import Retry
 
+from azureml_tasks import signals
 from azureml_tasks.built_image import BuiltImage
 from azureml_tasks.cli.console import Console
 from azureml_tasks.commands import pipeline
@@ -284,6 +285,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     found: list[float] = []
     monkeypatch.setattr(Retry, "get_backoff_time", lambda _: 0.0)
     monkeypatch.setattr(HttpTransport, "sleep", lambda _self, seconds: found.append(round(seconds, 1)))
+    monkeypatch.setattr(signals, "wait", lambda seconds: found.append(round(seconds, 1)))
     return found
 
 

@@ -11,6 +11,7 @@ import pytest
 from tests.machine.acr.faults import Reply
 from tests.real.in_process import REGISTRY, Clock, InProcess, Outcome
 from tests.real.remote_build_faults import (
+    BUILT,
     CALLS,
     CHECK,
     ENDED,
@@ -297,9 +298,52 @@ Nothing was built."""
     assert Outcome(code=3, said=said) == in_process.build()
 
 
+AUDIENCE = "https://containerregistry.azure.net"
+
+
+def test_registries_get_tokens_of_their_own_audience(in_process: InProcess) -> None:
+    """The token that is exchanged at a registry is for registries; one for Resource Manager goes nowhere else."""
+    in_process.succeeding()
+
+    assert BUILT == in_process.build()
+    by_endpoint = {one.endpoint: one.audience for one in in_process.acr.requests if one.audience}
+    assert in_process.acr.resource_manager == by_endpoint["arm"]
+
+
+def test_a_cloud_that_does_not_know_the_audience(
+    in_process: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nobody gives tokens for registries, the message names the variable that asks for another audience."""
+    acr = in_process.acr
+    acr.settings.unknown_audiences = frozenset({AUDIENCE})
+    acr.settings.registry_audiences = frozenset({acr.resource_manager})
+    in_process.succeeding()
+    refused = in_process.build()
+    monkeypatch.setenv("INVOKE_AZUREML_IMAGE_ACR_AUDIENCE", acr.resource_manager)
+    found = in_process.build()
+
+    hint = "INVOKE_AZUREML_IMAGE_ACR_AUDIENCE=AUDIENCE, for example https://127.0.0.1:PORT"
+    assert (6, BUILT) == (refused.code, found)
+    assert f"    or, where {AUDIENCE} is not known, as on Azure Local: {hint}\n" in refused.said
+
+
+def test_a_registry_that_runs_no_tasks(in_process: InProcess) -> None:
+    """A registry with IPv6 endpoints is refused before anything is uploaded: exit code 6."""
+    in_process.acr.settings.endpoint_protocol = "IPv4AndIPv6"
+    found = in_process.build()
+
+    said = """\
+Registry REGISTRY has IPv6 dual stack endpoints and runs no ACR Tasks.
+    az acr update --name loopbackregistry --endpoint-protocol IPv4
+    or build on a Docker engine: --engine docker
+Nothing was built."""
+    assert Outcome(code=6, said=said) == found
+    assert not [one for one in in_process.acr.requests if one.endpoint == "storage"]
+
+
 @pytest.mark.parametrize("variable", ["AZURE_AUTHORITY_HOST", "INVOKE_AZUREML_IMAGE_RESOURCE_MANAGER"])
 @pytest.mark.parametrize(
-    "text", ["http://127.0.0.1:9", "https://me@contoso.example", "https://contoso.example/path"]
+    "text", ["http://127.0.0.1:9", "https://me@contoso.example", "https://contoso.example/a/path"]
 )
 def test_an_invalid_url(
     in_process: InProcess,

@@ -7,7 +7,6 @@ and sign-in.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -15,9 +14,12 @@ from urllib.parse import urlsplit
 
 from azureml_tasks.engines.acr.azure_errors import error_of_response, no_answer
 from azureml_tasks.engines.acr.credentials import sign_in_error, token_scope
+from azureml_tasks.engines.acr.waiting import patient_transport, seconds_asked, wait
 from azureml_tasks.errors import RemoteBuildError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from azure.core import PipelineClient
     from azure.core.credentials import TokenCredential
     from azure.core.rest import HttpResponse
@@ -25,12 +27,14 @@ if TYPE_CHECKING:
     from azureml_tasks.engines.acr.clouds import Cloud
 
 _RETRIES: dict[str, Any] = {"retry_total": 3, "retry_backoff_factor": 0.5, "retry_backoff_max": 10}
-"""Three retries: at once, after 1 s and after 2 s, or when the server says."""
+"""Three retries: at once, after 1 s and after 2 s, or when the server says; see `waiting`."""
 _REPEATABLE: dict[str, Any] = {"retry_on_methods": frozenset({"GET", "POST"})}
 """For requests that may be repeated; by default the pipeline does not repeat a POST whose connection broke."""
-_TIMEOUTS: dict[str, Any] = {"connection_timeout": 30, "read_timeout": 60}
+_TIMEOUTS: dict[str, float] = {"connection_timeout": 30, "read_timeout": 60}
 """Seconds to connect, and without a byte of an answer."""
 _ATTEMPTS = 4
+_PAUSE = 2.0
+"""Seconds before an attempt if Azure does not say when."""
 _NOT_STARTED = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 """Statuses that mean that nothing was done, so that a request which must not be done twice can be repeated."""
 
@@ -49,6 +53,7 @@ class ArmClient:
 
     pipeline: PipelineClient[Any, Any]
     url: str
+    say: Callable[[str], None]
 
     def get(self, path: str, version: str, action: str) -> dict[str, Any]:
         """Return the resource at *path*."""
@@ -64,7 +69,8 @@ class ArmClient:
         for _ in range(_ATTEMPTS - 1):
             if response.status_code not in _NOT_STARTED:
                 break
-            time.sleep(_retry_after(response))  # Azure says when to ask again.
+            asked = seconds_asked(response.headers)
+            wait(_PAUSE if asked is None else asked, self.say)
             response = self._send("POST", path, version, action, body, retry_total=0)
         return _json(response, action)
 
@@ -101,10 +107,21 @@ class ArmClient:
         return response
 
 
-def connect(cloud: Cloud, credential: TokenCredential) -> ArmClient:
-    """Return a client of the cloud's Azure Resource Manager; tokens are sent to this host only."""
+def connect(cloud: Cloud, credential: TokenCredential, say: Callable[[str], None]) -> ArmClient:
+    """Return a client of the cloud's Azure Resource Manager; tokens are sent to this host only.
+
+    Args:
+        cloud: whose Azure Resource Manager.
+        credential: gives the tokens.
+        say: takes what a wait is for.
+    """
     from azure.core import PipelineClient
     from azure.core.pipeline import policies
+
+    class Retries(policies.RetryPolicy[Any, Any]):
+        def get_retry_after(self, response: Any) -> float | None:
+            # The library's own fails at what is neither a number nor a date.
+            return seconds_asked(response.http_response.headers)
 
     url = cloud.resource_manager
     # The default policies, without those that would follow a redirect with a body, which can contain build secrets.
@@ -112,12 +129,12 @@ def connect(cloud: Cloud, credential: TokenCredential) -> ArmClient:
         url,
         policies=[
             policies.UserAgentPolicy("azureml-tasks"),
-            policies.RetryPolicy(**_RETRIES),
-            policies.BearerTokenCredentialPolicy(credential, token_scope(cloud)),
+            Retries(**_RETRIES),
+            policies.BearerTokenCredentialPolicy(credential, token_scope(cloud.resource_manager)),
         ],
-        **_TIMEOUTS,
+        transport=patient_transport(say, **_TIMEOUTS),
     )
-    return ArmClient(pipeline=pipeline, url=url)
+    return ArmClient(pipeline=pipeline, url=url, say=say)
 
 
 def _json(response: HttpResponse, action: str) -> dict[str, Any]:
@@ -128,12 +145,3 @@ def _json(response: HttpResponse, action: str) -> dict[str, Any]:
     except ValueError as error:
         raise no_answer(error, action) from error
     return answer if isinstance(answer, dict) else {}
-
-
-def _retry_after(response: HttpResponse) -> float:
-    """Return how many seconds to wait: https://www.rfc-editor.org/rfc/rfc9110#name-retry-after."""
-    milliseconds = response.headers.get("retry-after-ms", "")
-    seconds = response.headers.get("retry-after", "")
-    if milliseconds.isdigit():
-        return int(milliseconds) / 1000
-    return float(seconds) if seconds.isdigit() else 2.0

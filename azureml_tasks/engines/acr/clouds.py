@@ -12,8 +12,12 @@ from azureml_tasks.image_reference import HOST
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+ACR_AUDIENCE = "INVOKE_AZUREML_IMAGE_ACR_AUDIENCE"
 _AUTHORITY = "AZURE_AUTHORITY_HOST"
 _RESOURCE_MANAGER = "INVOKE_AZUREML_IMAGE_RESOURCE_MANAGER"
+_HOST_URL = rf"https://{HOST}"
+"""Scheme and host only: no user, path or query is sent with a token."""
+_AUDIENCE = rf"https://{HOST}(?:/[\w.~-]+)*/?"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,12 +28,16 @@ class Cloud:
         authority: URL of Microsoft Entra ID.
         resource_manager: URL of Azure Resource Manager; also the audience of its tokens.
         portal: URL of the Azure portal.
+        registry_audience: audience of the tokens that registries take; the same in every cloud of Microsoft's.
+            Registries can refuse tokens for Azure Resource Manager, see
+            https://learn.microsoft.com/azure/container-registry/container-registry-disable-authentication-as-arm
         known_authority: whether Microsoft's libraries know the authority; they look up any other one online.
     """
 
     authority: str
     resource_manager: str
     portal: str
+    registry_audience: str = "https://containerregistry.azure.net"
     known_authority: bool = True
 
 
@@ -63,10 +71,19 @@ def get_cloud(name: str, environment: Mapping[str, str]) -> Cloud:
         SettingsError: a variable is not an https URL of a host.
     """
     problems = [
-        Problem(variable, 0, f'"{environment[variable]}" is not an https URL of a host', f"unset {variable}")
+        Problem(
+            variable,
+            0,
+            f'"{environment[variable]}" is not an https URL of a host',
+            _fix(environment, variable),
+        )
         for variable in (_AUTHORITY, _RESOURCE_MANAGER)
-        if environment.get(variable) and not _is_host_url(environment[variable])
+        if environment.get(variable) and not re.fullmatch(_HOST_URL, _url(environment[variable]))
     ]
+    audience = environment.get(ACR_AUDIENCE) or _CLOUDS[name].registry_audience
+    if not re.fullmatch(_AUDIENCE, audience):
+        what, fix = f'"{audience}" is not an https URL', f"unset {ACR_AUDIENCE}"
+        problems.append(Problem(ACR_AUDIENCE, 0, what, fix))
     if problems:
         raise SettingsError(problems)
     cloud = _CLOUDS[name]
@@ -75,6 +92,7 @@ def get_cloud(name: str, environment: Mapping[str, str]) -> Cloud:
         authority=authority,
         resource_manager=_url(environment.get(_RESOURCE_MANAGER) or cloud.resource_manager),
         portal=cloud.portal,
+        registry_audience=audience,
         known_authority=authority in {known.authority for known in _CLOUDS.values()},
     )
 
@@ -84,6 +102,11 @@ def _url(text: str) -> str:
     return (text if "://" in text else f"https://{text}").rstrip("/")
 
 
-def _is_host_url(text: str) -> bool:
-    """Return whether *text* is scheme and host only: no user, path or query is sent with a token."""
-    return re.fullmatch(rf"https://{HOST}", _url(text)) is not None
+def _fix(environment: Mapping[str, str], variable: str) -> str:
+    """Return the next step for a variable that is no URL of a host; an authority often has its tenant in its path."""
+    match = re.fullmatch(rf"({_HOST_URL})/([\w.-]+)/?", _url(environment[variable]))
+    if variable != _AUTHORITY or not match:
+        return f"unset {variable}"
+    url, tenant = match.groups()
+    where = " for AD FS" if tenant.lower() == "adfs" else ""
+    return f"Write{where}: {_AUTHORITY}={url}\nand: AZURE_TENANT_ID={tenant}"

@@ -5,10 +5,14 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from azureml_tasks.engines.acr.clouds import ACR_AUDIENCE
+from azureml_tasks.engines.acr.waiting import patient_transport
 from azureml_tasks.errors import EngineError, RegistryError
 from azureml_tasks.plain_text import clean
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from azure.core.credentials import TokenCredential
 
     from azureml_tasks.engines.acr.clouds import Cloud
@@ -37,15 +41,19 @@ def require_libraries() -> None:
     logging.getLogger("azure").addHandler(logging.NullHandler())
 
 
-def token_scope(cloud: Cloud) -> str:
-    """Return the OAuth scope of tokens for the cloud's Azure Resource Manager."""
-    return f"{cloud.resource_manager}/.default"
+def token_scope(audience: str) -> str:
+    """Return the OAuth scope of tokens for *audience*, a URL."""
+    return f"{audience}/.default"
 
 
-def sign_in(cloud: Cloud) -> TokenCredential:
+def sign_in(cloud: Cloud, say: Callable[[str], None]) -> TokenCredential:
     """Sign in with the first credential that works: service principal, workload or managed identity, `az login`.
 
     Their order: https://learn.microsoft.com/python/api/azure-identity/azure.identity.defaultazurecredential
+
+    Args:
+        cloud: where to sign in.
+        say: takes what a wait is for.
 
     Raises:
         RegistryError: no credential works.
@@ -55,12 +63,33 @@ def sign_in(cloud: Cloud) -> TokenCredential:
 
     try:
         credential = DefaultAzureCredential(
-            authority=cloud.authority, disable_instance_discovery=not cloud.known_authority
+            authority=cloud.authority,
+            disable_instance_discovery=not cloud.known_authority,
+            transport=patient_transport(say),
         )
-        credential.get_token(token_scope(cloud))
+        credential.get_token(token_scope(cloud.resource_manager))
     except (AzureError, ValueError) as error:
         raise sign_in_error(error) from error
     return credential
+
+
+def registry_token(cloud: Cloud, credential: TokenCredential) -> str:
+    """Return a token for the registries of *cloud*.
+
+    Raises:
+        RegistryError: Microsoft Entra ID gives none.
+    """
+    from azure.core.exceptions import AzureError
+
+    try:
+        return credential.get_token(token_scope(cloud.registry_audience)).token
+    except (AzureError, ValueError) as error:
+        refused = sign_in_error(error)
+        refused.next_step += (
+            f"\nor, where {cloud.registry_audience} is not known, as on Azure Local: "
+            f"{ACR_AUDIENCE}=AUDIENCE, for example {cloud.resource_manager}"
+        )
+        raise refused from error
 
 
 def sign_in_error(error: Exception) -> RegistryError:

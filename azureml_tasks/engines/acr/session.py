@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from azureml_tasks.engines.acr.arm_client import connect
 from azureml_tasks.engines.acr.clouds import Cloud, get_cloud
-from azureml_tasks.engines.acr.credentials import require_libraries, sign_in, token_scope
+from azureml_tasks.engines.acr.credentials import registry_token, require_libraries, sign_in
 from azureml_tasks.engines.acr.registry_lookup import Registry, find_registry
 from azureml_tasks.engines.acr.tasks_api import TasksApi
 from azureml_tasks.registry.api import RegistryApi
@@ -57,21 +57,23 @@ def open_session(acr: Acr, login_server: str, reporter: Reporter) -> Session:
     """
     cloud = get_cloud(acr.cloud, os.environ)
     require_libraries()
-    credential = sign_in(cloud)
-    arm = connect(cloud, credential)
+    credential = sign_in(cloud, reporter.say)
+    arm = connect(cloud, credential, reporter.say)
     registry = find_registry(arm, acr, login_server, os.environ)
     reporter.say(f"registry {registry.login_server}: {registry.id}")
     return Session(
         cloud=cloud,
         registry=registry,
         tasks=TasksApi(arm=arm, registry=registry),
-        repositories=_registry_api(registry, lambda: credential.get_token(token_scope(cloud)).token),
+        repositories=_registry_api(registry, lambda: registry_token(cloud, credential), reporter.say),
     )
 
 
-def _registry_api(registry: Registry, azure_token: Callable[[], str]) -> RegistryApi:
+def _registry_api(
+    registry: Registry, azure_token: Callable[[], str], say: Callable[[str], None]
+) -> RegistryApi:
     """Return the API of a registry for the identity whose tokens *azure_token* returns."""
-    session = RegistrySession(login_server=registry.login_server)
+    session = RegistrySession(login_server=registry.login_server, say=say)
     next_step = (
         f"az acr login --name {registry.name}\n"
         "It needs the role AcrPull or AcrPush, or a repository role, on the registry."

@@ -25,6 +25,10 @@ class Settings:
         tasks_allowed: whether the subscription may run tasks at all; free ones may not.
         role_assignment_mode: of the main registry; with `AbacRepositoryPermissions` a run has no credential
             unless the request names the caller's.
+        registry_audiences: for whom an Azure token may be that the registry takes; one that does not disable
+            "authentication as ARM" takes those for Resource Manager too.
+        unknown_audiences: for whom Entra ID gives no token.
+        endpoint_protocol: of the main registry.
         caller_actions: pattern of repositories -> what the caller may do there.
         run_actions: the same of the registry's own identity, with which a run pushes.
         workspace_registry: resource id that the workspace names; None before its first image.
@@ -40,6 +44,9 @@ class Settings:
     denied: set[str] = field(default_factory=set)
     tasks_allowed: bool = True
     role_assignment_mode: str = "LegacyRegistryPermissions"
+    registry_audiences: frozenset[str] = frozenset({"https://containerregistry.azure.net"})
+    unknown_audiences: frozenset[str] = frozenset()
+    endpoint_protocol: str = "IPv4"
     caller_actions: Mapping[str, frozenset[str]] = field(default_factory=lambda: {"*": _ALL})
     run_actions: Mapping[str, frozenset[str]] = field(default_factory=lambda: {"*": _ALL})
     workspace_registry: str | None = None

@@ -29,14 +29,12 @@ class DataPlane:
         service: the login server, which is the tokens' audience.
         issuer: signs them.
         settings: what callers may do, and how long tokens last.
-        audiences: for whom an Azure token may be that is exchanged.
         upstream: the real registry, `127.0.0.1:PORT`.
     """
 
     service: str
     issuer: Issuer
     settings: Settings
-    audiences: Sequence[str]
     upstream: str = ""
 
     def answer(self, request: Request) -> Answer:
@@ -73,10 +71,11 @@ class DataPlane:
             return _error(400, "UNSUPPORTED", f"grant_type {sent.get('grant_type')!r} is not supported")
         if sent.get("service") != self.service:
             return _error(400, "NAME_UNKNOWN", f"service {sent.get('service')!r} is not {self.service}")
-        if sent.get("tenant", TENANT) != TENANT:
-            return _error(401, "UNAUTHORIZED", f"the registry is not of tenant {sent['tenant']}")
+        if sent.get("tenant") != TENANT:
+            return _error(401, "UNAUTHORIZED", f"the registry is not of tenant {sent.get('tenant')}")
         claims = self.issuer.claims(sent.get("access_token", ""))
-        if not claims or claims.kind != "aad" or claims.expired or claims.audience not in self.audiences:
+        audiences = self.settings.registry_audiences
+        if not claims or claims.kind != "aad" or claims.expired or claims.audience not in audiences:
             return _error(401, "UNAUTHORIZED", _HELP)
         return json_answer(200, {"refresh_token": self.refresh_token(claims.subject)})
 

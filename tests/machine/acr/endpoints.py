@@ -59,7 +59,6 @@ class Endpoints:
             storage=storage,
             runs=runs,
         )
-        plane.audiences = (*authorization.audiences(), "https://containerregistry.azure.net")
         directory = entra.Directory(url=self.aad.url, issuer=self.issuer, settings=settings)
         self.arm.start(management.answer)
         self.aad.start(directory.answer)

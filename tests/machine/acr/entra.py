@@ -89,6 +89,9 @@ class Directory:
         audience = audience.removesuffix(_SCOPE_END)
         if not audience.startswith(("https://", "api://")):
             return _refused(400, "invalid_scope", f"AADSTS70011: The scope '{audience}' is not valid.")
+        if audience in self.settings.unknown_audiences:
+            what = f"AADSTS500011: The resource principal named {audience} was not found in the tenant."
+            return _refused(400, "invalid_resource", what)
         return json_answer(200, azure_token(self.issuer, self.settings, audience))
 
 

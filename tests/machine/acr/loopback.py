@@ -43,9 +43,7 @@ def running(docker_host: str) -> Iterator[Acr]:
         endpoint_servers = Endpoints(made, stack)
         client = stack.enter_context(closing(docker.DockerClient(base_url=docker_host, timeout=600)))
         settings, issuer = Settings(), endpoint_servers.issuer
-        plane = DataPlane(
-            service=endpoint_servers.registry.host, issuer=issuer, settings=settings, audiences=()
-        )
+        plane = DataPlane(service=endpoint_servers.registry.host, issuer=issuer, settings=settings)
         pem = folder / "registry-tokens.pem"
         pem.write_text(made.signing_pem(), encoding="utf-8")
         auth = data_plane.registry_auth(

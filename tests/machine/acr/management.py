@@ -129,8 +129,9 @@ class Management:
         ]
         return self._pages(request, items)
 
-    def _registry(self, _request: Request, found: Found) -> Answer:
-        return json_answer(200, resources.registry(self._known_registry(found, "read"), self.settings))
+    def _registry(self, request: Request, found: Found) -> Answer:
+        registry, version = self._known_registry(found, "read"), request.query["api-version"][0]
+        return json_answer(200, resources.registry(registry, self.settings, version=version))
 
     def _workspace(self, _request: Request, found: Found) -> Answer:
         main, name = self.azure_state.main, found["workspace"]

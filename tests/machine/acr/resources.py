@@ -12,13 +12,24 @@ VERSIONS = {
     "subscriptions": {"2016-06-01", "2019-06-01", "2019-11-01", "2020-01-01", "2021-01-01", "2022-12-01"},
     "resources": {"2020-10-01", "2021-04-01", "2022-09-01", "2024-03-01", "2024-11-01", "2025-04-01"},
     "registries": {
-        *("2017-10-01", "2019-05-01", "2021-09-01", "2022-12-01", "2023-07-01", "2025-04-01", "2025-11-01"),
+        *(
+            "2026-11-01",
+            "2017-10-01",
+            "2019-05-01",
+            "2021-09-01",
+            "2022-12-01",
+            "2023-07-01",
+            "2025-04-01",
+            "2025-11-01",
+        ),
         *("2023-11-01-preview", "2025-03-01-preview", "2026-09-01-preview"),
     },
     "tasks": {"2018-09-01", "2019-04-01", "2019-06-01-preview", "2025-03-01-preview"},
     "workspaces": {"2023-04-01", "2023-10-01", "2024-04-01", "2024-10-01", "2025-06-01", "2025-09-01"},
 }
 """Type of resource -> its API versions."""
+_ENDPOINT_PROTOCOL = "2026-11-01"
+"""The first of them with the property `endpointProtocol`."""
 
 
 def subscription(name: str) -> dict[str, Any]:
@@ -34,8 +45,10 @@ def subscription(name: str) -> dict[str, Any]:
     }
 
 
-def registry(value: Registry, settings: Settings, *, short: bool = False) -> dict[str, Any]:
-    """Return a registry; *short* as in a list of all resources."""
+def registry(
+    value: Registry, settings: Settings, *, short: bool = False, version: str = ""
+) -> dict[str, Any]:
+    """Return a registry as the API *version* shows it; *short* as in a list of all resources."""
     head = {
         "id": value.id,
         "name": value.name,
@@ -53,6 +66,7 @@ def registry(value: Registry, settings: Settings, *, short: bool = False) -> dic
         "adminUserEnabled": False,
         "publicNetworkAccess": "Enabled",
         "roleAssignmentMode": settings.role_assignment_mode,
+        **({"endpointProtocol": settings.endpoint_protocol} if version >= _ENDPOINT_PROTOCOL else {}),
     }
     return {**head, "properties": properties}
 
