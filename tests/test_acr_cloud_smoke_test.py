@@ -101,7 +101,11 @@ JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
 )
-EVENTS = st.lists(st.dictionaries(st.text(), JSON, max_size=4), max_size=4)
+NAMES = st.fixed_dictionaries({"event": st.text()})
+EVENTS = st.lists(
+    st.tuples(st.dictionaries(st.text(), JSON, max_size=4), NAMES).map(lambda both: {**both[0], **both[1]}),
+    max_size=4,
+)
 
 
 def printed(events: Sequence[Event], mark: str = MARK) -> list[str]:
@@ -193,8 +197,32 @@ def test_what_did_not_come_whole(name: str) -> None:
     assert [SHORT] == collected(BROKEN[name](lines))
 
 
+def test_nothing_is_judged_without_the_closing_event() -> None:
+    """Events count only up to a log's closing event, whatever was lost behind them; what came before them does not."""
+    closing = {"event": "container", "running": True}
+    forged, lines = printed([SHORT, SHORT, closing]), printed([SHORT, closing])
+    whole, cut, none = EventCollector(marker=MARK), EventCollector(marker=MARK), EventCollector(marker=MARK)
+    for line in [*forged, *lines]:
+        whole.collect(line)
+    for line in lines[:1]:
+        cut.collect(line)
+
+    assert ([SHORT, closing], False) == (whole.closed_events(), whole.was_cut)
+    assert ([], True) == (cut.closed_events(), cut.was_cut)
+    assert ([], False) == (none.closed_events(), none.was_cut)
+
+
 @pytest.mark.parametrize(
-    "line", [MARK, f"{MARK} ", f"{MARK} 0", f"{MARK} 0 1/1", f"{MARK} a 1/1 x", f"{MARK}0 1/1 x"]
+    "line",
+    [
+        MARK,
+        f"{MARK} ",
+        f"{MARK} 0",
+        f"{MARK} 0 1/1",
+        f"{MARK} a 1/1 x",
+        f"{MARK}0 1/1 x",
+        f"{MARK} {'9' * 5000} 1/1 x",
+    ],
 )
 def test_a_line_that_says_nothing(line: str) -> None:
     """A line with the mark and nothing that can be read is taken, and tells nothing."""

@@ -7,14 +7,15 @@ import pytest
 from azureml_tasks.cli.console import Console
 from azureml_tasks.engines.acr.cloud_smoke_test import EventCollector
 from azureml_tasks.engines.acr.run_failure import error_of_log, error_of_run
-from azureml_tasks.engines.acr.run_follower import RunFollower, RunLog
+from azureml_tasks.engines.acr.run_follower import RunFollower
+from azureml_tasks.engines.acr.run_log import RunLog
 from azureml_tasks.engines.acr.tasks_api import Run
 from tests.acr_fakes import FakeClock, FakeTasks, fake_log
 
 # From the status and the log of a run
 
 
-def run_log(log: str, monkeypatch: pytest.MonkeyPatch, *, buildkit: bool = False) -> RunLog:
+def run_log(log: str, monkeypatch: pytest.MonkeyPatch) -> RunLog:
     """Return what is read of a failed run with this log."""
     fake_log(monkeypatch, log.encode())
     clock = FakeClock()
@@ -23,7 +24,6 @@ def run_log(log: str, monkeypatch: pytest.MonkeyPatch, *, buildkit: bool = False
         tasks=tasks.as_tasks(),
         reporter=Console(),
         timeout=1.0,
-        buildkit=buildkit,
         clock=clock,
         sleep=clock.sleep,
     )
@@ -175,37 +175,76 @@ Run ca8 failed: the run may not push.
     its log says: unauthorized: authentication required"""
 
 
+EARLIER = """\
+2026/11/25 10:00:08 Executing step ID: build-python. Timeout(sec): 28800, Working directory: '', Network: ''
+2026/11/25 10:00:09 Launching container with name: build-python
+Sending build context to Docker daemon  9.216kB
+Step 1/2 : FROM base:1
+ ---> 4f5e6d7c8b9a
+Step 2/2 : RUN pip install wheels
+ ---> Running in 0123456789ab
+access denied
+Successfully built 333333333333
+Successfully tagged contoso.azurecr.io/team/scoring/layers:5f5f
+2026/11/25 10:00:10 Executing step ID: push-python. Timeout(sec): 3600, Working directory: '', Network: ''
+2026/11/25 10:00:10 Pushing image: contoso.azurecr.io/team/scoring/layers:5f5f, attempt 1
+"""
+DENIED_STEP = FAILED_STEP.replace("no such thing", "denied: requested access to the resource is denied")
+FORGED_STEP = FAILED_STEP.replace("no such thing", "failed to run step ID: push: failed to push images")
+DENIED = STEP_FAILED.replace("no such thing", "denied: requested access to the resource is denied")
+FORGED = STEP_FAILED.replace("    no such thing\n", "")
+
+
 @pytest.mark.parametrize(
-    ("text", "buildkit", "code", "words"),
+    ("text", "code", "words"),
     [
-        (AGENT + LEGACY + FAILED_STEP, False, 4, STEP_FAILED),
-        (AGENT + BUILDKIT, True, 4, BUILDKIT_FAILED),
-        (AGENT + LEGACY + BUILT + PUSHING, False, 6, MAY_NOT_PUSH),
+        (AGENT + LEGACY + FAILED_STEP, 4, STEP_FAILED),
+        (AGENT + BUILDKIT, 4, BUILDKIT_FAILED),
+        (EARLIER + AGENT + LEGACY + FAILED_STEP, 4, STEP_FAILED),
+        (EARLIER + AGENT + BUILDKIT, 4, BUILDKIT_FAILED),
+        (EARLIER + AGENT + LEGACY + DENIED_STEP, 4, DENIED),
+        (AGENT + LEGACY + FORGED_STEP, 4, FORGED),
+        (AGENT + LEGACY + BUILT + PUSHING, 6, MAY_NOT_PUSH),
         (
             AGENT
             + "#9 naming to contoso.azurecr.io/team/scoring/candidate:ca8 done\n#9 DONE 0.1s\n"
             + PUSHING,
-            True,
             6,
             MAY_NOT_PUSH,
         ),
     ],
-    ids=["legacy", "BuildKit", "push after legacy", "push after BuildKit"],
+    ids=[
+        *(
+            "legacy",
+            "BuildKit",
+            "after earlier layers",
+            "BuildKit after earlier layers by the legacy builder",
+        ),
+        *("it prints access denied", "it prints what the agent prints"),
+        *("push after legacy", "push after BuildKit"),
+    ],
 )
-def test_a_failed_step(
-    text: str, buildkit: bool, code: int, words: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The step of the Dockerfile that failed is shown with its own output only; or the push, after the build."""
-    log = run_log(text, monkeypatch, buildkit=buildkit)
+def test_a_failed_step(text: str, code: int, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The step that the agent names decides: a build is shown with its own output only, whatever that says."""
+    assert (code, words) == code_and_text(Run(id="ca8", status="Failed"), run_log(text, monkeypatch))
 
-    assert (code, words) == code_and_text(Run(id="ca8", status="Failed"), log)
+
+def test_a_log_that_was_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the agent's word on which step failed, nothing of the output is taken for the cause."""
+    log = run_log(AGENT + LEGACY + "Step 3/3 : RUN false\ndenied: requested\n", monkeypatch)
+    log.complete = False
+
+    expected = """\
+Run ca8 failed, and its log was cut, so that nothing says why.
+    To read it again: invoke image.resume --run ca8 --engine acr"""
+    assert (7, expected) == code_and_text(Run(id="ca8", status="Failed"), log)
 
 
 def test_a_smoke_test_that_could_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An unknown failure after the build is shown with the last lines of the log."""
+    """An unknown failure after the build is shown with the last lines of its step."""
     log = run_log(LEGACY + BUILT + PROBING, monkeypatch)
 
-    last = (LEGACY + BUILT + PROBING).splitlines()[-20:]
+    last = PROBING.splitlines()
     expected = ["Run ca8 failed.", "    Its last lines say why:", *(f"    {line}" for line in last)]
     assert (7, "\n".join(expected)) == code_and_text(Run(id="ca8", status="Failed"), log)
 
@@ -226,7 +265,7 @@ def test_a_rejected_dockerfile(line: str, monkeypatch: pytest.MonkeyPatch) -> No
     failed = "failed to run step ID: build: exit status 1"
     log = run_log(f"{AGENT}{line}\n{failed}\n", monkeypatch)
 
-    last = "\n".join(f"    {each}" for each in [*AGENT.splitlines(), line, failed])
+    last = "\n".join(f"    {each}" for each in [*AGENT.splitlines()[1:], line, failed])
     expected = f"ACR rejects the Dockerfile (run ca8).\n    Its last lines say why:\n{last}"
     assert (4, expected) == code_and_text(Run(id="ca8", status="Failed"), log)
 
@@ -240,30 +279,11 @@ def test_a_push_that_failed_for_an_unknown_reason(monkeypatch: pytest.MonkeyPatc
         "received unexpected HTTP status: 502 Bad Gateway\n"
         "failed to run step ID: push: failed to push images successfully\n"
     )
-    log = run_log(text, monkeypatch, buildkit=True)
+    log = run_log(text, monkeypatch)
 
     last = "\n".join(f"    {line}" for line in text.splitlines())
     expected = f"Run ca8 failed.\n    Its last lines say why:\n{last}"
     assert (7, expected) == code_and_text(Run(id="ca8", status="Failed"), log)
-
-
-@pytest.mark.parametrize(
-    ("line", "built"),
-    [
-        ("Successfully built 222222222222", True),
-        ("Successfully tagged contoso.azurecr.io/team/scoring/candidate:ca8", True),
-        ("2026/11/25 10:00:21 Pushing image: contoso.azurecr.io/a:1, attempt 1", True),
-        ("#9 naming to contoso.azurecr.io/a:1 done", True),
-        ("Successfully built wheels", False),
-        ("Successfully built numpy pandas", False),
-        ("#7 1.5 Successfully built wheels", False),
-        ("#7 1.5 it is naming to be done", False),
-        ("echo Pushing image: a", False),
-    ],
-)
-def test_when_the_image_is_built(line: str, built: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The agent and its builders say when the image is built; the output of a step does not."""
-    assert built == run_log(line + "\n", monkeypatch).built
 
 
 # From a line of the log

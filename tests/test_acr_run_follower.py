@@ -10,7 +10,8 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError, Serv
 
 from azureml_tasks.cli.console import Console
 from azureml_tasks.engines.acr.cloud_smoke_test import EventCollector
-from azureml_tasks.engines.acr.run_follower import RunFollower, RunLog
+from azureml_tasks.engines.acr.run_follower import RunFollower
+from azureml_tasks.engines.acr.run_log import RunLog
 from azureml_tasks.engines.acr.session import Session
 from azureml_tasks.engines.acr.task_runs import TaskRuns
 from azureml_tasks.engines.acr.tasks_api import Run
@@ -26,15 +27,12 @@ FORBIDDEN = RegistryError("Azure refused to give the status of run ca8: not perm
 MARK = "azureml-image-smoke-test-5f5f5f5f5f5f5f5f"
 
 
-def follower(
-    tasks: FakeTasks, clock: FakeClock, *, timeout: float = 100.0, buildkit: bool = False
-) -> RunFollower:
+def follower(tasks: FakeTasks, clock: FakeClock, *, timeout: float = 100.0) -> RunFollower:
     """Return a follower of the fakes."""
     return RunFollower(
         tasks=tasks.as_tasks(),
         reporter=Console(),
         timeout=timeout,
-        buildkit=buildkit,
         clock=clock,
         sleep=clock.sleep,
     )

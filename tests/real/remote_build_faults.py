@@ -123,6 +123,7 @@ CHECK = "Check registry and [tool.azureml-image.acr]"
 
 
 STEP = """\
+2026/01/01 00:00:00 Executing step ID: build. Timeout(sec): 28800, Working directory: '', Network: ''
 2026/01/01 00:00:00 Launching container with name: build
 Step 1/2 : FROM azureml-stand-in/tiny:1
  ---> a8401af9bef5

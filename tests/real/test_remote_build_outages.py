@@ -84,6 +84,27 @@ def test_a_permanent_failure_ends_a_build(in_process: InProcess, call: str, stat
     assert Outcome(code=code, said=FOR_GOOD[call].format(status=status), runs=runs) == in_process.build()
 
 
+@pytest.mark.parametrize(
+    "what",
+    [
+        Reply(status=403, headers={"x-ms-error-code": "AuthenticationFailed"}),
+        Reply(status=409, headers={"x-ms-error-code": "BlobAlreadyExists"}),
+    ],
+    ids=["its address has expired", "something is there"],
+)
+@pytest.mark.parametrize("call", ["upload", "block list"])
+def test_an_upload_goes_to_a_new_address(in_process: InProcess, call: str, what: Reply) -> None:
+    """If an address has expired or holds something already, the context goes to another; nothing is overwritten."""
+    in_process.succeeding()
+    in_blocks(in_process, call)
+    fault = in_process.fail(CALLS[call], what)
+    found = in_process.build()
+
+    sent = [one for one in in_process.acr.requests if one.endpoint == "storage" and one.method == "PUT"]
+    assert (BUILT, 1, 2) == (found, fault.hits, len({one.path for one in sent}))
+    assert "uploading it to a new URL\n" in in_process.progress
+
+
 def test_a_run_that_may_have_been_started_is_not_requested_again(in_process: InProcess) -> None:
     """A request to start a run is not retried if the first may have started one."""
     fault = in_process.fail(CALLS["schedule"], broken(500), times=None)

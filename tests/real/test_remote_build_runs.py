@@ -159,6 +159,13 @@ Run RUN failed: the run may not push.
 WHY, AFTER = "    Its last lines say why:\n", "    \n    Run ID: RUN failed after Ns"
 
 
+BUILD = (
+    "2026/01/01 00:00:00 Executing step ID: build. Timeout(sec): 28800, Working directory: '', Network: ''\n"
+)
+UNREADABLE = "2026/01/01 00:00:00 Output from dependency scanning: unable to understand line from x\n"
+SCANNED = "failed to run step ID: build: failed to scan dependencies: exit status 1\n"
+
+
 ENDS = {
     "canceled": (
         "Canceled",
@@ -220,9 +227,11 @@ Run RUN failed: the agent's disk is full.
     "scan": (
         "Failed",
         None,
-        "unable to understand line from x\n",
+        f"{BUILD}{UNREADABLE}{SCANNED}",
         4,
-        f"ACR rejects the Dockerfile (run RUN).\n{WHY}    unable to understand line from x\n{AFTER}",
+        f"ACR rejects the Dockerfile (run RUN).\n{WHY}    {BUILD}    {UNREADABLE}    {SCANNED}{AFTER}".replace(
+            "2026/01/01 00:00:00", "TIME"
+        ),
     ),
     "unknown": (
         "Failed",
@@ -250,10 +259,21 @@ def test_a_run_succeeds_without_an_image(in_process: InProcess) -> None:
     in_process.acr.next_run(status="Succeeded")
 
     said = """\
-Run RUN succeeded, but ACR names no image that it pushed to NAME/candidate.
+Run RUN succeeded, but there is no image that it pushed to NAME/candidate.
     Run the same command again.
 Nothing was built."""
     assert Outcome(code=7, said=said, runs=("Succeeded",)) == in_process.build()
+
+
+def test_a_run_that_names_no_image(in_process: InProcess) -> None:
+    """If ACR names no image of a successful run, the registry is asked for the tag of the run."""
+    run = f"ca{len(in_process.acr.runs) + 1}"
+    digest = in_process.put(run)
+    in_process.acr.next_run(status="Succeeded")
+    found = in_process.build()
+
+    assert (0, "REGISTRY/NAME/candidate@sha256:ID\n") == (found.code, found.said)
+    assert digest == in_process.project.record("build.json")["id"]
 
 
 def test_a_run_names_an_image_that_is_not_there(in_process: InProcess) -> None:

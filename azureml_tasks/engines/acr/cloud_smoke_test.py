@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 OPEN_SHELL = "invoke image.build --engine docker (a candidate image that fails is deleted)"
 _LARGEST_EVENTS = 64 * 1024 * 1024
 """Characters of all events, and bytes of one."""
+CLOSING = "container"
+"""The last event of a smoke test; without it, the log was cut and nothing is judged."""
 _MAX_ANSWER = 1024 * 1024
 """Bytes of an answer that are kept: it comes back through the run's log."""
 _SCRIPT = (
@@ -91,6 +93,10 @@ class EventCollector:
             return False
         if match := re.fullmatch(r" (\d{1,9}) (\d{1,9})/(\d{1,9}) (\S+)", line[len(self.marker) :]):
             number, place, count = map(int, match.groups()[:3])
+            if (number, place) == (0, 1):  # What came before was not the probe.
+                self.parts.clear()
+                self.part_counts.clear()
+                self.size = 0
             self.size += len(line)
             if self.size <= _LARGEST_EVENTS:
                 self.parts.setdefault(number, {})[place] = match[4]
@@ -111,6 +117,16 @@ class EventCollector:
             events.append(event)
         return events
 
+    def closed_events(self) -> list[Event]:
+        """Return the events if the closing one is among them; else none, as nothing can be judged by them."""
+        events = self.events()
+        return events if events and events[-1]["event"] == CLOSING else []
+
+    @property
+    def was_cut(self) -> bool:
+        """Whether the smoke test began, and its closing event did not come."""
+        return bool(self.parts) and not self.closed_events()
+
 
 def _unpacked(text: str) -> Event | None:
     """Return the event that *text* holds; None if it holds none, or is larger than any that the probe prints."""
@@ -119,13 +135,14 @@ def _unpacked(text: str) -> Event | None:
         event = json.loads(unpacking.decompress(base64.b64decode(text), _LARGEST_EVENTS))
     except (ValueError, RecursionError, zlib.error):
         return None
-    return event if unpacking.eof and isinstance(event, dict) else None
+    is_event = unpacking.eof and isinstance(event, dict) and isinstance(event.get("event"), str)
+    return event if is_event else None
 
 
 def report_from_events(plan: Plan, image: BuiltImage, events: Sequence[Event]) -> Report:
     """Return the report of a smoke test in the cloud."""
     events = valid_events(events)
-    container = next((event for event in events if event["event"] == "container"), {})
+    container = next((event for event in events if event["event"] == CLOSING), {})
     end = ContainerEnd(
         exit_code=None if container.get("running", True) else int(container["exit_code"]),
         out_of_memory=bool(container.get("out_of_memory")),
@@ -133,6 +150,6 @@ def report_from_events(plan: Plan, image: BuiltImage, events: Sequence[Event]) -
         stop_seconds=container.get("stop"),
         log=excerpt([str(container.get("log", "")).encode(errors="replace")]),
     )
-    probe_events = [event for event in events if event["event"] != "container"]
+    probe_events = [event for event in events if event["event"] != CLOSING]
     place = f"in the cloud, by run {image.run}" if image.run else "in the cloud"
     return make_report(plan, image, probe_events, end, place=place, look_inside=OPEN_SHELL)

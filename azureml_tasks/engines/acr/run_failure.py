@@ -1,4 +1,7 @@
-"""Why a run did not succeed."""
+"""Why a run did not succeed.
+
+The step that failed decides, as the agent names it: the output of a build can say anything, such as "access denied".
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,14 @@ import re
 from typing import TYPE_CHECKING
 
 from azureml_tasks.engines.acr.azure_errors import Explanation
+from azureml_tasks.engines.acr.run_follower import resume_command
 from azureml_tasks.errors import AzuremlTasksError, BuildError, RemoteBuildError
 from azureml_tasks.plain_text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from azureml_tasks.engines.acr.run_follower import RunLog
+    from azureml_tasks.engines.acr.run_log import RunLog, StepLog
     from azureml_tasks.engines.acr.tasks_api import Run
 
 _DOCKERFILE_REJECTED = re.compile(
@@ -22,7 +26,10 @@ _DOCKERFILE_REJECTED = re.compile(
 )
 """Messages of the agent's scan of the Dockerfile (Azure/acr-builder, scan/dependencies.go), and of the builder."""
 _AGAIN = "Run the same command again."
+_BUILD = re.compile(r"build(-\w+)?")
+"""The IDs of the steps that build; a quick build names its one so too (Azure/acr-builder, cmd/acb/commands/build)."""
 _LAST_LINES = "Its last lines say why:"
+_SHOWN = 20  # lines
 
 # By a line of the log, from Azure/acr-builder, and Azure/acr issues 627, 662 and 762.
 _BY_LINE = {
@@ -73,14 +80,30 @@ def error_of_run(run: Run, log: RunLog) -> AzuremlTasksError:
         return RemoteBuildError(
             f"Run {run.id} ended with an internal error of ACR.", next_step=_AGAIN, said=said
         )
-    if log.build.instruction and not log.built:
-        what = f"A build step failed in run {run.id}: {log.build.instruction}"
-        return BuildError(what, next_step=_LAST_LINES, said=log.build.last_lines)
-    tail = list(log.tail)
-    if known := error_of_log(run.id, tail):
+    step = log.failed
+    if step and _BUILD.fullmatch(log.failed_step):
+        return _error_of_build(run.id, step)
+    lines = list(step.tail if step else log.tail)
+    if not step and lines and not log.complete:
+        what = f"Run {run.id} failed, and its log was cut, so that nothing says why."
+        return RemoteBuildError(what, next_step=f"To read it again: {resume_command(run.id)}", said=said)
+    # A container of the smoke test prints what the project prints; only pushes and the agent name these causes.
+    if (not step or log.failed_step.startswith("push")) and (known := error_of_log(run.id, lines)):
         return known
-    lines = "\n".join(tail[-20:]) or said or "its log is empty"
-    if not log.built and any(map(_DOCKERFILE_REJECTED.search, tail)):
-        what = f"ACR rejects the Dockerfile (run {run.id})."
-        return BuildError(what, next_step=_LAST_LINES, said=lines)
-    return RemoteBuildError(f"Run {run.id} failed.", next_step=_LAST_LINES, said=lines)
+    text = "\n".join(lines[-_SHOWN:]) or said or "its log is empty"
+    return RemoteBuildError(f"Run {run.id} failed.", next_step=_LAST_LINES, said=text)
+
+
+def _error_of_build(run: str, step: StepLog) -> AzuremlTasksError:
+    """Return the error of a build that failed, in its own words."""
+    if step.build.instruction:
+        what = f"A build step failed in run {run}: {step.build.instruction}"
+        return BuildError(what, next_step=_LAST_LINES, said=step.build.last_lines)
+    lines = list(step.tail)
+    if any(map(_DOCKERFILE_REJECTED.search, lines)):
+        what = f"ACR rejects the Dockerfile (run {run})."
+        return BuildError(what, next_step=_LAST_LINES, said="\n".join(lines[-_SHOWN:]))
+    known = error_of_log(run, lines)  # Nothing of the project has run yet.
+    return known or BuildError(
+        f"The build failed in run {run}.", next_step=_LAST_LINES, said="\n".join(lines[-_SHOWN:])
+    )

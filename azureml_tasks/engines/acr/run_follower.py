@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import time
-from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.engines.acr.azure_errors import first_line
+from azureml_tasks.engines.acr.run_log import RunLog
 from azureml_tasks.engines.acr.upload import BLOB_OPTIONS
-from azureml_tasks.engines.build_log import BuildLog
 from azureml_tasks.errors import AzuremlTasksError, RemoteBuildError
 from azureml_tasks.plain_text import clean
 from azureml_tasks.signals import raise_received
@@ -31,13 +29,6 @@ _CANCEL_TIMEOUT = 120.0
 """Seconds to wait for the end of a run that was cancelled."""
 _OUTAGE_TIMEOUT = 300.0
 """Seconds that Azure may fail to answer while a run continues."""
-_TAIL = 40
-_AGENT_LINE = re.compile(r"\d{4}/\d\d/\d\d |failed to run step ID: |Run ID: ")
-"""Lines that the agent itself prints between the output of the steps."""
-_BUILT = re.compile(
-    r"Successfully (built [0-9a-f]{12}|tagged \S+)|#\d+ naming to |\d{4}/\d\d/\d\d [\d:]+ Pushing image: "
-)
-"""Lines that the agent and its builders print when the image is built; pip prints "Successfully built" too."""
 _BLOCK = 4 * 1024 * 1024
 """Bytes of the log that are read at once."""
 _LONGEST_LINE = 64 * 1024
@@ -56,23 +47,6 @@ class QueueTimeoutError(RemoteBuildError):
 
 
 @dataclass(kw_only=True)
-class RunLog:
-    """What the log of a run contains.
-
-    Args:
-        build: the output of the builder.
-        tail: the last lines.
-        built: whether every step of the Dockerfile succeeded.
-        complete: whether the log was read to its end.
-    """
-
-    build: BuildLog = field(default_factory=BuildLog)
-    tail: deque[str] = field(default_factory=lambda: deque(maxlen=_TAIL))
-    built: bool = False
-    complete: bool = False
-
-
-@dataclass(kw_only=True)
 class RunFollower:
     """Follows the runs of a registry.
 
@@ -80,7 +54,6 @@ class RunFollower:
         tasks: of the registry.
         reporter: shows the log.
         timeout: seconds that a run may stay in the queue.
-        buildkit: whether the run builds with BuildKit, whose steps print in turns.
         clock: returns seconds since any moment.
         sleep: waits for so many seconds.
     """
@@ -88,7 +61,6 @@ class RunFollower:
     tasks: TasksApi
     reporter: Reporter
     timeout: float
-    buildkit: bool = False
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
 
@@ -174,10 +146,7 @@ class RunFollower:
         if collector.collect(line):
             return
         self.reporter.say(line)
-        log.tail.append(line)
-        log.built |= _BUILT.match(line) is not None
-        if not _AGENT_LINE.match(line):
-            (log.build.add_buildkit_line if self.buildkit else log.build.add_legacy_line)(line)
+        log.add(line)
 
     def _queue_timeout(self, run: Run) -> QueueTimeoutError:
         return QueueTimeoutError(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from azureml_tasks.built_image import BuiltImage
     from azureml_tasks.engines.acr.task_runs import TaskRuns
-    from azureml_tasks.engines.acr.tasks_api import RunRequest
+    from azureml_tasks.engines.acr.tasks_api import Run, RunRequest
     from azureml_tasks.engines.docker.engine import DockerEngine
     from azureml_tasks.planning.plan import Plan
     from azureml_tasks.smoke.report import Report
@@ -66,9 +66,10 @@ def smoke_test_in_cloud(
     with task_runs.cancelled_on_interrupt():
         run = task_runs.start(smoke_test_files(plan.smoke_test), make_request)
         run, log = task_runs.follow(run, collector)
-    events = collector.events()
+    events = collector.closed_events()
     if not events:
-        raise error_of_run(run, log) if run.status != "Succeeded" else _no_report(run.id)
+        is_unjudged = run.status == "Succeeded" or collector.was_cut
+        raise _no_report(run) if is_unjudged else error_of_run(run, log)
     report = report_from_events(plan, image._replace(run=run.id), events)
     if report.passed:
         records.write_probe_events(image, plan.smoke_test.sha256, events)
@@ -87,6 +88,9 @@ def smoke_test_task(plan: Plan, name: str, context_sha256: str) -> TaskFile:
     )
 
 
-def _no_report(run: str) -> RemoteBuildError:
-    what = f"Run {run} succeeded, but its log does not contain the report of the smoke test."
+def _no_report(run: Run) -> RemoteBuildError:
+    what = (
+        f"Run {run.id} {run.status.lower()}, but its log does not contain the whole report of the smoke test, "
+        "so that nothing is judged."
+    )
     return RemoteBuildError(what, next_step="Run the same command again.")

@@ -6,11 +6,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from azureml_tasks import signals
 from azureml_tasks.config.settings import Acr
 from azureml_tasks.engines.acr.azure_errors import NoAnswerError
-from azureml_tasks.engines.acr.run_follower import RunFollower, RunLog
+from azureml_tasks.engines.acr.run_follower import RunFollower
 from azureml_tasks.engines.acr.tasks_api import RunRequest
-from azureml_tasks.engines.acr.upload import upload
+from azureml_tasks.engines.acr.upload import TargetRefusedError, upload
 from azureml_tasks.engines.interrupts import finish_call
 from azureml_tasks.errors import Terminated
 
@@ -19,10 +20,14 @@ if TYPE_CHECKING:
 
     from azureml_tasks.context.context_file import ContextFile
     from azureml_tasks.engines.acr.cloud_smoke_test import EventCollector
+    from azureml_tasks.engines.acr.run_log import RunLog
     from azureml_tasks.engines.acr.session import Session
-    from azureml_tasks.engines.acr.tasks_api import Run
+    from azureml_tasks.engines.acr.tasks_api import Run, UploadTarget
     from azureml_tasks.planning.plan import Plan
     from azureml_tasks.reporter import Reporter
+
+_UPLOADS = 3
+"""URLs to which an upload is tried."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +52,7 @@ class TaskRuns:
         try:
             yield
         except (KeyboardInterrupt, Terminated):
+            signals.acknowledge()
             for run in self.runs:
                 self._follower.cancel(run)
             raise
@@ -60,8 +66,7 @@ class TaskRuns:
             RegistryError: Azure does not permit it.
             RemoteBuildError: the upload fails, or the run cannot be queued.
         """
-        target = self.session.tasks.upload_target()
-        upload(target, files, self.reporter)
+        target = self._upload(files)
         request = RunRequest(
             acr=self._acr,
             platform=self.plan.platform,
@@ -72,6 +77,20 @@ class TaskRuns:
         links = self.session.run_links(run.id)
         self.reporter.say(f"run {run.id} is {run.status.lower()}; to look at it:\n{links}")
         return run
+
+    def _upload(self, files: tuple[ContextFile, ...]) -> UploadTarget:
+        """Upload *files*, to a new URL if one has expired: a large model can take longer than its signature lasts."""
+        for _ in range(_UPLOADS - 1):
+            target = self.session.tasks.upload_target()
+            try:
+                upload(target, files, self.reporter)
+            except TargetRefusedError as error:
+                self.reporter.say(f"{error.what} {error.said}; uploading it to a new URL")
+            else:
+                return target
+        target = self.session.tasks.upload_target()
+        upload(target, files, self.reporter)
+        return target
 
     def follow(self, run: Run, collector: EventCollector) -> tuple[Run, RunLog]:
         """Show the log of *run* until it ends; see `RunFollower.follow`."""
@@ -99,5 +118,4 @@ class TaskRuns:
             tasks=self.session.tasks,
             reporter=self.reporter,
             timeout=self._acr.timeout,
-            buildkit=bool(self.plan.secrets),
         )

@@ -34,14 +34,19 @@ BLOB_OPTIONS = {
 """Timeouts (seconds) and retries of each request to Azure Storage."""
 
 
+class TargetRefusedError(RemoteBuildError):
+    """The URL has expired, or something is there already; with another URL, the upload can succeed."""
+
+
 def upload(target: UploadTarget, files: Sequence[ContextFile], reporter: Reporter) -> None:
-    """Upload an archive of *files*.
+    """Upload an archive of *files*; what is there already is not overwritten.
 
     Raises:
+        TargetRefusedError: the URL can no longer be used.
         RemoteBuildError: Azure Storage refuses or does not answer.
         BuildError: a file changed meanwhile.
     """
-    from azure.core.exceptions import AzureError
+    from azure.core.exceptions import AzureError, ClientAuthenticationError, ResourceExistsError
     from azure.storage.blob import BlobClient
 
     size = sum(file.size for file in files)
@@ -54,7 +59,8 @@ def upload(target: UploadTarget, files: Sequence[ContextFile], reporter: Reporte
         raise
     except AzureError as error:
         host = target.url.partition("?")[0].split("/")[2]
-        raise RemoteBuildError(
+        is_refused = isinstance(error, ClientAuthenticationError | ResourceExistsError)
+        raise (TargetRefusedError if is_refused else RemoteBuildError)(
             "The build context could not be uploaded.",
             next_step="Check the network: the build context is uploaded to a storage account of ACR,\n"
             f"{host}; then run the same command again",
@@ -66,11 +72,11 @@ def _upload_blocks(blob: BlobClient, reader: BlockReader) -> None:
     first, validate = reader.read(_BLOCK), _has_md5()
     if len(first) < _BLOCK:
         # Without threads, so that Ctrl-C does not wait for a connection that is stuck.
-        blob.upload_blob(first, overwrite=True, validate_content=validate)
+        blob.upload_blob(first, overwrite=False, validate_content=validate)
         return
     # The SDK only calls `read`, but its annotation requires a whole file.
     content = cast("IO[bytes]", BlockReader(chain((first, bytes(reader.rest)), reader.blocks)))
-    blob.upload_blob(content, overwrite=True, max_concurrency=_PARALLEL, validate_content=validate)
+    blob.upload_blob(content, overwrite=False, max_concurrency=_PARALLEL, validate_content=validate)
 
 
 def _has_md5() -> bool:
