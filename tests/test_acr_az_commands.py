@@ -10,7 +10,7 @@ from tests.acr_plans import plan
 
 CANDIDATE = "team/scoring/candidate"
 SHA256 = "2" * 64
-REGISTRY = ("--registry", "contoso")
+REGISTRY = ("--registry", "contoso.azurecr.io")
 POOL = Acr(agent_pool="large", timeout=600)
 
 
@@ -34,14 +34,15 @@ POOL = Acr(agent_pool="large", timeout=600)
             ],
             az_commands.build(plan(acr=POOL, platform="linux/arm64/v8"), SHA256),
         ),
+        (["tee", "context/task.yaml"], az_commands.write_task()),
         (
-            ["az", "acr", "run", *REGISTRY, "--timeout", "3600", "--file", "-", "context"],
+            ["az", "acr", "run", *REGISTRY, "--timeout", "3600", "--file", "task.yaml", "context"],
             az_commands.run(plan()),
         ),
         (
             [
                 *("az", "acr", "run", *REGISTRY, "--timeout", "600", "--agent-pool", "large"),
-                *("--file", "-", "context"),
+                *("--file", "task.yaml", "context"),
             ],
             az_commands.run(plan(acr=POOL)),
         ),
@@ -55,7 +56,7 @@ POOL = Acr(agent_pool="large", timeout=600)
         ),
         (
             [
-                *("az", "acr", "import", "--name", "contoso"),
+                *("az", "acr", "import", "--name", "contoso.azurecr.io"),
                 *("--source", f"contoso.azurecr.io/{CANDIDATE}@sha256:1", "--image", "team/scoring:1.0"),
                 "--force",
             ],
@@ -65,7 +66,7 @@ POOL = Acr(agent_pool="large", timeout=600)
         ),
         (
             [
-                *("az", "acr", "repository", "delete", "--name", "contoso"),
+                *("az", "acr", "repository", "delete", "--name", "contoso.azurecr.io"),
                 *("--image", f"{CANDIDATE}@sha256:1", "--yes"),
             ],
             az_commands.delete("contoso.azurecr.io", f"{CANDIDATE}@sha256:1"),
@@ -76,6 +77,7 @@ POOL = Acr(agent_pool="large", timeout=600)
             "unpack",
             "build",
             "build in a pool",
+            "task file",
             "run",
             "run in a pool",
             "logs",

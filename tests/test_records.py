@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from azureml_tasks.built_image import BuiltImage
 from azureml_tasks.context.build_context import BuildContext
 from azureml_tasks.errors import BuildError
-from azureml_tasks.state.records import FOLDER, NOTES, Records
+from azureml_tasks.state.records import FOLDER, NOTES, Records, StartedRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -166,11 +166,12 @@ BUILD: dict[str, Any] = {
 }
 PASS: dict[str, Any] = {"id": IMAGE.id, "smoke_test_sha256": "4" * 64, "smoke": SUMMARY}
 WRONG = "missing or not valid"
+RUN = {"run": "ca8", "registry": "r.io", "names": ["r.io/demo:1"], "installed_at": 0}
 READERS: dict[str, Callable[[Records], object]] = {
     "build.json": Records.read_build,
     "smoke-test.json": Records.read_pass,
     "result.json": Records.read_result,
-    "run.json": Records.read_run,
+    "runs.json": Records.started_runs,
     "probe-events.json": lambda records: records.read_probe_events(IMAGE, ""),
 }
 
@@ -224,9 +225,12 @@ The record .azureml-image/{name} cannot be read: Expecting value: line 1 column 
         ),
         ("result.json", "{}", f"{WRONG}: image, id, tags, digest, context_sha256, smoke"),
         ("result.json", json.dumps({**RESULT, "image": "demo:1", "tags": ["a b"]}), f"{WRONG}: image, tags"),
-        ("run.json", json.dumps({"run": "../x", "registry": "r.io/x"}), f"{WRONG}: run, registry"),
+        ("runs.json", json.dumps({"runs": [{**RUN, "run": "../x"}]}), f"{WRONG}: runs"),
+        ("runs.json", json.dumps({"runs": [{**RUN, "registry": "r.io/x"}]}), f"{WRONG}: runs"),
+        ("runs.json", json.dumps({"runs": [{**RUN, "names": []}]}), f"{WRONG}: runs"),
+        ("runs.json", json.dumps({"runs": [{**RUN, "installed_at": 1.5}]}), f"{WRONG}: runs"),
         ("smoke-test.json", "{}", f"{WRONG}: id, smoke_test_sha256, smoke"),
-        ("run.json", json.dumps({"run": "ca1"}), f"{WRONG}: registry"),
+        ("runs.json", json.dumps({"run": "ca1"}), f"{WRONG}: runs"),
         ("probe-events.json", json.dumps({"id": "1"}), f"{WRONG}: smoke_test_sha256, events, id"),
         ("probe-events.json", json.dumps({"events": [{}]}), f"{WRONG}: id, smoke_test_sha256, events"),
     ],
@@ -292,7 +296,7 @@ VALID: dict[str, dict[str, Any]] = {
     },
     "smoke-test.json": PASS,
     "result.json": RESULT,
-    "run.json": {"run": "ca1", "registry": "r.io"},
+    "runs.json": {"runs": [RUN]},
     "probe-events.json": {
         "id": IMAGE.id,
         "smoke_test_sha256": "4" * 64,
@@ -307,7 +311,7 @@ USES: list[Callable[[Records], object]] = [
     Records.waiting_candidates,
     Records.read_pass,
     Records.read_result,
-    Records.read_run,
+    Records.started_runs,
     lambda records: (records.build_registry("docker"), records.build_registry("acr")),
     lambda records: records.read_files(IMAGE),
     lambda records: records.read_probe_events(IMAGE, "4" * 64),
@@ -422,18 +426,29 @@ def test_a_local_image_is_no_candidate(records: Records) -> None:
     assert ([], False, []) == (before, exists, records.waiting_candidates())
 
 
-def test_a_remote_build_is_recorded_until_it_ends(records: Records) -> None:
-    """It is recorded with its registry; forgetting twice is no error."""
-    before = records.read_run()
-    records.write_run("ca8", "r.io")
-    text = (records.folder / "run.json").read_text(encoding="utf-8")
-    during = records.read_run()
+def test_remote_builds_are_recorded_until_their_images_are_taken_over(records: Records) -> None:
+    """Each is recorded with its registry and names, the last one last; forgetting twice is no error."""
+    before = records.started_runs()
+    first = StartedRun(run="ca8", registry="r.io", names=("r.io/demo:1", "r.io/demo:2"), installed_at=5)
+    second = StartedRun(run="ca9", registry="r.io", names=("r.io/demo:3",))
+    records.write_run(first)
+    records.write_run(second)
+    text = (records.folder / "runs.json").read_text(encoding="utf-8")
+    both, found = records.started_runs(), (records.read_run("ca8"), records.read_run("ca7"))
 
-    records.forget_run()
-    records.forget_run()
+    records.forget_run("ca8")
+    records.forget_run("ca8")
+    one = records.started_runs()
+    records.forget_run("ca9")
 
-    assert ("", "ca8", "") == (before, during, records.read_run())
-    assert {"run": "ca8", "registry": "r.io"} == json.loads(text)
+    assert ([], [first, second], (first, None)) == (before, both, found)
+    assert ([second], []) == (one, records.started_runs())
+    assert {
+        "runs": [
+            {"run": "ca8", "registry": "r.io", "names": ["r.io/demo:1", "r.io/demo:2"], "installed_at": 5},
+            {"run": "ca9", "registry": "r.io", "names": ["r.io/demo:3"], "installed_at": 0},
+        ]
+    } == json.loads(text)
 
 
 def test_the_registry_of_the_last_build(records: Records) -> None:
@@ -443,7 +458,7 @@ def test_the_registry_of_the_last_build(records: Records) -> None:
     registries.append(records.build_registry("docker"))
     records.write_build(BUILT[0])
     registries.append(records.build_registry("docker"))
-    records.write_run("ca8", "other.io")
+    records.write_run(StartedRun(run="ca8", registry="other.io", names=("other.io/demo:1",)))
     registries += [records.build_registry("docker"), records.build_registry("acr")]
 
     assert ["", "r.io", "r.io", "r.io", "other.io"] == registries

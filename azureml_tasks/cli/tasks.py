@@ -122,7 +122,7 @@ def dockerfile(run: TaskRun) -> None:
     write_text(run, path, dockerfile_text(run.context, builder), *flags)
 
 
-@_task("base", "allow-source-builds", "output")
+@_task("base", "engine", "allow-source-builds", "output")
 def context(run: TaskRun) -> None:
     """Write the build context with its Dockerfile as a tar archive, for any builder."""
     from azureml_tasks.cli.output import output_file, refuse_terminal, write_archive

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from azureml_tasks.commands.run_context import (
     open_engine,
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from azureml_tasks.commands.run_context import RunContext
+    from azureml_tasks.engines.acr.engine import AcrEngine
+    from azureml_tasks.engines.protocol import Engine
+    from azureml_tasks.planning.plan import Plan
 
 
 def clean(run: RunContext, *, on_removed: Callable[[str], None]) -> None:
@@ -38,9 +41,8 @@ def clean(run: RunContext, *, on_removed: Callable[[str], None]) -> None:
             if not run.records.folder.is_dir():
                 run.reporter.say(f"nothing to remove: there is no {run.records.name} here")
                 return
-            if run.records.has_build():
-                for name in _remove_images(run):
-                    on_removed(name)
+            for name in _remove_images(run):
+                on_removed(name)
         with stating("Not all records were removed."):
             if run.reporter.effect(["rm", "-r", str(run.records.folder)]):
                 run.records.remove()
@@ -58,11 +60,28 @@ def _remove_leftovers(run: RunContext) -> list[str]:
 
 def _remove_images(run: RunContext) -> Iterator[str]:
     """Remove what builds have left on the engine that has it; a registry's cached layers are the team's, and stay."""
-    built_by = run.records.read_build().engine
-    run = run._replace(engine=built_by if run.engine == "auto" or built_by == "acr" else run.engine)
-    plan = with_build_registry(run, plan_image(run)[0])
-    engine = open_engine(run, plan)
-    yield from engine.remove(run.records.read_all_names())
-    if engine.name != "acr":
-        store = engine.layer_store(plan)
-        yield from (layers.name for layers in store.all() if store.remove(layers))
+    started, has_build = run.records.started_runs(), run.records.has_build()
+    if not has_build and not started:
+        return
+    planned, acr = plan_image(run)[0], None
+    if has_build:
+        built_by = run.records.read_build().engine
+        engine, plan = _open(
+            run, built_by if run.engine == "auto" or built_by == "acr" else run.engine, planned
+        )
+        yield from engine.remove(run.records.read_all_names())
+        if engine.name == "acr":
+            acr = engine
+        else:
+            store = engine.layer_store(plan)
+            yield from (layers.name for layers in store.all() if store.remove(layers))
+    if acr or started:
+        acr = acr or _open(run, "acr", planned)[0]
+        yield from cast("AcrEngine", acr).remove_orphans()
+
+
+def _open(run: RunContext, name: str, planned: Plan) -> tuple[Engine, Plan]:
+    """Open the engine *name*; return it with the plan for it."""
+    run = run._replace(engine=name)
+    plan = with_build_registry(run, planned)
+    return open_engine(run, plan), plan

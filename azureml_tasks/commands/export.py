@@ -43,10 +43,14 @@ def dockerfile_text(run: RunContext, builder: str) -> str:
 
 
 def context_archive(run: RunContext) -> ContextArchive:
-    """Return the archive that every engine gets.
+    """Return the archive that every engine gets; for the engine acr with the files of the smoke test in the cloud.
 
     Raises:
         SettingsError: the table or a file that it names is wrong.
     """
-    _, context = plan_image(run)
+    planned, context = plan_image(run)
+    if run.engine == "acr":
+        from azureml_tasks.engines.acr.cloud_smoke_test import smoke_test_files
+
+        context = context._replace(files=(*context.files, *smoke_test_files(planned.smoke_test)))
     return ContextArchive(blocks=archive(context), size=context.size)

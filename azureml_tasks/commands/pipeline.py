@@ -107,6 +107,7 @@ def release(
     with project_lock(run.folder, run.reporter), _going_on_by_release():
         with stating("Nothing was built."):
             prepared = prepare_build(run, to_push=True)
+            prepared.engine.check_push(prepared.plan)
             built = _up_to_date(run, prepared, no_cache=no_cache, pull=pull)
             built = built or _build(
                 run, prepared, no_cache=no_cache, pull=pull, smoke_test_inside=not untested

@@ -44,7 +44,8 @@ def resume(run: RunContext, run_id: str) -> BuildResult:
         _refuse_local("image.resume", run.engine)
         prepared = prepare_engine(run)
         engine = _remote("image.resume", prepared.engine)
-        run_id = run_id or run.records.read_run()
+        started = run.records.started_runs()
+        run_id = run_id or (started[-1].run if started else "")
         if not run_id:
             next_step = "Name one: invoke image.resume --run ID --engine acr"
             raise BuildError("No remote build of this project is unfinished.", next_step=next_step)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from azureml_tasks.image_reference import parse
 from azureml_tasks.incremental.fingerprint import fingerprint_parts
 from azureml_tasks.incremental.rebuild_reasons import Rebuild, rebuild_of
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from azureml_tasks.built_image import BuiltImage
     from azureml_tasks.commands.run_context import Prepared, RunContext
     from azureml_tasks.context.build_context import BuildContext
+    from azureml_tasks.engines.protocol import Engine
     from azureml_tasks.planning.plan import Plan
 
 
@@ -20,7 +22,7 @@ def reusable_image(run: RunContext, prepared: Prepared) -> BuiltImage | None:
     if not run.records.has_build():
         return None
     image = run.records.read_build()
-    if image.engine != engine.name:
+    if image.engine != engine.name or not _is_in_registry_of(engine, image):
         return None
     if needed_rebuild(run, plan, prepared.context, engine.base_id(plan), image).stages:
         return None
@@ -28,6 +30,14 @@ def reusable_image(run: RunContext, prepared: Prepared) -> BuiltImage | None:
         return None
     engine.tag_image(image, plan.names)
     return image._replace(names=plan.names, user=plan.user, version=plan.version)
+
+
+def _is_in_registry_of(engine: Engine, image: BuiltImage) -> bool:
+    """Return whether *engine* is that of any registry, or of the one for which *image* was built."""
+    if image.engine == "docker":
+        return True
+    reference = parse(image.names[0])
+    return reference is not None and reference.host.lower() == engine.registry.lower()
 
 
 def needed_rebuild(

@@ -54,6 +54,9 @@ class Engine(Protocol):
     def base_python(self, plan: Plan) -> tuple[int, int] | None:
         """Return the version of the base's Python; None if it is not known, or the base is not on this machine."""
 
+    def check_push(self, plan: Plan) -> None:
+        """Check what can be checked of a push before anything is built."""
+
     def tag_image(self, image: BuiltImage, names: Sequence[str]) -> None:
         """Give an image that exists these names."""
 

@@ -68,7 +68,17 @@ def rebuild_of(
         days = days_since(image.installed_at)
         first = 0
         reasons.append(f"its packages are not pinned and were installed {days:.0f} days ago")
+    if _base_may_have_moved(plan, image):
+        first = 0
+        days = days_since(image.installed_at)
+        reasons.append(f"its base is named by a tag, and was pulled {days:.0f} days ago")
     return Rebuild(stages=STAGES[first:], reasons=tuple(reasons))
+
+
+def _base_may_have_moved(plan: Plan, image: BuiltImage) -> bool:
+    """Return whether the base may be another image now: only an engine of one's own knows its ID."""
+    is_known = image.engine == "docker" or bool(plan.base.digest)
+    return not is_known and days_since(image.installed_at) > plan.cached_layers_max_age
 
 
 def packages_are_too_old(plan: Plan, installed_at: float) -> bool:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Check = Callable[[Any], bool]
 
-BUILD, PASS, RESULT, RUN = "build.json", "smoke-test.json", "result.json", "run.json"
+BUILD, PASS, RESULT, RUNS = "build.json", "smoke-test.json", "result.json", "runs.json"
 PROBE_EVENTS, FILES = "probe-events.json", "files.json"
 _MOST = 10**12
 """More than any time in seconds, or any size in bytes, that a record holds; a float can hold it."""
@@ -106,6 +106,19 @@ def _is_tag(value: object) -> bool:
     return _matches(value, image_reference.TAG)
 
 
+def _is_run(value: object) -> bool:
+    """Return whether *value* is a remote build that was started here."""
+    return (
+        isinstance(value, dict)
+        and _matches(value.get("run"), "[A-Za-z0-9_-]{1,64}")
+        and _matches(value.get("registry"), image_reference.HOST)
+        and is_list(value.get("names"), _is_name)
+        and bool(value["names"])
+        and is_number(value.get("installed_at"))
+        and isinstance(value["installed_at"], int)
+    )
+
+
 def _is_event(value: object) -> bool:
     return isinstance(value, dict) and is_words(value.get("event"))
 
@@ -150,13 +163,7 @@ _FORMS: Mapping[str, Form] = {
         },
         optional={"cached_layers": lambda value: is_list(value, _is_by_digest)},
     ),
-    RUN: Form(
-        required={
-            "run": lambda value: _matches(value, "[A-Za-z0-9_-]{1,64}"),
-            "registry": lambda value: _matches(value, image_reference.HOST),
-        },
-        optional={},
-    ),
+    RUNS: Form(required={"runs": lambda value: is_list(value, _is_run)}, optional={}),
     PROBE_EVENTS: Form(
         required={
             "id": is_digest,

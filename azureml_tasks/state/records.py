@@ -20,7 +20,7 @@ from azureml_tasks.state.record_forms import (
     PASS,
     PROBE_EVENTS,
     RESULT,
-    RUN,
+    RUNS,
     read_json,
     wrong_keys,
 )
@@ -34,6 +34,22 @@ FOLDER = ".azureml-image"
 _HASHES = "hashes.json"
 NOTES = frozenset({"builder.json", "engine.json", "files.json", "hashes.json", "staged", "users.json"})
 """Entries of the folder that only save time and can be removed at any time."""
+
+
+class StartedRun(NamedTuple):
+    """A remote build that was started here, and whose image has not been taken over yet.
+
+    Args:
+        run: its ID.
+        registry: login server.
+        names: that its image is to get, `login-server/repository:tag`.
+        installed_at: when the cached layers that it is based on were built, seconds since 1970; 0 for none.
+    """
+
+    run: str
+    registry: str
+    names: tuple[str, ...]
+    installed_at: int = 0
 
 
 class Records(NamedTuple):
@@ -143,17 +159,38 @@ class Records(NamedTuple):
             last = "" if record.get("candidate") == image.candidate else record.get("candidate", "")
             self._write(BUILD, {**record, "candidate": last, "waiting": waiting})
 
-    def write_run(self, run: str, registry: str) -> None:
-        """Record the ID of a remote build at the login server *registry*, until it has ended."""
-        self._write(RUN, {"run": run, "registry": registry})
+    def write_run(self, run: StartedRun) -> None:
+        """Record a remote build, until its image is taken over or is gone."""
+        self._write_runs([*(other for other in self.started_runs() if other.run != run.run), run])
 
-    def read_run(self) -> str:
-        """Return the ID of the remote build that has not ended yet; "" if there is none."""
-        return str((self._read(RUN) or {}).get("run", ""))
+    def started_runs(self) -> list[StartedRun]:
+        """Return the remote builds that were started here and are not finished here yet, the last one last."""
+        records = (self._read(RUNS) or {}).get("runs", [])
+        return [
+            StartedRun(
+                run=record["run"],
+                registry=record["registry"],
+                names=tuple(record["names"]),
+                installed_at=record["installed_at"],
+            )
+            for record in records
+        ]
 
-    def forget_run(self) -> None:
-        """Record that the remote build has ended."""
-        (self.folder / RUN).unlink(missing_ok=True)
+    def read_run(self, run: str) -> StartedRun | None:
+        """Return the remote build with this ID; None if it was not started here."""
+        return next((started for started in self.started_runs() if started.run == run), None)
+
+    def forget_run(self, run: str) -> None:
+        """Record that nothing more has to be done about a remote build."""
+        runs = self.started_runs()
+        left = [started for started in runs if started.run != run]
+        if left:
+            self._write_runs(left)
+        else:
+            (self.folder / RUNS).unlink(missing_ok=True)
+
+    def _write_runs(self, runs: list[StartedRun]) -> None:
+        self._write(RUNS, {"runs": [{**run._asdict(), "names": list(run.names)} for run in runs]})
 
     def build_registry(self, engine: str) -> str:
         """Return the login server that the last build is for; "" if it is for none.
@@ -161,8 +198,8 @@ class Records(NamedTuple):
         Args:
             engine: the engine of this command; a remote build that has not finished counts for any but docker.
         """
-        if engine != "docker" and (run := self._read(RUN)):
-            return str(run["registry"])
+        if engine != "docker" and (runs := self.started_runs()):
+            return runs[-1].registry
         build = self._read(BUILD)
         reference = parse(build["names"][0]) if build else None
         return reference.host if reference else ""

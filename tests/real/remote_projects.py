@@ -212,12 +212,10 @@ def result_of(acr: Acr, project: Consumer, ended: Ended, *, since: int = 0) -> C
 
 def normalize(text: str, project: Consumer, acr: Acr) -> str:
     """Return *text* without what differs from run to run."""
-    registry = acr.login_server.partition(".")[0]  # a number, which occurs elsewhere too
     names = {
         project.env["DOCKER_HOST"]: "ENGINE",
         acr.registry.id: "RESOURCE",
         acr.login_server: "REGISTRY",
-        **{f"{flag} {registry} ": f"{flag} REGISTRY-NAME " for flag in ("--registry", "--name")},
         project.folder.name: "NAME",
     }
     text = normal(text, names)

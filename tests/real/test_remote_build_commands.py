@@ -26,7 +26,7 @@ from tests.real.remote_output import (
 )
 from tests.real.remote_projects import CommandResult, RemoteProjects, copied, normalize, run_command
 
-BY_DIGEST = "az acr import --name REGISTRY-NAME --source REGISTRY/NAME/candidate@sha256:ID --image"
+BY_DIGEST = "az acr import --name REGISTRY --source REGISTRY/NAME/candidate@sha256:ID --image"
 """The command that copies the candidate to a final tag."""
 Walk = Mapping[str, CommandResult]
 """Name of a command -> its result."""
@@ -101,9 +101,9 @@ def test_build(commands: Mapping[str, Walk]) -> None:
     assert done.messages == [
         ENGINE,
         "build context: 1 file, N MB, sha256 HASH",
-        "invoke image.context | tar --extract --one-top-level=context",
+        "invoke image.context --engine acr | tar --extract --one-top-level=context",
         (
-            "az acr build --registry REGISTRY-NAME --timeout 3600 --image 'NAME/candidate:{{.Run.ID}}' "
+            "az acr build --registry REGISTRY --timeout 3600 --image 'NAME/candidate:{{.Run.ID}}' "
             "--build-arg CONTEXT_SHA256=HASH --platform linux/amd64 context"
         ),
         FOUND,
@@ -207,7 +207,7 @@ def test_push(commands: Mapping[str, Walk]) -> None:
         FOUND,
         f"{BY_DIGEST} NAME:{kept_tag(digest)}",
         f"{BY_DIGEST} NAME:1.0 --force",
-        "az acr repository delete --name REGISTRY-NAME --image NAME/candidate@sha256:ID --yes",
+        "az acr repository delete --name REGISTRY --image NAME/candidate@sha256:ID --yes",
         "deleted the candidate image REGISTRY/NAME/candidate@sha256:ID",
     ]
     assert (dict.fromkeys(("1.0", kept_tag(digest)), digest), frozenset()) == (done.tags, done.candidates)
@@ -239,8 +239,14 @@ def test_build_without_waiting(commands: Mapping[str, Walk]) -> None:
         *LOOK,
         "to follow it to its end: invoke image.resume --run RUN --engine acr",
     ] == done.messages
-    expected = {"run": done.ended.stdout.strip(), "registry": done.acr.login_server}
-    assert {"run.json": expected} == done.records
+    registry = done.acr.login_server
+    started = {
+        "run": done.ended.stdout.strip(),
+        "registry": registry,
+        "names": [f"{registry}/{done.project.folder.name}:1.0"],
+        "installed_at": 0,
+    }
+    assert {"runs.json": {"runs": [started]}} == done.records
 
 
 def test_resume_on_another_machine(commands: Mapping[str, Walk]) -> None:
@@ -380,7 +386,7 @@ def test_clean_deletes_every_candidate(remote_projects: RemoteProjects, tiny_bas
         pushed.candidates,
     )
     folder = project.folder / ".azureml-image"
-    delete = f"az acr repository delete --name {acr.login_server.partition('.')[0]} --image {name}/candidate@"
+    delete = f"az acr repository delete --name {acr.login_server} --image {name}/candidate@"
     commands = [f"{delete}{digest} --yes" for digest in digests]
     assert (0, [*commands, f"rm -r {folder}"]) == (dry.ended.code, dry.ended.stdout.splitlines())
     assert () == dry.requests

@@ -59,9 +59,12 @@ def test_dry(place: str, remote_projects: RemoteProjects, amlenv_base: str) -> N
 
     # Nobody asked which prefixes are there, so the commands build the whole image in one piece.
     whole = TASK[: TASK.index('  - id: "build-system"')] + TASK[TASK.index('  - id: "build"\n') :]
-    by_task = f"az acr run --registry REGISTRY-NAME --timeout 3600 --file - context <<'EOF'\n{whole}EOF"
+    by_task = (
+        f"tee context/task.yaml <<'EOF'\n{whole}EOF\n"
+        "az acr run --registry REGISTRY --timeout 3600 --file task.yaml context"
+    )
     quick = (
-        "az acr build --registry REGISTRY-NAME --timeout 3600 --image 'NAME/candidate:{{.Run.ID}}' "
+        "az acr build --registry REGISTRY --timeout 3600 --image 'NAME/candidate:{{.Run.ID}}' "
         "--build-arg CONTEXT_SHA256=HASH --platform linux/amd64 context"
     )
     by_digest = "REGISTRY/NAME/candidate@DIGEST"
@@ -75,11 +78,11 @@ def test_dry(place: str, remote_projects: RemoteProjects, amlenv_base: str) -> N
         f"docker rmi {by_digest}",
     ]
     expected = [
-        "invoke image.context | tar --extract --one-top-level=context",
+        "invoke image.context --engine acr | tar --extract --one-top-level=context",
         *([quick, *smoke_test] if place == HERE else by_task.splitlines()),
-        f"az acr import --name REGISTRY-NAME --source {by_digest} --image NAME:kept-DIGEST",
-        f"az acr import --name REGISTRY-NAME --source {by_digest} --image NAME:1.0.0 --force",
-        "az acr repository delete --name REGISTRY-NAME --image NAME/candidate@DIGEST --yes",
+        f"az acr import --name REGISTRY --source {by_digest} --image NAME:kept-DIGEST",
+        f"az acr import --name REGISTRY --source {by_digest} --image NAME:1.0.0 --force",
+        "az acr repository delete --name REGISTRY --image NAME/candidate@DIGEST --yes",
     ]
     assert (0, expected) == (done.out[0], done.out[1].splitlines()), done.ended.stderr
     assert ((), {}) == (done.requests, done.records)
@@ -91,7 +94,7 @@ def test_dry_resume(remote_projects: RemoteProjects, tiny_base: str) -> None:
         remote_projects.acr, remote_projects(tiny_base), "--dry", "image.resume", "--run", "ca7", *ACR
     )
 
-    expected = "az acr task logs --registry REGISTRY-NAME --run-id RUN\n"
+    expected = "az acr task logs --registry REGISTRY --run-id RUN\n"
     assert (0, expected, ()) == (*done.out, done.requests)
 
 

@@ -1,4 +1,7 @@
-"""The commands of the Azure CLI that do the same as this engine, for --dry and --echo."""
+"""The commands of the Azure CLI that do the same as this engine, for --dry and --echo.
+
+A registry is named by its login server, which `az acr` takes too: its first part is not always the registry's name.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,9 @@ if TYPE_CHECKING:
 
     from azureml_tasks.planning.plan import Plan
 
-_FOLDER = "context"
+_FOLDER, _TASK_FILE = "context", "task.yaml"
+WRITE_CONTEXT = "invoke image.context --engine acr | "
+"""What writes the files that a remote build uploads, with those of its smoke test, to pipe into `unpack`."""
 
 
 def unpack() -> list[str]:
@@ -28,9 +33,14 @@ def build(plan: Plan, context_sha256: str) -> list[str]:
     return [*words, "--platform", plan.platform, _FOLDER]
 
 
+def write_task() -> list[str]:
+    """Write the task file, which is standard input, into the folder: `az acr run` takes it from there alone."""
+    return ["tee", f"{_FOLDER}/{_TASK_FILE}"]
+
+
 def run(plan: Plan) -> list[str]:
-    """Run a multi-step task on the folder; the task file is standard input."""
-    return ["az", "acr", "run", *_run_options(plan), "--file", "-", _FOLDER]
+    """Run the task of the folder."""
+    return ["az", "acr", "run", *_run_options(plan), "--file", _TASK_FILE, _FOLDER]
 
 
 def logs(plan: Plan, run: str) -> list[str]:
@@ -40,15 +50,13 @@ def logs(plan: Plan, run: str) -> list[str]:
 
 def copy(login_server: str, source: str, target: str, *, force: bool = True) -> list[str]:
     """Copy an image to another name in the same registry; without *force* a tag that exists does not move."""
-    name = login_server.partition(".")[0]
     forced = ["--force"] if force else []
-    return ["az", "acr", "import", "--name", name, "--source", source, "--image", target, *forced]
+    return ["az", "acr", "import", "--name", login_server, "--source", source, "--image", target, *forced]
 
 
 def delete(login_server: str, image: str) -> list[str]:
     """Delete an image by its digest."""
-    name = login_server.partition(".")[0]
-    return ["az", "acr", "repository", "delete", "--name", name, "--image", image, "--yes"]
+    return ["az", "acr", "repository", "delete", "--name", login_server, "--image", image, "--yes"]
 
 
 def _run_options(plan: Plan) -> list[str]:
@@ -58,4 +66,4 @@ def _run_options(plan: Plan) -> list[str]:
 
 
 def _registry(plan: Plan) -> Sequence[str]:
-    return ["--registry", plan.registry.partition(".")[0] or "REGISTRY"]
+    return ["--registry", plan.registry or "REGISTRY"]

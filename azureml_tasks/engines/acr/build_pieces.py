@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.context.context_file import ContextFile
 from azureml_tasks.engines.acr.candidates import RUN_ID, candidate_repository
@@ -18,7 +18,7 @@ from azureml_tasks.errors import AzuremlTasksError
 from azureml_tasks.incremental.cached_layers import CachedLayers, cached_layers_of, stage_context
 from azureml_tasks.incremental.fingerprint import fingerprint_parts
 from azureml_tasks.planning.dockerfile import STAGES
-from azureml_tasks.timestamps import SECONDS_PER_DAY, parse_timestamp
+from azureml_tasks.timestamps import SECONDS_PER_DAY, epoch_seconds, parse_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,10 +36,12 @@ class BuildPieces:
     Args:
         pieces: in their order; the last one builds the image.
         cached_layers: the base of the first one, `login-server/repository@sha256:…`; "" for the base of the plan.
+        installed_at: when these were built, seconds since 1970 (UTC); 0 if there are none.
     """
 
     pieces: tuple[BuildPiece, ...]
     cached_layers: str = ""
+    installed_at: int = 0
 
     @property
     def image(self) -> str:
@@ -65,6 +67,17 @@ class BuildPieces:
         )
 
 
+class _Found(NamedTuple):
+    """The largest cached layers in the registry: how many of the plan's, their reference and when they were built."""
+
+    stored: int = 0
+    reference: str = ""
+    built_at: int = 0
+
+
+_NONE = _Found()
+
+
 def whole_image(plan: Plan, context: BuildContext) -> BuildPieces:
     """Return one build of the whole image."""
     return BuildPieces(pieces=(_piece(context, "Dockerfile", _candidate(plan)),))
@@ -85,15 +98,16 @@ def pieces_after_cached_layers(
     available = cached_layers_of(plan, fingerprint_parts(plan, context, str(plan.base)))
     if not available:
         return whole_image(plan, context)
-    count, reference = (0, "") if no_cache else _largest_in_registry(plan, available, repositories, reporter)
-    pieces = _pieces(plan, context, reference or str(plan.base), available[:count], available[count:])
-    return BuildPieces(pieces=tuple(pieces), cached_layers=reference)
+    found = _NONE if no_cache else _largest_in_registry(plan, available, repositories, reporter)
+    reused, missing = available[: found.stored], available[found.stored :]
+    pieces = _pieces(plan, context, found.reference or str(plan.base), reused, missing)
+    return BuildPieces(pieces=tuple(pieces), cached_layers=found.reference, installed_at=found.built_at)
 
 
 def _largest_in_registry(
     plan: Plan, available: tuple[CachedLayers, ...], repositories: RegistryApi, reporter: Reporter
-) -> tuple[int, str]:
-    """Return how many of *available*, the smallest first, the registry has, and the reference of the largest."""
+) -> _Found:
+    """Return the largest of *available*, the smallest first, that the registry has."""
     repository = registry_layers_repository(plan)
     for count in range(len(available), 0, -1):
         layers = available[count - 1]
@@ -103,16 +117,17 @@ def _largest_in_registry(
             created = repositories.created(repository, manifest) if manifest else ""
         except AzuremlTasksError as error:
             reporter.warn(f"cannot look up the cached layers {name}, so they are built again: {error.what}")
-            return 0, ""
+            return _NONE
         if manifest and (_is_pinned(plan) or _age_in_days(created) <= plan.cached_layers_max_age):
             reporter.say(f"using cached layers: {' + '.join(layers.stages)}, {name}")
-            return count, f"{plan.registry}/{repository}@{manifest.digest}"
+            reference = f"{plan.registry}/{repository}@{manifest.digest}"
+            return _Found(stored=count, reference=reference, built_at=int(epoch_seconds(created)))
         if manifest:
             reporter.say(
                 f"not using cached layers {name}: they are older than cached-layers-max-age = "
                 f"{plan.cached_layers_max_age:g} days, and not everything in them is pinned"
             )
-    return 0, ""
+    return _NONE
 
 
 def _is_pinned(plan: Plan) -> bool:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from azureml_tasks.built_image import BuiltImage, PushedTag
 from azureml_tasks.config.settings import Acr
-from azureml_tasks.engines.acr import az_commands
+from azureml_tasks.engines.acr import az_commands, orphans
 from azureml_tasks.engines.acr.build_pieces import whole_image
 from azureml_tasks.engines.acr.candidates import SUFFIX, Candidates, candidate_repository
 from azureml_tasks.engines.acr.layer_store import RegistryLayerStore
+from azureml_tasks.engines.acr.permissions import Permissions
 from azureml_tasks.engines.acr.preflight import check_repository, check_smoke_test
-from azureml_tasks.engines.acr.remote_build import RemoteBuild, RemoteBuilder
+from azureml_tasks.engines.acr.remote_build import RemoteBuild, RemoteBuilder, announce_task
 from azureml_tasks.engines.acr.session import Session, open_session
 from azureml_tasks.engines.acr.smoke_test import (
     report_of_build_run,
@@ -27,7 +28,7 @@ from azureml_tasks.planning.plan import SECRET_MOUNTS
 from azureml_tasks.registry.auth import ACR_USER
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from azureml_tasks.context.build_context import BuildContext
     from azureml_tasks.engines.docker.engine import DockerEngine
@@ -92,6 +93,18 @@ class AcrEngine:
     def base_python(self, plan: Plan) -> tuple[int, int] | None:
         """Return the version of the base's Python if the local engine has the base; None otherwise."""
         return self.local.base_python(plan) if self.local else None
+
+    def check_push(self, plan: Plan) -> None:
+        """Check that the registry lets the signed-in identity give a candidate its final tags; not under --dry.
+
+        What needs no registry is checked first.
+        """
+        check_repository(plan)
+        if not self.local:
+            check_smoke_test(plan)
+        if not self.reporter.dry:
+            plan = self._with_registry(plan)
+            Permissions(session=self.session, plan=plan, reporter=self.reporter).check_push()
 
     def tag_image(self, image: BuiltImage, names: Sequence[str]) -> None:
         """Do nothing: a candidate gets its tags when it is pushed."""
@@ -162,7 +175,8 @@ class AcrEngine:
         if self.reporter.dry and not image.id and not plan.secrets:
             return None  # The run of the build, which was announced, includes the smoke test.
         task = smoke_test_task(plan, f"{candidates}@{image.id or 'DIGEST'}", image.context_sha256)
-        if not self.reporter.effect(az_commands.run(plan), file=str(task)):
+        unpack = self.reporter.effect(az_commands.unpack(), before=az_commands.WRITE_CONTEXT)
+        if not unpack & announce_task(plan, task, self.reporter):
             return None
         return smoke_test_in_cloud(plan, image, self._reference(image), self._task_runs(plan), self.records)
 
@@ -203,6 +217,17 @@ class AcrEngine:
         """Delete every recorded candidate, and return those that were deleted."""
         recorded = dict.fromkeys([*self.records.waiting_candidates(), image.candidate])
         return [candidate for candidate in recorded if candidate and self._remove_candidate(candidate)]
+
+    def remove_orphans(self) -> Iterator[str]:
+        """Delete the candidates of runs that were started here and whose images nobody took over; yield each."""
+        if not orphans.announce(self.records, self.reporter):
+            return
+        yield from orphans.Orphans(
+            candidates=self._candidates,
+            tasks=self.session.tasks,
+            records=self.records,
+            reporter=self.reporter,
+        ).remove()
 
     def _remove_candidate(self, candidate: str) -> bool:
         repository, _, digest = candidate.partition("/")[2].partition("@")

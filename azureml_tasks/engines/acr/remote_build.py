@@ -5,6 +5,7 @@ The result is a candidate image in the registry, see `candidates`.
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from azureml_tasks.engines.acr.cloud_smoke_test import (
     smoke_test_files,
 )
 from azureml_tasks.engines.acr.layer_store import registry_layers_repository
+from azureml_tasks.engines.acr.permissions import Permissions
 from azureml_tasks.engines.acr.preflight import check_secrets
 from azureml_tasks.engines.acr.run_failure import error_of_run
 from azureml_tasks.engines.acr.run_follower import QueueTimeoutError, resume_command
@@ -34,19 +36,21 @@ from azureml_tasks.errors import (
     Terminated,
     stating,
 )
+from azureml_tasks.incremental.fingerprint import fingerprint_parts
 from azureml_tasks.planning.dockerfile import CONTEXT_LABEL
 from azureml_tasks.project import build_secrets
 from azureml_tasks.smoke.report import report_text
 from azureml_tasks.state.record_forms import is_hash, is_words
+from azureml_tasks.state.records import StartedRun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from azureml_tasks.context.build_context import BuildContext
     from azureml_tasks.engines.acr.candidates import Candidates
-    from azureml_tasks.engines.acr.run_follower import RunLog
+    from azureml_tasks.engines.acr.run_log import RunLog
     from azureml_tasks.engines.acr.task_runs import TaskRuns
-    from azureml_tasks.engines.acr.tasks_api import OutputImage, Run, RunRequest
+    from azureml_tasks.engines.acr.tasks_api import Run, RunRequest
     from azureml_tasks.planning.plan import Plan
     from azureml_tasks.project.model import BuildSecret
     from azureml_tasks.registry.api import RegistryApi
@@ -104,10 +108,9 @@ class RemoteBuild:
 
     def announce(self, reporter: Reporter) -> bool:
         """Announce the commands that do the same; return False under --dry."""
-        before = "invoke image.context | "
-        unpack = reporter.effect(az_commands.unpack(), before=before)
+        unpack = reporter.effect(az_commands.unpack(), before=az_commands.WRITE_CONTEXT)
         if self.uses_task:
-            return unpack & reporter.effect(az_commands.run(self.plan), file=str(self.task_file()))
+            return unpack & announce_task(self.plan, self.task_file(), reporter)
         return unpack & reporter.effect(az_commands.build(self.plan, self.context.sha256))
 
     def after_cached_layers(self, repositories: RegistryApi, reporter: Reporter) -> RemoteBuild:
@@ -116,6 +119,12 @@ class RemoteBuild:
             self.plan, self.context, repositories, reporter, no_cache=self.no_cache
         )
         return replace(self, pieces=pieces)
+
+
+def announce_task(plan: Plan, file: TaskFile, reporter: Reporter) -> bool:
+    """Announce the commands that run *file* in the folder of the build context; return False under --dry."""
+    write = reporter.effect(az_commands.write_task(), file=str(file))
+    return write & reporter.effect(az_commands.run(plan))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,21 +164,24 @@ class RemoteBuilder:
                 yield
         except (KeyboardInterrupt, Terminated):
             for run in self.task_runs.runs:
-                self._remove_candidate(build, run)
-            self.records.forget_run()
+                self._discard(build, run)
             raise
 
-    def _remove_candidate(self, build: RemoteBuild, run: Run) -> None:
-        """Delete the candidate of a run that succeeded before it could be cancelled."""
+    def _discard(self, build: RemoteBuild, run: Run) -> None:
+        """Delete the candidate that *run*, whose image nobody wants, may have pushed before it ended.
+
+        What is not certainly gone stays on record, for `image.clean`.
+        """
         with suppress(AzuremlTasksError):
-            run = self.task_runs.session.tasks.get(run.id)
-            if run.status == "Succeeded":
-                self.candidates.remove(output_image(run, build.plan.repository).digest)
+            run = run if run.ended else self.task_runs.session.tasks.get(run.id)
+            candidates = candidate_repository(build.plan.repository)
+            manifest = self.candidates.repositories.manifest(candidates, run.id)
+            if run.ended and (not manifest or self.candidates.remove(manifest.digest)):
+                self.records.forget_run(run.id)
 
     def _start(self, build: RemoteBuild) -> Run:
         candidates = candidate_repository(build.plan.repository)
-        # Fails before the upload if the caller may not read the result.
-        self.task_runs.session.repositories.sign_in(candidates)
+        self._check(build)
         secrets = build_secrets.read_secrets(build.secrets)
         check_secrets(secrets)
         files = build.pieces.context_files
@@ -186,8 +198,26 @@ class RemoteBuilder:
             return request.quick_build(image, build.context.sha256, no_cache=build.no_cache)
 
         run = self.task_runs.start(files, make_request)
-        self.records.write_run(run.id, build.plan.registry)
+        self.records.write_run(
+            StartedRun(
+                run=run.id,
+                registry=build.plan.registry,
+                names=build.plan.names,
+                installed_at=build.pieces.installed_at,
+            )
+        )
         return run
+
+    def _check(self, build: RemoteBuild) -> None:
+        """Check what the registry and the identity must be able to do, before anything is sent.
+
+        Raises:
+            RegistryError: the registry runs no tasks, or a permission is missing.
+        """
+        session = self.task_runs.session
+        session.tasks.refuse_dual_stack()
+        permissions = Permissions(session=session, plan=build.plan, reporter=self.task_runs.reporter)
+        permissions.check_build(with_layers=bool(build.pieces.cached_layers) or len(build.pieces.pieces) > 1)
 
     def _finish(self, build: RemoteBuild, run: Run) -> BuiltImage:
         """Follow *run* until it ends.
@@ -202,24 +232,27 @@ class RemoteBuilder:
         try:
             run, log = self.task_runs.follow(run, collector)
         except QueueTimeoutError:
-            self.records.forget_run()
+            self._discard(build, run)
             raise
-        events = collector.events()
         if run.status != "Succeeded":
-            self.records.forget_run()
-            raise _error(build, run, log, events)
+            self._discard(build, run)
+            raise _error(build, run, log, collector)
         with stating(f"Run {run.id} has built the image. To finish: {resume_command(run.id)}"):
             image = self._candidate_image(build, run)
-        self.records.forget_run()
         self.task_runs.reporter.say(f"run {run.id}: {run.durations}; pushed {image.candidate}")
-        if events:
-            self._check_report(build, image, events)
+        if events := collector.closed_events():
+            self._check_report(build, image, run, events)
+        elif collector.was_cut:
+            self.task_runs.reporter.warn(
+                f"the log of run {run.id} was cut, so that its smoke test is not judged and has to be run again"
+            )
+        self.records.forget_run(run.id)
         return image
 
     def _candidate_image(self, build: RemoteBuild, run: Run) -> BuiltImage:
         """Return the candidate that *run* has pushed, as it is in the registry."""
-        plan = build.plan
-        digest = output_image(run, plan.repository).digest
+        plan, started = build.plan, self.records.read_run(run.id)
+        digest = self._digest(build, run)
         candidate = self.candidates.find(digest)
         if not candidate:
             raise BuildError(
@@ -229,46 +262,57 @@ class RemoteBuilder:
             )
         config = self.candidates.repositories.config(*candidate)
         label, user = (config.get("Labels") or {}).get(CONTEXT_LABEL), config.get("User")
+        context_sha256 = str(label) if is_hash(label) else build.context.sha256
+        is_of_context = started and context_sha256 == build.context.sha256
+        parts = fingerprint_parts(plan, build.context, str(plan.base)) if is_of_context else {}
         return BuiltImage(
             id=digest,
-            names=plan.names,
+            names=(started and started.names) or plan.names,
             engine="acr",
-            context_sha256=str(label) if is_hash(label) else build.context.sha256,
+            context_sha256=context_sha256,
             user=str(user) if is_words(user) else "",
             candidate=f"{plan.registry}/{candidate_repository(plan.repository)}@{digest}",
             run=run.id,
             cached_layers=_cached_layers(build, run),
+            fingerprint_parts=parts,
+            installed_at=((started and started.installed_at) or int(time.time())) if parts else 0,
         )
 
-    def _check_report(self, build: RemoteBuild, image: BuiltImage, events: list[dict[str, Any]]) -> None:
+    def _digest(self, build: RemoteBuild, run: Run) -> str:
+        """Return the digest of the candidate that *run* has pushed, which ACR names; else the registry is asked.
+
+        Raises:
+            RemoteBuildError: neither knows it.
+        """
+        candidates = candidate_repository(build.plan.repository)
+        for image in run.images:
+            if image.repository == candidates and image.digest:
+                return image.digest
+        if manifest := self.candidates.repositories.manifest(candidates, run.id):
+            return manifest.digest
+        raise RemoteBuildError(
+            f"Run {run.id} succeeded, but there is no image that it pushed to {candidates}.",
+            next_step="Run the same command again.",
+            state="Nothing was built.",
+        )
+
+    def _check_report(
+        self, build: RemoteBuild, image: BuiltImage, run: Run, events: list[dict[str, Any]]
+    ) -> None:
         """Compare the answers of the smoke test, of which the run has only compared the status codes."""
         report = report_from_events(build.plan, image, events)
         if not report.passed:
-            self.candidates.remove(image.id)
+            self._discard(build, run)
             raise SmokeTestError(report_text(report), state="Nothing was published.")
         self.records.write_probe_events(image, build.plan.smoke_test.sha256, events)
 
 
-def output_image(run: Run, repository: str) -> OutputImage:
-    """Return the candidate of *repository* that a successful run has pushed.
-
-    Raises:
-        RemoteBuildError: ACR does not name it.
-    """
-    candidates = candidate_repository(repository)
-    for image in run.images:
-        if image.repository == candidates and image.digest:
-            return image
-    raise RemoteBuildError(
-        f"Run {run.id} succeeded, but ACR names no image that it pushed to {candidates}.",
-        next_step="Run the same command again.",
-        state="Nothing was built.",
-    )
-
-
-def _error(build: RemoteBuild, run: Run, log: RunLog, events: list[dict[str, Any]]) -> AzuremlTasksError:
+def _error(build: RemoteBuild, run: Run, log: RunLog, collector: EventCollector) -> AzuremlTasksError:
     """Return the report of a failed smoke test, or else the error of the step that failed."""
-    if events and run.status == "Failed":
+    if collector.was_cut and run.status == "Failed":
+        what = f"Run {run.id} failed, and its log was cut, so that its smoke test is not judged."
+        return RemoteBuildError(what, next_step=f"To read the log again: {resume_command(run.id)}")
+    if (events := collector.closed_events()) and run.status == "Failed":
         plan = build.plan
         image = BuiltImage(
             id="",

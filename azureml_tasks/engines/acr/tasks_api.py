@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import base64
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from azureml_tasks.engines.acr.task_file import value_name
-from azureml_tasks.errors import RemoteBuildError
+from azureml_tasks.errors import AzuremlTasksError, RegistryError, RemoteBuildError
 from azureml_tasks.timestamps import parse_timestamp
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from azureml_tasks.engines.acr.task_file import TaskFile
 
 _VERSION = "2025-03-01-preview"
+_WITH_PROTOCOL = "2026-11-01"
+"""The first API version of registries with `endpointProtocol` that is no preview."""
 _FINAL = frozenset({"Succeeded", "Failed", "Canceled", "Error", "Timeout"})
 """The final statuses of a run (`RunStatus` of this API version)."""
 
@@ -154,6 +157,30 @@ class TasksApi:
 
     arm: ArmClient
     registry: Registry
+
+    def refuse_dual_stack(self) -> None:
+        """Refuse a registry that answers by IPv6 too, as such registries run no tasks.
+
+        https://learn.microsoft.com/azure/container-registry/container-registry-ipv6-dual-stack; clouds that do not
+        know this API version do not know the setting.
+
+        Raises:
+            RegistryError: it is such a registry.
+        """
+        resource: dict[str, Any] = {}
+        with suppress(AzuremlTasksError):  # The run itself will tell what is wrong.
+            resource = self.arm.get(
+                self.registry.id, _WITH_PROTOCOL, "look up the registry's endpoint protocol"
+            )
+        if (resource.get("properties") or {}).get("endpointProtocol") == "IPv4AndIPv6":
+            what = (
+                f"Registry {self.registry.login_server} has IPv6 dual stack endpoints and runs no ACR Tasks."
+            )
+            fix = (
+                f"az acr update --name {self.registry.name} --endpoint-protocol IPv4\n"
+                "or build on a Docker engine: --engine docker"
+            )
+            raise RegistryError(what, next_step=fix)
 
     def upload_target(self) -> UploadTarget:
         """Return where to upload a build context; Azure refuses here if the caller may not use ACR Tasks."""

@@ -107,6 +107,9 @@ class DockerEngine:
         with translate_errors(self.client.host):
             return base_python(self.client, str(plan.base), self.reporter, self.folder)
 
+    def check_push(self, plan: Plan) -> None:
+        """Do nothing: a registry tells what it permits only when it is pushed to."""
+
     def tag_image(self, image: BuiltImage, names: Sequence[str]) -> None:
         """Give the image those of *names* that it does not have yet."""
         with translate_errors(self.client.host):
