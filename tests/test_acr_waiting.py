@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from email.utils import formatdate
 
 import pytest
@@ -14,6 +15,13 @@ from azureml_tasks import signals
 from azureml_tasks.cli.exit_handling import exit_on_error
 from azureml_tasks.engines.acr.waiting import patient_transport, seconds_asked, wait
 from azureml_tasks.engines.interrupts import finish_call
+
+
+@pytest.fixture(autouse=True)
+def _no_signal_afterwards() -> Iterator[None]:
+    """Forget the signals of a test."""
+    yield
+    signals.forget_received()
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, TypeVar
 
+from azureml_tasks.signals import delayed
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -19,7 +21,8 @@ def finish_call(create: Callable[[], T]) -> T:
     An engine finishes a request that its client gives up; only then can the result be found and removed.
     """
     with ThreadPoolExecutor(max_workers=1) as pool:  # Leaving the block waits.
-        future = pool.submit(create)
+        with delayed():  # An exception within `submit` would lose the thread.
+            future = pool.submit(create)
         # A signal that arrives just before a wait begins would be noticed only when that ends.
         while not future.done():
             wait([future], timeout=_SLICE)
