@@ -282,3 +282,17 @@ def test_a_file_older_than_the_step_of_its_clock_is_settled(
     status = SimpleNamespace(st_mtime_ns=mtime, st_ctime_ns=ctime)
 
     assert expected == is_settled(cast("os.stat_result", status), NOW)
+
+
+def test_a_cache_that_cannot_be_written_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cache only saves time: what cannot be written is read from the files again."""
+    monkeypatch.setattr(file_hashes, "is_settled", lambda *_: True)
+    cache, file = tmp_path / "hashes.json", tmp_path / "file"
+    (cache / "in the way").mkdir(parents=True)
+    file.write_bytes(b"x" * 10)
+    hashes = FileHashes(file=cache)
+    hashes.content(str(file), file.stat())
+
+    hashes.save()
+
+    assert ["in the way"] == [path.name for path in cache.iterdir()]

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.atomic_write import write_atomically
@@ -125,11 +126,15 @@ class FileHashes:
             return True
 
     def save(self) -> None:
-        """Write what was used into the cache, unless it is there; without the cache's folder nothing is written."""
+        """Write what was used into the cache, unless it is there; without the cache's folder nothing is written.
+
+        It only saves time, so a disk that is full or read-only ends nothing.
+        """
         if self._used == self.known or not self.file.parent.is_dir():
             return
-        write_atomically(self.file, json.dumps({"version": VERSION, "files": self._used}))
-        self.known = dict(self._used)
+        with suppress(OSError):
+            write_atomically(self.file, json.dumps({"version": VERSION, "files": self._used}))
+            self.known = dict(self._used)
 
 
 def stamp_of(status: os.stat_result) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.atomic_write import write_atomically
@@ -23,6 +24,10 @@ def read(file: Path) -> dict[str, Any]:
 
 
 def write(file: Path, notes: Mapping[str, Any]) -> None:
-    """Write *notes* if the folder exists; before the first build it does not, and nothing is left there."""
+    """Write *notes* if the folder exists; before the first build it does not, and nothing is left there.
+
+    They only save time, so a disk that is full or read-only ends nothing.
+    """
     if file.parent.is_dir():
-        write_atomically(file, json.dumps(notes))
+        with suppress(OSError):
+            write_atomically(file, json.dumps(notes))
