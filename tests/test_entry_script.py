@@ -7,6 +7,8 @@ import warnings
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import azureml_tasks
 from azureml_tasks.errors import Problem, SettingsError
@@ -116,6 +118,22 @@ def test_a_script_that_is_nested_too_deeply_is_a_mistake_in_a_sentence() -> None
         missing_functions(b"x = " + b"(" * 10_000 + b")" * 10_000, "score.py")
     with pytest.raises(SyntaxError):
         missing_functions(b"x = " + b"-" * 100_000 + b"1", "score.py")
+
+
+@given(
+    st.lists(
+        st.sampled_from([*DEFINING.values(), "\n", " ", "return", "(", '"', "\0", "\\", "x", ":", "\ud800"])
+    )
+)
+def test_any_text_is_a_script_or_a_mistake(parts: list[str]) -> None:
+    """Nothing else is raised, whatever the file holds."""
+    source = "".join(parts).encode(errors="surrogatepass")
+    try:
+        missing = missing_functions(source, "score.py")
+    except (SyntaxError, WrongScriptError):
+        return
+
+    assert set(missing) <= {"init", "run"}
 
 
 def test_a_warning_of_the_compiler_is_no_mistake() -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from azureml_tasks.cli.tasks import TaskSpec
 
 _DEFAULT_TASK = "check"
+_INSTALLED_IN = Path(__file__).resolve().parents[2]
 
 
 class BoundTask(Task[Any]):
@@ -142,14 +143,15 @@ def _body(spec: TaskSpec, name: str, configuration: Mapping[str, Any]) -> Callab
 def _importing_what_is_installed(body: Callable[..., None]) -> Callable[..., None]:
     """Let *body* import nothing from the folder of `tasks.py`, which Invoke puts before what is installed.
 
-    With `code = "."` a module of the project could have the name of one that we import.
+    With `code = "."` a module of the project could have the name of one that we import. Where this package itself lies
+    in that folder, what it imports may lie there, too.
     """
 
     @wraps(body)
     def guarded(context: Context, **flags: Any) -> None:
         module = sys.modules.get(context.config.tasks.collection_name)
         folder = str(Path(module.__file__).parent) if module and module.__file__ else ""
-        if sys.path[:1] != [folder]:
+        if sys.path[:1] != [folder] or Path(folder).resolve() == _INSTALLED_IN:
             body(context, **flags)
             return
         sys.path.remove(folder)
