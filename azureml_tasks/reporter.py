@@ -25,12 +25,13 @@ class Reporter(Protocol):
     def warn(self, text: str) -> None:
         """Report what deserves attention and stops nothing."""
 
-    def effect(self, argv: Sequence[str], *, before: str = "", file: str = "") -> bool:
+    def effect(self, argv: Sequence[str], *, before: str = "", after: str = "", file: str = "") -> bool:
         """Announce the effect that *argv* stands for. Return False if it must not be carried out.
 
         Args:
             argv: the command that has the same effect.
             before: what is piped into it, as a person would type it.
+            after: further words, as a person would type them.
             file: the text that it reads from its standard input.
         """
 

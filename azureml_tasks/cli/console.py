@@ -87,9 +87,9 @@ class Console(NamedTuple):
         """Print a warning on stderr."""
         self.say(f"warning: {text}")
 
-    def effect(self, argv: Sequence[str], *, before: str = "", file: str = "") -> bool:
+    def effect(self, argv: Sequence[str], *, before: str = "", after: str = "", file: str = "") -> bool:
         """Print the effect that *argv* stands for. Return False under --dry."""
-        command = self.spell(before) + shell_join(argv)
+        command = self.spell(before) + shell_join(argv) + after
         command += f" <<'EOF'\n{file}EOF" if file else ""
         if self.dry:
             self.result(command)

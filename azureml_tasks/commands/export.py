@@ -51,6 +51,8 @@ def context_archive(run: RunContext) -> ContextArchive:
     planned, context = plan_image(run)
     if run.engine == "acr":
         from azureml_tasks.engines.acr.cloud_smoke_test import smoke_test_files
+        from azureml_tasks.engines.acr.task_file import without_secrets
 
-        context = context._replace(files=(*context.files, *smoke_test_files(planned.smoke_test)))
+        files = (*context.files, *smoke_test_files(planned.smoke_test))
+        context = context._replace(files=(*files, without_secrets()) if planned.secrets else files)
     return ContextArchive(blocks=archive(context), size=context.size)

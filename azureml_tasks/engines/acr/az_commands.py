@@ -5,15 +5,18 @@ A registry is named by its login server, which `az acr` takes too: its first par
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from azureml_tasks.config.settings import Acr
 from azureml_tasks.engines.acr.candidates import RUN_ID, candidate_repository
+from azureml_tasks.engines.acr.task_file import value_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from azureml_tasks.planning.plan import Plan
+    from azureml_tasks.project.model import BuildSecret
 
 _FOLDER, _TASK_FILE = "context", "task.yaml"
 WRITE_CONTEXT = "invoke image.context --engine acr | "
@@ -41,6 +44,19 @@ def write_task() -> list[str]:
 def run(plan: Plan) -> list[str]:
     """Run the task of the folder."""
     return ["az", "acr", "run", *_run_options(plan), "--file", _TASK_FILE, _FOLDER]
+
+
+def secret_values(secrets: Iterable[BuildSecret]) -> str:
+    """Return the options that give *secrets* to a run, as a shell reads them: no value is in this text.
+
+    The values are escaped as `tasks_api.RunRequest.task` does.
+    """
+    return "".join(f' --set-secret {value_name(secret.id)}="$({_reading(secret)})"' for secret in secrets)
+
+
+def _reading(secret: BuildSecret) -> str:
+    read = f"printenv {secret.env}" if secret.env else f"cat {shlex.quote(secret.file)}"
+    return rf"{read} | sed 's/[\\$`]/\\&/g; s/^E/$(:)E/' | base64 | tr -d '\n'"
 
 
 def logs(plan: Plan, run: str) -> list[str]:

@@ -124,7 +124,7 @@ class RemoteBuild:
 def announce_task(plan: Plan, file: TaskFile, reporter: Reporter) -> bool:
     """Announce the commands that run *file* in the folder of the build context; return False under --dry."""
     write = reporter.effect(az_commands.write_task(), file=str(file))
-    return write & reporter.effect(az_commands.run(plan))
+    return write & reporter.effect(az_commands.run(plan), after=az_commands.secret_values(file.secrets))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from azureml_tasks.context.build_context import BuildContext
     from azureml_tasks.planning.plan import Plan
+    from azureml_tasks.project.model import BuildSecret
 
     Step = Mapping[str, str | int | bool | Sequence[str] | Sequence[Mapping[str, str]]]
 
@@ -72,13 +73,17 @@ class TaskFile:
 
     def __str__(self) -> str:
         lines = ["version: v1.1.0", f"stepTimeout: {self.timeout}"]
-        if self.plan.secrets and any(piece.installs for piece in self.pieces):
+        if self.secrets:
             lines += ["volumes:", f"  - name: {_SECRETS}", "    secret:"]
             lines += [
-                f"      {secret.id}: '{{{{.Values.{value_name(secret.id)}}}}}'"
-                for secret in self.plan.secrets
+                f"      {secret.id}: '{{{{.Values.{value_name(secret.id)}}}}}'" for secret in self.secrets
             ]
         return "\n".join([*lines, "steps:", *(line for step in self._steps() for line in _yaml(step))]) + "\n"
+
+    @property
+    def secrets(self) -> Sequence[BuildSecret]:
+        """The secrets that its builds need."""
+        return self.plan.secrets if any(piece.installs for piece in self.pieces) else ()
 
     def _steps(self) -> Iterator[Step]:
         for piece in self.pieces[:-1]:
