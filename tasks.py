@@ -5,6 +5,7 @@ Run by a plain Python, this makes `.venv` with all that is needed and goes on th
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
+from tests.examples import TIMES
 from tests.machine import apt, command, demonstration, outcomes, suite
 
 SETTINGS = Path(__file__).resolve().parent / "azureml_tasks" / "docs" / "settings.md"
@@ -40,9 +42,17 @@ def playground(_context: Context, acr: bool = False) -> None:
         demonstration.play(acr=acr)
 
 
-@task(help={"quick": "only what needs no engine"})
-def test(_context: Context, quick: bool = False) -> None:  # noqa: PT028 -- a task, no test of pytest's
+@task(
+    help={
+        "quick": "only what needs no engine",
+        "fuzz": "how many times as many examples the tests with random input try",
+    }
+)
+def test(_context: Context, quick: bool = False, fuzz: int = 1) -> None:  # noqa: PT028 -- a task, no test of pytest's
     """Run every check and every test; on an engine of our own where none answers."""
+    if fuzz < 1:
+        raise Exit("--fuzz takes 1 or more.", code=2)
+    os.environ[TIMES] = str(fuzz)
     with _orderly():
         found = list(suite.quick() if quick else suite.all_of_it())
     sys.stderr.write(f"\n{outcomes.report(found)}\n")

@@ -188,9 +188,10 @@ def test_many_wildcards_match_what_few_would(pattern: str, path: str) -> None:
     [
         ("a{1001}*", "Go's regular expressions repeat nothing more than 1,000 times"),
         ("a{99999999999999999999}*", "Go's regular expressions repeat nothing more than 1,000 times"),
+        ("*a" * 101, "Go's regular expressions know no such thing (more than 100 wildcards)"),
         ("*" * 5000, "it is longer than 4,096 characters"),
     ],
-    ids=["repeat", "large repeat", "long"],
+    ids=["repeat", "large repeat", "wildcards", "long"],
 )
 def test_a_pattern_that_docker_refuses_or_that_matches_nothing(
     pattern: str, why: str, tmp_path: Path

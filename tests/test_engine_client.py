@@ -17,6 +17,7 @@ from azureml_tasks.engines.docker.api_build import build_events
 from azureml_tasks.engines.docker.api_errors import translate_errors
 from azureml_tasks.engines.docker.client import EngineClient, connect
 from azureml_tasks.engines.docker.docker_config import DockerConfig
+from azureml_tasks.engines.docker.image_form import image_of
 from azureml_tasks.engines.docker.socket_http import RefusedError
 from azureml_tasks.errors import EngineError
 from tests.cases import lay_out
@@ -29,7 +30,7 @@ VERSION = {
     "Components": [{"Name": "Engine"}, {"Name": "containerd"}],
 }
 PING_HEADERS = {"Server": "Docker/28.0.1 (linux)", "Api-Version": "1.48", "Ostype": "linux"}
-IMAGE = {"Id": "sha256:1", "Os": "linux"}
+IMAGE = image_of({"Id": "sha256:1", "Os": "linux"})
 BLOCKS = [b"one", b"", b"x" * 100_000, b"three"]
 
 

@@ -359,7 +359,7 @@ def test_an_answer_without_a_digest() -> None:
         with pytest.raises(RegistryError) as caught:
             api(host).digest("team/train", "1.0")
 
-        assert f"Registry {host} returned no digest of {host}/team/train:1.0." == str(caught.value)
+        assert f"Registry {host} returned no digest of {host}/team/train:1.0." == caught.value.what
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])

@@ -22,6 +22,8 @@ _STEP = re.compile(
     r"| (?P<one>\[\^?\]?(?:\\.|[^\\\]])*\] | \\. | .) (?P<repeat>\*|\{(?P<low>\d+)(?P<more>,(?P<high>\d*))?\})?",
     re.DOTALL | re.VERBOSE,
 )
+_MOST_WILDCARDS = 100
+"""The time for one path grows with their number, too."""
 _FEW = 1_000_000
 """Tries from which on the steps are faster than a regular expression may be."""
 
@@ -41,6 +43,8 @@ def search(expression: str) -> Callable[[str], object]:
     as_a_whole = re.compile(rf"^{expression}\Z", re.ASCII).search
     parts = list(_STEP.finditer(expression))
     wildcards = sum(1 for part in parts if part["bar"] or part["folders"] or part["repeat"])
+    if wildcards > _MOST_WILDCARDS:
+        raise re.error(f"more than {_MOST_WILDCARDS} wildcards")
     if wildcards < 3:  # noqa: PLR2004 -- two take the square of the path's length, which is short
         return as_a_whole
     branches: list[list[Step]] = [[]]

@@ -6,7 +6,6 @@ https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from urllib.parse import urljoin
 
 from azureml_tasks.errors import RegistryError
 from azureml_tasks.plain_text import clean
+from azureml_tasks.registry.answers import is_digest, manifest_parts, object_of, tags_of, unreadable
 from azureml_tasks.registry.session import AnswerError, message_of
 from azureml_tasks.registry.token_claims import granted_actions
 
@@ -62,8 +62,7 @@ class Manifest:
 
     @property
     def _parts(self) -> list[dict[str, Any]]:
-        manifest = json.loads(self.content)
-        return [manifest["config"], *manifest["layers"]] if "config" in manifest else []
+        return manifest_parts(self.content, self.digest)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,8 +112,8 @@ class RegistryApi:
         response = self._send("HEAD", f"{repository}/manifests/{tag}", "pull", (repository,), headers=_ACCEPT)
         self._expect(response, HTTPStatus.OK, f"to return the digest of {name}", "pull")
         digest = response.headers.get("Docker-Content-Digest", "")
-        if not digest:
-            raise RegistryError(f"Registry {self.login_server} returned no digest of {name}.")
+        if not is_digest(digest):
+            raise unreadable(f"Registry {self.login_server} returned no digest of {name}.")
         return digest
 
     def manifest(self, repository: str, reference: str) -> Manifest | None:
@@ -153,7 +152,7 @@ class RegistryApi:
         response = self._send("GET", path, "pull", (repository,), redirects=True)
         self._expect(response, HTTPStatus.OK, f"to return {what}", "pull")
         self._verify(response.content, manifest.config, what)
-        return dict(json.loads(response.content))
+        return object_of(response.content, f"Registry {self.login_server} returned {what}, which")
 
     def tags(self, repository: str) -> list[str]:
         """Return every tag of *repository*, sorted, from all pages; none if there is no such repository.
@@ -172,7 +171,8 @@ class RegistryApi:
             if response.status_code == HTTPStatus.NOT_FOUND:
                 break
             self._expect(response, HTTPStatus.OK, f"to list the tags of {repository}", "pull")
-            found.update(json.loads(response.content).get("tags") or [])
+            subject = f"Registry {self.login_server} returned tags of {repository}"
+            found.update(tags_of(response.content, subject))
             path = self._next_page(response)
         return sorted(found)
 
@@ -182,7 +182,10 @@ class RegistryApi:
         if not link:
             return ""
         root = f"{self.auth.session.url}/v2/"
-        url = urljoin(response.url, link)
+        try:
+            url = urljoin(response.url, link)
+        except ValueError:  # as for "https://["
+            url = link
         if not url.startswith(root):
             what = (
                 f"Registry {self.login_server} continues its list of tags at another address, {clean(link)}."

@@ -121,7 +121,10 @@ class RegistryAuth:
 
     def _check_realm(self, realm: str) -> None:
         """Refuse to send credentials to another host, or by http where the registry has https."""
-        parts = urlsplit(realm)
+        try:
+            parts = urlsplit(realm)
+        except ValueError:  # as for "https://["
+            parts = urlsplit("")
         if f"{parts.scheme}://{parts.netloc}" == self.session.url:
             return
         what = f"Registry {self.session.login_server} names another address for sign-in: {realm or 'none'}."
@@ -205,7 +208,7 @@ def _json(session: RegistrySession, response: Any, sign_in: str) -> dict[str, An
         raise AnswerError(what, status=response.status_code, next_step=sign_in, said=message_of(response))
     try:
         answer = response.json()
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         fix = "Check the network between this machine and the registry, and run the same command again."
         what = f"Registry {session.login_server} answered a sign-in with something that is not JSON."
         raise RegistryError(what, next_step=fix) from error

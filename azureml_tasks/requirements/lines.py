@@ -27,6 +27,8 @@ _PLAIN_PIN = re.compile(
 _COMMENT = re.compile(r"(?:^|(?<=\s))#.*")
 _INDEXES = ("index_url", "extra_index_url", "find_links")
 _LONGEST_SHOWN = 300  # characters
+_LONGEST_LINE = 100_000
+"""Characters; a thousand hashes have fewer."""
 _LISTS = {
     "requirement": ("-r", "--requirement"),
     "constraint": ("-c", "--constraint"),
@@ -137,6 +139,9 @@ def _join(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
 
 
 def _parse(number: int, text: str) -> Line:
+    if len(text) > _LONGEST_LINE:
+        error = f"it is longer than {_LONGEST_LINE:,} characters"
+        return Line(number=number, text=text[:_LONGEST_SHOWN], requirement="", options={}, error=error)
     words = text.split(" ")
     first = next((i for i, word in enumerate(words) if word.startswith("-")), len(words))
     requirement = " ".join(words[:first]).strip()

@@ -23,6 +23,7 @@ from azureml_tasks.engines.docker.api_errors import (
 )
 from azureml_tasks.engines.docker.docker_config import DockerConfig, read_config
 from azureml_tasks.engines.docker.docker_context import Certificates, Endpoint, find_endpoint
+from azureml_tasks.engines.docker.image_form import image_of
 from azureml_tasks.engines.docker.socket_http import UnreadableAnswer, refusal
 from azureml_tasks.errors import EngineError
 from azureml_tasks.plain_text import clean
@@ -41,6 +42,7 @@ _OLDEST_API = "1.24"
 _REMOVAL_TIMEOUT = 60  # seconds; an engine ends and removes a container in well under one
 _SERVER = r"(?P<kind>Docker|Libpod)/(?P<version>\S+) \("
 """The header Server of Docker's engine and of Podman's service, such as `Docker/20.10.24 (linux)`."""
+_API = r"[0-9]{1,4}\.[0-9]{1,4}"
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _BUILDKIT_API = [1, 41]
 """The API version of Docker 20.10, whose BuildKit takes a build context in the body of the request."""
@@ -118,7 +120,7 @@ class EngineClient:
         """
         if self.is_podman:
             return self.host
-        return str(_success(*self._request("GET", "/info")).get("ID") or self.host)
+        return str(_object(_parsed(*self._request("GET", "/info"))).get("ID") or self.host)
 
     def inspect_image(self, reference: str) -> dict[str, Any] | None:
         """Return what the engine knows of an image, by reference or ID; None if it does not have it.
@@ -126,7 +128,7 @@ class EngineClient:
         https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Image/operation/ImageInspect
         """
         status, answer = self._request("GET", f"{_image_path(reference)}/json")
-        return None if status == HTTPStatus.NOT_FOUND else dict(_parsed(status, answer))
+        return None if status == HTTPStatus.NOT_FOUND else image_of(_parsed(status, answer))
 
     def inspect_images(self, repository: str) -> list[dict[str, Any]]:
         """Return what the engine knows of each image that has a tag in *repository*.
@@ -135,8 +137,11 @@ class EngineClient:
         """
         query = urlencode({"filters": json.dumps({"reference": [repository]})})
         images = _parsed(*self._request("GET", f"/images/json?{query}"))
+        ids = [_object(each).get("Id") for each in images] if isinstance(images, list) else [None]
+        if not all(isinstance(each, str) for each in ids):
+            raise UnreadableAnswer("the answer is no list of images")
         # Another process may remove one meanwhile.
-        return [details for each in images if (details := self.inspect_image(str(each["Id"])))]
+        return [details for each in ids if (details := self.inspect_image(str(each)))]
 
     def tag_image(self, image_id: str, reference: str) -> None:
         """Give an image the tag *reference*, `repository:tag`, which moves if another image has it.
@@ -161,7 +166,7 @@ class EngineClient:
         https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Container/operation/ContainerInspect
         """
         status, answer = self._request("GET", f"/containers/{quote(name)}/json")
-        return None if status == HTTPStatus.NOT_FOUND else dict(_parsed(status, answer))
+        return None if status == HTTPStatus.NOT_FOUND else _object(_parsed(status, answer))
 
     def remove_container(self, name: str) -> bool:
         """Remove a container with its anonymous volumes, also if it runs; return whether it is gone.
@@ -252,7 +257,7 @@ def _connect_to_socket(endpoint: Endpoint, address: str, *, timeout: float) -> E
     """
     status, headers, _ = socket_http.request(address, "GET", "/_ping", timeout=timeout)
     server, api = re.match(_SERVER, headers.get("Server", "")), headers.get("Api-Version", "")
-    if status == HTTPStatus.OK and server and api:
+    if status == HTTPStatus.OK and server and re.fullmatch(_API, api):
         is_podman = server["kind"] == "Libpod"
         return EngineClient(
             context=endpoint.context,
@@ -273,7 +278,7 @@ def _connect_to_socket(endpoint: Endpoint, address: str, *, timeout: float) -> E
 
 def _described(endpoint: Endpoint, about: Any) -> EngineClient:
     """Return the engine that the answer to `GET /version` describes; ValueError if it describes none."""
-    if not isinstance(about, dict) or not about.get("ApiVersion"):
+    if not isinstance(about, dict) or not re.fullmatch(_API, str(about.get("ApiVersion"))):
         raise ValueError("the answer to GET /version is not that of an engine")
     listed = about.get("Components")
     components = " ".join(map(str, listed)) if isinstance(listed, list) else ""
@@ -339,6 +344,13 @@ def _success(status: int, answer: Any) -> Any:
     """
     if status >= HTTPStatus.BAD_REQUEST:
         raise refusal(status, answer if isinstance(answer, bytes) else json.dumps(answer).encode())
+    return answer
+
+
+def _object(answer: Any) -> dict[str, Any]:
+    """Return *answer*; UnreadableAnswer if it is not a JSON object."""
+    if not isinstance(answer, dict):
+        raise UnreadableAnswer("the answer is not a JSON object")
     return answer
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from email.message import Message
 
 _BLOCK = 64 * 1024  # bytes
+_LONGEST_MESSAGE = 10_000  # characters
 
 
 class RefusedError(Exception):
@@ -98,9 +99,9 @@ def refusal(status: int, body: bytes) -> RefusedError:
     """Return the error for an answer with an error status: its member `message`, else its text, else its status."""
     try:
         message = str(json.loads(body)["message"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         message = body.decode(errors="replace").strip()
-    return RefusedError(message or f"HTTP status {status}")
+    return RefusedError(message[:_LONGEST_MESSAGE] or f"HTTP status {status}")
 
 
 def _joined(blocks: Iterable[bytes]) -> Iterator[bytes]:
