@@ -99,6 +99,32 @@ def test_only_our_tasks_are_renamed() -> None:
     assert expected == spell_tasks(text, "serving.")
 
 
+@pytest.mark.parametrize(
+    ("text", "spelled"),
+    [
+        ("Continue with: invoke image.push", "Continue with: invoke image.push --base b:1 --registry r.io"),
+        ("invoke image.release", "invoke image.release --base b:1 --registry r.io --tag=x"),
+        ("invoke image.smoke-test\nthen go on", "invoke image.smoke-test --base b:1\nthen go on"),
+        (
+            "invoke image.push --registry other.io --untested",
+            "invoke image.push --base b:1 --registry other.io --untested",
+        ),
+        ("invoke image.context | docker build -", "invoke image.context --base b:1 | docker build -"),
+        ("invoke image.cache", "invoke image.cache"),
+        (
+            "invoke image.cache or invoke image.push --registry other.io",
+            "invoke image.cache or invoke image.push --base b:1 --registry other.io",
+        ),
+    ],
+)
+def test_a_command_to_paste_repeats_the_flags_of_the_run(text: str, spelled: str) -> None:
+    """Each task gets the flags that it takes, unless the text gives it another value."""
+    flags = {"base": "--base b:1", "registry": "--registry r.io", "tag": "--tag=x"}
+
+    assert spelled == Console(flags=flags).spell(text)
+    assert spelled == Console(flags=flags).spell(spelled)
+
+
 def test_small_blocks_pass_in_silence(capsys: pytest.CaptureFixture[str]) -> None:
     """What is soon sent is passed on unchanged without a word."""
     blocks = [b"a", b"b"]

@@ -192,6 +192,21 @@ Invoke's configuration, azureml_image.tags: must be an array of strings, got 7
     assert expected == refused({"engin": "docker", "no_cache": 1, "tags": 7}, registry="")
 
 
+def test_flags_and_variables_are_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command to paste repeats what was said for this run; what is configured is configured for it as well."""
+    monkeypatch.setenv(PREFIX + "ENGINE", "acr")
+    configuration = {"base": "configured:1", "registry": "configured.io", "no_cache": True}
+
+    flags = resolved(configuration, registry="r.io", tag=["a b", "c"], secret=["netrc=default"]).console.flags
+
+    assert {
+        "engine": "--engine acr",
+        "registry": "--registry r.io",
+        "tag": "'--tag=a b' --tag=c",
+        "secret": "--secret netrc=default",
+    } == flags
+
+
 def test_lists_come_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     """A list in a variable is split at commas, and so is one that is configured as a string."""
     monkeypatch.setenv(PREFIX + "TAGS", "a, b,c")

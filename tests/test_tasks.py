@@ -144,6 +144,22 @@ def test_how_it_ends_without_an_engine(words: tuple[str, ...], code: int, err: s
     assert (code, "", err) == (done.code, done.out, done.err)
 
 
+@pytest.mark.parametrize("task", ["build", "release"])
+def test_the_way_on_from_a_release_is_a_release(task: str, tmp_path: Path) -> None:
+    """Where a build would be the next step, a release names itself, with the flags of the run."""
+    folder = consumer(tmp_path)
+    (folder / "pyproject.toml").write_text(
+        project("demo", '[tool.azureml-image.acr]\ncloud = "AzureCloud"\n')
+    )
+
+    done = invoke(folder, f"image.{task}", "--registry=r.io", "--tag=x")
+
+    step = (
+        f"    or build in Azure Container Registry: invoke image.{task} --registry r.io --tag=x --engine acr"
+    )
+    assert (3, step) == (done.code, done.err.splitlines()[2])
+
+
 @pytest.mark.parametrize(
     ("words", "state"),
     [
