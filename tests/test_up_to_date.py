@@ -32,6 +32,7 @@ class Engine:
     base: str = BASE
     there: bool = True
     name: str = "docker"
+    registry: str = ""
     named: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
 
     def base_id(self, plan: Plan) -> str:
@@ -159,3 +160,45 @@ def test_nothing_was_built(run: RunContext) -> None:
     run.records.remove()
 
     assert reusable_image(run, ready(run, Engine())) is None
+
+
+# Remote builds
+
+
+@pytest.fixture
+def remote_run(run: RunContext) -> RunContext:
+    """A run in a project whose last build was a remote one, two days ago, on a base that is named by a tag."""
+    image = run.records.read_build()._replace(
+        engine="acr", names=("contoso.azurecr.io/demo:before",), installed_at=int(time.time()) - 2 * 86_400
+    )
+    run.records.write_build(image)
+    return run
+
+
+@pytest.mark.parametrize(
+    ("registry", "reused"), [("contoso.azurecr.io", True), ("Contoso.azurecr.io", True), ("r.io", False)]
+)
+def test_a_remote_build_is_reused_in_its_own_registry(
+    registry: str, reused: bool, remote_run: RunContext
+) -> None:
+    """The image of a remote build is the answer in the registry that has it; in another one it is built."""
+    table = remote_run.folder / "pyproject.toml"
+    table.write_text(table.read_text("utf-8").replace("age = 2", "age = 3"), encoding="utf-8")
+
+    found = reusable_image(remote_run, ready(remote_run, Engine(name="acr", registry=registry)))
+
+    assert reused == (found is not None)
+
+
+def test_a_base_that_only_azure_sees_grows_old(remote_run: RunContext) -> None:
+    """An image on a base that is named by a tag is built again after a while: the tag may have moved unseen."""
+    image = remote_run.records.read_build()._replace(installed_at=0)
+    remote_run.records.write_build(image)
+    made = ready(remote_run, Engine(name="acr", registry="contoso.azurecr.io"))
+
+    days = f"{time.time() / 86_400:.0f}"
+    said = [
+        f"its packages are not pinned and were installed {days} days ago",
+        f"its base is named by a tag, and was pulled {days} days ago",
+    ]
+    assert (None, said) == (reusable_image(remote_run, made), reasons(remote_run, made, image))

@@ -222,9 +222,9 @@ class InProcess:
             text = re.sub(pattern, word, text)
         return text
 
-    def put(self, tag: str = "ca0") -> str:
-        """Push a candidate, as a run does, and return its digest."""
-        return _put(self.acr, self.candidates, tag, self.config)
+    def put(self, tag: str = "ca0", config: bytes = b"") -> str:
+        """Push a candidate, as a run does, and return its digest; *config* is by default `config`."""
+        return _put(self.acr, self.candidates, tag, config or self.config)
 
     def succeeding(self, digest: str = "") -> str:
         """Let the next run report that it pushed *digest*; by default that of a candidate in the registry."""

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from tests.machine.acr.faults import Hold
+from tests.machine.acr.faults import Hold, Reply
 from tests.real.remote_output import ACR, FOUND, SECONDS
 from tests.real.remote_projects import RemoteProjects, result_of, started_command
 from tests.real.support import Ended
@@ -69,4 +69,32 @@ def test_interrupted_upload(
 
     last = f"{word}. Everything that was started has been stopped and removed."
     assert (code, "", [FOUND, last]) == (*done.out, done.messages[-2:])
+    assert (before, {}) == (len(acr.runs), done.records)
+
+
+@SIGNALS
+@pytest.mark.parametrize(
+    "call",
+    [r"GET /subscriptions\?", r"POST .*/scheduleRun", r"POST /oauth2/exchange"],
+    ids=["list", "run", "sign-in"],
+)
+def test_interrupted_wait(
+    call: str,
+    by: signal.Signals,
+    code: int,
+    word: str,
+    remote_projects: RemoteProjects,
+    tiny_base: str,
+) -> None:
+    """Ctrl-C and SIGTERM end a wait of an hour that Azure or the registry asks for, which is said."""
+    acr, project = remote_projects.acr, remote_projects(tiny_base)
+    before = len(acr.runs)
+    acr.faults.add(call, Reply(status=429, headers={"Retry-After": "3600"}), times=None)
+    ended = project.interrupted(
+        "image.build", *ACR, at="asks to wait for 3,600 s; trying again in 30 s", by=by
+    )
+    done = result_of(acr, project, ended)
+
+    last = f"{word}. Everything that was started has been stopped and removed."
+    assert (code, "", last) == (*done.out, done.messages[-1])
     assert (before, {}) == (len(acr.runs), done.records)
