@@ -23,8 +23,7 @@ def names(run: RunContext) -> list[str]:
 
 def test_the_archive_of_a_remote_build_has_what_its_task_names(tmp_path: Path) -> None:
     """For the engine acr the archive has the files of the smoke test too, with which the commands of --dry work."""
-    table = 'base = "b:1"\n'
-    lay_out({"pyproject.toml": project("demo", table), "code/score.py": "init = run = print\n"}, tmp_path)
+    lay_out({"pyproject.toml": project("demo"), "code/score.py": "init = run = print\n"}, tmp_path)
     run = RunContext(folder=tmp_path, reporter=Console())
 
     plain, remote = names(run), names(run._replace(engine="acr"))
