@@ -126,4 +126,5 @@ def _remove(client: EngineClient, run: Run, thing: Thing) -> bool:
         return remove_folder(run.records, thing)
     if thing.kind == "container":
         return client.remove_container(thing.name)
-    return not _exists(client, run, thing) or client.remove_image(thing.name)
+    is_ours = not thing.image_id or _exists(client, run, thing)
+    return (is_ours and client.remove_image(thing.name)) or not _exists(client, run, thing)

@@ -12,7 +12,9 @@ from tests.machine.faults.checkout import Checkout, Ended
 from tests.machine.faults.place import Place
 from tests.machine.faults.truth import images, manifest_config, pushed
 
-__all__ = ["Fault", "Judge"]
+__all__ = ["Fault", "Judge", "stated"]
+
+_BY_SIGNAL = 128  # exit codes from here on are those of signals
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,22 +115,17 @@ class Judge:
         return problems
 
     def _wrong_statements(self, ended: Ended) -> list[str]:
-        """Return each statement about an effect that is not so; a message without one says too little."""
-        there, tags, text = images(self.place), pushed(self.place, self.checkout.name), ended.err
-        checks = [
-            ("Nothing was pushed.", tags == self.pushed_before),
-            ("Nothing was built.", _text(self.checkout, "build.json") == self.build_before),
-            ("It was not pushed.", tags == self.pushed_before),
-        ]
-        found = [(statement, is_so) for statement, is_so in checks if statement in text]
-        found += [
-            (f"Pushed: {names}", set(names.split(", ")) <= tags.keys())
-            for names in re.findall(r"Pushed: (.+?)\. The image", text)
-        ]
-        found += [
-            (f"the image is {name}", name in there)
-            for name in re.findall(r"(?:was built as|on the engine as) (\S+:\S+?)[.;]?(?:\s|$)", text)
-        ]
+        """Return each statement about an effect that is not so; a failure that states no effect says too little."""
+        found = stated(
+            ended.err,
+            pushed_before=self.pushed_before,
+            pushed=pushed(self.place, self.checkout.name),
+            images=images(self.place),
+            is_build_unchanged=_text(self.checkout, "build.json") == self.build_before,
+        )
+        is_failure = 1 < ended.code < _BY_SIGNAL
+        if is_failure and not found and "is not known" not in ended.err:
+            return ["it does not say what was built or pushed"]
         return [f'it says "{statement}", which is not so' for statement, is_so in found if not is_so]
 
     def continued(self, ended: Ended) -> list[str]:
@@ -139,6 +136,44 @@ class Judge:
         words = shlex.split(match[1])[1:]
         again = self.checkout.run(*words)
         return [f"`{match[1]}` ended with {again.code}"] if again.code else self.wrong_success(again)
+
+
+def stated(
+    text: str,
+    *,
+    pushed_before: Mapping[str, str],
+    pushed: Mapping[str, str],
+    images: Mapping[str, str],
+    is_build_unchanged: bool,
+) -> list[tuple[str, bool]]:
+    """Return each statement about an effect in a message, and whether it is so.
+
+    Args:
+        text: the message.
+        pushed_before: each tag that the registry had before, with its digest.
+        pushed: each tag that it has now.
+        images: each reference on the engine with the ID of its image.
+        is_build_unchanged: whether the record of the last build is as it was before.
+    """
+    checks = [
+        ("Nothing was pushed.", pushed == pushed_before),
+        ("Nothing was built.", is_build_unchanged),
+        ("It was not pushed.", pushed == pushed_before),
+    ]
+    found = [(statement, is_so) for statement, is_so in checks if statement in text]
+    found += [
+        (f"Pushed: {names}", set(names.split(", ")) <= pushed.keys())
+        for names in re.findall(r"Pushed: (.+?)\.(?:\s|$)", text)
+    ]
+    found += [
+        (f"{tag} names {digest} now", pushed.get(tag) == digest)
+        for tag, digest in re.findall(r":([\w.-]+) names (sha256:[0-9a-f]{64}) now", text)
+    ]
+    found += [
+        (f"the image is {name}", name in images)
+        for name in re.findall(r"(?:was built as|on the engine as) (\S+:\S+?)[.;,]?(?:\s|$)", text)
+    ]
+    return found
 
 
 def _text(checkout: Checkout, name: str) -> str:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import itertools
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from tests.machine.acr.faults import CutAnswer, CutRequest, Garble, Reply, What
-from tests.machine.faults.checkout import checkout
+from tests.machine.faults.checkout import Checkout, checkout
 from tests.machine.faults.judge import Fault, Judge
 from tests.machine.faults.place import Place
-from tests.machine.faults.trial import after, prepared
 from tests.machine.faults.truth import on_engine
 
 __all__ = ["KIND", "Pushes"]
 
 KIND = "registry, at a step of a push"
-_JSON = {"Content-Type": "application/json"}
+_WORDS = ("image.push", "--untested")
 _FAULTS: Mapping[str, What] = {
     "500": Reply(status=500, body=b"<html>oops</html>"),
     "503": Reply(status=503, json={"errors": [{"code": "UNAVAILABLE", "message": "later"}]}),
@@ -40,70 +41,120 @@ _FAULTS: Mapping[str, What] = {
     "connection cut after": CutAnswer(0),
     "corrupted body": Garble(),
 }
+
+
 _CAUSES = {"401": "(401)", "403": "(403)"}
-"""What the message must name if a fault persists at a step of the engine's own push."""
+"""What a message has that blames the sign-in, or the permission."""
+
+
+class _Pair(NamedTuple):
+    """A step of a push, and what fails there.
+
+    Args:
+        step: as `_step` names it.
+        number: which of the requests of this step, from 0.
+        fault: one of `_FAULTS`.
+        persists: whether everything after it fails too.
+    """
+
+    step: str
+    number: int
+    fault: str
+    persists: bool
+
+    def __str__(self) -> str:
+        return f"{self.fault}{' from there on' if self.persists else ''} at {self.step}, number {self.number + 1}"
 
 
 @dataclass
 class Pushes:
-    """Goes through every pair of a step and a fault, in a random order.
+    """Goes through every pair of a step and a fault, in a random order, with one image that is pushed again and again.
 
     Args:
         place: with the registry.
     """
 
     place: Place
-    _pairs: Iterator[tuple[str, int, str, bool]] = field(default_factory=lambda: iter(()))
+    _pairs: Iterator[_Pair] = field(default_factory=lambda: iter(()))
+    _checkout: Checkout | None = None
+    _usual: set[str] = field(default_factory=set)
 
     def inject(self) -> Fault | None:
         """Inject the next fault; None if the push did not come to its step."""
-        try:
-            step, number, name, persists = next(self._pairs)
-        except StopIteration:
-            self._pairs = self._all()
-            step, number, name, persists = next(self._pairs)
-        place = self.place
-        before, there = on_engine(place), checkout(place)
-        prepared(there, "image.push")
-        judge = Judge.of(place, there)
+        there = self._checkout = self._checkout or self._built()
+        pair = next(self._pairs, None)
+        if not pair:
+            self._pairs = self._all(there)
+            pair = next(self._pairs)
+        self._forget_push(there)
+        judge = Judge.of(self.place, there)
         seen = itertools.count()
 
         def strikes(_endpoint: str, line: str) -> bool:
-            return _step(line) == step and next(seen) >= number
+            return _step(line) == pair.step and next(seen) >= pair.number
 
-        fault = place.proxy.faults.add(strikes, _FAULTS[name], times=None if persists else 1)
-        ended = there.run("image.push")
-        place.proxy.faults.clear()
+        fault = self.place.proxy.faults.add(strikes, _FAULTS[pair.fault], times=None if pair.persists else 1)
+        ended = there.run(*_WORDS)
+        self.place.proxy.faults.clear()
         wrong = judge.wrong(ended, {0, 6})
+        named = [cause for cause in _CAUSES.values() if cause in ended.err]
+        if ended.code and named and named != [_CAUSES.get(pair.fault)]:
+            wrong.append(f"the cause is said to be {' and '.join(named)}")
         if ended.code:
             wrong += judge.continued(ended)
-        what = f"{name}{' from there on' if persists else ''} at {step}, number {number + 1}"
-        found = after(place, judge, ["image.push"], before, KIND, what, wrong)
-        return found if fault.hits else None
+        left = sorted(on_engine(self.place) - self._usual)
+        history = "\n".join(map(str, there.history))
+        there.history.clear()
+        return (
+            Fault(kind=KIND, what=str(pair), wrong=wrong, left=left, history=history) if fault.hits else None
+        )
 
-    def _all(self) -> Iterator[tuple[str, int, str, bool]]:
+    def end(self) -> list[Fault]:
+        """Clean up, as a user does; return a fault if something is left."""
+        if not self._checkout:
+            return []
+        ended = self._checkout.run("image.clean")
+        wrong = [f"image.clean ended with {ended.code}"] if ended.code else []
+        left = [thing for thing in sorted(on_engine(self.place)) if self._checkout.name in thing]
+        found = Fault(kind=KIND, what="after all pushes", wrong=wrong, left=left, history=str(ended))
+        return [found] if wrong or left else []
+
+    def _built(self) -> Checkout:
+        there = checkout(self.place)
+        ended = there.run("image.build")
+        if ended.code:
+            raise AssertionError(str(ended))
+        return there
+
+    def _all(self, there: Checkout) -> Iterator[_Pair]:
         """Return every pair, from the requests of an undisturbed push."""
-        place, there = self.place, checkout(self.place)
-        before = on_engine(place)
-        prepared(there, "image.push")
-        place.proxy.requests()
-        judge = Judge.of(place, there)
-        ended = there.run("image.push")
+        self._forget_push(there)
+        self.place.proxy.requests()
+        judge = Judge.of(self.place, there)
+        ended = there.run(*_WORDS)
         counts: dict[str, int] = {}
-        for line in place.proxy.requests():
+        for line in self.place.proxy.requests():
             counts[_step(line)] = counts.get(_step(line), 0) + 1
         if ended.code or judge.wrong_success(ended):
             raise AssertionError(f"{ended}\n{judge.wrong_success(ended)}")
-        after(place, judge, ["image.push"], before, KIND, "", [])
+        self._usual = on_engine(self.place)
         pairs = [
-            (step, number, name, persists)
+            _Pair(step, number, name, persists)
             for step, count in counts.items()
             for number in {0, count - 1}
             for name in _FAULTS
             for persists in (False, True)
         ]
-        place.random.shuffle(pairs)
+        self.place.random.shuffle(pairs)
         return iter(pairs)
+
+    def _forget_push(self, there: Checkout) -> None:
+        """Make the registry forget what was pushed, and the project too."""
+        for folder in self.place.registry_disk.glob(
+            f"*/storage/docker/registry/v2/repositories/{there.name}"
+        ):
+            shutil.rmtree(folder)
+        (there.records / "result.json").unlink(missing_ok=True)
 
 
 def _step(line: str) -> str:

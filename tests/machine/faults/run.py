@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tests.machine.faults import concurrent_builds, dying_engine, full_disks, kills, pushes
@@ -31,40 +32,41 @@ def main(*, minutes: float, seed: int, only: str) -> int:
     found: list[Fault] = []
     _REPORT.parent.mkdir(parents=True, exist_ok=True)
     with place(seed) as here, _REPORT.open("w", encoding="utf-8") as report:
-        chosen = {kind: inject for kind, inject in _kinds(here).items() if only in kind}
-        end = time.monotonic() + minutes * 60
-        while time.monotonic() < end:
-            for inject in chosen.values():
-                for fault in inject():
-                    found.append(fault)
-                    if fault.wrong or fault.left:
-                        report.write(f"{detail(fault)}\n")
-                        report.flush()
-                    _say(fault, len(found))
-                if time.monotonic() >= end:
-                    break
-            else:
-                continue
-            break
-    sys.stdout.write(f"{table(found, list(chosen))}\n")
+        pushing = pushes.Pushes(here)
+        kinds = {kind: inject for kind, inject in _kinds(here, pushing).items() if only in kind}
+        for fault in itertools.chain(_in_turn(list(kinds.values()), minutes), pushing.end()):
+            found.append(fault)
+            _say(fault, len(found))
+            if fault.wrong or fault.left:
+                report.write(f"{detail(fault)}\n")
+                report.flush()
+    sys.stdout.write(f"{table(found, list(kinds))}\n")
     bad = sum(bool(fault.wrong or fault.left) for fault in found)
     if bad:
         print(f"faults: {bad} of {len(found)} in detail: {_REPORT}", file=sys.stderr)
     return bad
 
 
-def _kinds(here: Place) -> Mapping[str, Callable[[], list[Fault]]]:
-    """Return each kind with what injects one of it; it returns nothing if the fault came too late."""
-    through_a_push = pushes.Pushes(here)
+def _in_turn(kinds: Sequence[Callable[[], list[Fault]]], minutes: float) -> Iterator[Fault]:
+    """Inject one of each kind in turn until the time is over."""
+    end = time.monotonic() + minutes * 60
+    for inject in itertools.cycle(kinds):
+        if time.monotonic() >= end:
+            return
+        yield from inject()
 
-    def one(inject: Callable[[Place], Fault | None]) -> Callable[[], list[Fault]]:
-        return lambda: [fault] if (fault := inject(here)) else []
+
+def _kinds(here: Place, pushing: pushes.Pushes) -> Mapping[str, Callable[[], list[Fault]]]:
+    """Return each kind with what injects one of it; it returns nothing if the fault came too late."""
+
+    def one(inject: Callable[[], Fault | None]) -> Callable[[], list[Fault]]:
+        return lambda: [fault] if (fault := inject()) else []
 
     return {
-        kills.KIND: one(kills.inject),
-        pushes.KIND: one(lambda _: through_a_push.inject()),
-        full_disks.KIND: one(full_disks.inject),
-        dying_engine.KIND: one(dying_engine.inject),
+        kills.KIND: one(lambda: kills.inject(here)),
+        pushes.KIND: one(pushing.inject),
+        full_disks.KIND: one(lambda: full_disks.inject(here)),
+        dying_engine.KIND: one(lambda: dying_engine.inject(here)),
         concurrent_builds.KIND: lambda: concurrent_builds.inject(here),
     }
 
