@@ -50,9 +50,11 @@ def test_the_quick_start_prints_what_the_readme_shows(
 
     After a change of a message, copy the new output into the README.
     """
-    env = {**environment_of(clients["26.1-buildx"], tmp_path), "INVOKE_AZUREML_IMAGE_BASE": amlenv_base}
-    env["INVOKE_AZUREML_IMAGE_REGISTRY"] = registry.host
+    env = environment_of(clients["26.1-buildx"], tmp_path)
     adder = Consumer(folder=quick_start(tmp_path / "adder"), env=env)
+    # A configuration holds for every command, so that no command to paste repeats it.
+    configuration = f"azureml_image:\n  base: {amlenv_base}\n  registry: {registry.host}\n"
+    (adder.folder / "invoke.yaml").write_text(configuration, encoding="utf-8")
     words = {
         amlenv_base: "mcr.microsoft.com/azureml/minimal-py312-inference:latest",
         registry.host: "contoso.azurecr.io",
