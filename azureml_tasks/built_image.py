@@ -59,6 +59,7 @@ class StoredLayers(NamedTuple):
 
     Args:
         name: `repository:tag`, with the login server if a registry has them.
+        tag: follows from the inputs of the layers.
         id: the engine's ID; for layers in a registry their digest.
         size: bytes; 0 if not known.
         built_at: seconds since 1970 (UTC).
@@ -67,13 +68,9 @@ class StoredLayers(NamedTuple):
     """
 
     name: str
+    tag: str
     id: str
     size: int
     built_at: float
     used_at: float = 0
     grown: bool = False
-
-    @property
-    def tag(self) -> str:
-        """The tag, which follows from the inputs of the layers."""
-        return self.name.rpartition(":")[2]

@@ -9,6 +9,11 @@ MCR = "mcr.microsoft.com/azureml/"
 """The repository of Azure ML's inference images:
 https://learn.microsoft.com/azure/machine-learning/concept-prebuilt-docker-images-inference."""
 
+NO_REGISTRY = "azureml-tasks.invalid"
+"""A host that never resolves (RFC 2606): an image with such a name is on one engine only. Ours alone."""
+KEPT_SUFFIXES = ("/layers", "/candidate")
+"""Ends of repositories that are kept: of cached layers, and of candidate images in a registry."""
+
 # Grammar: https://pkg.go.dev/github.com/distribution/reference, which engines and registries use.
 _PORT = r"(?::[0-9]{1,5})?"
 _LABEL = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"

@@ -12,11 +12,13 @@ import azureml_tasks
 from azureml_tasks.cli.console import Console
 from azureml_tasks.context.build_context import BuildContext, new_context
 from azureml_tasks.engines.acr.build_pieces import BuildPieces, pieces_after_cached_layers
+from azureml_tasks.engines.acr.layer_store import layer_records as layer_records_of
 from azureml_tasks.errors import RegistryError
 from azureml_tasks.incremental.cached_layers import cached_layers_of
 from azureml_tasks.incremental.fingerprint import fingerprint_parts
 from azureml_tasks.planning.dockerfile import render
 from azureml_tasks.registry.api import Manifest, RegistryApi
+from azureml_tasks.state import layer_records
 from tests.cases import lay_out
 from tests.consumers import project
 
@@ -39,9 +41,16 @@ FILES = {
 MANIFEST = Manifest(content=b"{}", media_type="application/json")
 
 
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A state folder of the test's own."""
+    monkeypatch.setattr(layer_records, "user_folder", lambda: tmp_path / "state")
+    return tmp_path / "state"
+
+
 @dataclass
 class FakeRepositories:
-    """A registry with these tags, all created so many days ago; with None it refuses every request."""
+    """A registry with these tags and digests, all created so many days ago; with None it refuses every request."""
 
     tags: tuple[str, ...] | None = ()
     days: float = 1.0
@@ -67,13 +76,35 @@ def plan_and_context(folder: Path) -> tuple[Plan, BuildContext]:
     return plan, new_context(plan.files, render(plan))
 
 
-def pieces_with(folder: Path, have: int, *, no_cache: bool = False, days: float = 1.0) -> BuildPieces:
-    """Return the builds if the registry has the smallest *have* cached layers."""
+def pieces_with(
+    folder: Path,
+    have: int,
+    *,
+    no_cache: bool = False,
+    days: float = 1.0,
+    recorded: bool = True,
+    shared: str = "",
+) -> BuildPieces:
+    """Return the builds if the registry has the smallest *have* cached layers.
+
+    Args:
+        folder: of the project.
+        have: how many there are.
+        no_cache: ignore them.
+        days: since they were created.
+        recorded: whether a build of this project has pushed them; else somebody else has.
+        shared: the repository that machines share.
+    """
     plan, context = plan_and_context(folder)
+    plan = plan._replace(shared_layers=shared)
     all_layers = cached_layers_of(plan, fingerprint_parts(plan, context, str(plan.base)))
-    repositories = FakeRepositories(tags=tuple(layers.tag for layers in all_layers[:have]), days=days)
+    tags = tuple(layers.tag for layers in all_layers[:have])
+    repositories = FakeRepositories(tags=(*tags, MANIFEST.digest), days=days)
+    records = layer_records_of(plan, folder)
+    for tag in tags if recorded else ():
+        records.write(tag, MANIFEST.digest, f"demo/layers:{tag}")
     return pieces_after_cached_layers(
-        plan, context, cast("RegistryApi", repositories), Console(), no_cache=no_cache
+        plan, context, cast("RegistryApi", repositories), records, Console(), no_cache=no_cache
     )
 
 
@@ -98,6 +129,21 @@ def test_only_missing_layers_are_built_and_uploaded(
     base = f"contoso.azurecr.io/demo/layers@{MANIFEST.digest}" if have else ""
     assert (expected, folders, base) == (names, sent, builds.cached_layers)
     assert builds.pieces[0].context.dockerfile.count(f"FROM {base}\n") == bool(have)
+
+
+def test_what_somebody_else_has_pushed_is_not_used(tmp_path: Path) -> None:
+    """A tag says what the inputs were, not who has pushed it; without a record everything is built."""
+    builds = pieces_with(tmp_path, 3, recorded=False)
+
+    assert ("", 4) == (builds.cached_layers, len(builds.pieces))
+
+
+def test_a_shared_repository_is_looked_up_by_tag(tmp_path: Path) -> None:
+    """The table says that everybody who may push there is trusted; the layers are then used by their digest."""
+    builds = pieces_with(tmp_path, 3, recorded=False, shared="contoso.azurecr.io/team/layers")
+
+    reference = f"contoso.azurecr.io/team/layers@{MANIFEST.digest}"
+    assert (reference, 1) == (builds.cached_layers, len(builds.pieces))
 
 
 def test_only_the_python_stage_installs(tmp_path: Path) -> None:
@@ -132,8 +178,15 @@ def test_a_registry_that_refuses_is_asked_once(tmp_path: Path, capsys: pytest.Ca
     plan, context = plan_and_context(tmp_path)
     repositories = FakeRepositories(tags=None)
 
+    plan = plan._replace(shared_layers="contoso.azurecr.io/demo/layers")
+
     builds = pieces_after_cached_layers(
-        plan, context, cast("RegistryApi", repositories), Console(), no_cache=False
+        plan,
+        context,
+        cast("RegistryApi", repositories),
+        layer_records_of(plan, tmp_path),
+        Console(),
+        no_cache=False,
     )
 
     (name,) = repositories.names

@@ -145,7 +145,11 @@ def test_an_engine_with_images_in_containerd_takes_no_archives(
 def test_buildkit_alone_mounts_secrets(kind: str, features: set[str], tmp_path: Path) -> None:
     """Only an engine whose builder is BuildKit can mount secrets."""
     engine = DockerEngine(
-        client=engine_client(), builder=Builder(kind=kind, why=""), reporter=Console(), folder=tmp_path
+        client=engine_client(),
+        builder=Builder(kind=kind, why=""),
+        reporter=Console(),
+        folder=tmp_path,
+        project=tmp_path,
     )
 
     assert features == engine.features

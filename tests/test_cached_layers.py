@@ -12,8 +12,8 @@ from azureml_tasks.incremental.cached_layers import (
     current_tags,
     is_grown_tag,
     is_layers_tag,
+    kept_name,
     layers_repository,
-    local_layers_repository,
     stage_context,
 )
 from azureml_tasks.incremental.fingerprint import fingerprint
@@ -135,13 +135,30 @@ def test_a_stage_context_has_the_files_of_its_stages(
 
 
 def test_cached_layers_have_a_repository_of_their_own(folder: Path) -> None:
-    """On an engine its host never resolves, so that no builder looks for them in a registry."""
+    """On an engine its host never resolves, and each project has its own tag in it, also for the same layers."""
     plan, _ = plan_and_context(folder)
+    first, other = plan._replace(project_key="1"), plan._replace(project_key="2")
+    tag = tags(folder)[-1]
 
-    assert ("scoring/layers", "azureml-tasks.invalid/scoring/layers") == (
-        layers_repository(plan),
-        local_layers_repository(plan),
+    names = [kept_name(first, tag), kept_name(first, f"{tag}-grown"), kept_name(other, tag)]
+
+    repository, kept = names[0].rsplit(":", 1)
+    assert ("scoring/layers", "azureml-tasks.invalid/scoring/layers") == (layers_repository(plan), repository)
+    assert ([f"{repository}:{kept}", f"{repository}:{kept}-grown"], 3) == (names[:2], len(set(names)))
+    assert is_layers_tag(kept)
+    assert kept != tag
+
+
+def test_runs_of_another_scope_have_other_tags(folder: Path) -> None:
+    """What a pull request shares by a registry, main does not look for."""
+    plan, parts = read(folder), parts_of(folder)
+
+    usual, main, pull_request = (
+        [layers.tag for layers in cached_layers_of(plan._replace(cache_scope=scope), parts)]
+        for scope in ("", "main", "pull-request")
     )
+
+    assert 9 == len({*usual, *main, *pull_request})
 
 
 def test_a_tag_in_a_registry_has_32_hexadecimal_digits() -> None:

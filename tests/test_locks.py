@@ -15,7 +15,6 @@ import pytest
 from azureml_tasks.cli.console import Console
 from azureml_tasks.errors import EngineError
 from azureml_tasks.state import locks
-from azureml_tasks.state.last_use import forget_use, last_use, note_use
 from azureml_tasks.state.locks import engine_lock, project_lock
 from azureml_tasks.state.user_folder import user_folder
 
@@ -202,24 +201,3 @@ def test_without_a_state_folder_there_is_no_lock(
 
     said = capsys.readouterr().err
     assert said.startswith(f"continuing without a lock, since {user_folder() / 'locks'} cannot be used: ")
-
-
-def test_the_last_use_of_an_image_is_noted(monkeypatch: pytest.MonkeyPatch, state: Path) -> None:
-    """Each use of an image of an engine counts; a state folder that cannot be written to costs the note alone."""
-    monkeypatch.setattr("azureml_tasks.state.last_use.user_folder", lambda: state / "azureml-tasks")
-    before = time.time() - 1
-    note_use("ID", "demo/layers:1")
-
-    noted = (
-        last_use("ID", "demo/layers:1"),
-        last_use("ID", "demo/layers:2"),
-        last_use("OTHER", "demo/layers:1"),
-    )
-
-    assert (True, 0.0, 0.0) == (noted[0] >= before, *noted[1:])
-    forget_use("ID", "demo/layers:1")
-    assert last_use("ID", "demo/layers:1") == 0.0
-    monkeypatch.setattr("azureml_tasks.state.last_use.user_folder", lambda: Path("/dev/null"))
-    note_use("ID", "demo/layers:1")
-    forget_use("ID", "demo/layers:1")
-    assert last_use("ID", "demo/layers:1") == 0.0

@@ -192,6 +192,38 @@ SENTENCES: dict[str, tuple[str, ...]] = {
         "test_allowed_registries.py::test_a_base_that_reads_secrets_comes_from_an_allowed_registry",
         "test_allowed_registries.py::test_a_base_of_an_allowed_registry_or_of_microsofts_may_read_secrets",
     ),
+    "Records that git tracks are refused": (
+        "test_own_records.py::test_no_command_believes_what_was_committed",
+        "test_own_records.py::test_a_link_is_refused",
+        "test_own_records.py::test_a_file_in_its_place_is_refused",
+    ),
+    "A record counts only if all of it has its form": (
+        "test_records.py::test_a_record_with_missing_or_wrong_values_is_an_error",
+        "test_records.py::test_any_json_is_a_record_or_an_error_of_ours",
+    ),
+    "Cached layers on an engine": (
+        "test_docker_layer_store.py::test_layers_are_found_by_the_recorded_id",
+        "real/test_poisoned_caches.py::test_the_name_of_cached_layers_proves_nothing",
+        "real/test_poisoned_caches.py::test_nothing_is_used_that_the_project_has_not_built",
+    ),
+    "Cached layers of remote builds": (
+        "test_acr_build_pieces.py::test_what_somebody_else_has_pushed_is_not_used",
+        "test_acr_build_pieces.py::test_a_shared_repository_is_looked_up_by_tag",
+        "real/test_remote_build_cached_layers.py::test_a_tag_that_somebody_else_has_moved_is_not_used",
+    ),
+    "Each project has its own caches of pip and apt.": (
+        "test_dockerfile_mounts.py::test_each_project_has_caches_of_its_own",
+        "real/test_poisoned_caches.py::test_a_wheel_in_pips_cache_is_the_project_s_own",
+    ),
+    "Runs with different values of": (
+        "test_cached_layers.py::test_runs_of_another_scope_have_other_tags",
+        "real/test_poisoned_caches.py::test_a_scope_has_caches_of_its_own",
+    ),
+    "A name that the tasks keep": ("test_kept_names.py::test_a_name_that_is_kept_is_refused",),
+    "Who may push to the repository of `shared-layers`": (
+        "test_shared_layers.py::test_layers_that_cannot_be_on_the_base_are_not_used",
+        "real/test_shared_layers.py::test_layers_on_another_base_are_not_used",
+    ),
 }
 """The beginning of each sentence → its tests."""
 

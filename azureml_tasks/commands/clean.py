@@ -55,7 +55,7 @@ def _remove_leftovers(run: RunContext) -> list[str]:
         return []
     from azureml_tasks.engines.docker.engine import open_docker
 
-    return open_docker(run.records.folder, run.reporter, keep=False).remove_leftovers()
+    return open_docker(run.records.folder, run.reporter, project=run.folder, keep=False).remove_leftovers()
 
 
 def _remove_images(run: RunContext) -> Iterator[str]:

@@ -275,7 +275,7 @@ def open_engine(run: RunContext, planned: Plan, *, save_notes: bool = True) -> E
 def _open_docker(run: RunContext, *, save_notes: bool) -> DockerEngine:
     from azureml_tasks.engines.docker.engine import open_docker
 
-    return open_docker(run.records.folder, run.reporter, keep=save_notes)
+    return open_docker(run.records.folder, run.reporter, project=run.folder, keep=save_notes)
 
 
 def _open_acr(run: RunContext, planned: Plan, *, save_notes: bool) -> AcrEngine:
@@ -288,7 +288,9 @@ def _open_acr(run: RunContext, planned: Plan, *, save_notes: bool) -> AcrEngine:
         local = _open_docker(run, save_notes=save_notes)
     except EngineError:
         local = None
-    return AcrEngine(plan=planned, records=run.records, reporter=run.reporter, local=local)
+    return AcrEngine(
+        plan=planned, records=run.records, reporter=run.reporter, local=local, project=run.folder
+    )
 
 
 def refuse_missing_features(engine: Engine, planned: Plan) -> None:

@@ -168,7 +168,11 @@ class Settings:
         required=True,
     )
     name: str | None = declare(
-        STRING, "repository of the image", default="`[project].name`, normalized", rule=validators.REPOSITORY
+        STRING,
+        "repository of the image; names that end with `/layers` or `/candidate` are kept for cached layers and "
+        "candidate images",
+        default="`[project].name`, normalized",
+        rule=validators.REPOSITORY,
     )
     tags: tuple[str, ...] = declare(
         STRINGS,

@@ -83,23 +83,44 @@ SECRET = Rule(
     "invoke image.build --secret netrc=~/.netrc",
     schema={"enum": ["pip-conf", "netrc"]},
 )
+
+
+def _base_error(value: str) -> str:
+    reference = image_reference.expand_base(value)
+    if not reference:
+        return "is not an image reference"
+    return _KEPT if reference.name.partition("/")[0] == image_reference.NO_REGISTRY else ""
+
+
+def _repository_error(value: str) -> str:
+    if not re.fullmatch(rf"(?=.{{1,200}}$){image_reference.REPOSITORY}", value):
+        return "is not a valid repository name"
+    host = value.partition("/")[0]
+    return (
+        _KEPT if host == image_reference.NO_REGISTRY or value.endswith(image_reference.KEPT_SUFFIXES) else ""
+    )
+
+
+_KEPT = "is a name that azureml-tasks keeps for its cached layers and candidate images"
+_NOT_OURS = rf"(?!{re.escape(image_reference.NO_REGISTRY)}(?:[:/]|$))"
+_NO_KEPT_END = rf"(?!.*(?:{'|'.join(image_reference.KEPT_SUFFIXES)})$)"
 BASE = Rule(
-    error=lambda value: "" if image_reference.expand_base(value) else "is not an image reference",
+    error=_base_error,
     fix='Write: base = "minimal-py312-inference", or a reference such as "contoso.azurecr.io/bases/serving:4"',
-    schema={"pattern": f"^{image_reference.REFERENCE}$"},
+    schema={"pattern": f"^{_NOT_OURS}{image_reference.REFERENCE}$"},
 )
-REPOSITORY = matching(
-    rf"(?=.{{1,200}}$){image_reference.REPOSITORY}",
-    "is not a valid repository name",
-    'Use lower-case letters and digits, with ".", "_" or "-" between them and "/" between parts: "team/scoring"',
+REPOSITORY = Rule(
+    error=_repository_error,
+    fix='Use lower-case letters and digits, with ".", "_" or "-" between them and "/" between parts: "team/scoring"',
+    schema={"pattern": rf"^(?:(?=.{{1,200}}$){_NOT_OURS}{_NO_KEPT_END}{image_reference.REPOSITORY})$"},
 )
 REGISTRY = matching(
-    rf"(?=[^/]*[.:]|localhost$){image_reference.HOST}",
+    rf"{_NOT_OURS}(?=[^/]*[.:]|localhost$){image_reference.HOST}",
     "is not a login server",
     'Write the host alone, without scheme and path: registry = "contoso.azurecr.io"',
 )
 SHARED_LAYERS = matching(
-    rf"(?=[^/]*[.:]|localhost/){image_reference.HOST}/{image_reference.REPOSITORY}",
+    rf"{_NOT_OURS}(?=[^/]*[.:]|localhost/){image_reference.HOST}/{image_reference.REPOSITORY}",
     "is not a repository with its login server",
     'Write: shared-layers = "contoso.azurecr.io/scoring/layers"',
 )

@@ -1,13 +1,15 @@
 """Layers below the code that are images of their own, so that a build creates only what comes after them.
 
 An image is base → system packages → Python packages → model → code, and each stage depends only on those before it.
-The tag of cached layers is a fingerprint of all their inputs: the same tag means the same inputs.
+The tag of cached layers is a fingerprint of all their inputs: the same tag means the same inputs. It does not say who
+has built them, so cached layers are never found by a tag alone, see `state.layer_records`.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from azureml_tasks import image_reference
 from azureml_tasks.context.build_context import BuildContext
 from azureml_tasks.incremental.fingerprint import fingerprint
 from azureml_tasks.planning.dockerfile import STAGES, render_stages, stages
@@ -21,8 +23,8 @@ _CACHED_STAGES = ("system", "python", "model")
 """The stages that cached layers may end with; code and labels change with each commit."""
 _DIGITS = 32
 _GROWN = "-grown"
-NO_REGISTRY = "azureml-tasks.invalid"
-"""A host that never resolves (RFC 2606), so that no builder looks for cached layers in a registry."""
+NO_REGISTRY = image_reference.NO_REGISTRY
+"""The host of the names of cached layers, so that no builder looks for them in a registry."""
 
 
 class CachedLayers(NamedTuple):
@@ -30,7 +32,7 @@ class CachedLayers(NamedTuple):
 
     Args:
         stages: all stages beyond the base, in their order.
-        tag: in the repository of cached layers; a fingerprint of the inputs of all these stages.
+        tag: a fingerprint of the inputs of all these stages, and of the scope of the run if it has one.
     """
 
     stages: tuple[str, ...]
@@ -50,6 +52,8 @@ def cached_layers_of(plan: Plan, parts: Mapping[str, str]) -> tuple[CachedLayers
         parts: hashes of its inputs, see `fingerprint.fingerprint_parts`.
     """
     texts, layers, inputs = stages(plan), [], {name: parts[name] for name in ("version", "platform", "base")}
+    if plan.cache_scope:
+        inputs["scope"] = plan.cache_scope
     for position, stage in enumerate(_CACHED_STAGES):
         inputs[stage] = parts[stage]
         if texts[stage]:
@@ -78,9 +82,13 @@ def layers_repository(plan: Plan) -> str:
     return f"{plan.repository}/layers"
 
 
-def local_layers_repository(plan: Plan) -> str:
-    """Return the repository of the cached layers on an engine."""
-    return f"{NO_REGISTRY}/{layers_repository(plan)}"
+def kept_name(plan: Plan, tag: str) -> str:
+    """Return the image reference that keeps cached layers on an engine from being pruned.
+
+    Projects of one name do not share it, so none takes it from another.
+    """
+    digits = fingerprint({"project": plan.project_key, "tag": tag.removesuffix(_GROWN)})[:_DIGITS]
+    return f"{NO_REGISTRY}/{layers_repository(plan)}:{digits}{_GROWN if is_grown_tag(tag) else ''}"
 
 
 def stage_context(

@@ -145,7 +145,7 @@ def _stages(plan: Plan, *, mounts: bool, sha256: str = "") -> dict[str, list[lis
 
 
 def _cache_mount(plan: Plan, what: str, target: str) -> str:
-    """Return the option that mounts the project's own cache of *what*: whoever writes it decides what is installed."""
+    """Return the option that mounts the project's own cache of *what*, since its content decides what is installed."""
     owner = f"-{plan.project_key}" if plan.project_key else ""
     return f"--mount=type=cache,id=azureml-image-{what}{owner},target={target}"
 

@@ -34,7 +34,17 @@ from tests.machine.acr.loopback import Acr
 from tests.real.remote_projects import RemoteProjects
 from tests.real.support import Consumer, Ended, normal
 
-__all__ = ["ENGINE", "REGISTRY", "Clock", "InProcess", "Meanwhile", "Outcome", "in_process_fixture", "pauses"]
+__all__ = [
+    "ENGINE",
+    "REGISTRY",
+    "Clock",
+    "InProcess",
+    "Meanwhile",
+    "Outcome",
+    "in_process_fixture",
+    "pauses",
+    "put_image",
+]
 
 ENGINE = "Azure Container Registry REGISTRY (AzureCloud); smoke test on the local engine at ENGINE\n"
 """The first line of every command."""
@@ -224,7 +234,7 @@ class InProcess:
 
     def put(self, tag: str = "ca0", config: bytes = b"") -> str:
         """Push a candidate, as a run does, and return its digest; *config* is by default `config`."""
-        return _put(self.acr, self.candidates, tag, config or self.config)
+        return put_image(self.acr, self.candidates, tag, config or self.config)
 
     def succeeding(self, digest: str = "") -> str:
         """Let the next run report that it pushed *digest*; by default that of a candidate in the registry."""
@@ -317,7 +327,7 @@ def _authority(acr: Acr, folder: Path) -> dict[str, str]:
     return {"REQUESTS_CA_BUNDLE": str(file), "SSL_CERT_FILE": str(file)}
 
 
-def _put(acr: Acr, repository: str, tag: str, config: bytes) -> str:
+def put_image(acr: Acr, repository: str, tag: str, config: bytes) -> str:
     """Push a minimal image to *repository*, regardless of faults and permissions."""
     access = [{"type": "repository", "name": repository, "actions": ["pull", "push"]}]
     token = acr.contents.plane.access_token("loopback", access, seconds=300)

@@ -23,7 +23,7 @@ from azureml_tasks.context.build_context import BuildContext
 from azureml_tasks.engines.docker.build import Build
 from azureml_tasks.engines.docker.builder_choice import Builder
 from azureml_tasks.engines.docker.client import connect
-from azureml_tasks.engines.docker.layer_store import DockerLayerStore
+from azureml_tasks.engines.docker.layer_store import DockerLayerStore, FoundLayers
 from azureml_tasks.engines.docker.leftovers import tracked_run
 from azureml_tasks.errors import BuildError
 from tests.cases import lay_out
@@ -374,8 +374,8 @@ def test_layers_that_another_command_removes_are_built_again(
                 patch.setenv(name, env[name])
             used = DockerLayerStore.use
 
-            def use_and_remove(store: DockerLayerStore, name: str, image_id: str) -> None:
-                used(store, name, image_id)
+            def use_and_remove(store: DockerLayerStore, tag: str, found: FoundLayers) -> None:
+                used(store, tag, found)
                 patch.setattr(DockerLayerStore, "use", used)
                 docker_client.images.remove(layers)
 

@@ -6,11 +6,13 @@ import io
 import json
 import tarfile
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.machine.acr.faults import Reply
+from tests.real.in_process import put_image
 from tests.real.remote_output import ACR
 from tests.real.remote_projects import CommandResult, RemoteProjects, run_command
 from tests.real.support import Consumer, unique
@@ -157,10 +159,34 @@ def test_cached_layers_that_are_not_used(name: str, messages: list[str], builds:
     assert (EVERYTHING, messages) == (uploaded(done), [line for line in done.messages if "not using" in line])
 
 
+def test_a_tag_that_somebody_else_has_moved_is_not_used(
+    remote_projects: RemoteProjects, tiny_base: str
+) -> None:
+    """The digest that was recorded counts; without a record, as on another machine, everything is built."""
+    project = remote_projects(tiny_base, MORE.format(days=7, word=unique("below")), files=files())
+    first = succeed(remote_projects, project, "image.build")
+    pushed = first.records["build.json"]["cached_layers"][-1]
+    repository = f"{project.folder.name}/layers"
+    for tag in first.acr.tags(repository):
+        put_image(first.acr, repository, tag, b'{"config": {"User": "somebody else"}}')
+    change(project, "code/score.py")
+    second = succeed(remote_projects, project, "image.build")
+    change(project, "code/score.py")
+    state = {"XDG_STATE_HOME": str(project.folder / "other state")}
+    third = run_command(
+        remote_projects.acr, replace(project, env={**project.env, **state}), "image.build", *ACR
+    )
+
+    assert [pushed] == second.records["build.json"]["cached_layers"]
+    assert (0, EVERYTHING) == (third.out[0], uploaded(third)), third.ended.stderr
+
+
 def test_a_registry_that_refuses_to_look_up_layers(remote_projects: RemoteProjects, tiny_base: str) -> None:
     """If cached layers cannot be looked up, everything is built, with a warning."""
     project = remote_projects(tiny_base, MORE.format(days=7, word=unique("below")), files=files())
     refused = Reply(status=403, json={"errors": [{"code": "DENIED"}]})
+    succeed(remote_projects, project, "image.build")
+    change(project, "code/score.py")
     remote_projects.acr.faults.add(r"GET /v2/.*/layers/manifests/", refused, times=None)
     done = run_command(remote_projects.acr, project, "image.build", *ACR)
 

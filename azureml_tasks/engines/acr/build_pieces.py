@@ -1,7 +1,8 @@
 """The builds of a run: the whole image, or the layers that follow the cached layers in the registry.
 
 An agent starts without any cache, so a quick build builds every layer. The layers below the code are therefore pushed
-to a repository beside the image's, tagged with the fingerprint of their inputs, and used as the base of later builds.
+to a repository beside the image's, and used as the base of later builds: by the digest that is recorded for the
+project, since anybody who may push there can move a tag. Only a repository that the table shares is looked up by tag.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.context.context_file import ContextFile
 from azureml_tasks.engines.acr.candidates import RUN_ID, candidate_repository
-from azureml_tasks.engines.acr.layer_store import registry_layers_repository
+from azureml_tasks.engines.acr.layer_store import registry_layers_repository, shares_layers
 from azureml_tasks.engines.acr.task_file import BuildPiece
 from azureml_tasks.errors import AzuremlTasksError
 from azureml_tasks.incremental.cached_layers import CachedLayers, cached_layers_of, stage_context
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from azureml_tasks.planning.plan import Plan
     from azureml_tasks.registry.api import RegistryApi
     from azureml_tasks.reporter import Reporter
+    from azureml_tasks.state.layer_records import LayerRecords
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +86,13 @@ def whole_image(plan: Plan, context: BuildContext) -> BuildPieces:
 
 
 def pieces_after_cached_layers(
-    plan: Plan, context: BuildContext, repositories: RegistryApi, reporter: Reporter, *, no_cache: bool
+    plan: Plan,
+    context: BuildContext,
+    repositories: RegistryApi,
+    records: LayerRecords,
+    reporter: Reporter,
+    *,
+    no_cache: bool,
 ) -> BuildPieces:
     """Return the builds that follow the largest cached layers in the registry.
 
@@ -92,37 +100,50 @@ def pieces_after_cached_layers(
         plan: the image, with its registry.
         context: of the whole image.
         repositories: of the registry.
+        records: of the project's cached layers in the registry.
         reporter: gets messages about the cached layers.
         no_cache: ignore the cached layers in the registry, and build all of them.
     """
     available = cached_layers_of(plan, fingerprint_parts(plan, context, str(plan.base)))
     if not available:
         return whole_image(plan, context)
-    found = _NONE if no_cache else _largest_in_registry(plan, available, repositories, reporter)
+    found = _NONE
+    if not no_cache:
+        found = _largest_in_registry(plan, available, repositories, records, reporter)
     reused, missing = available[: found.stored], available[found.stored :]
     pieces = _pieces(plan, context, found.reference or str(plan.base), reused, missing)
     return BuildPieces(pieces=tuple(pieces), cached_layers=found.reference, installed_at=found.built_at)
 
 
 def _largest_in_registry(
-    plan: Plan, available: tuple[CachedLayers, ...], repositories: RegistryApi, reporter: Reporter
+    plan: Plan,
+    available: tuple[CachedLayers, ...],
+    repositories: RegistryApi,
+    records: LayerRecords,
+    reporter: Reporter,
 ) -> _Found:
     """Return the largest of *available*, the smallest first, that the registry has."""
     repository = registry_layers_repository(plan)
     for count in range(len(available), 0, -1):
         layers = available[count - 1]
         name = f"{repository}:{layers.tag}"
+        record = records.read(layers.tag)
+        if not record and not shares_layers(plan):
+            continue
         try:
-            manifest = repositories.manifest(repository, layers.tag)
+            manifest = repositories.manifest(repository, record.id if record else layers.tag)
             created = repositories.created(repository, manifest) if manifest else ""
         except AzuremlTasksError as error:
             reporter.warn(f"cannot look up the cached layers {name}, so they are built again: {error.what}")
             return _NONE
         if manifest and (_is_pinned(plan) or _age_in_days(created) <= plan.cached_layers_max_age):
             reporter.say(f"using cached layers: {' + '.join(layers.stages)}, {name}")
+            records.write(layers.tag, manifest.digest, f"{plan.registry}/{name}")
             reference = f"{plan.registry}/{repository}@{manifest.digest}"
             return _Found(stored=count, reference=reference, built_at=int(epoch_seconds(created)))
-        if manifest:
+        if not manifest:
+            records.forget(layers.tag)
+        else:
             reporter.say(
                 f"not using cached layers {name}: they are older than cached-layers-max-age = "
                 f"{plan.cached_layers_max_age:g} days, and not everything in them is pinned"

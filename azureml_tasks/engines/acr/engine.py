@@ -11,7 +11,7 @@ from azureml_tasks.config.settings import Acr
 from azureml_tasks.engines.acr import az_commands, orphans
 from azureml_tasks.engines.acr.build_pieces import whole_image
 from azureml_tasks.engines.acr.candidates import SUFFIX, Candidates, candidate_repository
-from azureml_tasks.engines.acr.layer_store import RegistryLayerStore
+from azureml_tasks.engines.acr.layer_store import RegistryLayerStore, layer_records
 from azureml_tasks.engines.acr.permissions import Permissions
 from azureml_tasks.engines.acr.preflight import check_repository, check_smoke_test
 from azureml_tasks.engines.acr.remote_build import RemoteBuild, RemoteBuilder, announce_task
@@ -29,6 +29,7 @@ from azureml_tasks.registry.auth import ACR_USER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from azureml_tasks.context.build_context import BuildContext
     from azureml_tasks.engines.docker.engine import DockerEngine
@@ -47,12 +48,14 @@ class AcrEngine:
         records: of the project.
         reporter: gets output.
         local: the local engine, which runs smoke tests; None if none answers, and they run in the cloud.
+        project: its folder.
     """
 
     plan: Plan
     records: Records
     reporter: Reporter
     local: DockerEngine | None
+    project: Path
     name: str = "acr"
     features: frozenset[str] = frozenset({SECRET_MOUNTS})
 
@@ -253,11 +256,15 @@ class AcrEngine:
         )
 
     def _after_cached_layers(self, build: RemoteBuild) -> RemoteBuild:
-        return build.after_cached_layers(self.session.repositories, self.reporter)
+        layers = layer_records(build.plan, self.project)
+        return build.after_cached_layers(self.session.repositories, layers, self.reporter)
 
     def _builder(self, plan: Plan) -> RemoteBuilder:
         return RemoteBuilder(
-            task_runs=self._task_runs(plan), candidates=self._candidates, records=self.records
+            task_runs=self._task_runs(plan),
+            candidates=self._candidates,
+            records=self.records,
+            layers=layer_records(self._with_registry(plan), self.project),
         )
 
     def _task_runs(self, plan: Plan) -> TaskRuns:

@@ -36,11 +36,12 @@ from azureml_tasks.errors import (
     Terminated,
     stating,
 )
+from azureml_tasks.incremental.cached_layers import is_layers_tag
 from azureml_tasks.incremental.fingerprint import fingerprint_parts
 from azureml_tasks.planning.dockerfile import CONTEXT_LABEL
 from azureml_tasks.project import build_secrets
 from azureml_tasks.smoke.report import report_text
-from azureml_tasks.state.record_forms import is_hash, is_words
+from azureml_tasks.state.record_forms import is_digest, is_hash, is_words
 from azureml_tasks.state.records import StartedRun
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from azureml_tasks.project.model import BuildSecret
     from azureml_tasks.registry.api import RegistryApi
     from azureml_tasks.reporter import Reporter
+    from azureml_tasks.state.layer_records import LayerRecords
     from azureml_tasks.state.records import Records
 
 
@@ -113,10 +115,12 @@ class RemoteBuild:
             return unpack & announce_task(self.plan, self.task_file(), reporter)
         return unpack & reporter.effect(az_commands.build(self.plan, self.context.sha256))
 
-    def after_cached_layers(self, repositories: RegistryApi, reporter: Reporter) -> RemoteBuild:
+    def after_cached_layers(
+        self, repositories: RegistryApi, layers: LayerRecords, reporter: Reporter
+    ) -> RemoteBuild:
         """Return the same build on top of the largest cached layers in the registry."""
         pieces = pieces_after_cached_layers(
-            self.plan, self.context, repositories, reporter, no_cache=self.no_cache
+            self.plan, self.context, repositories, layers, reporter, no_cache=self.no_cache
         )
         return replace(self, pieces=pieces)
 
@@ -135,11 +139,13 @@ class RemoteBuilder:
         task_runs: the runs.
         candidates: the candidate images of the repository.
         records: of the project.
+        layers: records of its cached layers in the registry.
     """
 
     task_runs: TaskRuns
     candidates: Candidates
     records: Records
+    layers: LayerRecords
 
     def build(self, build: RemoteBuild) -> BuiltImage:
         """Start a run, follow it, and return the candidate image; errors as of `_finish`."""
@@ -239,6 +245,8 @@ class RemoteBuilder:
             raise _error(build, run, log, collector)
         with stating(f"Run {run.id} has built the image. To finish: {resume_command(run.id)}"):
             image = self._candidate_image(build, run)
+        if self.records.read_run(run.id):
+            self._record_layers(build, run)
         self.task_runs.reporter.say(f"run {run.id}: {run.durations}; pushed {image.candidate}")
         if events := collector.closed_events():
             self._check_report(build, image, run, events)
@@ -248,6 +256,13 @@ class RemoteBuilder:
             )
         self.records.forget_run(run.id)
         return image
+
+    def _record_layers(self, build: RemoteBuild, run: Run) -> None:
+        """Record the cached layers that a run of this project has pushed, by their digests."""
+        repository = registry_layers_repository(build.plan)
+        for image in run.images:
+            if image.repository == repository and is_layers_tag(image.tag) and is_digest(image.digest):
+                self.layers.write(image.tag, image.digest, f"{build.plan.registry}/{repository}:{image.tag}")
 
     def _candidate_image(self, build: RemoteBuild, run: Run) -> BuiltImage:
         """Return the candidate that *run* has pushed, as it is in the registry."""

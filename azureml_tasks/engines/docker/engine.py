@@ -21,7 +21,9 @@ from azureml_tasks.engines.docker.leftovers import (
 )
 from azureml_tasks.incremental.fingerprint import fingerprint_parts
 from azureml_tasks.planning.plan import SECRET_MOUNTS
+from azureml_tasks.state.layer_records import LayerRecords
 from azureml_tasks.state.locks import engine_lock
+from azureml_tasks.state.record_forms import is_words
 from azureml_tasks.state.runs import Thing
 
 if TYPE_CHECKING:
@@ -40,12 +42,13 @@ if TYPE_CHECKING:
 _ID_FILE = "engine.json"
 
 
-def open_docker(folder: Path, reporter: Reporter, *, keep: bool) -> DockerEngine:
+def open_docker(folder: Path, reporter: Reporter, *, project: Path, keep: bool) -> DockerEngine:
     """Connect to the engine and choose its builder.
 
     Args:
         folder: of the project's records, for notes and temporary files.
         reporter: shows progress.
+        project: its folder.
         keep: whether the choice of the builder may be noted there.
 
     Raises:
@@ -53,7 +56,7 @@ def open_docker(folder: Path, reporter: Reporter, *, keep: bool) -> DockerEngine
     """
     client = connect()
     builder = noted_builder(client, folder, keep=keep and not reporter.dry)
-    return DockerEngine(client=client, builder=builder, reporter=reporter, folder=folder)
+    return DockerEngine(client=client, builder=builder, reporter=reporter, folder=folder, project=project)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,12 +68,14 @@ class DockerEngine:
         builder: that builds what runs commands.
         reporter: shows progress.
         folder: of the project's records, for notes and temporary files.
+        project: its folder.
     """
 
     client: EngineClient
     builder: Builder
     reporter: Reporter
     folder: Path
+    project: Path
     name: str = "docker"
     registry: str = ""
 
@@ -162,7 +167,7 @@ class DockerEngine:
                 previous=previous,
                 no_cache=no_cache,
             )
-            with engine_lock(self._id, plan.repository, self.folder.parent, self.reporter):
+            with engine_lock(self._id, plan.repository, self.project, self.reporter):
                 image = layered.run()
             keep_images(self.client, run, base.id)
             note_builder(self.client, self.builder, self.folder)
@@ -264,7 +269,8 @@ class DockerEngine:
         """Return the cached layers of the project on this engine."""
         from azureml_tasks.engines.docker.layer_store import DockerLayerStore
 
-        return DockerLayerStore(client=self.client, engine_id=self._id, plan=plan, reporter=self.reporter)
+        records = LayerRecords(place=self._id, project=plan.project_key, folder=self.project)
+        return DockerLayerStore(client=self.client, records=records, plan=plan, reporter=self.reporter)
 
     def remove_leftovers(self) -> list[str]:
         """Remove what runs of this project that were killed have left; return what was removed."""
@@ -292,7 +298,7 @@ class DockerEngine:
         """The engine's own ID, which is noted, since the engine takes long to say it."""
         file = self.folder / _ID_FILE
         known = notes.read(file)
-        if known.get("host") == self.client.host and known.get("id"):
+        if known.get("host") == self.client.host and is_words(known.get("id")) and known["id"]:
             return str(known["id"])
         engine_id = self.client.read_id()
         if not self.reporter.dry:

@@ -9,21 +9,25 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from azureml_tasks.context.build_context import confirm
 from azureml_tasks.engines.docker.build import LARGE_CONTEXT
-from azureml_tasks.errors import BuildError
+from azureml_tasks.engines.docker.layer_store import found_layers, layers_of
+from azureml_tasks.engines.docker.leftovers import temporary_reference
+from azureml_tasks.engines.docker.socket_http import RefusedError
+from azureml_tasks.errors import EngineError
 from azureml_tasks.incremental.added_requirements import STAGE, added_requirements
 from azureml_tasks.incremental.cached_layers import (
     CachedLayers,
     cached_layers_of,
-    local_layers_repository,
+    kept_name,
     stage_context,
 )
 from azureml_tasks.incremental.rebuild_reasons import packages_are_too_old
 from azureml_tasks.planning.dockerfile import STAGES, render
-from azureml_tasks.timestamps import days_since, epoch_seconds
+from azureml_tasks.timestamps import days_since
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,7 +36,7 @@ if TYPE_CHECKING:
     from azureml_tasks.context.build_context import BuildContext
     from azureml_tasks.engines.docker.build import Build
     from azureml_tasks.engines.docker.client import EngineClient
-    from azureml_tasks.engines.docker.layer_store import DockerLayerStore
+    from azureml_tasks.engines.docker.layer_store import DockerLayerStore, FoundLayers
     from azureml_tasks.engines.docker.shared_layers import SharedLayers
     from azureml_tasks.planning.plan import Plan
     from azureml_tasks.reporter import Reporter
@@ -40,6 +44,10 @@ if TYPE_CHECKING:
 _MOST_LAYERS = 100
 """Layers from which on no packages are added; engines take 125 (moby, layer/layer_store.go: maxLayerDepth)."""
 _INSTALLING_PARTS = ("version", "platform", "base", "system", "python")
+
+
+class LayersGoneError(Exception):
+    """Another command has removed the cached layers since they were found."""
 
 
 class LayeredImage(NamedTuple):
@@ -142,105 +150,147 @@ class LayeredBuild:
         )
 
     def _build_on_layers(self) -> LayeredImage:
-        """Build the rest of the image on its cached layers.
-
-        Another command may have removed them since they were found; then they are built again.
-        """
+        """Build the rest of the image on its cached layers."""
         stages = STAGES[len(self._layers[-1].stages) :]
-        base = self._ensure_layers()
+        layers = self._ensure_layers()
         try:
-            image_id = self._run(self._stage_context(base, stages))
-        except BuildError:
-            if self._client.inspect_image(base):
-                raise
-            self._reporter.say(f"cached layers were removed meanwhile, building them again: {base}")
-            base = self._ensure_layers()
-            image_id = self._run(self._stage_context(base, stages))
-        built_at = epoch_seconds(str((self._client.inspect_image(base) or {}).get("Created", "")))
-        shared = self._shared.digest_reference(self._layers[-1].tag) if self._shared else ""
-        return LayeredImage(id=image_id, installed_at=int(built_at), shared_layers=shared)
+            image_id = self._run_on(layers, stages)
+        except LayersGoneError:
+            self._reporter.say(f"cached layers were removed meanwhile, building them again: {layers.name}")
+            layers = self._ensure_layers()
+            image_id = self._run_on(layers, stages)
+        shared = self._shared.digest_reference(layers.id) if self._shared else ""
+        return LayeredImage(id=image_id, installed_at=int(layers.built_at), shared_layers=shared)
 
-    def _ensure_layers(self) -> str:
-        """Return the name of the cached layers to build on, after building them if they are missing or too old."""
-        count, name = (0, "") if self.no_cache else self._longest_usable()
-        if count == len(self._layers):
-            return name
-        name = (not count and self._add_packages()) or self._build_layers(count, name)
+    def _ensure_layers(self) -> FoundLayers:
+        """Return the cached layers to build on, after building them if they are missing or too old."""
+        count, layers = (0, None) if self.no_cache else self._longest_usable()
+        if layers and count == len(self._layers):
+            return layers
+        layers = (not count and self._add_packages()) or self._build_layers(count, layers)
         self.store.remove_unused({tag for each in self._layers for tag in (each.tag, each.grown_tag)})
-        return name
+        return layers
 
-    def _longest_usable(self) -> tuple[int, str]:
-        """Return how many of the cached layers can be used, on the engine or in the shared registry, and the name."""
+    def _longest_usable(self) -> tuple[int, FoundLayers | None]:
+        """Return how many of the cached layers can be used, from the engine or the shared registry, and the longest."""
         shared = self._shared
         for count in range(len(self._layers), 0, -1):
-            layers = self._layers[count - 1]
-            name = self._usable(layers)
-            if not name and shared:
-                pulled = shared.pull(layers.tag)
+            tag = self._layers[count - 1].tag
+            layers = self._usable(self._layers[count - 1])
+            if not layers and shared:
+                pulled = shared.pull(tag, self.parts["base"])
                 shared = None if pulled is None else shared  # A registry that does not answer is asked once.
                 if pulled:
-                    self.store.use(self._name(layers.tag), f"{self.plan.shared_layers}:{layers.tag}")
-                    name = self._usable(layers)
-            if name:
-                return count, name
-        return 0, ""
+                    self.store.use(tag, found_layers(pulled, kept_name(self.plan, tag)))
+                    layers = self._usable(self._layers[count - 1])
+            if layers:
+                return count, layers
+        return 0, None
 
-    def _usable(self, layers: CachedLayers) -> str:
-        """Return the name of the layers on the engine; "" if they are missing or too old."""
-        for name in (self._name(layers.tag), self._name(layers.grown_tag)):
-            image = self._client.inspect_image(name)
-            if not image:
+    def _usable(self, wanted: CachedLayers) -> FoundLayers | None:
+        """Return the cached layers that this project has recorded; None if they are missing or too old."""
+        for tag in (wanted.tag, wanted.grown_tag):
+            layers = self.store.find(tag)
+            if not layers:
                 continue
-            if packages_are_too_old(self.plan, epoch_seconds(str(image["Created"]))):
-                self._reporter.say(f"cached layers are too old for packages that are not pinned: {name}")
-                return ""
-            self._reporter.say(f"using cached layers: {name}")
-            self.store.use(name, str(image["Id"]))
-            return name
-        return ""
+            if packages_are_too_old(self.plan, layers.built_at):
+                self._reporter.say(
+                    f"cached layers are too old for packages that are not pinned: {layers.name}"
+                )
+                return None
+            self._reporter.say(f"using cached layers: {layers.name}")
+            self.store.use(tag, layers)
+            return layers
+        return None
 
-    def _add_packages(self) -> str:
-        """Build the cached layers by adding packages to those of the previous image; "" if that is not possible.
+    def _add_packages(self) -> FoundLayers | None:
+        """Build the cached layers by adding packages to those of the previous image; None if that is not possible.
 
         Shared layers are always built in one piece, so that all machines build the same.
         """
         added = None if self._shared else added_requirements(self.plan, self.parts, self.previous)
         if not added:
-            return ""
-        for name in (self._name(added.base.tag), self._name(added.base.grown_tag)):
-            image = self._client.inspect_image(name)
-            if image and len(image["RootFS"]["Layers"]) < _MOST_LAYERS:
-                self._reporter.say(f"adding packages to cached layers: {name}")
-                self.store.use(name, str(image["Id"]))
-                context = added.added_to(self._stage_context(name, (STAGE,)))
-                return self._build_cached(self._layers[-1].grown_tag, context)
-        return ""
+            return None
+        for tag in (added.base.tag, added.base.grown_tag):
+            below = self.store.find(tag)
+            if below and len(below.layers) < _MOST_LAYERS:
+                self._reporter.say(f"adding packages to cached layers: {below.name}")
+                self.store.use(tag, below)
+                context = added.added_to(self._stage_context(self._named(below), (STAGE,)))
+                return self._build_cached(self._layers[-1].grown_tag, context, below)
+        return None
 
-    def _build_layers(self, count: int, base: str) -> str:
-        """Build the cached layers after the first *count*, whose name is *base*, and return the name of the last."""
+    def _build_layers(self, count: int, below: FoundLayers | None) -> FoundLayers:
+        """Build the cached layers after the first *count*, which are *below*, and return the last ones."""
         done = len(self._layers[count - 1].stages) if count else 0
-        for layers in self._layers[count:]:
-            context = self._stage_context(base or str(self.plan.base), layers.stages[done:])
-            base, done = self._build_cached(layers.tag, context), len(layers.stages)
-        return base
+        layers = self._build_next(self._layers[count], done, below)
+        for previous, wanted in pairwise(self._layers[count:]):
+            layers = self._build_next(wanted, len(previous.stages), layers)
+        return layers
 
-    def _build_cached(self, tag: str, context: BuildContext) -> str:
-        """Build cached layers from *context*, tag them and return their name."""
-        name = self._name(tag)
-        is_too_old = self._client.inspect_image(name) is not None
+    def _build_next(self, wanted: CachedLayers, done: int, below: FoundLayers | None) -> FoundLayers:
+        """Build cached layers on *below*, which has their first *done* stages, or on the base."""
+        context = self._stage_context(self._named(below), wanted.stages[done:])
+        return self._build_cached(wanted.tag, context, below)
+
+    def _build_cached(self, tag: str, context: BuildContext, below: FoundLayers | None) -> FoundLayers:
+        """Build cached layers from *context*, record them and return them."""
+        is_too_old = self.store.find(tag) is not None
         image_id = self._run(context, no_cache=is_too_old)
         confirm(context)
-        self.store.use(name, image_id)
-        self._reporter.say(f"saved cached layers: {name}")
+        layers = found_layers(self._checked(image_id, below), kept_name(self.plan, tag))
+        self.store.use(tag, layers)
+        self._reporter.say(f"saved cached layers: {layers.name}")
         if self._shared:
             self._shared.push(image_id, tag)
+        return layers
+
+    def _run_on(self, layers: FoundLayers, stages: Sequence[str]) -> str:
+        """Build *stages* on cached layers and return the image ID.
+
+        Raises:
+            LayersGoneError: the engine does not have them any more.
+        """
+        image_id = self._run(self._stage_context(self._named(layers), stages))
+        self._checked(image_id, layers)
+        return image_id
+
+    def _named(self, layers: FoundLayers | None) -> str:
+        """Return what the Dockerfile is based on: the base, or cached layers by a name that only this build knows.
+
+        Any build can give any image the name that keeps cached layers, and BuildKit takes no ID.
+
+        Raises:
+            LayersGoneError: the engine does not have them any more.
+        """
+        if not layers:
+            return str(self.plan.base)
+        name = temporary_reference(self.build.tracked)
+        try:
+            self._client.tag_image(layers.id, name)
+        except RefusedError as error:
+            if self._client.inspect_image(layers.id):
+                raise
+            raise LayersGoneError(layers.id) from error
         return name
+
+    def _checked(self, image_id: str, below: FoundLayers | None) -> Mapping[str, Any]:
+        """Return what the engine knows of an image that was built on the cached layers *below*.
+
+        Raises:
+            EngineError: its layers do not begin with theirs, or somebody else has removed it.
+        """
+        image = self._client.inspect_image(image_id)
+        if not image:
+            what = f"Another command has removed the image {image_id[:19]} while it was built."
+            raise EngineError(what, next_step="invoke image.build")
+        if below and layers_of(image)[: len(below.layers)] != below.layers:
+            what = f"The builder has not built on the cached layers {below.name} ({below.id[:19]})."
+            raise EngineError(what, next_step="invoke image.build --no-cache")
+        return image
 
     def _run(self, context: BuildContext, *, no_cache: bool = False) -> str:
         return self.build.run(self.plan, context, no_cache=no_cache or self.no_cache)
-
-    def _name(self, tag: str) -> str:
-        return f"{local_layers_repository(self.plan)}:{tag}"
 
     def _stage_context(self, base: str, stages: Sequence[str]) -> BuildContext:
         return stage_context(self.plan, self.context, base, stages, mounts=self._mounts, literal=True)
