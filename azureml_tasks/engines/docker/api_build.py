@@ -9,6 +9,9 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from azureml_tasks.engines.docker.answers import event_details
+from azureml_tasks.engines.docker.socket_http import UnreadableAnswer
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -53,6 +56,7 @@ def build_events(
 
     Raises:
         RefusedError: the engine refuses the request.
+        UnreadableAnswer: an event is none.
     """
     all_arguments = {**client.proxies, **arguments}
     # The legacy builder keeps the container of a failed step unless `forcerm` is set.
@@ -65,4 +69,8 @@ def build_events(
     }
     options |= ({"nocache": "1"} if no_cache else {}) | ({"version": "2"} if buildkit else {})
     for line in client.send_archive(f"/build?{urlencode(options)}", archive):
-        yield dict(json.loads(line))
+        try:
+            event = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise UnreadableAnswer(f"an event of the build is not JSON: {error}") from error
+        yield event_details(event)

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.engines.docker import notes
+from azureml_tasks.engines.docker.socket_http import UnreadableAnswer
 from azureml_tasks.engines.docker.users import read_users
 from azureml_tasks.errors import BuildError
 from azureml_tasks.state.record_forms import is_words
@@ -90,10 +91,12 @@ def find_base(client: EngineClient, reference: str) -> BaseImage | None:
     if not image:
         return None
     config: dict[str, Any] = image.get("Config") or {}
-    variant = image.get("Variant") or ""
+    platform = [image.get(name) for name in ("Os", "Architecture", "Variant")]
+    if not all(platform[:2]):
+        raise UnreadableAnswer(f"{reference} has no Os or Architecture")
     return BaseImage(
         id=str(image["Id"]),
-        platform="/".join([image["Os"], image["Architecture"], *([variant] if variant else [])]),
+        platform="/".join(filter(None, platform)),
         env=dict(pair.partition("=")[::2] for pair in config.get("Env") or []),
         user=config.get("User") or "",
         entrypoint=tuple(config.get("Entrypoint") or ()),

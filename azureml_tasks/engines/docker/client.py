@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from azureml_tasks.engines.docker import socket_http
+from azureml_tasks.engines.docker.answers import container_details
 from azureml_tasks.engines.docker.api_errors import (
     raised_by_sdk,
     translate_errors,
@@ -166,7 +167,7 @@ class EngineClient:
         https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Container/operation/ContainerInspect
         """
         status, answer = self._request("GET", f"/containers/{quote(name)}/json")
-        return None if status == HTTPStatus.NOT_FOUND else _object(_parsed(status, answer))
+        return None if status == HTTPStatus.NOT_FOUND else container_details(_parsed(status, answer))
 
     def remove_container(self, name: str) -> bool:
         """Remove a container with its anonymous volumes, also if it runs; return whether it is gone.

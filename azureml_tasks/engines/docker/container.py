@@ -12,7 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from azureml_tasks.engines.docker.answers import container_details, identifier, member
 from azureml_tasks.engines.docker.leftovers import LABEL as RUN_LABEL
+from azureml_tasks.engines.docker.socket_http import UnreadableAnswer
 from azureml_tasks.engines.interrupts import finish_call
 from azureml_tasks.engines.log_lines import lines_of
 from azureml_tasks.errors import EngineError
@@ -169,16 +171,19 @@ class DockerContainer:
         if not self.client.is_local:
             return ""
         self.container.reload()
-        ports = (self.container.attrs["NetworkSettings"]["Ports"] or {}).get(PORT) or []
-        return f"http://127.0.0.1:{ports[0]['HostPort']}" if ports else ""
+        network = container_details(self.container.attrs).get("NetworkSettings") or {}
+        ports = (network.get("Ports") or {}).get(PORT) or [{}]
+        return f"http://127.0.0.1:{ports[0]['HostPort']}" if ports[0].get("HostPort") else ""
 
     def state(self) -> State:
         """Return whether it runs, else how it ended."""
         self.container.reload()
-        state = self.container.attrs["State"]
+        state = container_details(self.container.attrs).get("State")
+        if not state:
+            raise UnreadableAnswer("the container has no State")
         return State(
-            running=bool(state["Running"]),
-            exit_code=int(state["ExitCode"]),
+            running=bool(state.get("Running")),
+            exit_code=state.get("ExitCode") or 0,
             out_of_memory=bool(state.get("OOMKilled")),
         )
 
@@ -206,7 +211,7 @@ class DockerContainer:
 
         api = self.client.sdk.api
         try:
-            process = api.exec_create(self.id, list(argv), stderr=False)["Id"]
+            process = identifier(api.exec_create(self.id, list(argv), stderr=False), "the process")
             output = api.exec_start(process, stream=True)
         except APIError:
             self._wait_for_end()
@@ -214,7 +219,7 @@ class DockerContainer:
                 raise
             return
         yield from (line.decode(errors="replace") for line in lines_of(output, _LONGEST_LINE))
-        if api.exec_inspect(process)["ExitCode"] in {None, _KILLED}:
+        if member(api.exec_inspect(process), "ExitCode", int) in {None, _KILLED}:
             self._wait_for_end()
 
     def _wait_for_end(self) -> None:
@@ -232,7 +237,8 @@ class DockerContainer:
 
     def peak_memory(self) -> int | None:
         """Return the most bytes that it used: by the engine for cgroup v1, by `memory.peak` (Linux 5.19) for v2."""
-        memory = self.container.stats(stream=False, one_shot=True).get("memory_stats") or {}
+        stats = self.container.stats(stream=False, one_shot=True)
+        memory = member(stats, "memory_stats", {"max_usage": int}) or {}
         if memory.get("max_usage"):
             return int(memory["max_usage"])
         text = next(self.lines(["cat", "/sys/fs/cgroup/memory.peak"]), "")

@@ -6,6 +6,8 @@ import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
+from azureml_tasks.engines.docker.answers import event_details
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -23,7 +25,11 @@ def show_progress(events: Iterable[Event], reporter: Reporter) -> Iterator[Event
 
     An event is a JSON line of the engine's API (POST /images/create, /images/NAME/push): `id` of the layer, `status`,
     and `progressDetail` with `current` and `total` bytes.
+
+    Raises:
+        UnreadableAnswer: an event is none.
     """
+    events = map(event_details, events)
     yield from _with_bars(events) if sys.stderr.isatty() else _with_lines(events, reporter)
 
 

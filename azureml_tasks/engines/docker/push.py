@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.built_image import PushedTag
+from azureml_tasks.engines.docker.answers import member
 from azureml_tasks.engines.docker.api_errors import translate_errors
 from azureml_tasks.engines.docker.credentials import auth_config, stored_credentials
 from azureml_tasks.engines.docker.layer_progress import DONE, show_progress
@@ -106,7 +107,7 @@ def _push_once(client: EngineClient, name: str, reporter: Reporter) -> _Try:
                         client.confirm_alive()
                         return _Try(refusal=str(event["error"]), digest="", sent_layers=layers)
                     layers = layers or event.get("status") in DONE
-                    sent = (event.get("aux") or {}).get("Digest", sent)
+                    sent = (member(event, "aux", {"Digest": str}) or {}).get("Digest") or sent
             except APIError as error:
                 return _Try(refusal=str(error.explanation or error), digest="", sent_layers=layers)
     except AzuremlTasksError as error:
