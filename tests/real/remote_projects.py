@@ -61,7 +61,8 @@ _UNSTABLE = (
     (r"=[0-9a-f]{64}\b", "=HASH"),
     (r"/layers:[0-9a-f]{32}\b", "/layers:HASH"),
     (r"is (queued|started|running);", "is STATUS;"),
-    (r"azureml-image-[0-9a-f]{12}", "CONTAINER"),
+    (r"azureml-image-[0-9a-f]{16}-\d+", "CONTAINER"),
+    (r"azureml-tasks\.run=[0-9a-f]{16}", "azureml-tasks.run=ID"),
 )
 
 

@@ -26,6 +26,8 @@ from tests.real.remote_output import (
 )
 from tests.real.remote_projects import CommandResult, RemoteProjects, copied, normalize, run_command
 
+PARTS = ["version", "platform", "base", "system", "python", "model", "code", "labels"]
+"""The inputs of an image, of which its record has hashes."""
 BY_DIGEST = "az acr import --name REGISTRY --source REGISTRY/NAME/candidate@sha256:ID --image"
 """The command that copies the candidate to a final tag."""
 Walk = Mapping[str, CommandResult]
@@ -123,7 +125,9 @@ def test_build(commands: Mapping[str, Walk]) -> None:
         "waiting": [],
         "version": "1.0",
     }
-    assert {"build.json": expected} == done.records
+    record = dict(done.records["build.json"])
+    inputs = (list(record.pop("fingerprint_parts")), record.pop("installed_at") > 0)
+    assert (["build.json"], expected, (PARTS, True)) == (list(done.records), record, inputs)
 
 
 def test_push_before_the_smoke_test(commands: Mapping[str, Walk]) -> None:
@@ -186,7 +190,10 @@ REGISTRY/NAME:1.0 passed its smoke test (sha256:ID, through 127.0.0.1:PORT).
         FOUND,
         "docker pull REGISTRY/NAME/candidate@sha256:ID",
         "pulling REGISTRY/NAME/candidate@sha256:ID",
-        "docker run --detach --name CONTAINER --label azureml-tasks.smoke-test=1 --publish 127.0.0.1::5001 sha256:ID",
+        (
+            "docker run --detach --name CONTAINER --label azureml-tasks.smoke-test=1 --label azureml-tasks.run=ID "
+            "--publish 127.0.0.1::5001 sha256:ID"
+        ),
         "waiting for REGISTRY/NAME:1.0 to answer, 310 s at most",
         "docker rm --force --volumes CONTAINER",
         "docker rmi REGISTRY/NAME/candidate@sha256:ID",

@@ -71,8 +71,8 @@ def test_dry(place: str, remote_projects: RemoteProjects, amlenv_base: str) -> N
     smoke_test = [
         f"docker pull {by_digest}",
         (
-            "docker run --detach --name CONTAINER --label azureml-tasks.smoke-test=1 --publish 127.0.0.1::5001 "
-            f"{by_digest}"
+            "docker run --detach --name CONTAINER --label azureml-tasks.smoke-test=1 --label azureml-tasks.run=ID "
+            f"--publish 127.0.0.1::5001 {by_digest}"
         ),
         "docker rm --force --volumes CONTAINER",
         f"docker rmi {by_digest}",

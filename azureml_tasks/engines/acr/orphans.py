@@ -25,11 +25,9 @@ _MOST_NAMES = 10
 
 def announce(records: Records, reporter: Reporter) -> bool:
     """Announce the commands that delete the candidates of the runs on record; return False under --dry."""
-    commands = [
-        az_commands.delete(started.registry, f"{_candidates_of(started)}:{started.run}")
-        for started in records.started_runs()
-    ]
-    return not commands or reporter.effects(commands)
+    for started in records.started_runs():
+        reporter.effect(az_commands.delete(started.registry, f"{_candidates_of(started)}:{started.run}"))
+    return not reporter.dry
 
 
 @dataclass(frozen=True, kw_only=True)
