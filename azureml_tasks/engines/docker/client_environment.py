@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import tempfile
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -36,4 +38,16 @@ def client_environment(client: EngineClient) -> dict[str, str | None]:
     changes |= {"DOCKER_BUILDKIT": "1", "BUILDX_GIT_INFO": "false"}
     if not os.environ.get("DOCKER_HOST"):
         changes |= {"DOCKER_HOST": None, "DOCKER_CONTEXT": client.context}
+    if not client.config.folder:
+        changes["DOCKER_CONFIG"] = _empty_folder().name
     return changes
+
+
+@functools.cache
+def _empty_folder() -> tempfile.TemporaryDirectory[str]:
+    """Return a folder that is removed as this process ends, for a user without a home folder.
+
+    Docker's client would read `.docker/config.json` in the current folder, which may be the project's: that file can
+    name plug-ins, which are run.
+    """
+    return tempfile.TemporaryDirectory(prefix="azureml-docker-")
