@@ -213,6 +213,39 @@ Nothing was built.
     assert (Ended(code=4, stdout="", stderr=expected), []) == (found, left)
 
 
+def test_a_base_whose_users_are_behind_a_link(bench: Bench, amlenv_base: str) -> None:
+    """The file of the users may be a link to another file of the base."""
+    name = f"{unique('linked')}:1"
+    lines = (
+        f"FROM {amlenv_base}\nUSER root\nRUN mv /etc/passwd /var/users && ln -s ../var/users /etc/passwd\n"
+    )
+    with removed_after(bench.client, name):
+        derived(bench.client, name, lines)
+
+        ended, left = bench.build(f'base = "{name}"\nuser = "dockeruser"\napt = ["none=1"]\n')
+
+    assert "A build step failed: RUN apt-get update" in ended.stderr
+    assert (4, []) == (ended.code, left)
+
+
+def test_a_base_with_a_file_of_users_without_end(bench: Bench) -> None:
+    """Of a large file no more than its beginning is read."""
+    name = f"{unique('large')}:1"
+    grow = "x=a; while [ ${#x} -lt 2000000 ]; do x=$x$x; done; echo $x >> /etc/passwd"
+    lines = f"FROM {bench.base}\nUSER root\nRUN {grow}\n"
+    with removed_after(bench.client, name):
+        derived(bench.client, name, lines)
+
+        ended, left = bench.build(f'base = "{name}"\nuser = "server"\n')
+
+    expected = f"""\
+{BEFORE}{CMD}/etc/passwd of the base is larger than N MB.
+    Name another base, or the number of a user, which is not looked up: user = "1000"
+Nothing was built.
+"""
+    assert (Ended(code=4, stdout="", stderr=expected), []) == (ended, left)
+
+
 def test_a_base_without_an_environment(bench: Bench) -> None:
     """To install Python packages, the base must say where its Python environment is."""
     name = f"{unique('plain')}:1"
