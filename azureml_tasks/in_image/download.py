@@ -43,7 +43,7 @@ def be_pip(arguments: list[str]) -> None:
     """Run pip in this process, which can start no other."""
 
     def refuse(*_: Any, **__: Any) -> NoReturn:
-        raise PermissionError("no program may run while secrets are mounted, so nothing is built from source")
+        raise OSError("no program may run while secrets are mounted, so nothing is built from source")
 
     subprocess.Popen.__init__ = refuse  # type: ignore[method-assign]  # pip has no other way to start one
     del sys.path[0]  # the folder of this script
