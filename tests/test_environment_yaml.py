@@ -152,7 +152,7 @@ def test_a_request_may_take_as_long_as_in_the_smoke_test(
 
 
 @pytest.mark.parametrize(
-    ("count", "workers"), [("1", 1), ("12", 12), ("0", 1), ("", 1), ("auto", 1), ("-3", 1)]
+    ("count", "workers"), [("1", 1), ("12", 12), ("0", 1), ("", 1), ("auto", 1), ("-3", 1), ("9" * 5000, 1)]
 )
 def test_the_concurrency_is_that_of_the_server(count: str, workers: int) -> None:
     """It is WORKER_COUNT if the server can read it, else the server's default."""

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import azureml_tasks
+from azureml_tasks.azureml.environment_yaml import Pushed, deployment_text
 from azureml_tasks.config.fields import keys
 from azureml_tasks.config.settings import Settings
 from azureml_tasks.errors import AzuremlTasksError, SettingsError
@@ -43,6 +45,9 @@ PROJECT: Mapping[str, Any] = {
     "urls": {"source": "https://contoso.example"},
 }
 GROUPS: Mapping[str, Any] = {"g": ["idna", {"include-group": "h"}], "h": []}
+
+
+PUSHED = Pushed(image=f"contoso.azurecr.io/scoring@sha256:{'5f' * 32}", tags=("1",), started=2.0)
 
 
 def paths(table: type[Any], before: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -80,6 +85,8 @@ def end(folder: Path, text: str) -> str:
         plan = azureml_tasks.plan(azureml_tasks.load(folder))
     except AzuremlTasksError as error:
         return str(error)
+    deployment = deployment_text(PUSHED, plan, endpoint="e", instance_type="Standard_DS3_v2")
+    assert yaml.safe_load(deployment)["environment"] == "azureml:scoring:sha256-5f5f5f5f5f5f"
     return azureml_tasks.render(plan) + "".join(stages(plan).values())
 
 

@@ -259,6 +259,18 @@ def test_labels_name_the_inputs_of_the_image(tmp_path: Path) -> None:
     }
 
 
+def test_a_commit_of_a_time_that_no_label_can_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A commit may say any time, also one after the year 9999; the image is built without that label."""
+    folder = project(tmp_path)
+    committed(folder)
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "@253402300800 +0000")
+    run_git(folder, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "--allow-empty", "-m", "late")
+
+    labels = planned(folder).labels
+
+    assert (False, True) == (f"{OCI}created" in labels, f"{OCI}revision" in labels)
+
+
 def test_without_git_there_are_fewer_labels(tmp_path: Path) -> None:
     """Time, commit and source are left out."""
     actual = planned(project(tmp_path)).labels

@@ -148,7 +148,7 @@ def _mounts(plan: Plan, name: str, comments: dict[str, str]) -> dict[str, Value]
 def _workers(plan: Plan) -> int:
     """Return how many requests the server in the image answers at a time."""
     text = plan.env.get("WORKER_COUNT", "")
-    return max(1, int(text)) if text.isdecimal() else 1
+    return max(1, int(text)) if re.fullmatch(r"[0-9]{1,6}", text) else 1
 
 
 def _probes(started: float | None, comments: dict[str, str]) -> dict[str, Value]:

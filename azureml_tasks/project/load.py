@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from azureml_tasks.config.problems import Override, Place, Problems
     from azureml_tasks.config.settings import Settings
 
-_LAST_SECOND = 253_402_300_799
-"""The end of the year 9999, the last one that an RFC 3339 timestamp can hold."""
-
 
 def load(
     folder: str | Path,
@@ -164,8 +161,8 @@ def _epoch(problems: Problems) -> int | None:
     text = os.environ.get("SOURCE_DATE_EPOCH")
     if text is None:
         return None
-    is_number = text.isascii() and text.isdigit() and len(text) <= len(str(_LAST_SECOND))
-    if not is_number or int(text) > _LAST_SECOND:
+    is_number = text.isascii() and text.isdigit() and len(text) <= len(str(naming.LAST_SECOND))
+    if not is_number or int(text) > naming.LAST_SECOND:
         fix = "export SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)"
         problems.add_in_file("SOURCE_DATE_EPOCH", 0, f'"{text}" is not a number of seconds since 1970', fix)
         return None

@@ -24,6 +24,10 @@ KEPT_TAG = r"kept-[0-9a-f]{16}"
 """The tags that a push sets beside those of the table, see `commands.publishing.kept_tag`."""
 
 
+LAST_SECOND = 253_402_300_799
+"""The end of the year 9999, the last one that an RFC 3339 timestamp can hold."""
+
+
 def repository(settings: Settings, project: Mapping[str, Any], problems: Problems) -> str:
     """Return the repository of the image: `name`, or else the name of the project, normalised (PEP 503)."""
     if settings.name:
@@ -133,7 +137,7 @@ def labels(
         "title": title,
         "version": project.get("version", ""),
         "revision": known.sha + ("-dirty" if known.dirty else "") if known else "",
-        "created": _rfc3339(created) if created is not None else "",
+        "created": _rfc3339(created) if created is not None and created <= LAST_SECOND else "",
         "source": _source(project) or (known.remote if known else ""),
         "base.name": f"{base.name}:{base.tag}" if base.tag else base.name,
         "base.digest": base.digest,

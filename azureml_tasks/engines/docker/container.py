@@ -242,7 +242,7 @@ class DockerContainer:
         if memory.get("max_usage"):
             return int(memory["max_usage"])
         text = next(self.lines(["cat", "/sys/fs/cgroup/memory.peak"]), "")
-        return int(text) if text.isdigit() else None
+        return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
 
     def stop(self) -> float:
         """Stop it as an orchestrator does, and return the seconds that it took."""
