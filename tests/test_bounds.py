@@ -25,6 +25,7 @@ from azureml_tasks.smoke.log_excerpt import excerpt
 from azureml_tasks.smoke.report import Check, Report, junit_xml, report_text
 
 MEGABYTE = 1_000_000
+UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 TABLE = '[project]\nname = "scoring"\nversion = "1"\n[tool.azureml-image]\nbase = "bases/serving:1"\n'
 SCRIPT = "def init(): ...\ndef run(data): ...\n"
 
@@ -344,3 +345,34 @@ def test_a_time_that_no_label_can_hold(epoch: str, tmp_path: Path, monkeypatch: 
     said = problems(tmp_path).split("\n")[0]
 
     assert f'SOURCE_DATE_EPOCH: "{epoch}" is not a number of seconds since 1970' == said
+
+
+@pytest.mark.parametrize(
+    ("document", "what"),
+    [
+        ('[project]\nname = "a"\nversion = ""\n', 'tags[1]: "{version}" gives "", which is not a valid tag'),
+        ('[project]\nname = "a"\ndynamic = true\n', 'tags[1]: "{version}" needs {version}'),
+        ('[project]\nname = "a"\nversion = 1\n', 'tags[1]: "{version}" needs {version}'),
+        ("project = 1\n", "the image has no name: neither the table nor [project] gives one"),
+        ('tool.azureml-image.pip = ["n @ https://["]\n', 'pip[1]: "n @ https://["'),
+        ('tool.azureml-image.pip = ["n; ((((((((((("]\n', "is not a requirement: "),
+        ('tool.azureml-image.requirements = "nul.txt"\n', f'nul.txt:1: includes "a{UNKNOWN}b", which does not exist'),
+        ('tool.azureml-image.requirements = "long.txt"\n', "long.txt:1: includes "),
+        (f'tool.azureml-image.code = "{"a" * 300}"\n', "which does not exist"),
+        (f'tool.azureml-image.entry-script = "{"a" * 300}"\n', "does not exist"),
+        (f'tool.azureml-image.smoke-test.request = "{"a/" * 3000}"\n', "which does not exist"),
+    ],
+)  # fmt: skip
+def test_values_that_nobody_writes(document: str, what: str, tmp_path: Path) -> None:
+    """They are refused in a sentence, like every other mistake."""
+    (tmp_path / "nul.txt").write_text("-r a\0b", encoding="utf-8")
+    (tmp_path / "long.txt").write_text(f"-r {'a' * 300}\n./{'a' * 300}.whl", encoding="utf-8")
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "score.py").write_text(SCRIPT, encoding="utf-8")
+    prefix = "tool.azureml-image." if "tool." in document else "[tool.azureml-image]\n"
+    (tmp_path / "pyproject.toml").write_text(f'{document}{prefix}base = "a:1"\n', encoding="utf-8")
+
+    with pytest.raises(SettingsError) as caught:
+        azureml_tasks.load(tmp_path)
+
+    assert what in str(caught.value)

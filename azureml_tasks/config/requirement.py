@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -76,4 +77,10 @@ def address_problem(subject: str, address: str) -> tuple[str, str] | None:
         return f"{subject} is in a folder of this machine, which the build cannot read", _BUILD_WHEEL
     if not is_remote(address):
         return f"{subject} is a file of this machine, which the build cannot read", LOCAL_WHEEL
-    return (f"{subject} contains a user or password", USE_SECRETS) if has_login(address) else None
+    if has_login(address):
+        return f"{subject} contains a user or password", USE_SECRETS
+    try:
+        urlsplit(address)
+    except ValueError as error:
+        return f"{subject} has an address that is not valid: {error}", "Correct the address."
+    return None
