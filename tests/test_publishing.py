@@ -28,6 +28,7 @@ class Registry:
         known: the digest, if the engine knows it before a push.
         fails: tag → what its push raises.
         silent: tags of which the registry does not say what they name.
+        others: tags that get another digest.
         order: the tags that were pushed, in order.
     """
 
@@ -35,6 +36,7 @@ class Registry:
     known: str = ""
     fails: dict[str, BaseException] = field(default_factory=dict)
     silent: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
     order: list[str] = field(default_factory=list)
 
     def digest(self, _: BuiltImage) -> str:
@@ -50,8 +52,8 @@ class Registry:
         if tag in self.fails:
             raise self.fails[tag]
         self.order.append(tag)
-        self.tags[tag] = NEW
-        return PushedTag(digest=NEW, before=None if tag in self.silent else before)
+        self.tags[tag] = OLD if tag in self.others else NEW
+        return PushedTag(digest=self.tags[tag], before=None if tag in self.silent else before)
 
     def publish(self) -> str:
         """Publish 1.0 and latest."""
@@ -104,6 +106,21 @@ def test_a_kept_tag_of_another_image_is_left_alone(capsys: pytest.CaptureFixture
     assert (NEW, OLD) == (registry.publish(), registry.tags[KEPT])
     said = f"warning: r.io/demo:{KEPT} names {OLD}, so that no tag keeps r.io/demo@{NEW}\n"
     assert ("", said) == capsys.readouterr()
+
+
+@pytest.mark.parametrize("known", ["", NEW])
+def test_one_image_has_one_digest(known: str) -> None:
+    """If a proxy answers for the registry, an engine may push another manifest: that is refused, and said."""
+    registry = Registry(known=known, others=("latest",))
+    with pytest.raises(RegistryError) as caught:
+        registry.publish()
+
+    pushed = f"{KEPT}, 1.0" if known else f"1.0, {KEPT}"
+    state = (
+        f"Pushed: {pushed}. r.io/demo:latest names {OLD} now, which may not work. "
+        "The image is here. Continue with: invoke image.push"
+    )
+    assert state == caught.value.state
 
 
 @pytest.mark.parametrize(

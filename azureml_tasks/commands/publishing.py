@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from azureml_tasks.errors import AzuremlTasksError, stating
+from azureml_tasks.errors import AzuremlTasksError, RegistryError, stating
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -64,7 +64,7 @@ class Publication(NamedTuple):
             self._keep(digest, pushed)
         for tag in tags:
             with self._saying_what_was_pushed(pushed):
-                digest = self._push(tag)
+                digest = self._same(tag, self._push(tag), digest)
             pushed.append(tag)
             if kept_tag(digest) not in pushed:
                 self._keep(digest, pushed)
@@ -78,6 +78,21 @@ class Publication(NamedTuple):
         elif pushed.before not in {"", pushed.digest}:
             self.reporter.say(f"{name} named {pushed.before} before")
         return pushed.digest
+
+    def _same(self, tag: str, pushed: str, digest: str) -> str:
+        """Return the digest of a tag that was pushed, if the image has the same one by the tags before.
+
+        An engine describes layers as the registry answers, so a wrong answer gives another digest.
+
+        Raises:
+            RegistryError: it is another one.
+        """
+        if digest and pushed and pushed != digest:
+            what = f"The push of {self.repository}:{tag} gave the image {pushed}, the one before it {digest}."
+            fix = "Something between the engine and the registry may answer in its place. Push again."
+            state = f"{self.repository}:{tag} names {pushed} now, which may not work."
+            raise RegistryError(what, next_step=fix, state=state)
+        return pushed
 
     def _keep(self, digest: str, pushed: list[str]) -> None:
         tag = kept_tag(digest)
