@@ -15,18 +15,17 @@ import pytest
 from azureml_tasks.cli.console import Console
 from azureml_tasks.errors import EngineError
 from azureml_tasks.state import locks
-from azureml_tasks.state.locks import engine_lock, project_lock
+from azureml_tasks.state.locks import project_lock
 from azureml_tasks.state.user_folder import user_folder
 
 HOLDER = """\
 import sys
 from pathlib import Path
 from azureml_tasks.cli.console import Console
-from azureml_tasks.state.locks import engine_lock, project_lock
+from azureml_tasks.state.locks import project_lock
 
 folder = Path(sys.argv[1])
-lock = engine_lock("ID", "demo", folder, Console()) if sys.argv[2] == "engine" else project_lock(folder, Console())
-with lock:
+with project_lock(folder, Console()):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -50,10 +49,10 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
-def held(kind: str, project: Path, state: Path) -> subprocess.Popen[str]:
+def held(project: Path, state: Path) -> subprocess.Popen[str]:
     """Start another process that holds a lock until its input ends."""
     env = {**os.environ, "XDG_STATE_HOME": str(state)}
-    words = [sys.executable, "-c", HOLDER, str(project), kind]
+    words = [sys.executable, "-c", HOLDER, str(project)]
     process = subprocess.Popen(
         words, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
     )
@@ -69,31 +68,21 @@ def ended(process: subprocess.Popen[str]) -> None:
     process.wait()
 
 
-@pytest.fixture(params=["project", "engine"])
-def kind(request: pytest.FixtureRequest) -> str:
-    """Each kind of lock."""
-    return str(request.param)
-
-
 @pytest.fixture
-def other(kind: str, project: Path, state: Path) -> Iterator[subprocess.Popen[str]]:
+def other(project: Path, state: Path) -> Iterator[subprocess.Popen[str]]:
     """Another process that holds the lock."""
-    with held(kind, project, state) as process:
+    with held(project, state) as process:
         yield process
 
 
-def lock(kind: str, project: Path, console: Console) -> None:
-    """Take a lock and release it."""
-    if kind == "engine":
-        with engine_lock("ID", "demo", project, console):
-            pass
-    else:
-        with project_lock(project, console):
-            pass
+def lock(project: Path, console: Console) -> None:
+    """Take the lock and release it."""
+    with project_lock(project, console):
+        pass
 
 
 def test_waits_for_another_process_and_names_it(
-    kind: str, other: subprocess.Popen[str], project: Path, capsys: pytest.CaptureFixture[str]
+    other: subprocess.Popen[str], project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A command that finds the lock taken says who has it since when, and goes on once it is released."""
     (owner,) = (user_folder() / "locks").glob("*.json")
@@ -106,7 +95,7 @@ def test_waits_for_another_process_and_names_it(
             super().say(text)
             ended(other)
 
-    lock(kind, project, Ending())
+    lock(project, Ending())
 
     said = capsys.readouterr().err
     clock = time.strftime("%H:%M:%S", time.localtime(since))
@@ -119,7 +108,7 @@ def test_a_project_is_not_touched_after_ten_minutes(
 ) -> None:
     """The error names the other command; its exit code is 3."""
     monkeypatch.setattr(locks, "_TIMEOUT", 0.2)
-    with held("project", project, state) as other:
+    with held(project, state) as other:
         with pytest.raises(EngineError) as caught, project_lock(project, Console()):
             pass
         ended(other)
@@ -128,55 +117,36 @@ def test_a_project_is_not_touched_after_ten_minutes(
     assert (3, "Nothing was done.") == (caught.value.exit_code, caught.value.state)
 
 
-def test_a_build_goes_on_after_ten_minutes(
-    project: Path, state: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The lock of an engine only saves work, so a build that has waited long enough runs without it."""
-    monkeypatch.setattr(locks, "_TIMEOUT", 0.2)
-    with held("engine", project, state) as other:
-        lock("engine", project, Console())
-        ended(other)
-
-    last = capsys.readouterr().err.splitlines()[-1]
-    assert last.startswith(f"continuing while it still builds: process {other.pid} in {project}, since ")
-
-
 def test_dry_runs_never_wait(
-    kind: str, other: subprocess.Popen[str], project: Path, capsys: pytest.CaptureFixture[str]
+    other: subprocess.Popen[str], project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Under --dry no lock is taken."""
-    lock(kind, project, Console(dry=True))
+    lock(project, Console(dry=True))
     ended(other)
 
     assert capsys.readouterr() == ("", "")
 
 
 def test_a_killed_process_holds_nothing(
-    kind: str, other: subprocess.Popen[str], project: Path, capsys: pytest.CaptureFixture[str]
+    other: subprocess.Popen[str], project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The system releases the lock of a process that ends in any way."""
     other.kill()
     other.wait()
 
-    lock(kind, project, Console())
+    lock(project, Console())
 
     assert capsys.readouterr() == ("", "")
 
 
-def test_other_projects_and_names_do_not_wait(
-    kind: str, other: subprocess.Popen[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_other_projects_do_not_wait(
+    other: subprocess.Popen[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A lock is that of one project, or of one name on one engine."""
-    console = Console()
-    with (
-        project_lock(tmp_path, console),
-        engine_lock("ID", "other", tmp_path, console),
-        engine_lock("OTHER", "demo", tmp_path, console),
-    ):
-        pass
+    """A lock is that of one project."""
+    lock(tmp_path, Console())
     ended(other)
 
-    assert (kind, "") == (kind, capsys.readouterr().err)
+    assert "" == capsys.readouterr().err
 
 
 def test_a_project_is_its_real_path(
@@ -185,19 +155,19 @@ def test_a_project_is_its_real_path(
     """A link to the folder is the same project."""
     monkeypatch.setattr(locks, "_TIMEOUT", 0.2)
     (tmp_path / "link").symlink_to(project)
-    with held("project", project, state) as other:
+    with held(project, state) as other:
         with pytest.raises(EngineError), project_lock(tmp_path / "link", Console()):
             pass
         ended(other)
 
 
 def test_without_a_state_folder_there_is_no_lock(
-    kind: str, state: Path, project: Path, capsys: pytest.CaptureFixture[str]
+    state: Path, project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """No result depends on a lock, so the command goes on and says why there is none."""
     state.write_text("no folder", encoding="utf-8")
 
-    lock(kind, project, Console())
+    lock(project, Console())
 
     said = capsys.readouterr().err
     assert said.startswith(f"continuing without a lock, since {user_folder() / 'locks'} cannot be used: ")

@@ -1,12 +1,11 @@
-"""Locks between the commands of one user: one command at a time for a project, one build for a name on an engine.
+"""The lock between the commands of one user: one command at a time for a project.
 
-A lock saves waste and mixed-up records. No result depends on it: two machines may share an engine, and a state folder
-may not be writable.
+It saves waste and mixed-up records. No result depends on it: a state folder may not be writable. Other projects, also
+checkouts of the same one, share no caches and no records, so nobody waits for them.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from azureml_tasks.atomic_write import write_atomically
 from azureml_tasks.errors import EngineError
+from azureml_tasks.state.project_identity import project_key
 from azureml_tasks.state.user_folder import user_folder
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def project_lock(folder: Path, reporter: Reporter) -> Iterator[None]:
     Raises:
         EngineError: another command held it for ten minutes.
     """
-    with _lock("project", os.path.realpath(folder), folder, reporter) as holder:
+    with _lock(folder, reporter) as holder:
         if holder is not None:
             what = f"Another command is still running for this project after ten minutes: {holder}."
             fix = "Wait until it has ended, or end it, and run the same command again."
@@ -43,32 +43,14 @@ def project_lock(folder: Path, reporter: Reporter) -> Iterator[None]:
 
 
 @contextmanager
-def engine_lock(engine_id: str, name: str, folder: Path, reporter: Reporter) -> Iterator[None]:
-    """Hold the lock of the image *name* on an engine for the block; do nothing under --dry.
-
-    Two builds of one name would install the same packages twice. After ten minutes the block runs without the lock.
-
-    Args:
-        engine_id: the engine's own ID.
-        name: of the image, without tag.
-        folder: of the project.
-        reporter: says who is waited for.
-    """
-    with _lock("engine", f"{engine_id} {name}", folder, reporter) as holder:
-        if holder is not None:
-            reporter.say(f"continuing while it still builds: {holder}")
-        yield
-
-
-@contextmanager
-def _lock(kind: str, key: str, folder: Path, reporter: Reporter) -> Iterator[str | None]:
+def _lock(folder: Path, reporter: Reporter) -> Iterator[str | None]:
     """Yield None with the lock held, or who holds it after the time is over."""
     if reporter.dry:
         yield None
         return
     from filelock import FileLock, Timeout
 
-    path = user_folder() / "locks" / f"{kind}-{hashlib.sha256(key.encode()).hexdigest()[:32]}.lock"
+    path = user_folder() / "locks" / f"project-{project_key(folder, '')}.lock"
     owner = path.with_suffix(".json")
     lock = FileLock(path)
     try:
@@ -99,5 +81,5 @@ def _holder(owner: Path) -> str:
         holder = json.loads(owner.read_bytes())
         since = time.strftime("%H:%M:%S", time.localtime(holder["since"]))
         return f"process {holder['pid']} in {holder['folder']}, since {since}"
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return "a process that has only just started or ended"

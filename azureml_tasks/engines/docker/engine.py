@@ -22,7 +22,6 @@ from azureml_tasks.engines.docker.leftovers import (
 from azureml_tasks.incremental.fingerprint import fingerprint_parts
 from azureml_tasks.planning.plan import SECRET_MOUNTS
 from azureml_tasks.state.layer_records import LayerRecords
-from azureml_tasks.state.locks import engine_lock
 from azureml_tasks.state.record_forms import is_words
 from azureml_tasks.state.runs import Thing
 
@@ -167,8 +166,7 @@ class DockerEngine:
                 previous=previous,
                 no_cache=no_cache,
             )
-            with engine_lock(self._id, plan.repository, self.project, self.reporter):
-                image = layered.run()
+            image = layered.run()
             keep_images(self.client, run, base.id)
             note_builder(self.client, self.builder, self.folder)
             return planned._replace(
