@@ -703,7 +703,9 @@ def test_downloads_no_wheel_with_another_hash(make_base: Callable[..., Base]) ->
 
 
 @pytest.mark.parametrize("options", ["", "--no-binary :all:\n", "--no-binary built\n"])
-@pytest.mark.parametrize("named", ["built", "built @ ARCHIVE", "built @ git+https://127.0.0.1/built", "leads"])
+@pytest.mark.parametrize(
+    "named", ["built", "built @ ARCHIVE", "built @ git+https://127.0.0.1/built", "leads"]
+)
 def test_builds_no_package_from_source(named: str, options: str, make_base: Callable[..., Base]) -> None:
     """Whoever names a source archive, by its name, its address or that in a wheel: no program is started for it."""
     base = make_base()

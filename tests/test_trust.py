@@ -10,7 +10,7 @@ import pytest
 
 import azureml_tasks
 from azureml_tasks.built_image import BuiltImage
-from azureml_tasks.cli.options import ENVIRONMENT_ONLY, ENVIRONMENT_PREFIX
+from azureml_tasks.cli.options import ENVIRONMENT_ONLY, ENVIRONMENT_PREFIX, OPTIONS
 from azureml_tasks.config import fields
 from azureml_tasks.config.settings import Settings
 from azureml_tasks.engines.docker.client import EngineClient
@@ -57,6 +57,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
         "test_collection.py::test_each_level_takes_precedence_over_a_collections_configuration",
     ),
     "The table and Invoke's configuration cannot set": (
+        "test_trust.py::test_the_page_lists_what_only_the_environment_sets",
         "test_options.py::test_only_the_environment_says_whose_caches_are_used",
         "test_options.py::test_nothing_else_names_the_address_of_azure",
         "test_trust.py::test_the_table_has_no_key_that_only_the_environment_may_set",
@@ -301,6 +302,15 @@ def test_the_container_gets_nothing_of_this_machine(tmp_path: Path, monkeypatch:
     assert [f"AZUREML_MODEL_DIR={folder}", "A=b"] == [value for flag, value in pairs if flag == "--env"]
     mounts = [value for flag, value in pairs if flag in {"--mount", "--volume", "-v"}]
     assert [f"type=bind,readonly,source={tmp_path},target={folder}"] == mounts
+
+
+def test_the_page_lists_what_only_the_environment_sets() -> None:
+    """The variables are all named, and Invoke's configuration knows none of them."""
+    sentence = next(each for each in sentences() if each.startswith("The table and Invoke's configuration"))
+
+    named = re.findall(r"`([A-Z_]+[A-Z])`", sentence)
+    assert sorted(ENVIRONMENT_ONLY) == named
+    assert set() == {name.lower() for name in ENVIRONMENT_ONLY} & OPTIONS.keys()
 
 
 def test_the_table_has_no_key_that_only_the_environment_may_set() -> None:
