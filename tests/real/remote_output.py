@@ -18,6 +18,7 @@ __all__ = [
     "HERE",
     "IN_THE_CLOUD",
     "LOOK",
+    "PARTS",
     "PLACE",
     "PLACES",
     "PROBING",
@@ -43,6 +44,8 @@ LOOK = [
     "    https://portal.azure.com/#resourceRESOURCE, Services, Tasks, Runs, RUN",
     "    az acr task logs --registry loopbackregistry --run-id RUN",
 ]
+PARTS = ["version", "platform", "base", "system", "python", "model", "code", "labels"]
+"""The inputs of an image, of which its record has hashes."""
 REQUEST = """
 [[tool.azureml-image.smoke-test.requests]]
 body = { a = 1 }

@@ -19,6 +19,7 @@ from tests.real.remote_output import (
     HERE,
     IN_THE_CLOUD,
     LOOK,
+    PARTS,
     REQUEST,
     TASK,
     body,
@@ -26,8 +27,6 @@ from tests.real.remote_output import (
 )
 from tests.real.remote_projects import CommandResult, RemoteProjects, copied, normalize, run_command
 
-PARTS = ["version", "platform", "base", "system", "python", "model", "code", "labels"]
-"""The inputs of an image, of which its record has hashes."""
 BY_DIGEST = "az acr import --name REGISTRY --source REGISTRY/NAME/candidate@sha256:ID --image"
 """The command that copies the candidate to a final tag."""
 Walk = Mapping[str, CommandResult]

@@ -12,7 +12,20 @@ from typing import Any
 import docker
 import pytest
 
-from tests.real.remote_output import ACR, CLOUD, HERE, LOOK, PLACE, PLACES, PROBING, SMOKE_TEST, TASK, body
+from azureml_tasks.commands.publishing import kept_tag
+from tests.real.remote_output import (
+    ACR,
+    CLOUD,
+    HERE,
+    LOOK,
+    PARTS,
+    PLACE,
+    PLACES,
+    PROBING,
+    SMOKE_TEST,
+    TASK,
+    body,
+)
 from tests.real.remote_projects import CommandResult, RemoteProjects, normalize, run_command
 
 
@@ -61,8 +74,8 @@ def test_stderr_of_a_release(place: str, releases: Mapping[str, CommandResult]) 
     ]
     expected = [
         f"Azure Container Registry REGISTRY (AzureCloud); {SMOKE_TEST[place]}",
-        "build context: 5 files, N MB, sha256 HASH",
         "registry REGISTRY: RESOURCE",
+        "build context: 5 files, N MB, sha256 HASH",
         *LOOK,
         "run RUN: N s queued, N s running; pushed REGISTRY/NAME/candidate@sha256:ID",
         "built sha256:ID",
@@ -76,7 +89,7 @@ def test_stderr_of_a_release(place: str, releases: Mapping[str, CommandResult]) 
 def test_only_the_final_tag_is_left_in_the_registry(
     place: str, releases: Mapping[str, CommandResult]
 ) -> None:
-    """The final manifest is the one that the run has pushed, and the repository of candidates is empty."""
+    """The final manifest, with its two tags, is what the run has pushed; the repository of candidates is empty."""
     done = releases[place]
     name = done.project.folder.name
 
@@ -84,7 +97,8 @@ def test_only_the_final_tag_is_left_in_the_registry(
     pushed = [image["digest"] for image in images if image["repository"] == f"{name}/candidate"]
     content = done.acr.manifest(name, "1.0.0")
     assert [f"sha256:{hashlib.sha256(content).hexdigest()}"] == pushed
-    assert ({"1.0.0": pushed[0]}, frozenset()) == (done.tags, done.candidates)
+    tags = dict.fromkeys(("1.0.0", kept_tag(pushed[0])), pushed[0])
+    assert (tags, frozenset()) == (done.tags, done.candidates)
     with pytest.raises(LookupError):
         done.acr.manifest(f"{name}/candidate", pushed[0])
 
@@ -108,7 +122,7 @@ def test_nothing_is_left_on_the_local_engine(
 
 @PLACE
 def test_blobs_are_mounted(place: str, releases: Mapping[str, CommandResult]) -> None:
-    """Each blob of the final repository is mounted from the candidates, and none is copied."""
+    """For each of the two tags, each blob is mounted from the candidates, and none is copied."""
     done = releases[place]
     name = done.project.folder.name
 
@@ -121,14 +135,15 @@ def test_blobs_are_mounted(place: str, releases: Mapping[str, CommandResult]) ->
     ]
     assert asked == [
         ("POST", f"/v2/{name}/blobs/uploads/", {"mount": [blob], "from": [f"{name}/candidate"]})
-        for blob in blobs
+        for blob in [*blobs, *blobs]
     ]
     put = [
         one.path
         for one in done.requests
         if one.method == "PUT" and one.path.startswith(f"/v2/{name}/manifests")
     ]
-    assert [f"/v2/{name}/manifests/1.0.0"] == put
+    tags = (kept_tag(done.tags["1.0.0"]), "1.0.0")
+    assert [f"/v2/{name}/manifests/{tag}" for tag in tags] == put
 
 
 @pytest.mark.parametrize(("place", "task"), [(HERE, TASK.replace(PROBING, "")), (CLOUD, TASK)])
@@ -209,6 +224,7 @@ def test_records_of_a_release(place: str, releases: Mapping[str, CommandResult])
             "candidate": "",
             "run": done.the_run.id,
             "waiting": [],
+            "version": "1.0.0",
             "cached_layers": prefixes,
         },
         "result.json": {
@@ -222,7 +238,13 @@ def test_records_of_a_release(place: str, releases: Mapping[str, CommandResult])
         },
         "smoke-test.json": {"id": digest, "smoke_test_sha256": smoke_test, "smoke": smoke(done, where)},
     }
-    assert expected == {record: plain(value) for record, value in found.items()}
+    recorded = {record: plain(value) for record, value in found.items()}
+    inputs = (
+        list(recorded["build.json"].pop("fingerprint_parts")),
+        recorded["build.json"].pop("installed_at") > 0,
+    )
+    assert (PARTS, True) == inputs
+    assert expected == recorded
 
 
 @PLACE
