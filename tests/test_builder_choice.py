@@ -259,3 +259,15 @@ def test_a_damaged_note_is_written_again(text: str, machine: Path) -> None:
     set_text(machine / "records/builder.json", text)
 
     assert ((LEGACY, ASKED), (LEGACY, [])) == (builder(machine), builder(machine))
+
+
+@pytest.mark.parametrize(
+    "change", [{"kind": "kaniko"}, {"kind": []}, {"kind": None}, {"why": 1}, {"why": "a\nb"}]
+)
+def test_a_note_of_no_builder_is_written_again(change: dict[str, object], machine: Path) -> None:
+    """It names the right client, and no builder that there is."""
+    builder(machine)
+    file = machine / "records/builder.json"
+    set_text(file, json.dumps({**json.loads(file.read_bytes()), **change}))
+
+    assert ((LEGACY, ASKED), (LEGACY, [])) == (builder(machine), builder(machine))
