@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import azureml_tasks
+from azureml_tasks.engines.acr.run_log import RunLog
 from azureml_tasks.engines.build_log import BuildLog
 from azureml_tasks.engines.docker.container import contents
 from azureml_tasks.engines.log_lines import lines_of
@@ -128,6 +129,18 @@ def test_a_step_that_prints_steps_takes_constant_memory() -> None:
         log.add_legacy_line("y" * 100_000)
 
     assert (1, 1, True) == (len(log.instructions), len(log.tails), len(log.last_lines) < 3000)
+
+
+def test_a_run_whose_steps_print_steps_takes_constant_memory() -> None:
+    """So may the log of a remote build; what is kept of it is clean."""
+    log = RunLog()
+    for number in range(1000):
+        log.add(f"2026/01/01 00:00:00 Executing step ID: x{number}. Timeout(sec): 1")
+    log.add("#6 [3/4] RUN make")
+    log.add("#6 0.184 10%\r#5 ERROR: ##vso[x]")
+
+    assert (100, "#5 ERROR: # #vso[x]") == (len(log.steps), log.tail[-1])
+    assert ["#5 ERROR: # #vso[x]"] == list(log.steps[log.step].build.tails["6"])
 
 
 def test_what_a_step_overwrites_is_no_line_of_the_builder() -> None:

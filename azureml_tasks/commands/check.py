@@ -144,7 +144,9 @@ def _steps(plan: Plan) -> list[str]:
     if plan.has_code:
         script = plan.env.get("AZUREML_ENTRY_SCRIPT")
         steps.append(f"copy the code to /var/azureml-app{f', entry script {script}' if script else ''}")
-    steps += [f"run after {run.after}, as {run.user}: {run.command.splitlines()[0]}" for run in plan.runs]
+    for run in plan.runs:
+        first, _, _ = run.command.partition("\n")
+        steps.append(f"run after {run.after}, as {run.user}: {first}")
     return steps or ["none: the image is the base with labels"]
 
 

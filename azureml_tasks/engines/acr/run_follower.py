@@ -11,7 +11,6 @@ from azureml_tasks.engines.acr.azure_errors import first_line
 from azureml_tasks.engines.acr.run_log import RunLog
 from azureml_tasks.engines.acr.upload import BLOB_OPTIONS
 from azureml_tasks.errors import AzuremlTasksError, RemoteBuildError
-from azureml_tasks.plain_text import clean
 from azureml_tasks.signals import raise_received
 
 if TYPE_CHECKING:
@@ -212,4 +211,4 @@ class LogReader:
         if len(self._partial_line) > _LONGEST_LINE:
             lines, self._partial_line = [*lines, self._partial_line], b""
         for line in lines:
-            self.on_line(clean(line[:_LONGEST_LINE].decode(errors="replace").rstrip("\r")))
+            self.on_line(line[:_LONGEST_LINE].decode(errors="replace").rstrip("\r"))

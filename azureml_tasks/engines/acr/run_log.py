@@ -12,8 +12,11 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from azureml_tasks.engines.build_log import BuildLog
+from azureml_tasks.plain_text import clean
 
 _TAIL = 40  # lines
+_MOST_STEPS = 100
+"""A run has about ten; what a step prints may look like the beginning of others."""
 _AGENT = r"\d{4}/\d\d/\d\d [\d:]+ "
 _AGENT_LINE = re.compile(rf"{_AGENT}|failed to run step ID: |Run ID: ")
 """Lines that the agent itself prints."""
@@ -38,8 +41,8 @@ class StepLog:
     is_buildkit: bool | None = None
 
     def add(self, line: str) -> None:
-        """Add a line."""
-        self.tail.append(line)
+        """Add a line as it came: cleaned before, what a step overwrites would look like a line of the builder's own."""
+        self.tail.append(clean(line))
         if _AGENT_LINE.match(line):
             return
         if self.is_buildkit is None and (_BUILDKIT.match(line) or _LEGACY.match(line)):
@@ -67,9 +70,9 @@ class RunLog:
     complete: bool = False
 
     def add(self, line: str) -> None:
-        """Add a line."""
-        self.tail.append(line)
-        if match := _STEP.match(line):
+        """Add a line as it came."""
+        self.tail.append(clean(line))
+        if (match := _STEP.match(line)) and (match[1] in self.steps or len(self.steps) < _MOST_STEPS):
             self.step = match[1]
         if match := _FAILED_STEP.match(line):
             self.failed_step = match[1]

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.engines.docker.answers import event_details
+from azureml_tasks.plain_text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -53,7 +54,7 @@ def _with_bars(events: Iterable[Event]) -> Iterator[Event]:
             layer, detail = str(event.get("id", "")), event.get("progressDetail") or {}
             if event.get("status") in _MOVING and detail.get("total"):
                 if layer not in bars:
-                    bars[layer] = tqdm(desc=layer, unit="B", unit_scale=True, leave=False)
+                    bars[layer] = tqdm(desc=one_line(layer), unit="B", unit_scale=True, leave=False)
                     open_bars.callback(bars[layer].close)
                 bars[layer].total = detail["total"]
                 bars[layer].update(detail.get("current", 0) - bars[layer].n)
