@@ -331,9 +331,11 @@ def _record_of(result: PushResult, summary: dict[str, Any] | None) -> dict[str, 
 
 @contextmanager
 def _only_warning(run: RunContext, what: str) -> Iterator[None]:
-    """Warn if this machine cannot do what the block asks for: what has taken effect before it counts."""
+    """Warn if the block fails: what has taken effect before it counts."""
     try:
         yield
+    except AzuremlTasksError as error:
+        run.reporter.warn(f"{what}: {error.what}")
     except OSError as error:
         run.reporter.warn(f"{what}: {machine_error(error).what}")
 

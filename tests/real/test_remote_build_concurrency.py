@@ -9,6 +9,7 @@ from pathlib import Path
 import docker
 
 from azureml_tasks.cli.console import Console
+from azureml_tasks.commands.publishing import kept_tag
 from azureml_tasks.engines.docker.client import connect
 from azureml_tasks.engines.docker.leftovers import tracked_run
 from azureml_tasks.engines.docker.pull import pulled_image
@@ -44,7 +45,8 @@ def test_two_releases_of_the_same_files(
     codes = [first.returncode, second.returncode]
     reference = f"{acr.login_server}/{one.folder.name}@{built.records['build.json']['id']}"
     assert ([0, 0], [reference, reference]) == (codes, [out.splitlines()[-1] for out, _ in outs]), outs
-    assert {"1.0": built.records["build.json"]["id"]} == acr.tags(one.folder.name)
+    digest = built.records["build.json"]["id"]
+    assert dict.fromkeys(("1.0", kept_tag(digest)), digest) == acr.tags(one.folder.name)
     assert {} == acr.tags(f"{one.folder.name}/candidate")
 
 
@@ -72,11 +74,16 @@ def test_two_releases_of_different_files(
     expected = [
         f"REGISTRY/NAME:1.0 is {theirs}, not {mine}: someone else pushed this tag at the same time.",
         "    Push again, or use another tag: --tag",
-        f"The image is in the registry as NAME@{mine}; the tag names another one.",
+        (
+            f"Pushed: {kept_tag(mine)}. The image is in the registry as NAME@{mine}; the tag names another one. "
+            f"The image is still in the registry as REGISTRY/NAME/candidate@{mine}. "
+            "Continue with: invoke image.push --engine acr --untested"
+        ),
     ]
     lines = error.replace(acr.login_server, "REGISTRY").replace(one.folder.name, "NAME").splitlines()
     assert (6, "", expected) == (done.ended.code, done.ended.stdout, lines[-3:])
-    assert ({"1.0": theirs}, frozenset({mine}), ["build.json"]) == (
+    tags = {"1.0": theirs, kept_tag(mine): mine, kept_tag(theirs): theirs}
+    assert (tags, frozenset({mine}), ["build.json"]) == (
         done.tags,
         done.candidates,
         list(done.records),

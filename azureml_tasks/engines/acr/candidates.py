@@ -85,6 +85,8 @@ class Candidates:
             )
             raise BuildError(what, next_step="invoke image.build --engine acr")
         source, manifest = candidate
+        if digest_if_known(lambda: self._named(digest)):
+            source = self.repository  # An earlier tag has brought the layers there.
         name = f"{self.repositories.login_server}/{self.repository}:{tag}"
         try:
             self.repositories.copy(manifest, source, self.repository, tag)
@@ -111,10 +113,10 @@ class Candidates:
         manifest = self.repositories.manifest(self.repository, tag)
         return manifest.digest if manifest else ""
 
-    def _named(self, tag: str) -> str:
-        """Return the digest that a tag of the final repository names; "" if there is no such tag."""
+    def _named(self, reference: str) -> str:
+        """Return the digest that a tag or digest of the final repository names; "" if there is none."""
         try:
-            return self.repositories.digest(self.repository, tag)
+            return self.repositories.digest(self.repository, reference)
         except AnswerError as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 return ""
