@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ from pathlib import Path
 import tomli
 from packaging.requirements import Requirement
 
-from tests.examples import AGAIN
+from tests.examples import AGAIN, TIMES
 from tests.machine import apt, azure_cli, azure_ml, azurite, command, engine, venv
 from tests.machine.outcomes import Outcome, counts, engines
 
@@ -174,7 +175,9 @@ def _pytest(
     result = _REPORTS / f"{part.replace(', ', '-').replace(' ', '-')}.xml"
     result.unlink(missing_ok=True)
     output = result.with_suffix(".txt") if aside else None
-    done = _timed(part, [python, "-m", "pytest", f"--junitxml={result}", *arguments], output, env)
+    # A test that tries many times as many examples is no test that hangs.
+    patient = ["-o", "faulthandler_timeout=0"] if int(os.environ.get(TIMES) or 1) > 1 else []
+    done = _timed(part, [python, "-m", "pytest", f"--junitxml={result}", *patient, *arguments], output, env)
     if output and done.code:
         sys.stderr.write(output.read_text(encoding="utf-8", errors="replace"))
     passed, failed, skipped = counts(result)
