@@ -109,15 +109,19 @@ class Wire:
         answer = self.session.post(f"{self.acr.directory}/{TENANT}/oauth2/v2.0/token", data=sent)
         return str(answer.json()["access_token"])
 
-    def refresh_token(self) -> str:
-        """Exchange a token for the registry's refresh token."""
+    def exchange(self, audience: str) -> requests.Response:
+        """Send a token for *audience* to the registry, in exchange for its refresh token."""
         sent = {
             "grant_type": "access_token",
             "service": self.acr.login_server,
             "tenant": TENANT,
-            "access_token": self.token(),
+            "access_token": self.token(audience),
         }
-        answer = self.session.post(f"http://{self.acr.login_server}/oauth2/exchange", data=sent)
+        return self.session.post(f"http://{self.acr.login_server}/oauth2/exchange", data=sent)
+
+    def refresh_token(self) -> str:
+        """Exchange a token for the registry's refresh token."""
+        answer = self.exchange("https://containerregistry.azure.net")
         assert answer.status_code == requests.codes.ok, answer.text
         return str(answer.json()["refresh_token"])
 

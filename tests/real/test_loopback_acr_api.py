@@ -37,6 +37,12 @@ def test_a_refresh_token_gives_access_to_several_repositories(
     assert claims["aud"] == acr.login_server
 
 
+@pytest.mark.parametrize("audience", ["https://management.azure.com", "https://vault.azure.net"])
+def test_a_registry_takes_tokens_for_registries_alone(wire: Wire, audience: str) -> None:
+    """A hardened registry refuses tokens of Azure Resource Manager, as those of anything else."""
+    assert 401 == wire.exchange(audience).status_code
+
+
 def test_an_expired_refresh_token_gives_nothing(
     acr: Acr,
     wire: Wire,
