@@ -91,7 +91,7 @@ You may not pull from team/scoring/candidate in registry contoso.azurecr.io.
             """\
 You may not push to team/scoring/candidate in registry contoso.azurecr.io.
     Ask for the role "Container Registry Repository Writer" on the registry. If it has a condition, that must cover
-    the repositories team/scoring/candidate and team/scoring/layers""",
+    team/scoring, team/scoring/candidate and team/scoring/layers""",
         ),
         (
             True,
@@ -100,7 +100,7 @@ You may not push to team/scoring/candidate in registry contoso.azurecr.io.
 You may not pull from team/scoring/candidate, push to team/scoring/candidate, push to team/scoring/layers in registry \
 contoso.azurecr.io.
     Ask for the role "Container Registry Repository Writer" on the registry. If it has a condition, that must cover
-    the repositories team/scoring/candidate and team/scoring/layers""",
+    team/scoring, team/scoring/candidate and team/scoring/layers""",
         ),
         (
             True,
@@ -108,7 +108,7 @@ contoso.azurecr.io.
             """\
 You may not pull from team/scoring/layers in registry contoso.azurecr.io.
     Ask for the role "Container Registry Repository Reader" on the registry. If it has a condition, that must cover
-    the repositories team/scoring/candidate and team/scoring/layers""",
+    team/scoring, team/scoring/candidate and team/scoring/layers""",
         ),
     ],
 )

@@ -327,6 +327,22 @@ def test_a_cloud_that_does_not_know_the_audience(
     assert f"    or, where {AUDIENCE} is not known, as on Azure Local: {hint}\n" in refused.said
 
 
+def test_a_condition_that_leaves_out_the_candidates(in_process: InProcess) -> None:
+    """A role whose condition covers the final repository alone is refused before anything is uploaded: exit code 6."""
+    settings = in_process.acr.settings
+    settings.role_assignment_mode = "AbacRepositoryPermissions"
+    settings.caller_actions = {in_process.name: frozenset({"pull", "push", "delete"})}
+    found = in_process.build()
+
+    said = """\
+You may not pull from NAME/candidate, push to NAME/candidate in registry REGISTRY.
+    Ask for the role "Container Registry Repository Writer" on the registry. If it has a condition, that must cover
+    NAME, NAME/candidate and NAME/layers
+Nothing was built."""
+    assert Outcome(code=6, said=said) == found
+    assert not [one for one in in_process.acr.requests if one.endpoint == "storage"]
+
+
 def test_a_registry_that_runs_no_tasks(in_process: InProcess) -> None:
     """A registry with IPv6 endpoints is refused before anything is uploaded: exit code 6."""
     in_process.acr.settings.endpoint_protocol = "IPv4AndIPv6"

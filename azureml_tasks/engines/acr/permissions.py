@@ -75,16 +75,17 @@ class Permissions:
             if any(action not in granted for action in also):
                 self.reporter.say(f"you may not delete images of {repository}: the candidate will stay there")
         if missing:
-            raise self._refusal(missing, list(needed))
+            raise self._refusal(missing)
 
-    def _refusal(self, missing: list[tuple[str, str]], needed: list[str]) -> RegistryError:
+    def _refusal(self, missing: list[tuple[str, str]]) -> RegistryError:
         lacking = ", ".join(f"{_PHRASES[action]} {repository}" for action, repository in missing)
         pushes = any(action == _PUSH for action, _ in missing)
         if self.session.registry.abac:
             role = f"Container Registry Repository {'Writer' if pushes else 'Reader'}"
             fix = (
                 f'Ask for the role "{role}" on the registry. If it has a condition, that must cover\n'
-                f"the repositories {' and '.join(needed)}"
+                f"{self.plan.repository}, {candidate_repository(self.plan.repository)} and "
+                f"{registry_layers_repository(self.plan)}"
             )
         else:
             fix = f"Ask for the role {'AcrPush' if pushes else 'AcrPull'} on the registry"
