@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from azureml_tasks.engines.docker.api_build import build_events
-from azureml_tasks.engines.docker.api_errors import translate_errors
+from azureml_tasks.engines.docker.api_errors import reading_answers, translate_errors
 from azureml_tasks.engines.docker.client import EngineClient, connect
 from azureml_tasks.engines.docker.docker_config import DockerConfig
 from azureml_tasks.engines.docker.image_form import image_of
@@ -349,7 +349,12 @@ def test_an_answer_that_the_sdk_cannot_read(answer: bytes, engine: FakeEngine) -
     engine.headers = PING_HEADERS
     client = connect()
 
-    with closing(client.sdk), pytest.raises(EngineError) as caught, translate_errors(client.host):
+    with (
+        closing(client.sdk),
+        pytest.raises(EngineError) as caught,
+        translate_errors(client.host),
+        reading_answers(),
+    ):
         client.sdk.containers.create("x")
 
     assert f"The engine at {engine.host} " == caught.value.what[: len(engine.host) + 15]

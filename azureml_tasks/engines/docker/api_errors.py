@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from http.client import HTTPException
 from importlib.util import find_spec
-from traceback import walk_tb
 from typing import TYPE_CHECKING
 
 from azureml_tasks.engines.docker.socket_http import RefusedError, UnreadableAnswer
@@ -107,18 +106,20 @@ def _translated(host: str, error: Exception) -> EngineError | None:
         return _unreadable(host, error)
     if isinstance(error, DockerException | RequestException | HTTPError):
         return _silent(host, error)
-    return _unreadable(host, error) if raised_by_sdk(error) else None
+    return None
 
 
-def raised_by_sdk(error: Exception) -> bool:
-    """Return whether Docker's SDK has raised *error*, of any type, and not our own code.
+@contextmanager
+def reading_answers() -> Iterator[None]:
+    """Check what Docker's SDK does not: it looks into answers of any form. The block calls the SDK and nothing else.
 
-    The SDK looks into answers and settings without checking them, and for SSH it passes paramiko's errors on.
+    Raises:
+        UnreadableAnswer: an answer has another form than the SDK takes for granted.
     """
-    frames = (frame for frame, _ in walk_tb(error.__traceback__))
-    packages = [str(frame.f_globals.get("__name__")).partition(".")[0] for frame in frames]
-    known = [package for package in packages if package in {"azureml_tasks", "docker", "paramiko"}]
-    return bool(known) and known[-1] != "azureml_tasks"
+    try:
+        yield
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise UnreadableAnswer(f"{type(error).__name__}: {error}") from error
 
 
 def _refused(host: str, message: str) -> EngineError:
@@ -134,5 +135,6 @@ def _silent(host: str, error: Exception) -> EngineError:
 
 def _unreadable(host: str, error: Exception) -> EngineError:
     what = f"The engine at {host} gave an answer that cannot be read."
-    said = f"{type(error).__name__}: {clean(str(error))}"
+    is_explained = isinstance(error, UnreadableAnswer)
+    said = clean(str(error) if is_explained else f"{type(error).__name__}: {error}")
     return EngineError(what, next_step="Check what answers there: docker version", said=said)

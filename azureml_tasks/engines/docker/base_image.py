@@ -13,7 +13,7 @@ from azureml_tasks.errors import BuildError
 from azureml_tasks.state.record_forms import is_words
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from azureml_tasks.engines.docker.client import EngineClient
@@ -172,6 +172,7 @@ def _user_ids(client: EngineClient, base: BaseImage, reporter: Reporter, records
     """Return the users of the base's /etc/passwd with their IDs, read from a container that is not started."""
     from docker.errors import NotFound
 
+    from azureml_tasks.engines.docker.api_errors import reading_answers
     from azureml_tasks.engines.docker.leftovers import LABEL, container_name, tracked_run
     from azureml_tasks.engines.interrupts import finish_call
     from azureml_tasks.state.runs import Thing
@@ -184,8 +185,17 @@ def _user_ids(client: EngineClient, base: BaseImage, reporter: Reporter, records
         create = partial(
             api.create_container, base.id, command=["true"], entrypoint=[], name=name, labels=labels
         )
-        finish_call(create)
+        with reading_answers():
+            finish_call(create)
         try:
-            return read_users(lambda path: api.get_archive(name, path)[0])
+            return read_users(lambda path: _archive(api, name, path))
         except NotFound:
             return {}
+
+
+def _archive(api: Any, container: str, path: str) -> Iterator[bytes]:
+    from azureml_tasks.engines.docker.api_errors import reading_answers
+
+    with reading_answers():
+        blocks: Iterator[bytes] = api.get_archive(container, path)[0]
+    return blocks

@@ -6,6 +6,7 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING
 
+from azureml_tasks.engines.docker.api_errors import reading_answers
 from azureml_tasks.engines.docker.base_image import find_base
 from azureml_tasks.engines.docker.leftovers import LABEL, container_name, tracked_run
 from azureml_tasks.engines.interrupts import finish_call
@@ -48,12 +49,15 @@ def base_python(
         name = container_name(run)
         run.note(Thing("container", name))
         labels = {LABEL: run.id}
-        finish_call(
-            partial(api.create_container, base.id, command=["true"], entrypoint=[], name=name, labels=labels)
+        create = partial(
+            api.create_container, base.id, command=["true"], entrypoint=[], name=name, labels=labels
         )
+        with reading_answers():
+            finish_call(create)
         try:
             # https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Container/operation/ContainerArchiveInfo
-            blocks, status = api.get_archive(name, path)
+            with reading_answers():
+                blocks, status = api.get_archive(name, path)
             for _ in blocks:  # A link is one block; the connection is free again after the last one.
                 pass
         except NotFound:

@@ -17,7 +17,6 @@ from urllib.parse import quote, urlencode, urlsplit
 from azureml_tasks.engines.docker import socket_http
 from azureml_tasks.engines.docker.answers import container_details
 from azureml_tasks.engines.docker.api_errors import (
-    raised_by_sdk,
     translate_errors,
     unreachable_by_ssh,
     unreachable_error,
@@ -228,13 +227,16 @@ def connect() -> EngineClient:
         if socket_http.is_socket(host):
             return _connect_to_socket(endpoint, host, timeout=_ANSWER_TIMEOUT)
         with closing(_sdk_client(host, endpoint.certificates, _OLDEST_API, timeout=_ANSWER_TIMEOUT)) as sdk:
-            return _described(endpoint, sdk.api.version(api_version=False))
+            return _described(endpoint, _version(sdk, endpoint))
     except (OSError, HTTPException, ValueError, RecursionError, UnreadableAnswer) as error:
         raise unreachable_error(context, host, error) from error
+
+
+def _version(sdk: docker.DockerClient, endpoint: Endpoint) -> Any:
+    try:
+        return sdk.api.version(api_version=False)
     except Exception as error:
-        if isinstance(error, EngineError) or not raised_by_sdk(error):
-            raise
-        raise unreachable_error(context, host, error) from error
+        raise unreachable_error(endpoint.context, endpoint.host, error) from error
 
 
 def _connect_by_ssh(endpoint: Endpoint) -> EngineClient:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.engines.docker.answers import container_details, identifier, member
+from azureml_tasks.engines.docker.api_errors import reading_answers
 from azureml_tasks.engines.docker.leftovers import LABEL as RUN_LABEL
 from azureml_tasks.engines.docker.socket_http import UnreadableAnswer
 from azureml_tasks.engines.interrupts import finish_call
@@ -96,10 +97,13 @@ def run_container(
     )
     run.note(Thing("container", name))
     try:
-        container = DockerContainer(container=finish_call(create), client=client)
+        with reading_answers():
+            created = finish_call(create)
+        container = DockerContainer(container=created, client=client)
         if smoke_test.default_script:
             container.put(APP_ROOT, {_DEFAULT_SCRIPT.name: _DEFAULT_SCRIPT.read_bytes()})
-        container.container.start()
+        with reading_answers():
+            container.container.start()
     except APIError as error:
         raise _start_error(client, smoke_test, str(error.explanation or error)) from error
     yield container
@@ -170,14 +174,16 @@ class DockerContainer:
         """Return `http://127.0.0.1:PORT`; "" if the engine runs on another machine."""
         if not self.client.is_local:
             return ""
-        self.container.reload()
+        with reading_answers():
+            self.container.reload()
         network = container_details(self.container.attrs).get("NetworkSettings") or {}
         ports = (network.get("Ports") or {}).get(PORT) or [{}]
         return f"http://127.0.0.1:{ports[0]['HostPort']}" if ports[0].get("HostPort") else ""
 
     def state(self) -> State:
         """Return whether it runs, else how it ended."""
-        self.container.reload()
+        with reading_answers():
+            self.container.reload()
         state = container_details(self.container.attrs).get("State")
         if not state:
             raise UnreadableAnswer("the container has no State")
@@ -203,7 +209,8 @@ class DockerContainer:
                 member = tarfile.TarInfo(f"{folder.strip('/')}/{name}")
                 member.size, member.mode = len(content), 0o644
                 tar.addfile(member, io.BytesIO(content))
-        self.container.put_archive("/", archive.getvalue())
+        with reading_answers():
+            self.container.put_archive("/", archive.getvalue())
 
     def lines(self, argv: Sequence[str]) -> Iterator[str]:
         """Run *argv* in the container and yield each line of its stdout; none if the container has ended."""
@@ -211,7 +218,9 @@ class DockerContainer:
 
         api = self.client.sdk.api
         try:
-            process = identifier(api.exec_create(self.id, list(argv), stderr=False), "the process")
+            with reading_answers():
+                created = api.exec_create(self.id, list(argv), stderr=False)
+            process = identifier(created, "the process")
             output = api.exec_start(process, stream=True)
         except APIError:
             self._wait_for_end()
@@ -219,7 +228,9 @@ class DockerContainer:
                 raise
             return
         yield from (line.decode(errors="replace") for line in lines_of(output, _LONGEST_LINE))
-        if member(api.exec_inspect(process), "ExitCode", int) in {None, _KILLED}:
+        with reading_answers():
+            ended = api.exec_inspect(process)
+        if member(ended, "ExitCode", int) in {None, _KILLED}:
             self._wait_for_end()
 
     def _wait_for_end(self) -> None:
@@ -227,7 +238,7 @@ class DockerContainer:
         from requests import ConnectionError as NoAnswer
         from requests import Timeout
 
-        with suppress(NoAnswer, Timeout):
+        with suppress(NoAnswer, Timeout), reading_answers():
             self.container.wait(timeout=_END_TIMEOUT)
 
     def ran_out_of_memory(self) -> bool:
@@ -237,7 +248,8 @@ class DockerContainer:
 
     def peak_memory(self) -> int | None:
         """Return the most bytes that it used: by the engine for cgroup v1, by `memory.peak` (Linux 5.19) for v2."""
-        stats = self.container.stats(stream=False, one_shot=True)
+        with reading_answers():
+            stats = self.container.stats(stream=False, one_shot=True)
         memory = member(stats, "memory_stats", {"max_usage": int}) or {}
         if memory.get("max_usage"):
             return int(memory["max_usage"])
@@ -247,5 +259,6 @@ class DockerContainer:
     def stop(self) -> float:
         """Stop it as an orchestrator does, and return the seconds that it took."""
         start = time.monotonic()
-        self.container.stop(timeout=_GRACE_PERIOD)
+        with reading_answers():
+            self.container.stop(timeout=_GRACE_PERIOD)
         return time.monotonic() - start

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from azureml_tasks.built_image import BuiltImage, PushedTag
 from azureml_tasks.engines.docker import notes
-from azureml_tasks.engines.docker.api_errors import translate_errors
+from azureml_tasks.engines.docker.api_errors import reading_answers, translate_errors
 from azureml_tasks.engines.docker.builder_choice import Builder, note_builder, noted_builder
 from azureml_tasks.engines.docker.client import EngineClient, connect
 from azureml_tasks.engines.docker.credentials import missing_helper
@@ -282,7 +282,8 @@ class DockerEngine:
                 tagged = self.client.inspect_image(name)
                 command = self.client.docker_command("rmi", name)
                 if tagged and tagged["Id"] == image.id and self.reporter.effect(command):
-                    self.client.sdk.images.remove(name)
+                    with reading_answers():
+                        self.client.sdk.images.remove(name)
                     removed.append(name)
             unnamed = self.client.inspect_image(image.id)
             if unnamed and not unnamed.get("RepoTags"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from azureml_tasks.engines.docker.api_errors import reading_answers
 from azureml_tasks.engines.docker.credentials import auth_config
 from azureml_tasks.engines.docker.layer_progress import show_progress
 from azureml_tasks.engines.docker.registry_errors import cause_of, registry_error
@@ -50,9 +51,10 @@ def pull_image(
         auth = auth_config(client.config, _registry_of(repository))
     message = ""
     try:
-        events = client.sdk.api.pull(
-            repository, tag=tag, platform=platform, auth_config=auth, stream=True, decode=True
-        )
+        with reading_answers():
+            events = client.sdk.api.pull(
+                repository, tag=tag, platform=platform, auth_config=auth, stream=True, decode=True
+            )
         for event in show_progress(events, reporter):
             message = str(event.get("error", message))
     except APIError as error:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.built_image import PushedTag
 from azureml_tasks.engines.docker.answers import member
-from azureml_tasks.engines.docker.api_errors import translate_errors
+from azureml_tasks.engines.docker.api_errors import reading_answers, translate_errors
 from azureml_tasks.engines.docker.credentials import auth_config, stored_credentials
 from azureml_tasks.engines.docker.layer_progress import DONE, show_progress
 from azureml_tasks.engines.docker.registry_errors import Cause, cause_of, cause_of_status, registry_error
@@ -101,7 +101,10 @@ def _push_once(client: EngineClient, name: str, reporter: Reporter) -> _Try:
         with translate_errors(client.host):
             auth = auth_config(client.config, name.partition("/")[0])
             try:
-                events = client.sdk.api.push(repository, tag=tag, stream=True, decode=True, auth_config=auth)
+                with reading_answers():
+                    events = client.sdk.api.push(
+                        repository, tag=tag, stream=True, decode=True, auth_config=auth
+                    )
                 for event in show_progress(events, reporter):
                     if "error" in event:
                         client.confirm_alive()
@@ -187,7 +190,8 @@ def tag_digest(client: EngineClient, name: str) -> str:
     with translate_errors(client.host):
         auth = auth_config(client.config, host)
         try:
-            return str(client.sdk.images.get_registry_data(name, auth_config=auth).id)
+            with reading_answers():
+                return str(client.sdk.images.get_registry_data(name, auth_config=auth).id)
         except APIError as error:
             message = str(error.explanation or error)
             cause = cause_of(message)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from azureml_tasks.engines.docker.api_errors import reading_answers
 from azureml_tasks.engines.docker.credentials import auth_config
 from azureml_tasks.engines.docker.layer_store import layers_of
 from azureml_tasks.engines.docker.pull import pull_image
@@ -88,7 +89,8 @@ class SharedLayers:
             if self.client.is_podman:  # Its API has no such request.
                 return registry_api(host, self.client.config).digest(path, tag), ""
             name, auth = f"{self.repository}:{tag}", auth_config(self.client.config, host)
-            return str(self.client.sdk.images.get_registry_data(name, auth_config=auth).id), ""
+            with reading_answers():
+                return str(self.client.sdk.images.get_registry_data(name, auth_config=auth).id), ""
         except APIError as error:
             return "", str(error.explanation or error)
 
