@@ -142,9 +142,9 @@ def test_records_of_others_are_not_used(engine: FakeEngine, store: DockerLayerSt
 def test_a_state_folder_that_cannot_be_written_costs_the_layers_alone(
     engine: FakeEngine, store: DockerLayerStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The build goes on, and the next one builds them again."""
+    """The build goes on, and the next one builds them again; they get no name, which nobody would remove."""
     (tmp_path / "state").write_text("no folder", encoding="utf-8")
-    image = {"Id": id_of("1"), "Created": moment(0), "RepoTags": [kept_name(store.plan, "1")]}
+    image = {"Id": id_of("1"), "Created": moment(0), "RepoTags": []}
 
     store.use("1", found_layers(image, kept_name(store.plan, "1")))
 

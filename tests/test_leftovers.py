@@ -12,7 +12,7 @@ from azureml_tasks.cli.console import Console
 from azureml_tasks.engines.docker.client import EngineClient
 from azureml_tasks.engines.docker.leftovers import (
     container_name,
-    keep_images,
+    keep_image,
     remove_leftovers,
     temporary_reference,
     tracked_run,
@@ -99,9 +99,10 @@ def test_images_that_are_kept_lose_their_reference_to_another_image(
         move = f"POST {API}/images/sha256:base/tag?repo=azureml-tasks.invalid%2Frun&tag={tag}"
         engine.answers[move] = (201, b"")
         has(engine, Thing("image", reference))
-        keep_images(client, run, "sha256:base")
+        keep_image(client, run, "sha256:ours", "sha256:base")
 
-    assert [move, f"DELETE {API}/images/{reference}"] == engine.requests
+    path = f"{API}/images/{reference}"
+    assert [f"GET {path}/json", move, f"DELETE {path}"] == engine.requests
 
 
 def test_names_have_the_id_of_the_run(client: EngineClient, records: Path) -> None:

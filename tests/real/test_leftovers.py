@@ -15,7 +15,7 @@ import pytest
 
 from azureml_tasks.cli.console import Console
 from azureml_tasks.engines.docker.client import connect
-from azureml_tasks.engines.docker.leftovers import keep_images, temporary_reference, tracked_run
+from azureml_tasks.engines.docker.leftovers import keep_image, temporary_reference, tracked_run
 from tests.machine import invoke_cli
 from tests.machine.clients import Client
 from tests.real.smoke_image import with_smoke_test
@@ -149,7 +149,7 @@ def test_an_image_whose_name_another_build_took(
                 )[0].id
             )
             if is_kept:
-                keep_images(client, run, base)
+                keep_image(client, run, str(built[-1]), base)
     there = images(docker_client, name)
     for image in there:
         docker_client.images.remove(image["Id"])

@@ -15,7 +15,7 @@ from azureml_tasks.engines.docker.client import EngineClient, connect
 from azureml_tasks.engines.docker.credentials import missing_helper
 from azureml_tasks.engines.docker.leftovers import (
     container_name,
-    keep_images,
+    keep_image,
     remove_leftovers,
     tracked_run,
 )
@@ -167,7 +167,7 @@ class DockerEngine:
                 no_cache=no_cache,
             )
             image = layered.run()
-            keep_images(self.client, run, base.id)
+            keep_image(self.client, run, image.id, base.id)
             note_builder(self.client, self.builder, self.folder)
             return planned._replace(
                 id=image.id,

@@ -70,10 +70,13 @@ class DockerLayerStore:
         return found_layers(image, kept_name(self.plan, tag)) if image else None
 
     def use(self, tag: str, layers: FoundLayers) -> None:
-        """Record that cached layers are used now, and give them the name that keeps them."""
+        """Record that cached layers are used now, and give them the name that keeps them.
+
+        What cannot be recorded gets no such name: nobody would ever remove it.
+        """
         if why := self.records.write(tag, layers.id, layers.name):
             self.reporter.say(f"cached layers cannot be recorded, so the next build builds them again: {why}")
-        if not layers.is_kept:
+        elif not layers.is_kept:
             self.client.tag_image(layers.id, layers.name)
 
     def remove(self, layers: StoredLayers) -> bool:

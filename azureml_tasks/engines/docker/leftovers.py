@@ -36,13 +36,16 @@ def temporary_reference(run: Run) -> str:
     return thing.name
 
 
-def keep_images(client: EngineClient, run: Run, other: str) -> None:
-    """Let the images stay that have temporary references, by giving these to the image with the ID *other*.
+def keep_image(client: EngineClient, run: Run, image_id: str, other: str) -> None:
+    """Let an image stay that has a temporary reference, by giving that to the image with the ID *other*.
 
     An engine deletes an image with its last reference, and another build may take the image's own name at any moment.
     """
     for thing in run.things:
-        if thing.name.startswith(_TEMPORARY):
+        if not thing.name.startswith(_TEMPORARY):
+            continue
+        image = client.inspect_image(thing.name)
+        if image and image["Id"] == image_id:
             client.tag_image(other, thing.name)
 
 
