@@ -6,26 +6,25 @@ from tests.machine.faults.checkout import checkout
 from tests.machine.faults.judge import Fault, Judge
 from tests.machine.faults.kills import wait_for_moment
 from tests.machine.faults.place import Place
-from tests.machine.faults.trial import after, prepared
+from tests.machine.faults.trial import TASKS, after, prepared
 from tests.machine.faults.truth import on_engine
 
 __all__ = ["KIND", "inject"]
 
 KIND = "the engine dies"
-_TASKS = ("image.build", "image.smoke-test", "image.push", "image.release")
 
 
 def inject(place: Place) -> Fault | None:
     """Kill the engine while a command uses it; None if the command ended before."""
-    task = place.random.choice(_TASKS)
+    task = place.random.choice(TASKS)
     before, there = on_engine(place), checkout(place)
-    prepared(there, task)
+    words = prepared(there, task)
     judge = Judge.of(place, there)
-    process = there.start(task)
+    process = there.start(*words)
     moment = wait_for_moment(place, there, process, task)
     place.engine.kill()
-    ended = there.ended(process, task)
+    ended = there.ended(process, *words)
     place.engine.restart()
     wrong = [] if ended.code == 0 else [*judge.wrong(ended, {3}), *judge.continued(ended)]
-    fault = after(place, judge, [task], before, KIND, f"{moment} of {task}", wrong)
+    fault = after(place, judge, words, before, KIND, f"{moment} of {task}", wrong)
     return fault if ended.code else None

@@ -11,7 +11,7 @@ from tests.machine.faults.checkout import Checkout, checkout
 from tests.machine.faults.judge import Fault, Judge
 from tests.machine.faults.place import Place
 from tests.machine.faults.small_disk import filled, small_disk
-from tests.machine.faults.trial import after, prepared
+from tests.machine.faults.trial import TASKS, after, prepared
 from tests.machine.faults.truth import on_engine
 
 __all__ = ["KIND", "inject"]
@@ -35,9 +35,8 @@ class _Disk(NamedTuple):
 
 _PROJECT, _STATE, _TEMPORARY = "the project's", "the user's state", "temporary files'"
 _ENGINE, _REGISTRY = "the engine's", "the registry's"
-_ALL = ("image.build", "image.smoke-test", "image.push", "image.release")
 _DISKS: Mapping[str, _Disk] = {
-    _PROJECT: _Disk(frozenset({0, 3}), _ALL),
+    _PROJECT: _Disk(frozenset({0, 3}), TASKS),
     _STATE: _Disk(frozenset({0}), ("image.build", "image.push")),
     _TEMPORARY: _Disk(frozenset({0, 3}), ("image.build", "image.push")),
     _ENGINE: _Disk(frozenset({0, 3}), ("image.build", "image.smoke-test", "image.release")),
@@ -61,15 +60,15 @@ def inject(place: Place) -> Fault | None:
         folder = _folder(place, name, there)
         if name in {_STATE, _TEMPORARY}:
             small(folder)
-        prepared(there, task)
+        words = prepared(there, task)
         judge = Judge.of(place, there)
         with filled(folder, free):
-            ended = there.run(task)
+            ended = there.run(*words)
         wrong = judge.wrong(ended, disk.codes)
         if ended.code:
             wrong += judge.continued(ended)
         what = f"{name} disk has {free:,} bytes free at {task}"
-        return after(place, judge, [task], before, KIND, what, wrong)
+        return after(place, judge, words, before, KIND, what, wrong)
 
 
 def _folder(place: Place, name: str, there: Checkout) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,6 +32,10 @@ def main(*, minutes: float, seed: int, only: str) -> int:
     """
     found: list[Fault] = []
     _REPORT.parent.mkdir(parents=True, exist_ok=True)
+    # A shell starts a background command with these ignored, which would go on to the commands that are to be killed.
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
     with place(seed) as here, _REPORT.open("w", encoding="utf-8") as report:
         pushing = pushes.Pushes(here)
         kinds = {kind: inject for kind, inject in _kinds(here, pushing).items() if only in kind}
