@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.engines.docker import notes
@@ -170,32 +169,11 @@ def _check_user(client: EngineClient, plan: Plan, base: BaseImage, reporter: Rep
 
 def _user_ids(client: EngineClient, base: BaseImage, reporter: Reporter, records: Path) -> dict[str, str]:
     """Return the users of the base's /etc/passwd with their IDs, read from a container that is not started."""
-    from docker.errors import NotFound
+    from azureml_tasks.engines.docker.unstarted_container import unstarted_container
 
-    from azureml_tasks.engines.docker.api_errors import reading_answers
-    from azureml_tasks.engines.docker.leftovers import LABEL, container_name, tracked_run
-    from azureml_tasks.engines.interrupts import finish_call
-    from azureml_tasks.state.runs import Thing
+    def blocks(path: str) -> Iterator[bytes] | None:
+        archive = container.read(path)
+        return archive.blocks if archive else None
 
-    api = client.sdk.api
-    with tracked_run(client, records, reporter) as run:
-        name = container_name(run)
-        run.note(Thing("container", name))
-        labels = {LABEL: run.id}
-        create = partial(
-            api.create_container, base.id, command=["true"], entrypoint=[], name=name, labels=labels
-        )
-        with reading_answers():
-            finish_call(create)
-        try:
-            return read_users(lambda path: _archive(api, name, path))
-        except NotFound:
-            return {}
-
-
-def _archive(api: Any, container: str, path: str) -> Iterator[bytes]:
-    from azureml_tasks.engines.docker.api_errors import reading_answers
-
-    with reading_answers():
-        blocks: Iterator[bytes] = api.get_archive(container, path)[0]
-    return blocks
+    with unstarted_container(client, base.id, records, reporter) as container:
+        return read_users(blocks)

@@ -22,20 +22,21 @@ _FIELDS = 7
 """Fields of a line, `name:password:uid:…`: passwd(5)."""
 
 
-def read_users(archive_of: Callable[[str], Iterable[bytes]]) -> dict[str, str]:
+def read_users(archive_of: Callable[[str], Iterable[bytes] | None]) -> dict[str, str]:
     """Return the users with their IDs, by name; of a file that is a link, those of what it leads to.
 
     Args:
-        archive_of: returns the tar archive of a path in the image, as blocks; it raises an error for one that is not
-            there.
+        archive_of: returns the tar archive of a path in the image, as blocks; None for one that is not there.
 
     Raises:
         BuildError: the file is too large, or is none.
     """
     path = _FILE
     for _ in range(_MOST_LINKS):
-        archive = bytearray()
-        for block in archive_of(path):
+        blocks, archive = archive_of(path), bytearray()
+        if blocks is None:
+            return {}
+        for block in blocks:
             archive += block
             if len(archive) > _LARGEST + _AROUND:
                 raise _error(f"is larger than {_LARGEST / 1e6:,.0f} MB")
