@@ -116,18 +116,19 @@ class Build:
     def _run_by_api(self, plan: Plan, context: BuildContext, *, no_cache: bool, buildkit: bool) -> str:
         image_id, log, started = "", BuildLog(), time.time()
         steps: list[str] = []
+        name = temporary_reference(self.tracked)
         events = build_events(
             self.client,
             self._archive(context),
             plan.platform,
             build_arguments(context),
-            name=temporary_reference(self.tracked),
+            name=name,
             no_cache=no_cache,
             buildkit=buildkit,
         )
         try:
             for event in events:
-                image_id = self._image_id(event, log) or image_id
+                image_id = self._image_id(event, log, name) or image_id
                 self._note_container(log, context, steps, started)
         except RefusedError as error:
             log.add_error(clean(str(error)))
@@ -143,10 +144,10 @@ class Build:
         self.client.confirm_alive()
         return _step_failed(log)
 
-    def _image_id(self, event: dict[str, Any], log: BuildLog) -> str:
-        """Report an event of the API and return the image ID in it, or ""."""
+    def _image_id(self, event: dict[str, Any], log: BuildLog, temporary: str) -> str:
+        """Report an event of the API, but not the *temporary* name of the image; return the image ID in it, or ""."""
         for line in clean(str(event.get("stream", ""))).split("\n"):
-            if line.strip():
+            if line.strip() and temporary not in line:
                 self.reporter.say(line)
             log.add_legacy_line(line)
         if "error" in event:
