@@ -298,6 +298,7 @@ def test_the_build_is_recorded(built: Built) -> None:
         "user": "dockeruser",
         "fingerprint_parts": built.record["fingerprint_parts"],
         "installed_at": built.record["installed_at"],
+        "version": "1.0",
     }
     parts = ["version", "platform", "base", "system", "python", "model", "code", "labels"]
     assert parts == list(built.record["fingerprint_parts"])
