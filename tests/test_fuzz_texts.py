@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from azureml_tasks.plain_text import clean
-from azureml_tasks.project.entry_script import missing_functions
+from azureml_tasks.project.entry_script import WrongScriptError, missing_functions
 from azureml_tasks.project.ignore import IllegalPattern, Matcher, parse_ignore_file
 from azureml_tasks.requirements.files import read_tree
 from azureml_tasks.text_file import UnreadableFile, decode
@@ -47,9 +47,9 @@ def any_of(pieces: st.SearchStrategy[str], most: int = 25) -> st.SearchStrategy[
 @settings(max_examples=examples(300), suppress_health_check=list(HealthCheck))
 @given(source=any_of(PYTHON).map(lambda text: text.encode(errors="surrogatepass")) | st.binary(max_size=40))
 def test_any_entry_script(source: bytes) -> None:
-    """It lacks functions or not, or it has a syntax error, which is reported with its line."""
+    """It lacks functions or not, or it has an error, which is reported with its line."""
     missing: list[str] = []
-    with contextlib.suppress(SyntaxError):
+    with contextlib.suppress(SyntaxError, WrongScriptError):
         missing = missing_functions(source, "score.py")
 
     assert set(missing) <= {"init", "run"}

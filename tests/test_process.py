@@ -156,7 +156,8 @@ def test_what_the_program_started_ends_with_it(tmp_path: Path) -> None:
     """A plug-in that outlives docker's client, and ignores the request to end, is killed with it."""
     lifeline = tmp_path / "lifeline"
     os.mkfifo(lifeline)
-    plug_in = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); file = open({str(lifeline)!r}, 'w'); {WAIT}"
+    deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+    plug_in = f"{deaf}; file = open({str(lifeline)!r}, 'w'); {WAIT}"
     program = (
         f"import subprocess, sys; words = [sys.executable, '-c', {plug_in!r}];"
         "child = subprocess.Popen(words, stdout=subprocess.PIPE);"

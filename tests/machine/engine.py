@@ -12,7 +12,7 @@ import docker
 from docker.context import ContextAPI
 from docker.errors import DockerException
 
-from tests.machine import apt, own_engine
+from tests.machine import apt, bridge, own_engine
 
 __all__ = ["DATA", "answering", "engine", "name_of"]
 
@@ -38,7 +38,11 @@ def engine(*, data: Path = DATA) -> Iterator[str]:
     if found:
         yield found
         return
-    with own_engine.running(data) as host, _pointing_at(host):
+    addresses = (
+        bridge.own_addresses()
+    )  # Two engines with the same ones would answer for each other's containers.
+    options = ["--fixed-cidr", str(addresses)] if addresses else []
+    with own_engine.running(data, options=options) as host, _pointing_at(host):
         yield host
 
 

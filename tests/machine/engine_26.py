@@ -8,28 +8,20 @@ A dockerd that is told to have no bridge removes docker0, which the other engine
 
 from __future__ import annotations
 
-import fcntl
-import ipaddress
 import json
-import random
-import socket
-import struct
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.machine import apt, own_engine
+from tests.machine import apt, bridge, own_engine
 
-__all__ = ["BRIDGE", "CLIENT", "addresses", "ensure", "running"]
+__all__ = ["CLIENT", "ensure", "running"]
 
 CLIENT = "26.1-buildx"
 """The client of `clients.clients()` that belongs to it."""
 _FOLDER = Path(__file__).parents[2] / ".machine" / "engine-26.1"
 _PACKAGES = "base-files,docker.io,mount"
-BRIDGE = "docker0"
-_ADDRESS_AND_MASK = (0x8915, 0x891B)
-"""The requests SIOCGIFADDR and SIOCGIFNETMASK of Linux."""
 _SETTINGS = {"features": {"containerd-snapshotter": True}, "exec-opts": ["native.cgroupdriver=cgroupfs"]}
 
 
@@ -67,22 +59,6 @@ def running() -> Iterator[str]:
         _FOLDER / "data",
         root=ensure(),
         settings=json.dumps(_SETTINGS),
-        options=["--bridge", BRIDGE, "--fixed-cidr", str(addresses()), "--iptables=false"],
+        options=bridge.sharing(),
     ) as host:
         yield host
-
-
-def addresses() -> ipaddress.IPv4Network:
-    """Some of the upper half of the bridge's addresses, others in each run: another checkout may have an engine too."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-        request = struct.pack("256s", BRIDGE.encode())
-        try:
-            address, mask = (
-                socket.inet_ntoa(fcntl.ioctl(asking, number, request)[20:24]) for number in _ADDRESS_AND_MASK
-            )
-        except OSError as error:
-            raise apt.NotPossibleError(f"Docker 26.1 needs the network bridge {BRIDGE}: {error}") from None
-    whole = ipaddress.IPv4Network(f"{address}/{mask}", strict=False)
-    _, upper = whole.subnets()
-    parts = list(upper.subnets(new_prefix=max(24, upper.prefixlen)))
-    return random.choice(parts)  # noqa: S311 -- nobody shall be kept from guessing it

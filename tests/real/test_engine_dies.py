@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import docker
 import pytest
 
-from tests.machine import bases, engine_26, invoke_cli, own_engine
+from tests.machine import bases, bridge, invoke_cli, own_engine
 from tests.real.support import Consumer, Ended, consumer, environment_for
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ WAITS = "echo beg''un; sleep 60"
 @pytest.fixture
 def mortal(docker_client: docker.DockerClient, tmp_path: Path) -> Iterator[str]:
     """The address of an engine of the test's own, with the smallest base."""
-    options = ["--bridge", "docker0", "--fixed-cidr", str(engine_26.addresses()), "--iptables=false"]
+    options = bridge.sharing()
     with own_engine.running(tmp_path / "data", options=options) as host:
         with closing(docker.DockerClient(base_url=host, timeout=60)) as client:
             bases.copy("tiny", docker_client, client)

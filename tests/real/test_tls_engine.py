@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import docker
 import pytest
 
-from tests.machine import bases, engine_26, own_engine
+from tests.machine import bases, bridge, own_engine
 from tests.machine.acr import certificates
 from tests.real.support import Consumer, consumer, environment_for
 
@@ -56,8 +56,7 @@ def address(
         f"--{name}={pems}/{file}.pem"
         for name, file in (("tlscacert", "ca"), ("tlscert", "cert"), ("tlskey", "key"))
     ]
-    bridge = ["--bridge", "docker0", "--fixed-cidr", str(engine_26.addresses()), "--iptables=false"]
-    options = ["--host", f"tcp://127.0.0.1:{port}", "--tlsverify", *tls, *bridge]
+    options = ["--host", f"tcp://127.0.0.1:{port}", "--tlsverify", *tls, *bridge.sharing()]
     with own_engine.running(tmp_path_factory.mktemp("engine") / "data", options=options) as host:
         with closing(docker.DockerClient(base_url=host, timeout=60)) as client:
             bases.copy("tiny", docker_client, client)

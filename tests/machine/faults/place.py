@@ -13,7 +13,7 @@ from pathlib import Path
 
 import docker
 
-from tests.machine import apt, bases, engine_26
+from tests.machine import bases, bridge
 from tests.machine import clients as docker_clients
 from tests.machine import engine as docker_engine
 from tests.machine.acr import certificates
@@ -140,11 +140,7 @@ def _with_base(source: str, host: str) -> None:
 
 def _options() -> list[str]:
     """Return options of dockerd with which it shares the bridge of the machine's engine, if there is one."""
-    try:
-        addresses = engine_26.addresses()
-    except apt.NotPossibleError:
-        return []
-    return ["--bridge", engine_26.BRIDGE, "--fixed-cidr", str(addresses), "--iptables=false"]
+    return bridge.sharing() if bridge.own_addresses() else []
 
 
 @contextmanager
