@@ -260,5 +260,5 @@ def option_problems(line: Line) -> list[tuple[str, str]]:
             fix = f"Write the full address: {spelled(name)} https://HOST/simple"
             problems += [(f'{spelled(name)} "{shown(value)}" is not an http or https address', fix)]
     if line.newer and has_login(line.text):
-        problems += [(f"{line.newer[0]} contains a user or password", USE_SECRETS)]
+        problems += [(f"{shown(line.newer[0])} contains a user or password", USE_SECRETS)]
     return problems

@@ -49,7 +49,7 @@ LABELS = {f"l{number}": value for number, value in enumerate(VALUES)} | {
 }
 NAMES = (
     "a b", "a[1]b", "[a]", "*", "?", "!a", "#a", "$HOME", "${A}", "a\\b", "\\", "'", '"', "a'b\"c",
-    "-a", "--from=b", "~", "{a,b}", "a=b", "a;b&c|d", "<<EOF",
+    "-a", "--from=b", "~a", "{a,b}", "a=b", "a;b&c|d", "<<EOF",
     "from", "Dockerfile", ".dockerignore", "模型.bin", "😀", "e\u0301", "é", "a\nb", "a\tb", "\x01\x7f",
     "x" * 200, ".hidden", " lead", "trail ", "a:b", "%41",
 )  # fmt: skip
