@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-__all__ = ["FakeEngine", "json_answer", "running_engine"]
+__all__ = ["FakeEngine", "json_answer", "ready_engine", "running_engine"]
 
 
 @dataclass(kw_only=True)
@@ -37,6 +37,15 @@ class FakeEngine:
         """Return the answer to *request*."""
         self.requests.append(request)
         return self.answers.get(request, (404, b'{"message": "no such thing"}'))
+
+
+@contextmanager
+def ready_engine() -> Iterator[FakeEngine]:
+    """Run an engine that answers a ping as Docker 28 does, and has no images."""
+    with running_engine() as engine:
+        engine.answers["GET /_ping"] = (200, b"OK")
+        engine.headers = {"Server": "Docker/28.0.1 (linux)", "Api-Version": "1.48"}
+        yield engine
 
 
 @contextmanager

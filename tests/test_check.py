@@ -19,11 +19,14 @@ from azureml_tasks.errors import EngineError
 from azureml_tasks.incremental.fingerprint import fingerprint_parts
 from tests.cases import lay_out
 from tests.consumers import project
-from tests.fake_engine import json_answer, running_engine
+from tests.fake_engine import json_answer, ready_engine
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
+BASE = "mcr.microsoft.com/azureml/minimal-py312-inference:latest"
+IMAGE_ID = "sha256:" + "1" * 64
 CONSOLE = Console(task_prefix="serving.")
 TABLE = """\
 apt = ["libpng-tools", "curl"]
@@ -57,11 +60,21 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunContext:
     return RunContext(folder=lay_out(FILES, tmp_path), reporter=CONSOLE)
 
 
+@pytest.fixture
+def ready_run(run: RunContext, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunContext]:
+    """The run with an engine that answers and has the base and what `built` records."""
+    with ready_engine() as engine:
+        monkeypatch.setenv("DOCKER_HOST", engine.host)
+        for name, image_id in ((BASE, "sha256:2"), (IMAGE_ID, IMAGE_ID)):
+            engine.answers[f"GET /v1.48/images/{quote(name, safe='/:')}/json"] = json_answer({"Id": image_id})
+        yield run
+
+
 def built(run: RunContext, *, age: int = 0) -> BuiltImage:
     """Record a build of the files as they are."""
     plan, context = plan_image(run)
     image = BuiltImage(
-        id="sha256:" + "1" * 64,
+        id=IMAGE_ID,
         names=plan.names,
         engine="docker",
         context_sha256=context.sha256,
@@ -97,7 +110,6 @@ def test_the_whole_report(run: RunContext) -> None:
         *(f"{'' if index else 'largest':<10} {row}" for index, row in enumerate(largest)),
         "smoke test start-up, health check, /swagger.json and 1 request, each 3 times",
         'engine     Docker\'s engine does not answer (context "default", unix:///nowhere/docker.sock).',
-        "next       nothing is built yet: invoke serving.build",
     ]
     assert expected == check_report.as_text(check(run), CONSOLE.spell).splitlines()
 
@@ -107,17 +119,17 @@ def in_units(count: int) -> str:
     return f"{count / 1000:.1f} kB" if count >= 1000 else f"{count} bytes"
 
 
-def test_the_next_step_follows_the_records(run: RunContext) -> None:
+def test_the_next_step_follows_the_records(ready_run: RunContext) -> None:
     """From nothing built to a pass, the report names the one next command; a changed file leads back to build."""
-    steps = [next_step(run)]
-    image = built(run)
-    steps.append(next_step(run))
-    run.records.write_pass(image._replace(id="sha256:" + "2" * 64), "0" * 64, {"passed": True})
-    steps.append(next_step(run))
-    run.records.write_pass(image, plan_image(run)[0].smoke_test.sha256, {"passed": True})
-    steps.append(next_step(run))
-    (run.folder / "code" / "score.py").write_text("def init(): ...\ndef run(data): return data\n")
-    steps.append(next_step(run))
+    steps = [next_step(ready_run)]
+    image = built(ready_run)
+    steps.append(next_step(ready_run))
+    ready_run.records.write_pass(image._replace(id="sha256:" + "2" * 64), "0" * 64, {"passed": True})
+    steps.append(next_step(ready_run))
+    ready_run.records.write_pass(image, plan_image(ready_run)[0].smoke_test.sha256, {"passed": True})
+    steps.append(next_step(ready_run))
+    (ready_run.folder / "code" / "score.py").write_text("def init(): ...\ndef run(data): return data\n")
+    steps.append(next_step(ready_run))
 
     assert [
         "nothing is built yet: invoke serving.build",
@@ -128,11 +140,11 @@ def test_the_next_step_follows_the_records(run: RunContext) -> None:
     ] == steps
 
 
-def test_a_pass_of_another_test_is_no_pass(run: RunContext) -> None:
+def test_a_pass_of_another_test_is_no_pass(ready_run: RunContext) -> None:
     """Where the table asks for another smoke test than the one that passed, that test is the next step."""
-    run.records.write_pass(built(run), "0" * 64, {"passed": True})
+    ready_run.records.write_pass(built(ready_run), "0" * 64, {"passed": True})
 
-    assert "r.io/demo:1.2.3 is up to date: invoke serving.smoke-test" == next_step(run)
+    assert "r.io/demo:1.2.3 is up to date: invoke serving.smoke-test" == next_step(ready_run)
 
 
 def test_checking_touches_nothing(run: RunContext) -> None:
@@ -144,15 +156,15 @@ def test_checking_touches_nothing(run: RunContext) -> None:
     assert before == {path: path.stat().st_mtime_ns for path in run.folder.rglob("*")}
 
 
-def test_packages_that_are_not_pinned_age(run: RunContext) -> None:
+def test_packages_that_are_not_pinned_age(ready_run: RunContext) -> None:
     """What a build would build again because of its age, check calls out of date too."""
-    built(run, age=8 * 86_400)
+    built(ready_run, age=8 * 86_400)
 
     expected = (
         "r.io/demo:1.2.3 is out of date (its packages are not pinned and were installed 8 days ago): "
         "invoke serving.build"
     )
-    assert expected == next_step(run)
+    assert expected == next_step(ready_run)
 
 
 def test_the_list_of_files_is_that_of_the_last_build(run: RunContext) -> None:
@@ -191,12 +203,10 @@ def test_a_missing_credential_helper(
     monkeypatch.setenv("DOCKER_CONFIG", str(config))
     warnings: list[str] = []
     monkeypatch.setattr(Console, "warn", lambda _, text: warnings.append(text))
-    with running_engine() as engine:
+    with ready_engine() as engine:
         monkeypatch.setenv("DOCKER_HOST", engine.host)
-        engine.answers["GET /_ping"] = (200, b"OK")
-        engine.headers = {"Server": "Docker/28.0.1 (linux)", "Api-Version": "1.48"}
         if has_base:
-            base = quote("mcr.microsoft.com/azureml/minimal-py312-inference:latest", safe="/:")
+            base = quote(BASE, safe="/:")
             engine.answers[f"GET /v1.48/images/{base}/json"] = json_answer({"Id": "sha256:1"})
         error = check(run).error
 
@@ -206,3 +216,21 @@ def test_a_missing_credential_helper(
     )
     assert (None if has_base else what.format("mcr.microsoft.com")) == (error.what if error else None)
     assert what.format("r.io") in warnings
+
+
+def test_all_that_is_missing_is_data(run: RunContext) -> None:
+    """A secret that is not given and a registry that is not named are both problems, and there is no next step."""
+    table = 'pip = ["numpy==2.1.0"]\nsecrets = ["netrc"]\n'
+    (run.folder / "pyproject.toml").write_text(project("demo", table))
+
+    report = json.loads(check_report.as_json(check(run._replace(engine="acr")), CONSOLE.spell))
+
+    problems = [
+        "[tool.azureml-image] names no registry to build in",
+        "tool.azureml-image.secrets wants netrc, and the run does not say where it is",
+    ]
+    assert (None, "acr, not opened", problems) == (
+        report["next"],
+        report["engine"],
+        [problem["what"] for problem in report["problems"]],
+    )

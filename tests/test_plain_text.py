@@ -156,7 +156,7 @@ code/a{UNKNOWN}::error::b: # #[x] is{UNKNOWN}wrong
 
 def test_problems_as_json_are_safe() -> None:
     """`image.check --json` is for programs: they read the very name, and a log that shows it obeys nothing."""
-    text = problems_json([Problem("a\u2028b", 3, "##vso[x]::error::", "")])
+    text = problems_json(SettingsError([Problem("a\u2028b", 3, "##vso[x]::error::", "")]), str)
 
     problem = {"file": "a\u2028b", "line": 3, "what": "##vso[x]::error::", "fix": ""}
     assert ({"problems": [problem]}, text) == (json.loads(text), clean(text))

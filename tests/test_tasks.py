@@ -207,7 +207,6 @@ steps      none: the image is the base with labels
 context    0 files, 0 bytes, sha256 e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
 smoke test start-up, health check and /swagger.json; no request is set
 engine     Docker's engine does not answer (context "default", unix:///nowhere/docker.sock).
-next       nothing is built yet: invoke image.build
 """
     assert (3, expected, SILENT) == (done.code, done.out, done.err)
 
@@ -227,6 +226,28 @@ def test_check_as_json_holds_the_problems_too(tmp_path: Path) -> None:
     }
     assert (2, {"problems": [problem]}) == (done.code, json.loads(done.out))
     assert f"{MISSPELT}nothing was done.\n" == done.err
+
+
+def test_check_as_json_holds_what_ends_it(tmp_path: Path) -> None:
+    """What keeps a build from starting is data: exit 3, its problem, and no next step that would fail."""
+    done = invoke(consumer(tmp_path), "image.check", "--json")
+    report = json.loads(done.out)
+
+    problem = {
+        "file": None,
+        "line": None,
+        "what": 'Docker\'s engine does not answer (context "default", unix:///nowhere/docker.sock).',
+        "fix": "Start it: open Docker Desktop, or on Linux: sudo systemctl start docker",
+    }
+    assert (3, None, [problem], SILENT) == (done.code, report["next"], report["problems"], done.err)
+
+
+def test_check_for_acr_without_a_registry(tmp_path: Path) -> None:
+    """The problem is said once, and no next step is named."""
+    done = invoke(consumer(tmp_path), "image.check", "--engine=acr")
+
+    assert "engine     acr, not opened" == done.out.splitlines()[-1]
+    assert (2, f"{NO_HAND_OFF}nothing was done.\n") == (done.code, done.err)
 
 
 def test_results_go_to_stdout_and_warnings_to_stderr(tmp_path: Path) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from azureml_tasks.errors import SettingsError
 from azureml_tasks.plain_text import escape_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from azureml_tasks.commands.check import CheckReport
-    from azureml_tasks.errors import Problem
+    from azureml_tasks.errors import AzuremlTasksError
     from azureml_tasks.planning.plan import Plan
 
 _LABEL_WIDTH = 10
@@ -37,7 +38,7 @@ def as_text(report: CheckReport, spell: Callable[[str], str]) -> str:
         *_rows("engine", [report.engine]),
         *_rows("rebuilt", [", ".join(report.rebuilt_stages)] if report.rebuilt_stages else []),
         *_rows("because", report.reasons),
-        *_rows("next", [spell(report.next_step)]),
+        *_rows("next", [spell(report.next_step)] if report.next_step else []),
     ]
     return "\n".join(rows)
 
@@ -63,21 +64,25 @@ def as_json(report: CheckReport, spell: Callable[[str], str]) -> str:
         "engine": report.engine,
         "rebuilt": list(report.rebuilt_stages),
         "because": list(report.reasons),
-        "next": spell(report.next_step),
+        "next": spell(report.next_step) or None,
         "warnings": list(plan.warnings),
+        "problems": _problems(report.error, spell) if report.error else [],
     })  # fmt: skip
 
 
-def problems_json(problems: Sequence[Problem]) -> str:
-    """Return *problems* as a JSON object."""
-    return _dump(
-        {
-            "problems": [
-                {"file": each.file, "line": each.line or None, "what": each.what, "fix": each.fix}
-                for each in problems
-            ]
-        }
-    )
+def problems_json(error: AzuremlTasksError, spell: Callable[[str], str]) -> str:
+    """Return what *error* says as a JSON object with the one key `problems`; see `as_text`."""
+    return _dump({"problems": _problems(error, spell)})
+
+
+def _problems(error: AzuremlTasksError, spell: Callable[[str], str]) -> list[dict[str, Any]]:
+    """Return every mistake that *error* stands for; one that is in no file has none."""
+    if isinstance(error, SettingsError):
+        return [
+            {"file": each.file, "line": each.line or None, "what": each.what, "fix": spell(each.fix)}
+            for each in error.problems
+        ]
+    return [{"file": None, "line": None, "what": error.what, "fix": spell(error.next_step)}]
 
 
 def _dump(value: Any) -> str:

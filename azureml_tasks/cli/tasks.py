@@ -97,13 +97,13 @@ def check(run: TaskRun) -> None:
     """Say what a build would do and what is wrong, without changing anything."""
     from azureml_tasks.cli import check_report
     from azureml_tasks.commands.check import check as check_project
-    from azureml_tasks.errors import SettingsError
+    from azureml_tasks.errors import AzuremlTasksError
 
     try:
         report = check_project(run.context)
-    except SettingsError as error:
+    except AzuremlTasksError as error:
         if run.flag("json"):
-            run.console.result(check_report.problems_json(error.problems))
+            run.console.result(check_report.problems_json(error, run.console.spell))
         raise
     as_text = check_report.as_json if run.flag("json") else check_report.as_text
     run.console.result(as_text(report, run.console.spell))

@@ -57,8 +57,8 @@ class CheckReport:
         engine: which engine, or why there is none.
         rebuilt_stages: stages that a build would build again; empty if nothing is built yet.
         reasons: why, one line each.
-        next_step: what to do next, in one line.
-        error: the first thing that keeps a build from starting; None if nothing does.
+        next_step: what to do next, in one line; "" if there is an error, which has its own.
+        error: what keeps a build from starting; None if nothing does.
     """
 
     plan: Plan
@@ -84,7 +84,7 @@ def check(run: RunContext) -> CheckReport:
     plan, context = plan_image(run)
     engine, engine_text, error = _engine(run, plan)
     if missing := build_secrets.secret_problems(run.folder, plan.secrets, plan.files):
-        error = SettingsError(missing)
+        error = SettingsError([*missing, *error.problems] if isinstance(error, SettingsError) else missing)
     image = run.records.read_build() if run.records.has_build() else None
     rebuild = None
     if image and (not engine or engine.name == image.engine):
@@ -104,7 +104,7 @@ def check(run: RunContext) -> CheckReport:
         engine=engine_text,
         rebuilt_stages=rebuild.stages if rebuild else (),
         reasons=rebuild.reasons if rebuild else (),
-        next_step=_next_step(run, plan, context, engine, image, rebuild),
+        next_step="" if error else _next_step(run, plan, context, engine, image, rebuild),
         error=error,
     )
 
@@ -113,6 +113,8 @@ def _engine(run: RunContext, plan: Plan) -> tuple[Engine | None, str, AzuremlTas
     """Return the engine, how it is described, and what is wrong with it."""
     try:
         engine = open_engine(run, plan, save_notes=False)
+    except SettingsError as error:
+        return None, f"{run.engine}, not opened", error
     except AzuremlTasksError as error:
         return None, error.what, error
     try:
