@@ -16,6 +16,7 @@ from jsonschema import Draft202012Validator
 import azureml_tasks
 from azureml_tasks import errors, image
 from azureml_tasks.cli.options import OPTIONS
+from azureml_tasks.cli.tasks import TASKS
 from azureml_tasks.config import schema
 from azureml_tasks.project import base_images
 from tests.cases import lay_out
@@ -223,3 +224,18 @@ def test_the_licence_travels_in_the_package() -> None:
     assert (ROOT / licence).read_text(encoding="utf-8").startswith(f"{about['license']} License\n")
     assert (ROOT / licence).is_relative_to(DOCS.parent)
     assert about["authors"]
+
+
+def test_the_tasks_that_take_a_flag() -> None:
+    """The page on settings names for each flag the tasks that take it."""
+    table = (
+        page("settings.md").partition("| flag | tasks that take it |\n|---|---|\n")[2].partition("\n\n")[0]
+    )
+    named: dict[str, set[str]] = {}
+    for row in table.splitlines():
+        flags, tasks = row.strip("| ").split(" | ")
+        words = set(re.findall(r"`([a-z-]+)`", tasks))
+        for flag in re.findall(r"--([a-z-]+)", flags):
+            named[flag] = {spec.name for spec in TASKS} - words if tasks.startswith("all") else words
+
+    assert named == {flag: {spec.name for spec in TASKS if flag in spec.flags} for flag in named}

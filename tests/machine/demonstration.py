@@ -37,21 +37,21 @@ def play(*, acr: bool = False) -> None:
     """
     with engine() as host, closing(docker.from_env(timeout=600)) as client, ExitStack() as stack:
         base = bases.ensure(client, "amlenv")
-        settings, options = {"DOCKER_HOST": host}, ""
+        settings = {"DOCKER_HOST": host, "INVOKE_AZUREML_IMAGE_BASE": base}
         if acr:
             from tests.machine.acr import loopback  # needed here alone
 
             azure = stack.enter_context(loopback.running(host))
-            settings |= azure.environment()
-            destination, options = azure.login_server, " --engine acr"
+            settings |= {**azure.environment(), "INVOKE_AZUREML_IMAGE_ENGINE": "acr"}
+            destination = azure.login_server
         else:
             destination = stack.enter_context(registry()).host
         apt.say("ready; in another shell, where your project is:")
-        for name, value in settings.items():
+        for name, value in {**settings, "INVOKE_AZUREML_IMAGE_REGISTRY": destination}.items():
             sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
-        sys.stdout.write(f"invoke image.release{options} --base {base} --registry {destination}\n")
+        sys.stdout.write("invoke image.release\n")
         sys.stdout.flush()
-        apt.say("Ctrl-C ends both")
+        apt.say("Ctrl-C stops what was started")
         signal.pause()
 
 
