@@ -10,6 +10,8 @@ from azureml_tasks.commands.run_context import (
     plan_image,
     refuse_missing_features,
     refuse_unread_script,
+    warn_of_unread_script,
+    without_script_warning,
 )
 from azureml_tasks.commands.up_to_date import needed_rebuild
 from azureml_tasks.context.build_context import largest
@@ -81,10 +83,14 @@ def check(run: RunContext) -> CheckReport:
     Raises:
         SettingsError: with everything that is wrong in the table and in the files it names.
     """
-    plan, context = plan_image(run)
+    plan, context = plan_image(run, judges_script=True)
     engine, engine_text, error = _engine(run, plan)
     if missing := build_secrets.secret_problems(run.folder, plan.secrets, plan.files):
         error = SettingsError([*missing, *error.problems] if isinstance(error, SettingsError) else missing)
+    if isinstance(error, SettingsError) and plan.unread_script in error.problems:
+        plan = without_script_warning(plan)
+    else:
+        warn_of_unread_script(run, plan)
     image = run.records.read_build() if run.records.has_build() else None
     rebuild = None
     if image and (not engine or engine.name == image.engine):

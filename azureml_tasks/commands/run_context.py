@@ -12,7 +12,7 @@ from azureml_tasks.context.build_context import BuildContext, new_context
 from azureml_tasks.errors import EngineError, Problem, SettingsError
 from azureml_tasks.planning.dockerfile import render
 from azureml_tasks.planning.plan import Plan, plan
-from azureml_tasks.project.load import load
+from azureml_tasks.project.load import load, unread_warning
 from azureml_tasks.state.own_records import foreign_records
 from azureml_tasks.state.project_identity import project_key
 from azureml_tasks.state.records import FOLDER, Records
@@ -128,12 +128,15 @@ def planned_image(run: RunContext, hashes: FileHashes) -> Plan:
     )
 
 
-def plan_image(run: RunContext, *, save_hashes: bool = False) -> tuple[Plan, BuildContext]:
+def plan_image(
+    run: RunContext, *, save_hashes: bool = False, judges_script: bool = False
+) -> tuple[Plan, BuildContext]:
     """Read the project, plan the image, and hash its files; report warnings.
 
     Args:
         run: the run.
         save_hashes: whether the next command may use the hashes; a command that only looks writes nothing.
+        judges_script: whether the caller asks `refuse_unread_script`, and so warns of the script itself if at all.
 
     Raises:
         SettingsError: with everything that is wrong in the table and in the files it names.
@@ -141,7 +144,7 @@ def plan_image(run: RunContext, *, save_hashes: bool = False) -> tuple[Plan, Bui
     refuse_foreign_records(run)
     hashes = run.records.file_hashes()
     planned = planned_image(run, hashes)
-    for warning in planned.warnings:
+    for warning in without_script_warning(planned).warnings if judges_script else planned.warnings:
         run.reporter.warn(warning)
     context = new_context(planned.files, render(planned), hashes)
     if save_hashes and not run.reporter.dry:
@@ -162,7 +165,7 @@ def prepare_build(run: RunContext, *, to_push: bool = False) -> Prepared:
     """
     from azureml_tasks.project import build_secrets
 
-    planned, context = plan_image(run, save_hashes=True)
+    planned, context = plan_image(run, save_hashes=True, judges_script=True)
     problems = build_secrets.secret_problems(run.folder, planned.secrets, planned.files)
     if to_push and not planned.registry and run.engine == "docker":
         problems.append(_no_registry(or_else=_RELEASE_TO))
@@ -171,6 +174,7 @@ def prepare_build(run: RunContext, *, to_push: bool = False) -> Prepared:
     prepared = _with_engine(run, planned, context)
     refuse_missing_features(prepared.engine, prepared.plan)
     refuse_unread_script(prepared.engine, prepared.plan)
+    warn_of_unread_script(run, prepared.plan)
     if to_push and not prepared.plan.registry:
         raise SettingsError([_no_registry(or_else=_RELEASE_TO)])
     return prepared
@@ -316,6 +320,18 @@ def refuse_unread_script(engine: Engine, planned: Plan) -> None:
         python = engine.base_python(planned)
         if python and python <= sys.version_info[:2]:
             raise SettingsError([planned.unread_script])
+
+
+def warn_of_unread_script(run: RunContext, planned: Plan) -> None:
+    """Warn of an entry script that our Python cannot read and that nobody refuses: a newer one may read it."""
+    if planned.unread_script:
+        run.reporter.warn(unread_warning(planned.unread_script))
+
+
+def without_script_warning(planned: Plan) -> Plan:
+    """Return the plan without the warning of the entry script, for one who refuses the script or warns of it."""
+    script = unread_warning(planned.unread_script) if planned.unread_script else ""
+    return planned._replace(warnings=tuple(warning for warning in planned.warnings if warning != script))
 
 
 def _no_registry(purpose: str = "to push to", *, or_else: str = _PUSH_TO) -> Problem:

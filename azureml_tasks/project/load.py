@@ -115,13 +115,14 @@ def _facts(reader: ProjectReader, wait_for_git: Callable[[], Revision | NoRevisi
         warnings=(
             *_warnings(settings, project, revision),
             *code.warnings,
-            *([_unread(code.unread)] if code.unread else []),
+            *([unread_warning(code.unread)] if code.unread else []),
             *variable_warnings(settings),
         ),
     )
 
 
-def _unread(problem: Problem) -> str:
+def unread_warning(problem: Problem) -> str:
+    """Return the warning for what this machine's Python finds wrong with the entry script."""
     python = ".".join(map(str, sys.version_info[:2]))
     why = f"Python {python}, which runs this command, cannot read the entry script: {problem.what}"
     return f"{problem.file}:{problem.line}: {why}. The smoke test shows whether the image's Python can."

@@ -66,15 +66,21 @@ def _link(client: docker.DockerClient, base: str, python: str, name: str) -> Non
 
 @pytest.mark.parametrize("python", [f"python{VERSION}", "python3.4"])
 def test_a_mistake_is_refused_if_the_python_of_the_base_is_no_newer(python: str, project: Project) -> None:
-    """The image's Python cannot read it either; nothing is built, and check says the same."""
+    """The image's Python cannot read it either; nothing is built, check says the same, and neither warns of it too."""
     here = project(python)
 
     checked, built = here.invoke("image.check", "--json"), here.invoke("image.build")
 
     assert (2, 2) == (checked.code, built.code)
-    assert [WARNING, ERROR + "nothing was built.\n"] == re.split("Docker engine .*\n", built.stderr)
-    assert "base" in json.loads(checked.stdout)
+    assert ["", ERROR + "nothing was built.\n"] == re.split("Docker engine .*\n", built.stderr)
+    report, problem = json.loads(checked.stdout), "syntax error: invalid syntax"
+    assert (None, [], [problem]) == (
+        report["next"],
+        report["warnings"],
+        [each["what"] for each in report["problems"]],
+    )
     assert checked.stderr.endswith(ERROR + "nothing was done.\n")
+    assert "warning" not in checked.stderr
 
 
 @pytest.mark.parametrize("python", ["python3.99", "", "python"])
