@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 BASE = "mcr.microsoft.com/azureml/minimal-py312-inference:latest"
 IMAGE_ID = "sha256:" + "1" * 64
+DIGEST = "sha256:" + "3" * 64
+PUSH = "r.io/demo:1.2.3 is up to date and passed its smoke test: invoke serving.push"
 CONSOLE = Console(task_prefix="serving.")
 TABLE = """\
 apt = ["libpng-tools", "curl"]
@@ -138,6 +140,35 @@ def test_the_next_step_follows_the_records(ready_run: RunContext) -> None:
         "r.io/demo:1.2.3 is up to date and passed its smoke test: invoke serving.push",
         "files have changed since r.io/demo:1.2.3 was built: invoke serving.build",
     ] == steps
+
+
+@pytest.mark.parametrize(
+    ("differs", "step"),
+    [
+        ({}, f"r.io/demo:1.2.3 is pushed as r.io/demo@{DIGEST}: invoke serving.environment"),
+        ({"id": DIGEST}, PUSH),
+        ({"tags": ["1.2.3"]}, PUSH),
+        ({"image": f"other.io/demo@{DIGEST}"}, PUSH),
+    ],
+    ids=["as it is", "another image", "without a tag", "elsewhere"],
+)
+def test_what_is_pushed_is_not_pushed_again(
+    differs: dict[str, object], step: str, ready_run: RunContext
+) -> None:
+    """After a push of this image, with all its tags to this registry, its environment is the next step."""
+    image = built(ready_run)
+    ready_run.records.write_pass(image, plan_image(ready_run)[0].smoke_test.sha256, {"passed": True})
+    result = {
+        "image": f"r.io/demo@{DIGEST}",
+        "id": image.id,
+        "tags": ["1.2.3", "latest"],
+        "digest": DIGEST,
+        "context_sha256": image.context_sha256,
+        "smoke": None,
+    }
+    ready_run.records.write_result({**result, **differs})
+
+    assert step == next_step(ready_run)
 
 
 def test_a_pass_of_another_test_is_no_pass(ready_run: RunContext) -> None:

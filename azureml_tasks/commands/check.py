@@ -181,4 +181,17 @@ def _next_step(
     record = run.records.read_pass()
     if not record or (record["id"], record["smoke_test_sha256"]) != (image.id, plan.smoke_test.sha256):
         return f"{name} is up to date: invoke image.smoke-test{flag}"
+    if pushed := _pushed(run, plan, image):
+        return f"{name} is pushed as {pushed}: invoke image.environment"
     return f"{name} is up to date and passed its smoke test: invoke image.push{flag}"
+
+
+def _pushed(run: RunContext, plan: Plan, image: BuiltImage) -> str:
+    """Return the reference by digest under which *image* was pushed with all its tags; "" if it still has to be."""
+    result = run.records.read_result()
+    if not result or result["id"] != image.id:
+        return ""
+    reference = str(result["image"])
+    is_elsewhere = plan.registry and not reference.startswith(f"{plan.registry}/")
+    unpushed = {name.rpartition(":")[2] for name in image.names} - set(result["tags"])
+    return "" if is_elsewhere or unpushed else reference
