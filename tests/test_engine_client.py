@@ -14,9 +14,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from azureml_tasks.engines.docker.api_build import build_events
-from azureml_tasks.engines.docker.api_errors import reading_answers, translate_errors
+from azureml_tasks.engines.docker.api_errors import reading_answers, translate_errors, unreachable_error
 from azureml_tasks.engines.docker.client import EngineClient, connect
 from azureml_tasks.engines.docker.docker_config import DockerConfig
+from azureml_tasks.engines.docker.docker_context import Endpoint
 from azureml_tasks.engines.docker.image_form import image_of
 from azureml_tasks.engines.docker.socket_http import RefusedError
 from azureml_tasks.errors import EngineError
@@ -145,8 +146,9 @@ def test_connect_to_something_else(answer: tuple[int, bytes], said: str, engine:
         connect()
 
     expected = f"""\
-Docker's engine does not answer (context "default", {engine.host}).
+Docker's engine does not answer (DOCKER_HOST names {engine.host}).
     Start it: open Docker Desktop, or on Linux: sudo systemctl start docker
+    or, for the engine of docker's current context: unset DOCKER_HOST
     the connection failed: {said}"""
     assert expected == str(caught.value).rstrip()
 
@@ -160,9 +162,32 @@ def test_connect_to_a_port_without_an_engine(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(EngineError) as caught:
         connect()
 
-    assert f'Docker\'s engine does not answer (context "default", {host}).' == caught.value.what
-    assert f"Check that an engine answers there: docker --host {host} version" == caught.value.next_step
+    assert f"Docker's engine does not answer (DOCKER_HOST names {host})." == caught.value.what
+    assert (
+        f"Check that an engine answers there: docker --host {host} version\n"
+        "or, for the engine of docker's current context: unset DOCKER_HOST"
+    ) == caught.value.next_step
     assert "Connection refused" in caught.value.said
+
+
+def test_the_variable_is_named_only_if_it_leads_to_the_engine() -> None:
+    """An engine of a docker context is named by that, and DOCKER_HOST has no part in the next step."""
+    own = Endpoint(context="own", host="unix:///none.sock")
+
+    errors = [
+        unreachable_error(endpoint, ConnectionRefusedError("no"))
+        for endpoint in (own, replace(own, from_variable=True))
+    ]
+
+    expected = """\
+Docker's engine does not answer (context "own", unix:///none.sock).
+    Start it: open Docker Desktop, or on Linux: sudo systemctl start docker
+    the connection failed: no
+Docker's engine does not answer (DOCKER_HOST names unix:///none.sock).
+    Start it: open Docker Desktop, or on Linux: sudo systemctl start docker
+    or, for the engine of docker's current context: unset DOCKER_HOST
+    the connection failed: no"""
+    assert expected == "\n".join(map(str, errors))
 
 
 def test_the_sdk_asks_the_same_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

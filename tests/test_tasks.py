@@ -67,8 +67,9 @@ Options:
 
 """
 SILENT = """\
-Docker's engine does not answer (context "default", unix:///nowhere/docker.sock).
+Docker's engine does not answer (DOCKER_HOST names unix:///nowhere/docker.sock).
     Start it: open Docker Desktop, or on Linux: sudo systemctl start docker
+    or, for the engine of docker's current context: unset DOCKER_HOST
     the connection failed: [Errno 2] No such file or directory
 """
 UNBUILT = "Nothing is built here yet.\n    invoke image.build\nNothing was pushed.\n"
@@ -86,7 +87,7 @@ pyproject.toml: [tool.azureml-image] names no registry to build in
 
 1 problem; """
 TURNED = (
-    'Docker\'s engine does not answer (context "default", unix:///nowhere/docker.sock). '
+    "Docker's engine does not answer (DOCKER_HOST names unix:///nowhere/docker.sock). "
     "Building in Azure Container Registry instead, as --engine auto says.\n"
 )
 UNKNOWN_ENGINE = """\
@@ -157,7 +158,7 @@ def test_the_way_on_from_a_release_is_a_release(task: str, tmp_path: Path) -> No
     step = (
         f"    or build in Azure Container Registry: invoke image.{task} --registry r.io --tag=x --engine acr"
     )
-    assert (3, step) == (done.code, done.err.splitlines()[2])
+    assert (3, step) == (done.code, done.err.splitlines()[3])
 
 
 @pytest.mark.parametrize(
@@ -206,7 +207,7 @@ image      demo:1.2.3
 steps      none: the image is the base with labels
 context    0 files, 0 bytes, sha256 e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
 smoke test start-up, health check and /swagger.json; no request is set
-engine     Docker's engine does not answer (context "default", unix:///nowhere/docker.sock).
+engine     Docker's engine does not answer (DOCKER_HOST names unix:///nowhere/docker.sock).
 """
     assert (3, expected, SILENT) == (done.code, done.out, done.err)
 
@@ -236,8 +237,9 @@ def test_check_as_json_holds_what_ends_it(tmp_path: Path) -> None:
     problem = {
         "file": None,
         "line": None,
-        "what": 'Docker\'s engine does not answer (context "default", unix:///nowhere/docker.sock).',
-        "fix": "Start it: open Docker Desktop, or on Linux: sudo systemctl start docker",
+        "what": "Docker's engine does not answer (DOCKER_HOST names unix:///nowhere/docker.sock).",
+        "fix": "Start it: open Docker Desktop, or on Linux: sudo systemctl start docker\n"
+        "or, for the engine of docker's current context: unset DOCKER_HOST",
     }
     assert (3, None, [problem], SILENT) == (done.code, report["next"], report["problems"], done.err)
 

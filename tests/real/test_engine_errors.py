@@ -293,8 +293,9 @@ def test_an_engine_that_does_not_answer(bench: Bench) -> None:
     ended, left = bench.build('base = "any:1"\n', by="20.10", env={"DOCKER_HOST": host})
 
     expected = f"""\
-Docker's engine does not answer (context "default", {host}).
+Docker's engine does not answer (DOCKER_HOST names {host}).
     Start it: open Docker Desktop, or on Linux: sudo systemctl start docker
+    or, for the engine of docker's current context: unset DOCKER_HOST
     the connection failed: [Errno 2] No such file or directory
 Nothing was built.
 """
@@ -308,9 +309,10 @@ def test_a_machine_without_docker(bench: Bench) -> None:
     ended, left = bench.build('base = "any:1"\n', env={"DOCKER_HOST": host})
 
     expected = f"""\
-There is no Docker engine here (context "default", {host}).
+There is no Docker engine here (DOCKER_HOST names {host}).
     On Debian and Ubuntu: sudo apt-get install docker.io
     or see https://docs.docker.com/engine/install/
+    or, for the engine of docker's current context: unset DOCKER_HOST
     the connection failed: [Errno 2] No such file or directory
 Nothing was built.
 """
@@ -380,7 +382,7 @@ def test_a_socket_that_does_not_let_one_in() -> None:
 
     expected = f"""\
 3
-Your user may not use Docker's engine (context "default", unix://{path}).
+Your user may not use Docker's engine (DOCKER_HOST names unix://{path}).
 sudo usermod -aG docker $USER
 then sign in again; or run this as a user who may use the socket
 """

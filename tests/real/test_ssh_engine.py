@@ -194,7 +194,7 @@ def test_an_engine_that_ssh_does_not_reach(
     built, checked = project.invoke("image.build"), project.invoke("image.check")
 
     expected = f"""\
-Docker's engine cannot be reached by ssh (context "default", {host}).
+Docker's engine cannot be reached by ssh (DOCKER_HOST names {host}).
     Check that docker's client reaches it: docker --host {host} version
     ssh said: {said}
 Nothing was built.

@@ -16,18 +16,22 @@ from azureml_tasks.process import find_program
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from azureml_tasks.engines.docker.docker_context import Endpoint
 
-def unreachable_error(context: str, host: str, error: Exception) -> EngineError:
+_WITHOUT_VARIABLE = "\nor, for the engine of docker's current context: unset DOCKER_HOST"
+
+
+def unreachable_error(endpoint: Endpoint, error: Exception) -> EngineError:
     """Return the error for an engine that could not be connected to.
 
     Args:
-        context: name of the docker context.
-        host: address of the engine.
+        endpoint: where the engine is.
         error: raised by the connection.
     """
     cause = error.__cause__ or error
     said = f"the connection failed: {clean(str(error) or type(error).__name__)}"
-    where = f'context "{context}", {host}'
+    host, where = endpoint.host, endpoint.where
+    otherwise = _WITHOUT_VARIABLE if endpoint.from_variable else ""
     if isinstance(cause, PermissionError):
         fix = (
             "sudo usermod -aG docker $USER\nthen sign in again; or run this as a user who may use the socket"
@@ -35,20 +39,22 @@ def unreachable_error(context: str, host: str, error: Exception) -> EngineError:
         return EngineError(f"Your user may not use Docker's engine ({where}).", next_step=fix, said=said)
     if isinstance(cause, FileNotFoundError) and not (find_program("dockerd") or find_program("docker")):
         fix = "On Debian and Ubuntu: sudo apt-get install docker.io\nor see https://docs.docker.com/engine/install/"
+        fix += otherwise
         return EngineError(f"There is no Docker engine here ({where}).", next_step=fix, said=said)
     if host.startswith("ssh://") and not find_spec("paramiko"):  # on Windows alone, see `ssh_bridge`
         fix = "pip install paramiko"
         return EngineError(f"Docker's SDK needs paramiko for SSH ({where}).", next_step=fix, said=said)
     if host.startswith(("unix://", "npipe://")):
-        fix = "Start it: open Docker Desktop, or on Linux: sudo systemctl start docker"
+        fix = f"Start it: open Docker Desktop, or on Linux: sudo systemctl start docker{otherwise}"
         return EngineError(f"Docker's engine does not answer ({where}).", next_step=fix, said=said)
-    return _unreachable_by_network(host, where, error, said)
+    return _unreachable_by_network(endpoint, error, said)
 
 
-def _unreachable_by_network(host: str, where: str, error: Exception, said: str) -> EngineError:
+def _unreachable_by_network(endpoint: Endpoint, error: Exception, said: str) -> EngineError:
     from docker.errors import APIError
     from requests.exceptions import SSLError
 
+    host, where = endpoint.host, endpoint.where
     if isinstance(error, SSLError):
         fix = "Check the certificates: DOCKER_CERT_PATH, or those of the docker context"
         return EngineError(
@@ -57,14 +63,15 @@ def _unreachable_by_network(host: str, where: str, error: Exception, said: str) 
     fix = f"Check that an engine answers there: docker --host {host} version"
     if isinstance(error, APIError) and error.status_code == HTTPStatus.BAD_REQUEST:
         fix += "\nor, if it wants TLS: export DOCKER_TLS_VERIFY=1 DOCKER_CERT_PATH=FOLDER"
+    fix += _WITHOUT_VARIABLE if endpoint.from_variable else ""
     return EngineError(f"Docker's engine does not answer ({where}).", next_step=fix, said=said)
 
 
-def unreachable_by_ssh(context: str, host: str, words: str, error: Exception) -> EngineError:
+def unreachable_by_ssh(endpoint: Endpoint, words: str, error: Exception) -> EngineError:
     """Return the error for an engine that ssh does not lead to; *words* are those of ssh, other arguments as above."""
     said = f"ssh said: {clean(words)}" if words else f"the connection failed: {clean(str(error))}"
-    fix = f"Check that docker's client reaches it: docker --host {host} version"
-    what = f'Docker\'s engine cannot be reached by ssh (context "{context}", {host}).'
+    fix = f"Check that docker's client reaches it: docker --host {endpoint.host} version"
+    what = f"Docker's engine cannot be reached by ssh ({endpoint.where})."
     return EngineError(what, next_step=fix, said=said)
 
 

@@ -220,7 +220,7 @@ def connect() -> EngineClient:
             cannot be used.
     """
     endpoint = find_endpoint()
-    context, host = endpoint.context, endpoint.host
+    host = endpoint.host
     if host.startswith("ssh://") and socket_http.has_sockets():
         return _connect_by_ssh(endpoint)
     try:
@@ -229,14 +229,14 @@ def connect() -> EngineClient:
         with closing(_sdk_client(host, endpoint.certificates, _OLDEST_API, timeout=_ANSWER_TIMEOUT)) as sdk:
             return _described(endpoint, _version(sdk, endpoint))
     except (OSError, HTTPException, ValueError, RecursionError, UnreadableAnswer) as error:
-        raise unreachable_error(context, host, error) from error
+        raise unreachable_error(endpoint, error) from error
 
 
 def _version(sdk: docker.DockerClient, endpoint: Endpoint) -> Any:
     try:
         return sdk.api.version(api_version=False)
     except Exception as error:
-        raise unreachable_error(endpoint.context, endpoint.host, error) from error
+        raise unreachable_error(endpoint, error) from error
 
 
 def _connect_by_ssh(endpoint: Endpoint) -> EngineClient:
@@ -249,7 +249,7 @@ def _connect_by_ssh(endpoint: Endpoint) -> EngineClient:
     except (OSError, HTTPException, ValueError, RecursionError, UnreadableAnswer) as error:
         words = bridge.words()
         bridge.close()
-        raise unreachable_by_ssh(endpoint.context, endpoint.host, words, error) from error
+        raise unreachable_by_ssh(endpoint, words, error) from error
     return replace(connected, config=endpoint.config, bridge=bridge)
 
 

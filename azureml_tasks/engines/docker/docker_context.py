@@ -43,14 +43,25 @@ class Endpoint:
     Args:
         context: name of the docker context; `default` if DOCKER_HOST names the engine.
         host: its address, such as `unix:///var/run/docker.sock`.
+        from_variable: whether DOCKER_HOST names it.
         certificates: for TLS; None for none.
         config: docker's configuration.
     """
 
     context: str
     host: str
+    from_variable: bool = False
     certificates: Certificates | None = None
     config: DockerConfig = field(default_factory=DockerConfig, compare=False, repr=False)
+
+    @property
+    def where(self) -> str:
+        """What leads to the engine, and its address, for an error."""
+        return (
+            f"DOCKER_HOST names {self.host}"
+            if self.from_variable
+            else f'context "{self.context}", {self.host}'
+        )
 
 
 def find_endpoint() -> Endpoint:
@@ -70,7 +81,9 @@ def find_endpoint() -> Endpoint:
             what = f'DOCKER_HOST is "{host}", which is not the address of an engine.'
             raise EngineError(clean(what), next_step=fix)
         certificates = _certificates_of_variables(config)
-        return Endpoint(context="default", host=host, certificates=certificates, config=config)
+        return Endpoint(
+            context="default", host=host, from_variable=True, certificates=certificates, config=config
+        )
     name = os.environ.get("DOCKER_CONTEXT") or config.context
     if name == "default":
         certificates = _certificates_of_variables(config)
