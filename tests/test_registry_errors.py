@@ -185,8 +185,9 @@ Registry contoso.azurecr.io refused the push of a:1: it does not exist, or you m
     Check the name of the repository, or sign in with: az acr login --name contoso
     the registry said: no space left on device""",
     Cause.UNKNOWN_HOST: """\
-There is no registry at contoso.azurecr.io.
-    Check: registry = "…" in the table, or --registry
+Registry contoso.azurecr.io could not be reached for the push of a:1.
+    Check the name: registry = "…" in the table, or --registry
+    or, if it is right, the engine's DNS and network
     the registry said: no space left on device""",
     Cause.TLS: """\
 Registry contoso.azurecr.io and the engine do not agree on TLS for the push of a:1.
@@ -227,8 +228,9 @@ def test_another_registry_is_signed_in_to_by_docker() -> None:
 Registry 127.0.0.1:5000 refused the pull of a:1: you are not signed in (401).
     Sign in with: docker login 127.0.0.1:5000
     the registry said: unauthorized
-There is no registry at ghcr.io.
-    Check: --base
+Registry ghcr.io could not be reached for the pull of a:1.
+    Check the name: --base
+    or, if it is right, the engine's DNS and network
     the registry said: dial tcp
 Registry ghcr.io did not accept the pull of a:1.
     Run the same command again later.

@@ -737,8 +737,9 @@ def test_unknown_host(project: Consumer, docker_client: docker.DockerClient) -> 
     found = re.sub(r"said: .*", "said: …", refusal(done.stderr, project, host))
 
     expected = """\
-There is no registry at HOST.
-    Check: registry = "…" in the table, or --registry
+Registry HOST could not be reached for the push of HOST/NAME:1.0.
+    Check the name: registry = "…" in the table, or --registry
+    or, if it is right, the engine's DNS and network
     the registry said: …
 Nothing was pushed. The image is on the engine as NAME:1.0. Continue with: invoke image.push --registry HOST"""
     assert (6, "", expected) == (done.code, done.stdout, found)

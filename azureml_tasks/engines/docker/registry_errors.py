@@ -172,7 +172,10 @@ def registry_error(
             f"{refused}: it does not exist, or you may not access it.",
             f"Check the name of the repository, or sign in with: {login}",
         ),
-        Cause.UNKNOWN_HOST: (f"There is no registry at {host}.", f"Check: {host_from}"),
+        Cause.UNKNOWN_HOST: (
+            f"Registry {host} could not be reached for {what}.",
+            f"Check the name: {host_from}\nor, if it is right, the engine's DNS and network",
+        ),
         Cause.TLS: (
             f"Registry {host} and the engine do not agree on TLS for {what}.",
             (
