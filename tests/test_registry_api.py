@@ -517,6 +517,27 @@ def test_nobody_answers() -> None:
     assert caught.value.said.endswith("Failed to establish a new connection: [Errno 111] Connection refused")
 
 
+def test_a_name_that_is_not_resolved() -> None:
+    """It is told from a registry that does not answer by the type of the error; nobody says that there is none."""
+    with pytest.raises(AnswerError) as caught:
+        api("contoso.invalid").digest("team/train", "1.0")
+
+    what = "Registry contoso.invalid cannot be reached: the name contoso.invalid cannot be resolved."
+    assert what == caught.value.what
+    assert "Check the name, then this machine's DNS and network." == caught.value.next_step
+
+
+def test_a_storage_whose_name_is_not_resolved() -> None:
+    """A registry may lead to its storage: the name that is not resolved is the one that is said."""
+    reply = Reply(status=307, headers={"Location": "http://storage.invalid/blob"})
+    with running_registry(lambda _, path, __: Reply() if path == "/v2/" else reply) as (host, _):
+        with pytest.raises(AnswerError) as caught:
+            api(host).manifest("team/train", "1.0")
+
+        what = f"Registry {host} cannot be reached: the name storage.invalid cannot be resolved."
+        assert what == caught.value.what
+
+
 # Manifests and tags
 
 CONFIG = json.dumps({"created": "2026-01-01T00:00:00Z", "config": {"User": "dockeruser"}}).encode()

@@ -6,7 +6,9 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 from http import HTTPStatus
+from socket import gaierror
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from azureml_tasks import signals
 from azureml_tasks.errors import RegistryError
@@ -88,6 +90,10 @@ class RegistrySession:
             cause = getattr(next(iter(error.args), error), "reason", None) or error
             said = f"the connection failed: {clean(str(cause))}"
             what = f"Registry {self.login_server} does not answer."
+            if isinstance(cause.__context__, gaierror):  # of every version of urllib3
+                name = urlsplit(str(getattr(error.request, "url", url))).hostname
+                what = f"Registry {self.login_server} cannot be reached: the name {name} cannot be resolved."
+                fix = "Check the name, then this machine's DNS and network."
             raise AnswerError(what, status=0, next_step=fix, said=said) from error
         if response.status_code == HTTPStatus.TOO_MANY_REQUESTS or response.status_code >= _SERVER_ERRORS:
             what = f"Registry {self.login_server} answers {response.status_code}, also after retries."
