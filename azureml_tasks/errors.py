@@ -7,7 +7,9 @@ and did not happen.
 from __future__ import annotations
 
 import errno
+import os
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
@@ -38,6 +40,9 @@ class AzuremlTasksError(Exception):
         self.next_step = next_step
         self.said = said
         self.state = state
+
+    def name_files_from_here(self, project: Path) -> None:
+        """Name each file of *project* that has a mistake by its path relative to the current folder."""
 
     def __str__(self) -> str:
         from azureml_tasks.plain_text import clean  # to list the tasks needs none of it
@@ -98,7 +103,7 @@ class Problem(NamedTuple):
     """One mistake in the project's files, or in a flag, variable or configured value.
 
     Args:
-        file: path relative to the project, or the flag, variable or key.
+        file: the flag, variable or key; of a `FileProblem` the path.
         line: 1-based; 0 for the whole file.
         what: the rule and the value that breaks it.
         fix: the next step, to paste.
@@ -116,6 +121,12 @@ class Problem(NamedTuple):
         return "\n".join([one_line(f"{where}: {self.what}"), *_indented(self.fix)])
 
 
+class FileProblem(Problem):
+    """A mistake in a file, whose path is relative to the project."""
+
+    __slots__ = ()
+
+
 class SettingsError(AzuremlTasksError):
     """Everything that is wrong in the table and the files it names, in the order of the file."""
 
@@ -126,6 +137,22 @@ class SettingsError(AzuremlTasksError):
         unique = dict.fromkeys(problems)
         self.problems = tuple(sorted(unique, key=lambda p: (p.file != first, p.file, p.line)))
         super().__init__("\n\n".join(map(str, self.problems)), state=state)
+
+    def name_files_from_here(self, project: Path) -> None:
+        """Name each file by its path relative to the current folder, unless that is the folder *project* itself.
+
+        What is named so is a plain `Problem` afterwards, so that nothing is named twice.
+        """
+        folder = os.path.relpath(os.path.realpath(project))
+        if folder == os.curdir:
+            return
+        self.problems = tuple(
+            Problem((Path(folder) / each.file).as_posix(), *each[1:])
+            if isinstance(each, FileProblem)
+            else each
+            for each in self.problems
+        )
+        self.what = "\n\n".join(map(str, self.problems))
 
     def __str__(self) -> str:
         count = f"{len(self.problems)} problem{'s' if len(self.problems) != 1 else ''}"

@@ -238,3 +238,105 @@ def test_next_steps_are_spelled_as_the_run_was_started(tmp_path: Path) -> None:
     message = "Nothing is built here yet.\n    invoke {}build\nNothing was pushed.\n"
     prefixes = ("serving.", "deploy.serving.", "serving.", "own.", "")
     assert [message.format(prefix) for prefix in prefixes] == [run.err for run in runs]
+
+
+SEVERAL = """\
+one = azureml_tasks.collection("one", project="services/a")
+two = azureml_tasks.collection("two", project="services/b")
+
+@task(pre=[one["push"], two["push"]])
+def push(c):
+    pass
+
+@task(pre=[two["push"]])
+def push_two(c):
+    pass
+
+@task(pre=[two["check"]])
+def check_two(c):
+    pass
+
+"""
+REGISTRY = 'registry = "r.io"\n'
+NOT_BUILT = "Nothing is built here yet.\n    invoke {}build\nNothing was pushed.\n"
+
+
+def test_each_of_several_images_is_named_by_its_own_collection(tmp_path: Path) -> None:
+    """A typed word counts for a task only if it is that task, not one of another collection or of the user."""
+    folder = several(tmp_path, SEVERAL + "ns = Collection(push, push_two, check_two, one, two)\n")
+    for name in "ab":
+        (folder / "services" / name / "pyproject.toml").write_text(project(name, REGISTRY))
+
+    commands = (["push"], ["push-two"], ["two.push"], ["push-two", "one.push"], ["one.push", "two.push"])
+    errors = [invoke(folder, *words).err for words in commands]
+    checks = [
+        invoke(folder, *words).out for words in (["one.check", "two.check"], ["check-two", "one.check"])
+    ]
+
+    prefixes = ["one.", "two.", "two.", "two.", "one."]
+    assert [NOT_BUILT.format(prefix) for prefix in prefixes] == errors
+    assert [["one.", "two."], ["two.", "one."]] == [
+        re.findall(r"nothing is built yet: invoke (.*)build", out) for out in checks
+    ]
+
+
+def test_a_pre_task_is_spelled_as_its_collection_is_mounted(tmp_path: Path) -> None:
+    """Under another name, below another collection, of a module that `-c` names, and where a task has its own name."""
+    mounted = several(
+        tmp_path,
+        SEVERAL
+        + 'docs = Collection("docs", push)\nlater = Collection("later", two)\n'
+        + "ns = Collection(push_two, docs, later)\n"
+        + 'ns.add_collection(one, name="first")\nns.add_task(image.check, name="verify")\n',
+    )
+    for name in "ab":
+        (mounted / "services" / name / "pyproject.toml").write_text(project(name, REGISTRY))
+    (mounted / "deploy.py").write_text((mounted / "tasks.py").read_text())
+
+    runs = [
+        invoke(mounted, "docs.push"),
+        invoke(mounted, "push-two"),
+        invoke(mounted, "-c", "deploy", "docs.push"),
+        invoke(mounted, "-c", "deploy", "later.two.push"),
+    ]
+    verified = invoke(mounted, "verify").out
+
+    prefixes = ["first.", "later.two.", "first.", "later.two."]
+    assert [NOT_BUILT.format(prefix) for prefix in prefixes] == [run.err for run in runs]
+    assert ["image."] == re.findall(r"nothing is built yet: invoke (.*)build", verified)
+
+
+def test_a_mistake_in_a_file_names_the_project_that_is_not_the_current_folder(tmp_path: Path) -> None:
+    """Files are named by their path from the current folder, in text and JSON; a flag keeps its name."""
+    folder = several(tmp_path, SEVERAL + "ns = Collection(one, two)\n")
+    (folder / "services" / "a" / "pyproject.toml").write_text(
+        project("a", 'nam = "a"\nrequirements = "wrong.txt"\n')
+    )
+    (folder / "services" / "b" / "pyproject.toml").write_text(
+        project("b", 'pip = ["numpy==2.1.0"]\nsecrets = ["netrc"]\n')
+    )
+    (folder / "services" / "a" / "wrong.txt").write_text("-r none.txt\n")
+
+    from_root = invoke(folder, "one.build", "two.build")
+    from_other = invoke(folder / "services" / "b", "one.build")
+    from_own = invoke(folder / "services" / "a", "one.build")
+    flag = invoke(folder, "one.check", "--json", "--base=BAD REF")
+    secret = invoke(folder, "two.check", "--json")
+
+    message = """\
+{0}pyproject.toml:7: unknown key "nam" in [tool.azureml-image]
+    Did you mean "name"?
+
+{0}wrong.txt:1: includes "none.txt", which does not exist
+    Create none.txt, or correct the path: it is relative to wrong.txt.
+
+2 problems; nothing was built.
+"""
+    folders = ["services/a/", "../a/", ""]
+    assert [message.format(each) for each in folders] == [
+        run.err for run in (from_root, from_other, from_own)
+    ]
+    files = ["services/a/pyproject.toml", "--base", "services/a/wrong.txt"]
+    assert files == [problem["file"] for problem in json.loads(flag.out)["problems"]]
+    assert ["services/b/pyproject.toml"] == [each["file"] for each in json.loads(secret.out)["problems"]]
+    assert files == re.findall(r"^(\S+?)(?::\d+)?: ", flag.err, re.MULTILINE)

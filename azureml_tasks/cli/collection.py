@@ -110,8 +110,7 @@ def _body(spec: TaskSpec, name: str, configuration: Mapping[str, Any]) -> Callab
 
     @_importing_what_is_installed
     def body(context: Context, **flags: Any) -> None:
-        typed = _typed_prefix(context, spec.name, name, configuration)
-        prefix = f"{name}." if typed is None else typed
+        prefix, is_typed = _task_prefix(context, spec.name, name, configuration)
         with exit_on_error(prefix) as messages:
             from azureml_tasks.cli.options import resolve
 
@@ -121,9 +120,9 @@ def _body(spec: TaskSpec, name: str, configuration: Mapping[str, Any]) -> Callab
                 {flag: flags.get(flag.replace("-", "_")) for flag in spec.flags},
                 bound=configuration,
                 task_prefix=prefix,
-                flags_from=None if typed is None else Path.cwd(),
+                flags_from=Path.cwd() if is_typed else None,
             )
-            messages.spell = run.console.spell
+            messages.spell, messages.project = run.console.spell, run.context.folder
             spec.body(run)
 
     body.__name__, body.__doc__ = spec.body.__name__, spec.body.__doc__
@@ -163,38 +162,53 @@ def _importing_what_is_installed(body: Callable[..., None]) -> Callable[..., Non
     return guarded
 
 
-def _typed_prefix(context: Context, task: str, name: str, configuration: Mapping[str, Any]) -> str | None:
-    """Return what was typed before the name of *task*, such as "serving."; None if it was not typed itself.
+def _task_prefix(
+    context: Context, task: str, name: str, configuration: Mapping[str, Any]
+) -> tuple[str, bool]:
+    """Return what to type before the name of *task*, such as "serving.", and whether it was typed itself.
 
-    It runs without being typed as `pre=` of another task, or if another task calls it.
+    It runs without being typed as `pre=` of another task, or if another task calls it. A typed word of the same name
+    may be a task of another collection, or the user's own.
     """
     root = _root(context)
-    for word in _typed_tasks(root):
-        prefix, _, last = word.rpartition(".")
-        if last.replace("_", "-") == task:
-            return f"{prefix}." if prefix else ""
-        if task != _DEFAULT_TASK:
-            continue
-        found = _task_of(root, word) if root else None
-        is_own = isinstance(found, BoundTask) and (found.name, found.configuration) == (task, configuration)
-        if last == name or is_own:
-            return f"{word}."
-    return None
+    if not root:  # Nothing but the words tells what was typed.
+        words = [word for word in sys.argv[1:] if _last(word) == task]
+        return _before(f"{name}.{task}" if f"{name}.{task}" in words or not words else words[0]), bool(words)
+
+    def is_own(word: str) -> bool:
+        meant = _task_of(root, word)
+        return isinstance(meant, BoundTask) and (meant.name, meant.configuration) == (task, configuration)
+
+    typed = [root.transform(word) for word in _typed_tasks(root) if is_own(word)]
+    places = [place for place in root.task_names if _last(place) == task and is_own(place)]
+    # What was typed may be a collection, whose default task this is.
+    as_typed = [place for word in typed for place in places if f"{place}.".startswith(f"{word}.")]
+    return _before([*as_typed, *places, f"{name}.{task}"][0]), bool(typed)
+
+
+def _last(word: str) -> str:
+    return word.rpartition(".")[2].replace("_", "-")
+
+
+def _before(word: str) -> str:
+    return word[: word.rfind(".") + 1]
 
 
 def _root(context: Context) -> Collection | None:
-    """Return the collection of the user's `tasks.py`; None if Invoke loaded a module of another name.
+    """Return the collection of the user's `tasks.py`, or of the module that `invoke -c` names; None if there is none.
 
     Invoke keeps the module that it has loaded among Python's own (invoke/loader.py, `Loader.load`).
     """
-    module = sys.modules.get(context.config.tasks.collection_name)
-    return Collection.from_module(module) if module else None
+    names = [context.config.tasks.collection_name, *sys.argv[1:]]
+    module = next((sys.modules[name] for name in names if name in sys.modules), None)
+    root = Collection.from_module(module) if module else None
+    return root if root and root.task_names else None
 
 
-def _typed_tasks(root: Collection | None) -> list[str]:
+def _typed_tasks(root: Collection) -> list[str]:
     """Return the names of tasks that were typed, or that of the default task if there are none."""
-    words = [word for word in sys.argv[1:] if not root or _task_of(root, word)]
-    return words or [root.default] if root and root.default else words
+    words = [word for word in sys.argv[1:] if _task_of(root, word)]
+    return words or [root.default] if root.default else words
 
 
 def _task_of(root: Collection, word: str) -> Task[Any] | None:

@@ -16,6 +16,7 @@ from azureml_tasks.signals import forget_received, receive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
     from types import FrameType
 
 _BY_SIGNAL = 128
@@ -30,9 +31,11 @@ class Messages:
 
     Args:
         spell: returns a text with our tasks as commands to paste.
+        project: folder of the project, if it is known.
     """
 
     spell: Callable[[str], str]
+    project: Path | None = None
 
 
 @contextmanager
@@ -62,6 +65,8 @@ def exit_on_error(task_prefix: str) -> Iterator[Messages]:
 
 
 def _exit(error: AzuremlTasksError, messages: Messages) -> Exit:
+    if messages.project:
+        error.name_files_from_here(messages.project)
     return Exit(messages.spell(str(error)), error.exit_code)
 
 

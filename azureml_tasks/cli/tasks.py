@@ -102,9 +102,12 @@ def check(run: TaskRun) -> None:
     try:
         report = check_project(run.context)
     except AzuremlTasksError as error:
+        error.name_files_from_here(run.context.folder)
         if run.flag("json"):
             run.console.result(check_report.problems_json(error, run.console.spell))
         raise
+    if report.error:
+        report.error.name_files_from_here(run.context.folder)
     as_text = check_report.as_json if run.flag("json") else check_report.as_text
     run.console.result(as_text(report, run.console.spell))
     if report.error:

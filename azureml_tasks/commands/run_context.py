@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from azureml_tasks.config.allowed_registries import AllowedRegistries
 from azureml_tasks.config.problems import FILE
 from azureml_tasks.context.build_context import BuildContext, new_context
-from azureml_tasks.errors import EngineError, Problem, SettingsError
+from azureml_tasks.errors import EngineError, FileProblem, Problem, SettingsError
 from azureml_tasks.planning.dockerfile import render
 from azureml_tasks.planning.plan import Plan, plan
 from azureml_tasks.project.load import load, unread_warning
@@ -88,7 +88,7 @@ def refuse_foreign_records(run: RunContext) -> None:
         SettingsError: their folder is a link, no folder, or tracked by git.
     """
     if problem := foreign_records(run.records.folder):
-        raise SettingsError([problem])
+        raise SettingsError([problem if run.state else FileProblem(*problem)])
 
 
 class Prepared(NamedTuple):
@@ -336,4 +336,4 @@ def without_script_warning(planned: Plan) -> Plan:
 
 def _no_registry(purpose: str = "to push to", *, or_else: str = _PUSH_TO) -> Problem:
     fix = f'Write: registry = "contoso.azurecr.io"\nor: {or_else}'
-    return Problem(FILE, 0, f"[tool.azureml-image] names no registry {purpose}", fix)
+    return FileProblem(FILE, 0, f"[tool.azureml-image] names no registry {purpose}", fix)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from azureml_tasks.errors import Problem
+from azureml_tasks.errors import FileProblem, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -49,13 +49,13 @@ class Problems:
         """Report a mistake at *place* in the table."""
         self._bad.add(place)
         if place and place[0] in self.sources:
-            self.add_in_file(self.sources[str(place[0])], 0, what, fix)
+            self.extend([Problem(self.sources[str(place[0])], 0, what, fix)])
         else:
             self.add_in_file(FILE, self.line_of(place), what, fix)
 
     def add_in_file(self, file: str, line: int, what: str, fix: str = "") -> None:
         """Report a mistake in *file*, a project-relative path; line 0 is the whole file."""
-        self._problems.append(Problem(file, line, what, fix))
+        self._problems.append(FileProblem(file, line, what, fix))
 
     def extend(self, problems: Iterable[Problem]) -> None:
         """Report *problems*."""

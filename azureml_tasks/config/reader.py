@@ -14,7 +14,7 @@ from azureml_tasks.config.settings import Settings
 from azureml_tasks.config.toml_document import parse
 from azureml_tasks.config.toml_messages import as_written, corrected, kind, with_value
 from azureml_tasks.config.toml_positions import locate
-from azureml_tasks.errors import Problem, SettingsError
+from azureml_tasks.errors import FileProblem, SettingsError
 from azureml_tasks.plain_text import hide_login
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def read(text: str, overrides: Mapping[str, Override]) -> tuple[Settings, Proble
     table = tools.get("azureml-image") if isinstance(tools, dict) else None
     if not isinstance(table, dict):
         fix = '[tool.azureml-image]\nbase = "minimal-py312-inference"'
-        raise SettingsError([Problem(FILE, 0, "has no table [tool.azureml-image]", f"Add it:\n{fix}")])
+        raise SettingsError([FileProblem(FILE, 0, "has no table [tool.azureml-image]", f"Add it:\n{fix}")])
     sources = {key: override.source for key, override in overrides.items()}
     problems = Problems(document=document, lines=locate(text), sources=sources)
     values = {**table, **{key: override.value for key, override in overrides.items()}}

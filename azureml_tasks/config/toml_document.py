@@ -8,7 +8,7 @@ import tomli
 
 from azureml_tasks.config.problems import FILE
 from azureml_tasks.config.toml_positions import Path, locate
-from azureml_tasks.errors import Problem, SettingsError
+from azureml_tasks.errors import FileProblem, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,5 +61,5 @@ def _parts(document: Any) -> Iterator[tuple[Any, Path]]:
 
 def _error(what: str, line: int = 0) -> SettingsError:
     return SettingsError(
-        [Problem(FILE, line, what, _FIX if line else "Write it in another way. Nothing was read.")]
+        [FileProblem(FILE, line, what, _FIX if line else "Write it in another way. Nothing was read.")]
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.config.problems import FILE, spell
-from azureml_tasks.errors import Problem, SettingsError
+from azureml_tasks.errors import FileProblem, Problem, SettingsError
 from azureml_tasks.project.model import BuildSecret
 from azureml_tasks.project.netrc_form import bad_netrc_line
 
@@ -173,7 +173,7 @@ class _Value:
 def _problem(secret: BuildSecret, value: _Value) -> Problem:
     if not secret.option:
         what = f"{spell(('secrets',))} wants {secret.id}, and the run does not say where it is"
-        return Problem(FILE, secret.line, what, value.fix)
+        return FileProblem(FILE, secret.line, what, value.fix)
     return Problem(secret.option, 0, f"{secret.id}: {location(secret)} {value.what}", value.fix)
 
 

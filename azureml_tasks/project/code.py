@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from azureml_tasks.errors import Problem
+from azureml_tasks.errors import FileProblem
 from azureml_tasks.project.entry_script import WrongScriptError, missing_functions
 from azureml_tasks.project.paths import kind_of, leaves
 from azureml_tasks.text_file import UnreadableFile, read_bytes
@@ -36,7 +36,7 @@ class Code:
 
     folder: str = ""
     entry_script: str = ""
-    unread: Problem | None = None
+    unread: FileProblem | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -78,7 +78,7 @@ def _entry_script(reader: ProjectReader, folder: str, name: str) -> str:
     return "" if leaves(reader.root, reader.root / path) else name  # The walk reports the link.
 
 
-def _read_script(reader: ProjectReader, path: str) -> Problem | None:
+def _read_script(reader: ProjectReader, path: str) -> FileProblem | None:
     """Report an entry script that defines too little; return what this Python finds wrong with one it cannot read."""
     try:
         missing = missing_functions(read_bytes(reader.root / path, _LARGEST), path)
@@ -97,9 +97,9 @@ def _read_script(reader: ProjectReader, path: str) -> Problem | None:
     return None
 
 
-def _syntax_problem(path: str, error: SyntaxError) -> Problem:
+def _syntax_problem(path: str, error: SyntaxError) -> FileProblem:
     fix = "Correct it: the server imports this file."
-    return Problem(path, error.lineno or 1, f"syntax error: {error.msg}", fix)
+    return FileProblem(path, error.lineno or 1, f"syntax error: {error.msg}", fix)
 
 
 def _refuse_server_configuration(reader: ProjectReader, folder: str, script: str) -> None:

@@ -12,7 +12,7 @@ from azureml_tasks.config.allowed_registries import AllowedRegistries
 from azureml_tasks.config.problems import FILE, spell
 from azureml_tasks.config.reader import read
 from azureml_tasks.context.file_hashes import FileHashes
-from azureml_tasks.errors import Problem, SettingsError
+from azureml_tasks.errors import FileProblem, Problem, SettingsError
 from azureml_tasks.image_reference import Reference, expand_base
 from azureml_tasks.project import base_images, copied_files, cross_checks, git, naming
 from azureml_tasks.project.build_secrets import wanted_secrets
@@ -70,14 +70,14 @@ def load(
 def _text(root: Path) -> str:
     if leaves(root, root / FILE):
         fix = "Copy it into the project."
-        raise SettingsError([Problem(FILE, 0, "is a link that leaves the project", fix)])
+        raise SettingsError([FileProblem(FILE, 0, "is a link that leaves the project", fix)])
     try:
         return read_text(root / FILE)
     except FileNotFoundError:
         fix = 'Create it, with:\n[tool.azureml-image]\nbase = "minimal-py312-inference"'
-        raise SettingsError([Problem(FILE, 0, f"does not exist in {root}", fix)]) from None
+        raise SettingsError([FileProblem(FILE, 0, f"does not exist in {root}", fix)]) from None
     except UnreadableFile as error:
-        raise SettingsError([Problem(FILE, 0, error.why, error.fix)]) from error
+        raise SettingsError([FileProblem(FILE, 0, error.why, error.fix)]) from error
 
 
 def _facts(reader: ProjectReader, wait_for_git: Callable[[], Revision | NoRevision]) -> Facts:
@@ -165,7 +165,8 @@ def _epoch(problems: Problems) -> int | None:
     is_number = text.isascii() and text.isdigit() and len(text) <= len(str(naming.LAST_SECOND))
     if not is_number or int(text) > naming.LAST_SECOND:
         fix = "export SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)"
-        problems.add_in_file("SOURCE_DATE_EPOCH", 0, f'"{text}" is not a number of seconds since 1970', fix)
+        what = f'"{text}" is not a number of seconds since 1970'
+        problems.extend([Problem("SOURCE_DATE_EPOCH", 0, what, fix)])
         return None
     return int(text)
 

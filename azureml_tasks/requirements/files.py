@@ -15,7 +15,7 @@ from azureml_tasks.config.requirement import (
     is_remote,
     parse_requirement,
 )
-from azureml_tasks.errors import Problem
+from azureml_tasks.errors import FileProblem, Problem
 from azureml_tasks.requirements.lines import (
     Line,
     inside,
@@ -77,9 +77,11 @@ def read_tree(root: str, read: Callable[[str], str | None]) -> tuple[Requirement
     if root.lower().endswith((".yml", ".yaml")):
         fix = "List its pip packages in a requirements file; conda packages need a base image that has them."
         reading.files[root] = None
-        reading.problems.append(Problem(root, 0, "is a conda environment file, which pip does not read", fix))
+        reading.problems.append(
+            FileProblem(root, 0, "is a conda environment file, which pip does not read", fix)
+        )
     elif not reading.file(root):
-        reading.problems.append(Problem(root, 0, "does not exist", "Create it, or correct its name."))
+        reading.problems.append(FileProblem(root, 0, "does not exist", "Create it, or correct its name."))
     return RequirementsTree(
         files=tuple(reading.files),
         wheels=tuple(reading.wheels),
@@ -112,7 +114,7 @@ class _Reading:
             text = self.read(path)
         except UnreadableFile as error:
             self.files[path] = None
-            self.problems.append(Problem(path, 0, error.why, error.fix))
+            self.problems.append(FileProblem(path, 0, error.why, error.fix))
             return True
         if text is None:
             return False
@@ -122,7 +124,9 @@ class _Reading:
             self.lines.add(line.text)
             if line.options and not line.requirement and line.options.keys() <= _FINDING:
                 self.finding.append(line.text)
-            self.problems += [Problem(path, line.number, what, fix) for what, fix in self.line(path, line)]
+            self.problems += [
+                FileProblem(path, line.number, what, fix) for what, fix in self.line(path, line)
+            ]
         self.depth -= 1
         return True
 

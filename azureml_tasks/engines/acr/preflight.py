@@ -8,7 +8,7 @@ from azureml_tasks.config.dockerfile_line import LONGEST_LINE
 from azureml_tasks.config.problems import FILE
 from azureml_tasks.engines.acr.candidates import SUFFIX
 from azureml_tasks.engines.acr.task_file import quote_yaml, server_variables
-from azureml_tasks.errors import EngineError, Problem, SettingsError
+from azureml_tasks.errors import EngineError, FileProblem, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +34,7 @@ def check_repository(plan: Plan) -> None:
     elif len(plan.repository) > _MAX_REPOSITORY:
         why = f'is longer than {_MAX_REPOSITORY} characters, which leaves no room for "{SUFFIX}"'
     if why:
-        problem = Problem(FILE, 0, f'the name "{plan.repository}" {why}', 'Write: name = "scoring"')
+        problem = FileProblem(FILE, 0, f'the name "{plan.repository}" {why}', 'Write: name = "scoring"')
         raise SettingsError([problem])
 
 
@@ -54,7 +54,7 @@ def check_secrets(secrets: Mapping[str, bytes]) -> None:
         if why:
             what = f"the secret {name} {why}, which ACR Tasks does not support"
             fix = "Remove what pip does not need, or build on a Docker engine: --engine docker"
-            problems.append(Problem(FILE, 0, what, fix))
+            problems.append(FileProblem(FILE, 0, what, fix))
     if problems:
         raise SettingsError(problems)
 
