@@ -41,7 +41,7 @@ UsePAM no
 PasswordAuthentication no
 KbdInteractiveAuthentication no
 PidFile none
-SetEnv DOCKER_HOST={engine} PATH={path}
+SetEnv DOCKER_HOST={engine} "PATH={path}"
 """
 CLIENT = """\
 Host builder
