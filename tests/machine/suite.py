@@ -48,6 +48,13 @@ _REMOTE_BUILD_FAULTS = (
     "cached_layers",
 )
 _BESIDE = {
+    "cached layers": (
+        "added_requirements",
+        "concurrent_builds",
+        "cached_layers",
+        "poisoned_caches",
+        "leftovers",
+    ),
     "remote build": tuple(f"remote_build_{name}" for name in _REMOTE_BUILD),
     "smoke tests": (
         *("ignore_real", "podman", "push", "release", "secrets"),
