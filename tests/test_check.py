@@ -111,7 +111,7 @@ def test_the_whole_report(run: RunContext) -> None:
         f"context    {context.file_count} files, {in_units(context.size)}, sha256 {context.sha256}",
         *(f"{'' if index else 'largest':<10} {row}" for index, row in enumerate(largest)),
         "smoke test start-up, health check, /swagger.json and 1 request, each 3 times",
-        'engine     Docker\'s engine does not answer (DOCKER_HOST names unix:///nowhere/docker.sock).',
+        "engine     Docker's engine does not answer (DOCKER_HOST names unix:///nowhere/docker.sock).",
     ]
     assert expected == check_report.as_text(check(run), CONSOLE.spell).splitlines()
 
@@ -222,7 +222,7 @@ def test_what_keeps_a_build_from_starting_is_the_error(run: RunContext) -> None:
     error = check(run).error
 
     assert isinstance(error, EngineError)
-    assert 'Docker\'s engine does not answer (DOCKER_HOST names unix:///nowhere/docker.sock).' == error.what
+    assert "Docker's engine does not answer (DOCKER_HOST names unix:///nowhere/docker.sock)." == error.what
 
 
 @pytest.mark.parametrize("has_base", [False, True])

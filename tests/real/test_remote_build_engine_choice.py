@@ -35,7 +35,7 @@ def test_auto_builds_remotely_without_a_local_engine(remote_projects: RemoteProj
     )
 
     aloud = (
-        'Docker\'s engine does not answer (DOCKER_HOST names ENGINE). '
+        "Docker's engine does not answer (DOCKER_HOST names ENGINE). "
         "Building in Azure Container Registry instead, as --engine auto says."
     )
     assert (0, "RUN\n", [aloud, IN_THE_CLOUD]) == (*done.out, done.messages[:2])
@@ -55,7 +55,7 @@ def test_a_remote_build_is_offered_without_a_local_engine(
         "    (try a new Dockerfile on a local engine first: a remote build starts without any cache)",
     ]
     expected = [
-        'Docker\'s engine does not answer (DOCKER_HOST names ENGINE).',
+        "Docker's engine does not answer (DOCKER_HOST names ENGINE).",
         "    Start it: open Docker Desktop, or on Linux: sudo systemctl start docker",
         "    or, for the engine of docker's current context: unset DOCKER_HOST",
         *(offer if more else []),

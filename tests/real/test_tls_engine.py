@@ -123,7 +123,7 @@ def test_what_is_wrong_with_tls_is_named(address: str, tmp_path: Path) -> None:
     missing = refused_project.invoke("image.check", env={**foreign, "DOCKER_CERT_PATH": str(tmp_path)})
 
     assert (3, 3, 3) == (plain.code, refused.code, missing.code)
-    where = f'(DOCKER_HOST names {address})'
+    where = f"(DOCKER_HOST names {address})"
     assert f"Docker's engine does not answer {where}." in plain.stderr
     assert "or, if it wants TLS: export DOCKER_TLS_VERIFY=1 DOCKER_CERT_PATH=FOLDER" in plain.stderr
     assert f"The engine and this machine do not agree on TLS {where}." in refused.stderr
