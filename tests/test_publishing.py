@@ -159,18 +159,22 @@ def test_what_the_failed_push_left_is_said(fails: str, state: str) -> None:
 
 
 @pytest.mark.parametrize("ends", [KeyboardInterrupt, lambda: Terminated(15)])
-def test_a_signal_between_two_tags(
-    ends: Callable[[], BaseException], capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("at", "state"),
+    [
+        ("1.0", "Whether the first tag was pushed is not known."),
+        ("latest", f"Pushed: 1.0, {KEPT}. Whether the next tag was pushed is not known."),
+    ],
+)
+def test_a_signal_during_a_push(
+    at: str, state: str, ends: Callable[[], BaseException], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Ctrl-C and SIGTERM end a push with what the registry has by then."""
-    registry = Registry(fails={"latest": ends()})
+    """Ctrl-C and SIGTERM end a push with what the registry has by then; the tag on its way may have arrived."""
+    registry = Registry(fails={at: ends()})
     with pytest.raises((KeyboardInterrupt, Terminated)):
         registry.publish()
 
-    said = (
-        f"Pushed: 1.0, {KEPT}. Whether the next tag was pushed is not known. "
-        "The image is here. Continue with: invoke image.push\n"
-    )
+    said = f"{state} The image is here. Continue with: invoke image.push\n"
     assert ("", said) == capsys.readouterr()
 
 

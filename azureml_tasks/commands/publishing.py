@@ -116,6 +116,9 @@ class Publication(NamedTuple):
             error.state = f"{state} {self.then}"
             raise
         except BaseException:
-            more = "" if self.reporter.dry else " Whether the next tag was pushed is not known."
-            self.reporter.say(f"{state}{more} {self.then}")
+            words = [state] if pushed or self.reporter.dry else []
+            if not self.reporter.dry:
+                which = "next" if pushed else "first"
+                words.append(f"Whether the {which} tag was pushed is not known.")
+            self.reporter.say(" ".join([*words, self.then]))
             raise
