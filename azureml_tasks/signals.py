@@ -100,5 +100,5 @@ def wait(seconds: float) -> None:
     end = time.monotonic() + seconds
     raise_received()
     while (left := end - time.monotonic()) > 0:
-        time.sleep(min(left, _SLICE))
+        time.sleep(min(left, _SLICE))  # The pause itself, in slices: other threads get no signal.
         raise_received()

@@ -1,4 +1,4 @@
-"""Read a small file of the project, whatever stands in its place: a FIFO, a device, or what is no text."""
+"""Read a small file of the project safely, also if a FIFO, a device or no text is in its place."""
 
 from __future__ import annotations
 

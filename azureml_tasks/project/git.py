@@ -189,7 +189,7 @@ def _revision(top: Path, status: Finished, time: Finished, remote: str) -> Revis
 
 
 def _failed(git: Finished) -> NoRevision:
-    """Return what git said, whole: what to do about a repository of another owner stands below its first line."""
+    """Return all of git's message: the lines after the first say what to do about a repository of another owner."""
     said = [line.strip() for line in git.stderr.splitlines() if line.strip()]
     first, *advice = said or [f"exit code {git.code}"]
     return NoRevision(why=f"git said: {first}", fix="\n".join(advice), unexpected=True)

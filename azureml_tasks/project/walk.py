@@ -82,7 +82,7 @@ class Walk:
             self.problem(f"{path} cannot be read by you", f"chmod u+rx {path!r}")
             return
         if any(entry.name == "pyvenv.cfg" for entry in entries) and not self.matcher.reincluding(path):
-            return  # A virtual environment, whatever its folder is called.
+            return  # A virtual environment, under any name.
         self._members.append(ContextFile(name=f"{name}/"))
         prefix = f"{path}/" if path else ""
         for entry in entries:

@@ -1,4 +1,4 @@
-"""What a token says, unverified: whoever receives it checks the signature."""
+"""The claims of a token, unverified: the registry that receives it checks the signature."""
 
 from __future__ import annotations
 

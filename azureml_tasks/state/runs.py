@@ -153,7 +153,7 @@ class Run:
 
 
 def gone_runs(records: Path) -> Iterator[Run]:
-    """Yield each run that has ended without removing everything; nobody else has it until the next one is asked for.
+    """Yield each run that has ended without removing everything; its lock is held until the next one is yielded.
 
     Args:
         records: folder of the project's records.

@@ -1,7 +1,7 @@
 """What the signed-in identity may do in the repositories of a project, looked at before anything is sent.
 
 A registry grants permissions on all its repositories, or by repository: then a condition of the role can leave some
-out, and a run pulls and pushes as whoever started it.
+out, and a run pulls and pushes with the identity that started it.
 https://learn.microsoft.com/azure/container-registry/container-registry-rbac-abac-repository-permissions
 """
 

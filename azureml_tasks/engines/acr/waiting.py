@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from azure.core.pipeline.transport import RequestsTransport
 
 LONGEST = 30.0
-"""Seconds of one wait, whatever Azure asks for."""
+"""Seconds of one wait, even if Azure asks for more."""
 _WORTH_SAYING = 5.0
 
 

@@ -149,7 +149,7 @@ def _confirmed(client: EngineClient, name: str, sent: str, reporter: Reporter) -
         if digest or not pause:
             break
         reporter.say(f"asking again for the digest of {name} in {pause:g} s")
-        time.sleep(pause)
+        time.sleep(pause)  # A registry may show a new tag late, and nothing tells when it does.
     host = name.partition("/")[0]
     if digest and sent and sent != digest:
         what = f"Registry {host} has {digest} as {name}, not {sent}: somebody else pushed that tag meanwhile."

@@ -69,10 +69,8 @@ class SshBridge:
                 connection, _ = self._listener.accept()
             except OSError:  # It is closed.
                 return
-            with (
-                connection,
-                suppress(MissingProgram, OSError),
-            ):  # Whoever connected reads the end of the connection.
+            # If ssh cannot be started, the other side reads the end of the connection.
+            with connection, suppress(MissingProgram, OSError):
                 self._last = attach(self._argv, connection)
 
 

@@ -69,6 +69,6 @@ def wait_for_moment(place: Place, there: Checkout, process: subprocess.Popen[byt
         passed = time.monotonic() - begun
         if (lines and there.said() >= lines) or (not lines and passed >= seconds) or passed > 60:
             return f"after {there.said()} lines, {passed:.2f} s"
-        time.sleep(0.005)
+        time.sleep(0.005)  # The moment is random: a time, or a number of lines, which nothing announces.
     _seconds[task] = time.monotonic() - begun
     return "after its end"
