@@ -77,7 +77,7 @@ def copy(family: str, source: docker.DockerClient, target: docker.DockerClient) 
     name = ensure(source, family)
     if _label(target, name) != _label(source, name):
         apt.say(f"copying the stand-in base {name} to the other engine")
-        target.images.load(source.images.get(name).save(named=True))  # type: ignore[arg-type]  # sent as it comes
+        target.images.load(source.images.get(name).save(named=name))  # type: ignore[arg-type]  # sent as it comes
     return name
 
 

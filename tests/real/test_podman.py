@@ -83,7 +83,7 @@ def podman(
         with closing(connected(host, service)) as client:
             saw_engine(client)
             for base in (amlenv_base, tiny_base):
-                client.images.load(docker_client.images.get(base).save(named=True))  # type: ignore[arg-type]  # an iterator is sent as it comes
+                client.images.load(docker_client.images.get(base).save(named=base))  # type: ignore[arg-type]  # an iterator is sent as it comes
         yield host
     finally:
         # On SIGTERM it waits for clients that are gone; its monitors stay for five minutes after an exec.
