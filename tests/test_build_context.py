@@ -18,6 +18,7 @@ from azureml_tasks.context.build_context import BuildContext, digest, largest
 from azureml_tasks.context.context_file import ContextFile
 from azureml_tasks.context.tar_archive import archive
 from azureml_tasks.errors import BuildError
+from azureml_tasks.requirements.install_step import SCRIPTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,10 +55,11 @@ def project(folder: Path, *, mode: int = 0o644) -> Path:
     return folder
 
 
-def context(folder: Path, *, without: str = "") -> BuildContext:
-    """Return the context of the project in *folder*, without the member of the name *without*."""
+def context(folder: Path, *, scripts: bool = True) -> BuildContext:
+    """Return the context of the project in *folder*; without our scripts if *scripts* is false."""
     plan = azureml_tasks.plan(azureml_tasks.load(folder))
-    files = tuple(file for file in plan.files if file.name != without)
+    ours = () if scripts else tuple(f"python/{name}" for name in SCRIPTS)
+    files = tuple(file for file in plan.files if file.name not in ours)
     return BuildContext(files=files, dockerfile="FROM bases/serving:4\n", sha256=digest(files))
 
 
@@ -178,7 +180,7 @@ def test_the_owner_changes_nothing(tmp_path: Path) -> None:
 
 def test_the_same_files_give_the_same_bytes_everywhere(tmp_path: Path) -> None:
     """Two checkouts give the same archive, whose hash is pinned."""
-    found = [context(project(tmp_path / name), without="python/install.py") for name in ("a", "b")]
+    found = [context(project(tmp_path / name), scripts=False) for name in ("a", "b")]
 
     hashes = [hashlib.sha256(packed(one)).hexdigest() for one in found]
 
@@ -210,6 +212,8 @@ def test_members_have_nothing_of_the_machine(tmp_path: Path) -> None:
         entry("model", tarfile.DIRTYPE, 0o755),
         entry("model/model.bin", tarfile.REGTYPE, 0o644),
         entry("python", tarfile.DIRTYPE, 0o755),
+        entry("python/conflicts.py", tarfile.REGTYPE, 0o644),
+        entry("python/environment.py", tarfile.REGTYPE, 0o644),
         entry("python/install.py", tarfile.REGTYPE, 0o644),
         entry("python/requirements.txt", tarfile.REGTYPE, 0o644),
     ]
@@ -218,7 +222,7 @@ def test_members_have_nothing_of_the_machine(tmp_path: Path) -> None:
 
 def test_contents_are_the_files_own(tmp_path: Path) -> None:
     """Every member has its content, ours and the user's."""
-    found = context(project(tmp_path), without="python/install.py")
+    found = context(project(tmp_path), scripts=False)
 
     with tarfile.open(fileobj=io.BytesIO(packed(found))) as tar:
         contents = {m.name: tar.extractfile(m).read() for m in tar if m.isreg()}  # type: ignore[union-attr]  # regular files have content
@@ -282,7 +286,7 @@ def test_a_file_that_changes_while_it_is_read_is_an_error(change: str, read: str
 
 def test_a_context_counts_its_files_and_their_bytes(tmp_path: Path) -> None:
     """Links count, folders do not; the largest files come first, those of one size by name."""
-    found = context(project(tmp_path), without="python/install.py")
+    found = context(project(tmp_path), scripts=False)
 
     top = [(file.name, file.size) for file in largest(found.files, 4)]
 

@@ -9,6 +9,7 @@ import pytest
 import azureml_tasks
 from azureml_tasks.config.fields import keys
 from azureml_tasks.config.settings import Run, Settings
+from azureml_tasks.requirements.install_step import SCRIPTS
 from tests.cases import GOOD, OUTCOMES, planned, sections
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def _lines(file: ContextFile) -> list[str]:
     if file.link:
         return [f"link {file.name} -> {file.link}"]
     kind = "program" if file.executable else "file"
-    if file.name in ("python/download.py", "python/install.py"):
+    if file.name.removeprefix("python/") in SCRIPTS:
         return [f"{kind} {file.name}"]  # its size is that of the package's script
     return [f"{kind} {file.name} {file.size}", *(f"    {line}" for line in file.data.decode().splitlines())]
 

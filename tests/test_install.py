@@ -18,14 +18,16 @@ from zipfile import ZipFile
 
 import pytest
 
-from azureml_tasks.in_image import install
+from azureml_tasks.in_image import conflicts, environment
+from azureml_tasks.requirements.install_step import SCRIPTS
 from tests.wheels import wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SCRIPT = Path(install.__file__)
-DOWNLOAD = SCRIPT.with_name("download.py")
+FOLDER = Path(environment.__file__).parent
+LEFT = sorted(f"azureml-image/{name}" for name in SCRIPTS)
+"""What stays in the image if nothing mounts it."""
 WITH_SERVER = (
     "Installing the other requirements with azureml-inference-server-http==1.5.1 of the base image, "
     "which pip must keep.\n"
@@ -141,8 +143,8 @@ def make_base(tmp_path: Path, pip_folder: Path) -> Callable[..., Base]:
             (packages / "pip.pth").write_text(f"{pip_folder}\n")
         for folder in ("index", "home", "azureml-image"):
             (tmp_path / folder).mkdir()
-        shutil.copy(SCRIPT, base.inside)
-        shutil.copy(DOWNLOAD, base.inside)
+        for name in SCRIPTS:
+            shutil.copy(FOLDER / name, base.inside)
         if server:
             base.add_package("flask", "3.1.2")
             base.add_package("azureml_inference_server_http", "1.5.1", "flask~=3.1.0")
@@ -184,7 +186,7 @@ def test_installs_for_all_and_leaves_nothing_behind(make_base: Callable[..., Bas
 
     _, _, packages = base.run()
 
-    expected = (["alpha-1.0", *SERVER, FLASK], ["azureml-image/download.py", "azureml-image/install.py"])
+    expected = (["alpha-1.0", *SERVER, FLASK], LEFT)
     assert expected == (packages, [*files_in(base.root, "azureml-image"), *files_in(base.root, "home")])
 
 
@@ -212,7 +214,7 @@ def test_only_the_added_requirements_are_installed(make_base: Callable[..., Base
     ended = base.run()
 
     assert (0, ADDING + ADDED, ["alpha-1.0", *SERVER, "beta-2.0", FLASK, "gamma-1.0"]) == ended
-    assert ["azureml-image/download.py", "azureml-image/install.py"] == files_in(base.root, "azureml-image")
+    assert LEFT == files_in(base.root, "azureml-image")
 
 
 def test_an_added_package_that_changes_a_version_leads_to_a_full_install(
@@ -761,7 +763,7 @@ The image was not built.
 )
 def test_shows_no_password_of_a_url(line: str, shown: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Passwords are hidden even in lines that pip prints as they are, such as a pip.conf that it cannot parse."""
-    install.say(line)
+    environment.say(line)
 
     assert f"{shown}\n" == capsys.readouterr().out
 
@@ -790,7 +792,7 @@ OURS = {
 )
 def test_environment_of_pip(variables: dict[str, str], expected: dict[str, str]) -> None:
     """Pip asks nothing and keeps no cache, unless one is mounted; the index of the base image stays."""
-    actual = install.environment(variables)
+    actual = environment.pip_variables(variables)
 
     assert expected == actual
 
@@ -814,4 +816,4 @@ def test_environment_of_pip(variables: dict[str, str], expected: dict[str, str])
 )  # fmt: skip
 def test_was_known(conflict: str, before: dict[str, str], expected: bool) -> None:
     """A conflict was known if the same version of the package had it before."""
-    assert expected is install.was_known(conflict, before)
+    assert expected is conflicts.was_known(conflict, before)

@@ -10,7 +10,7 @@ import pytest
 
 import azureml_tasks
 from azureml_tasks.errors import SettingsError
-from azureml_tasks.in_image import install
+from azureml_tasks.in_image import conflicts
 from azureml_tasks.requirements.files import read_tree
 from azureml_tasks.text_file import UnreadableFile, decode, read_bytes
 
@@ -75,7 +75,7 @@ def test_a_coding_line_tells_the_encoding_of_requirements() -> None:
 )
 def test_the_script_in_the_image_reads_the_same(data: bytes) -> None:
     """It names the line of a requirement whose package breaks another one."""
-    assert decode(data, coding_lines=True) == install.decoded(data)
+    assert decode(data, coding_lines=True) == conflicts.decoded(data)
 
 
 @pytest.mark.parametrize("name", ["hex", "rot13", "undefined", "no-such", "\udcff"])

@@ -1,7 +1,7 @@
 """Download the project's Python packages while the secrets of a private index are mounted.
 
 This runs as root during the build, on the base image alone, under the environment's own Python. So it uses the
-standard library of Python 3.7, and `install.py` beside it, whose inputs it shares. One more input is optional:
+standard library of Python 3.7, and the other scripts beside it; `install.py` lists its inputs. One more is optional:
 
     finding.txt   options of requirements files that say where and how pip finds packages
 
@@ -25,9 +25,14 @@ import sys
 import tempfile
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-install: Any = import_module("install")  # It lies beside this script, whose folder is the first of sys.path.
+if TYPE_CHECKING or __package__:
+    from azureml_tasks.in_image import environment, install
+else:  # In the image, the scripts are in no package.
+    sys.dont_write_bytecode = True
+    import environment
+    import install
 
 WHEELS_ONLY = "--only-binary=:all:"
 ONLY_PIP = "pip"
@@ -53,8 +58,9 @@ def be_pip(arguments: list[str]) -> None:
 
 def pip(*arguments: str) -> bool:
     """Run pip in the copy of the project, for its relative paths. Return whether it succeeded."""
-    script = str(install.HERE / Path(__file__).name)
-    return bool(install.run_pip([sys.executable, script, ONLY_PIP, *arguments]))
+    script = str(environment.HERE / Path(__file__).name)
+    command = [sys.executable, script, ONLY_PIP, *arguments]
+    return environment.run_pip(command, hide=f"{install.SERVER}==")
 
 
 def choose(*arguments: str) -> list[dict[str, Any]] | None:
@@ -86,10 +92,10 @@ def fetch(*arguments: str) -> bool:
 
 def download_hashed() -> list[str] | None:
     """Download the requirements that have hashes, which pip checks. Return their pins; None if that fails."""
-    hashed = install.HERE / "hashed.txt"
+    hashed = environment.HERE / "hashed.txt"
     if not hashed.is_file():
         return []
-    install.say(
+    environment.say(
         "Downloading the requirements with hashes on their own: pip needs hashes for all of a run or for none."
     )
     arguments = ("--require-hashes", "-r", str(hashed))
@@ -110,9 +116,9 @@ def download_rest(server: str, hashed: list[str]) -> list[str] | None:
     packages = choose(*arguments) if arguments else []
     if packages is None:
         return None
-    done = {install.normal(line.partition("==")[0]) for line in hashed}
-    packages = [each for each in packages if install.normal(each["metadata"]["name"]) not in done]
-    finding = install.HERE / "finding.txt"
+    done = {environment.normal(line.partition("==")[0]) for line in hashed}
+    packages = [each for each in packages if environment.normal(each["metadata"]["name"]) not in done]
+    finding = environment.HERE / "finding.txt"
     options = finding.read_text(encoding="utf-8") if finding.is_file() else ""
     with tempfile.TemporaryDirectory() as folder:
         wanted = Path(folder) / "wanted.txt"
@@ -127,7 +133,7 @@ def download() -> bool:
     hashed = download_hashed()
     if hashed is None:
         return False
-    pins = download_rest(install.installed().get(install.SERVER, ""), hashed)
+    pins = download_rest(environment.installed().get(install.SERVER, ""), hashed)
     if pins is None:
         return False
     install.WHEELS.mkdir(exist_ok=True)
@@ -141,7 +147,7 @@ def require_new_pip() -> None:
     if tuple(map(int, re.findall(r"\d+", version)[:2])) < OLDEST_PIP:
         what = f"pip {version} of the base cannot download packages without running them; 22.2 or newer can."
         fix = f"    Choose a newer base, or let the code of packages run beside the secrets:\n{ALLOW}"
-        raise install.Refusal(f"{what}\n{fix}")
+        raise environment.Refusal(f"{what}\n{fix}")
 
 
 def main() -> int:
@@ -151,14 +157,14 @@ def main() -> int:
         os.environ.setdefault("PIP_CACHE_DIR", cache)
         try:
             install.require_secrets()
-            install.require_pip()
+            environment.require_pip()
             require_new_pip()
             succeeded = download()
-        except install.Refusal as refusal:
-            install.say(str(refusal), "The image was not built.")
+        except environment.Refusal as refusal:
+            environment.say(str(refusal), "The image was not built.")
             return 1
     if not succeeded:
-        install.say(
+        environment.say(
             "pip could not download the packages; its messages above say why.",
             install.LOGIN_HINT,
             SOURCE_HINT,

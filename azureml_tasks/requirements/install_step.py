@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 FOLDER = "python"
 """The folder of these files in the build context; `in_image/install.py` reads it."""
+SCRIPTS = ("download.py", "conflicts.py", "environment.py", "install.py")
+"""The scripts of `in_image/` that are sent; the first one only if packages are downloaded before they are installed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +61,7 @@ def python_step(
     plain = [_include(tree) for tree in trees if not tree.hashed] + list(requirements)
     hashed = [_include(tree) for tree in trees if tree.hashed]
     pinned = sorted({pin for tree in trees for pin in tree.pinned if tree.hashed})
-    scripts = ("download.py", "install.py") if downloads else ("install.py",)
+    scripts = SCRIPTS if downloads else SCRIPTS[1:]
     in_image = resources.files("azureml_tasks").joinpath("in_image")
     finding = [line for tree in trees if not tree.hashed for line in tree.finding] if downloads else []
     texts = {"requirements.txt": plain, "hashed.txt": hashed, "pinned.txt": pinned, "finding.txt": finding}

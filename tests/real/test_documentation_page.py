@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import azureml_tasks
+from azureml_tasks.requirements.install_step import SCRIPTS
 from tests.machine.documentation_page import dockerfile
 from tests.real.support import consumer, environment_of, removed_after, unique
 from tests.wheels import wheel
@@ -58,10 +59,9 @@ FILES: dict[str, str | bytes] = {
     "model/model.bin": "weights\n",
     "model/1/config.txt": "config\n",
 }
-_INSTALL_FILES = (
-    Path(azureml_tasks.__file__).with_name("in_image").joinpath("install.py").stat().st_size + 200
-)
-"""Bytes of the install script and its small lists, which the legacy builder copies into a layer and BuildKit mounts."""
+_IN_IMAGE = Path(azureml_tasks.__file__).with_name("in_image")
+_INSTALL_FILES = sum((_IN_IMAGE / name).stat().st_size for name in SCRIPTS[1:]) + 200
+"""Bytes of the install scripts and their small lists, which the legacy builder copies and BuildKit mounts."""
 LOOK = """\
 import hashlib, json, os, pathlib, stat
 from importlib import metadata
