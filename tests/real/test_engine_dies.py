@@ -16,21 +16,12 @@ import docker
 import pytest
 
 from tests.machine import bases, bridge, invoke_cli, own_engine
+from tests.real.small_project import small_project
 from tests.real.support import Consumer, Ended, consumer, environment_for
 
 if TYPE_CHECKING:
     from tests.machine.clients import Client
 
-PROJECT = """\
-[project]
-name = "mortal"
-version = "1.0"
-
-[tool.azureml-image]
-base = "azureml-stand-in/tiny:1"
-run = [{{ command = "{command}" }}]
-"""
-FILES = {"code/score.py": "def init(): pass\ndef run(data): return data\n"}
 WAITS = "echo beg''un; sleep 60"
 """The command prints a word that its own text does not hold."""
 
@@ -90,7 +81,7 @@ def test_killed_during_a_build_step(
 ) -> None:
     """Docker's client only says that the step failed, but it is the engine that is gone."""
     env = {**environment_for(by, clients, tmp_path), "DOCKER_HOST": mortal}
-    project = consumer(tmp_path / "project", {**FILES, "pyproject.toml": PROJECT.format(command=WAITS)}, env)
+    project = consumer(tmp_path / "project", small_project("mortal", command=WAITS), env)
     with started(project, "image.build") as process:
         assert process.stderr is not None
         for line in process.stderr:
@@ -106,7 +97,7 @@ def test_killed_during_a_build_step(
 def test_killed_during_a_push(mortal: str, tmp_path: Path) -> None:
     """An engine that dies while the registry keeps it waiting is not the registry's refusal."""
     env = {**environment_for("none", {}, tmp_path), "DOCKER_HOST": mortal}
-    project = consumer(tmp_path / "project", {**FILES, "pyproject.toml": PROJECT.format(command="true")}, env)
+    project = consumer(tmp_path / "project", small_project("mortal", command="true"), env)
     assert 0 == project.invoke("image.build").code
     with socket.create_server(("127.0.0.1", 0)) as registry:
         host = f"127.0.0.1:{registry.getsockname()[1]}"
@@ -123,7 +114,7 @@ def test_killed_during_a_push(mortal: str, tmp_path: Path) -> None:
 def test_killed_during_a_smoke_test(mortal: str, tmp_path: Path) -> None:
     """An image whose engine dies while it starts has not failed its smoke test."""
     env = {**environment_for("none", {}, tmp_path), "DOCKER_HOST": mortal}
-    project = consumer(tmp_path / "project", {**FILES, "pyproject.toml": PROJECT.format(command="true")}, env)
+    project = consumer(tmp_path / "project", small_project("mortal", command="true"), env)
     assert 0 == project.invoke("image.build").code
     with (
         closing(docker.DockerClient(base_url=mortal, timeout=60)) as client,

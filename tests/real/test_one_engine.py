@@ -17,8 +17,8 @@ import pytest
 
 from azureml_tasks.project.load import load
 from azureml_tasks.state.records import Records
+from tests.real.small_project import copy, small_project
 from tests.real.support import consumer, environment_for, removed_after, unique
-from tests.real.test_tcp_engine import copy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,17 +27,6 @@ if TYPE_CHECKING:
 
     from tests.machine.clients import Client
     from tests.machine.registry import Registry
-
-PROJECT = """\
-[project]
-name = "{name}"
-version = "1.0"
-
-[tool.azureml-image]
-base = "{base}"
-run = [{{ command = "echo built" }}]
-"""
-FILES = {"code/score.py": "def init(): pass\ndef run(data): return data\n"}
 
 
 @dataclass(kw_only=True)
@@ -119,7 +108,7 @@ def test_a_context_without_a_configuration(
             )
         env |= {"DOCKER_CONTEXT": "other", "HOME": str(home), "DOCKER_CONFIG": str(folder)}
         env.pop("DOCKER_HOST", None)
-        files = {**FILES, "pyproject.toml": PROJECT.format(name=name, base=tiny_base)}
+        files = small_project(name, tiny_base)
         project = consumer(tmp_path / "project", files, env)
 
         built = project.invoke("image.build")
@@ -147,15 +136,14 @@ def test_proxies_reach_builds(
 ) -> None:
     """Each builder gives a build the proxies of docker's configuration, which are no part of the image."""
     name = unique("proxies")
-    table = PROJECT.format(name=name, base=tiny_base)
-    table = table.replace("echo built", f"echo {name} [$HTTP_PROXY] [$https_proxy] [$no_proxy]")
+    shows = f"echo {name} [$HTTP_PROXY] [$https_proxy] [$no_proxy]"
     proxies = {"httpProxy": PROXY, "httpsProxy": PROXY, "noProxy": "localhost"}
     env = environment_for(by, clients, tmp_path)
     config = tmp_path / "docker-config"
     config.mkdir(exist_ok=True)
     (config / "config.json").write_text(json.dumps({"proxies": {"default": proxies}}), encoding="utf-8")
     project = consumer(
-        tmp_path / "project", {**FILES, "pyproject.toml": table}, {**env, "DOCKER_CONFIG": str(config)}
+        tmp_path / "project", small_project(name, tiny_base, shows), {**env, "DOCKER_CONFIG": str(config)}
     )
     with removed_after(docker_client, f"{name}:1.0"):
         built = project.invoke("image.build")
@@ -171,7 +159,7 @@ def test_buildx_experimental(
 ) -> None:
     """With this variable buildx would wait for ever for a build context from stdin."""
     name = unique("experimental")
-    files = {**FILES, "pyproject.toml": PROJECT.format(name=name, base=tiny_base)}
+    files = small_project(name, tiny_base)
     project = consumer(tmp_path / "project", files, environment_for("26.1-buildx", clients, tmp_path))
     with removed_after(docker_client, f"{name}:1.0"):
         built = project.invoke("image.build", env={"BUILDX_EXPERIMENTAL": "1"})
@@ -217,7 +205,7 @@ def test_a_helper_that_fails_before_a_pull(
         program_file.write_text(f"#!/bin/sh\ncat >/dev/null\n{helper}\n", encoding="utf-8")
         program_file.chmod(0o755)
     (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    files = {**FILES, "pyproject.toml": PROJECT.format(name="helped", base=base)}
+    files = small_project("helped", base)
     project = consumer(tmp_path / "project", files, {**env, "DOCKER_CONFIG": str(tmp_path)})
 
     built = project.invoke("image.build")

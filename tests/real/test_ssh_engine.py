@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.machine import apt
+from tests.real.small_project import small_project
 from tests.real.support import Ended, consumer, environment_for, removed_after, unique
 
 if TYPE_CHECKING:
@@ -23,16 +24,6 @@ if TYPE_CHECKING:
 
     from tests.machine.clients import Client
 
-PROJECT = """\
-[project]
-name = "{name}"
-version = "1.0"
-
-[tool.azureml-image]
-base = "{base}"
-run = [{{ command = "echo built" }}]
-"""
-FILES = {"code/score.py": "def init(): pass\ndef run(data): return data\n"}
 SSHD = """\
 HostKey {folder}/host
 AuthorizedKeysFile {folder}/user.pub
@@ -129,7 +120,7 @@ def test_build_by_ssh(
 ) -> None:
     """An image is built, found up to date and removed; the alias of the configuration of ssh is enough."""
     name = unique("ssh")
-    files = {**FILES, "pyproject.toml": PROJECT.format(name=name, base=tiny_base)}
+    files = small_project(name, tiny_base)
     project = consumer(tmp_path / "project", files, environment(machine, by, clients, tmp_path))
     with removed_after(docker_client, f"{name}:1.0"):
         built = project.invoke("image.build")
@@ -155,7 +146,7 @@ def test_smoke_test_by_ssh(
     """The image runs and is tested on the engine's machine, from inside its container."""
     name = unique("ssh")
     env = environment(machine, "none", clients, tmp_path)
-    files = {**FILES, "pyproject.toml": PROJECT.format(name=name, base=amlenv_base)}
+    files = small_project(name, amlenv_base)
     project = consumer(tmp_path / "project", files, env)
     with removed_after(docker_client, f"{name}:1.0"):
         built = project.invoke("image.build")
@@ -188,7 +179,7 @@ def test_an_engine_that_ssh_does_not_reach(
         (programs / "ssh").write_text(wrapped, encoding="utf-8")
         (programs / "ssh").chmod(0o755)
         env["PATH"] = os.pathsep.join([str(programs), env["PATH"]])
-    files = {**FILES, "pyproject.toml": PROJECT.format(name="unreached", base="any:1")}
+    files = small_project("unreached", "any:1")
     project = consumer(tmp_path / "project", files, env)
 
     built, checked = project.invoke("image.build"), project.invoke("image.check")
@@ -207,7 +198,7 @@ Nothing was built.
 def test_without_ssh(tmp_path: Path) -> None:
     """A machine without ssh is told what to install."""
     env = {**environment_for("none", {}, tmp_path), "DOCKER_HOST": "ssh://builder"}
-    files = {**FILES, "pyproject.toml": PROJECT.format(name="unreached", base="any:1")}
+    files = small_project("unreached", "any:1")
 
     built = consumer(tmp_path / "project", files, env).invoke("image.build")
 

@@ -7,6 +7,7 @@ import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from tests.real.small_project import SCORE, copy, small_project
 from tests.real.support import consumer, environment_without_docker, removed_after, unique
 
 if TYPE_CHECKING:
@@ -14,17 +15,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import docker
-
-SCORE = "def init(): pass\ndef run(data): return data\n"
-PROJECT = """\
-[project]
-name = "{name}"
-version = "1.0"
-
-[tool.azureml-image]
-base = "{base}"
-run = [{{ command = "echo built" }}]
-"""
 
 
 @contextmanager
@@ -49,15 +39,6 @@ def forwarded(engine: str) -> Iterator[str]:
         yield f"tcp://127.0.0.1:{listener.getsockname()[1]}"
 
 
-def copy(source: socket.socket, target: socket.socket) -> None:
-    """Copy bytes until *source* ends, then end *target*."""
-    with suppress(OSError):
-        while data := source.recv(65536):
-            target.sendall(data)
-    with suppress(OSError):
-        target.shutdown(socket.SHUT_WR)
-
-
 def test_build_by_tcp(
     engine: str, docker_client: docker.DockerClient, tiny_base: str, tmp_path: Path
 ) -> None:
@@ -65,7 +46,7 @@ def test_build_by_tcp(
     name = unique("tcp")
     with forwarded(engine) as host, removed_after(docker_client, f"{name}:1.0"):
         env = {**environment_without_docker(tmp_path), "DOCKER_HOST": host}
-        files = {"pyproject.toml": PROJECT.format(name=name, base=tiny_base), "code/score.py": SCORE}
+        files = small_project(name, tiny_base)
         project = consumer(tmp_path / "project", files, env)
         built = project.invoke("image.build")
         (project.folder / "code" / "score.py").write_text(f"{SCORE}\n")

@@ -14,6 +14,7 @@ import pytest
 
 from tests.machine import bases, bridge, own_engine
 from tests.machine.acr import certificates
+from tests.real.small_project import small_project
 from tests.real.support import Consumer, consumer, environment_for
 
 if TYPE_CHECKING:
@@ -21,18 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.machine.clients import Client
-
-PROJECT = """\
-[project]
-name = "{name}"
-version = "1.0"
-
-[tool.azureml-image]
-base = "azureml-stand-in/tiny:1"
-run = [{{ command = "echo {name}" }}]
-"""
-FILES = {"code/score.py": "def init(): pass\ndef run(data): return data\n"}
-
 
 AUTHORITIES = {"REQUESTS_CA_BUNDLE": "/etc/ssl/certs/ca-certificates.crt"}
 
@@ -66,7 +55,7 @@ def address(
 def project(folder: Path, name: str, env: Mapping[str, str]) -> Consumer:
     """A project whose environment names no other engine."""
     alone = {key: value for key, value in env.items() if key != "DOCKER_HOST"}
-    return consumer(folder / "project", {**FILES, "pyproject.toml": PROJECT.format(name=name)}, alone)
+    return consumer(folder / "project", small_project(name, command=f"echo {name}"), alone)
 
 
 @pytest.mark.parametrize("by", ["20.10", "none"])
