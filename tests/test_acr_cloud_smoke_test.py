@@ -23,15 +23,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from azureml_tasks.built_image import BuiltImage
-from azureml_tasks.engines.acr.cloud_smoke_test import (
-    EventCollector,
-    event_marker,
-    report_from_events,
-    smoke_test_files,
-)
+from azureml_tasks.engines.acr.cloud_smoke_test import report_from_events, smoke_test_files
 from azureml_tasks.in_image import default_score, probe, probe_in_acr
 from azureml_tasks.plain_text import clean
 from azureml_tasks.project.model import SmokeTestPlan, SmokeTestRequest
+from azureml_tasks.smoke.event_lines import EventCollector, event_marker
 from tests.acr_plans import plan
 from tests.test_probe import Behaviour, serving
 
@@ -78,6 +74,7 @@ def test_the_folder_of_the_smoke_test(has_code: bool) -> None:
         "container": "server",
         "marker": MARK,
         "limit": 1024 * 1024,
+        **({} if has_code else {"stand_in": True}),
     } == config
     assert {
         ".azureml-image/": b"",
@@ -326,6 +323,7 @@ class FakeContainer:
         state: of the container; empty if the engine does not know it.
         log: pieces of its log, each of stdout or stderr.
         peak: bytes of memory.
+        variables: that its image sets.
         requests: the requests to the engine.
     """
 
@@ -335,6 +333,7 @@ class FakeContainer:
     )
     log: Sequence[bytes] = ()
     peak: int | None = None
+    variables: Sequence[str] = ()
     requests: list[str] = field(default_factory=list)
 
     def answer(self, method: str, path: str) -> tuple[int, bytes]:
@@ -347,10 +346,12 @@ class FakeContainer:
             ]
             own = {"Id": "c0ffee", "NetworkSettings": {"Networks": {"b": {"IPAddress": self.address}}}}
             return 200, json.dumps([*others, own]).encode()
+        if path == "/images/sha256:2/json":
+            return 200, json.dumps({"Config": {"Env": [*self.variables]}}).encode()
         if not self.state:
             return 404, b'{"message": "No such container"}'
         if path.endswith("/json"):
-            return 200, json.dumps({"State": self.state}).encode()
+            return 200, json.dumps({"State": self.state, "Image": "sha256:2"}).encode()
         if "/stats?" in path:
             return 200, json.dumps({"memory_stats": {"max_usage": self.peak} if self.peak else {}}).encode()
         if "/logs?" in path:
@@ -595,3 +596,23 @@ def test_it_runs_under_old_pythons() -> None:
     imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
 
     assert set() == {name.partition(".")[0] for name in imported} - sys.stdlib_module_names
+
+
+def test_a_stand_in_in_the_place_of_the_images_own_script_is_no_pass(folder: Path) -> None:
+    """The agent's engine knows what variables the image sets; the step fails, and the report says what to write."""
+    fake = FakeContainer(variables=["PATH=/bin", "AZUREML_ENTRY_SCRIPT=mlflow_score_script.py"])
+    with serving(answering) as server:
+        code, events = probed(folder, server.url, fake, stand_in=True)
+        (folder / "docker.sock").unlink()
+        without = probed(folder, server.url, FakeContainer(variables=["PATH=/bin"]), stand_in=True)
+
+    report = report_from_events(plan(), IMAGE, events)
+
+    assert (1, "mlflow_score_script.py") == (code, events[-1]["replaced"])
+    assert (0, "") == (without[0], without[1][-1]["replaced"])
+    assert "GET /images/sha256:2/json" in fake.requests
+    assert not report.passed
+    assert (
+        "the base brings its own entry script, mlflow_score_script.py, and a stand-in served in its place",
+        'Write: env = { AZUREML_ENTRY_SCRIPT = "mlflow_score_script.py" }',
+    ) == report.checks[0].details

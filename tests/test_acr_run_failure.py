@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from azureml_tasks.cli.console import Console
-from azureml_tasks.engines.acr.cloud_smoke_test import EventCollector
 from azureml_tasks.engines.acr.run_failure import error_of_log, error_of_run
 from azureml_tasks.engines.acr.run_follower import RunFollower
 from azureml_tasks.engines.acr.run_log import RunLog
 from azureml_tasks.engines.acr.tasks_api import Run
+from azureml_tasks.smoke.event_lines import EventCollector
 from tests.acr_fakes import FakeClock, FakeTasks, fake_log
 
 # From the status and the log of a run

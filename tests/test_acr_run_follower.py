@@ -9,7 +9,6 @@ import pytest
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError, ServiceRequestError
 
 from azureml_tasks.cli.console import Console
-from azureml_tasks.engines.acr.cloud_smoke_test import EventCollector
 from azureml_tasks.engines.acr.run_follower import RunFollower
 from azureml_tasks.engines.acr.run_log import RunLog
 from azureml_tasks.engines.acr.session import Session
@@ -17,6 +16,7 @@ from azureml_tasks.engines.acr.task_runs import TaskRuns
 from azureml_tasks.engines.acr.tasks_api import Run
 from azureml_tasks.errors import AzuremlTasksError, RegistryError, RemoteBuildError, Terminated
 from azureml_tasks.in_image.probe_in_acr import frames
+from azureml_tasks.smoke.event_lines import EventCollector
 from tests.acr_fakes import URL, FakeClock, FakeTasks, fake_log
 from tests.acr_plans import plan
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from azureml_tasks.built_image import BuiltImage
-from azureml_tasks.engines.acr.cloud_smoke_test import EventCollector, report_from_events
+from azureml_tasks.engines.acr.cloud_smoke_test import report_from_events
 from azureml_tasks.engines.docker import base_image, client, socket_http
 from azureml_tasks.engines.docker.api_errors import translate_errors
 from azureml_tasks.engines.docker.client import EngineClient
@@ -25,6 +25,7 @@ from azureml_tasks.project.model import SmokeTestPlan, SmokeTestRequest
 from azureml_tasks.registry.api import Manifest, RegistryApi
 from azureml_tasks.registry.auth import Credentials, RegistryAuth
 from azureml_tasks.registry.session import RegistrySession
+from azureml_tasks.smoke.event_lines import EventCollector
 from azureml_tasks.smoke.report import junit_xml, report_text
 from tests.examples import examples
 from tests.json_values import JSON

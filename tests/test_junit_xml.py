@@ -38,7 +38,8 @@ def test_a_report() -> None:
 <?xml version="1.0" encoding="UTF-8"?>
 <testsuite name="train:1.4.0" tests="3" errors="0" failures="1" skipped="1" time="1.079">\
 <properties><property name="image id" value="sha256:5f1c2d3e" />\
-<property name="place" value="through 127.0.0.1:49153" /></properties>\
+<property name="place" value="through 127.0.0.1:49153" />\
+<property name="proven" value="requests" /></properties>\
 <testcase classname="train:1.4.0" name="start-up" time="1.067" />\
 <testcase classname="train:1.4.0" name="&lt;&quot;a&amp;b&quot;&gt;.json" time="0.013">\
 <failure message="$.a: expected 1, got 2">$.a: expected 1, got 2

@@ -148,12 +148,12 @@ def test_a_project_in_a_folder_of_a_repository_has_its_commit(tmp_path: Path) ->
     assert (sha[:12],) == planned(folder).tags
 
 
-def unavailable(value: str, why: str, fix: str = "") -> str:
+def unavailable(value: str, why: str, fix: str = "", other: str = "date") -> str:
     """Return the error of a tag whose value is not available, with the way to get it."""
     another = f"{fix}\n    or w" if fix else "W"
     return (
         f'pyproject.toml:6: tool.azureml-image.tags[1]: "{{{value}}}" needs {{{value}}}, but {why}\n'
-        f'    {another}rite another tag, such as: tags = ["{{date}}"]\n\n1 problem; nothing was done.'
+        f'    {another}rite another tag, such as: tags = ["{{{other}}}"]\n\n1 problem; nothing was done.'
     )
 
 
@@ -180,7 +180,7 @@ def test_a_detached_head_is_on_no_branch(tmp_path: Path) -> None:
     run_git(folder, "checkout", "--quiet", "--detach")
 
     why, fix = "HEAD is detached, so that no branch is checked out", "Name the tag of this run: --tag=TAG"
-    assert unavailable("git-branch", why, fix) == refusal(folder)
+    assert unavailable("git-branch", why, fix, "git-sha") == refusal(folder)
 
 
 def test_a_detached_head_of_a_ci_system_is_on_the_branch_that_it_tells(
@@ -218,6 +218,14 @@ def test_a_project_without_a_version_has_no_tag(tmp_path: Path) -> None:
         '    or write another tag, such as: tags = ["{date}"]\n\n1 problem; nothing was done.'
     )
     assert expected == error
+
+
+def test_a_project_without_a_version_in_a_repository_can_have_its_commit(tmp_path: Path) -> None:
+    """The advice is a tag that it can have."""
+    folder = project(tmp_path, head='name = "a"')
+    committed(folder)
+
+    assert 'or write another tag, such as: tags = ["{git-sha}"]' in refusal(folder)
 
 
 @pytest.mark.parametrize("name", ["模型", "a b\\nUSER root", "-"])
@@ -503,3 +511,30 @@ def test_a_repository_that_git_cannot_read_gets_a_warning(tmp_path: Path) -> Non
     assert planned(folder).warnings == (
         "the image gets no revision label: git said: fatal: bad config line 1 in file .git/config",
     )
+
+
+@pytest.mark.parametrize(
+    ("base", "near"),
+    [
+        ("minimal-py312", "minimal-py312-inference"),
+        ("minimal-py312-inferance", "minimal-py312-inference"),
+        ("minimal-py313-inference", "minimal-py312-inference"),
+        ("mcr.microsoft.com/minimal-py312-inference", "minimal-py312-inference"),
+        ("curated/minimal-py312-cuda12.1-inference", "curated/minimal-py312-cuda12.4-inference"),
+        ("minimal-py312-inference", ""),
+        ("minimal-py311-inference", ""),
+        ("python:3.10-slim", ""),
+        ("bases/minimal-py312-inference", ""),
+        ("contoso.azurecr.io/minimal-py312", ""),
+        ("minimal-ubuntu24.04-py312-cpu-inference", ""),
+    ],
+)
+def test_a_base_that_is_nearly_a_known_one_gets_a_warning(base: str, near: str) -> None:
+    """An image that Azure ML may publish later is not refused, nor one of the engine with such a name."""
+    reference = expand_base(base)
+    assert reference
+
+    found = base_images.warnings(reference, date(2026, 11, 30))
+
+    expected = f'base "{reference}" is not an image that Azure ML documents; did you mean "{near}"?'
+    assert ([expected] if near else []) == found

@@ -151,6 +151,7 @@ def test_the_record_of_a_pass() -> None:
         "peak_memory": 1,
         "warnings": [],
         "exit_code": None,
+        "proven": "requests",
     }
     assert expected == json.loads(json.dumps(report_record(result)))
 

@@ -105,7 +105,7 @@ def report_on(container: FakeContainer, image: BuiltImage = IMAGE, **more: Any) 
 
 
 PASS_TEXT = """\
-train:1.0 passed its smoke test (sha256:5f5f5f5f5f5f, PLACE).
+train:1.0 passed its smoke test (sha256:5f5f5f5f5f5f, PLACE): only start-up was proven (no request).
     ready after 1.5 s
     peak memory 129 MiB""".replace("PLACE", "inside the container, because the engine is on another machine")
 
@@ -223,7 +223,7 @@ def test_a_probe_that_ran_elsewhere(end: ContainerEnd, warnings: str) -> None:
 def test_a_container_that_nothing_is_known_of() -> None:
     """If nothing is known of the container, the answers count, and the report has no figures for the rest."""
     expected = f"""\
-train:1.0 passed its smoke test (sha256:5f5f5f5f5f5f, {PLACE_OF_RUN}).
+train:1.0 passed its smoke test (sha256:5f5f5f5f5f5f, {PLACE_OF_RUN}): only start-up was proven (no request).
     ready after 1.5 s"""
     assert expected == remote_report(ContainerEnd(), *EVENTS)
 

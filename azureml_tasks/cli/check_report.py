@@ -61,6 +61,7 @@ def as_json(report: CheckReport, spell: Callable[[str], str]) -> str:
             "largest": [{"name": file.name, "bytes": file.size} for file in report.largest],
         },
         "smoke_test": _smoke_test(plan),
+        "proves": "requests" if plan.smoke_test.requests else "start-up",
         "engine": report.engine,
         "rebuilt": list(report.rebuilt_stages),
         "because": list(report.reasons),
@@ -97,7 +98,7 @@ def _rows(label: str, texts: Sequence[str]) -> Iterator[str]:
 def _smoke_test(plan: Plan) -> str:
     count = len(plan.smoke_test.requests)
     if not count:
-        return "start-up, health check and /swagger.json; no request is set"
+        return "start-up, health check and /swagger.json; no request is set, so only start-up is proven"
     requests = f"{count} request{'s' if count > 1 else ''}, each {plan.smoke_test.repeat} times"
     return f"start-up, health check, /swagger.json and {requests}"
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from azureml_tasks.commands.run_context import (
     open_engine,
     plan_image,
+    refuse_by_base,
     refuse_missing_features,
-    refuse_unread_script,
     warn_of_unread_script,
     without_script_warning,
 )
@@ -17,6 +17,7 @@ from azureml_tasks.commands.up_to_date import needed_rebuild
 from azureml_tasks.context.build_context import largest
 from azureml_tasks.errors import AzuremlTasksError, SettingsError
 from azureml_tasks.project import build_secrets
+from azureml_tasks.project.answering_code import undecided
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,6 +92,7 @@ def check(run: RunContext) -> CheckReport:
         plan = without_script_warning(plan)
     else:
         warn_of_unread_script(run, plan)
+    plan = _with_undecided_script(run, plan, engine)
     image = run.records.read_build() if run.records.has_build() else None
     rebuild = None
     if image and (not engine or engine.name == image.engine):
@@ -131,10 +133,19 @@ def _engine(run: RunContext, plan: Plan) -> tuple[Engine | None, str, AzuremlTas
         )
         return engine, engine.describe() + missing, error
     try:
-        refuse_unread_script(engine, plan)
+        refuse_by_base(engine, plan)
     except AzuremlTasksError as error:
         return engine, engine.describe(), error
     return engine, engine.describe(), _missing_helper(run, plan, engine)
+
+
+def _with_undecided_script(run: RunContext, plan: Plan, engine: Engine | None) -> Plan:
+    """Warn of requests or a model without code if nobody can tell yet whether the base brings a script of its own."""
+    if not plan.missing_code or (engine and engine.base_variables(plan) is not None):
+        return plan
+    warning = undecided(plan.missing_code)
+    run.reporter.warn(warning)
+    return plan._replace(warnings=(*plan.warnings, warning))
 
 
 def _missing_helper(run: RunContext, plan: Plan, engine: Engine) -> AzuremlTasksError | None:

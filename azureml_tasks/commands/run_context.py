@@ -12,6 +12,7 @@ from azureml_tasks.context.build_context import BuildContext, new_context
 from azureml_tasks.errors import EngineError, FileProblem, Problem, SettingsError
 from azureml_tasks.planning.dockerfile import render
 from azureml_tasks.planning.plan import Plan, plan
+from azureml_tasks.project.base_images import ENTRY_SCRIPT
 from azureml_tasks.project.load import load, unread_warning
 from azureml_tasks.state.own_records import foreign_records
 from azureml_tasks.state.project_identity import project_key
@@ -136,7 +137,7 @@ def plan_image(
     Args:
         run: the run.
         save_hashes: whether the next command may use the hashes; a command that only looks writes nothing.
-        judges_script: whether the caller asks `refuse_unread_script`, and so warns of the script itself if at all.
+        judges_script: whether the caller asks `refuse_by_base`, and so warns of the script itself if at all.
 
     Raises:
         SettingsError: with everything that is wrong in the table and in the files it names.
@@ -173,7 +174,7 @@ def prepare_build(run: RunContext, *, to_push: bool = False) -> Prepared:
         raise SettingsError(problems)
     prepared = _with_engine(run, planned, context)
     refuse_missing_features(prepared.engine, prepared.plan)
-    refuse_unread_script(prepared.engine, prepared.plan)
+    refuse_by_base(prepared.engine, prepared.plan)
     warn_of_unread_script(run, prepared.plan)
     if to_push and not prepared.plan.registry:
         raise SettingsError([_no_registry(or_else=_RELEASE_TO)])
@@ -310,16 +311,26 @@ def refuse_missing_features(engine: Engine, planned: Plan) -> None:
         raise EngineError(what, next_step="\n".join(FEATURE_HELP[feature] for feature in missing))
 
 
-def refuse_unread_script(engine: Engine, planned: Plan) -> None:
-    """Refuse an entry script that our Python cannot read, if the base is here and its Python is no newer.
+def refuse_by_base(engine: Engine, planned: Plan) -> None:
+    """Refuse what only the base decides, if it is on the engine.
+
+    That is an entry script that its Python cannot read either, and requests or a model without code if the base brings
+    no script of its own.
 
     Raises:
-        SettingsError: with the mistake.
+        SettingsError: with the mistakes.
     """
+    problems: list[Problem] = []
     if planned.unread_script:
         python = engine.base_python(planned)
         if python and python <= sys.version_info[:2]:
-            raise SettingsError([planned.unread_script])
+            problems.append(planned.unread_script)
+    if planned.missing_code:
+        variables = engine.base_variables(planned)
+        if variables is not None and ENTRY_SCRIPT not in variables:
+            problems.append(planned.missing_code)
+    if problems:
+        raise SettingsError(problems)
 
 
 def warn_of_unread_script(run: RunContext, planned: Plan) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from azureml_tasks.config import fields
 from azureml_tasks.config.fields import Key, keys
+from azureml_tasks.config.near_tables import near_tables
 from azureml_tasks.config.problems import FILE, Problems, spell, spell_table
 from azureml_tasks.config.settings import Settings
 from azureml_tasks.config.toml_document import parse
@@ -42,13 +43,18 @@ def read(text: str, overrides: Mapping[str, Override]) -> tuple[Settings, Proble
         SettingsError: the text is not TOML or does not contain the table.
     """
     document = parse(text)
+    lines = locate(text)
+    near = [*near_tables(document, lines)]
     tools = document.get("tool")
     table = tools.get("azureml-image") if isinstance(tools, dict) else None
     if not isinstance(table, dict):
+        if near:
+            raise SettingsError(near)
         fix = '[tool.azureml-image]\nbase = "minimal-py312-inference"'
         raise SettingsError([FileProblem(FILE, 0, "has no table [tool.azureml-image]", f"Add it:\n{fix}")])
     sources = {key: override.source for key, override in overrides.items()}
-    problems = Problems(document=document, lines=locate(text), sources=sources)
+    problems = Problems(document=document, lines=lines, sources=sources)
+    problems.extend(near)
     values = {**table, **{key: override.value for key, override in overrides.items()}}
     return _read_table(values, Settings, (), problems), problems
 

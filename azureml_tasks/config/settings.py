@@ -219,7 +219,7 @@ class Settings:
     entry_script: str | None = declare(
         STRING,
         "file that defines `init()` and `run()`, relative to `code`",
-        default='`"score.py"` if that file exists',
+        default='`"score.py"` if that file exists, else `"main.py"`',
         rule=validators.PATH,
     )
     model: str | None = declare(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -77,11 +78,25 @@ PATH = Rule(
     fix="Paths are relative to the folder of pyproject.toml and stay inside it.",
     schema={"not": {"pattern": r"^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)"}},
 )
+
+
+_SECRETS = ("pip-conf", "netrc")
+
+
+def _several_secrets(value: str) -> str:
+    """Return how to write the secrets that one string names; "" if it does not name several."""
+    names = re.split(r"[\s,;]+", value.strip())
+    if len(names) < len(_SECRETS) or not set(names) <= set(_SECRETS):
+        return ""
+    return f"Write each in quotes of its own: secrets = [{', '.join(json.dumps(name) for name in names)}]"
+
+
 SECRET = Rule(
-    error=lambda value: "" if value in ("pip-conf", "netrc") else "is not a secret that a build can use",
+    error=lambda value: "" if value in _SECRETS else "is not a secret that a build can use",
     fix='Write: secrets = ["pip-conf", "netrc"], and say in each run where they are: '
     "invoke image.build --secret netrc=~/.netrc",
-    schema={"enum": ["pip-conf", "netrc"]},
+    schema={"enum": [*_SECRETS]},
+    fix_of=_several_secrets,
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from azureml_tasks.built_image import BuiltImage, PushedTag, StoredLayers
     from azureml_tasks.context.build_context import BuildContext
@@ -53,6 +53,9 @@ class Engine(Protocol):
 
     def base_python(self, plan: Plan) -> tuple[int, int] | None:
         """Return the version of the base's Python; None if it is not known, or the base is not on this machine."""
+
+    def base_variables(self, plan: Plan) -> Mapping[str, str] | None:
+        """Return the environment variables that the base sets; None if the base is not on this machine."""
 
     def check_push(self, plan: Plan) -> None:
         """Check what can be checked of a push before anything is built."""

@@ -6,6 +6,7 @@ Python 3.7 and `probe.py` beside it. The argument is a file with the probe's con
     container  the name of the container that is tested, which is also its host name
     marker     the beginning of each line
     limit      bytes that are kept of an answer, and of the end of the container's log
+    stand_in   (optional) true if a script of ours serves, so that the image's own must not be there
 
 Each event is one or more lines: marker, number of the event, part/parts, base64 of deflated JSON. The last event
 describes the container, because ACR's log shows nothing of a detached step. The agent's engine knows; ACR gives its
@@ -31,6 +32,7 @@ WIDTH = 8000
 
 SOCKET = "/var/run/docker.sock"
 GRACE = 10  # seconds
+ENTRY_SCRIPT = "AZUREML_ENTRY_SCRIPT="
 HEADER = 8
 """Bytes before each piece of a log: https://docs.docker.com/reference/api/engine/ (ContainerAttach)."""
 
@@ -134,7 +136,16 @@ def peak_memory(container: str) -> int | None:
     return int(peak) if peak else None
 
 
-def container_event(container: str, limit: int) -> dict[str, Any]:
+def own_script(container: str) -> str:
+    """Return the entry script that the container's image itself names, whatever its variables are here; "" for none."""
+    details = json.loads(engine_answer("GET", f"/containers/{container}/json") or b"{}")
+    image = json.loads(engine_answer("GET", f"/images/{details.get('Image')}/json") or b"{}")
+    variables = (image.get("Config") or {}).get("Env") or []
+    names = [pair[len(ENTRY_SCRIPT) :] for pair in variables if pair.startswith(ENTRY_SCRIPT)]
+    return str(names[-1]) if names else ""
+
+
+def container_event(container: str, limit: int, *, stand_in: bool) -> dict[str, Any]:
     """Stop the container and return the last event, which describes it."""
     before = state(container)
     event: dict[str, Any] = {
@@ -145,6 +156,7 @@ def container_event(container: str, limit: int) -> dict[str, Any]:
         "out_of_memory": bool(before.get("OOMKilled")),
         "peak_memory": peak_memory(container) if before.get("Running") else None,
         "stop": None,
+        **({"replaced": own_script(container)} if stand_in else {}),
     }
     if before.get("Running"):
         began = time.monotonic()
@@ -154,7 +166,7 @@ def container_event(container: str, limit: int) -> dict[str, Any]:
 
 
 def main(path: str) -> int:
-    """Send the requests and return 0 if /swagger.json and the malformed body pass, else 1."""
+    """Send the requests and return 0 if /swagger.json and the malformed body pass, and no script was replaced."""
     sys.path.insert(0, str(Path(__file__).resolve().parent))
     probe: Any = importlib.import_module("probe")
     config = json.loads(Path(path).read_text("utf-8"))
@@ -168,11 +180,12 @@ def main(path: str) -> int:
     probe.LIMIT = config["limit"]
     container = container_id(config["container"])
     probe.run(config, emit, lambda: is_alive(container, config["container"]))
-    emit(container_event(container, config["limit"]))
+    emit(container_event(container, config["limit"], stand_in=config.get("stand_in", False)))
     by_name = {event["event"]: event for event in events}
     # The malformed body is sent only if every request got its expected status.
     swagger, malformed = by_name.get("swagger", {}), by_name.get("malformed", {})
-    return 0 if swagger.get("status") == http.client.OK and malformed.get("healthy") else 1
+    has_passed = swagger.get("status") == http.client.OK and malformed.get("healthy")
+    return 0 if has_passed and not by_name["container"].get("replaced") else 1
 
 
 if __name__ == "__main__":

@@ -57,6 +57,7 @@ class Plan(NamedTuple):
         shared_layers: `login-server/repository` that shares cached layers between machines; "" for none.
         unread_script: what this machine's Python finds wrong with the entry script, which a newer one may read; None
             for nothing.
+        missing_code: what is wrong with the table if the base brings no entry script of its own; None for nothing.
         warnings: for the user, before any work.
         project_key: under which this project's caches are kept, see `state.project_identity`; "" for none.
         cache_scope: who shares cached layers by a registry with whom; "" for the usual ones.
@@ -85,6 +86,7 @@ class Plan(NamedTuple):
     cached_layers_max_age: float = 7.0
     shared_layers: str = ""
     unread_script: Problem | None = None
+    missing_code: Problem | None = None
     warnings: tuple[str, ...] = ()
     project_key: str = ""
     cache_scope: str = ""
@@ -106,7 +108,6 @@ def plan(project: Project) -> Plan:
     """Decide everything about the image of *project*. Reads no file and raises no error."""
     settings, facts = project.settings, project.facts
     env = _variables(project)
-    names_script = "AZUREML_ENTRY_SCRIPT" in {**env, **facts.smoke_test.env}
     python_files = facts.python.files if facts.python else ()
     return Plan(
         base=facts.base,
@@ -123,13 +124,14 @@ def plan(project: Project) -> Plan:
         env=env,
         labels=facts.labels,
         files=tuple(sorted((*facts.files, *python_files))),
-        smoke_test=facts.smoke_test._replace(default_script=not facts.code and not names_script),
+        smoke_test=facts.smoke_test,
         secrets=facts.secrets if facts.python else (),
         acr=settings.acr,
         pinned=_pinned(project),
         cached_layers_max_age=float(settings.cached_layers_max_age),
         shared_layers=settings.shared_layers or "",
         unread_script=facts.unread_script,
+        missing_code=facts.missing_code,
         warnings=_warnings(project),
         version=version if isinstance(version := facts.project.get("version"), str) else "",
     )

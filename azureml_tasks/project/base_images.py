@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from datetime import date
 from typing import TYPE_CHECKING
@@ -20,6 +21,18 @@ CURRENT = (
 """Documented or published today: the concept page "Docker images for inference" of Azure Machine
 Learning (2025-09-24) and Azure/azureml-assets assets/inference/environments (2026-07-23), less
 the one whose Python is past its end of life."""
+
+_KNOWN = (
+    *CURRENT,
+    "curated/mlflow-py312-inference",
+    "curated/mlflow-model-inference",
+    "curated/foundation-model-inference",
+)
+_KNOWN_SHORT = {name.removeprefix("curated/"): name for name in _KNOWN}
+_OLD_NAME = r"-ubuntu[0-9.]+-py[0-9]+-"
+"""Part of the names of older images, of which there are too many to know."""
+_MCR_HOST = MCR.partition("/")[0]
+_ALIKE = 0.85
 
 _WITHDRAWN = frozenset({
     # Removed from Azure/azureml-assets in 2024 and 2025; the images stay, unpatched.
@@ -50,6 +63,15 @@ _END_OF_LIFE = {
     12: date(2028, 10, 31),
     13: date(2029, 10, 31),
 }
+
+ENTRY_SCRIPT = "AZUREML_ENTRY_SCRIPT"
+"""The variable that names the script which the server runs; the images fall back to main.py."""
+_SERVED_BY_THE_BASE = r"(curated/)?mlflow-[a-z0-9.-]*inference"
+"""Its score script and the variables that name it are in the image: Azure/azureml-assets,
+assets/inference/environments/mlflow-py312-inference/context/Dockerfile."""
+_WITHOUT_A_SCRIPT = (
+    r"(curated/)?(minimal|lightgbm|onnxruntime|pytorch|sklearn|tensorflow|xgboost)-[a-z0-9.-]*inference"
+)
 
 IMAGE_VARIABLES = (
     "AML_APP_INSIGHTS_ENABLED",
@@ -95,11 +117,19 @@ def refuse_docker_hub(base: str, problems: Problems) -> None:
         problems.add(("base",), what, f'Write: base = "{name if short else MCR + name}"')
 
 
+def brings_script(base: Reference) -> bool | None:
+    """Return whether *base* has an entry script of its own; None if only the image itself tells."""
+    name = _name(base)
+    if re.fullmatch(_SERVED_BY_THE_BASE, name):
+        return True
+    return False if re.fullmatch(_WITHOUT_A_SCRIPT, name) else None
+
+
 def warnings(base: Reference, today: date) -> list[str]:
-    """Return a warning if *base* is withdrawn, or if its system or its Python is no longer maintained."""
-    if not str(base).startswith(MCR):
-        return []
-    name = str(base)[len(MCR) :].partition(":")[0].partition("@")[0]
+    """Return a warning if *base* is withdrawn, is no longer maintained, or is nearly one of Azure ML's images."""
+    name = _name(base)
+    if not name:
+        return _near_warning(base)
     if name.removeprefix("curated/") in _WITHDRAWN:
         return [f'base "{name}" is withdrawn and gets no security updates. {_current()}']
     if system := re.search(_UNSUPPORTED_SYSTEM, name):
@@ -111,7 +141,31 @@ def warnings(base: Reference, today: date) -> list[str]:
         if ended and ended < today:
             what = f"Python 3.{python[2]}, whose support ended on {ended.isoformat()}"
             return [f'base "{name}" has {what}. {_current()}']
-    return []
+    return _near_warning(base)
+
+
+def _near_warning(base: Reference) -> list[str]:
+    """Return a warning if *base* is none of the known images, and nearly one of them."""
+    name = _name(base)
+    is_local = not name and (base.host not in {"", "docker.io", _MCR_HOST} or "/" in base.repository)
+    if is_local or name.removeprefix("curated/") in _KNOWN_SHORT or re.search(_OLD_NAME, name):
+        return []
+    near = _nearest(name or base.repository)
+    return [f'base "{base}" is not an image that Azure ML documents; did you mean "{near}"?'] if near else []
+
+
+def _nearest(name: str) -> str:
+    """Return the known image whose name is nearly *name*, also without `curated/` or `-inference`; "" for none."""
+    short = name.removeprefix("curated/")
+    for text in (short, f"{short}-inference"):
+        if near := difflib.get_close_matches(text, _KNOWN_SHORT, n=1, cutoff=_ALIKE):
+            return _KNOWN_SHORT[near[0]]
+    return ""
+
+
+def _name(base: Reference) -> str:
+    """Return which of Azure ML's images *base* is, such as `minimal-py312-inference`; "" for another image."""
+    return base.name.removeprefix(MCR) if base.name.startswith(MCR) else ""
 
 
 def _current() -> str:

@@ -76,6 +76,8 @@ def source_problem(source: str) -> str:
     """Return what is wrong with the words that say where a secret is; they are not shown, for they may be a value."""
     if not source:
         return "is empty"
+    if other := re.search(rf"[,;\s]\s*({'|'.join(VARIABLES)})=", source):
+        return f"names {other[1]} too: give each secret a --secret of its own"
     if _VALUE.match(source) or "\0" in source:
         return "is the text of a secret, not its place"
     if source.startswith("env:") and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", source[4:]):

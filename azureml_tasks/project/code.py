@@ -7,8 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from azureml_tasks.errors import FileProblem
-from azureml_tasks.project.entry_script import WrongScriptError, missing_functions
+from azureml_tasks.image_reference import expand_base
+from azureml_tasks.project.base_images import ENTRY_SCRIPT, brings_script
+from azureml_tasks.project.entry_script import WrongScriptError, missing_functions, read_script
 from azureml_tasks.project.paths import kind_of, leaves
+from azureml_tasks.project.script_calls import wrong_calls
+from azureml_tasks.project.script_search import entry_scripts, how_to_name
 from azureml_tasks.text_file import UnreadableFile, read_bytes
 
 if TYPE_CHECKING:
@@ -18,6 +22,8 @@ if TYPE_CHECKING:
 _SERVER_CONFIGURATION = ("config.json", "logging.json")
 """Read by azureml-inference-server-http 1.5.1 (server/config.py) beside the entry script and in the working folder."""
 
+_FALLBACK = "main.py"
+"""What the server looks for if no variable names a script: the images' gunicorn/run."""
 _LARGEST = 1_000_000
 """Bytes of an entry script; Python's parser takes a hundred times as much memory."""
 _STUBS = {"init": "def init() -> None: ...", "run": "def run(data: str) -> object: ..."}
@@ -49,14 +55,36 @@ def read_code(reader: ProjectReader) -> Code:
             what = "tool.azureml-image.entry-script is set, but there is no code folder"
             problems.add(place, what, 'Write: code = "code"')
         return Code()
-    if not problems.is_written(place) and not (reader.root / folder / "score.py").is_file():
-        warning = f"{folder} has no score.py, and no entry-script is set: the server will look for main.py"
-        return Code(folder=folder, warnings=(warning,))
-    name = Path(reader.settings.entry_script or "score.py").as_posix()
-    script = "" if problems.is_bad(place) else _entry_script(reader, folder, name)
+    if problems.is_written(place) or (reader.root / folder / "score.py").is_file():
+        return _with_script(reader, folder, Path(reader.settings.entry_script or "score.py").as_posix())
+    return _without_score(reader, folder)
+
+
+def _with_script(reader: ProjectReader, folder: str, name: str) -> Code:
+    problems = reader.problems
+    script = "" if problems.is_bad(("entry-script",)) else _entry_script(reader, folder, name)
     unread = _read_script(reader, (Path(folder) / script).as_posix()) if script else None
     _refuse_server_configuration(reader, folder, script)
     return Code(folder=folder, entry_script=script, unread=unread)
+
+
+def _without_score(reader: ProjectReader, folder: str) -> Code:
+    """Return code without score.py if the table names no script: main.py serves, or the table must name another."""
+    settings = reader.settings
+    base = expand_base(settings.base)
+    has_own = brings_script(base) if base else None
+    if has_own or ENTRY_SCRIPT in {**settings.env, **settings.smoke_test.env}:
+        return Code(folder=folder)
+    found = entry_scripts(reader.root, reader.matcher, folder)
+    if (Path(folder) / _FALLBACK).as_posix() in found:
+        return _with_script(reader, folder, _FALLBACK)
+    what, advice = f"{folder} has no score.py, and no entry-script is set", how_to_name(found, folder)
+    if not found:
+        return Code(folder=folder, warnings=(f"{what}: the server will look for {_FALLBACK}",))
+    if has_own is None:
+        return Code(folder=folder, warnings=(f"{what}. {advice}",))
+    reader.problems.add(("code",), what, advice)
+    return Code(folder=folder)
 
 
 def _folder(reader: ProjectReader) -> str:
@@ -81,7 +109,8 @@ def _entry_script(reader: ProjectReader, folder: str, name: str) -> str:
 def _read_script(reader: ProjectReader, path: str) -> FileProblem | None:
     """Report an entry script that defines too little; return what this Python finds wrong with one it cannot read."""
     try:
-        missing = missing_functions(read_bytes(reader.root / path, _LARGEST), path)
+        source = read_bytes(reader.root / path, _LARGEST)
+        missing = missing_functions(source, path)
     except UnreadableFile as error:
         reader.problems.add_in_file(path, 0, error.why, error.fix)
         return None
@@ -94,6 +123,9 @@ def _read_script(reader: ProjectReader, path: str) -> FileProblem | None:
         names = " and ".join(f"{name}()" for name in missing)
         fix = "Add:\n" + "\n".join(_STUBS[name] for name in missing)
         reader.problems.add_in_file(path, 1, f"the entry script does not define {names}", fix)
+    tree, _ = read_script(source, path)
+    for line, what, fix in wrong_calls(tree, is_batch=False):
+        reader.problems.add_in_file(path, line, what, fix)
     return None
 
 

@@ -34,6 +34,28 @@ class WrongScriptError(Exception):
         self.error = error
 
 
+def read_script(source: bytes, name: str) -> tuple[ast.Module, CodeType]:
+    """Return the tree and the compiled code of *source*.
+
+    Args:
+        source: of the entry script.
+        name: of its file, for errors.
+
+    Raises:
+        SyntaxError: this Python cannot read it, with the line; a newer one may.
+        WrongScriptError: no Python can run it.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # "-W error" makes a mistake of a warning.
+            tree = ast.parse(source, filename=name)
+            return tree, _compiled(tree, name)
+    except ValueError as error:  # Python 3.11 and before raise it for a NUL byte.
+        raise SyntaxError(str(error), (name, 1, 1, "")) from error
+    except (RecursionError, MemoryError) as error:
+        raise SyntaxError("it is nested too deep for Python's parser", (name, 1, 1, "")) from error
+
+
 def missing_functions(source: bytes, name: str) -> list[str]:
     """Return which of `init` and `run`, which the server needs, no statement of *source* can define.
 
@@ -48,15 +70,7 @@ def missing_functions(source: bytes, name: str) -> list[str]:
         SyntaxError: this Python cannot read it, with the line; a newer one may.
         WrongScriptError: no Python can run it.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # "-W error" makes a mistake of a warning.
-            tree = ast.parse(source, filename=name)
-            module = _compiled(tree, name)
-    except ValueError as error:  # Python 3.11 and before raise it for a NUL byte.
-        raise SyntaxError(str(error), (name, 1, 1, "")) from error
-    except (RecursionError, MemoryError) as error:
-        raise SyntaxError("it is nested too deep for Python's parser", (name, 1, 1, "")) from error
+    tree, module = read_script(source, name)
     if any(isinstance(node, ast.ImportFrom) and node.names[0].name == "*" for node in ast.walk(tree)):
         return []
     codes = list(_codes(module))

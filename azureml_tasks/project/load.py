@@ -15,6 +15,7 @@ from azureml_tasks.context.file_hashes import FileHashes
 from azureml_tasks.errors import FileProblem, Problem, SettingsError
 from azureml_tasks.image_reference import Reference, expand_base
 from azureml_tasks.project import base_images, copied_files, cross_checks, git, naming
+from azureml_tasks.project.answering_code import answering_code
 from azureml_tasks.project.build_secrets import wanted_secrets
 from azureml_tasks.project.code import read_code
 from azureml_tasks.project.cross_checks import variable_warnings
@@ -85,10 +86,12 @@ def _facts(reader: ProjectReader, wait_for_git: Callable[[], Revision | NoRevisi
     project = problems.document.get("project")
     project = project if isinstance(project, dict) else {}
     today = datetime.now(timezone.utc).date()
+    poetry = naming.poetry_table(problems.document)
     base_images.refuse_docker_hub(settings.base, problems)
     base = expand_base(settings.base) or Reference(host="", repository="missing", tag="", digest="")
     repository = naming.repository(settings, project, problems)
     code = read_code(reader)
+    answering = answering_code(reader, code, base)
     python, files = _python(reader), copied_files.code_and_model(reader, code)
     revision = wait_for_git()
     labels = naming.labels(settings, project, revision, base, title=repository, epoch=_epoch(problems))
@@ -100,18 +103,19 @@ def _facts(reader: ProjectReader, wait_for_git: Callable[[], Revision | NoRevisi
         project=project,
         base=base,
         repository=repository,
-        tags=naming.tags(settings, naming.tag_values(project, revision, today, os.environ), problems),
+        tags=naming.tags(settings, naming.tag_values(project, revision, today, os.environ, poetry), problems),
         labels=labels,
         entry_script=code.entry_script,
         code=code.folder,
         python=python,
         files=files,
         has_model=bool(settings.model),
-        smoke_test=read_smoke_test(reader),
+        smoke_test=read_smoke_test(reader)._replace(default_script=answering.stands_in),
         revision=revision,
         today=today,
         secrets=wanted_secrets(settings, problems),
         unread_script=code.unread,
+        missing_code=answering.missing,
         warnings=(
             *_warnings(settings, project, revision),
             *code.warnings,

@@ -39,6 +39,7 @@ class Facts:
         secrets: mounted while Python packages are downloaded.
         unread_script: what this machine's Python finds wrong with the entry script, which a newer one may read; None
             for nothing.
+        missing_code: what is wrong with the table if the base brings no entry script of its own; None for nothing.
         warnings: for the user.
     """
 
@@ -57,6 +58,7 @@ class Facts:
     today: date
     secrets: tuple[BuildSecret, ...] = ()
     unread_script: Problem | None = None
+    missing_code: Problem | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -79,7 +81,7 @@ class SmokeTestPlan(NamedTuple):
         memory: the container's limit as Docker writes it; "" for none.
         start_timeout: seconds.
         repeat: how often each request is sent.
-        default_script: whether our default entry script serves, as the image has none.
+        default_script: whether our stand-in may serve: the image has no script, and nothing has to be answered.
         sha256: over all of this, in hexadecimal: a pass counts for this smoke test only.
     """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import date, datetime, timezone
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.config import validators
@@ -28,6 +29,13 @@ LAST_SECOND = 253_402_300_799
 """The end of the year 9999, the last one that an RFC 3339 timestamp can hold."""
 
 
+def poetry_table(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the table in which projects of Poetry before version 2 have name and version; empty if there is none."""
+    tools = document.get("tool")
+    table = tools.get("poetry") if isinstance(tools, dict) else None
+    return table if isinstance(table, dict) else {}
+
+
 def repository(settings: Settings, project: Mapping[str, Any], problems: Problems) -> str:
     """Return the repository of the image: `name`, or else the name of the project, normalised (PEP 503)."""
     if settings.name:
@@ -43,6 +51,9 @@ def repository(settings: Settings, project: Mapping[str, Any], problems: Problem
         return ""
     if not problems.is_bad(("name",)):
         fix = 'Write: name = "scoring", here or in [project]'
+        other = poetry_table(problems.document).get("name")
+        if isinstance(other, str) and not validators.REPOSITORY.error(normalize_name(other)):
+            fix = f'Write: name = "{normalize_name(other)}", which is the name in [tool.poetry]'
         problems.add((), "the image has no name: neither the table nor [project] gives one", fix)
     return ""
 
@@ -52,6 +63,7 @@ def tag_values(
     revision: Revision | NoRevision,
     today: date,
     environment: Mapping[str, str],
+    poetry: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, str | Unavailable]:
     """Return the value of each placeholder of a tag; a dynamic version is `latest`.
 
@@ -60,8 +72,12 @@ def tag_values(
         revision: the commit.
         today: the date (UTC).
         environment: in which CI systems tell the branch of a commit that is checked out without one.
+        poetry: the table `[tool.poetry]`, whose version a message can name.
     """
     fix = 'Write in [project]: version = "1.0.0"'
+    other = poetry.get("version")
+    if isinstance(other, str) and other.isprintable():
+        fix = f'Write the version of [tool.poetry] in [project]: version = "{other}"'
     version: str | Unavailable = Unavailable(why="[project] has no version", fix=fix)
     if isinstance(project.get("version"), str):
         version = project["version"]
@@ -92,7 +108,8 @@ def tags(settings: Settings, values: Mapping[str, str | Unavailable], problems: 
     rendered: dict[str, None] = {}
     for index, template in problems.valid_items("tags", settings.tags):
         what = f'tool.azureml-image.tags[{index + 1}]: "{template}"'
-        another = 'rite another tag, such as: tags = ["{date}"]'
+        placeholder = "git-sha" if isinstance(values["git-sha"], str) else "date"
+        another = f'rite another tag, such as: tags = ["{{{placeholder}}}"]'
         try:
             tag = render(template, values)
         except BadTag as error:

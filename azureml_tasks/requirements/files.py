@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 _VARIABLE = re.compile(r"\$\{[A-Z0-9_]+\}")
 _FINDING = {"index_url", "extra_index_url", "find_links", "trusted_host", "no_index", "pre", "prefer_binary"}
 _ARCHIVES = (".whl", ".zip", ".tar", ".tgz", ".tbz", ".txz", ".tlz", ".gz", ".bz2", ".xz", ".lz", ".lzma")
+_LOCAL_BUILD = re.compile(r"[A-Za-z0-9._-]+(\[[^\]]*\])?\s*@\s*file:///", re.IGNORECASE)
+"""A line that `pip freeze` writes for a package of conda: where it was built, on another machine."""
 _DEEPEST = 100
 """Files that include each other, one inside the other."""
 
@@ -120,15 +122,31 @@ class _Reading:
             return False
         self.files[path] = None
         self.depth += 1
+        local_builds: list[Line] = []
         for line in lines_of(text):
+            if _LOCAL_BUILD.match(line.requirement):
+                local_builds.append(line)
+                continue
             self.lines.add(line.text)
             if line.options and not line.requirement and line.options.keys() <= _FINDING:
                 self.finding.append(line.text)
             self.problems += [
                 FileProblem(path, line.number, what, fix) for what, fix in self.line(path, line)
             ]
+        self.problems += _local_build_problems(path, local_builds)
         self.depth -= 1
         return True
+
+    def near(self, included: str) -> str:
+        """Return the file that *included* may mean: of the same name elsewhere, or nearly so; "" for none."""
+        return next((path for path in _near_paths(included) if self.exists(path)), "")
+
+    def exists(self, path: str) -> bool:
+        """Return whether there is such a file, of any content."""
+        try:
+            return self.read(path) is not None
+        except UnreadableFile:
+            return True
 
     def line(self, path: str, line: Line) -> list[tuple[str, str]]:
         """Read one line; return its problems: (what, fix)."""
@@ -164,6 +182,9 @@ class _Reading:
             return [(f"{name} is the {_DEEPEST}th file inside another", "List its lines here.")]
         if not self.file(included):
             fix = f"Create {shown(included)}, or correct the path: it is relative to {path}."
+            if near := self.near(included):
+                written = posixpath.relpath(near, posixpath.dirname(path) or ".")
+                fix = f"There is {near}: write {written}, because the path is relative to {path}."
             return [(f"{name} does not exist", fix)]
         return []
 
@@ -214,6 +235,32 @@ class _Reading:
             return
         marker = f" ; {requirement.marker}" if requirement.marker else ""
         self.pinned.add(f"{normalize_name(requirement.name)}=={version}{marker}")
+
+
+def _near_paths(path: str) -> list[str]:
+    """Return where a file may be that is not at *path*: in a folder around it, or in one for requirements."""
+    folder, name = posixpath.split(path)
+    stem, suffix = posixpath.splitext(name)
+    names = [
+        name,
+        f"{name}.txt",
+        f"{stem}.in" if suffix == ".txt" else f"{stem}.txt",
+        f"requirements-{stem}{suffix}",
+    ]
+    parent = posixpath.dirname(folder)
+    folders = [folder, parent, "", posixpath.join(folder, "requirements"), "requirements"]
+    candidates = [posixpath.join(each, one) for one in names for each in folders]
+    return [each for each in dict.fromkeys(candidates) if each != path]
+
+
+def _local_build_problems(path: str, lines: list[Line]) -> list[Problem]:
+    """Return one problem for all lines that name a file of the machine that wrote them."""
+    if not lines:
+        return []
+    more = f" and {len(lines) - 1} more like it" if len(lines) > 1 else ""
+    what = f'"{shown(lines[0].requirement)}"{more} name{"s" if len(lines) == 1 else ""} a file of another machine'
+    fix = f"pip freeze writes this in a conda environment. For a list without it:\npip list --format=freeze > {path}"
+    return [FileProblem(path, lines[0].number, what, fix)]
 
 
 def is_pinned(text: str) -> bool:

@@ -77,6 +77,7 @@ class ContainerEnd:
         peak_memory: bytes; None if unknown.
         stop_seconds: how long it took to stop; None if it was not stopped.
         log: what it printed.
+        replaced_script: the image's own entry script, in whose place our stand-in served; "" for none.
     """
 
     exit_code: int | None = None
@@ -84,3 +85,4 @@ class ContainerEnd:
     peak_memory: int | None = None
     stop_seconds: float | None = None
     log: LogExcerpt = LogExcerpt()
+    replaced_script: str = ""

@@ -94,7 +94,7 @@ def _is_changed(value: Any) -> bool:
 
 
 _RESULT: Mapping[str, Check] = {"status": _or_none(_is_count), "error": _or_none(_is_text)}
-_OPTIONAL: Mapping[str, Check] = {"changed": _is_changed, "healthy": _is_flag}
+_OPTIONAL: Mapping[str, Check] = {"changed": _is_changed, "healthy": _is_flag, "replaced": _is_text}
 _FORMS: Mapping[str, Mapping[str, Check]] = {
     "waiting": {"seconds": _is_seconds, "last": _is_text},
     "elsewhere": {"seconds": _is_seconds},

@@ -90,7 +90,7 @@ def make_report(
         image_id=image.id,
         place=place,
         look_inside=look_inside,
-        checks=tuple(_with_end(checks, by_name, end.exit_code)),
+        checks=(*_replaced_script_check(end), *_with_end(checks, by_name, end.exit_code)),
         latencies=tuple(_latencies(sent)),
         started=by_name["ready", 0]["seconds"] if ("ready", 0) in by_name else None,
         peak_memory=end.peak_memory,
@@ -98,8 +98,19 @@ def make_report(
         log=end.log.text,
         log_lines=end.log.lines,
         exit_code=end.exit_code,
+        proven="requests" if requests else "start-up",
     )
     return replace(report, traceback=_traceback(report, answers))
+
+
+def _replaced_script_check(end: ContainerEnd) -> Iterator[Check]:
+    """Yield the failed check of a run in which our stand-in served in the place of the image's own entry script."""
+    if end.replaced_script:
+        what = (
+            f"the base brings its own entry script, {end.replaced_script}, and a stand-in served in its place"
+        )
+        fix = f'Write: env = {{ AZUREML_ENTRY_SCRIPT = "{end.replaced_script}" }}'
+        yield Check(name="entry script", outcome="failed", details=(what, fix))
 
 
 def _start_check(events: Events) -> Check:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 _LAST_LINES = 40  # of the container's log
 _TRACEBACK_LINES = 200
 _LONGEST_LINE = 2000  # characters
+_ONLY_START_UP = "only start-up was proven (no request)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +63,7 @@ class Report:
         log_lines: how many lines the whole log has; 0 if all of them are in `log`.
         traceback: from the log, the one that explains a failure.
         exit_code: the container's; None while it runs.
+        proven: what the answers came to: those of requests, or start-up alone.
     """
 
     image: str
@@ -77,6 +79,7 @@ class Report:
     log_lines: int = 0
     traceback: str = ""
     exit_code: int | None = None
+    proven: Literal["requests", "start-up"] = "requests"
 
     @property
     def passed(self) -> bool:
@@ -102,7 +105,8 @@ def _where(report: Report) -> str:
 
 
 def _passed(report: Report) -> Iterator[str]:
-    yield f"{report.image} passed its smoke test ({_where(report)})."
+    verdict = f"{report.image} passed its smoke test ({_where(report)})"
+    yield f"{verdict}: {_ONLY_START_UP}." if report.proven == "start-up" else f"{verdict}."
     yield from _indented(_figures(report))
     yield from (f"Warning: {warning}" for warning in report.warnings)
 
@@ -175,7 +179,11 @@ def junit_xml(report: Report) -> str:
     suite.set("skipped", str(outcomes.count("not run")))
     suite.set("time", f"{sum(check.seconds for check in report.checks):.3f}")
     properties = SubElement(suite, "properties")
-    for name, value in (("image id", report.image_id), ("place", report.place)):
+    for name, value in (
+        ("image id", report.image_id),
+        ("place", report.place),
+        ("proven", report.proven),
+    ):
         SubElement(properties, "property", name=name, value=_clean(value))
     for check in report.checks:
         _case(suite, report, check)

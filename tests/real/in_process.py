@@ -22,12 +22,12 @@ from azureml_tasks.commands import pipeline
 from azureml_tasks.commands.resume import resume
 from azureml_tasks.commands.run_context import RunContext
 from azureml_tasks.config.settings import Acr as Table
-from azureml_tasks.engines.acr.cloud_smoke_test import EventCollector
 from azureml_tasks.engines.acr.run_follower import RunFollower
 from azureml_tasks.engines.acr.session import open_session
 from azureml_tasks.engines.acr.tasks_api import Run, RunRequest
 from azureml_tasks.errors import AzuremlTasksError
 from azureml_tasks.project.load import load
+from azureml_tasks.smoke.event_lines import EventCollector
 from tests.machine.acr.azure_state import SECRET
 from tests.machine.acr.faults import Fault, Hold, What
 from tests.machine.acr.loopback import Acr

@@ -16,7 +16,7 @@ def test_an_image_without_code(remote_projects: RemoteProjects, amlenv_base: str
 
     expected = """\
 REGISTRY/NAME/candidate@sha256:ID
-REGISTRY/NAME:1.0 passed its smoke test (sha256:ID, in the cloud, by run RUN).
+REGISTRY/NAME:1.0 passed its smoke test (sha256:ID, in the cloud, by run RUN): only start-up was proven (no request).
     ready after N s
     peak memory N MiB
 Warning: the image has no code, so a default entry script showed that the server starts with its packages

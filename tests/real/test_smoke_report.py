@@ -63,7 +63,7 @@ Warning: request 3: the answer is a JSON string that holds JSON: run() returned 
         table="",
         code=0,
         report="""\
-NAME:1.0 passed its smoke test (sha256:ID, through 127.0.0.1:PORT).
+NAME:1.0 passed its smoke test (sha256:ID, through 127.0.0.1:PORT): only start-up was proven (no request).
     ready after TIME
     peak memory N MiB
 """,
@@ -453,7 +453,7 @@ env = { HOW = "malformed ends the worker" }
 """,
         code=0,
         report="""\
-NAME:1.0 passed its smoke test (sha256:ID, through 127.0.0.1:PORT).
+NAME:1.0 passed its smoke test (sha256:ID, through 127.0.0.1:PORT): only start-up was proven (no request).
     ready after TIME
     peak memory N MiB
 """,

@@ -28,7 +28,7 @@ from azureml_tasks.planning.plan import SECRET_MOUNTS
 from azureml_tasks.registry.auth import ACR_USER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from azureml_tasks.context.build_context import BuildContext
@@ -96,6 +96,10 @@ class AcrEngine:
     def base_python(self, plan: Plan) -> tuple[int, int] | None:
         """Return the version of the base's Python if the local engine has the base; None otherwise."""
         return self.local.base_python(plan) if self.local else None
+
+    def base_variables(self, plan: Plan) -> Mapping[str, str] | None:
+        """Return the variables that the base sets if the local engine has the base; None otherwise."""
+        return self.local.base_variables(plan) if self.local else None
 
     def check_push(self, plan: Plan) -> None:
         """Check that the registry lets the signed-in identity give a candidate its final tags; not under --dry.

@@ -16,12 +16,7 @@ from azureml_tasks.context.build_context import confirm
 from azureml_tasks.engines.acr import az_commands
 from azureml_tasks.engines.acr.build_pieces import BuildPieces, pieces_after_cached_layers
 from azureml_tasks.engines.acr.candidates import RUN_ID, candidate_repository
-from azureml_tasks.engines.acr.cloud_smoke_test import (
-    EventCollector,
-    event_marker,
-    report_from_events,
-    smoke_test_files,
-)
+from azureml_tasks.engines.acr.cloud_smoke_test import report_from_events, smoke_test_files
 from azureml_tasks.engines.acr.layer_store import registry_layers_repository
 from azureml_tasks.engines.acr.permissions import Permissions
 from azureml_tasks.engines.acr.preflight import check_secrets
@@ -40,6 +35,7 @@ from azureml_tasks.incremental.cached_layers import is_layers_tag
 from azureml_tasks.incremental.fingerprint import fingerprint_parts
 from azureml_tasks.planning.dockerfile import CONTEXT_LABEL
 from azureml_tasks.project import build_secrets
+from azureml_tasks.smoke.event_lines import EventCollector, event_marker
 from azureml_tasks.smoke.report import report_text
 from azureml_tasks.state.record_forms import is_digest, is_hash, is_words
 from azureml_tasks.state.records import StartedRun

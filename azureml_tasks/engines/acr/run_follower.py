@@ -16,9 +16,9 @@ from azureml_tasks.signals import raise_received
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from azureml_tasks.engines.acr.cloud_smoke_test import EventCollector
     from azureml_tasks.engines.acr.tasks_api import Run, TasksApi
     from azureml_tasks.reporter import Reporter
+    from azureml_tasks.smoke.event_lines import EventCollector
 
 _INTERVALS = (1.0, 1.0, 2.0, 3.0, 5.0)
 """Seconds between polls while nothing is new; the last one repeats."""

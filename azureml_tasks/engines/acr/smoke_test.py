@@ -6,17 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.config.settings import Acr
-from azureml_tasks.engines.acr.cloud_smoke_test import (
-    OPEN_SHELL,
-    EventCollector,
-    event_marker,
-    report_from_events,
-    smoke_test_files,
-)
+from azureml_tasks.engines.acr.cloud_smoke_test import OPEN_SHELL, report_from_events, smoke_test_files
 from azureml_tasks.engines.acr.run_failure import error_of_run
 from azureml_tasks.engines.acr.task_file import TaskFile
 from azureml_tasks.errors import RemoteBuildError
-from azureml_tasks.smoke.run import smoke_test
+from azureml_tasks.smoke.event_lines import EventCollector, event_marker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +34,7 @@ def smoke_test_locally(
     """
     with local.pulled(name, login) as local_id:
         # Under --dry there is no local ID, and the announced commands show the name.
-        report = smoke_test(plan, image._replace(id=local_id or name), local, local.reporter)
+        report = local.smoke_test(plan, image._replace(id=local_id or name))
     return replace(report, image_id=image.id, look_inside=OPEN_SHELL) if report else None
 
 

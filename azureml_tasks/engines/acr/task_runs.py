@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from azureml_tasks.context.context_file import ContextFile
-    from azureml_tasks.engines.acr.cloud_smoke_test import EventCollector
     from azureml_tasks.engines.acr.run_log import RunLog
     from azureml_tasks.engines.acr.session import Session
     from azureml_tasks.engines.acr.tasks_api import Run, UploadTarget
     from azureml_tasks.planning.plan import Plan
     from azureml_tasks.reporter import Reporter
+    from azureml_tasks.smoke.event_lines import EventCollector
 
 _UPLOADS = 3
 """URLs to which an upload is tried."""

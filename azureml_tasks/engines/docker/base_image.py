@@ -96,12 +96,22 @@ def find_base(client: EngineClient, reference: str) -> BaseImage | None:
     return BaseImage(
         id=str(image["Id"]),
         platform="/".join(filter(None, platform)),
-        env=dict(pair.partition("=")[::2] for pair in config.get("Env") or []),
+        env=_variables(config),
         user=config.get("User") or "",
         entrypoint=tuple(config.get("Entrypoint") or ()),
         command=tuple(config.get("Cmd") or ()),
         driver=str((image.get("GraphDriver") or {}).get("Name", "")),
     )
+
+
+def variables_of(client: EngineClient, reference: str) -> Mapping[str, str] | None:
+    """Return the environment variables that an image sets; None if the engine does not have it."""
+    image = client.inspect_image(reference)
+    return _variables(image.get("Config") or {}) if image else None
+
+
+def _variables(config: Mapping[str, Any]) -> dict[str, str]:
+    return dict(pair.partition("=")[::2] for pair in config.get("Env") or [])
 
 
 def _pull_base(client: EngineClient, plan: Plan, reporter: Reporter) -> None:

@@ -120,7 +120,8 @@ def _model_folder(repository: str) -> str:
 
 def _environment(smoke_test: SmokeTestPlan, repository: str) -> dict[str, str]:
     model = {"AZUREML_MODEL_DIR": _model_folder(repository)} if smoke_test.model else {}
-    script = {"AZUREML_ENTRY_SCRIPT": _DEFAULT_SCRIPT.name} if smoke_test.default_script else {}
+    stand_in = {"AML_APP_ROOT": APP_ROOT, "AZUREML_ENTRY_SCRIPT": _DEFAULT_SCRIPT.name}
+    script = stand_in if smoke_test.default_script else {}
     return {**model, **script, **smoke_test.env}
 
 

@@ -19,14 +19,16 @@ from azureml_tasks.engines.docker.leftovers import (
     remove_leftovers,
     tracked_run,
 )
+from azureml_tasks.errors import SettingsError
 from azureml_tasks.incremental.fingerprint import fingerprint_parts
 from azureml_tasks.planning.plan import SECRET_MOUNTS
+from azureml_tasks.project.base_images import ENTRY_SCRIPT
 from azureml_tasks.state.layer_records import LayerRecords
-from azureml_tasks.state.record_forms import is_words
+from azureml_tasks.state.record_forms import is_digest, is_words
 from azureml_tasks.state.runs import Thing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from azureml_tasks.context.build_context import BuildContext
@@ -110,6 +112,13 @@ class DockerEngine:
 
         with translate_errors(self.client.host):
             return base_python(self.client, str(plan.base), self.reporter, self.folder)
+
+    def base_variables(self, plan: Plan) -> Mapping[str, str] | None:
+        """Return the environment variables that the base sets; None if the engine does not have the base."""
+        from azureml_tasks.engines.docker.base_image import variables_of
+
+        with translate_errors(self.client.host):
+            return variables_of(self.client, str(plan.base))
 
     def check_push(self, plan: Plan) -> None:
         """Do nothing: a registry tells what it permits only when it is pushed to."""
@@ -205,10 +214,28 @@ class DockerEngine:
                 self.reporter.effect(remove)
 
     def smoke_test(self, plan: Plan, image: BuiltImage) -> Report | None:
-        """Run the image and send the smoke test's requests; None under --dry."""
+        """Run the image and send the smoke test's requests; None under --dry.
+
+        Raises:
+            SettingsError: the image has no entry script, and the table wants one to answer.
+        """
         from azureml_tasks.smoke.run import smoke_test
 
-        return smoke_test(plan, image, self, self.reporter)
+        return smoke_test(self._with_own_script(plan, image), image, self, self.reporter)
+
+    def _with_own_script(self, plan: Plan, image: BuiltImage) -> Plan:
+        """Return the plan without our stand-in if the image, by its base, names an entry script of its own."""
+        from azureml_tasks.engines.docker.base_image import variables_of
+
+        if not (plan.smoke_test.default_script or plan.missing_code) or not is_digest(image.id):
+            return plan
+        with translate_errors(self.client.host):
+            variables = variables_of(self.client, image.id)
+        if variables is not None and ENTRY_SCRIPT in variables:
+            return plan._replace(smoke_test=plan.smoke_test._replace(default_script=False))
+        if plan.missing_code:
+            raise SettingsError([plan.missing_code])
+        return plan
 
     def discard_candidate(self, image: BuiltImage) -> None:
         """Do nothing: images wait as candidates only in a registry."""

@@ -1,0 +1,80 @@
+"""Whether the image has code that can answer: a smoke test that nothing of the project answers proves nothing of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from azureml_tasks.config.problems import FILE, spell
+from azureml_tasks.errors import FileProblem
+from azureml_tasks.project.base_images import ENTRY_SCRIPT, brings_script
+from azureml_tasks.project.script_search import entry_scripts, how_to_name
+
+if TYPE_CHECKING:
+    from azureml_tasks.config.problems import Place, Problems
+    from azureml_tasks.config.settings import Settings
+    from azureml_tasks.errors import Problem
+    from azureml_tasks.image_reference import Reference
+    from azureml_tasks.project.code import Code
+    from azureml_tasks.project.paths import ProjectReader
+
+_NO_SCRIPT = 'Write: code = "FOLDER", the folder of the script that defines init() and run()'
+
+
+class AnsweringCode(NamedTuple):
+    """What answers in the image.
+
+    Args:
+        stands_in: whether our stand-in may serve, as nothing has to answer.
+        missing: the problem if the base brings no script of its own, which only the base tells; None for none.
+    """
+
+    stands_in: bool = False
+    missing: FileProblem | None = None
+
+
+def answering_code(reader: ProjectReader, code: Code, base: Reference) -> AnsweringCode:
+    """Report what has to be answered if there is neither code nor another script that can answer.
+
+    Args:
+        reader: of the project.
+        code: of the image.
+        base: the base image, which may bring a script of its own.
+    """
+    settings, problems = reader.settings, reader.problems
+    names_script = ENTRY_SCRIPT in {**settings.env, **settings.smoke_test.env}
+    has_own = brings_script(base)
+    if code.folder or names_script or has_own:
+        return AnsweringCode()
+    place = _what_needs_code(settings, problems)
+    if not place:
+        return AnsweringCode(stands_in=True)
+    if problems.is_bad(("code",)) or problems.is_bad(("entry-script",)):
+        return AnsweringCode()  # Reported already.
+    found = entry_scripts(reader.root, reader.matcher)
+    fix = how_to_name(found) or _NO_SCRIPT
+    what = f"{_subject(place)}, and the image has no code that {_purpose(place)}"
+    if has_own is False:
+        problems.add(place, what, fix)
+        return AnsweringCode()
+    return AnsweringCode(missing=FileProblem(FILE, problems.line_of(place), what, fix))
+
+
+def undecided(missing: Problem) -> str:
+    """Return the warning for *missing* while the base is not on the engine."""
+    why = "unless the base brings a script of its own, which is not known before the base is on the engine"
+    return f"{missing.file}:{missing.line}: {missing.what}, {why}. The smoke test shows it."
+
+
+def _what_needs_code(settings: Settings, problems: Problems) -> Place:
+    smoke_test = settings.smoke_test
+    if smoke_test.request or smoke_test.requests:
+        return ("smoke-test", "request" if smoke_test.request else "requests")
+    return ("model",) if settings.model and problems.is_written(("model",)) else ()
+
+
+def _subject(place: Place) -> str:
+    return f"{spell(place)} is set"
+
+
+def _purpose(place: Place) -> str:
+    return "loads the model" if place == ("model",) else "answers"

@@ -1,0 +1,190 @@
+"""A smoke test proves something only if code of the project answers, or a script that the base brings."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import pytest
+
+from azureml_tasks.built_image import BuiltImage
+from azureml_tasks.cli import check_report
+from azureml_tasks.cli.console import Console
+from azureml_tasks.commands.check import check
+from azureml_tasks.commands.run_context import RunContext, prepare_build
+from azureml_tasks.engines.docker.engine import open_docker
+from azureml_tasks.errors import SettingsError
+from azureml_tasks.planning.plan import plan
+from azureml_tasks.project import script_search
+from azureml_tasks.project.ignore import Matcher
+from azureml_tasks.project.load import load
+from azureml_tasks.project.script_search import entry_scripts
+from tests.cases import lay_out
+from tests.consumers import DEAD
+from tests.fake_engine import FakeEngine, json_answer, ready_engine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from azureml_tasks.planning.plan import Plan
+
+OWN = "contoso.azurecr.io/bases/serving:4"
+"""A base of which nobody knows whether it brings a script."""
+REQUESTS = "[tool.azureml-image.smoke-test]\nrequests = [{ body = 1 }]\n"
+SCRIPT = "def init(): ...\ndef run(data): ...\n"
+IMAGE_ID = "sha256:" + "1" * 64
+WHAT = "tool.azureml-image.smoke-test.requests is set, and the image has no code that answers"
+ENTRY = "AZUREML_ENTRY_SCRIPT=serve.py"
+
+
+def write(folder: Path, table: str, base: str = OWN, **files: str) -> Path:
+    """Write a project with this base, and without code unless *files* have it."""
+    head = f'[project]\nname = "demo"\nversion = "1"\n\n[tool.azureml-image]\nbase = "{base}"\n'
+    return lay_out({"pyproject.toml": head + table, "model/m.bin": "1", **files}, folder)
+
+
+def read(folder: Path, table: str, base: str = OWN, **files: str) -> Plan:
+    """Return the plan of such a project."""
+    return plan(load(write(folder, table, base, **files)))
+
+
+@pytest.mark.parametrize(
+    ("base", "table", "stands_in", "is_missing"),
+    [
+        (OWN, "", True, False),
+        (OWN, '[tool.azureml-image.smoke-test]\nmodel = "model"\n', True, False),
+        (OWN, REQUESTS, False, True),
+        (OWN, 'model = "model"\n', False, True),
+        (OWN, 'env = { AZUREML_ENTRY_SCRIPT = "a.py" }\n' + REQUESTS, False, False),
+        (OWN, REQUESTS + 'env = { AZUREML_ENTRY_SCRIPT = "a.py" }\n', False, False),
+        ("mlflow-ubuntu18.04-py37-cpu-inference", REQUESTS, False, False),
+        ("curated/mlflow-py312-inference", 'model = "model"\n', False, False),
+        ("curated/mlflow-py312-inference", "", False, False),
+        ("minimal-py312-inference", "", True, False),
+        ("curated/foundation-model-inference", REQUESTS, False, True),
+    ],
+)
+def test_the_stand_in_serves_only_if_nothing_has_to_be_answered(
+    base: str, table: str, stands_in: bool, is_missing: bool, tmp_path: Path
+) -> None:
+    """Not for requests, not for a model in the image, and not in the place of another script."""
+    planned = read(tmp_path, table, base)
+
+    assert (stands_in, is_missing) == (planned.smoke_test.default_script, planned.missing_code is not None)
+
+
+def test_code_of_the_project_answers(tmp_path: Path) -> None:
+    """Then nothing is missing, whatever the base."""
+    planned = read(tmp_path, REQUESTS, **{"code/score.py": SCRIPT})
+
+    assert (False, None) == (planned.smoke_test.default_script, planned.missing_code)
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEngine]:
+    """An engine that answers, and has no image yet."""
+    with ready_engine() as fake:
+        monkeypatch.setenv("DOCKER_HOST", fake.host)
+        yield fake
+
+
+def has(engine: FakeEngine, name: str, *variables: str) -> None:
+    """Give the engine an image with these variables."""
+    answer = {"Id": IMAGE_ID, "Config": {"Env": [*variables]}}
+    engine.answers[f"GET /v1.48/images/{quote(name, safe='/:')}/json"] = json_answer(answer)
+
+
+def report(folder: Path) -> dict[str, Any]:
+    """Return what `image.check --json` prints."""
+    run = RunContext(folder=folder, reporter=Console())
+    made: dict[str, Any] = json.loads(check_report.as_json(check(run), str))
+    return made
+
+
+def test_a_base_on_the_engine_decides(engine: FakeEngine, tmp_path: Path) -> None:
+    """Without a script of its own the table is wrong, before anything is built; with one it is right."""
+    folder = write(tmp_path, REQUESTS, **{"src/score.py": SCRIPT})
+    has(engine, OWN, "PATH=/bin")
+    without = report(folder)
+    with pytest.raises(SettingsError) as caught:
+        prepare_build(RunContext(folder=folder, reporter=Console()))
+    has(engine, OWN, ENTRY)
+    own = report(folder)
+
+    fix = 'src/score.py defines init() and run(). Write: code = "src"'
+    problem = {"file": "pyproject.toml", "line": 8, "what": WHAT, "fix": fix}
+    assert ([problem], []) == (without["problems"], without["warnings"])
+    assert f"pyproject.toml:8: {WHAT}\n    {fix}\n\n1 problem; nothing was done." == str(caught.value)
+    assert ([], []) == (own["problems"], own["warnings"])
+
+
+@pytest.mark.usefixtures("engine")
+def test_check_says_that_a_base_which_is_not_here_decides(tmp_path: Path) -> None:
+    """The smoke test shows it."""
+    warning = (
+        f"pyproject.toml:8: {WHAT}, unless the base brings a script of its own, which is not known before the base "
+        "is on the engine. The smoke test shows it."
+    )
+    made = report(write(tmp_path, REQUESTS))
+
+    assert ([], [warning], "requests") == (made["problems"], made["warnings"], made["proves"])
+
+
+def test_check_without_an_engine_says_so_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a warning beside what is wrong with the engine."""
+    monkeypatch.setenv("DOCKER_HOST", DEAD)
+
+    assert 1 == len(report(write(tmp_path, REQUESTS))["warnings"])
+
+
+def prove(folder: Path, table: str, engine: FakeEngine, *variables: str) -> None:
+    """Print the docker commands of the smoke test of an image with these variables."""
+    has(engine, IMAGE_ID, *variables)
+    console = Console(dry=True)
+    docker = open_docker(folder / ".azureml-image", console, project=folder, keep=False)
+    image = BuiltImage(id=IMAGE_ID, names=("demo:1",), engine="docker", context_sha256="", user="u")
+    assert docker.smoke_test(read(folder, table), image) is None
+
+
+def test_a_script_of_the_base_is_never_replaced(
+    engine: FakeEngine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The image itself tells which script it names, when the smoke test runs."""
+    prove(tmp_path, "", engine, ENTRY)
+    own = capsys.readouterr().out
+    prove(tmp_path, "", engine, "PATH=/bin")
+    none = capsys.readouterr().out
+
+    assert ["run", "rm"] == [line.split()[1] for line in own.splitlines()]
+    assert "AZUREML_ENTRY_SCRIPT" not in own
+    assert ["create", "cp", "start", "rm"] == [line.split()[1] for line in none.splitlines()]
+    assert "--env AML_APP_ROOT=/var/azureml-app --env AZUREML_ENTRY_SCRIPT=default_score.py" in none
+
+
+def test_requests_are_not_sent_to_an_image_without_a_script(engine: FakeEngine, tmp_path: Path) -> None:
+    """A smoke test that nothing of the project could pass is the table's mistake, not a failure of the image."""
+    with pytest.raises(SettingsError) as caught:
+        prove(tmp_path, REQUESTS, engine, "PATH=/bin")
+    prove(tmp_path, REQUESTS, engine, ENTRY)
+
+    assert WHAT in str(caught.value)
+
+
+def test_the_search_for_scripts_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The nearest come first, five at most; what is deep, hidden, linked or too much is not looked at."""
+    deep = "/".join("abcdefghi")
+    names = [f"{n}/s.py" for n in range(6)] + [f"{deep}/s.py", ".git/s.py", "node_modules/s.py", "z.py"]
+    lay_out(dict.fromkeys(names, SCRIPT), tmp_path)
+    (tmp_path / "link").symlink_to(tmp_path / "0")
+    matcher = Matcher([])
+
+    near = entry_scripts(tmp_path, matcher)
+    monkeypatch.setattr(script_search, "_MOST_SCRIPTS", 2)
+    few = entry_scripts(tmp_path, matcher)
+    monkeypatch.setattr(script_search, "_MOST_ENTRIES", 3)
+    none = entry_scripts(tmp_path, matcher)
+
+    assert ["z.py", "0/s.py", "1/s.py", "2/s.py", "3/s.py"] == near
+    assert (["z.py", "0/s.py"], [], [f"{deep}/s.py"]) == (few, none, entry_scripts(tmp_path, matcher, deep))
