@@ -96,9 +96,9 @@ def decode(data: bytes, *, coding_lines: bool = False) -> str:
         raise UnreadableFile(why, _SAVE) from error
 
 
-def read_text(path: Path, *, coding_lines: bool = False) -> str:
-    """Return the text of a file of at most 10 MB; see `read_bytes` and `decode`."""
-    return decode(read_bytes(path, LARGEST_TEXT), coding_lines=coding_lines)
+def read_text(path: Path, *, coding_lines: bool = False, largest: int = LARGEST_TEXT) -> str:
+    """Return the text of a file of at most *largest* bytes; see `read_bytes` and `decode`."""
+    return decode(read_bytes(path, largest), coding_lines=coding_lines)
 
 
 def _named_encodings(data: bytes) -> Iterator[str]:

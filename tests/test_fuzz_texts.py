@@ -1,4 +1,4 @@
-"""Any entry script, ignore file and requirements file ends in a result, or in an error of ours."""
+"""Any entry script, ignore file, requirements file and conda file ends in a result, or in an error of ours."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import contextlib
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from azureml_tasks.config.requirement import parse_requirement
 from azureml_tasks.plain_text import clean
 from azureml_tasks.project.entry_script import WrongScriptError, missing_functions
 from azureml_tasks.project.ignore import IllegalPattern, Matcher, parse_ignore_file
+from azureml_tasks.requirements.conda import read_conda
 from azureml_tasks.requirements.files import read_tree
 from azureml_tasks.text_file import UnreadableFile, decode
 from tests.examples import examples
@@ -34,6 +36,14 @@ LINES = st.sampled_from(
      "https://", "git+", "ssh://", "file:", "u:p@", "[", "]", "host", "/", "./w.whl", "..", "-r ", "-c ",
      "-e ", "-i ", "--hash=sha256:0", "--pre", "--x", "=", "--no-deps", "${A}", "#", " ", "\\\n", "\n",
      "\r", "\x0b", "\u2028", "\\", "'", '"', "\0", "é", "@", ":", ",", "*", NUMBER]
+)  # fmt: skip
+
+YAML = st.sampled_from(
+    ["name: a\n", "dependencies:\n", "- ", "  - ", "numpy", "=1.2", "==", ">=1,<2", "|", "=py_0", "a::", "pip:\n",
+     "    - ", "-r x\n", "python=3", "&a ", "*a", "<<: ", "!!python/x ", "!x ", "[", "]", "{", "}", ": ", ",", "? ",
+     "---\n", "...\n", "#", "'", '"', "|\n", ">\n", "\t", " ", "\n", "\r", "\x85", "\u2028", "\x07", "\ufeff",
+     "%YAML 1.1\n", '"\\ud800"', '"\\0"', "@", "`", "u:p@", "https://", "é", "~", "1", "variables:\n", "  A: b\n",
+     "channels: ", NUMBER]
 )  # fmt: skip
 
 
@@ -80,6 +90,17 @@ def test_any_requirements(texts: list[str]) -> None:
     assert "r.txt" in tree.files
     assert all(str(problem) == clean(str(problem)) for problem in problems)
     assert all("u:p@" not in str(problem) for problem in problems)
+
+
+@settings(max_examples=examples(300), suppress_health_check=list(HealthCheck))
+@given(text=any_of(YAML) | any_of(YAML).map("dependencies:\n- {}".format))
+def test_any_conda_file(text: str) -> None:
+    """Each dependency becomes a requirement, or is a problem whose message can be printed."""
+    file, problems = read_conda("a/conda.yml", text)
+    _, more = read_tree("a/conda.yml", lambda _: None, text=file.pip_text)
+
+    assert all(str(problem) == clean(str(problem)) for problem in (*problems, *more))
+    assert all(parse_requirement(line.text) for line in file.packages)
 
 
 @settings(max_examples=examples(200))

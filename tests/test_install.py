@@ -394,6 +394,41 @@ pip check reports conflicts that are not in the base image:
     assert expected == (code, log)
 
 
+def test_installs_the_packages_of_a_conda_file(make_base: Callable[..., Base]) -> None:
+    """Both parts are installed in one run, and neither file reaches an image based on this one."""
+    base = make_base()
+    base.add_to_index("alpha", "1.0")
+    base.add_to_index("beta", "1.0")
+    base.write("requirements.txt", '-r "conda/env/conda.yml"\n-r "project/env/conda.yml"\n')
+    base.write("conda/env/conda.yml", "\n\nalpha==1.*\n")
+    base.write("project/env/conda.yml", "\n\n\n\nbeta\n")
+
+    done = base.run()
+
+    assert (0, WITH_SERVER + NOTHING_NEW, ["alpha-1.0", *SERVER, "beta-1.0", FLASK]) == done
+    assert not (base.inside / "conda").exists()
+
+
+def test_names_the_line_of_a_conda_file(make_base: Callable[..., Base]) -> None:
+    """A conflict is traced to the lines of both of its parts."""
+    base = make_base()
+    base.add_package("old", "1.0", "tiny<2")
+    base.add_package("tiny", "1.0")
+    base.add_to_index("tiny", "2.0")
+    base.write("requirements.txt", '-r "conda/env/conda.yml"\n-r "project/env/conda.yml"\n')
+    base.write("conda/env/conda.yml", "\n\ntiny==2.*\n")
+    base.write("project/env/conda.yml", "\n\n\n\ntiny>=2\n")
+
+    code, log, _ = base.run()
+
+    found = """\
+pip check reports conflicts that are not in the base image:
+    old 1.0 needs tiny<2, and tiny 2.0 is installed
+        tiny 1.0 -> 2.0, required by env/conda.yml:5: tiny>=2, required by env/conda.yml:3: tiny==2.*
+"""
+    assert (1, WITH_SERVER + found + END) == (code, log)
+
+
 def test_names_the_missing_requirement_of_a_new_package(make_base: Callable[..., Base]) -> None:
     """A new package without its requirements ends the build, and is named with what requires it."""
     base = make_base(PIP_NO_DEPS="1")

@@ -441,9 +441,9 @@ def test_problems_of_all_files_are_reported_together() -> None:
 
 @pytest.mark.parametrize("root", ["conda.yml", "deploy/environment.YAML"])
 def test_a_conda_file_is_refused(root: str) -> None:
-    """It is not read; the problem says where to list its packages instead."""
-    fix = "List its pip packages in a requirements file; conda packages need a base image that has them."
-    problem = Problem(root, 0, "is a conda environment file, which pip does not read", fix)
+    """It is not read; the problem names its own key."""
+    what = "is a conda environment file, which pip does not read"
+    problem = Problem(root, 0, what, f'Write instead: conda = "{root}"')
 
     assert (tree(root), [problem]) == read_tree(root, {root: "name: a\n"}.get)
 

@@ -98,6 +98,15 @@ SENTENCES: dict[str, tuple[str, ...]] = {
         "test_walk.py::test_a_file_of_ours_that_is_a_link_out_of_the_project_is_not_read",
         "test_trust.py::test_no_key_leads_out_of_the_project",
     ),
+    "A package of a conda file": (
+        "test_conda.py::test_a_name_that_is_not_on_the_list_has_its_ways_on",
+        "test_conda.py::test_what_is_no_python_package_has_its_next_step",
+    ),
+    "YAML makes plain values only": (
+        "test_yaml_document.py::test_each_mistake_has_its_line",
+        "test_yaml_document.py::test_aliases_that_multiply_are_refused",
+        "test_yaml_document.py::test_deep_nesting_is_refused",
+    ),
     "A file that looks like a secret": (
         "test_walk.py::test_a_secret_is_refused_by_its_name",
         "test_walk.py::test_a_secret_is_refused_by_its_content",
@@ -327,6 +336,7 @@ def test_the_table_has_no_key_that_only_the_environment_may_set() -> None:
         'model = "out"\n',
         'requirements = ["out/requirements.txt"]\n',
         'requirements = ["wheel.txt"]\n',
+        'conda = "out/conda.yml"\n',
         'entry-script = "out/score.py"\n',
         '[tool.azureml-image.smoke-test]\nrequest = "out/request.json"\n',
         '[tool.azureml-image.smoke-test]\nmodel = "out"\n',
@@ -337,6 +347,7 @@ def test_no_key_leads_out_of_the_project(table: str, tmp_path: Path) -> None:
     """A folder that is a link leads there as well; nothing of the files is in the message."""
     score = "def init(): ...\ndef run(data): ...\n"
     outside = {"score.py": score, "request.json": "very-secret", "requirements.txt": "very-secret @ ?"}
+    outside["conda.yml"] = "very-secret"
     lay_out(outside, tmp_path / "outside")
     files = {
         "pyproject.toml": project("demo", table),

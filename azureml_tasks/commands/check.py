@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.commands.run_context import (
+    compare_pythons,
     open_engine,
     plan_image,
     refuse_by_base,
@@ -86,12 +87,17 @@ def check(run: RunContext) -> CheckReport:
     """
     plan, context = plan_image(run, judges_script=True)
     engine, engine_text, error = _engine(run, plan)
-    if missing := build_secrets.secret_problems(run.folder, plan.secrets, plan.files):
-        error = SettingsError([*missing, *error.problems] if isinstance(error, SettingsError) else missing)
+    other_pythons, unknown = compare_pythons(engine, plan)
+    missing = build_secrets.secret_problems(run.folder, plan.secrets, plan.files)
+    if problems := [*missing, *other_pythons]:
+        error = SettingsError([*problems, *error.problems] if isinstance(error, SettingsError) else problems)
     if isinstance(error, SettingsError) and plan.unread_script in error.problems:
         plan = without_script_warning(plan)
     else:
         warn_of_unread_script(run, plan)
+    for warning in unknown:
+        run.reporter.warn(warning)
+    plan = plan._replace(warnings=(*plan.warnings, *unknown))
     plan = _with_undecided_script(run, plan, engine)
     image = run.records.read_build() if run.records.has_build() else None
     rebuild = None

@@ -12,7 +12,7 @@ from azureml_tasks.context.build_context import BuildContext, new_context
 from azureml_tasks.errors import EngineError, FileProblem, Problem, SettingsError
 from azureml_tasks.planning.dockerfile import render
 from azureml_tasks.planning.plan import Plan, plan
-from azureml_tasks.project.base_images import ENTRY_SCRIPT
+from azureml_tasks.project.base_images import ENTRY_SCRIPT, python_problem
 from azureml_tasks.project.load import load, unread_warning
 from azureml_tasks.state.own_records import foreign_records
 from azureml_tasks.state.project_identity import project_key
@@ -176,6 +176,11 @@ def prepare_build(run: RunContext, *, to_push: bool = False) -> Prepared:
     refuse_missing_features(prepared.engine, prepared.plan)
     refuse_by_base(prepared.engine, prepared.plan)
     warn_of_unread_script(run, prepared.plan)
+    other_pythons, unknown = compare_pythons(prepared.engine, prepared.plan)
+    if other_pythons:
+        raise SettingsError(other_pythons)
+    for warning in unknown:
+        run.reporter.warn(warning)
     if to_push and not prepared.plan.registry:
         raise SettingsError([_no_registry(or_else=_RELEASE_TO)])
     return prepared
@@ -331,6 +336,29 @@ def refuse_by_base(engine: Engine, planned: Plan) -> None:
             problems.append(planned.missing_code)
     if problems:
         raise SettingsError(problems)
+
+
+def compare_pythons(engine: Engine | None, planned: Plan) -> tuple[list[Problem], list[str]]:
+    """Compare the Python that the conda file wants with that of the base.
+
+    Args:
+        engine: that may have the base; None if it does not answer.
+        planned: the image.
+
+    Returns:
+        Problems if it is another one, and warnings if it is not known.
+    """
+    if not planned.wanted_pythons:
+        return [], []
+    from azureml_tasks.requirements.conda import accepts
+
+    wishes, base = planned.wanted_pythons, planned.base
+    if python := engine.base_python(planned) if engine else None:
+        return [python_problem(wish, base, python) for wish in wishes if not accepts(wish, python)], []
+    unknown = (
+        f"was not compared with the Python of {base}, which is not known before the base is on the engine"
+    )
+    return [], [f'{wish.file}:{wish.line}: "{wish.text}" {unknown}' for wish in wishes]
 
 
 def warn_of_unread_script(run: RunContext, planned: Plan) -> None:

@@ -206,6 +206,12 @@ class Settings:
         (),
         rule=validators.PATH,
     )
+    conda: str | None = declare(
+        STRING,
+        "a conda environment file: its pip part, and those of its packages that PyPI is known to have too, are "
+        "installed, see [Python packages](python-packages.md#conda-files)",
+        rule=validators.PATH,
+    )
     dependency_groups: tuple[str, ...] = declare(STRINGS, "names of `[dependency-groups]` to install", ())
     extras: tuple[str, ...] = declare(STRINGS, "names of `[project.optional-dependencies]` to install", ())
     project_dependencies: bool = declare(BOOLEAN, "install `[project].dependencies`", False)  # noqa: FBT003 -- a default

@@ -67,8 +67,9 @@ def decoded(data: bytes) -> str:
 def requirement_lines(name: str) -> list[str]:
     """Return where the project requires a package, each as "file:line: requirement"."""
     lines = []
-    project = environment.PROJECT
-    for path in [environment.HERE / "requirements.txt", *sorted(project.rglob("*"))]:
+    folders = (environment.PROJECT, environment.CONDA)
+    in_folders = [path for folder in folders for path in sorted(folder.rglob("*"))]
+    for path in [environment.HERE / "requirements.txt", *in_folders]:
         if not path.is_file() or path.suffix == ".whl":
             continue
         for number, line in enumerate(decoded(path.read_bytes()).splitlines(), 1):
@@ -76,8 +77,8 @@ def requirement_lines(name: str) -> list[str]:
             requirement = re.split(r"\s*[@#\\]|\s+--", line.strip())[0]
             match = re.match(r"(?:\S*/)?([\w.]+)-\S+\.whl$|(\w[\w.-]*)", requirement)
             if match and environment.normal(match.group(1) or match.group(2)) == name:
-                in_project = path.parent != environment.HERE
-                file = f"{path.relative_to(project)}:{number}" if in_project else "pyproject.toml"
+                folder = next((each for each in folders if each in path.parents), None)
+                file = f"{path.relative_to(folder)}:{number}" if folder else "pyproject.toml"
                 lines.append(f"{file}: {requirement}")
     return lines
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE / "project"
+CONDA = HERE / "conda"
 
 # The first Python with importlib.metadata is 3.8.
 LISTS_PACKAGES = sys.version_info >= (3, 8)

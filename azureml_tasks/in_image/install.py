@@ -8,6 +8,7 @@ and the scripts `environment.py` and `conflicts.py` beside it. Each of these fil
     pinned.txt        the versions that the files with hashes pin, as constraints
     added.txt         -r lines of the requirements that were added, if they can be installed alone
     project/          requirements files and wheels, at their paths in the project
+    conda/            the packages of a conda file, at its path in the project and on its lines
     wheels/           what download.py has downloaded, to be installed without an index
     pip-conf, netrc   secrets, mounted while this runs if packages may be built from source
 """
@@ -158,7 +159,8 @@ def remove_inputs() -> None:
 
     If BuildKit mounted them, they are not in the image, and may be impossible to remove.
     """
-    shutil.rmtree(str(environment.PROJECT), ignore_errors=True)
+    for folder in (environment.PROJECT, environment.CONDA):
+        shutil.rmtree(str(folder), ignore_errors=True)
     for name in INPUTS:
         with suppress(OSError):
             (HERE / name).unlink()

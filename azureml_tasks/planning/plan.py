@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from azureml_tasks.errors import Problem
     from azureml_tasks.image_reference import Reference
     from azureml_tasks.project.model import BuildSecret, Project, SmokeTestPlan
+    from azureml_tasks.requirements.conda import WantedPython
     from azureml_tasks.requirements.install_step import PythonStep
 
 APP_ROOT = "/var/azureml-app"
@@ -58,6 +59,7 @@ class Plan(NamedTuple):
         unread_script: what this machine's Python finds wrong with the entry script, which a newer one may read; None
             for nothing.
         missing_code: what is wrong with the table if the base brings no entry script of its own; None for nothing.
+        wanted_pythons: what the conda file says of Python, if only the base itself tells its version.
         warnings: for the user, before any work.
         project_key: under which this project's caches are kept, see `state.project_identity`; "" for none.
         cache_scope: who shares cached layers by a registry with whom; "" for the usual ones.
@@ -87,6 +89,7 @@ class Plan(NamedTuple):
     shared_layers: str = ""
     unread_script: Problem | None = None
     missing_code: Problem | None = None
+    wanted_pythons: tuple[WantedPython, ...] = ()
     warnings: tuple[str, ...] = ()
     project_key: str = ""
     cache_scope: str = ""
@@ -132,6 +135,7 @@ def plan(project: Project) -> Plan:
         shared_layers=settings.shared_layers or "",
         unread_script=facts.unread_script,
         missing_code=facts.missing_code,
+        wanted_pythons=facts.wanted_pythons,
         warnings=_warnings(project),
         version=version if isinstance(version := facts.project.get("version"), str) else "",
     )

@@ -8,10 +8,12 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from azureml_tasks.config.problems import spell
+from azureml_tasks.errors import FileProblem, Problem
 from azureml_tasks.image_reference import MCR, Reference, expand_base
 
 if TYPE_CHECKING:
     from azureml_tasks.config.problems import Problems
+    from azureml_tasks.requirements.conda import WantedPython
 
 CURRENT = (
     "minimal-py312-inference",
@@ -20,7 +22,15 @@ CURRENT = (
 )
 """Documented or published today: the concept page "Docker images for inference" of Azure Machine
 Learning (2025-09-24) and Azure/azureml-assets assets/inference/environments (2026-07-23), less
-the one whose Python is past its end of life."""
+those whose Python is past its end of life."""
+
+_PAST_END_OF_LIFE = (
+    "minimal-ubuntu22.04-py39-cpu-inference",
+    "minimal-ubuntu22.04-py39-cuda11.8-gpu-inference",
+)
+"""Documented, too."""
+
+_DOCUMENTED = (*CURRENT, *_PAST_END_OF_LIFE)
 
 _KNOWN = (
     *CURRENT,
@@ -166,6 +176,31 @@ def _nearest(name: str) -> str:
 def _name(base: Reference) -> str:
     """Return which of Azure ML's images *base* is, such as `minimal-py312-inference`; "" for another image."""
     return base.name.removeprefix(MCR) if base.name.startswith(MCR) else ""
+
+
+def named_python(base: Reference) -> tuple[int, int] | None:
+    """Return the version of the Python of one of Azure ML's images, such as (3, 12), which its name tells."""
+    python = re.search(_PYTHON, base.repository) if str(base).startswith(MCR) else None
+    return (int(python[1]), int(python[2])) if python else None
+
+
+def python_problem(wanted: WantedPython, base: Reference, python: tuple[int, int]) -> Problem:
+    """Return the problem that a conda file wants another Python than the base has.
+
+    Args:
+        wanted: what the conda file says.
+        base: the base image.
+        python: the version of its Python, such as (3, 12).
+    """
+    from azureml_tasks.requirements.conda import accepts
+
+    version = "{}.{}".format(*python)
+    what = f'"{wanted.text}" is not the Python of the base {base}, which has {version}'
+    pythons = {name: named_python(image) for name in _DOCUMENTED if (image := expand_base(name))}
+    having = [name for name, other in pythons.items() if other and accepts(wanted, other)]
+    choices = [f'base = "{name}"' for name in having] or ["no documented base has that Python"]
+    fix = "\nor: ".join(choices) + f"\nor, in {wanted.file}: - python={version}"
+    return FileProblem(wanted.file, wanted.line, what, fix)
 
 
 def _current() -> str:

@@ -14,6 +14,8 @@ from azureml_tasks.requirements.files import RequirementsTree, read_tree
 from azureml_tasks.text_file import read_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from azureml_tasks.config.problems import Place
     from azureml_tasks.project.code import Code
     from azureml_tasks.project.paths import ProjectReader
@@ -31,32 +33,46 @@ def requirements(reader: ProjectReader) -> list[RequirementsTree]:
         place = place if problems.is_written(place) else ("requirements",)
         if not reader.check_path(place, path, "file"):
             continue
-        tree, in_files = read_tree(Path(path).as_posix(), lambda name: _text(reader, name))
+        tree, in_files = read_tree(Path(path).as_posix(), lambda name: requirements_text(reader, name))
         problems.extend(in_files)
         trees.append(tree)
-        for file in tree.files:
-            reader.refuse_excluded(file, "a requirements file")
-        for wheel in tree.wheels:
-            reader.refuse_excluded(wheel, "a wheel")
-            kind = kind_of(reader.root / wheel)
-            if kind and not (reader.root / wheel).resolve().is_relative_to(reader.root):
-                what = f"{path} names the wheel {wheel}, a link that leaves the project"
-                problems.add(place, what, "Copy it into the project.")
-            elif kind != "file":
-                what = f"{path} names the wheel {wheel}, which does not exist"
-                problems.add(
-                    place, what, f"Make it: pip wheel --no-deps --wheel-dir {Path(wheel).parent} NAME"
-                )
-            elif _is_pointer(reader.root / wheel):
-                reader.refuse_lfs_pointers(place, [wheel])
+        refuse_missing_files(reader, place, tree, tree.files)
     return trees
+
+
+def refuse_missing_files(
+    reader: ProjectReader, place: Place, tree: RequirementsTree, files: Sequence[str]
+) -> None:
+    """Report files that a requirements file needs and the build would not have.
+
+    Args:
+        reader: of the project.
+        place: of the key that names the requirements file.
+        tree: the requirements file with those that it includes.
+        files: those of the tree that are copied.
+    """
+    problems, path = reader.problems, tree.files[0]
+    for file in files:
+        reader.refuse_excluded(file, "a requirements file")
+    for wheel in tree.wheels:
+        reader.refuse_excluded(wheel, "a wheel")
+        kind = kind_of(reader.root / wheel)
+        if kind and not (reader.root / wheel).resolve().is_relative_to(reader.root):
+            what = f"{path} names the wheel {wheel}, a link that leaves the project"
+            problems.add(place, what, "Copy it into the project.")
+        elif kind != "file":
+            what = f"{path} names the wheel {wheel}, which does not exist"
+            problems.add(place, what, f"Make it: pip wheel --no-deps --wheel-dir {Path(wheel).parent} NAME")
+        elif _is_pointer(reader.root / wheel):
+            reader.refuse_lfs_pointers(place, [wheel])
 
 
 def _is_pointer(file: Path) -> bool:
     return file.stat().st_size <= LARGEST and is_pointer(file.read_bytes())
 
 
-def _text(reader: ProjectReader, path: str) -> str | None:
+def requirements_text(reader: ProjectReader, path: str) -> str | None:
+    """Return the text of a requirements file; None if it is not a file of the project."""
     file = reader.root / path
     if kind_of(file) != "file" or not file.resolve().is_relative_to(reader.root):
         return None

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from azureml_tasks.config.problems import Override, Place, Problems
     from azureml_tasks.config.settings import Settings
+    from azureml_tasks.project.conda_file import CondaPart
 
 
 def load(
@@ -92,7 +93,8 @@ def _facts(reader: ProjectReader, wait_for_git: Callable[[], Revision | NoRevisi
     repository = naming.repository(settings, project, problems)
     code = read_code(reader)
     answering = answering_code(reader, code, base)
-    python, files = _python(reader), copied_files.code_and_model(reader, code)
+    conda = _conda(reader, base)
+    python, files = _python(reader, conda), copied_files.code_and_model(reader, code)
     revision = wait_for_git()
     labels = naming.labels(settings, project, revision, base, title=repository, epoch=_epoch(problems))
     cross_checks.refuse_double_variables(settings, code, problems)
@@ -116,8 +118,10 @@ def _facts(reader: ProjectReader, wait_for_git: Callable[[], Revision | NoRevisi
         secrets=wanted_secrets(settings, problems),
         unread_script=code.unread,
         missing_code=answering.missing,
+        wanted_pythons=conda.wanted_pythons if conda else (),
         warnings=(
             *_warnings(settings, project, revision),
+            *(conda.file.warnings if conda else ()),
             *code.warnings,
             *([unread_warning(code.unread)] if code.unread else []),
             *variable_warnings(settings),
@@ -132,9 +136,19 @@ def unread_warning(problem: Problem) -> str:
     return f"{problem.file}:{problem.line}: {why}. The smoke test shows whether the image's Python can."
 
 
-def _python(reader: ProjectReader) -> PythonStep | None:
+def _conda(reader: ProjectReader, base: Reference) -> CondaPart | None:
+    """Read the conda file of the table; None if there is none."""
+    if not reader.settings.conda or reader.problems.is_bad(("conda",)):
+        return None
+    from azureml_tasks.project import conda_file  # few tables need its library
+
+    return conda_file.read(reader, base)
+
+
+def _python(reader: ProjectReader, conda: CondaPart | None) -> PythonStep | None:
     settings, problems = reader.settings, reader.problems
     trees = copied_files.requirements(reader)
+    trees += [conda.pip_part] if conda and conda.pip_part else []
     groups = problems.valid_items("dependency-groups", settings.dependency_groups)
     extras = problems.valid_items("extras", settings.extras)
     parts: list[tuple[Place, dict[str, str]]] = [
@@ -156,7 +170,10 @@ def _python(reader: ProjectReader) -> PythonStep | None:
     return python_step(
         tuple(requirements),
         trees,
-        lambda path: copied_files.python_file(reader, path),
+        lambda path: (
+            conda.member if conda and path == conda.file.path else copied_files.python_file(reader, path)
+        ),
+        conda=conda.file if conda else None,
         downloads=bool(settings.secrets),
     )
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from azureml_tasks.context.context_file import ContextFile
     from azureml_tasks.errors import Problem
     from azureml_tasks.image_reference import Reference
+    from azureml_tasks.requirements.conda import WantedPython
     from azureml_tasks.requirements.install_step import PythonStep
 
 
@@ -40,6 +41,7 @@ class Facts:
         unread_script: what this machine's Python finds wrong with the entry script, which a newer one may read; None
             for nothing.
         missing_code: what is wrong with the table if the base brings no entry script of its own; None for nothing.
+        wanted_pythons: what the conda file says of Python, if only the base itself tells its version.
         warnings: for the user.
     """
 
@@ -59,6 +61,7 @@ class Facts:
     secrets: tuple[BuildSecret, ...] = ()
     unread_script: Problem | None = None
     missing_code: Problem | None = None
+    wanted_pythons: tuple[WantedPython, ...] = ()
     warnings: tuple[str, ...] = ()
 
 

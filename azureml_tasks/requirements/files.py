@@ -65,23 +65,24 @@ class RequirementsTree:
     finding: tuple[str, ...] = ()
 
 
-def read_tree(root: str, read: Callable[[str], str | None]) -> tuple[RequirementsTree, list[Problem]]:
+def read_tree(
+    root: str, read: Callable[[str], str | None], *, text: str | None = None
+) -> tuple[RequirementsTree, list[Problem]]:
     """Read a requirements file and the files that it includes by -r and -c.
 
     Args:
         root: project-relative path with "/" between its parts.
         read: returns the text of such a path, or None if the file does not exist; it may raise UnreadableFile.
+        text: what pip gets in place of the root's content; None if it gets that itself.
 
     Returns:
         The tree, and every problem that would make the build fail.
     """
-    reading = _Reading(read=read)
-    if root.lower().endswith((".yml", ".yaml")):
-        fix = "List its pip packages in a requirements file; conda packages need a base image that has them."
+    reading = _Reading(read=read if text is None else lambda path: text if path == root else read(path))
+    if text is None and root.lower().endswith((".yml", ".yaml")):
         reading.files[root] = None
-        reading.problems.append(
-            FileProblem(root, 0, "is a conda environment file, which pip does not read", fix)
-        )
+        what = "is a conda environment file, which pip does not read"
+        reading.problems.append(FileProblem(root, 0, what, f'Write instead: conda = "{root}"'))
     elif not reading.file(root):
         reading.problems.append(FileProblem(root, 0, "does not exist", "Create it, or correct its name."))
     return RequirementsTree(

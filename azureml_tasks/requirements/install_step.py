@@ -11,12 +11,15 @@ from azureml_tasks.context.context_file import ContextFile
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from azureml_tasks.requirements.conda import CondaFile
     from azureml_tasks.requirements.files import RequirementsTree
 
 FOLDER = "python"
 """The folder of these files in the build context; `in_image/install.py` reads it."""
 SCRIPTS = ("download.py", "conflicts.py", "environment.py", "install.py")
 """The scripts of `in_image/` that are sent; the first one only if packages are downloaded before they are installed."""
+_CONDA = "conda"
+"""The folder in it for the packages of conda files, at their paths in the project; their pip parts are in `project`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +45,7 @@ def python_step(
     trees: Sequence[RequirementsTree],
     member: Callable[[str], ContextFile],
     *,
+    conda: CondaFile | None = None,
     downloads: bool = False,
 ) -> PythonStep | None:
     """Return the step that installs Python packages; None if there are none.
@@ -50,15 +54,18 @@ def python_step(
         requirements: PEP 508 strings of the table and of the project.
         trees: the requirements files with those that they include.
         member: returns the member of the build context for a project-relative path.
+        conda: the conda file, whose pip part is among the trees; None if there is none.
         downloads: whether packages are downloaded before they are installed, because that takes secrets.
     """
     from importlib import resources
 
     from azureml_tasks.requirements.files import is_pinned
 
-    if not requirements and not trees:
+    packages = [line.text for line in conda.packages] if conda else []
+    if not requirements and not trees and not packages:
         return None
     plain = [_include(tree) for tree in trees if not tree.hashed] + list(requirements)
+    plain = [_include_file(_CONDA, conda.path), *plain] if conda and packages else plain
     hashed = [_include(tree) for tree in trees if tree.hashed]
     pinned = sorted({pin for tree in trees for pin in tree.pinned if tree.hashed})
     scripts = SCRIPTS if downloads else SCRIPTS[1:]
@@ -69,12 +76,17 @@ def python_step(
         _text(name, "".join(f"{line}\n" for line in lines).encode()) for name, lines in texts.items() if lines
     ]
     carried = sorted({path for tree in trees for path in (*tree.files, *tree.wheels)})
+    if conda and packages:
+        own.append(_text(f"{_CONDA}/{conda.path}", conda.packages_text.encode()))
     own += [_text(name, in_image.joinpath(name).read_bytes()) for name in scripts]
     files = (*own, *map(member, carried))
-    names = (*(tree.files[0] for tree in trees), *requirements)
-    all_pinned = all(map(is_pinned, requirements)) and all(tree.all_pinned for tree in trees)
+    roots = [*([conda.path] if conda and packages else []), *(tree.files[0] for tree in trees)]
+    named = [*packages, *requirements]
     return PythonStep(
-        files=(*_folders(files), *files), names=names, pinned=all_pinned, lines=_lines(requirements, trees)
+        files=(*_folders(files), *files),
+        names=(*dict.fromkeys(roots), *requirements),
+        pinned=all(map(is_pinned, named)) and all(tree.all_pinned for tree in trees),
+        lines=_lines(named, trees),
     )
 
 
@@ -85,9 +97,13 @@ def _lines(requirements: Sequence[str], trees: Sequence[RequirementsTree]) -> tu
 
 
 def _include(tree: RequirementsTree) -> str:
-    """Return the line that includes *tree*. Pip reads options as a shell does, so the path can be quoted."""
-    escaped = tree.files[0].replace("\\", "\\\\").replace('"', '\\"')
-    return f'-r "project/{escaped}"'
+    return _include_file("project", tree.files[0])
+
+
+def _include_file(folder: str, path: str) -> str:
+    """Return the line that includes a file. Pip reads options as a shell does, so the path can be quoted."""
+    escaped = path.replace("\\", "\\\\").replace('"', '\\"')
+    return f'-r "{folder}/{escaped}"'
 
 
 def _text(name: str, data: bytes) -> ContextFile:

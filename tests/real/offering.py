@@ -33,6 +33,7 @@ def offering(client: docker.DockerClient, base: str, folder: Path) -> Iterator[s
         wheel(folder, "gamma", "1.0"),
         wheel(folder, "delta", "1.0"),
         wheel(folder, "flask", "2.3.3"),
+        wheel(folder, "six", "1.16"),
     ]
     name = f"{unique('offering')}:1"
     conf = "[global]\nno-index = true\nfind-links = /index\n"

@@ -1,0 +1,92 @@
+"""A conda file on a real engine: its packages are in the image, and its Python is compared with the base's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.real.offering import installed
+from tests.real.support import consumer, environment_without_docker, removed_after, unique
+from tests.wheels import wheel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import docker
+
+CONDA = """\
+name: scoring
+channels: [conda-forge]
+dependencies:
+  - python>=3.8
+  - pip=23.0
+  - six=1.16=pyhd3eb1b0_1
+  - pip:
+      - ./wheels/local-3.0-py3-none-any.whl
+      - beta
+      - -r extra.txt
+"""
+SCORE = """\
+from importlib.metadata import version
+def init(): ...
+def run(data): return {name: version(name) for name in ("six", "beta", "gamma", "local")}
+"""
+WARNINGS = (
+    "environment/conda.yml:6: pip knows no builds, so they are left out: six=1.16=pyhd3eb1b0_1",
+    "environment/conda.yml:5: the base's own pip installs the packages, so this version is left out: pip=23.0",
+)
+
+
+def test_a_conda_file_becomes_the_packages_of_the_image(
+    offering_base: str, tmp_path: Path, docker_client: docker.DockerClient
+) -> None:
+    """Packages of conda, a wheel beside the conda file, a name, and an included file are installed and answer.
+
+    Another Python than the base's is an error of the conda file's line, before anything is built.
+    """
+    name = unique("conda")
+    table = f"""\
+[project]
+name = "{name}"
+version = "1"
+
+[tool.azureml-image]
+base = "{offering_base}"
+conda = "environment/conda.yml"
+
+[[tool.azureml-image.smoke-test.requests]]
+body = 1
+expect = {{ six = "1.16", beta = "1.0", gamma = "1.0", local = "3.0" }}
+"""
+    made = wheel(tmp_path / "made", "local", "3.0")
+    project = consumer(
+        tmp_path / "project",
+        {
+            "pyproject.toml": table,
+            "environment/conda.yml": CONDA,
+            "environment/extra.txt": "gamma==1.0\n",
+            f"environment/wheels/{made.name}": made.read_bytes(),
+            "code/score.py": SCORE,
+        },
+        environment_without_docker(tmp_path),
+    )
+    before = installed(docker_client, offering_base)
+
+    with removed_after(docker_client, f"{name}:1"):
+        built = project.invoke("image.build")
+
+        assert built.code == 0, built.stderr
+        after = installed(docker_client, f"{name}:1")
+        tested = project.invoke("image.smoke-test")
+    new = {"six": "1.16", "local": "3.0", "beta": "1.0", "alpha": "2.0", "gamma": "1.0"}
+    assert ({**before, **new}, 0) == (after, tested.code), tested.stderr
+    assert all(warning in built.stderr for warning in WARNINGS)
+    assert "was not compared" not in built.stderr
+
+    (project.folder / "environment" / "conda.yml").write_text(CONDA.replace("python>=3.8", "python=3.7"))
+    look = "import sys; print('%d.%d' % sys.version_info[:2])"
+    python = docker_client.containers.run(offering_base, ["python", "-c", look], remove=True).decode().strip()
+    refused = [project.invoke(task) for task in ("image.check", "image.build")]
+
+    what = f'"python=3.7" is not the Python of the base {offering_base}, which has {python}'
+    assert [2, 2] == [each.code for each in refused]
+    assert all(f"environment/conda.yml:4: {what}\n" in each.stderr for each in refused)
