@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from azureml_tasks.errors import AzuremlTasksError
     from azureml_tasks.planning.dockerfile import render
     from azureml_tasks.planning.plan import Plan, plan
-    from azureml_tasks.project.load import load
+    from azureml_tasks.project.load import image_names, load
     from azureml_tasks.project.model import Project
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Settings",
     "collection",
     "image",
+    "image_names",
     "json_schema",
     "load",
     "plan",
@@ -39,6 +40,7 @@ _HOMES = {
     "Project": "project.model",
     "Settings": "config.settings",
     "collection": "cli.collection",
+    "image_names": "project.load",
     "json_schema": "config.schema",
     "load": "project.load",
     "plan": "planning.plan",

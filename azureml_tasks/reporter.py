@@ -19,6 +19,12 @@ class Reporter(Protocol):
     def echo(self) -> bool:
         """Whether effects are announced as they are carried out."""
 
+    def for_images(self, names: Sequence[str]) -> Sequence[Reporter]:
+        """Return a reporter for each of several images, which names the image in what it reports."""
+
+    def spell(self, text: str) -> str:
+        """Return *text*, which names tasks as `invoke image.build`, as commands to paste here."""
+
     def say(self, text: str) -> None:
         """Report progress."""
 

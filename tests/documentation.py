@@ -28,6 +28,7 @@ PAGES = (
     README,
     ROOT / ".github" / "CONTRIBUTING.md",
     ROOT / "example_project" / "README.md",
+    ROOT / "example_project" / "two_images" / "README.md",
     *sorted(DOCS.glob("*.md")),
 )
 

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 import azureml_tasks
+from azureml_tasks.cli.console import Console
+from azureml_tasks.commands.image_runs import for_all, planned_runs
+from azureml_tasks.commands.run_context import RunContext
 from azureml_tasks.errors import SettingsError
 from tests.cases import BAD, lay_out, sections
 
@@ -20,8 +23,10 @@ def test_every_mistake_is_reported_with_its_place_and_its_fix(case: Path, tmp_pa
     files = sections(case)
     expected = files.pop("errors")
 
+    run = RunContext(folder=lay_out(files, tmp_path), reporter=Console())
+
     with pytest.raises(SettingsError) as caught:
-        azureml_tasks.load(lay_out(files, tmp_path))
+        for_all(planned_runs(run), lambda each: azureml_tasks.load(tmp_path, image=each.image))
 
     assert expected == str(caught.value).replace(str(tmp_path), "FOLDER") + "\n"
     assert caught.value.exit_code == 2

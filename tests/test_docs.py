@@ -137,7 +137,7 @@ def test_nothing_is_installed_by_its_name(page: Path) -> None:
 @EVERY_PAGE
 def test_every_table_is_one_of_the_schema(page: Path) -> None:
     """Each TOML block with `[tool.azureml-image]` keeps to the schema; a fragment may leave `base` out."""
-    validator = Draft202012Validator({**azureml_tasks.json_schema(), "required": []})
+    validator = Draft202012Validator({**azureml_tasks.json_schema(), "anyOf": [{}]})
     tables = [tomli.loads(text).get("tool", {}).get("azureml-image", {}) for text in blocks(page, "toml")]
 
     assert [error.message for table in tables for error in validator.iter_errors(table)] == []

@@ -10,7 +10,7 @@ import azureml_tasks
 from azureml_tasks.config.fields import keys
 from azureml_tasks.config.settings import Run, Settings
 from azureml_tasks.requirements.install_step import SCRIPTS
-from tests.cases import GOOD, OUTCOMES, planned, sections
+from tests.cases import GOOD, IMAGES, OUTCOMES, planned, sections
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,12 +57,14 @@ def test_each_table_gives_its_expected_image(
 
 def test_the_cases_cover_every_key_of_the_table() -> None:
     """Every key of the table is in a case."""
-    texts = [sections(case)["pyproject.toml"].partition("[tool.azureml-image]")[2] for case in GOOD]
+    texts = [
+        sections(case)["pyproject.toml"].partition("[tool.azureml-image]")[2] for case in (*GOOD, *IMAGES)
+    ]
 
     without = [
         key
         for key in (*keys(Settings), *keys(Run))
-        if not any(f"\n{key} =" in text or f".{key}]" in text for text in texts)
+        if not any(f"\n{key} =" in text or f".{key}]" in text or f".{key}." in text for text in texts)
     ]
 
     assert without == []

@@ -29,6 +29,7 @@ def test_every_public_name_is_there() -> None:
         "Project": "azureml_tasks.project.model",
         "Settings": "azureml_tasks.config.settings",
         "collection": "azureml_tasks.cli.collection",
+        "image_names": "azureml_tasks.project.load",
         "json_schema": "azureml_tasks.config.schema",
         "load": "azureml_tasks.project.load",
         "plan": "azureml_tasks.planning.plan",

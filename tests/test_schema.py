@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from azureml_tasks.config.fields import Key, keys
-from azureml_tasks.config.reader import read
+from azureml_tasks.config.reader import read, read_image_names
 from azureml_tasks.config.schema import json_schema
 from azureml_tasks.config.settings import Acr, Request, Run, Settings, SmokeTest
 from azureml_tasks.errors import SettingsError
@@ -47,15 +47,19 @@ def accepts(value: Any) -> bool:
 
 
 def test_the_schema_is_valid() -> None:
-    """It follows draft 2020-12, requires `base` and allows no unknown key."""
+    """It follows draft 2020-12, requires `base` unless there are `images`, and allows no unknown key."""
     schema = json_schema()
 
     Draft202012Validator.check_schema(schema)
 
-    assert ("https://json-schema.org/draft/2020-12/schema", False, ["base"]) == (
+    assert (
+        "https://json-schema.org/draft/2020-12/schema",
+        False,
+        [{"required": ["base"]}, {"required": ["images"]}],
+    ) == (
         schema["$schema"],
         schema["additionalProperties"],
-        schema["required"],
+        schema["anyOf"],
     )
 
 
@@ -149,12 +153,11 @@ def some(cls: type[Any]) -> st.SearchStrategy[dict[str, Any]]:
 
 
 def refused(text: str) -> bool:
-    """Return whether the reader, which reads no other file, reports a problem."""
+    """Return whether the reader, which reads no other file, reports a problem, for any image."""
     try:
-        _, problems = read(text, {})
+        return any(read(text, {}, image)[1] for image in read_image_names(text) or ("",))
     except SettingsError:
         return True
-    return bool(problems)
 
 
 def written(value: dict[str, Any]) -> str:

@@ -54,6 +54,7 @@ Options:
   --base=STRING           image to extend, instead of the table's
   --engine=STRING         engine that builds: docker, acr (Azure Container
                           Registry) or auto (docker if it answers, else acr)
+  --image=STRING          one of the table's images; default: all, in order
   --no-cache              build every step again
   --no-wait               start a remote build and do not wait; image.resume
                           finishes it

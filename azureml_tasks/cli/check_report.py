@@ -12,10 +12,36 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from azureml_tasks.commands.check import CheckReport
+    from azureml_tasks.commands.run_context import RunContext
     from azureml_tasks.errors import AzuremlTasksError
     from azureml_tasks.planning.plan import Plan
 
 _LABEL_WIDTH = 10
+
+
+def all_as_text(reports: Sequence[tuple[RunContext, CheckReport]]) -> str:
+    """Return the reports of all images for people, each below the place of the image's table if there are several."""
+    texts = [as_text(report, run.reporter.spell) for run, report in reports]
+    if len(reports) == 1:
+        return texts[0]
+    places = [f"tool.azureml-image.images.{run.image}" for run, _ in reports]
+    return "\n\n".join(f"{place}\n{text}" for place, text in zip(places, texts, strict=True))
+
+
+def all_as_json(reports: Sequence[tuple[RunContext, CheckReport]]) -> str:
+    """Return the reports as JSON: the report, or an object `images` with the report of each image by its name."""
+    run, report = reports[0]
+    if run.chosen or not run.image:
+        return as_json(report, run.reporter.spell)
+    return _dump({"images": {each.image: _value(of_it, each.reporter.spell) for each, of_it in reports}})
+
+
+def one_error(errors: Sequence[AzuremlTasksError]) -> AzuremlTasksError:
+    """Return one error for those of several images: all mistakes of the table, or else the first error."""
+    mistakes = [error for error in errors if isinstance(error, SettingsError)]
+    if len(mistakes) < len(errors) or len(errors) == 1:
+        return errors[0]
+    return SettingsError([problem for error in mistakes for problem in error.problems], state=errors[0].state)
 
 
 def as_text(report: CheckReport, spell: Callable[[str], str]) -> str:
@@ -45,8 +71,12 @@ def as_text(report: CheckReport, spell: Callable[[str], str]) -> str:
 
 def as_json(report: CheckReport, spell: Callable[[str], str]) -> str:
     """Return the report as a JSON object; see `as_text`."""
+    return _dump(_value(report, spell))
+
+
+def _value(report: CheckReport, spell: Callable[[str], str]) -> dict[str, Any]:
     plan = report.plan
-    return _dump({
+    return {
         "base": str(plan.base),
         "platform": plan.platform,
         "names": list(plan.names),
@@ -68,7 +98,7 @@ def as_json(report: CheckReport, spell: Callable[[str], str]) -> str:
         "next": spell(report.next_step) or None,
         "warnings": list(plan.warnings),
         "problems": _problems(report.error, spell) if report.error else [],
-    })  # fmt: skip
+    }  # fmt: skip
 
 
 def problems_json(error: AzuremlTasksError, spell: Callable[[str], str]) -> str:

@@ -67,6 +67,7 @@ def collection(
     name: str = "image",
     *,
     project: str | None = None,
+    image: str | None = None,
     engine: str | None = None,
     base: str | None = None,
     registry: str | None = None,
@@ -82,6 +83,7 @@ def collection(
     Args:
         name: of the collection, which commands in messages are spelled with.
         project: folder of the project, relative to that of `tasks.py`.
+        image: one of the table's images; all if it is left out.
         engine: "docker", "acr" or "auto".
         base: image reference to extend.
         registry: login server.
@@ -91,6 +93,7 @@ def collection(
     """
     options = {
         "project": project,
+        "image": image,
         "engine": engine,
         "base": base,
         "registry": registry,

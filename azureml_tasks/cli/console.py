@@ -6,6 +6,7 @@ import re
 import sys
 import time
 from contextlib import suppress
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,21 +21,30 @@ _TASK = re.compile(
     r"(build|cache|check|clean|context|dockerfile|environment|push|release|resume|smoke-test)\b"
 )
 _NO_FLAGS: Mapping[str, str] = MappingProxyType({})
+_WHOLE = frozenset({"release"})
+"""Tasks that a message names for all images, also where it is about one: the next run finds done what is done."""
 _PERCENT_PER_LINE = 10
 """Without a terminal, progress is a line for every tenth of the whole."""
 _SMALL = 64 * 1024 * 1024
 """Bytes up to which no such line is worth it."""
 
 
-def spell_tasks(text: str, task_prefix: str, flags: Mapping[str, str] = _NO_FLAGS) -> str:
+def spell_tasks(text: str, task_prefix: str, flags: Mapping[str, str] = _NO_FLAGS, *, image: str = "") -> str:
     """Return *text*, which names our tasks as `invoke image.build`, as commands to paste here.
 
     Args:
         text: for a person.
         task_prefix: what a person types before the name of a task, such as "serving." or "".
         flags: of this run, name → words; each task gets those that it takes and that the text does not give it.
+        image: the one of several that the text is about; "" for all.
     """
-    return _TASK.sub(lambda task: f"invoke {task_prefix}{task[1]}{_missing_flags(task, flags)}", text)
+    of_image = {**flags, "image": f"--image {image}"} if image else flags
+
+    def spelled(task: re.Match[str]) -> str:
+        missing = _missing_flags(task, flags if task[1] in _WHOLE else of_image)
+        return f"invoke {task_prefix}{task[1]}{missing}"
+
+    return _TASK.sub(spelled, text)
 
 
 def _missing_flags(task: re.Match[str], flags: Mapping[str, str]) -> str:
@@ -47,6 +57,19 @@ def _missing_flags(task: re.Match[str], flags: Mapping[str, str]) -> str:
     return "".join(f" {words}" for name, words in flags.items() if name in taken and f"--{name}" not in given)
 
 
+@dataclass
+class Shown:
+    """What the consoles of several images have printed together.
+
+    Args:
+        image: whose progress was printed last.
+        warnings: that were printed; each is printed once, although it may be about what all images share.
+    """
+
+    image: str = ""
+    warnings: set[str] = field(default_factory=set)
+
+
 class Console(NamedTuple):
     """Prints what a command reports; see `reporter.Reporter`.
 
@@ -55,16 +78,25 @@ class Console(NamedTuple):
         echo: print effects on stderr as they are carried out.
         task_prefix: what a person types before the name of a task.
         flags: of this run that a command to paste repeats, name → words such as `--registry r.io`.
+        image: the one of several images whose console this is; "" for one image or for all.
+        shown: what the consoles of these images have printed; None for one image.
     """
 
     dry: bool = False
     echo: bool = False
     task_prefix: str = "image."
     flags: Mapping[str, str] = _NO_FLAGS
+    image: str = ""
+    shown: Shown | None = None
+
+    def for_images(self, names: Sequence[str]) -> tuple[Console, ...]:
+        """Return a console for each of several images, which names it before its progress and in commands."""
+        shown = Shown()
+        return tuple(self._replace(image=name, shown=shown) for name in names)
 
     def spell(self, text: str) -> str:
-        """Return *text* with our tasks as commands that mean this project, engine, base and registry."""
-        return spell_tasks(text, self.task_prefix, self.flags)
+        """Return *text* with our tasks as commands that mean this project, image, engine, base and registry."""
+        return spell_tasks(text, self.task_prefix, self.flags, image=self.image)
 
     def result(self, text: str) -> None:
         """Print a result on stdout.
@@ -81,10 +113,14 @@ class Console(NamedTuple):
     def say(self, text: str) -> None:
         """Print progress on stderr; if that fails, the command goes on."""
         with suppress(OSError):
-            write(sys.stderr, clean(self.spell(text)) + "\n")
+            write(sys.stderr, self._heading() + clean(self.spell(text)) + "\n")
 
     def warn(self, text: str) -> None:
-        """Print a warning on stderr."""
+        """Print a warning on stderr, of several images once."""
+        if self.shown and text in self.shown.warnings:
+            return
+        if self.shown:
+            self.shown.warnings.add(text)
         self.say(f"warning: {text}")
 
     def effect(self, argv: Sequence[str], *, before: str = "", after: str = "", file: str = "") -> bool:
@@ -107,6 +143,13 @@ class Console(NamedTuple):
             yield from _bar(blocks, total, label)
         else:
             yield from self._lines(blocks, total, label)
+
+    def _heading(self) -> str:
+        """Return the line that names the image of what follows; "" if the line before is about the same one."""
+        if not self.shown or self.shown.image == self.image:
+            return ""
+        self.shown.image = self.image
+        return f"image {self.image}:\n"
 
     def _lines(self, blocks: Iterable[bytes], total: int, label: str) -> Iterator[bytes]:
         passed, next_line, start = 0, _PERCENT_PER_LINE, time.monotonic()

@@ -45,6 +45,7 @@ the table nor Invoke's configuration can set them."""
 OPTIONS: Mapping[str, type] = {
     "engine": str,
     "project": str,
+    "image": str,
     "base": str,
     "registry": str,
     "tags": list,
@@ -137,6 +138,7 @@ def resolve(
         overrides={name: given[name] for name in ("base", "registry", "tags") if name in given},
         engine=given["engine"].value if "engine" in given else "docker",
         reporter=console,
+        chosen=given.get("image"),
         cache_scope=os.environ.get(f"{ENVIRONMENT_PREFIX}{CACHE_SCOPE}", ""),
         secrets=secrets,
         source_builds=source_builds,
@@ -175,7 +177,9 @@ def _repeated_flags(given: Mapping[str, Override], flags: Mapping[str, Any], fol
     """
     said = {name: option.value for name, option in given.items() if option.source.startswith(_OF_THIS_RUN)}
     words = {"project": ["--project", os.path.relpath(folder)]} if "project" in said else {}
-    words |= {name: [f"--{name}", said[name]] for name in ("base", "engine", "registry") if name in said}
+    words |= {
+        name: [f"--{name}", said[name]] for name in ("image", "base", "engine", "registry") if name in said
+    }
     words |= {"tag": [f"--tag={tag}" for tag in said["tags"]]} if "tags" in said else {}
     secrets = [word for secret in flags.get("secret") or () for word in ("--secret", secret)]
     words |= {"secret": secrets} if secrets else {}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from azureml_tasks.commands.pipeline import refuse_failed
 from azureml_tasks.commands.results import BuildResult, PushResult, SmokeTestResult
+from azureml_tasks.commands.steps import refuse_failed
 from azureml_tasks.errors import SmokeTestError, machine_error, stating
 
 if TYPE_CHECKING:
@@ -29,27 +30,15 @@ def show_started_run(run: TaskRun, run_id: str) -> None:
         run.console.result(run_id)
 
 
-def show_smoke_test(run: TaskRun, result: SmokeTestResult) -> None:
-    """Print the report, and write it as JUnit XML if `--junit` is given.
-
-    Raises:
-        SmokeTestError: the image did not pass; with the report.
-    """
-    try:
-        with stating("Nothing was pushed."):
-            refuse_failed(result)
-        _print_report(run, result)
-    finally:
-        _write_junit(run, result)
-
-
 def show_push(run: TaskRun, result: PushResult) -> None:
     """Print the image by its digest, and set the outputs of a CI step; nothing under --dry."""
     if run.console.dry:
         return
     from azureml_tasks.cli.ci_outputs import set_step_outputs
 
-    outputs = {"image": result.reference, "digest": result.digest, "tags": ",".join(result.tags)}
+    of_image = f"-{result.image_name}" if result.image_name else ""
+    values = {"image": result.reference, "digest": result.digest, "tags": ",".join(result.tags)}
+    outputs = {f"{name}{of_image}": value for name, value in values.items()}
     try:
         with stating(f"Pushed: {result.reference}"):
             run.console.result(result.reference)
@@ -57,21 +46,38 @@ def show_push(run: TaskRun, result: PushResult) -> None:
         set_step_outputs(outputs, run.console)
 
 
-def show_step(run: TaskRun, result: StepResult) -> None:
-    """Print the result of one step of a release; a failed smoke test goes to stderr."""
-    if isinstance(result, BuildResult):
-        show_build(run, result)
-    elif isinstance(result, PushResult):
-        show_push(run, result)
-    else:
+@dataclass
+class Steps:
+    """Prints the result of each step as it ends, and keeps the reports for JUnit XML.
+
+    Args:
+        run: the task's run.
+        tests: the smoke tests that have ended.
+    """
+
+    run: TaskRun
+    tests: list[SmokeTestResult] = field(default_factory=list)
+
+    def show(self, result: StepResult) -> None:
+        """Print the result of one step; a failed smoke test goes to stderr, unless the error shows it."""
+        if isinstance(result, BuildResult):
+            show_build(self.run, result)
+        elif isinstance(result, PushResult):
+            show_push(self.run, result)
+        else:
+            self.tests.append(result)
+            try:
+                self._show_test(result)
+            finally:
+                _write_junit(self.run, self.tests)
+
+    def _show_test(self, result: SmokeTestResult) -> None:
         try:
             refuse_failed(result)
-            _print_report(run, result)
+            _print_report(self.run, result)
         except SmokeTestError as error:
-            if run.flag("untested"):
-                run.console.say(str(error))
-        finally:
-            _write_junit(run, result)
+            if self.run.flag("untested"):
+                self.run.console.say(str(error))
 
 
 def show_cache(run: TaskRun, entries: Sequence[CacheEntry]) -> None:
@@ -91,15 +97,18 @@ def show_removed(run: TaskRun, name: str) -> None:
     run.console.result(f"removed {name}")
 
 
-def _write_junit(run: TaskRun, result: SmokeTestResult) -> None:
-    """Write the report if `--junit` is given. The smoke test counts without the file, so a failure is a warning."""
-    if not run.flag("junit") or not result.report:
+def _write_junit(run: TaskRun, tests: Sequence[SmokeTestResult]) -> None:
+    """Write the reports if `--junit` is given. The smoke tests count without the file, so a failure is a warning."""
+    reports = [test.report for test in tests if test.report]
+    if not run.flag("junit") or not reports:
         return
-    from azureml_tasks.smoke.report import junit_xml
+    from azureml_tasks.smoke.report import junit_xml, junit_xml_of_images
+
+    text = junit_xml_of_images(reports) if tests[0].image_name else junit_xml(reports[0])
 
     path = Path(run.flag("junit"))
     try:
-        path.write_text(junit_xml(result.report), encoding="utf-8", newline="\n")
+        path.write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
         run.console.warn(f"the report of --junit was not written: {machine_error(error).what}")
 

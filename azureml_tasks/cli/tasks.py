@@ -36,6 +36,7 @@ FLAGS: Mapping[str, Flag] = {
     "engine": Flag(
         "engine that builds: docker, acr (Azure Container Registry) or auto (docker if it answers, else acr)"
     ),
+    "image": Flag("one of the table's images; default: all, in order"),
     "instance-type": Flag("VM size of the deployment, such as Standard_DS3_v2"),
     "json": Flag("print the report as JSON", is_switch=True),
     "junit": Flag("write the report to this file as JUnit XML"),
@@ -80,10 +81,10 @@ TASKS: list[TaskSpec] = []
 
 
 def _task(*flags: str) -> Callable[[Callable[[TaskRun], None]], Callable[[TaskRun], None]]:
-    """Declare a task with *flags* and `--project`."""
+    """Declare a task with *flags*, `--image` and `--project`."""
 
     def declare(body: Callable[[TaskRun], None]) -> Callable[[TaskRun], None]:
-        TASKS.append(TaskSpec(body=body, flags=(*flags, "project")))
+        TASKS.append(TaskSpec(body=body, flags=(*flags, "image", "project")))
         return body
 
     return declare
@@ -96,33 +97,36 @@ def _task(*flags: str) -> Callable[[Callable[[TaskRun], None]], Callable[[TaskRu
 def check(run: TaskRun) -> None:
     """Say what a build would do and what is wrong, without changing anything."""
     from azureml_tasks.cli import check_report
-    from azureml_tasks.commands.check import check as check_project
+    from azureml_tasks.commands.check import check_images
     from azureml_tasks.errors import AzuremlTasksError
 
     try:
-        report = check_project(run.context)
+        reports = check_images(run.context)
     except AzuremlTasksError as error:
         error.name_files_from_here(run.context.folder)
         if run.flag("json"):
             run.console.result(check_report.problems_json(error, run.console.spell))
         raise
-    if report.error:
-        report.error.name_files_from_here(run.context.folder)
-    as_text = check_report.as_json if run.flag("json") else check_report.as_text
-    run.console.result(as_text(report, run.console.spell))
-    if report.error:
-        raise report.error
+    errors = [report.error for _, report in reports if report.error]
+    for each in errors:
+        each.name_files_from_here(run.context.folder)
+    as_text = check_report.all_as_json if run.flag("json") else check_report.all_as_text
+    run.console.result(as_text(reports))
+    if errors:
+        raise check_report.one_error(errors)
 
 
 @_task("base", "allow-source-builds", "builder", "output")
 def dockerfile(run: TaskRun) -> None:
     """Print the Dockerfile."""
     from azureml_tasks.cli.output import output_file, write_text
-    from azureml_tasks.commands.export import dockerfile_text
+    from azureml_tasks.commands.export import dockerfile_texts
 
     path, builder = output_file("--output", run.flag("output")), run.flag("builder")
-    flags = ["--builder", builder] if builder else []
-    write_text(run, path, dockerfile_text(run.context, builder), *flags)
+    texts = dockerfile_texts(run.context, builder, flags=["--output"] if path else [])
+    several = [f"# tool.azureml-image.images.{name}\n{text}" for name, text in texts.items()]
+    text = "\n".join(several if len(texts) > 1 else texts.values())
+    write_text(run, path, text, *(["--builder", builder] if builder else []))
 
 
 @_task("base", "engine", "allow-source-builds", "output")
@@ -144,12 +148,14 @@ def build(run: TaskRun) -> None:
         from azureml_tasks.cli.print_results import show_started_run
         from azureml_tasks.commands.resume import start
 
-        show_started_run(run, start(run.context, no_cache=run.no_cache))
+        start(run.context, no_cache=run.no_cache, on_started=lambda run_id: show_started_run(run, run_id))
         return
     from azureml_tasks.cli.print_results import show_build
     from azureml_tasks.commands import pipeline
 
-    show_build(run, pipeline.build(run.context, no_cache=run.no_cache, pull=run.pull))
+    pipeline.build(
+        run.context, no_cache=run.no_cache, pull=run.pull, on_step=lambda built: show_build(run, built)
+    )
 
 
 @_task("run", "engine", "registry")
@@ -158,18 +164,22 @@ def resume(run: TaskRun) -> None:
     from azureml_tasks.cli.print_results import show_build
     from azureml_tasks.commands.resume import resume as resume_run
 
-    show_build(run, resume_run(run.context, run.flag("run")))
+    resume_run(run.context, run.flag("run"), on_step=lambda built: show_build(run, built))
 
 
 @_task("engine", "base", "junit")
 def smoke_test(run: TaskRun) -> None:
     """Run the built image as Azure ML would, and test that it serves."""
     from azureml_tasks.cli.output import output_file
-    from azureml_tasks.cli.print_results import show_smoke_test
+    from azureml_tasks.cli.print_results import Steps
     from azureml_tasks.commands import pipeline
+    from azureml_tasks.commands.steps import refuse_failed
+    from azureml_tasks.errors import stating
 
     output_file("--junit", run.flag("junit"))
-    show_smoke_test(run, pipeline.smoke_test(run.context))
+    results = pipeline.smoke_test(run.context, on_step=Steps(run).show)
+    with stating("Nothing was pushed."):
+        refuse_failed(*results)
 
 
 @_task("engine", "base", "registry", "untested")
@@ -189,7 +199,7 @@ def push(run: TaskRun) -> None:
 def release(run: TaskRun) -> None:
     """Build, smoke-test and push; stop at the first step that fails."""
     from azureml_tasks.cli.output import output_file
-    from azureml_tasks.cli.print_results import show_step
+    from azureml_tasks.cli.print_results import Steps
     from azureml_tasks.commands import pipeline
 
     output_file("--junit", run.flag("junit"))
@@ -198,7 +208,7 @@ def release(run: TaskRun) -> None:
         no_cache=run.no_cache,
         pull=run.pull,
         untested=bool(run.flag("untested")),
-        on_step=lambda step: show_step(run, step),
+        on_step=Steps(run).show,
     )
 
 
@@ -206,7 +216,7 @@ def release(run: TaskRun) -> None:
 def environment(run: TaskRun) -> None:
     """Print the Azure ML environment of the pushed image as YAML."""
     from azureml_tasks.cli.output import output_file, write_text
-    from azureml_tasks.commands.environment import EnvironmentRequest, environment_text
+    from azureml_tasks.commands.environment import EnvironmentRequest, environment_texts
 
     path = output_file("--output", run.flag("output"))
     request = EnvironmentRequest(
@@ -218,7 +228,8 @@ def environment(run: TaskRun) -> None:
     flags = ["--name", request.name] if request.name else []
     if request.deployment:
         flags += ["--deployment", "--endpoint", request.endpoint, "--instance-type", request.instance_type]
-    write_text(run, path, environment_text(run.context, request), *flags)
+    texts = environment_texts(run.context, request, flags=["--output"] if path else [])
+    write_text(run, path, "---\n".join(texts), *flags)
 
 
 @_task("engine", "prune")

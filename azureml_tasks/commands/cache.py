@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from azureml_tasks.commands.image_runs import for_all, planned_runs
 from azureml_tasks.commands.results import CacheEntry
 from azureml_tasks.commands.run_context import prepare_engine
 from azureml_tasks.errors import stating
@@ -15,38 +16,63 @@ from azureml_tasks.timestamps import days_since
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from azureml_tasks.built_image import StoredLayers
     from azureml_tasks.commands.run_context import Prepared, RunContext
+    from azureml_tasks.engines.protocol import LayerStore
+
+
+class _Found(NamedTuple):
+    """Cached layers that are stored somewhere, and the names of the images that would use them now."""
+
+    layers: StoredLayers
+    store: LayerStore
+    users: set[str]
 
 
 def list_layers(run: RunContext) -> list[CacheEntry]:
-    """Return this project's cached layers on the engine or in the registry, the newest first."""
-    return _entries(prepare_engine(run))
+    """Return this project's cached layers on the engine or in the registry, the newest first.
+
+    If the run names one of several images, only those that it would use now are returned.
+    """
+    return [
+        CacheEntry(layers=each.layers, days=days_since(each.layers.built_at), is_current=bool(each.users))
+        for each in _find(run)
+        if not run.chosen or run.chosen.value in each.users
+    ]
 
 
 def prune(run: RunContext, *, on_removed: Callable[[str], None]) -> None:
-    """Remove the cached layers that a build of the project as it is now would not use.
+    """Remove the cached layers that a build of the project as it is now would not use, of any of its images.
 
     Args:
         run: the run.
         on_removed: takes the name of each as it is removed.
     """
     with project_lock(run.folder, run.reporter), stating("Nothing more was removed."):
-        prepared = prepare_engine(run)
-        entries = _entries(prepared)
+        found = _find(run)
         # One image may have several names; a registry removes it with all of them.
-        current = {entry.layers.id for entry in entries if entry.is_current}
+        current = {each.layers.id for each in found if each.users}
+        for each in found:
+            if each.layers.id not in current and each.store.remove(each.layers):
+                on_removed(each.layers.name)
+
+
+def _find(run: RunContext) -> list[_Found]:
+    """Return all cached layers of the project: its images share them."""
+    runs = planned_runs(run, others=True)
+    found: dict[str, _Found] = {}
+    for each, prepared in zip(runs, for_all(runs, prepare_engine), strict=True):
         store = prepared.engine.layer_store(prepared.plan)
-        for entry in entries:
-            if entry.layers.id not in current and store.remove(entry.layers):
-                on_removed(entry.layers.name)
+        stored = store.all()
+        current = _current_tags(prepared, {layers.tag for layers in stored})
+        for layers in stored:
+            entry = found.setdefault(layers.name, _Found(layers=layers, store=store, users=set()))
+            if layers.tag in current:
+                entry.users.add(each.image)
+    return sorted(found.values(), key=lambda each: (-each.layers.built_at, each.layers.name))
 
 
-def _entries(prepared: Prepared) -> list[CacheEntry]:
+def _current_tags(prepared: Prepared, stored: set[str]) -> set[str]:
     plan, engine = prepared.plan, prepared.engine
     parts = fingerprint_parts(plan, prepared.context, engine.base_id(plan))
-    stored = engine.layer_store(plan).all()
-    current = current_tags(cached_layers_of(plan, parts), {layers.tag for layers in stored})
-    return [
-        CacheEntry(layers=layers, days=days_since(layers.built_at), is_current=layers.tag in current)
-        for layers in stored
-    ]
+    return current_tags(cached_layers_of(plan, parts), stored)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from azureml_tasks.commands.image_runs import for_all, planned_runs
 from azureml_tasks.commands.run_context import (
     compare_pythons,
     open_engine,
@@ -79,8 +80,18 @@ class CheckReport:
     error: AzuremlTasksError | None
 
 
+def check_images(run: RunContext) -> list[tuple[RunContext, CheckReport]]:
+    """Return the report of `check` for each image of the table, or for the one that the run names.
+
+    Raises:
+        SettingsError: with everything that is wrong in the table and in the files it names, for all images.
+    """
+    runs = planned_runs(run, uses=("base", "tags"))
+    return list(zip(runs, for_all(runs, check), strict=True))
+
+
 def check(run: RunContext) -> CheckReport:
-    """Report what a build would do, and what keeps it from starting.
+    """Report what a build of one image would do, and what keeps it from starting.
 
     Raises:
         SettingsError: with everything that is wrong in the table and in the files it names.

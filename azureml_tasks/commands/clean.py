@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
+from azureml_tasks.commands.image_runs import image_runs
 from azureml_tasks.commands.run_context import (
     open_engine,
     plan_image,
@@ -21,10 +22,26 @@ if TYPE_CHECKING:
     from azureml_tasks.engines.acr.engine import AcrEngine
     from azureml_tasks.engines.protocol import Engine
     from azureml_tasks.planning.plan import Plan
+    from azureml_tasks.state.records import Records
+
+
+class _Recorded(NamedTuple):
+    """An image that may have been built.
+
+    Args:
+        run: whose records are about it.
+        planning: of an image of the table: that one, or another one if the table does not have it any more.
+    """
+
+    run: RunContext
+    planning: RunContext
 
 
 def clean(run: RunContext, *, on_removed: Callable[[str], None]) -> None:
-    """Remove the names of the image that was built last, its cached layers on the engine, and the records.
+    """Remove the names of the images that were built last, their cached layers on the engine, and the records.
+
+    So what the table had before goes too: images that it does not name any more, and the table's own one. If the run
+    names one of several images, its cached layers stay, because the images share them.
 
     What a run of this project that was killed has left goes too: containers, images without a tag, staged files.
 
@@ -35,35 +52,49 @@ def clean(run: RunContext, *, on_removed: Callable[[str], None]) -> None:
     with project_lock(run.folder, run.reporter):
         with stating("Nothing was removed."):
             refuse_foreign_records(run)
+            runs = image_runs(run)
         with stating("Nothing more was removed."):
             for leftover in _remove_leftovers(run):
                 on_removed(leftover)
-            if not run.records.folder.is_dir():
-                run.reporter.say(f"nothing to remove: there is no {run.records.name} here")
+            records = runs[0].records if run.chosen else run.records
+            if not records.folder.is_dir():
+                run.reporter.say(f"nothing to remove: there is no {records.name} here")
                 return
-            for name in _remove_images(run):
-                on_removed(name)
+            for recorded in _recorded(run, runs):
+                for name in _remove_images(recorded, cached_layers=not run.chosen):
+                    on_removed(name)
         with stating("Not all records were removed."):
-            if run.reporter.effect(["rm", "-r", str(run.records.folder)]):
-                run.records.remove()
-                on_removed(run.records.name)
+            if run.reporter.effect(["rm", "-r", str(records.folder)]):
+                records.remove()
+                on_removed(records.name)
+
+
+def _recorded(run: RunContext, runs: list[RunContext]) -> Iterator[_Recorded]:
+    """Yield every image that has records, or the one that the run names."""
+    of_table = {each.image: each for each in runs}
+    records: list[Records] = [run.records, *run.records.of_images()]
+    for name in [each.image for each in records] if not run.chosen else of_table:
+        planning = of_table.get(name, runs[0])
+        of_image = planning if planning.image == name else run._replace(image=name, shared=planning.shared)
+        yield _Recorded(run=of_image, planning=planning)
 
 
 def _remove_leftovers(run: RunContext) -> list[str]:
     """Remove what killed runs have left; the engine is not asked if there are no such runs."""
-    if not has_gone_runs(run.records.folder):
+    if not has_gone_runs(run.records.home):
         return []
     from azureml_tasks.engines.docker.engine import open_docker
 
-    return open_docker(run.records.folder, run.reporter, project=run.folder, keep=False).remove_leftovers()
+    return open_docker(run.records.home, run.reporter, project=run.folder, keep=False).remove_leftovers()
 
 
-def _remove_images(run: RunContext) -> Iterator[str]:
+def _remove_images(recorded: _Recorded, *, cached_layers: bool) -> Iterator[str]:
     """Remove what builds have left on the engine that has it; a registry's cached layers are the team's, and stay."""
+    run = recorded.run
     started, has_build = run.records.started_runs(), run.records.has_build()
     if not has_build and not started:
         return
-    planned, acr = plan_image(run)[0], None
+    planned, acr = plan_image(recorded.planning)[0], None
     if has_build:
         built_by = run.records.read_build().engine
         engine, plan = _open(
@@ -72,7 +103,7 @@ def _remove_images(run: RunContext) -> Iterator[str]:
         yield from engine.remove(run.records.read_all_names())
         if engine.name == "acr":
             acr = engine
-        else:
+        elif cached_layers:
             store = engine.layer_store(plan)
             yield from (layers.name for layers in store.all() if store.remove(layers))
     if acr or started:

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 from azureml_tasks.azureml import environment_yaml
 from azureml_tasks.azureml.environment_yaml import Pushed
+from azureml_tasks.commands.image_runs import for_all, planned_runs
 from azureml_tasks.commands.run_context import plan_image
 from azureml_tasks.config import azure_validators
 from azureml_tasks.errors import BuildError, Problem, SettingsError, stating
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from azureml_tasks.commands.run_context import RunContext
     from azureml_tasks.config.validators import Rule
 
@@ -38,8 +41,15 @@ class EnvironmentRequest:
     instance_type: str = ""
 
 
-def environment_text(run: RunContext, request: EnvironmentRequest) -> str:
-    """Return the YAML of the image that was pushed last.
+def environment_texts(
+    run: RunContext, request: EnvironmentRequest, *, flags: Sequence[str] = ()
+) -> list[str]:
+    """Return the YAML of each image that was pushed last.
+
+    Args:
+        run: the run.
+        request: what the flags ask for.
+        flags: that are for one image.
 
     Raises:
         SettingsError: a flag is missing, has no meaning or breaks a rule of Azure ML, or the table is wrong.
@@ -48,13 +58,18 @@ def environment_text(run: RunContext, request: EnvironmentRequest) -> str:
     with stating("Nothing was written."):
         if problems := _problems(request):
             raise SettingsError(problems)
-        plan, context = plan_image(run)
-        pushed = _pushed(run, context.sha256)
-        if not request.deployment:
-            return environment_yaml.environment_text(pushed, name=request.name)
-        return environment_yaml.deployment_text(
-            pushed, plan, endpoint=request.endpoint, instance_type=request.instance_type, name=request.name
-        )
+        runs = planned_runs(run, flags=(*flags, *(["--name"] if request.name else [])))
+        return for_all(runs, lambda each: _environment_text(each, request))
+
+
+def _environment_text(run: RunContext, request: EnvironmentRequest) -> str:
+    plan, context = plan_image(run)
+    pushed = _pushed(run, context.sha256)
+    if not request.deployment:
+        return environment_yaml.environment_text(pushed, name=request.name)
+    return environment_yaml.deployment_text(
+        pushed, plan, endpoint=request.endpoint, instance_type=request.instance_type, name=request.name
+    )
 
 
 def _problems(request: EnvironmentRequest) -> list[Problem]:
@@ -84,9 +99,11 @@ def _pushed(run: RunContext, context_sha256: str) -> Pushed:
     """Return what was pushed last; warn if it did not pass a smoke test, or if files have changed since."""
     record = run.records.read_result()
     if record is None and run.records.has_build():
-        raise BuildError("The image that was built last is not pushed yet.", next_step="invoke image.push")
+        what = f"The image {run.image} that was built last" if run.image else "The image that was built last"
+        raise BuildError(f"{what} is not pushed yet.", next_step="invoke image.push")
     if record is None:
-        raise BuildError("Nothing is built and pushed yet.", next_step="invoke image.release")
+        what = f"The image {run.image} is not built" if run.image else "Nothing is built"
+        raise BuildError(f"{what} and pushed yet.", next_step="invoke image.release")
     smoke = record["smoke"]
     started = smoke["started"] if smoke else None
     pushed = Pushed(image=record["image"], tags=tuple(record["tags"]), started=started)

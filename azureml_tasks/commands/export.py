@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from azureml_tasks.commands.image_runs import for_all, planned_runs
 from azureml_tasks.commands.run_context import plan_image, planned_image, refuse_foreign_records
 from azureml_tasks.context.tar_archive import archive
 from azureml_tasks.errors import Problem, SettingsError
 from azureml_tasks.planning.dockerfile import render
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from azureml_tasks.commands.run_context import RunContext
 
@@ -29,8 +30,13 @@ class ContextArchive(NamedTuple):
     size: int
 
 
-def dockerfile_text(run: RunContext, builder: str) -> str:
-    """Return the Dockerfile for *builder*: "any", "buildkit", or "" for any.
+def dockerfile_texts(run: RunContext, builder: str, *, flags: Sequence[str] = ()) -> dict[str, str]:
+    """Return the Dockerfile of each image, by the image's name, or by "" if the table itself is the image.
+
+    Args:
+        run: the run.
+        builder: that the text is for: "any", "buildkit", or "" for any.
+        flags: that are for one image.
 
     Raises:
         SettingsError: there is no such builder, or the table is wrong.
@@ -38,16 +44,23 @@ def dockerfile_text(run: RunContext, builder: str) -> str:
     if builder and builder not in _BUILDERS:
         what = f'is "{builder}", which is not a builder'
         raise SettingsError([Problem("--builder", 0, what, f"Builders: {', '.join(_BUILDERS)}.")])
+    runs = planned_runs(run, uses=("base",), flags=flags)
+    texts = for_all(runs, lambda each: _dockerfile_text(each, builder))
+    return {each.image: text for each, text in zip(runs, texts, strict=True)}
+
+
+def _dockerfile_text(run: RunContext, builder: str) -> str:
     refuse_foreign_records(run)
-    return render(planned_image(run, run.records.file_hashes()), mounts=builder == "buildkit")
+    return render(planned_image(run, run.file_hashes()), mounts=builder == "buildkit")
 
 
 def context_archive(run: RunContext) -> ContextArchive:
     """Return the archive that every engine gets; for the engine acr with the files of the smoke test in the cloud.
 
     Raises:
-        SettingsError: the table or a file that it names is wrong.
+        SettingsError: the table or a file that it names is wrong, or the table has several images, and none is named.
     """
+    (run,) = planned_runs(run, uses=("base",), flags=("image.context",))
     planned, context = plan_image(run)
     if run.engine == "acr":
         from azureml_tasks.engines.acr.cloud_smoke_test import smoke_test_files

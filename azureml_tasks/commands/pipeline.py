@@ -1,33 +1,57 @@
-"""From a project's folder to a pushed digest: build, smoke test, push, and the three in one. Start reading here."""
+"""From a project's folder to a pushed digest: build, smoke test, push, and the three in one. Start reading here.
+
+A run is about each image of the table, in order, or about the one that it names. All are built before any is tested,
+and all are tested before any is pushed. `steps` has what is done for one image.
+"""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from azureml_tasks.commands.publishing import Publication
-from azureml_tasks.commands.results import BuildResult, PushResult, ReleaseResult, SmokeTestResult
-from azureml_tasks.commands.run_context import Prepared, RunContext, prepare_build, prepare_built_image
-from azureml_tasks.commands.up_to_date import reusable_image
-from azureml_tasks.errors import AzuremlTasksError, BuildError, SmokeTestError, machine_error, stating
-from azureml_tasks.image_reference import parse
+from azureml_tasks.commands import steps
+from azureml_tasks.commands.image_runs import for_all, of_image, planned_runs
+from azureml_tasks.commands.results import ReleaseResult
+from azureml_tasks.commands.run_context import Prepared, prepare_build, prepare_built_image
+from azureml_tasks.errors import stating
 from azureml_tasks.state.locks import project_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Sequence
 
     from azureml_tasks.built_image import BuiltImage
-    from azureml_tasks.commands.results import StepResult
-    from azureml_tasks.planning.plan import Plan
+    from azureml_tasks.commands.results import BuildResult, PushResult, SmokeTestResult, StepResult
+    from azureml_tasks.commands.run_context import RunContext
 
 
-def build(run: RunContext, *, no_cache: bool, pull: bool) -> BuildResult:
-    """Build the image and record it.
+class _ReadyToPush(NamedTuple):
+    """An image that may be pushed.
+
+    Args:
+        prepared: plan, build context and engine.
+        image: that was built last.
+        summary: of its pass; None under --dry, or if it may be pushed without one.
+    """
+
+    prepared: Prepared
+    image: BuiltImage
+    summary: dict[str, Any] | None
+
+
+def build(
+    run: RunContext,
+    *,
+    no_cache: bool,
+    pull: bool,
+    on_step: Callable[[BuildResult], None] = lambda _: None,
+) -> list[BuildResult]:
+    """Build each image and record it.
 
     Args:
         run: the run.
         no_cache: build every step again.
         pull: pull a newer base first.
+        on_step: takes the result of each image as it is built.
 
     Raises:
         SettingsError: the table or a file that it names is wrong.
@@ -37,35 +61,66 @@ def build(run: RunContext, *, no_cache: bool, pull: bool) -> BuildResult:
         RemoteBuildError: a remote build did not finish.
     """
     with stating("Nothing was built."):
-        prepared = prepare_build(run)
-        if result := _up_to_date(run, prepared, no_cache=no_cache, pull=pull):
-            return result  # Without the lock, whose library takes a while to import.
-        with project_lock(run.folder, run.reporter):
-            return _build(run, prepared, no_cache=no_cache, pull=pull)
+        runs = planned_runs(run, uses=("base", "tags"))
+        prepared = for_all(runs, prepare_build)
+    results: list[BuildResult] = []
+    with ExitStack() as lock:
+        for index, (each, ready) in enumerate(zip(runs, prepared, strict=True)):
+            with of_image(runs, index, "built"):
+                # Without the lock, whose library takes a while to import.
+                result = steps.up_to_date(each, ready, no_cache=no_cache, pull=pull)
+                if not result:
+                    if all(earlier.is_up_to_date for earlier in results):
+                        lock.enter_context(project_lock(run.folder, run.reporter))
+                    result = steps.build_image(each, ready, no_cache=no_cache, pull=pull)
+            results.append(result)
+            on_step(result)
+    return results
 
 
-def smoke_test(run: RunContext) -> SmokeTestResult:
-    """Run the image that was built last, test it, and record a pass; see `refuse_failed`.
+def smoke_test(
+    run: RunContext, *, on_step: Callable[[SmokeTestResult], None] = lambda _: None
+) -> list[SmokeTestResult]:
+    """Run each image that was built last, test it, and record a pass; see `refuse_failed`.
+
+    Args:
+        run: the run.
+        on_step: takes the result of each image as its test ends.
 
     Raises:
         SettingsError: the table or a file that it names is wrong.
         BuildError: nothing is built, or the image is gone.
         EngineError: the engine does not answer, or cannot run the image.
     """
-    with project_lock(run.folder, run.reporter), stating("Nothing was pushed."):
-        prepared = prepare_built_image(run)
-        return _smoke_test(run, prepared, _last_image(run, prepared))
+    nothing = "Nothing was pushed."
+    with project_lock(run.folder, run.reporter), stating(nothing):
+        runs = planned_runs(run, uses=("base",))
+        ready = for_all(runs, _built)
+        results: list[SmokeTestResult] = []
+        for index, (each, (prepared, image)) in enumerate(zip(runs, ready, strict=True)):
+            with of_image(runs, index, "tested", state=nothing):
+                result = steps.smoke_test_image(each, prepared, image)
+            results.append(result)
+            on_step(result)
+        return results
+
+
+def _built(run: RunContext) -> tuple[Prepared, BuiltImage]:
+    prepared = prepare_built_image(run)
+    return prepared, steps.last_image(run, prepared)
 
 
 def push(
     run: RunContext, *, untested: bool, on_step: Callable[[PushResult], None] = lambda _: None
-) -> PushResult:
-    """Push the image that passed its smoke test, with each of its tags, and record its digest.
+) -> list[PushResult]:
+    """Push each image that passed its smoke test, with each of its tags, and record its digest.
+
+    No image is pushed before it is known that all may be.
 
     Args:
         run: the run.
         untested: push even if the image has not passed.
-        on_step: takes the result before anything else happens to it.
+        on_step: takes the result of each image before anything else happens to it.
 
     Raises:
         SettingsError: the table is wrong or names no registry.
@@ -75,13 +130,19 @@ def push(
     """
     with project_lock(run.folder, run.reporter):
         with stating("Nothing was pushed."):
-            prepared = prepare_built_image(run, to_push=True)
-            image = _last_image(run, prepared)
-            _refuse_other_name(prepared.plan, image)
-            summary = (
-                None if run.reporter.dry else _pass_summary(run, prepared.plan, image, untested=untested)
-            )
-        return _push(run, prepared, image, summary, on_step)
+            runs = planned_runs(run, uses=("base",))
+            ready = for_all(runs, lambda each: _ready_to_push(each, untested=untested))
+        return _push_all(runs, ready, on_step)
+
+
+def _ready_to_push(run: RunContext, *, untested: bool) -> _ReadyToPush:
+    prepared = prepare_built_image(run, to_push=True)
+    image = steps.last_image(run, prepared)
+    steps.refuse_other_name(prepared.plan, image)
+    summary = None
+    if not run.reporter.dry:
+        summary = steps.pass_summary(run, prepared.plan, image, untested=untested)
+    return _ReadyToPush(prepared, image, summary)
 
 
 def release(
@@ -91,7 +152,7 @@ def release(
     pull: bool,
     untested: bool,
     on_step: Callable[[StepResult], None] = lambda _: None,
-) -> ReleaseResult:
+) -> list[ReleaseResult]:
     """Build, smoke-test and push; stop at the first step that fails. What the push needs is checked first.
 
     Args:
@@ -99,267 +160,68 @@ def release(
         no_cache: build every step again.
         pull: pull a newer base first.
         untested: push even if the smoke test fails.
-        on_step: takes the result of each step as it ends.
+        on_step: takes the result of each step of each image as it ends.
 
     Raises:
         AzuremlTasksError: as `build`, `smoke_test` and `push` do.
     """
-    with project_lock(run.folder, run.reporter), _going_on_by_release():
-        with stating("Nothing was built."):
-            prepared = prepare_build(run, to_push=True)
-            prepared.engine.check_push(prepared.plan)
-            built = _up_to_date(run, prepared, no_cache=no_cache, pull=pull)
-            built = built or _build(
-                run, prepared, no_cache=no_cache, pull=pull, smoke_test_inside=not untested
-            )
-        on_step(built)
-        with stating(f"The image was built{_where_built(built.image)}. It was not pushed."):
-            tested = _smoke_test(run, prepared, built.image, keep_candidate=untested)
+    with project_lock(run.folder, run.reporter):
+        with stating("Nothing was built."), steps.going_on_by_release():
+            runs = planned_runs(run, uses=("base", "tags"))
+            prepared = for_all(runs, lambda each: prepare_build(each, to_push=True))
+            for ready in prepared:
+                ready.engine.check_push(ready.plan)
+        built: list[BuildResult] = []
+        for index, (each, ready) in enumerate(zip(runs, prepared, strict=True)):
+            with of_image(runs, index, "built"), steps.going_on_by_release():
+                result = steps.up_to_date(each, ready, no_cache=no_cache, pull=pull)
+                result = result or steps.build_image(
+                    each, ready, no_cache=no_cache, pull=pull, smoke_test_inside=not untested
+                )
+            built.append(result)
+            on_step(result)
+        tested = _test_all(runs, prepared, built, untested=untested, on_step=on_step)
+        ready_to_push = [
+            _ReadyToPush(ready, result.image, steps.summary_of(each, test))
+            for each, ready, result, test in zip(runs, prepared, built, tested, strict=True)
+        ]
+        pushed = _push_all(runs, ready_to_push, on_step)
+        return [
+            ReleaseResult(build=each, smoke_test=test, push=push)
+            for each, test, push in zip(built, tested, pushed, strict=True)
+        ]
+
+
+def _test_all(
+    runs: Sequence[RunContext],
+    prepared: Sequence[Prepared],
+    built: Sequence[BuildResult],
+    *,
+    untested: bool,
+    on_step: Callable[[StepResult], None],
+) -> list[SmokeTestResult]:
+    """Test all images that were built; refuse those that failed after the last one, unless *untested* is set."""
+    state = f"The image was built{steps.where_built(built[0].image)}. It was not pushed."
+    if len(built) > 1:
+        state = "All images were built. Nothing was pushed."
+    results: list[SmokeTestResult] = []
+    for index, (each, ready, result) in enumerate(zip(runs, prepared, built, strict=True)):
+        with of_image(runs, index, "tested", state=state), steps.going_on_by_release():
+            tested = steps.smoke_test_image(each, ready, result.image, keep_candidate=untested)
+        results.append(tested)
+        with stating(state):
             on_step(tested)
-            if not untested:
-                refuse_failed(tested)
-            summary = _summary_of(run, tested)
-        pushed = _push(run, prepared, built.image, summary, on_step)
-        return ReleaseResult(build=built, smoke_test=tested, push=pushed)
+    if not untested:
+        with stating(state):
+            steps.refuse_failed(*results)
+    return results
 
 
-def refuse_failed(result: SmokeTestResult) -> None:
-    """Refuse an image that failed its smoke test.
-
-    Raises:
-        SmokeTestError: with the report.
-    """
-    from azureml_tasks.smoke.report import report_text
-
-    if result.report and not result.report.passed:
-        raise SmokeTestError(report_text(result.report))
-
-
-def record_build(run: RunContext, plan: Plan, image: BuiltImage) -> None:
-    """Record what was built, unless this is a dry run.
-
-    Raises:
-        MachineError: the record cannot be written.
-    """
-    if run.reporter.dry:
-        return
-    with stating(f"The image was built{_where_built(image)}, ID {image.id}, and this was not recorded."):
-        run.records.write_build(image._replace(version=plan.version))
-    run.reporter.say(f"built {image.id}")
-
-
-@contextmanager
-def _going_on_by_release() -> Iterator[None]:
-    """Name `image.release` as the next step of an error that names `image.build`: it does the rest as well."""
-    try:
-        yield
-    except AzuremlTasksError as error:
-        error.next_step = error.next_step.replace("invoke image.build", "invoke image.release")
-        raise
-
-
-def _up_to_date(run: RunContext, prepared: Prepared, *, no_cache: bool, pull: bool) -> BuildResult | None:
-    """Return the result of a build that has nothing to build; None if there is something to build."""
-    context = prepared.context
-    size = f"{context.size / 1e6:,.1f} MB"
-    run.reporter.say(f"build context: {context.counted}, {size}, sha256 {context.sha256}")
-    image = None if no_cache or pull else reusable_image(run, prepared)
-    if not image:
-        return None
-    same = "files, Dockerfile, base, platform and version of azureml-tasks are those of"
-    run.reporter.say(f"nothing to build: {same} {image.id}")
-    if not run.reporter.dry:
-        run.records.rename_build(image)
-    return BuildResult(image=image, is_up_to_date=True)
-
-
-def _build(
-    run: RunContext, prepared: Prepared, *, no_cache: bool, pull: bool, smoke_test_inside: bool = True
-) -> BuildResult:
-    previous = run.records.read_build() if run.records.has_build() and not no_cache else None
-    image = prepared.engine.build(
-        prepared.plan,
-        prepared.context,
-        no_cache=no_cache,
-        pull=pull,
-        smoke_test=smoke_test_inside,
-        previous=previous,
-    )
-    record_build(run, prepared.plan, image)
-    if not run.reporter.dry:
-        with _only_warning(run, "what later commands use to save time was not written"):
-            if prepared.context.hashes:
-                prepared.context.hashes.save()
-            run.records.write_files(prepared.context)
-    return BuildResult(image=image)
-
-
-def _last_image(run: RunContext, prepared: Prepared) -> BuiltImage:
-    """Return the image that build recorded; warn if the files are no longer those that it was built from."""
-    engine = prepared.engine
-    if run.reporter.dry and not run.records.has_build():
-        return engine.planned_image(prepared.plan, prepared.context)
-    image = run.records.read_build()
-    name = image.names[0]
-    if image.engine != engine.name:
-        what = f"{name} was built by the engine {image.engine}, not by {engine.name}."
-        raise BuildError(what, next_step=f"Add: --engine {image.engine}")
-    if not engine.exists(image):
-        where = "the registry" if image.engine == "acr" else "the engine"
-        what = f"The image that was built last, {name} ({image.id[:19]}), is gone from {where}."
-        raise BuildError(what, next_step=f"invoke image.build{_engine_flag(image)}")
-    if prepared.context.sha256 != image.context_sha256:
-        run.reporter.warn(f"files have changed since {name} was built; this command uses what was built")
-    return image
-
-
-def _smoke_test(
-    run: RunContext, prepared: Prepared, image: BuiltImage, *, keep_candidate: bool = False
-) -> SmokeTestResult:
-    from azureml_tasks.smoke.report import report_record
-
-    if not run.reporter.dry:
-        run.records.forget_pass()
-    report = prepared.engine.smoke_test(prepared.plan, image)
-    if report and report.passed:
-        with _only_warning(run, "the pass was not recorded, so image.push will not know of it"):
-            run.records.write_pass(image, prepared.plan.smoke_test.sha256, report_record(report))
-    elif report and not keep_candidate:
-        prepared.engine.discard_candidate(image)
-    return SmokeTestResult(image=image, report=report)
-
-
-def _pass_summary(run: RunContext, plan: Plan, image: BuiltImage, *, untested: bool) -> dict[str, Any] | None:
-    """Return the summary of the image's pass; None if there is none and *untested* allows that."""
-    record = run.records.read_pass()
-    if not record or record["id"] != image.id:
-        why = "has not passed its smoke test"
-    elif record["smoke_test_sha256"] != plan.smoke_test.sha256:
-        why = "passed another smoke test than the table and its files ask for now"
-    else:
-        summary: dict[str, Any] = record["smoke"]
-        return summary
-    name = image.names[0]
-    if untested:
-        run.reporter.warn(f"{name} {why}; it is pushed anyway, as --untested says")
-        return None
-    flag = _engine_flag(image)
-    next_step = f"invoke image.smoke-test{flag}\nor push it anyway: invoke image.push{flag} --untested"
-    raise SmokeTestError(f"{name} ({image.id[:19]}) {why}.", next_step=next_step)
-
-
-def _summary_of(run: RunContext, tested: SmokeTestResult) -> dict[str, Any] | None:
-    """Return the summary of a pass; None under --dry, or if an image that failed is pushed anyway."""
-    from azureml_tasks.smoke.report import report_record
-
-    if not tested.report:
-        return None
-    if tested.report.passed:
-        return report_record(tested.report)
-    run.reporter.warn(
-        f"{tested.image.names[0]} has not passed its smoke test; it is pushed anyway, as --untested says"
-    )
-    return None
-
-
-def _refuse_other_name(plan: Plan, image: BuiltImage) -> None:
-    """Refuse to push an image under another name, or for another version, than it was built for.
-
-    Raises:
-        BuildError: name or version have changed since.
-    """
-    built, now = _repository(image), plan.repository
-    if built != now:
-        what = (
-            f"{image.names[0]} was built under the name {built}, and the project's image is called {now} now."
-        )
-    elif image.version and image.version != plan.version:
-        version = f"version is {plan.version}" if plan.version else "version is not written in [project]"
-        what = f"{image.names[0]} was built for version {image.version}, and the project's {version} now."
-    else:
-        return
-    raise BuildError(
-        what, next_step=f"invoke image.build{_engine_flag(image)}\nthen: invoke image.smoke-test"
-    )
-
-
-def _push(
-    run: RunContext,
-    prepared: Prepared,
-    image: BuiltImage,
-    summary: dict[str, Any] | None,
-    on_step: Callable[[PushResult], None],
-) -> PushResult:
-    """Push the image under the name and with the tags that the build gave it."""
-    untested = " --untested" if not summary and not run.reporter.dry else ""
-    again = f"invoke image.push{_engine_flag(image)}{untested}"
-    repository = f"{prepared.plan.registry}/{_repository(image)}"
-    tags = tuple(name.rpartition(":")[2] for name in image.names)
-    publication = Publication(
-        engine=prepared.engine,
-        image=image,
-        repository=repository,
-        reporter=run.reporter,
-        then=f"The image is {_where_kept(image)}. Continue with: {again}",
-    )
-    digest = publication.publish(tags)
-    result = PushResult(image=image, repository=repository, tags=tags, digest=digest)
-    # The image is pushed: what else fails must not hide its digest.
-    try:
-        on_step(result)
-    finally:
-        if not run.reporter.dry:
-            with _only_warning(run, f"the push of {result.reference} was not recorded for image.environment"):
-                run.records.write_result(_record_of(result, summary))
-        with _only_warning(run, "the candidate image may still be recorded"):
-            prepared.engine.discard_candidate(image)
-    return result
-
-
-def _record_of(result: PushResult, summary: dict[str, Any] | None) -> dict[str, Any]:
-    image = result.image
-    return {
-        "image": result.reference,
-        "id": image.id,
-        "tags": list(result.tags),
-        "digest": result.digest,
-        "context_sha256": image.context_sha256,
-        **({"cached_layers": list(image.cached_layers)} if image.cached_layers else {}),
-        "smoke": summary,
-    }
-
-
-@contextmanager
-def _only_warning(run: RunContext, what: str) -> Iterator[None]:
-    """Warn if the block fails: what has taken effect before it counts."""
-    try:
-        yield
-    except AzuremlTasksError as error:
-        run.reporter.warn(f"{what}: {error.what}")
-    except OSError as error:
-        run.reporter.warn(f"{what}: {machine_error(error).what}")
-
-
-def _repository(image: BuiltImage) -> str:
-    """Return the repository that the build gave the image, without registry."""
-    reference = parse(image.names[0])
-    return reference.repository if reference else image.names[0].rpartition(":")[0]
-
-
-def _engine_flag(image: BuiltImage) -> str:
-    """Return the flag that a command to paste needs to mean the engine that has *image*."""
-    return f" --engine {image.engine}" if image.engine != "docker" else ""
-
-
-def _where_built(image: BuiltImage) -> str:
-    """Return where a built image is, to follow "The image was built"."""
-    return f" by run {image.run}" if image.run else f" as {image.names[0]}"
-
-
-def _where_kept(image: BuiltImage) -> str:
-    """Return where an image is that could not be pushed, to follow "The image is"."""
-    return (
-        f"still in the registry as {image.candidate}"
-        if image.candidate
-        else f"on the engine as {image.names[0]}"
-    )
+def _push_all(
+    runs: Sequence[RunContext], ready: Sequence[_ReadyToPush], on_step: Callable[[PushResult], None]
+) -> list[PushResult]:
+    results = []
+    for index, (each, (prepared, image, summary)) in enumerate(zip(runs, ready, strict=True)):
+        with of_image(runs, index, "pushed"):
+            results.append(steps.push_image(each, prepared, image, summary, on_step))
+    return results

@@ -15,10 +15,12 @@ class BuildResult(NamedTuple):
     Args:
         image: the image; under --dry without an ID.
         is_up_to_date: whether there was nothing to build.
+        image_name: which of the table's images it is; "" if the table itself is the image.
     """
 
     image: BuiltImage
     is_up_to_date: bool = False
+    image_name: str = ""
 
 
 class SmokeTestResult(NamedTuple):
@@ -27,10 +29,12 @@ class SmokeTestResult(NamedTuple):
     Args:
         image: that was tested.
         report: what was seen; None under --dry.
+        image_name: as in `BuildResult`.
     """
 
     image: BuiltImage
     report: Report | None
+    image_name: str = ""
 
 
 class PushResult(NamedTuple):
@@ -41,12 +45,14 @@ class PushResult(NamedTuple):
         repository: `login-server/repository`.
         tags: that it was pushed with.
         digest: `sha256:…`, as the registry gives it; "" under --dry.
+        image_name: as in `BuildResult`.
     """
 
     image: BuiltImage
     repository: str
     tags: tuple[str, ...]
     digest: str
+    image_name: str = ""
 
     @property
     def reference(self) -> str:
@@ -58,7 +64,7 @@ StepResult: TypeAlias = "BuildResult | SmokeTestResult | PushResult"
 
 
 class ReleaseResult(NamedTuple):
-    """What `release` returns: the result of each step."""
+    """What `release` returns for each image: the result of each step."""
 
     build: BuildResult
     smoke_test: SmokeTestResult

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.config.allowed_registries import AllowedRegistries
 from azureml_tasks.config.problems import FILE
 from azureml_tasks.context.build_context import BuildContext, new_context
-from azureml_tasks.errors import EngineError, FileProblem, Problem, SettingsError
+from azureml_tasks.errors import BuildError, EngineError, FileProblem, Problem, SettingsError
+from azureml_tasks.incremental.cached_layers import recorded_tags
 from azureml_tasks.planning.dockerfile import render
 from azureml_tasks.planning.plan import Plan, plan
 from azureml_tasks.project.base_images import ENTRY_SCRIPT, python_problem
@@ -19,9 +21,10 @@ from azureml_tasks.state.project_identity import project_key
 from azureml_tasks.state.records import FOLDER, Records
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from azureml_tasks.commands.shared import Shared
     from azureml_tasks.config.problems import Override
     from azureml_tasks.context.file_hashes import FileHashes
     from azureml_tasks.engines.acr.engine import AcrEngine
@@ -59,6 +62,9 @@ class RunContext(NamedTuple):
         source_builds: whether packages may be built from source while secrets are mounted.
         allowed_registries: that code and models may be sent to.
         state: folder for the records, each project's in its own; None for `.azureml-image` of the project.
+        chosen: the image that the run names; None for all, or if the table itself is the image.
+        image: of which of the table's images this run is, see `image_runs`; "" if the table itself is the image.
+        shared: what the images of one run share; None if the table itself is the image.
     """
 
     folder: Path
@@ -70,6 +76,9 @@ class RunContext(NamedTuple):
     source_builds: bool = False
     allowed_registries: AllowedRegistries = AllowedRegistries()
     state: Path | None = None
+    chosen: Override | None = None
+    image: str = ""
+    shared: Shared | None = None
 
     @property
     def project_key(self) -> str:
@@ -78,8 +87,13 @@ class RunContext(NamedTuple):
 
     @property
     def records(self) -> Records:
-        """What earlier commands left for the project."""
-        return Records(folder=self.state / self.project_key if self.state else self.folder / FOLDER)
+        """What earlier commands left for the project, or for the image."""
+        home = self.state / self.project_key if self.state else self.folder / FOLDER
+        return Records(folder=home / self.image if self.image else home, image=self.image)
+
+    def file_hashes(self) -> FileHashes:
+        """Return the hashes of the project's files that are known."""
+        return self.shared.hashes if self.shared else self.records.file_hashes()
 
 
 def refuse_foreign_records(run: RunContext) -> None:
@@ -88,7 +102,9 @@ def refuse_foreign_records(run: RunContext) -> None:
     Raises:
         SettingsError: their folder is a link, no folder, or tracked by git.
     """
-    if problem := foreign_records(run.records.folder):
+    if run.shared:  # `image_runs` has looked at the records of all its images.
+        return
+    if problem := foreign_records(run.records.home, run.image):
         raise SettingsError([problem if run.state else FileProblem(*problem)])
 
 
@@ -110,14 +126,32 @@ def planned_image(run: RunContext, hashes: FileHashes) -> Plan:
     Raises:
         SettingsError: with everything that is wrong in the table and in the files it names.
     """
-    planned = plan(load(run.folder, run.overrides, hashes, run.allowed_registries))
-    planned = planned._replace(project_key=run.project_key, cache_scope=run.cache_scope)
-    unused = [
+    if run.shared and run.image in run.shared.plans:
+        return run.shared.plans[run.image]
+    commit = run.shared.commit(run.folder) if run.shared else None
+    project = load(
+        run.folder, run.overrides, hashes, run.allowed_registries, image=run.image, wait_for_git=commit
+    )
+    planned = plan(project)._replace(project_key=run.project_key, cache_scope=run.cache_scope)
+    if not run.image:  # Of several images another one may use a secret.
+        planned = planned._replace(warnings=(*planned.warnings, *unused_secrets(run, [planned])))
+    planned = _with_secrets(run, planned)
+    if run.shared:
+        run.shared.plans[run.image] = planned
+    return planned
+
+
+def unused_secrets(run: RunContext, plans: Sequence[Plan]) -> list[str]:
+    """Return a warning for each secret that a flag of the run gives, and that no image uses."""
+    used = {secret.id for planned in plans for secret in planned.secrets}
+    return [
         f"--secret {name} is not used: tool.azureml-image.secrets does not want it, or pip installs nothing"
         for name, given in run.secrets.items()
-        if given.option == "--secret" and name not in [secret.id for secret in planned.secrets]
+        if given.option == "--secret" and name not in used
     ]
-    planned = planned._replace(warnings=(*planned.warnings, *unused))
+
+
+def _with_secrets(run: RunContext, planned: Plan) -> Plan:
     if not planned.secrets:
         return planned
     from azureml_tasks.project.build_secrets import with_sources
@@ -143,7 +177,7 @@ def plan_image(
         SettingsError: with everything that is wrong in the table and in the files it names.
     """
     refuse_foreign_records(run)
-    hashes = run.records.file_hashes()
+    hashes = run.file_hashes()
     planned = planned_image(run, hashes)
     for warning in without_script_warning(planned).warnings if judges_script else planned.warnings:
         run.reporter.warn(warning)
@@ -167,6 +201,7 @@ def prepare_build(run: RunContext, *, to_push: bool = False) -> Prepared:
     from azureml_tasks.project import build_secrets
 
     planned, context = plan_image(run, save_hashes=True, judges_script=True)
+    planned = planned._replace(kept_layers=_layers_of_other_images(run))
     problems = build_secrets.secret_problems(run.folder, planned.secrets, planned.files)
     if to_push and not planned.registry and run.engine == "docker":
         problems.append(_no_registry(or_else=_RELEASE_TO))
@@ -184,6 +219,17 @@ def prepare_build(run: RunContext, *, to_push: bool = False) -> Prepared:
     if to_push and not prepared.plan.registry:
         raise SettingsError([_no_registry(or_else=_RELEASE_TO)])
     return prepared
+
+
+def _layers_of_other_images(run: RunContext) -> frozenset[str]:
+    """Return the tags of the cached layers that the other images of the table had when they were built last."""
+    tags: frozenset[str] = frozenset()
+    for name in run.shared.names if run.shared else ():
+        if name != run.image:
+            with suppress(BuildError):  # It is not built yet, or its record is damaged.
+                other = run._replace(image=name).records.read_build()
+                tags |= recorded_tags(other.fingerprint_parts, run.cache_scope)
+    return tags
 
 
 def prepare_built_image(run: RunContext, *, to_push: bool = False) -> Prepared:
@@ -223,7 +269,11 @@ def prepare_engine(run: RunContext) -> Prepared:
 
 def _with_engine(run: RunContext, planned: Plan, context: BuildContext) -> Prepared:
     engine = open_engine(run, planned)
-    run.reporter.say(engine.describe())
+    description = engine.describe()
+    if not run.shared or description not in run.shared.described:
+        run.reporter.say(description)
+    if run.shared:
+        run.shared.described.add(description)
     for leftover in engine.remove_leftovers():
         run.reporter.say(f"removed what a killed run left: {leftover}")
     if not planned.registry and engine.registry:
@@ -285,7 +335,10 @@ def open_engine(run: RunContext, planned: Plan, *, save_notes: bool = True) -> E
 def _open_docker(run: RunContext, *, save_notes: bool) -> DockerEngine:
     from azureml_tasks.engines.docker.engine import open_docker
 
-    return open_docker(run.records.folder, run.reporter, project=run.folder, keep=save_notes)
+    def connect() -> DockerEngine:
+        return open_docker(run.records.home, run.reporter, project=run.folder, keep=save_notes)
+
+    return run.shared.docker(connect, run.reporter) if run.shared else connect()
 
 
 def _open_acr(run: RunContext, planned: Plan, *, save_notes: bool) -> AcrEngine:
@@ -299,7 +352,12 @@ def _open_acr(run: RunContext, planned: Plan, *, save_notes: bool) -> AcrEngine:
     except EngineError:
         local = None
     return AcrEngine(
-        plan=planned, records=run.records, reporter=run.reporter, local=local, project=run.folder
+        plan=planned,
+        records=run.records,
+        reporter=run.reporter,
+        local=local,
+        project=run.folder,
+        sessions=run.shared.sessions if run.shared else {},
     )
 
 

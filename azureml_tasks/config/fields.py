@@ -19,6 +19,7 @@ NUMBER: Final = "a number"
 TABLE: Final = "a table"
 TABLE_OF_STRINGS: Final = "a table of strings"
 TABLES: Final = "an array of tables"
+TABLE_OF_TABLES: Final = "a table of tables"
 ANY: Final = "any value"
 # Types of values that no key is declared with.
 ARRAY: Final = "an array"
@@ -38,6 +39,7 @@ class Key:
         may_be_empty: whether "" is a valid value.
         table: the class of a table, or of each table of an array; None for other types.
         required: whether the key must be set.
+        shared: whether all images of the table share its value, so that none of them may change it.
     """
 
     type: str
@@ -48,6 +50,7 @@ class Key:
     may_be_empty: bool = False
     table: Any = None
     required: bool = False
+    shared: bool = False
 
 
 def declare(type_: str, description: str, value: Any = None, /, **more: Any) -> Any:

@@ -9,6 +9,8 @@ from azureml_tasks.errors import FileProblem, Problem
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from azureml_tasks.config.image_tables import ImageTable
+
 FILE = "pyproject.toml"
 _TABLE = ("tool", "azureml-image")
 T = TypeVar("T")
@@ -30,12 +32,18 @@ class Problems:
         document: the whole of pyproject.toml.
         lines: path of a key in the document → its line.
         sources: key of the table → the flag or variable that replaces it in this run.
+        own: the table of the image, if the table has several images. Places are as if it were the table itself.
     """
 
     def __init__(
-        self, *, document: Mapping[str, Any], lines: Mapping[Place, int], sources: Mapping[str, str]
+        self,
+        *,
+        document: Mapping[str, Any],
+        lines: Mapping[Place, int],
+        sources: Mapping[str, str],
+        own: ImageTable | None = None,
     ) -> None:
-        self.document, self.lines, self.sources = document, lines, sources
+        self.document, self.lines, self.sources, self.own = document, lines, sources, own
         self._problems: list[Problem] = []
         self._bad: set[Place] = set()
 
@@ -51,6 +59,7 @@ class Problems:
         if place and place[0] in self.sources:
             self.extend([Problem(self.sources[str(place[0])], 0, what, fix)])
         else:
+            what, fix = (self._spelled(text, place) for text in (what, fix))
             self.add_in_file(FILE, self.line_of(place), what, fix)
 
     def add_in_file(self, file: str, line: int, what: str, fix: str = "") -> None:
@@ -71,14 +80,24 @@ class Problems:
 
     def is_written(self, place: Place) -> bool:
         """Return whether the table itself, without overrides, has *place*."""
-        return _TABLE + place in self.lines
+        return self.own.has(place) if self.own else _TABLE + place in self.lines
 
     def line_of(self, place: Place) -> int:
         """Return the line of *place*, or of the nearest key around it; 0 if there is none."""
-        path: Place = _TABLE + place
+        path: Place = _TABLE + (self.own.home(place) if self.own else place)
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines.get(path, 0)
+
+    def is_of_image(self, place: Place) -> bool:
+        """Return whether what is at *place* comes from the table of one of several images, not from the top table."""
+        return self.own is not None and self.own.is_own(place)
+
+    def _spelled(self, text: str, place: Place) -> str:
+        """Return *text*, which spells *place* as if the image's table were the table itself, with its real place."""
+        if not self.own or not self.own.is_own(place):
+            return text
+        return text.replace(spell(()), spell(self.own.place), 1)
 
 
 def spell(place: Place) -> str:

@@ -7,7 +7,7 @@ import json
 import math
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from azureml_tasks.config import fields
+from azureml_tasks.config import fields, image_tables
 from azureml_tasks.config.fields import Key, keys
 from azureml_tasks.config.near_tables import near_tables
 from azureml_tasks.config.problems import FILE, Problems, spell, spell_table
@@ -19,20 +19,22 @@ from azureml_tasks.errors import FileProblem, SettingsError
 from azureml_tasks.plain_text import hide_login
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
+    from azureml_tasks.config.image_tables import ImageTable
     from azureml_tasks.config.problems import Override, Place
     from azureml_tasks.config.validators import Rule
 
 TableT = TypeVar("TableT")
 
 
-def read(text: str, overrides: Mapping[str, Override]) -> tuple[Settings, Problems]:
-    """Read the table `[tool.azureml-image]`.
+def read(text: str, overrides: Mapping[str, Override], image: str = "") -> tuple[Settings, Problems]:
+    """Read the table `[tool.azureml-image]`, or the table of one of its images.
 
     Args:
         text: the whole of pyproject.toml.
         overrides: key of the table → the value that replaces it in this run.
+        image: which of the table's images; "" if it has none and is the image itself.
 
     Returns:
         The settings and their problems. If there are any, the settings serve only to look for further ones: a key
@@ -40,23 +42,65 @@ def read(text: str, overrides: Mapping[str, Override]) -> tuple[Settings, Proble
         others keep their index.
 
     Raises:
+        SettingsError: the text is not TOML or does not contain the table or the image.
+    """
+    document, lines = parse(text), locate(text)
+    near = [*near_tables(document, lines)]
+    table = _table(document, near)
+    own = _own_table(table, image, lines)
+    sources = {key: override.source for key, override in overrides.items()}
+    problems = Problems(document=document, lines=lines, sources=sources, own=own)
+    problems.extend(near)
+    values = {**own.values, image_tables.KEY: table[image_tables.KEY]} if own else table
+    values = {**values, **{key: override.value for key, override in overrides.items()}}
+    return _read_table(values, Settings, (), problems), problems
+
+
+def read_image_names(text: str) -> tuple[str, ...]:
+    """Return the names of the table's images, in order; empty if it is the image itself.
+
+    Args:
+        text: the whole of pyproject.toml.
+
+    Raises:
         SettingsError: the text is not TOML or does not contain the table.
     """
     document = parse(text)
-    lines = locate(text)
-    near = [*near_tables(document, lines)]
+    return image_tables.image_names(_table(document, near_tables(document, locate(text))))
+
+
+def _table(document: Mapping[str, Any], near: Iterable[FileProblem]) -> dict[str, Any]:
+    """Return our table.
+
+    Raises:
+        SettingsError: there is none; *near* are problems of tables that seem to be meant.
+    """
     tools = document.get("tool")
     table = tools.get("azureml-image") if isinstance(tools, dict) else None
-    if not isinstance(table, dict):
-        if near:
-            raise SettingsError(near)
-        fix = '[tool.azureml-image]\nbase = "minimal-py312-inference"'
-        raise SettingsError([FileProblem(FILE, 0, "has no table [tool.azureml-image]", f"Add it:\n{fix}")])
-    sources = {key: override.source for key, override in overrides.items()}
-    problems = Problems(document=document, lines=lines, sources=sources)
-    problems.extend(near)
-    values = {**table, **{key: override.value for key, override in overrides.items()}}
-    return _read_table(values, Settings, (), problems), problems
+    if isinstance(table, dict):
+        return table
+    if problems := [*near]:
+        raise SettingsError(problems)
+    fix = '[tool.azureml-image]\nbase = "minimal-py312-inference"'
+    raise SettingsError([FileProblem(FILE, 0, "has no table [tool.azureml-image]", f"Add it:\n{fix}")])
+
+
+def _own_table(table: Mapping[str, Any], image: str, lines: Mapping[Place, int]) -> ImageTable | None:
+    """Return the table of one image; None if the table itself is the image.
+
+    Raises:
+        SettingsError: there is no such image, or none is named.
+    """
+    names = image_tables.image_names(table)
+    if image in names:
+        return image_tables.image_table(table, image)
+    if not image and not names:
+        return None
+    what = f'has no image "{image}"' if image else "has several images, and none is named"
+    fix = f"Images: {', '.join(names)}." if names else "Name no image: the table itself is the image."
+    fix = fix if image else f'Name one: azureml_tasks.load(folder, image="{names[0]}")'
+    line = lines.get(("tool", "azureml-image", image_tables.KEY), 0)
+    raise SettingsError([FileProblem(FILE, line, f"[tool.azureml-image] {what}", fix)])
 
 
 _WRONG = object()
@@ -76,8 +120,17 @@ def _read_table(values: Mapping[str, Any], cls: type[TableT], place: Place, prob
             if value is not _WRONG and not problems.is_bad((*place, name)):
                 read[attribute] = value
         elif key.required:
-            problems.add(place, f'{spell_table(place)} has no "{name}", which is required', _fix(key.rule))
+            _refuse_missing(name, key, place, problems)
     return cls(**read)
+
+
+def _refuse_missing(name: str, key: Key, place: Place, problems: Problems) -> None:
+    own = problems.own
+    if not place and own and name in own.elsewhere:
+        what = f'{spell_table(own.place)} has no "{name}", and neither has {spell_table(())}'
+        problems.add(own.place, what, _fix(key.rule))
+    else:
+        problems.add(place, f'{spell_table(place)} has no "{name}", which is required', _fix(key.rule))
 
 
 # The types that a key of this type also takes. An array is checked item by item.
@@ -86,6 +139,7 @@ _ACCEPTED: dict[str, frozenset[str]] = {
     fields.STRING_OR_STRINGS: frozenset({fields.ARRAY, fields.STRING}),
     fields.NUMBER: frozenset({fields.INTEGER}),
     fields.TABLE_OF_STRINGS: frozenset({fields.TABLE}),
+    fields.TABLE_OF_TABLES: frozenset({fields.TABLE}),
     fields.TABLES: frozenset({fields.ARRAY}),
     fields.ANY: frozenset(
         {fields.STRING, fields.BOOLEAN, fields.INTEGER, fields.NUMBER, fields.TABLE, fields.ARRAY}
@@ -108,6 +162,8 @@ def _read_value(value: Any, key: Key, place: Place, problems: Problems) -> Any:
         return _read_table(value, key.table, place, problems)
     if key.type == fields.TABLE_OF_STRINGS:
         return _read_table_of_strings(value, key, place, problems)
+    if key.type == fields.TABLE_OF_TABLES:
+        return _read_images(value, key, place, problems)
     if isinstance(value, list):
         return _read_array(value, key, place, problems)
     _check(value, key, place, problems)
@@ -134,6 +190,25 @@ def _read_table_of_strings(
         text = _read_value(value, item, (*place, name), problems)
         read[name] = "" if text is _WRONG else text
     return read
+
+
+def _read_images(images: dict[str, Any], key: Key, place: Place, problems: Problems) -> tuple[str, ...]:
+    """Return the names of the images, with what is wrong with their tables as such reported."""
+    if not images:
+        problems.add(place, f"{spell_table(place)} has no image", f"Write: {spell_table((*place, 'gpu'))}")
+    for name, table in images.items():
+        if key.names and (error := key.names.error(name)):
+            written = json.dumps(name, ensure_ascii=False)
+            problems.add((*place, name), f"{spell(place)}: {written} {error}", key.names.fix)
+        if not isinstance(table, dict):
+            what = f"{spell((*place, name))} must be a table, got {with_value(table)}"
+            problems.add((*place, name), what, f"Write: {spell_table((*place, name))}")
+    shared = frozenset(name for name, (_, declared) in keys(Settings).items() if declared.shared)
+    for misplaced in image_tables.misplaced_keys(images, shared):
+        problems.add(
+            misplaced, f"{spell(misplaced)}: all images share this key", f"Write it in {spell_table(())}"
+        )
+    return tuple(images)
 
 
 def _check(value: Any, key: Key, place: Place, problems: Problems) -> None:

@@ -6,7 +6,7 @@ import dataclasses
 import json
 from typing import Any
 
-from azureml_tasks.config import fields
+from azureml_tasks.config import fields, image_tables
 from azureml_tasks.config.fields import UNSET, Key, keys
 from azureml_tasks.config.settings import Acr, Request, Run, Settings, SmokeTest
 
@@ -24,7 +24,14 @@ def json_schema() -> dict[str, Any]:
 
     It is not complete: the reader also checks rules that JSON Schema cannot express.
     """
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_of_table(Settings)}
+    schema = _of_table(Settings)
+    required = schema.pop("required")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        # What one of several images needs, it may have from its own table.
+        "anyOf": [{"required": required}, {"required": [image_tables.KEY]}],
+    }
 
 
 def _of_table(cls: type[Any]) -> dict[str, Any]:
@@ -35,7 +42,17 @@ def _of_table(cls: type[Any]) -> dict[str, Any]:
     return table | ({"required": required} if required else {})
 
 
+def _of_images(names: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a table of tables: each has the keys of the top table, but those that all images share."""
+    own = {name: key for name, (_, key) in keys(Settings).items() if not key.shared}
+    properties = {name: _of_key(key) | {"description": key.description} for name, key in own.items()}
+    table = {"type": "object", "additionalProperties": False, "properties": properties}
+    return {"type": "object", "minProperties": 1, "propertyNames": names, "additionalProperties": table}
+
+
 def _of_key(key: Key) -> dict[str, Any]:
+    if key.type == fields.TABLE_OF_TABLES:
+        return _of_images(key.names.schema if key.names else {})
     if key.table:
         inner = _of_table(key.table)
         return inner if key.type == fields.TABLE else {"type": "array", "items": inner}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from azureml_tasks.config import azure_validators, validators
+from azureml_tasks.config import azure_validators, image_tables, validators
 from azureml_tasks.config.fields import (
     ANY,
     BOOLEAN,
@@ -20,6 +20,7 @@ from azureml_tasks.config.fields import (
     STRINGS,
     TABLE,
     TABLE_OF_STRINGS,
+    TABLE_OF_TABLES,
     TABLES,
     UNSET,
     declare,
@@ -283,4 +284,13 @@ class Settings:
         "see below",
         (),
         rule=validators.SECRET,
+    )
+    images: tuple[str, ...] = declare(
+        TABLE_OF_TABLES,
+        "a table for each of several images: its keys change those of this table for that image, see "
+        "[layouts](layouts.md#several-images)",
+        (),
+        default="none",
+        names=image_tables.NAME,
+        shared=True,
     )

@@ -65,5 +65,6 @@ def corrected(value: Any, key: Key, place: Place) -> str:
         fields.TABLE: f"Write: {spell_table(place)}",
         fields.TABLE_OF_STRINGS: f'Write: {place[-1]} = {{ NAME = "value" }}',
         fields.TABLES: f"Write: [[{spell(place)}]]",
+        fields.TABLE_OF_TABLES: f"Write: {spell_table((*place, 'gpu'))}",
     }
     return examples.get(key.type, "Write it in double quotes.")

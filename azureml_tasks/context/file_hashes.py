@@ -54,6 +54,7 @@ class FileHashes:
         file: the cache; it is not read here, see `read`.
         known: what the cache holds: absolute path → stamp, SHA-256 and verdict, see `_row`.
         now: returns nanoseconds since 1970, by the clock that stamps files.
+        is_shared: whether the cache is for other images as well, whose files stay in it.
     """
 
     def __init__(
@@ -62,13 +63,16 @@ class FileHashes:
         file: Path,
         known: dict[str, str] | None = None,
         now: Callable[[], int] = time.time_ns,
+        is_shared: bool = False,
     ) -> None:
-        self.file, self.now = file, now
+        self.file, self.now, self.is_shared = file, now, is_shared
         self.known = known or {}
         self._used: dict[str, str] = {}
 
     @classmethod
-    def read(cls, file: Path, now: Callable[[], int] = time.time_ns) -> FileHashes:
+    def read(
+        cls, file: Path, now: Callable[[], int] = time.time_ns, *, is_shared: bool = False
+    ) -> FileHashes:
         """Read the cache in *file*; one that is missing, damaged or of another version counts as empty."""
         try:
             cache = json.loads(file.read_bytes())
@@ -76,7 +80,7 @@ class FileHashes:
             known = {path: str(row) for path, row in rows}
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             known = {}
-        return cls(file=file, known=known, now=now)
+        return cls(file=file, known=known, now=now, is_shared=is_shared)
 
     def sha256(self, path: str, size: int) -> str | None:
         """Return the SHA-256 of a file, in hexadecimal; None if its size is not *size*, or it is being changed.
@@ -99,7 +103,7 @@ class FileHashes:
             OSError: the file cannot be read.
         """
         stamp = stamp_of(status)
-        row = self.known.get(path, "")
+        row = self._known_row(path)
         if row.startswith(stamp) and (known := _content(row, len(stamp))):
             self._used[path] = row
             return known
@@ -113,7 +117,7 @@ class FileHashes:
 
     def glance(self, path: str, status: os.stat_result) -> FileContent | None:
         """Do the same as `content`, but read only the beginning of a large file that has changed."""
-        if status.st_size <= _BLOCK or self.known.get(path, "").startswith(stamp_of(status)):
+        if status.st_size <= _BLOCK or self._known_row(path).startswith(stamp_of(status)):
             return self.content(path, status)
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123 -- see `sha256`
             return FileContent(sha256="", has_private_key=has_private_key(file.read(HEAD_SIZE)))
@@ -130,11 +134,17 @@ class FileHashes:
 
         It only saves time, so a disk that is full or read-only ends nothing.
         """
-        if self._used == self.known or not self.file.parent.is_dir():
+        others = {path: row for path, row in self.known.items() if self.is_shared and os.path.lexists(path)}
+        rows = {**others, **self._used}
+        if rows == self.known or not self.file.parent.is_dir():
             return
         with suppress(OSError):
-            write_atomically(self.file, json.dumps({"version": VERSION, "files": self._used}))
-            self.known = dict(self._used)
+            write_atomically(self.file, json.dumps({"version": VERSION, "files": rows}))
+            self.known = rows
+
+    def _known_row(self, path: str) -> str:
+        """Return what is known of the file at *path*, from this run or an earlier one; "" if nothing is."""
+        return self._used.get(path) or self.known.get(path, "")
 
 
 def stamp_of(status: os.stat_result) -> str:

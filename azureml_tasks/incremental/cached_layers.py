@@ -51,14 +51,37 @@ def cached_layers_of(plan: Plan, parts: Mapping[str, str]) -> tuple[CachedLayers
         plan: the image.
         parts: hashes of its inputs, see `fingerprint.fingerprint_parts`.
     """
-    texts, layers, inputs = stages(plan), [], {name: parts[name] for name in ("version", "platform", "base")}
-    if plan.cache_scope:
-        inputs["scope"] = plan.cache_scope
-    for position, stage in enumerate(_CACHED_STAGES):
+    texts, tags = stages(plan), _tags(parts, plan.cache_scope)
+    return tuple(
+        CachedLayers(stages=STAGES[: position + 1], tag=tags[stage])
+        for position, stage in enumerate(_CACHED_STAGES)
+        if texts[stage]
+    )
+
+
+def recorded_tags(parts: Mapping[str, str], scope: str) -> frozenset[str]:
+    """Return every tag that cached layers of an image can have, by the inputs that were recorded when it was built.
+
+    Args:
+        parts: hashes of its inputs; of a remote build or another version they may not be known.
+        scope: of the run.
+    """
+    if not {"version", "platform", "base", *_CACHED_STAGES} <= parts.keys():
+        return frozenset()
+    tags = _tags(parts, scope).values()
+    return frozenset(each for tag in tags for each in (tag, f"{tag}{_GROWN}"))
+
+
+def _tags(parts: Mapping[str, str], scope: str) -> dict[str, str]:
+    """Return the tag of the cached layers that end with each stage."""
+    inputs = {name: parts[name] for name in ("version", "platform", "base")}
+    if scope:
+        inputs["scope"] = scope
+    tags = {}
+    for stage in _CACHED_STAGES:
         inputs[stage] = parts[stage]
-        if texts[stage]:
-            layers.append(CachedLayers(stages=STAGES[: position + 1], tag=fingerprint(inputs)[:_DIGITS]))
-    return tuple(layers)
+        tags[stage] = fingerprint(inputs)[:_DIGITS]
+    return tags
 
 
 def current_tags(layers: Iterable[CachedLayers], stored: Collection[str]) -> set[str]:
@@ -78,8 +101,8 @@ def is_grown_tag(text: str) -> bool:
 
 
 def layers_repository(plan: Plan) -> str:
-    """Return the repository of the cached layers in a registry, without the registry."""
-    return f"{plan.repository}/layers"
+    """Return the repository of the cached layers in a registry, without the registry; images of one table share it."""
+    return f"{plan.family or plan.repository}/layers"
 
 
 def kept_name(plan: Plan, tag: str) -> str:

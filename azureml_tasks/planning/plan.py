@@ -64,6 +64,8 @@ class Plan(NamedTuple):
         project_key: under which this project's caches are kept, see `state.project_identity`; "" for none.
         cache_scope: who shares cached layers by a registry with whom; "" for the usual ones.
         version: of the project; "" if it has none, or only a build of the project tells.
+        family: name under which the images of the table share cached layers; "" if the table itself is the image.
+        kept_layers: tags of cached layers that other images of the table use.
     """
 
     base: Reference
@@ -94,6 +96,8 @@ class Plan(NamedTuple):
     project_key: str = ""
     cache_scope: str = ""
     version: str = ""
+    family: str = ""
+    kept_layers: frozenset[str] = frozenset()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -138,6 +142,7 @@ def plan(project: Project) -> Plan:
         wanted_pythons=facts.wanted_pythons,
         warnings=_warnings(project),
         version=version if isinstance(version := facts.project.get("version"), str) else "",
+        family=facts.family,
     )
 
 

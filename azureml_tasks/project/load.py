@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.config.allowed_registries import AllowedRegistries
 from azureml_tasks.config.problems import FILE, spell
-from azureml_tasks.config.reader import read
+from azureml_tasks.config.reader import read, read_image_names
 from azureml_tasks.context.file_hashes import FileHashes
 from azureml_tasks.errors import FileProblem, Problem, SettingsError
 from azureml_tasks.image_reference import Reference, expand_base
-from azureml_tasks.project import base_images, copied_files, cross_checks, git, naming
+from azureml_tasks.project import base_images, copied_files, cross_checks, git, image_repositories, naming
 from azureml_tasks.project.answering_code import answering_code
 from azureml_tasks.project.build_secrets import wanted_secrets
 from azureml_tasks.project.code import read_code
@@ -38,22 +38,27 @@ def load(
     overrides: Mapping[str, Override] | None = None,
     hashes: FileHashes | None = None,
     allowed_registries: AllowedRegistries = AllowedRegistries(),  # noqa: B008 -- a frozen value
+    *,
+    image: str = "",
+    wait_for_git: Callable[[], Revision | NoRevision] | None = None,
 ) -> Project:
-    """Read the project in *folder*.
+    """Read the project in *folder*, or one of its images if its table has several.
 
     Args:
         folder: the folder of pyproject.toml.
         overrides: values that replace keys of the table in this run, by key.
         hashes: spare files that have not changed from being read again; None to read all.
         allowed_registries: that the table may name.
+        image: which of the table's images; "" if the table itself is the image.
+        wait_for_git: returns the commit, if the caller has begun to read it.
 
     Raises:
         SettingsError: with everything that is wrong in the table and in the files it names.
         BuildError: a file changes while it is read.
     """
     root = Path(folder).resolve()
-    wait_for_git = git.start_reading(root)
-    settings, problems = read(_text(root), overrides or {})
+    wait_for_git = wait_for_git or git.start_reading(root)
+    settings, problems = read(_text(root), overrides or {}, image)
     reader = ProjectReader(
         root=root,
         settings=settings,
@@ -67,6 +72,18 @@ def load(
     if problems:
         raise SettingsError([*problems])
     return Project(folder=root, settings=settings, facts=facts)
+
+
+def image_names(folder: str | Path) -> tuple[str, ...]:
+    """Return the names of the images of the project in *folder*, in order; empty if its table itself is the image.
+
+    Args:
+        folder: the folder of pyproject.toml.
+
+    Raises:
+        SettingsError: there is no such file or table, or the file cannot be read.
+    """
+    return read_image_names(_text(Path(folder).resolve()))
 
 
 def _text(root: Path) -> str:
@@ -97,6 +114,7 @@ def _facts(reader: ProjectReader, wait_for_git: Callable[[], Revision | NoRevisi
     python, files = _python(reader, conda), copied_files.code_and_model(reader, code)
     revision = wait_for_git()
     labels = naming.labels(settings, project, revision, base, title=repository, epoch=_epoch(problems))
+    image_repositories.refuse_same_names(problems)
     cross_checks.refuse_double_variables(settings, code, problems)
     cross_checks.refuse_two_registries(problems)
     cross_checks.refuse_long_lines(settings, problems)
@@ -105,6 +123,7 @@ def _facts(reader: ProjectReader, wait_for_git: Callable[[], Revision | NoRevisi
         project=project,
         base=base,
         repository=repository,
+        family=image_repositories.family(problems),
         tags=naming.tags(settings, naming.tag_values(project, revision, today, os.environ, poetry), problems),
         labels=labels,
         entry_script=code.entry_script,

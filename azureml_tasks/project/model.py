@@ -43,6 +43,7 @@ class Facts:
         missing_code: what is wrong with the table if the base brings no entry script of its own; None for nothing.
         wanted_pythons: what the conda file says of Python, if only the base itself tells its version.
         warnings: for the user.
+        family: name under which the images of the table share cached layers; "" if the table itself is the image.
     """
 
     project: Mapping[str, Any]
@@ -63,6 +64,7 @@ class Facts:
     missing_code: Problem | None = None
     wanted_pythons: tuple[WantedPython, ...] = ()
     warnings: tuple[str, ...] = ()
+    family: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.config import validators
+from azureml_tasks.config.problems import spell
 from azureml_tasks.config.tag_template import BadTag, Unavailable, render
 from azureml_tasks.project import ci_branch
+from azureml_tasks.project.image_repositories import with_image
 from azureml_tasks.project.model import NoRevision, Revision
 from azureml_tasks.requirements.lines import normalize_name
 
@@ -37,7 +39,22 @@ def poetry_table(document: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def repository(settings: Settings, project: Mapping[str, Any], problems: Problems) -> str:
-    """Return the repository of the image: `name`, or else the name of the project, normalised (PEP 503)."""
+    """Return the repository of the image: `name`, or else the name of the project, normalised (PEP 503).
+
+    One of several images adds its own name, unless its own table has `name`.
+    """
+    name = _common_name(settings, project, problems)
+    if not name or not problems.own or problems.is_of_image(("name",)):
+        return name
+    name = with_image(name, problems.own.name)
+    error = validators.REPOSITORY.error(name)
+    if error and not (problems.is_bad(("name",)) or problems.is_bad(problems.own.place)):
+        what = f'{spell(problems.own.place)}: "{name}", the name of its repository, {error}'
+        problems.add(problems.own.place, what, 'Write into it: name = "scoring"')
+    return name
+
+
+def _common_name(settings: Settings, project: Mapping[str, Any], problems: Problems) -> str:
     if settings.name:
         return settings.name
     own = project.get("name")

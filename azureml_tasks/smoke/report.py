@@ -173,6 +173,21 @@ def junit_xml(report: Report) -> str:
 
     Characters that XML cannot hold, such as a terminal's colour codes, are escaped as in a Python string: ``\x1b``.
     """
+    return _xml(_suite(report))
+
+
+def junit_xml_of_images(reports: Iterable[Report]) -> str:
+    """Return one document with the test suite of each image, see `junit_xml`."""
+    suites = Element("testsuites")
+    suites.extend(map(_suite, reports))
+    return _xml(suites)
+
+
+def _xml(element: Element) -> str:
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(element, encoding="unicode") + "\n"
+
+
+def _suite(report: Report) -> Element:
     outcomes = [check.outcome for check in report.checks]
     suite = Element("testsuite", name=_clean(report.image), tests=str(len(outcomes)), errors="0")
     suite.set("failures", str(outcomes.count("failed")))
@@ -189,7 +204,7 @@ def junit_xml(report: Report) -> str:
         _case(suite, report, check)
     SubElement(suite, "system-out").text = _clean(report.log)
     SubElement(suite, "system-err").text = _clean("\n".join(report.warnings))
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(suite, encoding="unicode") + "\n"
+    return suite
 
 
 def _case(suite: Element, report: Report, check: Check) -> None:

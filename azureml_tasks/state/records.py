@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from azureml_tasks.atomic_write import write_atomically
 from azureml_tasks.built_image import BuiltImage
+from azureml_tasks.config import image_tables
 from azureml_tasks.context.file_hashes import FileHashes
 from azureml_tasks.errors import BuildError
 from azureml_tasks.image_reference import parse
@@ -53,18 +54,35 @@ class StartedRun(NamedTuple):
 
 
 class Records(NamedTuple):
-    """The records of one project; *folder* is its `.azureml-image`, or what takes its place."""
+    """The records of one project, or of one of its images.
+
+    Args:
+        folder: the project's `.azureml-image`, or what takes its place; for an image its folder in that.
+        image: which of the table's images; "" if the table itself is the image.
+    """
 
     folder: Path
+    image: str = ""
+
+    @property
+    def home(self) -> Path:
+        """The project's `.azureml-image`, or what takes its place."""
+        return self.folder.parent if self.image else self.folder
 
     @property
     def name(self) -> str:
         """The folder as messages call it: its name in the project, or its path elsewhere."""
-        return FOLDER if self.folder.name == FOLDER else str(self.folder)
+        if self.home.name != FOLDER:
+            return str(self.folder)
+        return f"{FOLDER}/{self.image}" if self.image else FOLDER
 
-    def file_hashes(self) -> FileHashes:
-        """Return the hashes of the project's files that earlier commands have saved."""
-        return FileHashes.read(self.folder / _HASHES)
+    def file_hashes(self, *, is_shared: bool = False) -> FileHashes:
+        """Return the hashes of the project's files that earlier commands have saved.
+
+        Args:
+            is_shared: whether other images of the table use them, too, whose files stay in them.
+        """
+        return FileHashes.read(self.home / _HASHES, is_shared=is_shared)
 
     def write_build(self, image: BuiltImage) -> None:
         """Record an image that was built; forget the smoke test and the push of the image before it."""
@@ -103,7 +121,8 @@ class Records(NamedTuple):
         """
         record = self._read(BUILD)
         if record is None:
-            raise BuildError("Nothing is built here yet.", next_step="invoke image.build")
+            what = f"The image {self.image} is not built yet." if self.image else "Nothing is built here yet."
+            raise BuildError(what, next_step="invoke image.build")
         return BuiltImage(
             id=record["id"],
             names=tuple(record["names"]),
@@ -236,6 +255,17 @@ class Records(NamedTuple):
         """Return what was pushed since the last build; None if nothing was."""
         return self._read(RESULT)
 
+    def of_images(self) -> list[Records]:
+        """Return the records of images, also of those that the table does not have any more, sorted by name."""
+        try:
+            entries = sorted(
+                entry.name for entry in self.home.iterdir() if entry.is_dir() and not entry.is_symlink()
+            )
+        except FileNotFoundError:
+            return []
+        names = [name for name in entries if not image_tables.NAME.error(name)]
+        return [Records(folder=self.home / name, image=name) for name in names]
+
     def remove(self) -> None:
         """Remove the folder with all records, if there is one.
 
@@ -271,7 +301,7 @@ class Records(NamedTuple):
 
     def _write_text(self, name: str, text: str) -> Path:
         self.folder.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileExistsError), (self.folder / ".gitignore").open("x") as ignore:
+        with contextlib.suppress(FileExistsError), (self.home / ".gitignore").open("x") as ignore:
             ignore.write("*\n")
         write_atomically(self.folder / name, text)
         return self.folder / name

@@ -176,15 +176,15 @@ class InProcess:
 
     def build(self) -> Outcome:
         """Run `image.build`."""
-        return self.ended(lambda: pipeline.build(self.job, no_cache=False, pull=False).image.candidate)
+        return self.ended(lambda: pipeline.build(self.job, no_cache=False, pull=False)[0].image.candidate)
 
     def resume(self) -> Outcome:
         """Run `image.resume`."""
-        return self.ended(lambda: resume(self.job, "").image.candidate)
+        return self.ended(lambda: resume(self.job, "")[0].image.candidate)
 
     def push(self) -> Outcome:
         """Run `image.push`."""
-        return self.ended(lambda: pipeline.push(self.job, untested=False).reference)
+        return self.ended(lambda: pipeline.push(self.job, untested=False)[0].reference)
 
     def ended(self, command: Callable[[], str]) -> Outcome:
         """Run *command*, which returns its result, to its end."""

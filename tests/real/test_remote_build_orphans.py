@@ -22,7 +22,7 @@ def started(in_process: InProcess, *tags: str) -> str:
     run = next_id(in_process)
     in_process.succeeding(in_process.put(run))
     job = in_process.job._replace(overrides={"tags": Override(value=list(tags), source="--tag")})
-    assert run == start(job, no_cache=False)
+    assert [run] == start(job, no_cache=False)
     return run
 
 
@@ -94,7 +94,7 @@ def test_candidates_of_others_are_only_named(in_process: InProcess) -> None:
 def test_a_run_that_goes_on_is_named(in_process: InProcess) -> None:
     """A run that has not ended is not touched: image.clean shows how to cancel it."""
     script = in_process.acr.next_run(silent=True, status="Succeeded")
-    run = start(in_process.job, no_cache=False)
+    (run,) = start(in_process.job, no_cache=False)
     script.reached.wait()
     in_process.capsys.readouterr()
     cleaned(in_process)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -49,6 +49,7 @@ class AcrEngine:
         reporter: gets output.
         local: the local engine, which runs smoke tests; None if none answers, and they run in the cloud.
         project: its folder.
+        sessions: of the command, by the options of the table and the registry; its images share them.
     """
 
     plan: Plan
@@ -56,13 +57,17 @@ class AcrEngine:
     reporter: Reporter
     local: DockerEngine | None
     project: Path
+    sessions: dict[tuple[Acr, str], Session] = field(default_factory=dict)
     name: str = "acr"
     features: frozenset[str] = frozenset({SECRET_MOUNTS})
 
     @cached_property
     def session(self) -> Session:
         """The signed-in session, opened when it is first needed."""
-        return open_session(self.plan.acr or Acr(), self.plan.registry, self.reporter)
+        key = self.plan.acr or Acr(), self.plan.registry
+        if key not in self.sessions:
+            self.sessions[key] = open_session(*key, self.reporter)
+        return self.sessions[key]
 
     @property
     def registry(self) -> str:

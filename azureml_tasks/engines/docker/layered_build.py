@@ -168,7 +168,8 @@ class LayeredBuild:
         if layers and count == len(self._layers):
             return layers
         layers = (not count and self._add_packages()) or self._build_layers(count, layers)
-        self.store.remove_unused({tag for each in self._layers for tag in (each.tag, each.grown_tag)})
+        own = {tag for each in self._layers for tag in (each.tag, each.grown_tag)}
+        self.store.remove_unused(own | self.plan.kept_layers)
         return layers
 
     def _longest_usable(self) -> tuple[int, FoundLayers | None]:

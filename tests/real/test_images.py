@@ -1,0 +1,135 @@
+"""Several images of one table, on a real engine and into a real registry."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from tests.projects import replaced
+from tests.real.support import consumer, environment_of, normal, removed_after, tags_of, unique
+from tests.real.test_push import digest_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import docker
+
+    from tests.machine.clients import Client
+    from tests.machine.registry import Registry
+    from tests.real.support import Consumer
+
+EXAMPLE = Path(__file__).parents[2] / "example_project" / "two_images"
+TABLE = """\
+[project]
+name = "{name}"
+version = "1"
+
+[tool.azureml-image]
+base = "{base}"
+model = "model"
+run = [{{ command = "head -c 16 /dev/urandom > /installed" }}]
+
+[tool.azureml-image.images.one]
+env = {{ WHICH = "one" }}
+
+[tool.azureml-image.images.two]
+env = {{ WHICH = "two" }}
+"""
+LARGE = 5 * 1024 * 1024
+"""Bytes of a model that makes the layers below the code an image of their own."""
+
+
+@pytest.fixture
+def env(clients: Mapping[str, Client], tmp_path: Path, engine: str) -> Mapping[str, str]:
+    """Return an environment with a docker client that has BuildKit built in."""
+    del engine
+    return environment_of(clients["20.10"], tmp_path)
+
+
+def layers_of(client: docker.DockerClient, name: str) -> list[str]:
+    """Return the layers of an image, the base's first."""
+    return list(client.images.get(name).attrs["RootFS"]["Layers"])
+
+
+@pytest.mark.parametrize("size", [7, LARGE])
+def test_the_second_image_has_the_layers_of_the_first(
+    size: int, env: Mapping[str, str], tiny_base: str, docker_client: docker.DockerClient, tmp_path: Path
+) -> None:
+    """What both have is built once, however large it is; what builds left goes with one `clean`."""
+    name = unique("images")
+    files: dict[str, str | bytes] = {
+        "pyproject.toml": TABLE.format(name=name, base=tiny_base),
+        "model/weights.bin": b"m" * size,
+        "code/score.py": "def init(): ...\ndef run(data): ...\n",
+    }
+    project = consumer(tmp_path / name, files, env)
+    images = (f"{name}-one:1", f"{name}-two:1")
+    with removed_after(docker_client, *images):
+        built = project.invoke("image.build")
+        listed = project.invoke("image.cache")
+        again = project.invoke("image.build")
+        one, two = (layers_of(docker_client, image) for image in images)
+        cleaned = project.invoke("image.clean")
+
+    assert (0, "".join(f"{image}\n" for image in images)) == (built.code, built.stdout), built.stderr
+    shared = [layer for layer in one if layer in two]
+    assert one[: len(shared)] == two[: len(shared)] == shared
+    # The command and the model are on top of the base; the code is the same in both as well.
+    assert len(shared) - len(layers_of(docker_client, tiny_base)) == 3
+    own_layers = size == LARGE
+    said = normal(built.stderr).splitlines()
+    assert own_layers == any(line.startswith("saved cached layers: ") for line in said)
+    assert own_layers == any(line.startswith("using cached layers: ") for line in said)
+    assert own_layers == (len(listed.stdout.splitlines()) == 1)
+    assert 1 == built.stderr.count("Docker engine ")
+    assert 2 == again.stderr.count("nothing to build: ")
+    assert (0, []) == (cleaned.code, tags_of(docker_client, name))
+    assert not (project.folder / ".azureml-image").exists()
+
+
+def test_the_example_of_two_images(
+    env: Mapping[str, str],
+    amlenv_base: str,
+    registry: Registry,
+    docker_client: docker.DockerClient,
+    tmp_path: Path,
+) -> None:
+    """The second example, with another base and registry: both are built, then both tested, then both pushed."""
+    folder = tmp_path / "two_images"
+    shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns(".azureml-image", "__pycache__"))
+    replaced(folder / "pyproject.toml", '"minimal-py312-inference"', f'"{amlenv_base}"')
+    example = consumer(folder, {}, env)
+    names = [f"{registry.host}/taxi-{model}" for model in ("fares", "tips")]
+    with removed_after(docker_client, *(f"{name}:1.0.0" for name in names)):
+        done = example.invoke("image.release", "--registry", registry.host, "--junit", "tests.xml")
+        environments = example.invoke("image.environment")
+        shared = shared_layers(docker_client, [f"{name}:1.0.0" for name in names])
+
+    references = [f"{name}@{digest_of(registry, name.partition('/')[2], '1.0.0')}" for name in names]
+    assert done.code == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert [*(f"{name}:1.0.0" for name in names), *references] == [*lines[:2], *lines[-2:]]
+    passed = [line.partition(" passed")[0] for line in lines if " passed its smoke test " in line]
+    assert [f"{name}:1.0.0" for name in names] == passed
+    assert references == [record_of(example, image) for image in ("fares", "tips")]
+    suites = ET.parse(folder / "tests.xml").getroot()
+    assert [(f"{name}:1.0.0", "0") for name in names] == [
+        (each.get("name"), each.get("failures")) for each in suites
+    ]
+    assert environments.stdout.count("---\n") == 1
+    assert shared > len(layers_of(docker_client, amlenv_base))
+
+
+def shared_layers(client: docker.DockerClient, images: list[str]) -> int:
+    """Return how many layers the images have in common, from the first on."""
+    pairs = zip(*(layers_of(client, image) for image in images), strict=False)
+    return next((count for count, layers in enumerate(pairs) if len(set(layers)) > 1), 0)
+
+
+def record_of(project: Consumer, image: str) -> str:
+    """Return the reference under which an image was pushed, as it is recorded."""
+    return str(project.record(f"{image}/result.json")["image"])

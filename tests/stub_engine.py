@@ -1,0 +1,146 @@
+"""An engine that makes no image and takes down what it is asked for, for tests of the commands around engines."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from azureml_tasks.built_image import BuiltImage, PushedTag, StoredLayers
+from azureml_tasks.errors import BuildError, RegistryError
+from azureml_tasks.incremental.fingerprint import fingerprint_parts
+from azureml_tasks.smoke.report import Check, Report
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from azureml_tasks.context.build_context import BuildContext
+    from azureml_tasks.planning.plan import Plan
+    from azureml_tasks.reporter import Reporter
+
+__all__ = ["StubEngine"]
+
+
+def _digest(text: str) -> str:
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+@dataclass(kw_only=True)
+class StubEngine:
+    """An engine whose images are notes.
+
+    Args:
+        reporter: of the image.
+        events: what was asked for, such as `build scoring-gpu`.
+        failing: those of the events that fail.
+        layers: the cached layers that it has.
+    """
+
+    reporter: Reporter
+    events: list[str] = field(default_factory=list)
+    failing: frozenset[str] = frozenset()
+    layers: list[StoredLayers] = field(default_factory=list)
+    name: str = "docker"
+    registry: str = ""
+    features: frozenset[str] = frozenset()
+
+    def describe(self) -> str:
+        """Return one line."""
+        return "an engine of the tests"
+
+    def planned_image(self, plan: Plan, context: BuildContext) -> BuiltImage:
+        """Return the image without an ID."""
+        return BuiltImage(
+            id="", names=plan.names, engine=self.name, context_sha256=context.sha256, user=plan.user
+        )
+
+    def base_id(self, plan: Plan) -> str:
+        """Return an ID that follows from the base."""
+        return _digest(str(plan.base))
+
+    def missing_helper(self, registry: str) -> None:
+        """Return None."""
+
+    def base_python(self, plan: Plan) -> None:
+        """Return None."""
+
+    def check_push(self, plan: Plan) -> None:
+        """Take it down."""
+        self.events.append(f"check push {plan.repository}")
+
+    def tag_image(self, image: BuiltImage, names: Sequence[str]) -> None:
+        """Do nothing."""
+
+    def build(
+        self,
+        plan: Plan,
+        context: BuildContext,
+        *,
+        no_cache: bool,
+        pull: bool,
+        smoke_test: bool,
+        previous: BuiltImage | None,
+    ) -> BuiltImage:
+        """Take it down, and return an image whose ID follows from what it is made of."""
+        del no_cache, pull, smoke_test, previous
+        self._do(f"build {plan.repository}", BuildError("A step failed."))
+        image = self.planned_image(plan, context)
+        parts = fingerprint_parts(plan, context, self.base_id(plan))
+        return image._replace(id=_digest(str(parts)), fingerprint_parts=parts, installed_at=2_000_000_000)
+
+    def exists(self, image: BuiltImage) -> bool:
+        """Return whether it is not `gone`."""
+        return f"gone {_repository(image)}" not in self.failing
+
+    def smoke_test(self, plan: Plan, image: BuiltImage) -> Report:
+        """Take it down, and return a report."""
+        event = f"test {plan.repository}"
+        self.events.append(event)
+        outcome = Check(name="start-up", outcome="failed" if event in self.failing else "passed")
+        return Report(
+            image=image.names[0], image_id=image.id, place="here", look_inside="docker run", checks=(outcome,)
+        )
+
+    def digest(self, image: BuiltImage) -> str:
+        """Return "": a push tells."""
+        del image
+        return ""
+
+    def push(self, image: BuiltImage, name: str, *, never_moves: bool = False) -> PushedTag:
+        """Take it down, unless it is the tag that never moves."""
+        if not never_moves:
+            self._do(f"push {_repository(image)}", RegistryError("The registry refuses."))
+        del name
+        return PushedTag(digest=_digest(image.id))
+
+    def discard_candidate(self, image: BuiltImage) -> None:
+        """Do nothing."""
+
+    def layer_store(self, plan: Plan) -> StubEngine:
+        """Return the engine itself, which has the layers."""
+        del plan
+        return self
+
+    def all(self) -> list[StoredLayers]:
+        """Return the cached layers."""
+        return list(self.layers)
+
+    def remove_leftovers(self) -> list[str]:
+        """Return nothing."""
+        return []
+
+    def remove(self, thing: BuiltImage | StoredLayers) -> list[str]:
+        """Return the names of an image, or of layers, which are gone then."""
+        if isinstance(thing, BuiltImage):
+            return list(thing.names)
+        self.layers.remove(thing)
+        return [thing.name]
+
+    def _do(self, event: str, error: Exception) -> None:
+        self.events.append(event)
+        if event in self.failing:
+            raise error
+
+
+def _repository(image: BuiltImage) -> str:
+    return image.names[0].rpartition("/")[2].partition(":")[0]
