@@ -91,7 +91,7 @@ def _value(report: CheckReport, spell: Callable[[str], str]) -> dict[str, Any]:
             "largest": [{"name": file.name, "bytes": file.size} for file in report.largest],
         },
         "smoke_test": _smoke_test(plan),
-        "proves": "requests" if plan.smoke_test.requests else "start-up",
+        "proves": plan.smoke_test.proves,
         "engine": report.engine,
         "rebuilt": list(report.rebuilt_stages),
         "because": list(report.reasons),
@@ -126,6 +126,8 @@ def _rows(label: str, texts: Sequence[str]) -> Iterator[str]:
 
 
 def _smoke_test(plan: Plan) -> str:
+    if files := len(plan.smoke_test.mini_batch):
+        return f"init() and run() with a mini-batch of {files} file{'s' if files > 1 else ''}; no server is asked"
     count = len(plan.smoke_test.requests)
     if not count:
         return "start-up, health check and /swagger.json; no request is set, so only start-up is proven"

@@ -63,6 +63,18 @@ class SmokeTest:
     requests: tuple[Request, ...] = declare(
         TABLES, "the requests to send and the responses to expect", (), table=Request
     )
+    mini_batch: tuple[str, ...] = declare(
+        STRINGS,
+        "files that `run` gets in one call, as from a batch deployment; in place of requests, and no server is asked",
+        (),
+        rule=validators.PATH,
+    )
+    mini_batch_timeout: float = declare(
+        NUMBER,
+        "seconds until `run` returns for the mini-batch; the default is Azure ML's",
+        30.0,
+        rule=validators.between(0.1, 86400),
+    )
     model: str | None = declare(
         STRING,
         "file or folder to mount read-only, as Azure ML mounts a model; only for an image without `model`",

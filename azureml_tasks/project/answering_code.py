@@ -69,6 +69,8 @@ def _what_needs_code(settings: Settings, problems: Problems) -> Place:
     smoke_test = settings.smoke_test
     if smoke_test.request or smoke_test.requests:
         return ("smoke-test", "request" if smoke_test.request else "requests")
+    if smoke_test.mini_batch:
+        return ("smoke-test", "mini-batch")
     return ("model",) if settings.model and problems.is_written(("model",)) else ()
 
 

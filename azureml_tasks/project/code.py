@@ -11,7 +11,7 @@ from azureml_tasks.image_reference import expand_base
 from azureml_tasks.project.base_images import ENTRY_SCRIPT, brings_script
 from azureml_tasks.project.entry_script import WrongScriptError, missing_functions, read_script
 from azureml_tasks.project.paths import kind_of, leaves
-from azureml_tasks.project.script_calls import wrong_calls
+from azureml_tasks.project.script_calls import takes_mini_batch, wrong_calls
 from azureml_tasks.project.script_search import entry_scripts, how_to_name
 from azureml_tasks.text_file import UnreadableFile, read_bytes
 
@@ -63,9 +63,10 @@ def read_code(reader: ProjectReader) -> Code:
 def _with_script(reader: ProjectReader, folder: str, name: str) -> Code:
     problems = reader.problems
     script = "" if problems.is_bad(("entry-script",)) else _entry_script(reader, folder, name)
-    unread = _read_script(reader, (Path(folder) / script).as_posix()) if script else None
+    path = (Path(folder) / script).as_posix()
+    unread, warnings = _read_script(reader, path) if script else (None, ())
     _refuse_server_configuration(reader, folder, script)
-    return Code(folder=folder, entry_script=script, unread=unread)
+    return Code(folder=folder, entry_script=script, unread=unread, warnings=warnings)
 
 
 def _without_score(reader: ProjectReader, folder: str) -> Code:
@@ -106,27 +107,31 @@ def _entry_script(reader: ProjectReader, folder: str, name: str) -> str:
     return "" if leaves(reader.root, reader.root / path) else name  # The walk reports the link.
 
 
-def _read_script(reader: ProjectReader, path: str) -> FileProblem | None:
-    """Report an entry script that defines too little; return what this Python finds wrong with one it cannot read."""
+def _read_script(reader: ProjectReader, path: str) -> tuple[FileProblem | None, tuple[str, ...]]:
+    """Report an entry script that cannot serve; return what this Python cannot read of it, and warnings."""
     try:
         source = read_bytes(reader.root / path, _LARGEST)
         missing = missing_functions(source, path)
     except UnreadableFile as error:
         reader.problems.add_in_file(path, 0, error.why, error.fix)
-        return None
+        return None, ()
     except WrongScriptError as error:
         reader.problems.extend([_syntax_problem(path, error.error)])
-        return None
+        return None, ()
     except SyntaxError as error:
-        return _syntax_problem(path, error)
+        return _syntax_problem(path, error), ()
     if missing:
         names = " and ".join(f"{name}()" for name in missing)
         fix = "Add:\n" + "\n".join(_STUBS[name] for name in missing)
         reader.problems.add_in_file(path, 1, f"the entry script does not define {names}", fix)
     tree, _ = read_script(source, path)
-    for line, what, fix in wrong_calls(tree, is_batch=False):
+    is_batch = bool(reader.settings.smoke_test.mini_batch)
+    for line, what, fix in wrong_calls(tree, is_batch=is_batch):
         reader.problems.add_in_file(path, line, what, fix)
-    return None
+    if takes_mini_batch(tree) and not is_batch:
+        what = f"{path}: run() seems to take the files of a batch deployment"
+        return None, (f'{what}, which smoke-test.mini-batch = ["data/a.csv"] gives it; a request does not',)
+    return None, ()
 
 
 def _syntax_problem(path: str, error: SyntaxError) -> FileProblem:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,6 +87,8 @@ class SmokeTestPlan(NamedTuple):
         start_timeout: seconds.
         repeat: how often each request is sent.
         default_script: whether our stand-in may serve: the image has no script, and nothing has to be answered.
+        mini_batch: files that the entry script gets as from a batch deployment; then there are no requests.
+        mini_batch_timeout: seconds until it returns.
         sha256: over all of this, in hexadecimal: a pass counts for this smoke test only.
     """
 
@@ -97,7 +99,24 @@ class SmokeTestPlan(NamedTuple):
     start_timeout: float = 310.0
     repeat: int = 10
     default_script: bool = False
+    mini_batch: tuple[SmokeTestFile, ...] = ()
+    mini_batch_timeout: float = 30.0
     sha256: str = ""
+
+    @property
+    def proves(self) -> Literal["requests", "mini-batch", "start-up"]:
+        """By what a pass proves something."""
+        if self.mini_batch:
+            return "mini-batch"
+        return "requests" if self.requests else "start-up"
+
+
+class SmokeTestFile(NamedTuple):
+    """A file of a mini-batch: its path relative to the project, its absolute path, and its content."""
+
+    name: str
+    source: str
+    content: bytes
 
 
 class SmokeTestRequest(NamedTuple):

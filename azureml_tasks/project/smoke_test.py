@@ -14,7 +14,7 @@ from azureml_tasks.config.toml_document import DEEPEST, is_too_deep
 from azureml_tasks.context.build_context import digest
 from azureml_tasks.context.context_file import ContextFile
 from azureml_tasks.context.lfs_pointer import LARGEST, is_pointer
-from azureml_tasks.project.model import SmokeTestPlan, SmokeTestRequest
+from azureml_tasks.project.model import SmokeTestFile, SmokeTestPlan, SmokeTestRequest
 from azureml_tasks.project.paths import files_below, leaves
 from azureml_tasks.text_file import UnreadableFile, read_bytes
 
@@ -27,6 +27,7 @@ _LARGEST = 100_000_000
 """Bytes of a request or of an expected answer, which are held in memory."""
 _SHORT = ("smoke-test", "request")
 _NUMBERED = ("smoke-test", "requests")
+_MINI_BATCH = ("smoke-test", "mini-batch")
 
 
 def read_smoke_test(reader: ProjectReader) -> SmokeTestPlan:
@@ -38,6 +39,7 @@ def read_smoke_test(reader: ProjectReader) -> SmokeTestPlan:
     requests: list[tuple[Place, Request]] = [(_SHORT, Request(file=table.request))] if table.request else []
     places = [(*_NUMBERED, index) for index in range(len(table.requests))]
     requests += [pair for pair in zip(places, table.requests, strict=True) if not problems.is_bad(pair[0])]
+    mini_batch = _mini_batch(reader)
     model = _model(reader)
     smoke_test = SmokeTestPlan(
         requests=tuple(_request(reader, place, request) for place, request in requests),
@@ -46,8 +48,35 @@ def read_smoke_test(reader: ProjectReader) -> SmokeTestPlan:
         memory=table.memory or "",
         start_timeout=float(table.start_timeout),
         repeat=table.repeat,
+        mini_batch=mini_batch,
+        mini_batch_timeout=float(table.mini_batch_timeout),
     )
     return smoke_test._replace(sha256=_sha256(smoke_test, model, reader.hashes))
+
+
+def _mini_batch(reader: ProjectReader) -> tuple[SmokeTestFile, ...]:
+    """Return the files of the mini-batch, and report what is wrong with them."""
+    table, problems = reader.settings.smoke_test, reader.problems
+    other = "request" if table.request else "requests"
+    if table.mini_batch and (table.request or table.requests):
+        what = f"{spell(_MINI_BATCH)} is for a batch deployment, and {spell(('smoke-test', other))} for an online one"
+        problems.add(_MINI_BATCH, what, "Keep one of the two: an entry script serves one of them.")
+    files: list[SmokeTestFile] = []
+    size = 0
+    for index, value in enumerate(table.mini_batch):
+        place = (*_MINI_BATCH, index)
+        path = "" if problems.is_bad(place) else reader.check_path(place, value, "file")
+        if not path:
+            continue
+        size += (reader.root / path).stat().st_size
+        if size > _LARGEST:
+            what = f"{spell(_MINI_BATCH)} has more than {_LARGEST / 1e6:,.0f} MB"
+            problems.add(_MINI_BATCH, what, "Write a few small files: they are a sample.")
+            break
+        content = _content(reader, place, path)
+        if content is not None:
+            files.append(SmokeTestFile(name=path, source=str(reader.root / path), content=content))
+    return tuple(files)
 
 
 def _model(reader: ProjectReader) -> str:
@@ -150,7 +179,7 @@ def _sha256(smoke_test: SmokeTestPlan, model: str, hashes: FileHashes) -> str:
         for r in smoke_test.requests
     ]
     mounted = [model, digest(_members(Path(smoke_test.model)), hashes)] if smoke_test.model else []
-    parts = [
+    parts: list[Any] = [
         requests,
         mounted,
         dict(smoke_test.env),
@@ -158,6 +187,9 @@ def _sha256(smoke_test: SmokeTestPlan, model: str, hashes: FileHashes) -> str:
         smoke_test.start_timeout,
         smoke_test.repeat,
     ]
+    if smoke_test.mini_batch:
+        files = [[file.name, hashlib.sha256(file.content).hexdigest()] for file in smoke_test.mini_batch]
+        parts.append([files, smoke_test.mini_batch_timeout])
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from azureml_tasks.smoke.log_excerpt import LogExcerpt
+from azureml_tasks.smoke.log_excerpt import LogExcerpt, excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -38,6 +38,9 @@ class Container(Protocol):
 
     def log(self) -> LogExcerpt:
         """Return what the container has printed; of a long log its beginning and its end."""
+
+    def printed(self, timeout: float) -> Iterator[str]:
+        """Yield each line that it prints until it ends; it must print one in *timeout* seconds."""
 
     def put(self, folder: str, files: Mapping[str, bytes]) -> None:
         """Write *files* (name → content) into *folder* in the container."""
@@ -78,6 +81,7 @@ class ContainerEnd:
         stop_seconds: how long it took to stop; None if it was not stopped.
         log: what it printed.
         replaced_script: the image's own entry script, in whose place our stand-in served; "" for none.
+        has_core: whether the image has azureml-core; None if nobody looked.
     """
 
     exit_code: int | None = None
@@ -86,3 +90,17 @@ class ContainerEnd:
     stop_seconds: float | None = None
     log: LogExcerpt = LogExcerpt()
     replaced_script: str = ""
+    has_core: bool | None = None
+
+
+def end_of(event: Mapping[str, Any]) -> ContainerEnd:
+    """Return the end of a container as the event `container` describes it; nothing is known if it is empty."""
+    return ContainerEnd(
+        exit_code=None if event.get("running", True) else int(event["exit_code"]),
+        out_of_memory=bool(event.get("out_of_memory")),
+        peak_memory=event.get("peak_memory"),
+        stop_seconds=event.get("stop"),
+        log=excerpt([str(event.get("log", "")).encode(errors="replace")]),
+        replaced_script=str(event.get("replaced", "")),
+        has_core=event.get("core"),
+    )

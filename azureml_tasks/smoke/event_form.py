@@ -29,7 +29,7 @@ def valid_events(values: Iterable[Any]) -> list[dict[str, Any]]:
 
 
 def is_event(value: Any) -> bool:
-    """Return whether *value* has the form of an event; see `in_image/probe.py` and `in_image/probe_in_acr.py`."""
+    """Return whether *value* has the form of an event; see `probe.py`, `probe_in_acr.py` and `batch_driver.py`."""
     name = value.get("event") if isinstance(value, dict) else None
     if not isinstance(name, str) or name not in _FORMS:
         return False
@@ -93,8 +93,16 @@ def _is_changed(value: Any) -> bool:
     return _has(value, _NO_ANSWER if value.get("status") is None else _ANSWER)
 
 
+_STEP: Mapping[str, Check] = {"seconds": _is_seconds, "error": _or_none(_is_text)}
 _RESULT: Mapping[str, Check] = {"status": _or_none(_is_count), "error": _or_none(_is_text)}
-_OPTIONAL: Mapping[str, Check] = {"changed": _is_changed, "healthy": _is_flag, "replaced": _is_text}
+_OPTIONAL: Mapping[str, Check] = {
+    "changed": _is_changed,
+    "healthy": _is_flag,
+    "replaced": _is_text,
+    "core": _is_flag,
+    "kind": _is_text,
+    "items": _is_count,
+}
 _FORMS: Mapping[str, Mapping[str, Check]] = {
     "waiting": {"seconds": _is_seconds, "last": _is_text},
     "elsewhere": {"seconds": _is_seconds},
@@ -106,6 +114,8 @@ _FORMS: Mapping[str, Mapping[str, Check]] = {
     "no-answer": {"index": _is_count, "error": _is_text, "healthy": _is_flag},
     "malformed": {**_RESULT, "healthy": _is_flag},
     "done": {"seconds": _is_seconds},
+    "batch-init": _STEP,
+    "batch-run": _STEP,
     "container": {
         "running": _is_flag,
         "exit_code": _is_count,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from azureml_tasks.smoke.batch import batch_report
 from azureml_tasks.smoke.report import Check, Latency, Report
 from azureml_tasks.smoke.request_check import NOT_HEALTHY_AGAIN, check_answers, request_check
 from azureml_tasks.smoke.response_check import status_line
@@ -72,6 +73,8 @@ def make_report(
         place: where the requests were sent from.
         look_inside: the command that opens a shell in the image.
     """
+    if plan.smoke_test.mini_batch:
+        return batch_report(plan, image, events, end, place=place, look_inside=look_inside)
     requests = plan.smoke_test.requests
     by_name = {(event["event"], event.get("index", 0)): event for event in events}
     answers = [
@@ -98,7 +101,7 @@ def make_report(
         log=end.log.text,
         log_lines=end.log.lines,
         exit_code=end.exit_code,
-        proven="requests" if requests else "start-up",
+        proven=plan.smoke_test.proves,
     )
     return replace(report, traceback=_traceback(report, answers))
 

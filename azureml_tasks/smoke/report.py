@@ -23,7 +23,7 @@ class Check:
     Args:
         name: for a request, the name of its file.
         outcome: "not run" if an earlier check failed.
-        details: of a failed check, one line each.
+        details: of a failed check, and what a passed one has shown beyond that, one line each.
         seconds: how long it took.
     """
 
@@ -63,7 +63,7 @@ class Report:
         log_lines: how many lines the whole log has; 0 if all of them are in `log`.
         traceback: from the log, the one that explains a failure.
         exit_code: the container's; None while it runs.
-        proven: what the answers came to: those of requests, or start-up alone.
+        proven: by what: the answers to requests, a mini-batch, or start-up alone.
     """
 
     image: str
@@ -79,7 +79,7 @@ class Report:
     log_lines: int = 0
     traceback: str = ""
     exit_code: int | None = None
-    proven: Literal["requests", "start-up"] = "requests"
+    proven: Literal["requests", "mini-batch", "start-up"] = "requests"
 
     @property
     def passed(self) -> bool:
@@ -114,6 +114,9 @@ def _passed(report: Report) -> Iterator[str]:
 def _figures(report: Report) -> Iterator[str]:
     if report.started is not None:
         yield f"ready after {_duration(report.started)}"
+    for check in report.checks:
+        if check.outcome == "passed":
+            yield from (f"{check.name}: {detail}" for detail in check.details)
     for latency in report.latencies:
         times = f"p50 {_duration(latency.p50)}, p95 {_duration(latency.p95)} of {latency.repeats}"
         varied = "" if latency.same else ", not always the same answer"

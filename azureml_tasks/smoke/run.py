@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.errors import EngineError
 from azureml_tasks.in_image import probe
-from azureml_tasks.smoke.container_protocol import ContainerEnd
-from azureml_tasks.smoke.event_form import parse_event
+from azureml_tasks.smoke.container_protocol import ContainerEnd, end_of
+from azureml_tasks.smoke.event_form import parse_event, valid_events
+from azureml_tasks.smoke.event_lines import CLOSING, EventCollector, event_marker
 from azureml_tasks.smoke.events import make_report, probe_config
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from azureml_tasks.smoke.report import Report
 
 _FOLDER = "/tmp/azureml-image-probe"  # noqa: S108 -- a folder of the container, which is thrown away
+_SPARE = 60.0
+"""Seconds that a container may take to start and to end."""
 _CONNECT = "import socket; socket.create_connection(('127.0.0.1', 5001), 2); print('open')"
 
 
@@ -35,19 +38,48 @@ def smoke_test(plan: Plan, image: BuiltImage, engine: Runner, reporter: Reporter
     with engine.running(image, plan.smoke_test, plan.repository) as container:
         if container is None:
             return None
-        reporter.say(f"waiting for {image.names[0]} to answer, {plan.smoke_test.start_timeout:g} s at most")
-        events, place = _probe(container, plan, reporter)
-        state = container.state()
-        end = ContainerEnd(
-            exit_code=None if state.running else state.exit_code,
-            out_of_memory=container.ran_out_of_memory() if state.running else state.out_of_memory,
-            peak_memory=container.peak_memory() if state.running else None,
-            stop_seconds=container.stop() if state.running else None,
-        )
-        # The log is complete once the container has stopped.
-        end = replace(end, log=container.log())
+        if plan.smoke_test.mini_batch:
+            events, end, place = _call(container, plan, reporter)
+        else:
+            events, end, place = _ask(container, plan, image, reporter)
     look_inside = f"docker run --rm -it --entrypoint bash {image.id[7:19]}"
     return make_report(plan, image, events, end, place=place, look_inside=look_inside)
+
+
+def _call(
+    container: Container, plan: Plan, reporter: Reporter
+) -> tuple[list[dict[str, Any]], ContainerEnd, str]:
+    """Read what the driver of a mini-batch prints; return its events, the container's end, and where it ran."""
+    smoke_test = plan.smoke_test
+    count = len(smoke_test.mini_batch)
+    reporter.say(f"calling init() and run() with a mini-batch of {count} file{'s' if count > 1 else ''}")
+    collector = EventCollector(marker=event_marker(smoke_test))
+    for line in container.printed(smoke_test.start_timeout + smoke_test.mini_batch_timeout + _SPARE):
+        collector.collect(line)
+    events = valid_events(collector.events())
+    place = "called in the image, as by a batch deployment"
+    if events and events[-1]["event"] == CLOSING:
+        return events, end_of(events[-1]), place
+    state = container.state()
+    end = ContainerEnd(exit_code=state.exit_code, out_of_memory=state.out_of_memory, log=container.log())
+    return events, end, place
+
+
+def _ask(
+    container: Container, plan: Plan, image: BuiltImage, reporter: Reporter
+) -> tuple[list[dict[str, Any]], ContainerEnd, str]:
+    """Send the requests; return the probe's events, the container's end, and where they were sent from."""
+    reporter.say(f"waiting for {image.names[0]} to answer, {plan.smoke_test.start_timeout:g} s at most")
+    events, place = _probe(container, plan, reporter)
+    state = container.state()
+    end = ContainerEnd(
+        exit_code=None if state.running else state.exit_code,
+        out_of_memory=container.ran_out_of_memory() if state.running else state.out_of_memory,
+        peak_memory=container.peak_memory() if state.running else None,
+        stop_seconds=container.stop() if state.running else None,
+    )
+    # The log is complete once the container has stopped.
+    return events, replace(end, log=container.log()), place
 
 
 def _probe(container: Container, plan: Plan, reporter: Reporter) -> tuple[list[dict[str, Any]], str]:

@@ -26,6 +26,32 @@ REGISTRY/NAME@sha256:ID
     assert "COPY" not in re.findall(r"(?m)^Step \d+/\d+ : (\w+)", done.the_run.text)
 
 
+def test_the_script_of_a_batch_deployment(remote_projects: RemoteProjects, amlenv_base: str) -> None:
+    """It is called by a step of the run that builds the image, before the image is pushed; no server is started."""
+    score = (
+        "from pathlib import Path\n\n\ndef init():\n    print('loaded')\n\n\ndef run(mini_batch):\n"
+        "    return [Path(path).read_text() for path in mini_batch]\n"
+    )
+    more = '[tool.azureml-image.smoke-test]\nmini-batch = ["data/more/a b.csv", "data/b.csv"]\n'
+    files = {"code/score.py": score, "data/more/a b.csv": "1", "data/b.csv": "2"}
+    done = run_command(
+        remote_projects.acr,
+        remote_projects(amlenv_base, more, local=False, files=files),
+        "image.release",
+        *ACR,
+    )
+
+    report = """\
+REGISTRY/NAME:1.0 passed its smoke test (sha256:ID, in the cloud, by run RUN).
+    init(): in N s, with the import of the script
+    run() with 2 files: a list of 2 items in N s
+    peak memory N MiB
+Warning: a batch deployment also needs azureml-core in the image: pip = ["azureml-core"]
+"""
+    assert done.ended.code == 0, done.ended.stderr
+    assert report in re.sub(r"\d+\.\d s", "N s", done.out[1])
+
+
 @PLACE
 def test_an_image_whose_model_is_mounted(
     place: str, remote_projects: RemoteProjects, amlenv_base: str

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from importlib import resources
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.context.context_file import ContextFile
 from azureml_tasks.engines.acr.task_file import RESERVED, SERVER, WORKSPACE
-from azureml_tasks.smoke.container_protocol import ContainerEnd
+from azureml_tasks.smoke.batch import batch_command, batch_files
+from azureml_tasks.smoke.container_protocol import end_of
 from azureml_tasks.smoke.event_form import valid_events
 from azureml_tasks.smoke.event_lines import CLOSING, event_marker
 from azureml_tasks.smoke.events import make_report, probe_config
-from azureml_tasks.smoke.log_excerpt import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +36,26 @@ _SCRIPT = (
 
 def smoke_test_files(smoke_test: SmokeTestPlan) -> tuple[ContextFile, ...]:
     """Return the folder of the build context with the scripts of the smoke test and their input."""
+    contents = _batch_contents(smoke_test) if smoke_test.mini_batch else _probe_contents(smoke_test)
+    folders = dict.fromkeys(
+        f"{RESERVED}/{parent}/" for name in contents for parent in reversed(PurePosixPath(name).parents[:-1])
+    )
+    return (
+        ContextFile(name=f"{RESERVED}/"),
+        *(ContextFile(name=folder) for folder in folders),
+        *(
+            ContextFile(name=f"{RESERVED}/{name}", data=content, size=len(content))
+            for name, content in contents.items()
+        ),
+    )
+
+
+def _batch_contents(smoke_test: SmokeTestPlan) -> dict[str, bytes]:
+    command = batch_command(smoke_test, f"{WORKSPACE}/{RESERVED}")
+    return {**batch_files(smoke_test), "probe.sh": f"{command}\n".encode()}
+
+
+def _probe_contents(smoke_test: SmokeTestPlan) -> dict[str, bytes]:
     scripts = resources.files("azureml_tasks").joinpath("in_image")
     config = {
         **probe_config(smoke_test, f"http://{SERVER}:5001"),
@@ -51,27 +72,14 @@ def smoke_test_files(smoke_test: SmokeTestPlan) -> tuple[ContextFile, ...]:
     }
     if smoke_test.default_script:
         contents["default_score.py"] = scripts.joinpath("default_score.py").read_bytes()
-    return (
-        ContextFile(name=f"{RESERVED}/"),
-        *(
-            ContextFile(name=f"{RESERVED}/{name}", data=content, size=len(content))
-            for name, content in contents.items()
-        ),
-    )
+    return contents
 
 
 def report_from_events(plan: Plan, image: BuiltImage, events: Sequence[Event]) -> Report:
     """Return the report of a smoke test in the cloud."""
     events = valid_events(events)
     container = next((event for event in events if event["event"] == CLOSING), {})
-    end = ContainerEnd(
-        exit_code=None if container.get("running", True) else int(container["exit_code"]),
-        out_of_memory=bool(container.get("out_of_memory")),
-        peak_memory=container.get("peak_memory"),
-        stop_seconds=container.get("stop"),
-        log=excerpt([str(container.get("log", "")).encode(errors="replace")]),
-        replaced_script=str(container.get("replaced", "")),
-    )
+    end = end_of(container)
     probe_events = [event for event in events if event["event"] != CLOSING]
     place = f"in the cloud, by run {image.run}" if image.run else "in the cloud"
     return make_report(plan, image, probe_events, end, place=place, look_inside=OPEN_SHELL)

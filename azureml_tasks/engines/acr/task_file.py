@@ -93,7 +93,9 @@ class TaskFile:
             yield {"id": f"push-{name}", "push": [piece.image]}
         for piece in self.pieces[-1:]:
             yield self._build("build", piece)
-        if self.smoke_test:
+        if self.smoke_test and self.plan.smoke_test.mini_batch:
+            yield self._batch()
+        elif self.smoke_test:
             yield self._server()
             # As root, to be able to read the state of the server from the agent's engine.
             command = f"{self.image} /bin/sh {WORKSPACE}/{RESERVED}/probe.sh"
@@ -120,6 +122,16 @@ class TaskFile:
             # The agent compares this string exactly, to turn BuildKit on.
             "env": ["DOCKER_BUILDKIT=1"],
             "volumeMounts": [{"name": _SECRETS, "mountPath": _SECRETS_PATH}],
+        }
+
+    def _batch(self) -> Step:
+        """Return the step that calls the script of a batch deployment in the image, as its user."""
+        variables = server_variables(self.plan)
+        return {
+            "id": "smoke-test",
+            "cmd": f"{self.image} /bin/sh {WORKSPACE}/{RESERVED}/probe.sh",
+            "disableWorkingDirectoryOverride": True,
+            **({"env": variables} if variables else {}),
         }
 
     def _server(self) -> Step:

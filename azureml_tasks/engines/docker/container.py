@@ -22,6 +22,7 @@ from azureml_tasks.errors import EngineError
 from azureml_tasks.in_image import default_score
 from azureml_tasks.plain_text import clean
 from azureml_tasks.planning.plan import APP_ROOT, MODEL_DIR
+from azureml_tasks.smoke.batch import batch_command, batch_files, batch_mounts
 from azureml_tasks.smoke.container_protocol import State
 from azureml_tasks.smoke.log_excerpt import LogExcerpt, excerpt
 from azureml_tasks.state.runs import Thing
@@ -38,6 +39,7 @@ LABEL = "azureml-tasks.smoke-test"
 PORT = "5001/tcp"
 """nginx's port in every prebuilt image: Azure/azureml-assets, mlflow-model-inference, nginx's site "app"."""
 _DEFAULT_SCRIPT = Path(default_score.__file__)
+_BATCH_FOLDER = "/tmp/azureml-image-batch"  # noqa: S108 -- a folder of the container, which is thrown away
 _GRACE_PERIOD = 10  # seconds
 _KILLED = 137  # 128 + SIGKILL: the exit code of a process whose container has ended
 _LONGEST_LINE = 64 * 1024 * 1024
@@ -60,10 +62,15 @@ def start_commands(
         options += ["--memory", smoke_test.memory]
     for variable, value in _environment(smoke_test, repository).items():
         options += ["--env", f"{variable}={value}"]
-    if smoke_test.model:
-        target = _model_folder(repository)
-        options += ["--mount", f"type=bind,readonly,source={smoke_test.model},target={target}"]
+    mounts = {_model_folder(repository): smoke_test.model} if smoke_test.model else {}
+    if smoke_test.mini_batch:
+        mounts |= batch_mounts(smoke_test, _BATCH_FOLDER)
+        options += ["--entrypoint", "/bin/sh"]
+    for target, source in mounts.items():
+        options += ["--mount", f"type=bind,readonly,source={source},target={target}"]
     options += [image.id or image.names[0]]
+    if smoke_test.mini_batch:
+        options += ["-c", batch_command(smoke_test, _BATCH_FOLDER)]
     if not smoke_test.default_script:
         return [client.docker_command("run", "--detach", *options)]
     script = client.docker_command("cp", str(_DEFAULT_SCRIPT), f"{name}:{APP_ROOT}/{_DEFAULT_SCRIPT.name}")
@@ -94,6 +101,8 @@ def run_container(
         use_config_proxy=False,  # The SDK may have read another configuration than docker's client does.
         mounts=[Mount(target, smoke_test.model, type="bind", read_only=True)] if smoke_test.model else [],
         mem_limit=smoke_test.memory or None,
+        entrypoint=["/bin/sh"] if smoke_test.mini_batch else None,
+        command=["-c", batch_command(smoke_test, _BATCH_FOLDER)] if smoke_test.mini_batch else None,
     )
     run.note(Thing("container", name))
     try:
@@ -102,6 +111,8 @@ def run_container(
         container = DockerContainer(container=created, client=client)
         if smoke_test.default_script:
             container.put(APP_ROOT, {_DEFAULT_SCRIPT.name: _DEFAULT_SCRIPT.read_bytes()})
+        if smoke_test.mini_batch:
+            container.put(_BATCH_FOLDER, batch_files(smoke_test))
         with reading_answers():
             container.container.start()
     except APIError as error:
@@ -212,6 +223,17 @@ class DockerContainer:
                 tar.addfile(member, io.BytesIO(content))
         with reading_answers():
             self.container.put_archive("/", archive.getvalue())
+
+    def printed(self, timeout: float) -> Iterator[str]:
+        """Yield each line that it prints until it ends; it must print one in *timeout* seconds."""
+        api = self.client.sdk.api
+        url = f"{api.base_url}/v{self.client.api}/containers/{self.id}/logs"
+        query = {"stdout": 1, "stderr": 1, "follow": 1}
+        with api.get(url, params=query, stream=True, timeout=timeout) as answer:
+            answer.raise_for_status()
+            blocks = contents(answer.iter_content(_LOG_BLOCK))
+            yield from (line.decode(errors="replace") for line in lines_of(blocks, _LONGEST_LINE))
+        self._wait_for_end()
 
     def lines(self, argv: Sequence[str]) -> Iterator[str]:
         """Run *argv* in the container and yield each line of its stdout; none if the container has ended."""
