@@ -504,3 +504,28 @@ def test_the_example_of_the_page(tmp_path: Path) -> None:
         "-r extra.txt",
         "six",
     } == set(plan.python.lines)
+
+
+def test_the_table_is_a_way_on_for_a_conda_file_that_stays_as_it_is(tmp_path: Path) -> None:
+    """The same project may go on training with it: what `pip`, `apt` and `run` name is no error in it."""
+    conda = f"{HEAD}- Contoso_Lib=2\n- fancy=1.9\n- graphviz\n- other\n- numpy\n- pip:\n  - other>=2\n"
+    table = """\
+apt = ["graphviz=2.42"]
+pip = ["contoso.lib[x]>=2; python_version > '3'"]
+[[tool.azureml-image.run]]
+after = "apt"
+command = 'conda install --yes --prefix "$AZUREML_CONDA_ENVIRONMENT_PATH" fancy=1.9'
+"""
+    plan = load(tmp_path, conda, table)
+
+    assert plan.python
+    assert ("contoso.lib[x]>=2; python_version > '3'", "numpy", "other>=2") == plan.python.lines
+
+
+def test_the_page_shows_packages_that_are_not_on_the_list() -> None:
+    """Its ways on are those for a name that does not convert."""
+    page = (DOCS / "python-packages.md").read_text(encoding="utf-8")
+
+    assert '`pip = ["rtree==1.2.*"]`' in page
+    assert "--channel conda-forge gdal=3.8" in page
+    assert ("", "") == (pypi_name("", "rtree"), pypi_name("", "gdal"))

@@ -179,4 +179,4 @@ def test_aliases_that_multiply_are_refused() -> None:
     )
     (problem,) = mistakes(text)
 
-    assert f"becomes more than {MOST_VALUES:,} values by its aliases" == problem.what
+    assert f"has more than {MOST_VALUES:,} values, with those that its aliases repeat" == problem.what

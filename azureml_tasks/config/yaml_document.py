@@ -137,8 +137,8 @@ class _Reading:
         line = node.start_mark.line + 1
         self.count += 1
         if self.count > MOST_VALUES:
-            what = f"becomes more than {MOST_VALUES:,} values by its aliases"
-            raise _Refusal(what, line, "Write the values out. Nothing was read.")
+            what = f"has more than {MOST_VALUES:,} values, with those that its aliases repeat"
+            raise _Refusal(what, line, "Make it smaller. Nothing was read.")
         if len(path) > DEEPEST:  # An anchor may hold an alias of itself.
             raise _too_deep(line)
         if isinstance(node, yaml.MappingNode) and node.tag == f"{_PREFIX}map":

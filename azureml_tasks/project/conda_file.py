@@ -9,7 +9,7 @@ from azureml_tasks.config.yaml_document import LARGEST_YAML
 from azureml_tasks.context.context_file import ContextFile
 from azureml_tasks.project import base_images
 from azureml_tasks.project.copied_files import refuse_missing_files, requirements_text
-from azureml_tasks.requirements.conda import CondaFile, Substitutes, accepts, read_conda
+from azureml_tasks.requirements.conda import CondaFile, Substitutes, accepts, read_conda, required_name
 from azureml_tasks.requirements.files import read_tree
 from azureml_tasks.text_file import UnreadableFile, read_text
 
@@ -83,10 +83,8 @@ def _pip_part(reader: ProjectReader, file: CondaFile) -> RequirementsTree:
 
 def _substitutes(settings: Settings, base: Reference) -> Substitutes:
     """Return what the table itself has for packages of conda: for pip, in a shell command, by apt, or in the base."""
-    pip = [re.split(r"[\s\[=<>!~;@(]", text.strip())[0].lower() for text in settings.pip]
-    commands = [
-        re.split(r"[=<>!~]", word)[0] for run in settings.run for word in re.split(r"[\s'\"]+", run.command)
-    ]
+    pip = [required_name(text) for text in settings.pip]
+    commands = [required_name(word) for run in settings.run for word in re.split(r"[\s'\"]+", run.command)]
     return Substitutes(
         names=frozenset((*pip, *commands)),
         apt=frozenset(name.partition("=")[0] for name in settings.apt),

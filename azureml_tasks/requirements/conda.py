@@ -23,7 +23,7 @@ from azureml_tasks.requirements.conda_names import (
     pypi_name,
 )
 from azureml_tasks.requirements.conda_spec import CondaSpec, SpecError, parse_spec
-from azureml_tasks.requirements.lines import shown
+from azureml_tasks.requirements.lines import normalize_name, shown
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -66,7 +66,7 @@ class Substitutes(NamedTuple):
     """What the table has in place of conda packages that do not convert.
 
     Args:
-        names: of packages that the table itself names for pip, or in a shell command; lower case.
+        names: of packages that the table itself names for pip, or in a shell command; normalized.
         apt: Debian packages.
         has_cuda: whether the base brings CUDA.
     """
@@ -317,15 +317,17 @@ class _Reading:
         known = advice(spec.name)
         if known and known.is_gpu and self.substitutes.has_cuda:
             self.of_base.append(written)
-        elif spec.name not in self.substitutes.names and not (known and known.apt in self.substitutes.apt):
+        elif not (known and known.apt in self.substitutes.apt):
             problem = FileProblem(self.path, written.number, *_refusal(spec, known))
             self.refused.append((spec, problem))
 
     def report_refused(self) -> None:
-        """Report the packages that do not convert; those of an export of a whole environment in one."""
-        built = [spec.name for spec, _ in self.refused if spec.build.strip("*")]
+        """Report the packages that neither convert nor are named for pip; those of a whole environment in one."""
+        named_for_pip = {*self.substitutes.names, *(required_name(line.text) for line in self.pip)}
+        refused = [each for each in self.refused if normalize_name(each[0].name) not in named_for_pip]
+        built = [spec.name for spec, _ in refused if spec.build.strip("*")]
         if len(built) < _FEWEST_OF_EXPORT:
-            self.problems += [problem for _, problem in self.refused]
+            self.problems += [problem for _, problem in refused]
             return
         named = ", ".join(shown(name) for name in built[:_MOST_NAMED])
         what = (
@@ -337,7 +339,7 @@ class _Reading:
             "lists what was named when it was installed. It leaves out the pip part: copy that."
         )
         self.add(self.line("dependencies"), what, fix)
-        self.problems += [problem for spec, problem in self.refused if not spec.build.strip("*")]
+        self.problems += [problem for spec, problem in refused if not spec.build.strip("*")]
 
     def warn(self) -> None:
         """Say what is left out."""
@@ -349,6 +351,12 @@ class _Reading:
             if lines:
                 more = f" and {len(lines) - 1} more" if len(lines) > 1 else ""
                 self.warnings.append(f"{self.path}:{lines[0].number}: {what}: {lines[0].text}{more}")
+
+
+def required_name(requirement: str) -> str:
+    """Return the normalized name of the package that *requirement* begins with; "" if it is none."""
+    name = re.match(r"[A-Za-z0-9._-]*", requirement.strip())
+    return normalize_name(name[0]) if name else ""
 
 
 def _is_known_channel(name: str) -> bool:
