@@ -340,6 +340,7 @@ def test_the_table_has_no_key_that_only_the_environment_may_set() -> None:
         'entry-script = "out/score.py"\n',
         '[tool.azureml-image.smoke-test]\nrequest = "out/request.json"\n',
         '[tool.azureml-image.smoke-test]\nmodel = "out"\n',
+        '[tool.azureml-image.smoke-test]\nmini-batch = ["out/request.json"]\n',
         '[[tool.azureml-image.smoke-test.requests]]\nbody = 1\nexpect-file = "out/request.json"\n',
     ],
 )

@@ -10,7 +10,7 @@ from azureml_tasks.project.base_images import ENTRY_SCRIPT, brings_script
 from azureml_tasks.project.script_search import entry_scripts, how_to_name
 
 if TYPE_CHECKING:
-    from azureml_tasks.config.problems import Place, Problems
+    from azureml_tasks.config.problems import Place
     from azureml_tasks.config.settings import Settings
     from azureml_tasks.errors import Problem
     from azureml_tasks.image_reference import Reference
@@ -45,7 +45,7 @@ def answering_code(reader: ProjectReader, code: Code, base: Reference) -> Answer
     has_own = brings_script(base)
     if code.folder or names_script or has_own:
         return AnsweringCode()
-    place = _what_needs_code(settings, problems)
+    place = _what_needs_code(settings)
     if not place:
         return AnsweringCode(stands_in=True)
     if problems.is_bad(("code",)) or problems.is_bad(("entry-script",)):
@@ -65,13 +65,13 @@ def undecided(missing: Problem) -> str:
     return f"{missing.file}:{missing.line}: {missing.what}, {why}. The smoke test shows it."
 
 
-def _what_needs_code(settings: Settings, problems: Problems) -> Place:
+def _what_needs_code(settings: Settings) -> Place:
     smoke_test = settings.smoke_test
     if smoke_test.request or smoke_test.requests:
         return ("smoke-test", "request" if smoke_test.request else "requests")
     if smoke_test.mini_batch:
         return ("smoke-test", "mini-batch")
-    return ("model",) if settings.model and problems.is_written(("model",)) else ()
+    return ("model",) if settings.model else ()
 
 
 def _subject(place: Place) -> str:

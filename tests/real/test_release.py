@@ -175,6 +175,24 @@ pyproject.toml: [tool.azureml-image] names no registry to push to
     assert not (project.folder / ".azureml-image").exists()
 
 
+def test_requests_without_code_are_refused(
+    env: Mapping[str, str], base: str, docker_client: docker.DockerClient, tmp_path: Path, name: str
+) -> None:
+    """The base on the engine brings no entry script, so nothing is built; the message names the script to copy."""
+    more = "[tool.azureml-image.smoke-test]\nrequests = [{ body = 1 }]\n"
+    text = PROJECT.format(name=name, base=base, registry="127.0.0.1:1", more=more)
+    project = consumer(tmp_path / name, {"pyproject.toml": text, "src/score.py": BROKEN}, env)
+    done = project.invoke("image.release")
+
+    what = "tool.azureml-image.smoke-test.requests is set, and the image has no code that answers"
+    assert done.code == 2
+    assert (
+        f'{what}\n    src/score.py defines init() and run(). Write: code = "src"\n\n1 problem; nothing was built.'
+        in (done.stderr)
+    )
+    assert docker_client.images.list(f"127.0.0.1:1/{name}") == []
+
+
 def test_an_image_without_code(
     env: Mapping[str, str], base: str, docker_client: docker.DockerClient, tmp_path: Path, name: str
 ) -> None:
