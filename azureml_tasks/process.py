@@ -43,6 +43,10 @@ class MissingProgram(Exception):
     """The program is not on PATH; the message is its name."""
 
 
+class SlowProgram(Exception):
+    """The program did not end in time and was ended; the message is its name."""
+
+
 def find_program(name: str) -> str | None:
     """Return the path of a program on PATH, or None; see `_absolute_folders`."""
     return shutil.which(name, path=_absolute_folders())
@@ -71,6 +75,7 @@ def capture(
     cwd: Path | None = None,
     env: Mapping[str, str | None] | None = None,
     feed: bytes = b"",
+    timeout: float | None = None,
 ) -> Finished:
     """Run *argv* to its end.
 
@@ -79,11 +84,13 @@ def capture(
         cwd: its working directory; None for ours.
         env: environment variables that differ from ours; None takes one away.
         feed: its whole standard input; none if it is empty.
+        timeout: seconds that it may take; None for any time.
 
     Raises:
         MissingProgram: it is not on PATH.
+        SlowProgram: it took longer.
     """
-    return capture_all([argv], cwd=cwd, env=env, feed=feed)[0]
+    return capture_all([argv], cwd=cwd, env=env, feed=feed, timeout=timeout)[0]
 
 
 def capture_all(
@@ -92,6 +99,7 @@ def capture_all(
     cwd: Path | None = None,
     env: Mapping[str, str | None] | None = None,
     feed: bytes = b"",
+    timeout: float | None = None,
 ) -> list[Finished]:
     """Run several programs side by side to their ends; see `capture`. If one is missing, the others are ended."""
     pipe, source = subprocess.PIPE, subprocess.PIPE if feed else subprocess.DEVNULL
@@ -106,7 +114,7 @@ def capture_all(
                 raise MissingProgram(argv[0]) from error
             children.append(stack.enter_context(child))
             stack.push(lambda kind, _error, _trace, child=child: child.kill() if kind else None)
-        return [_finish(child, feed) for child in children]
+        return [_finish(child, feed, timeout, argv[0]) for child, argv in zip(children, argvs, strict=True)]
 
 
 def _environment(changes: Mapping[str, str | None] | None) -> dict[str, str]:
@@ -115,8 +123,12 @@ def _environment(changes: Mapping[str, str | None] | None) -> dict[str, str]:
     return {name: value for name, value in environment.items() if value is not None}
 
 
-def _finish(child: subprocess.Popen[bytes], feed: bytes) -> Finished:
-    out, err = (output.decode(errors="replace") for output in child.communicate(feed or None))
+def _finish(child: subprocess.Popen[bytes], feed: bytes, timeout: float | None, name: str) -> Finished:
+    try:
+        printed = child.communicate(feed or None, timeout)
+    except subprocess.TimeoutExpired as error:
+        raise SlowProgram(name) from error
+    out, err = (output.decode(errors="replace") for output in printed)
     return Finished(code=child.returncode, stdout=out, stderr=err)
 
 

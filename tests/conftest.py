@@ -14,6 +14,7 @@ from azureml_tasks.project import git
 from azureml_tasks.project.model import NoRevision
 from tests.cases import lay_out
 from tests.examples import examples
+from tests.uv_projects import put_uv_on_path
 
 # A slow machine is no failure. In CI the examples follow from the tests alone, so that a change is what
 # turns it red; a developer's runs search on.
@@ -35,6 +36,14 @@ def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         folder = tmp_path_factory.mktemp("state")
         patch.setenv("XDG_STATE_HOME", str(folder))
         yield folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _uv_on_path() -> Iterator[None]:
+    """Let commands find the uv that the tests need, also where this environment is not active."""
+    with pytest.MonkeyPatch.context() as patch:
+        put_uv_on_path(patch)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -99,14 +99,15 @@ ALONE: dict[str, tuple[str, str, str]] = {
         "requests[socks]==2.32.0 ; python_version > '3'\n",
     ),
     "where to look": (
-        f"{INDEX}-i https://example.com/other\n--trusted-host example.com\n",
+        f"{INDEX}--trusted-host example.com\n",
         "idna==3.10\n",
-        f"{INDEX}--trusted-host example.com\n-i https://example.com/other\nidna==3.10\n",
+        f"{INDEX}--trusted-host example.com\nidna==3.10\n",
     ),
     "beside another file": ("-r more.txt\n", "idna==3.10\n", "idna==3.10\n"),
     "under constraints": ("-c more.txt\n", "idna==3.10\n", ""),
     "under constraints of an included file": ("-r including.txt\n", "idna==3.10\n", ""),
     "which of two indexes": ("-i https://a.example\n--index-url https://b.example\n", "idna==3.10\n", ""),
+    "an index that only the file has": ("-i https://a.example\n", "idna==3.10\n", ""),
     "a choice among wheels": ("--only-binary :all:\n", "idna==3.10\n", ""),
 }
 

@@ -83,6 +83,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "A filter that cannot be turned off": (
         f"{LOOKING}::test_a_filter_that_cannot_be_turned_off_keeps_git_from_looking",
     ),
+    "`uv export` of a `uv.lock`": ("test_uv_lock.py::test_looking_runs_nothing_of_the_project",),
     "Variables by which git tells a hook": (
         f"{LOOKING}::test_the_variables_of_a_hook_do_not_name_another_repository",
         f"{LOOKING}::test_every_variable_of_git_is_known",
@@ -188,6 +189,10 @@ SENTENCES: dict[str, tuple[str, ...]] = {
         "real/test_secrets.py::test_no_code_of_the_project_and_its_packages_can_read_the_secrets",
         "real/test_secrets.py::test_packages_that_are_installed_already_cannot_read_them_either",
         "test_dockerfile_mounts.py::test_with_secrets_packages_are_downloaded_on_the_base_alone",
+    ),
+    "Beside a `pip.conf` of the run": (
+        "test_pylock.py::test_an_index_other_than_pypi_is_named_beside_it",
+        "test_uv_lock.py::test_an_index_other_than_pypi_is_named",
     ),
     "No package is built from source meanwhile": (
         "test_install.py::test_builds_no_package_from_source",

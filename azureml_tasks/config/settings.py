@@ -214,8 +214,8 @@ class Settings:
     )
     requirements: tuple[str, ...] = declare(
         STRING_OR_STRINGS,
-        "requirements files to install; files that they include by `-r` and `-c` and local wheels must be in the "
-        "project",
+        "requirements files to install, also `pylock.toml` and `uv.lock`; files that they include by `-r` and `-c` and "
+        "local wheels must be in the project",
         (),
         rule=validators.PATH,
     )

@@ -20,8 +20,12 @@ _LARGEST = 2**63
 _FIX = "Correct this line. The rest of the file was not read."
 
 
-def parse(text: str) -> dict[str, Any]:
+def parse(text: str, file: str = FILE) -> dict[str, Any]:
     """Return the document.
+
+    Args:
+        text: all of it.
+        file: its name for messages, relative to the project.
 
     Raises:
         SettingsError: the text is not TOML, is nested too deep, or holds a larger integer than TOML has.
@@ -29,16 +33,18 @@ def parse(text: str) -> dict[str, Any]:
     try:
         document = tomli.loads(text)
     except tomli.TOMLDecodeError as error:
-        raise _error(f"is not valid TOML: {error.msg} (column {error.colno})", error.lineno) from error
+        raise _error(file, f"is not valid TOML: {error.msg} (column {error.colno})", error.lineno) from error
     except RecursionError as error:
-        raise _error("has tables or arrays that are nested too deep") from error
+        raise _error(file, "has tables or arrays that are nested too deep") from error
     except ValueError as error:  # Python converts no text of more than 4,300 digits.
-        raise _error("has a number with too many digits") from error
+        raise _error(file, "has a number with too many digits") from error
     for value, path in _parts(document):
         if len(path) > DEEPEST:
-            raise _error(f"has tables or arrays that are nested more than {DEEPEST} deep")
+            raise _error(file, f"has tables or arrays that are nested more than {DEEPEST} deep")
         if isinstance(value, int) and not -_LARGEST <= value < _LARGEST:
-            raise _error("has an integer of more than 64 bits, which TOML has not", locate(text).get(path, 0))
+            raise _error(
+                file, "has an integer of more than 64 bits, which TOML has not", locate(text).get(path, 0)
+            )
     return document
 
 
@@ -59,7 +65,7 @@ def _parts(document: Any) -> Iterator[tuple[Any, Path]]:
             waiting += [(inner, (*path, index)) for index, inner in enumerate(value)]
 
 
-def _error(what: str, line: int = 0) -> SettingsError:
+def _error(file: str, what: str, line: int = 0) -> SettingsError:
     return SettingsError(
-        [FileProblem(FILE, line, what, _FIX if line else "Write it in another way. Nothing was read.")]
+        [FileProblem(file, line, what, _FIX if line else "Write it in another way. Nothing was read.")]
     )

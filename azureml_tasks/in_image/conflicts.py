@@ -67,9 +67,9 @@ def decoded(data: bytes) -> str:
 def requirement_lines(name: str) -> list[str]:
     """Return where the project requires a package, each as "file:line: requirement"."""
     lines = []
-    folders = (environment.PROJECT, environment.CONDA)
+    folders = (environment.PROJECT, environment.CONDA, environment.LOCKS)
     in_folders = [path for folder in folders for path in sorted(folder.rglob("*"))]
-    for path in [environment.HERE / "requirements.txt", *in_folders]:
+    for path in [*environment.run_files("requirements"), *in_folders]:
         if not path.is_file() or path.suffix == ".whl":
             continue
         for number, line in enumerate(decoded(path.read_bytes()).splitlines(), 1):
@@ -79,6 +79,8 @@ def requirement_lines(name: str) -> list[str]:
             if match and environment.normal(match.group(1) or match.group(2)) == name:
                 folder = next((each for each in folders if each in path.parents), None)
                 file = f"{path.relative_to(folder)}:{number}" if folder else "pyproject.toml"
+                if folder == environment.LOCKS:  # Its lines are not those of the lock file.
+                    file = str(path.relative_to(folder).with_suffix(""))
                 lines.append(f"{file}: {requirement}")
     return lines
 

@@ -1,9 +1,10 @@
 """Download the project's Python packages while the secrets of a private index are mounted.
 
 This runs as root during the build, on the base image alone, under the environment's own Python. So it uses the
-standard library of Python 3.7, and the other scripts beside it; `install.py` lists its inputs. One more is optional:
+standard library of Python 3.7, and the other scripts beside it; `install.py` lists its inputs. One more of each run
+of pip without hashes is optional:
 
-    finding.txt   options of requirements files that say where and how pip finds packages
+    finding.txt, finding-2.txt and so on: options of requirements files that say where and how pip finds packages
 
 It writes a folder for `install.py`, which runs in a later step without the secrets:
 
@@ -26,6 +27,9 @@ import tempfile
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 if TYPE_CHECKING or __package__:
     from azureml_tasks.in_image import environment, install
@@ -78,6 +82,11 @@ def pin(package: dict[str, Any]) -> str:
     return "{name}=={version}".format(**package["metadata"])
 
 
+def name_of(package: dict[str, Any]) -> str:
+    """Return the normalized name of a package in pip's report."""
+    return environment.normal(package["metadata"]["name"])
+
+
 def exact(package: dict[str, Any]) -> str:
     """Return the line that makes pip download just the package of its report."""
     if not package["is_direct"]:
@@ -90,54 +99,66 @@ def fetch(*arguments: str) -> bool:
     return pip("download", "--no-deps", WHEELS_ONLY, "--dest", str(install.WHEELS), *arguments)
 
 
-def download_hashed() -> list[str] | None:
-    """Download the requirements that have hashes, which pip checks. Return their pins; None if that fails."""
-    hashed = environment.HERE / "hashed.txt"
-    if not hashed.is_file():
-        return []
-    environment.say(
-        "Downloading the requirements with hashes on their own: pip needs hashes for all of a run or for none."
-    )
-    arguments = ("--require-hashes", "-r", str(hashed))
-    packages = choose(*arguments)
-    if packages is None or not fetch(*arguments):
-        return None
-    return [pin(package) for package in packages]
+def download_hashed() -> dict[str, str] | None:
+    """Download the requirements that have hashes, which pip checks. Return the pins by name; None if that fails."""
+    runs = install.hashed_runs()
+    if runs:
+        environment.say(
+            "Downloading the requirements with hashes on their own: pip needs hashes for all of a run or for none."
+        )
+    pins: dict[str, str] = {}
+    for arguments in runs:
+        packages = choose(*arguments)
+        if packages is None or not fetch(*arguments):
+            return None
+        pins.update((name_of(package), pin(package)) for package in packages)
+    return pins
 
 
-def download_rest(server: str, hashed: list[str]) -> list[str] | None:
-    """Download the other requirements. Return the pins of all packages; None if that fails.
+def download_rest(hashed: dict[str, str]) -> dict[str, str] | None:
+    """Download the other requirements. Return the pins of all packages by name; None if that fails.
+
+    A later run finds what an earlier one has downloaded, and keeps what that one was about, as if it were installed.
 
     Args:
-        server: the server's version in the base image; "" if it has none.
         hashed: the pins of what has been downloaded by its hash.
     """
-    arguments = install.rest_arguments(server)
-    packages = choose(*arguments) if arguments else []
-    if packages is None:
-        return None
-    done = {environment.normal(line.partition("==")[0]) for line in hashed}
-    packages = [each for each in packages if environment.normal(each["metadata"]["name"]) not in done]
-    finding = environment.HERE / "finding.txt"
+    pins = dict(hashed)
+    before = environment.installed()
+    for number in install.rest_runs():
+        chosen = {name: line.partition("==")[2] for name, line in pins.items()}
+        arguments = install.rest_arguments(before.get(install.SERVER, ""), number, {**before, **chosen})
+        earlier = ["--find-links", str(install.WHEELS)] if pins else []
+        packages = choose(*earlier, *arguments) if arguments else []
+        if packages is None:
+            return None
+        kept = {*hashed, *(name for name in install.held_names(number) if name in pins)}
+        new = {name_of(each): each for each in packages if name_of(each) not in kept}
+        if not fetch_chosen(new.values(), number, earlier):
+            return None
+        pins.update((name, pin(package)) for name, package in new.items())
+    return pins
+
+
+def fetch_chosen(packages: Collection[dict[str, Any]], number: int, more: list[str]) -> bool:
+    """Download the packages of pip's report, from where the run *number* finds them. Return whether it succeeded."""
+    finding = environment.HERE / ("finding.txt" if number == 1 else f"finding-{number}.txt")
     options = finding.read_text(encoding="utf-8") if finding.is_file() else ""
     with tempfile.TemporaryDirectory() as folder:
         wanted = Path(folder) / "wanted.txt"
         wanted.write_text(options + "".join(f"{exact(each)}\n" for each in packages), encoding="utf-8")
-        if packages and not fetch("-r", str(wanted)):
-            return None
-    return [*hashed, *map(pin, packages)]
+        return not packages or fetch(*more, "-r", str(wanted))
 
 
 def download() -> bool:
     """Download every package that the environment lacks. Return whether that succeeded."""
+    install.WHEELS.mkdir(exist_ok=True)
     hashed = download_hashed()
-    if hashed is None:
-        return False
-    pins = download_rest(environment.installed().get(install.SERVER, ""), hashed)
+    pins = None if hashed is None else download_rest(hashed)
     if pins is None:
         return False
-    install.WHEELS.mkdir(exist_ok=True)
-    (install.WHEELS / install.PACKAGES).write_text("".join(f"{line}\n" for line in pins), encoding="utf-8")
+    text = "".join(f"{line}\n" for line in pins.values())
+    (install.WHEELS / install.PACKAGES).write_text(text, encoding="utf-8")
     return True
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE / "project"
 CONDA = HERE / "conda"
+LOCKS = HERE / "locks"
 
 # The first Python with importlib.metadata is 3.8.
 LISTS_PACKAGES = sys.version_info >= (3, 8)
@@ -117,6 +118,17 @@ def run_pip(command: list[str], hide: str = "") -> bool:
             if not (hide and line.startswith("Requirement already satisfied") and hide in line):
                 say(line.rstrip())
     return running.returncode == 0
+
+
+def run_files(stem: str) -> list[Path]:
+    """Return the files of pip's runs in their order: stem.txt, stem-2.txt and so on."""
+    files: list[Path] = []
+    while True:
+        number = len(files) + 1
+        file = HERE / (f"{stem}.txt" if number == 1 else f"{stem}-{number}.txt")
+        if not file.is_file():
+            return files
+        files.append(file)
 
 
 def normal(name: str) -> str:

@@ -5,10 +5,13 @@ and the scripts `environment.py` and `conflicts.py` beside it. Each of these fil
 
     hashed.txt        -r lines of the requirements files that have hashes
     requirements.txt  -r lines of the others, and the requirements from pyproject.toml
+    hashed-2.txt, requirements-2.txt and so on: the same for a further run of pip, with other indexes
+    held-2.txt        the packages that runs before requirements-2.txt have installed, and that it must keep
     pinned.txt        the versions that the files with hashes pin, as constraints
     added.txt         -r lines of the requirements that were added, if they can be installed alone
     project/          requirements files and wheels, at their paths in the project
     conda/            the packages of a conda file, at its path in the project and on its lines
+    locks/            the requirements that lock files were translated into
     wheels/           what download.py has downloaded, to be installed without an index
     pip-conf, netrc   secrets, mounted while this runs if packages may be built from source
 """
@@ -33,7 +36,6 @@ else:  # In the image, the scripts are in no package, and leave no bytecode behi
 HERE = environment.HERE
 WHEELS = HERE / "wheels"
 PACKAGES = "packages.txt"
-INPUTS = ("hashed.txt", "requirements.txt", "pinned.txt", "added.txt", "finding.txt")
 SERVER = conflicts.SERVER
 
 SECRETS = {"PIP_CONFIG_FILE": "pip-conf", "NETRC": "netrc"}
@@ -62,13 +64,20 @@ def require_secrets() -> None:
 
 def install_hashed() -> bool:
     """Install the requirements that have hashes, if any. Return whether it succeeded."""
-    hashed = HERE / "hashed.txt"
-    if not hashed.is_file():
-        return True
-    environment.say(
-        "Installing the requirements with hashes on their own: pip needs hashes for all of a run or for none."
-    )
-    return install("--require-hashes", "-r", str(hashed))
+    runs = hashed_runs()
+    if runs:
+        environment.say(
+            "Installing the requirements with hashes on their own: pip needs hashes for all of a run or for none."
+        )
+    return all(install(*arguments) for arguments in runs)
+
+
+def hashed_runs() -> list[list[str]]:
+    """Return pip's arguments for each run with hashes."""
+    files = environment.run_files("hashed")
+    # Of several runs each has only some of the packages. `pip check` finds what none of them has.
+    alone = ["--no-deps"] if len(files) > 1 else []
+    return [["--require-hashes", *alone, "-r", str(file)] for file in files]
 
 
 def server_requirement(version: str) -> str:
@@ -79,40 +88,56 @@ def server_requirement(version: str) -> str:
     return SERVER if conflicts.requirement_lines(SERVER) else f"{SERVER}=={version}"
 
 
+def rest_runs() -> range:
+    """Return the numbers of the runs without hashes: there is one also if only the server is to be kept."""
+    return range(1, max(1, len(environment.run_files("requirements"))) + 1)
+
+
 def install_rest(server: str) -> bool:
-    """Install the other requirements in one run with the server. Return whether it succeeded.
+    """Install the other requirements, in each run with the server. Return whether it succeeded.
 
     Args:
         server: the server's version in the base image; "" if it has none.
     """
-    arguments = rest_arguments(server)
-    return not arguments or install(*arguments)
+    for number in rest_runs():
+        arguments = rest_arguments(server, number, environment.installed() if number > 1 else {})
+        if arguments and not install(*arguments):
+            return False
+    return True
 
 
-def rest_arguments(server: str) -> list[str]:
-    """Return pip's arguments for the requirements without hashes and the server; empty if there are none.
+def held_names(number: int) -> list[str]:
+    """Return the normalized names of the packages that the run *number* must keep."""
+    held = HERE / f"held-{number}.txt"
+    return held.read_text(encoding="utf-8").split() if held.is_file() else []
+
+
+def rest_arguments(server: str, number: int, versions: dict[str, str]) -> list[str]:
+    """Return pip's arguments for a run without hashes, with the server; empty if there is nothing to install.
 
     The server is a requirement, not a constraint, because pip resolves only the requirements of a run: with a
-    constraint, pip would install a package that the server cannot run with.
+    constraint, pip would install a package that the server cannot run with. So are the packages of earlier runs.
 
     Args:
         server: the server's version in the base image; "" if it has none.
+        number: of the run, from 1.
+        versions: version of each package after the earlier runs, by its name.
     """
-    others, pinned = HERE / "requirements.txt", HERE / "pinned.txt"
-    arguments = ["-r", str(others)] if others.is_file() else []
+    files, pinned = environment.run_files("requirements"), HERE / "pinned.txt"
+    arguments = ["-r", str(files[number - 1])] if files else []
+    run = f"Run {number} of {len(files)}: installing" if len(files) > 1 else "Installing"
     if server:
         requirement = server_requirement(server)
         if requirement == SERVER:
-            environment.say(
-                f"Installing the other requirements, with the {SERVER} that the project requires."
-            )
+            environment.say(f"{run} the other requirements, with the {SERVER} that the project requires.")
         else:
             environment.say(
-                f"Installing the other requirements with {requirement} of the base image, which pip must keep."
+                f"{run} the other requirements with {requirement} of the base image, which pip must keep."
             )
         arguments += [requirement]
     else:
         environment.say(f"The base image has no {SERVER}.")
+    arguments += [f"{name}=={versions[name]}" for name in held_names(number) if name in versions]
     return [*arguments, "-c", str(pinned)] if arguments and pinned.is_file() else arguments
 
 
@@ -159,11 +184,11 @@ def remove_inputs() -> None:
 
     If BuildKit mounted them, they are not in the image, and may be impossible to remove.
     """
-    for folder in (environment.PROJECT, environment.CONDA):
+    for folder in (environment.PROJECT, environment.CONDA, environment.LOCKS):
         shutil.rmtree(str(folder), ignore_errors=True)
-    for name in INPUTS:
+    for file in HERE.glob("*.txt"):
         with suppress(OSError):
-            (HERE / name).unlink()
+            file.unlink()
 
 
 def last_lines(succeeded: bool, new: list[str]) -> list[str]:

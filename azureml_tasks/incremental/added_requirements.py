@@ -61,7 +61,10 @@ def added_requirements(
     added = required - installed
     if not installed < required or not all(map(_is_requirement, added)):
         return None
-    text = "".join(f"{line}\n" for line in _pip_lines(installed, added)).encode()
+    # With several indexes a line does not say from which one its package comes, so pip gets all of them in their runs.
+    alone = plan.python and not plan.python.mixes_indexes
+    lines = _pip_lines(installed, added) if alone else []
+    text = "".join(f"{line}\n" for line in lines).encode()
     file = ContextFile(name=f"{FOLDER}/added.txt", data=text, size=len(text))
     return AddedRequirements(base=cached_layers_of(plan, previous.fingerprint_parts)[-1], file=file)
 
@@ -91,7 +94,7 @@ def _is_requirement(line: str) -> bool:
     from azureml_tasks.config.requirement import parse_requirement
 
     try:
-        parse_requirement(line.partition(" --hash")[0])
+        parse_requirement(line.partition(" --hash")[0].partition(" # ")[0])
     except InvalidRequirement:
         return False
     return True

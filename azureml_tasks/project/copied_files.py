@@ -11,6 +11,7 @@ from azureml_tasks.context.lfs_pointer import LARGEST, is_pointer
 from azureml_tasks.project.paths import files_below, kind_of
 from azureml_tasks.project.walk import Walk
 from azureml_tasks.requirements.files import RequirementsTree, read_tree
+from azureml_tasks.requirements.kinds import lock_kind
 from azureml_tasks.text_file import read_text
 
 if TYPE_CHECKING:
@@ -32,6 +33,13 @@ def requirements(reader: ProjectReader) -> list[RequirementsTree]:
         place: Place = ("requirements", index)
         place = place if problems.is_written(place) else ("requirements",)
         if not reader.check_path(place, path, "file"):
+            continue
+        if lock_kind(path):
+            from azureml_tasks.project.lock_files import read_lock  # few tables need its libraries
+
+            lock, in_lock = read_lock(reader, Path(path).as_posix())
+            problems.extend(in_lock)
+            trees += [lock] if lock else []
             continue
         tree, in_files = read_tree(Path(path).as_posix(), lambda name: requirements_text(reader, name))
         problems.extend(in_files)

@@ -23,6 +23,7 @@ from azureml_tasks.project.model import Facts, NoRevision, Project, Revision
 from azureml_tasks.project.paths import ProjectReader, leaves, read_ignore_rules
 from azureml_tasks.project.smoke_test import read_smoke_test
 from azureml_tasks.requirements.install_step import PythonStep, python_step
+from azureml_tasks.requirements.lines import normalize_name
 from azureml_tasks.text_file import UnreadableFile, read_text
 
 if TYPE_CHECKING:
@@ -176,7 +177,11 @@ def _python(reader: ProjectReader, conda: CondaPart | None) -> PythonStep | None
         *([(("project-dependencies",), {})] if settings.project_dependencies else []),
     ]
     requirements: dict[str, None] = {}
+    covered = {part for tree in trees for part in tree.covers}
     for place, part in parts:
+        name = next(iter(part.values()), "")
+        if (str(place[0]), normalize_name(name)) in covered:
+            continue  # A lock file has it, with versions.
         from azureml_tasks.requirements.pyproject import (
             declared_requirements,  # few tables need its libraries
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from azureml_tasks.config.requirement import (
@@ -16,6 +16,8 @@ from azureml_tasks.config.requirement import (
     parse_requirement,
 )
 from azureml_tasks.errors import FileProblem, Problem
+from azureml_tasks.requirements.counted import counted
+from azureml_tasks.requirements.kinds import foreign_kind
 from azureml_tasks.requirements.lines import (
     Line,
     inside,
@@ -29,7 +31,7 @@ from azureml_tasks.requirements.lines import (
 from azureml_tasks.text_file import UnreadableFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from packaging.requirements import Requirement
 
@@ -54,6 +56,11 @@ class RequirementsTree:
         all_pinned: whether each requirement has one exact version.
         lines: every logical line of the files, without comments, sorted, each once.
         finding: the lines that say where and how pip finds packages, in their order.
+        index: the last `--index-url` of the files; "" if none has one.
+        names: normalized names of the packages that they require, each once.
+        generated: the requirements that a lock file was translated into; "" if pip reads the files themselves.
+        requires_python: the versions of Python that a lock file is for; "" for any.
+        covers: what a lock file has already decided of the table: (key, normalized name of a group or extra, or "").
     """
 
     files: tuple[str, ...]
@@ -63,6 +70,11 @@ class RequirementsTree:
     all_pinned: bool = True
     lines: tuple[str, ...] = ()
     finding: tuple[str, ...] = ()
+    index: str = ""
+    names: tuple[str, ...] = ()
+    generated: str = ""
+    requires_python: str = ""
+    covers: frozenset[tuple[str, str]] = frozenset()
 
 
 def read_tree(
@@ -78,13 +90,33 @@ def read_tree(
     Returns:
         The tree, and every problem that would make the build fail.
     """
-    reading = _Reading(read=read if text is None else lambda path: text if path == root else read(path))
-    if text is None and root.lower().endswith((".yml", ".yaml")):
-        reading.files[root] = None
-        what = "is a conda environment file, which pip does not read"
-        reading.problems.append(FileProblem(root, 0, what, f'Write instead: conda = "{root}"'))
+    reading = _Reading(read=read)
+    if text is not None:
+        reading.text(root, text)
     elif not reading.file(root):
         reading.problems.append(FileProblem(root, 0, "does not exist", "Create it, or correct its name."))
+    return _tree(reading), counted(reading.problems)
+
+
+def generated_tree(
+    name: str, text: str, *, requires_python: str, covers: Collection[tuple[str, str]]
+) -> tuple[RequirementsTree, list[Problem]]:
+    """Read the requirements that a lock file was translated into.
+
+    Args:
+        name: project-relative path of the lock file, which every problem names.
+        text: the requirements, which include no file.
+        requires_python: the versions of Python that the lock file is for; "" for any.
+        covers: what of the table the lock file has already decided, see `RequirementsTree`.
+    """
+    reading = _Reading(read=lambda _: None)
+    reading.text(name, text)
+    problems: list[Problem] = [FileProblem(name, 0, each.what, each.fix) for each in reading.problems]
+    tree = replace(_tree(reading), generated=text, requires_python=requires_python, covers=frozenset(covers))
+    return tree, problems
+
+
+def _tree(reading: _Reading) -> RequirementsTree:
     return RequirementsTree(
         files=tuple(reading.files),
         wheels=tuple(reading.wheels),
@@ -93,7 +125,9 @@ def read_tree(
         all_pinned=reading.hashed or not reading.loose,
         lines=tuple(sorted(reading.lines)),
         finding=tuple(reading.finding),
-    ), reading.problems
+        index=reading.index,
+        names=tuple(reading.names),
+    )
 
 
 @dataclass(kw_only=True)
@@ -106,8 +140,12 @@ class _Reading:
     loose: bool = False
     lines: set[str] = field(default_factory=set)
     finding: list[str] = field(default_factory=list)
+    index: str = ""
+    names: dict[str, None] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     depth: int = 0
+    limits: bool = False
+    """Whether the file that is read only limits versions."""
 
     def file(self, path: str) -> bool:
         """Read one file; return False if it does not exist."""
@@ -121,6 +159,15 @@ class _Reading:
             return True
         if text is None:
             return False
+        if foreign := foreign_kind(path, text):
+            self.files[path] = None
+            self.problems.append(FileProblem(path, 0, *foreign))
+        else:
+            self.text(path, text)
+        return True
+
+    def text(self, path: str, text: str) -> None:
+        """Read the lines of a file."""
         self.files[path] = None
         self.depth += 1
         local_builds: list[Line] = []
@@ -131,12 +178,12 @@ class _Reading:
             self.lines.add(line.text)
             if line.options and not line.requirement and line.options.keys() <= _FINDING:
                 self.finding.append(line.text)
+            self.index = next(reversed(line.options.get("index_url", ())), self.index)
             self.problems += [
                 FileProblem(path, line.number, what, fix) for what, fix in self.line(path, line)
             ]
         self.problems += _local_build_problems(path, local_builds)
         self.depth -= 1
-        return True
 
     def near(self, included: str) -> str:
         """Return the file that *included* may mean: of the same name elsewhere, or nearly so; "" for none."""
@@ -165,8 +212,12 @@ class _Reading:
         problems += option_problems(line)
         if line.requirement:
             return problems + self.requirement(line.requirement)
-        for value in (*line.options.get("requirement", ()), *line.options.get("constraint", ())):
+        for value in line.options.get("requirement", ()):
             problems += self.include(path, value, line.text)
+        limits, self.limits = self.limits, True
+        for value in line.options.get("constraint", ()):
+            problems += self.include(path, value, line.text)
+        self.limits = limits
         return problems
 
     def include(self, path: str, value: str, text: str) -> list[tuple[str, str]]:
@@ -193,6 +244,7 @@ class _Reading:
         """Read a requirement, a local wheel or an address; return its problems."""
         if pin := plain_pin(text):
             self.pinned.add(pin)
+            self.require(pin.partition("==")[0])
             return []
         from packaging.requirements import InvalidRequirement
 
@@ -211,6 +263,7 @@ class _Reading:
             fix = 'Write a name, with versions if you like: "numpy>=1.26"'
             return [(f'"{shown(text)}" is not a requirement: {shown(first_line(error))}', fix)]
         self.pin(requirement)
+        self.require(requirement.name)
         subject = f"the requirement {requirement.name}"
         problem = address_problem(subject, requirement.url) if requirement.url else None
         return [problem] if problem else []
@@ -225,9 +278,15 @@ class _Reading:
             return [(f'"{place}" is a project folder or a source archive, not a wheel', fix)]
         if wheel := inside(place):
             self.wheels[wheel] = None
+            self.require(posixpath.basename(wheel).partition("-")[0])
             return []
         fix = f"Copy it into the project and write: ./wheels/{posixpath.basename(place)}"
         return [(f'the wheel "{place}" is outside the project', fix)]
+
+    def require(self, name: str) -> None:
+        """Record that the package *name* is required, unless this file only limits versions."""
+        if not self.limits:
+            self.names[normalize_name(name)] = None
 
     def pin(self, requirement: Requirement) -> None:
         """Record the exact version of a requirement, or that it has none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -31,13 +32,32 @@ class PythonStep:
         names: requirements files and requirements, for display.
         pinned: whether each package has one exact version.
         lines: every requirement and option, sorted, each once; empty if there is a local wheel, whose content no
-            line tells.
+            line tells. A line of a file with an index of its own ends with that index, as a comment.
+        mixes_indexes: whether packages come from different indexes, so that a line alone does not say from which.
+        requires_python: lock file → the versions of Python that it is for.
     """
 
     files: tuple[ContextFile, ...]
     names: tuple[str, ...]
     pinned: bool = False
     lines: tuple[str, ...] = ()
+    mixes_indexes: bool = False
+    requires_python: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _PipRun:
+    """What one run of pip installs, as its files.
+
+    Args:
+        lines: for pip: -r lines, and requirements of the table.
+        finding: where and how pip finds the packages.
+        held: names of packages that earlier runs have installed and that this one must keep.
+    """
+
+    lines: tuple[str, ...]
+    finding: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
 
 
 def python_step(
@@ -64,39 +84,77 @@ def python_step(
     packages = [line.text for line in conda.packages] if conda else []
     if not requirements and not trees and not packages:
         return None
-    plain = [_include(tree) for tree in trees if not tree.hashed] + list(requirements)
-    plain = [_include_file(_CONDA, conda.path), *plain] if conda and packages else plain
-    hashed = [_include(tree) for tree in trees if tree.hashed]
+    of_conda = [_include_file(_CONDA, conda.path)] if conda and packages else []
+    plain = _runs([tree for tree in trees if not tree.hashed], [*of_conda, *requirements])
+    hashed = _runs([tree for tree in trees if tree.hashed], [])
     pinned = sorted({pin for tree in trees for pin in tree.pinned if tree.hashed})
-    scripts = SCRIPTS if downloads else SCRIPTS[1:]
-    in_image = resources.files("azureml_tasks").joinpath("in_image")
-    finding = [line for tree in trees if not tree.hashed for line in tree.finding] if downloads else []
-    texts = {"requirements.txt": plain, "hashed.txt": hashed, "pinned.txt": pinned, "finding.txt": finding}
+    texts: dict[str, Sequence[str]] = {"pinned.txt": pinned}
+    for number, run in enumerate(plain, 1):
+        texts |= {_numbered("requirements", number): run.lines, _numbered("held", number): run.held}
+        texts |= {_numbered("finding", number): run.finding} if downloads else {}
+    texts |= {_numbered("hashed", number): run.lines for number, run in enumerate(hashed, 1)}
     own = [
         _text(name, "".join(f"{line}\n" for line in lines).encode()) for name, lines in texts.items() if lines
     ]
-    carried = sorted({path for tree in trees for path in (*tree.files, *tree.wheels)})
+    own += [_text(f"locks/{_lock_name(tree)}", tree.generated.encode()) for tree in trees if tree.generated]
     if conda and packages:
         own.append(_text(f"{_CONDA}/{conda.path}", conda.packages_text.encode()))
+    carried = {path for tree in trees for path in tree.wheels}
+    carried |= {path for tree in trees if not tree.generated for path in tree.files}
+    in_image = resources.files("azureml_tasks").joinpath("in_image")
+    scripts = SCRIPTS if downloads else SCRIPTS[1:]
     own += [_text(name, in_image.joinpath(name).read_bytes()) for name in scripts]
-    files = (*own, *map(member, carried))
-    roots = [*([conda.path] if conda and packages else []), *(tree.files[0] for tree in trees)]
+    files = (*own, *map(member, sorted(carried)))
+    roots = [*([conda.path] if conda and packages else []), *map(_name, trees)]
     named = [*packages, *requirements]
     return PythonStep(
         files=(*_folders(files), *files),
         names=(*dict.fromkeys(roots), *requirements),
         pinned=all(map(is_pinned, named)) and all(tree.all_pinned for tree in trees),
         lines=_lines(named, trees),
+        mixes_indexes=len({run.finding for run in (*plain, *hashed)}) > 1,
+        requires_python=tuple((tree.files[0], text) for tree in trees if (text := tree.requires_python)),
     )
+
+
+def _runs(trees: Sequence[RequirementsTree], requirements: Sequence[str]) -> list[_PipRun]:
+    """Return the runs of pip: neighbours with the same index share one; *requirements* come last, without an index."""
+    runs: list[_PipRun] = []
+    named: dict[str, None] = {}
+    sources: list[RequirementsTree | None] = [*trees, *([None] if requirements else [])]
+    for _, neighbours in groupby(sources, key=lambda source: source.index if source else ""):
+        group = list(neighbours)
+        files = [tree for tree in group if tree]
+        lines = (*map(_include, files), *(requirements if None in group else []))
+        finding = tuple(line for tree in files for line in tree.finding)
+        runs.append(_PipRun(lines=lines, finding=finding, held=tuple(named)))
+        named |= {name: None for tree in files for name in tree.names}
+    return runs
+
+
+def _numbered(stem: str, number: int) -> str:
+    """Return the name of a file of the run *number*, which the scripts in the image know."""
+    return f"{stem}.txt" if number == 1 else f"{stem}-{number}.txt"
+
+
+def _lock_name(tree: RequirementsTree) -> str:
+    return f"{tree.files[0]}.txt"
+
+
+def _name(tree: RequirementsTree) -> str:
+    return f"{tree.files[0]} from {tree.index}" if tree.index else tree.files[0]
 
 
 def _lines(requirements: Sequence[str], trees: Sequence[RequirementsTree]) -> tuple[str, ...]:
     if any(tree.wheels for tree in trees):
         return ()
-    return tuple(sorted({*requirements, *(line for tree in trees for line in tree.lines)}))
+    in_files = {f"{line} # {tree.index}" if tree.index else line for tree in trees for line in tree.lines}
+    return tuple(sorted({*requirements, *in_files}))
 
 
 def _include(tree: RequirementsTree) -> str:
+    if tree.generated:
+        return _include_file("locks", _lock_name(tree))
     return _include_file("project", tree.files[0])
 
 

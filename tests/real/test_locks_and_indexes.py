@@ -1,0 +1,195 @@
+"""Lock files and indexes of one's own: what is installed comes from where the project says, with the hash it says."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import docker
+import pytest
+from docker.models.containers import Container
+from uv import find_uv_bin
+
+from tests.machine.clients import Client
+from tests.real.built_project import derived
+from tests.real.offering import installed, packed
+from tests.real.support import (
+    Consumer,
+    consumer,
+    environment_for,
+    environment_without_docker,
+    removed_after,
+    unique,
+)
+from tests.wheels import wheel
+
+CODE = {"code/score.py": "def init(): pass\ndef run(data): return data\n"}
+TABLE = """\
+[project]
+name = "NAME"
+version = "1"
+requires-python = ">=3.9"
+dependencies = ["locked"]
+
+[tool.azureml-image]
+base = "BASE"
+requirements = ["tor.txt", "uv.lock", "requirements.txt"]
+pip = ["user"]
+"""
+LOOK = "from importlib.metadata import distribution as d; print(d('tor').read_text('origin.txt'))"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Indexes:
+    """Two indexes on the engine's own network, and a base whose pip uses the first.
+
+    Args:
+        container: that serves them.
+        address: its own.
+        base: image reference.
+        files: those that are served, by their path.
+    """
+
+    container: Container
+    address: str
+    base: str
+    files: Mapping[str, bytes]
+
+    def put(self, path: str, content: bytes) -> None:
+        """Serve other content at *path*."""
+        self.container.put_archive("/srv", packed({path: content}))
+
+
+def pages(folder: Path) -> dict[str, bytes]:
+    """Return the files of both indexes: `tor` is in both, what it needs and `user` are in the first."""
+    files: dict[str, bytes] = {}
+    offered = {
+        "one": [
+            wheel(folder / "one", "tor", "2.0", files={"tor-2.0.dist-info/origin.txt": "one"}),
+            wheel(folder / "one", "num", "1.26"),
+            wheel(folder / "one", "locked", "1.0"),
+            wheel(folder / "one", "plain", "1.0", "tor"),
+            wheel(folder / "one", "user", "1.0", "tor", "num<2"),
+        ],
+        "two": [
+            wheel(folder / "two", "tor", "2.0", "num", files={"tor-2.0.dist-info/origin.txt": "two"}),
+            wheel(folder / "two", "num", "2.1"),
+        ],
+    }
+    for index, wheels in offered.items():
+        for name in {path.name.partition("-")[0] for path in wheels}:
+            links = [path for path in wheels if path.name.startswith(f"{name}-")]
+            text = "".join(f'<a href="{path.name}#sha256={sha256(path)}">{path.name}</a>' for path in links)
+            files[f"{index}/{name}/index.html"] = text.encode()
+            files |= {f"{index}/{name}/{path.name}": path.read_bytes() for path in links}
+    return files
+
+
+def sha256(path: Path) -> str:
+    """Return the hash of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def indexes(
+    docker_client: docker.DockerClient, amlenv_base: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Indexes]:
+    """Both indexes in one container, so that builds of any engine reach them."""
+    files, base = pages(tmp_path_factory.mktemp("indexes")), f"{unique('indexed')}:1"
+    container = docker_client.containers.create(
+        amlenv_base, ["python", "-m", "http.server", "8080"], working_dir="/srv", network="bridge"
+    )
+    try:
+        container.put_archive("/srv", packed(dict(files)))
+        container.start()
+        container.reload()
+        host = container.attrs["NetworkSettings"]["Networks"]["bridge"]["IPAddress"]
+        conf = f"[global]\\nindex-url = http://{host}:8080/one\\ntrusted-host = {host}\\n"
+        with removed_after(docker_client, base):
+            lines = f"FROM {amlenv_base}\nUSER root\nRUN printf '{conf}' > /etc/pip.conf\nUSER dockeruser\n"
+            derived(docker_client, base, lines)
+            yield Indexes(container=container, address=f"http://{host}:8080", base=base, files=files)
+    finally:
+        container.remove(force=True, v=True)
+
+
+@pytest.fixture
+def name(docker_client: docker.DockerClient) -> Iterator[str]:
+    """A project's name, whose image of version 1 is gone after the test."""
+    found = unique("locks")
+    with removed_after(docker_client, f"{found}:1"):
+        yield found
+
+
+def project(folder: Path, name: str, indexes: Indexes, env: Mapping[str, str]) -> Consumer:
+    """Return a project with a lock file that uv has made, and one package from an index of its own."""
+    files = {
+        **CODE,
+        "pyproject.toml": TABLE.replace("NAME", name).replace("BASE", indexes.base),
+        "tor.txt": f"--index-url {indexes.address}/two\ntor\n",
+        "requirements.txt": "plain\n",
+    }
+    made = consumer(folder / "project", files, env)
+    index = ["--default-index", f"{indexes.address}/one"]
+    subprocess.run(
+        [find_uv_bin(), "lock", "--no-config", "--no-cache", *index],
+        cwd=made.folder,
+        check=True,
+        capture_output=True,
+    )
+    return replace(made, env={**made.env, "PATH": f"{Path(find_uv_bin()).parent}:{made.env['PATH']}"})
+
+
+def packages(client: docker.DockerClient, image: str) -> dict[str, str]:
+    """Return the packages of the image that are those of the two indexes, and where `tor` is from."""
+    names = ("locked", "num", "plain", "tor", "user")
+    versions = {key: text for key, text in installed(client, image).items() if key in names}
+    origin = client.containers.run(image, ["python", "-c", LOOK], remove=True).decode().strip()
+    return {**versions, "tor": f"{versions['tor']} of {origin}"}
+
+
+EXPECTED = {"locked": "1.0", "num": "1.26", "plain": "1.0", "tor": "2.0 of two", "user": "1.0"}
+
+
+def test_each_package_comes_from_its_index_and_the_lock_file_holds(
+    indexes: Indexes, name: str, tmp_path: Path, docker_client: docker.DockerClient
+) -> None:
+    """One table with both; then a wheel that differs from the lock file ends the build."""
+    made = project(tmp_path, name, indexes, environment_without_docker(tmp_path))
+
+    built = made.invoke("image.build")
+    installed_packages = packages(docker_client, f"{name}:1")
+    path = "one/locked/locked-1.0-py3-none-any.whl"
+    indexes.put(path, wheel(tmp_path, "locked", "1.0", files={"locked.py": "tampered"}).read_bytes())
+    tampered = made.invoke("image.build", "--no-cache")
+    indexes.put(path, indexes.files[path])
+
+    assert (0, f"{name}:1\n", EXPECTED) == (built.code, built.stdout, installed_packages), built.stderr
+    assert (4, True, True) == (
+        tampered.code,
+        "THESE PACKAGES DO NOT MATCH THE HASHES" in tampered.stderr,
+        tampered.stderr.endswith("Nothing was built.\n"),
+    )
+
+
+@pytest.mark.parametrize("client", ["26.1-buildx"])
+def test_with_secrets_the_same_is_downloaded_and_installed(
+    client: str,
+    clients: Mapping[str, Client],
+    indexes: Indexes,
+    name: str,
+    tmp_path: Path,
+    docker_client: docker.DockerClient,
+) -> None:
+    """Run by run, while they are mounted."""
+    made = project(tmp_path, name, indexes, environment_for(client, clients, tmp_path))
+    with (made.folder / "pyproject.toml").open("a") as file:
+        file.write('secrets = ["netrc"]\n')
+    (tmp_path / "netrc").write_text("machine example.com login alice password secret\n")
+
+    built = made.invoke("image.build", "--secret", f"netrc={tmp_path / 'netrc'}")
+
+    assert (0, EXPECTED) == (built.code, packages(docker_client, f"{name}:1")), built.stderr
