@@ -174,3 +174,27 @@ def test_a_script_that_no_python_runs_is_a_mistake_of_the_project(tmp_path: Path
         "Correct it: the server imports this file.",
     )
     assert (expected,) == caught.value.problems
+
+
+@pytest.mark.parametrize(
+    ("main", "serves"),
+    [
+        ("from service import init, run\n", True),
+        ("def init(): ...\ndef run(data): return ==\n", True),
+        ("print(1)\n", False),
+        ("def init(): ...\nrun = print\nreturn 1\n", False),
+    ],
+)
+def test_main_serves_without_score(main: str, serves: bool, tmp_path: Path) -> None:
+    """Also if it only imports the functions from a file that defines them; else that file could be named."""
+    service = "def init(): ...\ndef run(data): ...\n"
+    folder = consumer(tmp_path, files={"code/main.py": main, "code/service.py": service})
+
+    if serves:
+        assert "main.py" == azureml_tasks.load(folder).facts.entry_script
+        return
+    with pytest.raises(SettingsError) as caught:
+        azureml_tasks.load(folder)
+
+    expected = 'code/service.py defines init() and run(). Write: entry-script = "service.py"'
+    assert [expected] == [problem.fix for problem in caught.value.problems]

@@ -76,9 +76,9 @@ def _without_score(reader: ProjectReader, folder: str) -> Code:
     has_own = brings_script(base) if base else None
     if has_own or ENTRY_SCRIPT in {**settings.env, **settings.smoke_test.env}:
         return Code(folder=folder)
-    found = entry_scripts(reader.root, reader.matcher, folder)
-    if (Path(folder) / _FALLBACK).as_posix() in found:
+    if _may_serve(reader, (Path(folder) / _FALLBACK).as_posix()):
         return _with_script(reader, folder, _FALLBACK)
+    found = entry_scripts(reader.root, reader.matcher, folder)
     what, advice = f"{folder} has no score.py, and no entry-script is set", how_to_name(found, folder)
     if not found:
         return Code(folder=folder, warnings=(f"{what}: the server will look for {_FALLBACK}",))
@@ -86,6 +86,19 @@ def _without_score(reader: ProjectReader, folder: str) -> Code:
         return Code(folder=folder, warnings=(f"{what}. {advice}",))
     reader.problems.add(("code",), what, advice)
     return Code(folder=folder)
+
+
+def _may_serve(reader: ProjectReader, path: str) -> bool:
+    """Return whether a script at *path* may define both functions, in any way, or as only a newer Python reads it."""
+    file = reader.root / path
+    if kind_of(file) != "file" or leaves(reader.root, file):
+        return False
+    try:
+        return not missing_functions(read_bytes(file, _LARGEST), path)
+    except SyntaxError:
+        return True
+    except (UnreadableFile, WrongScriptError):
+        return False
 
 
 def _folder(reader: ProjectReader) -> str:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 
+import docker
+
+from tests.real.built_project import derived
 from tests.real.remote_output import ACR, CLOUD, HERE, PLACE, SMOKE_TEST, TASK
 from tests.real.remote_projects import RemoteProjects, run_command
+from tests.real.support import removed_after, unique
 
 
 def test_an_image_without_code(remote_projects: RemoteProjects, amlenv_base: str) -> None:
@@ -24,6 +28,26 @@ REGISTRY/NAME@sha256:ID
 """
     assert (0, expected) == done.out, done.ended.stderr
     assert "COPY" not in re.findall(r"(?m)^Step \d+/\d+ : (\w+)", done.the_run.text)
+
+
+def test_a_script_of_the_base_is_not_replaced(
+    remote_projects: RemoteProjects, docker_client: docker.DockerClient, amlenv_base: str
+) -> None:
+    """If the base turns out to bring one, nothing is pushed, and the report says what to write."""
+    base = f"{unique('own-script')}:1"
+    with removed_after(docker_client, base):
+        derived(docker_client, base, f"FROM {amlenv_base}\nENV AZUREML_ENTRY_SCRIPT=serve.py\n")
+        done = run_command(
+            remote_projects.acr, remote_projects(base, local=False, files={}), "image.release", *ACR
+        )
+
+    expected = """\
+Failed: entry script
+    the base brings its own entry script, serve.py, and a stand-in served in its place
+    Write: env = { AZUREML_ENTRY_SCRIPT = "serve.py" }
+"""
+    assert (5, {}) == (done.ended.code, done.tags), done.ended.stderr
+    assert expected in done.ended.stderr
 
 
 def test_the_script_of_a_batch_deployment(remote_projects: RemoteProjects, amlenv_base: str) -> None:
