@@ -137,6 +137,11 @@ def values(key: Key) -> st.SearchStrategy[Any]:
         "an integer": st.integers(-1, 1100),
         "a number": st.one_of(st.integers(-1, 200), st.floats(allow_nan=False)),
         "a table of strings": st.dictionaries(STRINGS, STRINGS, max_size=2),
+        "a table of tables": st.dictionaries(
+            st.sampled_from(["cpu", "gpu", "GPU", "all"]),
+            st.one_of(st.deferred(lambda: some(Settings)), ANYTHING),
+            max_size=2,
+        ),
     }
     if key.table:
         inner = some(key.table)

@@ -51,9 +51,22 @@ def read(text: str, overrides: Mapping[str, Override], image: str = "") -> tuple
     sources = {key: override.source for key, override in overrides.items()}
     problems = Problems(document=document, lines=lines, sources=sources, own=own)
     problems.extend(near)
-    values = {**own.values, image_tables.KEY: table[image_tables.KEY]} if own else table
-    values = {**values, **{key: override.value for key, override in overrides.items()}}
+    given = {key: override.value for key, override in overrides.items()}
+    if not own:
+        return _read_table({**table, **given}, Settings, (), problems), problems
+    problems.extend(
+        _problems_of_top({**table, **given}, Problems(document=document, lines=lines, sources=sources))
+    )
+    values = {**own.values, image_tables.KEY: table[image_tables.KEY], **given}
     return _read_table(values, Settings, (), problems), problems
+
+
+def _problems_of_top(values: Mapping[str, Any], problems: Problems) -> Problems:
+    """Return the mistakes in the values of the top table, also in those that no image of the table uses."""
+    for name, (_, key) in keys(Settings).items():
+        if name in values:
+            _read_value(values[name], key, (name,), problems)
+    return problems
 
 
 def read_image_names(text: str) -> tuple[str, ...]:
