@@ -13,11 +13,10 @@ from azureml_tasks.requirements.conda import (
     CondaFile,
     NumberedLine,
     Substitutes,
-    WantedPython,
-    accepts,
     read_conda,
 )
 from azureml_tasks.requirements.conda_names import GPU_BASE, PYPI_NAMES, advice, pypi_name
+from azureml_tasks.requirements.wanted_python import WantedPython, accepts
 from tests.cases import lay_out
 from tests.consumers import TASKS, invoke, project
 from tests.documentation import DOCS, blocks

@@ -11,6 +11,7 @@ import azureml_tasks
 from azureml_tasks.errors import SettingsError
 from azureml_tasks.project import lock_files
 from azureml_tasks.requirements.install_step import PythonStep
+from azureml_tasks.requirements.wanted_python import WantedPython
 from tests.cases import lay_out
 from tests.projects import read, replaced, set_text
 from tests.uv_projects import FILES
@@ -136,6 +137,13 @@ def test_a_lock_file_in_a_folder_is_that_of_the_project_there(folder: Path) -> N
     python = step(folder)
 
     assert ((SIX, "uvloop"), False) == (python.lines, python.pinned)
+
+
+def test_the_python_of_the_lock_file_is_compared_with_that_of_the_base(folder: Path) -> None:
+    """Where the name of the base does not tell it, the base itself does."""
+    wish = WantedPython("uv.lock", 3, "requires-python = >=3.10", ">=3.10")
+
+    assert (wish,) == read(folder).wanted_pythons
 
 
 def test_what_uv_says_is_shown_with_the_command(folder: Path) -> None:

@@ -397,7 +397,7 @@ def refuse_by_base(engine: Engine, planned: Plan) -> None:
 
 
 def compare_pythons(engine: Engine | None, planned: Plan) -> tuple[list[Problem], list[str]]:
-    """Compare the Python that the conda file wants with that of the base.
+    """Compare the Python that a conda file or a lock file wants with that of the base.
 
     Args:
         engine: that may have the base; None if it does not answer.
@@ -408,7 +408,7 @@ def compare_pythons(engine: Engine | None, planned: Plan) -> tuple[list[Problem]
     """
     if not planned.wanted_pythons:
         return [], []
-    from azureml_tasks.requirements.conda import accepts
+    from azureml_tasks.requirements.wanted_python import accepts
 
     wishes, base = planned.wanted_pythons, planned.base
     if python := engine.base_python(planned) if engine else None:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from azureml_tasks.errors import Problem
     from azureml_tasks.image_reference import Reference
     from azureml_tasks.project.model import BuildSecret, Project, SmokeTestPlan
-    from azureml_tasks.requirements.conda import WantedPython
     from azureml_tasks.requirements.install_step import PythonStep
+    from azureml_tasks.requirements.wanted_python import WantedPython
 
 APP_ROOT = "/var/azureml-app"
 MODEL_DIR = "/var/azureml-app/azureml-models"
@@ -59,7 +59,7 @@ class Plan(NamedTuple):
         unread_script: what this machine's Python finds wrong with the entry script, which a newer one may read; None
             for nothing.
         missing_code: what is wrong with the table if the base brings no entry script of its own; None for nothing.
-        wanted_pythons: what the conda file says of Python, if only the base itself tells its version.
+        wanted_pythons: what a conda file or lock files say of Python, if only the base itself tells its version.
         warnings: for the user, before any work.
         project_key: under which this project's caches are kept, see `state.project_identity`; "" for none.
         cache_scope: who shares cached layers by a registry with whom; "" for the usual ones.

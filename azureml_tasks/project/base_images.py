@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from azureml_tasks.config.problems import spell
 from azureml_tasks.errors import FileProblem, Problem
 from azureml_tasks.image_reference import MCR, Reference, expand_base
+from azureml_tasks.requirements.kinds import lock_kind
 
 if TYPE_CHECKING:
     from azureml_tasks.config.problems import Problems
-    from azureml_tasks.requirements.conda import WantedPython
+    from azureml_tasks.requirements.wanted_python import WantedPython
 
 CURRENT = (
     "minimal-py312-inference",
@@ -185,21 +186,23 @@ def named_python(base: Reference) -> tuple[int, int] | None:
 
 
 def python_problem(wanted: WantedPython, base: Reference, python: tuple[int, int]) -> Problem:
-    """Return the problem that a conda file wants another Python than the base has.
+    """Return the problem that a conda file or a lock file wants another Python than the base has.
 
     Args:
-        wanted: what the conda file says.
+        wanted: what the file says.
         base: the base image.
         python: the version of its Python, such as (3, 12).
     """
-    from azureml_tasks.requirements.conda import accepts
+    from azureml_tasks.requirements.wanted_python import accepts
 
     version = "{}.{}".format(*python)
     what = f'"{wanted.text}" is not the Python of the base {base}, which has {version}'
     pythons = {name: named_python(image) for name in _DOCUMENTED if (image := expand_base(name))}
     having = [name for name, other in pythons.items() if other and accepts(wanted, other)]
     choices = [f'base = "{name}"' for name in having] or ["no documented base has that Python"]
-    fix = "\nor: ".join(choices) + f"\nor, in {wanted.file}: - python={version}"
+    is_lock = lock_kind(wanted.file)
+    edit = f"lock {wanted.file} for Python {version}" if is_lock else f"in {wanted.file}: - python={version}"
+    fix = "\nor: ".join(choices) + f"\nor, {edit}"
     return FileProblem(wanted.file, wanted.line, what, fix)
 
 

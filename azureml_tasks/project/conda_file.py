@@ -9,16 +9,17 @@ from azureml_tasks.config.yaml_document import LARGEST_YAML
 from azureml_tasks.context.context_file import ContextFile
 from azureml_tasks.project import base_images
 from azureml_tasks.project.copied_files import refuse_missing_files, requirements_text
-from azureml_tasks.requirements.conda import CondaFile, Substitutes, accepts, read_conda, required_name
+from azureml_tasks.requirements.conda import CondaFile, Substitutes, read_conda, required_name
 from azureml_tasks.requirements.files import read_tree
+from azureml_tasks.requirements.wanted_python import accepts
 from azureml_tasks.text_file import UnreadableFile, read_text
 
 if TYPE_CHECKING:
     from azureml_tasks.config.settings import Settings
     from azureml_tasks.image_reference import Reference
     from azureml_tasks.project.paths import ProjectReader
-    from azureml_tasks.requirements.conda import WantedPython
     from azureml_tasks.requirements.files import RequirementsTree
+    from azureml_tasks.requirements.wanted_python import WantedPython
 
 
 class CondaPart(NamedTuple):

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from azureml_tasks.config.problems import Override, Place, Problems
     from azureml_tasks.config.settings import Settings
     from azureml_tasks.project.conda_file import CondaPart
+    from azureml_tasks.requirements.wanted_python import WantedPython
 
 
 def load(
@@ -138,7 +139,7 @@ def _facts(reader: ProjectReader, wait_for_git: Callable[[], Revision | NoRevisi
         secrets=wanted_secrets(settings, problems),
         unread_script=code.unread,
         missing_code=answering.missing,
-        wanted_pythons=conda.wanted_pythons if conda else (),
+        wanted_pythons=(*(conda.wanted_pythons if conda else ()), *_unknown_pythons(python, base, problems)),
         warnings=(
             *_warnings(settings, project, revision),
             *(conda.file.warnings if conda else ()),
@@ -147,6 +148,21 @@ def _facts(reader: ProjectReader, wait_for_git: Callable[[], Revision | NoRevisi
             *variable_warnings(settings),
         ),
     )
+
+
+def _unknown_pythons(
+    python: PythonStep | None, base: Reference, problems: Problems
+) -> tuple[WantedPython, ...]:
+    """Return what lock files say of Python if only the base itself tells its version; else report what does not fit."""
+    wishes, known = python.wanted_pythons if python else (), base_images.named_python(base)
+    if not wishes or not known:
+        return wishes
+    from azureml_tasks.requirements.wanted_python import accepts
+
+    problems.extend(
+        base_images.python_problem(wish, base, known) for wish in wishes if not accepts(wish, known)
+    )
+    return ()
 
 
 def unread_warning(problem: Problem) -> str:

@@ -92,7 +92,7 @@ def _uv(
     export, problem = _exported(reader.root, folder, selection)
     if problem:
         return None, [FileProblem(path, 0, *problem)]
-    tree, problems = read_export(path, export, lock, selection, is_own=is_own)
+    tree, problems = read_export(path, export, lock, selection, text=text, is_own=is_own)
     return tree, problems
 
 

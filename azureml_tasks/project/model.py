@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from azureml_tasks.context.context_file import ContextFile
     from azureml_tasks.errors import Problem
     from azureml_tasks.image_reference import Reference
-    from azureml_tasks.requirements.conda import WantedPython
     from azureml_tasks.requirements.install_step import PythonStep
+    from azureml_tasks.requirements.wanted_python import WantedPython
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ class Facts:
         unread_script: what this machine's Python finds wrong with the entry script, which a newer one may read; None
             for nothing.
         missing_code: what is wrong with the table if the base brings no entry script of its own; None for nothing.
-        wanted_pythons: what the conda file says of Python, if only the base itself tells its version.
+        wanted_pythons: what a conda file or lock files say of Python, if only the base itself tells its version.
         warnings: for the user.
         family: name under which the images of the table share cached layers; "" if the table itself is the image.
     """

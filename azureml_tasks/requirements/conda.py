@@ -24,6 +24,7 @@ from azureml_tasks.requirements.conda_names import (
 )
 from azureml_tasks.requirements.conda_spec import CondaSpec, SpecError, parse_spec
 from azureml_tasks.requirements.lines import normalize_name, shown
+from azureml_tasks.requirements.wanted_python import WantedPython
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -44,22 +45,6 @@ class NumberedLine(NamedTuple):
 
     number: int
     text: str
-
-
-class WantedPython(NamedTuple):
-    """The Python that a conda file wants.
-
-    Args:
-        file: the conda file.
-        line: of it.
-        text: as written.
-        version: a specifier (PEP 440).
-    """
-
-    file: str
-    line: int
-    text: str
-    version: str
 
 
 class Substitutes(NamedTuple):
@@ -114,14 +99,6 @@ def _numbered_text(lines: Sequence[NumberedLine]) -> str:
         text += [""] * (line.number - 1 - len(text))
         text.append(line.text)
     return "".join(f"{line}\n" for line in text)
-
-
-def accepts(wanted: WantedPython, version: tuple[int, int]) -> bool:
-    """Return whether a Python of *version*, such as (3, 12), may be the one that is wanted."""
-    from packaging.specifiers import SpecifierSet
-
-    wish = SpecifierSet(wanted.version)
-    return any(wish.contains(f"{version[0]}.{version[1]}.{patch}") for patch in range(100))
 
 
 def read_conda(

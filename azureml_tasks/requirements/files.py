@@ -60,6 +60,7 @@ class RequirementsTree:
         names: normalized names of the packages that they require, each once.
         generated: the requirements that a lock file was translated into; "" if pip reads the files themselves.
         requires_python: the versions of Python that a lock file is for; "" for any.
+        python_line: of the lock file, where it says so; 0 for none.
         covers: what a lock file has already decided of the table: (key, normalized name of a group or extra, or "").
     """
 
@@ -74,6 +75,7 @@ class RequirementsTree:
     names: tuple[str, ...] = ()
     generated: str = ""
     requires_python: str = ""
+    python_line: int = 0
     covers: frozenset[tuple[str, str]] = frozenset()
 
 
@@ -99,20 +101,28 @@ def read_tree(
 
 
 def generated_tree(
-    name: str, text: str, *, requires_python: str, covers: Collection[tuple[str, str]]
+    name: str, text: str, *, lock: str, requires_python: str, covers: Collection[tuple[str, str]]
 ) -> tuple[RequirementsTree, list[Problem]]:
     """Read the requirements that a lock file was translated into.
 
     Args:
         name: project-relative path of the lock file, which every problem names.
         text: the requirements, which include no file.
+        lock: the lock file itself.
         requires_python: the versions of Python that the lock file is for; "" for any.
         covers: what of the table the lock file has already decided, see `RequirementsTree`.
     """
     reading = _Reading(read=lambda _: None)
     reading.text(name, text)
     problems: list[Problem] = [FileProblem(name, 0, each.what, each.fix) for each in reading.problems]
-    tree = replace(_tree(reading), generated=text, requires_python=requires_python, covers=frozenset(covers))
+    line = next((n for n, line in enumerate(lock.splitlines(), 1) if line.startswith("requires-python")), 0)
+    tree = replace(
+        _tree(reading),
+        generated=text,
+        requires_python=requires_python,
+        python_line=line,
+        covers=frozenset(covers),
+    )
     return tree, problems
 
 

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from azureml_tasks.context.context_file import ContextFile
+from azureml_tasks.requirements.wanted_python import WantedPython
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,7 +35,7 @@ class PythonStep:
         lines: every requirement and option, sorted, each once; empty if there is a local wheel, whose content no
             line tells. A line of a file with an index of its own ends with that index, as a comment.
         mixes_indexes: whether packages come from different indexes, so that a line alone does not say from which.
-        requires_python: lock file → the versions of Python that it is for.
+        wanted_pythons: what lock files say of Python.
     """
 
     files: tuple[ContextFile, ...]
@@ -42,7 +43,7 @@ class PythonStep:
     pinned: bool = False
     lines: tuple[str, ...] = ()
     mixes_indexes: bool = False
-    requires_python: tuple[tuple[str, str], ...] = ()
+    wanted_pythons: tuple[WantedPython, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +114,7 @@ def python_step(
         pinned=all(map(is_pinned, named)) and all(tree.all_pinned for tree in trees),
         lines=_lines(named, trees),
         mixes_indexes=len({run.finding for run in (*plain, *hashed)}) > 1,
-        requires_python=tuple((tree.files[0], text) for tree in trees if (text := tree.requires_python)),
+        wanted_pythons=tuple(_wanted_python(tree) for tree in trees if tree.requires_python),
     )
 
 
@@ -135,6 +136,11 @@ def _runs(trees: Sequence[RequirementsTree], requirements: Sequence[str]) -> lis
 def _numbered(stem: str, number: int) -> str:
     """Return the name of a file of the run *number*, which the scripts in the image know."""
     return f"{stem}.txt" if number == 1 else f"{stem}-{number}.txt"
+
+
+def _wanted_python(tree: RequirementsTree) -> WantedPython:
+    written = f"requires-python = {tree.requires_python}"
+    return WantedPython(tree.files[0], tree.python_line, written, tree.requires_python)
 
 
 def _lock_name(tree: RequirementsTree) -> str:

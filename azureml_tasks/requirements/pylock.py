@@ -75,6 +75,7 @@ def read_pylock(path: str, text: str, selection: Selection) -> tuple[Requirement
     tree, in_lines = generated_tree(
         path,
         lock_text(path, reading.requirements, reading.indexes),
+        lock=text,
         requires_python=str(pylock.requires_python or ""),
         covers=[
             *(("extras", name) for name in pylock.extras or ()),

@@ -28,7 +28,13 @@ _OWN_SOURCES = ("virtual", "editable", "directory")
 
 
 def read_export(
-    path: str, export: str, lock: Mapping[str, Any], selection: Selection, *, is_own: bool
+    path: str,
+    export: str,
+    lock: Mapping[str, Any],
+    selection: Selection,
+    *,
+    text: str,
+    is_own: bool,
 ) -> tuple[RequirementsTree, list[Problem]]:
     """Translate what uv has exported of a lock file.
 
@@ -37,6 +43,7 @@ def read_export(
         export: requirements with hashes, as `uv export` writes them.
         lock: the lock file.
         selection: what the table takes from it.
+        text: the lock file as it is.
         is_own: whether it locks the project of the table.
 
     Returns:
@@ -55,6 +62,7 @@ def read_export(
     tree, in_lines = generated_tree(
         path,
         lock_text(path, requirements, _indexes(lock, requirements) if selection.names_indexes else []),
+        lock=text,
         requires_python=python if isinstance(python, str) else "",
         covers=[
             ("project-dependencies", ""),
