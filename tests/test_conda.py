@@ -203,8 +203,8 @@ def test_an_export_of_a_whole_environment_is_one_problem() -> None:
         f"lib{name}=1.0=h123_0" for name in ("gcc", "ffi", "png", "nsl", "uuid", "uv", "ev", "curl", "edit")
     ]
     fix = (
-        "conda env export --from-history > a.yml\n"
-        "lists what was named when it was installed. It leaves out the pip part: copy that."
+        "conda env export --from-history > a-named.yml\n"
+        "It lists what was named when it was installed. Add the pip part, which it leaves out, and name that file."
     )
     what = "is an export of a whole environment: 10 of its packages do not convert (libgcc, libffi, libpng and 7 more)"
     text = HEAD + "".join(

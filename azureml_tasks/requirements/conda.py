@@ -311,9 +311,10 @@ class _Reading:
             f"is an export of a whole environment: {len(built)} of its packages do not convert "
             f"({named} and {len(built) - _MOST_NAMED} more)"
         )
+        stem, ending = posixpath.splitext(self.path)
         fix = (
-            f"conda env export --from-history > {self.path}\n"
-            "lists what was named when it was installed. It leaves out the pip part: copy that."
+            f"conda env export --from-history > {stem}-named{ending}\n"
+            "It lists what was named when it was installed. Add the pip part, which it leaves out, and name that file."
         )
         self.add(self.line("dependencies"), what, fix)
         self.problems += [problem for spec, problem in refused if not spec.build.strip("*")]
