@@ -70,7 +70,16 @@ def test_the_folder_of_the_smoke_test(has_code: bool) -> None:
         "start_timeout": 60.0,
         "try_timeout": 2.0,
         "repeat": 2,
-        "requests": [{"path": "/score", "body": "WzFd", "timeout": 5.0, "status": 200}],
+        "requests": [
+            {
+                "method": "POST",
+                "path": "/score",
+                "headers": {"Content-Type": "application/json"},
+                "body": "WzFd",
+                "timeout": 5.0,
+                "status": 200,
+            }
+        ],
         "container": "server",
         "marker": MARK,
         "limit": 1024 * 1024,
@@ -459,7 +468,14 @@ SWAGGER: Event = {"event": "swagger", "status": 200, "error": None}
 MALFORMED: Event = {"event": "malformed", "status": 500, "error": None, "healthy": True}
 DONE: Event = {"event": "done", "seconds": 0.0}
 HEADERS = {"x-kind": "one, two"}
-SCORE = {"path": "/score", "body": base64.b64encode(b"[1]").decode(), "timeout": 20.0, "status": 200}
+SCORE = {
+    "method": "POST",
+    "path": "/score",
+    "headers": {"Content-Type": "application/json"},
+    "body": base64.b64encode(b"[1]").decode(),
+    "timeout": 20.0,
+    "status": 200,
+}
 ANSWER: Event = {
     "event": "answer",
     "index": 0,

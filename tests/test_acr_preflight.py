@@ -51,14 +51,16 @@ def test_all_variables_together() -> None:
         check_smoke_test(plan(smoke_test=SmokeTestPlan(env={**half, "C": "x" * 2_000})))
 
 
-def test_mounted_models_and_memory_limits() -> None:
-    """A mounted model and a memory limit are refused together."""
+def test_mounted_models_memory_limits_and_gpus() -> None:
+    """A mounted model, a memory limit and GPUs are refused together."""
     with pytest.raises(EngineError) as caught:
-        check_smoke_test(plan(smoke_test=SmokeTestPlan(model="/home/me/model", memory="4g")))
+        check_smoke_test(plan(smoke_test=SmokeTestPlan(model="/home/me/model", memory="4g", gpus="all")))
 
     expected = """\
-A smoke test in the cloud cannot mount a model (smoke-test.model) or limit memory (smoke-test.memory).
-    Run it on a Docker engine, or bake the model in: model = "…", and remove smoke-test.memory"""
+A smoke test in the cloud cannot mount a model (smoke-test.model) or limit memory (smoke-test.memory) or \
+use GPUs (smoke-test.gpus).
+    Run it on a Docker engine, or bake the model in: model = "…", and remove smoke-test.memory, \
+and remove smoke-test.gpus"""
     assert expected == str(caught.value)
 
 

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BASE = "mcr.microsoft.com/azureml/minimal-py312-inference:latest"
+IMAGE = {
+    "Os": "linux",
+    "Architecture": "amd64",
+    "Config": {"Env": ["AZUREML_CONDA_ENVIRONMENT_PATH=/env"], "Cmd": ["runsvdir", "/var/runit"]},
+}
 IMAGE_ID = "sha256:" + "1" * 64
 DIGEST = "sha256:" + "3" * 64
 PUSH = "r.io/demo:1.2.3 is up to date and passed its smoke test: invoke serving.push"
@@ -68,7 +73,9 @@ def ready_run(run: RunContext, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunC
     with ready_engine() as engine:
         monkeypatch.setenv("DOCKER_HOST", engine.host)
         for name, image_id in ((BASE, "sha256:2"), (IMAGE_ID, IMAGE_ID)):
-            engine.answers[f"GET /v1.48/images/{quote(name, safe='/:')}/json"] = json_answer({"Id": image_id})
+            engine.answers[f"GET /v1.48/images/{quote(name, safe='/:')}/json"] = json_answer(
+                {**IMAGE, "Id": image_id}
+            )
         yield run
 
 
@@ -238,7 +245,7 @@ def test_a_missing_credential_helper(
         monkeypatch.setenv("DOCKER_HOST", engine.host)
         if has_base:
             base = quote(BASE, safe="/:")
-            engine.answers[f"GET /v1.48/images/{base}/json"] = json_answer({"Id": "sha256:1"})
+            engine.answers[f"GET /v1.48/images/{base}/json"] = json_answer({**IMAGE, "Id": "sha256:1"})
         error = check(run).error
 
     what = (

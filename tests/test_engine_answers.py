@@ -91,7 +91,7 @@ def client(engine: FakeEngine) -> Iterator[EngineClient]:
 def started(client: EngineClient, records: Path) -> None:
     """Start a container, and ask for everything that a smoke test asks for."""
     run = Run(records, client.host)
-    with run_container(client, IMAGE, SmokeTestPlan(), "demo", run, "one"):
+    with run_container(client, IMAGE, SmokeTestPlan(), run, "one"):
         pass
 
 

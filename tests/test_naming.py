@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import azureml_tasks
-from azureml_tasks.config.settings import Settings, SmokeTest
+from azureml_tasks.config.settings import Settings
+from azureml_tasks.config.smoke_test_settings import SmokeTest
 from azureml_tasks.errors import SettingsError
 from azureml_tasks.image_reference import expand_base
 from azureml_tasks.project import base_images

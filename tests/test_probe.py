@@ -38,6 +38,7 @@ class Server(ThreadingHTTPServer):
             self.server_activate()
         self.behaviour = behaviour
         self.seen: list[tuple[str, str, str | None, bytes]] = []
+        self.headers: list[dict[str, str]] = []
 
     @property
     def url(self) -> str:
@@ -51,9 +52,10 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self) -> None:
-        """Answer GET and POST."""
+        """Answer any method."""
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.server.seen.append((self.command, self.path, self.headers.get("Content-Type"), body))
+        self.server.headers.append({name.lower(): value for name, value in self.headers.items()})
         reply = self.server.behaviour(self.command, self.path, body)
         if reply is not None:
             self.send_response_only(reply[0])
@@ -62,7 +64,7 @@ class Handler(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(reply[1])
 
-    do_POST = do_GET
+    do_DELETE = do_HEAD = do_OPTIONS = do_PATCH = do_POST = do_PUT = do_GET
 
 
 @contextmanager
@@ -136,7 +138,8 @@ def scores(*replies: Reply | None) -> Behaviour:
 
 def request(body: bytes = b"{}", **more: Any) -> Event:
     """Return one request of the configuration."""
-    return {"path": "/score", "body": base64.b64encode(body).decode(), "timeout": LONG, "status": 200, **more}
+    usual = {"method": "POST", "path": "/score", "headers": {"Content-Type": "application/json"}}
+    return {**usual, "body": base64.b64encode(body).decode(), "timeout": LONG, "status": 200, **more}
 
 
 def config(url: str, *requests: Event, **more: Any) -> Event:
@@ -206,6 +209,35 @@ def test_requests_are_sent_as_json() -> None:
         ("POST", "/score", "application/json", b"\xff\x00"),
         ("POST", "/a%20b?c=%C3%A9%20#d%0A", "application/json", b"[1]"),
     ] == server.seen[2:4]
+
+
+def test_other_methods_and_headers() -> None:
+    """Each request has its method, its headers and its body; without a body there is no media type."""
+    no_body: Event = {"headers": {}}
+    requests = (
+        request(b"", method="GET", path="/swagger.json?version=3", **no_body),
+        request(b"a=1", method="PUT", headers={"Content-Type": "text/plain", "X-Team": "a: b"}),
+        request(b"", method="HEAD", **no_body),
+        request(b"", method="DELETE", **no_body),
+        request(b"", method="OPTIONS", **no_body),
+    )
+    with serving(lambda method, _path, body: (200, body if method == "PUT" else b"")) as server:
+        events = run(config(server.url, *requests))
+
+    answers = [answer(b"a=1" if index == 1 else b"", index=index) for index in range(5)]
+    assert [READY, SWAGGER, *answers, MALFORMED, DONE] == events
+    assert [
+        ("GET", "/swagger.json?version=3", None, b""),
+        ("PUT", "/score", "text/plain", b"a=1"),
+        ("HEAD", "/score", None, b""),
+        ("DELETE", "/score", None, b""),
+        ("OPTIONS", "/score", None, b""),
+    ] == server.seen[2:7]
+    usual = {"host", "accept-encoding", "connection"}
+    assert [usual, usual | {"content-type", "content-length", "x-team"}, usual, usual, usual] == [
+        set(headers) for headers in server.headers[2:7]
+    ]
+    assert server.headers[3]["x-team"] == "a: b"
 
 
 def test_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:

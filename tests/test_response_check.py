@@ -174,6 +174,46 @@ def test_check_response(response: Response, request_: SmokeTestRequest, expected
     assert result.passed is (expected.differences == ())
 
 
+TEXT = {"content-type": "text/html; charset=utf-8"}
+
+
+@pytest.mark.parametrize(
+    ("body", "expect", "differences"),
+    [
+        (b"Healthy", "Healthy", ()),
+        (b'"Healthy"', "Healthy", ()),
+        (b"Healthy", "ill", ('the text: expected "ill", got "Healthy"',)),
+        (b'"Healthy"', "ill", ('$: expected "ill", got "Healthy"',)),
+        (b"Healthy", 1, ('the answer is not JSON: it begins with "Healthy"',)),
+        (b'{"a": 1}', {"a": 1}, ()),
+        (b"\xff", "x", ("the answer is not JSON: it begins with the bytes ff",)),
+        (b"null", None, ()),
+    ],
+)
+def test_an_answer_that_is_a_text(body: bytes, expect: Any, differences: tuple[str, ...]) -> None:
+    """A text is compared with an expected string; it may hold JSON all the same."""
+    result = check_response(Response(status=200, headers=TEXT, body=body), request(expect=expect))
+
+    assert result == ResponseCheck(differences=differences)
+
+
+def test_expected_headers() -> None:
+    """Each expected header is compared, beside the body."""
+    wanted = request(expect={"a": 1})._replace(expect_headers={"x-a": "1", "x-b": "2", "x-c": "3"})
+    response = Response(status=200, headers={"x-a": "1", "x-b": "3"}, body=b'{"a": 2}')
+
+    assert check_response(response, wanted).differences == (
+        'header x-b: expected "2", got "3"',
+        'header x-c: expected "3", got nothing',
+        "$.a: expected 1, got 2",
+    )
+
+
+def test_an_answer_to_head() -> None:
+    """It has no body, and nothing is said of that."""
+    assert check_response(Response(status=200), request()._replace(method="HEAD")) == ResponseCheck()
+
+
 @given(st.binary(max_size=40), st.none() | JSON)
 def test_any_body_can_be_checked(body: bytes, expect: Any) -> None:
     """Any bytes can be checked, and each difference and note is one line."""

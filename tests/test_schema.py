@@ -14,7 +14,8 @@ from jsonschema import Draft202012Validator
 from azureml_tasks.config.fields import Key, keys
 from azureml_tasks.config.reader import read, read_image_names
 from azureml_tasks.config.schema import json_schema
-from azureml_tasks.config.settings import Acr, Request, Run, Settings, SmokeTest
+from azureml_tasks.config.settings import Acr, Run, Settings
+from azureml_tasks.config.smoke_test_settings import FormPart, Request, SmokeTest
 from azureml_tasks.errors import SettingsError
 from tests.cases import BAD, GOOD, sections
 from tests.examples import examples
@@ -91,6 +92,7 @@ def test_every_key_is_described() -> None:
         Run: inner["run"]["items"],
         SmokeTest: inner["smoke-test"],
         Request: inner["smoke-test"]["properties"]["requests"]["items"],
+        FormPart: inner["smoke-test"]["properties"]["requests"]["items"]["properties"]["form"]["items"],
         Acr: inner["acr"],
     }
 
@@ -112,7 +114,7 @@ STRINGS = st.one_of(
         "code", "a/../b", "..", "C:", "C:a", "a\\..\\b",
         "\\a", "/a", "dockeruser", "root", "rooted", "0", "4g", "/score", "/score?a=b", "pip",
         "runtime", "{version}", "{nothing}", "00000000-0000-0000-0000-000000000001", "rg.", "rg-(a)",
-        "AzureCloud", "NETRC", "~/.netrc",
+        "AzureCloud", "NETRC", "~/.netrc", "POST", "image/png", "X-Team", "all",
     ]),
 )  # fmt: skip
 ANYTHING = st.recursive(

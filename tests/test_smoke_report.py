@@ -103,7 +103,16 @@ def test_probe_config() -> None:
         "start_timeout": 60.0,
         "try_timeout": 2.0,
         "repeat": 3,
-        "requests": [{"path": "/score", "body": "eyJkYXRhIjogWzEsIDJdfQ==", "timeout": 5.0, "status": 200}],
+        "requests": [
+            {
+                "method": "POST",
+                "path": "/score",
+                "headers": {"Content-Type": "application/json"},
+                "body": "eyJkYXRhIjogWzEsIDJdfQ==",
+                "timeout": 5.0,
+                "status": 200,
+            }
+        ],
     }
     assert expected == json.loads(json.dumps(probe_config(smoke_test, "http://127.0.0.1:5001")))
 
@@ -183,7 +192,7 @@ Failed: sample-request.json
     expected: status 200, and in the answer (numbers within 1e-06)
         {{"predictions": [1.0, 2.5]}}
 
-The last 40 of the 54 lines of the container's log (its last request is this test's malformed body):
+The last 40 of the 54 lines of the container's log (this test's last request was a malformed body):
 {tail}
     Traceback (most recent call last):
       File "/var/azureml-app/score.py", line 7, in run
@@ -484,3 +493,25 @@ def test_nothing_expected() -> None:
 
     answered = ("answer: 404 Not Found, 2 bytes", "    no")
     assert ("expected status 200, got 404 Not Found", *EXCHANGE, *answered, "expected: status 200") == result
+
+
+def test_what_was_sent() -> None:
+    """A failed request shows its method, its headers other than the usual one, and its body if it has one."""
+    get = SAMPLE._replace(
+        name="GET /score", method="GET", headers={"X-Team": "a"}, body=b"", expect_headers={"x-a": "1"}
+    )
+    picture = SAMPLE._replace(headers={"Content-Type": "image/png"}, body=b"PNG", expect=UNSET)
+
+    assert details([answer()], get) == (
+        'header x-a: expected "1", got nothing',
+        "request: GET /score",
+        "    X-Team: a",
+        "answer: 200 OK, 27 bytes",
+        '    {"predictions": [1.0, 2.5]}',
+        *EXPECTED,
+    )
+    assert details([answer(status=415)], picture)[1:4] == (
+        "request: POST /score, 3 bytes",
+        "    Content-Type: image/png",
+        "    PNG",
+    )

@@ -88,11 +88,9 @@ class FakeEngine:
     container: FakeContainer | None
 
     @contextmanager
-    def running(
-        self, image: BuiltImage, smoke_test: SmokeTestPlan, repository: str
-    ) -> Iterator[FakeContainer | None]:
+    def running(self, image: BuiltImage, smoke_test: SmokeTestPlan) -> Iterator[FakeContainer | None]:
         """Yield the container."""
-        del image, smoke_test, repository
+        del image, smoke_test
         yield self.container
 
 

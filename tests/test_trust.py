@@ -307,15 +307,15 @@ def test_the_container_gets_nothing_of_this_machine(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("SECRET_OF_THIS_MACHINE", "x")
     client = EngineClient(context="default", host="unix:///s", version="20.10", api="1.41")
     image = BuiltImage(id=f"sha256:{'1' * 64}", names=("demo:1",), engine="docker", context_sha256="2" * 64)
-    smoke_test = SmokeTestPlan(model=str(tmp_path), env={"A": "b"})
+    smoke_test = SmokeTestPlan(model=str(tmp_path / "weights"), model_name="iris", env={"A": "b"})
 
-    (words,) = start_commands(client, image, smoke_test, "demo", Run(tmp_path, client.host), "name")
+    (words,) = start_commands(client, image, smoke_test, Run(tmp_path, client.host), "name")
 
-    folder = "/var/azureml-app/azureml-models/demo/1"
+    folder = "/var/azureml-app/azureml-models/iris/1"
     pairs = list(itertools.pairwise(words))
     assert [f"AZUREML_MODEL_DIR={folder}", "A=b"] == [value for flag, value in pairs if flag == "--env"]
     mounts = [value for flag, value in pairs if flag in {"--mount", "--volume", "-v"}]
-    assert [f"type=bind,readonly,source={tmp_path},target={folder}"] == mounts
+    assert [f"type=bind,readonly,source={tmp_path}/weights,target={folder}/weights"] == mounts
 
 
 def test_the_page_lists_what_only_the_environment_sets() -> None:

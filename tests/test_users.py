@@ -61,5 +61,5 @@ def test_a_file_that_cannot_be_read(blocks: Iterable[bytes], what: str) -> None:
     with pytest.raises(BuildError) as caught:
         read_users(lambda _path: blocks)
 
-    assert f"/etc/passwd of the base {what}" in str(caught.value)
+    assert f"/etc/passwd of the image {what}" in str(caught.value)
     assert FIX == caught.value.next_step

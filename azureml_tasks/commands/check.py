@@ -18,6 +18,7 @@ from azureml_tasks.commands.run_context import (
 from azureml_tasks.commands.up_to_date import needed_rebuild
 from azureml_tasks.context.build_context import largest
 from azureml_tasks.errors import AzuremlTasksError, SettingsError
+from azureml_tasks.planning.plan import MODEL_DIR
 from azureml_tasks.project import build_secrets
 from azureml_tasks.project.answering_code import undecided
 
@@ -151,6 +152,7 @@ def _engine(run: RunContext, plan: Plan) -> tuple[Engine | None, str, AzuremlTas
         return engine, engine.describe() + missing, error
     try:
         refuse_by_base(engine, plan)
+        engine.check_base(plan)
     except AzuremlTasksError as error:
         return engine, engine.describe(), error
     return engine, engine.describe(), _missing_helper(run, plan, engine)
@@ -176,7 +178,8 @@ def _missing_helper(run: RunContext, plan: Plan, engine: Engine) -> AzuremlTasks
 def _steps(plan: Plan) -> list[str]:
     steps = [f"apt: {', '.join(plan.apt)}"] if plan.apt else []
     steps += [f"pip: {', '.join(plan.python.names)}"] if plan.python else []
-    steps += ["copy the model to /var/azureml-app/azureml-models"] if plan.has_model else []
+    model_folder = f"{MODEL_DIR}/{plan.model_name}".rstrip("/")
+    steps += [f"copy the model to {model_folder}"] if plan.has_model else []
     if plan.has_code:
         script = plan.env.get("AZUREML_ENTRY_SCRIPT")
         steps.append(f"copy the code to /var/azureml-app{f', entry script {script}' if script else ''}")

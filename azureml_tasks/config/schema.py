@@ -8,7 +8,8 @@ from typing import Any
 
 from azureml_tasks.config import fields, image_tables
 from azureml_tasks.config.fields import UNSET, Key, keys
-from azureml_tasks.config.settings import Acr, Request, Run, Settings, SmokeTest
+from azureml_tasks.config.settings import Acr, Run, Settings
+from azureml_tasks.config.smoke_test_settings import FormPart, Request, SmokeTest
 
 _TYPES: dict[str, dict[str, Any]] = {
     fields.STRING: {"type": "string"},
@@ -80,6 +81,7 @@ _TABLES = (
     ("[[tool.azureml-image.run]]", Run),
     ("[tool.azureml-image.smoke-test]", SmokeTest),
     ("[[tool.azureml-image.smoke-test.requests]]", Request),
+    ("[[tool.azureml-image.smoke-test.requests.form]]", FormPart),
     ("[tool.azureml-image.acr]", Acr),
 )
 

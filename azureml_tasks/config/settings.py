@@ -7,11 +7,10 @@ settings and every message use these declarations.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from azureml_tasks.config import azure_validators, image_tables, validators
 from azureml_tasks.config.fields import (
-    ANY,
     BOOLEAN,
     INTEGER,
     NUMBER,
@@ -22,87 +21,12 @@ from azureml_tasks.config.fields import (
     TABLE_OF_STRINGS,
     TABLE_OF_TABLES,
     TABLES,
-    UNSET,
     declare,
 )
+from azureml_tasks.config.smoke_test_settings import SmokeTest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """One of `smoke-test.requests`."""
-
-    body: Any = declare(ANY, "a TOML value, sent as JSON; set exactly one of `body` and `file`", UNSET)
-    file: str | None = declare(STRING, "a file, sent as it is", rule=validators.PATH)
-    path: str = declare(STRING, "URL path of the request", "/score", rule=validators.URL_PATH)
-    status: int = declare(INTEGER, "the expected HTTP status", 200, rule=validators.between(100, 599))
-    expect: Any = declare(ANY, "a TOML value that the JSON response must contain", UNSET)
-    expect_file: str | None = declare(
-        STRING, "a JSON file with the value that the response must contain", rule=validators.PATH
-    )
-    tolerance: float = declare(
-        NUMBER, "largest absolute difference between numbers", 1e-6, rule=validators.between(0, 1e9)
-    )
-    request_timeout: float = declare(
-        NUMBER,
-        "seconds until the response; the default is Azure ML's",
-        5.0,
-        rule=validators.between(0.001, 180),
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class SmokeTest:
-    """The table `smoke-test`."""
-
-    request: str | None = declare(
-        STRING, "a file to post to `/score`: short for a single entry of `requests`", rule=validators.PATH
-    )
-    requests: tuple[Request, ...] = declare(
-        TABLES, "the requests to send and the responses to expect", (), table=Request
-    )
-    mini_batch: tuple[str, ...] = declare(
-        STRINGS,
-        "files that `run` gets in one call, as from a batch deployment; in place of requests, and no server is asked",
-        (),
-        rule=validators.PATH,
-    )
-    mini_batch_timeout: float = declare(
-        NUMBER,
-        "seconds until `run` returns for the mini-batch; the default is Azure ML's",
-        30.0,
-        rule=validators.between(0.1, 86400),
-    )
-    model: str | None = declare(
-        STRING,
-        "file or folder to mount read-only, as Azure ML mounts a model; only for an image without `model`",
-        rule=validators.PATH,
-    )
-    env: Mapping[str, str] = declare(
-        TABLE_OF_STRINGS,
-        "environment variables of the container",
-        {},
-        rule=validators.ONE_LINE,
-        names=validators.VARIABLE,
-        may_be_empty=True,
-    )
-    memory: str | None = declare(
-        STRING, 'memory limit of the container, such as `"4g"`', rule=validators.MEMORY
-    )
-    start_timeout: float = declare(
-        NUMBER,
-        "seconds until `GET /` returns 200; the default is Azure ML's",
-        310.0,
-        rule=validators.between(0.1, 3600),
-    )
-    repeat: int = declare(
-        INTEGER,
-        "how often to send each request, to measure its latency",
-        10,
-        rule=validators.between(1, 1000),
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,6 +171,13 @@ class Settings:
         "the model",
         rule=validators.PATH,
     )
+    model_name: str | None = declare(
+        STRING,
+        "folder below `AZUREML_MODEL_DIR` that holds the model, as the folder of a registered model does; for "
+        "`smoke-test.model` the name of the registered model",
+        default="none: the content itself; for `smoke-test.model` the name of its path, without suffix",
+        rule=validators.MODEL_NAME,
+    )
     exclude: tuple[str, ...] = declare(
         STRINGS,
         "patterns as in a `.dockerignore`, applied after the defaults and the project's `.dockerignore`; "
@@ -264,7 +195,7 @@ class Settings:
     run: tuple[Run, ...] = declare(TABLES, "extra shell commands", (), table=Run)
     user: str = declare(
         STRING,
-        "runtime user; it must exist in the base and cannot be root",
+        "runtime user; the base has it or a `run` makes it, and it cannot be root",
         "dockeruser",
         rule=validators.USER,
     )

@@ -173,6 +173,16 @@ USER = matching(
 )
 MEMORY = matching(r"[1-9][0-9]*[kmg]", "is not an amount of memory", 'Write: memory = "4g"')
 URL_PATH = matching(r"/[!-~]*", "is not a URL path", 'Write: path = "/score"')
+GPUS = matching(
+    r"all|[1-9][0-9]{0,2}|device=[A-Za-z0-9:._-]+(?:,[A-Za-z0-9:._-]+)*",
+    "is not what docker run --gpus takes",
+    'Write: gpus = "all", gpus = "1" or gpus = "device=0,1"',
+)
+MODEL_NAME = matching(
+    r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}",
+    "is not a model name",
+    'Use letters and digits, with ".", "_" and "-" between them: model-name = "model"',
+)
 
 
 def _requirement_error(value: str) -> str:

@@ -57,6 +57,9 @@ class Engine(Protocol):
     def base_variables(self, plan: Plan) -> Mapping[str, str] | None:
         """Return the environment variables that the base sets; None if the base is not on this machine."""
 
+    def check_base(self, plan: Plan) -> None:
+        """Check what can be checked of the base before a build, if it is on this machine."""
+
     def check_push(self, plan: Plan) -> None:
         """Check what can be checked of a push before anything is built."""
 

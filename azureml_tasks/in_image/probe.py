@@ -7,7 +7,8 @@ standard library alone and keeps to the syntax of Python 3.7.
 The configuration is a JSON object; times are in seconds, and `status` is optional:
 
     {"base_url": "http://127.0.0.1:5001", "start_timeout": 310.0, "try_timeout": 2.0, "repeat": 10,
-     "requests": [{"path": "/score", "body": "<base64>", "timeout": 5.0, "status": 200}]}
+     "requests": [{"method": "POST", "path": "/score", "headers": {"Content-Type": "application/json"},
+                   "body": "<base64>", "timeout": 5.0, "status": 200}]}
 
 The events, in the order in which they can come:
 
@@ -43,7 +44,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Mapping
 
     Event = dict[str, Any]
     Config = dict[str, Any]
@@ -55,6 +56,14 @@ LIMIT = 16 * 1024 * 1024
 _REFUSED = "connection refused"
 _LEAST_TIMEOUT = 5.0  # seconds; Azure ML's default for a request
 _DOWN = (None, 502, 503, 504)  # no answer, or a proxy's answer for a server that does not answer
+
+
+class _Request(NamedTuple):
+    method: str
+    path: str
+    headers: Mapping[str, str] = {}
+    body: bytes = b""
+    timeout: float = _LEAST_TIMEOUT
 
 
 class _Answer(NamedTuple):
@@ -114,12 +123,13 @@ def run(
 
 def _events(target: _Target, began: float) -> Events:
     yield from _wait_until_ready(target, began)
-    yield {"event": "swagger", **_status_event(target, "GET", "/swagger.json", b"")}
+    yield {"event": "swagger", **_status_event(target, _Request("GET", "/swagger.json"))}
     as_expected = True
     for index, request in enumerate(target.config["requests"]):
         as_expected &= yield from _request(target, index, request)
     if as_expected:
-        result = _status_event(target, "POST", "/score", b"{")
+        malformed = _Request("POST", "/score", {"Content-Type": "application/json"}, b"{")
+        result = _status_event(target, malformed)
         healthy = _recovered(target)
         yield {"event": "malformed", **result, "healthy": healthy}
         _stop_unless(target, healthy=healthy)
@@ -151,16 +161,16 @@ def _wait_until_ready(target: _Target, began: float) -> Events:
 def _not_ready_reason(target: _Target) -> str:
     """Return why GET / does not answer 200; "" if it does."""
     try:
-        answer = _send(target.config["base_url"], "GET", "/", b"", target.config["try_timeout"])
+        answer = _send(target, _Request("GET", "/", timeout=target.config["try_timeout"]))
     except _NoAnswer as error:
         return str(error)
     return "" if answer.status == http.client.OK else f"{answer.status} {answer.reason}".strip()
 
 
-def _status_event(target: _Target, method: str, path: str, body: bytes) -> Event:
-    timeout = max([_LEAST_TIMEOUT, *(request["timeout"] for request in target.config["requests"])])
+def _status_event(target: _Target, request: _Request) -> Event:
+    timeout = max([request.timeout, *(each["timeout"] for each in target.config["requests"])])
     try:
-        answer = _send(target.config["base_url"], method, path, body, timeout)
+        answer = _send(target, request._replace(timeout=timeout))
     except _NoAnswer as error:
         return {"status": None, "error": str(error)}
     return {"status": answer.status, "error": None}
@@ -208,7 +218,8 @@ def _repeated(target: _Target, request: Event, first: _Answer) -> tuple[list[flo
 
 def _score(target: _Target, request: Event) -> _Answer:
     body = base64.b64decode(request["body"])
-    return _send(target.config["base_url"], "POST", request["path"], body, request["timeout"])
+    sent = _Request(request["method"], request["path"], request["headers"], body, request["timeout"])
+    return _send(target, sent)
 
 
 def _answer_fields(answer: _Answer) -> Event:
@@ -231,17 +242,17 @@ def _stop_unless(target: _Target, *, healthy: bool) -> None:
         raise _End({"event": "done" if target.alive() else "exited"})
 
 
-def _send(base_url: str, method: str, path: str, body: bytes, timeout: float) -> _Answer:
-    """Send one request on its own connection; `timeout` covers all of it, up to the last byte."""
-    began, base = time.perf_counter(), urlsplit(base_url)
+def _send(target: _Target, request: _Request) -> _Answer:
+    """Send one request on its own connection; its timeout covers all of it, up to the last byte of the answer."""
+    began, base, timeout = time.perf_counter(), urlsplit(target.config["base_url"]), request.timeout
     # Escape only what a request line cannot hold; the rest is the user's path as it is.
-    path = base.path.rstrip("/") + quote(path, safe=string.punctuation)
+    path = base.path.rstrip("/") + quote(request.path, safe=string.punctuation)
     # Unlike urllib, http.client ignores proxies of the environment.
     connection = http.client.HTTPConnection(base.hostname or "", base.port, timeout=timeout)
     try:
         connection.connect()
         with _deadline(connection.sock, began + timeout):
-            status, reason, headers, content = _exchange(connection, method, path, body)
+            status, reason, headers, content = _exchange(connection, path, request)
     except socket.timeout as error:  # noqa: UP041 - they are different classes before Python 3.10
         raise _NoAnswer(f"no answer within {timeout:g} s") from error
     except (OSError, http.client.HTTPException) as error:
@@ -274,12 +285,12 @@ def _deadline(sock: socket.socket, end: float) -> Generator[None, None, None]:
 
 
 def _exchange(
-    connection: http.client.HTTPConnection, method: str, path: str, body: bytes
+    connection: http.client.HTTPConnection, path: str, request: _Request
 ) -> tuple[int, str, dict[str, str], bytes]:
-    sent = {"Connection": "close", **({"Content-Type": "application/json"} if body else {})}
+    sent = {"Connection": "close", **request.headers}
     # A server that refuses a long body answers without reading all of it.
     with contextlib.suppress(BrokenPipeError):
-        connection.request(method, path, body or None, sent)
+        connection.request(request.method, path, request.body or None, sent)
     response = connection.getresponse()
     headers: dict[str, str] = {}
     for name, value in response.getheaders():

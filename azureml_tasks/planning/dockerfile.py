@@ -131,7 +131,7 @@ def _stages(plan: Plan, *, mounts: bool, sha256: str = "") -> dict[str, list[lis
             *([_python(plan, mounts=mounts)] if plan.python else []),
             *_runs(plan, "pip"),
         ],
-        "model": [[_MODEL_COMMENT, f"COPY model/ {MODEL_DIR}/"]] if plan.has_model else [],
+        "model": [[_MODEL_COMMENT, f"COPY model/ {_model_folder(plan)}/"]] if plan.has_model else [],
         "code": [
             *([[_CODE_COMMENT, f"COPY code/ {APP_ROOT}/"]] if plan.has_code else []),
             *([[_ENV_COMMENT, *_key_values("ENV", plan.env)]] if plan.env else []),
@@ -142,6 +142,10 @@ def _stages(plan: Plan, *, mounts: bool, sha256: str = "") -> dict[str, list[lis
             [_USER_COMMENT, f"USER {plan.user}"],
         ],
     }
+
+
+def _model_folder(plan: Plan) -> str:
+    return f"{MODEL_DIR}/{plan.model_name}" if plan.model_name else MODEL_DIR
 
 
 def _cache_mount(plan: Plan, what: str, target: str) -> str:

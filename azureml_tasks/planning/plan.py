@@ -45,6 +45,7 @@ class Plan(NamedTuple):
         python: the packages to install; None if there are none.
         runs: extra shell commands.
         has_model: whether the image contains a model.
+        model_name: its folder below the folder that AZUREML_MODEL_DIR names; "" if that holds its content itself.
         has_code: whether the image contains code.
         env: environment variables of the image.
         labels: name → text.
@@ -83,6 +84,7 @@ class Plan(NamedTuple):
     labels: Mapping[str, str]
     files: tuple[ContextFile, ...]
     smoke_test: SmokeTestPlan
+    model_name: str = ""
     secrets: tuple[BuildSecret, ...] = ()
     source_builds: bool = False
     acr: Acr | None = None
@@ -127,6 +129,7 @@ def plan(project: Project) -> Plan:
         python=facts.python,
         runs=settings.run,
         has_model=facts.has_model,
+        model_name=(settings.model_name or "") if facts.has_model else "",
         has_code=bool(facts.code),
         env=env,
         labels=facts.labels,

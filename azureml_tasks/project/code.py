@@ -163,3 +163,13 @@ def _refuse_server_configuration(reader: ProjectReader, folder: str, script: str
             what = f"{path} would be read by the inference server as its own configuration"
             fix = f'Rename it, move it into a subfolder, or leave it out: exclude = ["{path}"]'
             reader.problems.add(place, what, f'{fix}\nIf it is for the server: exclude = ["!{path}"]')
+
+
+def script_source(reader: ProjectReader, code: Code) -> bytes:
+    """Return the text of the entry script; empty if there is none, or if it cannot be read, which is reported."""
+    if not code.entry_script:
+        return b""
+    try:
+        return read_bytes(reader.root / code.folder / code.entry_script, _LARGEST)
+    except (UnreadableFile, FileNotFoundError):
+        return b""

@@ -17,11 +17,13 @@ from azureml_tasks.image_reference import Reference, expand_base
 from azureml_tasks.project import base_images, copied_files, cross_checks, git, image_repositories, naming
 from azureml_tasks.project.answering_code import answering_code
 from azureml_tasks.project.build_secrets import wanted_secrets
-from azureml_tasks.project.code import read_code
+from azureml_tasks.project.code import read_code, script_source
 from azureml_tasks.project.cross_checks import variable_warnings
 from azureml_tasks.project.model import Facts, NoRevision, Project, Revision
+from azureml_tasks.project.model_folder import model_warnings, refuse_name_without_model
 from azureml_tasks.project.paths import ProjectReader, leaves, read_ignore_rules
 from azureml_tasks.project.smoke_test import read_smoke_test
+from azureml_tasks.project.smoke_test_requests import form_warnings, header_warnings
 from azureml_tasks.requirements.install_step import PythonStep, python_step
 from azureml_tasks.requirements.lines import normalize_name
 from azureml_tasks.text_file import UnreadableFile, read_text
@@ -114,10 +116,12 @@ def _facts(reader: ProjectReader, wait_for_git: Callable[[], Revision | NoRevisi
     answering = answering_code(reader, code, base)
     conda = _conda(reader, base)
     python, files = _python(reader, conda), copied_files.code_and_model(reader, code)
+    smoke_test, source = read_smoke_test(reader), script_source(reader, code)
     revision = wait_for_git()
     labels = naming.labels(settings, project, revision, base, title=repository, epoch=_epoch(problems))
     image_repositories.refuse_same_names(problems)
     cross_checks.refuse_double_variables(settings, code, problems)
+    refuse_name_without_model(reader)
     cross_checks.refuse_two_registries(problems)
     cross_checks.refuse_long_lines(settings, problems)
     cross_checks.refuse_labels_of_several_lines(labels, settings, problems)
@@ -133,7 +137,7 @@ def _facts(reader: ProjectReader, wait_for_git: Callable[[], Revision | NoRevisi
         python=python,
         files=files,
         has_model=bool(settings.model),
-        smoke_test=read_smoke_test(reader)._replace(default_script=answering.stands_in),
+        smoke_test=smoke_test._replace(default_script=answering.stands_in),
         revision=revision,
         today=today,
         secrets=wanted_secrets(settings, problems),
@@ -146,6 +150,9 @@ def _facts(reader: ProjectReader, wait_for_git: Callable[[], Revision | NoRevisi
             *code.warnings,
             *([unread_warning(code.unread)] if code.unread else []),
             *variable_warnings(settings),
+            *header_warnings(reader),
+            *(form_warnings(smoke_test.requests, source) if source else ()),
+            *model_warnings(reader, files, Path(code.folder, code.entry_script).as_posix(), source),
         ),
     )
 

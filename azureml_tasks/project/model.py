@@ -82,8 +82,10 @@ class SmokeTestPlan(NamedTuple):
     Args:
         requests: one for each request, in order.
         model: absolute path of the model that is mounted; "" for none.
+        model_name: the name that the mounted model is registered with.
         env: variables of the container.
         memory: the container's limit as Docker writes it; "" for none.
+        gpus: the container's GPUs as `docker run --gpus` takes them; "" for none.
         start_timeout: seconds.
         repeat: how often each request is sent.
         default_script: whether our stand-in may serve: the image has no script, and nothing has to be answered.
@@ -94,8 +96,10 @@ class SmokeTestPlan(NamedTuple):
 
     requests: tuple[SmokeTestRequest, ...] = ()
     model: str = ""
+    model_name: str = ""
     env: Mapping[str, str] = MappingProxyType({})
     memory: str = ""
+    gpus: str = ""
     start_timeout: float = 310.0
     repeat: int = 10
     default_script: bool = False
@@ -119,8 +123,25 @@ class SmokeTestFile(NamedTuple):
     content: bytes
 
 
+JSON_HEADERS: Mapping[str, str] = MappingProxyType({"Content-Type": "application/json"})
+"""The headers of a request with a JSON body."""
+
+
 class SmokeTestRequest(NamedTuple):
-    """One request of the smoke test: what is sent, and the response that is expected (`expect` may be UNSET)."""
+    """One request of the smoke test: what is sent, and the response that is expected.
+
+    Args:
+        name: in reports.
+        path: of the URL, with its query.
+        body: the bytes to send; empty for none.
+        status: the expected HTTP status.
+        expect: the JSON value that the response must contain; UNSET for any response.
+        tolerance: largest difference of numbers.
+        timeout: seconds.
+        method: of HTTP.
+        headers: to send, beside those that HTTP itself needs.
+        expect_headers: that the response must have.
+    """
 
     name: str
     path: str
@@ -129,6 +150,9 @@ class SmokeTestRequest(NamedTuple):
     expect: Any
     tolerance: float
     timeout: float
+    method: str = "POST"
+    headers: Mapping[str, str] = JSON_HEADERS
+    expect_headers: Mapping[str, str] = MappingProxyType({})
 
 
 class BuildSecret(NamedTuple):

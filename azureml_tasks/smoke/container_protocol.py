@@ -62,12 +62,9 @@ class Runner(Protocol):
     """An engine that can run an image."""
 
     def running(
-        self, image: BuiltImage, smoke_test: SmokeTestPlan, repository: str
+        self, image: BuiltImage, smoke_test: SmokeTestPlan
     ) -> AbstractContextManager[Container | None]:
-        """Run *image* as Azure ML would, and remove the container when the block ends.
-
-        The container is None under --dry. A mounted model is named after the last part of *repository*.
-        """
+        """Run *image* as Azure ML would, and remove the container when the block ends; None under --dry."""
 
 
 @dataclass(frozen=True, kw_only=True)

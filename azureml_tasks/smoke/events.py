@@ -43,7 +43,9 @@ def probe_config(smoke_test: SmokeTestPlan, base_url: str) -> dict[str, Any]:
     """
     requests = [
         {
+            "method": request.method,
             "path": request.path,
+            "headers": dict(request.headers),
             "body": base64.b64encode(request.body).decode("ascii"),
             "timeout": request.timeout,
             "status": request.status,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.config.fields import UNSET
+from azureml_tasks.project.model import JSON_HEADERS
 from azureml_tasks.smoke.report import Check
 from azureml_tasks.smoke.response_check import Response, ResponseCheck, check_response, status_line
 
@@ -71,7 +72,7 @@ def _differences(lines: Sequence[str]) -> Iterator[str]:
 
 
 def _exchange(request: SmokeTestRequest, event: Event) -> Iterator[str]:
-    yield from (f"request: POST {request.path}, {len(request.body):,} bytes", *_body(request.body))
+    yield from _sent(request)
     answer = event.get("changed", event)
     if answer.get("status") is not None:
         body = base64.b64decode(answer["body"])
@@ -83,6 +84,16 @@ def _exchange(request: SmokeTestRequest, event: Event) -> Iterator[str]:
     else:
         yield f"expected: status {request.status}, and in the answer (numbers within {request.tolerance:g})"
         yield from _body(json.dumps(request.expect, ensure_ascii=False).encode())
+
+
+def _sent(request: SmokeTestRequest) -> Iterator[str]:
+    """Yield the request line, each header that is not the usual one, and the body."""
+    has_body = request.body or "Content-Type" in request.headers
+    yield f"request: {request.method} {request.path}" + (f", {len(request.body):,} bytes" if has_body else "")
+    for name, value in request.headers.items():
+        if (name, value) not in JSON_HEADERS.items():
+            yield f"    {name}: {value}"
+    yield from _body(request.body)
 
 
 def _body(content: bytes) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from azureml_tasks.config.fields import UNSET
 from azureml_tasks.smoke.json_contains import differences, shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from azureml_tasks.project.model import SmokeTestRequest
 
@@ -60,13 +60,45 @@ def check_response(response: Response, request: SmokeTestRequest) -> ResponseChe
         line = f"expected status {request.status}, got {status_line(response.status)}"
         cause = _cause(response)
         return ResponseCheck(differences=(line,), notes=(cause,) if cause else ())
+    result = _check_body(response, request)
+    return replace(result, differences=(*_header_differences(response.headers, request), *result.differences))
+
+
+def _header_differences(headers: Mapping[str, str], request: SmokeTestRequest) -> Iterator[str]:
+    for name, expected in request.expect_headers.items():
+        actual = headers.get(name)
+        if actual is None:
+            yield f"header {name}: expected {shorten(expected)}, got nothing"
+        elif actual != expected:
+            yield f"header {name}: expected {shorten(expected)}, got {shorten(actual)}"
+
+
+def _check_body(response: Response, request: SmokeTestRequest) -> ResponseCheck:
+    if request.method == "HEAD" and request.expect is UNSET:
+        return ResponseCheck()
     if not response.body and request.expect is UNSET:
         return ResponseCheck(notes=("the answer is empty",))
+    text = _text(response) if isinstance(request.expect, str) else None
+    if text is not None and text == request.expect:
+        return ResponseCheck()
     try:
         value = json.loads(response.body)
     except (ValueError, RecursionError):
+        if text is not None:
+            line = f"the text: expected {shorten(request.expect)}, got {shorten(text)}"
+            return ResponseCheck(differences=(line,))
         return ResponseCheck(differences=() if request.expect is UNSET else (_not_json(response),))
     return _check_value(value, request)
+
+
+def _text(response: Response) -> str | None:
+    """Return the whole body of an answer that says that it is a text, such as `text/html`; None for any other."""
+    if response.cut or not response.headers.get("content-type", "").startswith("text/"):
+        return None
+    try:
+        return response.body.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _cause(response: Response) -> str:

@@ -35,7 +35,7 @@ def smoke_test(plan: Plan, image: BuiltImage, engine: Runner, reporter: Reporter
     Raises:
         EngineError: the image could not be run.
     """
-    with engine.running(image, plan.smoke_test, plan.repository) as container:
+    with engine.running(image, plan.smoke_test) as container:
         if container is None:
             return None
         if plan.smoke_test.mini_batch:

@@ -33,6 +33,7 @@ __all__ = [
     "environment_of",
     "environment_without_docker",
     "normal",
+    "project_removed_after",
     "removed_after",
     "tags_of",
     "unique",
@@ -185,6 +186,17 @@ def removed_after(client: docker.DockerClient, *names: str) -> Iterator[None]:
         for name in names:
             with suppress(ImageNotFound):
                 client.images.remove(name, force=True)
+
+
+@contextmanager
+def project_removed_after(client: docker.DockerClient, name: str) -> Iterator[None]:
+    """Remove what is called *name*, a project's own, when the block ends: its image, and its cached layers."""
+    try:
+        yield
+    finally:
+        for tag in tags_of(client, name):
+            with suppress(ImageNotFound):
+                client.images.remove(tag, force=True)
 
 
 def _alone(env: Mapping[str, str]) -> dict[str, str]:

@@ -189,7 +189,9 @@ def test_a_base_without_the_runtime_user(bench: Bench) -> None:
 
     expected = f"""\
 {BEFORE}{CMD}The base BASE has no runtime user "server".
-    Write: user = "dockeruser", or name a user that the base has and that is not root
+    Write: user = "dockeruser"
+    or name a user that is not root, which the base has or a run makes: \
+run = [{{ command = "useradd --create-home server" }}]
 Nothing was built.
 """
     assert (Ended(code=4, stdout="", stderr=expected), []) == (ended, left)
@@ -206,7 +208,9 @@ def test_a_runtime_user_that_is_root_by_another_name(bench: Bench) -> None:
 
     expected = f"""\
 {BEFORE}{CMD}The base NAME has no runtime user "toor".
-    Write: user = "dockeruser", or name a user that the base has and that is not root
+    Write: user = "dockeruser"
+    or name a user that is not root, which the base has or a run makes: \
+run = [{{ command = "useradd --create-home toor" }}]
 Nothing was built.
 """
     found = replace(ended, stderr=ended.stderr.replace(name, "NAME"))
@@ -239,7 +243,7 @@ def test_a_base_with_a_file_of_users_without_end(bench: Bench) -> None:
         ended, left = bench.build(f'base = "{name}"\nuser = "server"\n')
 
     expected = f"""\
-{BEFORE}{CMD}/etc/passwd of the base is larger than N MB.
+{BEFORE}{CMD}/etc/passwd of the image is larger than N MB.
     Name another base, or the number of a user, which is not looked up: user = "1000"
 Nothing was built.
 """

@@ -36,14 +36,14 @@ def run(raw):
     if json.loads(raw) != "look":
         return {"heard": json.loads(raw)}
     folder = Path(os.environ["AZUREML_MODEL_DIR"])
-    place = folder if folder.is_dir() else folder.parent
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     try:
-        (place / "mine").write_text("")
+        (files[0].parent / "mine").write_text("")
         written = True
     except OSError as error:
         written = error.strerror
-    files = [folder] if folder.is_file() else [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    return {"dir": str(folder), "files": {path.name: path.read_text() for path in files}, "written": written}
+    texts = {str(path.relative_to(folder)): path.read_text() for path in files}
+    return {"dir": str(folder), "files": texts, "written": written}
 """
 
 PROJECT = """\
@@ -151,11 +151,10 @@ repeat = 1
 
 
 def test_a_folder_is_mounted(project: Consumer, tmp_path: Path) -> None:
-    """A model's folder is mounted read-only where Azure ML mounts it, and AZUREML_MODEL_DIR names it."""
+    """A model's folder is mounted read-only under its own name in the folder that AZUREML_MODEL_DIR names."""
     name = project.folder.name
-    table = MOUNTED.format(
-        model="weights", name=name, files='{ "a.txt" = "1", "b.txt" = "2" }', refused=REFUSED
-    )
+    files = '{ "weights/a.txt" = "1", "weights/deep/b.txt" = "2" }'
+    table = MOUNTED.format(model="weights", name="weights", files=files, refused=REFUSED)
     mounted = with_smoke_test(project, tmp_path, table)
     done = mounted.invoke("image.smoke-test")
 
@@ -170,9 +169,8 @@ NAME:1.0 passed its smoke test (sha256:ID, through 127.0.0.1:PORT).
 
 
 def test_a_file_is_mounted(project: Consumer, tmp_path: Path) -> None:
-    """A model of one file is mounted in the same place."""
-    name = project.folder.name
-    table = MOUNTED.format(model="weights/a.txt", name=name, files='{ "1" = "1" }', refused="")
+    """A model of one file is mounted under its own name, in a folder of the model's name."""
+    table = MOUNTED.format(model="weights/a.txt", name="a", files='{ "a.txt" = "1" }', refused="")
     done = with_smoke_test(project, tmp_path, table).invoke("image.smoke-test")
 
     assert done.code == 0, done.stderr
@@ -182,6 +180,7 @@ PASSED = """\
 NAME:1.0 passed its smoke test (sha256:ID, inside the container, because WHY).
     ready after TIME
     request 1: 200 in p50 TIME, p95 TIME of 10
+    GET /swagger.json: 200 in p50 TIME, p95 TIME of 10
     peak memory N MiB
 """
 
@@ -195,7 +194,10 @@ def test_requests_from_inside_the_container(
     network: str, why: str, project: Consumer, tmp_path: Path
 ) -> None:
     """If the port cannot be reached, the image's Python sends the requests from inside, and the report says why."""
-    table = 'requests = [{ body = "hello", expect = { heard = "hello" } }]\n'
+    swagger = (
+        '{ method = "GET", path = "/swagger.json", headers = { X-Team = "a" }, expect = { swagger = "2.0" } }'
+    )
+    table = f'requests = [{{ body = "hello", expect = {{ heard = "hello" }} }}, {swagger}]\n'
     done = invoke_in(network, with_smoke_test(project, tmp_path, table), "image.smoke-test")
 
     expected = PASSED.replace("WHY", why)

@@ -247,7 +247,7 @@ Failed: request 1
     expected: status 200, and in the answer (numbers within 1e-06)
         {"a": 1}
 
-The log (its last request is this test's malformed body): …
+The log (this test's last request was a malformed body): …
 
 Look inside: docker run --rm -it --entrypoint bash ID
 Nothing was pushed.
@@ -310,7 +310,7 @@ Failed: request 1
     expected: status 200, and in the answer (numbers within 1e-06)
         {"a": [1, 1, 3], "b": 1, "d": 0}
 
-The log (its last request is this test's malformed body): …
+The log (this test's last request was a malformed body): …
 
 Look inside: docker run --rm -it --entrypoint bash ID
 Nothing was pushed.
@@ -364,7 +364,7 @@ Failed: request.json
     expected: status 200, and in the answer (numbers within 1e-06)
         {"größe": 2}
 
-The log (its last request is this test's malformed body): …
+The log (this test's last request was a malformed body): …
 
 Look inside: docker run --rm -it --entrypoint bash ID
 Nothing was pushed.
@@ -478,7 +478,7 @@ Failed: request 1
     expected: status 200, and in the answer (numbers within 1e-06)
         {"calls": 1}
 
-The log (its last request is this test's malformed body): …
+The log (this test's last request was a malformed body): …
 
 Look inside: docker run --rm -it --entrypoint bash ID
 Nothing was pushed.

@@ -106,6 +106,9 @@ class AcrEngine:
         """Return the variables that the base sets if the local engine has the base; None otherwise."""
         return self.local.base_variables(plan) if self.local else None
 
+    def check_base(self, plan: Plan) -> None:
+        """Do nothing: the agent pulls the base, which may be another one than this machine's."""
+
     def check_push(self, plan: Plan) -> None:
         """Check that the registry lets the signed-in identity give a candidate its final tags; not under --dry.
 

@@ -63,8 +63,8 @@ def check_smoke_test(plan: Plan) -> None:
     """Check that the smoke test can run in the cloud.
 
     Raises:
-        EngineError: it mounts a model or limits memory, which task files cannot express; or its variables are
-            too long. The agent silently drops everything after a line of 64 KiB, and passes all variables in one
+        EngineError: it mounts a model, limits memory or uses GPUs, which task files cannot express; or its variables
+            are too long. The agent silently drops everything after a line of 64 KiB, and passes all variables in one
             argument of a shell.
     """
     smoke_test = plan.smoke_test
@@ -72,6 +72,7 @@ def check_smoke_test(plan: Plan) -> None:
     limits = [
         (smoke_test.model, "mount a model (smoke-test.model)", 'bake the model in: model = "…"'),
         (smoke_test.memory, "limit memory (smoke-test.memory)", "remove smoke-test.memory"),
+        (smoke_test.gpus, "use GPUs (smoke-test.gpus)", "remove smoke-test.gpus"),
         (length > LONGEST_LINE, "set 64 KiB of variables (smoke-test.env)", "shorten smoke-test.env"),
     ]
     if exceeded := [(what, fix) for is_exceeded, what, fix in limits if is_exceeded]:

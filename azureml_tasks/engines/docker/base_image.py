@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from azureml_tasks.engines.docker import notes
+from azureml_tasks.engines.docker.runtime_user import refuse_unknown_user
 from azureml_tasks.engines.docker.socket_http import UnreadableAnswer
-from azureml_tasks.engines.docker.users import read_users
 from azureml_tasks.errors import BuildError
-from azureml_tasks.state.record_forms import is_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from azureml_tasks.engines.docker.client import EngineClient
@@ -20,8 +18,8 @@ if TYPE_CHECKING:
     from azureml_tasks.planning.plan import Plan
     from azureml_tasks.reporter import Reporter
 
-_USERS_FILE = "users.json"
-"""In the folder of the records: the users that each base image has, by its ID."""
+_USUAL_USER = "dockeruser"
+"""That of Azure ML's inference images."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,9 +77,16 @@ def prepare_base(
     _check_base(plan, base)
     for warning in _warnings(base):
         reporter.warn(warning)
-    if not plan.user.isdigit():
-        _check_user(client, plan, base, reporter, folder / _USERS_FILE)
+    refuse_unknown_user(client, plan, base.id, reporter, folder, save=True)
     return base
+
+
+def check_base(client: EngineClient, plan: Plan, reporter: Reporter, folder: Path) -> None:
+    """Check that the base can be extended, if the engine has it; arguments and errors as of `prepare_base`."""
+    if base := find_base(client, str(plan.base)):
+        _check_base(plan, base)
+        if plan.user != _USUAL_USER:  # To look for it in each check would take time.
+            refuse_unknown_user(client, plan, base.id, reporter, folder, save=False)
 
 
 def find_base(client: EngineClient, reference: str) -> BaseImage | None:
@@ -160,30 +165,3 @@ def _warnings(base: BaseImage) -> list[str]:
     if base.command != ("runsvdir", "/var/runit"):
         warnings.append(f"the base's CMD is {' '.join(base.command) or 'empty'}, not runsvdir /var/runit")
     return warnings
-
-
-def _check_user(client: EngineClient, plan: Plan, base: BaseImage, reporter: Reporter, file: Path) -> None:
-    """Check that the base has the runtime user, and not as root; under --dry nothing is checked."""
-    argv = client.docker_command("run", "--rm", "--entrypoint", "cat", str(plan.base), "/etc/passwd")
-    if not reporter.effect(argv):
-        return
-    known = notes.read(file).get(base.id)
-    users = set(filter(is_words, known)) if isinstance(known, list) else set()
-    if plan.user in users:
-        return
-    if _user_ids(client, base, reporter, file.parent).get(plan.user, "0") == "0":
-        fix = 'Write: user = "dockeruser", or name a user that the base has and that is not root'
-        raise BuildError(f'The base {plan.base} has no runtime user "{plan.user}".', next_step=fix)
-    notes.write(file, {base.id: sorted(users | {plan.user})})
-
-
-def _user_ids(client: EngineClient, base: BaseImage, reporter: Reporter, records: Path) -> dict[str, str]:
-    """Return the users of the base's /etc/passwd with their IDs, read from a container that is not started."""
-    from azureml_tasks.engines.docker.unstarted_container import unstarted_container
-
-    def blocks(path: str) -> Iterator[bytes] | None:
-        archive = container.read(path)
-        return archive.blocks if archive else None
-
-    with unstarted_container(client, base.id, records, reporter) as container:
-        return read_users(blocks)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.engines.docker.answers import container_details, identifier, member
 from azureml_tasks.engines.docker.api_errors import reading_answers
+from azureml_tasks.engines.docker.gpus import device_requests, gpu_option, start_error
 from azureml_tasks.engines.docker.leftovers import LABEL as RUN_LABEL
 from azureml_tasks.engines.docker.socket_http import UnreadableAnswer
 from azureml_tasks.engines.interrupts import finish_call
@@ -53,16 +54,18 @@ https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Container/operat
 
 
 def start_commands(
-    client: EngineClient, image: BuiltImage, smoke_test: SmokeTestPlan, repository: str, run: Run, name: str
+    client: EngineClient, image: BuiltImage, smoke_test: SmokeTestPlan, run: Run, name: str
 ) -> list[list[str]]:
     """Return the docker commands that do what `run_container` does."""
     labels = [word for label, value in _labels(run).items() for word in ("--label", f"{label}={value}")]
     options = ["--name", name, *labels, "--publish", "127.0.0.1::5001"]
     if smoke_test.memory:
         options += ["--memory", smoke_test.memory]
-    for variable, value in _environment(smoke_test, repository).items():
+    if smoke_test.gpus:
+        options += ["--gpus", gpu_option(smoke_test.gpus)]
+    for variable, value in _environment(smoke_test).items():
         options += ["--env", f"{variable}={value}"]
-    mounts = {_model_folder(repository): smoke_test.model} if smoke_test.model else {}
+    mounts = {_target(smoke_test): smoke_test.model} if smoke_test.model else {}
     if smoke_test.mini_batch:
         mounts |= batch_mounts(smoke_test, _BATCH_FOLDER)
         options += ["--entrypoint", "/bin/sh"]
@@ -79,7 +82,7 @@ def start_commands(
 
 @contextmanager
 def run_container(
-    client: EngineClient, image: BuiltImage, smoke_test: SmokeTestPlan, repository: str, run: Run, name: str
+    client: EngineClient, image: BuiltImage, smoke_test: SmokeTestPlan, run: Run, name: str
 ) -> Iterator[DockerContainer]:
     """Start *image* as the container *name*, which *run* notes, and removes as it ends.
 
@@ -89,18 +92,18 @@ def run_container(
     from docker.errors import APIError
     from docker.types import Mount
 
-    target = _model_folder(repository)
-    containers = client.sdk.containers
+    containers, model = client.sdk.containers, smoke_test.model
     create = partial(
         containers.create,
         image.id,
         name=name,
         labels=_labels(run),
         ports={PORT: ("127.0.0.1", 0)},  # 0: any free port
-        environment={**client.proxies, **_environment(smoke_test, repository)},
+        environment={**client.proxies, **_environment(smoke_test)},
         use_config_proxy=False,  # The SDK may have read another configuration than docker's client does.
-        mounts=[Mount(target, smoke_test.model, type="bind", read_only=True)] if smoke_test.model else [],
+        mounts=[Mount(_target(smoke_test), model, type="bind", read_only=True)] if model else [],
         mem_limit=smoke_test.memory or None,
+        device_requests=device_requests(client, smoke_test.gpus) or None,
         entrypoint=["/bin/sh"] if smoke_test.mini_batch else None,
         command=["-c", batch_command(smoke_test, _BATCH_FOLDER)] if smoke_test.mini_batch else None,
     )
@@ -124,13 +127,21 @@ def _labels(run: Run) -> dict[str, str]:
     return {LABEL: "1", RUN_LABEL: run.id}
 
 
-def _model_folder(repository: str) -> str:
-    """Return the folder in which Azure ML mounts version 1 of a model with the name of the image."""
-    return f"{MODEL_DIR}/{repository.rpartition('/')[2]}/1"
+def _model_folder(smoke_test: SmokeTestPlan) -> str:
+    """Return the folder of version 1 of a registered model, which AZUREML_MODEL_DIR names in a deployment."""
+    return f"{MODEL_DIR}/{smoke_test.model_name}/1"
 
 
-def _environment(smoke_test: SmokeTestPlan, repository: str) -> dict[str, str]:
-    model = {"AZUREML_MODEL_DIR": _model_folder(repository)} if smoke_test.model else {}
+def _target(smoke_test: SmokeTestPlan) -> str:
+    """Return where Azure ML mounts the file or folder of a registered model: under its own name.
+
+    https://learn.microsoft.com/azure/machine-learning/how-to-deploy-online-endpoints#understand-the-scoring-script
+    """
+    return f"{_model_folder(smoke_test)}/{Path(smoke_test.model).name}"
+
+
+def _environment(smoke_test: SmokeTestPlan) -> dict[str, str]:
+    model = {"AZUREML_MODEL_DIR": _model_folder(smoke_test)} if smoke_test.model else {}
     stand_in = {"AML_APP_ROOT": APP_ROOT, "AZUREML_ENTRY_SCRIPT": _DEFAULT_SCRIPT.name}
     script = stand_in if smoke_test.default_script else {}
     return {**model, **script, **smoke_test.env}
@@ -143,6 +154,8 @@ def _start_error(client: EngineClient, smoke_test: SmokeTestPlan, message: str) 
         fix = 'Run the smoke test on the engine\'s own machine, or copy the model into the image: model = "…"'
         what = f"The engine at {client.host} does not have {smoke_test.model}, so it cannot mount the model."
         return EngineError(what, next_step=fix, said=said)
+    if smoke_test.gpus:
+        return start_error(client, smoke_test.gpus, message)
     return EngineError("The engine could not run the image.", next_step="See its message.", said=said)
 
 

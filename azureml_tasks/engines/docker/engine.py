@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from azureml_tasks.built_image import BuiltImage, PushedTag
@@ -120,6 +120,13 @@ class DockerEngine:
         with translate_errors(self.client.host):
             return variables_of(self.client, str(plan.base))
 
+    def check_base(self, plan: Plan) -> None:
+        """Check that the base can be extended, if the engine has it."""
+        from azureml_tasks.engines.docker.base_image import check_base
+
+        with translate_errors(self.client.host):
+            check_base(self.client, plan, self.reporter, self.folder)
+
     def check_push(self, plan: Plan) -> None:
         """Do nothing: a registry tells what it permits only when it is pushed to."""
 
@@ -147,6 +154,7 @@ class DockerEngine:
         from azureml_tasks.engines.docker.base_image import prepare_base
         from azureml_tasks.engines.docker.build import Build
         from azureml_tasks.engines.docker.layered_build import LayeredBuild
+        from azureml_tasks.engines.docker.runtime_user import refuse_user_not_made
 
         del smoke_test  # This engine runs it afterwards.
         planned = self.planned_image(plan, context)
@@ -174,6 +182,7 @@ class DockerEngine:
                 parts=parts,
                 previous=previous,
                 no_cache=no_cache,
+                judge=partial(refuse_user_not_made, self.client, plan, base.id, self.reporter, self.folder),
             )
             image = layered.run()
             keep_image(self.client, run, image.id, base.id)
@@ -192,9 +201,7 @@ class DockerEngine:
             return self.client.inspect_image(image.id) is not None
 
     @contextmanager
-    def running(
-        self, image: BuiltImage, smoke_test: SmokeTestPlan, repository: str
-    ) -> Iterator[DockerContainer | None]:
+    def running(self, image: BuiltImage, smoke_test: SmokeTestPlan) -> Iterator[DockerContainer | None]:
         """Run the image as Azure ML does for the block; None under --dry."""
         from azureml_tasks.engines.docker.container import run_container, start_commands
 
@@ -202,13 +209,11 @@ class DockerEngine:
             with tracked_run(self.client, self.folder, self.reporter) as run:
                 name = container_name(run)
                 remove = self.client.docker_command("rm", "--force", "--volumes", name)
-                if not self.reporter.effects(
-                    start_commands(self.client, image, smoke_test, repository, run, name)
-                ):
+                if not self.reporter.effects(start_commands(self.client, image, smoke_test, run, name)):
                     self.reporter.effect(remove)
                     yield None
                     return
-                with run_container(self.client, image, smoke_test, repository, run, name) as container:
+                with run_container(self.client, image, smoke_test, run, name) as container:
                     yield container
             if self.reporter.echo:
                 self.reporter.effect(remove)

@@ -30,7 +30,7 @@ from azureml_tasks.planning.dockerfile import STAGES, render
 from azureml_tasks.timestamps import days_since
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from azureml_tasks.built_image import BuiltImage
     from azureml_tasks.context.build_context import BuildContext
@@ -76,6 +76,7 @@ class LayeredBuild:
         parts: hashes of its inputs, see `fingerprint.fingerprint_parts`.
         previous: the image that was built last; None if there is none or it is not to be used.
         no_cache: build every step, and use no cached layers.
+        judge: raises an error for the ID of a built image that must not get its names.
     """
 
     build: Build
@@ -85,6 +86,7 @@ class LayeredBuild:
     parts: Mapping[str, str]
     previous: BuiltImage | None
     no_cache: bool
+    judge: Callable[[str], None] = lambda _: None
 
     @property
     def _client(self) -> EngineClient:
@@ -102,11 +104,12 @@ class LayeredBuild:
         """Build the image, and tag it if its files are still those that were hashed.
 
         Raises:
-            BuildError: a step failed, or files changed meanwhile.
+            BuildError: a step failed, files changed meanwhile, or `judge` refuses the image.
             EngineError: the engine's disk is full.
         """
         image = self._build_on_layers() if self._layers else self._build_whole()
         confirm(self.context)
+        self.judge(image.id)
         for name in self.plan.names:
             self._client.tag_image(image.id, name)
         return image

@@ -69,4 +69,4 @@ def _users(text: str) -> dict[str, str]:
 
 def _error(what: str) -> BuildError:
     fix = 'Name another base, or the number of a user, which is not looked up: user = "1000"'
-    return BuildError(f"{_FILE} of the base {what}.", next_step=fix)
+    return BuildError(f"{_FILE} of the image {what}.", next_step=fix)

@@ -1,0 +1,162 @@
+"""The requests of the table, as they are sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+import azureml_tasks
+from azureml_tasks.project.multipart import Part, multipart
+from tests.cases import lay_out
+from tests.documentation import DOCS, blocks
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from azureml_tasks.planning.plan import Plan
+
+HEAD = '[project]\nname = "n"\nversion = "1"\n[tool.azureml-image]\nbase = "bases/serving:1"\n'
+FILES = {"code/score.py": "def init(): ...\ndef run(data): ...\n", "cat.png": "PNG", "sample.json": "{}"}
+
+
+def read(folder: Path, requests: str, files: dict[str, str] | None = None) -> Plan:
+    """Return the plan of a project with these requests, a TOML array."""
+    table = f"{HEAD}[tool.azureml-image.smoke-test]\nrequests = {requests}\n"
+    return azureml_tasks.plan(
+        azureml_tasks.load(lay_out({**FILES, "pyproject.toml": table, **(files or {})}, folder))
+    )
+
+
+def sent(folder: Path, request: str) -> tuple[str, str, str, dict[str, str], bytes]:
+    """Return name, method, path, headers and body of a request."""
+    (found,) = read(folder, f"[{request}]").smoke_test.requests
+    return found.name, found.method, found.path, dict(found.headers), found.body
+
+
+JSON = {"Content-Type": "application/json"}
+FORM_TYPE, FORM = multipart(
+    [
+        Part("file[]", b"PNG", filename="cat.png", content_type="application/octet-stream"),
+        Part("file[]", b"{}", filename="sample.json", content_type="application/json"),
+        Part("limit", b"0.5"),
+    ]
+)
+FORM_TABLE = """form = [
+  { name = "file[]", file = "cat.png" },
+  { name = "file[]", file = "sample.json", content-type = "application/json" },
+  { name = "limit", value = "0.5" },
+]"""
+SENT = {
+    "a value": ("{ body = [1] }", ("request 1", "POST", "/score", JSON, b"[1]")),
+    "a file": ('{ file = "sample.json" }', ("sample.json", "POST", "/score", JSON, b"{}")),
+    "a picture": (
+        '{ file = "cat.png", content-type = "image/png" }',
+        ("cat.png", "POST", "/score", {"Content-Type": "image/png"}, b"PNG"),
+    ),
+    "headers": (
+        '{ body = 1, headers = { X-Team = "a b", X-Empty = "" } }',
+        ("request 1", "POST", "/score", {**JSON, "X-Team": "a b", "X-Empty": ""}, b"1"),
+    ),
+    "GET": (
+        '{ method = "GET", path = "/score?a=1" }',
+        ("GET /score?a=1", "GET", "/score?a=1", {}, b""),
+    ),
+    "DELETE with a body": (
+        '{ method = "DELETE", body = 1 }',
+        ("DELETE /score", "DELETE", "/score", JSON, b"1"),
+    ),
+    "OPTIONS": ('{ method = "OPTIONS" }', ("OPTIONS /score", "OPTIONS", "/score", {}, b"")),
+    "a form": (
+        f"{{ {FORM_TABLE.replace(chr(10), '')} }}",
+        ("cat.png", "POST", "/score", {"Content-Type": FORM_TYPE}, FORM),
+    ),
+}
+
+
+@pytest.mark.parametrize(("request_", "expected"), SENT.values(), ids=SENT)
+def test_what_is_sent(
+    request_: str, expected: tuple[str, str, str, dict[str, str], bytes], tmp_path: Path
+) -> None:
+    """Each kind of request has its name, method, path, headers and bytes."""
+    assert sent(tmp_path, request_) == expected
+
+
+def test_every_part_of_a_request_counts_for_a_pass(tmp_path: Path) -> None:
+    """A pass of another method, header, media type, form, expectation, GPU or name of the model does not count."""
+    requests = (
+        "{ body = 1 }",
+        '{ body = 1, method = "PUT" }',
+        '{ body = 1, headers = { A = "b" } }',
+        '{ body = 1, content-type = "text/plain" }',
+        '{ body = 1, expect-headers = { A = "b" } }',
+        '{ form = [{ name = "a", value = "1" }] }',
+        '{ form = [{ name = "a", value = "2" }] }',
+    )
+    plans = [read(tmp_path, f"[{request}]") for request in requests]
+    plans += [read(tmp_path, f"[{{ body = 1 }}]\n{more}") for more in ('gpus = "all"', 'model = "code"')]
+    name = (
+        HEAD
+        + 'model-name = "m"\n[tool.azureml-image.smoke-test]\nrequests = [{ body = 1 }]\nmodel = "code"\n'
+    )
+    plans.append(read(tmp_path, "[]", {"pyproject.toml": name}))
+
+    hashes = [plan.smoke_test.sha256 for plan in plans]
+    assert len(set(hashes)) == len(hashes)
+
+
+def test_names_of_headers_to_expect_are_compared_without_case(tmp_path: Path) -> None:
+    """The probe's answers have lower-case names."""
+    (request,) = read(
+        tmp_path, '[{ body = 1, expect-headers = { Content-Type = "a/B" } }]'
+    ).smoke_test.requests
+
+    assert dict(request.expect_headers) == {"content-type": "a/B"}
+
+
+EMPTY_TEXT = (
+    "the server passes run() an empty text instead of a form, unless run() has the decorator @rawhttp"
+)
+RAW = "@rawhttp\ndef run(request): ...\ndef init(): ...\n"
+
+
+def test_a_form_for_a_script_that_never_sees_it(tmp_path: Path) -> None:
+    """The server answers 200 to a form, with run("") for a script without @rawhttp; there is a warning."""
+    urlencoded = '{ file = "sample.json", content-type = "Application/x-www-form-urlencoded; charset=utf-8" }'
+    form = '{ form = [{ name = "a", value = "1" }] }'
+    table = f'[{form}, {urlencoded}, {{ file = "cat.png", content-type = "image/png" }}]'
+
+    assert list(read(tmp_path, table).warnings) == [
+        f"smoke-test, request 1: {EMPTY_TEXT}",
+        f"smoke-test, sample.json: {EMPTY_TEXT}",
+    ]
+    assert read(tmp_path, table, {"code/score.py": RAW}).warnings == ()
+    elsewhere = '[{ path = "/other", form = [{ name = "a", value = "1" }] }]'
+    assert read(tmp_path, elsewhere).warnings == ()
+
+
+def test_headers_that_look_like_secrets(tmp_path: Path) -> None:
+    """The table holds the text of a header, so one that looks like a credential gives a warning."""
+    table = '[{ body = 1, headers = { Authorization = "Bearer x", X-Api-Key = "x", X-Keyboard = "x" } }]'
+
+    assert [each.partition(" looks")[0] for each in read(tmp_path, table).warnings] == [
+        f"tool.azureml-image.smoke-test.requests[1].headers.{name}" for name in ("Authorization", "X-Api-Key")
+    ]
+
+
+def test_the_examples_of_the_page(tmp_path: Path) -> None:
+    """Each table of the page on the smoke test is read without a problem, with the files that it names."""
+    files = {
+        **FILES,
+        **dict.fromkeys(["dog.png", "sample-request.json", "expected.json"], "{}"),
+        "code/score.py": RAW,
+    }
+    head = HEAD + "[tool.azureml-image.smoke-test]\n"
+    counts = []
+    for example in blocks(DOCS / "smoke-test.md", "toml"):
+        table = example if example.startswith("[tool.azureml-image.smoke-test]") else ""
+        text = HEAD + table if table else head + example
+        project = azureml_tasks.load(lay_out({**files, "pyproject.toml": text}, tmp_path))
+        counts.append(len(project.facts.smoke_test.requests) + bool(project.facts.smoke_test.gpus))
+
+    assert counts == [3, 3, 2, 1]
