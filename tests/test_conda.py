@@ -383,6 +383,19 @@ def test_a_hashed_pip_part_is_installed_on_its_own(tmp_path: Path) -> None:
     }
 
 
+def test_a_pip_part_with_its_own_index_is_a_run_of_its_own(tmp_path: Path) -> None:
+    """Conda asks that index for the pip part alone."""
+    pip = "- pip:\n  - --index-url https://example.com/cpu\n  - torch==2.5.1\n"
+    plan = load(tmp_path, f"{HEAD}- numpy\n{pip}", 'pip = ["six"]\n')
+
+    texts = {file.name: file.data.decode() for file in plan.files if file.data and file.name.endswith(".txt")}
+    assert texts == {
+        "python/requirements.txt": '-r "project/env/conda.yml"\n',
+        "python/requirements-2.txt": '-r "conda/env/conda.yml"\nsix\n',
+        "python/held-2.txt": "torch\n",
+    }
+
+
 def error(tmp_path: Path, conda: str, table: str = "", **files: str) -> str:
     """The message for a project with a conda file that is refused."""
     with pytest.raises(SettingsError) as caught:
