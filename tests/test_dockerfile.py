@@ -87,7 +87,7 @@ class Table:
             f"apt = [{', '.join(map(_string, self.apt))}]",
             f"pip = [{', '.join(map(_string, self.pip))}]",
             f"user = {_string(self.user)}",
-            f"env = {_inline(self.env)}",
+            f"env = {_inline({name: text.replace('$', '$$') for name, text in self.env.items()})}",
             f"labels = {_inline(self.labels)}",
             f"run = [{runs}]",
         ]

@@ -237,10 +237,10 @@ INVOKE_AZUREML_IMAGE_REGISTRY: tool.azureml-image.registry: "https://r.io" is no
 
 
 def test_each_option_has_its_flag() -> None:
-    """What can be configured can be given as a flag of `image.build`; three flags are a person's choice each time."""
+    """What can be configured can be given as a flag of `image.build`; four flags are a person's choice each time."""
     flags = {"tags" if name == "tag" else name for name in image.build.argspec(image.build.body).parameters}
 
-    assert {*OPTIONS, "no_wait", "secret", "allow_source_builds"} == flags
+    assert {*OPTIONS, "no_wait", "secret", "allow_source_builds", "root"} == flags
 
 
 def test_a_flag_s_folder_is_relative_to_the_current_one_and_others_to_tasks_py(tmp_path: Path) -> None:

@@ -61,6 +61,8 @@ Options:
   --project=STRING        folder of the project, relative to the current folder
   --pull                  pull a newer base first
   --registry=STRING       login server, instead of the table's
+  --root=STRING           folder above the project that its files must be in,
+                          relative to the current folder
   --secret                where a secret that the table wants is: netrc=FILE,
                           netrc=env:VARIABLE or netrc=default; may be repeated
   --tag                   tag instead of the table's, as --tag=TAG; may be

@@ -108,6 +108,15 @@ SENTENCES: dict[str, tuple[str, ...]] = {
         "test_yaml_document.py::test_aliases_that_multiply_are_refused",
         "test_yaml_document.py::test_deep_nesting_is_refused",
     ),
+    "`root` of the table leads no further": (
+        "test_root.py::test_the_table_leads_no_further_than_the_repository",
+        "test_root.py::test_a_repository_that_does_not_track_the_project_does_not_count",
+        "test_root.py::test_a_link_that_leaves_the_root_is_refused",
+    ),
+    "`--root` and its variable may name": (
+        "test_root.py::test_the_run_may_name_any_folder_above",
+        "test_root.py::test_no_configuration_names_a_root",
+    ),
     "A file that looks like a secret": (
         "test_walk.py::test_a_secret_is_refused_by_its_name",
         "test_walk.py::test_a_secret_is_refused_by_its_content",
@@ -328,10 +337,10 @@ def test_the_page_lists_what_only_the_environment_sets() -> None:
 
 
 def test_the_table_has_no_key_that_only_the_environment_may_set() -> None:
-    """No key of the table has the name of such a variable."""
+    """No key has the name of such a variable, but for `root`, which leads no further than the repository."""
     keys = {key.replace("-", "_").upper() for key in fields.keys(Settings)}
 
-    assert set() == keys & {name.removeprefix(ENVIRONMENT_PREFIX) for name in ENVIRONMENT_ONLY}
+    assert {"ROOT"} == keys & {name.removeprefix(ENVIRONMENT_PREFIX) for name in ENVIRONMENT_ONLY}
 
 
 @pytest.mark.parametrize(

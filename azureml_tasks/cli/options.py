@@ -28,6 +28,8 @@ CACHE_SCOPE = "CACHE_SCOPE"
 """The variable, without its prefix, that says whose caches a run uses; pull requests and main do not share them."""
 ALLOW_SOURCE_BUILDS = "ALLOW_SOURCE_BUILDS"
 """The variable, without its prefix, that lets packages be built from source while secrets are mounted."""
+ROOT = "ROOT"
+"""The variable, without its prefix, that names the folder that a project's files must be in."""
 STATE = "STATE"
 """The variable, without its prefix, that names a folder for records, for a checkout that cannot be written."""
 ENVIRONMENT_ONLY = frozenset({
@@ -36,6 +38,7 @@ ENVIRONMENT_ONLY = frozenset({
     "ALLOWED_REGISTRIES",
     CACHE_SCOPE,
     "RESOURCE_MANAGER",
+    ROOT,
     "SECRET_NETRC",
     "SECRET_PIP_CONF",
     STATE,
@@ -122,6 +125,7 @@ def resolve(
     source_builds = _source_builds(flags, os.environ, problems)
     allowed_registries = read_allowed_registries(os.environ, problems)
     state = _state_folder(os.environ, problems)
+    root = _root_folder(flags, os.environ, flags_from or tasks_folder, problems)
     project = given.get("project")
     folder = _project_folder(project, tasks_folder, flags_from or tasks_folder, problems)
     if problems:
@@ -144,6 +148,7 @@ def resolve(
         source_builds=source_builds,
         allowed_registries=allowed_registries,
         state=state,
+        root=root,
     )
     return TaskRun(
         task=task,
@@ -181,6 +186,7 @@ def _repeated_flags(given: Mapping[str, Override], flags: Mapping[str, Any], fol
         name: [f"--{name}", said[name]] for name in ("image", "base", "engine", "registry") if name in said
     }
     words |= {"tag": [f"--tag={tag}" for tag in said["tags"]]} if "tags" in said else {}
+    words |= {"root": ["--root", flags["root"]]} if flags.get("root") else {}
     secrets = [word for secret in flags.get("secret") or () for word in ("--secret", secret)]
     words |= {"secret": secrets} if secrets else {}
     words |= {"allow-source-builds": ["--allow-source-builds"]} if flags.get("allow-source-builds") else {}
@@ -275,6 +281,26 @@ def _state_folder(environment: Mapping[str, str], problems: list[Problem]) -> Pa
         fix = f"Name a folder that this user may write, or: unset {variable}"
         problems.append(Problem(variable, 0, what, fix))
     return folder
+
+
+def _root_folder(
+    flags: Mapping[str, Any], environment: Mapping[str, str], flags_from: Path, problems: list[Problem]
+) -> Override | None:
+    """Return the folder that the project's files must be in, if the run names one: no file of the project decides that.
+
+    The flag is relative to *flags_from*, the variable to the current folder.
+    """
+    variable = f"{ENVIRONMENT_PREFIX}{ROOT}"
+    given = flags.get("root")
+    source, text = ("--root", given) if given else (variable, environment.get(variable))
+    if text is None:
+        return None
+    folder = (flags_from / text if given else Path(text)).absolute()
+    if not text or not folder.is_dir():
+        what = f'is "{text}", but {folder} is not a folder' if text else "is empty"
+        fix = "Name a folder above the project" + ("." if given else f", or: unset {variable}")
+        problems.append(Problem(source, 0, what, fix))
+    return Override(value=str(folder), source=source)
 
 
 def _split(text: str) -> list[str]:

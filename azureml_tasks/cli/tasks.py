@@ -48,6 +48,7 @@ FLAGS: Mapping[str, Flag] = {
     "prune": Flag("remove cached layers that the project no longer uses", is_switch=True),
     "pull": Flag("pull a newer base first", is_switch=True),
     "registry": Flag("login server, instead of the table's"),
+    "root": Flag("folder above the project that its files must be in, relative to the current folder"),
     "run": Flag("ID of the run; default: the last one started here"),
     "secret": Flag(
         "where a secret that the table wants is: netrc=FILE, netrc=env:VARIABLE or netrc=default; may be repeated",
@@ -81,10 +82,10 @@ TASKS: list[TaskSpec] = []
 
 
 def _task(*flags: str) -> Callable[[Callable[[TaskRun], None]], Callable[[TaskRun], None]]:
-    """Declare a task with *flags*, `--image` and `--project`."""
+    """Declare a task with *flags*, `--image`, `--project` and `--root`."""
 
     def declare(body: Callable[[TaskRun], None]) -> Callable[[TaskRun], None]:
-        TASKS.append(TaskSpec(body=body, flags=(*flags, "image", "project")))
+        TASKS.append(TaskSpec(body=body, flags=(*flags, "image", "project", "root")))
         return body
 
     return declare

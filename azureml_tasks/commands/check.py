@@ -181,7 +181,7 @@ def _steps(plan: Plan) -> list[str]:
     model_folder = f"{MODEL_DIR}/{plan.model_name}".rstrip("/")
     steps += [f"copy the model to {model_folder}"] if plan.has_model else []
     if plan.has_code:
-        script = plan.env.get("AZUREML_ENTRY_SCRIPT")
+        script = plan.env.get("AZUREML_ENTRY_SCRIPT", "").replace("$$", "$")
         steps.append(f"copy the code to /var/azureml-app{f', entry script {script}' if script else ''}")
     for run in plan.runs:
         first, _, _ = run.command.partition("\n")

@@ -65,6 +65,7 @@ class RunContext(NamedTuple):
         chosen: the image that the run names; None for all, or if the table itself is the image.
         image: of which of the table's images this run is, see `image_runs`; "" if the table itself is the image.
         shared: what the images of one run share; None if the table itself is the image.
+        root: folder that the project's files must be in, an absolute path; None for the one that the table says.
     """
 
     folder: Path
@@ -79,6 +80,7 @@ class RunContext(NamedTuple):
     chosen: Override | None = None
     image: str = ""
     shared: Shared | None = None
+    root: Override | None = None
 
     @property
     def project_key(self) -> str:
@@ -130,7 +132,13 @@ def planned_image(run: RunContext, hashes: FileHashes) -> Plan:
         return run.shared.plans[run.image]
     commit = run.shared.commit(run.folder) if run.shared else None
     project = load(
-        run.folder, run.overrides, hashes, run.allowed_registries, image=run.image, wait_for_git=commit
+        run.folder,
+        run.overrides,
+        hashes,
+        run.allowed_registries,
+        root=run.root,
+        image=run.image,
+        wait_for_git=commit,
     )
     planned = plan(project)._replace(project_key=run.project_key, cache_scope=run.cache_scope)
     if not run.image:  # Of several images another one may use a secret.
@@ -377,8 +385,8 @@ def refuse_missing_features(engine: Engine, planned: Plan) -> None:
 def refuse_by_base(engine: Engine, planned: Plan) -> None:
     """Refuse what only the base decides, if it is on the engine.
 
-    That is an entry script that its Python cannot read either, and requests or a model without code if the base brings
-    no script of its own.
+    That is an entry script that its Python cannot read either, requests or a model without code if the base brings no
+    script of its own, and variables that `env` takes from the base and that it does not set.
 
     Raises:
         SettingsError: with the mistakes.
@@ -388,10 +396,11 @@ def refuse_by_base(engine: Engine, planned: Plan) -> None:
         python = engine.base_python(planned)
         if python and python <= sys.version_info[:2]:
             problems.append(planned.unread_script)
-    if planned.missing_code:
-        variables = engine.base_variables(planned)
-        if variables is not None and ENTRY_SCRIPT not in variables:
-            problems.append(planned.missing_code)
+    variables = engine.base_variables(planned) if planned.missing_code or planned.wanted_variables else None
+    if planned.missing_code and variables is not None and ENTRY_SCRIPT not in variables:
+        problems.append(planned.missing_code)
+    if variables is not None:
+        problems += [each for name, each in planned.wanted_variables.items() if not variables.get(name)]
     if problems:
         raise SettingsError(problems)
 

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
+from azureml_tasks.config.variable_references import parts
 from azureml_tasks.plain_text import escape_json, split_commands
+
+if TYPE_CHECKING:
+    from azureml_tasks.config.variable_references import Reference
 
 LONGEST_LINE = 65_535
 """The longest line, in bytes, that Docker's two builders read: `bufio.MaxScanTokenSize` of Go."""
@@ -24,8 +29,26 @@ def quoted(text: str) -> str:
     (https://docs.docker.com/reference/dockerfile/#environment-replacement; moby's shell lexer). A CI system's command
     is split into two quoted parts, which Docker joins: `image.dockerfile` may be shown in a log.
     """
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
-    return f'"{split_commands(escaped, between=JOIN)}"'
+    return f'"{split_commands(_escaped(text), between=JOIN)}"'
+
+
+def quoted_value(value: str) -> str:
+    """Return the *value* of a variable in double quotes, as ENV reads it, see `variable_references`.
+
+    A build fails if the base does not set a variable that it names: `:?` does that in both of Docker's builders.
+    """
+    inner = "".join(
+        _escaped(part) if isinstance(part, str) else _docker_reference(part) for part in parts(value)
+    )
+    return f'"{split_commands(inner, between=JOIN)}"'
+
+
+def _docker_reference(reference: Reference) -> str:
+    return reference.optional or f"${{{reference.name}:?the base sets no {reference.name}}}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
 
 
 def json_words(words: list[str]) -> str:

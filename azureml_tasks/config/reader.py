@@ -7,7 +7,7 @@ import json
 import math
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from azureml_tasks.config import fields, image_tables
+from azureml_tasks.config import fields, image_tables, validators
 from azureml_tasks.config.fields import Key, keys
 from azureml_tasks.config.near_tables import near_tables
 from azureml_tasks.config.problems import FILE, Problems, spell, spell_table
@@ -229,9 +229,14 @@ def _check(value: Any, key: Key, place: Place, problems: Problems) -> None:
         problems.add(place, f"{spell(place)} is empty", _fix(key.rule))
     elif isinstance(value, float) and not math.isfinite(value):
         problems.add(place, f"{spell(place)} is {value}, which is not a finite number")
-    elif key.rule and (error := key.rule.error(value)):
-        fix = key.rule.fix_of(value) or key.rule.fix
+    elif (rule := _rule(key, problems)) and (error := rule.error(value)):
+        fix = rule.fix_of(value) or rule.fix
         problems.add(place, f"{spell(place)}: {hide_login(as_written(value))} {error}", fix)
+
+
+def _rule(key: Key, problems: Problems) -> Rule | None:
+    has_root = "root" in problems.sources or problems.is_written(("root",))
+    return validators.PATH_BELOW_ROOT if key.rule is validators.PATH and has_root else key.rule
 
 
 def _not_json(value: Any, place: Place) -> Iterator[tuple[Place, str]]:

@@ -121,6 +121,13 @@ class Settings:
     registry: str | None = declare(
         STRING, "login server of the registry; needed to push and for remote builds", rule=validators.REGISTRY
     )
+    root: str | None = declare(
+        STRING,
+        'folder above that of `pyproject.toml`, such as `"../.."`, in the same git repository: paths may then lead '
+        "anywhere below it, and its `.dockerignore` counts",
+        default="the folder of `pyproject.toml`",
+        rule=validators.ROOT,
+    )
     platform: str = declare(
         STRING,
         "platform of the image; the base must be built for it",
@@ -152,18 +159,27 @@ class Settings:
     dependency_groups: tuple[str, ...] = declare(STRINGS, "names of `[dependency-groups]` to install", ())
     extras: tuple[str, ...] = declare(STRINGS, "names of `[project.optional-dependencies]` to install", ())
     project_dependencies: bool = declare(BOOLEAN, "install `[project].dependencies`", False)  # noqa: FBT003 -- a default
-    code: str | None = declare(
-        STRING,
-        "folder copied to `/var/azureml-app`; if it is `.`, the folder of `model`, `.azureml-image`, `pyproject.toml` "
-        "and `tasks.py` are not copied",
+    code: tuple[str, ...] = declare(
+        STRING_OR_STRINGS,
+        "folder whose content is copied to `/var/azureml-app`, or several folders, which keep their names there; "
+        "`.azureml-image`, `pyproject.toml`, `tasks.py` and the folder of `model` are not copied",
+        (),
         default='`"code"` if that folder exists',
         rule=validators.PATH,
     )
     entry_script: str | None = declare(
         STRING,
-        "file that defines `init()` and `run()`, relative to `code`",
+        "file that defines `init()` and `run()`, relative to `code`; if `code` has several folders, relative to "
+        "`/var/azureml-app`",
         default='`"score.py"` if that file exists, else `"main.py"`',
-        rule=validators.PATH,
+        rule=validators.PATH_IN_IMAGE,
+    )
+    python_path: tuple[str, ...] = declare(
+        STRING_OR_STRINGS,
+        "folders in which Python finds modules, relative as `entry-script` is; set as `PYTHONPATH`, before what the "
+        "base has there",
+        (),
+        rule=validators.PATH_IN_IMAGE,
     )
     model: str | None = declare(
         STRING,
@@ -186,9 +202,10 @@ class Settings:
     )
     env: Mapping[str, str] = declare(
         TABLE_OF_STRINGS,
-        "environment variables of the image",
+        "environment variables of the image; `$NAME` and `${NAME}` are variables of this table or of the base, and "
+        "`$$` is a dollar",
         {},
-        rule=validators.ONE_LINE,
+        rule=validators.VALUE_OF_VARIABLE,
         names=validators.VARIABLE,
         may_be_empty=True,
     )

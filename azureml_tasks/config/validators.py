@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from azureml_tasks import image_reference
 from azureml_tasks.config import tag_template
 from azureml_tasks.config.dockerfile_line import command_error, control_character, one_line_error
+from azureml_tasks.config.variable_references import VALUE, reference_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,22 +63,69 @@ def one_of(*values: str) -> Rule:
 
 
 def _path_error(value: str) -> str:
+    return _invalid_path(value) or ("is outside the project" if _climbs(value) else "")
+
+
+def _path_below_root_error(value: str) -> str:
+    """Return what is wrong with a path that may begin with "..", because `root` says how far up it may lead."""
+    return _invalid_path(value) or ("goes down and up again" if _climbs(_after_dots(value)[1]) else "")
+
+
+def _root_for(value: str) -> str:
+    """Return the advice for a path above the project, whose file may be meant; "" for any other."""
+    dots, _ = _after_dots(value)
+    if not dots or _path_below_root_error(value):
+        return ""
+    return f'In a monorepo, let the table name the folder that all files are in: root = "{dots}"'
+
+
+def _after_dots(value: str) -> tuple[str, str]:
+    """Divide a path behind the ".." at its beginning."""
+    from pathlib import PurePosixPath
+
+    parts = PurePosixPath(value).parts
+    dots = list(itertools.takewhile("..".__eq__, parts))
+    return "/".join(dots), "/".join(parts[len(dots) :])
+
+
+def _invalid_path(value: str) -> str:
     from pathlib import PurePosixPath, PureWindowsPath
 
     if character := control_character(value):
         return f"contains {character}"
     windows = PureWindowsPath(value)
-    if PurePosixPath(value).is_absolute() or windows.drive or windows.root:
-        return "is an absolute path"
-    if ".." in PurePosixPath(value).parts or ".." in windows.parts:
-        return "is outside the project"
-    return ""
+    is_absolute = PurePosixPath(value).is_absolute() or windows.drive or windows.root
+    return "is an absolute path" if is_absolute else ""
 
 
+def _climbs(value: str) -> bool:
+    from pathlib import PurePosixPath, PureWindowsPath
+
+    return ".." in PurePosixPath(value).parts or ".." in PureWindowsPath(value).parts
+
+
+_ABSOLUTE = r"^[/\\]|^[A-Za-z]:"
 PATH = Rule(
     error=_path_error,
     fix="Paths are relative to the folder of pyproject.toml and stay inside it.",
-    schema={"not": {"pattern": r"^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)"}},
+    schema={"not": {"pattern": rf"{_ABSOLUTE}|[^./\\][^/\\]*[/\\]\.\.([/\\]|$)"}},
+    fix_of=_root_for,
+)
+"""A file or folder of the project."""
+PATH_BELOW_ROOT = Rule(
+    error=_path_below_root_error,
+    fix='Paths are relative to the folder of pyproject.toml, and ".." comes first.',
+    schema=PATH.schema,
+)
+"""The same where `root` is set."""
+PATH_IN_IMAGE = Rule(
+    error=_path_error,
+    fix=PATH.fix,
+    schema={"not": {"pattern": rf"{_ABSOLUTE}|(^|[/\\])\.\.([/\\]|$)"}},
+)
+"""A path that is relative to what is copied."""
+ROOT = matching(
+    r"\.|\.\.(/\.\.)*/?", "is not a folder above pyproject.toml", 'Write: root = "..", or: root = "../.."'
 )
 
 
@@ -155,10 +204,17 @@ LABEL = Rule(
     fix='Write a name such as "com.contoso.team"',
     schema={"pattern": r"^[^=\n\r\u0000]+$"},
 )
+_NAMES = "Write $NAME or ${NAME} for a variable, and $$ for a dollar."
 ONE_LINE = Rule(
     error=one_line_error,
     fix="Write it in double quotes, on one line.",
     schema={"pattern": r"^[^\n\r\u0000]*$"},
+)
+VALUE_OF_VARIABLE = Rule(
+    error=lambda value: one_line_error(value) or reference_error(value),
+    fix=ONE_LINE.fix,
+    schema={"pattern": f"^{VALUE}$"},
+    fix_of=lambda value: _NAMES if not one_line_error(value) and reference_error(value) else "",
 )
 COMMAND = Rule(
     error=command_error,

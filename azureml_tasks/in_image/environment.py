@@ -25,6 +25,7 @@ HERE = Path(__file__).resolve().parent
 PROJECT = HERE / "project"
 CONDA = HERE / "conda"
 LOCKS = HERE / "locks"
+FOLDER = HERE / "folder.txt"
 
 # The first Python with importlib.metadata is 3.8.
 LISTS_PACKAGES = sys.version_info >= (3, 8)
@@ -98,6 +99,12 @@ def pip_output(*arguments: str) -> str:
     return done.stdout
 
 
+def working_folder() -> Path:
+    """Return the folder of pyproject.toml in the copy of the project, which paths of wheels are relative to."""
+    folder = PROJECT / FOLDER.read_text("utf-8") if FOLDER.is_file() else PROJECT
+    return folder if folder.is_dir() else HERE
+
+
 def run_pip(command: list[str], hide: str = "") -> bool:
     """Run *command*, which is pip's, in the copy of the project and show its output. Return whether it succeeded.
 
@@ -111,7 +118,7 @@ def run_pip(command: list[str], hide: str = "") -> bool:
         stderr=subprocess.STDOUT,
         encoding="utf-8",
         errors="replace",
-        cwd=str(PROJECT if PROJECT.is_dir() else HERE),
+        cwd=str(working_folder()),
         env=pip_variables(dict(os.environ)),
     ) as running:
         for line in running.stdout or ():

@@ -12,6 +12,7 @@ and the scripts `environment.py` and `conflicts.py` beside it. Each of these fil
     project/          requirements files and wheels, at their paths in the project
     conda/            the packages of a conda file, at its path in the project and on its lines
     locks/            the requirements that lock files were translated into
+    folder.txt        the folder of pyproject.toml in it, for a project that has files outside that folder
     wheels/           what download.py has downloaded, to be installed without an index
     pip-conf, netrc   secrets, mounted while this runs if packages may be built from source
 """

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from azureml_tasks.config.dockerfile_line import json_words, quoted
+from azureml_tasks.config import variable_references
+from azureml_tasks.config.dockerfile_line import json_words, quoted, quoted_value
 from azureml_tasks.planning.plan import APP_ROOT, MODEL_DIR, Plan
 
 if TYPE_CHECKING:
@@ -62,6 +63,10 @@ _SOURCE_BUILDS_COMMENT = [
 _MODEL_COMMENT = "# The model is large and changes less often than the code, so it comes first."
 _CODE_COMMENT = "# The code changes most often, so nothing slow comes after it."
 _ENV_COMMENT = "# Variables are quick to set, so they come after the files that they refer to."
+_EXTENDED_COMMENT = [
+    "# A variable that names itself takes the value of the base.",
+    "# hadolint ignore=DL3044",
+]
 _LABELS_COMMENT = "# Labels change with every commit, so they come last."
 _USER_COMMENT = "# The server runs as this user, which can read the copied files. Root owns them."
 
@@ -98,7 +103,7 @@ def render_stages(
     if names[0] == STAGES[0]:
         return _text([*download, *_from(base), *steps])
     if not any(line.startswith("RUN ") for step in steps for line in step):
-        steps.sort(key=lambda step: not step[1].startswith(("ENV ", "USER ")))
+        steps.sort(key=lambda step: not any(line.startswith(("ENV ", "USER ")) for line in step))
     return _text([*download, [_CACHED_LAYERS, f"FROM {base}"], *steps])
 
 
@@ -134,7 +139,7 @@ def _stages(plan: Plan, *, mounts: bool, sha256: str = "") -> dict[str, list[lis
         "model": [[_MODEL_COMMENT, f"COPY model/ {_model_folder(plan)}/"]] if plan.has_model else [],
         "code": [
             *([[_CODE_COMMENT, f"COPY code/ {APP_ROOT}/"]] if plan.has_code else []),
-            *([[_ENV_COMMENT, *_key_values("ENV", plan.env)]] if plan.env else []),
+            *([_variables(plan)] if plan.env else []),
             *_runs(plan, "code"),
         ],
         "labels": [
@@ -242,10 +247,18 @@ def _runs(plan: Plan, after: str) -> Iterator[list[str]]:
             yield [comment, *as_user]
 
 
+def _variables(plan: Plan) -> list[str]:
+    extends = any(
+        name in plan.env for value in plan.env.values() for name in variable_references.names(value)
+    )
+    return [_ENV_COMMENT, *(_EXTENDED_COMMENT if extends else []), *_key_values("ENV", plan.env)]
+
+
 def _key_values(instruction: str, values: Mapping[str, str]) -> list[str]:
     """Return one instruction for all *values*: the legacy builder starts a container for each instruction."""
     pairs = [
-        f"{name if instruction == 'ENV' else quoted(name)}={quoted(text)}" for name, text in values.items()
+        f"{name}={quoted_value(text)}" if instruction == "ENV" else f"{quoted(name)}={quoted(text)}"
+        for name, text in values.items()
     ]
     if len(pairs) == 1:
         return [f"{instruction} {pairs[0]}"]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from azureml_tasks.project import base_images
+from azureml_tasks.project import base_images, variables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,10 +18,7 @@ if TYPE_CHECKING:
     from azureml_tasks.requirements.install_step import PythonStep
     from azureml_tasks.requirements.wanted_python import WantedPython
 
-APP_ROOT = "/var/azureml-app"
-MODEL_DIR = "/var/azureml-app/azureml-models"
-"""The folders of code and model in the documentation of Azure ML, "Extend a prebuilt Docker image":
-https://learn.microsoft.com/azure/machine-learning/how-to-extend-prebuilt-docker-image-inference."""
+APP_ROOT, MODEL_DIR = variables.APP_ROOT, variables.MODEL_DIR
 SECRET_MOUNTS = "mount secrets during a build"  # noqa: S105 -- a feature
 """A feature that not every builder has, as in "cannot mount secrets during a build"."""
 FEATURE_HELP = {
@@ -47,7 +45,7 @@ class Plan(NamedTuple):
         has_model: whether the image contains a model.
         model_name: its folder below the folder that AZUREML_MODEL_DIR names; "" if that holds its content itself.
         has_code: whether the image contains code.
-        env: environment variables of the image.
+        env: environment variables of the image, each with a value as `config.variable_references` writes it.
         labels: name → text.
         files: members of the build context, sorted by name.
         smoke_test: what it sends and expects.
@@ -61,6 +59,7 @@ class Plan(NamedTuple):
             for nothing.
         missing_code: what is wrong with the table if the base brings no entry script of its own; None for nothing.
         wanted_pythons: what a conda file or lock files say of Python, if only the base itself tells its version.
+        wanted_variables: name of a variable that `env` takes from the base → the problem if the base does not set it.
         warnings: for the user, before any work.
         project_key: under which this project's caches are kept, see `state.project_identity`; "" for none.
         cache_scope: who shares cached layers by a registry with whom; "" for the usual ones.
@@ -94,6 +93,7 @@ class Plan(NamedTuple):
     unread_script: Problem | None = None
     missing_code: Problem | None = None
     wanted_pythons: tuple[WantedPython, ...] = ()
+    wanted_variables: Mapping[str, Problem] = MappingProxyType({})
     warnings: tuple[str, ...] = ()
     project_key: str = ""
     cache_scope: str = ""
@@ -116,7 +116,6 @@ class Plan(NamedTuple):
 def plan(project: Project) -> Plan:
     """Decide everything about the image of *project*. Reads no file and raises no error."""
     settings, facts = project.settings, project.facts
-    env = _variables(project)
     python_files = facts.python.files if facts.python else ()
     return Plan(
         base=facts.base,
@@ -131,7 +130,8 @@ def plan(project: Project) -> Plan:
         has_model=facts.has_model,
         model_name=(settings.model_name or "") if facts.has_model else "",
         has_code=bool(facts.code),
-        env=env,
+        env=facts.env,
+        wanted_variables=facts.wanted_variables,
         labels=facts.labels,
         files=tuple(sorted((*facts.files, *python_files))),
         smoke_test=facts.smoke_test,
@@ -161,13 +161,3 @@ def _warnings(project: Project) -> tuple[str, ...]:
     unused = facts.secrets and not facts.python
     warnings = ["pip installs nothing, so `secrets` are not used"] if unused else []
     return (*base_images.warnings(facts.base, facts.today), *facts.warnings, *warnings)
-
-
-def _variables(project: Project) -> dict[str, str]:
-    """Return the variables for entry script and model, then those of the table."""
-    facts = project.facts
-    derived = {
-        "AZUREML_ENTRY_SCRIPT": facts.entry_script,
-        "AZUREML_MODEL_DIR": MODEL_DIR if facts.has_model else "",
-    }
-    return {name: value for name, value in derived.items() if value} | dict(project.settings.env)

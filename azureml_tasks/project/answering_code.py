@@ -43,15 +43,15 @@ def answering_code(reader: ProjectReader, code: Code, base: Reference) -> Answer
     settings, problems = reader.settings, reader.problems
     names_script = ENTRY_SCRIPT in {**settings.env, **settings.smoke_test.env}
     has_own = brings_script(base)
-    if code.folder or names_script or has_own:
+    if code.folders or names_script or has_own:
         return AnsweringCode()
     place = _what_needs_code(settings)
     if not place:
         return AnsweringCode(stands_in=True)
     if problems.is_bad(("code",)) or problems.is_bad(("entry-script",)):
         return AnsweringCode()  # Reported already.
-    found = entry_scripts(reader.root, reader.matcher)
-    fix = how_to_name(found) or _NO_SCRIPT
+    found = entry_scripts(reader.root, reader.matcher, reader.folder)
+    fix = how_to_name([*map(reader.name, found)]) or _NO_SCRIPT
     what = f"{_subject(place)}, and the image has no code that {_purpose(place)}"
     if has_own is False:
         problems.add(place, what, fix)

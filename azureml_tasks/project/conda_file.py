@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.config.yaml_document import LARGEST_YAML
@@ -56,14 +57,17 @@ def read(reader: ProjectReader, base: Reference) -> CondaPart | None:
     try:
         text = read_text(reader.root / path, largest=LARGEST_YAML)
     except UnreadableFile as error:
-        problems.add_in_file(path, 0, error.why, error.fix)
+        problems.add_in_file(reader.name(path), 0, error.why, error.fix)
         return None
-    file, mistakes = read_conda(path, text, _substitutes(settings, base))
+    file, mistakes = read_conda(reader.name(path), text, _substitutes(settings, base))
+    file = replace(file, path=path)
     problems.extend(mistakes)
     for line, name in file.variables:
         if name not in settings.env:
             fix = f'Write in the table: env = {{ {name} = "…" }}, with the value of this line'
-            problems.add_in_file(path, line, f"sets the variable {name}, which only conda would set", fix)
+            problems.add_in_file(
+                reader.name(path), line, f"sets the variable {name}, which only conda would set", fix
+            )
     python = base_images.named_python(base)
     for wanted in file.pythons:
         if python and not accepts(wanted, python):
@@ -76,8 +80,13 @@ def read(reader: ProjectReader, base: Reference) -> CondaPart | None:
 
 
 def _pip_part(reader: ProjectReader, file: CondaFile) -> RequirementsTree:
-    tree, mistakes = read_tree(file.path, lambda name: requirements_text(reader, name), text=file.pip_text)
-    reader.problems.extend(mistakes)
+    tree, mistakes = read_tree(
+        file.path,
+        lambda name: requirements_text(reader, name),
+        text=file.pip_text,
+        folder=reader.folder,
+    )
+    reader.extend(mistakes)
     refuse_missing_files(reader, ("conda",), tree, tree.files[1:])
     return tree
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from azureml_tasks.config.problems import FILE
 from azureml_tasks.context.context_file import ContextFile
 from azureml_tasks.context.lfs_pointer import LARGEST, is_pointer
-from azureml_tasks.project.paths import files_below, kind_of
+from azureml_tasks.project.paths import files_below, kind_of, leaves
 from azureml_tasks.project.walk import Walk
 from azureml_tasks.requirements.files import RequirementsTree, read_tree
 from azureml_tasks.requirements.kinds import lock_kind
@@ -32,17 +32,18 @@ def requirements(reader: ProjectReader) -> list[RequirementsTree]:
     for index, path in problems.valid_items("requirements", reader.settings.requirements):
         place: Place = ("requirements", index)
         place = place if problems.is_written(place) else ("requirements",)
-        if not reader.check_path(place, path, "file"):
+        root = reader.check_path(place, path, "file")
+        if not root:
             continue
         if lock_kind(path):
             from azureml_tasks.project.lock_files import read_lock  # few tables need its libraries
 
-            lock, in_lock = read_lock(reader, Path(path).as_posix())
-            problems.extend(in_lock)
+            lock, in_lock = read_lock(reader, root)
+            reader.extend(in_lock)
             trees += [lock] if lock else []
             continue
-        tree, in_files = read_tree(Path(path).as_posix(), lambda name: requirements_text(reader, name))
-        problems.extend(in_files)
+        tree, in_files = read_tree(root, lambda name: requirements_text(reader, name), folder=reader.folder)
+        reader.extend(in_files)
         trees.append(tree)
         refuse_missing_files(reader, place, tree, tree.files)
     return trees
@@ -59,18 +60,18 @@ def refuse_missing_files(
         tree: the requirements file with those that it includes.
         files: those of the tree that are copied.
     """
-    problems, path = reader.problems, tree.files[0]
+    problems, path = reader.problems, reader.name(tree.files[0])
     for file in files:
         reader.refuse_excluded(file, "a requirements file")
     for wheel in tree.wheels:
         reader.refuse_excluded(wheel, "a wheel")
-        kind = kind_of(reader.root / wheel)
-        if kind and not (reader.root / wheel).resolve().is_relative_to(reader.root):
-            what = f"{path} names the wheel {wheel}, a link that leaves the project"
+        kind, name = kind_of(reader.root / wheel), reader.name(wheel)
+        if kind and leaves(reader.root, reader.root / wheel):
+            what = f"{path} names the wheel {name}, a link that leaves the project"
             problems.add(place, what, "Copy it into the project.")
         elif kind != "file":
-            what = f"{path} names the wheel {wheel}, which does not exist"
-            problems.add(place, what, f"Make it: pip wheel --no-deps --wheel-dir {Path(wheel).parent} NAME")
+            what = f"{path} names the wheel {name}, which does not exist"
+            problems.add(place, what, f"Make it: pip wheel --no-deps --wheel-dir {Path(name).parent} NAME")
         elif _is_pointer(reader.root / wheel):
             reader.refuse_lfs_pointers(place, [wheel])
 
@@ -82,7 +83,7 @@ def _is_pointer(file: Path) -> bool:
 def requirements_text(reader: ProjectReader, path: str) -> str | None:
     """Return the text of a requirements file; None if it is not a file of the project."""
     file = reader.root / path
-    if kind_of(file) != "file" or not file.resolve().is_relative_to(reader.root):
+    if kind_of(file) != "file" or leaves(reader.root, file):
         return None
     return read_text(file, coding_lines=True)
 
@@ -97,27 +98,29 @@ def python_file(reader: ProjectReader, path: str) -> ContextFile:
 
 def code_and_model(reader: ProjectReader, code: Code) -> tuple[ContextFile, ...]:
     """Return the members of the context for code and model, sorted by name, and report what is wrong with them."""
-    model = reader.settings.model or ""
-    members: list[ContextFile] = []
-    if code.folder:
-        claimed = [model, *([".azureml-image", FILE, "tasks.py"] if code.folder == "." else [])]
-        left_out = frozenset(Path(path).as_posix() for path in claimed if path)
-        _refuse_claimed_entry_script(reader, code, left_out)
-        members += _walk(reader, "code", code.folder, left_out, _LARGE)
+    given = reader.settings.model
+    model = reader.path(given) if given else ""
+    own = (".azureml-image", FILE, "tasks.py")
+    left_out = frozenset((*([model] if model else []), *map(reader.path, own)))
+    _refuse_claimed_entry_script(reader, code, left_out)
+    members = [ContextFile(name="code/")] if code.folders and "" not in code.folders.by_name else []
+    for index, (name, top) in enumerate(code.folders.by_name.items()):
+        place: Place = ("code", index) if name else ("code",)
+        members += _walk(reader, place, top, f"code/{name}".rstrip("/"), left_out=left_out, largest=_LARGE)
     if (
-        model
+        given
         and not reader.problems.is_bad(("model",))
-        and reader.check_path(("model",), model, "file or folder")
+        and reader.check_path(("model",), given, "file or folder")
     ):
-        members += _model(reader, Path(model).as_posix())
+        members += _model(reader, model)
     return tuple(sorted(members))
 
 
 def _refuse_claimed_entry_script(reader: ProjectReader, code: Code, left_out: frozenset[str]) -> None:
-    path = Path(code.folder) / code.entry_script
+    script = code.folders.source_of(code.entry_script) if code.entry_script else ""
     for claimed in left_out:
-        if code.entry_script and path.is_relative_to(claimed):
-            what = f"the entry script {path.as_posix()} is in {claimed}, which is not part of the code"
+        if script and Path(script).is_relative_to(claimed):
+            what = f"the entry script {reader.name(script)} is in {reader.name(claimed)}, which is not part of the code"
             reader.problems.add(("entry-script",), what, "Move it.")
 
 
@@ -125,30 +128,37 @@ def _model(reader: ProjectReader, model: str) -> list[ContextFile]:
     top = reader.root / model
     if top.is_file():
         excluded = reader.refuse_excluded(model, "all of the model")
-        return [] if excluded else _walk(reader, "model", model, frozenset(), None)
-    members = _walk(reader, "model", model, frozenset(), None)
+        return [] if excluded else _walk(reader, ("model",), model, "model")
+    members = _walk(reader, ("model",), model, "model")
     if all(member.name.endswith("/") for member in members) and not reader.problems.is_bad(("model",)):
         first = next((path.relative_to(reader.root).as_posix() for path in files_below(top)), "")
         if not first or not reader.refuse_excluded(first, "all of the model"):
-            what = f"tool.azureml-image.model: {model} holds no file"
+            what = f"tool.azureml-image.model: {reader.name(model)} holds no file"
             reader.problems.add(("model",), what, "Leave the key out where Azure ML mounts the model.")
     return members
 
 
 def _walk(
-    reader: ProjectReader, key: str, top: str, left_out: frozenset[str], largest: int | None
+    reader: ProjectReader,
+    place: Place,
+    top: str,
+    into: str,
+    *,
+    left_out: frozenset[str] = frozenset(),
+    largest: int | None = None,
 ) -> list[ContextFile]:
     walk = Walk(
-        project=reader.root,
+        root=reader.root,
         top=top,
-        into=key,
+        into=into,
         matcher=reader.matcher,
         hashes=reader.hashes,
         left_out=left_out,
-        problem=lambda what, fix: reader.problems.add((key,), what, fix),
+        spell=reader.name,
+        problem=lambda what, fix: reader.problems.add(place, what, fix),
         largest=largest,
     )
     members = walk.files()
     if walk.pointers:
-        reader.refuse_lfs_pointers((key,), walk.pointers)
-    return members if members and members[0].name == f"{key}/" else [ContextFile(name=f"{key}/"), *members]
+        reader.refuse_lfs_pointers(place, walk.pointers)
+    return members if members and members[0].name == f"{into}/" else [ContextFile(name=f"{into}/"), *members]

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from azureml_tasks.config import validators
 from azureml_tasks.config.allowed_registries import VARIABLE
-from azureml_tasks.config.dockerfile_line import LONGEST_LINE, quoted
+from azureml_tasks.config.dockerfile_line import LONGEST_LINE, quoted, quoted_value
 from azureml_tasks.config.problems import FILE, spell
+from azureml_tasks.config.variable_references import names
 from azureml_tasks.image_reference import MCR
 from azureml_tasks.project.base_images import IMAGE_VARIABLES
 
@@ -29,10 +30,13 @@ _AROUND = 200
 
 def refuse_double_variables(settings: Settings, code: Code, problems: Problems) -> None:
     """Report variables of `env` that another key sets."""
-    keys = {
+    keys: dict[str, str | bool] = {
         "AZUREML_ENTRY_SCRIPT": (code.entry_script or problems.is_written(("entry-script",)))
         and "entry-script",
         "AZUREML_MODEL_DIR": problems.is_written(("model",)) and "model",
+        "PYTHONPATH": bool(code.python_path)
+        and not _extends_itself(settings, "PYTHONPATH")
+        and "python-path",
     }
     for name, key in keys.items():
         if key and name in settings.env:
@@ -40,11 +44,23 @@ def refuse_double_variables(settings: Settings, code: Code, problems: Problems) 
             problems.add(("env", name), f"{spell(('env', name))} is already set by the key {key}", fix)
 
 
-def refuse_long_lines(settings: Settings, problems: Problems) -> None:
-    """Report values that fit into a line of the Dockerfile alone, but not with their name or their neighbours."""
+def _extends_itself(settings: Settings, name: str) -> bool:
+    """Return whether a variable of `env` names the one of the same name that it would replace."""
+    return name in names(settings.env.get(name, ""))
+
+
+def refuse_long_lines(settings: Settings, env: Mapping[str, str], problems: Problems) -> None:
+    """Report values that fit into a line of the Dockerfile alone, but not with their name or their neighbours.
+
+    Args:
+        settings: the table.
+        env: the variables of the image.
+        problems: of the table.
+    """
     lines: dict[Place, str] = {
         ("apt",): " ".join(settings.apt),
-        **{("env", name): name + quoted(text) for name, text in settings.env.items()},
+        **{("env", name): name + quoted_value(env.get(name, "")) for name in settings.env},
+        ("python-path",): quoted_value(env.get("PYTHONPATH", "")) if settings.python_path else "",
         **{("labels", name): quoted(name) + quoted(text) for name, text in settings.labels.items()},
     }
     for place, line in lines.items():

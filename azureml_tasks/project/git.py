@@ -86,7 +86,7 @@ def start_reading(folder: Path) -> Callable[[], Revision | NoRevision]:
 
 def read(folder: Path) -> Revision | NoRevision:
     """Return the commit of the work tree around *folder*. Nothing is changed, not even git's index."""
-    top = _work_tree(folder.resolve())
+    top = work_tree(folder.resolve())
     if not top:
         return NoRevision(why="this is not a git repository")
     try:
@@ -96,12 +96,12 @@ def read(folder: Path) -> Revision | NoRevision:
 
 
 def tracks(folder: Path) -> bool:
-    """Return whether git tracks *folder* or anything in it; False if git does not say.
+    """Return whether git tracks the file or folder *folder* or anything in it; False if git does not say.
 
     Upper and lower case count as the same, as they do in the file systems of macOS and Windows.
     """
     parent = folder.parent.resolve()
-    top = _work_tree(parent)
+    top = work_tree(parent)
     if not top:
         return False
     path = (parent / folder.name).relative_to(top).as_posix()
@@ -114,7 +114,7 @@ def tracks(folder: Path) -> bool:
     return not listed.code and bool(listed.stdout)
 
 
-def _work_tree(folder: Path) -> Path | None:
+def work_tree(folder: Path) -> Path | None:
     """Return the nearest folder with a `.git`, from *folder* upwards; None if there is none.
 
     A folder that looks like a bare repository is never one: its files may be those of a pull request, while git tracks

@@ -7,8 +7,9 @@ files (https://github.com/moby/patternmatcher); `ignore_pattern` matches one pat
 from __future__ import annotations
 
 import posixpath
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from azureml_tasks.project.ignore_pattern import literal_head, literal_tail, predicate
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 # What Go trims from a line; Python's strip() also removes four control characters.
 _SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 
+_SPECIAL = re.compile(r"[*?\[\]\\{}^|]")
+"""What a pattern must escape in the name of a folder."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
@@ -25,13 +29,15 @@ class Rule:
 
     Args:
         pattern: as written; a leading "!" brings files back.
-        file: "pyproject.toml", ".dockerignore" or "built-in default".
+        file: "pyproject.toml", "built-in default", or an ignore file.
         line: 1-based; 0 for a built-in one.
+        folder: that the pattern is relative to, unless it begins with `**/`; "" for the root.
     """
 
     pattern: str
     file: str
     line: int
+    folder: str = ""
 
 
 class IllegalPattern(ValueError):
@@ -66,6 +72,29 @@ def parse_ignore_file(text: str, file: str) -> list[Rule]:
     ]
 
 
+class IgnoreRules(Protocol):
+    """Which files and folders of a project are excluded, and which rule decides."""
+
+    def excluding(self, path: str) -> Rule | None:
+        """Return the rule that excludes a file or folder; None if it stays.
+
+        Args:
+            path: relative to the root, with "/" between its parts; that of a folder may end with one.
+        """
+
+    def decision(self, path: str) -> tuple[Rule | None, bool]:
+        """Return the rule that decides about a file or folder, None for no rule, and whether it stays."""
+
+    def reincluding(self, path: str) -> Rule | None:
+        """Return the "!" rule that decides about a path, whether or not another rule excluded it before."""
+
+    def may_descend(self, folder: str) -> bool:
+        """Return whether anything below a folder can stay."""
+
+    def may_bring_back_below(self, folder: str) -> bool:
+        """Return whether a "!" rule can match below a folder about which no rule decides."""
+
+
 class Matcher:
     """Rules in their order: the last one that matches a path or one of its parents decides.
 
@@ -84,45 +113,33 @@ class Matcher:
         self._deciding: dict[str, int] = {}
 
     def excluding(self, path: str) -> Rule | None:
-        """Return the rule that excludes a file or folder; None if it stays.
-
-        Args:
-            path: relative to the project, with "/" between its parts.
-        """
+        """Return the rule that excludes a file or folder; None if it stays."""
         rule, stays = self.decision(path)
         return None if stays else rule
 
     def decision(self, path: str) -> tuple[Rule | None, bool]:
-        """Return the rule that decides about a file or folder, None for no rule, and whether it stays.
-
-        Args:
-            path: relative to the project, with "/" between its parts.
-        """
-        index = self._last_index(path)
+        """Return the rule that decides about a file or folder, None for no rule, and whether it stays."""
+        index = self._last_index(path.removesuffix("/"))
         if index < 0:
             return None, True
         pattern = self._patterns[index]
         return pattern.rule, pattern.brings_back
 
     def reincluding(self, path: str) -> Rule | None:
-        """Return the "!" rule that decides about a path, whether or not another rule excluded it before.
-
-        Args:
-            path: relative to the project, with "/" between its parts.
-        """
+        """Return the "!" rule that decides about a path, whether or not another rule excluded it before."""
         rule, stays = self.decision(path)
         return rule if stays else None
 
     def may_descend(self, folder: str) -> bool:
-        """Return whether anything below a folder can stay.
-
-        Args:
-            folder: relative to the project, with "/" between its parts.
-        """
+        """Return whether anything below a folder can stay."""
         last = self._last_index(folder)
         if last < 0 or self._patterns[last].brings_back:
             return True
         return any(p.brings_back and p.reaches_below(folder) for p in self._patterns[last + 1 :])
+
+    def may_bring_back_below(self, folder: str) -> bool:
+        """Return whether a "!" rule can match below a folder about which no rule decides."""
+        return any(pattern.brings_back and pattern.reaches_below(folder) for pattern in self._patterns)
 
     def _last_index(self, path: str) -> int:
         """Return the index of the pattern that decides about *path*; -1 for none."""
@@ -195,6 +212,7 @@ def _parsed(rule: Rule) -> _Pattern | None:
     if pattern := pattern[inverted:].strip(_SPACE):
         pattern = _clean(pattern)
         pattern = pattern[1:] if len(pattern) > 1 and pattern.startswith("/") else pattern
+        pattern = _from_root(rule, pattern)
     # Moby cleans once more, now with the "!" in front, and only then checks for the "!".
     pattern = ("!" * inverted + pattern).strip(_SPACE)
     if not pattern:
@@ -217,6 +235,20 @@ def _parsed(rule: Rule) -> _Pattern | None:
         )
     except ValueError as error:
         raise IllegalPattern(rule, str(error)) from error
+
+
+def _from_root(rule: Rule, pattern: str) -> str:
+    """Return a cleaned pattern of a rule relative to the root."""
+    if not rule.folder or pattern == "**" or pattern.startswith("**/"):
+        return pattern
+    pattern = posixpath.normpath(f"{_escaped(rule.folder)}/{pattern}")
+    if pattern == ".." or pattern.startswith("../"):
+        raise IllegalPattern(rule, "it leads out of the folder of `root`")
+    return pattern
+
+
+def _escaped(folder: str) -> str:
+    return _SPECIAL.sub(r"\\\g<0>", folder)
 
 
 def _clean(pattern: str) -> str:

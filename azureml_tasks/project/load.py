@@ -14,14 +14,24 @@ from azureml_tasks.config.reader import read, read_image_names
 from azureml_tasks.context.file_hashes import FileHashes
 from azureml_tasks.errors import FileProblem, Problem, SettingsError
 from azureml_tasks.image_reference import Reference, expand_base
-from azureml_tasks.project import base_images, copied_files, cross_checks, git, image_repositories, naming
+from azureml_tasks.project import (
+    base_images,
+    copied_files,
+    cross_checks,
+    git,
+    image_repositories,
+    naming,
+    variables,
+)
 from azureml_tasks.project.answering_code import answering_code
 from azureml_tasks.project.build_secrets import wanted_secrets
 from azureml_tasks.project.code import read_code, script_source
 from azureml_tasks.project.cross_checks import variable_warnings
+from azureml_tasks.project.ignore_files import copied_folders, read_ignore_files
 from azureml_tasks.project.model import Facts, NoRevision, Project, Revision
 from azureml_tasks.project.model_folder import model_warnings, refuse_name_without_model
-from azureml_tasks.project.paths import ProjectReader, leaves, read_ignore_rules
+from azureml_tasks.project.paths import ProjectReader, leaves
+from azureml_tasks.project.root import find_root, given_root
 from azureml_tasks.project.smoke_test import read_smoke_test
 from azureml_tasks.project.smoke_test_requests import form_warnings, header_warnings
 from azureml_tasks.requirements.install_step import PythonStep, python_step
@@ -29,7 +39,7 @@ from azureml_tasks.requirements.lines import normalize_name
 from azureml_tasks.text_file import UnreadableFile, read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from azureml_tasks.config.problems import Override, Place, Problems
     from azureml_tasks.config.settings import Settings
@@ -43,6 +53,7 @@ def load(
     hashes: FileHashes | None = None,
     allowed_registries: AllowedRegistries = AllowedRegistries(),  # noqa: B008 -- a frozen value
     *,
+    root: Override | None = None,
     image: str = "",
     wait_for_git: Callable[[], Revision | NoRevision] | None = None,
 ) -> Project:
@@ -53,6 +64,7 @@ def load(
         overrides: values that replace keys of the table in this run, by key.
         hashes: spare files that have not changed from being read again; None to read all.
         allowed_registries: that the table may name.
+        root: folder that the files must be in, an absolute path, in place of the table's; None if the run names none.
         image: which of the table's images; "" if the table itself is the image.
         wait_for_git: returns the commit, if the caller has begun to read it.
 
@@ -60,22 +72,31 @@ def load(
         SettingsError: with everything that is wrong in the table and in the files it names.
         BuildError: a file changes while it is read.
     """
-    root = Path(folder).resolve()
-    wait_for_git = wait_for_git or git.start_reading(root)
-    settings, problems = read(_text(root), overrides or {}, image)
+    project = Path(folder).resolve()
+    overrides = {**(overrides or {}), **({"root": given_root(project, root)} if root else {})}
+    wait_for_git = wait_for_git or git.start_reading(project)
+    settings, problems = read(_text(project), overrides, image)
+    top = find_root(project, settings, problems)
+    if problems.is_bad(("root",)):  # What the other keys name cannot be looked for.
+        raise SettingsError([*problems])
+    inner = project.relative_to(top).as_posix()
+    ignored = read_ignore_files(
+        top, inner, copied_folders(project, inner, settings), settings.exclude, problems
+    )
     reader = ProjectReader(
-        root=root,
+        root=top,
+        folder=inner,
         settings=settings,
         problems=problems,
-        matcher=read_ignore_rules(root, settings, problems),
+        matcher=ignored.rules,
         hashes=hashes or FileHashes(file=Path(os.devnull)),
     )
-    facts = _facts(reader, wait_for_git)
+    facts = _facts(reader, wait_for_git, ignored.warnings)
     cross_checks.refuse_other_registries(settings, allowed_registries, problems)
     cross_checks.refuse_base_beside_secrets(settings, facts.base, allowed_registries, problems)
     if problems:
         raise SettingsError([*problems])
-    return Project(folder=root, settings=settings, facts=facts)
+    return Project(folder=project, root=top, settings=settings, facts=facts)
 
 
 def image_names(folder: str | Path) -> tuple[str, ...]:
@@ -103,7 +124,9 @@ def _text(root: Path) -> str:
         raise SettingsError([FileProblem(FILE, 0, error.why, error.fix)]) from error
 
 
-def _facts(reader: ProjectReader, wait_for_git: Callable[[], Revision | NoRevision]) -> Facts:
+def _facts(
+    reader: ProjectReader, wait_for_git: Callable[[], Revision | NoRevision], warnings: Sequence[str]
+) -> Facts:
     settings, problems = reader.settings, reader.problems
     project = problems.document.get("project")
     project = project if isinstance(project, dict) else {}
@@ -120,10 +143,14 @@ def _facts(reader: ProjectReader, wait_for_git: Callable[[], Revision | NoRevisi
     revision = wait_for_git()
     labels = naming.labels(settings, project, revision, base, title=repository, epoch=_epoch(problems))
     image_repositories.refuse_same_names(problems)
+    own = variables.own_variables(
+        entry_script=code.entry_script, has_model=bool(settings.model), python_path=code.python_path
+    )
+    env = variables.resolve(settings.env, own, problems)
     cross_checks.refuse_double_variables(settings, code, problems)
     refuse_name_without_model(reader)
     cross_checks.refuse_two_registries(problems)
-    cross_checks.refuse_long_lines(settings, problems)
+    cross_checks.refuse_long_lines(settings, env.env, problems)
     cross_checks.refuse_labels_of_several_lines(labels, settings, problems)
     return Facts(
         project=project,
@@ -133,7 +160,9 @@ def _facts(reader: ProjectReader, wait_for_git: Callable[[], Revision | NoRevisi
         tags=naming.tags(settings, naming.tag_values(project, revision, today, os.environ, poetry), problems),
         labels=labels,
         entry_script=code.entry_script,
-        code=code.folder,
+        code=tuple(code.folders.by_name.values()),
+        env=env.env,
+        wanted_variables=env.of_base,
         python=python,
         files=files,
         has_model=bool(settings.model),
@@ -145,6 +174,7 @@ def _facts(reader: ProjectReader, wait_for_git: Callable[[], Revision | NoRevisi
         missing_code=answering.missing,
         wanted_pythons=(*(conda.wanted_pythons if conda else ()), *_unknown_pythons(python, base, problems)),
         warnings=(
+            *warnings,
             *_warnings(settings, project, revision),
             *(conda.file.warnings if conda else ()),
             *code.warnings,
@@ -152,7 +182,7 @@ def _facts(reader: ProjectReader, wait_for_git: Callable[[], Revision | NoRevisi
             *variable_warnings(settings),
             *header_warnings(reader),
             *(form_warnings(smoke_test.requests, source) if source else ()),
-            *model_warnings(reader, files, Path(code.folder, code.entry_script).as_posix(), source),
+            *model_warnings(reader, files, reader.name(code.folders.source_of(code.entry_script)), source),
         ),
     )
 
@@ -222,6 +252,7 @@ def _python(reader: ProjectReader, conda: CondaPart | None) -> PythonStep | None
         ),
         conda=conda.file if conda else None,
         downloads=bool(settings.secrets),
+        folder=reader.folder,
     )
 
 

@@ -39,7 +39,7 @@ def read_lock(reader: ProjectReader, path: str) -> tuple[RequirementsTree | None
 
     Args:
         reader: of the project.
-        path: of a file of the project whose name is that of a lock file.
+        path: of a file whose name is that of a lock file, relative to the root.
     """
     try:
         text = read_text(reader.root / path)
@@ -82,14 +82,14 @@ def _uv(
 
     lock = toml_document.parse(text, path)
     folder, document = posixpath.dirname(path), reader.problems.document
-    is_own = folder == ""
+    is_own = (folder or ".") == reader.folder
     if not is_own:  # It locks another project, with other groups and extras.
         document = _document(reader, f"{folder}/{FILE}")
         selection = selection._replace(project=_project_name(document), extras=(), groups=())
     if wrong := misfits(lock, document, selection):
-        lock_again = "uv lock" if is_own else f"uv lock --project {folder}"
+        lock_again = "uv lock" if is_own else f"uv lock --project {reader.name(folder)}"
         return None, [FileProblem(path, 0, what, lock_again) for what in wrong]
-    export, problem = _exported(reader.root, folder, selection)
+    export, problem = _exported(reader, folder, selection)
     if problem:
         return None, [FileProblem(path, 0, *problem)]
     tree, problems = read_export(path, export, lock, selection, text=text, is_own=is_own)
@@ -117,16 +117,17 @@ def _document(reader: ProjectReader, path: str) -> dict[str, Any]:
         raise SettingsError([FileProblem(path, 0, error.why, error.fix)]) from error
 
 
-def _exported(root: Path, folder: str, selection: Selection) -> tuple[str, tuple[str, str] | None]:
+def _exported(reader: ProjectReader, folder: str, selection: Selection) -> tuple[str, tuple[str, str] | None]:
     """Return uv's export of a lock file, or why there is none and the next step."""
     parts = [f"--extra={name}" for name in selection.extras] + [
         f"--group={name}" for name in selection.groups
     ]
     project = str(PurePosixPath(folder)) if folder else "."
-    by_hand = " ".join([UV_EXPORT, *parts, *([f"--project={project}"] if folder else [])])
+    name = reader.name(folder)
+    by_hand = " ".join([UV_EXPORT, *parts, *([f"--project={name}"] if name != "." else [])])
     try:
         done = capture(
-            [*_EXPORT, *parts, "--project", project], cwd=root, env=_environment(), timeout=_SECONDS
+            [*_EXPORT, *parts, "--project", project], cwd=reader.root, env=_environment(), timeout=_SECONDS
         )
     except MissingProgram:
         fix = f"Install uv: https://docs.astral.sh/uv/\nor, where uv is, export it and name that file: {by_hand}"

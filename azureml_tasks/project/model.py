@@ -29,8 +29,10 @@ class Facts:
         repository: of the image, without registry.
         tags: rendered, at least one.
         labels: name → text.
-        entry_script: relative to the code; "" if there is none.
-        code: project-relative folder of the code; "" if there is none.
+        entry_script: relative to the app's root; "" if there is none.
+        code: folders of the code, relative to the root.
+        env: variables of the image, see `Plan.env`.
+        wanted_variables: see `Plan.wanted_variables`.
         python: the packages to install; None if there are none.
         files: members of the build context for code and model, sorted.
         has_model: whether the image contains a model.
@@ -52,7 +54,9 @@ class Facts:
     tags: tuple[str, ...]
     labels: Mapping[str, str]
     entry_script: str
-    code: str
+    code: tuple[str, ...]
+    env: Mapping[str, str]
+    wanted_variables: Mapping[str, Problem]
     python: PythonStep | None
     files: tuple[ContextFile, ...]
     has_model: bool
@@ -69,9 +73,17 @@ class Facts:
 
 @dataclass(frozen=True, kw_only=True)
 class Project:
-    """A project: its folder, its table, and what the folder holds."""
+    """A project: its folder, its table, and what the folder holds.
+
+    Args:
+        folder: of pyproject.toml, resolved.
+        root: the folder that all of its files are in, resolved.
+        settings: the table.
+        facts: what the files say.
+    """
 
     folder: Path
+    root: Path
     settings: Settings
     facts: Facts
 

@@ -60,7 +60,7 @@ def model_warnings(
     Args:
         reader: of the project.
         files: members of the build context for code and model.
-        script: path of the entry script, relative to the project.
+        script: the entry script, as messages name it.
         source: of the script.
     """
     folder = _model_folder(reader, files)
@@ -85,7 +85,7 @@ def _model_folder(reader: ProjectReader, files: Sequence[ContextFile]) -> ModelF
     if settings.model:
         return _baked(files, settings.model_name or "")
     if settings.smoke_test.model:
-        return _mounted(reader.root, settings.smoke_test.model)
+        return _mounted(reader.root / reader.path(settings.smoke_test.model), settings.smoke_test.model)
     return None
 
 
@@ -122,8 +122,7 @@ def _listing(names: set[str], before: str) -> str:
     return ", ".join([*shown[:_MOST], *(["…"] if len(shown) > _MOST else [])]) or "nothing"
 
 
-def _mounted(root: Path, model: str) -> ModelFolder:
-    path_of_model = root / model
+def _mounted(path_of_model: Path, model: str) -> ModelFolder:
     folder = path_of_model.name
 
     def has(path: str) -> bool:

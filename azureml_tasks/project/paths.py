@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
+import posixpath
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from azureml_tasks.config.problems import FILE, spell
-from azureml_tasks.project.ignore import IllegalPattern, Matcher, Rule, parse_ignore_file
-from azureml_tasks.text_file import UnreadableFile, read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from azureml_tasks.config.problems import Place, Problems
     from azureml_tasks.config.settings import Settings
     from azureml_tasks.context.file_hashes import FileHashes
+    from azureml_tasks.errors import Problem
+    from azureml_tasks.project.ignore import IgnoreRules
 
-DEFAULTS = (
-    *("**/.git", "**/.hg", "**/.svn", "**/.bzr"),  # version control
-    *("**/.venv", "**/venv", "**/.direnv"),  # virtual environments; others are known by their pyvenv.cfg
-    *("**/__pycache__", "**/*.pyc", "**/*.pyo"),  # bytecode
-    *("**/.mypy_cache", "**/.pytest_cache", "**/.ruff_cache", "**/.tox", "**/.nox", "**/.ipynb_checkpoints"),
-    *("**/.#*", "**/#*#", "**/*~", "**/.*.swp", "**/.*.swo"),  # lock files, backups and swap files of editors
-    *("**/.idea", "**/.vscode", "**/.vs"),  # settings of editors
-    *("**/.nfs*", "**/.fuse_hidden*"),  # files that were removed while a program had them open
-    *("**/.DS_Store", ".azureml-image"),
-)
-"""The patterns that come before those of the project."""
-_IGNORE = ".dockerignore"
 _RELATIVE = "Paths are relative to the folder of pyproject.toml."
-_PATTERNS = "See https://docs.docker.com/build/concepts/context/#dockerignore-files"
+_OUTSIDE = "Paths may lead to anything below that folder."
 
 
 def kind_of(path: Path) -> str:
@@ -60,32 +49,6 @@ def files_below(folder: Path) -> Iterator[Path]:
         waiting += [entry for entry in reversed(entries) if entry.is_dir() and not entry.is_symlink()]
 
 
-def read_ignore_rules(root: Path, settings: Settings, problems: Problems) -> Matcher:
-    """Return the ignore rules: the defaults, the project's `.dockerignore`, and `exclude`, of which the last counts."""
-    rules = [Rule(pattern=pattern, file="built-in default", line=0) for pattern in DEFAULTS]
-    try:
-        if leaves(root, root / _IGNORE):
-            problems.add_in_file(_IGNORE, 0, "is a link that leaves the project", "Copy it into the project.")
-        else:
-            rules += parse_ignore_file(read_text(root / _IGNORE), _IGNORE)
-    except FileNotFoundError:
-        pass
-    except UnreadableFile as error:
-        problems.add_in_file(_IGNORE, 0, error.why, error.fix)
-    rules += [
-        Rule(pattern=pattern, file=FILE, line=problems.line_of(("exclude", index)))
-        for index, pattern in enumerate(settings.exclude)
-    ]
-    while True:
-        try:
-            return Matcher(rules)
-        except IllegalPattern as error:
-            rule = error.rule
-            what = f'"{rule.pattern}" is not a valid pattern: {error.why}'
-            problems.add_in_file(rule.file, rule.line, what, _PATTERNS)
-            rules.remove(rule)
-
-
 def leaves(root: Path, path: Path) -> bool:
     """Return whether *path* leads out of the project by a link: a message about its content would show it.
 
@@ -96,12 +59,31 @@ def leaves(root: Path, path: Path) -> bool:
     return not path.resolve().is_relative_to(root)
 
 
+def path_in_root(value: str, folder: str) -> str:
+    """Return a path of the table relative to the root; "" if it is outside.
+
+    Args:
+        value: relative to the folder of pyproject.toml.
+        folder: of pyproject.toml, relative to the root.
+    """
+    path = posixpath.normpath(posixpath.join(folder, Path(value).as_posix()))
+    return "" if path == ".." or path.startswith("../") else path
+
+
+def relative(path: str, folder: str) -> str:
+    """Return *path* as it is named from *folder*, both relative to the root with "/" between their parts."""
+    return posixpath.relpath(f"/{path}", f"/{folder}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class ProjectReader:
     """Reads the files that the table names, and reports what is wrong with them.
 
+    The table and messages name files from the folder of pyproject.toml; all other paths are relative to the root.
+
     Args:
-        root: the project's folder, resolved.
+        root: the folder that all files must be in, resolved; the project's own unless `root` is set.
+        folder: of pyproject.toml, relative to the root; "." for the root itself.
         settings: the table.
         problems: receives each problem.
         matcher: the ignore rules.
@@ -109,21 +91,39 @@ class ProjectReader:
     """
 
     root: Path
+    folder: str = "."
     settings: Settings
     problems: Problems
-    matcher: Matcher
+    matcher: IgnoreRules
     hashes: FileHashes
 
+    def path(self, value: str) -> str:
+        """Return the path *value* of the table relative to the root; "" if it is outside."""
+        return path_in_root(value, self.folder)
+
+    def name(self, path: str) -> str:
+        """Return how messages and the table name *path*, which is relative to the root."""
+        return relative(path, self.folder)
+
+    def extend(self, problems: Iterable[Problem]) -> None:
+        """Report *problems* of files, whose paths are relative to the root."""
+        self.problems.extend(each._replace(file=self.name(each.file)) for each in problems)
+
     def check_path(self, place: Place, value: str, kind: str) -> str:
-        """Return the path *value* normalised; "" if it is not a *kind* in the project, which is reported.
+        """Return the path *value* relative to the root; "" if it is not a *kind* in it, which is reported.
 
         Args:
             place: of its key.
-            value: as written, without "..".
+            value: as written; it begins with ".." only if `root` is set.
             kind: "file", "folder" or "file or folder".
         """
-        path = self.root / value
         key = f'{spell(place)} is "{value}"'
+        inside = self.path(value)
+        if not inside:
+            if not self.problems.is_bad(place):
+                self.problems.add(place, f"{key}, which is outside the folder of `root`", _OUTSIDE)
+            return ""
+        path = self.root / inside
         actual = kind_of(path)
         if not actual:
             self.problems.add(place, f"{key}, which does not exist", _RELATIVE)
@@ -132,7 +132,7 @@ class ProjectReader:
         elif actual not in kind.split(" or "):
             self.problems.add(place, f"{key}, which is a {actual}, not a {kind}", f"Name a {kind}.")
         else:
-            return Path(value).as_posix()
+            return inside
         return ""
 
     def refuse_lfs_pointers(self, place: Place, paths: Sequence[str]) -> None:
@@ -140,25 +140,26 @@ class ProjectReader:
 
         Args:
             place: of the key that names them.
-            paths: relative to the project, at least one.
+            paths: relative to the root, at least one.
         """
-        what = f"{paths[0]} is a Git LFS pointer, not the file itself"
+        name = self.name(paths[0])
+        what = f"{name} is a Git LFS pointer, not the file itself"
         if len(paths) > 1:
-            what = f"{paths[0]} and {len(paths) - 1:,} more are Git LFS pointers, not the files themselves"
+            what = f"{name} and {len(paths) - 1:,} more are Git LFS pointers, not the files themselves"
         self.problems.add(place, what, "git lfs pull")
 
     def refuse_excluded(self, path: str, what: str) -> bool:
         """Report a pattern that excludes *path*, and return whether there is one.
 
         Args:
-            path: a file that the image needs, relative to the project.
+            path: a file that the image needs, relative to the root.
             what: what it is, such as "the entry script".
         """
         rule = self.matcher.excluding(path)
         if rule is None:
             return False
         pattern = f'the {"" if rule.line else "default "}pattern "{rule.pattern}"'
-        fix = f'Remove the pattern, or add: exclude = ["!{path}"]'
+        fix = f'Remove the pattern, or add: exclude = ["!{self.name(path)}"]'
         file, line = (rule.file, rule.line) if rule.line else (FILE, self.problems.line_of(()))
-        self.problems.add_in_file(file, line, f"{pattern} removes {what}, {path}", fix)
+        self.problems.add_in_file(file, line, f"{pattern} removes {what}, {self.name(path)}", fix)
         return True

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from azureml_tasks.project.ignore import Matcher
+    from azureml_tasks.project.ignore import IgnoreRules
 
 _LARGEST = 1_000_000
 """Bytes of a script that is read; Python's parser takes a hundred times as much memory."""
@@ -31,16 +31,16 @@ _DEEPEST = 8
 _OTHERS_CODE = frozenset({"node_modules", "site-packages"})
 
 
-def entry_scripts(root: Path, matcher: Matcher, folder: str = "") -> list[str]:
+def entry_scripts(root: Path, matcher: IgnoreRules, folder: str = "") -> list[str]:
     """Return the scripts that define both functions, the nearest first.
 
     Args:
-        root: the project's folder, resolved.
+        root: the folder that all files must be in, resolved.
         matcher: the ignore rules; what they exclude is not looked at.
-        folder: where the search starts, relative to the project; "" for the project itself.
+        folder: where the search starts, relative to the root; "" for the root itself.
 
     Returns:
-        Project-relative paths with "/", at most five.
+        Paths relative to the root with "/", at most five.
     """
     found: list[str] = []
     parsed = 0
@@ -57,19 +57,19 @@ def entry_scripts(root: Path, matcher: Matcher, folder: str = "") -> list[str]:
     return found
 
 
-def how_to_name(paths: Sequence[str], code: str = "") -> str:
+def how_to_name(paths: Sequence[str], places: Sequence[str] = ()) -> str:
     """Return what to write in the table so that one of the scripts *paths* serves, one line for each.
 
     Args:
-        paths: that `entry_scripts` returned.
-        code: the folder that the table already names; "" for none.
+        paths: that `entry_scripts` returned, as the table names them.
+        places: of them in the image, relative to the app's root; empty if the table names no code yet.
     """
-    return "\n".join(f"{path} defines init() and run(). Write: {_keys(path, code)}" for path in paths)
+    keys = [f'entry-script = "{place}"' for place in places] or [*map(_keys, paths)]
+    lines = (f"{path} defines init() and run(). Write: {key}" for path, key in zip(paths, keys, strict=True))
+    return "\n".join(lines)
 
 
-def _keys(path: str, code: str) -> str:
-    if code:
-        return f'entry-script = "{posixpath.relpath(path, code)}"'
+def _keys(path: str) -> str:
     folder, name = posixpath.split(path)
     script = "" if name == "score.py" else f' and entry-script = "{name}"'
     return f'code = "{folder or "."}"{script}'
@@ -87,7 +87,7 @@ def _defines_both(source: bytes) -> bool:
     return {"init", "run"} <= names
 
 
-def _scripts(root: Path, matcher: Matcher, folder: str) -> Iterator[str]:
+def _scripts(root: Path, matcher: IgnoreRules, folder: str) -> Iterator[str]:
     """Yield the Python files below *folder*, those of each level before those of the next; no link is followed."""
     level, looked = [folder], 0
     for _ in range(_DEEPEST):

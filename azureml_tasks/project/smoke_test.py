@@ -77,7 +77,7 @@ def _model(reader: ProjectReader) -> str:
     files = _files(reader.root / model) if model else []
     for path in files:
         if leaves(reader.root, path):
-            name = path.relative_to(reader.root).as_posix()
+            name = reader.name(path.relative_to(reader.root).as_posix())
             what = f"{name} is a link to {path.readlink()}, which leaves the project"
             reader.problems.add(place, what, "Copy what it points at into the project.")
     if reader.problems.is_bad(place):

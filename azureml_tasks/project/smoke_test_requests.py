@@ -212,7 +212,7 @@ def read_content(reader: ProjectReader, place: Place, path: str) -> bytes | None
     try:
         content = read_bytes(reader.root / path, LARGEST)
     except UnreadableFile as error:
-        reader.problems.add_in_file(path, 0, error.why, error.fix)
+        reader.problems.add_in_file(reader.name(path), 0, error.why, error.fix)
         return None
     if is_pointer(content):
         reader.refuse_lfs_pointers(place, [path])
@@ -241,7 +241,7 @@ def _json(reader: ProjectReader, place: Place, value: str) -> Any:
     except ValueError as error:
         line, why = 0, str(error)
     fix = "The file holds what the response must contain."
-    reader.problems.add_in_file(path, line, f"is not valid JSON: {why}", fix)
+    reader.problems.add_in_file(reader.name(path), line, f"is not valid JSON: {why}", fix)
     return UNSET
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from azureml_tasks.context.file_hashes import FileHashes
-    from azureml_tasks.project.ignore import Matcher
+    from azureml_tasks.project.ignore import IgnoreRules
 
 _OUTSIDE = "which leaves the project"
 _CIRCLE = "which leads in a circle"
@@ -27,40 +27,42 @@ _DEEPEST = 100
 class Walk:
     """The walk through one folder, or the look at one file.
 
-    Paths are strings here, relative to the project, with "/": with many files that takes half the time of `Path`.
+    Paths are strings here, relative to the root, with "/": with many files that takes half the time of `Path`.
 
     Args:
-        project: the project's folder, resolved.
-        top: the folder or file, relative to the project; "." for the project itself.
+        root: the folder that all files must be in, resolved.
+        top: the folder or file, relative to the root; "." for the root itself.
         into: its folder in the context.
         matcher: the ignore rules.
         hashes: return the content of files.
-        left_out: project-relative paths that other keys claim.
+        left_out: paths that other keys claim, relative to the root.
+        spell: returns how messages name a path.
         problem: receives each problem and its fix.
         largest: bytes that a file may have; None for no limit.
         pointers: paths of the pointers of Git LFS that `files` came across.
     """
 
-    project: Path
+    root: Path
     top: str
     into: str
-    matcher: Matcher
+    matcher: IgnoreRules
     hashes: FileHashes
     left_out: frozenset[str]
+    spell: Callable[[str], str]
     problem: Callable[[str, str], None]
     largest: int | None = None
     pointers: list[str] = field(init=False, default_factory=list)
-    _root: Path = field(init=False)
+    _top: Path = field(init=False)
     _members: list[ContextFile] = field(init=False, default_factory=list)
 
     def files(self) -> list[ContextFile]:
         """Return everything below `top` that is not excluded, each folder before its content."""
-        self._root = (self.project / self.top).resolve()
-        if self._root.is_dir():
+        self._top = (self.root / self.top).resolve()
+        if self._top.is_dir():
             path = "" if self.top == "." else self.top
-            self._folder(str(self._root), path, self.into, (self._root,))
+            self._folder(str(self._top), path, self.into, (self._top,))
         else:
-            self._linked_file(self._root, self.top, f"{self.into}/{Path(self.top).name}")
+            self._linked_file(self._top, self.top, f"{self.into}/{Path(self.top).name}")
         return self._members
 
     def _folder(self, folder: str, path: str, name: str, above: tuple[Path, ...]) -> None:
@@ -68,20 +70,21 @@ class Walk:
 
         Args:
             folder: absolute path.
-            path: the same, relative to the project; below a link, as the link's path continues.
+            path: the same, relative to the root; below a link, as the link's path continues.
             name: in the context.
             above: the folders that links have led to on the way here, resolved.
         """
         if path.count("/") > _DEEPEST:
-            self.problem(f"{path} is nested more than {_DEEPEST} folders deep", _exclude(path))
+            spelled = self.spell(path)
+            self.problem(f"{spelled} is nested more than {_DEEPEST} folders deep", _exclude(spelled))
             return
         try:
             with os.scandir(folder) as scan:
                 entries = sorted(scan, key=lambda entry: entry.name)
         except PermissionError:
-            self.problem(f"{path} cannot be read by you", f"chmod u+rx {path!r}")
+            self.problem(f"{self.spell(path)} cannot be read by you", f"chmod u+rx {self.spell(path)!r}")
             return
-        if any(entry.name == "pyvenv.cfg" for entry in entries) and not self.matcher.reincluding(path):
+        if any(entry.name == "pyvenv.cfg" for entry in entries) and not self.matcher.reincluding(f"{path}/"):
             return  # A virtual environment, under any name.
         self._members.append(ContextFile(name=f"{name}/"))
         prefix = f"{path}/" if path else ""
@@ -91,10 +94,11 @@ class Walk:
     def _entry(self, entry: os.DirEntry[str], path: str, name: str, above: tuple[Path, ...]) -> None:
         if path in self.left_out:
             return
-        rule, stays = self.matcher.decision(path)
+        is_folder = entry.is_dir(follow_symlinks=False)
+        rule, stays = self.matcher.decision(f"{path}/" if is_folder else path)
         if stays and not _is_utf_8(path):
-            self.problem(f"{path!r} has a name that is not UTF-8", "Rename it.")
-        elif entry.is_dir(follow_symlinks=False):
+            self.problem(f"{self.spell(path)!r} has a name that is not UTF-8", "Rename it.")
+        elif is_folder:
             if stays:
                 self._folder(entry.path, path, name, above)
             elif self.matcher.may_descend(path):
@@ -115,7 +119,7 @@ class Walk:
         target = self._target(link, path)
         if not target:
             return
-        if target.is_relative_to(self._root) and not self._is_left_out(self._path_of(target)):
+        if target.is_relative_to(self._top) and not self._is_left_out(self._path_of(target)):
             self._inner_link(link, target, path, name)
         elif not target.is_dir():
             self._linked_file(target, path, name)
@@ -132,39 +136,41 @@ class Walk:
             exists = os.path.lexists(link.parent / link.readlink())
             self._refuse_link(link, path, _CIRCLE if exists else "which does not exist")
             return None
-        if not target.is_relative_to(self.project):
+        if not target.is_relative_to(self.root):
             self._refuse_link(link, path, _OUTSIDE)
             return None
         return target
 
     def _refuse_link(self, link: Path, path: str, why: str) -> None:
-        self.problem(f"{path} is a link to {link.readlink()}, {why}", _link_fix(path))
+        name = self.spell(path)
+        self.problem(f"{name} is a link to {link.readlink()}, {why}", _link_fix(name))
 
     def _inner_link(self, link: Path, target: Path, path: str, name: str) -> None:
-        inside = self._path_of(target)
-        if rule := self.matcher.excluding(inside):
+        inside, spelled = self._path_of(target), self.spell(path)
+        if rule := self.matcher.excluding(f"{inside}/" if target.is_dir() else inside):
             why = f'which "{rule.pattern}" ({rule.file}{f":{rule.line}" if rule.line else ""}) excludes'
-            self.problem(f"{path} is a link to {inside}, {why}", _link_fix(path))
+            self.problem(f"{spelled} is a link to {self.spell(inside)}, {why}", _link_fix(spelled))
             return
-        if any((folder / "pyvenv.cfg").is_file() for folder in _up_to(self._root, target)):
-            self.problem(f"{path} is a link to {inside}, into a virtual environment", _link_fix(path))
+        if any((folder / "pyvenv.cfg").is_file() for folder in _up_to(self._top, target)):
+            what = f"{spelled} is a link to {self.spell(inside)}, into a virtual environment"
+            self.problem(what, _link_fix(spelled))
             return
         text = link.readlink()
         # The copied folder has another name in the context, and so has a folder that was reached by a link: the
         # text of a link that leads through either would point nowhere there.
-        is_moved = not link.is_relative_to(self._root)
-        climbs = not is_moved and ".." in _normalized(link.parent.relative_to(self._root) / text).parts
+        is_moved = not link.is_relative_to(self._top)
+        climbs = not is_moved and ".." in _normalized(link.parent.relative_to(self._top) / text).parts
         if is_moved or climbs or text.is_absolute():
-            target_name = f"{self.into}/{target.relative_to(self._root).as_posix()}"
+            target_name = f"{self.into}/{target.relative_to(self._top).as_posix()}"
             text = Path(os.path.relpath(target_name, Path(name).parent))
         if not _is_utf_8(str(text)):
-            self.problem(f"{path} is a link to {str(text)!r}, a name that is not UTF-8", "Rename it.")
+            self.problem(f"{spelled} is a link to {str(text)!r}, a name that is not UTF-8", "Rename it.")
             return
         self._members.append(ContextFile(name=name, link=text.as_posix()))
 
     def _path_of(self, target: Path) -> str:
-        """Return the project-relative path by which the walk reaches *target*: `top` itself may be a link."""
-        return (Path(self.top) / target.relative_to(self._root)).as_posix()
+        """Return the path, relative to the root, by which the walk reaches *target*: `top` itself may be a link."""
+        return (Path(self.top) / target.relative_to(self._top)).as_posix()
 
     def _is_left_out(self, path: str) -> bool:
         return any(path == claimed or path.startswith(f"{claimed}/") for claimed in self.left_out)
@@ -187,7 +193,7 @@ class Walk:
 
         Args:
             source: absolute path, not a link.
-            path: by which the walk reached it, relative to the project.
+            path: by which the walk reached it, relative to the root.
             name: in the context.
             status: of the file.
             is_allowed: whether an ignore rule brings it back, which also allows a secret, a large file and a pointer.
@@ -197,12 +203,13 @@ class Walk:
             BuildError: the file is being changed or has gone.
         """
         if not stat.S_ISREG(status.st_mode):
-            self.problem(f"{path} is neither a file nor a folder nor a link", _exclude(path))
+            spelled = self.spell(path)
+            self.problem(f"{spelled} is neither a file nor a folder nor a link", _exclude(spelled))
             return
         try:
             content = self.hashes.glance(source, status)
         except PermissionError:
-            self.problem(f"{path} cannot be read by you", f"chmod u+r {path!r}")
+            self.problem(f"{self.spell(path)} cannot be read by you", f"chmod u+r {self.spell(path)!r}")
             return
         except FileNotFoundError as error:
             raise changed(source) from error
@@ -210,14 +217,16 @@ class Walk:
             raise changed(source)
         if not is_allowed:
             is_secret = content.has_private_key or is_secret_path(path)
-            if is_secret or (is_linked and is_secret_path(Path(source).relative_to(self.project).as_posix())):
-                allow = f'Leave it out: exclude = ["{path}"]\nOr allow it: exclude = ["!{path}"]'
-                self.problem(f"{path} looks like a secret, which would stay in the image", allow)
+            if is_secret or (is_linked and is_secret_path(Path(source).relative_to(self.root).as_posix())):
+                spelled = self.spell(path)
+                allow = f'Leave it out: exclude = ["{spelled}"]\nOr allow it: exclude = ["!{spelled}"]'
+                self.problem(f"{spelled} looks like a secret, which would stay in the image", allow)
                 return
             if self.largest is not None and status.st_size > self.largest:
-                fix = f'Move it into the folder of `model`, or leave it out: exclude = ["{path}"]'
+                spelled = self.spell(path)
+                fix = f'Move it into the folder of `model`, or leave it out: exclude = ["{spelled}"]'
                 limit = f"the limit for a file under code is {self.largest / 1e6:,.0f} MB"
-                self.problem(f"{path} has {status.st_size / 1e6:,.0f} MB; {limit}", fix)
+                self.problem(f"{spelled} has {status.st_size / 1e6:,.0f} MB; {limit}", fix)
                 return
             if content.is_lfs_pointer:
                 self.pointers.append(path)

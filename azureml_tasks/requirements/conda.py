@@ -66,7 +66,7 @@ class CondaFile:
     """A conda file in pip's terms.
 
     Args:
-        path: relative to the project.
+        path: of the file.
         packages: requirements, from the packages of conda.
         pip: lines of a requirements file, from the pip part.
         pythons: each Python that it wants.

@@ -49,8 +49,8 @@ class RequirementsTree:
     """A requirements file with the files that it includes.
 
     Args:
-        files: project-relative paths, the root first, each once.
-        wheels: project-relative paths of the local wheels that they list.
+        files: their paths, the root first, each once.
+        wheels: paths of the local wheels that they list.
         hashed: whether pip will check hashes.
         pinned: of a hashed tree every "name==version", with " ; marker" if it has one, sorted.
         all_pinned: whether each requirement has one exact version.
@@ -80,19 +80,20 @@ class RequirementsTree:
 
 
 def read_tree(
-    root: str, read: Callable[[str], str | None], *, text: str | None = None
+    root: str, read: Callable[[str], str | None], *, text: str | None = None, folder: str = ""
 ) -> tuple[RequirementsTree, list[Problem]]:
     """Read a requirements file and the files that it includes by -r and -c.
 
     Args:
-        root: project-relative path with "/" between its parts.
+        root: path with "/" between its parts, as all paths here relative to the folder that all files must be in.
         read: returns the text of such a path, or None if the file does not exist; it may raise UnreadableFile.
         text: what pip gets in place of the root's content; None if it gets that itself.
+        folder: of pyproject.toml, which paths of wheels are relative to.
 
     Returns:
         The tree, and every problem that would make the build fail.
     """
-    reading = _Reading(read=read)
+    reading = _Reading(read=read, folder=folder)
     if text is not None:
         reading.text(root, text)
     elif not reading.file(root):
@@ -112,7 +113,7 @@ def generated_tree(
         requires_python: the versions of Python that the lock file is for; "" for any.
         covers: what of the table the lock file has already decided, see `RequirementsTree`.
     """
-    reading = _Reading(read=lambda _: None)
+    reading = _Reading(read=lambda _: None, folder="")
     reading.text(name, text)
     problems: list[Problem] = [FileProblem(name, 0, each.what, each.fix) for each in reading.problems]
     line = next((n for n, line in enumerate(lock.splitlines(), 1) if line.startswith("requires-python")), 0)
@@ -143,6 +144,7 @@ def _tree(reading: _Reading) -> RequirementsTree:
 @dataclass(kw_only=True)
 class _Reading:
     read: Callable[[str], str | None]
+    folder: str
     files: dict[str, None] = field(default_factory=dict)
     wheels: dict[str, None] = field(default_factory=dict)
     hashed: bool = False
@@ -279,14 +281,14 @@ class _Reading:
         return [problem] if problem else []
 
     def local(self, place: str) -> list[tuple[str, str]]:
-        """Read the path of a wheel, which is relative to the project: that is pip's working folder."""
+        """Read the path of a wheel, which is relative to the folder of pyproject.toml: that is pip's working folder."""
         if "\\" in place:
             posix = place.replace("\\", "/")
             return [(f'"{shown(place)}" contains a backslash', f'Separate folders with "/": {posix}')]
         if not place.lower().endswith(".whl"):
             fix = f"Build a wheel and list that: pip wheel --no-deps --wheel-dir wheels {shlex.quote(place)}"
             return [(f'"{place}" is a project folder or a source archive, not a wheel', fix)]
-        if wheel := inside(place):
+        if wheel := inside(place, self.folder):
             self.wheels[wheel] = None
             self.require(posixpath.basename(wheel).partition("-")[0])
             return []

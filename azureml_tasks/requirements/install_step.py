@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import PurePosixPath
@@ -68,6 +69,7 @@ def python_step(
     *,
     conda: CondaFile | None = None,
     downloads: bool = False,
+    folder: str = ".",
 ) -> PythonStep | None:
     """Return the step that installs Python packages; None if there are none.
 
@@ -77,6 +79,7 @@ def python_step(
         member: returns the member of the build context for a project-relative path.
         conda: the conda file, whose pip part is among the trees; None if there is none.
         downloads: whether packages are downloaded before they are installed, because that takes secrets.
+        folder: of pyproject.toml, relative to the folder that all paths are relative to; "." if it is that one.
     """
     from importlib import resources
 
@@ -105,16 +108,21 @@ def python_step(
     in_image = resources.files("azureml_tasks").joinpath("in_image")
     scripts = SCRIPTS if downloads else SCRIPTS[1:]
     own += [_text(name, in_image.joinpath(name).read_bytes()) for name in scripts]
+    project: list[ContextFile] = []
+    if carried and folder != ".":
+        own.append(_text("folder.txt", folder.encode()))
+        project.append(ContextFile(name=f"{FOLDER}/project/{folder}/"))
     files = (*own, *map(member, sorted(carried)))
-    roots = [*([conda.path] if conda and packages else []), *map(_name, trees)]
+    roots = [*([_relative(conda.path, folder)] if conda and packages else [])]
+    roots += [_name(tree, folder) for tree in trees]
     named = [*packages, *requirements]
     return PythonStep(
-        files=(*_folders(files), *files),
+        files=(*_folders([*files, *project]), *files),
         names=(*dict.fromkeys(roots), *requirements),
         pinned=all(map(is_pinned, named)) and all(tree.all_pinned for tree in trees),
         lines=_lines(named, trees),
         mixes_indexes=len({run.finding for run in (*plain, *hashed)}) > 1,
-        wanted_pythons=tuple(_wanted_python(tree) for tree in trees if tree.requires_python),
+        wanted_pythons=tuple(_wanted_python(tree, folder) for tree in trees if tree.requires_python),
     )
 
 
@@ -138,17 +146,22 @@ def _numbered(stem: str, number: int) -> str:
     return f"{stem}.txt" if number == 1 else f"{stem}-{number}.txt"
 
 
-def _wanted_python(tree: RequirementsTree) -> WantedPython:
+def _wanted_python(tree: RequirementsTree, folder: str) -> WantedPython:
     written = f"requires-python = {tree.requires_python}"
-    return WantedPython(tree.files[0], tree.python_line, written, tree.requires_python)
+    return WantedPython(_relative(tree.files[0], folder), tree.python_line, written, tree.requires_python)
 
 
 def _lock_name(tree: RequirementsTree) -> str:
     return f"{tree.files[0]}.txt"
 
 
-def _name(tree: RequirementsTree) -> str:
-    return f"{tree.files[0]} from {tree.index}" if tree.index else tree.files[0]
+def _name(tree: RequirementsTree, folder: str) -> str:
+    name = _relative(tree.files[0], folder)
+    return f"{name} from {tree.index}" if tree.index else name
+
+
+def _relative(path: str, folder: str) -> str:
+    return posixpath.relpath(f"/{path}", f"/{folder}")
 
 
 def _lines(requirements: Sequence[str], trees: Sequence[RequirementsTree]) -> tuple[str, ...]:
@@ -176,5 +189,5 @@ def _text(name: str, data: bytes) -> ContextFile:
 
 def _folders(files: Sequence[ContextFile]) -> tuple[ContextFile, ...]:
     """Return every folder of *files*."""
-    folders = {str(folder) for file in files for folder in PurePosixPath(file.name).parents} - {"."}
+    folders = {str(folder) for file in files for folder in PurePosixPath(f"{file.name}_").parents} - {"."}
     return tuple(ContextFile(name=f"{folder}/") for folder in sorted(folders))

@@ -40,7 +40,7 @@ model = "model"
 tags = ["TAG", "TAG-too"]
 
 [tool.azureml-image.env]
-GREETING = '''a $b 'c' "d" \\'''
+GREETING = '''a $$b 'c' "d" \\'''
 
 [tool.azureml-image.labels]
 team = "the \\"a\\" team"

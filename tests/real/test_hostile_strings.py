@@ -98,9 +98,10 @@ def _toml(base: str, runs: list[dict[str, str]]) -> str:
     def table(values: Mapping[str, str]) -> str:
         return "{ " + ", ".join(f"{_string(name)} = {_string(text)}" for name, text in values.items()) + " }"
 
+    env = {name: text.replace("$", "$$") for name, text in ENV.items()} | {"EXTENDED": "/opt/x:$PATH"}
     return (
         f'[project]\nname = "hostile"\nversion = "1"\n[tool.azureml-image]\nbase = "{base}"\nmodel = "model"\n'
-        f"exclude = ['!code/.dockerignore']\nenv = {table(ENV)}\nlabels = {table(LABELS)}\n"
+        f"exclude = ['!code/.dockerignore']\nenv = {table(env)}\nlabels = {table(LABELS)}\n"
         f"run = [{', '.join(map(table, runs))}]\n"
     )
 
@@ -153,6 +154,8 @@ def test_variables_and_labels_come_back_unchanged(
     )
 
     ours = {"AZUREML_ENTRY_SCRIPT": "score.py", "AZUREML_MODEL_DIR": "/var/azureml-app/azureml-models", **ENV}
+    path = next(value for value in base["Env"] if value.startswith("PATH=")).removeprefix("PATH=")
+    ours["EXTENDED"] = f"/opt/x:{path}"
     labels = {
         **(base["Labels"] or {}),
         "org.opencontainers.image.title": "hostile",

@@ -1,0 +1,140 @@
+"""The variables of an image: ours, those of `env`, and what they take from each other and from the base."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from typing import TYPE_CHECKING
+
+from azureml_tasks.config.dockerfile_line import LONGEST_LINE
+from azureml_tasks.config.problems import FILE, spell
+from azureml_tasks.config.variable_references import extended_by, literal, names, parts
+from azureml_tasks.errors import FileProblem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from azureml_tasks.config.problems import Problems
+    from azureml_tasks.config.variable_references import Reference
+
+APP_ROOT = "/var/azureml-app"
+MODEL_DIR = "/var/azureml-app/azureml-models"
+"""The folders of code and model in the documentation of Azure ML, "Extend a prebuilt Docker image":
+https://learn.microsoft.com/azure/machine-learning/how-to-extend-prebuilt-docker-image-inference."""
+_LONGEST_SHOWN = 10
+"""Variables of a circle that a message names."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variables:
+    """The variables of an image.
+
+    Args:
+        env: name → value, as `config.variable_references` writes it; what it names is set by the base.
+        of_base: name of such a variable → the problem if the base does not set it.
+    """
+
+    env: Mapping[str, str]
+    of_base: Mapping[str, FileProblem]
+
+
+def own_variables(*, entry_script: str, has_model: bool, python_path: Sequence[str]) -> dict[str, str]:
+    """Return the variables that the table's other keys set.
+
+    Args:
+        entry_script: relative to the app's root; "" for none.
+        has_model: whether the image contains a model.
+        python_path: folders that Python searches for modules, relative to the app's root.
+    """
+    folders = [f"{APP_ROOT}/{folder}" if folder != "." else APP_ROOT for folder in python_path]
+    values = {
+        "AZUREML_ENTRY_SCRIPT": literal(entry_script),
+        "AZUREML_MODEL_DIR": MODEL_DIR if has_model else "",
+        "PYTHONPATH": literal(":".join(folders)) + extended_by("PYTHONPATH") if folders else "",
+    }
+    return {name: value for name, value in values.items() if value}
+
+
+def resolve(table: Mapping[str, str], ours: Mapping[str, str], problems: Problems) -> Variables:
+    """Replace the names of the table and of *ours* in the values of `env`, and report circles and long values.
+
+    Docker would not do that: it replaces a name by the value that it had before the whole instruction.
+
+    Args:
+        table: `env` of the table.
+        ours: variables that other keys set; a variable of `env` that names itself extends the one of the same name.
+        problems: of the table.
+    """
+    named = {name: names(value) for name, value in table.items()}
+    others = {
+        name: [other for other in found if other in table and other != name] for name, found in named.items()
+    }
+    resolved: dict[str, str] = {}
+
+    def value_of(name: str, part: str | Reference) -> str:
+        if isinstance(part, str):
+            return literal(part)
+        if part.name != name and part.name in table:
+            return resolved[part.name]
+        return ours.get(part.name) or part.written()
+
+    for name in _in_order(others):
+        texts = [value_of(name, part) for part in parts(table[name])]
+        is_long = sum(map(len, texts)) > LONGEST_LINE
+        if is_long and not problems.is_bad(("env", name)):
+            what = (
+                f"{spell(('env', name))} is longer than a Dockerfile line, which holds {LONGEST_LINE:,} bytes"
+            )
+            problems.add(("env", name), what, "Shorten it, or what it names.")
+        resolved[name] = "" if is_long else "".join(texts)
+    for circle in _circles({name: found for name, found in others.items() if name not in resolved}):
+        _report_circle(circle, problems)
+    in_order = {name: resolved[name] for name in table if name in resolved}
+    needed = {
+        name: _not_set(problems, variable, name)
+        for variable in reversed(list(table))
+        for name in named[variable]
+        if name not in ours and (name not in table or name == variable)
+    }
+    return Variables(env={**ours, **in_order}, of_base=needed)
+
+
+def _in_order(others: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Yield each variable after those that it names; one that is in a circle, or names one that is, is left out."""
+    order = TopologicalSorter(others)
+    with suppress(CycleError):
+        order.prepare()
+    while ready := order.get_ready() if order.is_active() else ():
+        for name in ready:
+            yield name
+            order.done(name)
+
+
+def _circles(others: Mapping[str, Sequence[str]]) -> Iterator[list[str]]:
+    """Yield the circles among variables of which each names at least one other."""
+    seen: set[str] = set()
+    for start in others:
+        path: dict[str, None] = {}
+        name = start
+        while name not in seen:
+            seen.add(name)
+            path[name] = None
+            name = next(other for other in others[name] if other in others)
+        if name in path:
+            passed = list(path)
+            yield passed[passed.index(name) :]
+
+
+def _report_circle(circle: Sequence[str], problems: Problems) -> None:
+    shown = [*circle[:_LONGEST_SHOWN], *(["…"] if len(circle) > _LONGEST_SHOWN else [])]
+    way = " → ".join(f"${name}" if name != "…" else name for name in (*shown[1:], circle[0]))
+    place = ("env", circle[0])
+    what = f"{spell(place)} leads in a circle: {way}"
+    problems.add(place, what, "Write the value of one of them without the others.")
+
+
+def _not_set(problems: Problems, variable: str, name: str) -> FileProblem:
+    place = ("env", variable)
+    what = f"{spell(place)} names ${name}, which neither the table nor the base sets"
+    return FileProblem(FILE, problems.line_of(place), what, "Write its value, or $$ for a dollar.")
