@@ -20,6 +20,7 @@ from azureml_tasks.requirements.conda_names import (
     LONGER_VERSIONS,
     Advice,
     advice,
+    is_library,
     pypi_name,
 )
 from azureml_tasks.requirements.conda_spec import CondaSpec, SpecError, parse_spec
@@ -33,7 +34,7 @@ _EXAMPLE = "dependencies:\n  - numpy=1.26\n  - pip:\n    - joblib"
 _KEYS = ("name", "channels", "dependencies", "prefix", "variables")
 """The keys that conda reads: conda/env/env.py."""
 _FEWEST_OF_EXPORT = 10
-"""Packages with a build that do not convert: more than somebody has named."""
+"""Packages that do not convert, and that an export names: more than a person has written."""
 _MOST_NAMED = 3
 _WHEEL = re.compile(r"(?P<path>[^\s;@\[]+\.whl)(?=$|[\s;\[])", re.IGNORECASE)
 _TOKEN = re.compile(r"(/t/)[^/]+")
@@ -302,14 +303,14 @@ class _Reading:
         """Report the packages that neither convert nor are named for pip; those of a whole environment in one."""
         named_for_pip = {*self.substitutes.names, *(required_name(line.text) for line in self.pip)}
         refused = [each for each in self.refused if normalize_name(each[0].name) not in named_for_pip]
-        built = [spec.name for spec, _ in refused if spec.build.strip("*")]
-        if len(built) < _FEWEST_OF_EXPORT:
+        exported = [spec.name for spec, _ in refused if _is_exported(spec)]
+        if len(exported) < _FEWEST_OF_EXPORT:
             self.problems += [problem for _, problem in refused]
             return
-        named = ", ".join(shown(name) for name in built[:_MOST_NAMED])
+        named = ", ".join(shown(name) for name in exported[:_MOST_NAMED])
         what = (
-            f"is an export of a whole environment: {len(built)} of its packages do not convert "
-            f"({named} and {len(built) - _MOST_NAMED} more)"
+            f"is an export of a whole environment: {len(exported)} of its packages do not convert "
+            f"({named} and {len(exported) - _MOST_NAMED} more)"
         )
         stem, ending = posixpath.splitext(self.path)
         fix = (
@@ -317,7 +318,7 @@ class _Reading:
             "It lists what was named when it was installed. Add the pip part, which it leaves out, and name that file."
         )
         self.add(self.line("dependencies"), what, fix)
-        self.problems += [problem for spec, problem in refused if not spec.build.strip("*")]
+        self.problems += [problem for spec, problem in refused if not _is_exported(spec)]
 
     def warn(self) -> None:
         """Say what is left out."""
@@ -335,6 +336,11 @@ def required_name(requirement: str) -> str:
     """Return the normalized name of the package that *requirement* begins with; "" if it is none."""
     name = re.match(r"[A-Za-z0-9._-]*", requirement.strip())
     return normalize_name(name[0]) if name else ""
+
+
+def _is_exported(spec: CondaSpec) -> bool:
+    """Return whether a package is one that an export names, but hardly a person."""
+    return bool(spec.build.strip("*")) or is_library(spec.name)
 
 
 def _is_known_channel(name: str) -> bool:

@@ -233,10 +233,15 @@ def advice(name: str) -> Advice | None:
     if _COLLECTION.fullmatch(name):
         fix = "Leave it out, and list the packages that the code imports."
         return Advice("is a collection or a tool of conda, not a package that code imports", fix)
-    if _SYSTEM.fullmatch(name):
+    if is_library(name):
         what = "is a library of a conda environment, not a Python package"
         return Advice(what, "Leave it out: wheels bring their libraries, and apt has what is missing.")
     return None
+
+
+def is_library(name: str) -> bool:
+    """Return whether the conda package *name* is a library of its environment."""
+    return _SYSTEM.fullmatch(name) is not None
 
 
 def _without_platform(channel: str) -> str:
