@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import azureml_tasks
+from azureml_tasks.config.problems import Override
 from azureml_tasks.errors import SettingsError
 from azureml_tasks.project import lock_files
 from azureml_tasks.requirements.install_step import PythonStep
@@ -144,6 +145,70 @@ def test_the_python_of_the_lock_file_is_compared_with_that_of_the_base(folder: P
     wish = WantedPython("uv.lock", 3, "requires-python = >=3.10", ">=3.10")
 
     assert (wish,) == read(folder).wanted_pythons
+
+
+WORKSPACE = {
+    "pyproject.toml": '[tool.uv.workspace]\nmembers = ["services/*", "libs/*"]\n',
+    "uv.lock": """\
+version = 1
+revision = 3
+requires-python = ">=3.10"
+
+[manifest]
+members = ["scoring", "shared"]
+
+[[package]]
+name = "scoring"
+version = "1"
+source = { virtual = "services/scoring" }
+dependencies = [{ name = "shared" }]
+
+[package.metadata]
+requires-dist = [{ name = "shared", editable = "libs/shared" }]
+
+[[package]]
+name = "shared"
+version = "1"
+source = { editable = "libs/shared" }
+""",
+    "services/scoring/pyproject.toml": """\
+[project]
+name = "scoring"
+version = "1"
+requires-python = ">=3.10"
+dependencies = ["shared"]
+
+[tool.uv.sources]
+shared = { workspace = true }
+
+[tool.azureml-image]
+base = "bases/serving:4"
+root = "../.."
+requirements = "../../uv.lock"
+code = ["app", "../../libs/shared/src"]
+entry-script = "app/score.py"
+""",
+    "services/scoring/app/score.py": "def init(): ...\ndef run(data): ...\n",
+    "services/scoring/more/more.py": "",
+    "libs/shared/pyproject.toml": '[project]\nname = "shared"\nversion = "1"\nrequires-python = ">=3.10"\n',
+    "libs/shared/src/shared.py": "",
+}
+
+
+def test_the_lock_file_of_a_workspace_is_that_of_each_project(tmp_path: Path) -> None:
+    """A member whose code is copied is not installed; another one is an error with the ways on."""
+    lay_out(WORKSPACE, tmp_path)
+    root = Override(str(tmp_path), "--root")
+    folder = tmp_path / "services/scoring"
+
+    python = azureml_tasks.load(folder, root=root).facts.python
+    replaced(folder / "pyproject.toml", '"../../libs/shared/src"', '"more"')
+    with pytest.raises(SettingsError) as caught:
+        azureml_tasks.load(folder, root=root)
+
+    assert ((), ("../../uv.lock",)) == (python and python.lines, python and python.names)
+    what = "libs/shared is a package of the project, which pip of the image cannot read"
+    assert [("../../uv.lock", what)] == [(each.file, each.what) for each in caught.value.problems]
 
 
 def test_what_uv_says_is_shown_with_the_command(folder: Path) -> None:

@@ -64,6 +64,7 @@ def _selection(reader: ProjectReader) -> Selection:
         project=_project_name(problems.document),
         extras=tuple(normalize_name(name) for _, name in extras),
         groups=tuple(normalize_name(name) for _, name in groups),
+        code=tuple(path for value in settings.code if (path := reader.path(value))),
         platform=settings.platform,
         names_indexes="pip-conf" not in settings.secrets,
     )
@@ -78,18 +79,20 @@ def _project_name(document: Mapping[str, Any]) -> str:
 def _uv(
     reader: ProjectReader, path: str, text: str, selection: Selection
 ) -> tuple[RequirementsTree | None, list[Problem]]:
-    from azureml_tasks.requirements.uv_lock import misfits, read_export
+    from azureml_tasks.requirements.uv_lock import has_project, misfits, read_export
 
     lock = toml_document.parse(text, path)
-    folder, document = posixpath.dirname(path), reader.problems.document
-    is_own = (folder or ".") == reader.folder
+    folder, document = posixpath.dirname(path) or ".", reader.problems.document
+    # The lock file of a workspace is that of each project in it: https://docs.astral.sh/uv/concepts/projects/workspaces/
+    is_above = folder != reader.folder and PurePosixPath(reader.folder).is_relative_to(folder)
+    is_own = folder == reader.folder or (is_above and has_project(lock, selection.project))
     if not is_own:  # It locks another project, with other groups and extras.
-        document = _document(reader, f"{folder}/{FILE}")
+        document = _document(reader, posixpath.normpath(f"{folder}/{FILE}"))
         selection = selection._replace(project=_project_name(document), extras=(), groups=())
     if wrong := misfits(lock, document, selection):
         lock_again = "uv lock" if is_own else f"uv lock --project {reader.name(folder)}"
         return None, [FileProblem(path, 0, what, lock_again) for what in wrong]
-    export, problem = _exported(reader, folder, selection)
+    export, problem = _exported(reader, reader.folder if is_own else folder, selection)
     if problem:
         return None, [FileProblem(path, 0, *problem)]
     tree, problems = read_export(path, export, lock, selection, text=text, is_own=is_own)
@@ -118,16 +121,15 @@ def _document(reader: ProjectReader, path: str) -> dict[str, Any]:
 
 
 def _exported(reader: ProjectReader, folder: str, selection: Selection) -> tuple[str, tuple[str, str] | None]:
-    """Return uv's export of a lock file, or why there is none and the next step."""
+    """Return uv's export for the project in *folder*, or why there is none and the next step."""
     parts = [f"--extra={name}" for name in selection.extras] + [
         f"--group={name}" for name in selection.groups
     ]
-    project = str(PurePosixPath(folder)) if folder else "."
     name = reader.name(folder)
     by_hand = " ".join([UV_EXPORT, *parts, *([f"--project={name}"] if name != "." else [])])
     try:
         done = capture(
-            [*_EXPORT, *parts, "--project", project], cwd=reader.root, env=_environment(), timeout=_SECONDS
+            [*_EXPORT, *parts, "--project", folder], cwd=reader.root, env=_environment(), timeout=_SECONDS
         )
     except MissingProgram:
         fix = f"Install uv: https://docs.astral.sh/uv/\nor, where uv is, export it and name that file: {by_hand}"

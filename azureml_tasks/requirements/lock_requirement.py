@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ class Selection(NamedTuple):
         project: normalized name of the project, which is never installed; "" if it has none.
         extras: normalized names.
         groups: normalized names of dependency groups.
+        code: folders whose code is copied, relative to the root.
         platform: of the image, such as `linux/amd64`.
         names_indexes: whether the indexes of the lock file are used; with a pip.conf of the run, that names them.
     """
@@ -28,8 +30,17 @@ class Selection(NamedTuple):
     project: str = ""
     extras: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    code: tuple[str, ...] = ()
     platform: str = "linux/amd64"
     names_indexes: bool = True
+
+
+def is_copied(folder: str, selection: Selection) -> bool:
+    """Return whether code of *folder*, relative to the root, is copied into the image, or all that is around it."""
+    parts = PurePosixPath(folder)
+    return any(
+        parts.is_relative_to(code) or PurePosixPath(code).is_relative_to(parts) for code in selection.code
+    )
 
 
 def hash_options(hashes: Iterable[Mapping[str, str]]) -> tuple[str, ...]:

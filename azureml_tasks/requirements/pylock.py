@@ -19,6 +19,7 @@ from azureml_tasks.requirements.lock_platform import may_apply, runs_on
 from azureml_tasks.requirements.lock_requirement import (
     Selection,
     hash_options,
+    is_copied,
     is_file_of_pypi,
     is_pypi,
     lock_text,
@@ -130,11 +131,12 @@ class _Reading:
         self.problems.append(FileProblem(self.path, line, what, fix))
 
     def is_project(self, package: Package) -> bool:
-        """Return whether *package* is the project itself, whose code is copied and not installed."""
+        """Return whether *package* is the project itself, or another one whose code is copied and not installed."""
         if not package.directory:
             return False
         folder = inside(package.directory.path, posixpath.dirname(self.path))
-        return package.name == self.selection.project or folder == "."
+        copied = folder is not None and (folder == "." or is_copied(folder, self.selection))
+        return package.name == self.selection.project or copied
 
     def package(self, number: int, package: Package, marker: str) -> None:
         """Add the requirement for one package, or the problem that it has."""

@@ -14,8 +14,8 @@ from packaging.version import InvalidVersion, Version
 from azureml_tasks.config.requirement import parse_requirement
 from azureml_tasks.errors import FileProblem
 from azureml_tasks.requirements.files import RequirementsTree, generated_tree
-from azureml_tasks.requirements.lines import lines_of, normalize_name, shown
-from azureml_tasks.requirements.lock_requirement import Selection, is_pypi, lock_text
+from azureml_tasks.requirements.lines import inside, lines_of, normalize_name, shown
+from azureml_tasks.requirements.lock_requirement import Selection, is_copied, is_pypi, lock_text
 from azureml_tasks.requirements.pyproject import declared_requirements
 
 if TYPE_CHECKING:
@@ -51,13 +51,19 @@ def read_export(
     """
     problems: list[Problem] = []
     requirements: list[str] = []
+    locked = _Locked(lock)
     for line in lines_of(export):
-        requirements.append(" ".join(line.text.split()))
-        if line.requirement and "hash" not in line.options:
-            what = f"{shown(line.requirement.split()[0])} has no hash: it comes from a repository or a folder"
-            fix = "Make a wheel of it, list that in a requirements file beside the lock file, and lock without it."
-            problems.append(FileProblem(path, 0, what, fix))
-            requirements.pop()
+        place = next(iter(line.options.get("editable", ())), line.requirement.partition(" ;")[0])
+        folder = inside(place) if place.startswith((".", "/")) else None
+        if folder and is_copied(folder, selection):
+            continue
+        if folder or "hash" not in line.options:
+            problems.append(FileProblem(path, 0, *_no_hash(place, folder)))
+        elif not locked.has(line.requirement):
+            what = f"is not the lock file that uv uses: {shown(line.requirement)} is not in it"
+            problems.append(FileProblem(path, 0, what, "Name the uv.lock of the workspace, and set root."))
+        else:
+            requirements.append(" ".join(line.text.split()))
     python = lock.get("requires-python")
     tree, in_lines = generated_tree(
         path,
@@ -73,6 +79,29 @@ def read_export(
         else (),
     )
     return tree, [*problems, *in_lines]
+
+
+def _no_hash(place: str, folder: str | None) -> tuple[str, str]:
+    """Return what is wrong with a package that no hash proves, and the next step.
+
+    Args:
+        place: its requirement or folder, as uv writes it.
+        folder: relative to the root; None if it does not come from a folder there.
+    """
+    wheel = "make a wheel of it, list that in a requirements file beside the lock file, and lock without it."
+    if folder:
+        copy = f'Copy its code, which is then not installed: code = [..., "{folder}/src"]'
+        return (
+            f"{folder} is a package of the project, which pip of the image cannot read",
+            f"{copy}\nor {wheel}",
+        )
+    what = f"{shown(place.split(maxsplit=1)[0])} has no hash: it comes from a repository or a folder"
+    return what, wheel.capitalize()
+
+
+def has_project(lock: Mapping[str, Any], name: str) -> bool:
+    """Return whether a lock file has the project *name*, of which it may be the one of a workspace."""
+    return name in _Locked(lock).packages
 
 
 def misfits(lock: Mapping[str, Any], pyproject: Mapping[str, Any], selection: Selection) -> list[str]:
@@ -113,6 +142,12 @@ class _Locked:
         manifest = lock.get("manifest")
         overrides = manifest.get("overrides") if isinstance(manifest, dict) else None
         self.overridden = {normalize_name(str(each.get("name"))) for each in _tables(overrides)}
+
+    def has(self, text: str) -> bool:
+        """Return whether the requirement *text*, with one version, is one of the packages."""
+        requirement = parse_requirement(text)
+        versions = [each.get("version") for each in self.packages.get(normalize_name(requirement.name), ())]
+        return any(not version or str(requirement.specifier) in ("", f"=={version}") for version in versions)
 
     def misfit(self, text: str) -> Iterator[str]:
         """Yield why no locked version is what the requirement *text* asks for."""
