@@ -83,7 +83,7 @@ def test_an_image_whose_model_is_mounted(
     """A model can be mounted by a local engine; in the cloud it is refused before anything is sent: exit code 3."""
     score = (
         "import os\nfrom pathlib import Path\n\n\ndef init():\n    pass\n\n\ndef run(data):\n"
-        '    return Path(os.environ["AZUREML_MODEL_DIR"], "word").read_text()\n'
+        '    return Path(os.environ["AZUREML_MODEL_DIR"], "mounted", "word").read_text()\n'
     )
     more = '[tool.azureml-image.smoke-test]\nmodel = "mounted"\nrequests = [{ body = 1, expect = "hello" }]\n'
     files = {"code/score.py": score, "mounted/word": "hello"}
