@@ -103,7 +103,6 @@ def test_the_example_of_two_images(
     with removed_after(docker_client, *(f"{name}:1.0.0" for name in names)):
         done = example.invoke("image.release", "--registry", registry.host, "--junit", "tests.xml")
         environments = example.invoke("image.environment")
-        shared = shared_layers(docker_client, [f"{name}:1.0.0" for name in names])
 
     references = [f"{name}@{digest_of(registry, name.partition('/')[2], '1.0.0')}" for name in names]
     assert done.code == 0, done.stderr
@@ -117,13 +116,6 @@ def test_the_example_of_two_images(
         (each.get("name"), each.get("failures")) for each in suites
     ]
     assert environments.stdout.count("---\n") == 1
-    assert shared > len(layers_of(docker_client, amlenv_base))
-
-
-def shared_layers(client: docker.DockerClient, images: list[str]) -> int:
-    """Return how many layers the images have in common, from the first on."""
-    pairs = zip(*(layers_of(client, image) for image in images), strict=False)
-    return next((count for count, layers in enumerate(pairs) if len(set(layers)) > 1), 0)
 
 
 def record_of(project: Consumer, image: str) -> str:

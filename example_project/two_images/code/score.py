@@ -1,6 +1,6 @@
 """Predict what the model of the image predicts: the fares or the tips of taxi rides.
 
-A request is `{"rides": [[miles, minutes], …]}`.
+A request is `{"rides": [{"at": "1 May 2024, 5:30 pm", "miles": 3.0, "minutes": 10.0}, …]}`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from dateutil.parser import parse
+
+RUSH_HOURS = range(16, 20)
 
 
 @cache
@@ -28,7 +30,14 @@ def init() -> None:
 
 def run(data: str) -> dict[str, list[float]]:
     """Return one number for each ride, under the name of what the model predicts."""
+    return {model()["predicts"]: [predicted(ride) for ride in json.loads(data)["rides"]]}
+
+
+def predicted(ride: dict[str, Any]) -> float:
+    """Return the dollars of one ride, in cents exactly."""
     weights = model()
-    rides = np.array(json.loads(data)["rides"], dtype=float)
-    predicted = rides @ [weights["per_mile"], weights["per_minute"]] + weights["flag"]
-    return {weights["predicts"]: predicted.round(2).tolist()}
+    dollars: float = (
+        weights["start"] + weights["per_mile"] * ride["miles"] + weights["per_minute"] * ride["minutes"]
+    )
+    in_rush_hour = parse(ride["at"]).hour in RUSH_HOURS
+    return round(dollars + in_rush_hour * weights["rush_hour"], 2)
