@@ -87,11 +87,17 @@ class ImageTable(NamedTuple):
         return (*self.place, *place) if self.is_own(place) else place
 
 
-def image_table(table: Mapping[str, Any], name: str) -> ImageTable:
-    """Return the table of the image *name*, which `image_names` has; a value of another type counts as empty."""
+def image_table(table: Mapping[str, Any], name: str, shared: frozenset[str]) -> ImageTable:
+    """Return the table of one image; a value of another type counts as an empty table.
+
+    Args:
+        table: the top table.
+        name: of the image, one of `image_names`.
+        shared: keys that all images share, `images` among them; those of the image's own table are left out.
+    """
     top = {key: value for key, value in table.items() if key != KEY}
     own = table[KEY][name]
-    own = {key: value for key, value in own.items() if key != KEY} if isinstance(own, dict) else {}
+    own = {key: value for key, value in own.items() if key not in shared} if isinstance(own, dict) else {}
     for pair in _ALTERNATIVES:
         for chosen, other in (pair, pair[::-1]):
             if _has(own, chosen) and not _has(own, other):
@@ -143,8 +149,8 @@ def _without(table: Mapping[str, Any], place: Place) -> dict[str, Any]:
     return {**table, str(first): _without(table[str(first)], tuple(rest))}
 
 
-def misplaced_keys(images: Mapping[str, Any], top_only: frozenset[str]) -> Iterator[Place]:
+def misplaced_keys(images: Mapping[str, Any], shared: frozenset[str]) -> Iterator[Place]:
     """Yield the place of each key that an image's own table may not have, because all images share it."""
     for name, table in images.items():
         if isinstance(table, dict):
-            yield from ((KEY, name, key) for key in table if key in top_only)
+            yield from ((KEY, name, key) for key in table if key in shared)

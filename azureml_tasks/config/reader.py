@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from azureml_tasks.config.validators import Rule
 
 TableT = TypeVar("TableT")
+_SHARED = frozenset(name for name, (_, key) in keys(Settings).items() if key.shared)
+"""Keys that all images of a table share."""
 
 
 def read(text: str, overrides: Mapping[str, Override], image: str = "") -> tuple[Settings, Problems]:
@@ -106,7 +108,7 @@ def _own_table(table: Mapping[str, Any], image: str, lines: Mapping[Place, int])
     """
     names = image_tables.image_names(table)
     if image in names:
-        return image_tables.image_table(table, image)
+        return image_tables.image_table(table, image, _SHARED)
     if not image and not names:
         return None
     what = f'has no image "{image}"' if image else "has several images, and none is named"
@@ -216,8 +218,7 @@ def _read_images(images: dict[str, Any], key: Key, place: Place, problems: Probl
         if not isinstance(table, dict):
             what = f"{spell((*place, name))} must be a table, got {with_value(table)}"
             problems.add((*place, name), what, f"Write: {spell_table((*place, name))}")
-    shared = frozenset(name for name, (_, declared) in keys(Settings).items() if declared.shared)
-    for misplaced in image_tables.misplaced_keys(images, shared):
+    for misplaced in image_tables.misplaced_keys(images, _SHARED):
         problems.add(
             misplaced, f"{spell(misplaced)}: all images share this key", f"Write it in {spell_table(())}"
         )

@@ -127,6 +127,7 @@ class Settings:
         "anywhere below it, and its `.dockerignore` counts",
         default="the folder of `pyproject.toml`",
         rule=validators.ROOT,
+        shared=True,
     )
     platform: str = declare(
         STRING,
