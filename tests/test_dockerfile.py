@@ -48,9 +48,16 @@ RUNS = st.fixed_dictionaries({
 INSTALLED = INSTALL.rpartition(" ")[2].removesuffix("install.py")
 MOUNT = f"--mount=type=secret,id=ID,target={INSTALLED}ID,required=true"
 FROM_PACKAGES = f"--mount=type=bind,from=packages,source={INSTALLED[:-1]},target={INSTALLED[:-1]}"
+FROM_CONTEXT = f"--mount=type=bind,source=python,target={INSTALLED[:-1]}"
 MOUNTING = {
     "secrets-of-a-private-index": [
         (MOUNT.replace("ID", "pip-conf"), MOUNT.replace("ID", "netrc")),
+        (FROM_PACKAGES,),
+    ],
+    "server-with-its-version-and-a-secret": [
+        (FROM_CONTEXT,),
+        (MOUNT.replace("ID", "netrc"),),
+        (FROM_CONTEXT,),
         (FROM_PACKAGES,),
     ],
     "one-secret-and-a-requirements-file": [(MOUNT.replace("ID", "pip-conf"),), (FROM_PACKAGES,)],
@@ -157,6 +164,8 @@ def wanted(table: Table, base: str) -> list[tuple[str, tuple[str, ...], tuple[st
                 found += [command] if run["user"] == "root" else user
         return found
 
+    is_known = base.startswith("mcr.microsoft.com/")
+    app_root = "/var/azureml-app" if is_known else "${AML_APP_ROOT:-/var/azureml-app}"
     apt = (
         "apt-get update     && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "
         + " ".join(dict.fromkeys(table.apt))
@@ -170,7 +179,7 @@ def wanted(table: Table, base: str) -> list[tuple[str, tuple[str, ...], tuple[st
         *([("COPY", (), ("python/", INSTALLED), False)] if table.pip else []),
         *([("RUN", (), (INSTALL,), False)] if table.pip else []),
         *runs("pip"),
-        ("COPY", (), ("code/", "/var/azureml-app/"), False),
+        ("COPY", (), ("code/", f"{app_root}/"), False),
         ("ENV", (), (), False),
         *runs("code"),
         ("ARG", (), ('CONTEXT_SHA256=""',), False),
@@ -234,6 +243,8 @@ def test_every_builder_can_build_the_cases(case: Path) -> None:
     seen = commands(text)
 
     known = {"FROM", "USER", "RUN", "COPY", "ENV", "ARG", "LABEL"}
+    if "server = " in sections(case)["pyproject.toml"]:
+        known |= {"WORKDIR", "EXPOSE", "ENTRYPOINT", "CMD"}
     assert ([], MOUNTING.get(case.stem, [])) == (
         [word for word, _, _, _ in seen if word not in known],
         [flags for _, flags, _, _ in seen if flags],

@@ -187,3 +187,22 @@ def test_with_a_command_after_the_code_the_order_stays(tmp_path: Path) -> None:
     text = render_stages(made, "demo/layers:1", ("model", "code", "labels"))
     words = [line.split(" ")[0] for line in text.splitlines() if line and line[0] not in "# "]
     assert ["FROM", "COPY", "ENV", "RUN", "ARG", "LABEL", "USER"] == words
+
+
+def test_a_server_that_is_added(tmp_path: Path) -> None:
+    """The script that makes its environment is mounted, in both stages that need the environment."""
+    table = 'server = "azmlinfsrv"\nsecrets = ["netrc"]\n'
+    text = project("demo", table).replace(
+        "minimal-py312-inference", "mcr.microsoft.com/azureml/openmpi5.0-ubuntu24.04"
+    )
+    lay_out({"pyproject.toml": text, "code/score.py": "init = run = print\n"}, tmp_path)
+
+    lines = render(azureml_tasks.plan(azureml_tasks.load(tmp_path)), mounts=True).splitlines()
+
+    making = [
+        "RUN --mount=type=bind,source=python,target=/tmp/azureml-image \\",
+        "    /bin/sh /tmp/azureml-image/server_environment.sh /opt/azureml-env",
+        'ENV AZUREML_CONDA_ENVIRONMENT_PATH="/opt/azureml-env"',
+    ]
+    places = [number for number, line in enumerate(lines) if line == making[0]]
+    assert [making, making] == [lines[place : place + 3] for place in places]

@@ -107,6 +107,11 @@ def test_a_deployment_of_an_image_with_model_and_code() -> None:
     assert deployment() == BAKED
 
 
+def test_a_deployment_of_an_image_that_the_script_of_its_base_serves() -> None:
+    """An MLflow model in such an image needs no code that Azure ML mounts."""
+    assert deployment(has_code=False, served_by_base=True) == BAKED
+
+
 def test_a_deployment_of_an_image_without_model_and_code_that_starts_slowly() -> None:
     """What is mounted is named, with a comment on what to write; timeout and probes follow from the smoke test."""
     slow = Pushed(image=PUSHED.image, tags=PUSHED.tags, started=200.4)

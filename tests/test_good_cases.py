@@ -9,7 +9,7 @@ import pytest
 import azureml_tasks
 from azureml_tasks.config.fields import keys
 from azureml_tasks.config.settings import Run, Settings
-from azureml_tasks.requirements.install_step import SCRIPTS
+from azureml_tasks.requirements.install_step import SCRIPTS, SERVER_SCRIPT
 from tests.cases import GOOD, IMAGES, OUTCOMES, planned, sections
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def _lines(file: ContextFile) -> list[str]:
     if file.link:
         return [f"link {file.name} -> {file.link}"]
     kind = "program" if file.executable else "file"
-    if file.name.removeprefix("python/") in SCRIPTS:
+    if file.name.removeprefix("python/") in (*SCRIPTS, SERVER_SCRIPT):
         return [f"{kind} {file.name}"]  # its size is that of the package's script
     return [f"{kind} {file.name} {file.size}", *(f"    {line}" for line in file.data.decode().splitlines())]
 

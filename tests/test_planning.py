@@ -53,6 +53,7 @@ def test_a_minimal_table_gives_the_defaults(tmp_path: Path, monkeypatch: pytest.
         },
         files=(),
         smoke_test=SmokeTestPlan()._replace(default_script=True, sha256=plan.smoke_test.sha256),
+        app_root="${AML_APP_ROOT:-/var/azureml-app}",
         pinned=True,
         version="1",
     )

@@ -125,7 +125,7 @@ def _deployment_name(name: str, digest: str) -> str:
 def _mounts(plan: Plan, name: str, comments: dict[str, str]) -> dict[str, Value]:
     """Return what Azure ML must mount because the image does not contain it."""
     values: dict[str, Value] = {}
-    has_code = plan.has_code or "AZUREML_ENTRY_SCRIPT" in plan.env
+    has_code = plan.has_code or plan.served_by_base or "AZUREML_ENTRY_SCRIPT" in plan.env
     if not plan.has_model and "AZUREML_MODEL_DIR" not in plan.env:
         if plan.smoke_test.model or not has_code:
             values["model"] = f"azureml:{name}@latest"

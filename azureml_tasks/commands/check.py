@@ -177,12 +177,14 @@ def _missing_helper(run: RunContext, plan: Plan, engine: Engine) -> AzuremlTasks
 
 def _steps(plan: Plan) -> list[str]:
     steps = [f"apt: {', '.join(plan.apt)}"] if plan.apt else []
+    steps += ["add the inference server to the base"] if plan.adds_server else []
     steps += [f"pip: {', '.join(plan.python.names)}"] if plan.python else []
     model_folder = f"{MODEL_DIR}/{plan.model_name}".rstrip("/")
     steps += [f"copy the model to {model_folder}"] if plan.has_model else []
     if plan.has_code:
         script = plan.env.get("AZUREML_ENTRY_SCRIPT", "").replace("$$", "$")
-        steps.append(f"copy the code to /var/azureml-app{f', entry script {script}' if script else ''}")
+        place = plan.app_root if plan.app_root.startswith("/") else "the folder that the base's server reads"
+        steps.append(f"copy the code to {place}{f', entry script {script}' if script else ''}")
     for run in plan.runs:
         first, _, _ = run.command.partition("\n")
         steps.append(f"run after {run.after}, as {run.user}: {first}")

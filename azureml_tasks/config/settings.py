@@ -104,6 +104,13 @@ class Settings:
         rule=validators.BASE,
         required=True,
     )
+    server: str | None = declare(
+        STRING,
+        '`"azmlinfsrv"` adds Azure ML\'s inference server to a base without one, such as `python:3.10-slim`: any Linux '
+        "with glibc and Python 3.9 or later, see [Choosing a base](base-images.md)",
+        default="none: the base is one of Azure ML's inference images, or extends one",
+        rule=validators.one_of("azmlinfsrv"),
+    )
     name: str | None = declare(
         STRING,
         "repository of the image; names that end with `/layers` or `/candidate` are kept for cached layers and "

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from azureml_tasks.config import variable_references
 from azureml_tasks.config.dockerfile_line import json_words, quoted, quoted_value
 from azureml_tasks.planning.plan import APP_ROOT, MODEL_DIR, Plan
+from azureml_tasks.planning.server_steps import environment_steps, serving_steps, user_steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -129,16 +130,19 @@ def _stages(plan: Plan, *, mounts: bool, sha256: str = "") -> dict[str, list[lis
     """Return the steps of each of `STAGES`; a step is a comment with the instructions below it."""
     return {
         "system": [
+            *user_steps(plan),
             *([[_APT_COMMENT, *_apt(plan, mounts=mounts)]] if plan.apt else []),
             *_runs(plan, "apt"),
         ],
         "python": [
+            *environment_steps(plan, _INSTALL, mounts=mounts or _has_download(plan)),
+            *serving_steps(plan, APP_ROOT),
             *([_python(plan, mounts=mounts)] if plan.python else []),
             *_runs(plan, "pip"),
         ],
         "model": [[_MODEL_COMMENT, f"COPY model/ {_model_folder(plan)}/"]] if plan.has_model else [],
         "code": [
-            *([[_CODE_COMMENT, f"COPY code/ {APP_ROOT}/"]] if plan.has_code else []),
+            *([[_CODE_COMMENT, f"COPY code/ {plan.app_root}/"]] if plan.has_code else []),
             *([_variables(plan)] if plan.env else []),
             *_runs(plan, "code"),
         ],
@@ -191,6 +195,7 @@ def _download(plan: Plan, base: str, *, mounts: bool) -> list[list[str]]:
     return [
         [*_DOWNLOAD_COMMENT, f"FROM {base} AS {_PACKAGES}"],
         [*_DOWNLOAD_ROOT_COMMENT, "USER root"],
+        *environment_steps(plan, _INSTALL, mounts=True),
         [
             _COPY_COMMENT,
             f"COPY python/ {_INSTALL}/",
@@ -213,7 +218,7 @@ def _python(plan: Plan, *, mounts: bool) -> list[str]:
     return [
         *_PYTHON_COMMENT,
         *(_SOURCE_BUILDS_COMMENT if plan.secrets else []),
-        *([] if mounts else [f"COPY python/ {_INSTALL}/"]),
+        *([] if mounts or plan.adds_server else [f"COPY python/ {_INSTALL}/"]),
         *_run([*(folders if mounts else []), *_secret_mounts(plan), *variables, install]),
     ]
 

@@ -50,6 +50,9 @@ class Plan(NamedTuple):
         files: members of the build context, sorted by name.
         smoke_test: what it sends and expects.
         secrets: mounted while Python packages are downloaded.
+        adds_server: whether the build adds the inference server, which the base lacks.
+        served_by_base: whether the base's own entry script serves.
+        app_root: the folder of the code: a path, or a variable of the base as a Dockerfile writes it.
         source_builds: whether packages may be built from source, with the secrets mounted.
         acr: options of a remote build; None if the table does not set any.
         pinned: whether every package has one exact version, so that installing it again gives the same layers.
@@ -85,6 +88,9 @@ class Plan(NamedTuple):
     smoke_test: SmokeTestPlan
     model_name: str = ""
     secrets: tuple[BuildSecret, ...] = ()
+    adds_server: bool = False
+    served_by_base: bool = False
+    app_root: str = APP_ROOT
     source_builds: bool = False
     acr: Acr | None = None
     pinned: bool = False
@@ -128,7 +134,7 @@ def plan(project: Project) -> Plan:
         python=facts.python,
         runs=settings.run,
         has_model=facts.has_model,
-        model_name=(settings.model_name or "") if facts.has_model else "",
+        model_name=facts.own_script.model_folder or ((settings.model_name or "") if facts.has_model else ""),
         has_code=bool(facts.code),
         env=facts.env,
         wanted_variables=facts.wanted_variables,
@@ -136,6 +142,9 @@ def plan(project: Project) -> Plan:
         files=tuple(sorted((*facts.files, *python_files))),
         smoke_test=facts.smoke_test,
         secrets=facts.secrets if facts.python else (),
+        adds_server=settings.server is not None,
+        served_by_base=facts.own_script.serves,
+        app_root=facts.app_root,
         acr=settings.acr,
         pinned=_pinned(project),
         cached_layers_max_age=float(settings.cached_layers_max_age),

@@ -42,7 +42,7 @@ def answering_code(reader: ProjectReader, code: Code, base: Reference) -> Answer
     """
     settings, problems = reader.settings, reader.problems
     names_script = ENTRY_SCRIPT in {**settings.env, **settings.smoke_test.env}
-    has_own = brings_script(base)
+    has_own = False if settings.server else brings_script(base)
     if code.folders or names_script or has_own:
         return AnsweringCode()
     place = _what_needs_code(settings)

@@ -136,6 +136,13 @@ def brings_script(base: Reference) -> bool | None:
     return False if re.fullmatch(_WITHOUT_A_SCRIPT, name) else None
 
 
+def refuse_server(server: str | None, base: Reference, problems: Problems) -> None:
+    """Refuse the key `server` beside an inference image, which has the server."""
+    if server and (name := _name(base)).endswith("-inference"):
+        what = f"{spell(('server',))} adds the inference server, and the base {name} has it"
+        problems.add(("server",), what, "Remove it, or name a base without the server.")
+
+
 def warnings(base: Reference, today: date) -> list[str]:
     """Return a warning if *base* is withdrawn, is no longer maintained, or is nearly one of Azure ML's images."""
     name = _name(base)

@@ -28,6 +28,7 @@ from azureml_tasks.project.build_secrets import wanted_secrets
 from azureml_tasks.project.code import read_code, script_source
 from azureml_tasks.project.cross_checks import variable_warnings
 from azureml_tasks.project.ignore_files import copied_folders, read_ignore_files
+from azureml_tasks.project.mlflow import own_script
 from azureml_tasks.project.model import Facts, NoRevision, Project, Revision
 from azureml_tasks.project.model_folder import model_warnings, refuse_name_without_model
 from azureml_tasks.project.paths import ProjectReader, leaves
@@ -137,16 +138,23 @@ def _facts(
     repository = naming.repository(settings, project, problems)
     code = read_code(reader)
     answering = answering_code(reader, code, base)
+    own = own_script(reader, code, base)
     conda = _conda(reader, base)
     python, files = _python(reader, conda), copied_files.code_and_model(reader, code)
     smoke_test, source = read_smoke_test(reader), script_source(reader, code)
     revision = wait_for_git()
     labels = naming.labels(settings, project, revision, base, title=repository, epoch=_epoch(problems))
     image_repositories.refuse_same_names(problems)
-    own = variables.own_variables(
-        entry_script=code.entry_script, has_model=bool(settings.model), python_path=code.python_path
+    base_images.refuse_server(settings.server, base, problems)
+    app_root = variables.app_root(settings, base)
+    ours = variables.own_variables(
+        entry_script=code.entry_script,
+        has_model=bool(settings.model),
+        python_path=code.python_path,
+        app_root=app_root,
+        mlflow_folder=own.model_folder,
     )
-    env = variables.resolve(settings.env, own, problems)
+    env = variables.resolve(settings.env, ours, problems)
     cross_checks.refuse_double_variables(settings, code, problems)
     refuse_name_without_model(reader)
     cross_checks.refuse_two_registries(problems)
@@ -163,6 +171,7 @@ def _facts(
         code=tuple(code.folders.by_name.values()),
         env=env.env,
         wanted_variables=env.of_base,
+        app_root=app_root,
         python=python,
         files=files,
         has_model=bool(settings.model),
@@ -170,6 +179,7 @@ def _facts(
         revision=revision,
         today=today,
         secrets=wanted_secrets(settings, problems),
+        own_script=own,
         unread_script=code.unread,
         missing_code=answering.missing,
         wanted_pythons=(*(conda.wanted_pythons if conda else ()), *_unknown_pythons(python, base, problems)),
@@ -177,7 +187,7 @@ def _facts(
             *warnings,
             *_warnings(settings, project, revision),
             *(conda.file.warnings if conda else ()),
-            *code.warnings,
+            *(own.warnings if own.serves else code.warnings),
             *([unread_warning(code.unread)] if code.unread else []),
             *variable_warnings(settings),
             *header_warnings(reader),
@@ -253,6 +263,7 @@ def _python(reader: ProjectReader, conda: CondaPart | None) -> PythonStep | None
         conda=conda.file if conda else None,
         downloads=bool(settings.secrets),
         folder=reader.folder,
+        adds_server=settings.server is not None,
     )
 
 

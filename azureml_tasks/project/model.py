@@ -19,6 +19,20 @@ if TYPE_CHECKING:
     from azureml_tasks.requirements.wanted_python import WantedPython
 
 
+class OwnScript(NamedTuple):
+    """What the base's own entry script serves.
+
+    Args:
+        serves: whether it serves, as the project names no script.
+        model_folder: the folder below AZUREML_MODEL_DIR for the MLflow model of the image; "" if there is none.
+        warnings: for the user.
+    """
+
+    serves: bool = False
+    model_folder: str = ""
+    warnings: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Facts:
     """What the project's folder holds beyond the table, checked.
@@ -33,6 +47,7 @@ class Facts:
         code: folders of the code, relative to the root.
         env: variables of the image, see `Plan.env`.
         wanted_variables: see `Plan.wanted_variables`.
+        app_root: see `Plan.app_root`.
         python: the packages to install; None if there are none.
         files: members of the build context for code and model, sorted.
         has_model: whether the image contains a model.
@@ -40,6 +55,7 @@ class Facts:
         revision: the commit.
         today: the date (UTC).
         secrets: mounted while Python packages are downloaded.
+        own_script: what the base's own entry script serves.
         unread_script: what this machine's Python finds wrong with the entry script, which a newer one may read; None
             for nothing.
         missing_code: what is wrong with the table if the base brings no entry script of its own; None for nothing.
@@ -57,6 +73,7 @@ class Facts:
     code: tuple[str, ...]
     env: Mapping[str, str]
     wanted_variables: Mapping[str, Problem]
+    app_root: str
     python: PythonStep | None
     files: tuple[ContextFile, ...]
     has_model: bool
@@ -64,6 +81,7 @@ class Facts:
     revision: Revision | NoRevision
     today: date
     secrets: tuple[BuildSecret, ...] = ()
+    own_script: OwnScript = OwnScript()
     unread_script: Problem | None = None
     missing_code: Problem | None = None
     wanted_pythons: tuple[WantedPython, ...] = ()

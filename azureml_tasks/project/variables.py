@@ -11,17 +11,21 @@ from azureml_tasks.config.dockerfile_line import LONGEST_LINE
 from azureml_tasks.config.problems import FILE, spell
 from azureml_tasks.config.variable_references import extended_by, literal, names, parts
 from azureml_tasks.errors import FileProblem
+from azureml_tasks.project.base_images import brings_script
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from azureml_tasks.config.problems import Problems
-    from azureml_tasks.config.variable_references import Reference
+    from azureml_tasks.config.settings import Settings
+    from azureml_tasks.config.variable_references import Reference as Variable
+    from azureml_tasks.image_reference import Reference
 
 APP_ROOT = "/var/azureml-app"
 MODEL_DIR = "/var/azureml-app/azureml-models"
 """The folders of code and model in the documentation of Azure ML, "Extend a prebuilt Docker image":
 https://learn.microsoft.com/azure/machine-learning/how-to-extend-prebuilt-docker-image-inference."""
+_APP_ROOT = "AML_APP_ROOT"
 _LONGEST_SHOWN = 10
 """Variables of a circle that a message names."""
 
@@ -39,19 +43,45 @@ class Variables:
     of_base: Mapping[str, FileProblem]
 
 
-def own_variables(*, entry_script: str, has_model: bool, python_path: Sequence[str]) -> dict[str, str]:
+def app_root(settings: Settings, base: Reference) -> str:
+    """Return where the code goes, which is where the server of the base looks, as a Dockerfile writes it.
+
+    Azure ML's minimal images look in `APP_ROOT`. Others may set the variable, and only the builder always has the base.
+    A table that sets the variable itself says where in `APP_ROOT` the server looks.
+
+    Args:
+        settings: of the image.
+        base: the base image.
+    """
+    is_fixed = settings.server is not None or _APP_ROOT in settings.env or brings_script(base) is False
+    return APP_ROOT if is_fixed else f"${{{_APP_ROOT}:-{APP_ROOT}}}"
+
+
+def own_variables(
+    *,
+    entry_script: str,
+    has_model: bool,
+    python_path: Sequence[str],
+    app_root: str = APP_ROOT,
+    mlflow_folder: str = "",
+) -> dict[str, str]:
     """Return the variables that the table's other keys set.
 
     Args:
         entry_script: relative to the app's root; "" for none.
         has_model: whether the image contains a model.
         python_path: folders that Python searches for modules, relative to the app's root.
+        app_root: as `app_root` returns it.
+        mlflow_folder: of an MLflow model that the base's own script serves; "" for none.
     """
-    folders = [f"{APP_ROOT}/{folder}" if folder != "." else APP_ROOT for folder in python_path]
+    folders = [f"{app_root}/{literal(folder)}" if folder != "." else app_root for folder in python_path]
     values = {
         "AZUREML_ENTRY_SCRIPT": literal(entry_script),
         "AZUREML_MODEL_DIR": MODEL_DIR if has_model else "",
-        "PYTHONPATH": literal(":".join(folders)) + extended_by("PYTHONPATH") if folders else "",
+        "MLFLOW_MODEL_FOLDER": mlflow_folder,
+        # The packages are in the image: without this variable the base looks for a conda file and installs it at start.
+        "DYNAMIC_DEP_INSTALLATION": "false" if mlflow_folder else "",
+        "PYTHONPATH": ":".join(folders) + extended_by("PYTHONPATH") if folders else "",
     }
     return {name: value for name, value in values.items() if value}
 
@@ -72,7 +102,7 @@ def resolve(table: Mapping[str, str], ours: Mapping[str, str], problems: Problem
     }
     resolved: dict[str, str] = {}
 
-    def value_of(name: str, part: str | Reference) -> str:
+    def value_of(name: str, part: str | Variable) -> str:
         if isinstance(part, str):
             return literal(part)
         if part.name != name and part.name in table:

@@ -23,6 +23,9 @@ SCRIPTS = ("download.py", "conflicts.py", "environment.py", "install.py")
 """The scripts of `in_image/` that are sent; the first one only if packages are downloaded before they are installed."""
 _CONDA = "conda"
 """The folder in it for the packages of conda files, at their paths in the project; their pip parts are in `project`."""
+SERVER = "azureml-inference-server-http"
+SERVER_SCRIPT = "server_environment.sh"
+"""Makes the environment of the inference server in a base without one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +73,7 @@ def python_step(
     conda: CondaFile | None = None,
     downloads: bool = False,
     folder: str = ".",
+    adds_server: bool = False,
 ) -> PythonStep | None:
     """Return the step that installs Python packages; None if there are none.
 
@@ -80,12 +84,16 @@ def python_step(
         conda: the conda file, whose pip part is among the trees; None if there is none.
         downloads: whether packages are downloaded before they are installed, because that takes secrets.
         folder: of pyproject.toml, relative to the folder that all paths are relative to; "." if it is that one.
+        adds_server: whether the base lacks the inference server, which is then a requirement too, and an environment
+            for it.
     """
     from importlib import resources
 
     from azureml_tasks.requirements.files import is_pinned
 
     packages = [line.text for line in conda.packages] if conda else []
+    if adds_server and not _pins_server(requirements, trees):
+        requirements = [*requirements, SERVER]
     if not requirements and not trees and not packages:
         return None
     of_conda = [_include_file(_CONDA, conda.path)] if conda and packages else []
@@ -106,7 +114,7 @@ def python_step(
     carried = {path for tree in trees for path in tree.wheels}
     carried |= {path for tree in trees if not tree.generated for path in tree.files}
     in_image = resources.files("azureml_tasks").joinpath("in_image")
-    scripts = SCRIPTS if downloads else SCRIPTS[1:]
+    scripts = (*(SCRIPTS if downloads else SCRIPTS[1:]), *([SERVER_SCRIPT] if adds_server else []))
     own += [_text(name, in_image.joinpath(name).read_bytes()) for name in scripts]
     project: list[ContextFile] = []
     if carried and folder != ".":
@@ -191,3 +199,12 @@ def _folders(files: Sequence[ContextFile]) -> tuple[ContextFile, ...]:
     """Return every folder of *files*."""
     folders = {str(folder) for file in files for folder in PurePosixPath(f"{file.name}_").parents} - {"."}
     return tuple(ContextFile(name=f"{folder}/") for folder in sorted(folders))
+
+
+def _pins_server(requirements: Sequence[str], trees: Sequence[RequirementsTree]) -> bool:
+    """Return whether a requirement gives the inference server one exact version."""
+    from azureml_tasks.requirements.lines import plain_pin
+
+    pins = [*map(plain_pin, requirements), *(pin for tree in trees for pin in tree.pinned)]
+    pins += [plain_pin(line.partition(" #")[0].rstrip()) for tree in trees for line in tree.lines]
+    return any(pin.startswith(f"{SERVER}==") for pin in pins)

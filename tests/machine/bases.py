@@ -17,7 +17,7 @@ from pathlib import Path
 import docker
 from docker.errors import ImageNotFound
 
-from tests.machine import apt, recipe
+from tests.machine import apt, extra_recipes, recipe
 
 __all__ = ["NAMES", "copy", "ensure", "mcr_answers"]
 
@@ -25,6 +25,9 @@ NAMES: Mapping[str, str] = {
     "amlenv": "azureml-stand-in/minimal:amlenv",
     "curated": "azureml-stand-in/minimal:curated",
     "tiny": "azureml-stand-in/tiny:1",
+    "plain": "azureml-stand-in/plain:1",
+    "training": "azureml-stand-in/training:1",
+    "mlflow": "azureml-stand-in/mlflow-py311-inference:1",
 }
 """Family -> image. `tiny` holds a shell, a few commands and the user, nothing that could serve."""
 
@@ -48,7 +51,7 @@ def ensure(client: docker.DockerClient, family: str) -> str:
 
     Args:
         client: the engine that shall have the image.
-        family: one of `recipe.FAMILIES`.
+        family: one of `recipe.FAMILIES` or `extra_recipes.FAMILIES`.
 
     Returns:
         The image's name, to be used as a base.
@@ -57,7 +60,9 @@ def ensure(client: docker.DockerClient, family: str) -> str:
         NotPossibleError: the image cannot be made here.
     """
     name = NAMES[family]
-    context = _context(_files())
+    if needed := extra_recipes.NEEDS.get(family):
+        ensure(client, needed)
+    context = _context(_files() if family in recipe.FAMILIES else _extra_files(client, family))
     wanted = hashlib.sha256(context).hexdigest()
     _LOCK.parent.mkdir(exist_ok=True)
     with apt.alone(_LOCK):
@@ -105,7 +110,7 @@ def _build(client: docker.DockerClient, family: str, *, context: bytes, label: s
     lines = client.api.build(
         fileobj=io.BytesIO(context),
         custom_context=True,
-        target=family,
+        target=family if family in recipe.FAMILIES else "",
         tag=NAMES[family],
         labels={_LABEL: label},
         rm=True,
@@ -122,11 +127,28 @@ def _build(client: docker.DockerClient, family: str, *, context: bytes, label: s
 
 def _files() -> dict[str, str]:
     files = {f"files/{path}": text for path, text in recipe.FILES.items()}
-    # As a company's base does: without its certificates nothing can be installed behind its proxy.
-    if _CA_BUNDLE.exists():
-        files["files/etc/ssl/certs/ca-certificates.crt"] = _CA_BUNDLE.read_text(encoding="utf-8")
-    files["files/etc/pip.conf"] = _pip_conf()
+    files |= {f"files/{path}": text for path, text in _machine_files().items()}
     files["Dockerfile"] = recipe.dockerfile()
+    return files
+
+
+def _extra_files(client: docker.DockerClient, family: str) -> dict[str, str]:
+    base = NAMES.get(extra_recipes.NEEDS.get(family, ""), "")
+    files = dict(extra_recipes.FILES.get(family, {}))
+    if base:
+        # By its ID too, so that the stand-in follows its base.
+        files["base"] = str(client.images.get(base).id)
+    else:
+        files |= {f"files/{path}": text for path, text in _machine_files().items()}
+    files["Dockerfile"] = extra_recipes.dockerfile(family, base)
+    return files
+
+
+def _machine_files() -> dict[str, str]:
+    """Return what a company's base has: without its certificates nothing can be installed behind its proxy."""
+    files = {"etc/pip.conf": _pip_conf()}
+    if _CA_BUNDLE.exists():
+        files["etc/ssl/certs/ca-certificates.crt"] = _CA_BUNDLE.read_text(encoding="utf-8")
     return files
 
 

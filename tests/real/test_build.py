@@ -102,7 +102,7 @@ Step 2/8 : USER root
  ---> Running in LAYER
 Removing intermediate container LAYER
  ---> LAYER
-Step 3/8 : COPY code/ /var/azureml-app/
+Step 3/8 : COPY code/ ${AML_APP_ROOT:-/var/azureml-app}/
  ---> LAYER
 Step 4/8 : ENV AZUREML_ENTRY_SCRIPT="score.py"
  ---> Running in LAYER

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _USUAL_USER = "dockeruser"
 """That of Azure ML's inference images."""
+_SERVER_VARIABLE = "AZUREML_INFERENCE_SERVER_HTTP_ENABLED"
+"""Set in the inference images alone: Azure/azureml-assets, mlflow-model-inference/context/Dockerfile."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +77,7 @@ def prepare_base(
             what = f"The base {plan.base} was pulled, but the engine does not have it."
             raise BuildError(what, next_step="docker images")
     _check_base(plan, base)
-    for warning in _warnings(base):
+    for warning in () if plan.adds_server else _warnings(base):
         reporter.warn(warning)
     refuse_unknown_user(client, plan, base.id, reporter, folder, save=True)
     return base
@@ -150,8 +152,12 @@ def _check_base(plan: Plan, base: BaseImage) -> None:
         fix = f'Write: platform = "{base.platform}"\nor name a base that is made for {plan.platform}'
         what = f"The base {plan.base} is made for {base.platform}, not for {plan.platform}."
         raise BuildError(what, next_step=fix)
-    if plan.python and "AZUREML_CONDA_ENVIRONMENT_PATH" not in base.env:
-        fix = "Name one of Azure ML's inference images, or one that extends it."
+    if plan.adds_server:
+        if base.env.get(_SERVER_VARIABLE):
+            fix = 'Remove from pyproject.toml: server = "azmlinfsrv"'
+            raise BuildError(f"The base {plan.base} has an inference server.", next_step=fix)
+    elif plan.python and "AZUREML_CONDA_ENVIRONMENT_PATH" not in base.env:
+        fix = 'Write: server = "azmlinfsrv", which adds the inference server\nor name an inference image of Azure ML'
         what = f"The base {plan.base} sets no AZUREML_CONDA_ENVIRONMENT_PATH, so its Python is not known."
         raise BuildError(what, next_step=fix)
 

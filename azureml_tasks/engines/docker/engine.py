@@ -111,7 +111,9 @@ class DockerEngine:
         from azureml_tasks.engines.docker.base_python import base_python
 
         with translate_errors(self.client.host):
-            return base_python(self.client, str(plan.base), self.reporter, self.folder)
+            return base_python(
+                self.client, str(plan.base), self.reporter, self.folder, adds_server=plan.adds_server
+            )
 
     def base_variables(self, plan: Plan) -> Mapping[str, str] | None:
         """Return the environment variables that the base sets; None if the engine does not have the base."""

@@ -220,7 +220,10 @@ class LayeredBuild:
             if below and len(below.layers) < _MOST_LAYERS:
                 self._reporter.say(f"adding packages to cached layers: {below.name}")
                 self.store.use(tag, below)
-                context = added.added_to(self._stage_context(self._named(below), (STAGE,)))
+                # The layers below have the environment of the server, which must not be made again.
+                context = added.added_to(
+                    self._stage_context(self._named(below), (STAGE,), self.plan._replace(adds_server=False))
+                )
                 return self._build_cached(self._layers[-1].grown_tag, context, below)
         return None
 
@@ -296,5 +299,5 @@ class LayeredBuild:
     def _run(self, context: BuildContext, *, no_cache: bool = False) -> str:
         return self.build.run(self.plan, context, no_cache=no_cache or self.no_cache)
 
-    def _stage_context(self, base: str, stages: Sequence[str]) -> BuildContext:
-        return stage_context(self.plan, self.context, base, stages, mounts=self._mounts, literal=True)
+    def _stage_context(self, base: str, stages: Sequence[str], plan: Plan | None = None) -> BuildContext:
+        return stage_context(plan or self.plan, self.context, base, stages, mounts=self._mounts, literal=True)

@@ -81,8 +81,8 @@ def refuse_user_not_made(
 
 
 def _may_make_users(plan: Plan) -> bool:
-    """Return whether a step may make users: a command of the project, or a package of the system."""
-    return bool(plan.runs or plan.apt)
+    """Return whether a step may make users: the server's, a command of the project, or a package of the system."""
+    return bool(plan.adds_server or plan.runs or plan.apt)
 
 
 def _fix(plan: Plan) -> str:
