@@ -463,12 +463,17 @@ def test_a_python_that_only_the_base_tells_is_carried_on(tmp_path: Path) -> None
             (
                 'base = "minimal-ubuntu22.04-py39-cpu-inference"\n'
                 '    or: base = "minimal-ubuntu22.04-py39-cuda11.8-gpu-inference"\n'
+                '    or: base = "python:3.9-slim" and server = "azmlinfsrv"\n'
                 "    or, in env/conda.yml: - python=3.12\n"
             ),
         ),
         (
             "python>=3.10,<3.12",
-            'base = "curated/minimal-py311-inference"\n    or, in env/conda.yml: - python=3.12\n',
+            (
+                'base = "curated/minimal-py311-inference"\n'
+                '    or: base = "python:3.11-slim" and server = "azmlinfsrv"\n'
+                "    or, in env/conda.yml: - python=3.12\n"
+            ),
         ),
         ("python=3.8", "no documented base has that Python\n    or, in env/conda.yml: - python=3.12\n"),
     ],

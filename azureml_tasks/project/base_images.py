@@ -84,6 +84,9 @@ _WITHOUT_A_SCRIPT = (
     r"(curated/)?(minimal|lightgbm|onnxruntime|pytorch|sklearn|tensorflow|xgboost)-[a-z0-9.-]*inference"
 )
 
+_OLDEST_OF_SERVER = 9
+"""The inference server needs Python 3.9: `requires-python` of azureml-inference-server-http 1.5.1."""
+
 IMAGE_VARIABLES = (
     "AML_APP_INSIGHTS_ENABLED",
     "AML_APP_INSIGHTS_KEY",
@@ -207,6 +210,10 @@ def python_problem(wanted: WantedPython, base: Reference, python: tuple[int, int
     pythons = {name: named_python(image) for name in _DOCUMENTED if (image := expand_base(name))}
     having = [name for name, other in pythons.items() if other and accepts(wanted, other)]
     choices = [f'base = "{name}"' for name in having] or ["no documented base has that Python"]
+    if minors := [
+        minor for minor in _END_OF_LIFE if minor >= _OLDEST_OF_SERVER and accepts(wanted, (3, minor))
+    ]:
+        choices.append(f'base = "python:3.{max(minors)}-slim" and server = "azmlinfsrv"')
     is_lock = lock_kind(wanted.file)
     edit = f"lock {wanted.file} for Python {version}" if is_lock else f"in {wanted.file}: - python={version}"
     fix = "\nor: ".join(choices) + f"\nor, {edit}"
