@@ -11,13 +11,15 @@ import azureml_tasks
 if TYPE_CHECKING:
     from azureml_tasks.planning.plan import Plan
 
-__all__ = ["BAD", "GOOD", "IMAGES", "OUTCOMES", "lay_out", "planned", "sections"]
+__all__ = ["BAD", "GENERATED", "GOOD", "IMAGES", "OUTCOMES", "lay_out", "planned", "sections"]
 
 _CASES = Path(__file__).parent / "cases"
 BAD = sorted((_CASES / "bad").glob("*.txt"))
 """Projects with mistakes, each with the whole error message."""
 GOOD = sorted((_CASES / "good").glob("*.txt"))
 """Valid projects, each with its Dockerfile, build context, names and warnings."""
+GENERATED = [case for case in GOOD if not case.stem.startswith("own-dockerfile")]
+"""Those whose Dockerfile is generated."""
 IMAGES = sorted((_CASES / "images").glob("*.txt"))
 """Valid projects of several images, each with the Dockerfile, the build context and the names of every image."""
 OUTCOMES = ("Dockerfile", "context", "names", "warnings")

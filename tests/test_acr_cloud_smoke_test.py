@@ -28,6 +28,7 @@ from azureml_tasks.in_image import default_score, probe, probe_in_acr
 from azureml_tasks.plain_text import clean
 from azureml_tasks.project.model import SmokeTestPlan, SmokeTestRequest
 from azureml_tasks.smoke.event_lines import EventCollector, event_marker
+from azureml_tasks.smoke.run import FIND_PYTHON
 from tests.acr_plans import plan
 from tests.test_probe import Behaviour, serving
 
@@ -70,6 +71,9 @@ def test_the_folder_of_the_smoke_test(has_code: bool) -> None:
         "start_timeout": 60.0,
         "try_timeout": 2.0,
         "repeat": 2,
+        "health": "/",
+        "scoring": "/score",
+        "swagger": True,
         "requests": [
             {
                 "method": "POST",
@@ -89,8 +93,8 @@ def test_the_folder_of_the_smoke_test(has_code: bool) -> None:
         ".azureml-image/": b"",
         ".azureml-image/probe_in_acr.py": source_of(probe_in_acr),
         ".azureml-image/probe.py": source_of(probe),
-        ".azureml-image/probe.sh": b'exec "${AZUREML_CONDA_ENVIRONMENT_PATH:-/usr}/bin/python" -I '
-        b"/workspace/.azureml-image/probe_in_acr.py /workspace/.azureml-image/probe.json\n",
+        ".azureml-image/probe.sh": f'exec "{FIND_PYTHON}" -I /workspace/.azureml-image/probe_in_acr.py '
+        "/workspace/.azureml-image/probe.json\n".encode(),
         **({} if has_code else {".azureml-image/default_score.py": source_of(default_score)}),
     } == contents
     assert [len(file.data) for file in files] == [file.size for file in files]

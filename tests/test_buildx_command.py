@@ -16,7 +16,7 @@ from azureml_tasks.engines.docker.builder_choice import Builder
 from azureml_tasks.engines.docker.buildx_command import build_command, image_file_option, read_image_id
 from azureml_tasks.engines.docker.client import EngineClient
 from azureml_tasks.engines.docker.engine import DockerEngine
-from azureml_tasks.planning.plan import SECRET_MOUNTS
+from azureml_tasks.planning.plan import BUILDKIT, SECRET_MOUNTS
 from azureml_tasks.project.build_secrets import SecretSource, with_sources
 from tests.cases import lay_out
 from tests.consumers import project
@@ -140,12 +140,20 @@ def test_an_engine_with_images_in_containerd_takes_no_archives(
 
 
 @pytest.mark.parametrize(
-    ("kind", "features"), [("buildx", {SECRET_MOUNTS}), ("buildkit", {SECRET_MOUNTS}), ("legacy", set())]
+    ("kind", "is_podman", "features"),
+    [
+        ("buildx", False, {SECRET_MOUNTS, BUILDKIT}),
+        ("buildkit", False, {SECRET_MOUNTS, BUILDKIT}),
+        ("legacy", False, set()),
+        ("legacy", True, {BUILDKIT}),
+    ],
 )
-def test_buildkit_alone_mounts_secrets(kind: str, features: set[str], tmp_path: Path) -> None:
-    """Only an engine whose builder is BuildKit can mount secrets."""
+def test_buildkit_alone_mounts_secrets(
+    kind: str, features: set[str], tmp_path: Path, *, is_podman: bool
+) -> None:
+    """Only an engine whose builder is BuildKit can mount secrets; Podman's reads what BuildKit reads."""
     engine = DockerEngine(
-        client=engine_client(),
+        client=replace(engine_client(), is_podman=is_podman),
         builder=Builder(kind=kind, why=""),
         reporter=Console(),
         folder=tmp_path,

@@ -16,7 +16,7 @@ import azureml_tasks
 from azureml_tasks.config.dockerfile_line import quoted
 from azureml_tasks.errors import SettingsError
 from azureml_tasks.plain_text import clean
-from tests.cases import GOOD, lay_out, planned, sections
+from tests.cases import GENERATED, GOOD, lay_out, planned, sections
 from tests.examples import examples
 
 if TYPE_CHECKING:
@@ -232,7 +232,7 @@ def assert_lines_hold(text: str) -> None:
     assert (words.count("from"), max(len(line.encode()) for line in lines) <= LONGEST_LINE) == (stages, True)
 
 
-@pytest.mark.parametrize("case", GOOD, ids=[case.stem for case in GOOD])
+@pytest.mark.parametrize("case", GENERATED, ids=[case.stem for case in GENERATED])
 def test_every_builder_can_build_the_cases(case: Path) -> None:
     """Only instructions and flags are used that BuildKit, the legacy builder and ACR's line scan all accept.
 
@@ -272,7 +272,7 @@ def test_secrets_are_mounted_for_one_command(source_builds: bool, code_project: 
     assert words == [word for word, *_ in seen]
 
 
-@pytest.mark.parametrize("case", GOOD, ids=[case.stem for case in GOOD])
+@pytest.mark.parametrize("case", GENERATED, ids=[case.stem for case in GENERATED])
 def test_the_cases_end_as_the_runtime_user(case: Path, tmp_path: Path) -> None:
     """The last instruction is USER with the table's user, and there is no ENTRYPOINT or CMD."""
     plan = planned(case, tmp_path)
@@ -282,7 +282,7 @@ def test_the_cases_end_as_the_runtime_user(case: Path, tmp_path: Path) -> None:
     assert ("USER", (), (plan.user,), False) == last
 
 
-@pytest.mark.parametrize("case", GOOD, ids=[case.stem for case in GOOD])
+@pytest.mark.parametrize("case", GENERATED, ids=[case.stem for case in GENERATED])
 def test_each_step_starts_with_a_comment(case: Path) -> None:
     """A comment explains each block of the text."""
     blocks = sections(case)["Dockerfile"].split("\n\n")

@@ -98,8 +98,10 @@ def deployment(pushed: Pushed = PUSHED, **given: Any) -> str:
 
 def test_an_environment_names_the_image_by_its_digest() -> None:
     """The whole text is the same for the same image."""
-    assert ENVIRONMENT == environment_text(PUSHED)
-    assert ENVIRONMENT.replace('"team-iris"', '"iris"') == environment_text(PUSHED, name="iris")
+    assert ENVIRONMENT == environment_text(PUSHED, SmokeTestPlan())
+    assert ENVIRONMENT.replace('"team-iris"', '"iris"') == environment_text(
+        PUSHED, SmokeTestPlan(), name="iris"
+    )
 
 
 def test_a_deployment_of_an_image_with_model_and_code() -> None:
@@ -198,7 +200,7 @@ def test_names_follow_from_the_repository(repository: str, environment: str, nam
     """Azure ML accepts each name."""
     pushed = Pushed(image=f"r.io:5000/{repository}@sha256:{DIGEST}", tags=("1",))
 
-    assert environment == yaml.safe_load(environment_text(pushed))["name"]
+    assert environment == yaml.safe_load(environment_text(pushed, SmokeTestPlan()))["name"]
     assert name == yaml.safe_load(deployment(pushed))["name"]
     assert ["", ""] == [
         azure_validators.ENVIRONMENT.error(environment),
@@ -213,7 +215,10 @@ def test_names_follow_from_the_repository(repository: str, environment: str, nam
 def test_any_image_gets_names_that_azure_ml_accepts(digest: str, repository: str) -> None:
     """The version stays a string in YAML, for any digest."""
     pushed = Pushed(image=f"r.io/{repository[:200].rstrip('._-/')}@sha256:{digest}", tags=("1",))
-    environment, deployed = yaml.safe_load(environment_text(pushed)), yaml.safe_load(deployment(pushed))
+    environment, deployed = (
+        yaml.safe_load(environment_text(pushed, SmokeTestPlan())),
+        yaml.safe_load(deployment(pushed)),
+    )
 
     assert f"sha256-{digest[:12]}" == environment["version"]
     assert f"azureml:{environment['name']}:{environment['version']}" == deployed["environment"]

@@ -48,7 +48,7 @@ def accepts(value: Any) -> bool:
 
 
 def test_the_schema_is_valid() -> None:
-    """It follows draft 2020-12, requires `base` unless there are `images`, and allows no unknown key."""
+    """It follows draft 2020-12, requires a base, a Dockerfile or images, and allows no unknown key."""
     schema = json_schema()
 
     Draft202012Validator.check_schema(schema)
@@ -56,11 +56,11 @@ def test_the_schema_is_valid() -> None:
     assert (
         "https://json-schema.org/draft/2020-12/schema",
         False,
-        [{"required": ["base"]}, {"required": ["images"]}],
+        [["base"], ["dockerfile"], ["images"]],
     ) == (
         schema["$schema"],
         schema["additionalProperties"],
-        schema["anyOf"],
+        [each["required"] for each in schema["anyOf"]],
     )
 
 

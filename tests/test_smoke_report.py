@@ -103,6 +103,9 @@ def test_probe_config() -> None:
         "start_timeout": 60.0,
         "try_timeout": 2.0,
         "repeat": 3,
+        "health": "/",
+        "scoring": "/score",
+        "swagger": True,
         "requests": [
             {
                 "method": "POST",

@@ -98,6 +98,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
         "test_walk.py::test_a_mounted_model_is_not_read_out_of_the_project",
         "test_walk.py::test_a_file_of_ours_that_is_a_link_out_of_the_project_is_not_read",
         "test_trust.py::test_no_key_leads_out_of_the_project",
+        "test_own_dockerfile.py::test_a_link_that_leaves_the_project_is_refused",
     ),
     "A package of a conda file": (
         "test_conda.py::test_a_name_that_is_not_on_the_list_has_its_ways_on",
@@ -155,6 +156,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
         "real/test_hostile_strings.py::test_commands_arrive_unchanged_at_the_shell",
         f"{LOOKING}::test_looking_imports_and_runs_nothing_of_the_project",
     ),
+    "A Dockerfile of the project runs": ("test_own_dockerfile.py::test_no_secret_is_passed",),
     "Buildx does not ask git": (
         "real/test_build_runs_nothing.py::test_a_project_that_looks_like_a_bare_repository_is_none_in_a_build",
         "test_client_environment.py::test_the_environment_of_dockers_client",

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from azureml_tasks.planning.plan import Plan
+    from azureml_tasks.project.model import SmokeTestPlan
 
 # https://learn.microsoft.com/azure/machine-learning/reference-yaml-environment
 # https://learn.microsoft.com/azure/machine-learning/reference-yaml-deployment-managed-online
 _SCHEMA = "https://azuremlschemas.azureedge.net/latest/{}.schema.json"
-_PORT = 5001
 _LONGEST_DEPLOYMENT = 32  # characters
 _TIMEOUT_MS = 5000
 """Azure ML's default timeout of a request. No lower one is set, because it includes the client's way to the server."""
@@ -65,8 +65,15 @@ class Pushed:
         return f"sha256-{self.digest[:12]}"
 
 
-def environment_text(pushed: Pushed, *, name: str = "") -> str:
-    """Return the YAML of an Azure ML environment with this *name*, or with one from the repository."""
+def environment_text(pushed: Pushed, smoke_test: SmokeTestPlan, *, name: str = "") -> str:
+    """Return the YAML of an Azure ML environment.
+
+    Args:
+        pushed: the image.
+        smoke_test: knows the port and the paths that its server answers.
+        name: of the environment; "" for one from the repository.
+    """
+    health: dict[str, Value] = {"port": smoke_test.port, "path": smoke_test.health}
     return dump({
         "$schema": _SCHEMA.format("environment"),
         "name": name or pushed.environment,
@@ -75,9 +82,9 @@ def environment_text(pushed: Pushed, *, name: str = "") -> str:
         "image": pushed.image,
         "os_type": "linux",
         "inference_config": {
-            "liveness_route": {"port": _PORT, "path": "/"},
-            "readiness_route": {"port": _PORT, "path": "/"},
-            "scoring_route": {"port": _PORT, "path": "/score"},
+            "liveness_route": health,
+            "readiness_route": health,
+            "scoring_route": {"port": smoke_test.port, "path": smoke_test.scoring_path},
         },
     })  # fmt: skip
 
@@ -133,8 +140,9 @@ def _mounts(plan: Plan, name: str, comments: dict[str, str]) -> dict[str, Value]
                 "The image contains no model, so Azure ML mounts this one. Write the name of your model."
             )
         else:
+            contains = "may contain" if plan.own_dockerfile else "contains"
             comments["environment"] = (
-                "The image contains no model. If its code loads one, add a line with its name:\n"
+                f"The image {contains} no model. If its code loads one, add a line with its name:\n"
                 f'model: "azureml:{name}@latest"'
             )
     if not has_code:

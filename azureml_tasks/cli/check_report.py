@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from azureml_tasks.commands.run_context import RunContext
     from azureml_tasks.errors import AzuremlTasksError
     from azureml_tasks.planning.plan import Plan
+    from azureml_tasks.project.own_dockerfile import OwnDockerfile
 
 _LABEL_WIDTH = 10
 
@@ -51,10 +52,15 @@ def as_text(report: CheckReport, spell: Callable[[str], str]) -> str:
         report: of the check.
         spell: spells the tasks in a text as they are called here.
     """
+    own = report.plan.own_dockerfile
     rows = [
-        *_rows("base", [f"{report.plan.base}, {report.plan.platform}"]),
+        *_rows(
+            "dockerfile" if own else "base",
+            [f"{own.name if own else report.plan.base}, {report.plan.platform}"],
+        ),
         *_rows("image", report.plan.names),
-        *_rows("steps", report.steps),
+        *_rows("images" if own else "steps", report.steps),
+        *_rows("buildkit", _buildkit(own) if own else []),
         *_rows(
             "secrets", [f"{each.id}: {each.source} {each.problem or 'is set'}" for each in report.secrets]
         ),
@@ -77,7 +83,8 @@ def as_json(report: CheckReport, spell: Callable[[str], str]) -> str:
 def _value(report: CheckReport, spell: Callable[[str], str]) -> dict[str, Any]:
     plan = report.plan
     return {
-        "base": str(plan.base),
+        "base": str(plan.base) or None,
+        "dockerfile": _dockerfile(plan.own_dockerfile) if plan.own_dockerfile else None,
         "platform": plan.platform,
         "names": list(plan.names),
         "steps": list(report.steps),
@@ -116,6 +123,23 @@ def _problems(error: AzuremlTasksError, spell: Callable[[str], str]) -> list[dic
     return [{"file": None, "line": None, "what": error.what, "fix": spell(error.next_step)}]
 
 
+def _buildkit(own: OwnDockerfile) -> list[str]:
+    """Return what the Dockerfile needs of BuildKit, and the frontend that BuildKit would pull for it."""
+    facts = own.facts
+    frontend = [f"# syntax={facts.frontend}: BuildKit pulls and runs this image"] if facts.frontend else []
+    return [*facts.buildkit, *frontend]
+
+
+def _dockerfile(own: OwnDockerfile) -> dict[str, Any]:
+    facts = own.facts
+    return {
+        "path": own.name,
+        "images": [{"line": image.line, "text": image.text} for image in facts.images],
+        "buildkit": list(facts.buildkit),
+        "syntax": facts.frontend or None,
+    }
+
+
 def _dump(value: Any) -> str:
     return escape_json(json.dumps(value, indent=2, ensure_ascii=False))
 
@@ -128,11 +152,12 @@ def _rows(label: str, texts: Sequence[str]) -> Iterator[str]:
 def _smoke_test(plan: Plan) -> str:
     if files := len(plan.smoke_test.mini_batch):
         return f"init() and run() with a mini-batch of {files} file{'s' if files > 1 else ''}; no server is asked"
-    count = len(plan.smoke_test.requests)
+    count, smoke_test = len(plan.smoke_test.requests), plan.smoke_test
+    checks = ["start-up", "health check", *(["/swagger.json"] if smoke_test.is_azure_server else [])]
     if not count:
-        return "start-up, health check and /swagger.json; no request is set, so only start-up is proven"
-    requests = f"{count} request{'s' if count > 1 else ''}, each {plan.smoke_test.repeat} times"
-    return f"start-up, health check, /swagger.json and {requests}"
+        return f"{', '.join(checks[:-1])} and {checks[-1]}; no request is set, so only start-up is proven"
+    requests = f"{count} request{'s' if count > 1 else ''}, each {smoke_test.repeat} times"
+    return f"{', '.join(checks)} and {requests}"
 
 
 def _context(report: CheckReport) -> str:

@@ -52,7 +52,7 @@ def refuse_terminal() -> None:
         raise SettingsError([Problem("stdout", 0, "is a terminal, and the build context is an archive", fix)])
 
 
-def write_text(run: TaskRun, path: Path | None, text: str, *flags: str) -> None:
+def write_text(run: TaskRun, path: Path | None, text: str, *flags: str, is_foreign: bool = False) -> None:
     """Write *text* to *path*, or to stdout if there is none.
 
     Args:
@@ -60,10 +60,11 @@ def write_text(run: TaskRun, path: Path | None, text: str, *flags: str) -> None:
         path: of `--output`.
         text: what to write.
         flags: of the command that writes the same to stdout, as words.
+        is_foreign: whether *text* is that of a file, which may hold what a CI system obeys in a log.
     """
     if not path:
         # A file or a program gets every byte; a terminal would obey some of them.
-        shown = clean(text) if sys.stdout.isatty() else text
+        shown = clean(text) if is_foreign or sys.stdout.isatty() else text
         write_bytes([shown.encode("utf-8", "surrogateescape")])
     elif run.console.effect([], before=_redirected(run, path, flags)):
         with _blaming("--output", path):

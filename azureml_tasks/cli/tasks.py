@@ -125,9 +125,10 @@ def dockerfile(run: TaskRun) -> None:
 
     path, builder = output_file("--output", run.flag("output")), run.flag("builder")
     texts = dockerfile_texts(run.context, builder, flags=["--output"] if path else [])
-    several = [f"# tool.azureml-image.images.{name}\n{text}" for name, text in texts.items()]
-    text = "\n".join(several if len(texts) > 1 else texts.values())
-    write_text(run, path, text, *(["--builder", builder] if builder else []))
+    several = [f"# tool.azureml-image.images.{name}\n{each.text}" for name, each in texts.items()]
+    text = "\n".join(several if len(texts) > 1 else [each.text for each in texts.values()])
+    flags = ["--builder", builder] if builder else []
+    write_text(run, path, text, *flags, is_foreign=any(each.is_own for each in texts.values()))
 
 
 @_task("base", "engine", "allow-source-builds", "output")

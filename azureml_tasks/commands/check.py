@@ -113,7 +113,7 @@ def check(run: RunContext) -> CheckReport:
     plan = _with_undecided_script(run, plan, engine)
     image = run.records.read_build() if run.records.has_build() else None
     rebuild = None
-    if image and (not engine or engine.name == image.engine):
+    if image and not plan.own_dockerfile and (not engine or engine.name == image.engine):
         base_id = engine.base_id(plan) if engine else image.fingerprint_parts.get("base", "")
         rebuild = needed_rebuild(run, plan, context, base_id, image)
     return CheckReport(
@@ -171,11 +171,15 @@ def _missing_helper(run: RunContext, plan: Plan, engine: Engine) -> AzuremlTasks
     """Return the error for a credential helper that the pull of the base needs; warn of one that a push needs."""
     if plan.registry and (for_push := engine.missing_helper(plan.registry)):
         run.reporter.warn(for_push.what)
+    if plan.own_dockerfile:  # Only its builder knows which of its images it still has to pull.
+        return None
     for_pull = engine.missing_helper(plan.base.host or "docker.io")
     return for_pull if for_pull and not engine.base_id(plan) else None
 
 
 def _steps(plan: Plan) -> list[str]:
+    if own := plan.own_dockerfile:
+        return [f"{image.text} (line {image.line})" for image in own.facts.images] or ["FROM scratch"]
     steps = [f"apt: {', '.join(plan.apt)}"] if plan.apt else []
     steps += ["add the inference server to the base"] if plan.adds_server else []
     steps += [f"pip: {', '.join(plan.python.names)}"] if plan.python else []
@@ -211,12 +215,13 @@ def _next_step(
         return f"{name} is out of date ({rebuild.reasons[0]}): invoke image.build{flag}"
     if engine and engine.name != "acr" and not engine.exists(image):
         return f"{name} is gone from the engine: invoke image.build{flag}"
+    is_current = "is built" if plan.own_dockerfile else "is up to date"
     record = run.records.read_pass()
     if not record or (record["id"], record["smoke_test_sha256"]) != (image.id, plan.smoke_test.sha256):
-        return f"{name} is up to date: invoke image.smoke-test{flag}"
+        return f"{name} {is_current}: invoke image.smoke-test{flag}"
     if pushed := _pushed(run, plan, image):
         return f"{name} is pushed as {pushed}: invoke image.environment"
-    return f"{name} is up to date and passed its smoke test: invoke image.push{flag}"
+    return f"{name} {is_current} and passed its smoke test: invoke image.push{flag}"
 
 
 def _pushed(run: RunContext, plan: Plan, image: BuiltImage) -> str:

@@ -66,7 +66,7 @@ def _environment_text(run: RunContext, request: EnvironmentRequest) -> str:
     plan, context = plan_image(run)
     pushed = _pushed(run, context.sha256)
     if not request.deployment:
-        return environment_yaml.environment_text(pushed, name=request.name)
+        return environment_yaml.environment_text(pushed, plan.smoke_test, name=request.name)
     return environment_yaml.deployment_text(
         pushed, plan, endpoint=request.endpoint, instance_type=request.instance_type, name=request.name
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.commands.image_runs import for_all, planned_runs
 from azureml_tasks.commands.run_context import plan_image, planned_image, refuse_foreign_records
-from azureml_tasks.context.tar_archive import archive
+from azureml_tasks.context.tar_archive import archive, archive_of
 from azureml_tasks.errors import Problem, SettingsError
 from azureml_tasks.planning.dockerfile import render
 
@@ -30,12 +30,21 @@ class ContextArchive(NamedTuple):
     size: int
 
 
-def dockerfile_texts(run: RunContext, builder: str, *, flags: Sequence[str] = ()) -> dict[str, str]:
+class DockerfileText(NamedTuple):
+    """The text of a Dockerfile, and whether the project has written it itself."""
+
+    text: str
+    is_own: bool
+
+
+def dockerfile_texts(
+    run: RunContext, builder: str, *, flags: Sequence[str] = ()
+) -> dict[str, DockerfileText]:
     """Return the Dockerfile of each image, by the image's name, or by "" if the table itself is the image.
 
     Args:
         run: the run.
-        builder: that the text is for: "any", "buildkit", or "" for any.
+        builder: that the text is for: "any", "buildkit", or "" for any; a Dockerfile of the project's own is as it is.
         flags: that are for one image.
 
     Raises:
@@ -49,9 +58,12 @@ def dockerfile_texts(run: RunContext, builder: str, *, flags: Sequence[str] = ()
     return {each.image: text for each, text in zip(runs, texts, strict=True)}
 
 
-def _dockerfile_text(run: RunContext, builder: str) -> str:
+def _dockerfile_text(run: RunContext, builder: str) -> DockerfileText:
     refuse_foreign_records(run)
-    return render(planned_image(run, run.file_hashes()), mounts=builder == "buildkit")
+    planned = planned_image(run, run.file_hashes())
+    return DockerfileText(
+        text=render(planned, mounts=builder == "buildkit"), is_own=planned.own_dockerfile is not None
+    )
 
 
 def context_archive(run: RunContext) -> ContextArchive:
@@ -63,9 +75,15 @@ def context_archive(run: RunContext) -> ContextArchive:
     (run,) = planned_runs(run, uses=("base",), flags=("image.context",))
     planned, context = plan_image(run)
     if run.engine == "acr":
+        from azureml_tasks.engines.acr.build_pieces import whole_image
         from azureml_tasks.engines.acr.cloud_smoke_test import smoke_test_files
         from azureml_tasks.engines.acr.task_file import without_secrets
 
+        if planned.own_dockerfile:
+            own = whole_image(planned, context).context_files
+            return ContextArchive(
+                blocks=archive_of((*own, *smoke_test_files(planned.smoke_test))), size=context.size
+            )
         files = (*context.files, *smoke_test_files(planned.smoke_test))
         context = context._replace(files=(*files, without_secrets()) if planned.secrets else files)
     return ContextArchive(blocks=archive(context), size=context.size)

@@ -189,7 +189,8 @@ def plan_image(
     planned = planned_image(run, hashes)
     for warning in without_script_warning(planned).warnings if judges_script else planned.warnings:
         run.reporter.warn(warning)
-    context = new_context(planned.files, render(planned), hashes)
+    own_name = planned.own_dockerfile.path if planned.own_dockerfile else ""
+    context = new_context(planned.files, render(planned), hashes, own_name=own_name)
     if save_hashes and not run.reporter.dry:
         hashes.save()
     return planned, context
@@ -378,7 +379,7 @@ def refuse_missing_features(engine: Engine, planned: Plan) -> None:
     from azureml_tasks.planning.plan import FEATURE_HELP
 
     if missing := sorted(planned.required_features - engine.features):
-        what = f"The engine {engine.name} cannot {' or '.join(missing)}, which the table needs."
+        what = f"The engine {engine.name} cannot {' or '.join(missing)}, which {planned.needed_by}."
         raise EngineError(what, next_step="\n".join(FEATURE_HELP[feature] for feature in missing))
 
 

@@ -17,9 +17,12 @@ if TYPE_CHECKING:
 
 
 def reusable_image(run: RunContext, prepared: Prepared) -> BuiltImage | None:
-    """Return the recorded image with the plan's names if it is up to date and still on the engine."""
+    """Return the recorded image with the plan's names if it is up to date and still on the engine.
+
+    For a Dockerfile of the project's own that is never said: the cache of its builder decides.
+    """
     plan, engine = prepared.plan, prepared.engine
-    if not run.records.has_build():
+    if plan.own_dockerfile or not run.records.has_build():
         return None
     image = run.records.read_build()
     if image.engine != engine.name or not _is_in_registry_of(engine, image):

@@ -40,6 +40,7 @@ class Key:
         table: the class of a table, or of each table of an array; None for other types.
         required: whether the key must be set.
         shared: whether all images of the table share its value, so that none of them may change it.
+        beside_dockerfile: whether the key may be set beside `dockerfile`, as it shapes no generated Dockerfile.
     """
 
     type: str
@@ -51,6 +52,7 @@ class Key:
     table: Any = None
     required: bool = False
     shared: bool = False
+    beside_dockerfile: bool = False
 
 
 def declare(type_: str, description: str, value: Any = None, /, **more: Any) -> Any:

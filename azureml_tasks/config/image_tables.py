@@ -37,6 +37,7 @@ _ALTERNATIVES: tuple[tuple[Place, Place], ...] = (
     (("smoke-test", "request"), ("smoke-test", "requests")),
     (("model",), ("smoke-test", "model")),
     (("registry",), ("acr", "workspace")),
+    (("base",), ("dockerfile",)),
 )
 """Keys of which a table has one alone: an image that sets one of them does without the other one of the top table."""
 

@@ -55,11 +55,13 @@ def read(text: str, overrides: Mapping[str, Override], image: str = "") -> tuple
     problems.extend(near)
     given = {key: override.value for key, override in overrides.items()}
     if not own:
+        _check_dockerfile({**table, **given}, problems)
         return _read_table({**table, **given}, Settings, (), problems), problems
     problems.extend(
         _problems_of_top({**table, **given}, Problems(document=document, lines=lines, sources=sources))
     )
     values = {**own.values, image_tables.KEY: table[image_tables.KEY], **given}
+    _check_dockerfile(values, problems)
     return _read_table(values, Settings, (), problems), problems
 
 
@@ -118,6 +120,34 @@ def _own_table(table: Mapping[str, Any], image: str, lines: Mapping[Place, int])
     raise SettingsError([FileProblem(FILE, line, f"[tool.azureml-image] {what}", fix)])
 
 
+def _check_dockerfile(values: Mapping[str, Any], problems: Problems) -> None:
+    """Report that neither a base nor a Dockerfile is named, or that a Dockerfile is beside keys that shape one."""
+    if "dockerfile" not in values:
+        if "base" not in values:
+            _refuse_missing_base(problems)
+        return
+    for name, (_, key) in keys(Settings).items():
+        if name in values and not key.beside_dockerfile:
+            own = f"and {spell(('dockerfile',))} names one of your own"
+            what = f"{spell((name,))} shapes a generated Dockerfile, {own}"
+            problems.add((name,), what, "Leave out one of the two.")
+
+
+def _refuse_missing_base(problems: Problems) -> None:
+    own = problems.own
+    fix = (
+        'Write: base = "minimal-py312-inference"\nor, for a Dockerfile of your own: dockerfile = "Dockerfile"'
+    )
+    if own and not own.elsewhere.isdisjoint({"base", "dockerfile"}):
+        what = (
+            f'{spell_table(own.place)} has neither "base" nor "dockerfile", and neither has {spell_table(())}'
+        )
+        problems.add(own.place, what, fix)
+    else:
+        what = f'{spell_table(())} has neither "base" nor "dockerfile", one of which is required'
+        problems.add((), what, fix)
+
+
 _WRONG = object()
 """In place of a value that does not have its key's type."""
 
@@ -135,17 +165,8 @@ def _read_table(values: Mapping[str, Any], cls: type[TableT], place: Place, prob
             if value is not _WRONG and not problems.is_bad((*place, name)):
                 read[attribute] = value
         elif key.required:
-            _refuse_missing(name, key, place, problems)
+            problems.add(place, f'{spell_table(place)} has no "{name}", which is required', _fix(key.rule))
     return cls(**read)
-
-
-def _refuse_missing(name: str, key: Key, place: Place, problems: Problems) -> None:
-    own = problems.own
-    if not place and own and name in own.elsewhere:
-        what = f'{spell_table(own.place)} has no "{name}", and neither has {spell_table(())}'
-        problems.add(own.place, what, _fix(key.rule))
-    else:
-        problems.add(place, f'{spell_table(place)} has no "{name}", which is required', _fix(key.rule))
 
 
 # The types that a key of this type also takes. An array is checked item by item.

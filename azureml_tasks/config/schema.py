@@ -25,13 +25,13 @@ def json_schema() -> dict[str, Any]:
 
     It is not complete: the reader also checks rules that JSON Schema cannot express.
     """
-    schema = _of_table(Settings)
-    required = schema.pop("required")
+    refused = {name: False for name, (_, key) in keys(Settings).items() if not key.beside_dockerfile}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **schema,
+        **_of_table(Settings),
         # What one of several images needs, it may have from its own table.
-        "anyOf": [{"required": required}, {"required": [image_tables.KEY]}],
+        "anyOf": [{"required": [name]} for name in ("base", "dockerfile", image_tables.KEY)],
+        "dependentSchemas": {"dockerfile": {"properties": refused}},
     }
 
 

@@ -101,8 +101,15 @@ class Settings:
         "`mcr.microsoft.com/azureml/NAME-inference`, any other value is an image reference as Docker reads it, but "
         "`azureml/NAME` without a host is refused",
         "",
+        default="required, unless `dockerfile` is set",
         rule=validators.BASE,
-        required=True,
+    )
+    dockerfile: str | None = declare(
+        STRING,
+        "a Dockerfile of your own, built with the project's folder as its build context, instead of one that is "
+        "generated from `base`",
+        rule=validators.PATH,
+        beside_dockerfile=True,
     )
     server: str | None = declare(
         STRING,
@@ -117,6 +124,7 @@ class Settings:
         "candidate images",
         default="`[project].name`, normalized",
         rule=validators.REPOSITORY,
+        beside_dockerfile=True,
     )
     tags: tuple[str, ...] = declare(
         STRINGS,
@@ -124,9 +132,13 @@ class Settings:
         "changes), `{git-branch}` and `{date}` (UTC, YYYYMMDD); characters that a tag cannot contain become `-`",
         ("{version}",),
         rule=validators.TAG_TEMPLATE,
+        beside_dockerfile=True,
     )
     registry: str | None = declare(
-        STRING, "login server of the registry; needed to push and for remote builds", rule=validators.REGISTRY
+        STRING,
+        "login server of the registry; needed to push and for remote builds",
+        rule=validators.REGISTRY,
+        beside_dockerfile=True,
     )
     root: str | None = declare(
         STRING,
@@ -135,12 +147,14 @@ class Settings:
         default="the folder of `pyproject.toml`",
         rule=validators.ROOT,
         shared=True,
+        beside_dockerfile=True,
     )
     platform: str = declare(
         STRING,
         "platform of the image; the base must be built for it",
         "linux/amd64",
         rule=validators.PLATFORM,
+        beside_dockerfile=True,
     )
     apt: tuple[str, ...] = declare(
         STRINGS, "Debian packages to install, `name` or `name=version`", (), rule=validators.APT
@@ -201,12 +215,14 @@ class Settings:
         "`smoke-test.model` the name of the registered model",
         default="none: the content itself; for `smoke-test.model` the name of its path, without suffix",
         rule=validators.MODEL_NAME,
+        beside_dockerfile=True,
     )
     exclude: tuple[str, ...] = declare(
         STRINGS,
         "patterns as in a `.dockerignore`, applied after the defaults and the project's `.dockerignore`; "
         "`!path` includes a path again, also one that looks like a secret",
         (),
+        beside_dockerfile=True,
     )
     env: Mapping[str, str] = declare(
         TABLE_OF_STRINGS,
@@ -231,8 +247,11 @@ class Settings:
         rule=validators.ONE_LINE,
         names=validators.LABEL,
         may_be_empty=True,
+        beside_dockerfile=True,
     )
-    smoke_test: SmokeTest = declare(TABLE, "the smoke test, see below", SmokeTest(), table=SmokeTest)
+    smoke_test: SmokeTest = declare(
+        TABLE, "the smoke test, see below", SmokeTest(), table=SmokeTest, beside_dockerfile=True
+    )
     shared_layers: str | None = declare(
         STRING,
         "`login-server/repository` that shares cached layers between machines: a build pulls the layers that it "
@@ -245,7 +264,7 @@ class Settings:
         7,
         rule=validators.between(0, 3650),
     )
-    acr: Acr | None = declare(TABLE, "remote builds, see below", table=Acr)
+    acr: Acr | None = declare(TABLE, "remote builds, see below", table=Acr, beside_dockerfile=True)
     secrets: tuple[str, ...] = declare(
         STRINGS,
         'secrets that pip needs to reach a private index: `"pip-conf"` and `"netrc"`; each run says where they are, '
@@ -261,4 +280,5 @@ class Settings:
         default="none",
         names=image_tables.NAME,
         shared=True,
+        beside_dockerfile=True,
     )

@@ -146,9 +146,21 @@ class SmokeTest:
         'GPUs of the container, as for `docker run --gpus`: `"all"`, a number, or `"device=0,1"`',
         rule=validators.GPUS,
     )
+    port: int = declare(
+        INTEGER,
+        "port of the server in the container, also in the environment's YAML",
+        5001,
+        rule=validators.between(1, 65535),
+    )
+    health: str = declare(
+        STRING,
+        "URL path that answers 200 once the server is ready, also in the environment's YAML",
+        "/",
+        rule=validators.HEALTH_PATH,
+    )
     start_timeout: float = declare(
         NUMBER,
-        "seconds until `GET /` returns 200; the default is Azure ML's",
+        "seconds until `GET` of `health` returns 200; the default is Azure ML's",
         310.0,
         rule=validators.between(0.1, 3600),
     )

@@ -229,6 +229,7 @@ USER = matching(
 )
 MEMORY = matching(r"[1-9][0-9]*[kmg]", "is not an amount of memory", 'Write: memory = "4g"')
 URL_PATH = matching(r"/[!-~]*", "is not a URL path", 'Write: path = "/score"')
+HEALTH_PATH = matching(r"/[!-~]*", "is not a URL path", 'Write: health = "/healthz"')
 GPUS = matching(
     r"all|[1-9][0-9]{0,2}|device=[A-Za-z0-9:._-]+(?:,[A-Za-z0-9:._-]+)*",
     "is not what docker run --gpus takes",

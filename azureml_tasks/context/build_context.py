@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from azureml_tasks.context.file_hashes import FileHashes
 
+IGNORE_FILE = ".dockerignore"
+"""The file by which docker and its engine leave files out of a build context."""
 _SHOWN = 3
 
 
@@ -28,6 +30,7 @@ class BuildContext(NamedTuple):
         parts: the same over the members of each top folder: `code`, `model`, `python`.
         contents: what each member of the whole image was when it was hashed, by name, see `read_contents`.
         hashes: show which files may have changed since.
+        own_name: the path of the project's own Dockerfile, which can be one of *files*; "" for a generated one.
     """
 
     files: tuple[ContextFile, ...]
@@ -36,17 +39,32 @@ class BuildContext(NamedTuple):
     parts: Mapping[str, str] = MappingProxyType({})
     contents: Mapping[str, str] = MappingProxyType({})
     hashes: FileHashes | None = None
+    own_name: str = ""
 
     @property
     def has_hash_argument(self) -> bool:
         """Whether the Dockerfile has the argument CONTEXT_SHA256: builders warn of one that it does not have."""
-        return "ARG CONTEXT_SHA256" in self.dockerfile
+        return not self.own_name and "ARG CONTEXT_SHA256" in self.dockerfile
+
+    @property
+    def dockerfile_name(self) -> str:
+        """The name of the Dockerfile in the archive."""
+        return self.own_name or "Dockerfile"
 
     @property
     def members(self) -> tuple[ContextFile, ...]:
-        """The Dockerfile, then the files: the members of its archive."""
-        text = self.dockerfile.encode()
-        return (ContextFile(name="Dockerfile", data=text, size=len(text)), *self.files)
+        """The Dockerfile, then the files: the members of its archive.
+
+        If the project leaves its own Dockerfile out, a `.dockerignore` tells the engine to do so once it has read it,
+        as docker's client does.
+        """
+        dockerfile = _text_file(self.dockerfile_name, self.dockerfile)
+        if not self.own_name:
+            return (dockerfile, *self.files)
+        names = {file.name for file in self.files}
+        ignored = names.isdisjoint({self.own_name, IGNORE_FILE})
+        ignoring = [_text_file(IGNORE_FILE, f"{self.own_name}\n{IGNORE_FILE}\n")] if ignored else []
+        return (dockerfile, *ignoring, *(file for file in self.files if file.name != self.own_name))
 
     @property
     def size(self) -> int:
@@ -65,7 +83,11 @@ class BuildContext(NamedTuple):
 
 
 def new_context(
-    files: tuple[ContextFile, ...], dockerfile: str, hashes: FileHashes | None = None
+    files: tuple[ContextFile, ...],
+    dockerfile: str,
+    hashes: FileHashes | None = None,
+    *,
+    own_name: str = "",
 ) -> BuildContext:
     """Return the build context of an image, with the contents of *files* read and hashed.
 
@@ -73,11 +95,15 @@ def new_context(
         files: members, sorted by name.
         dockerfile: the text of the Dockerfile.
         hashes: spare files that have not changed from being read again.
+        own_name: the path of the project's own Dockerfile, which is hashed with the files; "" for a generated one.
 
     Raises:
         BuildError: a file is being changed or has gone.
     """
-    contents = read_contents(files, hashes)
+    hashed = files
+    if own_name and own_name not in {file.name for file in files}:
+        hashed = tuple(sorted((*files, _text_file(own_name, dockerfile))))
+    contents = read_contents(hashed, hashes)
     parts: defaultdict[str, list[str]] = defaultdict(list)
     for name, content in contents.items():
         parts[name.partition("/")[0]].append(f"{content} {name}\0")
@@ -88,7 +114,13 @@ def new_context(
         parts={part: hashlib.sha256("".join(lines).encode()).hexdigest() for part, lines in parts.items()},
         contents=contents,
         hashes=hashes,
+        own_name=own_name,
     )
+
+
+def _text_file(name: str, text: str) -> ContextFile:
+    content = text.encode()
+    return ContextFile(name=name, data=content, size=len(content))
 
 
 def digest(files: Iterable[ContextFile], hashes: FileHashes | None = None) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from azureml_tasks.context.context_file import ContextFile, blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from azureml_tasks.context.build_context import BuildContext
 
@@ -25,7 +25,12 @@ def archive(context: BuildContext) -> Iterator[bytes]:
     Raises:
         BuildError: a file has changed since its size was read.
     """
-    for file in context.members:
+    yield from archive_of(context.members)
+
+
+def archive_of(files: Iterable[ContextFile]) -> Iterator[bytes]:
+    """Yield *files* as a tar archive; see `archive`."""
+    for file in files:
         yield from member(file)
     yield end_of_archive()
 

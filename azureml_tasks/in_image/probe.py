@@ -4,9 +4,10 @@ As a module, `run` passes each event to a function. As a script (`python -I prob
 one JSON object a line. The script also runs inside images, under their own Python. So it is one file, uses the
 standard library alone and keeps to the syntax of Python 3.7.
 
-The configuration is a JSON object; times are in seconds, and `status` is optional:
+The configuration is a JSON object; times are in seconds; `health`, `scoring`, `swagger` and `status` are optional:
 
     {"base_url": "http://127.0.0.1:5001", "start_timeout": 310.0, "try_timeout": 2.0, "repeat": 10,
+     "health": "/", "scoring": "/score", "swagger": true,
      "requests": [{"method": "POST", "path": "/score", "headers": {"Content-Type": "application/json"},
                    "body": "<base64>", "timeout": 5.0, "status": 200}]}
 
@@ -16,8 +17,8 @@ The events, in the order in which they can come:
     elsewhere  seconds            the published port is not on this machine; the last event
     exited     seconds            the container is gone; the last event, here and later
     not-ready  seconds, last      `start_timeout` is over; the last event
-    ready      seconds, tries     GET / answered 200
-    swagger    status, error      GET /swagger.json; one of the two is null
+    ready      seconds, tries     GET of `health` answered 200
+    swagger    status, error      GET /swagger.json; one of the two is null; not if `swagger` is false
     answer     index, status, headers, body, cut, seconds, [changed], [healthy]
     no-answer  index, error, healthy
     malformed  status, error, healthy
@@ -123,12 +124,14 @@ def run(
 
 def _events(target: _Target, began: float) -> Events:
     yield from _wait_until_ready(target, began)
-    yield {"event": "swagger", **_status_event(target, _Request("GET", "/swagger.json"))}
+    if target.config.get("swagger", True):
+        yield {"event": "swagger", **_status_event(target, _Request("GET", "/swagger.json"))}
     as_expected = True
     for index, request in enumerate(target.config["requests"]):
         as_expected &= yield from _request(target, index, request)
     if as_expected:
-        malformed = _Request("POST", "/score", {"Content-Type": "application/json"}, b"{")
+        scoring = target.config.get("scoring", "/score")
+        malformed = _Request("POST", scoring, {"Content-Type": "application/json"}, b"{")
         result = _status_event(target, malformed)
         healthy = _recovered(target)
         yield {"event": "malformed", **result, "healthy": healthy}
@@ -159,9 +162,11 @@ def _wait_until_ready(target: _Target, began: float) -> Events:
 
 
 def _not_ready_reason(target: _Target) -> str:
-    """Return why GET / does not answer 200; "" if it does."""
+    """Return why the health check does not answer 200; "" if it does."""
+    config = target.config
     try:
-        answer = _send(target, _Request("GET", "/", timeout=target.config["try_timeout"]))
+        request = _Request("GET", config.get("health", "/"), timeout=config["try_timeout"])
+        answer = _send(target, request)
     except _NoAnswer as error:
         return str(error)
     return "" if answer.status == http.client.OK else f"{answer.status} {answer.reason}".strip()
@@ -228,7 +233,7 @@ def _answer_fields(answer: _Answer) -> Event:
 
 
 def _recovered(target: _Target) -> bool:
-    """Return whether GET / answers 200 again soon."""
+    """Return whether the health check answers 200 again soon."""
     deadline = target.clock() + 5 * target.config["try_timeout"]
     while _not_ready_reason(target):
         if not target.alive() or target.clock() >= deadline:

@@ -73,12 +73,14 @@ _USER_COMMENT = "# The server runs as this user, which can read the copied files
 
 
 def render(plan: Plan, *, mounts: bool = False) -> str:
-    """Return the Dockerfile of *plan*. Equal plans give equal text.
+    """Return the Dockerfile of *plan*: the project's own as it is, else a generated one. Equal plans give equal text.
 
     Args:
         plan: the image.
         mounts: render for BuildKit alone, with cache mounts for downloads and a bind mount for the install script.
     """
+    if plan.own_dockerfile:
+        return plan.own_dockerfile.text
     steps = [step for steps in _stages(plan, mounts=mounts).values() for step in steps]
     return _text([_HEADER, *_download(plan, str(plan.base), mounts=mounts), *_from(str(plan.base)), *steps])
 
@@ -109,10 +111,35 @@ def render_stages(
 
 
 def stages(plan: Plan) -> dict[str, str]:
-    """Return the text of each of `STAGES`; "" for an empty one. A stage depends on all before it and on the base."""
+    """Return the text of each of `STAGES`; "" for an empty one. A stage depends on all before it and on the base.
+
+    A Dockerfile of the project's own is not divided into these stages: all of them are empty.
+    """
+    if plan.own_dockerfile:
+        return dict.fromkeys(STAGES, "")
     by_name = _stages(plan, mounts=False)
     by_name["python"] = [*_download(plan, "", mounts=False), *by_name["python"]]
     return {name: _text(steps) if steps else "" for name, steps in by_name.items()}
+
+
+def image_labels(plan: Plan, sha256: str) -> dict[str, str]:
+    """Return the labels of an image whose Dockerfile does not set them: those of *plan*, and the context's hash.
+
+    Args:
+        plan: the image.
+        sha256: of the build context.
+    """
+    return {**plan.labels, CONTEXT_LABEL: sha256}
+
+
+def labelled(plan: Plan, sha256: str) -> str:
+    """Return the project's own Dockerfile with its labels added, for a builder that takes none as an option.
+
+    Args:
+        plan: with an own Dockerfile.
+        sha256: of the build context.
+    """
+    return f"{render(plan).rstrip()}\n\n{_text([_key_values('LABEL', image_labels(plan, sha256))])}"
 
 
 def _text(steps: Sequence[Sequence[str]]) -> str:

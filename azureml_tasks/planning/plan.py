@@ -15,16 +15,22 @@ if TYPE_CHECKING:
     from azureml_tasks.errors import Problem
     from azureml_tasks.image_reference import Reference
     from azureml_tasks.project.model import BuildSecret, Project, SmokeTestPlan
+    from azureml_tasks.project.own_dockerfile import OwnDockerfile
     from azureml_tasks.requirements.install_step import PythonStep
     from azureml_tasks.requirements.wanted_python import WantedPython
 
 APP_ROOT, MODEL_DIR = variables.APP_ROOT, variables.MODEL_DIR
 SECRET_MOUNTS = "mount secrets during a build"  # noqa: S105 -- a feature
-"""A feature that not every builder has, as in "cannot mount secrets during a build"."""
-FEATURE_HELP = {
-    SECRET_MOUNTS: "BuildKit mounts them. On Debian and Ubuntu: sudo apt-get install docker.io docker-buildx\n"
+BUILDKIT = "build with BuildKit"
+"""Features that not every builder has, as in "cannot mount secrets during a build"."""
+_GET_BUILDKIT = (
+    "On Debian and Ubuntu: sudo apt-get install docker.io docker-buildx\n"
     "or see https://docs.docker.com/go/buildx/\n"
-    "or: invoke image.build --engine acr",
+    "or: invoke image.build --engine acr"
+)
+FEATURE_HELP = {
+    SECRET_MOUNTS: f"BuildKit mounts them. {_GET_BUILDKIT}",
+    BUILDKIT: _GET_BUILDKIT,
 }
 """Feature → the next step for a user whose engine lacks it."""
 
@@ -69,6 +75,7 @@ class Plan(NamedTuple):
         version: of the project; "" if it has none, or only a build of the project tells.
         family: name under which the images of the table share cached layers; "" if the table itself is the image.
         kept_layers: tags of cached layers that other images of the table use.
+        own_dockerfile: the project's own Dockerfile, whose build context `files` are; None for a generated one.
     """
 
     base: Reference
@@ -106,6 +113,7 @@ class Plan(NamedTuple):
     version: str = ""
     family: str = ""
     kept_layers: frozenset[str] = frozenset()
+    own_dockerfile: OwnDockerfile | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -116,17 +124,26 @@ class Plan(NamedTuple):
     @property
     def required_features(self) -> frozenset[str]:
         """The features that the engine must have beyond those of every engine."""
-        return frozenset({SECRET_MOUNTS}) if self.secrets else frozenset()
+        needs_buildkit = self.own_dockerfile and self.own_dockerfile.facts.buildkit
+        return frozenset(
+            {*([SECRET_MOUNTS] if self.secrets else []), *([BUILDKIT] if needs_buildkit else [])}
+        )
+
+    @property
+    def needed_by(self) -> str:
+        """What needs the features, as in "which the table needs"."""
+        own = self.own_dockerfile
+        return f"{own.name} needs: {', '.join(own.facts.buildkit)}" if own else "the table needs"
 
 
 def plan(project: Project) -> Plan:
     """Decide everything about the image of *project*. Reads no file and raises no error."""
-    settings, facts = project.settings, project.facts
+    settings, facts, own = project.settings, project.facts, project.facts.own_dockerfile
     python_files = facts.python.files if facts.python else ()
     return Plan(
         base=facts.base,
         platform=settings.platform,
-        user=settings.user,
+        user=own.facts.user if own else settings.user,
         registry=settings.registry or "",
         repository=facts.repository,
         tags=facts.tags,
@@ -135,7 +152,7 @@ def plan(project: Project) -> Plan:
         runs=settings.run,
         has_model=facts.has_model,
         model_name=facts.own_script.model_folder or ((settings.model_name or "") if facts.has_model else ""),
-        has_code=bool(facts.code),
+        has_code=bool(facts.code or own),
         env=facts.env,
         wanted_variables=facts.wanted_variables,
         labels=facts.labels,
@@ -155,6 +172,7 @@ def plan(project: Project) -> Plan:
         warnings=_warnings(project),
         version=version if isinstance(version := facts.project.get("version"), str) else "",
         family=facts.family,
+        own_dockerfile=own,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -53,9 +54,17 @@ class IgnoreFiles(NamedTuple):
 
 
 def read_ignore_files(
-    root: Path, folder: str, copied: Sequence[str], exclude: Sequence[str], problems: Problems
+    root: Path,
+    folder: str,
+    copied: Sequence[str],
+    exclude: Sequence[str],
+    problems: Problems,
+    *,
+    dockerfile: str = "",
 ) -> IgnoreFiles:
     """Read the ignore files: the root's `.dockerignore`, or `.amlignore` of the root and of each copied folder.
+
+    As with BuildKit, a file beside the project's own Dockerfile counts instead, if it has its name and `.dockerignore`.
 
     Azure ML looks for `.amlignore` in the folder that it uploads (azure-ai-ml 1.35.2, `_utils/_asset_utils.py`,
     `get_ignore_file`); there it replaces `.gitignore`, which is not read here.
@@ -66,6 +75,7 @@ def read_ignore_files(
         copied: folders of code and model, relative to the root.
         exclude: the key of the table.
         problems: receives each problem.
+        dockerfile: of the project's own, relative to the root; "" for none.
     """
     reading = _Reading(root, folder, problems)
     defaults = [Rule(pattern=pattern, file="built-in default", line=0) for pattern in DEFAULTS]
@@ -78,7 +88,8 @@ def read_ignore_files(
         )
         for index, pattern in enumerate(exclude)
     ]
-    docker = reading.docker_rules()
+    beside = f"{dockerfile}{_DOCKER}" if dockerfile else ""
+    docker = reading.docker_rules(beside if beside and os.path.lexists(root / beside) else _DOCKER)
     of_azure_ml = list(dict.fromkeys(path for top in (".", *copied) if (path := reading.azure_ml_file(top))))
     warnings = []
     if docker is not None and of_azure_ml:
@@ -101,10 +112,10 @@ class _Reading(NamedTuple):
         """Return the path of a file relative to the folder of pyproject.toml."""
         return relative(path, self.folder)
 
-    def docker_rules(self) -> list[Rule] | None:
-        """Return the rules of the root's `.dockerignore`; None if there is none."""
-        text = self.text(_DOCKER)
-        return None if text is None else parse_ignore_file(text, self.name(_DOCKER))
+    def docker_rules(self, path: str) -> list[Rule] | None:
+        """Return the rules of a file as Docker reads it; None if there is none."""
+        text = self.text(path)
+        return None if text is None else parse_ignore_file(text, self.name(path))
 
     def azure_ml_file(self, top: str) -> str:
         """Return the path of `.amlignore` in a folder, relative to the root; "" if there is none."""

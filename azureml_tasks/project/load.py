@@ -23,15 +23,16 @@ from azureml_tasks.project import (
     naming,
     variables,
 )
-from azureml_tasks.project.answering_code import answering_code
+from azureml_tasks.project.answering_code import AnsweringCode, answering_code
 from azureml_tasks.project.build_secrets import wanted_secrets
-from azureml_tasks.project.code import read_code, script_source
+from azureml_tasks.project.code import Code, read_code, script_source
 from azureml_tasks.project.cross_checks import variable_warnings
 from azureml_tasks.project.ignore_files import copied_folders, read_ignore_files
 from azureml_tasks.project.mlflow import own_script
-from azureml_tasks.project.model import Facts, NoRevision, Project, Revision
+from azureml_tasks.project.model import Facts, NoRevision, OwnScript, Project, Revision
 from azureml_tasks.project.model_folder import model_warnings, refuse_name_without_model
-from azureml_tasks.project.paths import ProjectReader, leaves
+from azureml_tasks.project.own_dockerfile import read_own_dockerfile, whole_project
+from azureml_tasks.project.paths import ProjectReader, leaves, path_in_root
 from azureml_tasks.project.root import find_root, given_root
 from azureml_tasks.project.smoke_test import read_smoke_test
 from azureml_tasks.project.smoke_test_requests import form_warnings, header_warnings
@@ -46,6 +47,10 @@ if TYPE_CHECKING:
     from azureml_tasks.config.settings import Settings
     from azureml_tasks.project.conda_file import CondaPart
     from azureml_tasks.requirements.wanted_python import WantedPython
+
+
+_NO_BASE = Reference(host="", repository="", tag="", digest="")
+"""For a Dockerfile that starts from `scratch`, or from what only the builder knows."""
 
 
 def load(
@@ -82,7 +87,12 @@ def load(
         raise SettingsError([*problems])
     inner = project.relative_to(top).as_posix()
     ignored = read_ignore_files(
-        top, inner, copied_folders(project, inner, settings), settings.exclude, problems
+        top,
+        inner,
+        copied_folders(project, inner, settings),
+        settings.exclude,
+        problems,
+        dockerfile=path_in_root(settings.dockerfile, inner) if settings.dockerfile else "",
     )
     reader = ProjectReader(
         root=top,
@@ -136,11 +146,16 @@ def _facts(
     base_images.refuse_docker_hub(settings.base, problems)
     base = expand_base(settings.base) or Reference(host="", repository="missing", tag="", digest="")
     repository = naming.repository(settings, project, problems)
-    code = read_code(reader)
-    answering = answering_code(reader, code, base)
-    own = own_script(reader, code, base)
-    conda = _conda(reader, base)
-    python, files = _python(reader, conda), copied_files.code_and_model(reader, code)
+    dockerfile = read_own_dockerfile(reader)
+    if dockerfile:
+        base, code, python, conda = dockerfile.base or _NO_BASE, Code(), None, None
+        answering, own, files = AnsweringCode(), OwnScript(), whole_project(reader)
+    else:
+        code = read_code(reader)
+        answering = answering_code(reader, code, base)
+        own = own_script(reader, code, base)
+        conda = _conda(reader, base)
+        python, files = _python(reader, conda), copied_files.code_and_model(reader, code)
     smoke_test, source = read_smoke_test(reader), script_source(reader, code)
     revision = wait_for_git()
     labels = naming.labels(settings, project, revision, base, title=repository, epoch=_epoch(problems))
@@ -174,7 +189,7 @@ def _facts(
         app_root=app_root,
         python=python,
         files=files,
-        has_model=bool(settings.model),
+        has_model=bool(settings.model) and not dockerfile,
         smoke_test=smoke_test._replace(default_script=answering.stands_in),
         revision=revision,
         today=today,
@@ -193,7 +208,9 @@ def _facts(
             *header_warnings(reader),
             *(form_warnings(smoke_test.requests, source) if source else ()),
             *model_warnings(reader, files, reader.name(code.folders.source_of(code.entry_script)), source),
+            *(dockerfile.warnings if dockerfile else ()),
         ),
+        own_dockerfile=dockerfile,
     )
 
 

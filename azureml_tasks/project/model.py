@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from azureml_tasks.context.context_file import ContextFile
     from azureml_tasks.errors import Problem
     from azureml_tasks.image_reference import Reference
+    from azureml_tasks.project.own_dockerfile import OwnDockerfile
     from azureml_tasks.requirements.install_step import PythonStep
     from azureml_tasks.requirements.wanted_python import WantedPython
 
@@ -62,6 +63,7 @@ class Facts:
         wanted_pythons: what a conda file or lock files say of Python, if only the base itself tells its version.
         warnings: for the user.
         family: name under which the images of the table share cached layers; "" if the table itself is the image.
+        own_dockerfile: the project's own Dockerfile, whose build context `files` are; None to generate one.
     """
 
     project: Mapping[str, Any]
@@ -87,6 +89,7 @@ class Facts:
     wanted_pythons: tuple[WantedPython, ...] = ()
     warnings: tuple[str, ...] = ()
     family: str = ""
+    own_dockerfile: OwnDockerfile | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +121,9 @@ class SmokeTestPlan(NamedTuple):
         gpus: the container's GPUs as `docker run --gpus` takes them; "" for none.
         start_timeout: seconds.
         repeat: how often each request is sent.
+        port: of the server in the container.
+        health: the path that answers 200 once the server is ready.
+        is_azure_server: whether the image must answer as Azure ML's inference server does, with `/swagger.json`.
         default_script: whether our stand-in may serve: the image has no script, and nothing has to be answered.
         mini_batch: files that the entry script gets as from a batch deployment; then there are no requests.
         mini_batch_timeout: seconds until it returns.
@@ -132,10 +138,19 @@ class SmokeTestPlan(NamedTuple):
     gpus: str = ""
     start_timeout: float = 310.0
     repeat: int = 10
+    port: int = 5001
+    health: str = "/"
+    is_azure_server: bool = True
     default_script: bool = False
     mini_batch: tuple[SmokeTestFile, ...] = ()
     mini_batch_timeout: float = 30.0
     sha256: str = ""
+
+    @property
+    def scoring_path(self) -> str:
+        """The path that scores: `/score`, unless there are requests and none is for it."""
+        paths = [request.path.partition("?")[0] for request in self.requests]
+        return "/score" if "/score" in paths or not paths else paths[0]
 
     @property
     def proves(self) -> Literal["requests", "mini-batch", "start-up"]:

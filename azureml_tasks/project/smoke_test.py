@@ -39,6 +39,9 @@ def read_smoke_test(reader: ProjectReader) -> SmokeTestPlan:
         repeat=table.repeat,
         mini_batch=mini_batch,
         mini_batch_timeout=float(table.mini_batch_timeout),
+        port=table.port,
+        health=table.health,
+        is_azure_server=not reader.settings.dockerfile,
     )
     return smoke_test._replace(sha256=_sha256(smoke_test, model, reader.hashes))
 
@@ -110,6 +113,7 @@ def _sha256(smoke_test: SmokeTestPlan, model: str, hashes: FileHashes) -> str:
         smoke_test.gpus,
         smoke_test.start_timeout,
         smoke_test.repeat,
+        [smoke_test.port, smoke_test.health],
     ]
     if smoke_test.mini_batch:
         files = [[file.name, hashlib.sha256(file.content).hexdigest()] for file in smoke_test.mini_batch]

@@ -179,6 +179,16 @@ class Walk:
         is_allowed = self.matcher.reincluding(path) is not None
         self._file(str(target), path, name, target.stat(), is_allowed=is_allowed, is_linked=True)
 
+    def _refuse_large(self, path: str, size: int, largest: int) -> None:
+        what = f"{path} has {size / 1e6:,.0f} MB; the limit for a file"
+        limit = f"{largest / 1e6:,.0f} MB"
+        if self.into.partition("/")[0] == "code":
+            fix = f'Move it into the folder of `model`, or leave it out: exclude = ["{path}"]'
+            self.problem(f"{what} under code is {limit}", fix)
+        else:
+            fix = f'Leave it out: exclude = ["{path}"]\nOr allow it: exclude = ["!{path}"]'
+            self.problem(f"{what} of the build context is {limit}", fix)
+
     def _file(
         self,
         source: str,
@@ -223,10 +233,7 @@ class Walk:
                 self.problem(f"{spelled} looks like a secret, which would stay in the image", allow)
                 return
             if self.largest is not None and status.st_size > self.largest:
-                spelled = self.spell(path)
-                fix = f'Move it into the folder of `model`, or leave it out: exclude = ["{spelled}"]'
-                limit = f"the limit for a file under code is {self.largest / 1e6:,.0f} MB"
-                self.problem(f"{spelled} has {status.st_size / 1e6:,.0f} MB; {limit}", fix)
+                self._refuse_large(self.spell(path), status.st_size, self.largest)
                 return
             if content.is_lfs_pointer:
                 self.pointers.append(path)

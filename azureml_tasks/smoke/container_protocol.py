@@ -31,7 +31,7 @@ class Container(Protocol):
         """The engine's ID of the container."""
 
     def address(self) -> str:
-        """Return `http://127.0.0.1:PORT` if port 5001 is published on this machine, else ""."""
+        """Return `http://127.0.0.1:PORT` if the server's port is published on this machine, else ""."""
 
     def state(self) -> State:
         """Return the current state."""

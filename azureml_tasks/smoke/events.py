@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.smoke.batch import batch_report
 from azureml_tasks.smoke.report import Check, Latency, Report
-from azureml_tasks.smoke.request_check import NOT_HEALTHY_AGAIN, check_answers, request_check
+from azureml_tasks.smoke.request_check import check_answers, not_healthy_again, request_check
 from azureml_tasks.smoke.response_check import status_line
 from azureml_tasks.smoke.tracebacks import last_traceback, user_traceback
 
@@ -57,6 +57,9 @@ def probe_config(smoke_test: SmokeTestPlan, base_url: str) -> dict[str, Any]:
         "start_timeout": smoke_test.start_timeout,
         "try_timeout": _TRY_TIMEOUT,
         "repeat": smoke_test.repeat,
+        "health": smoke_test.health,
+        "scoring": smoke_test.scoring_path,
+        "swagger": smoke_test.is_azure_server,
         "requests": requests,
     }
 
@@ -77,18 +80,21 @@ def make_report(
     """
     if plan.smoke_test.mini_batch:
         return batch_report(plan, image, events, end, place=place, look_inside=look_inside)
-    requests = plan.smoke_test.requests
+    smoke_test, requests = plan.smoke_test, plan.smoke_test.requests
     by_name = {(event["event"], event.get("index", 0)): event for event in events}
     answers = [
         by_name.get(("answer", index)) or by_name.get(("no-answer", index)) for index in range(len(requests))
     ]
-    results = [check_answers(event, request) for event, request in zip(answers, requests, strict=True)]
+    results = [
+        check_answers(event, request, health=smoke_test.health)
+        for event, request in zip(answers, requests, strict=True)
+    ]
     sent = list(zip(requests, answers, results, strict=True))
     checks = [
-        _start_check(by_name),
-        _swagger_check(by_name),
+        _start_check(by_name, smoke_test),
+        *([_swagger_check(by_name)] if smoke_test.is_azure_server else []),
         *(request_check(*each) for each in sent),
-        _malformed_check(by_name),
+        _malformed_check(by_name, smoke_test),
     ]
     report = Report(
         image=image.names[0],
@@ -118,13 +124,14 @@ def _replaced_script_check(end: ContainerEnd) -> Iterator[Check]:
         yield Check(name="entry script", outcome="failed", details=(what, fix))
 
 
-def _start_check(events: Events) -> Check:
+def _start_check(events: Events, smoke_test: SmokeTestPlan) -> Check:
     if ready := events.get(("ready", 0)):
         return Check(name="start-up", outcome="passed", seconds=ready["seconds"])
     ends = [event for (name, _), event in events.items() if name in {"exited", "not-ready", "elsewhere"}]
     seconds = ends[0]["seconds"] if ends else 0.0
     reasons = [event["last"] for event in events.values() if "last" in event]
-    problem = "GET / did not answer 200" + (f" within {seconds:.1f} s" if ("not-ready", 0) in events else "")
+    problem = f"GET {smoke_test.health} did not answer 200"
+    problem += f" within {seconds:.1f} s" if ("not-ready", 0) in events else ""
     if ("elsewhere", 0) in events:
         problem = "the published port is not on this machine"
     details = (problem, *(f"last try: {reason}" for reason in reasons[-1:]))
@@ -139,11 +146,12 @@ def _swagger_check(events: Events) -> Check:
     return Check(name="swagger.json", outcome="failed", details=details)
 
 
-def _malformed_check(events: Events) -> Check:
+def _malformed_check(events: Events, smoke_test: SmokeTestPlan) -> Check:
     event = events.get(("malformed", 0))
     if event is None or event["healthy"]:
         return Check(name="malformed body", outcome="passed" if event else "not run")
-    details = ("POST /score with the body {", f"answer: {_result(event)}", NOT_HEALTHY_AGAIN)
+    sent, again = f"POST {smoke_test.scoring_path} with the body {{", not_healthy_again(smoke_test.health)
+    details = (sent, f"answer: {_result(event)}", again)
     return Check(name="malformed body", outcome="failed", details=details)
 
 

@@ -19,19 +19,22 @@ if TYPE_CHECKING:
 
     Event = Mapping[str, Any]
 
-NOT_HEALTHY_AGAIN = "afterwards GET / did not answer 200 again"
-"""The detail of a request from which the server did not recover."""
-
 _LONGEST_BODY = 2_000  # characters
 _MOST_DIFFERENCES = 20
 
 
-def check_answers(event: Event | None, request: SmokeTestRequest) -> ResponseCheck:
+def not_healthy_again(health: str) -> str:
+    """Return the detail of a request after which the health check, by its path *health*, did not pass again."""
+    return f"afterwards GET {health} did not answer 200 again"
+
+
+def check_answers(event: Event | None, request: SmokeTestRequest, *, health: str = "/") -> ResponseCheck:
     """Check the first answer and, if it passes, the first repeat that differed from it.
 
     Args:
         event: the probe's; None if the request was not sent.
         request: the request.
+        health: the path of the health check.
     """
     if event is None:
         return ResponseCheck()
@@ -43,7 +46,7 @@ def check_answers(event: Event | None, request: SmokeTestRequest) -> ResponseChe
         result = replace(again, differences=lines) if lines else result
     if event.get("healthy", True):
         return result
-    return replace(result, differences=(*result.differences, NOT_HEALTHY_AGAIN))
+    return replace(result, differences=(*result.differences, not_healthy_again(health)))
 
 
 def _check_event(event: Event, request: SmokeTestRequest) -> ResponseCheck:

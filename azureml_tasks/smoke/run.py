@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 _FOLDER = "/tmp/azureml-image-probe"  # noqa: S108 -- a folder of the container, which is thrown away
 _SPARE = 60.0
 """Seconds that a container may take to start and to end."""
-_CONNECT = "import socket; socket.create_connection(('127.0.0.1', 5001), 2); print('open')"
+_PYTHONS = ('"${AZUREML_CONDA_ENVIRONMENT_PATH:-/usr}/bin/python"', "python3", "python")
+FIND_PYTHON = f"$({' || '.join(f'command -v {name}' for name in _PYTHONS)})"
+"""What a shell reads as the path of the image's Python: that of its conda environment, else the first on PATH."""
+_CONNECT = "import socket; socket.create_connection(('127.0.0.1', {port}), 2); print('open')"
 
 
 def smoke_test(plan: Plan, image: BuiltImage, engine: Runner, reporter: Reporter) -> Report | None:
@@ -100,7 +103,7 @@ def _probe(container: Container, plan: Plan, reporter: Reporter) -> tuple[list[d
             probe_config(plan.smoke_test, address),
             emit,
             alive=lambda: container.state().running,
-            unreachable=lambda: _answers_inside(container),
+            unreachable=lambda: _answers_inside(container, plan.smoke_test.port),
         )
         if not any(event["event"] == "elsewhere" for event in events):
             return events, f"through {address.removeprefix('http://')}"
@@ -128,7 +131,8 @@ def _report_progress(event: dict[str, Any], reporter: Reporter) -> None:
 
 def _probe_inside(container: Container, plan: Plan, reporter: Reporter) -> Iterator[dict[str, Any]]:
     script = resources.files("azureml_tasks").joinpath("in_image/probe.py").read_bytes()
-    config = json.dumps(probe_config(plan.smoke_test, "http://127.0.0.1:5001")).encode()
+    base_url = f"http://127.0.0.1:{plan.smoke_test.port}"
+    config = json.dumps(probe_config(plan.smoke_test, base_url)).encode()
     container.put(_FOLDER, {"probe.py": script, "probe.json": config})
     for line in container.lines(_python(f"{_FOLDER}/probe.py {_FOLDER}/probe.json")):
         if event := parse_event(line):
@@ -136,11 +140,11 @@ def _probe_inside(container: Container, plan: Plan, reporter: Reporter) -> Itera
             yield event
 
 
-def _answers_inside(container: Container) -> bool:
-    """Return whether port 5001 is open inside: if it is refused here, it is published on another machine."""
-    return list(container.lines(_python(f'-c "{_CONNECT}"'))) == ["open"]
+def _answers_inside(container: Container, port: int) -> bool:
+    """Return whether the *port* is open inside: if it is refused here, it is published on another machine."""
+    return list(container.lines(_python(f'-c "{_CONNECT.format(port=port)}"'))) == ["open"]
 
 
 def _python(arguments: str) -> list[str]:
-    """Return the command that runs the image's Python, in either family of base images."""
-    return ["/bin/sh", "-c", f'exec "${{AZUREML_CONDA_ENVIRONMENT_PATH:-/usr}}/bin/python" -I {arguments}']
+    """Return the command that runs the image's Python, in any family of base images."""
+    return ["/bin/sh", "-c", f'exec "{FIND_PYTHON}" -I {arguments}']

@@ -11,14 +11,16 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from azureml_tasks.context.build_context import IGNORE_FILE
 from azureml_tasks.context.context_file import ContextFile
 from azureml_tasks.engines.acr.candidates import RUN_ID, candidate_repository
 from azureml_tasks.engines.acr.layer_store import registry_layers_repository, shares_layers
-from azureml_tasks.engines.acr.task_file import BuildPiece
+from azureml_tasks.engines.acr.task_file import RESERVED, BuildPiece
 from azureml_tasks.errors import AzuremlTasksError
 from azureml_tasks.incremental.cached_layers import CachedLayers, cached_layers_of, stage_context
 from azureml_tasks.incremental.fingerprint import fingerprint_parts
-from azureml_tasks.planning.dockerfile import STAGES
+from azureml_tasks.planning.dockerfile import STAGES, labelled
+from azureml_tasks.planning.plan import BUILDKIT
 from azureml_tasks.timestamps import SECONDS_PER_DAY, epoch_seconds, parse_timestamp
 
 if TYPE_CHECKING:
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
     from azureml_tasks.registry.api import RegistryApi
     from azureml_tasks.reporter import Reporter
     from azureml_tasks.state.layer_records import LayerRecords
+
+
+_PROJECT = "project"
+"""The folder of the upload with the files of the project, for a Dockerfile of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +88,31 @@ _NONE = _Found()
 
 def whole_image(plan: Plan, context: BuildContext) -> BuildPieces:
     """Return one build of the whole image."""
-    return BuildPieces(pieces=(_piece(context, "Dockerfile", _candidate(plan)),))
+    piece = (
+        _own_piece(plan, context) if plan.own_dockerfile else _piece(context, "Dockerfile", _candidate(plan))
+    )
+    return BuildPieces(pieces=(piece,))
+
+
+def _own_piece(plan: Plan, context: BuildContext) -> BuildPiece:
+    """Return the build of the project's own Dockerfile, with the labels in it, on a folder of the project's files.
+
+    The Dockerfile lies outside that folder, so that no instruction copies ours. The folder has no ignore file, since
+    that was applied already, and `exclude` may have brought files back.
+    """
+    own = [
+        file._replace(name=f"{_PROJECT}/{file.name}") for file in context.files if file.name != IGNORE_FILE
+    ]
+    return BuildPiece(
+        dockerfile=f"{RESERVED}/Dockerfile",
+        context=context._replace(
+            files=(ContextFile(name=f"{_PROJECT}/"), *own), dockerfile=labelled(plan, context.sha256)
+        ),
+        image=_candidate(plan),
+        installs=False,
+        folder=_PROJECT,
+        buildkit=BUILDKIT in plan.required_features,
+    )
 
 
 def pieces_after_cached_layers(

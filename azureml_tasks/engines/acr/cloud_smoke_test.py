@@ -14,6 +14,7 @@ from azureml_tasks.smoke.container_protocol import end_of
 from azureml_tasks.smoke.event_form import valid_events
 from azureml_tasks.smoke.event_lines import CLOSING, event_marker
 from azureml_tasks.smoke.events import make_report, probe_config
+from azureml_tasks.smoke.run import FIND_PYTHON
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,8 +30,7 @@ OPEN_SHELL = "invoke image.build --engine docker (a candidate image that fails i
 _MAX_ANSWER = 1024 * 1024
 """Bytes of an answer that are kept: it comes back through the run's log."""
 _SCRIPT = (
-    'exec "${AZUREML_CONDA_ENVIRONMENT_PATH:-/usr}/bin/python" -I '
-    f"{WORKSPACE}/{RESERVED}/probe_in_acr.py {WORKSPACE}/{RESERVED}/probe.json\n"
+    f'exec "{FIND_PYTHON}" -I {WORKSPACE}/{RESERVED}/probe_in_acr.py {WORKSPACE}/{RESERVED}/probe.json\n'
 )
 
 
@@ -58,7 +58,7 @@ def _batch_contents(smoke_test: SmokeTestPlan) -> dict[str, bytes]:
 def _probe_contents(smoke_test: SmokeTestPlan) -> dict[str, bytes]:
     scripts = resources.files("azureml_tasks").joinpath("in_image")
     config = {
-        **probe_config(smoke_test, f"http://{SERVER}:5001"),
+        **probe_config(smoke_test, f"http://{SERVER}:{smoke_test.port}"),
         "container": SERVER,
         "marker": event_marker(smoke_test),
         "limit": _MAX_ANSWER,

@@ -13,7 +13,7 @@ from azureml_tasks.engines.acr.build_pieces import whole_image
 from azureml_tasks.engines.acr.candidates import SUFFIX, Candidates, candidate_repository
 from azureml_tasks.engines.acr.layer_store import RegistryLayerStore, layer_records
 from azureml_tasks.engines.acr.permissions import Permissions
-from azureml_tasks.engines.acr.preflight import check_repository, check_smoke_test
+from azureml_tasks.engines.acr.preflight import check_dockerfile, check_repository, check_smoke_test
 from azureml_tasks.engines.acr.remote_build import RemoteBuild, RemoteBuilder, announce_task
 from azureml_tasks.engines.acr.session import Session, open_session
 from azureml_tasks.engines.acr.smoke_test import (
@@ -24,7 +24,7 @@ from azureml_tasks.engines.acr.smoke_test import (
 )
 from azureml_tasks.engines.acr.task_runs import TaskRuns
 from azureml_tasks.errors import RegistryError
-from azureml_tasks.planning.plan import SECRET_MOUNTS
+from azureml_tasks.planning.plan import BUILDKIT, SECRET_MOUNTS
 from azureml_tasks.registry.auth import ACR_USER
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class AcrEngine:
     project: Path
     sessions: dict[tuple[Acr, str], Session] = field(default_factory=dict)
     name: str = "acr"
-    features: frozenset[str] = frozenset({SECRET_MOUNTS})
+    features: frozenset[str] = frozenset({SECRET_MOUNTS, BUILDKIT})
 
     @cached_property
     def session(self) -> Session:
@@ -257,6 +257,7 @@ class AcrEngine:
         plan = self._with_registry(plan)
         smoke_test = smoke_test and not self.local
         check_repository(plan)
+        check_dockerfile(plan)
         if smoke_test:
             check_smoke_test(plan)
         return RemoteBuild(

@@ -23,6 +23,7 @@ from azureml_tasks.engines.acr.preflight import check_secrets
 from azureml_tasks.engines.acr.run_failure import error_of_run
 from azureml_tasks.engines.acr.run_follower import QueueTimeoutError, resume_command
 from azureml_tasks.engines.acr.task_file import TaskFile, without_secrets
+from azureml_tasks.engines.image_check import check_image
 from azureml_tasks.errors import (
     AzuremlTasksError,
     BuildError,
@@ -41,7 +42,7 @@ from azureml_tasks.state.record_forms import is_digest, is_hash, is_words
 from azureml_tasks.state.records import StartedRun
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from azureml_tasks.context.build_context import BuildContext
     from azureml_tasks.engines.acr.candidates import Candidates
@@ -85,8 +86,12 @@ class RemoteBuild:
 
     @property
     def uses_task(self) -> bool:
-        """Whether it needs a multi-step task: a quick build is one build without smoke test and secret mounts."""
-        return self.smoke_tests_itself or len(self.pieces.pieces) > 1 or bool(self.secrets)
+        """Whether it needs a multi-step task: a quick build is one build without smoke test and secret mounts.
+
+        A quick build can build neither with BuildKit nor on a folder of what was uploaded, as an own Dockerfile is.
+        """
+        is_own = self.plan.own_dockerfile is not None
+        return is_own or self.smoke_tests_itself or len(self.pieces.pieces) > 1 or bool(self.secrets)
 
     @property
     def secrets(self) -> tuple[BuildSecret, ...]:
@@ -272,9 +277,11 @@ class RemoteBuilder:
                 state="Nothing was built.",
             )
         config = self.candidates.repositories.config(*candidate)
+        if plan.own_dockerfile:
+            self._check_own(build, run, config)
         label, user = (config.get("Labels") or {}).get(CONTEXT_LABEL), config.get("User")
         context_sha256 = str(label) if is_hash(label) else build.context.sha256
-        is_of_context = started and context_sha256 == build.context.sha256
+        is_of_context = started and context_sha256 == build.context.sha256 and not plan.own_dockerfile
         parts = fingerprint_parts(plan, build.context, str(plan.base)) if is_of_context else {}
         return BuiltImage(
             id=digest,
@@ -288,6 +295,19 @@ class RemoteBuilder:
             fingerprint_parts=parts,
             installed_at=((started and started.installed_at) or int(time.time())) if parts else 0,
         )
+
+    def _check_own(self, build: RemoteBuild, run: Run, config: Mapping[str, Any]) -> None:
+        """Check the image of the project's own Dockerfile, and delete the candidate if it cannot serve.
+
+        Raises:
+            BuildError: it runs as root, or starts nothing.
+        """
+        try:
+            for warning in check_image(build.plan, config):
+                self.task_runs.reporter.warn(warning)
+        except BuildError:
+            self._discard(build, run)
+            raise
 
     def _digest(self, build: RemoteBuild, run: Run) -> str:
         """Return the digest of the candidate that *run* has pushed, which ACR names; else the registry is asked.

@@ -30,6 +30,8 @@ SERVER = "server"
 """The step that runs the image under test; also the name and the host name of its container."""
 WORKSPACE = "/workspace"
 """Where the agent mounts the build context in every step."""
+_BUILDKIT = "DOCKER_BUILDKIT=1"
+"""Turns BuildKit on for a build; the agent compares this string exactly."""
 _SECRETS = "secrets"
 _SECRETS_PATH = "/run/azureml-secrets"
 
@@ -43,12 +45,16 @@ class BuildPiece:
         context: the text of this Dockerfile, and the files that it copies.
         image: the image to build, `login-server/repository:tag`.
         installs: whether it installs the Python packages, and so needs the build secrets.
+        folder: of the context that the Dockerfile copies from.
+        buildkit: whether the Dockerfile needs BuildKit.
     """
 
     dockerfile: str
     context: BuildContext
     image: str
     installs: bool
+    folder: str = "."
+    buildkit: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,10 +104,14 @@ class TaskFile:
         elif self.smoke_test:
             yield self._server()
             # As root, to be able to read the state of the server from the agent's engine.
-            command = f"{self.image} /bin/sh {WORKSPACE}/{RESERVED}/probe.sh"
+            probe = f"{WORKSPACE}/{RESERVED}/probe.sh"
+            own_entrypoint = bool(
+                self.plan.own_dockerfile
+            )  # It may have any, to which the command would be given.
             yield {
                 "id": "smoke-test",
-                "cmd": command,
+                "cmd": f"{self.image} {probe}" if own_entrypoint else f"{self.image} /bin/sh {probe}",
+                **({"entryPoint": "/bin/sh"} if own_entrypoint else {}),
                 "user": "root",
                 "disableWorkingDirectoryOverride": True,
             }
@@ -113,14 +123,14 @@ class TaskFile:
         if piece.context.has_hash_argument:
             words += ["--build-arg", f"CONTEXT_SHA256={self.context_sha256}"]
         if not (self.plan.secrets and piece.installs):
-            return {"id": step_id, "build": " ".join([*words, "."])}
+            build = " ".join([*words, piece.folder])
+            return {"id": step_id, "build": build, **({"env": [_BUILDKIT]} if piece.buildkit else {})}
         for secret in self.plan.secrets:
             words += ["--secret", f"id={secret.id},src={_SECRETS_PATH}/{secret.id}"]
         return {
             "id": step_id,
             "build": " ".join([*words, "."]),
-            # The agent compares this string exactly, to turn BuildKit on.
-            "env": ["DOCKER_BUILDKIT=1"],
+            "env": [_BUILDKIT],
             "volumeMounts": [{"name": _SECRETS, "mountPath": _SECRETS_PATH}],
         }
 
@@ -165,7 +175,7 @@ def value_name(secret_id: str) -> str:
 def server_variables(plan: Plan) -> list[str]:
     """Return the environment of the container under test, each `NAME=value` quoted for the agent's shell."""
     # The agent sets HOME to a folder that the runtime user cannot write to.
-    home = {} if plan.user.isdigit() else {"HOME": f"/home/{plan.user}"}
+    home = {} if not plan.user or plan.user.isdigit() else {"HOME": f"/home/{plan.user}"}
     default_script = {"AML_APP_ROOT": f"{WORKSPACE}/{RESERVED}", "AZUREML_ENTRY_SCRIPT": "default_score.py"}
     env = {**home, **(default_script if plan.smoke_test.default_script else {}), **plan.smoke_test.env}
     return [shlex.quote(f"{name}={value}") for name, value in env.items()]

@@ -9,7 +9,7 @@ from azureml_tasks.engines.docker.socket_http import UnreadableAnswer
 _CONTAINER: dict[str, Any] = {
     "Id": str,
     "State": {"Running": bool, "ExitCode": int, "OOMKilled": bool},
-    "NetworkSettings": {"Ports": {"5001/tcp": [{"HostPort": str}]}},
+    "NetworkSettings": {"Ports": {}},
 }
 """https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Container/operation/ContainerInspect"""
 

@@ -6,6 +6,7 @@ https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Image/operation/
 from __future__ import annotations
 
 import json
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -42,6 +43,8 @@ def build_events(
     name: str,
     no_cache: bool,
     buildkit: bool,
+    dockerfile: str = "",
+    labels: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[dict[str, Any]]:
     """Send a build context and yield each event of the answer as it arrives.
 
@@ -53,6 +56,8 @@ def build_events(
         name: reference that the image gets.
         no_cache: build every step.
         buildkit: build with BuildKit; only for an engine that `takes_archives`.
+        dockerfile: its name in the archive; "" for `Dockerfile`.
+        labels: that the image gets besides those of the Dockerfile.
 
     Raises:
         RefusedError: the engine refuses the request.
@@ -67,6 +72,8 @@ def build_events(
         "rm": "1",
         "forcerm": "1",
     }
+    options |= {"dockerfile": dockerfile} if dockerfile else {}
+    options |= {"labels": json.dumps(dict(labels))} if labels else {}
     options |= ({"nocache": "1"} if no_cache else {}) | ({"version": "2"} if buildkit else {})
     for line in client.send_archive(f"/build?{urlencode(options)}", archive):
         try:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from azureml_tasks.engines.docker.client import EngineClient
     from azureml_tasks.errors import AzuremlTasksError
+    from azureml_tasks.image_reference import Reference
     from azureml_tasks.planning.plan import Plan
     from azureml_tasks.reporter import Reporter
 
@@ -71,7 +72,7 @@ def prepare_base(
         argv = client.docker_command("pull", "--platform", plan.platform, str(plan.base))
         if not reporter.effect(argv):
             return None
-        _pull_base(client, plan, reporter)
+        pull_base(client, plan.base, plan.platform, reporter)
         base = find_base(client, str(plan.base))
         if not base:
             what = f"The base {plan.base} was pulled, but the engine does not have it."
@@ -121,30 +122,45 @@ def _variables(config: Mapping[str, Any]) -> dict[str, str]:
     return dict(pair.partition("=")[::2] for pair in config.get("Env") or [])
 
 
-def _pull_base(client: EngineClient, plan: Plan, reporter: Reporter) -> None:
+def pull_base(
+    client: EngineClient, reference: Reference, platform: str, reporter: Reporter, *, named_in: str = ""
+) -> None:
+    """Pull an image that a build starts from.
+
+    Args:
+        client: the engine.
+        reference: of the image.
+        platform: such as `linux/amd64`.
+        reporter: shows the pull.
+        named_in: the Dockerfile that names the image; "" for the table, or a flag.
+
+    Raises:
+        BuildError: it does not exist, or not for this platform.
+        RegistryError: its registry refuses.
+    """
     from azureml_tasks.engines.docker.pull import pull_image
 
-    reference = plan.base
-    reporter.say(f"pulling {reference} for {plan.platform}")
+    reporter.say(f"pulling {reference} for {platform}")
     by = reference.digest or reference.tag
-    if message := pull_image(client, reference.name, by, reporter, platform=plan.platform):
-        raise _pull_error(plan, message)
+    if message := pull_image(client, reference.name, by, reporter, platform=platform):
+        raise _pull_error(reference, platform, message, named_in)
 
 
-def _pull_error(plan: Plan, message: str) -> AzuremlTasksError:
+def _pull_error(reference: Reference, platform: str, message: str, named_in: str) -> AzuremlTasksError:
     from azureml_tasks.engines.docker.registry_errors import Cause, cause_of, registry_error
 
     if "no matching manifest for " in message or "does not match the specified platform" in message:
         fix = "Set platform to one of the base; Azure ML's own images are for linux/amd64."
-        what = f"The base {plan.base} is not made for {plan.platform}."
+        what = f"The base {reference} is not made for {platform}."
         return BuildError(what, next_step=fix, said=f"its registry said: {message}")
     cause = cause_of(message)
     if cause is Cause.NOT_FOUND:
-        fix = "Look at its registry's list of tags, or name another base, in the table or by --base"
-        what = f"The base {plan.base} does not exist."
+        fix = "Look at its registry's list of tags, or name another base, in "
+        fix += named_in or "the table or by --base"
+        what = f"The base {reference} does not exist."
         return BuildError(what, next_step=fix, said=f"its registry said: {message}")
-    host, host_from = plan.base.host or "docker.io", 'base = "…" in the table, or --base'
-    return registry_error(host, f"the pull of {plan.base}", message, cause=cause, host_from=host_from)
+    host, host_from = reference.host or "docker.io", named_in or 'base = "…" in the table, or --base'
+    return registry_error(host, f"the pull of {reference}", message, cause=cause, host_from=host_from)
 
 
 def _check_base(plan: Plan, base: BaseImage) -> None:

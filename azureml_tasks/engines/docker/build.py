@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,9 +20,10 @@ from azureml_tasks.engines.docker.buildx_command import (
 from azureml_tasks.engines.docker.client_environment import client_environment
 from azureml_tasks.engines.docker.leftovers import temporary_reference
 from azureml_tasks.engines.docker.socket_http import RefusedError
-from azureml_tasks.engines.docker.staged_folder import staged
+from azureml_tasks.engines.docker.staged_folder import staged, write_dockerfile
 from azureml_tasks.errors import AzuremlTasksError, BuildError
 from azureml_tasks.plain_text import clean
+from azureml_tasks.planning.dockerfile import image_labels
 from azureml_tasks.process import stream
 from azureml_tasks.state.runs import Thing
 from azureml_tasks.timestamps import epoch_seconds
@@ -40,6 +42,7 @@ LARGE_CONTEXT = 4 * 1024 * 1024
 """Bytes from which on docker's client is faster than an archive sent by the API."""
 _MANY_FILES = 2000
 """Files from which on it is faster too."""
+_RUN = re.compile(r"^[ \t]*RUN[ \t]", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,15 +63,23 @@ class Build:
     tracked: Run
     takes_archives: bool = False
 
-    def announce(self, plan: Plan, context: BuildContext, *, no_cache: bool) -> bool:
+    def announce(self, plan: Plan, context: BuildContext, *, no_cache: bool, pull: bool = False) -> bool:
         """Announce the build of the whole image as one command. Return False if it must not be carried out."""
-        argv = build_command(self.client, self.builder, plan, context, no_cache=no_cache, names=plan.names)
+        argv = build_command(
+            self.client, self.builder, plan, context, no_cache=no_cache, pull=pull, names=plan.names
+        )
         # A client with built-in BuildKit uses the legacy builder unless this variable is set.
         variable = "DOCKER_BUILDKIT=1 " if self.builder.kind == "buildkit" else ""
         return self.reporter.effect(argv, before=f"invoke image.context | {variable}")
 
-    def run(self, plan: Plan, context: BuildContext, *, no_cache: bool) -> str:
+    def run(self, plan: Plan, context: BuildContext, *, no_cache: bool, pull: bool = False) -> str:
         """Build *context* and return the image ID.
+
+        Args:
+            plan: the image.
+            context: its Dockerfile and files.
+            no_cache: build every step.
+            pull: let docker's client pull the images that the project's own Dockerfile names.
 
         Raises:
             BuildError: a step failed; the error has the step and its last lines.
@@ -79,33 +90,44 @@ class Build:
             return self._run_by_api(plan, context, no_cache=no_cache, buildkit=True)
         if self.builder.kind == "legacy":
             return self._run_by_api(plan, context, no_cache=no_cache, buildkit=False)
-        return self._run_by_client(plan, context, no_cache=no_cache)
+        return self._run_by_client(plan, context, no_cache=no_cache, pull=pull)
 
     def uses_api_buildkit(self, context: BuildContext) -> bool:
         """Return whether the engine's own BuildKit builds *context* by the API.
 
         It does if nothing is run, and either little is sent or docker's client has no BuildKit. Commands go to
-        docker's client, since by the API BuildKit mounts no secrets and shows no output that could be read.
+        docker's client, since by the API BuildKit mounts no secrets and shows no output that could be read. A
+        Dockerfile of the project's own goes there too: from an archive BuildKit would copy it, even if it is ignored.
         """
-        only_copies = "\nRUN " not in context.dockerfile
+        only_copies = "\nRUN " not in context.dockerfile and not context.own_name
         return self.takes_archives and only_copies and (_is_small(context) or self.builder.kind == "legacy")
 
     def _archive(self, context: BuildContext) -> Iterator[bytes]:
         return self.reporter.progress(archive(context), context.size, "sending the build context")
 
-    def _run_by_client(self, plan: Plan, context: BuildContext, *, no_cache: bool) -> str:
+    def _run_by_client(self, plan: Plan, context: BuildContext, *, no_cache: bool, pull: bool) -> str:
         log = BuildLog()
 
         def on_line(line: str) -> None:
             self.reporter.say(line)
             log.add_buildkit_line(line)
 
-        names = [temporary_reference(self.tracked)]
-        argv = build_command(self.client, self.builder, plan, context, no_cache=no_cache, names=names)
         # A client with built-in BuildKit passes an archive on by the API, which not every engine takes.
-        as_folder = not _is_small(context) or (self.builder.kind == "buildkit" and not self.takes_archives)
+        needs_folder = self.builder.kind == "buildkit" and not self.takes_archives
+        as_folder = bool(context.own_name) or needs_folder or not _is_small(context)
         with ExitStack() as stack:
-            image_file = stack.enter_context(self.tracked.folder()) / "image"
+            folder = stack.enter_context(self.tracked.folder())
+            argv = build_command(
+                self.client,
+                self.builder,
+                plan,
+                context,
+                no_cache=no_cache,
+                pull=pull,
+                names=[temporary_reference(self.tracked)],
+                dockerfile=str(write_dockerfile(context, folder / "dockerfile")) if context.own_name else "",
+            )
+            image_file = folder / "image"
             source = str(stack.enter_context(staged(context, self.tracked))) if as_folder else "-"
             argv[-1:] = ["--progress", "plain", image_file_option(self.builder), str(image_file), source]
             feed = () if as_folder else self._archive(context)
@@ -125,6 +147,8 @@ class Build:
             name=name,
             no_cache=no_cache,
             buildkit=buildkit,
+            dockerfile=context.own_name,
+            labels=image_labels(plan, context.sha256) if context.own_name else {},
         )
         try:
             for event in events:
@@ -168,7 +192,7 @@ class Build:
             steps: containers that were named before.
             started: when the build started, seconds since 1970.
         """
-        runs = context.dockerfile.count("\nRUN ")
+        runs = len(_RUN.findall(context.dockerfile))
         if not log.container or log.container in steps or len(steps) == runs:
             return
         steps.append(log.container)

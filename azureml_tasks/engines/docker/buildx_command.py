@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from azureml_tasks.planning.dockerfile import image_labels
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -22,9 +24,22 @@ def build_command(
     context: BuildContext,
     *,
     no_cache: bool,
+    pull: bool = False,
     names: Sequence[str] = (),
+    dockerfile: str = "",
 ) -> list[str]:
-    """Return the docker command that builds from an archive on its standard input and tags the image with *names*."""
+    """Return the docker command that builds from an archive on its standard input and tags the image with *names*.
+
+    Args:
+        client: of the engine.
+        builder: that docker's client uses.
+        plan: the image.
+        context: the build context.
+        no_cache: build every step.
+        pull: pull the images that the project's own Dockerfile names.
+        names: that the image gets.
+        dockerfile: path of the project's own Dockerfile if it is not in the archive.
+    """
     if builder.kind == "buildx":
         # The engine's own builder: any other would not see its images and would not leave one there.
         start = client.docker_command(
@@ -35,6 +50,10 @@ def build_command(
     options = ["--platform", plan.platform]
     for name, text in build_arguments(context).items():
         options += ["--build-arg", f"{name}={text}"]
+    if context.own_name:
+        options += ["--file", dockerfile or context.own_name, *(["--pull"] if pull else [])]
+        for name, text in image_labels(plan, context.sha256).items():
+            options += ["--label", f"{name}={text}"]
     for name in names:
         options += ["--tag", name]
     for secret in plan.secrets:

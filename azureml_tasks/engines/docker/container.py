@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from azureml_tasks.state.runs import Run
 
 LABEL = "azureml-tasks.smoke-test"
-PORT = "5001/tcp"
-"""nginx's port in every prebuilt image: Azure/azureml-assets, mlflow-model-inference, nginx's site "app"."""
 _DEFAULT_SCRIPT = Path(default_score.__file__)
 _BATCH_FOLDER = "/tmp/azureml-image-batch"  # noqa: S108 -- a folder of the container, which is thrown away
 _GRACE_PERIOD = 10  # seconds
@@ -58,7 +56,7 @@ def start_commands(
 ) -> list[list[str]]:
     """Return the docker commands that do what `run_container` does."""
     labels = [word for label, value in _labels(run).items() for word in ("--label", f"{label}={value}")]
-    options = ["--name", name, *labels, "--publish", "127.0.0.1::5001"]
+    options = ["--name", name, *labels, "--publish", f"127.0.0.1::{smoke_test.port}"]
     if smoke_test.memory:
         options += ["--memory", smoke_test.memory]
     if smoke_test.gpus:
@@ -98,7 +96,7 @@ def run_container(
         image.id,
         name=name,
         labels=_labels(run),
-        ports={PORT: ("127.0.0.1", 0)},  # 0: any free port
+        ports={f"{smoke_test.port}/tcp": ("127.0.0.1", 0)},  # 0: any free port
         environment={**client.proxies, **_environment(smoke_test)},
         use_config_proxy=False,  # The SDK may have read another configuration than docker's client does.
         mounts=[Mount(_target(smoke_test), model, type="bind", read_only=True)] if model else [],
@@ -111,7 +109,7 @@ def run_container(
     try:
         with reading_answers():
             created = finish_call(create)
-        container = DockerContainer(container=created, client=client)
+        container = DockerContainer(container=created, client=client, port=smoke_test.port)
         if smoke_test.default_script:
             container.put(APP_ROOT, {_DEFAULT_SCRIPT.name: _DEFAULT_SCRIPT.read_bytes()})
         if smoke_test.mini_batch:
@@ -185,10 +183,12 @@ class DockerContainer:
     Args:
         container: of Docker's SDK.
         client: the engine.
+        port: of the server in it.
     """
 
     container: Any
     client: EngineClient
+    port: int = 5001
 
     @property
     def id(self) -> str:
@@ -202,7 +202,7 @@ class DockerContainer:
         with reading_answers():
             self.container.reload()
         network = container_details(self.container.attrs).get("NetworkSettings") or {}
-        ports = (network.get("Ports") or {}).get(PORT) or [{}]
+        ports = member(network.get("Ports") or {}, f"{self.port}/tcp", [{"HostPort": str}]) or [{}]
         return f"http://127.0.0.1:{ports[0]['HostPort']}" if ports[0].get("HostPort") else ""
 
     def state(self) -> State:

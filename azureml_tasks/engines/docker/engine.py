@@ -21,7 +21,7 @@ from azureml_tasks.engines.docker.leftovers import (
 )
 from azureml_tasks.errors import SettingsError
 from azureml_tasks.incremental.fingerprint import fingerprint_parts
-from azureml_tasks.planning.plan import SECRET_MOUNTS
+from azureml_tasks.planning.plan import BUILDKIT, SECRET_MOUNTS
 from azureml_tasks.project.base_images import ENTRY_SCRIPT
 from azureml_tasks.state.layer_records import LayerRecords
 from azureml_tasks.state.record_forms import is_digest, is_words
@@ -82,8 +82,10 @@ class DockerEngine:
 
     @property
     def features(self) -> frozenset[str]:
-        """What its builder supports beyond every builder."""
-        return frozenset() if self.builder.kind == "legacy" else frozenset({SECRET_MOUNTS})
+        """What its builder supports beyond every builder; Podman's reads the same Dockerfiles as BuildKit."""
+        if self.builder.kind == "legacy":
+            return frozenset({BUILDKIT}) if self.client.is_podman else frozenset()
+        return frozenset({SECRET_MOUNTS, BUILDKIT})
 
     def describe(self) -> str:
         """Return which engine it is, its address and its builder."""
@@ -159,6 +161,8 @@ class DockerEngine:
         from azureml_tasks.engines.docker.runtime_user import refuse_user_not_made
 
         del smoke_test  # This engine runs it afterwards.
+        if plan.own_dockerfile:
+            return self._build_own(plan, context, no_cache=no_cache, pull=pull, previous=previous)
         planned = self.planned_image(plan, context)
         with (
             translate_errors(self.client.host),
@@ -196,6 +200,27 @@ class DockerEngine:
                 installed_at=image.installed_at,
                 requirements=plan.python.lines if plan.python else (),
             )
+
+    def _build_own(
+        self, plan: Plan, context: BuildContext, *, no_cache: bool, pull: bool, previous: BuiltImage | None
+    ) -> BuiltImage:
+        """Build the project's own Dockerfile; return the planned image under --dry."""
+        from azureml_tasks.engines.docker.build import Build
+        from azureml_tasks.engines.docker.own_build import OwnBuild
+
+        planned = self.planned_image(plan, context)
+        with (
+            translate_errors(self.client.host),
+            tracked_run(self.client, self.folder, self.reporter) as run,
+        ):
+            build = Build(client=self.client, builder=self.builder, reporter=self.reporter, tracked=run)
+            if not build.announce(plan, context, no_cache=no_cache, pull=pull):
+                return planned
+            self.folder.mkdir(parents=True, exist_ok=True)
+            own = OwnBuild(build=build, plan=plan, context=context, records=self.folder)
+            image = own.run(no_cache=no_cache, pull=pull, known=previous.id if previous else "")
+            note_builder(self.client, self.builder, self.folder)
+            return planned._replace(id=str(image["Id"]), user=str(image["Config"].get("User") or ""))
 
     def exists(self, image: BuiltImage) -> bool:
         """Return whether the engine still has the image."""

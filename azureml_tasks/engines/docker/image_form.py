@@ -78,6 +78,7 @@ _CONFIG: Mapping[str, Check] = {
     "Entrypoint": _is_texts,
     "Cmd": _is_texts,
     "Labels": _is_object,
+    "ExposedPorts": _is_object,
 }
 _ROOT: Mapping[str, Check] = {"Layers": _is_texts}
 _DRIVER: Mapping[str, Check] = {"Name": _is_text}

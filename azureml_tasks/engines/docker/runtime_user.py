@@ -43,7 +43,7 @@ def refuse_unknown_user(
     known = _known_users(records, base_id)
     if plan.user in known:
         return
-    uid = _users(client, base_id, reporter, records).get(plan.user, "")
+    uid = users_of(client, base_id, reporter, records).get(plan.user, "")
     if uid == _ROOT or not (uid or _may_make_users(plan)):
         raise BuildError(f'The base {plan.base} has no runtime user "{plan.user}".', next_step=_fix(plan))
     if uid and save:
@@ -69,7 +69,7 @@ def refuse_user_not_made(
     if plan.user.isdigit() or plan.user in _known_users(records, base_id):
         return
     reporter.effect(_command(client, image_id))
-    uid = _users(client, image_id, reporter, records).get(plan.user, "")
+    uid = users_of(client, image_id, reporter, records).get(plan.user, "")
     if not uid:
         what = (
             f'Neither the base {plan.base} nor a step of the build has made the runtime user "{plan.user}".'
@@ -99,7 +99,7 @@ def _known_users(records: Path, base_id: str) -> set[str]:
     return set(filter(is_words, known)) if isinstance(known, list) else set()
 
 
-def _users(client: EngineClient, image_id: str, reporter: Reporter, records: Path) -> dict[str, str]:
+def users_of(client: EngineClient, image_id: str, reporter: Reporter, records: Path) -> dict[str, str]:
     """Return the users of an image's /etc/passwd with their IDs, read from a container that is not started."""
     from azureml_tasks.engines.docker.unstarted_container import unstarted_container
 

@@ -42,7 +42,7 @@ _STEP = 100 if os.name == "nt" else 1
 
 @contextmanager
 def staged(context: BuildContext, run: Run) -> Iterator[Path]:
-    """Yield a folder that holds the Dockerfile and the files of *context*.
+    """Yield a folder that holds the Dockerfile and the files of *context*; see `stage`.
 
     A context with the code uses the folder that stays; any other one, and a build while another one uses that folder,
     gets a folder of its run, whose name is as random.
@@ -55,7 +55,7 @@ def staged(context: BuildContext, run: Run) -> Iterator[Path]:
         BuildError: a file has changed since it was hashed.
     """
     with ExitStack() as stack:
-        has_code = any(file.name.startswith("code/") for file in context.files)
+        has_code = context.own_name or any(file.name.startswith("code/") for file in context.files)
         folder = _kept_folder(run.records / FOLDER, stack) if has_code else None
         folder = folder or stack.enter_context(run.folder())
         stage(context, folder)
@@ -98,10 +98,12 @@ def _keeps_nanoseconds(folder: Path) -> bool:
 def stage(context: BuildContext, folder: Path) -> None:
     """Make *folder* hold exactly the Dockerfile and the files of *context*; write only what differs.
 
+    A Dockerfile of the project's own is in it only as one of the files, see `write_dockerfile`.
+
     Raises:
         BuildError: a file has changed since it was hashed.
     """
-    members = context.members
+    members = context.files if context.own_name else context.members
     others = [file for file in members if file.name not in context.contents]  # Such as the Dockerfile.
     contents = {**context.contents, **read_contents(others)}
     present: dict[str, os.stat_result] = {}
@@ -122,6 +124,20 @@ def stage(context: BuildContext, folder: Path) -> None:
         if file.name.endswith("/"):
             os.utime(f"{folder}/{file.name}", (TIME, TIME))
     os.utime(folder, (TIME, TIME))
+
+
+def write_dockerfile(context: BuildContext, folder: Path) -> Path:
+    """Write the project's own Dockerfile into a new *folder*, outside the build context, and return its path.
+
+    BuildKit takes an ignore file beside a Dockerfile instead of that of the context, which was applied already and may
+    itself be a file to copy: https://docs.docker.com/build/concepts/context/#filename-and-location.
+    """
+    folder.mkdir()
+    file = folder / context.own_name.rpartition("/")[2]
+    file.write_text(context.dockerfile, encoding="utf-8", newline="")
+    ignore = file.with_name(f"{file.name}.dockerignore")
+    ignore.write_text("# What is ignored is left out already.\n", encoding="utf-8")
+    return file
 
 
 def _find(folder: str, prefix: str, entries: dict[str, os.stat_result]) -> None:

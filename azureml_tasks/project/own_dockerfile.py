@@ -1,0 +1,96 @@
+"""A Dockerfile of the project's own: its text, what it says, and the build context that it gets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from azureml_tasks.project.dockerfile_facts import DockerfileFacts, read_facts
+from azureml_tasks.project.walk import Walk
+from azureml_tasks.text_file import UnreadableFile, decode, read_bytes
+
+if TYPE_CHECKING:
+    from azureml_tasks.context.context_file import ContextFile
+    from azureml_tasks.image_reference import Reference
+    from azureml_tasks.project.paths import ProjectReader
+
+_PLACE = ("dockerfile",)
+_CONTEXT = "context"
+_LARGEST = 1_000_000
+"""Bytes of a Dockerfile."""
+_LARGE = 100 * 1000 * 1000
+"""Bytes: a larger file of the project is refused, unless a pattern allows it, since it may be there by mistake."""
+
+
+class OwnDockerfile(NamedTuple):
+    """The Dockerfile that the key `dockerfile` names.
+
+    Args:
+        path: relative to the build context.
+        name: as messages name it, relative to the folder of pyproject.toml.
+        text: of the file.
+        facts: what it says.
+    """
+
+    path: str
+    name: str
+    text: str
+    facts: DockerfileFacts = DockerfileFacts()
+
+    @property
+    def base(self) -> Reference | None:
+        """The image that its last stage starts from; None if that is `scratch` or not known."""
+        return self.facts.base
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a user should know before a build."""
+        mounts = "RUN --mount of a secret or an SSH agent gets nothing: this build passes none"
+        return [f"{self.name}:{line}: {mounts}" for line in self.facts.secret_mounts]
+
+
+def read_own_dockerfile(reader: ProjectReader) -> OwnDockerfile | None:
+    """Read the project's own Dockerfile, and report what is wrong with it; None if the table names none."""
+    value = reader.settings.dockerfile
+    if not value:
+        return None
+    path = reader.check_path(_PLACE, value, "file")
+    text = _text(reader, path) if path else ""
+    if not text:
+        return OwnDockerfile(path=path or value, name=value, text="")
+    facts = read_facts(text, reader.settings.platform)
+    own = OwnDockerfile(path=path, name=reader.name(path), text=text, facts=facts)
+    for problem in own.facts.problems:
+        reader.problems.add_in_file(own.name, problem.line, problem.what, problem.fix)
+    return own
+
+
+def _text(reader: ProjectReader, path: str) -> str:
+    try:
+        text = decode(read_bytes(reader.root / path, _LARGEST))
+    except UnreadableFile as error:
+        reader.problems.add_in_file(reader.name(path), 0, error.why, error.fix)
+        return ""
+    if not text.strip():
+        fix = "Write: FROM, with the image to start from"
+        reader.problems.add_in_file(reader.name(path), 0, "is empty", fix)
+    return text
+
+
+def whole_project(reader: ProjectReader) -> tuple[ContextFile, ...]:
+    """Return the files of the project that its ignore rules leave, by name, and report those that must not stay."""
+    walk = Walk(
+        root=reader.root,
+        top=".",
+        into=_CONTEXT,
+        matcher=reader.matcher,
+        hashes=reader.hashes,
+        left_out=frozenset(),
+        spell=reader.name,
+        problem=lambda what, fix: reader.problems.add(_PLACE, what, fix),
+        largest=_LARGE,
+    )
+    files = walk.files()
+    if walk.pointers:
+        reader.refuse_lfs_pointers(_PLACE, walk.pointers)
+    names = ((file, file.name.removeprefix(f"{_CONTEXT}/")) for file in files)
+    return tuple(sorted(file._replace(name=name) for file, name in names if name))

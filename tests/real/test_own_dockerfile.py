@@ -1,0 +1,234 @@
+"""A Dockerfile of the project's own: built by each builder, smoke-tested on its port, pushed, and built in ACR."""
+
+from __future__ import annotations
+
+import base64
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from tests.documentation import DOCS, blocks
+from tests.real.remote_output import ACR
+from tests.real.remote_projects import RemoteProjects, run_command
+from tests.real.support import Consumer, consumer, environment_for, removed_after, unique
+from tests.real.test_push import digest_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    import docker
+
+    from tests.machine.clients import Client
+    from tests.machine.registry import Registry
+
+PAGE = DOCS / "own-dockerfile.md"
+MCR = "mcr.microsoft.com/azureml/minimal-py312-inference:latest"
+CLIENTS = ("none", "20.10", "26.1-buildx")
+LAYOUT = """\
+FROM BASE AS files
+USER root
+COPY . /all/
+RUN ls -A /all > /found
+
+FROM files
+USER dockeruser
+CMD ["sleep", "600"]
+"""
+"""Copies all that the builder gets, and notes it."""
+
+
+def example(name: str, base: str, *, more: str = "", dockerfile: str = "") -> dict[str, str]:
+    """Return the files of the page's example with this *name* and *base*, and *more* lines in its table."""
+    table, text, serve = (blocks(PAGE, language)[0] for language in ("toml", "dockerfile", "python"))
+    table = table.replace('name = "scoring"', f'name = "{name}"')
+    return {
+        "pyproject.toml": table.replace('"Dockerfile"\n', f'"Dockerfile"\n{more}\n'),
+        "Dockerfile": (dockerfile or text).replace(MCR, base),
+        "src/serve.py": serve,
+    }
+
+
+def small(name: str, base: str, text: str = LAYOUT, **more: str) -> dict[str, str]:
+    """Return the files of a project on the tiny base."""
+    table = f'[project]\nname = "{name}"\nversion = "1"\n\n[tool.azureml-image]\n'
+    return {
+        "pyproject.toml": f'{table}dockerfile = "Dockerfile"\n',
+        "Dockerfile": text.replace("BASE", base),
+        **more,
+    }
+
+
+@pytest.fixture(scope="module")
+def released(
+    docker_client: docker.DockerClient,
+    clients: Mapping[str, Client],
+    amlenv_base: str,
+    registry: Registry,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Consumer, list[Any]]]:
+    """Release the example of the page by the legacy builder, then build and release it again; return all that ended."""
+    name, scratch = unique("own"), tmp_path_factory.mktemp("own")
+    env = environment_for("none", clients, scratch)
+    files = example(
+        name, amlenv_base, more=f'registry = "{registry.host}"\nlabels = {{ team = "a \\"b\\" $c" }}'
+    )
+    project = consumer(scratch / name, files, env)
+    with removed_after(docker_client, f"{registry.host}/{name}:1.0"):
+        ended = [project.invoke("image.release"), project.invoke("image.build"), project.invoke("image.push")]
+        ended.append(project.invoke("image.environment"))
+        yield project, ended
+
+
+def test_the_example_is_released(
+    released: tuple[Consumer, list[Any]], registry: Registry, docker_client: docker.DockerClient
+) -> None:
+    """It is proven on its port, with its health check, and pushed by its digest, with the labels of the table."""
+    project, (release, *_) = released
+    name = project.folder.name
+
+    assert release.code == 0, release.stderr
+    assert f"{registry.host}/{name}@{digest_of(registry, name, '1.0')}" == release.stdout.splitlines()[-1]
+    smoke = project.record("result.json")["smoke"]
+    assert ["start-up", "request 1", "malformed body"] == [check["name"] for check in smoke["checks"]]
+    assert (True, []) == (smoke["passed"], smoke["warnings"])
+    config = docker_client.images.get(f"{registry.host}/{name}:1.0").attrs["Config"]
+    labels = config["Labels"]
+    assert ("dockeruser", 'a "b" $c') == (config["User"], labels["team"])
+    assert (name, "1.0") == tuple(labels[f"org.opencontainers.image.{key}"] for key in ("title", "version"))
+    assert labels["azureml-tasks.context-sha256"] == project.record("build.json")["context_sha256"]
+    assert "dockeruser" == project.record("build.json")["user"]
+
+
+def test_a_build_without_a_change_runs_and_gives_the_same_image(
+    released: tuple[Consumer, list[Any]],
+) -> None:
+    """There is no "nothing to build", and the pass of the same image still counts, so it can be pushed again."""
+    _, (release, build, push, _) = released
+
+    assert (0, 0) == (build.code, push.code), build.stderr + push.stderr
+    assert "nothing to build" not in build.stderr
+    assert "Using cache" in build.stderr
+    assert release.stdout.splitlines()[-1] == push.stdout.splitlines()[-1]
+
+
+def test_the_environment_has_its_port_and_paths(released: tuple[Consumer, list[Any]]) -> None:
+    """`image.environment` writes the routes of the smoke test."""
+    _, (*_, environment) = released
+
+    health = {"port": 8080, "path": "/healthz"}
+    scoring = {"port": 8080, "path": "/predict"}
+    routes = yaml.safe_load(environment.stdout)["inference_config"]
+    assert {"liveness_route": health, "readiness_route": health, "scoring_route": scoring} == routes
+
+
+@pytest.fixture(scope="module")
+def build(
+    docker_client: docker.DockerClient,
+    clients: Mapping[str, Client],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[..., tuple[Consumer, Any]]]:
+    """Build files with a client; the images are removed after the module."""
+    with ExitStack() as after:
+
+        def once(client: str, name: str, files: Mapping[str, str]) -> tuple[Consumer, Any]:
+            scratch = tmp_path_factory.mktemp("builder")
+            after.enter_context(removed_after(docker_client, f"{name}:1"))
+            project = consumer(scratch / name, files, environment_for(client, clients, scratch))
+            return project, project.invoke("image.build")
+
+        yield once
+
+
+def test_every_builder_gets_the_same_files(
+    build: Callable[..., tuple[Consumer, Any]], tiny_base: str, docker_client: docker.DockerClient
+) -> None:
+    """What the ignore files leave out is not copied, also if it is the Dockerfile itself; the rest is."""
+    more = {".dockerignore": "Dockerfile\nignored\ntasks.py\n", "ignored": "", "kept/a": ""}
+    found = {}
+    for client in CLIENTS:
+        name = unique("own-layout")
+        files = small(name, tiny_base, **more)
+        files["pyproject.toml"] += 'exclude = ["pyproject.toml"]\n'
+        _, done = build(client, name, files)
+        assert done.code == 0, done.stderr
+        printed = docker_client.containers.run(f"{name}:1", ["cat", "/found"], remove=True)
+        labels = docker_client.images.get(f"{name}:1").labels
+        found[client] = (printed.decode().split(), labels["azureml-tasks.context-sha256"])
+
+    assert [[".dockerignore", "kept"]] * len(CLIENTS) == [listed for listed, _ in found.values()]
+    assert len({sha256 for _, sha256 in found.values()}) == 1
+
+
+MOUNTED = LAYOUT.replace("RUN ls", "RUN --mount=type=tmpfs,target=/mounted ls")
+
+
+def test_what_only_buildkit_can_do(build: Callable[..., tuple[Consumer, Any]], tiny_base: str) -> None:
+    """An engine without BuildKit ends with exit code 3 and the way to get it; with BuildKit the image is built."""
+    _, refused = build("none", *named(tiny_base, MOUNTED))
+    _, done = build("26.1-buildx", *named(tiny_base, MOUNTED))
+
+    assert (3, "") == (refused.code, refused.stdout)
+    what = "The engine docker cannot build with BuildKit, which Dockerfile needs: RUN --mount (line 4)."
+    assert what in refused.stderr
+    assert "sudo apt-get install docker.io docker-buildx" in refused.stderr
+    assert done.code == 0, done.stderr
+
+
+def named(base: str, text: str) -> tuple[str, dict[str, str]]:
+    """Return a name that no other test uses, and the files of a project of this name."""
+    name = unique("own-small")
+    return name, small(name, base, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "FROM BASE AS a\nFROM scratch\nCOPY --from=a / /\n",
+            "runs as root: its USER is not set, and starts nothing: it has neither CMD nor ENTRYPOINT.",
+        ),
+        ("FROM BASE\nUSER nobody-knows\n", "has USER nobody-knows, which is not in its /etc/passwd."),
+    ],
+)
+def test_an_image_that_cannot_serve_is_not_kept(
+    text: str,
+    words: str,
+    build: Callable[..., tuple[Consumer, Any]],
+    tiny_base: str,
+    docker_client: docker.DockerClient,
+) -> None:
+    """User and command are looked at after the build; the image gets no name and no record."""
+    name, files = named(tiny_base, text)
+
+    project, done = build("none", name, files)
+
+    assert (4, "") == (done.code, done.stdout), done.stderr
+    assert f"The image of Dockerfile {words}" in done.stderr
+    assert "The image was built, and is not kept." == done.stderr.splitlines()[-1]
+    assert [] == docker_client.images.list(name=name)
+    assert "build.json" not in project.records()
+
+
+def test_a_remote_build(shared_remote_projects: RemoteProjects, amlenv_base: str) -> None:
+    """ACR builds it with BuildKit, proves it in the cloud on its own port, and gives it its tags."""
+    acr, name = shared_remote_projects.acr, unique("own-remote")
+    text = blocks(PAGE, "dockerfile")[0].replace("RUN python", "RUN --mount=type=tmpfs,target=/t python")
+    more = f'registry = "{acr.login_server}"\nlabels = {{ team = "a \\"b\\" $c" }}'
+    files = example(name, amlenv_base, more=more, dockerfile=text)
+    made = consumer(
+        shared_remote_projects.folder / name, {**files, ".dockerignore": "tasks.py\nDockerfile\n"}
+    )
+    project = shared_remote_projects.here(made, local=False)
+
+    done = run_command(acr, project, "image.release", *ACR)
+
+    assert done.ended.code == 0, done.ended.stderr
+    digest = done.tags["1.0"]
+    assert f"{acr.login_server}/{name}@{digest}" == done.ended.stdout.splitlines()[-1]
+    record = done.records["build.json"]
+    assert ("dockeruser", digest) == (record["user"], record["id"])
+    smoke = done.records["result.json"]["smoke"]
+    assert ["start-up", "request 1", "malformed body"] == [check["name"] for check in smoke["checks"]]
+    assert b"DOCKER_BUILDKIT=1" in base64.b64decode(done.the_run.request["encodedTaskContent"])
