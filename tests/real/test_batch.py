@@ -10,7 +10,7 @@ import pytest
 
 from tests.machine.clients import Client
 from tests.real.smoke_image import without_variations
-from tests.real.support import Consumer, consumer, environment_of, removed_after, unique
+from tests.real.support import Consumer, consumer, environment_of, project_removed_after, unique
 
 TABLE = """\
 [project]
@@ -76,7 +76,7 @@ def project(
         "data/more/b.csv": "3",
     }
     made = consumer(folder / name, files, environment_of(clients["20.10"], folder))
-    with removed_after(docker_client, f"{name}:1.0"):
+    with project_removed_after(docker_client, name):
         built = made.invoke("image.build")
         assert built.code == 0, built.stderr
         yield made
