@@ -88,6 +88,17 @@ class StubEngine:
         parts = fingerprint_parts(plan, context, self.base_id(plan))
         return image._replace(id=_digest(str(parts)), fingerprint_parts=parts, installed_at=2_000_000_000)
 
+    def start(self, plan: Plan, context: BuildContext, *, no_cache: bool) -> str:
+        """Take it down, and return a run ID that follows from the image."""
+        del context, no_cache
+        self._do(f"start {plan.repository}", BuildError("The run cannot be started."))
+        return f"run-of-{plan.repository}"
+
+    def resume(self, plan: Plan, context: BuildContext, run: str) -> BuiltImage:
+        """Take it down, and return the image of the run."""
+        self._do(f"resume {run}", BuildError("A step failed."))
+        return self.planned_image(plan, context)._replace(id=_digest(run), run=run)
+
     def exists(self, image: BuiltImage) -> bool:
         """Return whether it is not `gone`."""
         return f"gone {_repository(image)}" not in self.failing

@@ -336,7 +336,7 @@ def test_no_file_of_the_project_says_where_they_are(tmp_path: Path) -> None:
 
     done = invoke(folder, "image.build")
 
-    known = "Known: engine, project, base, registry, tags, no_cache, pull."
+    known = "Known: engine, project, image, base, registry, tags, no_cache, pull."
     expected = "".join(
         f"Invoke's configuration, azureml_image.{name}: is not known\n    {known}\n\n"
         for name in ("allow_source_builds", "secret", "secret_netrc")

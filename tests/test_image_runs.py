@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from azureml_tasks.cli.console import Console
-from azureml_tasks.commands import cache, clean, pipeline
+from azureml_tasks.commands import cache, clean, pipeline, resume, run_context
 from azureml_tasks.commands.image_runs import image_runs, planned_runs
 from azureml_tasks.commands.run_context import RunContext, plan_image, prepare_build
 from azureml_tasks.config.problems import Override
@@ -19,6 +19,7 @@ from azureml_tasks.engines.docker import engine as docker_engine
 from azureml_tasks.errors import AzuremlTasksError, BuildError, RegistryError, SettingsError, SmokeTestError
 from azureml_tasks.incremental.cached_layers import cached_layers_of, kept_name
 from azureml_tasks.project import git
+from azureml_tasks.state.records import StartedRun
 from tests.cases import lay_out
 from tests.projects import replaced, set_text
 from tests.stub_engine import StubEngine
@@ -471,3 +472,36 @@ def test_a_secret_that_one_image_uses_is_used(run: RunContext, capsys: pytest.Ca
 
     assert unused.startswith("warning: --secret netrc is not used")
     assert capsys.readouterr().err == ""
+
+
+@pytest.fixture
+def remote(run: RunContext, stubs: Stubs, monkeypatch: pytest.MonkeyPatch) -> RunContext:
+    """Return a run whose engine is remote."""
+    stubs.engine = replace(stubs.engine, name="acr")
+    monkeypatch.setattr(run_context, "_open_acr", stubs.open)
+    return run._replace(engine="acr")
+
+
+def test_remote_builds_of_all_images_are_started(remote: RunContext, stubs: Stubs) -> None:
+    """Each has a run of its own; one that cannot be started says which were."""
+    assert ["run-of-scoring-cpu", "run-of-scoring-gpu"] == resume.start(remote, no_cache=False)
+    stubs.fails("start scoring-gpu")
+
+    error = failed(BuildError, lambda: resume.start(remote, no_cache=False))
+
+    assert error.state == "Images started: cpu. Images not started: gpu."
+
+
+def test_a_remote_build_is_resumed_for_its_image(remote: RunContext, stubs: Stubs) -> None:
+    """The records know of which image a run is; of a run that was started elsewhere the image must be named."""
+    for image in ("cpu", "gpu"):
+        records = remote._replace(image=image).records
+        started = StartedRun(run=f"ca-{image}", registry="contoso.azurecr.io", names=(f"r.io/{image}:1",))
+        records.write_run(started)
+    assert ["cpu", "gpu"] == [each.image_name for each in resume.resume(remote, "")]
+    assert ["gpu"] == [each.image_name for each in resume.resume(remote, "ca-gpu")]
+    assert ["cpu"] == [each.image_name for each in resume.resume(of(remote, "cpu"), "ca9")]
+    assert ["resume ca-cpu", "resume ca-gpu", "resume ca-gpu", "resume ca9"] == stubs.events
+
+    error = failed(SettingsError, lambda: resume.resume(remote, "ca9"))
+    assert str(error).startswith('--run: is "ca9", which was not started here')
