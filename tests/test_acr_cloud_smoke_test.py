@@ -27,8 +27,8 @@ from azureml_tasks.engines.acr.cloud_smoke_test import report_from_events, smoke
 from azureml_tasks.in_image import default_score, probe, probe_in_acr
 from azureml_tasks.plain_text import clean
 from azureml_tasks.project.model import SmokeTestPlan, SmokeTestRequest
+from azureml_tasks.smoke.container_protocol import FIND_PYTHON
 from azureml_tasks.smoke.event_lines import EventCollector, event_marker
-from azureml_tasks.smoke.run import FIND_PYTHON
 from tests.acr_plans import plan
 from tests.test_probe import Behaviour, serving
 

@@ -9,6 +9,7 @@ import shlex
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from azureml_tasks.smoke.container_protocol import FIND_PYTHON
 from azureml_tasks.smoke.event_lines import event_marker
 from azureml_tasks.smoke.report import Check, Report
 from azureml_tasks.smoke.tracebacks import last_traceback, user_traceback
@@ -53,7 +54,7 @@ def batch_command(smoke_test: SmokeTestPlan, folder: str) -> str:
     paths = [f"{folder}/{_DATA}/{file.name}" for file in smoke_test.mini_batch]
     times = [f"{seconds:g}" for seconds in (smoke_test.start_timeout, smoke_test.mini_batch_timeout)]
     words = ["-I", f"{folder}/{_DRIVER}", event_marker(smoke_test), *times, *paths]
-    return f'exec "${{AZUREML_CONDA_ENVIRONMENT_PATH:-/usr}}/bin/python" {shlex.join(words)}'
+    return f'exec "{FIND_PYTHON}" {shlex.join(words)}'
 
 
 def batch_report(

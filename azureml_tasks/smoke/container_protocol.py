@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from azureml_tasks.project.model import SmokeTestPlan
 
 
+_PYTHONS = ('"${AZUREML_CONDA_ENVIRONMENT_PATH:-/usr}/bin/python"', "python3", "python")
+FIND_PYTHON = f"$({' || '.join(f'command -v {name}' for name in _PYTHONS)})"
+"""What a shell reads as the path of the image's Python: that of its conda environment, else the first on PATH."""
+
+
 class State(NamedTuple):
     """Whether a container runs, and its exit code if not (137 with `out_of_memory` if memory ran out)."""
 

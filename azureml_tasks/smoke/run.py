@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.errors import EngineError
 from azureml_tasks.in_image import probe
-from azureml_tasks.smoke.container_protocol import ContainerEnd, end_of
+from azureml_tasks.smoke.container_protocol import FIND_PYTHON, ContainerEnd, end_of
 from azureml_tasks.smoke.event_form import parse_event, valid_events
 from azureml_tasks.smoke.event_lines import CLOSING, EventCollector, event_marker
 from azureml_tasks.smoke.events import make_report, probe_config
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 _FOLDER = "/tmp/azureml-image-probe"  # noqa: S108 -- a folder of the container, which is thrown away
 _SPARE = 60.0
 """Seconds that a container may take to start and to end."""
-_PYTHONS = ('"${AZUREML_CONDA_ENVIRONMENT_PATH:-/usr}/bin/python"', "python3", "python")
-FIND_PYTHON = f"$({' || '.join(f'command -v {name}' for name in _PYTHONS)})"
-"""What a shell reads as the path of the image's Python: that of its conda environment, else the first on PATH."""
 _CONNECT = "import socket; socket.create_connection(('127.0.0.1', {port}), 2); print('open')"
 
 

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 from azureml_tasks.context.context_file import ContextFile
 from azureml_tasks.engines.acr.task_file import RESERVED, SERVER, WORKSPACE
 from azureml_tasks.smoke.batch import batch_command, batch_files
-from azureml_tasks.smoke.container_protocol import end_of
+from azureml_tasks.smoke.container_protocol import FIND_PYTHON, end_of
 from azureml_tasks.smoke.event_form import valid_events
 from azureml_tasks.smoke.event_lines import CLOSING, event_marker
 from azureml_tasks.smoke.events import make_report, probe_config
-from azureml_tasks.smoke.run import FIND_PYTHON
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
