@@ -11,11 +11,12 @@ from azureml_tasks.config.image_tables import image_table
 from azureml_tasks.config.reader import read
 
 SHARED = frozenset({"images", "root"})
+BESIDE_DOCKERFILE = frozenset({"dockerfile", "registry", "smoke-test"})
 
 
 def merged(text: str, image: str = "gpu") -> Any:
     """Return the values of an image of a table."""
-    return image_table(tomli.loads(text), image, SHARED).values
+    return image_table(tomli.loads(text), image, SHARED, BESIDE_DOCKERFILE).values
 
 
 def test_tables_merge_and_everything_else_is_replaced() -> None:
@@ -67,7 +68,14 @@ smoke-test.env.B = "2"
             'registry = "r.io"',
             {"registry": "r.io", "acr": {"timeout": 300}},
         ),
+        (
+            'base = "b"\napt = ["a"]\nregistry = "r.io"',
+            'dockerfile = "D"',
+            {"dockerfile": "D", "registry": "r.io"},
+        ),
+        ('dockerfile = "D"', 'base = "b"', {"base": "b"}),
         # Both in one table stay, so that they are reported.
+        ("", 'apt = ["a"]\ndockerfile = "D"', {"apt": ["a"], "dockerfile": "D"}),
         (
             'model = "m"',
             'model = "n"\nsmoke-test.model = "m"',

@@ -88,17 +88,22 @@ class ImageTable(NamedTuple):
         return (*self.place, *place) if self.is_own(place) else place
 
 
-def image_table(table: Mapping[str, Any], name: str, shared: frozenset[str]) -> ImageTable:
+def image_table(
+    table: Mapping[str, Any], name: str, shared: frozenset[str], beside_dockerfile: frozenset[str]
+) -> ImageTable:
     """Return the table of one image; a value of another type counts as an empty table.
 
     Args:
         table: the top table.
         name: of the image, one of `image_names`.
         shared: keys that all images share, `images` among them; those of the image's own table are left out.
+        beside_dockerfile: keys that an image whose own table has `dockerfile` takes from the top table.
     """
     top = {key: value for key, value in table.items() if key != KEY}
     own = table[KEY][name]
     own = {key: value for key, value in own.items() if key not in shared} if isinstance(own, dict) else {}
+    if "dockerfile" in own:  # The other keys of the top table are for images whose Dockerfile is generated.
+        top = {key: value for key, value in top.items() if key in beside_dockerfile}
     for pair in _ALTERNATIVES:
         for chosen, other in (pair, pair[::-1]):
             if _has(own, chosen) and not _has(own, other):

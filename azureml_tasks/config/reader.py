@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 TableT = TypeVar("TableT")
 _SHARED = frozenset(name for name, (_, key) in keys(Settings).items() if key.shared)
 """Keys that all images of a table share."""
+_BESIDE_DOCKERFILE = frozenset(name for name, (_, key) in keys(Settings).items() if key.beside_dockerfile)
+"""Keys that shape no generated Dockerfile."""
 
 
 def read(text: str, overrides: Mapping[str, Override], image: str = "") -> tuple[Settings, Problems]:
@@ -110,7 +112,7 @@ def _own_table(table: Mapping[str, Any], image: str, lines: Mapping[Place, int])
     """
     names = image_tables.image_names(table)
     if image in names:
-        return image_tables.image_table(table, image, _SHARED)
+        return image_tables.image_table(table, image, _SHARED, _BESIDE_DOCKERFILE)
     if not image and not names:
         return None
     what = f'has no image "{image}"' if image else "has several images, and none is named"
