@@ -16,8 +16,9 @@ import azureml_tasks
 from azureml_tasks.azureml.environment_yaml import Pushed, deployment_text, environment_text
 from azureml_tasks.built_image import BuiltImage
 from azureml_tasks.cli.console import Console
+from azureml_tasks.commands.base_checks import refuse_missing_features
 from azureml_tasks.commands.export import context_archive
-from azureml_tasks.commands.run_context import Prepared, RunContext, plan_image, refuse_missing_features
+from azureml_tasks.commands.run_context import Prepared, RunContext, plan_image
 from azureml_tasks.commands.steps import record_build
 from azureml_tasks.commands.up_to_date import reusable_image
 from azureml_tasks.config.problems import Override

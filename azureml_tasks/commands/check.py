@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from azureml_tasks.commands.base_checks import compare_pythons, refuse_by_base, refuse_missing_features
 from azureml_tasks.commands.image_runs import for_all, planned_runs
 from azureml_tasks.commands.run_context import (
-    compare_pythons,
     open_engine,
     plan_image,
-    refuse_by_base,
-    refuse_missing_features,
     warn_of_unread_script,
     without_script_warning,
 )
