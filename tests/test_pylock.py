@@ -192,6 +192,19 @@ def test_a_file_for_another_platform_is_no_problem_if_the_image_does_not_need_it
     assert [] == problems(text)
 
 
+@pytest.mark.parametrize("marker", ["os_name ~= 'posix'", "python_version < 'x'", "platform_release > '5'"])
+def test_a_marker_that_cannot_be_compared_here_is_left_to_pip(marker: str) -> None:
+    """It is no traceback."""
+    text = one(f'marker = "{marker}"').replace("py3-none-any", "cp312-cp312-win_amd64")
+
+    tree, found = read_pylock("pylock.toml", text, Selection())
+
+    assert (True, {"beta 2.0 has no file for linux/amd64"}) >= (
+        tree is not None,
+        {each.what for each in found},
+    )
+
+
 @pytest.mark.parametrize(
     ("address", "what"),
     [

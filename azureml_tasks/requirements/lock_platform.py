@@ -28,7 +28,7 @@ def runs_on(wheel: str, platform: str) -> bool:
 
 @cache
 def may_apply(marker: str, platform: str) -> bool:
-    """Return whether a marker applies on *platform* with some version of Python."""
+    """Return whether a marker applies on *platform* with some version of Python; True if that is not known."""
     if not marker:
         return True
     from packaging.markers import Marker
@@ -42,7 +42,10 @@ def may_apply(marker: str, platform: str) -> bool:
         "platform_python_implementation": "CPython",
     }
     parsed = Marker(marker)
-    return any(
-        parsed.evaluate({**linux, "python_version": f"3.{minor}", "python_full_version": f"3.{minor}.9"})
-        for minor in _MINORS
-    )
+    try:
+        return any(
+            parsed.evaluate({**linux, "python_version": f"3.{minor}", "python_full_version": f"3.{minor}.9"})
+            for minor in _MINORS
+        )
+    except ValueError:  # It compares what cannot be compared, which pip of the image will say.
+        return True

@@ -145,7 +145,10 @@ class _Locked:
 
     def has(self, text: str) -> bool:
         """Return whether the requirement *text*, with one version, is one of the packages."""
-        requirement = parse_requirement(text)
+        try:
+            requirement = parse_requirement(text)
+        except InvalidRequirement:
+            return True  # It is reported where all lines are read.
         versions = [each.get("version") for each in self.packages.get(normalize_name(requirement.name), ())]
         return any(not version or str(requirement.specifier) in ("", f"=={version}") for version in versions)
 
