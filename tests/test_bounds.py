@@ -373,6 +373,7 @@ def test_a_time_that_no_label_can_hold(epoch: str, tmp_path: Path, monkeypatch: 
         ('tool.azureml-image.requirements = "long.txt"\n', "long.txt:1: includes "),
         (f'tool.azureml-image.code = "{"a" * 300}"\n', "which does not exist"),
         (f'tool.azureml-image.entry-script = "{"a" * 300}"\n', "does not exist"),
+        (f'tool.azureml-image.python-path = "{"a" * 300}"\n', "is not a folder"),
         (f'tool.azureml-image.smoke-test.request = "{"a/" * 3000}"\n', "which does not exist"),
     ],
 )  # fmt: skip

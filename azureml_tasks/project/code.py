@@ -149,7 +149,7 @@ def _python_path(reader: ProjectReader, folders: CodeFolders) -> tuple[str, ...]
             problems.add(
                 place, f'{spell(place)} is "{value}", which has a colon', "List each folder by itself."
             )
-        elif path and (reader.root / path).is_dir() and not leaves(reader.root, reader.root / path):
+        elif path and kind_of(reader.root / path) == "folder" and not leaves(reader.root, reader.root / path):
             if reader.matcher.may_descend(path) or not reader.refuse_excluded(
                 path, "a folder of python-path"
             ):
@@ -175,7 +175,7 @@ def _inside(folders: CodeFolders, kind: str) -> str:
 
 
 def _is_file(reader: ProjectReader, path: str) -> bool:
-    return bool(path) and (reader.root / path).is_file()
+    return bool(path) and kind_of(reader.root / path) == "file"
 
 
 def _entry_script(reader: ProjectReader, folders: CodeFolders, name: str) -> str:

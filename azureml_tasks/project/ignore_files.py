@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from azureml_tasks.config.problems import FILE
 from azureml_tasks.project.git_ignore import GitRules, LayeredRules, parse_git_ignore
 from azureml_tasks.project.ignore import IllegalPattern, Matcher, Rule, parse_ignore_file
-from azureml_tasks.project.paths import leaves, path_in_root, relative
+from azureml_tasks.project.paths import kind_of, leaves, path_in_root, relative
 from azureml_tasks.text_file import UnreadableFile, read_text
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class _Reading(NamedTuple):
     def azure_ml_file(self, top: str) -> str:
         """Return the path of `.amlignore` in a folder, relative to the root; "" if there is none."""
         path = posixpath.normpath(f"{top}/{_AZURE_ML}")
-        return path if (self.root / path).is_file() else ""
+        return path if kind_of(self.root / path) == "file" else ""
 
     def git_rules(self, path: str) -> GitRules | None:
         text = self.text(path)
