@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import shlex
+import subprocess
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
 import yaml
 
 from tests.documentation import DOCS, blocks
@@ -17,9 +20,11 @@ from tests.real.test_push import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
     import docker
 
+    from tests.machine.acr.loopback import Acr
     from tests.machine.clients import Client
     from tests.machine.registry import Registry
 
@@ -231,4 +236,47 @@ def test_a_remote_build(shared_remote_projects: RemoteProjects, amlenv_base: str
     assert ("dockeruser", digest) == (record["user"], record["id"])
     smoke = done.records["result.json"]["smoke"]
     assert ["start-up", "request 1", "malformed body"] == [check["name"] for check in smoke["checks"]]
+    labels = labels_of(acr, name, digest)
+    assert (name, 'a "b" $c') == (labels["org.opencontainers.image.title"], labels["team"])
+    assert labels["azureml-tasks.context-sha256"] == record["context_sha256"]
     assert b"DOCKER_BUILDKIT=1" in base64.b64decode(done.the_run.request["encodedTaskContent"])
+
+
+def labels_of(acr: Acr, repository: str, digest: str) -> dict[str, str]:
+    """Return the labels of an image in the registry."""
+    access = [{"type": "repository", "name": repository, "actions": ["pull"]}]
+    token = acr.contents.plane.access_token("loopback", access, seconds=300)
+    url = f"http://{acr.contents.plane.upstream}/v2/{repository}"
+    accept = (
+        "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json"
+    )
+    headers = {"Authorization": f"Bearer {token}", "Accept": accept}
+    with requests.Session() as session:
+        session.trust_env = False
+        manifest = session.get(f"{url}/manifests/{digest}", headers=headers).json()
+        config = session.get(f"{url}/blobs/{manifest['config']['digest']}", headers=headers).json()
+    labels: dict[str, str] = config["config"]["Labels"]
+    return labels
+
+
+def test_the_printed_command_builds_the_same(
+    clients: Mapping[str, Client], tiny_base: str, docker_client: docker.DockerClient, tmp_path: Path
+) -> None:
+    """What --dry prints can be pasted: the archive holds the Dockerfile, and the labels are options."""
+    name, files = named(tiny_base, LAYOUT)
+    env = environment_for("26.1-buildx", clients, tmp_path)
+    project = consumer(tmp_path / name, files, env)
+
+    printed = project.invoke("--dry", "image.build").stdout
+    with removed_after(docker_client, f"{name}:1"):
+        archive = project.invoke("image.context", "--output", "context.tar")
+        command = printed.splitlines()[0].partition(" | ")[2].removeprefix("DOCKER_BUILDKIT=1 ")
+        with (project.folder / "context.tar").open("rb") as context:
+            subprocess.run(shlex.split(command), stdin=context, env=dict(env), check=True)
+
+        labels = docker_client.images.get(f"{name}:1").labels
+    assert archive.code == 0, archive.stderr
+    assert (name, 64) == (
+        labels["org.opencontainers.image.title"],
+        len(labels["azureml-tasks.context-sha256"]),
+    )

@@ -100,7 +100,9 @@ class DockerEngine:
         )
 
     def base_id(self, plan: Plan) -> str:
-        """Return the engine's ID of the base; "" if it does not have the base."""
+        """Return the engine's ID of the base; "" if it does not have the base, or a Dockerfile starts from nothing."""
+        if not plan.base.repository:
+            return ""
         with translate_errors(self.client.host):
             return str((self.client.inspect_image(str(plan.base)) or {}).get("Id", ""))
 
