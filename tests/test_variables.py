@@ -8,8 +8,9 @@ import pytest
 
 from azureml_tasks.config.dockerfile_line import quoted_value
 from azureml_tasks.config.problems import Problems
+from azureml_tasks.config.settings import Settings
 from azureml_tasks.config.variable_references import Reference, extended_by, literal, parts, reference_error
-from azureml_tasks.project.variables import Variables, own_variables, resolve
+from azureml_tasks.project.variables import Variables, earlier_variables, own_variables, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -125,3 +126,25 @@ def test_the_problem_of_a_variable_that_the_base_may_lack() -> None:
 def test_a_value_as_a_dockerfile_has_it(value: str, written: str) -> None:
     """A dollar is escaped, a variable of the base must be set."""
     assert written == quoted_value(value)
+
+
+def test_the_root_of_the_app_can_be_named() -> None:
+    """The base need not set it: the server has a folder that it looks in by default. Nothing sets it but the base."""
+    earlier = earlier_variables(Settings(base="x"), "${AML_APP_ROOT:-/var/azureml-app}")
+    problems = Problems(document={}, lines={}, sources={})
+
+    variables = resolve({"A": "$AML_APP_ROOT/a"}, {}, problems, earlier)
+
+    assert ({"A": "${AML_APP_ROOT:-/var/azureml-app}/a"}, {}) == (variables.env, variables.of_base)
+    assert '"${AML_APP_ROOT:-/var/azureml-app}/a"' == quoted_value(variables.env["A"])
+
+
+def test_what_the_step_of_the_server_sets_is_not_asked_of_the_base() -> None:
+    """It comes before the variables of the table."""
+    earlier = earlier_variables(Settings(base="x", server="azmlinfsrv"), "/var/azureml-app")
+    problems = Problems(document={}, lines={}, sources={})
+    table = {"PATH": "/x:$PATH", "PYTHON": "$AZUREML_CONDA_ENVIRONMENT_PATH/bin/python", "HOME_OF": "$HOME"}
+
+    variables = resolve(table, {}, problems, earlier)
+
+    assert ("/x:${PATH}", ["HOME"]) == (variables.env["PATH"], list(variables.of_base))

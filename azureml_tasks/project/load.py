@@ -169,7 +169,7 @@ def _facts(
         app_root=app_root,
         mlflow_folder=own.model_folder,
     )
-    env = variables.resolve(settings.env, ours, problems)
+    env = variables.resolve(settings.env, ours, problems, variables.earlier_variables(settings, app_root))
     cross_checks.refuse_double_variables(settings, code, problems)
     refuse_name_without_model(reader)
     cross_checks.refuse_two_registries(problems)

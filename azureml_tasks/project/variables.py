@@ -5,10 +5,12 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from azureml_tasks.config.dockerfile_line import LONGEST_LINE
 from azureml_tasks.config.problems import FILE, spell
+from azureml_tasks.config.variable_references import Reference as Variable
 from azureml_tasks.config.variable_references import extended_by, literal, names, parts
 from azureml_tasks.errors import FileProblem
 from azureml_tasks.project.base_images import brings_script
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
 
     from azureml_tasks.config.problems import Problems
     from azureml_tasks.config.settings import Settings
-    from azureml_tasks.config.variable_references import Reference as Variable
     from azureml_tasks.image_reference import Reference
 
 APP_ROOT = "/var/azureml-app"
@@ -86,7 +87,23 @@ def own_variables(
     return {name: value for name, value in values.items() if value}
 
 
-def resolve(table: Mapping[str, str], ours: Mapping[str, str], problems: Problems) -> Variables:
+def earlier_variables(settings: Settings, app_root: str) -> dict[str, str]:
+    """Return the variables that steps before `env` set, or that `env` can name though nothing sets them.
+
+    Args:
+        settings: of the image.
+        app_root: as `app_root` returns it.
+    """
+    of_server = ("AZUREML_CONDA_ENVIRONMENT_PATH", "PATH") if settings.server is not None else ()
+    return {_APP_ROOT: app_root, **{name: Variable(name).written() for name in of_server}}
+
+
+def resolve(
+    table: Mapping[str, str],
+    ours: Mapping[str, str],
+    problems: Problems,
+    earlier: Mapping[str, str] = MappingProxyType({}),
+) -> Variables:
     """Replace the names of the table and of *ours* in the values of `env`, and report circles and long values.
 
     Docker would not do that: it replaces a name by the value that it had before the whole instruction.
@@ -95,6 +112,7 @@ def resolve(table: Mapping[str, str], ours: Mapping[str, str], problems: Problem
         table: `env` of the table.
         ours: variables that other keys set; a variable of `env` that names itself extends the one of the same name.
         problems: of the table.
+        earlier: variables that need not be set by the base, though `env` does not set them.
     """
     named = {name: names(value) for name, value in table.items()}
     others = {
@@ -107,7 +125,7 @@ def resolve(table: Mapping[str, str], ours: Mapping[str, str], problems: Problem
             return literal(part)
         if part.name != name and part.name in table:
             return resolved[part.name]
-        return ours.get(part.name) or part.written()
+        return ours.get(part.name) or earlier.get(part.name) or part.written()
 
     for name in _in_order(others):
         texts = [value_of(name, part) for part in parts(table[name])]
@@ -125,7 +143,7 @@ def resolve(table: Mapping[str, str], ours: Mapping[str, str], problems: Problem
         name: _not_set(problems, variable, name)
         for variable in reversed(list(table))
         for name in named[variable]
-        if name not in ours and (name not in table or name == variable)
+        if name not in ours and name not in earlier and (name not in table or name == variable)
     }
     return Variables(env={**ours, **in_order}, of_base=needed)
 
