@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # https://learn.microsoft.com/azure/machine-learning/reference-yaml-environment
 # https://learn.microsoft.com/azure/machine-learning/reference-yaml-deployment-managed-online
-_SCHEMA = "https://azuremlschemas.azureedge.net/latest/{}.schema.json"
+SCHEMA = "https://azuremlschemas.azureedge.net/latest/{}.schema.json"
 _LONGEST_DEPLOYMENT = 32  # characters
 _TIMEOUT_MS = 5000
 """Azure ML's default timeout of a request. No lower one is set, because it includes the client's way to the server."""
@@ -75,7 +75,7 @@ def environment_text(pushed: Pushed, smoke_test: SmokeTestPlan, *, name: str = "
     """
     health: dict[str, Value] = {"port": smoke_test.port, "path": smoke_test.health}
     return dump({
-        "$schema": _SCHEMA.format("environment"),
+        "$schema": SCHEMA.format("environment"),
         "name": name or pushed.environment,
         "version": pushed.version,
         "description": ", ".join(pushed.names),
@@ -104,25 +104,38 @@ def deployment_text(pushed: Pushed, plan: Plan, *, endpoint: str, instance_type:
     name = name or pushed.environment
     comments: dict[str, str] = {}
     values: dict[str, Value] = {
-        "$schema": _SCHEMA.format("managedOnlineDeployment"),
-        "name": _deployment_name(name, pushed.digest),
+        "$schema": SCHEMA.format("managedOnlineDeployment"),
+        "name": deployment_name(name, pushed.digest),
         "endpoint_name": endpoint,
         **_mounts(plan, name, comments),
         "environment": f"azureml:{name}:{pushed.version}",
         "instance_type": instance_type,
         "instance_count": 1,
+        **serving_settings(plan, pushed.started, comments),
+    }
+    return dump(values, comments)
+
+
+def serving_settings(plan: Plan, started: float | None, comments: dict[str, str]) -> dict[str, Value]:
+    """Return the limits of requests, and probes that wait long enough.
+
+    Args:
+        plan: the image.
+        started: seconds until it was ready in its smoke test; None without one.
+        comments: receives what is said of a key.
+    """
+    return {
         "request_settings": {
             "request_timeout_ms": max(
                 [_TIMEOUT_MS, *(round(r.timeout * 1000) for r in plan.smoke_test.requests)]
             ),
             "max_concurrent_requests_per_instance": _workers(plan),
         },
-        **_probes(pushed.started, comments),
+        **_probes(started, comments),
     }
-    return dump(values, comments)
 
 
-def _deployment_name(name: str, digest: str) -> str:
+def deployment_name(name: str, digest: str) -> str:
     """Return a name that `azure_validators.ENDPOINT` accepts: the start of *name* and of *digest*."""
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     stem = slug if slug[:1].isalpha() else f"image-{slug}"

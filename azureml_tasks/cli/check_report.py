@@ -60,6 +60,7 @@ def as_text(report: CheckReport, spell: Callable[[str], str]) -> str:
         ),
         *_rows("image", report.plan.names),
         *_rows("images" if own else "steps", report.steps),
+        *_rows("lighter", [report.plan.lighter_way] if report.plan.lighter_way else []),
         *_rows("buildkit", _buildkit(own) if own else []),
         *_rows(
             "secrets", [f"{each.id}: {each.source} {each.problem or 'is set'}" for each in report.secrets]
@@ -88,6 +89,7 @@ def _value(report: CheckReport, spell: Callable[[str], str]) -> dict[str, Any]:
         "platform": plan.platform,
         "names": list(plan.names),
         "steps": list(report.steps),
+        "lighter": plan.lighter_way or None,
         "secrets": [
             {"id": each.id, "from": each.source, "problem": each.problem or None} for each in report.secrets
         ],

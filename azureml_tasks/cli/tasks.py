@@ -226,6 +226,7 @@ def environment(run: TaskRun) -> None:
         deployment=bool(run.flag("deployment")),
         endpoint=run.flag("endpoint"),
         instance_type=run.flag("instance-type"),
+        folder=path.parent if path else None,
     )
     flags = ["--name", request.name] if request.name else []
     if request.deployment:

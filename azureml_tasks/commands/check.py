@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.commands.base_checks import compare_pythons, refuse_by_base, refuse_missing_features
 from azureml_tasks.commands.image_runs import for_all, planned_runs
+from azureml_tasks.commands.mounting import mount_sha256
 from azureml_tasks.commands.run_context import (
     open_engine,
     plan_image,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from azureml_tasks.engines.protocol import Engine
     from azureml_tasks.incremental.rebuild_reasons import Rebuild
     from azureml_tasks.planning.plan import Plan
+    from azureml_tasks.project.mounted_delivery import MountedDelivery
 
 
 class SecretStatus(NamedTuple):
@@ -176,6 +178,8 @@ def _missing_helper(run: RunContext, plan: Plan, engine: Engine) -> AzuremlTasks
 
 
 def _steps(plan: Plan) -> list[str]:
+    if plan.mounted:
+        return _mounts(plan, plan.mounted)
     if own := plan.own_dockerfile:
         return [f"{image.text} (line {image.line})" for image in own.facts.images] or ["FROM scratch"]
     steps = [f"apt: {', '.join(plan.apt)}"] if plan.apt else []
@@ -193,6 +197,15 @@ def _steps(plan: Plan) -> list[str]:
     return steps or ["none: the image is the base with labels"]
 
 
+def _mounts(plan: Plan, mounted: MountedDelivery) -> list[str]:
+    steps = [f"mount {mounted.code}, entry script {mounted.script}; no image is built"]
+    if mounted.requirements:
+        steps.append(f"install {mounted.requirements} at each start")
+    if mounted.packages_folder and plan.python:
+        steps.append(f"packages in {mounted.packages_folder}: {', '.join(plan.python.names)}")
+    return steps
+
+
 def _next_step(
     run: RunContext,
     plan: Plan,
@@ -202,6 +215,11 @@ def _next_step(
     rebuild: Rebuild | None,
 ) -> str:
     flag = f" --engine {run.engine}" if run.engine != "docker" else ""
+    if plan.mounted:
+        record = run.records.read_pass()
+        if record and record["smoke_test_sha256"] == mount_sha256(plan, context):
+            return "it passed its smoke test: invoke image.environment --deployment"
+        return "nothing to build, since Azure ML mounts the code: invoke image.smoke-test"
     if not image:
         return f"nothing is built yet: invoke image.build{flag}"
     name = image.names[0]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from azureml_tasks.azureml import environment_yaml
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
     from azureml_tasks.commands.run_context import RunContext
     from azureml_tasks.config.validators import Rule
+    from azureml_tasks.context.build_context import BuildContext
+    from azureml_tasks.planning.plan import Plan
 
 _MISSING = {
     "--endpoint": "az ml online-endpoint list --output table\nthen add: --endpoint NAME",
@@ -33,12 +37,14 @@ class EnvironmentRequest:
         deployment: whether a deployment is wanted instead.
         endpoint: of the deployment.
         instance_type: VM size of the deployment.
+        folder: of the file that will hold the text; None for the current one.
     """
 
     name: str = ""
     deployment: bool = False
     endpoint: str = ""
     instance_type: str = ""
+    folder: Path | None = None
 
 
 def environment_texts(
@@ -64,11 +70,37 @@ def environment_texts(
 
 def _environment_text(run: RunContext, request: EnvironmentRequest) -> str:
     plan, context = plan_image(run)
+    if plan.mounted:
+        return _mounted_text(run, plan, context, request)
     pushed = _pushed(run, context.sha256)
     if not request.deployment:
         return environment_yaml.environment_text(pushed, plan.smoke_test, name=request.name)
     return environment_yaml.deployment_text(
         pushed, plan, endpoint=request.endpoint, instance_type=request.instance_type, name=request.name
+    )
+
+
+def _mounted_text(run: RunContext, plan: Plan, context: BuildContext, request: EnvironmentRequest) -> str:
+    """Return the YAML of a deployment of the base; warn if it has not passed its smoke test as it is now."""
+    from azureml_tasks.azureml.mounted_yaml import mounted_deployment_text
+    from azureml_tasks.commands.mounting import mount_sha256, refuse_old_packages
+
+    if not request.deployment or not plan.mounted:
+        what = "prints an environment of the project's own image, and Azure ML mounts the code into the base"
+        fix = "Add: --deployment --endpoint NAME --instance-type SIZE"
+        raise SettingsError([Problem("invoke image.environment", 0, what, fix)])
+    refuse_old_packages(plan, context)
+    sha256, record = mount_sha256(plan, context), run.records.read_pass()
+    passed = record if record and record["smoke_test_sha256"] == sha256 else None
+    if not passed:
+        run.reporter.warn("this has not passed its smoke test as it is now: invoke image.smoke-test")
+    return mounted_deployment_text(
+        plan,
+        sha256=sha256,
+        code=os.path.relpath(Path(plan.mounted.root, plan.mounted.code), request.folder or Path.cwd()),
+        endpoint=request.endpoint,
+        instance_type=request.instance_type,
+        started=passed["smoke"]["started"] if passed else None,
     )
 
 

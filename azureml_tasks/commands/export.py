@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.commands.image_runs import for_all, planned_runs
 from azureml_tasks.commands.run_context import plan_image, planned_image, refuse_foreign_records
+from azureml_tasks.config.problems import FILE
 from azureml_tasks.context.tar_archive import archive, archive_of
-from azureml_tasks.errors import Problem, SettingsError
+from azureml_tasks.errors import FileProblem, Problem, SettingsError
 from azureml_tasks.planning.dockerfile import render
 
 if TYPE_CHECKING:
@@ -61,6 +62,9 @@ def dockerfile_texts(
 def _dockerfile_text(run: RunContext, builder: str) -> DockerfileText:
     refuse_foreign_records(run)
     planned = planned_image(run, run.file_hashes())
+    if planned.mounted:
+        what = 'has delivery = "mount", which builds no image, so there is no Dockerfile'
+        raise SettingsError([FileProblem(FILE, 0, what, "invoke image.check")])
     return DockerfileText(
         text=render(planned, mounts=builder == "buildkit"), is_own=planned.own_dockerfile is not None
     )

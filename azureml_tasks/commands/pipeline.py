@@ -132,12 +132,14 @@ def push(
         with stating("Nothing was pushed."):
             runs = planned_runs(run, uses=("base",))
             ready = for_all(runs, lambda each: _ready_to_push(each, untested=untested))
-        return _push_all(runs, ready, on_step)
+        return [pushed for pushed in _push_all(runs, ready, on_step) if pushed]
 
 
 def _ready_to_push(run: RunContext, *, untested: bool) -> _ReadyToPush:
     prepared = prepare_built_image(run, to_push=True)
     image = steps.last_image(run, prepared)
+    if prepared.plan.mounted:
+        return _ReadyToPush(prepared, image, None)
     steps.refuse_other_name(prepared.plan, image)
     summary = None
     if not run.reporter.dry:
@@ -219,9 +221,15 @@ def _test_all(
 
 def _push_all(
     runs: Sequence[RunContext], ready: Sequence[_ReadyToPush], on_step: Callable[[PushResult], None]
-) -> list[PushResult]:
-    results = []
+) -> list[PushResult | None]:
+    """Push each image; None in the place of one that is not built, because its code is mounted."""
+    results: list[PushResult | None] = []
     for index, (each, (prepared, image, summary)) in enumerate(zip(runs, ready, strict=True)):
+        if prepared.plan.mounted:
+            next_step = "invoke image.environment --deployment prints a deployment of the base"
+            each.reporter.say(f"nothing to push: Azure ML mounts the code; {next_step}")
+            results.append(None)
+            continue
         with of_image(runs, index, "pushed"):
             results.append(steps.push_image(each, prepared, image, summary, on_step))
     return results

@@ -64,11 +64,11 @@ StepResult: TypeAlias = "BuildResult | SmokeTestResult | PushResult"
 
 
 class ReleaseResult(NamedTuple):
-    """What `release` returns for each image: the result of each step."""
+    """What `release` returns for each image: the result of each step; no push if its code is mounted."""
 
     build: BuildResult
     smoke_test: SmokeTestResult
-    push: PushResult
+    push: PushResult | None
 
 
 class CacheEntry(NamedTuple):

@@ -211,6 +211,7 @@ def prepare_build(run: RunContext, *, to_push: bool = False) -> Prepared:
     planned, context = plan_image(run, save_hashes=True, judges_script=True)
     planned = planned._replace(kept_layers=_layers_of_other_images(run))
     problems = build_secrets.secret_problems(run.folder, planned.secrets, planned.files)
+    to_push = to_push and not planned.mounted
     if to_push and not planned.registry and run.engine == "docker":
         problems.append(_no_registry(or_else=_RELEASE_TO))
     if problems:
@@ -253,6 +254,8 @@ def prepare_built_image(run: RunContext, *, to_push: bool = False) -> Prepared:
         EngineError: the engine does not answer.
     """
     planned, context = plan_image(run, save_hashes=True)
+    if planned.mounted:
+        return _with_engine(run, planned, context)
     planned = with_build_registry(run, planned)
     if to_push and not planned.registry and run.engine == "docker":
         raise SettingsError([_no_registry()])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from azureml_tasks.commands import mounting
 from azureml_tasks.commands.publishing import Publication
 from azureml_tasks.commands.results import BuildResult, PushResult, SmokeTestResult
 from azureml_tasks.commands.up_to_date import reusable_image
@@ -71,6 +72,9 @@ def going_on_by_release() -> Iterator[None]:
 def up_to_date(run: RunContext, prepared: Prepared, *, no_cache: bool, pull: bool) -> BuildResult | None:
     """Return the result of a build that has nothing to build; None if there is something to build."""
     context = prepared.context
+    if prepared.plan.mounted:
+        run.reporter.say('nothing to build: delivery = "mount", so Azure ML mounts the code into the base')
+        return BuildResult(image=mounting.base_to_run(prepared), is_up_to_date=True, image_name=run.image)
     size = f"{context.size / 1e6:,.1f} MB"
     run.reporter.say(f"build context: {context.counted}, {size}, sha256 {context.sha256}")
     image = None if no_cache or pull else reusable_image(run, prepared)
@@ -108,6 +112,8 @@ def build_image(
 def last_image(run: RunContext, prepared: Prepared) -> BuiltImage:
     """Return the image that build recorded; warn if the files are no longer those that it was built from."""
     engine = prepared.engine
+    if prepared.plan.mounted:
+        return mounting.base_to_run(prepared)
     if run.reporter.dry and not run.records.has_build():
         return engine.planned_image(prepared.plan, prepared.context)
     image = run.records.read_build()
@@ -132,6 +138,8 @@ def smoke_test_image(
 
     if not run.reporter.dry:
         run.records.forget_pass()
+    if prepared.plan.mounted:
+        prepared = mounting.with_code(run, prepared, image)
     report = prepared.engine.smoke_test(prepared.plan, image)
     if report and report.passed:
         with _only_warning(run, "the pass was not recorded, so image.push will not know of it"):

@@ -217,6 +217,19 @@ class Settings:
         rule=validators.MODEL_NAME,
         beside_dockerfile=True,
     )
+    delivery: str = declare(
+        STRING,
+        '`"image"`, or `"mount"`: no image is built, and Azure ML mounts code and model into the base, see '
+        "[Without an image](without-an-image.md)",
+        "image",
+        rule=validators.one_of("image", "mount"),
+    )
+    packages_folder: str | None = declare(
+        STRING,
+        'folder in `code` that `image.smoke-test` fills with the packages for `delivery = "mount"`; without it each '
+        "start installs them from `requirements`",
+        rule=validators.PATH,
+    )
     exclude: tuple[str, ...] = declare(
         STRINGS,
         "patterns as in a `.dockerignore`, applied after the defaults and the project's `.dockerignore`; "

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from azureml_tasks.built_image import BuiltImage, PushedTag, StoredLayers
     from azureml_tasks.context.build_context import BuildContext
+    from azureml_tasks.context.context_file import ContextFile
     from azureml_tasks.errors import AzuremlTasksError
     from azureml_tasks.planning.plan import Plan
     from azureml_tasks.smoke.report import Report
@@ -86,6 +88,21 @@ class Engine(Protocol):
             smoke_test: run the smoke test inside the build if no engine can run it afterwards, and keep only an
                 image that passed.
             previous: the image that was built last, whose layers may be used again; None if there is none.
+        """
+
+    def base_as_image(self, plan: Plan) -> BuiltImage:
+        """Pull the base if it is missing, check it, and return it as an image to run; under --dry it may have no ID."""
+
+    def make_packages_folder(
+        self, image: BuiltImage, files: Sequence[ContextFile], folder: Path, made_from: str
+    ) -> None:
+        """Install packages in a container of the base and replace a folder of the project by what is new.
+
+        Args:
+            image: the base.
+            files: members of the build context for pip, with the script that collects the packages.
+            folder: absolute path; it is not there, or this method has made it.
+            made_from: what decides its content, which it then states.
         """
 
     def exists(self, image: BuiltImage) -> bool:

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.project import base_images, variables
+from azureml_tasks.project.mounted_delivery import lighter_way
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from azureml_tasks.errors import Problem
     from azureml_tasks.image_reference import Reference
     from azureml_tasks.project.model import BuildSecret, Project, SmokeTestPlan
+    from azureml_tasks.project.mounted_delivery import MountedDelivery
     from azureml_tasks.project.own_dockerfile import OwnDockerfile
     from azureml_tasks.requirements.install_step import PythonStep
     from azureml_tasks.requirements.wanted_python import WantedPython
@@ -44,7 +46,7 @@ class Plan(NamedTuple):
         user: the runtime user.
         registry: login server; "" if none is set.
         repository: without registry.
-        tags: at least one.
+        tags: at least one, unless code is mounted.
         apt: system packages.
         python: the packages to install; None if there are none.
         runs: extra shell commands.
@@ -69,6 +71,8 @@ class Plan(NamedTuple):
         missing_code: what is wrong with the table if the base brings no entry script of its own; None for nothing.
         wanted_pythons: what a conda file or lock files say of Python, if only the base itself tells its version.
         wanted_variables: name of a variable that `env` takes from the base → the problem if the base does not set it.
+        mounted: what Azure ML mounts into the base; then there is no image to build, and no tag. None for an image.
+        lighter_way: why the project needs no image, in one line; "" if it needs one.
         warnings: for the user, before any work.
         project_key: under which this project's caches are kept, see `state.project_identity`; "" for none.
         cache_scope: who shares cached layers by a registry with whom; "" for the usual ones.
@@ -105,6 +109,8 @@ class Plan(NamedTuple):
     shared_layers: str = ""
     unread_script: Problem | None = None
     missing_code: Problem | None = None
+    mounted: MountedDelivery | None = None
+    lighter_way: str = ""
     wanted_pythons: tuple[WantedPython, ...] = ()
     wanted_variables: Mapping[str, Problem] = MappingProxyType({})
     warnings: tuple[str, ...] = ()
@@ -139,7 +145,9 @@ class Plan(NamedTuple):
 def plan(project: Project) -> Plan:
     """Decide everything about the image of *project*. Reads no file and raises no error."""
     settings, facts, own = project.settings, project.facts, project.facts.own_dockerfile
-    python_files = facts.python.files if facts.python else ()
+    is_installed_at_start = facts.mounted and not facts.mounted.packages_folder
+    python = None if is_installed_at_start else facts.python
+    python_files = python.files if python else ()
     return Plan(
         base=facts.base,
         platform=settings.platform,
@@ -148,7 +156,7 @@ def plan(project: Project) -> Plan:
         repository=facts.repository,
         tags=facts.tags,
         apt=tuple(dict.fromkeys(settings.apt)),
-        python=facts.python,
+        python=python,
         runs=settings.run,
         has_model=facts.has_model,
         model_name=facts.own_script.model_folder or ((settings.model_name or "") if facts.has_model else ""),
@@ -168,6 +176,10 @@ def plan(project: Project) -> Plan:
         shared_layers=settings.shared_layers or "",
         unread_script=facts.unread_script,
         missing_code=facts.missing_code,
+        mounted=facts.mounted,
+        lighter_way=lighter_way(
+            settings, facts.base, len(facts.python.lines) if facts.python else 0, facts.code
+        ),
         wanted_pythons=facts.wanted_pythons,
         warnings=_warnings(project),
         version=version if isinstance(version := facts.project.get("version"), str) else "",

@@ -101,7 +101,9 @@ def code_and_model(reader: ProjectReader, code: Code) -> tuple[ContextFile, ...]
     given = reader.settings.model
     model = reader.path(given) if given else ""
     own = (".azureml-image", FILE, "tasks.py")
-    left_out = frozenset((*([model] if model else []), *map(reader.path, own)))
+    packages = reader.settings.packages_folder
+    claimed = [*([model] if model else []), *([reader.path(packages)] if packages else [])]
+    left_out = frozenset((*claimed, *map(reader.path, own)))
     _refuse_claimed_entry_script(reader, code, left_out)
     members = [ContextFile(name="code/")] if code.folders and "" not in code.folders.by_name else []
     for index, (name, top) in enumerate(code.folders.by_name.items()):

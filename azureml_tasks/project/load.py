@@ -31,6 +31,7 @@ from azureml_tasks.project.ignore_files import copied_folders, read_ignore_files
 from azureml_tasks.project.mlflow import own_script
 from azureml_tasks.project.model import Facts, NoRevision, OwnScript, Project, Revision
 from azureml_tasks.project.model_folder import model_warnings, refuse_name_without_model
+from azureml_tasks.project.mounted_delivery import MOUNT, mounted_delivery, refuse_missing_extra_files
 from azureml_tasks.project.own_dockerfile import read_own_dockerfile, whole_project
 from azureml_tasks.project.paths import ProjectReader, leaves, path_in_root
 from azureml_tasks.project.root import find_root, given_root
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from azureml_tasks.config.problems import Override, Place, Problems
     from azureml_tasks.config.settings import Settings
     from azureml_tasks.project.conda_file import CondaPart
+    from azureml_tasks.requirements.files import RequirementsTree
     from azureml_tasks.requirements.wanted_python import WantedPython
 
 
@@ -148,14 +150,16 @@ def _facts(
     repository = naming.repository(settings, project, problems)
     dockerfile = read_own_dockerfile(reader)
     if dockerfile:
-        base, code, python, conda = dockerfile.base or _NO_BASE, Code(), None, None
+        base, code, python, conda, mounted = dockerfile.base or _NO_BASE, Code(), None, None, None
         answering, own, files = AnsweringCode(), OwnScript(), whole_project(reader)
     else:
         code = read_code(reader)
         answering = answering_code(reader, code, base)
         own = own_script(reader, code, base)
-        conda = _conda(reader, base)
-        python, files = _python(reader, conda), copied_files.code_and_model(reader, code)
+        conda, trees = _conda(reader, base), copied_files.requirements(reader)
+        mounted = mounted_delivery(reader, code, base, trees)
+        refuse_missing_extra_files(reader, code)
+        python, files = _python(reader, trees, conda), copied_files.code_and_model(reader, code)
     smoke_test, source = read_smoke_test(reader), script_source(reader, code)
     revision = wait_for_git()
     labels = naming.labels(settings, project, revision, base, title=repository, epoch=_epoch(problems))
@@ -163,7 +167,7 @@ def _facts(
     base_images.refuse_server(settings.server, base, problems)
     app_root = variables.app_root(settings, base)
     ours = variables.own_variables(
-        entry_script=code.entry_script,
+        entry_script=code.entry_script if not mounted else "",  # Azure ML names it itself.
         has_model=bool(settings.model),
         python_path=code.python_path,
         app_root=app_root,
@@ -180,7 +184,9 @@ def _facts(
         base=base,
         repository=repository,
         family=image_repositories.family(problems),
-        tags=naming.tags(settings, naming.tag_values(project, revision, today, os.environ, poetry), problems),
+        tags=()
+        if settings.delivery == MOUNT
+        else naming.tags(settings, naming.tag_values(project, revision, today, os.environ, poetry), problems),
         labels=labels,
         entry_script=code.entry_script,
         code=tuple(code.folders.by_name.values()),
@@ -198,6 +204,7 @@ def _facts(
         unread_script=code.unread,
         missing_code=answering.missing,
         wanted_pythons=(*(conda.wanted_pythons if conda else ()), *_unknown_pythons(python, base, problems)),
+        mounted=mounted,
         warnings=(
             *warnings,
             *_warnings(settings, project, revision),
@@ -245,10 +252,11 @@ def _conda(reader: ProjectReader, base: Reference) -> CondaPart | None:
     return conda_file.read(reader, base)
 
 
-def _python(reader: ProjectReader, conda: CondaPart | None) -> PythonStep | None:
+def _python(
+    reader: ProjectReader, listed: Sequence[RequirementsTree], conda: CondaPart | None
+) -> PythonStep | None:
     settings, problems = reader.settings, reader.problems
-    trees = copied_files.requirements(reader)
-    trees += [conda.pip_part] if conda and conda.pip_part else []
+    trees = [*listed, *([conda.pip_part] if conda and conda.pip_part else [])]
     groups = problems.valid_items("dependency-groups", settings.dependency_groups)
     extras = problems.valid_items("extras", settings.extras)
     parts: list[tuple[Place, dict[str, str]]] = [

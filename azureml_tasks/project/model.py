@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from azureml_tasks.context.context_file import ContextFile
     from azureml_tasks.errors import Problem
     from azureml_tasks.image_reference import Reference
+    from azureml_tasks.project.mounted_delivery import MountedDelivery
     from azureml_tasks.project.own_dockerfile import OwnDockerfile
     from azureml_tasks.requirements.install_step import PythonStep
     from azureml_tasks.requirements.wanted_python import WantedPython
@@ -61,6 +62,7 @@ class Facts:
             for nothing.
         missing_code: what is wrong with the table if the base brings no entry script of its own; None for nothing.
         wanted_pythons: what a conda file or lock files say of Python, if only the base itself tells its version.
+        mounted: what Azure ML mounts into the base instead of an image; None for an image.
         warnings: for the user.
         family: name under which the images of the table share cached layers; "" if the table itself is the image.
         own_dockerfile: the project's own Dockerfile, whose build context `files` are; None to generate one.
@@ -86,6 +88,7 @@ class Facts:
     own_script: OwnScript = OwnScript()
     unread_script: Problem | None = None
     missing_code: Problem | None = None
+    mounted: MountedDelivery | None = None
     wanted_pythons: tuple[WantedPython, ...] = ()
     warnings: tuple[str, ...] = ()
     family: str = ""
@@ -127,6 +130,7 @@ class SmokeTestPlan(NamedTuple):
         default_script: whether our stand-in may serve: the image has no script, and nothing has to be answered.
         mini_batch: files that the entry script gets as from a batch deployment; then there are no requests.
         mini_batch_timeout: seconds until it returns.
+        mounted: the code that Azure ML mounts; None if the image has its code.
         sha256: over all of this, in hexadecimal: a pass counts for this smoke test only.
     """
 
@@ -144,6 +148,7 @@ class SmokeTestPlan(NamedTuple):
     default_script: bool = False
     mini_batch: tuple[SmokeTestFile, ...] = ()
     mini_batch_timeout: float = 30.0
+    mounted: MountedCode | None = None
     sha256: str = ""
 
     @property
@@ -170,6 +175,24 @@ class SmokeTestFile(NamedTuple):
 
 JSON_HEADERS: Mapping[str, str] = MappingProxyType({"Content-Type": "application/json"})
 """The headers of a request with a JSON body."""
+
+
+class MountedCode(NamedTuple):
+    """Code that Azure ML mounts into a container of the base.
+
+    Args:
+        source: absolute path of its folder.
+        name: of that folder, which Azure ML keeps below the app's root.
+        script: entry script, relative to the folder.
+        files: members of an archive, in a folder of that name.
+        variables: that tell the base where the packages are, and those of the table.
+    """
+
+    source: str
+    name: str
+    script: str
+    files: tuple[ContextFile, ...]
+    variables: Mapping[str, str]
 
 
 class SmokeTestRequest(NamedTuple):

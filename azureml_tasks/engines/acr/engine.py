@@ -23,7 +23,7 @@ from azureml_tasks.engines.acr.smoke_test import (
     smoke_test_task,
 )
 from azureml_tasks.engines.acr.task_runs import TaskRuns
-from azureml_tasks.errors import RegistryError
+from azureml_tasks.errors import EngineError, RegistryError
 from azureml_tasks.planning.plan import BUILDKIT, SECRET_MOUNTS
 from azureml_tasks.registry.auth import ACR_USER
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from azureml_tasks.context.build_context import BuildContext
+    from azureml_tasks.context.context_file import ContextFile
     from azureml_tasks.engines.docker.engine import DockerEngine
     from azureml_tasks.planning.plan import Plan
     from azureml_tasks.reporter import Reporter
@@ -108,6 +109,16 @@ class AcrEngine:
 
     def check_base(self, plan: Plan) -> None:
         """Do nothing: the agent pulls the base, which may be another one than this machine's."""
+
+    def base_as_image(self, plan: Plan) -> BuiltImage:
+        """Refuse: where code is mounted into the base, there is nothing to build in a registry."""
+        what = f"{plan.repository} is delivered by mounting its code, which needs no remote build."
+        raise EngineError(what, next_step="Use the local engine: leave out --engine acr")
+
+    def make_packages_folder(
+        self, image: BuiltImage, files: Sequence[ContextFile], folder: Path, made_from: str
+    ) -> None:
+        """Do nothing: `base_as_image` has refused."""
 
     def check_push(self, plan: Plan) -> None:
         """Check that the registry lets the signed-in identity give a candidate its final tags; not under --dry.

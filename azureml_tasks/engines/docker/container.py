@@ -9,9 +9,12 @@ import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from azureml_tasks.context.tar_archive import end_of_archive
+from azureml_tasks.context.tar_archive import member as archive_member
 from azureml_tasks.engines.docker.answers import container_details, identifier, member
 from azureml_tasks.engines.docker.api_errors import reading_answers
 from azureml_tasks.engines.docker.gpus import device_requests, gpu_option, start_error
@@ -32,8 +35,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from azureml_tasks.built_image import BuiltImage
+    from azureml_tasks.context.context_file import ContextFile
     from azureml_tasks.engines.docker.client import EngineClient
-    from azureml_tasks.project.model import SmokeTestPlan
+    from azureml_tasks.project.model import MountedCode, SmokeTestPlan
     from azureml_tasks.state.runs import Run
 
 LABEL = "azureml-tasks.smoke-test"
@@ -72,10 +76,16 @@ def start_commands(
     options += [image.id or image.names[0]]
     if smoke_test.mini_batch:
         options += ["-c", batch_command(smoke_test, _BATCH_FOLDER)]
-    if not smoke_test.default_script:
+    copies = {str(_DEFAULT_SCRIPT): _DEFAULT_SCRIPT.name} if smoke_test.default_script else {}
+    if mounted := smoke_test.mounted:
+        copies = {mounted.source: mounted.name}
+    if not copies:
         return [client.docker_command("run", "--detach", *options)]
-    script = client.docker_command("cp", str(_DEFAULT_SCRIPT), f"{name}:{APP_ROOT}/{_DEFAULT_SCRIPT.name}")
-    return [client.docker_command("create", *options), script, client.docker_command("start", name)]
+    return [
+        client.docker_command("create", *options),
+        *(client.docker_command("cp", path, f"{name}:{APP_ROOT}/{copy}") for path, copy in copies.items()),
+        client.docker_command("start", name),
+    ]
 
 
 @contextmanager
@@ -114,6 +124,8 @@ def run_container(
             container.put(APP_ROOT, {_DEFAULT_SCRIPT.name: _DEFAULT_SCRIPT.read_bytes()})
         if smoke_test.mini_batch:
             container.put(_BATCH_FOLDER, batch_files(smoke_test))
+        if smoke_test.mounted:
+            container.put_files(APP_ROOT, smoke_test.mounted.files)
         with reading_answers():
             container.container.start()
     except APIError as error:
@@ -142,7 +154,15 @@ def _environment(smoke_test: SmokeTestPlan) -> dict[str, str]:
     model = {"AZUREML_MODEL_DIR": _model_folder(smoke_test)} if smoke_test.model else {}
     stand_in = {"AML_APP_ROOT": APP_ROOT, "AZUREML_ENTRY_SCRIPT": _DEFAULT_SCRIPT.name}
     script = stand_in if smoke_test.default_script else {}
-    return {**model, **script, **smoke_test.env}
+    return {**model, **script, **_mounted_variables(smoke_test.mounted), **smoke_test.env}
+
+
+def _mounted_variables(mounted: MountedCode | None) -> dict[str, str]:
+    """Return the variables that Azure ML sets for mounted code: azure-ai-ml 1.35.2, `_local_endpoints`."""
+    if not mounted:
+        return {}
+    root = f"{APP_ROOT}/{mounted.name}"
+    return {**mounted.variables, "AML_APP_ROOT": root, "AZUREML_ENTRY_SCRIPT": mounted.script}
 
 
 def _start_error(client: EngineClient, smoke_test: SmokeTestPlan, message: str) -> EngineError:
@@ -247,6 +267,12 @@ class DockerContainer:
             blocks = contents(answer.iter_content(_LOG_BLOCK))
             yield from (line.decode(errors="replace") for line in lines_of(blocks, _LONGEST_LINE))
         self._wait_for_end()
+
+    def put_files(self, folder: str, files: Sequence[ContextFile]) -> None:
+        """Write members of an archive into *folder* of the container, which exists."""
+        blocks = (block for file in files for block in archive_member(file))
+        with reading_answers():
+            self.container.put_archive(folder, chain(blocks, [end_of_archive()]))
 
     def lines(self, argv: Sequence[str]) -> Iterator[str]:
         """Run *argv* in the container and yield each line of its stdout; none if the container has ended."""

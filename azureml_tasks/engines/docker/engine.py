@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from azureml_tasks.context.build_context import BuildContext
+    from azureml_tasks.context.context_file import ContextFile
     from azureml_tasks.engines.docker.container import DockerContainer
     from azureml_tasks.engines.docker.layer_store import DockerLayerStore
     from azureml_tasks.errors import AzuremlTasksError
@@ -223,6 +224,38 @@ class DockerEngine:
             image = own.run(no_cache=no_cache, pull=pull, known=previous.id if previous else "")
             note_builder(self.client, self.builder, self.folder)
             return planned._replace(id=str(image["Id"]), user=str(image["Config"].get("User") or ""))
+
+    def base_as_image(self, plan: Plan) -> BuiltImage:
+        """Pull the base if it is missing, check it, and return it as an image to run."""
+        from azureml_tasks.engines.docker.base_image import prepare_base
+
+        with translate_errors(self.client.host):
+            base = prepare_base(self.client, plan, self.reporter, self.folder, pull=False)
+        return BuiltImage(
+            id=base.id if base else "", names=(str(plan.base),), engine=self.name, context_sha256=""
+        )
+
+    def make_packages_folder(
+        self, image: BuiltImage, files: Sequence[ContextFile], folder: Path, made_from: str
+    ) -> None:
+        """Install packages in a container of the base and replace a folder of the project by what is new."""
+        from azureml_tasks.engines.docker import packages_folder
+
+        with (
+            translate_errors(self.client.host),
+            tracked_run(self.client, self.folder, self.reporter) as run,
+        ):
+            name = container_name(run)
+            unpack = self.client.docker_command("cp", "-", f"{name}:/tmp")
+            create, *others = packages_folder.commands(self.client, image.names[0], name, folder)
+            announced = self.reporter.effect(create)
+            announced = self.reporter.effect(unpack, before="invoke image.context | ") and announced
+            if not self.reporter.effects(others) or not announced:
+                return
+            self.folder.mkdir(parents=True, exist_ok=True)
+            packages_folder.make_packages_folder(
+                self.client, image.id, files, folder, made_from=made_from, reporter=self.reporter, run=run
+            )
 
     def exists(self, image: BuiltImage) -> bool:
         """Return whether the engine still has the image."""

@@ -1,0 +1,134 @@
+"""Make a folder of Python packages in a container of the base, by the base's own Python."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tarfile
+from functools import partial
+from typing import TYPE_CHECKING
+
+from azureml_tasks.context.tar_archive import end_of_archive, member
+from azureml_tasks.engines.docker.api_errors import reading_answers
+from azureml_tasks.engines.docker.leftovers import LABEL, container_name
+from azureml_tasks.engines.interrupts import finish_call
+from azureml_tasks.engines.log_lines import lines_of
+from azureml_tasks.errors import BuildError, MachineError
+from azureml_tasks.plain_text import clean
+from azureml_tasks.project.mounted_delivery import MARK
+from azureml_tasks.state.runs import Thing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from azureml_tasks.context.context_file import ContextFile
+    from azureml_tasks.engines.docker.client import EngineClient
+    from azureml_tasks.reporter import Reporter
+    from azureml_tasks.state.runs import Run
+
+_IN_CONTAINER = "/tmp"  # noqa: S108 -- a folder of the container, which is thrown away
+_COMMAND = [
+    "/bin/sh",
+    "-c",
+    (
+        'exec "${AZUREML_CONDA_ENVIRONMENT_PATH:?the base sets no such variable}/bin/python" '
+        f"{_IN_CONTAINER}/python/collect_packages.py"
+    ),
+]
+_LONGEST_LINE = 64 * 1024  # bytes
+
+
+def commands(client: EngineClient, base: str, name: str, target: Path) -> list[list[str]]:
+    """Return the docker commands that do the same, once `invoke image.context` was unpacked in the container."""
+    create = ["create", "--name", name, "--user", "root", "--entrypoint", _COMMAND[0], base, *_COMMAND[1:]]
+    return [
+        client.docker_command(*create),
+        client.docker_command("start", "--attach", name),
+        client.docker_command("cp", f"{name}:{_IN_CONTAINER}/python/packages", str(target)),
+        client.docker_command("rm", "--force", "--volumes", name),
+    ]
+
+
+def make_packages_folder(
+    client: EngineClient,
+    base_id: str,
+    files: Sequence[ContextFile],
+    target: Path,
+    *,
+    made_from: str,
+    reporter: Reporter,
+    run: Run,
+) -> None:
+    """Install the packages in a container of the base, and replace the folder *target* by those that are new.
+
+    Args:
+        client: the engine.
+        base_id: the engine's ID of the base.
+        files: members of the build context below `python/`.
+        target: the folder, which is not there or has our mark.
+        made_from: what decides the folder's content, for its mark.
+        reporter: shows what pip prints.
+        run: notes the container and a temporary folder.
+
+    Raises:
+        BuildError: the packages cannot be installed.
+        MachineError: this Python cannot unpack an archive safely.
+    """
+    name = container_name(run)
+    run.note(Thing("container", name))
+    create = partial(
+        client.sdk.containers.create,
+        base_id,
+        command=_COMMAND,
+        entrypoint=[],
+        user="root",
+        name=name,
+        labels={LABEL: run.id},
+        environment=client.proxies,
+        use_config_proxy=False,
+    )
+    archive = b"".join(block for file in files for block in member(file)) + end_of_archive()
+    with reading_answers():
+        container = finish_call(create)
+        container.put_archive(_IN_CONTAINER, archive)
+        container.start()
+        lines: list[str] = []
+        for line in lines_of(container.logs(stream=True, follow=True), _LONGEST_LINE):
+            lines = [*lines[-19:], clean(line.decode(errors="replace"))]
+            reporter.say(lines[-1])
+        code = container.wait()["StatusCode"]
+    if code:
+        what = f"The packages cannot be installed in the base {base_id[:19]} (exit code {code})."
+        fix = "The lines above say why: correct the requirements."
+        raise BuildError(what, next_step=fix, said="\n".join(lines[-5:]))
+    with run.folder() as folder:
+        with reading_answers():
+            blocks, _ = container.get_archive(f"{_IN_CONTAINER}/python/packages")
+            _unpack(blocks, folder)
+        (folder / "packages" / MARK).write_text(json.dumps({"made_from": made_from}), encoding="utf-8")
+        if target.exists():
+            shutil.rmtree(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(folder / "packages", target)
+
+
+def _unpack(blocks: Iterable[bytes], folder: Path) -> None:
+    """Unpack an archive that a container made, whose names and links may be anything.
+
+    https://docs.python.org/3/library/tarfile.html#tarfile.data_filter
+    """
+    if not hasattr(tarfile, "data_filter"):
+        raise MachineError(
+            "This Python cannot unpack an archive without trusting it.",
+            next_step="Use Python 3.10.12, 3.11.4, 3.12 or a later one.",
+        )
+    archive = folder / "packages.tar"
+    with archive.open("wb") as stream:
+        stream.writelines(blocks)
+    try:
+        with tarfile.open(archive, mode="r:") as tar:
+            tar.extractall(folder, filter="data")
+    except tarfile.TarError as error:
+        what = f"The folder of packages cannot be unpacked: {clean(str(error))}."
+        raise BuildError(what, next_step="Leave out the package that makes such a file.") from error

@@ -1,0 +1,193 @@
+"""A delivery without an image: the base runs with code and packages as Azure ML mounts them."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import docker
+import pytest
+
+from tests.real.support import Consumer, consumer, environment_without_docker, normal, removed_after, unique
+
+RUN_SCRIPT = """\
+#!/bin/bash
+exec 2>&1
+cd "${AML_APP_ROOT:-/var/azureml-app}"
+script="${AZUREML_ENTRY_SCRIPT:-main.py}"
+beside="$PWD/$(dirname "$script")"
+if [ -n "$AZUREML_EXTRA_PYTHON_LIB_PATH" ]; then
+    folder="$beside/$AZUREML_EXTRA_PYTHON_LIB_PATH"
+    [ -d "$folder" ] || { echo "Expected folder with pre-installed packages not found: $folder"; exit 97; }
+    export PYTHONPATH="$folder:$PYTHONPATH"
+elif [ -n "$AZUREML_EXTRA_REQUIREMENTS_TXT" ]; then
+    file="$beside/$AZUREML_EXTRA_REQUIREMENTS_TXT"
+    [ -f "$file" ] || { echo "expected requirements file not found: $file"; exit 99; }
+    pip install -r "$file" || exit 95
+fi
+exec azmlinfsrv --entry_script "$script" --port 31311
+"""
+"""What the images of the family `minimal-py312-inference` do at their start, in our words."""
+SCORE = """\
+import iniconfig
+
+def init():
+    pass
+
+def run(data):
+    return {"file": iniconfig.__file__}
+"""
+TABLE = """\
+[project]
+name = "{name}"
+
+[tool.azureml-image]
+delivery = "mount"
+base = "{base}"
+requirements = "code/requirements.txt"
+{more}
+[[tool.azureml-image.smoke-test.requests]]
+body = {{}}
+expect = {{ file = "{file}" }}
+"""
+NOTHING_TO_BUILD = 'nothing to build: delivery = "mount", so Azure ML mounts the code into the base'
+NOTHING_TO_PUSH = (
+    "nothing to push: Azure ML mounts the code; "
+    "invoke image.environment --deployment prints a deployment of the base"
+)
+DEPLOYMENT = """\
+$schema: "https://azuremlschemas.azureedge.net/latest/managedOnlineDeployment.schema.json"
+name: "NAME-SHA"
+endpoint_name: "scoring"
+# If the code loads a model, add a line with its name:
+# model: "azureml:NAME@latest"
+code_configuration:
+  code: "code"
+  scoring_script: "score.py"
+environment:
+  image: "BASE"
+environment_variables:
+  VARIABLE
+instance_type: "Standard_DS3_v2"
+instance_count: 1
+request_settings:
+  request_timeout_ms: 5000
+  max_concurrent_requests_per_instance: 1
+"""
+
+
+@pytest.fixture(scope="module")
+def base(docker_client: docker.DockerClient, amlenv_base: str) -> Iterator[str]:
+    """A base that adds packages at its start, as Azure ML's images do."""
+    name = f"{unique('extensible')}:1"
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for path, text, mode in (
+            ("Dockerfile", f"FROM {amlenv_base}\nCOPY run /var/runit/gunicorn/run\n", 0o644),
+            ("run", RUN_SCRIPT, 0o755),
+        ):
+            member = tarfile.TarInfo(path)
+            member.size, member.mode = len(text.encode()), mode
+            archive.addfile(member, io.BytesIO(text.encode()))
+    with removed_after(docker_client, name):
+        docker_client.images.build(
+            fileobj=io.BytesIO(packed.getvalue()), custom_context=True, tag=name, rm=True
+        )
+        yield name
+
+
+def project(folder: Path, base: str, file: str, more: str = "") -> Consumer:
+    """A project with one package."""
+    name = unique("mounted")
+    files = {
+        "pyproject.toml": TABLE.format(name=name, base=base, file=file, more=more),
+        "code/score.py": SCORE,
+        "code/requirements.txt": "iniconfig==2.0.0\n",
+    }
+    return consumer(folder / name, files, environment_without_docker(folder))
+
+
+def deployment(made: Consumer) -> str:
+    """The YAML of the deployment, which follows a pass."""
+    ended = made.invoke(
+        "image.environment", "--deployment", "--endpoint", "scoring", "--instance-type", "Standard_DS3_v2"
+    )
+    assert (0, "") == (ended.code, ended.stderr)
+    return ended.stdout
+
+
+def test_packages_are_installed_at_each_start(base: str, tmp_path: Path) -> None:
+    """The base installs the requirements file; nothing is built or pushed, and the deployment names the file."""
+    installed = "/opt/miniconda/envs/amlenv/lib/python3.11/site-packages/iniconfig/__init__.py"
+    made = project(tmp_path, base, installed)
+
+    released = made.invoke("image.release")
+    lines = released.stderr.splitlines()
+
+    assert 0 == released.code, released.stderr
+    assert (1, 1) == (lines.count(NOTHING_TO_BUILD), lines.count(NOTHING_TO_PUSH))
+    text = deployment(made)
+    expected = DEPLOYMENT.replace("VARIABLE", 'AZUREML_EXTRA_REQUIREMENTS_TXT: "requirements.txt"')
+    name = made.folder.name
+    sha = text.partition(f'name: "{name}-')[2][:8]
+    assert expected.replace("NAME", name).replace("SHA", sha).replace("BASE", base) == text
+
+
+def test_a_folder_of_packages_travels_with_the_code(base: str, tmp_path: Path) -> None:
+    """It is made in the base's Python, once for the same requirements, and holds what the base does not have."""
+    made = project(
+        tmp_path,
+        base,
+        "/var/azureml-app/code/packages/iniconfig/__init__.py",
+        'packages-folder = "code/packages"\n',
+    )
+    early = made.invoke(
+        "image.environment", "--deployment", "--endpoint", "scoring", "--instance-type", "Standard_DS3_v2"
+    )
+    tested = made.invoke("image.smoke-test")
+    again = made.invoke("image.smoke-test")
+
+    assert (2, 0, 0) == (early.code, tested.code, again.code), tested.stderr + again.stderr
+    assert "code/packages: is not made yet" in early.stderr
+    assert "packages are up to date: code/packages" in again.stderr
+    folder = made.folder / "code" / "packages"
+    assert [".azureml-image.json", "iniconfig", "iniconfig-2.0.0.dist-info"] == sorted(
+        path.name for path in folder.iterdir()
+    )
+    assert ["made_from"] == list(json.loads((folder / ".azureml-image.json").read_text()))
+    text = deployment(made)
+    assert 'AZUREML_EXTRA_PYTHON_LIB_PATH: "packages"' in text
+
+
+def test_a_folder_of_somebody_else_is_not_replaced(base: str, tmp_path: Path) -> None:
+    """A folder without our mark stays as it is, and the command says so."""
+    made = project(tmp_path, base, "any", 'packages-folder = "code/packages"\n')
+    own = made.folder / "code" / "packages" / "own.py"
+    own.parent.mkdir()
+    own.write_text("x = 1\n")
+
+    ended = made.invoke("image.smoke-test")
+
+    assert (2, True) == (ended.code, own.exists())
+    assert normal(ended.stderr, {}).endswith(
+        "code/packages: is the folder for packages, and holds something else, which would be removed\n"
+        "    Name another folder that is not there yet: packages-folder\n\n"
+        "1 problem; nothing was pushed.\n"
+    )
+
+
+def test_packages_that_cannot_be_installed(base: str, tmp_path: Path) -> None:
+    """A refusal by pip ends the command before any container of the smoke test starts, and leaves no folder."""
+    made = project(tmp_path, base, "any", 'packages-folder = "code/packages"\n')
+    (made.folder / "code" / "requirements.txt").write_text("./none-1.0-py3-none-any.whl\n")
+    missing = made.invoke("image.smoke-test")
+    (made.folder / "code" / "requirements.txt").write_text("iniconfig==99999\n")
+
+    ended = made.invoke("image.smoke-test")
+
+    assert (2, 4) == (missing.code, ended.code)
+    assert "No matching distribution found for iniconfig==99999" in ended.stderr
+    assert not (made.folder / "code" / "packages").exists()
