@@ -69,6 +69,10 @@ _BESIDE = {
         "environment_yaml",
         "sending",
     ),
+    "projects": (
+        *("server", "images", "locks_and_indexes", "own_dockerfile", "layouts"),
+        *("batch", "mounted_delivery", "conda", "requests", "runtime_user"),
+    ),
     "engine 26.1": ("engine_26",),
 }
 """Real tests that go on beside the others, on the same engine: name -> modules, what takes longest first."""
