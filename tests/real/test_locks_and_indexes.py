@@ -21,6 +21,7 @@ from tests.real.support import (
     consumer,
     environment_for,
     environment_without_docker,
+    project_removed_after,
     removed_after,
     unique,
 )
@@ -118,9 +119,9 @@ def indexes(
 
 @pytest.fixture
 def name(docker_client: docker.DockerClient) -> Iterator[str]:
-    """A project's name, whose image of version 1 is gone after the test."""
+    """A project's name, whose images are gone after the test."""
     found = unique("locks")
-    with removed_after(docker_client, f"{found}:1"):
+    with project_removed_after(docker_client, found):
         yield found
 
 
@@ -134,13 +135,14 @@ def project(folder: Path, name: str, indexes: Indexes, env: Mapping[str, str]) -
     }
     made = consumer(folder / "project", files, env)
     index = ["--default-index", f"{indexes.address}/one"]
-    subprocess.run(
-        [find_uv_bin(), "lock", "--no-config", "--no-cache", *index],
-        cwd=made.folder,
-        check=True,
-        capture_output=True,
-    )
+    uv(made.folder, "lock", *index)
     return replace(made, env={**made.env, "PATH": f"{Path(find_uv_bin()).parent}:{made.env['PATH']}"})
+
+
+def uv(folder: Path, *words: str) -> None:
+    """Run uv in *folder*, without the settings of this machine."""
+    command = [find_uv_bin(), *words, "--no-config", "--no-cache"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
 
 
 def packages(client: docker.DockerClient, image: str) -> dict[str, str]:
@@ -184,10 +186,11 @@ def test_with_secrets_the_same_is_downloaded_and_installed(
     tmp_path: Path,
     docker_client: docker.DockerClient,
 ) -> None:
-    """Run by run, while they are mounted."""
+    """Run by run, while they are mounted; here with pylock.toml, which uv has made."""
     made = project(tmp_path, name, indexes, environment_for(client, clients, tmp_path))
-    with (made.folder / "pyproject.toml").open("a") as file:
-        file.write('secrets = ["netrc"]\n')
+    uv(made.folder, "export", "--format", "pylock.toml", "--output-file", "pylock.toml")
+    table = (made.folder / "pyproject.toml").read_text().replace("uv.lock", "pylock.toml")
+    (made.folder / "pyproject.toml").write_text(f'{table}secrets = ["netrc"]\n')
     (tmp_path / "netrc").write_text("machine example.com login alice password secret\n")
 
     built = made.invoke("image.build", "--secret", f"netrc={tmp_path / 'netrc'}")
