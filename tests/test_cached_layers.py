@@ -219,7 +219,7 @@ FROM registry.example.com/on:1
 """
 CODE = """\
 # The code changes most often, so nothing slow comes after it.
-COPY code/ /var/azureml-app/
+COPY code/ ${AML_APP_ROOT:-/var/azureml-app}/
 
 """
 ENV = """\

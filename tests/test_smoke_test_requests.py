@@ -150,13 +150,20 @@ def test_the_examples_of_the_page(tmp_path: Path) -> None:
         **FILES,
         **dict.fromkeys(["dog.png", "sample-request.json", "expected.json"], "{}"),
         "code/score.py": RAW,
+        "src/batch_driver.py": next(
+            text for text in blocks(DOCS / "smoke-test.md", "python") if "mini_batch" in text
+        ),
+        **dict.fromkeys(["data/monday.csv", "data/tuesday.csv"], "a\n1\n"),
     }
+    project_table, _, _ = HEAD.partition("[tool.azureml-image]")
     head = HEAD + "[tool.azureml-image.smoke-test]\n"
     counts = []
     for example in blocks(DOCS / "smoke-test.md", "toml"):
         table = example if example.startswith("[tool.azureml-image.smoke-test]") else ""
         text = HEAD + table if table else head + example
+        if example.startswith("[tool.azureml-image]"):
+            text = project_table + example
         project = azureml_tasks.load(lay_out({**files, "pyproject.toml": text}, tmp_path))
         counts.append(len(project.facts.smoke_test.requests) + bool(project.facts.smoke_test.gpus))
 
-    assert counts == [3, 3, 2, 1]
+    assert counts == [3, 3, 2, 1, 0]
