@@ -138,7 +138,9 @@ def test_a_message_spells_the_place_as_it_is_written() -> None:
     """A key of the image's own table is spelled with it, and one of the top table as ever."""
     _, problems = read(TABLE, {}, "gpu")
     for place, key in ((("env", "A"), "env.A"), (("env", "B"), "env.B")):
-        problems.add(place, f"tool.azureml-image.{key} is wrong", "Write: [tool.azureml-image.env]")
+        mistake = f"tool.azureml-image.{key} is wrong", "Write: [tool.azureml-image.env]"
+        problems.add(place, *mistake)
+        assert problems.problem_at(place, *mistake) == [*problems][-1]
 
     assert [
         (3, "tool.azureml-image.env.A is wrong", "Write: [tool.azureml-image.env]"),

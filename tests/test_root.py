@@ -379,3 +379,21 @@ def test_a_conda_file_above_the_project(tmp_path: Path) -> None:
         file.data.decode() for file in python.files if file.name == "python/project/environment/conda.yaml"
     )
     assert '../environment/conda.yaml:5: "-e ."' in refusal(tmp_path / "own", root)
+
+
+def test_several_images_share_the_root(monorepo: Path) -> None:
+    """Each image's paths lead anywhere below it."""
+    table = monorepo / HERE / "pyproject.toml"
+    own = 'requirements = "../../requirements/base.txt"'
+    images = f"\n[tool.azureml-image.images.cpu]\n\n[tool.azureml-image.images.gpu]\n{own}\n"
+    table.write_text(table.read_text(encoding="utf-8") + images, encoding="utf-8")
+    plans = {
+        image: azureml_tasks.plan(load(monorepo / HERE, image=image))
+        for image in azureml_tasks.image_names(monorepo / HERE)
+    }
+
+    for plan in plans.values():
+        assert {"code/score.py", "model/weights.bin"} <= {file.name for file in plan.files}
+    assert ("requirements.txt, ../../requirements/common.txt", "../../requirements/base.txt") == tuple(
+        ", ".join(plan.python.names) for plan in plans.values() if plan.python
+    )

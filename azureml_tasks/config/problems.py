@@ -59,8 +59,12 @@ class Problems:
         if place and place[0] in self.sources:
             self.extend([Problem(self.sources[str(place[0])], 0, what, fix)])
         else:
-            what, fix = (self._spelled(text, place) for text in (what, fix))
-            self.add_in_file(FILE, self.line_of(place), what, fix)
+            self.extend([self.problem_at(place, what, fix)])
+
+    def problem_at(self, place: Place, what: str, fix: str = "") -> FileProblem:
+        """Return a mistake at *place* in the table, which is not reported yet."""
+        what, fix = (self._spelled(text, place) for text in (what, fix))
+        return FileProblem(FILE, self.line_of(place), what, fix)
 
     def add_in_file(self, file: str, line: int, what: str, fix: str = "") -> None:
         """Report a mistake in *file*, a project-relative path; line 0 is the whole file."""

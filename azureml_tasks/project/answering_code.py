@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from azureml_tasks.config.problems import FILE, spell
-from azureml_tasks.errors import FileProblem
+from azureml_tasks.config.problems import spell
 from azureml_tasks.project.base_images import ENTRY_SCRIPT, brings_script
 from azureml_tasks.project.script_search import entry_scripts, how_to_name
 
 if TYPE_CHECKING:
     from azureml_tasks.config.problems import Place
     from azureml_tasks.config.settings import Settings
-    from azureml_tasks.errors import Problem
+    from azureml_tasks.errors import FileProblem, Problem
     from azureml_tasks.image_reference import Reference
     from azureml_tasks.project.code import Code
     from azureml_tasks.project.paths import ProjectReader
@@ -56,7 +55,7 @@ def answering_code(reader: ProjectReader, code: Code, base: Reference) -> Answer
     if has_own is False:
         problems.add(place, what, fix)
         return AnsweringCode()
-    return AnsweringCode(missing=FileProblem(FILE, problems.line_of(place), what, fix))
+    return AnsweringCode(missing=problems.problem_at(place, what, fix))
 
 
 def undecided(missing: Problem) -> str:

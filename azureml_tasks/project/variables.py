@@ -9,10 +9,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from azureml_tasks.config.dockerfile_line import LONGEST_LINE
-from azureml_tasks.config.problems import FILE, spell
+from azureml_tasks.config.problems import spell
 from azureml_tasks.config.variable_references import Reference as Variable
 from azureml_tasks.config.variable_references import extended_by, literal, names, parts
-from azureml_tasks.errors import FileProblem
 from azureml_tasks.project.base_images import brings_script
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     from azureml_tasks.config.problems import Problems
     from azureml_tasks.config.settings import Settings
+    from azureml_tasks.errors import FileProblem
     from azureml_tasks.image_reference import Reference
 
 APP_ROOT = "/var/azureml-app"
@@ -185,4 +185,4 @@ def _report_circle(circle: Sequence[str], problems: Problems) -> None:
 def _not_set(problems: Problems, variable: str, name: str) -> FileProblem:
     place = ("env", variable)
     what = f"{spell(place)} names ${name}, which neither the table nor the base sets"
-    return FileProblem(FILE, problems.line_of(place), what, "Write its value, or $$ for a dollar.")
+    return problems.problem_at(place, what, "Write its value, or $$ for a dollar.")
