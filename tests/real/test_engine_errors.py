@@ -259,9 +259,10 @@ def test_a_base_without_an_environment(bench: Bench) -> None:
         ended, left = bench.build(f'base = "{name}"\npip = ["six"]\n')
 
     expected = f"""\
-{BEFORE.replace("1 file,", "3 files,")}\
+{BEFORE.replace("1 file,", "5 files,")}\
 The base NAME sets no AZUREML_CONDA_ENVIRONMENT_PATH, so its Python is not known.
-    Name one of Azure ML's inference images, or one that extends it.
+    Write: server = "azmlinfsrv", which adds the inference server
+    or name an inference image of Azure ML
 Nothing was built.
 """
     found = replace(ended, stderr=ended.stderr.replace(name, "NAME"))

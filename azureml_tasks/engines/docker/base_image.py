@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from azureml_tasks.engines.docker.runtime_user import refuse_unknown_user
+from azureml_tasks.engines.docker.runtime_user import has_user
 from azureml_tasks.engines.docker.socket_http import UnreadableAnswer
 from azureml_tasks.errors import BuildError
 
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
     from azureml_tasks.planning.plan import Plan
     from azureml_tasks.reporter import Reporter
 
+_ADD_SERVER = (
+    'Write: server = "azmlinfsrv", which adds the inference server\nor name an inference image of Azure ML'
+)
+_IDLE = re.compile(r"(.*/)?(ba|da|a|z)?sh|(.*/)?python[\d.]*")
+"""Programs that end at once if nobody types: what a base without a server runs."""
 _USUAL_USER = "dockeruser"
 """That of Azure ML's inference images."""
 _SERVER_VARIABLE = "AZUREML_INFERENCE_SERVER_HTTP_ENABLED"
@@ -37,6 +43,7 @@ class BaseImage:
         entrypoint: its ENTRYPOINT, empty in Azure ML's images.
         command: its CMD, `runsvdir /var/runit` in Azure ML's images.
         driver: the engine's storage driver, such as `overlay2`; "" if the engine does not tell.
+        has_user: whether it has the runtime user of the plan; False if nobody has looked.
     """
 
     id: str
@@ -46,6 +53,7 @@ class BaseImage:
     entrypoint: tuple[str, ...]
     command: tuple[str, ...]
     driver: str = ""
+    has_user: bool = False
 
 
 def prepare_base(
@@ -78,10 +86,9 @@ def prepare_base(
             what = f"The base {plan.base} was pulled, but the engine does not have it."
             raise BuildError(what, next_step="docker images")
     _check_base(plan, base)
-    for warning in () if plan.adds_server else _warnings(base):
+    for warning in () if plan.adds_server else _warnings(plan, base):
         reporter.warn(warning)
-    refuse_unknown_user(client, plan, base.id, reporter, folder, save=True)
-    return base
+    return replace(base, has_user=has_user(client, plan, base.id, reporter, folder, save=True))
 
 
 def check_base(client: EngineClient, plan: Plan, reporter: Reporter, folder: Path) -> None:
@@ -89,7 +96,7 @@ def check_base(client: EngineClient, plan: Plan, reporter: Reporter, folder: Pat
     if base := find_base(client, str(plan.base)):
         _check_base(plan, base)
         if plan.user != _USUAL_USER:  # To look for it in each check would take time.
-            refuse_unknown_user(client, plan, base.id, reporter, folder, save=False)
+            has_user(client, plan, base.id, reporter, folder, save=False)
 
 
 def find_base(client: EngineClient, reference: str) -> BaseImage | None:
@@ -172,15 +179,34 @@ def _check_base(plan: Plan, base: BaseImage) -> None:
         if base.env.get(_SERVER_VARIABLE):
             fix = 'Remove from pyproject.toml: server = "azmlinfsrv"'
             raise BuildError(f"The base {plan.base} has an inference server.", next_step=fix)
-    elif plan.python and "AZUREML_CONDA_ENVIRONMENT_PATH" not in base.env:
-        fix = 'Write: server = "azmlinfsrv", which adds the inference server\nor name an inference image of Azure ML'
+        return
+    if _has_environment(plan, base):
+        return
+    if plan.python:
         what = f"The base {plan.base} sets no AZUREML_CONDA_ENVIRONMENT_PATH, so its Python is not known."
-        raise BuildError(what, next_step=fix)
+        raise BuildError(what, next_step=_ADD_SERVER)
+    command = " ".join(base.command)
+    if _IDLE.fullmatch(command) or not (base.command or base.entrypoint):
+        runs = f"and its command, {command}, serves nothing" if command else "and it has no command"
+        what = (
+            f"The base {plan.base} is no inference image: it sets no AZUREML_CONDA_ENVIRONMENT_PATH, {runs}."
+        )
+        raise BuildError(what, next_step=_ADD_SERVER)
 
 
-def _warnings(base: BaseImage) -> list[str]:
+def _has_environment(plan: Plan, base: BaseImage) -> bool:
+    """Return whether the base, or the table unless pip needs it, names the Python environment of the server."""
+    return "AZUREML_CONDA_ENVIRONMENT_PATH" in (base.env if plan.python else {**base.env, **plan.env})
+
+
+def _warnings(plan: Plan, base: BaseImage) -> list[str]:
     """Return what only the base decides and differs from Azure ML's images."""
     warnings = []
+    if not _has_environment(plan, base):
+        warnings.append(
+            "the base sets no AZUREML_CONDA_ENVIRONMENT_PATH, unlike Azure ML's inference images; "
+            'if nothing answers on port 5001, write: server = "azmlinfsrv"'
+        )
     if base.entrypoint:
         entrypoint = " ".join(base.entrypoint)
         warnings.append(f"the base has an ENTRYPOINT ({entrypoint}), unlike Azure ML's images")

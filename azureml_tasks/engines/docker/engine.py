@@ -191,7 +191,9 @@ class DockerEngine:
                 parts=parts,
                 previous=previous,
                 no_cache=no_cache,
-                judge=partial(refuse_user_not_made, self.client, plan, base.id, self.reporter, self.folder),
+                judge=None
+                if base.has_user
+                else partial(refuse_user_not_made, self.client, plan, self.reporter, self.folder),
             )
             image = layered.run()
             keep_image(self.client, run, image.id, base.id)

@@ -76,7 +76,7 @@ class LayeredBuild:
         parts: hashes of its inputs, see `fingerprint.fingerprint_parts`.
         previous: the image that was built last; None if there is none or it is not to be used.
         no_cache: build every step, and use no cached layers.
-        judge: raises an error for the ID of a built image that must not get its names.
+        judge: raises an error for the ID of a built image that must not get its names; None to name any.
     """
 
     build: Build
@@ -86,7 +86,7 @@ class LayeredBuild:
     parts: Mapping[str, str]
     previous: BuiltImage | None
     no_cache: bool
-    judge: Callable[[str], None] = lambda _: None
+    judge: Callable[[str], None] | None = None
 
     @property
     def _client(self) -> EngineClient:
@@ -109,7 +109,8 @@ class LayeredBuild:
         """
         image = self._build_on_layers() if self._layers else self._build_whole()
         confirm(self.context)
-        self.judge(image.id)
+        if self.judge:
+            self.judge(image.id)
         for name in self.plan.names:
             self._client.tag_image(image.id, name)
         return image

@@ -22,10 +22,12 @@ _FILE = "users.json"
 _ROOT = "0"
 
 
-def refuse_unknown_user(
+def has_user(
     client: EngineClient, plan: Plan, base_id: str, reporter: Reporter, records: Path, *, save: bool
-) -> None:
-    """Refuse a runtime user that the base lacks if no step can make it; under --dry nothing is looked at.
+) -> bool:
+    """Return whether the base has the runtime user, or need not have it; refuse one that no step can make.
+
+    Nothing is looked at under --dry, nor for the number of a user, which needs no name in the image.
 
     Args:
         client: the engine.
@@ -39,26 +41,26 @@ def refuse_unknown_user(
         BuildError: the base has no such user, or it is root.
     """
     if plan.user.isdigit() or not reporter.effect(_command(client, str(plan.base))):
-        return
+        return plan.user.isdigit()
     known = _known_users(records, base_id)
     if plan.user in known:
-        return
+        return True
     uid = users_of(client, base_id, reporter, records).get(plan.user, "")
     if uid == _ROOT or not (uid or _may_make_users(plan)):
         raise BuildError(f'The base {plan.base} has no runtime user "{plan.user}".', next_step=_fix(plan))
     if uid and save:
         notes.write(records / _FILE, {base_id: sorted(known | {plan.user})})
+    return bool(uid)
 
 
 def refuse_user_not_made(
-    client: EngineClient, plan: Plan, base_id: str, reporter: Reporter, records: Path, image_id: str
+    client: EngineClient, plan: Plan, reporter: Reporter, records: Path, image_id: str
 ) -> None:
-    """Refuse a built image without its runtime user, which neither the base nor a step has made.
+    """Refuse a built image without its runtime user, which the base does not have.
 
     Args:
         client: the engine.
         plan: the image.
-        base_id: the engine's ID of its base, whose users were looked up before the build.
         reporter: announces the container in which the users are looked up.
         records: folder of the project's records.
         image_id: the engine's ID of the built image.
@@ -66,8 +68,6 @@ def refuse_user_not_made(
     Raises:
         BuildError: it has no such user, or it is root.
     """
-    if plan.user.isdigit() or plan.user in _known_users(records, base_id):
-        return
     reporter.effect(_command(client, image_id))
     uid = users_of(client, image_id, reporter, records).get(plan.user, "")
     if not uid:

@@ -1,0 +1,79 @@
+"""What is refused of a base before any step is built."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from azureml_tasks.cli.console import Console
+from azureml_tasks.engines.docker.base_image import check_base
+from azureml_tasks.engines.docker.client import EngineClient
+from azureml_tasks.errors import BuildError
+from tests.fake_engine import json_answer, running_engine
+from tests.plans import plan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+IMAGE = {"Id": "sha256:1", "Os": "linux", "Architecture": "amd64"}
+FIX = """\
+    Write: server = "azmlinfsrv", which adds the inference server
+    or name an inference image of Azure ML"""
+
+
+def refusal(folder: Path, config: dict[str, Any], **fields: Any) -> str:
+    """Return the error for a base with this configuration; "" for none."""
+    with running_engine() as engine:
+        engine.answers["GET /v1.48/images/base:1/json"] = json_answer({**IMAGE, "Config": config})
+        client = EngineClient(context="default", host=engine.host, version="1", api="1.48")
+        try:
+            check_base(client, plan(**fields), Console(), folder)
+        except BuildError as error:
+            return str(error)
+    return ""
+
+
+IDLE = {
+    "Python's": (["python3"], "and its command, python3, serves nothing"),
+    "a version of Python": (["/usr/bin/python3.12"], "and its command, /usr/bin/python3.12, serves nothing"),
+    "a shell": (["/bin/bash"], "and its command, /bin/bash, serves nothing"),
+    "nothing": (None, "and it has no command"),
+}
+
+
+@pytest.mark.parametrize(("command", "why"), IDLE.values(), ids=IDLE)
+def test_a_base_that_serves_nothing(command: list[str] | None, why: str, tmp_path: Path) -> None:
+    """It is refused at once, without a smoke test that waits for it."""
+    expected = (
+        f"The base base:1 is no inference image: it sets no AZUREML_CONDA_ENVIRONMENT_PATH, {why}.\n{FIX}"
+    )
+
+    assert refusal(tmp_path, {"Env": ["PATH=/bin"], "Cmd": command}) == expected
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"Env": ["AZUREML_CONDA_ENVIRONMENT_PATH=/env"], "Cmd": ["/bin/bash"]},
+        {"Cmd": ["serve", "--port", "5001"]},
+        {"Cmd": None, "Entrypoint": ["serve"]},
+    ],
+    ids=["an inference image", "a command that may serve", "an ENTRYPOINT that may serve"],
+)
+def test_a_base_that_may_serve(config: dict[str, Any], tmp_path: Path) -> None:
+    """Whether it does is for the smoke test to find out."""
+    assert refusal(tmp_path, config) == ""
+
+
+def test_the_variable_may_come_from_the_table(tmp_path: Path) -> None:
+    """A table that names the environment means an image with a server in it."""
+    assert refusal(tmp_path, {"Cmd": ["bash"]}, env={"AZUREML_CONDA_ENVIRONMENT_PATH": "/env"}) == ""
+
+
+def test_a_base_that_the_engine_does_not_have(tmp_path: Path) -> None:
+    """Nothing is said of it: the build pulls it."""
+    with running_engine() as engine:
+        client = EngineClient(context="default", host=engine.host, version="1", api="1.48")
+        check_base(client, plan(user="server"), Console(), tmp_path)
+        assert engine.requests == ["GET /v1.48/images/base:1/json"]
