@@ -199,7 +199,7 @@ def test_the_builder_is_named_with_its_reason(
 
     expected = [
         f'Docker engine {version} ({engine}, context "default"); builds with {WHY[client]}',
-        f"build context: 9 files, 0.0 MB, sha256 {built.record['context_sha256']}",
+        f"build context: 11 files, 0.0 MB, sha256 {built.record['context_sha256']}",
     ]
     assert expected == [re.sub(r"docker client \d\S+", "docker client VERSION", line) for line in said]
 

@@ -173,3 +173,35 @@ def registry_digest(registry: Registry, repository: str, tag: str) -> str:
     with closing(http.client.HTTPConnection(registry.host)) as connection:
         connection.request("HEAD", f"/v2/{repository}/manifests/{tag}", headers={"Accept": accept})
         return connection.getresponse().headers["Docker-Content-Digest"]
+
+
+OWN = """\
+FROM BASE AS files
+USER root
+COPY . /all/
+RUN --mount=type=tmpfs,target=/mounted ls -A /all > /found
+
+FROM files
+USER dockeruser
+CMD ["sleep", "600"]
+"""
+
+
+def test_an_own_dockerfile_on_podman(podman: str, tiny_base: str, tmp_path: Path) -> None:
+    """Podman's builder knows RUN --mount, gets the labels, and copies no ignored file."""
+    table = '[project]\nname = "own"\nversion = "1"\n\n[tool.azureml-image]\ndockerfile = "Dockerfile"\n'
+    files = {
+        "pyproject.toml": table,
+        "Dockerfile": OWN.replace("BASE", tiny_base),
+        ".dockerignore": "Dockerfile\ntasks.py\n.dockerignore\n",
+    }
+    project = consumer(tmp_path / "project", files, {**os.environ, "DOCKER_HOST": podman})
+
+    done = project.invoke("image.build")
+
+    assert done.code == 0, done.stderr
+    with closing(docker.DockerClient(base_url=podman, timeout=600)) as client:
+        image = project.record("build.json")["id"]
+        listed = client.containers.run(image, ["cat", "/found"], remove=True).decode().split()
+        labels = client.images.get(image).labels
+    assert (["pyproject.toml"], "own") == (listed, labels["org.opencontainers.image.title"])
