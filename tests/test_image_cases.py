@@ -12,6 +12,7 @@ from azureml_tasks.commands.check import check_images
 from azureml_tasks.commands.run_context import RunContext
 from tests.cases import IMAGES, lay_out, sections
 from tests.consumers import DEAD
+from tests.documentation import DOCS, blocks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,3 +53,28 @@ def _outcomes(image: str, plan: Plan) -> dict[str, str]:
         f"names {image}": "".join(f"{name}\n" for name in plan.names),
         f"smoke test {image}": f"{requests}, {test.repeat} times, memory {test.memory or 'none'}\n",
     }
+
+
+def test_the_example_of_the_page_is_as_the_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables merge, everything else is replaced, and the names are those of project and image."""
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    files = {
+        "pyproject.toml": blocks(DOCS / "layouts.md", "toml")[0],
+        "requirements.txt": "numpy==2.1.3\n",
+        "requirements-gpu.txt": "numpy==1.26.4\n",
+        "sample-request.json": "{}",
+        "code/score.py": "def init(): ...\ndef run(data): ...\n",
+    }
+    lay_out(files, tmp_path)
+    cpu, gpu = (
+        azureml_tasks.plan(azureml_tasks.load(tmp_path, image=image))
+        for image in azureml_tasks.image_names(tmp_path)
+    )
+
+    assert [("scoring-cpu", "2", "cpu"), ("scoring-gpu", "2", "cuda")] == [
+        (plan.repository, plan.env["WORKER_COUNT"], plan.env["DEVICE"]) for plan in (cpu, gpu)
+    ]
+    names = ("python/project/requirements.txt", "python/project/requirements-gpu.txt")
+    assert [[True, False], [False, True]] == [
+        [name in {file.name for file in plan.files} for name in names] for plan in (cpu, gpu)
+    ]
