@@ -20,6 +20,7 @@ from azureml_tasks.incremental.fingerprint import fingerprint_parts
 from tests.cases import lay_out
 from tests.consumers import project
 from tests.fake_engine import json_answer, ready_engine
+from tests.projects import set_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,6 +122,30 @@ def test_the_whole_report(run: RunContext) -> None:
         "engine     Docker's engine does not answer (DOCKER_HOST names unix:///nowhere/docker.sock).",
     ]
     assert expected == check_report.as_text(check(run), CONSOLE.spell).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("base", "step"),
+    [
+        (
+            '"python:3.10-slim"\nserver = "azmlinfsrv"',
+            "copy the code to /var/azureml-app, entry script score.py",
+        ),
+        (
+            '"bases/serving:4"',
+            "copy the code to the folder that the base's server reads, entry script score.py",
+        ),
+    ],
+)
+def test_the_steps_on_a_base_that_azure_does_not_document(run: RunContext, base: str, step: str) -> None:
+    """The server is added if the table says so; else the code goes where the base looks."""
+    set_text(
+        run.folder / "pyproject.toml", FILES["pyproject.toml"].replace('"minimal-py312-inference"', base)
+    )
+
+    steps = check(run).steps
+
+    assert (True, "azmlinfsrv" in base) == (step in steps, "add the inference server to the base" in steps)
 
 
 def in_units(count: int) -> str:

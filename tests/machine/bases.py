@@ -133,15 +133,14 @@ def _files() -> dict[str, str]:
 
 
 def _extra_files(client: docker.DockerClient, family: str) -> dict[str, str]:
-    base = NAMES.get(extra_recipes.NEEDS.get(family, ""), "")
-    files = dict(extra_recipes.FILES.get(family, {}))
-    if base:
-        # By its ID too, so that the stand-in follows its base.
-        files["base"] = str(client.images.get(base).id)
-    else:
-        files |= {f"files/{path}": text for path, text in _machine_files().items()}
-    files["Dockerfile"] = extra_recipes.dockerfile(family, base)
-    return files
+    other = NAMES[extra_recipes.NEEDS[family]]
+    return {
+        **extra_recipes.FILES.get(family, {}),
+        **{f"files/{path}": text for path, text in _machine_files().items()},
+        # So that it changes with the other one.
+        "other": str(client.images.get(other).id),
+        "Dockerfile": extra_recipes.dockerfile(family, other),
+    }
 
 
 def _machine_files() -> dict[str, str]:

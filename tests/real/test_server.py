@@ -52,6 +52,7 @@ def run(data):
     return {
         "prefix": sys.prefix, "python": list(sys.version_info[:2]), "uid": os.getuid(), "cwd": os.getcwd(),
         "home": os.path.expanduser("~"), "extra": extra, "heard": json.loads(data),
+        "flask": str(metadata.distribution("flask").locate_file("")),
     }
 """
 REQUEST = """
@@ -136,6 +137,7 @@ def on_plain(
         uid=1000,
         cwd="/var/azureml-app",
         home="/home/dockeruser",
+        flask="/usr/local/lib/python3.11/dist-packages",
     )
     there = project(
         folder,
