@@ -509,6 +509,16 @@ def test_without_an_engine(folder: Path) -> None:
     assert (0, [READY, SWAGGER, ANSWER, MALFORMED, DONE, UNSEEN]) == result
 
 
+def test_other_methods_and_headers(folder: Path) -> None:
+    """A request has its method and its headers in the cloud too."""
+    get = {**SCORE, "method": "GET", "path": "/score", "headers": {"X-Team": "a"}, "body": ""}
+    with serving(answering) as server:
+        code, _ = probed(folder, server.url, None, requests=[get])
+
+    assert (0, 2) == (code, server.seen.count(("GET", "/score", None, b"")))
+    assert [headers["x-team"] for headers in server.headers if "x-team" in headers] == ["a", "a"]
+
+
 def test_with_an_engine(folder: Path) -> None:
     """The container is found by its address; its memory, stop time and log are reported."""
     fake = FakeContainer(log=[b"one\nt", "wo é".encode()[:5], "wo é".encode()[5:], b"\xff\n"], peak=2**28)

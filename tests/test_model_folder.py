@@ -137,3 +137,15 @@ def test_what_is_in_a_missing_folder_is_not_named_again(tmp_path: Path) -> None:
 
     assert len(warnings(tmp_path, BAKED, inside)) == 1
     assert len(warnings(tmp_path, BAKED, many)) == 5
+
+
+def test_a_link_out_of_the_project_is_not_followed(tmp_path: Path) -> None:
+    """Nothing is said of files outside, not even that they exist."""
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "out").symlink_to("/etc")
+    table = 'smoke-test.model = "model"\n'
+
+    for name in ("passwd", "no-such-file"):
+        assert warnings(tmp_path, table, f'"model/out/{name}"') == warning(
+            f"model/out/{name}", "the mounted model", "Azure ML mounts model as AZUREML_MODEL_DIR/model."
+        )

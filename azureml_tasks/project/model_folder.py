@@ -11,7 +11,7 @@ from azureml_tasks.config import validators
 from azureml_tasks.config.problems import spell
 from azureml_tasks.config.toml_messages import as_written
 from azureml_tasks.project.joined_names import joined_names
-from azureml_tasks.project.paths import kind_of
+from azureml_tasks.project.paths import kind_of, leaves
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -85,7 +85,7 @@ def _model_folder(reader: ProjectReader, files: Sequence[ContextFile]) -> ModelF
     if settings.model:
         return _baked(files, settings.model_name or "")
     if settings.smoke_test.model:
-        return _mounted(reader.root / reader.path(settings.smoke_test.model), settings.smoke_test.model)
+        return _mounted(reader.root, reader.path(settings.smoke_test.model), settings.smoke_test.model)
     return None
 
 
@@ -122,18 +122,24 @@ def _listing(names: set[str], before: str) -> str:
     return ", ".join([*shown[:_MOST], *(["…"] if len(shown) > _MOST else [])]) or "nothing"
 
 
-def _mounted(path_of_model: Path, model: str) -> ModelFolder:
-    folder = path_of_model.name
+def _mounted(root: Path, path: str, model: str) -> ModelFolder:
+    """Return what Azure ML mounts of *path*, relative to *root*, which the table calls *model*."""
+    top = root / path
+    folder = top.name
+
+    def kind(inside: str) -> str:
+        file = top / inside if inside else top
+        return "" if leaves(root, file) else kind_of(file)
 
     def has(path: str) -> bool:
         first, _, rest = path.partition("/")
-        return first == folder and bool(kind_of(path_of_model / rest if rest else path_of_model))
+        return first == folder and bool(kind(rest))
 
     def fix(path: str) -> str:
-        if "/" not in path and kind_of(path_of_model / path) == "file":
+        if "/" not in path and kind(path) == "file":
             file = (Path(model) / path).as_posix()
             return f'Write: smoke-test.model = "{file}"\nor join "{folder}" first, as for a registered folder'
-        if kind_of(path_of_model / path):
+        if kind(path):
             return f'Join "{folder}" first: Azure ML mounts a registered folder under its own name.'
         return f"Azure ML mounts {model} as {_VARIABLE}/{folder}."
 
