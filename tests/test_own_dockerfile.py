@@ -153,6 +153,35 @@ def test_files_that_are_no_text_or_too_large_are_refused(
     assert [(large, ways), no_text] == [(problem.what, problem.fix) for problem in caught.value.problems]
 
 
+def test_one_of_several_images_has_its_own(tmp_path: Path) -> None:
+    """An image that names a Dockerfile does without the base of the top table."""
+    own = '[tool.azureml-image.images.own]\ndockerfile = "Dockerfile"\n[tool.azureml-image.images.other]\n'
+    table = f'[project]\nname = "n"\nversion = "1"\n[tool.azureml-image]\nbase = "bases/serving:1"\n{own}'
+    lay_out({"pyproject.toml": table, "Dockerfile": DOCKERFILE}, tmp_path)
+
+    plans = [azureml_tasks.plan(azureml_tasks.load(tmp_path, image=name)) for name in ("own", "other")]
+
+    assert [DOCKERFILE, True] == [
+        plans[0].own_dockerfile and plans[0].own_dockerfile.text,
+        plans[1].own_dockerfile is None,
+    ]
+    assert ["n-own", "n-other"] == [plan.repository for plan in plans]
+
+
+def test_the_root_of_a_monorepo_is_its_context(tmp_path: Path) -> None:
+    """Its path and its ignore file are those in the root; messages name it from the folder of pyproject.toml."""
+    text = "FROM a:1\nCOPY --link shared /app/\nUSER x\n"
+    files = {"a/pyproject.toml": TABLE, "a/Dockerfile": text, "shared/b.py": "", "c": ""}
+    lay_out({**files, "a/Dockerfile.dockerignore": "c\na/*.toml\n"}, tmp_path)
+
+    plan = azureml_tasks.plan(azureml_tasks.load(tmp_path / "a", root=Override(str(tmp_path), "--root")))
+
+    names = [file.name for file in plan.files if not file.name.endswith("/")]
+    assert ["a/Dockerfile", "a/Dockerfile.dockerignore", "shared/b.py"] == names
+    assert plan.own_dockerfile is not None
+    assert ("a/Dockerfile", "Dockerfile") == (plan.own_dockerfile.path, plan.own_dockerfile.name)
+
+
 def test_the_archive_is_what_docker_would_send(tmp_path: Path) -> None:
     """Dockerfile and ignore file are files like others; if ignored, the engine removes them once it has read them."""
     plain = archived(project(tmp_path / "plain"))
