@@ -103,6 +103,8 @@ def test_the_example_of_two_images(
     with removed_after(docker_client, *(f"{name}:1.0.0" for name in names)):
         done = example.invoke("image.release", "--registry", registry.host, "--junit", "tests.xml")
         environments = example.invoke("image.environment")
+        records = [record_of(example, image) for image in ("fares", "tips")]
+        cleaned = example.invoke("image.clean")
 
     references = [f"{name}@{digest_of(registry, name.partition('/')[2], '1.0.0')}" for name in names]
     assert done.code == 0, done.stderr
@@ -110,12 +112,13 @@ def test_the_example_of_two_images(
     assert [*(f"{name}:1.0.0" for name in names), *references] == [*lines[:2], *lines[-2:]]
     passed = [line.partition(" passed")[0] for line in lines if " passed its smoke test " in line]
     assert [f"{name}:1.0.0" for name in names] == passed
-    assert references == [record_of(example, image) for image in ("fares", "tips")]
+    assert references == records
     suites = ET.parse(folder / "tests.xml").getroot()
     assert [(f"{name}:1.0.0", "0") for name in names] == [
         (each.get("name"), each.get("failures")) for each in suites
     ]
     assert environments.stdout.count("---\n") == 1
+    assert cleaned.code == 0, cleaned.stderr
 
 
 def record_of(project: Consumer, image: str) -> str:
