@@ -97,6 +97,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
         "test_walk.py::test_a_link_that_would_dangle_in_the_image_is_refused",
         "test_walk.py::test_a_mounted_model_is_not_read_out_of_the_project",
         "test_walk.py::test_a_file_of_ours_that_is_a_link_out_of_the_project_is_not_read",
+        "test_git_ignore.py::test_a_link_that_leaves_the_project_is_not_read",
         "test_trust.py::test_no_key_leads_out_of_the_project",
         "test_own_dockerfile.py::test_a_link_that_leaves_the_project_is_refused",
     ),
