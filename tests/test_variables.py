@@ -6,14 +6,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from azureml_tasks.cli.console import Console
+from azureml_tasks.commands.run_context import RunContext, prepare_build
 from azureml_tasks.config.dockerfile_line import quoted_value
 from azureml_tasks.config.problems import Problems
 from azureml_tasks.config.settings import Settings
 from azureml_tasks.config.variable_references import Reference, extended_by, literal, parts, reference_error
+from azureml_tasks.errors import SettingsError
 from azureml_tasks.project.variables import Variables, earlier_variables, own_variables, resolve
+from tests.cases import lay_out
+from tests.consumers import project
+from tests.fake_engine import ready_engine
+from tests.test_answering_code import has
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 
 def resolved(table: Mapping[str, str], ours: Mapping[str, str] | None = None) -> tuple[Variables, list[str]]:
@@ -148,3 +156,21 @@ def test_what_the_step_of_the_server_sets_is_not_asked_of_the_base() -> None:
     variables = resolve(table, {}, problems, earlier)
 
     assert ("/x:${PATH}", ["HOME"]) == (variables.env["PATH"], list(variables.of_base))
+
+
+def test_the_base_on_the_engine_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that it does not set is refused before anything is built, with its line."""
+    table = project("demo", 'env = { A = "/a:$PATH", B = "$NOT_SET", C = "$EMPTY" }\n')
+    lay_out({"pyproject.toml": table.replace("minimal-py312-inference", "own:1")}, tmp_path)
+    run = RunContext(folder=tmp_path, reporter=Console())
+    with ready_engine() as engine:
+        monkeypatch.setenv("DOCKER_HOST", engine.host)
+        has(engine, "own:1", "PATH=/bin", "EMPTY=")
+        with pytest.raises(SettingsError) as caught:
+            prepare_build(run)
+
+    what = "which neither the table nor the base sets\n    Write its value, or $$ for a dollar."
+    assert (
+        f"pyproject.toml:7: tool.azureml-image.env.B names $NOT_SET, {what}\n\n"
+        f"pyproject.toml:7: tool.azureml-image.env.C names $EMPTY, {what}\n\n2 problems; nothing was done."
+    ) == str(caught.value)

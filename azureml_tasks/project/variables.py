@@ -139,12 +139,12 @@ def resolve(
     for circle in _circles({name: found for name, found in others.items() if name not in resolved}):
         _report_circle(circle, problems)
     in_order = {name: resolved[name] for name in table if name in resolved}
-    needed = {
-        name: _not_set(problems, variable, name)
-        for variable in reversed(list(table))
-        for name in named[variable]
-        if name not in ours and name not in earlier and (name not in table or name == variable)
-    }
+    needed: dict[str, FileProblem] = {}
+    for variable, found in named.items():
+        for name in found:
+            is_set = name in ours or name in earlier or (name in table and name != variable)
+            if not is_set and name not in needed:
+                needed[name] = _not_set(problems, variable, name)
     return Variables(env={**ours, **in_order}, of_base=needed)
 
 
