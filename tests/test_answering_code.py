@@ -92,8 +92,8 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEngine]:
 
 
 def has(engine: FakeEngine, name: str, *variables: str) -> None:
-    """Give the engine an image with these variables."""
-    config = {"Env": [*variables]}
+    """Give the engine an image with these variables, which serves."""
+    config = {"Env": [*variables], "Cmd": ["runsvdir", "/var/runit"]}
     answer = {"Id": IMAGE_ID, "Os": "linux", "Architecture": "amd64", "Config": config}
     engine.answers[f"GET /v1.48/images/{quote(name, safe='/:')}/json"] = json_answer(answer)
 
