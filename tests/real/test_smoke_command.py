@@ -53,6 +53,7 @@ def test_record_of_a_pass(smoke_project: Consumer, tmp_path: Path) -> None:
             "started": 0.0,
             "warnings": [],
             "exit_code": None,
+            "proven": "requests",
         },
     }
     assert expected == without_times(
