@@ -16,7 +16,7 @@ from tests.real.support import (
     consumer,
     environment_of,
     environment_without_docker,
-    removed_after,
+    project_removed_after,
     unique,
 )
 
@@ -146,7 +146,7 @@ def on_plain(
         {"code/score.py": LOOK},
         environment_without_docker(folder),
     )
-    with removed_after(docker_client, image_of(there)):
+    with project_removed_after(docker_client, there.folder.name):
         passes(there)
         yield there
 
@@ -197,7 +197,7 @@ def test_an_environment_of_the_base_is_used(
         {"code/score.py": LOOK},
         environment_of(clients["20.10"], tmp_path),
     )
-    with removed_after(docker_client, image_of(there)):
+    with project_removed_after(docker_client, there.folder.name):
         first = there.invoke("image.build")
         assert first.code == 0, first.stderr
         table = there.folder / "pyproject.toml"
@@ -246,7 +246,7 @@ body = { input_data = { columns = ["a", "b"], index = [0], data = [[1, 2]] } }
 expect = [[2, 4]]
 """
     there = project(tmp_path, base, asked, MODEL, environment_of(clients["20.10"], tmp_path))
-    with removed_after(docker_client, image_of(there)):
+    with project_removed_after(docker_client, there.folder.name):
         passes(there)
         config = config_of(docker_client, image_of(there))
 
@@ -265,5 +265,5 @@ def test_a_script_of_the_project_is_put_where_the_base_looks(
         {"code/score.py": LOOK},
         environment_without_docker(tmp_path),
     )
-    with removed_after(docker_client, image_of(there)):
+    with project_removed_after(docker_client, there.folder.name):
         passes(there)
