@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 
 import azureml_tasks
+from azureml_tasks.commands.mounting import members, refuse_old_packages
+from azureml_tasks.context.build_context import new_context
+from azureml_tasks.errors import SettingsError
+from azureml_tasks.planning.dockerfile import render
 from azureml_tasks.planning.plan import Plan
 from azureml_tasks.project.mounted_delivery import MountedDelivery
 from tests.cases import lay_out
@@ -67,3 +71,51 @@ def test_paths_of_packages_are_relative_to_the_entry_script(tmp_path: Path) -> N
     assert plan.mounted == MountedDelivery(str(tmp_path), "code", "serve/main.py", "../requirements.txt")
     assert plan.mounted.variables == {"AZUREML_EXTRA_REQUIREMENTS_TXT": "../requirements.txt"}
     assert (None, (), {}) == (plan.python, plan.names, dict(plan.env))
+
+
+PACKAGES = 'delivery = "mount"\npip = ["numpy==2.1.3"]\npackages-folder = "code/to/packages"\nexclude = ["code/to"]\n'
+
+
+@pytest.mark.parametrize("link", ["code/to", "code/to/packages"])
+def test_no_link_leads_to_the_folder_of_packages(link: str, tmp_path: Path) -> None:
+    """It is written and removed, so a link of a pull request must not lead it out of the project."""
+    place = tmp_path / "project" / link
+    place.parent.mkdir(parents=True)
+    place.symlink_to(tmp_path)
+
+    with pytest.raises(SettingsError) as refused:
+        planned(tmp_path / "project", PACKAGES)
+
+    what = 'tool.azureml-image.packages-folder is "code/to/packages", which leads through a link'
+    assert [what] == [problem.what for problem in refused.value.problems]
+
+
+def test_a_file_in_the_place_of_the_folder_of_packages(tmp_path: Path) -> None:
+    """It is refused before anything runs."""
+    with pytest.raises(SettingsError) as refused:
+        planned(tmp_path, PACKAGES, **{"code/to/packages": "x"})
+
+    what = 'tool.azureml-image.packages-folder is "code/to/packages", which is a file, not a folder'
+    assert [what] == [problem.what for problem in refused.value.problems]
+
+
+@pytest.mark.parametrize("mark", ["[" * 9_000, "x" * 20_000, "[]", '{"made_from": 1}'])
+def test_a_mark_that_is_not_ours(mark: str, tmp_path: Path) -> None:
+    """The folder counts as one that is not made yet."""
+    plan = planned(tmp_path, PACKAGES, **{"code/to/packages/.azureml-image.json": mark})
+
+    with pytest.raises(SettingsError) as refused:
+        refuse_old_packages(plan, new_context(plan.files, render(plan)))
+
+    assert ["is not made yet"] == [problem.what for problem in refused.value.problems]
+
+
+def test_links_in_the_folder_of_packages_are_not_followed(tmp_path: Path) -> None:
+    """The folder that we make has none; one that is committed may lead anywhere."""
+    plan = planned(tmp_path, PACKAGES, **{"code/to/packages/a.py": "", "code/to/packages/b/c.py": ""})
+    (tmp_path / "code/to/packages/b/key").symlink_to("/etc/hostname")
+
+    with pytest.raises(SettingsError) as refused:
+        members(plan)
+
+    assert ["code/to/packages/b/key"] == [problem.file for problem in refused.value.problems]

@@ -13,6 +13,7 @@ from azureml_tasks.errors import FileProblem, SettingsError
 from azureml_tasks.project.model import MountedCode
 from azureml_tasks.project.mounted_delivery import MARK
 from azureml_tasks.project.paths import files_below
+from azureml_tasks.text_file import UnreadableFile, read_bytes
 
 if TYPE_CHECKING:
     from azureml_tasks.built_image import BuiltImage
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from azureml_tasks.project.mounted_delivery import MountedDelivery
 
 _SCRIPT = "collect_packages.py"
+_LARGEST_MARK = 10_000  # bytes
 
 
 def base_to_run(prepared: Prepared) -> BuiltImage:
@@ -44,7 +46,7 @@ def with_code(run: RunContext, prepared: Prepared, image: BuiltImage) -> Prepare
         source=str(Path(mounted.root, mounted.code)),
         name=_name(mounted),
         script=mounted.script,
-        files=tuple(_members(plan)),
+        files=tuple(members(plan)),
         variables={**mounted.variables, **plan.env},
     )
     smoke_test = plan.smoke_test._replace(mounted=code, sha256=mount_sha256(plan, prepared.context))
@@ -104,14 +106,14 @@ def _update_packages(run: RunContext, prepared: Prepared, image: BuiltImage) -> 
 def _read_mark(folder: Path) -> str:
     """Return what the folder states that it was made from; "" if it has no mark of ours."""
     try:
-        mark = json.loads((folder / MARK).read_bytes())
-    except (OSError, ValueError):
+        mark = json.loads(read_bytes(folder / MARK, _LARGEST_MARK))
+    except (FileNotFoundError, UnreadableFile, ValueError, RecursionError):
         return ""
     made_from = mark.get("made_from") if isinstance(mark, dict) else None
     return made_from if isinstance(made_from, str) else ""
 
 
-def _members(plan: Plan) -> list[ContextFile]:
+def members(plan: Plan) -> list[ContextFile]:
     """Return the members of the archive for the container: the code, in a folder of its name, and the packages."""
     mounted = _mounted(plan)
     name = _name(mounted)
@@ -123,6 +125,7 @@ def _members(plan: Plan) -> list[ContextFile]:
     packages = Path(mounted.root, mounted.packages_folder)
     if not mounted.packages_folder or not packages.is_dir():
         return members
+    _refuse_links(packages, mounted)
     inside = f"{name}/{Path(mounted.packages_folder).relative_to(mounted.code).as_posix()}"
     return members + [
         ContextFile(
@@ -134,3 +137,16 @@ def _members(plan: Plan) -> list[ContextFile]:
         for path in files_below(packages)
         if path.name != MARK
     ]
+
+
+def _refuse_links(packages: Path, mounted: MountedDelivery) -> None:
+    """Refuse a folder of packages with links: the one that we make has none, and one may lead out of the project.
+
+    Raises:
+        SettingsError: it has one.
+    """
+    link = next((path for path in files_below(packages) if path.is_symlink()), None)
+    if link:
+        name = link.relative_to(mounted.root).as_posix()
+        fix = f"Remove the folder {mounted.packages_folder}, which the next smoke test makes again."
+        raise SettingsError([FileProblem(name, 0, "is a link, and a folder of packages has none", fix)])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.config.problems import spell
 from azureml_tasks.image_reference import MCR
+from azureml_tasks.project.paths import kind_of
 from azureml_tasks.requirements.kinds import lock_kind
 
 if TYPE_CHECKING:
@@ -158,6 +159,16 @@ def _packages_folder(reader: ProjectReader, code: str) -> str:
         name = reader.name(code)
         what = f'{spell(place)} is "{given}", which is not a folder in the code, {name}'
         reader.problems.add(place, what, f'Write: packages-folder = "{posixpath.join(name, "packages")}"')
+        return ""
+    # It is written and removed, so no link may lead there: neither its last part nor a folder between.
+    path = reader.root / folder
+    if path.resolve() != (reader.root / code).resolve() / posixpath.relpath(folder, code):
+        what = f'{spell(place)} is "{given}", which leads through a link'
+        reader.problems.add(place, what, "Name a folder in the code itself that is not there yet.")
+        return ""
+    if kind_of(path) not in ("", "folder"):
+        what = f'{spell(place)} is "{given}", which is a {kind_of(path)}, not a folder'
+        reader.problems.add(place, what, "Name a folder in the code that is not there yet.")
         return ""
     return folder
 
