@@ -129,6 +129,16 @@ def test_an_anchor_is_read_at_each_of_its_aliases() -> None:
             "a: !!int x\n",
             mistake(1, "has a value that is not of its type, int", "Correct this value."),
         ),
+        *(
+            (f"a: {value}\n", mistake(1, f"has a value that is not of its type, {kind}", "Correct this value."))
+            for kind, value in [
+                ("bool", "!!bool x"),
+                ("float", '!!float ""'),
+                ("float", f"{'1:' * 400}1.0"),
+                ("int", '!!int "-"'),
+                ("int", f"{'1:' * 50_000}1"),
+            ]
+        ),
         (
             f"a: {'1' * 5000}\n",
             mistake(1, "has a value that is not of its type, int", "Correct this value."),

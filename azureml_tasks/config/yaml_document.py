@@ -33,6 +33,8 @@ _OTHERS = {f"{_PREFIX}{name}" for name in ("null", "bool", "int", "float")}
 _MERGE = f"{_PREFIX}merge"
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 _LONGEST_SHOWN = 100  # characters
+_LONGEST_NUMBER = 1_000
+"""Characters; for one of base 60, such as 1:30, Python has no bound."""
 _CORRECT = "Correct this line. The rest of the file was not read."
 
 
@@ -190,8 +192,10 @@ class _Reading:
         if node.tag in _TEXT:
             return node.value
         try:
+            if len(node.value) > _LONGEST_NUMBER:
+                raise ValueError  # noqa: TRY301 -- the same mistake
             return self.constructor.construct_object(node)
-        except ValueError:  # an explicit tag on other text, or more digits than Python converts
+        except (ArithmeticError, LookupError, ValueError):  # an explicit tag on other text, or too large
             tag = node.tag.removeprefix(_PREFIX)
             self.add(
                 node.start_mark.line + 1, f"has a value that is not of its type, {tag}", "Correct this value."
