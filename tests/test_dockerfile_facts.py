@@ -130,6 +130,27 @@ def test_commands_that_mount_secrets() -> None:
     assert (2, 3) == facts(text).secret_mounts
 
 
+def test_arguments_that_multiply_each_other() -> None:
+    """A text longer than any image reference gets no further values: memory stays bounded."""
+    arguments = "".join(f"ARG A{number + 1}={f'$A{number}' * 100}\n" for number in range(9))
+
+    assert [("FROM <too-long>", "")] == images(f"ARG A0={'x' * 100}\n{arguments}FROM $A9\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"# check=skip{' ' * 200_000}all\nFROM a\n",
+        "FROM a\n" * 40_000,
+        f"FROM a\nRUN {'--a ' * 200_000}\n",
+    ],
+    ids=["spaces in a directive", "many stages", "many flags"],
+)
+def test_a_large_dockerfile_is_read_once(text: str) -> None:
+    """The time grows with its length and not with the square, which would be minutes."""
+    assert ("FROM a", "a:latest") == images(text)[-1]
+
+
 @settings(max_examples=examples(300), deadline=None, suppress_health_check=list(HealthCheck))
 @given(text=st.lists(PIECES, max_size=25).map("".join))
 def test_any_text(text: str) -> None:

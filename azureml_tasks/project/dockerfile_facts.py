@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import ChainMap
 from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.image_reference import Reference, parse
@@ -28,6 +29,8 @@ _OWN_LANGUAGE = re.compile(r"(?:docker\.io/)?docker/dockerfile(?:[:@].*)?")
 _VARIABLE = re.compile(r"\$(?:(?P<plain>\w+)|\{(?P<name>\w+)(?::?(?P<kind>[-+])(?P<word>[^${}]*))?\})")
 _DEEPEST = 10
 """Variables inside each other."""
+_LONGEST = 4096
+"""Characters of a text whose variables get their values: no name of an image is longer, and each may double it."""
 _SECRET_MOUNTS = ("secret", "ssh")
 _ROOT = ("0", "root")
 
@@ -124,6 +127,7 @@ def _stages(
 ) -> tuple[list[_Stage], list[UsedImage], list[DockerfileProblem]]:
     arguments = _platform_arguments(platform)
     stages: list[_Stage] = []
+    by_name: dict[str, int] = {}
     images: list[UsedImage] = []
     problems: list[DockerfileProblem] = []
     for instruction in instructions:
@@ -134,15 +138,16 @@ def _stages(
             words = text.split() or [""]
             problems += [_unset_argument(instruction.line, name, arguments) for name in unset]
             name = words[2].lower() if len(words) > 2 and words[1].lower() == "as" else ""  # noqa: PLR2004 -- IMAGE as NAME
-            before = _index(stages, words[0])
+            before = by_name.get(words[0].lower())
             image = None if before is not None or unset else _used_image(instruction, text, arguments)
             images += [image] if image else []
+            by_name |= {name: len(stages)} if name else {}
             stages.append(_Stage(name=name, base=image.reference if image else None, before=before))
         elif instruction.name == "USER" and stages:
             user = instruction.arguments.strip("\"' ").partition(":")[0]
             stages[-1] = stages[-1]._replace(user=(user, instruction.line))
         else:
-            images += _copied_from(instruction, stages)
+            images += _copied_from(instruction, by_name)
     return stages, images, problems
 
 
@@ -158,13 +163,13 @@ def _platform_arguments(platform: str) -> dict[str, str | None]:
     return {name: known.get(name) for name in sorted(_BUILDKIT_ARGUMENTS)}
 
 
-def _declared(instruction: Instruction, arguments: Mapping[str, str | None]) -> dict[str, str | None]:
+def _declared(instruction: Instruction, arguments: dict[str, str | None]) -> dict[str, str | None]:
     """Return the arguments that an ARG before the first FROM declares; "" for one without a default."""
     declared: dict[str, str | None] = {}
     for word in words_of(instruction.arguments):
         name, equals, default = word.partition("=")
         if equals:
-            declared[name], _ = _expanded(default.strip("\"'"), {**arguments, **declared})
+            declared[name], _ = _expanded(default.strip("\"'"), ChainMap(declared, arguments))
         elif name not in _BUILDKIT_ARGUMENTS:
             declared[name] = ""
     return declared
@@ -187,10 +192,13 @@ def _expanded(text: str, arguments: Mapping[str, str | None]) -> tuple[str, list
             unset.append(name)
         return found
 
+    count = 1
     for _ in range(_DEEPEST):
-        text, count = _VARIABLE.subn(value, text)
-        if not count:
+        if len(text) > _LONGEST or not count:
             break
+        text, count = _VARIABLE.subn(value, text)
+    if len(text) > _LONGEST:
+        return "<too-long>", []
     return text.replace('"', "").replace("'", ""), unset
 
 
@@ -222,18 +230,17 @@ def _reference(name: str) -> Reference | None:
     return reference
 
 
-def _index(stages: Sequence[_Stage], name: str) -> int | None:
-    """Return which stage *name* is, by its name; None if it is an image."""
-    names = [stage.name for stage in stages]
-    return len(names) - 1 - names[::-1].index(name.lower()) if name and name.lower() in names else None
+def _copied_from(instruction: Instruction, stages: Mapping[str, int]) -> Iterator[UsedImage]:
+    """Yield the images, not stages, that an instruction copies from or mounts.
 
-
-def _copied_from(instruction: Instruction, stages: Sequence[_Stage]) -> Iterator[UsedImage]:
-    """Yield the images, not stages, that an instruction copies from or mounts."""
+    Args:
+        instruction: of any kind.
+        stages: name of each stage before it, in lower case → which one it is.
+    """
     places = instruction.flag_values("--from") if instruction.name in {"ADD", "COPY"} else []
     places += [_mount(value).get("from", "") for value in _mounts(instruction)]
     for place in places:
-        if place and "$" not in place and not place.isdigit() and _index(stages, place) is None:
+        if place and "$" not in place and not place.isdigit() and place.lower() not in stages:
             flag = "--from" if instruction.name != "RUN" else "--mount=from"
             text = f"{instruction.name} {flag}={place}"
             yield UsedImage(line=instruction.line, text=text, reference=_reference(place))

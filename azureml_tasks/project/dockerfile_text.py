@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-_DIRECTIVE = re.compile(r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*")
+_DIRECTIVE = re.compile(r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(\S.*)")
 _DIRECTIVES = ("check", "escape", "syntax")
 _BLANK = re.compile(r"[\t\v\f\r ]+")
+_SPACES = re.compile(r"\s*")
 _FLAG = re.compile(r"""--(?:"[^"]*"|'[^']*'|\\.|[^\s"'\\])*""")
 _WORD = re.compile(r"""(?:"(?:\\.|[^"\\])*"|'[^']*'|\\.|[^\s"'\\])+""")
 _HEREDOC = re.compile(r"\d*<<(-?)([^<]+)")
@@ -92,7 +93,7 @@ def _directives(lines: Sequence[str]) -> dict[str, str]:
             break
         name = match[1].lower()
         if name in _DIRECTIVES:
-            found.setdefault(name, match[2])
+            found.setdefault(name, match[2].rstrip())
     return found
 
 
@@ -116,12 +117,13 @@ def _joined(line: str, following: Iterator[tuple[int, str]], continued: re.Patte
 def _instruction(number: int, text: str) -> Instruction:
     name, *rest = _BLANK.split(text.strip(), maxsplit=1)
     arguments, flags = "".join(rest), []
-    while match := _FLAG.match(arguments):
-        arguments = arguments[match.end() :].lstrip()
+    at = 0  # Cutting each flag off would copy a long line once for each.
+    while match := _FLAG.match(arguments, at):
+        at = _SPACES.match(arguments, match.end()).end()  # type: ignore[union-attr]  # It matches nothing, too.
         if match[0] == "--":
             break
         flags.append(match[0])
-    return Instruction(line=number, name=name.upper(), flags=tuple(flags), arguments=arguments)
+    return Instruction(line=number, name=name.upper(), flags=tuple(flags), arguments=arguments[at:])
 
 
 def _heredocs(instruction: Instruction) -> Iterator[tuple[str, bool]]:
