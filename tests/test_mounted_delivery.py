@@ -119,3 +119,11 @@ def test_links_in_the_folder_of_packages_are_not_followed(tmp_path: Path) -> Non
         members(plan)
 
     assert ["code/to/packages/b/key"] == [problem.file for problem in refused.value.problems]
+
+
+def test_a_variable_that_names_no_file_that_can_exist(tmp_path: Path) -> None:
+    """A name that is too long for any file is a mistake of the table, not of this machine."""
+    with pytest.raises(SettingsError) as refused:
+        planned(tmp_path, f'env = {{ AZUREML_EXTRA_CONDA_YAML = "{"a" * 300}" }}\n')
+
+    assert ["does not exist"] == [problem.what[-14:] for problem in refused.value.problems]

@@ -9,7 +9,7 @@ import pytest
 
 from azureml_tasks.errors import FileProblem
 from azureml_tasks.requirements.files import RequirementsTree
-from azureml_tasks.requirements.lock_requirement import Selection
+from azureml_tasks.requirements.lock_requirement import Selection, hash_options
 from azureml_tasks.requirements.pylock import read_pylock
 
 HEAD = 'lock-version = "1.0"\ncreated-by = "a tool"\n'
@@ -256,3 +256,8 @@ def test_an_older_packaging_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         found[0].what,
         found[0].fix.startswith("pip install 'packaging>=26'\n"),
     )
+
+
+def test_a_hash_that_would_begin_a_line_of_its_own() -> None:
+    """It is none that pip takes."""
+    assert ("--hash=sha256:ab",) == hash_options([{"sha256": "ab"}, {"sha256": "c\n--index-url x"}])

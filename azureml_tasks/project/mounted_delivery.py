@@ -218,7 +218,7 @@ def refuse_missing_extra_files(reader: ProjectReader, code: Code) -> None:
         for name in _FILE_VARIABLES:
             value = variables.get(name, "")
             path = posixpath.normpath(posixpath.join(beside, value))
-            if value and not posixpath.isabs(value) and not (reader.root / path).exists():
+            if value and not posixpath.isabs(value) and not kind_of(reader.root / path):
                 place: Place = (*table.split("."), name)
                 what = f'{spell(place)} is "{value}", and {reader.name(path)} does not exist'
                 fix = f"The path is relative to the folder of the entry script, {reader.name(beside)}."

@@ -45,7 +45,12 @@ def is_copied(folder: str, selection: Selection) -> bool:
 
 def hash_options(hashes: Iterable[Mapping[str, str]]) -> tuple[str, ...]:
     """Return pip's options for the hashes of several files, sorted, each once; empty if pip takes none of them."""
-    known = {f"{name}:{value}" for each in hashes for name, value in each.items() if name in _ALGORITHMS}
+    known = {
+        f"{name}:{value}"
+        for each in hashes
+        for name, value in each.items()
+        if name in _ALGORITHMS and value.isalnum()  # A line break would begin a line of its own.
+    }
     return tuple(f"--hash={text}" for text in sorted(known))
 
 
