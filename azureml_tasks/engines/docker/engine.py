@@ -247,16 +247,8 @@ class DockerEngine:
             translate_errors(self.client.host),
             tracked_run(self.client, self.folder, self.reporter) as run,
         ):
-            name = container_name(run)
-            unpack = self.client.docker_command("cp", "-", f"{name}:/tmp")
-            create, *others = packages_folder.commands(self.client, image.names[0], name, folder)
-            announced = self.reporter.effect(create)
-            announced = self.reporter.effect(unpack, before="invoke image.context | ") and announced
-            if not self.reporter.effects(others) or not announced:
-                return
-            self.folder.mkdir(parents=True, exist_ok=True)
             packages_folder.make_packages_folder(
-                self.client, image.id, files, folder, made_from=made_from, reporter=self.reporter, run=run
+                self.client, image, files, folder, made_from=made_from, reporter=self.reporter, run=run
             )
 
     def exists(self, image: BuiltImage) -> bool:

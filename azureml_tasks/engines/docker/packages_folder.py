@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from azureml_tasks.built_image import BuiltImage
     from azureml_tasks.context.context_file import ContextFile
     from azureml_tasks.engines.docker.client import EngineClient
     from azureml_tasks.reporter import Reporter
@@ -39,20 +40,9 @@ _COMMAND = [
 _LONGEST_LINE = 64 * 1024  # bytes
 
 
-def commands(client: EngineClient, base: str, name: str, target: Path) -> list[list[str]]:
-    """Return the docker commands that do the same, once `invoke image.context` was unpacked in the container."""
-    create = ["create", "--name", name, "--user", "root", "--entrypoint", _COMMAND[0], base, *_COMMAND[1:]]
-    return [
-        client.docker_command(*create),
-        client.docker_command("start", "--attach", name),
-        client.docker_command("cp", f"{name}:{_IN_CONTAINER}/python/packages", str(target)),
-        client.docker_command("rm", "--force", "--volumes", name),
-    ]
-
-
 def make_packages_folder(
     client: EngineClient,
-    base_id: str,
+    base: BuiltImage,
     files: Sequence[ContextFile],
     target: Path,
     *,
@@ -62,9 +52,11 @@ def make_packages_folder(
 ) -> None:
     """Install the packages in a container of the base, and replace the folder *target* by those that are new.
 
+    Under --dry the commands that do the same are announced.
+
     Args:
         client: the engine.
-        base_id: the engine's ID of the base.
+        base: as an image to run.
         files: members of the build context below `python/`.
         target: the folder, which is not there or has our mark.
         made_from: what decides the folder's content, for its mark.
@@ -76,10 +68,13 @@ def make_packages_folder(
         MachineError: this Python cannot unpack an archive safely.
     """
     name = container_name(run)
+    if not _announced(client, base.names[0], name, target, reporter):
+        return
+    run.records.mkdir(parents=True, exist_ok=True)
     run.note(Thing("container", name))
     create = partial(
         client.sdk.containers.create,
-        base_id,
+        base.id,
         command=_COMMAND,
         entrypoint=[],
         user="root",
@@ -99,7 +94,7 @@ def make_packages_folder(
             reporter.say(lines[-1])
         code = container.wait()["StatusCode"]
     if code:
-        what = f"The packages cannot be installed in the base {base_id[:19]} (exit code {code})."
+        what = f"The packages cannot be installed in the base {base.names[0]} (exit code {code})."
         fix = "The lines above say why: correct the requirements."
         raise BuildError(what, next_step=fix, said="\n".join(lines[-5:]))
     with run.folder() as folder:
@@ -111,6 +106,20 @@ def make_packages_folder(
             shutil.rmtree(target)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(folder / "packages", target)
+
+
+def _announced(client: EngineClient, base: str, name: str, target: Path, reporter: Reporter) -> bool:
+    """Announce the docker commands that do the same. Return False if they must not be carried out."""
+    create = ["create", "--name", name, "--user", "root", "--entrypoint", _COMMAND[0], base, *_COMMAND[1:]]
+    unpack = client.docker_command("cp", "-", f"{name}:{_IN_CONTAINER}")
+    others = [
+        client.docker_command("start", "--attach", name),
+        client.docker_command("cp", f"{name}:{_IN_CONTAINER}/python/packages", str(target)),
+        client.docker_command("rm", "--force", "--volumes", name),
+    ]
+    is_wanted = reporter.effect(client.docker_command(*create))
+    is_wanted = reporter.effect(unpack, before="invoke image.context | ") and is_wanted
+    return reporter.effects(others) and is_wanted
 
 
 def _unpack(blocks: Iterable[bytes], folder: Path) -> None:
