@@ -17,7 +17,7 @@ from azureml_tasks.commands.run_context import (
 from azureml_tasks.commands.up_to_date import needed_rebuild
 from azureml_tasks.context.build_context import largest
 from azureml_tasks.errors import AzuremlTasksError, SettingsError
-from azureml_tasks.planning.plan import MODEL_DIR
+from azureml_tasks.planning.plan import APP_ROOT, MODEL_DIR
 from azureml_tasks.project import build_secrets
 from azureml_tasks.project.answering_code import undecided
 
@@ -122,7 +122,7 @@ def check(run: RunContext) -> CheckReport:
         size=context.size,
         context_sha256=context.sha256,
         largest=largest(context.files),
-        steps=_steps(plan),
+        steps=_steps(plan, engine),
         secrets=[
             SecretStatus(secret.id, build_secrets.location(secret), build_secrets.problem_of(secret))
             for secret in plan.secrets
@@ -177,7 +177,7 @@ def _missing_helper(run: RunContext, plan: Plan, engine: Engine) -> AzuremlTasks
     return for_pull if for_pull and not engine.base_id(plan) else None
 
 
-def _steps(plan: Plan) -> list[str]:
+def _steps(plan: Plan, engine: Engine | None) -> list[str]:
     if plan.mounted:
         return _mounts(plan, plan.mounted)
     if own := plan.own_dockerfile:
@@ -189,12 +189,22 @@ def _steps(plan: Plan) -> list[str]:
     steps += [f"copy the model to {model_folder}"] if plan.has_model else []
     if plan.has_code:
         script = plan.env.get("AZUREML_ENTRY_SCRIPT", "").replace("$$", "$")
-        place = plan.app_root if plan.app_root.startswith("/") else "the folder that the base's server reads"
+        place = _app_root(plan, engine)
         steps.append(f"copy the code to {place}{f', entry script {script}' if script else ''}")
     for run in plan.runs:
         first, _, _ = run.command.partition("\n")
         steps.append(f"run after {run.after}, as {run.user}: {first}")
     return steps or ["none: the image is the base with labels"]
+
+
+def _app_root(plan: Plan, engine: Engine | None) -> str:
+    """Return the folder of the code, which a base that is no documented one may name itself."""
+    if plan.app_root.startswith("/"):
+        return plan.app_root
+    variables = engine.base_variables(plan) if engine else None
+    if variables is None:
+        return "the folder that the base's server reads"
+    return variables.get("AML_APP_ROOT") or APP_ROOT
 
 
 def _mounts(plan: Plan, mounted: MountedDelivery) -> list[str]:

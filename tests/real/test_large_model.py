@@ -50,7 +50,8 @@ def test_a_model_of_the_same_size_is_another_one(
     """A model with the name and the size of the last one is copied, and no second copy of it is kept."""
     name = unique("large")
     text = TABLE.format(name=name, base=tiny_base)
-    made = consumer(tmp_path / name, {"pyproject.toml": text}, environment_of(clients[client], tmp_path))
+    files = {"pyproject.toml": text, "code/score.py": "def init(): ...\ndef run(data): ...\n"}
+    made = consumer(tmp_path / name, files, environment_of(clients[client], tmp_path))
     (made.folder / "model").mkdir()
     found, expected = [], []
     with removed_after(docker_client, name):

@@ -234,7 +234,11 @@ class DockerEngine:
         with translate_errors(self.client.host):
             base = prepare_base(self.client, plan, self.reporter, self.folder, pull=False)
         return BuiltImage(
-            id=base.id if base else "", names=(str(plan.base),), engine=self.name, context_sha256=""
+            id=base.id if base else "",
+            names=(str(plan.base),),
+            engine=self.name,
+            context_sha256="",
+            user=base.user if base else "",
         )
 
     def make_packages_folder(

@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 import docker
@@ -76,7 +77,16 @@ class EngineCleanup:
         for container in self.client.api.containers(all=True):
             with suppress(NotFound, APIError):
                 if self._is_ours(container):
-                    self.client.api.remove_container(container["Id"], force=True, v=True)
+                    self._remove_container(container["Id"])
+
+    def _remove_container(self, container: str) -> None:
+        """Remove a container, or wait until the engine has, which removes that of a cancelled build itself."""
+        try:
+            self.client.api.remove_container(container, force=True, v=True)
+        except APIError as error:
+            if error.status_code != HTTPStatus.CONFLICT:
+                raise
+            self.client.api.wait(container, timeout=60, condition="removed")
 
     def _is_ours(self, container: Mapping[str, Any]) -> bool:
         labels = container.get("Labels")
