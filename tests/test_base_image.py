@@ -10,6 +10,7 @@ from azureml_tasks.cli.console import Console
 from azureml_tasks.engines.docker.base_image import check_base
 from azureml_tasks.engines.docker.client import EngineClient
 from azureml_tasks.errors import BuildError
+from azureml_tasks.project.own_dockerfile import OwnDockerfile
 from tests.fake_engine import json_answer, running_engine
 from tests.plans import plan
 
@@ -77,3 +78,10 @@ def test_a_base_that_the_engine_does_not_have(tmp_path: Path) -> None:
         client = EngineClient(context="default", host=engine.host, version="1", api="1.48")
         check_base(client, plan(user="server"), Console(), tmp_path)
         assert engine.requests == ["GET /v1.48/images/base:1/json"]
+
+
+def test_the_base_of_an_own_dockerfile(tmp_path: Path) -> None:
+    """Its last FROM need not be an inference image: the Dockerfile decides, and the built image is looked at."""
+    own = OwnDockerfile(path="Dockerfile", name="Dockerfile", text="FROM base:1\n")
+
+    assert refusal(tmp_path, {"Cmd": ["python3"]}, own_dockerfile=own, user="") == ""

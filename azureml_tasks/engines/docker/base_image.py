@@ -93,6 +93,8 @@ def prepare_base(
 
 def check_base(client: EngineClient, plan: Plan, reporter: Reporter, folder: Path) -> None:
     """Check that the base can be extended, if the engine has it; arguments and errors as of `prepare_base`."""
+    if plan.own_dockerfile:  # It decides about its base, and the built image is looked at.
+        return
     if base := find_base(client, str(plan.base)):
         _check_base(plan, base)
         if plan.user != _USUAL_USER:  # To look for it in each check would take time.
