@@ -396,3 +396,33 @@ def test_a_dry_run_prints_what_to_paste_and_writes_nothing(tmp_path: Path) -> No
     )
     assert (0, line, "", False) == (dry.code, dry.out, dry.err, there)
     assert (0, "", line, True) == (echoed.code, echoed.out, echoed.err, (folder / "a b").exists())
+
+
+def test_another_smoke_test_than_the_one_that_was_passed(tmp_path: Path) -> None:
+    """The YAML has the table's port and paths, which nothing has proven yet."""
+    folder = pushed_project(tmp_path)
+    record = {"id": RECORD["id"], "smoke_test_sha256": "0" * 64, "smoke": RECORD["smoke"]}
+    (folder / ".azureml-image" / "smoke-test.json").write_text(json.dumps(record), encoding="utf-8")
+
+    done = invoke(folder, "image.environment")
+
+    assert (0, ENVIRONMENT) == (done.code, done.out)
+    assert "passed another smoke test than the table and its files ask for now" in done.err
+
+
+def test_a_batch_image_has_no_online_deployment(tmp_path: Path) -> None:
+    """Nothing has proven that it answers requests."""
+    folder = pushed_project(tmp_path)
+    table = folder / "pyproject.toml"
+    text = (
+        table.read_text(encoding="utf-8")
+        + '\n[tool.azureml-image.smoke-test]\nmini-batch = ["code/score.py"]\n'
+    )
+    table.write_text(text, encoding="utf-8")
+    (folder / "code").mkdir()
+    (folder / "code/score.py").write_text("def init(): ...\ndef run(mini_batch): ...\n", encoding="utf-8")
+
+    done = invoke(folder, "image.environment", *FOR_SCORING)
+
+    assert 2 == done.code
+    assert "prints an online deployment, and smoke-test.mini-batch is for the script of a batch" in done.err

@@ -70,14 +70,32 @@ def environment_texts(
 
 def _environment_text(run: RunContext, request: EnvironmentRequest) -> str:
     plan, context = plan_image(run)
+    if request.deployment and plan.smoke_test.mini_batch:
+        what = (
+            "prints an online deployment, and smoke-test.mini-batch is for the script of a batch deployment"
+        )
+        fix = "Leave it out, and name the environment in your own batch deployment."
+        raise SettingsError([Problem("--deployment", 0, what, fix)])
     if plan.mounted:
         return _mounted_text(run, plan, context, request)
     pushed = _pushed(run, context.sha256)
+    _warn_of_another_test(run, plan, pushed)
     if not request.deployment:
         return environment_yaml.environment_text(pushed, plan.smoke_test, name=request.name)
     return environment_yaml.deployment_text(
         pushed, plan, endpoint=request.endpoint, instance_type=request.instance_type, name=request.name
     )
+
+
+def _warn_of_another_test(run: RunContext, plan: Plan, pushed: Pushed) -> None:
+    """Warn if the table asks for another smoke test than was passed: the YAML takes port and paths from it."""
+    passed, record = run.records.read_pass(), run.records.read_result()
+    is_of_pushed = passed and record and passed["id"] == record["id"] and record["smoke"]
+    if passed and is_of_pushed and passed["smoke_test_sha256"] != plan.smoke_test.sha256:
+        run.reporter.warn(
+            f"{pushed.names[0]} passed another smoke test than the table and its files ask for now, "
+            "and the YAML is of those: invoke image.smoke-test"
+        )
 
 
 def _mounted_text(run: RunContext, plan: Plan, context: BuildContext, request: EnvironmentRequest) -> str:
