@@ -160,3 +160,17 @@ def test_it_runs_under_old_pythons() -> None:
     imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
 
     assert set() == {name.partition(".")[0] for name in imported} - sys.stdlib_module_names
+
+
+def test_a_line_of_the_script_without_an_end_hides_no_event(capsys: pytest.CaptureFixture[str]) -> None:
+    """An event begins a line of its own, whenever the script has printed the beginning of one."""
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "wb") as script:
+        script.write(b"loaded")
+    with os.fdopen(reading, "rb") as stream:
+        output = batch_driver.Output(stream)
+        assert output.text() == "loaded"
+        output.print_lines(["event 1"])
+        output.print_lines(["event 2"])
+
+    assert capsys.readouterr().out == "loaded\nevent 1\nevent 2\n"

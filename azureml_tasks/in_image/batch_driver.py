@@ -111,22 +111,33 @@ def _run(files: list[str]) -> Event:
 
 
 class Output:
-    """What the script prints: passed on, and its end kept."""
+    """What the script prints: passed on, and its end kept. Events begin lines of their own between it."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self.stream = stream
         self.end = bytearray()
+        self.lock = threading.Lock()
+        self.is_line_open = False
         self.thread = threading.Thread(target=self._copy)
         self.thread.daemon = True
         self.thread.start()
 
     def _copy(self) -> None:
         for line in self.stream:
-            sys.stdout.buffer.write(line)
-            sys.stdout.buffer.flush()
+            with self.lock:
+                sys.stdout.buffer.write(line)
+                sys.stdout.buffer.flush()
+                self.is_line_open = not line.endswith(b"\n")
             self.end += line
             if len(self.end) > 2 * LIMIT:
                 del self.end[:-LIMIT]
+
+    def print_lines(self, lines: list[str]) -> None:
+        """Print lines of our own; the last line of the script may have no end."""
+        with self.lock:
+            sys.stdout.write("\n" * self.is_line_open + "".join(f"{line}\n" for line in lines))
+            sys.stdout.flush()
+            self.is_line_open = False
 
     def text(self) -> str:
         """Return the end of it, after all of it has come."""
@@ -141,13 +152,13 @@ def main(words: list[str]) -> int:
     frames: Any = importlib.import_module("probe_in_acr").frames
     count = 0
 
+    process, output, lines = _start(words[3:])
+
     def emit(event: Event) -> None:
         nonlocal count
-        sys.stdout.write("".join(f"{line}\n" for line in frames(marker, count, event)))
-        sys.stdout.flush()
+        output.print_lines(frames(marker, count, event))
         count += 1
 
-    process, output, lines = _start(words[3:])
     error = None
     for name, seconds in zip(("batch-init", "batch-run"), timeouts):  # noqa: B905 - Python 3.7 has no strict
         event = _step(process, lines, name, seconds)
@@ -156,8 +167,6 @@ def main(words: list[str]) -> int:
         if error:
             break
     last = _last_event(_ended(process), output.text())
-    if output.end and not output.end.endswith(b"\n"):
-        sys.stdout.write("\n")
     emit(last)
     return 1 if error else 0
 
