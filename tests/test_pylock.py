@@ -261,3 +261,17 @@ def test_an_older_packaging_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_hash_that_would_begin_a_line_of_its_own() -> None:
     """It is none that pip takes."""
     assert ("--hash=sha256:ab",) == hash_options([{"sha256": "ab"}, {"sha256": "c\n--index-url x"}])
+
+
+def test_an_address_with_a_blank_adds_no_option_for_pip() -> None:
+    """An index and a file are parts of lines that pip reads as words."""
+    packages = one('index = "https://contoso.example/simple --trusted-host contoso.example"').removeprefix(
+        HEAD
+    )
+
+    assert problems(packages) == [
+        (
+            3,
+            "beta has an address with a blank in it, https://contoso.example/simple --trusted-host contoso.example",
+        )
+    ]

@@ -107,6 +107,17 @@ def without_parts(marker: str, extras: Sequence[str], groups: Sequence[str]) -> 
     return "" if simple == _ALWAYS else simple
 
 
+def _addresses(package: Package) -> list[str]:
+    """Return what becomes part of a line for pip, where a blank would begin another option."""
+    files: list[PackageWheel | PackageSdist] = [
+        *(package.wheels or ()),
+        *([package.sdist] if package.sdist else []),
+    ]
+    archive = package.archive
+    own = [archive.url, archive.subdirectory] if archive else []
+    return [each for each in (package.index, *own, *(file.url for file in files)) if each]
+
+
 class _Reading:
     """One pass over the packages of a lock file."""
 
@@ -141,7 +152,10 @@ class _Reading:
     def package(self, number: int, package: Package, marker: str) -> None:
         """Add the requirement for one package, or the problem that it has."""
         name = package.name
-        if package.vcs:
+        if address := next((each for each in _addresses(package) if re.search(r"\s", each)), ""):
+            what = f"{name} has an address with a blank in it, {shown(address)}"
+            self.add(number, what, "Make the lock file again with the tool that wrote it.")
+        elif package.vcs:
             address = f"{package.vcs.type}+{package.vcs.url or package.vcs.path}@{package.vcs.commit_id}"
             what = f"{name} comes from a repository, of which pip checks no hash"
             self.add(number, what, f"{_WHEEL}{shown(address)}")
