@@ -104,7 +104,7 @@ def _update_packages(run: RunContext, prepared: Prepared, image: BuiltImage) -> 
 
 
 def _read_mark(folder: Path) -> str:
-    """Return what the folder states that it was made from; "" if it has no mark of ours."""
+    """Return what the folder states that it was made from; "" if it has no such mark."""
     try:
         mark = json.loads(read_bytes(folder / MARK, _LARGEST_MARK))
     except (FileNotFoundError, UnreadableFile, ValueError, RecursionError):

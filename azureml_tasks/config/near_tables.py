@@ -1,4 +1,4 @@
-"""Tables of pyproject.toml whose name is nearly that of ours: nothing reads them, and they have no effect."""
+"""Tables of pyproject.toml whose name is nearly `tool.azureml-image`: nothing reads them, and they have no effect."""
 
 from __future__ import annotations
 

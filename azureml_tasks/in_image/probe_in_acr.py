@@ -6,7 +6,7 @@ Python 3.7 and `probe.py` beside it. The argument is a file with the probe's con
     container  the name of the container that is tested, which is also its host name
     marker     the beginning of each line
     limit      bytes that are kept of an answer, and of the end of the container's log
-    stand_in   (optional) true if a script of ours serves, so that the image's own must not be there
+    stand_in   (optional) true if our stand-in serves, so that the image's own must not be there
 
 Each event is one or more lines: marker, number of the event, part/parts, base64 of deflated JSON. The last event
 describes the container, because ACR's log shows nothing of a detached step. The agent's engine knows; ACR gives its

@@ -56,7 +56,7 @@ class RequirementsTree:
         all_pinned: whether each requirement has one exact version.
         lines: every logical line of the files, without comments, sorted, each once.
         finding: the lines that say where and how pip finds packages, in their order.
-        index: the last `--index-url` of the files; "" if none has one.
+        index: the last `--index-url` of the files; "" for none.
         names: normalized names of the packages that they require, each once.
         generated: the requirements that a lock file was translated into; "" if pip reads the files themselves.
         requires_python: the versions of Python that a lock file is for; "" for any.

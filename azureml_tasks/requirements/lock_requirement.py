@@ -13,6 +13,8 @@ _ALGORITHMS = ("sha256", "sha384", "sha512")
 """The hashes that pip takes: https://pip.pypa.io/en/stable/topics/secure-installs/#hash-checking-mode"""
 _PYPI = ("pypi.org", "pypi.python.org")
 _PYPI_FILES = "files.pythonhosted.org"
+"""PyPI, as lock files write it: pip's default index. A lock file that names it must not override the index that a base
+or a run configures, such as a mirror: https://pip.pypa.io/en/stable/cli/pip_install/#cmdoption-i."""
 
 
 class Selection(NamedTuple):
