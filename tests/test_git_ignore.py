@@ -43,6 +43,7 @@ def kept(text: str, paths: list[str]) -> list[str]:
         ("a\\ \nb  ", ["a ", "a", "b"], ["a"]),
         ("[ab].py\nx?z", ["a.py", "c.py", "xyz", "x/z"], ["c.py", "x/z"]),
         ("\ufeffa\r\nb\r\n", ["a", "b", "c"], ["c"]),
+        ("a\u2028b\n*.x\x0cy", ["a", "b", "a\u2028b", "k.x", "y", "k.x\x0cy"], ["a", "b", "k.x", "y"]),
     ],
 )
 def test_patterns_exclude_what_git_ignores(patterns: str, paths: list[str], stay: list[str]) -> None:

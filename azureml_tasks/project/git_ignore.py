@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from azureml_tasks.project.ignore import IgnoreRules
 
+_LINE_END = re.compile(r"\r\n?|\n")
+"""The ends of lines in a text file; `str.splitlines` also ends one at U+2028 and others, which git does not."""
 _LONGEST = 4096
 """The longest path of Linux; a longer pattern matches none."""
 _MOST_IN_A_NAME = 3
@@ -37,7 +39,7 @@ def parse_git_ignore(text: str, file: str, folder: str) -> list[Rule]:
     Returns:
         The rules in the order of the file, without comments and empty lines.
     """
-    lines = enumerate(text.removeprefix("\ufeff").splitlines(), 1)
+    lines = enumerate(_LINE_END.split(text.removeprefix("\ufeff")), 1)
     return [
         Rule(pattern=line, file=file, line=number, folder=folder)
         for number, line in lines
