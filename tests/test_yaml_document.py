@@ -190,3 +190,11 @@ def test_aliases_that_multiply_are_refused() -> None:
     (problem,) = mistakes(text)
 
     assert f"has more than {MOST_VALUES:,} values, with those that its aliases repeat" == problem.what
+
+
+def test_what_has_too_many_values_is_not_read_to_its_end() -> None:
+    """To read all of a large file takes seconds, and what follows the last value that is allowed does not count."""
+    items = "- a\n" * 2 * MOST_VALUES
+    (problem,) = mistakes(f"{items}- [\n")
+
+    assert f"has more than {MOST_VALUES:,} values, with those that its aliases repeat" == problem.what

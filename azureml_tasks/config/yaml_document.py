@@ -106,14 +106,18 @@ class _Refusal(Exception):
 
 
 class _Composer(yaml.SafeLoader):
-    """PyYAML's composer, which calls itself for each level, with a bound."""
+    """PyYAML's composer with bounds: it calls itself for each level, and reads 1 MB of `a,a,a` for 10 s."""
 
     depth = 0
+    nodes = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         """Compose a node with all that is in it."""
         if self.depth > DEEPEST:
             raise _too_deep(self.line + 1)
+        self.nodes += 1
+        if self.nodes > 2 * MOST_VALUES:  # At most every second node is a key.
+            raise _too_many(self.line + 1)
         self.depth += 1
         node = super().compose_node(parent, index)
         self.depth -= 1
@@ -122,6 +126,11 @@ class _Composer(yaml.SafeLoader):
 
 def _too_deep(line: int) -> _Refusal:
     return _Refusal(f"is nested more than {DEEPEST} deep", line, "Write it in another way. Nothing was read.")
+
+
+def _too_many(line: int) -> _Refusal:
+    what = f"has more than {MOST_VALUES:,} values, with those that its aliases repeat"
+    return _Refusal(what, line, "Make it smaller. Nothing was read.")
 
 
 class _Reading:
@@ -139,8 +148,7 @@ class _Reading:
         line = node.start_mark.line + 1
         self.count += 1
         if self.count > MOST_VALUES:
-            what = f"has more than {MOST_VALUES:,} values, with those that its aliases repeat"
-            raise _Refusal(what, line, "Make it smaller. Nothing was read.")
+            raise _too_many(line)
         if len(path) > DEEPEST:  # An anchor may hold an alias of itself.
             raise _too_deep(line)
         if isinstance(node, yaml.MappingNode) and node.tag == f"{_PREFIX}map":
