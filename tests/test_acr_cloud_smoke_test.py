@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import base64
 import json
 import shutil
@@ -617,15 +616,6 @@ def test_a_wrong_status_fails_the_step(name: str, folder: Path) -> None:
         code, _ = probed(folder, server.url, None, requests=[SCORE])
 
     assert code == 1
-
-
-def test_it_runs_under_old_pythons() -> None:
-    """The script uses the syntax of Python 3.7 and the standard library only."""
-    tree = ast.parse(source_of(probe_in_acr).decode(), feature_version=(3, 7))
-    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-
-    assert set() == {name.partition(".")[0] for name in imported} - sys.stdlib_module_names
 
 
 def test_a_stand_in_in_the_place_of_the_images_own_script_is_no_pass(folder: Path) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 import azureml_tasks
 
 PACKAGE = Path(azureml_tasks.__file__).parent
 ROOT = PACKAGE.parent
+IN_IMAGE = {path.stem: path for path in sorted(PACKAGE.joinpath("in_image").glob("[!_]*.py"))}
 
 
 def test_imports_keep_their_contracts() -> None:
@@ -46,3 +50,14 @@ def test_listing_tasks_loads_nothing_heavy() -> None:
         ),
     ]
     assert ours == done.stdout.split()
+
+
+@pytest.mark.parametrize("script", IN_IMAGE)
+def test_a_script_of_the_image_runs_under_old_pythons(script: str) -> None:
+    """It has the syntax of Python 3.7, and imports the standard library and the scripts beside it alone."""
+    tree = ast.parse(IN_IMAGE[script].read_text("utf-8"), feature_version=(3, 7))
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+
+    others = imported - {"azureml_tasks.in_image"} - IN_IMAGE.keys()
+    assert set() == {name.partition(".")[0] for name in others} - sys.stdlib_module_names

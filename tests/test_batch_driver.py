@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import os
 import subprocess
 import sys
@@ -151,15 +150,6 @@ def test_a_thread_of_the_script_keeps_nothing_waiting(tmp_path: Path) -> None:
     start = "import threading\ndef init(): threading.Thread(target=threading.Event().wait).start()\n"
 
     assert 0 == called(tmp_path, start + "def run(files): return files\n")[0]
-
-
-def test_it_runs_under_old_pythons() -> None:
-    """The script uses the syntax of Python 3.7 and the standard library only."""
-    tree = ast.parse(DRIVER.read_text(encoding="utf-8"), feature_version=(3, 7))
-    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-
-    assert set() == {name.partition(".")[0] for name in imported} - sys.stdlib_module_names
 
 
 def test_a_line_of_the_script_without_an_end_hides_no_event(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import base64
 import itertools
 import json
@@ -575,12 +574,3 @@ def test_as_a_script(tmp_path: Path) -> None:
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert (b"", 0) == (done.stderr, done.returncode)
     assert ["ready", "swagger", "answer", "malformed", "done"] == [event["event"] for event in events]
-
-
-def test_it_runs_under_old_pythons() -> None:
-    """The script uses the syntax of Python 3.7 and the standard library alone."""
-    tree = ast.parse(Path(probe.__file__).read_text("utf-8"), feature_version=(3, 7))
-    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-
-    assert set() == {name.partition(".")[0] for name in imported} - sys.stdlib_module_names
