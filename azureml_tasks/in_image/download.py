@@ -142,7 +142,7 @@ def download_rest(hashed: dict[str, str]) -> dict[str, str] | None:
 
 def fetch_chosen(packages: Collection[dict[str, Any]], number: int, more: list[str]) -> bool:
     """Download the packages of pip's report, from where the run *number* finds them. Return whether it succeeded."""
-    finding = environment.HERE / ("finding.txt" if number == 1 else f"finding-{number}.txt")
+    finding = environment.run_file("finding", number)
     options = finding.read_text(encoding="utf-8") if finding.is_file() else ""
     with tempfile.TemporaryDirectory() as folder:
         wanted = Path(folder) / "wanted.txt"

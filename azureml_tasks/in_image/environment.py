@@ -15,6 +15,7 @@ import sys
 from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import count, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -127,15 +128,14 @@ def run_pip(command: list[str], hide: str = "") -> bool:
     return running.returncode == 0
 
 
+def run_file(stem: str, number: int) -> Path:
+    """Return where a file of pip's run *number* is: stem.txt, stem-2.txt and so on."""
+    return HERE / (f"{stem}.txt" if number == 1 else f"{stem}-{number}.txt")
+
+
 def run_files(stem: str) -> list[Path]:
-    """Return the files of pip's runs in their order: stem.txt, stem-2.txt and so on."""
-    files: list[Path] = []
-    while True:
-        number = len(files) + 1
-        file = HERE / (f"{stem}.txt" if number == 1 else f"{stem}-{number}.txt")
-        if not file.is_file():
-            return files
-        files.append(file)
+    """Return the files of pip's runs in their order."""
+    return list(takewhile(Path.is_file, (run_file(stem, number) for number in count(1))))
 
 
 def normal(name: str) -> str:
@@ -191,12 +191,12 @@ def fits(package: Any, versions: dict[str, str]) -> bool:
 
 def needed_by(packages: dict[str, tuple[str, Any]], names: Iterable[str]) -> set[str]:
     """Return those of *packages* that *names* are or need, directly or through others."""
-    found: set[str] = set()
+    needed: set[str] = set()
     waiting = list(names)
     while waiting:
         name = waiting.pop()
-        if name in packages and name not in found:
-            found.add(name)
+        if name in packages and name not in needed:
+            needed.add(name)
             with suppress(ValueError):  # pip reports it.
                 waiting += [normal(need.name) for need in requirements_of(packages[name][1])]
-    return found
+    return needed

@@ -109,7 +109,7 @@ def install_rest(server: str) -> bool:
 
 def held_names(number: int) -> list[str]:
     """Return the normalized names of the packages that the run *number* must keep."""
-    held = HERE / f"held-{number}.txt"
+    held = environment.run_file("held", number)
     return held.read_text(encoding="utf-8").split() if held.is_file() else []
 
 
