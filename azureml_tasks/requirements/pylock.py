@@ -107,15 +107,15 @@ def without_parts(marker: str, extras: Sequence[str], groups: Sequence[str]) -> 
     return "" if simple == _ALWAYS else simple
 
 
+def _files(package: Package) -> list[PackageWheel | PackageSdist]:
+    return [*(package.wheels or ()), *([package.sdist] if package.sdist else [])]
+
+
 def _addresses(package: Package) -> list[str]:
     """Return what becomes part of a line for pip, where a blank would begin another option."""
-    files: list[PackageWheel | PackageSdist] = [
-        *(package.wheels or ()),
-        *([package.sdist] if package.sdist else []),
-    ]
     archive = package.archive
     own = [archive.url, archive.subdirectory] if archive else []
-    return [each for each in (package.index, *own, *(file.url for file in files)) if each]
+    return [each for each in (package.index, *own, *(file.url for file in _files(package))) if each]
 
 
 class _Reading:
@@ -177,11 +177,7 @@ class _Reading:
 
     def from_index(self, number: int, package: Package, marker: str) -> None:
         """Add the requirement for a package of an index."""
-        name = package.name
-        files: list[PackageWheel | PackageSdist] = [
-            *(package.wheels or ()),
-            *([package.sdist] if package.sdist else []),
-        ]
+        name, files = package.name, _files(package)
         urls = [each.url for each in files if each.url]
         if not package.version:
             self.add(

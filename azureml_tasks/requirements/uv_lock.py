@@ -120,15 +120,15 @@ def misfits(lock: Mapping[str, Any], pyproject: Mapping[str, Any], selection: Se
         *({"extra": name} for name in selection.extras),
         *({"group": name} for name in selection.groups),
     ]
-    found: dict[str, None] = {}
+    reasons: dict[str, None] = {}
     for part in parts:
         declared, _ = declared_requirements(pyproject, **part)
-        found |= dict.fromkeys(why for text in declared for why in locked.misfit(text))
+        reasons |= dict.fromkeys(why for text in declared for why in locked.misfit(text))
     listed = locked.listed(selection.project)
     names = _listed_names(pyproject)
     if listed is not None and names is not None:
-        found |= {f"{name} is not in pyproject.toml any more": None for name in sorted(listed - names)}
-    return [f"does not fit pyproject.toml: {why}" for why in found]
+        reasons |= {f"{name} is not in pyproject.toml any more": None for name in sorted(listed - names)}
+    return [f"does not fit pyproject.toml: {why}" for why in reasons]
 
 
 class _Locked:
