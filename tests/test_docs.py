@@ -202,6 +202,14 @@ def test_the_rooms_are_there() -> None:
     assert rooms <= named
 
 
+def test_each_question_stands_once() -> None:
+    """Two rows with one question would name different files for it."""
+    questions = re.findall(r"^\| (.+?\?) \|", page("code.md"), re.MULTILINE)
+
+    assert questions
+    assert sorted(set(questions)) == sorted(questions)
+
+
 def _is_room(folder: Path) -> bool:
     return folder.is_dir() and (folder / "__init__.py").exists()
 
