@@ -96,6 +96,6 @@ def test_a_dry_run_looks_into_no_base(project: Project, docker_client: docker.Do
     made = project(f"python{VERSION}")
     done = made.invoke("--dry", "image.check")
 
-    of_base = {"ancestor": f"{made.folder.name}:1"}
-    assert (0, []) == (done.code, docker_client.containers.list(all=True, filters=of_base))
+    of_base = docker_client.containers.list(all=True, filters={"ancestor": f"{made.folder.name}:1"})
+    assert (0, []) == (done.code, of_base)
     assert "--entrypoint readlink" in done.stdout
