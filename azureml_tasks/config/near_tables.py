@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from azureml_tasks.config.toml_positions import Path
 
 _NAME = "azureml-image"
+_NAMES = (_NAME, "azureml-tasks")
+"""The name of our table, and that of the package, which many tools give to their tables."""
 _HEADER = f"[tool.{_NAME}]"
 _ALIKE = 0.85
 """How much of a name must be the same, from 0 to 1: "azure-image" is as far from ours as a name may be."""
@@ -52,7 +54,7 @@ def _candidates(document: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], 
 def _is_near(path: tuple[str, ...]) -> bool:
     names = path[1:] if path[0].lower() in {"tool", "tools"} else path
     name = re.sub(r"[-_.\s]+", "-", "-".join(names)).lower()
-    return difflib.SequenceMatcher(None, name, _NAME).ratio() >= _ALIKE
+    return bool(difflib.get_close_matches(name, _NAMES, n=1, cutoff=_ALIKE))
 
 
 def _line(path: Path, lines: Mapping[Path, int]) -> int:
