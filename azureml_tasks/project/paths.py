@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+import itertools
+import os
 import posixpath
 import stat
 from dataclasses import dataclass
@@ -21,6 +24,10 @@ if TYPE_CHECKING:
 
 _RELATIVE = "Paths are relative to the folder of pyproject.toml."
 _OUTSIDE = "Paths may lead to anything below that folder."
+_MOST_ENTRIES = 1_000
+"""Entries of a folder that are compared with a name that is missing; in a larger folder none is."""
+_ALIKE = 0.8
+"""How much of two names must be the same, from 0 to 1."""
 
 
 def kind_of(path: Path) -> str:
@@ -126,7 +133,9 @@ class ProjectReader:
         path = self.root / inside
         actual = kind_of(path)
         if not actual:
-            self.problems.add(place, f"{key}, which does not exist", _RELATIVE)
+            near = self._neighbour(path, kind)
+            fix = f'Did you mean "{self.name(near)}"?' if near else _RELATIVE
+            self.problems.add(place, f"{key}, which does not exist", fix)
         elif not path.resolve().is_relative_to(self.root):
             self.problems.add(place, f"{key}, a link that leaves the project", "Copy it into the project.")
         elif actual not in kind.split(" or "):
@@ -134,6 +143,27 @@ class ProjectReader:
         else:
             return inside
         return ""
+
+    def _neighbour(self, path: Path, kind: str) -> str:
+        """Return the *kind* beside *path* whose name is nearly the same, relative to the root; "" if there is none."""
+        folder = path.parent
+        if kind_of(folder) != "folder" or leaves(self.root, folder):
+            return ""
+        try:
+            with os.scandir(folder) as scan:
+                names = [entry.name for entry in itertools.islice(scan, _MOST_ENTRIES + 1)]
+        except PermissionError:
+            return ""
+        if len(names) > _MOST_ENTRIES:
+            return ""
+        alike = difflib.get_close_matches(path.name, sorted(filter(str.isprintable, names)), cutoff=_ALIKE)
+        inside = (
+            folder / name
+            for name in alike
+            if not leaves(self.root, folder / name) and kind_of(folder / name) in kind.split(" or ")
+        )
+        near = next(inside, None)
+        return near.relative_to(self.root).as_posix() if near else ""
 
     def refuse_lfs_pointers(self, place: Place, paths: Sequence[str]) -> None:
         """Report files that Git LFS has and that were not pulled.
