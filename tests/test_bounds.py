@@ -162,6 +162,13 @@ def test_many_wildcards_take_no_time(pattern: str) -> None:
     assert Matcher([Rule(pattern=pattern, file="x", line=1)]).excluding("a" * 4000) is None
 
 
+def test_many_patterns_that_cannot_be_read_take_no_time(tmp_path: Path) -> None:
+    """Each is reported, and the others are not read again for each of them."""
+    text = problems(tmp_path, "exclude = [\n" + '"[",\n' * 5_000 + "]\n")
+
+    assert 5_000 == text.count('"[" is not a valid pattern: ')
+
+
 PIECES = [
     "*",
     "?",

@@ -131,16 +131,21 @@ class _Reading(NamedTuple):
         return self.valid(Matcher, rules)
 
     def valid(self, parse: Callable[[list[Rule]], _RulesT], rules: list[Rule]) -> _RulesT:
-        """Parse *rules* without those that cannot be read, which are reported."""
-        while True:
+        """Parse *rules* without those that cannot be read, which are reported.
+
+        Each is parsed alone first: the parser stops at the first one that it cannot read.
+        """
+        readable = []
+        for rule in rules:
             try:
-                return parse(rules)
+                parse([rule])
             except IllegalPattern as error:
-                rule = error.rule
                 what = f'"{rule.pattern}" is not a valid pattern: {error.why}'
                 kind = _AZURE_ML if rule.file.endswith(_AZURE_ML) else _DOCKER
                 self.problems.add_in_file(rule.file, rule.line, what, _HELP[kind])
-                rules = [each for each in rules if each is not rule]
+            else:
+                readable.append(rule)
+        return parse(readable)
 
     def text(self, path: str) -> str | None:
         """Return the text of an ignore file; None if there is none, or if it cannot be read, which is reported."""
