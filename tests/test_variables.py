@@ -113,6 +113,18 @@ def test_values_that_multiply_stay_small() -> None:
     assert ["tool.azureml-image.env.A13 is longer than a Dockerfile line, which holds 65,535 bytes"] == wrong
 
 
+def test_values_that_are_too_many_together() -> None:
+    """Each fits into its line, and no program could be started with all of them."""
+    table = {"A": "x" * 50_000} | {f"B{number}": "$A" for number in range(10_000)}
+
+    variables, wrong = resolved(table)
+
+    assert sum(map(len, variables.env.values())) <= 2_097_152
+    assert [
+        "tool.azureml-image.env has values of more than 2,097,152 characters once names are replaced"
+    ] == wrong
+
+
 def test_the_problem_of_a_variable_that_the_base_may_lack() -> None:
     """It names the first variable that takes it."""
     variables, _ = resolved({"A": "$HOME", "B": "$HOME"})

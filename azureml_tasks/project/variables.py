@@ -27,6 +27,9 @@ MODEL_DIR = "/var/azureml-app/azureml-models"
 """The folders of code and model in the documentation of Azure ML, "Extend a prebuilt Docker image":
 https://learn.microsoft.com/azure/machine-learning/how-to-extend-prebuilt-docker-image-inference."""
 _APP_ROOT = "AML_APP_ROOT"
+_LARGEST = 2 * 1024 * 1024
+"""Characters of all values together: execve(2) of Linux starts no program with more, by the usual limit of 8 MiB for a
+stack."""
 _LONGEST_SHOWN = 10
 """Variables of a circle that a message names."""
 
@@ -118,24 +121,7 @@ def resolve(
     others = {
         name: [other for other in found if other in table and other != name] for name, found in named.items()
     }
-    resolved: dict[str, str] = {}
-
-    def value_of(name: str, part: str | Variable) -> str:
-        if isinstance(part, str):
-            return literal(part)
-        if part.name != name and part.name in table:
-            return resolved[part.name]
-        return ours.get(part.name) or earlier.get(part.name) or part.written()
-
-    for name in _in_order(others):
-        texts = [value_of(name, part) for part in parts(table[name])]
-        is_long = sum(map(len, texts)) > LONGEST_LINE
-        if is_long and not problems.is_bad(("env", name)):
-            what = (
-                f"{spell(('env', name))} is longer than a Dockerfile line, which holds {LONGEST_LINE:,} bytes"
-            )
-            problems.add(("env", name), what, "Shorten it, or what it names.")
-        resolved[name] = "" if is_long else "".join(texts)
+    resolved = _replaced(table, others, {**earlier, **ours}, problems)
     for circle in _circles({name: found for name, found in others.items() if name not in resolved}):
         _report_circle(circle, problems)
     in_order = {name: resolved[name] for name in table if name in resolved}
@@ -146,6 +132,47 @@ def resolve(
             if not is_set and name not in needed:
                 needed[name] = _not_set(problems, variable, name)
     return Variables(env={**ours, **in_order}, of_base=needed)
+
+
+def _replaced(
+    table: Mapping[str, str],
+    others: Mapping[str, Sequence[str]],
+    outer: Mapping[str, str],
+    problems: Problems,
+) -> dict[str, str]:
+    """Return the values of *table* without the names of others, and report those that become too long.
+
+    Args:
+        table: `env` of the table.
+        others: each of its variables → the other ones that it names; one in a circle has no value.
+        outer: the values of variables that other keys set, or that need not be set.
+        problems: of the table.
+    """
+    values: dict[str, str] = {}
+
+    def value_of(name: str, part: str | Variable) -> str:
+        if isinstance(part, str):
+            return literal(part)
+        if part.name != name and part.name in table:
+            return values[part.name]
+        return outer.get(part.name) or part.written()
+
+    size = 0
+    for name in _in_order(others):
+        texts = [value_of(name, part) for part in parts(table[name])]
+        length = sum(map(len, texts))
+        if length > LONGEST_LINE and not problems.is_bad(("env", name)):
+            what = (
+                f"{spell(('env', name))} is longer than a Dockerfile line, which holds {LONGEST_LINE:,} bytes"
+            )
+            problems.add(("env", name), what, "Shorten it, or what it names.")
+        fits = length <= LONGEST_LINE and size + length <= _LARGEST
+        values[name] = "".join(texts) if fits else ""
+        size += min(length, LONGEST_LINE)
+    if size > _LARGEST and not problems.is_bad(("env",)):
+        what = f"{spell(('env',))} has values of more than {_LARGEST:,} characters once names are replaced"
+        problems.add(("env",), what, "Shorten them: Linux starts no program with so many.")
+    return values
 
 
 def _in_order(others: Mapping[str, Sequence[str]]) -> Iterator[str]:
