@@ -167,3 +167,12 @@ def test_the_examples_of_the_page(tmp_path: Path) -> None:
         counts.append(len(project.facts.smoke_test.requests) + bool(project.facts.smoke_test.gpus))
 
     assert counts == [3, 3, 2, 1, 0]
+
+
+def test_a_form_of_many_parts_takes_no_time(tmp_path: Path) -> None:
+    """The parts are counted once."""
+    parts = '{ name = "a", value = "1" },' * 10_000
+
+    request = sent(tmp_path, f"{{ form = [{parts}] }}")
+
+    assert 10_000 == request[4].count(b'name="a"')

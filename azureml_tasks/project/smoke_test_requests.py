@@ -180,10 +180,12 @@ def _body(reader: ProjectReader, place: Place, request: Request) -> Body:
 
 def _form(reader: ProjectReader, place: Place, form: tuple[FormPart, ...]) -> Body:
     parts: list[Part] = []
+    size = 0
     for index, part in enumerate(form):
         if not reader.problems.is_bad((*place, index)):
             parts.append(_part(reader, (*place, index), part))
-        if sum(len(each.content) for each in parts) > LARGEST:
+            size += len(parts[-1].content)
+        if size > LARGEST:
             what = f"{spell(place)} is larger than {LARGEST / 1e6:,.0f} MB"
             reader.problems.add(place, what, "Make it smaller.")
             break
