@@ -127,3 +127,34 @@ def test_a_variable_that_names_no_file_that_can_exist(tmp_path: Path) -> None:
         planned(tmp_path, f'env = {{ AZUREML_EXTRA_CONDA_YAML = "{"a" * 300}" }}\n')
 
     assert ["does not exist"] == [problem.what[-14:] for problem in refused.value.problems]
+
+
+@pytest.mark.parametrize("name", ["there.txt", "missing.txt"])
+def test_a_variable_that_leads_out_of_the_code_tells_nothing_of_this_machine(
+    name: str, tmp_path: Path
+) -> None:
+    """The message is the same whether or not the file exists."""
+    (tmp_path / "there.txt").touch()
+
+    with pytest.raises(SettingsError) as refused:
+        planned(tmp_path / "project", f'env = {{ AZUREML_EXTRA_REQUIREMENTS_TXT = "../../{name}" }}\n')
+
+    key = "tool.azureml-image.env.AZUREML_EXTRA_REQUIREMENTS_TXT"
+    what = f'{key} is "../../{name}", which leads out of the code folder, code'
+    assert [what] == [problem.what for problem in refused.value.problems]
+
+
+@pytest.mark.parametrize("name", ["there.txt", "missing.txt"])
+def test_a_variable_behind_a_link_tells_nothing_of_this_machine(name: str, tmp_path: Path) -> None:
+    """The link itself is the mistake."""
+    (tmp_path / "there.txt").touch()
+    link = tmp_path / "project" / "code" / "link"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(tmp_path)
+
+    with pytest.raises(SettingsError) as refused:
+        planned(tmp_path / "project", f'env = {{ AZUREML_EXTRA_REQUIREMENTS_TXT = "link/{name}" }}\n')
+
+    assert [f"code/link is a link to {tmp_path}, which leaves the project"] == [
+        problem.what for problem in refused.value.problems
+    ]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.config.problems import spell
 from azureml_tasks.image_reference import MCR
-from azureml_tasks.project.paths import kind_of
+from azureml_tasks.project.paths import kind_of, leaves
 from azureml_tasks.requirements.kinds import lock_kind
 
 if TYPE_CHECKING:
@@ -208,18 +208,29 @@ def _refuse_what_no_start_installs(
 
 
 def refuse_missing_extra_files(reader: ProjectReader, code: Code) -> None:
-    """Report variables of the images that name a file or folder which the code does not have."""
+    """Report variables of the images that name a file or folder which the code does not have.
+
+    What is outside of the code is not looked for: a message would tell what this machine has.
+    """
     settings = reader.settings
     if "" not in code.folders.by_name or settings.run:
         return  # A command may make the file.
-    beside = posixpath.join(code.folders.by_name[""], posixpath.dirname(code.entry_script))
+    top = code.folders.by_name[""]
+    beside = posixpath.normpath(posixpath.join(top, posixpath.dirname(code.entry_script)))
     tables: Mapping[str, Mapping[str, str]] = {"env": settings.env, "smoke-test.env": settings.smoke_test.env}
     for table, variables in tables.items():
         for name in _FILE_VARIABLES:
             value = variables.get(name, "")
             path = posixpath.normpath(posixpath.join(beside, value))
-            if value and not posixpath.isabs(value) and not kind_of(reader.root / path):
-                place: Place = (*table.split("."), name)
+            if not value or posixpath.isabs(value):
+                continue
+            place: Place = (*table.split("."), name)
+            if _is_outside(path, top):
+                what = f'{spell(place)} is "{value}", which leads out of the code folder, {reader.name(top)}'
+                reader.problems.add(
+                    place, what, f"Name a path in {reader.name(top)}, which the base can read."
+                )
+            elif not leaves(reader.root, reader.root / path) and not kind_of(reader.root / path):
                 what = f'{spell(place)} is "{value}", and {reader.name(path)} does not exist'
                 fix = f"The path is relative to the folder of the entry script, {reader.name(beside)}."
                 reader.problems.add(place, what, fix)
