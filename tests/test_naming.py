@@ -52,9 +52,16 @@ def run_git(folder: Path, *arguments: str) -> str:
     return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def project(folder: Path, *, table: str = "", head: str = 'name = "scoring"\nversion = "1.4.0"') -> Path:
-    """Return a project with *head* as its [project] and more lines in its table."""
-    return lay_out({"pyproject.toml": f"[project]\n{head}\n{TABLE}{table}"}, folder)
+def project(
+    folder: Path,
+    *,
+    table: str = "",
+    head: str = 'name = "scoring"\nversion = "1.4.0"',
+    base: str = "bases/serving:4",
+) -> Path:
+    """Return a project with *head* as its [project], and *base* and more lines in its table."""
+    own = f'[tool.azureml-image]\nbase = "{base}"\n'
+    return lay_out({"pyproject.toml": f"[project]\n{head}\n{own}{table}"}, folder)
 
 
 def committed(folder: Path) -> str:
@@ -539,3 +546,30 @@ def test_a_base_that_is_nearly_a_known_one_gets_a_warning(base: str, near: str) 
 
     expected = f'base "{reference}" is not an image that Azure ML documents; did you mean "{near}"?'
     assert ([expected] if near else []) == found
+
+
+@pytest.mark.parametrize(
+    ("base", "near", "other"),
+    [
+        ("minimal-py312", "minimal-py312-inference", "docker.io/library/minimal-py312"),
+        ("minimal-py312-infernce:4", "minimal-py312-inference", "docker.io/library/minimal-py312-infernce:4"),
+        (
+            "curated/minimal-py311-infernce",
+            "curated/minimal-py311-inference",
+            "docker.io/curated/minimal-py311-infernce",
+        ),
+    ],
+)
+def test_a_misspelt_short_base_is_refused(base: str, near: str, other: str, tmp_path: Path) -> None:
+    """Docker would look for it on Docker Hub, so that a build fails late; the whole name is taken as it is."""
+    with pytest.raises(SettingsError) as refused:
+        planned(project(tmp_path / "a", base=base))
+
+    (problem,) = refused.value.problems
+    assert f'tool.azureml-image.base: "{base}" is not an image that Azure ML documents' == problem.what
+    assert (
+        f'Did you mean "{near}"?\nFor an image of Docker Hub or of the engine, write: base = "{other}"'
+        == problem.fix
+    )
+    whole = planned(project(tmp_path / "b", base=other))
+    assert (expand_base(other), ()) == (whole.base, whole.warnings)

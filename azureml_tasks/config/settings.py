@@ -99,7 +99,7 @@ class Settings:
         STRING,
         "the image to extend; `NAME-inference` without a registry host is short for "
         "`mcr.microsoft.com/azureml/NAME-inference`, any other value is an image reference as Docker reads it, but "
-        "`azureml/NAME` without a host is refused",
+        "`azureml/NAME` and misspelt short names without a host are refused",
         "",
         default="required, unless `dockerfile` is set",
         rule=validators.BASE,

@@ -131,6 +131,21 @@ def refuse_docker_hub(base: str, problems: Problems) -> None:
         problems.add(("base",), what, f'Write: base = "{name if short else MCR + name}"')
 
 
+def refuse_misspelt(base: str, problems: Problems) -> None:
+    """Refuse a short name that is nearly one of Azure ML's images, and that Docker looks for on Docker Hub.
+
+    A name with a registry host is meant as it is, also `docker.io/library/NAME`.
+    """
+    reference = expand_base(base)
+    if not reference or reference.host or "/" in reference.repository.removeprefix("curated/"):
+        return
+    if near := _nearest(reference.repository):
+        what = f'{spell(("base",))}: "{base}" is not an image that Azure ML documents'
+        hub = f"docker.io/{base}" if "/" in base else f"docker.io/library/{base}"
+        fix = f'Did you mean "{near}"?\nFor an image of Docker Hub or of the engine, write: base = "{hub}"'
+        problems.add(("base",), what, fix)
+
+
 def brings_script(base: Reference) -> bool | None:
     """Return whether *base* has an entry script of its own; None if only the image itself tells."""
     name = _name(base)

@@ -146,6 +146,7 @@ def _facts(
     today = datetime.now(timezone.utc).date()
     poetry = naming.poetry_table(problems.document)
     base_images.refuse_docker_hub(settings.base, problems)
+    base_images.refuse_misspelt(settings.base, problems)
     base = expand_base(settings.base) or Reference(host="", repository="missing", tag="", digest="")
     repository = naming.repository(settings, project, problems)
     dockerfile = read_own_dockerfile(reader)
