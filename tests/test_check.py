@@ -13,14 +13,17 @@ from azureml_tasks.built_image import BuiltImage
 from azureml_tasks.cli import check_report
 from azureml_tasks.cli.console import Console
 from azureml_tasks.commands.check import check
-from azureml_tasks.commands.run_context import RunContext, plan_image
+from azureml_tasks.commands.run_context import Prepared, RunContext, plan_image
+from azureml_tasks.commands.steps import up_to_date
 from azureml_tasks.context import build_context
 from azureml_tasks.errors import EngineError
 from azureml_tasks.incremental.fingerprint import fingerprint_parts
+from azureml_tasks.sizes import size_text
 from tests.cases import lay_out
 from tests.consumers import project
 from tests.fake_engine import json_answer, ready_engine
 from tests.projects import set_text
+from tests.stub_engine import StubEngine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,7 +108,7 @@ def next_step(run: RunContext) -> str:
 def test_the_whole_report(run: RunContext) -> None:
     """Base, names, each step in its order, the context with its largest files, smoke test, engine, next step."""
     _, context = plan_image(run)
-    largest = [f"{in_units(file.size):>9}  {file.name}" for file in build_context.largest(context.files)]
+    largest = [f"{size_text(file.size):>9}  {file.name}" for file in build_context.largest(context.files)]
 
     expected = [
         "base       mcr.microsoft.com/azureml/minimal-py312-inference:latest, linux/amd64",
@@ -116,7 +119,7 @@ def test_the_whole_report(run: RunContext) -> None:
         "           copy the model to /var/azureml-app/azureml-models",
         "           copy the code to /var/azureml-app, entry script score.py",
         "           run after apt, as root: ldconfig",
-        f"context    {context.file_count} files, {in_units(context.size)}, sha256 {context.sha256}",
+        f"context    {context.file_count} files, {size_text(context.size)}, sha256 {context.sha256}",
         *(f"{'' if index else 'largest':<10} {row}" for index, row in enumerate(largest)),
         "smoke test start-up, health check, /swagger.json and 1 request, each 3 times",
         "engine     Docker's engine does not answer (DOCKER_HOST names unix:///nowhere/docker.sock).",
@@ -148,9 +151,15 @@ def test_the_steps_on_a_base_that_azure_does_not_document(run: RunContext, base:
     assert (True, "azmlinfsrv" in base) == (step in steps, "add the inference server to the base" in steps)
 
 
-def in_units(count: int) -> str:
-    """Bytes as the report writes them, below a megabyte."""
-    return f"{count / 1000:.1f} kB" if count >= 1000 else f"{count} bytes"
+def test_build_describes_the_context_as_check_does(
+    run: RunContext, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Count, size and hash are written in one way: a small context is not one of 0.0 MB."""
+    ready = Prepared(*plan_image(run), StubEngine(reporter=CONSOLE))  # type: ignore[arg-type]
+    up_to_date(run, ready, no_cache=True, pull=False)
+
+    context = capsys.readouterr().err.splitlines()[-1].partition("build context: ")[2]
+    assert f"context    {context}" in check_report.as_text(check(run), CONSOLE.spell).splitlines()
 
 
 def test_the_next_step_follows_the_records(ready_run: RunContext) -> None:

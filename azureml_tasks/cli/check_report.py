@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from azureml_tasks.context.build_context import largest
 from azureml_tasks.errors import SettingsError
 from azureml_tasks.plain_text import escape_json
+from azureml_tasks.sizes import size_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -65,8 +67,10 @@ def as_text(report: CheckReport, spell: Callable[[str], str]) -> str:
         *_rows(
             "secrets", [f"{each.id}: {each.source} {each.problem or 'is set'}" for each in report.secrets]
         ),
-        *_rows("context", [_context(report)]),
-        *_rows("largest", [f"{_size(file.size):>9}  {file.name}" for file in report.largest]),
+        *_rows("context", [report.context.summary]),
+        *_rows(
+            "largest", [f"{size_text(file.size):>9}  {file.name}" for file in largest(report.context.files)]
+        ),
         *_rows("smoke test", [_smoke_test(report.plan)]),
         *_rows("engine", [report.engine]),
         *_rows("rebuilt", [", ".join(report.rebuilt_stages)] if report.rebuilt_stages else []),
@@ -94,10 +98,10 @@ def _value(report: CheckReport, spell: Callable[[str], str]) -> dict[str, Any]:
             {"id": each.id, "from": each.source, "problem": each.problem or None} for each in report.secrets
         ],
         "context": {
-            "files": report.file_count,
-            "bytes": report.size,
-            "sha256": report.context_sha256,
-            "largest": [{"name": file.name, "bytes": file.size} for file in report.largest],
+            "files": report.context.file_count,
+            "bytes": report.context.size,
+            "sha256": report.context.sha256,
+            "largest": [{"name": file.name, "bytes": file.size} for file in largest(report.context.files)],
         },
         "smoke_test": _smoke_test(plan),
         "proves": plan.smoke_test.proves,
@@ -160,15 +164,3 @@ def _smoke_test(plan: Plan) -> str:
         return f"{', '.join(checks[:-1])} and {checks[-1]}; no request is set, so only start-up is proven"
     requests = f"{count} request{'s' if count > 1 else ''}, each {smoke_test.repeat} times"
     return f"{', '.join(checks)} and {requests}"
-
-
-def _context(report: CheckReport) -> str:
-    files = f"{report.file_count:,} file{'s' if report.file_count != 1 else ''}"
-    return f"{files}, {_size(report.size)}, sha256 {report.context_sha256}"
-
-
-def _size(count: int) -> str:
-    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if count >= size:
-            return f"{count / size:.1f} {unit}"
-    return f"{count} bytes"

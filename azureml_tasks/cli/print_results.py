@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from azureml_tasks.commands.results import BuildResult, PushResult, SmokeTestResult
 from azureml_tasks.commands.steps import refuse_failed
 from azureml_tasks.errors import SmokeTestError, machine_error, stating
+from azureml_tasks.sizes import size_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,7 +85,7 @@ def show_cache(run: TaskRun, entries: Sequence[CacheEntry]) -> None:
     """Print one line for each of *entries*."""
     for entry in entries:
         layers = entry.layers
-        size = f"{layers.size / 1e6:,.1f} MB" if layers.size else "size unknown"
+        size = size_text(layers.size) if layers.size else "size unknown"
         current = ", used by the project as it is now" if entry.is_current else ""
         grown = ", with packages added later" if layers.grown else ""
         run.console.result(f"{layers.name}  {size}, {entry.days:.0f} days old{grown}{current}")

@@ -15,7 +15,6 @@ from azureml_tasks.commands.run_context import (
     without_script_warning,
 )
 from azureml_tasks.commands.up_to_date import needed_rebuild
-from azureml_tasks.context.build_context import largest
 from azureml_tasks.errors import AzuremlTasksError, SettingsError
 from azureml_tasks.planning.plan import APP_ROOT, MODEL_DIR
 from azureml_tasks.project import build_secrets
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from azureml_tasks.built_image import BuiltImage
     from azureml_tasks.commands.run_context import RunContext
     from azureml_tasks.context.build_context import BuildContext
-    from azureml_tasks.context.context_file import ContextFile
     from azureml_tasks.engines.protocol import Engine
     from azureml_tasks.incremental.rebuild_reasons import Rebuild
     from azureml_tasks.planning.plan import Plan
@@ -54,10 +52,7 @@ class CheckReport:
 
     Args:
         plan: the image.
-        file_count: files of the build context.
-        size: bytes of the build context.
-        context_sha256: of the build context, in hexadecimal.
-        largest: its largest files, largest first.
+        context: its build context.
         steps: of the build, in order, for people.
         secrets: of the build.
         engine: which engine, or why there is none.
@@ -68,10 +63,7 @@ class CheckReport:
     """
 
     plan: Plan
-    file_count: int
-    size: int
-    context_sha256: str
-    largest: Sequence[ContextFile]
+    context: BuildContext
     steps: Sequence[str]
     secrets: Sequence[SecretStatus]
     engine: str
@@ -118,10 +110,7 @@ def check(run: RunContext) -> CheckReport:
         rebuild = needed_rebuild(run, plan, context, base_id, image)
     return CheckReport(
         plan=plan,
-        file_count=context.file_count,
-        size=context.size,
-        context_sha256=context.sha256,
-        largest=largest(context.files),
+        context=context,
         steps=_steps(plan, engine),
         secrets=[
             SecretStatus(secret.id, build_secrets.location(secret), build_secrets.problem_of(secret))

@@ -71,12 +71,10 @@ def going_on_by_release() -> Iterator[None]:
 
 def up_to_date(run: RunContext, prepared: Prepared, *, no_cache: bool, pull: bool) -> BuildResult | None:
     """Return the result of a build that has nothing to build; None if there is something to build."""
-    context = prepared.context
     if prepared.plan.mounted:
         run.reporter.say('nothing to build: delivery = "mount", so Azure ML mounts the code into the base')
         return BuildResult(image=mounting.base_to_run(prepared), is_up_to_date=True, image_name=run.image)
-    size = f"{context.size / 1e6:,.1f} MB"
-    run.reporter.say(f"build context: {context.counted}, {size}, sha256 {context.sha256}")
+    run.reporter.say(f"build context: {prepared.context.summary}")
     image = None if no_cache or pull else reusable_image(run, prepared)
     if not image:
         return None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.context.context_file import ContextFile, blocks, changed
 from azureml_tasks.errors import BuildError
+from azureml_tasks.sizes import size_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -79,7 +80,12 @@ class BuildContext(NamedTuple):
     @property
     def counted(self) -> str:
         """The count for people, such as `204 files`."""
-        return f"{self.file_count} file{'' if self.file_count == 1 else 's'}"
+        return f"{self.file_count:,} file{'' if self.file_count == 1 else 's'}"
+
+    @property
+    def summary(self) -> str:
+        """Count, size and hash for people, such as `204 files, 1.2 MB, sha256 …`."""
+        return f"{self.counted}, {size_text(self.size)}, sha256 {self.sha256}"
 
 
 def new_context(

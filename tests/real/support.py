@@ -52,6 +52,7 @@ _UNSTABLE = (
     (r"sha256:[0-9a-f]{12}\b", "sha256:ID"),
     (r"\bsha256 [0-9a-f]{64}", "sha256 HASH"),
     (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
+    (r"\b\d+(\.\d+)? (bytes|kB|MB)(?=, sha256 )", "SIZE"),
     (r"\b\d+(\.\d+)? MB\b", "N MB"),
     (r"\b\d+\.\d+ (m?s)\b", r"N \1"),
 )

@@ -94,7 +94,7 @@ command = "true"
 """A command after the code, so that a builder is needed, whatever the engine."""
 STEPS = """\
 ENGINE
-build context: 1 file, N MB, sha256 HASH
+build context: 1 file, SIZE, sha256 HASH
 warning: the base's CMD is sleep 600, not runsvdir /var/runit
 Step 1/8 : FROM BASE
  ---> LAYER

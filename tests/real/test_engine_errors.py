@@ -32,7 +32,7 @@ FILES = {"code/score.py": "def init(): pass\ndef run(data): return data\n"}
 HEAD = '[project]\nname = "failing"\nversion = "1"\n\n[tool.azureml-image]\n'
 BEFORE = """\
 ENGINE
-build context: 1 file, N MB, sha256 HASH
+build context: 1 file, SIZE, sha256 HASH
 """
 CMD = "warning: the base's CMD is sleep 600, not runsvdir /var/runit\n"
 

@@ -101,7 +101,7 @@ def test_build(commands: Mapping[str, Walk]) -> None:
     assert f"{name}/candidate@{digest}\n" == done.ended.stdout
     assert done.messages == [
         ENGINE,
-        "build context: 1 file, N MB, sha256 HASH",
+        "build context: 1 file, SIZE, sha256 HASH",
         "invoke image.context --engine acr | tar --extract --one-top-level=context",
         (
             "az acr build --registry REGISTRY --timeout 3600 --image 'NAME/candidate:{{.Run.ID}}' "

@@ -68,7 +68,7 @@ def test_interrupted_upload(
     done = result_of(acr, project, Ended(code=running.returncode, stdout=out, stderr=error))
 
     last = f"{word}. Everything that was started has been stopped and removed."
-    assert (code, "", ["build context: 1 file, N MB, sha256 HASH", last]) == (*done.out, done.messages[-2:])
+    assert (code, "", ["build context: 1 file, SIZE, sha256 HASH", last]) == (*done.out, done.messages[-2:])
     assert (before, {}) == (len(acr.runs), done.records)
 
 

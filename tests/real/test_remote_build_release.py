@@ -75,7 +75,7 @@ def test_stderr_of_a_release(place: str, releases: Mapping[str, CommandResult]) 
     expected = [
         f"Azure Container Registry REGISTRY (AzureCloud); {SMOKE_TEST[place]}",
         "registry REGISTRY: RESOURCE",
-        "build context: 7 files, N MB, sha256 HASH",
+        "build context: 7 files, SIZE, sha256 HASH",
         *LOOK,
         "run RUN: N s queued, N s running; pushed REGISTRY/NAME/candidate@sha256:ID",
         "built sha256:ID",

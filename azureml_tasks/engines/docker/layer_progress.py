@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.engines.docker.answers import event_details
 from azureml_tasks.plain_text import one_line
+from azureml_tasks.sizes import size_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -40,7 +41,7 @@ def _with_lines(events: Iterable[Event], reporter: Reporter) -> Iterator[Event]:
         layer, status = str(event.get("id", "")), event.get("status")
         sizes[layer] = (event.get("progressDetail") or {}).get("total") or sizes.get(layer, 0)
         if layer and status in DONE:
-            size = f"{sizes[layer] / 1e6:,.1f} MB, " if sizes[layer] else ""
+            size = f"{size_text(sizes[layer])}, " if sizes[layer] else ""
             reporter.say(f"  layer {layer}: {size}{str(status).lower()}")
         yield event
 
