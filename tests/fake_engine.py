@@ -11,8 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from typing import Any
+from urllib.parse import quote
 
-__all__ = ["FakeEngine", "json_answer", "ready_engine", "running_engine"]
+__all__ = ["IMAGE_ID", "FakeEngine", "give_image", "json_answer", "ready_engine", "running_engine"]
+
+IMAGE_ID = "sha256:" + "1" * 64
 
 
 @dataclass(kw_only=True)
@@ -107,3 +110,10 @@ def _chunks(handler: BaseHTTPRequestHandler) -> Iterator[bytes]:
 def json_answer(value: Any, status: int = 200) -> tuple[int, bytes]:
     """Return an answer in JSON."""
     return status, json.dumps(value).encode()
+
+
+def give_image(engine: FakeEngine, name: str, *variables: str) -> None:
+    """Give the engine an image with these variables, which serves."""
+    config = {"Env": [*variables], "Cmd": ["runsvdir", "/var/runit"]}
+    answer = {"Id": IMAGE_ID, "Os": "linux", "Architecture": "amd64", "Config": config}
+    engine.answers[f"GET /v1.48/images/{quote(name, safe='/:')}/json"] = json_answer(answer)

@@ -29,7 +29,7 @@ from azureml_tasks.project.model import SmokeTestPlan, SmokeTestRequest
 from azureml_tasks.smoke.container_protocol import FIND_PYTHON
 from azureml_tasks.smoke.event_lines import EventCollector, event_marker
 from tests.acr_plans import plan
-from tests.test_probe import Behaviour, serving
+from tests.http_server import Behaviour, serving
 
 MARK = "azureml-image-smoke-test-5f5f5f5f5f5f5f5f"
 LONGEST = 16 * 1024

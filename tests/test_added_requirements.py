@@ -12,8 +12,8 @@ from azureml_tasks.context.build_context import new_context, read_contents
 from azureml_tasks.incremental.added_requirements import AddedRequirements, added_requirements
 from azureml_tasks.incremental.cached_layers import cached_layers_of
 from tests.cases import lay_out
+from tests.changed_projects import BASE, CHANGES, FILES, parts_of, table
 from tests.projects import read, set_text
-from tests.test_fingerprint import BASE, CHANGES, FILES, parts_of, table
 
 PINNED = {
     **FILES,

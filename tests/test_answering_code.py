@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 import pytest
 
@@ -22,7 +21,7 @@ from azureml_tasks.project.load import load
 from azureml_tasks.project.script_search import entry_scripts
 from tests.cases import lay_out
 from tests.consumers import DEAD
-from tests.fake_engine import FakeEngine, json_answer, ready_engine
+from tests.fake_engine import IMAGE_ID, FakeEngine, give_image, ready_engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +33,6 @@ OWN = "contoso.azurecr.io/bases/serving:4"
 """A base of which nobody knows whether it brings a script."""
 REQUESTS = "[tool.azureml-image.smoke-test]\nrequests = [{ body = 1 }]\n"
 SCRIPT = "def init(): ...\ndef run(data): ...\n"
-IMAGE_ID = "sha256:" + "1" * 64
 WHAT = "tool.azureml-image.smoke-test.requests is set, and the image has no code that answers"
 ENTRY = "AZUREML_ENTRY_SCRIPT=serve.py"
 
@@ -91,13 +89,6 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEngine]:
         yield fake
 
 
-def has(engine: FakeEngine, name: str, *variables: str) -> None:
-    """Give the engine an image with these variables, which serves."""
-    config = {"Env": [*variables], "Cmd": ["runsvdir", "/var/runit"]}
-    answer = {"Id": IMAGE_ID, "Os": "linux", "Architecture": "amd64", "Config": config}
-    engine.answers[f"GET /v1.48/images/{quote(name, safe='/:')}/json"] = json_answer(answer)
-
-
 def report(folder: Path) -> dict[str, Any]:
     """Return what `image.check --json` prints."""
     run = RunContext(folder=folder, reporter=Console())
@@ -108,11 +99,11 @@ def report(folder: Path) -> dict[str, Any]:
 def test_a_base_on_the_engine_decides(engine: FakeEngine, tmp_path: Path) -> None:
     """Without a script of its own the table is wrong, before anything is built; with one it is right."""
     folder = write(tmp_path, REQUESTS, **{"src/score.py": SCRIPT})
-    has(engine, OWN, "PATH=/bin")
+    give_image(engine, OWN, "PATH=/bin")
     without = report(folder)
     with pytest.raises(SettingsError) as caught:
         prepare_build(RunContext(folder=folder, reporter=Console()))
-    has(engine, OWN, ENTRY)
+    give_image(engine, OWN, ENTRY)
     own = report(folder)
 
     fix = 'src/score.py defines init() and run(). Write: code = "src"'
@@ -143,7 +134,7 @@ def test_check_without_an_engine_says_so_too(tmp_path: Path, monkeypatch: pytest
 
 def prove(folder: Path, table: str, engine: FakeEngine, *variables: str) -> None:
     """Print the docker commands of the smoke test of an image with these variables."""
-    has(engine, IMAGE_ID, *variables)
+    give_image(engine, IMAGE_ID, *variables)
     console = Console(dry=True)
     docker = open_docker(folder / ".azureml-image", console, project=folder, keep=False)
     image = BuiltImage(id=IMAGE_ID, names=("demo:1",), engine="docker", context_sha256="", user="u")

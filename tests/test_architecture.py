@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,16 @@ def test_imports_keep_their_contracts() -> None:
     done = subprocess.run([sys.executable, "-c", lint], cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert (0, "") == (done.returncode, done.stdout if done.returncode else "")
+
+
+def test_no_test_module_imports_from_another() -> None:
+    """What several of them use is in conftest.py, or in a module beside them whose name does not begin with `test_`."""
+    imported = re.compile(r"^\s*(?:from|import) tests\.(?:\w+\.)*test_\w+", re.MULTILINE)
+
+    modules = {path: path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py")}
+
+    assert Path(__file__) in modules
+    assert {} == {path: lines for path, text in modules.items() if (lines := imported.findall(text))}
 
 
 def test_listing_tasks_loads_nothing_heavy() -> None:

@@ -19,8 +19,8 @@ from azureml_tasks.incremental.cached_layers import (
 from azureml_tasks.incremental.fingerprint import fingerprint
 from azureml_tasks.planning.plan import Plan
 from tests.cases import lay_out
+from tests.changed_projects import BASE, CHANGES, FILES, parts_of
 from tests.projects import read, replaced
-from tests.test_fingerprint import BASE, CHANGES, FILES, parts_of
 
 ON = "registry.example.com/on:1"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import dockerfile  # type: ignore[import-not-found]  # a compiled module without types
@@ -17,10 +16,11 @@ from azureml_tasks.config.dockerfile_line import quoted
 from azureml_tasks.errors import SettingsError
 from azureml_tasks.plain_text import clean
 from tests.cases import GENERATED, GOOD, lay_out, planned, sections
+from tests.dockerfile_values import HOSTILE, ONE_HOSTILE, TABLES, Table
 from tests.examples import examples
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
 SCRIPT = "def init(): ...\ndef run(data): ...\n"
@@ -30,21 +30,6 @@ INSTALL = (
     "/tmp/azureml-image/install.py"
 )
 
-# What has a meaning to Docker's parser, to its variables or to a shell; half of the characters come from here.
-MARKS = [
-    *list(" \t\\\"'$`{}()[]<>#=&|;*?!@%~-\x0b\x0c\x1b\x7f\x85\u2028\ufeff模😀"),
-    "\\\\", "<<EOF", "FROM x", "from", " --mount=type=bind", "# escape=`", "${HOME}", "\\n",
-    "\nRUN x\n", "\r", "\0",
-]  # fmt: skip
-HOSTILE = st.lists(st.one_of(st.sampled_from(MARKS), st.characters(codec="utf-8")), max_size=12).map("".join)
-NAMES = st.one_of(st.from_regex(r"[A-Za-z_][A-Za-z0-9_.-]{0,8}", fullmatch=True), st.just("from"), HOSTILE)
-SOUND = st.sampled_from(["from", "g++", "curl=7.88.1-10+deb12u8"])
-PACKAGES = st.one_of(SOUND, st.sampled_from(["-o=x", "curl; rm -rf /"]), HOSTILE)
-RUNS = st.fixed_dictionaries({
-    "command": HOSTILE,
-    "after": st.sampled_from(["apt", "pip", "code"]),
-    "user": st.sampled_from(["root", "runtime"]),
-})  # fmt: skip
 INSTALLED = INSTALL.rpartition(" ")[2].removesuffix("install.py")
 MOUNT = f"--mount=type=secret,id=ID,target={INSTALLED}ID,required=true"
 FROM_PACKAGES = f"--mount=type=bind,from=packages,source={INSTALLED[:-1]},target={INSTALLED[:-1]}"
@@ -64,74 +49,6 @@ MOUNTING = {
 }
 """The flags of the cases that have secrets."""
 HEAD = '[tool.azureml-image]\nbase = "bases/serving"\nname = "x"\ntags = ["1"]\n'
-
-
-@dataclass(kw_only=True)
-class Table:
-    """Values for the keys that are written into the Dockerfile."""
-
-    apt: list[str] = field(default_factory=list)
-    base: str = "minimal-py312-inference"
-    env: dict[str, str] = field(default_factory=dict)
-    labels: dict[str, str] = field(default_factory=dict)
-    pip: list[str] = field(default_factory=list)
-    run: list[dict[str, str]] = field(default_factory=list)
-    user: str = "dockeruser"
-    version: str = "1.0"
-    url: str = "https://contoso.example/scoring"
-
-    def toml(self) -> str:
-        """As pyproject.toml: JSON's strings and arrays are TOML's as well."""
-        runs = ", ".join(_inline(run) for run in self.run)
-        lines = [
-            "[project]",
-            'name = "scoring"',
-            f"version = {_string(self.version)}",
-            f"urls = {{ source = {_string(self.url)} }}",
-            "[tool.azureml-image]",
-            f"base = {_string(self.base)}",
-            'tags = ["1"]',  # no version that a tag cannot hold would be accepted without
-            f"apt = [{', '.join(map(_string, self.apt))}]",
-            f"pip = [{', '.join(map(_string, self.pip))}]",
-            f"user = {_string(self.user)}",
-            f"env = {_inline({name: text.replace('$', '$$') for name, text in self.env.items()})}",
-            f"labels = {_inline(self.labels)}",
-            f"run = [{runs}]",
-        ]
-        return "\n".join(lines) + "\n"
-
-
-def _string(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _inline(table: Mapping[str, str]) -> str:
-    pairs = (f"{_string(name)} = {_string(text)}" for name, text in table.items())
-    return "{ " + ", ".join(pairs) + " }"
-
-
-# All at once where any text is accepted; what is refused mostly is hostile one at a time.
-TABLES = st.builds(
-    Table,
-    apt=st.lists(SOUND, max_size=2),
-    base=st.sampled_from(["bases/serving", "minimal-py312-inference"]),
-    env=st.dictionaries(NAMES, HOSTILE, max_size=3),
-    labels=st.dictionaries(NAMES, HOSTILE, max_size=3),
-    pip=st.lists(st.just("numpy"), max_size=1),
-    run=st.lists(RUNS, max_size=3),
-    version=HOSTILE.filter(bool),
-    url=HOSTILE,
-)
-ONE_HOSTILE = st.one_of(
-    st.builds(Table, apt=st.lists(PACKAGES, min_size=1, max_size=2)),
-    st.builds(Table, base=HOSTILE),
-    st.builds(Table, env=st.dictionaries(NAMES, HOSTILE, min_size=1, max_size=3)),
-    st.builds(Table, labels=st.dictionaries(NAMES, HOSTILE, min_size=1, max_size=3)),
-    st.builds(Table, pip=st.lists(HOSTILE, min_size=1, max_size=1)),
-    st.builds(Table, run=st.lists(RUNS, min_size=1, max_size=3)),
-    st.builds(Table, user=HOSTILE),
-    st.builds(Table, version=HOSTILE.filter(bool), url=HOSTILE),
-)
 
 
 def commands(text: str) -> list[tuple[str, tuple[str, ...], tuple[str, ...], bool]]:

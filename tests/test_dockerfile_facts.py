@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from azureml_tasks.project.dockerfile_facts import DockerfileFacts, read_facts
+from tests.dockerfile_values import PIECES
 from tests.examples import examples
-from tests.test_dockerfile_text import PIECES
 
 PLATFORM = "linux/amd64"
 

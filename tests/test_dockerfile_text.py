@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from azureml_tasks.project.dockerfile_text import Instruction, split_dockerfile
+from tests.dockerfile_values import PIECES
 from tests.examples import examples
 
 TEXT = """\
@@ -70,14 +71,6 @@ def test_each_instruction_has_its_parts() -> None:
 def test_an_instruction_that_the_file_cuts_off(text: str, line: int) -> None:
     """It is named by its line."""
     assert line == split_dockerfile(text).unfinished
-
-
-PIECES = st.sampled_from(
-    ["FROM a\n", "FROM a AS b\n", "from b\n", "RUN ", "COPY ", "ADD ", "CMD ", "ARG A=1\n", "USER x\n", "ONBUILD ",
-     "--mount=type=cache ", "--chmod=1 ", "--from=b ", "-- ", '--x="a b" ', "a ", "b\n", "\n", "\\\n", "\\",
-     " \\ \n", "# c\n", "  # c\n", "# escape=`\n", "# syntax=x\n", "`\n", "<<EOF", "<<-EOF", "<<'EOF'", "1<<EOF",
-     "<<<", "EOF\n", "\tEOF\n", '["a"]\n', '"', "'", "\t", " ", "\r\n", "\ufeff", "é", "\u2028", "\0", "$A ", "; "]
-)  # fmt: skip
 
 
 @settings(max_examples=examples(400), deadline=None, suppress_health_check=list(HealthCheck))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
 from azureml_tasks.project.git import public_url, read, start_reading
 from azureml_tasks.project.model import NoRevision, Revision
+from tests.git_command import git
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,15 +31,6 @@ def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         "LC_ALL": "C",
     }.items():
         monkeypatch.setenv(name, text)
-
-
-def git(folder: Path, *words: str) -> str:
-    """Run git in *folder*, and return what it printed."""
-    who = ("-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
-    done = subprocess.run(
-        ["git", "-C", str(folder), *who, *words], capture_output=True, text=True, check=True
-    )
-    return done.stdout.strip()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from azureml_tasks.errors import SettingsError
 from azureml_tasks.project.git_ignore import GitRules, parse_git_ignore
 from azureml_tasks.project.ignore import IllegalPattern
 from tests.cases import lay_out
-from tests.test_walk import made, members, refusal
+from tests.context_members import made, members, refusal
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,7 +16,7 @@ from azureml_tasks.project.git import LOCAL_VARIABLES, read, tracks
 from azureml_tasks.project.model import NoRevision, Revision
 from tests.cases import lay_out
 from tests.consumers import consumer, environment, invoke, project
-from tests.test_git import git
+from tests.git_command import git
 
 
 @pytest.fixture(autouse=True)

@@ -9,30 +9,11 @@ import pytest
 import azureml_tasks
 from azureml_tasks.config.fields import keys
 from azureml_tasks.config.settings import Run, Settings
-from azureml_tasks.requirements.install_step import SCRIPTS, SERVER_SCRIPT
 from tests.cases import GOOD, IMAGES, OUTCOMES, planned, sections
+from tests.context_members import listing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
-
-    from azureml_tasks.context.context_file import ContextFile
-
-
-def listing(files: Iterable[ContextFile]) -> str:
-    """Return a line for each member: type, name, size or target; below it the lines of a generated file."""
-    return "".join(f"{line}\n" for file in files for line in _lines(file))
-
-
-def _lines(file: ContextFile) -> list[str]:
-    if file.name.endswith("/"):
-        return [f"folder {file.name}"]
-    if file.link:
-        return [f"link {file.name} -> {file.link}"]
-    kind = "program" if file.executable else "file"
-    if file.name.removeprefix("python/") in (*SCRIPTS, SERVER_SCRIPT):
-        return [f"{kind} {file.name}"]  # its size is that of the package's script
-    return [f"{kind} {file.name} {file.size}", *(f"    {line}" for line in file.data.decode().splitlines())]
 
 
 @pytest.mark.parametrize("case", GOOD, ids=[case.stem for case in GOOD])

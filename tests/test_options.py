@@ -6,14 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from invoke.config import Config
-from invoke.context import Context
 
 from azureml_tasks import image
-from azureml_tasks.cli.options import OPTIONS, TaskRun, resolve
+from azureml_tasks.cli.options import OPTIONS
 from azureml_tasks.config.problems import Override
 from azureml_tasks.errors import SettingsError
 from tests.consumers import consumer, invoke, project
+from tests.task_options import resolved
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,12 +27,6 @@ from azureml_tasks import image
 ns = Collection(image)
 ns.configure({"azureml_image": {"base": "configured:1", "tags": ["configured"]}})
 """
-
-
-def resolved(configuration: dict[str, Any] | None = None, **flags: Any) -> TaskRun:
-    """The options of a build without an executor around it."""
-    context = Context(Config(overrides={"azureml_image": configuration or {}}))
-    return resolve(context, "build", flags, bound={})
 
 
 def refused(configuration: dict[str, Any] | None = None, **flags: Any) -> str:

@@ -11,8 +11,8 @@ from azureml_tasks.built_image import BuiltImage
 from azureml_tasks.incremental.rebuild_reasons import Rebuild, packages_are_too_old, rebuild_of
 from azureml_tasks.planning.plan import Plan
 from tests.cases import lay_out
+from tests.changed_projects import FILES, PARTS
 from tests.projects import read
-from tests.test_fingerprint import FILES, PARTS
 
 BEFORE = dict.fromkeys(PARTS, "1")
 ALL = ("system", "python", "model", "code", "labels")

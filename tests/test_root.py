@@ -16,9 +16,9 @@ from azureml_tasks.project.load import load
 from azureml_tasks.project.model import Revision
 from tests.cases import lay_out
 from tests.consumers import TASKS, invoke, project
-from tests.test_git import git
-from tests.test_good_cases import listing
-from tests.test_options import resolved
+from tests.context_members import listing
+from tests.git_command import git
+from tests.task_options import resolved
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -16,8 +16,7 @@ from azureml_tasks.errors import SettingsError
 from azureml_tasks.project.variables import Variables, earlier_variables, own_variables, resolve
 from tests.cases import lay_out
 from tests.consumers import project
-from tests.fake_engine import ready_engine
-from tests.test_answering_code import has
+from tests.fake_engine import give_image, ready_engine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -177,7 +176,7 @@ def test_the_base_on_the_engine_is_asked(tmp_path: Path, monkeypatch: pytest.Mon
     run = RunContext(folder=tmp_path, reporter=Console())
     with ready_engine() as engine:
         monkeypatch.setenv("DOCKER_HOST", engine.host)
-        has(engine, "own:1", "PATH=/bin", "EMPTY=")
+        give_image(engine, "own:1", "PATH=/bin", "EMPTY=")
         with pytest.raises(SettingsError) as caught:
             prepare_build(run)
 

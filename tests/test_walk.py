@@ -8,47 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import azureml_tasks
 from azureml_tasks.context import file_hashes
-from azureml_tasks.errors import SettingsError
 from tests.cases import lay_out
-from tests.test_good_cases import listing
+from tests.context_members import SCRIPT, made, members, refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    pass
 
-SCRIPT = "def init(): ...\ndef run(data): ...\n"
 PRIVATE_KEY = "-----BEGIN PRIVATE KEY-----\nMII\n"
-
-
-def made(
-    folder: Path,
-    *,
-    table: str = "",
-    files: Mapping[str, str] | None = None,
-    links: Mapping[str, str] | None = None,
-) -> Path:
-    """Return a project with more lines in its table, more files, and links (name → target)."""
-    text = f'[project]\nname = "x"\nversion = "1"\n[tool.azureml-image]\nbase = "bases/serving"\n{table}'
-    lay_out({"pyproject.toml": text, "code/score.py": SCRIPT, **(files or {})}, folder)
-    for name, target in (links or {}).items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).symlink_to(target)
-    return folder
-
-
-def members(folder: Path) -> list[str]:
-    """Return the members of the context, one line each, without those that all projects here have."""
-    lines = listing(azureml_tasks.plan(azureml_tasks.load(folder)).files).splitlines()
-    return [line for line in lines if line not in {"folder code/", f"file code/score.py {len(SCRIPT)}"}]
-
-
-def refusal(folder: Path) -> str:
-    """Return the error of a project that is refused, without the count at its end."""
-    with pytest.raises(SettingsError) as caught:
-        azureml_tasks.load(folder)
-    error = str(caught.value)
-    return error.rpartition("\n\n")[0].replace(str(folder), "FOLDER")
 
 
 # Links

@@ -12,9 +12,9 @@ import pytest
 
 from tests.machine.clients import Client
 from tests.real.built_project import built_once
+from tests.real.layer_walk import SAVED, Walk
 from tests.real.offering import installed
 from tests.real.support import environment_for
-from tests.real.test_cached_layers import SAVED, Walk
 
 ASKED = 'pip = ["alpha==1.0"]'
 MORE = 'pip = ["alpha==1.0", "gamma==1.0"]'

@@ -9,9 +9,9 @@ from subprocess import CalledProcessError
 import docker
 import pytest
 
+from tests.git_command import git
 from tests.machine.clients import Client
 from tests.real.support import consumer, environment_for, removed_after, unique
-from tests.test_git import git
 
 LARGE = 5_000_000
 """Bytes of code: from 4 MiB on, buildx gets a folder and not an archive."""

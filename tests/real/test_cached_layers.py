@@ -9,7 +9,6 @@ import re
 import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,8 @@ from tests.consumers import project
 from tests.machine.clients import Client
 from tests.machine.registry import Registry
 from tests.projects import read
-from tests.real.built_project import Built, built_once, derived
+from tests.real.built_project import built_once, derived
+from tests.real.layer_walk import SAVED, Walk
 from tests.real.support import environment_for, environment_of, removed_after, unique
 
 MORE = """\
@@ -47,44 +47,9 @@ after = "apt"
 command = "mkdir -p /var/azureml-app && chown 1000:50 /var/azureml-app && chmod 710 /var/azureml-app && chmod 711 /var"
 """
 MODEL = "model/weights.bin"
-SAVED = "saved cached layers: azureml-tasks.invalid/NAME/layers:TAG"
 USED = "using cached layers: azureml-tasks.invalid/NAME/layers:TAG"
 TOO_OLD = "cached layers are too old for packages that are not pinned: azureml-tasks.invalid/NAME/layers:TAG"
 LARGE = 5_000_000
-
-
-@dataclass(kw_only=True)
-class Walk:
-    """A project that is built several times, each time with one change.
-
-    Args:
-        built: the project.
-        client: of the engine.
-        said: step -> messages about cached layers.
-        ids: step -> the image ID.
-        layers: step -> the cached layers on the engine after it, name -> ID.
-    """
-
-    built: Built
-    client: docker.DockerClient
-    said: dict[str, list[str]] = field(default_factory=dict)
-    ids: dict[str, str] = field(default_factory=dict)
-    layers: dict[str, dict[str, str]] = field(default_factory=dict)
-
-    def step(self, name: str) -> None:
-        """Build, and note the result."""
-        said = "\n".join(self.built.said("image.build"))
-        self.note(name, said)
-
-    def note(self, name: str, said: str) -> None:
-        """Note the messages, the image and the cached layers."""
-        lines = re.sub(r"/layers:[0-9a-f]{32}", "/layers:TAG", said).splitlines()
-        ours = r"(using|adding|saved|removed|cached) .*/layers:TAG.*"
-        self.said[name] = [line for line in lines if re.fullmatch(ours, line)]
-        self.ids[name] = self.built.id
-        repository = f"azureml-tasks.invalid/{self.built.name}/layers"
-        images = self.client.images.list(name=repository)
-        self.layers[name] = {tag: str(image.id) for image in images for tag in image.tags}
 
 
 @pytest.fixture(scope="module", params=["26.1-buildx", "none"])

@@ -10,8 +10,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from tests.projects import replaced
+from tests.real.pushed import digest_of
 from tests.real.support import consumer, environment_of, normal, removed_after, tags_of, unique
-from tests.real.test_push import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

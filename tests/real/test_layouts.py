@@ -16,10 +16,10 @@ from azureml_tasks.engines.docker.client import connect
 from azureml_tasks.engines.docker.leftovers import tracked_run
 from azureml_tasks.errors import BuildError
 from tests.cases import lay_out
+from tests.git_command import git
 from tests.machine import clients as docker_clients
 from tests.real.built_project import derived
 from tests.real.support import consumer, environment_of, removed_after, unique
-from tests.test_git import git
 from tests.wheels import wheel
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ import requests
 import yaml
 
 from tests.documentation import DOCS, blocks
+from tests.real.pushed import ACCEPT, digest_of
 from tests.real.remote_output import ACR
 from tests.real.remote_projects import RemoteProjects, run_command
 from tests.real.support import Consumer, consumer, environment_for, removed_after, unique
-from tests.real.test_push import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -247,10 +247,7 @@ def labels_of(acr: Acr, repository: str, digest: str) -> dict[str, str]:
     access = [{"type": "repository", "name": repository, "actions": ["pull"]}]
     token = acr.contents.plane.access_token("loopback", access, seconds=300)
     url = f"http://{acr.contents.plane.upstream}/v2/{repository}"
-    accept = (
-        "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json"
-    )
-    headers = {"Authorization": f"Bearer {token}", "Accept": accept}
+    headers = {"Authorization": f"Bearer {token}", "Accept": ACCEPT}
     with requests.Session() as session:
         session.trust_env = False
         manifest = session.get(f"{url}/manifests/{digest}", headers=headers).json()

@@ -11,7 +11,6 @@ import stat
 import subprocess
 import sys
 import threading
-import urllib.request
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -27,6 +26,7 @@ from azureml_tasks.engines.docker.push import push_image
 from azureml_tasks.errors import RegistryError
 from azureml_tasks.project.load import load
 from azureml_tasks.state.records import Records
+from tests.real.pushed import digest_of, refusal
 from tests.real.support import (
     Consumer,
     consumer,
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
     from tests.machine.registry import Registry
 
-ACCEPT = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json"
 SMOKE = {"passed": True, "image": "as it was then"}
 
 SCORE = """\
@@ -126,27 +125,6 @@ def passed(project: Consumer) -> None:
 def change(project: Consumer) -> None:
     """Change a file of the build context."""
     (project.folder / "code" / "score.py").write_text(f"{SCORE}\n", encoding="utf-8")
-
-
-def digest_of(registry: Registry, name: str, tag: str) -> str:
-    """Ask the registry for the digest of a tag."""
-    request = urllib.request.Request(f"http://{registry.host}/v2/{name}/manifests/{tag}", method="HEAD")
-    request.add_header("Accept", ACCEPT)
-    if registry.user:
-        login = b64encode(f"{registry.user}:{registry.password}".encode()).decode()
-        request.add_header("Authorization", f"Basic {login}")
-    with urllib.request.urlopen(request) as answer:  # a constant scheme
-        return str(answer.headers["Docker-Content-Digest"])
-
-
-def refusal(text: str, project: Consumer, host: str) -> str:
-    """Return the error message, the last paragraph of stderr."""
-    words = {project.folder.name: "NAME", host: "HOST"}
-    lines = normal(text, {name: word for name, word in words.items() if name}).splitlines()
-    start = max(
-        index for index, line in enumerate(lines) if not line.startswith(" ") and index < len(lines) - 1
-    )
-    return "\n".join(lines[start:])
 
 
 def test_push(project: Consumer, registry: Registry) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.real.pushed import digest_of, refusal
 from tests.real.support import Consumer, consumer, environment_of, removed_after, unique
-from tests.real.test_push import digest_of, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

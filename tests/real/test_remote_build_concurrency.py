@@ -15,10 +15,10 @@ from azureml_tasks.engines.docker.leftovers import tracked_run
 from azureml_tasks.engines.docker.pull import pulled_image
 from tests.machine import registry as plain_registry
 from tests.machine.acr.faults import Hold
+from tests.real.pushed import digest_of
 from tests.real.remote_output import ACR, SECONDS
 from tests.real.remote_projects import RemoteProjects, copied, result_of, run_command, started_command
 from tests.real.support import Ended, unique
-from tests.real.test_push import digest_of
 
 
 def test_two_releases_of_the_same_files(

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, reject, settings
 import azureml_tasks
 from azureml_tasks.errors import SettingsError
 from tests.cases import GOOD, sections
+from tests.dockerfile_values import ONE_HOSTILE, Table
 from tests.machine.acr.dockerfile_scan import build_words, scan
-from tests.test_dockerfile import ONE_HOSTILE, Table
 
 WORDS = build_words("-f Dockerfile -t REGISTRY/NAME:1 --platform linux/amd64 --build-arg CONTEXT_SHA256=0 .")
 
