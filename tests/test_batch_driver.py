@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -164,3 +166,16 @@ def test_a_line_of_the_script_without_an_end_hides_no_event(capsys: pytest.Captu
         output.print_lines(["event 2"])
 
     assert capsys.readouterr().out == "loaded\nevent 1\nevent 2\n"
+
+
+def test_a_line_that_does_not_end_is_passed_on_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So the driver needs no memory for all of it, and loses nothing."""
+    parts: list[bytes] = []
+    printed = SimpleNamespace(write=parts.append, flush=lambda: None)
+    monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=printed))
+    text = b"x" * 3 * batch_driver.LIMIT + b"\ny"
+
+    output = batch_driver.Output(io.BytesIO(text))
+
+    assert text[-batch_driver.LIMIT :].decode() == output.text()
+    assert (text, batch_driver.LIMIT) == (b"".join(parts), max(map(len, parts)))

@@ -1,4 +1,4 @@
-"""Call an entry script as a batch deployment of Azure ML calls it, and print what came of it as events.
+"""Call an entry script as a batch deployment of Azure ML calls it, and print the results as events.
 
     python -I batch_driver.py MARKER START_SECONDS RUN_SECONDS FILE...
 
@@ -111,7 +111,7 @@ def _run(files: list[str]) -> Event:
 
 
 class Output:
-    """What the script prints: passed on, and its end kept. Events begin lines of their own between it."""
+    """The output of the script: pass it on, and keep its end. Each event between it begins a line of its own."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self.stream = stream
@@ -123,7 +123,7 @@ class Output:
         self.thread.start()
 
     def _copy(self) -> None:
-        for line in self.stream:
+        for line in iter(lambda: self.stream.readline(LIMIT), b""):  # A line may have no end.
             with self.lock:
                 sys.stdout.buffer.write(line)
                 sys.stdout.buffer.flush()
