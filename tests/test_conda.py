@@ -260,7 +260,7 @@ def test_a_list_below_pip_without_a_colon() -> None:
 def test_channels_that_pip_does_not_ask_are_named() -> None:
     """A login and a token of an address are not shown; those of the list need no word."""
     login = "https://me:hunter2@conda.contoso.example/t/tk-123/ours"
-    head = f"channels: [conda-forge, contoso, https://example.com/pkgs/main, {login}]\n"
+    head = f"channels: [conda-forge, conda-forge/linux-64, contoso, https://example.com/pkgs/main, {login}]\n"
 
     file, _ = read_conda("a.yml", f"{head}dependencies: []\n")
 

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from azureml_tasks.config.yaml_document import YamlDocument, parse
 from azureml_tasks.errors import FileProblem, Problem
 from azureml_tasks.requirements.conda_names import (
-    KNOWN_CHANNELS,
     LONGER_VERSIONS,
     Advice,
     advice,
+    is_known_channel,
     is_library,
     pypi_name,
 )
@@ -228,7 +228,7 @@ class _Reading:
     def channels(self, channels: Any) -> None:
         """Warn of channels that are not those of the list of names."""
         names = [name for name in channels if isinstance(name, str)] if isinstance(channels, list) else []
-        others = [name for name in names if not _is_known_channel(name)]
+        others = [name for name in names if not is_known_channel(name)]
         if others:
             listed = ", ".join(shown(_TOKEN.sub(r"\1****", name)) for name in others)
             where = f"{self.path}:{self.line('channels')}"
@@ -341,11 +341,6 @@ def required_name(requirement: str) -> str:
 def _is_exported(spec: CondaSpec) -> bool:
     """Return whether a package is one that an export names, but hardly a person."""
     return bool(spec.build.strip("*")) or is_library(spec.name)
-
-
-def _is_known_channel(name: str) -> bool:
-    parts = name.rstrip("/").split("/")
-    return bool({parts[-1], "/".join(parts[-2:])} & KNOWN_CHANNELS)
 
 
 def _version(spec: CondaSpec) -> str:

@@ -128,8 +128,8 @@ _CHANNELS = {
     "plotly": frozenset({"plotly"}),
 }
 """Channels of the projects themselves, with the packages of each."""
-KNOWN_CHANNELS = _COMMON_CHANNELS | set(_CHANNELS) | {"nodefaults", "nvidia"}
-"""Channels whose packages need no word: what converts is the same on PyPI."""
+_KNOWN_CHANNELS = _COMMON_CHANNELS | set(_CHANNELS) | {"nodefaults", "nvidia"}
+"""Channels that need no warning: what converts is the same on PyPI."""
 
 
 class Advice(NamedTuple):
@@ -212,6 +212,12 @@ def pypi_name(channel: str, name: str) -> str:
     place = _without_platform(channel)
     is_listed = not place or place in _COMMON_CHANNELS or name in _CHANNELS.get(place, ())
     return PYPI_NAMES.get(name, "") if is_listed else ""
+
+
+def is_known_channel(channel: str) -> bool:
+    """Return whether an item of `channels`, a name or an address, is a channel that needs no warning."""
+    parts = _without_platform(channel.rstrip("/")).split("/")
+    return bool({parts[-1], "/".join(parts[-2:])} & _KNOWN_CHANNELS)
 
 
 def advice(name: str) -> Advice | None:
