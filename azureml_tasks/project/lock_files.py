@@ -15,7 +15,7 @@ from azureml_tasks.config import toml_document
 from azureml_tasks.config.problems import FILE
 from azureml_tasks.errors import FileProblem, Problem, SettingsError
 from azureml_tasks.process import MissingProgram, SlowProgram, capture
-from azureml_tasks.requirements.kinds import PYLOCK, UV_EXPORT, lock_kind
+from azureml_tasks.requirements.kinds import PYLOCK, lock_kind
 from azureml_tasks.requirements.lines import normalize_name, shown
 from azureml_tasks.requirements.lock_requirement import Selection
 from azureml_tasks.text_file import UnreadableFile, read_text
@@ -30,6 +30,8 @@ _EXPORT = (
     *("uv", "export", "--frozen", "--offline", "--no-default-groups", "--no-emit-project"),
     *("--no-header", "--no-annotate", "--no-config", "--no-cache", "--no-progress", "--color=never"),
 )
+_EXPORT_COMMAND = "uv export --frozen --no-default-groups --no-emit-project --output-file requirements.txt"
+"""For the user to paste; its result is a requirements file."""
 _SECONDS = 60.0
 """An export of a thousand packages takes less than one."""
 
@@ -126,19 +128,19 @@ def _exported(reader: ProjectReader, folder: str, selection: Selection) -> tuple
         f"--group={name}" for name in selection.groups
     ]
     name = reader.name(folder)
-    by_hand = " ".join([UV_EXPORT, *parts, *([f"--project={name}"] if name != "." else [])])
+    command = " ".join([_EXPORT_COMMAND, *parts, *([f"--project={name}"] if name != "." else [])])
     try:
         done = capture(
             [*_EXPORT, *parts, "--project", folder], cwd=reader.root, env=_environment(), timeout=_SECONDS
         )
     except MissingProgram:
-        fix = f"Install uv: https://docs.astral.sh/uv/\nor, where uv is, export it and name that file: {by_hand}"
+        fix = f"Install uv: https://docs.astral.sh/uv/\nor, where uv is, export it and name that file: {command}"
         return "", ("needs uv, which is not on PATH", fix)
     except SlowProgram:
-        return "", (f"was not exported by uv within {_SECONDS:.0f} seconds", by_hand)
+        return "", (f"was not exported by uv within {_SECONDS:.0f} seconds", command)
     if done.code:
         said = shown(" ".join(done.stderr.split())) or f"exit code {done.code}"
-        return "", (f"cannot be exported: uv said: {said}", by_hand)
+        return "", (f"cannot be exported: uv said: {said}", command)
     return done.stdout, None
 
 

@@ -10,7 +10,6 @@ UV = "uv"
 
 _PYLOCK_NAME = re.compile(r"pylock(\.[^.]+)?\.toml")
 """https://packaging.python.org/en/latest/specifications/pylock-toml/#file-name"""
-UV_EXPORT = "uv export --frozen --no-default-groups --no-emit-project --output-file requirements.txt"
 _THEN = 'then write: requirements = "requirements.txt"'
 _LOCKS = {
     "poetry.lock": ("Poetry", "poetry export --output requirements.txt"),
