@@ -12,9 +12,12 @@ from hypothesis import settings
 
 from azureml_tasks.project import git
 from azureml_tasks.project.model import NoRevision
+from tests.base_environment import make_base, pip_folder
 from tests.cases import lay_out
 from tests.examples import examples
 from tests.uv_projects import put_uv_on_path
+
+__all__ = ["make_base", "pip_folder"]
 
 # A slow machine is no failure. In CI the examples follow from the tests alone, so that a change is what
 # turns it red; a developer's runs search on.
@@ -30,12 +33,11 @@ for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.S
 
 
 @pytest.fixture(scope="session", autouse=True)
-def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def _own_state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A state folder for the locks of commands that tests run, in place of the user's own (XDG Base Directories)."""
     with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("state")
-        patch.setenv("XDG_STATE_HOME", str(folder))
-        yield folder
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -55,11 +57,3 @@ def code_project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield lay_out(
             {"code/score.py": "def init(): ...\ndef run(data): ...\n"}, tmp_path_factory.mktemp("project")
         )
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _own_state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep the locks of the tests apart from those of this user."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
-        yield

@@ -25,15 +25,11 @@ from tests.base_environment import (
     Base,
     downloaded,
     in_project,
-    make_base,
-    pip_folder,
 )
 from tests.wheels import wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-__all__ = ["make_base", "pip_folder"]
 
 LEFT = sorted(f"azureml-image/{name}" for name in SCRIPTS)
 """What stays in the image if nothing mounts it."""

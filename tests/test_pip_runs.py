@@ -20,12 +20,8 @@ from tests.base_environment import (
     Base,
     downloaded,
     in_project,
-    make_base,
-    pip_folder,
 )
 from tests.wheels import wheel
-
-__all__ = ["make_base", "pip_folder"]
 
 RUNS = [WITH_SERVER.replace("Installing", f"Run {number} of 2: installing") for number in (1, 2)]
 END_OF_NAME = "-py3-none-any.whl"
