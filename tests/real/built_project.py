@@ -1,4 +1,4 @@
-"""A project on a tiny base that is built once, for tests of later builds."""
+"""A project that is built once, for tests of its image, and one on a tiny base, for tests of later builds."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 import docker
 from docker.errors import APIError, ImageNotFound
 
-from tests.real.support import Consumer, Ended, consumer, normal, removed_after, unique
+from tests.real.support import Consumer, Ended, consumer, normal, project_removed_after, removed_after, unique
 
-__all__ = ["FILES", "NOTHING", "Built", "built_once", "derived"]
+__all__ = ["FILES", "NOTHING", "Built", "built", "built_once", "derived"]
 
 TABLE = """\
 [project]
@@ -74,6 +74,16 @@ class Built:
         assert ended.code == 0, ended.stderr
         lines = normal(ended.stderr + ended.stdout, {self.name: "NAME", self.base: "BASE"}).splitlines()
         return [line for line in lines if not line.startswith(("Docker engine ", "build context: "))]
+
+
+@contextmanager
+def built(client: docker.DockerClient, project: Consumer) -> Iterator[None]:
+    """Build a project of version 1 that has the name of its folder; remove its images after the block."""
+    name = project.folder.name
+    with project_removed_after(client, name):
+        ended = project.invoke("image.build")
+        assert (0, f"{name}:1\n") == (ended.code, ended.stdout), ended.stderr
+        yield
 
 
 def derived(client: docker.DockerClient, name: str, lines: str) -> None:

@@ -22,10 +22,9 @@ from tests.machine import invoke_cli
 from tests.machine.acr.loopback import Acr
 from tests.machine.acr.messages import Recorded
 from tests.machine.acr.runs import Run
-from tests.real.support import Consumer, Ended, consumer, normal, unique
+from tests.real.support import Consumer, Ended, consumer, copied_example, normal, unique
 
 __all__ = [
-    "EXAMPLE",
     "NOWHERE",
     "SCORE",
     "CommandResult",
@@ -39,7 +38,6 @@ __all__ = [
     "started_command",
 ]
 
-EXAMPLE = Path(__file__).parents[2] / "example_project"
 NOWHERE = "unix:///nowhere/docker.sock"
 """A DOCKER_HOST without an engine, so that the smoke test runs in the cloud."""
 SCORE = "import json\n\n\ndef init():\n    pass\n\n\ndef run(data):\n    return json.loads(data)\n"
@@ -99,14 +97,13 @@ class RemoteProjects:
     def example(self, base: str, *, local: bool = True) -> Consumer:
         """Copy the example project with a unique name, this base and this registry."""
         name = unique("iris")
-        folder = self.folder / name
-        shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns(".azureml-image", "__pycache__"))
-        table = folder / "pyproject.toml"
+        example = copied_example(self.folder / name)
+        table = example.folder / "pyproject.toml"
         text = table.read_text(encoding="utf-8")
         for key, value in (("name", name), ("base", base), ("registry", self.acr.login_server)):
             text = re.sub(rf'(?m)^{key} = "[^"]*"', f'{key} = "{value}"', text)
         table.write_text(text, encoding="utf-8")
-        return self.here(consumer(folder, {}), local=local)
+        return self.here(example, local=local)
 
     def here(self, made: Consumer, *, local: bool = True) -> Consumer:
         """Return the project with the environment of a user who is signed in to the loopback."""

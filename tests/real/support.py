@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import uuid
@@ -29,6 +30,7 @@ __all__ = [
     "Consumer",
     "Ended",
     "consumer",
+    "copied_example",
     "environment_for",
     "environment_of",
     "environment_without_docker",
@@ -46,6 +48,7 @@ from azureml_tasks import image
 ns = Collection(image)
 """
 
+_EXAMPLE = Path(__file__).parents[2] / "example_project"
 _OF_A_MACHINE = ("INVOKE_", "GITHUB_", "TF_BUILD", "SOURCE_DATE_EPOCH", "DOCKER_BUILDKIT", "BUILDX_")
 _UNSTABLE = (
     (r"sha256:[0-9a-f]{64}", "sha256:ID"),
@@ -137,6 +140,13 @@ def consumer(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return Consumer(folder=folder, env=_alone(os.environ if env is None else env))
+
+
+def copied_example(folder: Path, env: Mapping[str, str] | None = None, *, part: str = "") -> Consumer:
+    """Copy `example_project`, or its folder *part*, to *folder*, without what builds have left there."""
+    left_out = shutil.ignore_patterns(".azureml-image", "__pycache__")
+    shutil.copytree(_EXAMPLE / part, folder, ignore=left_out)
+    return consumer(folder, {}, env)
 
 
 def environment_of(client: docker_clients.Client, scratch: Path) -> dict[str, str]:

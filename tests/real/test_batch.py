@@ -10,16 +10,12 @@ import docker
 import pytest
 
 from tests.machine.clients import Client
+from tests.real.built_project import built
+from tests.real.small_project import small_table
 from tests.real.smoke_image import without_variations
-from tests.real.support import Consumer, consumer, environment_of, project_removed_after, unique
+from tests.real.support import Consumer, consumer, environment_of, unique
 
 TABLE = """\
-[project]
-name = "{name}"
-version = "1.0"
-
-[tool.azureml-image]
-base = "{base}"
 model = "model"
 
 [tool.azureml-image.smoke-test]
@@ -44,14 +40,14 @@ def run(mini_batch):
     return [f"{Path(path).name}: {number + int(Path(path).read_text())}" for path in mini_batch]
 '''
 PASSED = """\
-NAME:1.0 passed its smoke test (sha256:ID, called in the image, as by a batch deployment).
+NAME:1 passed its smoke test (sha256:ID, called in the image, as by a batch deployment).
     init(): in N s, with the import of the script
     run() with 2 files: a list of 2 items in N s
     peak memory N MiB
 Warning: a batch deployment also needs azureml-core in the image: pip = ["azureml-core"]
 """
 FAILED = """\
-NAME:1.0 failed its smoke test (sha256:ID, called in the image, as by a batch deployment).
+NAME:1 failed its smoke test (sha256:ID, called in the image, as by a batch deployment).
     init(): in N s, with the import of the script
     peak memory N MiB
 
@@ -70,17 +66,15 @@ def project(
     """A project of a batch deployment that is built once."""
     folder, name = tmp_path_factory.mktemp("batch"), unique("batch")
     files = {
-        "pyproject.toml": TABLE.format(name=name, base=amlenv_base),
+        "pyproject.toml": small_table(name, amlenv_base, TABLE),
         "code/score.py": SCRIPT,
         "model/number": "40",
         "data/a.csv": "2",
         "data/more/b.csv": "3",
     }
-    made = consumer(folder / name, files, environment_of(clients["20.10"], folder))
-    with project_removed_after(docker_client, name):
-        built = made.invoke("image.build")
-        assert built.code == 0, built.stderr
-        yield made
+    project = consumer(folder / name, files, environment_of(clients["20.10"], folder))
+    with built(docker_client, project):
+        yield project
 
 
 def shown(text: str, project: Consumer) -> str:

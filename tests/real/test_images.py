@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
@@ -11,7 +10,16 @@ import pytest
 
 from tests.projects import replaced
 from tests.real.pushed import digest_of
-from tests.real.support import consumer, environment_of, normal, removed_after, tags_of, unique
+from tests.real.small_project import SCORE, small_table
+from tests.real.support import (
+    consumer,
+    copied_example,
+    environment_of,
+    normal,
+    removed_after,
+    tags_of,
+    unique,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,22 +30,15 @@ if TYPE_CHECKING:
     from tests.machine.registry import Registry
     from tests.real.support import Consumer
 
-EXAMPLE = Path(__file__).parents[2] / "example_project" / "two_images"
 TABLE = """\
-[project]
-name = "{name}"
-version = "1"
-
-[tool.azureml-image]
-base = "{base}"
 model = "model"
-run = [{{ command = "read id < /proc/sys/kernel/random/uuid; echo $id > /installed" }}]
+run = [{ command = "read id < /proc/sys/kernel/random/uuid; echo $id > /installed" }]
 
 [tool.azureml-image.images.one]
-env = {{ WHICH = "one" }}
+env = { WHICH = "one" }
 
 [tool.azureml-image.images.two]
-env = {{ WHICH = "two" }}
+env = { WHICH = "two" }
 """
 
 
@@ -59,9 +60,9 @@ def test_the_second_image_has_the_layers_of_the_first(
     """What both have is built once, and one `clean` removes all that builds left."""
     name = unique("images")
     files = {
-        "pyproject.toml": TABLE.format(name=name, base=tiny_base),
+        "pyproject.toml": small_table(name, tiny_base, TABLE),
         "model/weights.bin": "weights",
-        "code/score.py": "def init(): ...\ndef run(data): ...\n",
+        "code/score.py": SCORE,
     }
     project = consumer(tmp_path / name, files, env)
     images = (f"{name}-one:1", f"{name}-two:1")
@@ -96,9 +97,8 @@ def test_the_example_of_two_images(
 ) -> None:
     """The second example, with another base and registry: both are built, then both tested, then both pushed."""
     folder = tmp_path / "two_images"
-    shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns(".azureml-image", "__pycache__"))
+    example = copied_example(folder, env, part="two_images")
     replaced(folder / "pyproject.toml", '"minimal-py312-inference"', f'"{amlenv_base}"')
-    example = consumer(folder, {}, env)
     names = [f"{registry.host}/taxi-{model}" for model in ("fares", "tips")]
     with removed_after(docker_client, *(f"{name}:1.0.0" for name in names)):
         done = example.invoke("image.release", "--registry", registry.host, "--junit", "tests.xml")

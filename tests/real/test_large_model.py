@@ -13,18 +13,10 @@ import docker
 import pytest
 
 from tests.machine.clients import Client
-from tests.real.support import consumer, environment_of, removed_after, unique
+from tests.real.small_project import SCORE, small_table
+from tests.real.support import consumer, environment_of, project_removed_after, unique
 
 LARGE = 5_000_000
-TABLE = """\
-[project]
-name = "{name}"
-version = "1"
-
-[tool.azureml-image]
-base = "{base}"
-model = "model"
-"""
 
 
 def inside(client: docker.DockerClient, image: str) -> bytes:
@@ -49,12 +41,11 @@ def test_a_model_of_the_same_size_is_another_one(
 ) -> None:
     """A model with the name and the size of the last one is copied, and no second copy of it is kept."""
     name = unique("large")
-    text = TABLE.format(name=name, base=tiny_base)
-    files = {"pyproject.toml": text, "code/score.py": "def init(): ...\ndef run(data): ...\n"}
+    files = {"pyproject.toml": small_table(name, tiny_base, 'model = "model"\n'), "code/score.py": SCORE}
     made = consumer(tmp_path / name, files, environment_of(clients[client], tmp_path))
     (made.folder / "model").mkdir()
     found, expected = [], []
-    with removed_after(docker_client, name):
+    with project_removed_after(docker_client, name):
         for _ in range(2):
             content = os.urandom(LARGE)
             (made.folder / "model" / "weights.bin").write_bytes(content)

@@ -19,6 +19,7 @@ from tests.cases import lay_out
 from tests.git_command import git
 from tests.machine import clients as docker_clients
 from tests.real.built_project import derived
+from tests.real.small_project import small_table
 from tests.real.support import consumer, environment_of, removed_after, unique
 from tests.wheels import wheel
 
@@ -33,12 +34,6 @@ if TYPE_CHECKING:
 BUILDERS = {"legacy": "26.1", "buildkit": "20.10"}
 """Each builder with the client that has it."""
 TABLE = """\
-[project]
-name = "NAME"
-version = "1"
-
-[tool.azureml-image]
-base = "BASE"
 root = "../.."
 code = ["deploy", "../../libraries/src"]
 entry-script = "deploy/score.py"
@@ -94,7 +89,7 @@ def test_a_project_of_a_monorepo_is_built_and_serves(
     there = consumer(
         repository / "services/scoring",
         {
-            "pyproject.toml": TABLE.replace("NAME", name).replace("BASE", amlenv_base),
+            "pyproject.toml": small_table(name, amlenv_base, TABLE),
             "deploy/score.py": SCORE,
         },
         environment_of(clients["20.10"], tmp_path),

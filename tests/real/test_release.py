@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.real.pushed import digest_of, refusal
-from tests.real.support import Consumer, consumer, environment_of, removed_after, unique
+from tests.real.support import Consumer, consumer, copied_example, environment_of, removed_after, unique
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from tests.machine.clients import Client
     from tests.machine.registry import Registry
 
-EXAMPLE = Path(__file__).parents[2] / "example_project"
 
 PROJECT = """\
 [project]
@@ -64,9 +62,7 @@ def test_example(
     tmp_path: Path,
 ) -> None:
     """The example project, unchanged, is pushed with the digest of the registry; stdout has the result of each step."""
-    folder = tmp_path / "example_project"
-    shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns(".azureml-image", "__pycache__"))
-    example = consumer(folder, {}, env)
+    example = copied_example(tmp_path / "example_project", env)
     image = f"{registry.host}/iris-classifier:1.0.0"
     with removed_after(docker_client, image):
         done = example.invoke("image.release", "--base", amlenv_base, "--registry", registry.host)

@@ -8,8 +8,10 @@ import docker
 import pytest
 
 from tests.machine.clients import Client
+from tests.real.built_project import built
+from tests.real.small_project import small_table
 from tests.real.smoke_image import without_variations
-from tests.real.support import Consumer, consumer, environment_of, project_removed_after, unique
+from tests.real.support import Consumer, consumer, environment_of, unique
 
 SCORE = """\
 import json
@@ -40,12 +42,6 @@ def run(request: AMLRequest):
 """
 
 TABLE = """\
-[project]
-name = "NAME"
-version = "1"
-
-[tool.azureml-image]
-base = "BASE"
 user = "server"
 model = "weights"
 model-name = "model"
@@ -53,7 +49,7 @@ run = [{ command = "useradd --create-home server && chown -R server /var/runit /
 
 [tool.azureml-image.smoke-test]
 repeat = 2
-GPUS
+
 [[tool.azureml-image.smoke-test.requests]]
 method = "GET"
 path = "/score?label=cat"
@@ -109,13 +105,9 @@ def project(
 ) -> Iterator[Consumer]:
     """Build the project, and remove its image in the end."""
     folder, name = tmp_path_factory.mktemp("project"), unique("requests")
-    table = TABLE.replace("NAME", name).replace("BASE", amlenv_base).replace("GPUS\n", "")
-    project = consumer(
-        folder / name, {**FILES, "pyproject.toml": table}, environment_of(clients["20.10"], folder)
-    )
-    with project_removed_after(docker_client, name):
-        done = project.invoke("image.build")
-        assert (0, f"{name}:1\n") == (done.code, done.stdout), done.stderr
+    files = {**FILES, "pyproject.toml": small_table(name, amlenv_base, TABLE)}
+    project = consumer(folder / name, files, environment_of(clients["20.10"], folder))
+    with built(docker_client, project):
         yield project
 
 

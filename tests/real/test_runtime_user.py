@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.real.small_project import SCORE, small_table
 from tests.real.support import (
     consumer,
     environment_without_docker,
@@ -23,12 +24,6 @@ if TYPE_CHECKING:
     from tests.real.support import Ended
 
 TABLE = """\
-[project]
-name = "NAME"
-version = "1"
-
-[tool.azureml-image]
-base = "BASE"
 user = "server"
 run = [{ command = "COMMAND" }]
 """
@@ -42,8 +37,8 @@ Nothing was built.
 
 def build(folder: Path, name: str, base: str, command: str) -> Ended:
     """Build an image with this command."""
-    table = TABLE.replace("NAME", name).replace("BASE", base).replace("COMMAND", command)
-    files = {"pyproject.toml": table, "code/score.py": "def init(): ...\ndef run(data): ...\n"}
+    table = small_table(name, base, TABLE.replace("COMMAND", command))
+    files = {"pyproject.toml": table, "code/score.py": SCORE}
     return consumer(folder / "project", files, environment_without_docker(folder)).invoke("image.build")
 
 

@@ -11,6 +11,7 @@ from azureml_tasks.cli.console import Console
 from azureml_tasks.engines.docker.base_python import base_python
 from azureml_tasks.engines.docker.client import connect
 from tests.machine import bases
+from tests.real.small_project import small_table
 from tests.real.support import (
     Consumer,
     consumer,
@@ -28,14 +29,6 @@ if TYPE_CHECKING:
 
     from tests.machine.clients import Client
 
-TABLE = """\
-[project]
-name = "NAME"
-version = "1"
-
-[tool.azureml-image]
-base = "BASE"
-"""
 LOOK = """\
 import json
 import os
@@ -102,8 +95,7 @@ def project(
 ) -> Consumer:
     """Return a project of a name of its own on *base*, with *more* lines in its table."""
     name = unique("served")
-    table = TABLE.replace("NAME", name).replace("BASE", base) + more
-    return consumer(folder / name, {"pyproject.toml": table, **files}, env)
+    return consumer(folder / name, {"pyproject.toml": small_table(name, base, more), **files}, env)
 
 
 def image_of(there: Consumer) -> str:
