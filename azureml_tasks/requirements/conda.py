@@ -1,4 +1,4 @@
-"""A conda environment file: what of it pip can install, and what is wrong with the rest.
+"""A conda environment file: what pip can install of it, and what is wrong with the rest.
 
 conda reads the file as conda/conda, conda/env/env.py does, and gives the pip part to pip as a requirements file in the
 folder of the file (conda/env/installers/pip.py). So the pip part has the rules of a requirements file here, too. The
@@ -34,7 +34,7 @@ _EXAMPLE = "dependencies:\n  - numpy=1.26\n  - pip:\n    - joblib"
 _KEYS = ("name", "channels", "dependencies", "prefix", "variables")
 """The keys that conda reads: conda/env/env.py."""
 _FEWEST_OF_EXPORT = 10
-"""Packages that do not convert, and that an export names: more than a person has written."""
+"""With so many packages that do not convert and look exported, a file is an export; nobody writes so many."""
 _MOST_NAMED = 3
 _WHEEL = re.compile(r"(?P<path>[^\s;@\[]+\.whl)(?=$|[\s;\[])", re.IGNORECASE)
 _TOKEN = re.compile(r"(/t/)[^/]+")
@@ -94,7 +94,7 @@ class CondaFile:
 
 
 def _numbered_text(lines: Sequence[NumberedLine]) -> str:
-    """Return the text of *lines*; one that shares its number with another follows that."""
+    """Return *lines* as a text, each at its number; a line whose number is taken comes right after."""
     text: list[str] = []
     for line in lines:
         text += [""] * (line.number - 1 - len(text))
@@ -300,7 +300,7 @@ class _Reading:
             self.refused.append((spec, problem))
 
     def report_refused(self) -> None:
-        """Report the packages that neither convert nor are named for pip; those of a whole environment in one."""
+        """Report the packages that neither convert nor are named for pip; an export of a whole environment once."""
         named_for_pip = {*self.substitutes.names, *(required_name(line.text) for line in self.pip)}
         refused = [each for each in self.refused if normalize_name(each[0].name) not in named_for_pip]
         exported = [spec.name for spec, _ in refused if _is_exported(spec)]
@@ -339,7 +339,7 @@ def required_name(requirement: str) -> str:
 
 
 def _is_exported(spec: CondaSpec) -> bool:
-    """Return whether a package is one that an export names, but hardly a person."""
+    """Return whether a package looks exported: it names a build, or it is a library that hardly anybody lists."""
     return bool(spec.build.strip("*")) or is_library(spec.name)
 
 

@@ -52,7 +52,7 @@ class PythonStep:
 
 @dataclass(frozen=True, kw_only=True)
 class _PipRun:
-    """What one run of pip installs, as its files.
+    """One run of pip, by the lines of the files that it reads.
 
     Args:
         lines: for pip: -r lines, and requirements of the table.

@@ -38,7 +38,7 @@ class Selection(NamedTuple):
 
 
 def is_copied(folder: str, selection: Selection) -> bool:
-    """Return whether code of *folder*, relative to the root, is copied into the image, or all that is around it."""
+    """Return whether *folder*, relative to the root, is copied as code: whole, or a folder in it."""
     parts = PurePosixPath(folder)
     return any(
         parts.is_relative_to(code) or PurePosixPath(code).is_relative_to(parts) for code in selection.code

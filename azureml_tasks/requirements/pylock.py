@@ -112,7 +112,7 @@ def _files(package: Package) -> list[PackageWheel | PackageSdist]:
 
 
 def _addresses(package: Package) -> list[str]:
-    """Return what becomes part of a line for pip, where a blank would begin another option."""
+    """Return the parts of a package that go into a line for pip as they are; a blank would begin an option."""
     archive = package.archive
     own = [archive.url, archive.subdirectory] if archive else []
     return [each for each in (package.index, *own, *(file.url for file in _files(package))) if each]

@@ -100,7 +100,7 @@ def _no_hash(place: str, folder: str | None) -> tuple[str, str]:
 
 
 def has_project(lock: Mapping[str, Any], name: str) -> bool:
-    """Return whether a lock file has the project *name*, of which it may be the one of a workspace."""
+    """Return whether a lock file has the project *name*, as that of a workspace has each of its projects."""
     return name in _Locked(lock).packages
 
 
@@ -165,7 +165,7 @@ class _Locked:
                 yield f"it asks for {name}{requirement.specifier}, and {', '.join(map(str, versions))} is locked"
 
     def listed(self, project: str) -> set[str] | None:
-        """Return the names that the project had in its dependencies and extras when it was locked; None if unknown."""
+        """Return the names of its dependencies and extras when the project was locked; None if that is unknown."""
         for package in self.packages.get(project, ()):
             source, metadata = package.get("source"), package.get("metadata")
             if isinstance(source, dict) and isinstance(metadata, dict) and {*source} & {*_OWN_SOURCES}:
