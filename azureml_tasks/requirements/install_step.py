@@ -100,11 +100,7 @@ def python_step(
     plain = _runs([tree for tree in trees if not tree.hashed], [*of_conda, *requirements])
     hashed = _runs([tree for tree in trees if tree.hashed], [])
     pinned = sorted({pin for tree in trees for pin in tree.pinned if tree.hashed})
-    texts: dict[str, Sequence[str]] = {"pinned.txt": pinned}
-    for number, run in enumerate(plain, 1):
-        texts |= {_numbered("requirements", number): run.lines, _numbered("held", number): run.held}
-        texts |= {_numbered("finding", number): run.finding} if downloads else {}
-    texts |= {_numbered("hashed", number): run.lines for number, run in enumerate(hashed, 1)}
+    texts = {"pinned.txt": pinned, **_run_files(plain, hashed, downloads=downloads)}
     own = [
         _text(name, "".join(f"{line}\n" for line in lines).encode()) for name, lines in texts.items() if lines
     ]
@@ -121,7 +117,7 @@ def python_step(
         own.append(_text("folder.txt", folder.encode()))
         project.append(ContextFile(name=f"{FOLDER}/project/{folder}/"))
     files = (*own, *map(member, sorted(carried)))
-    roots = [*([_relative(conda.path, folder)] if conda and packages else [])]
+    roots = [_relative(conda.path, folder)] if conda and packages else []
     roots += [_name(tree, folder) for tree in trees]
     named = [*packages, *requirements]
     return PythonStep(
@@ -147,6 +143,17 @@ def _runs(trees: Sequence[RequirementsTree], requirements: Sequence[str]) -> lis
         runs.append(_PipRun(lines=lines, finding=finding, held=tuple(named)))
         named |= {name: None for tree in files for name in tree.names}
     return runs
+
+
+def _run_files(
+    plain: Sequence[_PipRun], hashed: Sequence[_PipRun], *, downloads: bool
+) -> dict[str, Sequence[str]]:
+    """Return the lines of each file that the runs of pip read, by its name; a file without lines is not sent."""
+    texts: dict[str, Sequence[str]] = {}
+    for number, run in enumerate(plain, 1):
+        texts |= {_numbered("requirements", number): run.lines, _numbered("held", number): run.held}
+        texts |= {_numbered("finding", number): run.finding} if downloads else {}
+    return texts | {_numbered("hashed", number): run.lines for number, run in enumerate(hashed, 1)}
 
 
 def _numbered(stem: str, number: int) -> str:
