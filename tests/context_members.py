@@ -8,7 +8,7 @@ import pytest
 
 import azureml_tasks
 from azureml_tasks.errors import SettingsError
-from azureml_tasks.requirements.install_step import SCRIPTS, SERVER_SCRIPT
+from azureml_tasks.requirements.install_step import COLLECTING_SCRIPT, SCRIPTS, SERVER_SCRIPT
 from tests.cases import lay_out
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def _lines(file: ContextFile) -> list[str]:
     if file.link:
         return [f"link {file.name} -> {file.link}"]
     kind = "program" if file.executable else "file"
-    if file.name.removeprefix("python/") in (*SCRIPTS, SERVER_SCRIPT):
+    if file.name.removeprefix("python/") in (*SCRIPTS, SERVER_SCRIPT, COLLECTING_SCRIPT):
         return [f"{kind} {file.name}"]  # its size is that of the package's script
     return [f"{kind} {file.name} {file.size}", *(f"    {line}" for line in file.data.decode().splitlines())]
 

@@ -1,10 +1,12 @@
-"""A delivery without an image: the base, with the code and the packages as Azure ML mounts them."""
+"""Carry out `delivery = "mount"`: make the folder of packages, and run the base with the code in its container.
+
+`project/mounted_delivery.py` reads from the table what is mounted. Here is what commands do with it.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,7 @@ from azureml_tasks.errors import FileProblem, SettingsError
 from azureml_tasks.project.model import MountedCode
 from azureml_tasks.project.mounted_delivery import MARK
 from azureml_tasks.project.paths import files_below
+from azureml_tasks.requirements.install_step import FOLDER
 from azureml_tasks.text_file import UnreadableFile, read_bytes
 
 if TYPE_CHECKING:
@@ -22,7 +25,6 @@ if TYPE_CHECKING:
     from azureml_tasks.planning.plan import Plan
     from azureml_tasks.project.mounted_delivery import MountedDelivery
 
-_SCRIPT = "collect_packages.py"
 _LARGEST_MARK = 10_000  # bytes
 
 
@@ -89,16 +91,14 @@ def _update_packages(run: RunContext, prepared: Prepared, image: BuiltImage) -> 
     folder = Path(mounted.root, mounted.packages_folder)
     made_from = f"{image.id} {prepared.context.parts.get('python', '')}"
     mark = _read_mark(folder)
-    if mark == made_from and not run.reporter.dry:
+    if mark == made_from:
         run.reporter.say(f"packages are up to date: {mounted.packages_folder}")
         return
     if folder.exists() and not mark and any(folder.iterdir()):
         what = "is the folder for packages, and holds something else, which would be removed"
         fix = "Name another folder that is not there yet: packages-folder"
         raise SettingsError([FileProblem(mounted.packages_folder, 0, what, fix)])
-    script = resources.files("azureml_tasks").joinpath(f"in_image/{_SCRIPT}").read_bytes()
-    files = [file for file in plan.files if file.name.startswith("python/")]
-    files.append(ContextFile(name=f"python/{_SCRIPT}", data=script, size=len(script)))
+    files = [file for file in plan.files if file.name.startswith(f"{FOLDER}/")]
     run.reporter.say(f"installing packages for {mounted.packages_folder} in a container of {plan.base}")
     prepared.engine.make_packages_folder(image, files, folder, made_from)
 

@@ -100,7 +100,7 @@ class Engine(Protocol):
 
         Args:
             image: the base.
-            files: members of the build context for pip, with the script that collects the packages.
+            files: members of the build context for pip.
             folder: absolute path; it is not there, or this method has made it.
             made_from: what decides its content, which it then states.
         """

@@ -290,6 +290,7 @@ def _python(
         downloads=bool(settings.secrets),
         folder=reader.folder,
         adds_server=settings.server is not None,
+        collects=bool(settings.packages_folder),
     )
 
 

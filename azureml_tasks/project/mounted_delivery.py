@@ -1,4 +1,4 @@
-"""A delivery without an image: Azure ML mounts code and model into the base, and the base adds the packages.
+"""Read and check `delivery = "mount"`: what Azure ML mounts into the base, which then needs no image of the project.
 
 https://learn.microsoft.com/azure/machine-learning/how-to-prebuilt-docker-images-inference-python-extensibility
 describes both ways to packages: a requirements file that each start installs, and a folder that travels with the code.

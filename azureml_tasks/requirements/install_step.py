@@ -24,6 +24,8 @@ SCRIPTS = ("download.py", "conflicts.py", "environment.py", "install.py")
 _CONDA = "conda"
 """The folder in it for the packages of conda files, at their paths in the project; their pip parts are in `project`."""
 SERVER = "azureml-inference-server-http"
+COLLECTING_SCRIPT = "collect_packages.py"
+"""Installs the packages and collects those that the base does not have, for a folder beside the code."""
 SERVER_SCRIPT = "server_environment.sh"
 """Makes the environment of the inference server in a base without one."""
 
@@ -74,6 +76,7 @@ def python_step(
     downloads: bool = False,
     folder: str = ".",
     adds_server: bool = False,
+    collects: bool = False,
 ) -> PythonStep | None:
     """Return the step that installs Python packages; None if there are none.
 
@@ -86,6 +89,7 @@ def python_step(
         folder: of pyproject.toml, relative to the folder that all paths are relative to; "." if it is that one.
         adds_server: whether the base lacks the inference server, which is then a requirement too, and an environment
             for it.
+        collects: whether the packages are for a folder beside the code, not for an image.
     """
     from importlib import resources
 
@@ -110,7 +114,11 @@ def python_step(
     carried = {path for tree in trees for path in tree.wheels}
     carried |= {path for tree in trees if not tree.generated for path in tree.files}
     in_image = resources.files("azureml_tasks").joinpath("in_image")
-    scripts = (*(SCRIPTS if downloads else SCRIPTS[1:]), *([SERVER_SCRIPT] if adds_server else []))
+    scripts = (
+        *(SCRIPTS if downloads else SCRIPTS[1:]),
+        *([SERVER_SCRIPT] if adds_server else []),
+        *([COLLECTING_SCRIPT] if collects else []),
+    )
     own += [_text(name, in_image.joinpath(name).read_bytes()) for name in scripts]
     project: list[ContextFile] = []
     if carried and folder != ".":

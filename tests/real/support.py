@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import uuid
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from docker.errors import ImageNotFound
@@ -86,6 +89,23 @@ class Consumer:
         """Run `invoke` with *arguments* in the project to its end; *env* comes on top."""
         done = invoke_cli.run(arguments, folder=self.folder, env={**self.env, **(env or {})})
         return Ended(code=done.code, stdout=done.out.decode(), stderr=done.err.decode())
+
+    def paste(self, commands: str) -> Ended:
+        """Run what `--dry` has printed in a shell, as in an activated environment, up to the first failure."""
+        with TemporaryDirectory() as folder:
+            (Path(folder) / "invoke").write_text(
+                f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m invoke "$@"\n', encoding="utf-8"
+            )
+            (Path(folder) / "invoke").chmod(0o755)
+            done = subprocess.run(
+                ["bash", "-e", "-o", "pipefail", "-c", commands],
+                cwd=self.folder,
+                env={**self.env, "PATH": f"{folder}{os.pathsep}{self.env['PATH']}"},
+                capture_output=True,
+                encoding="utf-8",
+                check=False,
+            )
+        return Ended(code=done.returncode, stdout=done.stdout, stderr=done.stderr)
 
     def interrupted(self, *arguments: str, at: str, by: signal.Signals) -> Ended:
         """Run `invoke`, send it the signal *by* once a line on stderr ends in *at*, and wait for its end.

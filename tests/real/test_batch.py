@@ -112,3 +112,5 @@ def test_dry(project: Consumer) -> None:
     assert "--entrypoint /bin/sh" in run
     assert sum(word.startswith("type=bind,readonly,") for word in shlex.split(run)) == 4
     assert remove.startswith("docker rm --force --volumes ")
+    pasted = project.paste(f"{run.replace(' --detach ', ' ', 1)}\n{remove}\n")
+    assert (0, 3) == (pasted.code, len(pasted.stdout.splitlines()) - 1), pasted.stderr

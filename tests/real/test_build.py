@@ -6,10 +6,8 @@ import io
 import os
 import re
 import select
-import shlex
 import signal
 import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -329,15 +327,8 @@ def test_dry_prints_commands_with_the_same_effect(
     assert (0, before) == (ended.code, sorted(p.name for p in made.folder.iterdir() if p.suffix != ".pyc"))
     with pytest.raises(ImageNotFound):
         docker_client.images.get(f"{name}:1")
-    pasted = subprocess.run(
-        ["bash", "-o", "pipefail", "-c", ended.stdout],
-        cwd=made.folder,
-        env={**made.env, "PATH": f"{own_invoke(tmp_path)}{os.pathsep}{made.env['PATH']}"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (0, 2) == (pasted.returncode, len(ended.stdout.splitlines())), pasted.stderr
+    pasted = made.paste(ended.stdout)
+    assert (0, 2) == (pasted.code, len(ended.stdout.splitlines())), pasted.stderr
     by_hand = docker_client.images.get(f"{name}:1")
     assert made.invoke("image.build").code == 0
     assert by_hand.id == made.record("build.json")["id"]
@@ -469,12 +460,3 @@ def layers(text: str) -> str:
     return re.sub(
         r"^Docker engine .*$", "ENGINE", re.sub(r"\b[0-9a-f]{12}\b", "LAYER", text), flags=re.MULTILINE
     )
-
-
-def own_invoke(folder: Path) -> Path:
-    """Return a folder with an `invoke` of this Python, as an activated environment has it on PATH."""
-    made = folder / "bin"
-    made.mkdir()
-    (made / "invoke").write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m invoke "$@"\n')
-    (made / "invoke").chmod(0o755)
-    return made

@@ -5,13 +5,22 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import docker
 import pytest
 
-from tests.real.support import Consumer, consumer, environment_without_docker, normal, removed_after, unique
+from tests.machine.clients import Client
+from tests.real.support import (
+    Consumer,
+    consumer,
+    environment_of,
+    environment_without_docker,
+    normal,
+    removed_after,
+    unique,
+)
 
 RUN_SCRIPT = """\
 #!/bin/bash
@@ -99,7 +108,9 @@ def base(docker_client: docker.DockerClient, amlenv_base: str) -> Iterator[str]:
         yield name
 
 
-def project(folder: Path, base: str, file: str, more: str = "") -> Consumer:
+def project(
+    folder: Path, base: str, file: str, more: str = "", env: Mapping[str, str] | None = None
+) -> Consumer:
     """A project with one package."""
     name = unique("mounted")
     files = {
@@ -107,7 +118,7 @@ def project(folder: Path, base: str, file: str, more: str = "") -> Consumer:
         "code/score.py": SCORE,
         "code/requirements.txt": "iniconfig==2.0.0\n",
     }
-    return consumer(folder / name, files, environment_without_docker(folder))
+    return consumer(folder / name, files, env or environment_without_docker(folder))
 
 
 def deployment(made: Consumer) -> str:
@@ -160,6 +171,34 @@ def test_a_folder_of_packages_travels_with_the_code(base: str, tmp_path: Path) -
     assert ["made_from"] == list(json.loads((folder / ".azureml-image.json").read_text()))
     text = deployment(made)
     assert 'AZUREML_EXTRA_PYTHON_LIB_PATH: "packages"' in text
+
+
+def test_the_printed_commands_make_the_same_folder(
+    base: str, clients: Mapping[str, Client], tmp_path: Path
+) -> None:
+    """What --dry prints makes the folder of packages with its mark, also in the place of an older one."""
+    file, env = (
+        "/var/azureml-app/code/lib/packages/iniconfig/__init__.py",
+        environment_of(clients["20.10"], tmp_path),
+    )
+    made = project(tmp_path, base, file, 'packages-folder = "code/lib/packages"\n', env)
+    folder = made.folder / "code" / "lib" / "packages"
+
+    first = made.paste(made.invoke("--dry", "image.smoke-test").stdout)
+    (folder / ".azureml-image.json").write_text('{"made_from": "something else"}')
+    (folder / "old.py").touch()
+    second = made.paste(made.invoke("--dry", "image.smoke-test").stdout)
+    up_to_date = made.invoke("--dry", "image.smoke-test")
+    tested = made.invoke("image.smoke-test")
+
+    assert (0, 0, 0) == (first.code, second.code, tested.code), first.stderr + second.stderr + tested.stderr
+    assert [".azureml-image.json", "iniconfig", "iniconfig-2.0.0.dist-info"] == sorted(
+        path.name for path in folder.iterdir()
+    )
+    assert "packages are up to date: code/lib/packages" in tested.stderr
+    assert ["run", "create", "cp", "start", "rm"] == [
+        line.split()[1] for line in up_to_date.stdout.splitlines()
+    ]
 
 
 def test_a_folder_of_somebody_else_is_not_replaced(base: str, tmp_path: Path) -> None:

@@ -67,8 +67,8 @@ def make_packages_folder(
         BuildError: the packages cannot be installed.
         MachineError: this Python cannot unpack an archive safely.
     """
-    name = container_name(run)
-    if not _announced(client, base.names[0], name, target, reporter):
+    name, mark = container_name(run), json.dumps({"made_from": made_from}) + "\n"
+    if not _announced(client, base.names[0], name, target, mark, reporter):
         return
     run.records.mkdir(parents=True, exist_ok=True)
     run.note(Thing("container", name))
@@ -101,25 +101,29 @@ def make_packages_folder(
         with reading_answers():
             blocks, _ = container.get_archive(f"{_IN_CONTAINER}/python/packages")
             _unpack(blocks, folder)
-        (folder / "packages" / MARK).write_text(json.dumps({"made_from": made_from}), encoding="utf-8")
+        (folder / "packages" / MARK).write_text(mark, encoding="utf-8", newline="")
         if target.exists():
             shutil.rmtree(target)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(folder / "packages", target)
 
 
-def _announced(client: EngineClient, base: str, name: str, target: Path, reporter: Reporter) -> bool:
-    """Announce the docker commands that do the same. Return False if they must not be carried out."""
+def _announced(
+    client: EngineClient, base: str, name: str, target: Path, mark: str, reporter: Reporter
+) -> bool:
+    """Announce the commands that do the same. Return False if they must not be carried out."""
     create = ["create", "--name", name, "--user", "root", "--entrypoint", _COMMAND[0], base, *_COMMAND[1:]]
+    reporter.effect(client.docker_command(*create))
     unpack = client.docker_command("cp", "-", f"{name}:{_IN_CONTAINER}")
-    others = [
-        client.docker_command("start", "--attach", name),
-        client.docker_command("cp", f"{name}:{_IN_CONTAINER}/python/packages", str(target)),
-        client.docker_command("rm", "--force", "--volumes", name),
-    ]
-    is_wanted = reporter.effect(client.docker_command(*create))
-    is_wanted = reporter.effect(unpack, before="invoke image.context | ") and is_wanted
-    return reporter.effects(others) and is_wanted
+    reporter.effect(unpack, before="invoke image.context | ")
+    reporter.effect(client.docker_command("start", "--attach", name))
+    if target.exists():
+        reporter.effect(["rm", "-r", str(target)])
+    elif not target.parent.exists():
+        reporter.effect(["mkdir", "--parents", str(target.parent)])
+    reporter.effect(client.docker_command("cp", f"{name}:{_IN_CONTAINER}/python/packages", str(target)))
+    reporter.effect(["tee", str(target / MARK)], file=mark)
+    return reporter.effect(client.docker_command("rm", "--force", "--volumes", name))
 
 
 def _unpack(blocks: Iterable[bytes], folder: Path) -> None:
