@@ -10,14 +10,12 @@ import re
 import warnings
 from typing import TYPE_CHECKING
 
-from azureml_tasks.project.ignore import IllegalPattern, Rule
+from azureml_tasks.project.ignore import IgnoreRules, IllegalPattern, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pathspec import GitIgnoreSpec
-
-    from azureml_tasks.project.ignore import IgnoreRules
 
 _LINE_END = re.compile(r"\r\n?|\n")
 """The ends of lines in a text file; `str.splitlines` also ends one at U+2028 and others, which git does not."""
@@ -47,7 +45,7 @@ def parse_git_ignore(text: str, file: str, folder: str) -> list[Rule]:
     ]
 
 
-class GitRules:
+class GitRules(IgnoreRules):
     """The rules of one file: the last one that matches a path below its folder decides.
 
     Args:
@@ -65,22 +63,12 @@ class GitRules:
         self._folder = f"{rules[0].folder}/" if rules and rules[0].folder else ""
         self._brings_back = any(rule.pattern.startswith("!") for rule in rules)
 
-    def excluding(self, path: str) -> Rule | None:
-        """Return the rule that excludes a file or folder; None if it stays."""
-        rule, stays = self.decision(path)
-        return None if stays else rule
-
     def decision(self, path: str) -> tuple[Rule | None, bool]:
         """Return the rule that decides about a file or folder, None for no rule, and whether it stays."""
         if not path.startswith(self._folder) or path == self._folder:
             return None, True
         found = self._spec.check_file(path[len(self._folder) :])
         return (None, True) if found.index is None else (self._rules[found.index], not found.include)
-
-    def reincluding(self, path: str) -> Rule | None:
-        """Return the "!" rule that decides about a path, whether or not another rule excluded it before."""
-        rule, stays = self.decision(path)
-        return rule if stays else None
 
     def may_descend(self, folder: str) -> bool:
         """Return whether anything below a folder can stay."""
@@ -93,7 +81,7 @@ class GitRules:
         )
 
 
-class LayeredRules:
+class LayeredRules(IgnoreRules):
     """Rules of several kinds: those of the last layer that decides about a path count.
 
     Args:
@@ -103,20 +91,10 @@ class LayeredRules:
     def __init__(self, layers: Sequence[IgnoreRules]) -> None:
         self._layers = layers
 
-    def excluding(self, path: str) -> Rule | None:
-        """Return the rule that excludes a file or folder; None if it stays."""
-        rule, stays = self.decision(path)
-        return None if stays else rule
-
     def decision(self, path: str) -> tuple[Rule | None, bool]:
         """Return the rule that decides about a file or folder, None for no rule, and whether it stays."""
         index, rule, stays = self._deciding(path)
         return (rule, stays) if index >= 0 else (None, True)
-
-    def reincluding(self, path: str) -> Rule | None:
-        """Return the "!" rule that decides about a path, whether or not another rule excluded it before."""
-        rule, stays = self.decision(path)
-        return rule if stays else None
 
     def may_descend(self, folder: str) -> bool:
         """Return whether anything below a folder can stay."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import posixpath
 import re
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from azureml_tasks.project.ignore_pattern import literal_head, literal_tail, predicate
 
@@ -72,30 +73,37 @@ def parse_ignore_file(text: str, file: str) -> list[Rule]:
     ]
 
 
-class IgnoreRules(Protocol):
+class IgnoreRules(ABC):
     """Which files and folders of a project are excluded, and which rule decides."""
 
-    def excluding(self, path: str) -> Rule | None:
-        """Return the rule that excludes a file or folder; None if it stays.
+    @abstractmethod
+    def decision(self, path: str) -> tuple[Rule | None, bool]:
+        """Return the rule that decides about a file or folder, None for no rule, and whether it stays.
 
         Args:
             path: relative to the root, with "/" between its parts; that of a folder may end with one.
         """
 
-    def decision(self, path: str) -> tuple[Rule | None, bool]:
-        """Return the rule that decides about a file or folder, None for no rule, and whether it stays."""
+    def excluding(self, path: str) -> Rule | None:
+        """Return the rule that excludes a file or folder; None if it stays."""
+        rule, stays = self.decision(path)
+        return None if stays else rule
 
     def reincluding(self, path: str) -> Rule | None:
         """Return the "!" rule that decides about a path, whether or not another rule excluded it before."""
+        rule, stays = self.decision(path)
+        return rule if stays else None
 
+    @abstractmethod
     def may_descend(self, folder: str) -> bool:
         """Return whether anything below a folder can stay."""
 
+    @abstractmethod
     def may_bring_back_below(self, folder: str) -> bool:
         """Return whether a "!" rule can match below a folder about which no rule decides."""
 
 
-class Matcher:
+class Matcher(IgnoreRules):
     """Rules in their order: the last one that matches a path or one of its parents decides.
 
     Args:
@@ -112,11 +120,6 @@ class Matcher:
         self._others = [pattern for pattern in self._patterns if not pattern.tail and not pattern.head]
         self._deciding: dict[str, int] = {}
 
-    def excluding(self, path: str) -> Rule | None:
-        """Return the rule that excludes a file or folder; None if it stays."""
-        rule, stays = self.decision(path)
-        return None if stays else rule
-
     def decision(self, path: str) -> tuple[Rule | None, bool]:
         """Return the rule that decides about a file or folder, None for no rule, and whether it stays."""
         index = self._last_index(path.removesuffix("/"))
@@ -124,11 +127,6 @@ class Matcher:
             return None, True
         pattern = self._patterns[index]
         return pattern.rule, pattern.brings_back
-
-    def reincluding(self, path: str) -> Rule | None:
-        """Return the "!" rule that decides about a path, whether or not another rule excluded it before."""
-        rule, stays = self.decision(path)
-        return rule if stays else None
 
     def may_descend(self, folder: str) -> bool:
         """Return whether anything below a folder can stay."""
