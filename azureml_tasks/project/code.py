@@ -12,7 +12,12 @@ from azureml_tasks.errors import FileProblem
 from azureml_tasks.image_reference import expand_base
 from azureml_tasks.project.base_images import ENTRY_SCRIPT, brings_script
 from azureml_tasks.project.code_folders import CodeFolders
-from azureml_tasks.project.entry_script import WrongScriptError, missing_functions, read_script
+from azureml_tasks.project.entry_script import (
+    LARGEST_SCRIPT,
+    WrongScriptError,
+    missing_functions,
+    read_script,
+)
 from azureml_tasks.project.paths import kind_of, leaves
 from azureml_tasks.project.script_calls import takes_mini_batch, wrong_calls
 from azureml_tasks.project.script_search import entry_scripts, how_to_name
@@ -27,8 +32,6 @@ _SERVER_CONFIGURATION = ("config.json", "logging.json")
 
 _FALLBACK = "main.py"
 """What the server looks for if no variable names a script: the images' gunicorn/run."""
-_LARGEST = 1_000_000
-"""Bytes of an entry script; Python's parser takes a hundred times as much memory."""
 _STUBS = {"init": "def init() -> None: ...", "run": "def run(data: str) -> object: ..."}
 
 
@@ -106,7 +109,7 @@ def _may_serve(reader: ProjectReader, path: str) -> bool:
     if kind_of(file) != "file" or leaves(reader.root, file):
         return False
     try:
-        return not missing_functions(read_bytes(file, _LARGEST), path)
+        return not missing_functions(read_bytes(file, LARGEST_SCRIPT), path)
     except SyntaxError:
         return True
     except (UnreadableFile, WrongScriptError):
@@ -195,7 +198,7 @@ def _read_script(reader: ProjectReader, path: str) -> tuple[FileProblem | None, 
     """Report an entry script that cannot serve; return what this Python cannot read of it, and warnings."""
     name = reader.name(path)
     try:
-        source = read_bytes(reader.root / path, _LARGEST)
+        source = read_bytes(reader.root / path, LARGEST_SCRIPT)
         missing = missing_functions(source, name)
     except UnreadableFile as error:
         reader.problems.add_in_file(name, 0, error.why, error.fix)
@@ -245,6 +248,6 @@ def script_source(reader: ProjectReader, code: Code) -> bytes:
     if not code.entry_script:
         return b""
     try:
-        return read_bytes(reader.root / code.folders.source_of(code.entry_script), _LARGEST)
+        return read_bytes(reader.root / code.folders.source_of(code.entry_script), LARGEST_SCRIPT)
     except (UnreadableFile, FileNotFoundError):
         return b""

@@ -5,12 +5,15 @@ from __future__ import annotations
 import ast
 import dis
 import warnings
+from contextlib import contextmanager
 from types import CodeType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+LARGEST_SCRIPT = 1_000_000
+"""Bytes of a script that is read; Python's parser takes a hundred times as much memory."""
 _NEEDED = ("init", "run")
 """What azureml-inference-server-http 1.5.1 calls: see its user_script.py."""
 _BINDING_ANYWHERE = frozenset({"STORE_ATTR", "STORE_GLOBAL"})
@@ -45,11 +48,27 @@ def read_script(source: bytes, name: str) -> tuple[ast.Module, CodeType]:
         SyntaxError: this Python cannot read it, with the line; a newer one may.
         WrongScriptError: no Python can run it.
     """
+    with _as_syntax_error(name):
+        tree = ast.parse(source, filename=name)
+        return tree, _compiled(tree, name)
+
+
+def parse_script(source: bytes) -> ast.Module | None:
+    """Return the tree of *source*; None if this Python cannot read it."""
+    try:
+        with _as_syntax_error(""):
+            return ast.parse(source)
+    except SyntaxError:
+        return None
+
+
+@contextmanager
+def _as_syntax_error(name: str) -> Iterator[None]:
+    """Raise SyntaxError for everything that Python's parser raises, and show none of its warnings."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # "-W error" makes a mistake of a warning.
-            tree = ast.parse(source, filename=name)
-            return tree, _compiled(tree, name)
+            yield
     except ValueError as error:  # Python 3.11 and before raise it for a NUL byte.
         raise SyntaxError(str(error), (name, 1, 1, "")) from error
     except (RecursionError, MemoryError) as error:

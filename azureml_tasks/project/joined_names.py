@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import ast
 import posixpath
-import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from azureml_tasks.project.entry_script import parse_script
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,14 +36,13 @@ def joined_names(source: bytes) -> list[JoinedName]:
     Args:
         source: of the script; one that cannot be parsed has no names.
     """
-    scan = _Scan()
-    if _VARIABLE.encode() not in source:
+    tree = parse_script(source) if _VARIABLE.encode() in source else None
+    if not tree:
         return []
+    scan = _Scan()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # "-W error" makes a mistake of a warning.
-            scan.visit(ast.parse(source))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        scan.visit(tree)
+    except RecursionError:
         return []
     return sorted(JoinedName(line, path) for path, line in scan.lines.items())
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import ast
 import os
 import posixpath
-import warnings
 from typing import TYPE_CHECKING
 
+from azureml_tasks.project.entry_script import LARGEST_SCRIPT, parse_script
 from azureml_tasks.text_file import UnreadableFile, read_bytes
 
 if TYPE_CHECKING:
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from azureml_tasks.project.ignore import IgnoreRules
 
-_LARGEST = 1_000_000
-"""Bytes of a script that is read; Python's parser takes a hundred times as much memory."""
 _MOST_ENTRIES = 5_000
 """Files and folders that are looked at."""
 _MOST_SCRIPTS = 300
@@ -48,7 +46,7 @@ def entry_scripts(root: Path, matcher: IgnoreRules, folder: str = "") -> list[st
         if len(found) == _MOST_NAMED or parsed == _MOST_SCRIPTS:
             break
         try:
-            source = read_bytes(root / path, _LARGEST)
+            source = read_bytes(root / path, LARGEST_SCRIPT)
         except (FileNotFoundError, UnreadableFile):
             continue
         if b"init" in source and b"run" in source:
@@ -77,12 +75,8 @@ def _keys(path: str) -> str:
 
 def _defines_both(source: bytes) -> bool:
     """Return whether the module's own statements define `init` and `run` as functions."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            body = ast.parse(source).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
+    tree = parse_script(source)
+    body = tree.body if tree else ()
     names = {node.name for node in body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
     return {"init", "run"} <= names
 
