@@ -138,7 +138,7 @@ def test_files_that_are_no_text_or_too_large_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each mistake says what to do; a pattern allows a large file, as in a model's folder."""
-    monkeypatch.setattr("azureml_tasks.project.own_dockerfile._LARGE", 15)
+    monkeypatch.setattr("azureml_tasks.project.own_dockerfile.LARGE", 15)
     run = project(tmp_path, model_bin="weights of a model", allowed_bin="weights of a model")
     (tmp_path / "Dockerfile").write_bytes(b"FROM a\nRUN \xe9\n")
     table = TABLE.replace("labels", 'exclude = ["!allowed.bin", "!*.toml"]\nlabels')

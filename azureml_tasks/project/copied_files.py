@@ -9,7 +9,7 @@ from azureml_tasks.config.problems import FILE
 from azureml_tasks.context.context_file import ContextFile
 from azureml_tasks.context.lfs_pointer import LARGEST, is_pointer
 from azureml_tasks.project.paths import files_below, kind_of, leaves
-from azureml_tasks.project.walk import Walk
+from azureml_tasks.project.walk import LARGE, walked
 from azureml_tasks.requirements.files import RequirementsTree, read_tree
 from azureml_tasks.requirements.kinds import lock_kind
 from azureml_tasks.text_file import read_text
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from azureml_tasks.config.problems import Place
     from azureml_tasks.project.code import Code
     from azureml_tasks.project.paths import ProjectReader
-
-_LARGE = 100 * 1000 * 1000
-"""Bytes: a larger file under `code` is refused as a model in the wrong place."""
 
 
 def requirements(reader: ProjectReader) -> list[RequirementsTree]:
@@ -108,7 +105,7 @@ def code_and_model(reader: ProjectReader, code: Code) -> tuple[ContextFile, ...]
     members = [ContextFile(name="code/")] if code.folders and "" not in code.folders.by_name else []
     for index, (name, top) in enumerate(code.folders.by_name.items()):
         place: Place = ("code", index) if name else ("code",)
-        members += _walk(reader, place, top, f"code/{name}".rstrip("/"), left_out=left_out, largest=_LARGE)
+        members += walked(reader, place, top, f"code/{name}".rstrip("/"), left_out=left_out, largest=LARGE)
     if (
         given
         and not reader.problems.is_bad(("model",))
@@ -130,37 +127,11 @@ def _model(reader: ProjectReader, model: str) -> list[ContextFile]:
     top = reader.root / model
     if top.is_file():
         excluded = reader.refuse_excluded(model, "all of the model")
-        return [] if excluded else _walk(reader, ("model",), model, "model")
-    members = _walk(reader, ("model",), model, "model")
+        return [] if excluded else walked(reader, ("model",), model, "model")
+    members = walked(reader, ("model",), model, "model")
     if all(member.name.endswith("/") for member in members) and not reader.problems.is_bad(("model",)):
         first = next((path.relative_to(reader.root).as_posix() for path in files_below(top)), "")
         if not first or not reader.refuse_excluded(first, "all of the model"):
             what = f"tool.azureml-image.model: {reader.name(model)} holds no file"
             reader.problems.add(("model",), what, "Leave the key out where Azure ML mounts the model.")
     return members
-
-
-def _walk(
-    reader: ProjectReader,
-    place: Place,
-    top: str,
-    into: str,
-    *,
-    left_out: frozenset[str] = frozenset(),
-    largest: int | None = None,
-) -> list[ContextFile]:
-    walk = Walk(
-        root=reader.root,
-        top=top,
-        into=into,
-        matcher=reader.matcher,
-        hashes=reader.hashes,
-        left_out=left_out,
-        spell=reader.name,
-        problem=lambda what, fix: reader.problems.add(place, what, fix),
-        largest=largest,
-    )
-    members = walk.files()
-    if walk.pointers:
-        reader.refuse_lfs_pointers(place, walk.pointers)
-    return members if members and members[0].name == f"{into}/" else [ContextFile(name=f"{into}/"), *members]

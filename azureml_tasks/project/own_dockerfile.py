@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.project.dockerfile_facts import DockerfileFacts, read_facts
-from azureml_tasks.project.walk import Walk
+from azureml_tasks.project.walk import LARGE, walked
 from azureml_tasks.text_file import UnreadableFile, decode, read_bytes
 
 if TYPE_CHECKING:
@@ -17,8 +17,6 @@ _PLACE = ("dockerfile",)
 _CONTEXT = "context"
 _LARGEST = 1_000_000
 """Bytes of a Dockerfile."""
-_LARGE = 100 * 1000 * 1000
-"""Bytes: a larger file of the project is refused, unless a pattern allows it, since it may be there by mistake."""
 
 
 class OwnDockerfile(NamedTuple):
@@ -78,19 +76,6 @@ def _text(reader: ProjectReader, path: str) -> str:
 
 def whole_project(reader: ProjectReader) -> tuple[ContextFile, ...]:
     """Return the files of the project that its ignore rules leave, by name, and report those that must not stay."""
-    walk = Walk(
-        root=reader.root,
-        top=".",
-        into=_CONTEXT,
-        matcher=reader.matcher,
-        hashes=reader.hashes,
-        left_out=frozenset(),
-        spell=reader.name,
-        problem=lambda what, fix: reader.problems.add(_PLACE, what, fix),
-        largest=_LARGE,
-    )
-    files = walk.files()
-    if walk.pointers:
-        reader.refuse_lfs_pointers(_PLACE, walk.pointers)
+    files = walked(reader, _PLACE, ".", _CONTEXT, largest=LARGE)
     names = ((file, file.name.removeprefix(f"{_CONTEXT}/")) for file in files)
     return tuple(sorted(file._replace(name=name) for file, name in names if name))

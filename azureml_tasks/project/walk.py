@@ -14,9 +14,13 @@ from azureml_tasks.context.secret_files import is_secret_path
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from azureml_tasks.config.problems import Place
     from azureml_tasks.context.file_hashes import FileHashes
     from azureml_tasks.project.ignore import IgnoreRules
+    from azureml_tasks.project.paths import ProjectReader
 
+LARGE = 100 * 1000 * 1000
+"""Bytes: a larger file outside of the model is refused, unless a pattern allows it: it may be there by mistake."""
 _OUTSIDE = "which leaves the project"
 _CIRCLE = "which leads in a circle"
 _DEEPEST = 100
@@ -247,6 +251,42 @@ class Walk:
                 sha256=content.sha256,
             )
         )
+
+
+def walked(
+    reader: ProjectReader,
+    place: Place,
+    top: str,
+    into: str,
+    *,
+    left_out: frozenset[str] = frozenset(),
+    largest: int | None = None,
+) -> list[ContextFile]:
+    """Return the members of the context for a folder or file, and report at *place* those that must not be copied.
+
+    Args:
+        reader: of the project.
+        place: of the key that names it.
+        top: the folder or file, relative to the root; "." for the root itself.
+        into: its folder in the context, which is always a member.
+        left_out: paths that other keys claim, relative to the root.
+        largest: bytes that a file may have; None for no limit.
+    """
+    walk = Walk(
+        root=reader.root,
+        top=top,
+        into=into,
+        matcher=reader.matcher,
+        hashes=reader.hashes,
+        left_out=left_out,
+        spell=reader.name,
+        problem=lambda what, fix: reader.problems.add(place, what, fix),
+        largest=largest,
+    )
+    members = walk.files()
+    if walk.pointers:
+        reader.refuse_lfs_pointers(place, walk.pointers)
+    return members if members and members[0].name == f"{into}/" else [ContextFile(name=f"{into}/"), *members]
 
 
 def _is_utf_8(path: str) -> bool:
