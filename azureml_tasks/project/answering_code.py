@@ -51,7 +51,7 @@ def answering_code(reader: ProjectReader, code: Code, base: Reference) -> Answer
         return AnsweringCode()  # Reported already.
     found = entry_scripts(reader.root, reader.matcher, reader.folder)
     fix = how_to_name([*map(reader.name, found)]) or _NO_SCRIPT
-    what = f"{_subject(place)}, and the image has no code that {_purpose(place)}"
+    what = f"{spell(place)} is set, and the image has no code that {_purpose(place)}"
     if has_own is False:
         problems.add(place, what, fix)
         return AnsweringCode()
@@ -71,10 +71,6 @@ def _what_needs_code(settings: Settings) -> Place:
     if smoke_test.mini_batch:
         return ("smoke-test", "mini-batch")
     return ("model",) if settings.model else ()
-
-
-def _subject(place: Place) -> str:
-    return f"{spell(place)} is set"
 
 
 def _purpose(place: Place) -> str:

@@ -15,6 +15,7 @@ from azureml_tasks.config import toml_document
 from azureml_tasks.config.problems import FILE
 from azureml_tasks.errors import FileProblem, Problem, SettingsError
 from azureml_tasks.process import MissingProgram, SlowProgram, capture
+from azureml_tasks.project.paths import leaves
 from azureml_tasks.requirements.kinds import PYLOCK, lock_kind
 from azureml_tasks.requirements.lines import normalize_name, shown
 from azureml_tasks.requirements.lock_requirement import Selection
@@ -109,7 +110,7 @@ def _document(reader: ProjectReader, path: str) -> dict[str, Any]:
     """
     file = reader.root / path
     try:
-        if not file.resolve().is_relative_to(reader.root):
+        if leaves(reader.root, file):
             fix = "Copy it into the project."
             raise SettingsError([FileProblem(path, 0, "is a link that leaves the project", fix)])
         return toml_document.parse(read_text(file), path)

@@ -136,7 +136,7 @@ class ProjectReader:
             near = self._neighbour(path, kind)
             fix = f'Did you mean "{self.name(near)}"?' if near else _RELATIVE
             self.problems.add(place, f"{key}, which does not exist", fix)
-        elif not path.resolve().is_relative_to(self.root):
+        elif leaves(self.root, path):
             self.problems.add(place, f"{key}, a link that leaves the project", "Copy it into the project.")
         elif actual not in kind.split(" or "):
             self.problems.add(place, f"{key}, which is a {actual}, not a {kind}", f"Name a {kind}.")
