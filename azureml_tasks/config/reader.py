@@ -222,9 +222,7 @@ def _read_table_of_strings(
     item = Key(type=fields.STRING, description="", rule=key.rule, may_be_empty=key.may_be_empty)
     read = {}
     for name, value in values.items():
-        if key.names and (error := key.names.error(name)):
-            written = json.dumps(name, ensure_ascii=False)
-            problems.add((*place, name), f"{spell(place)}: {written} {error}", key.names.fix)
+        _check_name(name, key, place, problems)
         text = _read_value(value, item, (*place, name), problems)
         read[name] = "" if text is _WRONG else text
     return read
@@ -235,9 +233,7 @@ def _read_images(images: dict[str, Any], key: Key, place: Place, problems: Probl
     if not images:
         problems.add(place, f"{spell_table(place)} has no image", f"Write: {spell_table((*place, 'gpu'))}")
     for name, table in images.items():
-        if key.names and (error := key.names.error(name)):
-            written = json.dumps(name, ensure_ascii=False)
-            problems.add((*place, name), f"{spell(place)}: {written} {error}", key.names.fix)
+        _check_name(name, key, place, problems)
         if not isinstance(table, dict):
             what = f"{spell((*place, name))} must be a table, got {with_value(table)}"
             problems.add((*place, name), what, f"Write: {spell_table((*place, name))}")
@@ -246,6 +242,13 @@ def _read_images(images: dict[str, Any], key: Key, place: Place, problems: Probl
             misplaced, f"{spell(misplaced)}: all images share this key", f"Write it in {spell_table(())}"
         )
     return tuple(images)
+
+
+def _check_name(name: str, key: Key, place: Place, problems: Problems) -> None:
+    """Report a name in the table at *place* that *key* does not allow."""
+    if key.names and (error := key.names.error(name)):
+        written = json.dumps(name, ensure_ascii=False)
+        problems.add((*place, name), f"{spell(place)}: {written} {error}", key.names.fix)
 
 
 def _check(value: Any, key: Key, place: Place, problems: Problems) -> None:

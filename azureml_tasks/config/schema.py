@@ -35,8 +35,9 @@ def json_schema() -> dict[str, Any]:
     }
 
 
-def _of_table(cls: type[Any]) -> dict[str, Any]:
-    known = keys(cls)
+def _of_table(cls: type[Any], *, with_shared: bool = True) -> dict[str, Any]:
+    """Return the schema of a table; *with_shared* tells whether it has the keys that all images share."""
+    known = {name: each for name, each in keys(cls).items() if with_shared or not each[1].shared}
     required = [name for name, (_, key) in known.items() if key.required]
     properties = {name: _of_key(key) | {"description": key.description} for name, (_, key) in known.items()}
     table = {"type": "object", "additionalProperties": False, "properties": properties}
@@ -45,9 +46,7 @@ def _of_table(cls: type[Any]) -> dict[str, Any]:
 
 def _of_images(names: dict[str, Any]) -> dict[str, Any]:
     """Return the schema of a table of tables: each has the keys of the top table, but those that all images share."""
-    own = {name: key for name, (_, key) in keys(Settings).items() if not key.shared}
-    properties = {name: _of_key(key) | {"description": key.description} for name, key in own.items()}
-    table = {"type": "object", "additionalProperties": False, "properties": properties}
+    table = _of_table(Settings, with_shared=False)
     return {"type": "object", "minProperties": 1, "propertyNames": names, "additionalProperties": table}
 
 
