@@ -482,18 +482,23 @@ def test_variables_of_the_smoke_test_get_warnings_too() -> None:
     ("base", "expected"),
     [
         ("minimal-py312-inference", []),
+        ("curated/mlflow-model-inference", []),
         (
             "curated/minimal-py311-inference",
-            ["env.AZUREML_EXTRA_REQUIREMENTS_TXT has no effect: curated images install nothing at start"],
+            [
+                "env.AZUREML_EXTRA_REQUIREMENTS_TXT has no effect: curated minimal images install nothing at start"
+            ],
         ),
         (
             "mcr.microsoft.com/azureml/curated/minimal-py311-inference",
-            ["env.AZUREML_EXTRA_REQUIREMENTS_TXT has no effect: curated images install nothing at start"],
+            [
+                "env.AZUREML_EXTRA_REQUIREMENTS_TXT has no effect: curated minimal images install nothing at start"
+            ],
         ),
     ],
 )
 def test_a_variable_without_effect_gets_a_warning(base: str, expected: list[str]) -> None:
-    """A curated image has no dynamic installation."""
+    """A curated minimal image installs nothing at start; the run script of other curated images does."""
     settings = Settings(base=base, env={"AZUREML_EXTRA_REQUIREMENTS_TXT": "requirements.txt"})
 
     assert expected == variable_warnings(settings)

@@ -154,6 +154,15 @@ def brings_script(base: Reference) -> bool | None:
     return False if re.fullmatch(_WITHOUT_A_SCRIPT, name) else None
 
 
+def adds_no_packages(base: Reference) -> bool:
+    """Return whether *base* ignores the variables AZUREML_EXTRA_…, by which other images add packages at their start.
+
+    The Dockerfile of the curated minimal images deletes these lines of the run script: Azure/azureml-assets,
+    assets/inference/environments/minimal-py311-inference.
+    """
+    return re.search(r"(^|/)curated/minimal-[^/]*$", base.repository) is not None
+
+
 def refuse_server(server: str | None, base: Reference, problems: Problems) -> None:
     """Refuse the key `server` beside an inference image, which has the server."""
     if server and (name := _name(base)).endswith("-inference"):

@@ -10,8 +10,8 @@ from azureml_tasks.config.allowed_registries import VARIABLE
 from azureml_tasks.config.dockerfile_line import LONGEST_LINE, quoted, quoted_value
 from azureml_tasks.config.problems import FILE, spell
 from azureml_tasks.config.variable_references import names
-from azureml_tasks.image_reference import MCR
-from azureml_tasks.project.base_images import IMAGE_VARIABLES
+from azureml_tasks.image_reference import MCR, expand_base
+from azureml_tasks.project.base_images import IMAGE_VARIABLES, adds_no_packages
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -116,23 +116,21 @@ def refuse_base_beside_secrets(
 
 def variable_warnings(settings: Settings) -> list[str]:
     """Warn of variables that look like secrets or like misspelt variables of the images, or that have no effect."""
-    return [
-        warning
-        for table, env in (("env", settings.env), ("smoke-test.env", settings.smoke_test.env))
+    base = expand_base(settings.base)
+    has_no_effect = base is not None and adds_no_packages(base)
+    tables = {"env": settings.env, "smoke-test.env": settings.smoke_test.env}
+    warnings = (
+        _warning(table, name, has_no_effect=has_no_effect and name.startswith(_EXTRA))
+        for table, env in tables.items()
         for name in env
-        if (
-            warning := _warning(
-                table, name, curated="/curated/" in settings.base or settings.base.startswith("curated/")
-            )
-        )
-    ]
+    )
+    return [warning for warning in warnings if warning]
 
 
-def _warning(table: str, name: str, *, curated: bool) -> str:
+def _warning(table: str, name: str, *, has_no_effect: bool) -> str:
     if name in IMAGE_VARIABLES:
-        if name.startswith(_EXTRA) and curated:
-            return f"{table}.{name} has no effect: curated images install nothing at start"
-        return ""
+        what = f"{table}.{name} has no effect: curated minimal images install nothing at start"
+        return what if has_no_effect else ""
     near = difflib.get_close_matches(name, IMAGE_VARIABLES, n=1, cutoff=0.85)
     if near or (near := [known for known in IMAGE_VARIABLES if known == name.upper()]):
         return f'{table}.{name} is not a variable of the images; did you mean "{near[0]}"?'

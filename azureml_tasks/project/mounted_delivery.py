@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.config.problems import spell
 from azureml_tasks.image_reference import MCR
+from azureml_tasks.project.base_images import adds_no_packages
 from azureml_tasks.project.paths import kind_of, leaves
 from azureml_tasks.requirements.kinds import lock_kind
 
@@ -139,12 +140,8 @@ def _refuse_what_needs_an_image(reader: ProjectReader) -> None:
 
 
 def _refuse_curated(base: Reference, problems: Problems) -> None:
-    """Refuse a base whose run script adds no packages.
-
-    Its Dockerfile deletes those lines: Azure/azureml-assets, assets/inference/environments/minimal-py311-inference.
-    """
-    name = base.repository.rpartition("curated/")[2]
-    if "curated/" in base.repository and name.startswith("minimal-"):
+    """Refuse a base whose run script adds no packages."""
+    if adds_no_packages(base):
         what = f"{spell(('base',))}: {base} adds no packages at its start, as curated minimal images do not"
         problems.add(("base",), what, 'Write: base = "minimal-py312-inference", or: delivery = "image"')
 
