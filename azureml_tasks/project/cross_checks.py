@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from azureml_tasks.project.code import Code
 
 _SECRET_ENDINGS = ("KEY", "TOKEN", "SECRET", "PASSWORD")
+"""Ends of the names of variables and headers, in upper case, whose values are likely to be secrets."""
 _EXTRA = "AZUREML_EXTRA_"
 _AROUND = 200
 """Bytes of a line that the instruction itself may need."""
@@ -114,6 +115,11 @@ def refuse_base_beside_secrets(
         problems.add(("base",), what, fix)
 
 
+def names_secret(name: str) -> bool:
+    """Return whether the value of the variable or header *name* is likely to be a secret."""
+    return name.upper().endswith(_SECRET_ENDINGS)
+
+
 def variable_warnings(settings: Settings) -> list[str]:
     """Warn of variables that look like secrets or like misspelt variables of the images, or that have no effect."""
     base = expand_base(settings.base)
@@ -134,7 +140,7 @@ def _warning(table: str, name: str, *, has_no_effect: bool) -> str:
     near = difflib.get_close_matches(name, IMAGE_VARIABLES, n=1, cutoff=0.85)
     if near or (near := [known for known in IMAGE_VARIABLES if known == name.upper()]):
         return f'{table}.{name} is not a variable of the images; did you mean "{near[0]}"?'
-    if name.upper().endswith(_SECRET_ENDINGS):
+    if names_secret(name):
         where = "the image" if table == "env" else "pyproject.toml"
         return (
             f"{table}.{name} looks like a secret, which stays readable in {where}: set it on the deployment"

@@ -11,6 +11,7 @@ from azureml_tasks.config.problems import spell
 from azureml_tasks.config.smoke_test_settings import Request
 from azureml_tasks.config.toml_document import DEEPEST, is_too_deep
 from azureml_tasks.context.lfs_pointer import is_pointer
+from azureml_tasks.project.cross_checks import names_secret
 from azureml_tasks.project.model import SmokeTestRequest
 from azureml_tasks.project.multipart import Part, multipart
 from azureml_tasks.text_file import UnreadableFile, read_bytes
@@ -31,7 +32,6 @@ _WITHOUT_BODY = frozenset({"GET", "HEAD"})
 _FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 """Media types whose body Flask reads as a form, so that the server has no other body to pass on."""
 _CREDENTIALS = ("authorization", "cookie")
-_SECRET_ENDINGS = ("key", "token", "secret", "password")
 
 
 class Body(NamedTuple):
@@ -64,7 +64,7 @@ def header_warnings(reader: ProjectReader) -> Iterator[str]:
     """Yield a warning for each header that looks like a credential: the table holds its text."""
     for index, request in enumerate(reader.settings.smoke_test.requests):
         for name in request.headers:
-            if name.lower() in _CREDENTIALS or name.lower().endswith(_SECRET_ENDINGS):
+            if name.lower() in _CREDENTIALS or names_secret(name):
                 place = spell((*_NUMBERED, index, "headers", name))
                 yield (
                     f"{place} looks like a secret, which stays readable in pyproject.toml; "
