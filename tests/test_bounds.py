@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import re
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections import UserDict
+from collections.abc import Callable, ItemsView, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import azureml_tasks
+from azureml_tasks.config.near_tables import near_tables
 from azureml_tasks.engines.acr.run_log import RunLog
 from azureml_tasks.engines.build_log import BuildLog
 from azureml_tasks.engines.docker.container import contents
@@ -160,6 +162,24 @@ def test_many_wildcards_take_no_time(pattern: str) -> None:
     """A regular expression of Python would try for hours; Docker's result comes at once."""
     assert not any(map(predicate(pattern), ["a" * 200, "/".join(["a" * 20] * 10)]))
     assert Matcher([Rule(pattern=pattern, file="x", line=1)]).excluding("a" * 4000) is None
+
+
+def test_many_tables_that_nothing_reads_take_no_time() -> None:
+    """Their lines are looked at once, not for each table."""
+    passes: list[int] = []
+
+    class CountedLines(UserDict[tuple[str | int, ...], int]):
+        def items(self) -> ItemsView[tuple[str | int, ...], int]:
+            passes.append(len(self))
+            return super().items()
+
+    names = [f"azureml-image{number}" for number in range(100)]
+    lines = CountedLines({("tool", name, "a"): number for number, name in enumerate(names, 1)})
+
+    wrong = [*near_tables({"tool": {name: {"a": 1} for name in names}}, lines)]
+
+    assert [*range(1, 101)] == [problem.line for problem in wrong]
+    assert [100] == passes
 
 
 def test_many_patterns_that_cannot_be_read_take_no_time(

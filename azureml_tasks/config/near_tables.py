@@ -21,6 +21,9 @@ _HEADER = f"[tool.{_NAME}]"
 _ALIKE = 0.85
 """How much of a name must be the same, from 0 to 1: "azure-image" is as far from ours as a name may be."""
 
+_DEEPEST = 3
+"""Parts of a name: `tool.azureml.image`."""
+
 
 def near_tables(document: Mapping[str, Any], lines: Mapping[Path, int]) -> Iterator[FileProblem]:
     """Yield a problem for each table that seems to be meant as ours.
@@ -29,15 +32,18 @@ def near_tables(document: Mapping[str, Any], lines: Mapping[Path, int]) -> Itera
         document: the whole of pyproject.toml.
         lines: path of a key in it → its line.
     """
+    first_lines = _first_lines(lines)
     for path, value in _candidates(document):
         if path == ("tool", _NAME):
             if isinstance(value, list):
                 what = f"[[tool.{_NAME}]] is an array of tables, and this is a single table"
-                yield FileProblem(FILE, _line(path, lines), what, f"Write: {_HEADER}")
+                yield FileProblem(FILE, first_lines.get(path, 0), what, f"Write: {_HEADER}")
         elif isinstance(value, dict | list) and _is_near(path):
             name = ".".join(path)
             header = f"[[{name}]]" if isinstance(value, list) else f"[{name}]"
-            yield FileProblem(FILE, _line(path, lines), f"{header} is read by nothing", f"Write: {_HEADER}")
+            yield FileProblem(
+                FILE, first_lines.get(path, 0), f"{header} is read by nothing", f"Write: {_HEADER}"
+            )
 
 
 def _candidates(document: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -57,6 +63,11 @@ def _is_near(path: tuple[str, ...]) -> bool:
     return bool(difflib.get_close_matches(name, _NAMES, n=1, cutoff=_ALIKE))
 
 
-def _line(path: Path, lines: Mapping[Path, int]) -> int:
-    """Return the first line of the table at *path* or of what is in it; 0 if there is none."""
-    return min((line for place, line in lines.items() if place[: len(path)] == path), default=0)
+def _first_lines(lines: Mapping[Path, int]) -> dict[Path, int]:
+    """Return the first line of each table that may be a candidate, or of what is in it."""
+    first: dict[Path, int] = {}
+    for place, line in lines.items():
+        for length in range(1, min(len(place), _DEEPEST) + 1):
+            path = place[:length]
+            first[path] = min(line, first.get(path, line))
+    return first
