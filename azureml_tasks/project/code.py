@@ -188,7 +188,9 @@ def _entry_script(reader: ProjectReader, folders: CodeFolders, name: str) -> str
         why = f"is a {kind}" if kind else "does not exist"
         what = f"but {reader.name(path)} {why}" if path else "which is in none of the folders of code"
         what = f'{spell(("entry-script",))} is "{reader.settings.entry_script}", {what}'
-        reader.problems.add(("entry-script",), what, _inside(folders, "file"))
+        near = reader.neighbour(path, "file") if path and not kind else ""
+        fix = f'Did you mean "{folders.place_of(near)}"?' if near else _inside(folders, "file")
+        reader.problems.add(("entry-script",), what, fix)
         return ""
     reader.refuse_excluded(path, "the entry script")
     return "" if leaves(reader.root, reader.root / path) else name  # The walk reports the link.

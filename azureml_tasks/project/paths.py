@@ -133,7 +133,7 @@ class ProjectReader:
         path = self.root / inside
         actual = kind_of(path)
         if not actual:
-            near = self._neighbour(path, kind)
+            near = self.neighbour(inside, kind)
             fix = f'Did you mean "{self.name(near)}"?' if near else _RELATIVE
             self.problems.add(place, f"{key}, which does not exist", fix)
         elif leaves(self.root, path):
@@ -144,8 +144,14 @@ class ProjectReader:
             return inside
         return ""
 
-    def _neighbour(self, path: Path, kind: str) -> str:
-        """Return the *kind* beside *path* whose name is nearly the same, relative to the root; "" if there is none."""
+    def neighbour(self, missing: str, kind: str) -> str:
+        """Return the *kind* beside *missing* whose name is nearly the same; "" if there is none.
+
+        Args:
+            missing: a path relative to the root, as is the result.
+            kind: "file", "folder" or "file or folder".
+        """
+        path = self.root / missing
         folder = path.parent
         if kind_of(folder) != "folder" or leaves(self.root, folder):
             return ""
