@@ -1,4 +1,4 @@
-"""Remote builds of images without code or model, under --dry, and checked."""
+"""Remote builds of images without code or model, with other requests, under --dry, and checked."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 
 import docker
 
+from tests.real import request_kinds
 from tests.real.built_project import derived
 from tests.real.remote_output import ACR, CLOUD, HERE, PLACE, SMOKE_TEST, TASK
 from tests.real.remote_projects import RemoteProjects, run_command
@@ -74,6 +75,27 @@ Warning: a batch deployment also needs azureml-core in the image: pip = ["azurem
 """
     assert done.ended.code == 0, done.ended.stderr
     assert report in re.sub(r"\d+\.\d s", "N s", done.out[1])
+
+
+def test_every_kind_of_request(remote_projects: RemoteProjects, amlenv_base: str) -> None:
+    """Without a local engine, GET, a form, a picture and the swagger document are asked for by a step of the run."""
+    project = remote_projects(amlenv_base, request_kinds.TABLE, local=False, files=dict(request_kinds.FILES))
+    done = run_command(remote_projects.acr, project, "image.release", *ACR)
+
+    expected = """\
+REGISTRY/NAME/candidate@sha256:ID
+REGISTRY/NAME:1.0 passed its smoke test (sha256:ID, in the cloud, by run RUN).
+    ready after N s
+    GET /score?label=cat: 200 in p50 N s, p95 N s of 2
+    cat.png: 201 in p50 N s, p95 N s of 2
+    cat.png: 200 in p50 N s, p95 N s of 2
+    request 4: 415 in p50 N s, p95 N s of 2
+    GET /swagger.json?version=3: 200 in p50 N s, p95 N s of 2
+    GET /: 200 in p50 N s, p95 N s of 2
+    peak memory N MiB
+REGISTRY/NAME@sha256:ID
+"""
+    assert (0, expected) == done.out, done.ended.stderr
 
 
 @PLACE
