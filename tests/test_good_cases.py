@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
 import azureml_tasks
+from azureml_tasks.cli.check_report import as_json
+from azureml_tasks.cli.console import Console
+from azureml_tasks.commands.check import check_images
+from azureml_tasks.commands.run_context import RunContext
 from azureml_tasks.config.fields import keys
 from azureml_tasks.config.settings import Run, Settings
 from tests.cases import GOOD, IMAGES, OUTCOMES, planned, sections
+from tests.consumers import DEAD
 from tests.context_members import listing
 
 if TYPE_CHECKING:
@@ -34,6 +41,27 @@ def test_each_table_gives_its_expected_image(
         "warnings": "".join(f"{warning}\n" for warning in plan.warnings),
     }
     assert expected == {name: text for name, text in actual.items() if text}
+
+
+@pytest.mark.parametrize("case", GOOD, ids=[case.stem for case in GOOD])
+def test_check_takes_each_table(case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`image.check` reports that image, and misses only the engine, or the secrets that a run names."""
+    monkeypatch.setenv("DOCKER_HOST", DEAD)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    plan = planned(case, tmp_path)
+
+    shutil.rmtree(
+        tmp_path / ".azureml-image", ignore_errors=True
+    )  # One case has files in the place of records.
+
+    ((run, report),) = check_images(RunContext(folder=tmp_path, reporter=Console()))
+
+    value = json.loads(as_json(report, run.reporter.spell))
+    assert (list(plan.names), True) == (value["names"], bool(value["steps"]))
+    what = [problem["what"] for problem in value["problems"]]
+    missing = ("Docker's engine does not answer", "and the run does not say where")
+    assert what
+    assert [] == [text for text in what if not any(words in text for words in missing)]
 
 
 def test_the_cases_cover_every_key_of_the_table() -> None:
