@@ -16,6 +16,7 @@ from azureml_tasks.project.git_ignore import GitRules, parse_git_ignore
 from azureml_tasks.project.ignore import IllegalPattern
 from tests.cases import lay_out
 from tests.context_members import made, members, refusal
+from tests.documentation import DOCS, blocks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,6 +50,14 @@ def kept(text: str, paths: list[str]) -> list[str]:
 def test_patterns_exclude_what_git_ignores(patterns: str, paths: list[str], stay: list[str]) -> None:
     """Unlike Docker's: a name without a slash counts in every folder, and a slash at the end means folders."""
     assert stay == kept(patterns, paths)
+
+
+def test_the_example_of_the_page() -> None:
+    """Notebooks are left out everywhere, and one folder, but for a file of it."""
+    (text,) = blocks(DOCS / "layouts.md", "gitignore")
+
+    paths = ["score.py", "a.ipynb", "d/b.ipynb", "tests/test_a.py", "d/tests/a.py", "tests/sample.csv"]
+    assert ["score.py", "d/tests/a.py", "tests/sample.csv"] == kept(text, paths)
 
 
 NAMES = ("a", "b", "ab", "a.b", "c/a", "c/b/ab", "a1/b", "b/a/c", "c/c/c/a")
