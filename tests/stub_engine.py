@@ -54,6 +54,16 @@ class StubEngine:
             id="", names=plan.names, engine=self.name, context_sha256=context.sha256, user=plan.user
         )
 
+    def base_as_image(self, plan: Plan) -> BuiltImage:
+        """Return the base as the image to run."""
+        return BuiltImage(
+            id=self.base_id(plan),
+            names=(str(plan.base),),
+            engine=self.name,
+            context_sha256="",
+            user="dockeruser",
+        )
+
     def base_id(self, plan: Plan) -> str:
         """Return an ID that follows from the base."""
         return _digest(str(plan.base))

@@ -11,6 +11,7 @@ import pytest
 
 from azureml_tasks.cli.console import Console
 from azureml_tasks.commands import cache, clean, pipeline, resume, run_context
+from azureml_tasks.commands.environment import EnvironmentRequest, environment_texts
 from azureml_tasks.commands.image_runs import image_runs, planned_runs
 from azureml_tasks.commands.run_context import RunContext, plan_image, prepare_build
 from azureml_tasks.config.problems import Override
@@ -125,6 +126,47 @@ def test_all_are_built_then_all_tested_then_all_pushed(run: RunContext, stubs: S
         (result.push.image_name, result.push.repository) for result in results
     ]
     assert stubs.opened == 1
+
+
+MIXED = """\
+[project]
+name = "scoring"
+version = "1.0"
+
+[tool.azureml-image]
+base = "minimal-py312-inference"
+registry = "contoso.azurecr.io"
+
+[tool.azureml-image.images.light]
+delivery = "mount"
+code = "light"
+
+[tool.azureml-image.images.whole]
+model = "model"
+"""
+
+
+def test_one_image_of_a_release_is_mounted(
+    run: RunContext, stubs: Stubs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is tested with the others, neither built nor pushed, and its deployment is printed beside theirs."""
+    lay_out({"pyproject.toml": MIXED, "light/score.py": FILES["code/score.py"]}, run.folder)
+
+    light, whole = release(run)
+    texts = environment_texts(
+        run, EnvironmentRequest(deployment=True, endpoint="scoring", instance_type="Standard_DS3_v2")
+    )
+
+    tested = ["test scoring-light", "test scoring-whole"]
+    assert ["build scoring-whole", *tested, "push scoring-whole"] == [
+        event for event in stubs.events if not event.startswith("check push")
+    ]
+    assert (None, "whole") == (light.push, whole.push.image_name)
+    lines = capsys.readouterr().err.splitlines()
+    assert [1, 1] == [
+        sum(line.startswith(f"nothing to {what}: ") for line in lines) for what in ("build", "push")
+    ]
+    assert [True, False] == ["code_configuration:" in text for text in texts]
 
 
 def test_the_records_are_apart(run: RunContext, stubs: Stubs) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,8 @@ from azureml_tasks.planning.dockerfile import render
 from azureml_tasks.planning.plan import Plan
 from azureml_tasks.project.mounted_delivery import MountedDelivery
 from tests.cases import lay_out
+from tests.consumers import TASKS, invoke
+from tests.documentation import DOCS, blocks, commands
 
 TABLE = (
     '[project]\nname = "scoring"\nversion = "1"\n\n[tool.azureml-image]\nbase = "minimal-py312-inference"\n'
@@ -26,6 +30,45 @@ def planned(folder: Path, more: str, **files: str) -> Plan:
     return azureml_tasks.plan(
         azureml_tasks.load(lay_out({"pyproject.toml": TABLE + more, "code/score.py": SCORE, **files}, folder))
     )
+
+
+def test_the_example_of_the_page_gives_the_deployment_that_it_shows(tmp_path: Path) -> None:
+    """All but the end of the name, which follows from what is mounted."""
+    page = DOCS / "without-an-image.md"
+    (shown,) = commands(page)
+    files = {
+        "pyproject.toml": blocks(page, "toml")[0],
+        "tasks.py": TASKS,
+        "code/score.py": SCORE,
+        "code/requirements.txt": "numpy==2.1.3\n",
+        "sample-request.json": "{}",
+    }
+
+    printed = invoke(lay_out(files, tmp_path), *shown.line.split()[1:])
+
+    name = r'name: "scoring-[0-9a-f]{8}"'
+    assert [re.sub(name, "NAME", text) for text in (shown.output, printed.out)] == [
+        re.sub(name, "NAME", printed.out)
+    ] * 2
+    assert "warning: this has not passed its smoke test as it is now: invoke image.smoke-test" in printed.err
+    assert 1 == len(re.findall(name, printed.out))
+
+
+def test_check_says_what_is_mounted_and_installed(tmp_path: Path) -> None:
+    """For people and for programs; there is no image to name, and none that would be lighter."""
+    more = 'delivery = "mount"\nrequirements = "code/requirements.txt"\n'
+    files = {"tasks.py": TASKS, "code/score.py": SCORE, "code/requirements.txt": "numpy==2.1.3\n"}
+    lay_out({"pyproject.toml": TABLE + more, **files}, tmp_path)
+
+    text = invoke(tmp_path, "image.check").out
+    report = json.loads(invoke(tmp_path, "image.check", "--json").out)
+
+    steps = [
+        "mount code, entry script score.py; no image is built",
+        "install requirements.txt at each start",
+    ]
+    assert f"\nsteps      {steps[0]}\n           {steps[1]}\ncontext " in text
+    assert (steps, [], None) == (report["steps"], report["names"], report["lighter"])
 
 
 @pytest.mark.parametrize(
