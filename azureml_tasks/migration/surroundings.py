@@ -46,11 +46,8 @@ class Surroundings(NamedTuple):
         target = start / path
         lexical = os.path.normpath(target)
         name = posixpath.relpath(str(lexical), str(self.folder))
-        if (
-            "\0" in path
-            or not _is_below(lexical, self.root)
-            or not target.resolve().is_relative_to(self.root)
-        ):
+        ends = (lexical, os.path.realpath(target)) if "\0" not in path else ()
+        if not ends or not all(_is_below(end, self.root) for end in ends):
             return Located(name=name, kind="outside")
         return Located(name=name, kind=kind_of(target))
 
