@@ -48,6 +48,14 @@ FORM_TABLE = """form = [
   { name = "file[]", file = "sample.json", content-type = "application/json" },
   { name = "limit", value = "0.5" },
 ]"""
+
+
+def multipart_of(name: str, value: bytes) -> tuple[dict[str, str], bytes]:
+    """Return headers and body of a form with one field."""
+    media_type, body = multipart([Part(name, value)])
+    return {"Content-Type": media_type}, body
+
+
 SENT = {
     "a value": ("{ body = [1] }", ("request 1", "POST", "/score", JSON, b"[1]")),
     "a file": ('{ file = "sample.json" }', ("sample.json", "POST", "/score", JSON, b"{}")),
@@ -70,7 +78,11 @@ SENT = {
     "OPTIONS": ('{ method = "OPTIONS" }', ("OPTIONS /score", "OPTIONS", "/score", {}, b"")),
     "a form": (
         f"{{ {FORM_TABLE.replace(chr(10), '')} }}",
-        ("cat.png", "POST", "/score", {"Content-Type": FORM_TYPE}, FORM),
+        ("form of cat.png and 1 more", "POST", "/score", {"Content-Type": FORM_TYPE}, FORM),
+    ),
+    "a form without a file": (
+        '{ form = [{ name = "limit", value = "1" }] }',
+        ("form of limit", "POST", "/score", *multipart_of("limit", b"1")),
     ),
 }
 
@@ -128,7 +140,7 @@ def test_a_form_for_a_script_that_never_sees_it(tmp_path: Path) -> None:
     table = f'[{form}, {urlencoded}, {{ file = "cat.png", content-type = "image/png" }}]'
 
     assert list(read(tmp_path, table).warnings) == [
-        f"smoke-test, request 1: {EMPTY_TEXT}",
+        f"smoke-test, form of a: {EMPTY_TEXT}",
         f"smoke-test, sample.json: {EMPTY_TEXT}",
     ]
     assert read(tmp_path, table, {"code/score.py": RAW}).warnings == ()
@@ -149,7 +161,7 @@ def test_the_examples_of_the_page(tmp_path: Path) -> None:
     """Each table of the page on the smoke test is read without a problem, with the files that it names."""
     files = {
         **FILES,
-        **dict.fromkeys(["dog.png", "sample-request.json", "expected.json"], "{}"),
+        **dict.fromkeys(["dog.png", "sample-request.json", "expected.json", "weights/iris.joblib"], "{}"),
         "code/score.py": RAW,
         "src/batch_driver.py": next(
             text for text in blocks(DOCS / "smoke-test.md", "python") if "mini_batch" in text
@@ -167,7 +179,7 @@ def test_the_examples_of_the_page(tmp_path: Path) -> None:
         project = azureml_tasks.load(lay_out({**files, "pyproject.toml": text}, tmp_path))
         counts.append(len(project.facts.smoke_test.requests) + bool(project.facts.smoke_test.gpus))
 
-    assert counts == [3, 3, 2, 1, 0]
+    assert counts == [3, 3, 2, 0, 1, 0]
 
 
 def test_a_form_of_many_parts_takes_no_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

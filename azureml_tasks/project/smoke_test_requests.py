@@ -40,12 +40,12 @@ class Body(NamedTuple):
     Args:
         content: the bytes.
         content_type: their media type; "" if nothing is sent.
-        file: the file that it comes from, or the first one of a form; "" for none.
+        label: what it is called in a report: its file, or a form by its files; "" for none.
     """
 
     content: bytes = b""
     content_type: str = ""
-    file: str = ""
+    label: str = ""
 
 
 def read_requests(reader: ProjectReader) -> tuple[SmokeTestRequest, ...]:
@@ -100,7 +100,7 @@ def _request(reader: ProjectReader, place: Place, request: Request) -> SmokeTest
         expect = _json(reader, (*place, "expect-file"), request.expect_file)
     body = _body(reader, place, request)
     return SmokeTestRequest(
-        name=body.file or _name(place, request),
+        name=body.label or _name(place, request),
         path=request.path,
         body=body.content,
         status=request.status,
@@ -172,7 +172,7 @@ def _body(reader: ProjectReader, place: Place, request: Request) -> Body:
         where = place if place == _SHORT else (*place, "file")
         path = reader.check_path(where, request.file, "file")
         content = (read_content(reader, where, path) if path else None) or b""
-        return Body(content=content, content_type=content_type, file=request.file)
+        return Body(content=content, content_type=content_type, label=request.file)
     if request.body is UNSET:
         return Body()
     return Body(content=json.dumps(request.body, ensure_ascii=False).encode(), content_type=content_type)
@@ -190,7 +190,13 @@ def _form(reader: ProjectReader, place: Place, form: tuple[FormPart, ...]) -> Bo
             reader.problems.add(place, what, "Make it smaller.")
             break
     content_type, content = multipart(parts)
-    return Body(content, content_type, next((part.file for part in form if part.file), ""))
+    return Body(content=content, content_type=content_type, label=_form_label(form))
+
+
+def _form_label(form: tuple[FormPart, ...]) -> str:
+    """Return the name of a form: the first of its files, or of its fields if it uploads none, and how many follow."""
+    first, *others = [part.file for part in form if part.file] or [part.name for part in form]
+    return f"form of {first}" + (f" and {len(others)} more" if others else "")
 
 
 def _part(reader: ProjectReader, place: Place, part: FormPart) -> Part:

@@ -87,7 +87,7 @@ REGISTRY/NAME/candidate@sha256:ID
 REGISTRY/NAME:1.0 passed its smoke test (sha256:ID, in the cloud, by run RUN).
     ready after N s
     GET /score?label=cat: 200 in p50 N s, p95 N s of 2
-    cat.png: 201 in p50 N s, p95 N s of 2
+    form of cat.png and 1 more: 201 in p50 N s, p95 N s of 2
     cat.png: 200 in p50 N s, p95 N s of 2
     request 4: 415 in p50 N s, p95 N s of 2
     GET /swagger.json?version=3: 200 in p50 N s, p95 N s of 2

@@ -39,7 +39,7 @@ def test_every_kind_of_request(project: Consumer) -> None:
 NAME:1 passed its smoke test (sha256:ID, through 127.0.0.1:PORT).
     ready after TIME
     GET /score?label=cat: 200 in p50 TIME, p95 TIME of 2
-    cat.png: 201 in p50 TIME, p95 TIME of 2
+    form of cat.png and 1 more: 201 in p50 TIME, p95 TIME of 2
     cat.png: 200 in p50 TIME, p95 TIME of 2
     request 4: 415 in p50 TIME, p95 TIME of 2
     GET /swagger.json?version=3: 200 in p50 TIME, p95 TIME of 2
