@@ -120,22 +120,6 @@ class Reference(NamedTuple):
     registered: str = ""
 
 
-class Question(NamedTuple):
-    """What only a person can decide: one of several files, or of several values.
-
-    Args:
-        place: path of the key that it decides, such as `("model",)`.
-        what: the question, in one sentence.
-        choices: the answers, at least one: names of sources, or values for a flag.
-        flag: that takes the answer in place of a terminal: `--from` or `--base`.
-    """
-
-    place: Place
-    what: str
-    choices: tuple[str, ...]
-    flag: str = "--from"
-
-
 @dataclass(frozen=True, kw_only=True)
 class Reading:
     """What one source says.
