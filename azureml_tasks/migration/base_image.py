@@ -1,0 +1,42 @@
+"""What a source's base image is in terms of the table: the key `base`, and whether it serves by itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from azureml_tasks.image_reference import MCR, expand_base
+
+if TYPE_CHECKING:
+    from azureml_tasks.image_reference import Reference
+
+_WITHOUT_SERVER = frozenset({
+    "bitnami", "condaforge", "continuumio", "huggingface", "jupyter", "library", "mambaorg", "nvidia", "pytorch",
+    "rapidsai", "rocker", "rstudio", "tensorflow",
+})  # fmt: skip
+"""Publishers on Docker Hub, of whose images none has Azure ML's inference server."""
+_HOSTS_WITHOUT_SERVER = ("ghcr.io", "nvcr.io", "public.ecr.aws", "quay.io", "registry.access.redhat.com")
+_DOCKER_HUB = ("", "docker.io", "registry-1.docker.io")
+
+
+def base_key(reference: Reference) -> str:
+    """Return the value of `base` for an image, in its short form if it has one."""
+    text = str(reference)
+    if reference.tag == "latest" and not reference.digest:
+        text = reference.name
+    short = text.removeprefix(MCR)
+    return short if short != text and expand_base(short) == expand_base(text) else str(reference)
+
+
+def brings_server(reference: Reference) -> bool | None:
+    """Return whether an image has Azure ML's inference server, by its name; None if only the image tells.
+
+    The names of Azure ML's images that serve have the word: `minimal-py312-inference`, `inference-base-2204`
+    (Azure/azureml-assets, assets/inference/environments). Its others are for training and have no server in them.
+    """
+    name = reference.repository.rpartition("/")[2]
+    if "inference" in name:
+        return True
+    if str(reference).startswith("mcr.microsoft.com/") or reference.host in _HOSTS_WITHOUT_SERVER:
+        return False
+    publisher = reference.repository.rpartition("/")[0] or "library"
+    return False if reference.host in _DOCKER_HUB and publisher in _WITHOUT_SERVER else None
