@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 import azureml_tasks
 from azureml_tasks.commands.mounting import members, refuse_old_packages
@@ -96,11 +97,36 @@ def test_a_project_that_needs_no_image_is_told_so_with_what_it_costs(
         'secrets = ["netrc"]\npip = ["numpy"]\n',
         'pip = ["a", "b", "c", "d", "e", "f"]\n',
         'delivery = "mount"\n',
+        'python-path = ["lib"]\n',
+        'env = { PATH = "/opt/x:$PATH" }\n',
+        'smoke-test = { mini-batch = ["code/score.py"] }\n',
     ],
 )
 def test_nothing_is_said_of_a_project_that_needs_an_image(more: str, tmp_path: Path) -> None:
-    """System packages, commands, secrets and many packages need one; mounted code has none."""
-    assert not planned(tmp_path, more).lighter_way
+    """Commands, secrets, many packages and variables that extend the base's need one; mounted code has none."""
+    assert not planned(tmp_path, more, **{"code/lib/a.py": ""}).lighter_way
+
+
+def test_variables_of_a_deployment_are_plain_texts(tmp_path: Path) -> None:
+    """Names of the table are replaced, and `$$` is a dollar: neither the container nor Azure ML does that."""
+    more = 'delivery = "mount"\nenv = { PRICE = "5 $$", BOTH = "${PRICE}/a" }\n'
+    lay_out({"tasks.py": TASKS, "pyproject.toml": TABLE + more, "code/score.py": SCORE}, tmp_path)
+
+    flags = ("--endpoint", "scoring", "--instance-type", "Standard_DS3_v2")
+    printed = invoke(tmp_path, "image.environment", "--deployment", *flags)
+
+    assert {"PRICE": "5 $", "BOTH": "5 $/a"} == yaml.safe_load(printed.out)["environment_variables"]
+    assert {"PRICE": "5 $", "BOTH": "5 $/a"} == dict(planned(tmp_path, more).env)
+
+
+@pytest.mark.parametrize("name", ["PATH", "AML_APP_ROOT", "A"])
+def test_variables_of_a_deployment_name_none_of_the_base(name: str, tmp_path: Path) -> None:
+    """A deployment would get the name itself, as PATH for example."""
+    with pytest.raises(SettingsError) as caught:
+        planned(tmp_path, f'delivery = "mount"\nenv = {{ A = "/opt/x:${name}" }}\n')
+
+    what = f"env.A names ${name}, and Azure ML passes the variables of a deployment on as they are"
+    assert [what] == [problem.what.removeprefix("tool.azureml-image.") for problem in caught.value.problems]
 
 
 def test_paths_of_packages_are_relative_to_the_entry_script(tmp_path: Path) -> None:

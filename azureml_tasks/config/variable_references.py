@@ -68,6 +68,11 @@ def parts(value: str) -> Iterator[str | Reference]:
         yield value[at:]
 
 
+def plain(value: str) -> str:
+    """Return a *value* that names no variable as the text that it stands for."""
+    return "".join(part if isinstance(part, str) else part.written() for part in parts(value))
+
+
 def names(value: str) -> list[str]:
     """Return the variables that *value* names, each once."""
     return list(dict.fromkeys(part.name for part in parts(value) if isinstance(part, Reference)))

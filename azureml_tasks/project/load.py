@@ -175,6 +175,8 @@ def _facts(
         mlflow_folder=own.model_folder,
     )
     env = variables.resolve(settings.env, ours, problems, variables.earlier_variables(settings, app_root))
+    if mounted:
+        env = variables.of_deployment(settings.env, env, problems)
     cross_checks.refuse_double_variables(settings, code, problems)
     refuse_name_without_model(reader)
     cross_checks.refuse_two_registries(problems)

@@ -13,6 +13,7 @@ from azureml_tasks.config.problems import spell
 from azureml_tasks.image_reference import MCR
 from azureml_tasks.project.base_images import adds_no_packages
 from azureml_tasks.project.paths import kind_of, leaves
+from azureml_tasks.project.variables import names_of_base
 from azureml_tasks.requirements.kinds import lock_kind
 
 if TYPE_CHECKING:
@@ -248,6 +249,9 @@ def lighter_way(settings: Settings, base: Reference, requirements: int, code: Se
         or settings.run
         or settings.model
         or settings.secrets
+        or settings.python_path
+        or settings.smoke_test.mini_batch  # What is mounted then is an online deployment's.
+        or any(True for _ in names_of_base(settings.env))
         or len(code) != 1
     )
     is_prebuilt = str(base).startswith(MCR) and "/curated/" not in str(base)

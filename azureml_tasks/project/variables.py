@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from azureml_tasks.config.dockerfile_line import LONGEST_LINE
 from azureml_tasks.config.problems import spell
 from azureml_tasks.config.variable_references import Reference as Variable
-from azureml_tasks.config.variable_references import extended_by, literal, names, parts
+from azureml_tasks.config.variable_references import extended_by, literal, names, parts, plain
 from azureml_tasks.project.base_images import brings_script
 
 if TYPE_CHECKING:
@@ -132,6 +132,29 @@ def resolve(
             if not is_set and name not in needed:
                 needed[name] = _not_set(problems, variable, name)
     return Variables(env={**ours, **in_order}, of_base=needed)
+
+
+def names_of_base(table: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield each variable of `env` with a name in its value that the table itself does not set."""
+    for variable, value in table.items():
+        yield from ((variable, name) for name in names(value) if name == variable or name not in table)
+
+
+def of_deployment(table: Mapping[str, str], variables: Variables, problems: Problems) -> Variables:
+    """Return the variables as plain texts, for a deployment that sets them: nothing replaces a name there.
+
+    Args:
+        table: `env` of the table; a variable in it that names one of the base is reported.
+        variables: as `resolve` returns them.
+        problems: of the table.
+    """
+    for variable, name in names_of_base(table):
+        place = ("env", variable)
+        if not problems.is_bad(place):
+            what = f"{spell(place)} names ${name}, and Azure ML passes the variables of a deployment on as they are"
+            fix = 'Write its value, or $$ for a dollar\nor, for the value of the base: delivery = "image"'
+            problems.add(place, what, fix)
+    return Variables(env={name: plain(value) for name, value in variables.env.items()}, of_base={})
 
 
 def _replaced(
