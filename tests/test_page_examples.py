@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 import azureml_tasks
+from azureml_tasks.errors import EngineError
 from tests import uv_projects
 from tests.cases import lay_out
+from tests.consumers import TASKS, invoke
 from tests.context_members import listing
 from tests.documentation import DOCS, blocks
 from tests.git_command import git
@@ -164,11 +166,12 @@ def lines_of(plan: Plan) -> list[str]:
 
 
 def test_the_example_of_a_monorepo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Code and requirements may be anywhere below the root, which git tracks."""
+    """Code and requirements may be anywhere below the root, which git tracks; `check` misses the engine alone."""
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     text = table("layouts.md", 'root = "../.."')
     files = {
         text.splitlines()[0].removeprefix("# "): PROJECT + text,
+        "services/scoring/tasks.py": TASKS,
         "services/scoring/deploy/score.py": SCRIPT,
         "services/scoring/requirements.txt": "six\n",
         "libraries/features/clean.py": "",
@@ -178,8 +181,11 @@ def test_the_example_of_a_monorepo(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     git(tmp_path, "init", "--quiet")
     git(tmp_path, "add", "--all")
 
-    plan = azureml_tasks.plan(azureml_tasks.load(tmp_path / "services" / "scoring"))
+    project = tmp_path / "services" / "scoring"
+    plan, checked = azureml_tasks.plan(azureml_tasks.load(project)), invoke(project, "image.check")
 
+    assert (EngineError.exit_code, "") == (checked.code, checked.err.partition("Docker's engine")[0])
+    assert "copy the code to /var/azureml-app, entry script deploy/score.py\n" in checked.out
     names = {file.name for file in plan.files}
     assert {"code/deploy/score.py", "code/features/clean.py"} <= names
     assert plan.python
