@@ -15,6 +15,7 @@ __all__ = [
     "context",
     "dockerfile",
     "environment",
+    "init",
     "ns",
     "push",
     "release",
@@ -23,6 +24,7 @@ __all__ = [
 ]
 
 ns = collection()
+init = ns["init"]
 check = ns["check"]
 dockerfile = ns["dockerfile"]
 context = ns["context"]

@@ -34,6 +34,8 @@ Available tasks:
   image.dockerfile      Print the Dockerfile.
   image.environment     Print the Azure ML environment of the pushed image as
                         YAML.
+  image.init            Write the table from what there is: deployments,
+                        Dockerfiles, conda files.
   image.push            Push the image that passed its smoke test.
   image.release         Build, smoke-test and push; stop at the first step that
                         fails.

@@ -6,6 +6,7 @@ import sys
 from copy import copy
 from functools import wraps
 from inspect import Parameter, Signature
+from keyword import iskeyword
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +45,7 @@ class BoundTask(Task[Any]):
             name=spec.name,
             default=spec.name == _DEFAULT_TASK,
             auto_shortflags=False,
-            iterable=[name for name in spec.flags if FLAGS[name].is_repeated],
+            iterable=[_parameter(name) for name in spec.flags if FLAGS[name].is_repeated],
             help={name: FLAGS[name].help for name in spec.flags},
         )
 
@@ -120,7 +121,7 @@ def _body(spec: TaskSpec, name: str, configuration: Mapping[str, Any]) -> Callab
             run = resolve(
                 context,
                 spec.name,
-                {flag: flags.get(flag.replace("-", "_")) for flag in spec.flags},
+                {flag: flags.get(_parameter(flag)) for flag in spec.flags},
                 bound=configuration,
                 task_prefix=prefix,
                 flags_from=Path.cwd() if is_typed else None,
@@ -131,7 +132,7 @@ def _body(spec: TaskSpec, name: str, configuration: Mapping[str, Any]) -> Callab
     body.__name__, body.__doc__ = spec.body.__name__, spec.body.__doc__
     parameters = [
         Parameter(
-            flag.replace("-", "_"),
+            _parameter(flag),
             Parameter.POSITIONAL_OR_KEYWORD,
             default=False if FLAGS[flag].is_switch else None,
         )
@@ -140,6 +141,12 @@ def _body(spec: TaskSpec, name: str, configuration: Mapping[str, Any]) -> Callab
     signature = Signature([Parameter("context", Parameter.POSITIONAL_OR_KEYWORD), *parameters])
     body.__signature__ = signature  # type: ignore[attr-defined]  # inspect.signature reads it
     return body
+
+
+def _parameter(flag: str) -> str:
+    """Return the parameter that is *flag* for Invoke, which leaves the underscore at the end of `from_` out."""
+    name = flag.replace("-", "_")
+    return f"{name}_" if iskeyword(name) else name
 
 
 def _importing_what_is_installed(body: Callable[..., None]) -> Callable[..., None]:

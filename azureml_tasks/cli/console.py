@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _TASK = re.compile(
     r"\binvoke image\."
-    r"(build|cache|check|clean|context|dockerfile|environment|push|release|resume|smoke-test)\b"
+    r"(build|cache|check|clean|context|dockerfile|environment|init|push|release|resume|smoke-test)\b"
 )
 _NO_FLAGS: Mapping[str, str] = MappingProxyType({})
 _WHOLE = frozenset({"release"})
@@ -93,6 +93,10 @@ class Console(NamedTuple):
         """Return a console for each of several images, which names it before its progress and in commands."""
         shown = Shown()
         return tuple(self._replace(image=name, shown=shown) for name in names)
+
+    def without(self, flag: str) -> Console:
+        """Return a console whose commands to paste do not repeat *flag*."""
+        return self._replace(flags={name: words for name, words in self.flags.items() if name != flag})
 
     def spell(self, text: str) -> str:
         """Return *text* with our tasks as commands that mean this project, image, engine, base and registry."""

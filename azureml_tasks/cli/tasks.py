@@ -36,10 +36,17 @@ FLAGS: Mapping[str, Flag] = {
     "engine": Flag(
         "engine that builds: docker, acr (Azure Container Registry) or auto (docker if it answers, else acr)"
     ),
+    "from": Flag(
+        "file to read, relative to the current folder; may be repeated; default: what is in the project's folder",
+        is_repeated=True,
+    ),
     "image": Flag("one of the table's images; default: all, in order"),
     "instance-type": Flag("VM size of the deployment, such as Standard_DS3_v2"),
     "json": Flag("print the report as JSON", is_switch=True),
     "junit": Flag("write the report to this file as JUnit XML"),
+    "keep-dockerfile": Flag(
+        "let the table name the Dockerfile, and say nothing in its place", is_switch=True
+    ),
     "name": Flag("name of the environment, instead of the image's"),
     "no-cache": Flag("build every step again", is_switch=True),
     "no-wait": Flag("start a remote build and do not wait; image.resume finishes it", is_switch=True),
@@ -92,6 +99,20 @@ def _task(*flags: str) -> Callable[[Callable[[TaskRun], None]], Callable[[TaskRu
 
 
 # Imports stand in the bodies: `invoke --list` needs the names alone.
+
+
+@_task("from", "base", "keep-dockerfile", "json")
+def init(run: TaskRun) -> None:
+    """Write the table from what there is: deployments, Dockerfiles, conda files."""
+    from azureml_tasks.cli import init_report
+    from azureml_tasks.commands.init import InitRequest
+    from azureml_tasks.commands.init import init as init_project
+
+    request = InitRequest(files=tuple(run.flag("from")), keep_dockerfile=bool(run.flag("keep-dockerfile")))
+    as_text = init_report.as_json if run.flag("json") else init_report.as_text
+    result = init_project(run.context, request, init_report.ask_in_terminal)
+    console = run.console.without("base")  # The table has it now.
+    console.result(as_text(result, console.spell, dry=console.dry))
 
 
 @_task("base", "engine", "registry", "tag", "secret", "allow-source-builds", "json")

@@ -1,0 +1,360 @@
+"""From what a team has to the table: read the sources, decide, then write. Nothing that exists is overwritten."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from azureml_tasks.commands.new_files import NewFile, write_files
+from azureml_tasks.config import image_tables
+from azureml_tasks.config.problems import FILE
+from azureml_tasks.errors import FileProblem, Problem, SettingsError, stating
+from azureml_tasks.migration import kept_dockerfile, table_text
+from azureml_tasks.migration.draft import Draft, Fixed, draft, in_order, without
+from azureml_tasks.migration.project_name import naming_keys, project_name
+from azureml_tasks.migration.questions import Choice, Question, command_line
+from azureml_tasks.migration.sources import UnreadableSource, open_source, read_sources
+from azureml_tasks.migration.surroundings import Surroundings
+from azureml_tasks.migration.tasks_file import TEXT, tasks_file
+from azureml_tasks.project import git
+from azureml_tasks.project.base_images import CURRENT
+from azureml_tasks.project.paths import leaves
+from azureml_tasks.project.root import given_root
+from azureml_tasks.text_file import LARGEST_TEXT, UnreadableFile, decode, read_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import TypeAlias
+
+    from azureml_tasks.commands.run_context import RunContext
+    from azureml_tasks.migration.reading import Reading, Source
+    from azureml_tasks.migration.table_text import Difference
+    from azureml_tasks.migration.tasks_file import TasksFile
+
+Ask: TypeAlias = "Callable[[Question], int | None]"
+"""Asks a question and returns the index of the choice; None if nobody can be asked."""
+_NOTHING = "Nothing was written."
+
+
+@dataclass(frozen=True, kw_only=True)
+class InitRequest:
+    """What the flags ask for.
+
+    Args:
+        files: to read, relative to the current folder; empty to search the project's folder.
+        keep_dockerfile: whether a Dockerfile of the sources is kept as it is.
+    """
+
+    files: tuple[str, ...] = ()
+    keep_dockerfile: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class InitResult:
+    """What `init` returns.
+
+    Args:
+        readings: of each source, in the order in which they were read.
+        table: that the sources make, in the order of the settings.
+        text: the same as TOML.
+        differences: from the table that exists; None if there was none.
+        files: that were written, or would be without --dry.
+        tasks: the file that gives Invoke the tasks.
+        next_steps: commands, in order.
+        notes: on what to do next, in sentences.
+    """
+
+    readings: tuple[Reading, ...]
+    table: Mapping[str, Any]
+    text: str
+    differences: tuple[Difference, ...] | None
+    files: tuple[NewFile, ...]
+    tasks: TasksFile
+    next_steps: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the table says all that the sources say, and no source says less."""
+        is_same = self.differences is None or not self.differences
+        return bool(self.readings) and is_same and all(reading.is_whole for reading in self.readings)
+
+
+class _Target(NamedTuple):
+    """Where the table goes.
+
+    Args:
+        content: of pyproject.toml; None if there is none.
+        text: the same as text.
+        document: the same, parsed.
+        table: that exists already and is compared; None if one is written.
+        image: whose own table it is; "" for the table itself.
+    """
+
+    content: bytes | None
+    text: str
+    document: Mapping[str, Any]
+    table: Mapping[str, Any] | None
+    image: str
+
+
+def init(run: RunContext, request: InitRequest, ask: Ask) -> InitResult:
+    """Read what the team has, and write the table.
+
+    Args:
+        run: the run.
+        request: what the flags ask for.
+        ask: asks what only a person can decide.
+
+    Raises:
+        SettingsError: a source cannot be read, something is ambiguous and nobody can be asked, or pyproject.toml takes
+            no table.
+        MachineError: a file cannot be written.
+    """
+    with stating(_NOTHING):
+        surroundings = _surroundings(run)
+        target = _target(run, surroundings)
+        sources, base = _sources(run, request, surroundings, ask)
+        readings = read_sources(sources, surroundings)
+        drafted = _settled(draft(_with_kept_dockerfile(readings, request, ask), base), ask)
+        drafted = drafted if target.table is not None else _with_base(drafted, ask)
+        result = _result(target, drafted, surroundings)
+    write_files(result.files, run.reporter)
+    return result
+
+
+def _surroundings(run: RunContext) -> Surroundings:
+    folder = run.folder.resolve()
+    if run.root:
+        given_root(folder, run.root)
+        return Surroundings(folder=folder, root=Path(run.root.value).resolve())
+    return Surroundings(folder=folder, root=git.work_tree(folder) or folder)
+
+
+def _target(run: RunContext, surroundings: Surroundings) -> _Target:
+    image = str(run.chosen.value) if run.chosen else ""
+    if run.chosen and (error := image_tables.NAME.error(image)):
+        raise SettingsError(
+            [Problem(run.chosen.source, 0, f'is "{image}", which {error}', image_tables.NAME.fix)]
+        )
+    content = _pyproject(surroundings.folder)
+    text = decode(content or b"")
+    document = table_text.read_document(text)
+    table = table_text.own_table(document)
+    if table is not None and image:
+        images = table.get(image_tables.KEY)
+        table = images.get(image) if isinstance(images, dict) else None
+    return _Target(content=content, text=text, document=document, table=table, image=image)
+
+
+def _pyproject(folder: Path) -> bytes | None:
+    """Return the content of pyproject.toml; None if there is none.
+
+    Raises:
+        SettingsError: it cannot be read, or nothing can be added to it.
+    """
+    path = folder / FILE
+    if leaves(folder, path):
+        fix = "Copy it into the project."
+        raise SettingsError([FileProblem(FILE, 0, "is a link that leaves the project", fix)])
+    try:
+        content = read_bytes(path, LARGEST_TEXT)
+        content.removeprefix(codecs.BOM_UTF8).decode()
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise SettingsError([FileProblem(FILE, 0, "is a link to nothing", "Remove it.")]) from None
+        return None
+    except UnreadableFile as error:
+        raise SettingsError([FileProblem(FILE, 0, error.why, error.fix)]) from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(
+            [FileProblem(FILE, 0, f"is not UTF-8: {error.reason}", "Save it as UTF-8.")]
+        ) from error
+    return content
+
+
+def _sources(
+    run: RunContext, request: InitRequest, surroundings: Surroundings, ask: Ask
+) -> tuple[list[Source], list[Fixed]]:
+    """Return what to read, and the base that the run gives."""
+    given = run.overrides.get("base")
+    base = [Fixed(("base",), given.value, given.source)] if given else []
+    if not request.files:
+        return _searched(surroundings, base, ask)
+    names = [_name(file, surroundings.folder) for file in request.files]
+    return _opened(names, surroundings), base
+
+
+def _opened(names: Sequence[str], surroundings: Surroundings) -> list[Source]:
+    """Return the sources of *names*.
+
+    Raises:
+        SettingsError: with all that cannot be read.
+    """
+    sources, problems = [], []
+    for name in names:
+        try:
+            sources.append(open_source(name, surroundings))
+        except UnreadableSource as error:
+            problems.append(error.problem)
+    if problems:
+        raise SettingsError(problems)
+    return sources
+
+
+def _searched(surroundings: Surroundings, base: list[Fixed], ask: Ask) -> tuple[list[Source], list[Fixed]]:
+    """Search the project's folder, and ask what is ambiguous in it."""
+    del base, ask
+    what = f"is missing, and {surroundings.folder} is not searched yet"
+    raise SettingsError([Problem("--from", 0, what, "Name a file to read.")])
+
+
+def _answers(
+    questions: Sequence[Question], clear: Sequence[str], folder: Path, ask: Ask
+) -> list[tuple[str, ...]]:
+    """Return the flags of the choice that answers each of *questions*.
+
+    Args:
+        questions: to ask.
+        clear: sources that are read in any case.
+        folder: of the project.
+        ask: asks one of them.
+
+    Raises:
+        SettingsError: nobody can be asked; with all questions, their choices, and a command that answers them.
+    """
+    answers: list[tuple[str, ...]] = []
+    for question in questions:
+        index = ask(question)
+        if index is None:
+            break
+        answers.append(question.choices[index].flags)
+    if len(answers) == len(questions):
+        return answers
+    shown = [_as_typed(question, folder) for question in questions]
+    example = command_line(("invoke", "image.init"), [_typed(name, folder) for name in clear], shown)
+    *first, last = (question.problem() for question in shown)
+    last = last._replace(fix=f"{last.fix}\nor answer all at once, such as: {example}")
+    raise SettingsError([*first, last])
+
+
+def _as_typed(question: Question, folder: Path) -> Question:
+    """Return *question* with the files of its flags relative to the current folder."""
+    choices = (
+        choice._replace(flags=("--from", _typed(choice.flags[1], folder)))
+        if choice.flags[:1] == ("--from",)
+        else choice
+        for choice in question.choices
+    )
+    return question._replace(choices=tuple(choices))
+
+
+def _typed(name: str, folder: Path) -> str:
+    return Path(os.path.relpath(folder / name)).as_posix()
+
+
+def _name(file: str, folder: Path) -> str:
+    """Return the name of a file that a person gives: relative to the project's folder, with "/"."""
+    path = Path.cwd() / file
+    home = path.resolve() if path.name in {"", ".."} else path.parent.resolve() / path.name
+    return Path(os.path.relpath(home, folder)).as_posix()
+
+
+def _with_kept_dockerfile(readings: Sequence[Reading], request: InitRequest, ask: Ask) -> tuple[Reading, ...]:
+    """Return *readings* with a Dockerfile kept as it is, if the run or the answer of a person wants it."""
+    files = kept_dockerfile.dockerfiles(readings)
+    if request.keep_dockerfile and len(files) != 1:
+        what = "keeps one Dockerfile, and the sources have " + (str(len(files)) if files else "none")
+        raise SettingsError([Problem("--keep-dockerfile", 0, what, "Name the one: --from Dockerfile")])
+    if request.keep_dockerfile:
+        return kept_dockerfile.keep_dockerfile(readings)
+    if len(files) == 1 and files[0].keeps_dockerfile and ask(kept_dockerfile.question(files[0])) == 0:
+        return kept_dockerfile.keep_dockerfile(readings)
+    return tuple(readings)
+
+
+def _settled(drafted: Draft, ask: Ask) -> Draft:
+    """Return *drafted* without conflicts.
+
+    Raises:
+        SettingsError: nobody can be asked; with all conflicts.
+    """
+    while drafted.conflicts:
+        conflict = drafted.conflicts[0]
+        index = ask(conflict.question())
+        if index is None:
+            raise SettingsError([each.problem() for each in drafted.conflicts])
+        drafted = without(drafted, conflict, conflict.values[index])
+    return drafted
+
+
+def _with_base(drafted: Draft, ask: Ask) -> Draft:
+    """Return *drafted* with a base, or with a Dockerfile.
+
+    Raises:
+        SettingsError: no source names one, and nobody can be asked.
+    """
+    if "base" in drafted.table or "dockerfile" in drafted.table:
+        return drafted
+    question = Question(
+        subject="base",
+        what="no source names an image to extend",
+        asks="Which image does yours extend?",
+        choices=tuple(Choice(name, ("--base", name)) for name in CURRENT),
+    )
+    index = ask(question)
+    if index is None:
+        raise SettingsError([question.problem()])
+    return draft(drafted.readings, [*drafted.fixed, Fixed(("base",), CURRENT[index], "your answer")])
+
+
+def _result(target: _Target, drafted: Draft, surroundings: Surroundings) -> InitResult:
+    """Return what is to be written, and what is next."""
+    folder, image = surroundings.folder, target.image
+    tasks = tasks_file(folder, surroundings.root)
+    table = dict(drafted.table)
+    files: list[NewFile] = []
+    differences = None
+    if target.table is not None:
+        differences = table_text.differences(target.table, table)
+        text = table_text.table_text(table, image)
+    else:
+        names = naming_keys(target.document, folder, git.read(folder), image) if target.content else {}
+        table = in_order({**table, **names})
+        comments = {"tags": "[project] has no version"} if "tags" in names else {}
+        text = table_text.table_text(table, image, comments)
+        files.append(_pyproject_file(target, folder, text))
+    if not tasks.exists:
+        files.append(NewFile(path=tasks.path, text=TEXT))
+    return InitResult(
+        readings=drafted.readings,
+        table=table,
+        text=text,
+        differences=differences,
+        files=tuple(files),
+        tasks=tasks,
+        next_steps=_next_steps(drafted, table, folder),
+    )
+
+
+def _pyproject_file(target: _Target, folder: Path, text: str) -> NewFile:
+    path = folder / FILE
+    if target.content is None:
+        return NewFile(path=path, text=table_text.project_text(project_name(folder)) + text)
+    return NewFile(path=path, text=table_text.with_table(target.text, text).added, before=target.content)
+
+
+def _next_steps(drafted: Draft, table: Mapping[str, Any], folder: Path) -> tuple[str, ...]:
+    steps = []
+    if "root" in table and not git.tracks(folder / FILE):
+        steps.append(f"git add {_typed(FILE, folder)}")
+    steps.append("invoke image.check")
+    flags = {name: value for reading in drafted.readings for name, value in reading.flags}
+    if flags:
+        words = "".join(f" --{name.replace('_', '-')} {shlex.quote(value)}" for name, value in flags.items())
+        steps.append(f"invoke image.environment --deployment{words}")
+    return tuple(steps)

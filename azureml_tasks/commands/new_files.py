@@ -1,0 +1,85 @@
+"""Write new files and the end of a file; nothing that exists is overwritten, also if two commands write at once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING, NamedTuple
+
+from azureml_tasks.errors import FileProblem, SettingsError, stating
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from azureml_tasks.reporter import Reporter
+
+
+class NewFile(NamedTuple):
+    """A file to write.
+
+    Args:
+        path: of it.
+        text: to write.
+        before: what the file has, to whose end *text* is added; None for a file that does not exist.
+    """
+
+    path: Path
+    text: str
+    before: bytes | None = None
+
+
+def write_files(files: Sequence[NewFile], reporter: Reporter) -> None:
+    """Write *files* in order; each completely or not at all.
+
+    Raises:
+        SettingsError: a file came into being or was changed meanwhile.
+        MachineError: a file cannot be written.
+    """
+    written: list[str] = []
+    for file in files:
+        name = os.path.relpath(file.path)
+        redirection = ">" if file.before is None else ">>"
+        if not reporter.effect(["cat"], after=f" {redirection} {name}", file=file.text):
+            continue
+        with stating(f"Written: {', '.join(written)}." if written else "Nothing was written."):
+            _write(file)
+        written.append(name)
+
+
+def _write(file: NewFile) -> None:
+    if file.before is None:
+        _create(file.path, file.text)
+    else:
+        _replace(file.path, file.before, file.before + file.text.encode())
+
+
+def _create(path: Path, text: str) -> None:
+    """Write a file that does not exist."""
+    try:
+        stream = path.open("xb")
+    except FileExistsError:
+        what = "was made by another program meanwhile"
+        raise SettingsError([FileProblem(path.name, 0, what, "Run the command again.")]) from None
+    try:
+        with stream:
+            stream.write(text.encode())
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _replace(path: Path, before: bytes, after: bytes) -> None:
+    """Write a file that exists, unless it has changed since it was read."""
+    path = path.resolve()
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("xb") as stream:
+            stream.write(after)
+        shutil.copymode(path, temporary)
+        if path.read_bytes() != before:
+            what = "was changed by another program meanwhile"
+            raise SettingsError([FileProblem(path.name, 0, what, "Run the command again.")])
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,283 @@
+"""What all readings say together: one table, and what only a person can decide."""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from azureml_tasks.config import fields, validators
+from azureml_tasks.config.fields import keys
+from azureml_tasks.config.settings import Settings
+from azureml_tasks.errors import FileProblem
+from azureml_tasks.migration.questions import Choice, Question
+from azureml_tasks.migration.reading import Outcome
+from azureml_tasks.migration.sources import left_over
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from azureml_tasks.config.fields import Key
+    from azureml_tasks.config.problems import Place
+    from azureml_tasks.migration.reading import Reading, Value
+
+_CODE = ("code",)
+_SHARED_PLACES: tuple[tuple[Place, Place], ...] = (
+    (("smoke-test", "mini-batch"), ("smoke-test", "request")),
+    (("smoke-test", "mini-batch"), ("smoke-test", "requests")),
+    (("smoke-test", "requests"), ("smoke-test", "request")),
+    (("model",), ("smoke-test", "model")),
+)
+"""Keys of which a table has one alone: the first one counts, and the second one is left over."""
+
+
+class Fixed(NamedTuple):
+    """A value that the run itself gives, in place of those of the sources.
+
+    Args:
+        place: path of its key.
+        value: as TOML has it.
+        origin: the flag or variable.
+    """
+
+    place: Place
+    value: Any
+    origin: str
+
+
+class Conflict(NamedTuple):
+    """Different values for one key, of which the table has one.
+
+    Args:
+        place: path of the key.
+        values: that differ, in the order of the sources; at least two.
+    """
+
+    place: Place
+    values: tuple[Value, ...]
+
+    def question(self) -> Question:
+        """Return what to ask, with one choice for each of the values."""
+        key = _spelled(self.place)
+        choices = [Choice(f"{_shown(each.value)} ({each.file}:{each.line})", ()) for each in self.values]
+        what = f"{len(choices)} different values are given"
+        return Question(subject=key, what=what, asks="Which one is right?", choices=tuple(choices))
+
+    def problem(self) -> FileProblem:
+        """Return what to say where nobody can be asked."""
+        first, second, *_ = self.values
+        key = _spelled(self.place)
+        what = f"gives {key} = {_shown(second.value)}, and {first.file}:{first.line} {_shown(first.value)}"
+        if self.place == ("base",):
+            fix = f"Say which one is right: --base {first.value}\nor: --base {second.value}"
+        elif first.file == second.file:
+            fix = "Remove one of the two."
+        else:
+            fix = f"Read one of the two alone: --from {first.file}\nor: --from {second.file}"
+        return FileProblem(second.file, second.line, what, fix)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """The table that the readings say together.
+
+    Args:
+        table: in the order of the settings.
+        readings: with what became of a line whose value the table does not have.
+        conflicts: that keep the table from being complete.
+        fixed: what the run gave.
+    """
+
+    table: Mapping[str, Any]
+    readings: tuple[Reading, ...]
+    conflicts: tuple[Conflict, ...] = ()
+    fixed: tuple[Fixed, ...] = ()
+
+
+def draft(readings: Sequence[Reading], fixed: Sequence[Fixed] = ()) -> Draft:
+    """Return what *readings* say together; what *fixed* gives takes precedence."""
+    given = {each.place: each for each in fixed}
+    merged = _Merge(readings)
+    by_place: dict[Place, list[Value]] = {}
+    for reading in merged.readings:
+        for value in reading.values:
+            by_place.setdefault(value.place, []).append(value)
+    for first, second in _SHARED_PLACES:
+        if first in by_place and second in by_place:
+            for value in by_place.pop(second):
+                merged.drop(value, f"the table has {_spelled(first)}, and takes only one of the two")
+    table: dict[Place, Any] = {}
+    for place, values in by_place.items():
+        if place in given:
+            for value in values:
+                if value.value != given[place].value:
+                    why = f"{given[place].origin} gives {_shown(given[place].value)} instead"
+                    merged.drop(value, why, Outcome.CHANGED)
+            continue
+        table[place] = merged.value(place, values)
+    table |= {each.place: each.value for each in fixed}
+    nested = _nested(table)
+    root = _root(table)
+    return Draft(
+        table=in_order({**nested, **({"root": root} if root else {})}),
+        readings=tuple(merged.readings),
+        conflicts=tuple(merged.conflicts),
+        fixed=tuple(fixed),
+    )
+
+
+def without(drafted: Draft, conflict: Conflict, chosen: Value) -> Draft:
+    """Return *drafted* with *chosen* as the answer to *conflict*."""
+    readings = [_without_values(reading, conflict.values, chosen) for reading in drafted.readings]
+    return draft(readings, drafted.fixed)
+
+
+def _without_values(reading: Reading, values: Sequence[Value], chosen: Value) -> Reading:
+    for value in values:
+        if value == chosen or value.file != reading.source.name or value not in reading.values:
+            continue
+        why = f"the table has {_shown(chosen.value)} of {chosen.file}:{chosen.line} instead"
+        reading = left_over(reading, value.line, why, Outcome.CHANGED)
+        reading = replace(reading, values=tuple(each for each in reading.values if each != value))
+    return reading
+
+
+class _Merge:
+    """Merges the values of readings; `readings` changes with each value that the table does not have."""
+
+    def __init__(self, readings: Sequence[Reading]) -> None:
+        self.readings = list(readings)
+        self.conflicts: list[Conflict] = []
+
+    def drop(self, value: Value, why: str, outcome: Outcome = Outcome.LEFT_OVER) -> None:
+        """Say in the line of *value* that the table does not have it."""
+        for at, reading in enumerate(self.readings):
+            if value in reading.values:
+                self.readings[at] = left_over(reading, value.line, why, outcome)
+
+    def value(self, place: Place, values: Sequence[Value]) -> Any:
+        """Return the value of the key at *place*; of a conflict the first one."""
+        key = declaration(place)
+        if key.type == fields.TABLE_OF_STRINGS:
+            return self._entries(place, values)
+        if place == _CODE and any(isinstance(each.value, str) for each in values):
+            return self._single(place, values)  # A single folder and several lie in other places.
+        if key.type in {fields.STRINGS, fields.STRING_OR_STRINGS}:
+            items = [item for each in values for item in _items(each.value)]
+            joined = list(dict.fromkeys(items))
+            return joined[0] if key.type == fields.STRING_OR_STRINGS and len(joined) == 1 else joined
+        if key.type == fields.TABLES:
+            return [item for each in values for item in each.value]
+        return self._single(place, values)
+
+    def _single(self, place: Place, values: Sequence[Value]) -> Any:
+        different = _different(values)
+        if len(different) > 1:
+            self._ask(place, different)
+        return different[0].value
+
+    def _entries(self, place: Place, values: Sequence[Value]) -> dict[str, Any]:
+        entries: dict[str, list[Value]] = {}
+        for value in values:
+            for name, entry in value.value.items():
+                entries.setdefault(name, []).append(value._replace(place=(*place, name), value=entry))
+        for name, each in entries.items():
+            if len(different := _different(each)) > 1:
+                self._ask((*place, name), different)
+        return {name: each[0].value for name, each in entries.items()}
+
+    def _ask(self, place: Place, values: Sequence[Value]) -> None:
+        self.conflicts.append(Conflict(place, tuple(values)))
+
+
+def _different(values: Sequence[Value]) -> list[Value]:
+    """Return the first of *values* with each value."""
+    different: list[Value] = []
+    for value in values:
+        if not any(value.value == each.value for each in different):
+            different.append(value)
+    return different
+
+
+def declaration(place: Place) -> Key:
+    """Return how the key at *place* is declared."""
+    table: Any = Settings
+    key = None
+    for part in place:
+        if isinstance(part, str) and table:
+            key = keys(table)[part][1]
+            table = key.table
+    assert key, place  # noqa: S101 -- a reader names keys of the settings alone
+    return key
+
+
+def _items(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)
+
+
+def _nested(table: Mapping[Place, Any]) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    for place, value in table.items():
+        inner = nested
+        for part in place[:-1]:
+            inner = inner.setdefault(str(part), {})
+        inner[str(place[-1])] = value
+    return nested
+
+
+def in_order(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the table in the order in which its keys are declared, and so the tables in it."""
+    return _in_order(table, Settings)
+
+
+def _in_order(table: Mapping[str, Any], declared: type[Any]) -> dict[str, Any]:
+    ordered: dict[str, Any] = {}
+    for name, (_, key) in keys(declared).items():
+        if name not in table:
+            continue
+        value = table[name]
+        if key.type == fields.TABLE:
+            value = _in_order(value, key.table)
+        elif key.type == fields.TABLES:
+            value = [_in_order(item, key.table) for item in value]
+        ordered[name] = value
+    return ordered
+
+
+def _root(table: Mapping[Place, Any]) -> str:
+    """Return the nearest folder above the project that holds all its paths; "" for the project's own."""
+    highest = max((_steps_up(path) for path in _paths(table)), default=0)
+    return "/".join([".."] * highest)
+
+
+def _paths(table: Mapping[Place, Any]) -> Iterator[str]:
+    """Yield each path of the project in *table*."""
+    for place, value in table.items():
+        key = declaration(place)
+        if key.rule is validators.PATH:
+            yield from _items(value)
+        elif key.type == fields.TABLES:
+            yield from _paths_of_items(value, key.table)
+
+
+def _paths_of_items(items: Iterable[Mapping[str, Any]], declared: type[Any]) -> Iterator[str]:
+    for item in items:
+        for name, value in item.items():
+            key = keys(declared)[name][1]
+            if key.rule is validators.PATH:
+                yield from _items(value)
+            elif key.type == fields.TABLES:
+                yield from _paths_of_items(value, key.table)
+
+
+def _steps_up(path: str) -> int:
+    parts = posixpath.normpath(path).split("/")
+    return next((count for count, part in enumerate(parts) if part != ".."), len(parts))
+
+
+def _spelled(place: Place) -> str:
+    return ".".join(map(str, place))
+
+
+def _shown(value: Any) -> str:
+    return f'"{value}"' if isinstance(value, str) else str(value)
