@@ -51,7 +51,7 @@ def entry_scripts(root: Path, matcher: IgnoreRules, folder: str = "") -> list[st
             continue
         if b"init" in source and b"run" in source:
             parsed += 1
-            found += [path] if _defines_both(source) else []
+            found += [path] if defines_both(source) else []
     return found
 
 
@@ -73,7 +73,7 @@ def _keys(path: str) -> str:
     return f'code = "{folder or "."}"{script}'
 
 
-def _defines_both(source: bytes) -> bool:
+def defines_both(source: bytes) -> bool:
     """Return whether the module's own statements define `init` and `run` as functions."""
     tree = parse_script(source)
     body = tree.body if tree else ()

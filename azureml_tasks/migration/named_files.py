@@ -1,0 +1,67 @@
+"""Whether an environment or a Dockerfile names a file, as far as a look at its text tells: to know what is left."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import shlex
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from azureml_tasks.migration.reading import Source
+
+_COPY = re.compile(
+    r"^[ \t]*(?:COPY|ADD)[ \t]+(?P<words>(?:[^\n\\]|\\\r?\n|\\.)*)", re.IGNORECASE | re.MULTILINE
+)
+_CONTEXT = re.compile(r"^[ \t]*path[ \t]*:[ \t]*['\"]?([^\s'\"#]+)", re.MULTILINE)
+"""The folder that an environment builds: https://learn.microsoft.com/azure/machine-learning/reference-yaml-environment."""
+_LONGEST = 10_000
+"""Characters of a COPY that is looked at."""
+
+
+def names_file(source: Source, name: str) -> bool:
+    """Return whether a text has the last part of *name* as a word, or copies a folder around it."""
+    word = rf"(?<![\w.-]){re.escape(posixpath.basename(name))}(?![\w-]|\.\w)"
+    return re.search(word, source.text) is not None or copies(source, name)
+
+
+def builds(environment: Source, dockerfile: str) -> bool:
+    """Return whether an environment names a Dockerfile, or the folder that it is in."""
+    home, folder = posixpath.dirname(environment.name), posixpath.dirname(dockerfile)
+    paths = (posixpath.normpath(posixpath.join(home, path)) for path in _CONTEXT.findall(environment.text))
+    return names_file(environment, dockerfile) or any(path == (folder or ".") for path in paths)
+
+
+def copies(dockerfile: Source, name: str) -> bool:
+    """Return whether an instruction of a Dockerfile copies *name* or a folder around it.
+
+    Paths of a Dockerfile are relative to its build context, which is its own folder or the project's.
+    """
+    homes = dict.fromkeys(["", posixpath.dirname(dockerfile.name)])
+    for path in _copied(dockerfile.text):
+        for home in homes:
+            top = posixpath.normpath(posixpath.join(home, path.lstrip("/")))
+            if top in (".", name) or name.startswith(f"{top}/"):
+                return True
+    return False
+
+
+def _copied(text: str) -> Iterator[str]:
+    """Yield what is copied from the build context, without patterns and files of other stages."""
+    for match in _COPY.finditer(text):
+        words = _words(match["words"][:_LONGEST].replace("\\\n", " ").replace("\\\r\n", " "))
+        options = [word for word in words if word.startswith("--")]
+        paths = [word.rstrip("*") or "." for word in words if not word.startswith("--")]
+        if not any(option.startswith("--from") for option in options):
+            yield from paths[:-1]
+
+
+def _words(text: str) -> list[str]:
+    if text.lstrip().startswith("["):
+        text = re.sub(r"[\[\],]", " ", text)
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return text.split()
