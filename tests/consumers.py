@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["DEAD", "ISOLATED", "Ended", "consumer", "environment", "invoke", "project"]
+__all__ = ["DEAD", "ISOLATED", "Ended", "azureml_image", "consumer", "environment", "invoke", "project"]
 
 DEAD = "unix:///nowhere/docker.sock"
 ISOLATED = (
@@ -60,6 +60,14 @@ def environment(**more: str) -> dict[str, str]:
 
 def invoke(folder: Path, *words: str, env: Mapping[str, str] | None = None) -> Ended:
     """Run `invoke WORDS` in *folder*, whose own path is FOLDER in what it printed."""
-    done = invoke_cli.run(words, folder=folder, env=environment(**(env or {})))
+    return _ended(invoke_cli.run(words, folder=folder, env=environment(**(env or {}))), folder)
+
+
+def azureml_image(folder: Path, *words: str, env: Mapping[str, str] | None = None) -> Ended:
+    """Run `azureml-image WORDS` in *folder*; see `invoke`."""
+    return _ended(invoke_cli.run_program(words, folder=folder, env=environment(**(env or {}))), folder)
+
+
+def _ended(done: invoke_cli.Done, folder: Path) -> Ended:
     out, err = (text.decode().replace(str(folder), "FOLDER") for text in (done.out, done.err))
     return Ended(code=done.code, out=out, err=err)

@@ -92,7 +92,7 @@ def test_a_signal_ends_a_wait(*, number: signal.Signals, is_in_thread: bool) -> 
 
     thread = threading.Thread(target=interrupt)
     thread.start()
-    with pytest.raises(Exit) as caught, exit_on_error("image."):
+    with pytest.raises(Exit) as caught, exit_on_error("invoke image."):
         finish_call(pause) if is_in_thread else pause()
     thread.join()
 

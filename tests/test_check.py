@@ -38,7 +38,7 @@ IMAGE = {
 IMAGE_ID = "sha256:" + "1" * 64
 DIGEST = "sha256:" + "3" * 64
 PUSH = "r.io/demo:1.2.3 is up to date and passed its smoke test: invoke serving.push"
-CONSOLE = Console(task_prefix="serving.")
+CONSOLE = Console(task_prefix="invoke serving.")
 TABLE = """\
 apt = ["libpng-tools", "curl"]
 pip = ["numpy>=1.26"]

@@ -30,7 +30,12 @@ def test_results_and_progress_go_apart(capsys: pytest.CaptureFixture[str]) -> No
         (Console(echo=True), True, "", "invoke image.context | docker build -t 'a b' -\n"),
         (Console(dry=True), False, "invoke image.context | docker build -t 'a b' -\n", ""),
         (Console(dry=True, echo=True), False, "invoke image.context | docker build -t 'a b' -\n", ""),
-        (Console(dry=True, task_prefix="b."), False, "invoke b.context | docker build -t 'a b' -\n", ""),
+        (
+            Console(dry=True, task_prefix="invoke b."),
+            False,
+            "invoke b.context | docker build -t 'a b' -\n",
+            "",
+        ),
     ],
 )
 def test_an_effect_is_announced_as_a_command_to_paste(
@@ -96,7 +101,7 @@ def test_only_our_tasks_are_renamed() -> None:
     expected = (
         "invoke serving.build\ninvoke image.builder\nreinvoke image.push\ninvoke serving.smoke-test --junit x"
     )
-    assert expected == spell_tasks(text, "serving.")
+    assert expected == spell_tasks(text, "invoke serving.")
 
 
 @pytest.mark.parametrize(

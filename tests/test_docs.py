@@ -16,6 +16,7 @@ from jsonschema import Draft202012Validator
 import azureml_tasks
 from azureml_tasks import errors, image
 from azureml_tasks.cli.options import OPTIONS
+from azureml_tasks.cli.program import AzuremlImage
 from azureml_tasks.cli.tasks import TASKS
 from azureml_tasks.config import schema
 from azureml_tasks.project import base_images
@@ -87,7 +88,7 @@ def _resolves(page: Path, link: str) -> bool:
 
 @EVERY_PAGE
 def test_every_command_is_one(page: Path) -> None:
-    """Invoke's parser takes each `invoke …` of the console blocks, with its flags."""
+    """Invoke's parser takes each `invoke …` and `azureml-image …` of the console blocks, with its flags."""
     refused = [line for command in commands(page) for line in _refused(command.line)]
 
     assert refused == []
@@ -112,6 +113,9 @@ def test_every_task_that_is_named_exists(page: Path) -> None:
 def _refused(line: str) -> Iterator[str]:
     """The line, if Invoke's parser refuses one of its tasks or flags; tasks of an example's own are left out."""
     words = line.replace("'", "").split()
+    if words[0] == "azureml-image":
+        yield from _refused_by_the_program(line, words)
+        return
     if words[0] != "invoke" or not any(word.startswith("image.") for word in words):
         return
     words = words[next(index for index, word in enumerate(words) if word.startswith("image.")) :]
@@ -120,6 +124,17 @@ def _refused(line: str) -> Iterator[str]:
     try:
         Parser(contexts=contexts).parse_argv(words)
     except Exception as error:  # noqa: BLE001 -- whatever the parser raises is the finding
+        yield f"{line}: {error}"
+
+
+def _refused_by_the_program(line: str, words: list[str]) -> Iterator[str]:
+    program = AzuremlImage()
+    program.normalize_argv(words)
+    try:
+        program.parse_core_args()
+        program.parse_collection()
+        program.parse_tasks()
+    except Exception as error:  # noqa: BLE001 -- likewise
         yield f"{line}: {error}"
 
 

@@ -96,9 +96,9 @@ def test_handlers_are_restored() -> None:
     """What handled the signals before handles them after, however the body ends."""
     before = handlers()
 
-    with exit_on_error("image."):
+    with exit_on_error("invoke image."):
         during = handlers()
-    with pytest.raises(Exit), exit_on_error("image."):
+    with pytest.raises(Exit), exit_on_error("invoke image."):
         raise BuildError("broke")
 
     assert before == handlers()
@@ -118,7 +118,7 @@ def test_sigterm_in_this_process_is_an_exit() -> None:
             seen.append("cleaned")
             raise
 
-    with pytest.raises(Exit) as caught, exit_on_error("image."):
+    with pytest.raises(Exit) as caught, exit_on_error("invoke image."):
         body()
 
     assert (["cleaned"], 143) == (seen, caught.value.code)
@@ -130,7 +130,7 @@ def test_sigterm_in_this_process_is_an_exit() -> None:
 )
 def test_each_error_has_its_exit_code(kind: type[AzuremlTasksError], code: int) -> None:
     """An error leaves as Invoke's Exit with its class's code and its whole words."""
-    with pytest.raises(Exit) as caught, exit_on_error("image."):
+    with pytest.raises(Exit) as caught, exit_on_error("invoke image."):
         raise kind("What.", next_step="invoke image.build", said="docker said: no", state="Nothing was done.")
 
     expected = "What.\n    invoke image.build\n    docker said: no\nNothing was done."
@@ -139,7 +139,7 @@ def test_each_error_has_its_exit_code(kind: type[AzuremlTasksError], code: int) 
 
 def test_a_bug_of_ours_keeps_its_traceback() -> None:
     """What no user can mend is not turned into an exit."""
-    with pytest.raises(ZeroDivisionError), exit_on_error("image."):
+    with pytest.raises(ZeroDivisionError), exit_on_error("invoke image."):
         _ = 1 // 0
 
 
@@ -149,7 +149,7 @@ def test_another_thread_is_left_alone() -> None:
 
     def run() -> None:
         try:
-            with exit_on_error("image."):
+            with exit_on_error("invoke image."):
                 raise BuildError("broke")
         except Exit as ended:
             codes.append(ended.code)

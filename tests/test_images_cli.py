@@ -122,7 +122,7 @@ def test_a_context_is_that_of_one_image(folder: Path) -> None:
     done = invoke(folder, "image.context", "--output", "context.tar", "--image", "gpu")
 
     assert (2, 0) == (refused.code, done.code)
-    assert refused.err.startswith("image.context: is for one image, and the table has several: cpu, gpu")
+    assert refused.err.startswith("context: is for one image, and the table has several: cpu, gpu")
     with tarfile.open(folder / "context.tar") as archive:
         assert ["Dockerfile", "code", "code/score.py"] == archive.getnames()
 

@@ -58,7 +58,7 @@ Options:
                           Registry) or auto (docker if it answers, else acr)
   --image=STRING          one of the table's images; default: all, in order
   --no-cache              build every step again
-  --no-wait               start a remote build and do not wait; image.resume
+  --no-wait               start a remote build and do not wait; the task resume
                           finishes it
   --project=STRING        folder of the project, relative to the current folder
   --pull                  pull a newer base first

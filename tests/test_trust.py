@@ -65,6 +65,10 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "A misspelled variable": ("test_options.py::test_nothing_else_names_the_address_of_azure",),
     "`tasks.py` is a program": ("test_trust.py::test_tasks_py_is_a_program",),
     "`invoke.yaml` can name a Python module": ("test_trust.py::test_invoke_yaml_names_a_module_that_runs",),
+    "[`azureml-image`](composing.md#the-program-azureml-image) loads neither": (
+        "test_program.py::test_nothing_of_the_folder_is_loaded",
+        "test_program.py::test_options_that_are_not_read_are_named",
+    ),
     "Looking runs no program of the project.": (
         f"{LOOKING}::test_looking_imports_and_runs_nothing_of_the_project",
         f"{LOOKING}::test_programs_of_the_project_are_not_run",

@@ -36,12 +36,15 @@ class BoundTask(Task[Any]):
         spec: what the task does.
         name: of its collection.
         configuration: that its collection was made with.
+        program: name of the program whose only tasks these are; "" for Invoke's own, which reads a `tasks.py`.
     """
 
-    def __init__(self, spec: TaskSpec, name: str, configuration: Mapping[str, Any]) -> None:
+    def __init__(
+        self, spec: TaskSpec, name: str, configuration: Mapping[str, Any], program: str = ""
+    ) -> None:
         self.configuration = dict(configuration)
         super().__init__(
-            _body(spec, name, self.configuration),
+            _body(spec, name, self.configuration, program),
             name=spec.name,
             default=spec.name == _DEFAULT_TASK,
             auto_shortflags=False,
@@ -109,12 +112,14 @@ def collection(
     return tasks
 
 
-def _body(spec: TaskSpec, name: str, configuration: Mapping[str, Any]) -> Callable[..., None]:
+def _body(spec: TaskSpec, name: str, configuration: Mapping[str, Any], program: str) -> Callable[..., None]:
     """Return the function that Invoke calls: its signature is the task's flags."""
 
     @_importing_what_is_installed
     def body(context: Context, **flags: Any) -> None:
-        prefix, is_typed = _task_prefix(context, spec.name, name, configuration)
+        prefix, is_typed = (
+            (f"{program} ", True) if program else _task_prefix(context, spec.name, name, configuration)
+        )
         with exit_on_error(prefix) as messages:
             from azureml_tasks.cli.options import resolve
 
@@ -127,6 +132,10 @@ def _body(spec: TaskSpec, name: str, configuration: Mapping[str, Any]) -> Callab
                 flags_from=Path.cwd() if is_typed else None,
             )
             messages.spell, messages.project = run.console.spell, run.context.folder
+            if program:
+                from azureml_tasks.cli.unread_options import warn_of_unread_options
+
+                warn_of_unread_options(run, program)
             spec.body(run)
 
     body.__name__, body.__doc__ = spec.body.__name__, spec.body.__doc__
@@ -175,7 +184,7 @@ def _importing_what_is_installed(body: Callable[..., None]) -> Callable[..., Non
 def _task_prefix(
     context: Context, task: str, name: str, configuration: Mapping[str, Any]
 ) -> tuple[str, bool]:
-    """Return what to type before the name of *task*, such as "serving.", and whether it was typed itself.
+    """Return what to type before the name of *task*, such as "invoke serving.", and whether it was typed itself.
 
     It runs without being typed as `pre=` of another task, or if another task calls it. A typed word of the same name
     may be a task of another collection, or the user's own.
@@ -201,7 +210,7 @@ def _last(word: str) -> str:
 
 
 def _before(word: str) -> str:
-    return word[: word.rfind(".") + 1]
+    return f"invoke {word[: word.rfind('.') + 1]}"
 
 
 def _root(context: Context) -> Collection | None:

@@ -34,7 +34,7 @@ def spell_tasks(text: str, task_prefix: str, flags: Mapping[str, str] = _NO_FLAG
 
     Args:
         text: for a person.
-        task_prefix: what a person types before the name of a task, such as "serving." or "".
+        task_prefix: what a person types before the name of a task, such as "invoke serving.".
         flags: of this run, name → words; each task gets those that it takes and that the text does not give it.
         image: the one of several that the text is about; "" for all.
     """
@@ -42,7 +42,7 @@ def spell_tasks(text: str, task_prefix: str, flags: Mapping[str, str] = _NO_FLAG
 
     def spelled(task: re.Match[str]) -> str:
         missing = _missing_flags(task, flags if task[1] in _WHOLE else of_image)
-        return f"invoke {task_prefix}{task[1]}{missing}"
+        return f"{task_prefix}{task[1]}{missing}"
 
     return _TASK.sub(spelled, text)
 
@@ -84,7 +84,7 @@ class Console(NamedTuple):
 
     dry: bool = False
     echo: bool = False
-    task_prefix: str = "image."
+    task_prefix: str = "invoke image."
     flags: Mapping[str, str] = _NO_FLAGS
     image: str = ""
     shown: Shown | None = None

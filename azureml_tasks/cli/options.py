@@ -92,7 +92,7 @@ def resolve(
     flags: Mapping[str, Any],
     *,
     bound: Mapping[str, Any],
-    task_prefix: str = "image.",
+    task_prefix: str = "invoke image.",
     flags_from: Path | None = None,
 ) -> TaskRun:
     """Resolve every option of one run.
@@ -102,7 +102,7 @@ def resolve(
         task: name of the task.
         flags: value by flag name; None, False or an empty list if a flag was not given.
         bound: options that the task's collection was made with.
-        task_prefix: what a person types before the name of a task, such as "image.".
+        task_prefix: what a person types before the name of a task, such as "invoke image.".
         flags_from: folder that `--project` is relative to; None for that of `tasks.py`.
 
     Raises:

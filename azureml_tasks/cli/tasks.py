@@ -49,7 +49,7 @@ FLAGS: Mapping[str, Flag] = {
     ),
     "name": Flag("name of the environment, instead of the image's"),
     "no-cache": Flag("build every step again", is_switch=True),
-    "no-wait": Flag("start a remote build and do not wait; image.resume finishes it", is_switch=True),
+    "no-wait": Flag("start a remote build and do not wait; the task resume finishes it", is_switch=True),
     "output": Flag("write to this file instead of stdout"),
     "project": Flag("folder of the project, relative to the current folder"),
     "prune": Flag("remove cached layers that the project no longer uses", is_switch=True),

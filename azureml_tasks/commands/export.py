@@ -76,7 +76,7 @@ def context_archive(run: RunContext) -> ContextArchive:
     Raises:
         SettingsError: the table or a file that it names is wrong, or the table has several images, and none is named.
     """
-    (run,) = planned_runs(run, uses=("base",), flags=("image.context",))
+    (run,) = planned_runs(run, uses=("base",), flags=("context",))
     planned, context = plan_image(run)
     if run.engine == "acr":
         from azureml_tasks.engines.acr.build_pieces import whole_image

@@ -63,10 +63,10 @@ def resume(
     """
     with project_lock(run.folder, run.reporter):
         with stating("Nothing was built."):
-            _refuse_local("image.resume", run.engine)
+            _refuse_local("resume", run.engine)
             runs = _started(planned_runs(run), run_id)
             prepared = for_all(runs, prepare_engine)
-            engines = [_remote("image.resume", each.engine) for each in prepared]
+            engines = [_remote("resume", each.engine) for each in prepared]
             ids = [run_id or _last_run(each) for each in runs]
         results = []
         for index, (each, engine, ready) in enumerate(zip(runs, engines, prepared, strict=True)):

@@ -140,7 +140,7 @@ def smoke_test_image(
         prepared = mounting.with_code(run, prepared, image)
     report = prepared.engine.smoke_test(prepared.plan, image)
     if report and report.passed:
-        with _only_warning(run, "the pass was not recorded, so image.push will not know of it"):
+        with _only_warning(run, "the pass was not recorded, so a push will not know of it"):
             run.records.write_pass(image, prepared.plan.smoke_test.sha256, report_record(report))
     elif report and not keep_candidate:
         prepared.engine.discard_candidate(image)
@@ -227,7 +227,7 @@ def push_image(
         on_step(result)
     finally:
         if not run.reporter.dry:
-            with _only_warning(run, f"the push of {result.reference} was not recorded for image.environment"):
+            with _only_warning(run, f"the push of {result.reference} was not recorded for the environment"):
                 run.records.write_result(_record_of(result, summary))
         with _only_warning(run, "the candidate image may still be recorded"):
             prepared.engine.discard_candidate(image)

@@ -235,7 +235,7 @@ def test_what_cannot_be_written_after_a_push(out: str, own: Consumer, registry: 
     why = {"a folder": "Is a directory", "no such folder/out": "No such file or directory"}[out]
     warnings = [
         f"the outputs of this step could not be set: This machine reported an error: {own.folder}/{out}: {why}.",
-        f"the push of {reference} was not recorded for image.environment: This machine reported an error: ",
+        f"the push of {reference} was not recorded for the environment: This machine reported an error: ",
     ]
     said = [text for line in done.stderr.splitlines() if (text := line.removeprefix("warning: ")) != line]
     assert (0, f"{reference}\n") == (done.code, done.stdout)
