@@ -129,6 +129,7 @@ def _refused(line: str) -> Iterator[str]:
 
 def _refused_by_the_program(line: str, words: list[str]) -> Iterator[str]:
     program = AzuremlImage()
+    program.create_config()
     program.normalize_argv(words)
     try:
         program.parse_core_args()
