@@ -105,13 +105,14 @@ def _task(*flags: str) -> Callable[[Callable[[TaskRun], None]], Callable[[TaskRu
 def init(run: TaskRun) -> None:
     """Write the table from what there is: deployments, Dockerfiles, conda files."""
     from azureml_tasks.cli import init_report
-    from azureml_tasks.commands.init import InitRequest
-    from azureml_tasks.commands.init import init as init_project
+    from azureml_tasks.commands.init import InitRequest, prepare, write
 
     request = InitRequest(files=tuple(run.flag("from")), keep_dockerfile=bool(run.flag("keep-dockerfile")))
-    as_text = init_report.as_json if run.flag("json") else init_report.as_text
-    result = init_project(run.context, request, init_report.ask_in_terminal)
-    console = run.console.without("base")  # The table has it now.
+    result = prepare(run.context, request, init_report.ask_in_terminal)
+    console, is_json = run.console.without("base"), run.flag("json")  # The table has the base now.
+    if not (is_json and console.dry):  # The JSON has the texts itself.
+        write(run.context, result)
+    as_text = init_report.as_json if is_json else init_report.as_text
     console.result(as_text(result, console.spell, dry=console.dry))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import os
 import shlex
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,6 +18,7 @@ from azureml_tasks.migration import kept_dockerfile, table_text
 from azureml_tasks.migration.draft import Draft, Fixed, draft, in_order, without
 from azureml_tasks.migration.project_name import naming_keys, project_name
 from azureml_tasks.migration.questions import Choice, Question, command_line
+from azureml_tasks.migration.refused_values import without_refused
 from azureml_tasks.migration.sources import UnreadableSource, open_source, read_sources
 from azureml_tasks.migration.surroundings import Surroundings
 from azureml_tasks.migration.tasks_file import TEXT, tasks_file
@@ -35,9 +37,9 @@ if TYPE_CHECKING:
     from azureml_tasks.migration.table_text import Difference
     from azureml_tasks.migration.tasks_file import TasksFile
 
+_WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 Ask: TypeAlias = "Callable[[Question], int | None]"
 """Asks a question and returns the index of the choice; None if nobody can be asked."""
-_NOTHING = "Nothing was written."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +57,7 @@ class InitRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class InitResult:
-    """What `init` returns.
+    """What `prepare` returns.
 
     Args:
         readings: of each source, in the order in which they were read.
@@ -102,8 +104,8 @@ class _Target(NamedTuple):
     image: str
 
 
-def init(run: RunContext, request: InitRequest, ask: Ask) -> InitResult:
-    """Read what the team has, and write the table.
+def prepare(run: RunContext, request: InitRequest, ask: Ask) -> InitResult:
+    """Read what the team has, and decide what to write; nothing is written.
 
     Args:
         run: the run.
@@ -113,18 +115,25 @@ def init(run: RunContext, request: InitRequest, ask: Ask) -> InitResult:
     Raises:
         SettingsError: a source cannot be read, something is ambiguous and nobody can be asked, or pyproject.toml takes
             no table.
-        MachineError: a file cannot be written.
     """
-    with stating(_NOTHING):
+    with stating("Nothing was written."):
         surroundings = _surroundings(run)
         target = _target(run, surroundings)
         sources, base = _sources(run, request, surroundings, ask)
-        readings = read_sources(sources, surroundings)
+        readings = without_refused(read_sources(sources, surroundings))
         drafted = _settled(draft(_with_kept_dockerfile(readings, request, ask), base), ask)
         drafted = drafted if target.table is not None else _with_base(drafted, ask)
-        result = _result(target, drafted, surroundings)
+        return _result(target, drafted, surroundings)
+
+
+def write(run: RunContext, result: InitResult) -> None:
+    """Write the files of *result*.
+
+    Raises:
+        SettingsError: a file came into being or was changed meanwhile.
+        MachineError: a file cannot be written.
+    """
     write_files(result.files, run.reporter)
-    return result
 
 
 def _surroundings(run: RunContext) -> Surroundings:
@@ -174,6 +183,8 @@ def _pyproject(folder: Path) -> bytes | None:
         raise SettingsError(
             [FileProblem(FILE, 0, f"is not UTF-8: {error.reason}", "Save it as UTF-8.")]
         ) from error
+    if not os.access(path, os.W_OK) or not path.stat().st_mode & _WRITABLE:
+        raise SettingsError([FileProblem(FILE, 0, "may only be read", f"chmod u+w {_typed(FILE, folder)}")])
     return content
 
 
