@@ -57,6 +57,10 @@ def _blocks(result: InitResult, spell: Callable[[str], str], *, dry: bool) -> It
         yield f"{one_line(reading.source.name)}, {_TITLES[reading.source.kind]}"
         yield from (_row(line) for line in reading.lines)
         yield ""
+    if result.passed_over:
+        yield "not read"
+        yield from (f"  {one_line(each.name)}: {one_line(each.why)}" for each in result.passed_over)
+        yield ""
     yield from _compared(result)
     yield _summary(result)
     if result.files:
@@ -132,6 +136,7 @@ def as_json(result: InitResult, spell: Callable[[str], str], *, dry: bool) -> st
         if result.differences is None
         else [each._asdict() for each in result.differences],
         "sources": [_source(reading) for reading in result.readings],
+        "not-read": [each._asdict() for each in result.passed_over],
         "tasks": {"file": os.path.relpath(result.tasks.path), "add": result.tasks.advice}
         if result.tasks.advice
         else None,

@@ -16,6 +16,7 @@ from azureml_tasks.config.problems import FILE
 from azureml_tasks.errors import FileProblem, Problem, SettingsError, stating
 from azureml_tasks.migration import kept_dockerfile, table_text
 from azureml_tasks.migration.draft import Draft, Fixed, draft, in_order, without
+from azureml_tasks.migration.folder import search
 from azureml_tasks.migration.project_name import naming_keys, project_name
 from azureml_tasks.migration.questions import Choice, Question, command_line
 from azureml_tasks.migration.refused_values import without_refused
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from azureml_tasks.commands.run_context import RunContext
+    from azureml_tasks.migration.folder import PassedOver
     from azureml_tasks.migration.reading import Reading, Source
     from azureml_tasks.migration.table_text import Difference
     from azureml_tasks.migration.tasks_file import TasksFile
@@ -68,6 +70,7 @@ class InitResult:
         tasks: the file that gives Invoke the tasks.
         next_steps: commands, in order.
         notes: on what to do next, in sentences.
+        passed_over: what a search of the folder saw and did not take.
     """
 
     readings: tuple[Reading, ...]
@@ -78,6 +81,7 @@ class InitResult:
     tasks: TasksFile
     next_steps: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    passed_over: tuple[PassedOver, ...] = ()
 
     @property
     def is_whole(self) -> bool:
@@ -119,11 +123,11 @@ def prepare(run: RunContext, request: InitRequest, ask: Ask) -> InitResult:
     with stating("Nothing was written."):
         surroundings = _surroundings(run)
         target = _target(run, surroundings)
-        sources, base = _sources(run, request, surroundings, ask)
+        sources, base, passed_over = _sources(run, request, surroundings, ask)
         readings = without_refused(read_sources(sources, surroundings))
         drafted = _settled(draft(_with_kept_dockerfile(readings, request, ask), base), ask)
         drafted = drafted if target.table is not None else _with_base(drafted, ask)
-        return _result(target, drafted, surroundings)
+        return _result(target, drafted, surroundings, passed_over)
 
 
 def write(run: RunContext, result: InitResult) -> None:
@@ -190,14 +194,15 @@ def _pyproject(folder: Path) -> bytes | None:
 
 def _sources(
     run: RunContext, request: InitRequest, surroundings: Surroundings, ask: Ask
-) -> tuple[list[Source], list[Fixed]]:
-    """Return what to read, and the base that the run gives."""
+) -> tuple[list[Source], list[Fixed], tuple[PassedOver, ...]]:
+    """Return what to read, the base that the run gives, and what a search saw and did not take."""
     given = run.overrides.get("base")
     base = [Fixed(("base",), given.value, given.source)] if given else []
     if not request.files:
-        return _searched(surroundings, base, ask)
+        sources, answered, passed_over = _searched(surroundings, ask)
+        return sources, base or answered, passed_over
     names = [_name(file, surroundings.folder) for file in request.files]
-    return _opened(names, surroundings), base
+    return _opened(names, surroundings), base, ()
 
 
 def _opened(names: Sequence[str], surroundings: Surroundings) -> list[Source]:
@@ -217,11 +222,16 @@ def _opened(names: Sequence[str], surroundings: Surroundings) -> list[Source]:
     return sources
 
 
-def _searched(surroundings: Surroundings, base: list[Fixed], ask: Ask) -> tuple[list[Source], list[Fixed]]:
+def _searched(
+    surroundings: Surroundings, ask: Ask
+) -> tuple[list[Source], list[Fixed], tuple[PassedOver, ...]]:
     """Search the project's folder, and ask what is ambiguous in it."""
-    del base, ask
-    what = f"is missing, and {surroundings.folder} is not searched yet"
-    raise SettingsError([Problem("--from", 0, what, "Name a file to read.")])
+    found = search(surroundings)
+    clear = [source.name for source in found.sources]
+    answers = _answers(found.questions, clear, surroundings.folder, ask)
+    named = [flags[1] for flags in answers if flags[:1] == ("--from",)]
+    base = [Fixed(("base",), flags[1], "--base") for flags in answers if flags[:1] == ("--base",)]
+    return [*found.sources, *_opened(named, surroundings)], base, found.passed_over
 
 
 def _answers(
@@ -323,10 +333,13 @@ def _with_base(drafted: Draft, ask: Ask) -> Draft:
     return draft(drafted.readings, [*drafted.fixed, Fixed(("base",), CURRENT[index], "your answer")])
 
 
-def _result(target: _Target, drafted: Draft, surroundings: Surroundings) -> InitResult:
+def _result(
+    target: _Target, drafted: Draft, surroundings: Surroundings, passed_over: Sequence[PassedOver]
+) -> InitResult:
     """Return what is to be written, and what is next."""
     folder, image = surroundings.folder, target.image
     tasks = tasks_file(folder, surroundings.root)
+    names_read = {reading.source.name for reading in drafted.readings}
     table = dict(drafted.table)
     files: list[NewFile] = []
     differences = None
@@ -349,6 +362,7 @@ def _result(target: _Target, drafted: Draft, surroundings: Surroundings) -> Init
         files=tuple(files),
         tasks=tasks,
         next_steps=_next_steps(drafted, table, folder),
+        passed_over=tuple(each for each in passed_over if each.name not in names_read),
     )
 
 

@@ -35,7 +35,7 @@ _MOST_CHOICES = 20
 _REQUEST_NAMES = re.compile(r"(sample[-_]?request|sample[-_]?input|request|input|sample)\b.*", re.IGNORECASE)
 _NOTHING = (
     "Name what you have, and what it extends:\n"
-    "azureml-image init --from FILE --base minimal-py312-inference\n"
+    "invoke image.init --from FILE --base minimal-py312-inference\n"
     "FILE is a deployment or an environment as YAML, a Dockerfile, a conda or requirements file, a script with init() "
     "and run(), or a model."
 )
