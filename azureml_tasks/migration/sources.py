@@ -12,6 +12,7 @@ from azureml_tasks.migration.kinds import NoSource, kind_of_name, kind_of_text
 from azureml_tasks.migration.model_source import read_model
 from azureml_tasks.migration.reading import Kind, Outcome, Reading, Source, SourceLine
 from azureml_tasks.migration.request_source import read_request
+from azureml_tasks.migration.requirements_source import read_requirements_source
 from azureml_tasks.migration.script_source import read_script
 from azureml_tasks.text_file import UnreadableFile, read_text
 
@@ -180,6 +181,7 @@ def _has_coding_lines(name: str) -> bool:
 
 
 _READERS: Mapping[Kind, Reader] = {
+    Kind.REQUIREMENTS: read_requirements_source,
     Kind.SCRIPT: read_script,
     Kind.MODEL: read_model,
     Kind.REQUEST: read_request,
