@@ -41,7 +41,8 @@ Core options:
 """
 NO_TABLE = """\
 pyproject.toml: does not exist in FOLDER
-    Create it, with:
+    Make it of the files that you have: azureml-image init
+    or write it, with:
     [tool.azureml-image]
     base = "minimal-py312-inference"
 

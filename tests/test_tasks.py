@@ -361,7 +361,8 @@ def test_the_table_alone_is_enough(tmp_path: Path) -> None:
 
     expected = """\
 pyproject.toml: does not exist in FOLDER
-    Create it, with:
+    Make it of the files that you have: invoke image.init
+    or write it, with:
     [tool.azureml-image]
     base = "minimal-py312-inference"
 

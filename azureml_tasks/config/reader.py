@@ -100,8 +100,11 @@ def _table(document: Mapping[str, Any], near: Iterable[FileProblem]) -> dict[str
         return table
     if problems := [*near]:
         raise SettingsError(problems)
-    fix = '[tool.azureml-image]\nbase = "minimal-py312-inference"'
-    raise SettingsError([FileProblem(FILE, 0, "has no table [tool.azureml-image]", f"Add it:\n{fix}")])
+    fix = (
+        "Make it of the files that you have: invoke image.init\n"
+        'or write it:\n[tool.azureml-image]\nbase = "minimal-py312-inference"'
+    )
+    raise SettingsError([FileProblem(FILE, 0, "has no table [tool.azureml-image]", fix)])
 
 
 def _own_table(table: Mapping[str, Any], image: str, lines: Mapping[Place, int]) -> ImageTable | None:

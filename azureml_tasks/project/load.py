@@ -131,7 +131,10 @@ def _text(root: Path) -> str:
     try:
         return read_text(root / FILE)
     except FileNotFoundError:
-        fix = 'Create it, with:\n[tool.azureml-image]\nbase = "minimal-py312-inference"'
+        fix = (
+            "Make it of the files that you have: invoke image.init\n"
+            'or write it, with:\n[tool.azureml-image]\nbase = "minimal-py312-inference"'
+        )
         raise SettingsError([FileProblem(FILE, 0, f"does not exist in {root}", fix)]) from None
     except UnreadableFile as error:
         raise SettingsError([FileProblem(FILE, 0, error.why, error.fix)]) from error
