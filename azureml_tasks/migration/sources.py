@@ -8,6 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.errors import FileProblem
+from azureml_tasks.migration.deployment_yaml import read_deployment
+from azureml_tasks.migration.environment_yaml import read_environment
 from azureml_tasks.migration.kinds import NoSource, kind_of_name, kind_of_text
 from azureml_tasks.migration.model_source import read_model
 from azureml_tasks.migration.reading import Kind, Outcome, Reading, Source, SourceLine
@@ -133,6 +135,8 @@ def _changed(lines: Iterable[SourceLine], line: int, why: str, outcome: Outcome)
 
 def _referenced(reference: Reference, surroundings: Surroundings) -> Source:
     """Return the source that a reference names."""
+    if reference.name and reference.kind not in _READERS:
+        raise UnreadableSource(FileProblem(reference.name, 0, "is not read yet"))
     if reference.name:
         return open_source(reference.name, surroundings, reference.kind)
     what = "is registered in a workspace, and no file here defines it"
@@ -181,6 +185,8 @@ def _has_coding_lines(name: str) -> bool:
 
 
 _READERS: Mapping[Kind, Reader] = {
+    Kind.DEPLOYMENT: read_deployment,
+    Kind.ENVIRONMENT: read_environment,
     Kind.REQUIREMENTS: read_requirements_source,
     Kind.SCRIPT: read_script,
     Kind.MODEL: read_model,

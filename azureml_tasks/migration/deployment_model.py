@@ -1,0 +1,188 @@
+"""The model of a deployment: a path here becomes `model`, a registered one stays in the deployment.
+
+Azure ML mounts the model below `AZUREML_MODEL_DIR`: a file under its name, a folder as a folder of that name
+(https://learn.microsoft.com/azure/machine-learning/how-to-deploy-online-endpoints). Keys: azure-ai-ml 1.35.2,
+azure/ai/ml/_schema/assets/model.py.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from azureml_tasks.config import validators
+from azureml_tasks.migration.conda_text import read_conda_at
+from azureml_tasks.migration.local_paths import is_address, local_path, why_not
+from azureml_tasks.migration.placeholders import is_placeholder
+from azureml_tasks.migration.reading import Kind, Outcome, Reference
+from azureml_tasks.migration.yaml_notes import spelled
+from azureml_tasks.requirements.wanted_python import accepts
+
+if TYPE_CHECKING:
+    from azureml_tasks.config.problems import Place
+    from azureml_tasks.migration.yaml_notes import YamlNotes
+
+_PLACE: Place = ("model",)
+_MLFLOW, _TRITON = "mlflow_model", "triton_model"
+_MLFLOW_BASE = "curated/mlflow-py312-inference"
+_MLFLOW_PYTHON = (3, 12)
+_OF_WORKSPACE = (
+    "name", "version", "description", "properties", "tags", "stage", "flavors", "id", "datastore", "creation_context",
+    "job_name", "latest_version", "system_metadata", "default_deployment_template", "allowed_deployment_templates",
+)  # fmt: skip
+_REGISTERED = (
+    "Azure ML mounts this registered model; to try the image with it, download it, and name its path as "
+    "smoke-test.model"
+)
+
+
+class ModelFacts(NamedTuple):
+    """What is known of the model.
+
+    Args:
+        path: that the table names; "" if there is none here.
+        folder: the folder below `AZUREML_MODEL_DIR` that holds it; "" for a file, or for none.
+        is_mounted: whether Azure ML mounts a registered one.
+        is_mlflow: whether MLflow saved it, as its folder or the deployment says.
+    """
+
+    path: str = ""
+    folder: str = ""
+    is_mounted: bool = False
+    is_mlflow: bool = False
+
+
+def note_model(notes: YamlNotes, *, needs_server: bool) -> ModelFacts:
+    """Note what became of the key `model`.
+
+    Args:
+        notes: of the source.
+        needs_server: whether the deployment names neither a script nor an environment, so that Azure ML serves the
+            model by itself.
+    """
+    value = notes.value(_PLACE)
+    if isinstance(value, dict):
+        notes.open(_PLACE)
+        return _note_keys(notes, needs_server=needs_server)
+    text = notes.text(_PLACE).strip()
+    if is_placeholder(text) and not is_address(text):
+        notes.note(_PLACE, Outcome.LEFT_OVER, "a placeholder")
+    elif is_address(text):
+        return _note_registered(notes, needs_server=needs_server)
+    else:
+        notes.note(
+            _PLACE, Outcome.LEFT_OVER, "it names no model: write path below it, or azureml:NAME:VERSION"
+        )
+    return ModelFacts()
+
+
+def _note_registered(notes: YamlNotes, *, needs_server: bool) -> ModelFacts:
+    """Note a model that is registered. Only Azure ML knows whether MLflow saved it."""
+    if needs_server:
+        why = (
+            "Azure ML serves this registered model without a script of yours, in an image that it makes: download the "
+            "model, and name its folder with --from"
+        )
+        notes.note(_PLACE, Outcome.LEFT_OVER, why)
+    else:
+        notes.note(_PLACE, Outcome.DEPLOYMENT, _REGISTERED)
+    return ModelFacts(is_mounted=True)
+
+
+def _note_keys(notes: YamlNotes, *, needs_server: bool) -> ModelFacts:
+    """Note the keys of a model."""
+    path: Place = (*_PLACE, "path")
+    kind = notes.text((*_PLACE, "type"))
+    facts = _note_path(notes, path, kind, needs_server=needs_server)
+    for key in notes.mapping(_PLACE):
+        inner: Place = (*_PLACE, key)
+        if key == "type":
+            _note_type(notes, inner, kind, facts, needs_server=needs_server)
+        elif key in _OF_WORKSPACE:
+            notes.note(inner, Outcome.DEPLOYMENT, "it is of the model in the workspace")
+        elif key != "path":
+            notes.note(inner, Outcome.LEFT_OVER, "it is no key of a model that is known here")
+    if notes.value(path) is None:
+        notes.note_at(notes.line(_PLACE), Outcome.LEFT_OVER, "it names no path")
+    return facts
+
+
+def _note_type(notes: YamlNotes, place: Place, kind: str, facts: ModelFacts, *, needs_server: bool) -> None:
+    if kind == _TRITON:
+        notes.note(
+            place, Outcome.LEFT_OVER, "NVIDIA Triton serves such a model, not Azure ML's inference server"
+        )
+    elif kind == _MLFLOW and needs_server and facts.path:
+        notes.note(place, Outcome.KEY, f'base = "{_MLFLOW_BASE}", which serves it')
+    else:
+        notes.note(place, Outcome.DEPLOYMENT, "it is of the model in the workspace")
+
+
+def _note_path(notes: YamlNotes, place: Place, kind: str, *, needs_server: bool) -> ModelFacts:
+    if notes.value(place) is None:
+        return ModelFacts()
+    text = notes.text(place).strip()
+    if is_address(text):
+        notes.note(place, Outcome.DEPLOYMENT, _REGISTERED)
+        return ModelFacts(is_mounted=True)
+    located = local_path(notes, place)
+    if located.kind not in {"file", "folder"}:
+        notes.note(place, Outcome.LEFT_OVER, why_not(notes, place, located, "file or folder"))
+        return ModelFacts()
+    if _is_around(located.name, notes):
+        why = "its folder has this file or the code in it: move the model into a folder of its own, or remove the key"
+        notes.note(place, Outcome.LEFT_OVER, why)
+        return ModelFacts()
+    folder = posixpath.basename(located.name) if located.kind == "folder" else ""
+    if folder and validators.MODEL_NAME.error(folder):
+        folder = (notes.surroundings.folder / located.name).resolve().name  # of "." and the like
+    if folder and validators.MODEL_NAME.error(folder):
+        notes.note(
+            place, Outcome.LEFT_OVER, f'"{folder}" is no name that model-name takes: rename the folder'
+        )
+        return ModelFacts()
+    is_mlflow = kind == _MLFLOW or notes.surroundings.locate(f"{located.name}/MLmodel").kind == "file"
+    more, outcome = [], Outcome.KEY
+    if folder:
+        notes.set(place, ("model-name",), folder)
+        more.append(f"{spelled(('model-name',), folder)}, since Azure ML mounts a folder under its name")
+    if needs_server and is_mlflow:
+        added, outcome = _add_mlflow(notes, place, located.name)
+        more += added
+    notes.key(place, _PLACE, located.name, "; ".join(more), outcome)
+    return ModelFacts(path=located.name, folder=folder, is_mlflow=is_mlflow)
+
+
+def _add_mlflow(notes: YamlNotes, place: Place, folder: str) -> tuple[list[str], Outcome]:
+    """Add the base that serves an MLflow model, and its packages; return what they are, and whether all is the same.
+
+    Azure ML makes an environment of the model's own conda file, with the Python that it names.
+    """
+    notes.set(place, ("base",), _MLFLOW_BASE)
+    more = [f"{spelled(('base',), _MLFLOW_BASE)}, which serves a model of MLflow"]
+    conda = read_conda_at(notes.surroundings, f"{folder}/conda.yaml")
+    others = [wish for wish in conda.pythons if not accepts(wish, _MLFLOW_PYTHON)]
+    listed = notes.surroundings.locate(f"{folder}/requirements.txt")
+    if listed.kind == "file":
+        notes.refer(Reference(Kind.REQUIREMENTS, notes.line(place), listed.name))
+        more.append(f"its packages: {listed.name}")
+    elif conda.path and not others:
+        notes.refer(Reference(Kind.CONDA, notes.line(place), conda.path))
+        more.append(f"its packages: {conda.path}")
+    else:
+        more.append("nothing here that names its packages can be installed: write them with the key pip")
+        return more, Outcome.CHANGED
+    if others:
+        more.append(f"{others[0].file} wants {others[0].text}, and this base has Python 3.12")
+    return more, Outcome.CHANGED if others else Outcome.KEY
+
+
+def _is_around(path: str, notes: YamlNotes) -> bool:
+    """Return whether the folder *path* has the source, the project or the code in it."""
+    surroundings = notes.surroundings
+    code = notes.text(("code_configuration", "code"))
+    inside = [notes.source.name, ".", *([surroundings.locate(code, notes.source.name).name] if code else [])]
+    folder = os.path.normpath(surroundings.folder / path)
+    return any(Path(os.path.normpath(surroundings.folder / name)).is_relative_to(folder) for name in inside)

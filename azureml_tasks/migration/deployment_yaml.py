@@ -1,0 +1,259 @@
+"""A deployment of Azure ML as YAML, online or batch: what of it is of the image, and what stays in the deployment.
+
+Keys: https://azuremlschemas.azureedge.net/latest/managedOnlineDeployment.schema.json, kubernetesOnlineDeployment and
+modelBatchDeployment beside it, and azure-ai-ml 1.35.2, azure/ai/ml/_schema/_deployment.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from typing import TYPE_CHECKING
+
+from azureml_tasks.config import validators
+from azureml_tasks.migration.deployment_model import ModelFacts, note_model
+from azureml_tasks.migration.deployment_variables import Deployed, note_variables
+from azureml_tasks.migration.environment_yaml import EnvironmentFacts, note_base, read_environment_keys
+from azureml_tasks.migration.local_paths import is_address, local_path, why_not
+from azureml_tasks.migration.placeholders import is_placeholder
+from azureml_tasks.migration.reading import Kind, Outcome, Reading, Reference, Source
+from azureml_tasks.migration.registered_environments import definitions, registered
+from azureml_tasks.migration.yaml_notes import YamlNotes, spelled
+
+if TYPE_CHECKING:
+    from azureml_tasks.config.problems import Place
+    from azureml_tasks.migration.surroundings import Surroundings
+
+_CODE: Place = ("code_configuration", "code")
+_SCRIPT: Place = ("code_configuration", "scoring_script")
+_DEFAULT_SCRIPT = "score.py"
+
+_OF_DEPLOYMENT = {
+    "name": "it names the deployment",
+    "id": "Azure ML writes it",
+    "description": "it describes the deployment",
+    "tags": "they are of the deployment",
+    "properties": "they are of the deployment",
+    "type": "it says what kind of deployment this is",
+    "app_insights_enabled": "it is of the deployment",
+    "scale_settings": "they are of the deployment",
+    "liveness_probe": "image.environment writes probes that wait as long as the start took in the smoke test",
+    "readiness_probe": "image.environment writes probes that wait as long as the start took in the smoke test",
+    "startup_probe": "it is of the deployment",
+    "provisioning_state": "Azure ML writes it",
+    "creation_context": "Azure ML writes it",
+    "instance_count": "it is of the deployment",
+    "model_mount_path": "Azure ML mounts a registered model there",
+    "data_collector": "it is of the deployment; the script needs the package azureml-ai-monitoring for it",
+    "resources": "they are of the deployment",
+    "egress_public_network_access": "it is of the deployment",
+    "private_network_connection": "it is of the deployment",
+    "identity": "it is of the endpoint",
+    "traffic": "it is of the endpoint",
+    "compute": "it is of the deployment",
+    "error_threshold": "it is of the deployment",
+    "retry_settings": "they are of the deployment; smoke-test.mini-batch-timeout is the time of the test",
+    "logging_level": "it is of the deployment",
+    "output_action": "it is of the deployment",
+    "output_file_name": "it is of the deployment",
+    "max_concurrency_per_instance": "it is of the deployment",
+    "instance_type": "it is of the deployment",
+    "endpoint_name": "it is of the deployment",
+}
+"""Keys that say nothing of the image, and why."""
+_PIPELINE = {"component", "job_definition"}
+_MINI_BATCH = 'it is of the deployment; to call run() in the image, write: smoke-test.mini-batch = ["FILE"]'
+
+
+def read_deployment(source: Source, surroundings: Surroundings) -> Reading:
+    """Read a deployment of Azure ML."""
+    notes = YamlNotes(source, surroundings)
+    top = notes.top
+    has_code, has_environment = "code_configuration" in top, "environment" in top
+    needs_server = not has_code and not has_environment
+    model = note_model(notes, needs_server=needs_server) if "model" in top else ModelFacts()
+    environment = _note_environment(notes) if has_environment else EnvironmentFacts()
+    code, script = _note_code(notes) if has_code else ("", "")
+    deployed = Deployed(code, script, environment.image, environment.is_built, model)
+    for key in top:
+        if key == "settings":
+            _note_settings(notes, deployed)
+        elif key == "request_settings":
+            _note_request_settings(notes)
+        elif key == "environment_variables":
+            note_variables(notes, (key,), deployed)
+        elif key not in {"model", "environment", "code_configuration"}:
+            _note_key(notes, key)
+    if needs_server and not {"model", *_PIPELINE} & top.keys():
+        why = "it names no environment, no model and no code: whoever deploys it gives them"
+        notes.note_at(notes.line((next(iter(top)),)) if top else 1, Outcome.LEFT_OVER, why)
+    return notes.reading()
+
+
+def _note_key(notes: YamlNotes, key: str) -> None:
+    """Note a key that is of the deployment, or that is unknown."""
+    place: Place = (key,)
+    if key == "$schema":
+        notes.note(place, Outcome.NOT_NEEDED, "editors read it")
+    elif key == "mini_batch_size":
+        notes.note(place, Outcome.DEPLOYMENT, _MINI_BATCH)
+    elif key in _PIPELINE:
+        why = "a pipeline has no image of its own: each of its components has an environment"
+        notes.note(place, Outcome.LEFT_OVER, why)
+    elif flag := {"endpoint_name": "endpoint", "instance_type": "instance-type"}.get(key):
+        _note_flag(notes, place, flag)
+    elif key in _OF_DEPLOYMENT:
+        notes.note(place, Outcome.DEPLOYMENT, _OF_DEPLOYMENT[key])
+    else:
+        notes.note(place, Outcome.LEFT_OVER, "it is no key of a deployment that is known here")
+
+
+def _note_flag(notes: YamlNotes, place: Place, flag: str) -> None:
+    text = notes.text(place).strip()
+    if not text or is_placeholder(text):
+        notes.note(
+            place,
+            Outcome.DEPLOYMENT,
+            f"a placeholder: image.environment --deployment --{flag} takes the value",
+        )
+        return
+    notes.flag(flag, text)
+    notes.note(place, Outcome.DEPLOYMENT, f"image.environment --deployment --{flag} {text}")
+
+
+def _note_settings(notes: YamlNotes, deployed: Deployed) -> None:
+    """Note the settings of a batch deployment."""
+    place: Place = ("settings",)
+    if not notes.mapping(place):
+        notes.note(place, Outcome.DEPLOYMENT, "they are of the deployment")
+        return
+    notes.open(place)
+    for key in notes.mapping(place):
+        inner: Place = (*place, key)
+        if key == "environment_variables":
+            note_variables(notes, inner, deployed)
+        elif key == "mini_batch_size":
+            notes.note(inner, Outcome.DEPLOYMENT, _MINI_BATCH)
+        elif key in _OF_DEPLOYMENT:
+            notes.note(inner, Outcome.DEPLOYMENT, _OF_DEPLOYMENT[key])
+        else:
+            notes.note(inner, Outcome.DEPLOYMENT, "it is of the deployment")
+
+
+def _note_request_settings(notes: YamlNotes) -> None:
+    place: Place = ("request_settings",)
+    if not notes.mapping(place):
+        notes.note(place, Outcome.DEPLOYMENT, "they are of the deployment")
+        return
+    notes.open(place)
+    for key, value in notes.mapping(place).items():
+        why = "it is of the deployment"
+        if key == "request_timeout_ms" and isinstance(value, int) and value > 0:
+            why += f"; a request of the smoke test may wait as long with request-timeout = {value / 1000:g}"
+        elif key == "max_concurrent_requests_per_instance":
+            why += "; env.WORKER_COUNT says how many requests the server in the image answers at a time"
+        notes.note((*place, key), Outcome.DEPLOYMENT, why)
+
+
+def _note_code(notes: YamlNotes) -> tuple[str, str]:
+    """Note the code and its script; return the folder as the table names it, and the script in it, or "" for each."""
+    place: Place = ("code_configuration",)
+    if not notes.mapping(place):
+        notes.note(place, Outcome.LEFT_OVER, "it names no code: write code and scoring_script below it")
+        return "", ""
+    notes.open(place)
+    located = local_path(notes, _CODE)
+    folder = located.name if located.kind == "folder" else ""
+    script = posixpath.normpath(notes.text(_SCRIPT).strip().replace("\\", "/")) if notes.text(_SCRIPT) else ""
+    why = _why_no_script(notes, folder, script)
+    code = folder if not why or _has_default_script(notes, folder) else ""
+    if code:
+        notes.key(_CODE, ("code",), code)
+    elif folder:
+        notes.note(_CODE, Outcome.LEFT_OVER, "its script is not known here, and the table needs both")
+    else:
+        notes.note(_CODE, Outcome.LEFT_OVER, why_not(notes, _CODE, located, "folder"))
+    if why and notes.value(_SCRIPT) is not None:
+        notes.note(_SCRIPT, Outcome.LEFT_OVER, why)
+    elif not why:
+        _note_script(notes, code, script)
+    for key in notes.mapping(place):
+        if key not in {"code", "scoring_script"}:
+            notes.note(
+                (*place, key), Outcome.LEFT_OVER, "it is no key of code_configuration that is known here"
+            )
+    return code, "" if why else script
+
+
+def _why_no_script(notes: YamlNotes, code: str, script: str) -> str:
+    """Return why *script* cannot be the entry script; "" if it can."""
+    if not script:
+        return "it names no script: name the script with --from"
+    if is_placeholder(script):
+        return "a placeholder: name the script with --from"
+    if not code:
+        return "its folder is not known here"
+    if validators.PATH_IN_IMAGE.error(script):
+        return "it is not below the folder of the code"
+    if not script.endswith(".py"):
+        return "it is no Python file, which Azure ML's inference server needs"
+    path = posixpath.join(code, script)
+    return "" if notes.surroundings.locate(path).kind == "file" else f"{path} does not exist"
+
+
+def _has_default_script(notes: YamlNotes, code: str) -> bool:
+    return bool(code) and notes.surroundings.locate(posixpath.join(code, _DEFAULT_SCRIPT)).kind == "file"
+
+
+def _note_script(notes: YamlNotes, code: str, script: str) -> None:
+    """Note the scoring script.
+
+    Azure ML starts it in its own folder, where Python finds what is beside it: azure-ai-ml 1.35.2,
+    azure/ai/ml/_local_endpoints/azureml_image_context.py.
+    """
+    folder = posixpath.dirname(script)
+    if folder:
+        notes.set(_SCRIPT, ("python-path",), [folder])
+        more = f"{spelled(('python-path',), [folder])}; Azure ML starts it in the folder {folder}, the image in {code}"
+        notes.key(_SCRIPT, ("entry-script",), script, more, Outcome.CHANGED)
+    elif script == _DEFAULT_SCRIPT:
+        notes.note(_SCRIPT, Outcome.KEY, "score.py is the default of entry-script")
+    else:
+        notes.key(_SCRIPT, ("entry-script",), script)
+
+
+def _note_environment(notes: YamlNotes) -> EnvironmentFacts:
+    """Note the environment: its keys, the file that has them, or its registered name."""
+    place: Place = ("environment",)
+    if notes.mapping(place):
+        return read_environment_keys(notes, place)
+    text = notes.text(place).strip()
+    if is_placeholder(text) or not text:
+        notes.note(place, Outcome.LEFT_OVER, "a placeholder: name the image with --base")
+        return EnvironmentFacts()
+    if is_address(text):
+        return _note_registered(notes, place, text)
+    located = local_path(notes, place)
+    if located.kind != "file":
+        notes.note(place, Outcome.LEFT_OVER, why_not(notes, place, located, "file"))
+        return EnvironmentFacts()
+    notes.refer(Reference(Kind.ENVIRONMENT, notes.line(place), located.name))
+    notes.note(place, Outcome.KEY, f"its lines follow: {located.name}")
+    return EnvironmentFacts()
+
+
+def _note_registered(notes: YamlNotes, place: Place, text: str) -> EnvironmentFacts:
+    """Note an environment that Azure ML knows by name: one of Microsoft's, or one that a file here defines."""
+    wanted = registered(text)
+    if wanted and wanted.image:
+        return note_base(notes, place, wanted.image, f"{wanted} of the registry azureml is this image")
+    files = definitions(wanted, notes.surroundings, notes.source.name) if wanted else []
+    if wanted and len(files) == 1:
+        notes.refer(Reference(Kind.ENVIRONMENT, notes.line(place), files[0], wanted.name))
+        notes.note(place, Outcome.KEY, f"{files[0]} defines it, and its lines follow")
+    elif files:
+        why = f"several files define it: {', '.join(files[:5])}. Name one of them with --from"
+        notes.note(place, Outcome.LEFT_OVER, why)
+    else:
+        why = "no file here defines this registered environment: name its file with --from, or its image with --base"
+        notes.note(place, Outcome.LEFT_OVER, why)
+    return EnvironmentFacts()
