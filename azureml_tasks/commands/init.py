@@ -8,13 +8,14 @@ import shlex
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.commands.new_files import NewFile, write_files
 from azureml_tasks.config import image_tables
 from azureml_tasks.config.problems import FILE
 from azureml_tasks.errors import FileProblem, Problem, SettingsError, stating
-from azureml_tasks.migration import kept_dockerfile, table_text
+from azureml_tasks.migration import kept_dockerfile
+from azureml_tasks.migration.comparison import differences
 from azureml_tasks.migration.draft import Draft, Fixed, draft, in_order, without
 from azureml_tasks.migration.folder import search
 from azureml_tasks.migration.project_name import naming_keys, project_name
@@ -22,6 +23,8 @@ from azureml_tasks.migration.questions import Choice, Question, command_line
 from azureml_tasks.migration.refused_values import without_refused
 from azureml_tasks.migration.sources import UnreadableSource, open_source, read_sources
 from azureml_tasks.migration.surroundings import Surroundings
+from azureml_tasks.migration.table_place import TablePlace, placed_text, table_place
+from azureml_tasks.migration.table_text import addition, project_text
 from azureml_tasks.migration.tasks_file import TEXT, tasks_file
 from azureml_tasks.project import git
 from azureml_tasks.project.base_images import CURRENT
@@ -34,9 +37,9 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from azureml_tasks.commands.run_context import RunContext
+    from azureml_tasks.migration.comparison import Difference
     from azureml_tasks.migration.folder import PassedOver
     from azureml_tasks.migration.reading import Reading, Source
-    from azureml_tasks.migration.table_text import Difference
     from azureml_tasks.migration.tasks_file import TasksFile
 
 _WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
@@ -64,7 +67,6 @@ class InitResult:
     Args:
         readings: of each source, in the order in which they were read.
         table: that the sources make, in the order of the settings.
-        text: the same as TOML.
         differences: from the table that exists; None if there was none.
         files: that were written, or would be without --dry.
         tasks: the file that gives Invoke the tasks.
@@ -75,7 +77,6 @@ class InitResult:
 
     readings: tuple[Reading, ...]
     table: Mapping[str, Any]
-    text: str
     differences: tuple[Difference, ...] | None
     files: tuple[NewFile, ...]
     tasks: TasksFile
@@ -88,24 +89,6 @@ class InitResult:
         """Whether the table says all that the sources say, and no source says less."""
         is_same = self.differences is None or not self.differences
         return bool(self.readings) and is_same and all(reading.is_whole for reading in self.readings)
-
-
-class _Target(NamedTuple):
-    """Where the table goes.
-
-    Args:
-        content: of pyproject.toml; None if there is none.
-        text: the same as text.
-        document: the same, parsed.
-        table: that exists already and is compared; None if one is written.
-        image: whose own table it is; "" for the table itself.
-    """
-
-    content: bytes | None
-    text: str
-    document: Mapping[str, Any]
-    table: Mapping[str, Any] | None
-    image: str
 
 
 def prepare(run: RunContext, request: InitRequest, ask: Ask) -> InitResult:
@@ -122,12 +105,13 @@ def prepare(run: RunContext, request: InitRequest, ask: Ask) -> InitResult:
     """
     with stating("Nothing was written."):
         surroundings = _surroundings(run)
-        target = _target(run, surroundings)
+        content = _pyproject(surroundings.folder)
+        place = _place(run, decode(content or b""))
         sources, base, passed_over = _sources(run, request, surroundings, ask)
         readings = without_refused(read_sources(sources, surroundings))
         drafted = _settled(draft(_with_kept_dockerfile(readings, request, ask), base), ask)
-        drafted = drafted if target.table is not None else _with_base(drafted, ask)
-        return _result(target, drafted, surroundings, passed_over)
+        drafted = drafted if place.existing is not None else _with_base(drafted, ask)
+        return _result(place, content, drafted, surroundings, passed_over)
 
 
 def write(run: RunContext, result: InitResult) -> None:
@@ -148,20 +132,13 @@ def _surroundings(run: RunContext) -> Surroundings:
     return Surroundings(folder=folder, root=git.work_tree(folder) or folder)
 
 
-def _target(run: RunContext, surroundings: Surroundings) -> _Target:
+def _place(run: RunContext, text: str) -> TablePlace:
+    """Return where the table goes."""
     image = str(run.chosen.value) if run.chosen else ""
     if run.chosen and (error := image_tables.NAME.error(image)):
-        raise SettingsError(
-            [Problem(run.chosen.source, 0, f'is "{image}", which {error}', image_tables.NAME.fix)]
-        )
-    content = _pyproject(surroundings.folder)
-    text = decode(content or b"")
-    document = table_text.read_document(text)
-    table = table_text.own_table(document)
-    if table is not None and image:
-        images = table.get(image_tables.KEY)
-        table = images.get(image) if isinstance(images, dict) else None
-    return _Target(content=content, text=text, document=document, table=table, image=image)
+        what = f'is "{image}", which {error}'
+        raise SettingsError([Problem(run.chosen.source, 0, what, image_tables.NAME.fix)])
+    return table_place(text, image)
 
 
 def _pyproject(folder: Path) -> bytes | None:
@@ -334,48 +311,50 @@ def _with_base(drafted: Draft, ask: Ask) -> Draft:
 
 
 def _result(
-    target: _Target, drafted: Draft, surroundings: Surroundings, passed_over: Sequence[PassedOver]
+    place: TablePlace,
+    content: bytes | None,
+    drafted: Draft,
+    surroundings: Surroundings,
+    passed_over: Sequence[PassedOver],
 ) -> InitResult:
     """Return what is to be written, and what is next."""
-    folder, image = surroundings.folder, target.image
+    folder, table, files = surroundings.folder, drafted.table, []
+    if place.existing is None:
+        table, file = _table_file(place, content, drafted, folder)
+        files.append(file)
     tasks = tasks_file(folder, surroundings.root)
-    names_read = {reading.source.name for reading in drafted.readings}
-    table = dict(drafted.table)
-    files: list[NewFile] = []
-    differences = None
-    if target.table is not None:
-        differences = table_text.differences(target.table, table)
-        text = table_text.table_text(table, image)
-    else:
-        names = naming_keys(target.document, folder, git.read(folder), image) if target.content else {}
-        table = in_order({**table, **names})
-        comments = {"tags": "[project] has no version"} if "tags" in names else {}
-        text = table_text.table_text(table, image, comments)
-        files.append(_pyproject_file(target, folder, text))
     if not tasks.exists:
         files.append(NewFile(path=tasks.path, text=TEXT))
+    names = {reading.source.name for reading in drafted.readings}
     return InitResult(
         readings=drafted.readings,
         table=table,
-        text=text,
-        differences=differences,
+        differences=None if place.existing is None else differences(place.existing, table),
         files=tuple(files),
         tasks=tasks,
-        next_steps=_next_steps(drafted, table, folder),
-        passed_over=tuple(each for each in passed_over if each.name not in names_read),
+        next_steps=_next_steps(drafted, folder),
+        passed_over=tuple(each for each in passed_over if each.name not in names),
     )
 
 
-def _pyproject_file(target: _Target, folder: Path, text: str) -> NewFile:
+def _table_file(
+    place: TablePlace, content: bytes | None, drafted: Draft, folder: Path
+) -> tuple[Mapping[str, Any], NewFile]:
+    """Return the table with what [project] does not give, and pyproject.toml with it."""
     path = folder / FILE
-    if target.content is None:
-        return NewFile(path=path, text=table_text.project_text(project_name(folder)) + text)
-    return NewFile(path=path, text=table_text.with_table(target.text, text).added, before=target.content)
+    if content is None:
+        text = project_text(project_name(folder)) + placed_text(place, drafted.table, {})
+        return drafted.table, NewFile(path=path, text=text)
+    naming = naming_keys(place.document, folder, git.read(folder), place.image)
+    naming = {key: value for key, value in naming.items() if key not in (place.top or {})}
+    table = in_order({**drafted.table, **naming})
+    text = placed_text(place, table, {"tags": "[project] has no version"} if "tags" in naming else {})
+    return table, NewFile(path=path, text=addition(decode(content), text), before=content)
 
 
-def _next_steps(drafted: Draft, table: Mapping[str, Any], folder: Path) -> tuple[str, ...]:
+def _next_steps(drafted: Draft, folder: Path) -> tuple[str, ...]:
     steps = []
-    if "root" in table and not git.tracks(folder / FILE):
+    if "root" in drafted.table and not git.tracks(folder / FILE):
         steps.append(f"git add {_typed(FILE, folder)}")
     steps.append("invoke image.check")
     flags = {name: value for reading in drafted.readings for name, value in reading.flags}

@@ -1,4 +1,4 @@
-"""The table as text: added at the end of pyproject.toml, or compared with the table that is there.
+"""The table as text, and pyproject.toml with the table at its end.
 
 What is in the file stays as it is, byte for byte: the file is never parsed and written again.
 """
@@ -6,7 +6,7 @@ What is in the file stays as it is, byte for byte: the file is never parsed and 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import tomli
 import tomlkit
@@ -20,47 +20,15 @@ from azureml_tasks.config.toml_positions import locate
 from azureml_tasks.errors import FileProblem, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from tomlkit.container import Container
     from tomlkit.items import Item, Table
 
-    from azureml_tasks.config.problems import Place
 
 _TABLE = ("tool", "azureml-image")
 _WIDEST = 100
 """Characters of an array in one line; a longer one has a line for each item."""
-_OF_ALL_IMAGES = frozenset({
-    *("acr", "cached-layers-max-age", "images", "name", "platform", "registry", "root"),
-    *("secrets", "shared-layers", "tags"),
-})  # fmt: skip
-"""Keys of a top table beside which another image can be added: they say nothing of what is in an image."""
-
-
-class Difference(NamedTuple):
-    """One key of a table that exists, compared with what the sources say.
-
-    Args:
-        key: its path, with dots.
-        table: its value in the table; None if it has none.
-        sources: what the sources say; None if they say nothing.
-    """
-
-    key: str
-    table: Any
-    sources: Any
-
-
-class NewTable(NamedTuple):
-    """The text with the table.
-
-    Args:
-        text: all of pyproject.toml.
-        added: the end of it that is new.
-    """
-
-    text: str
-    added: str
 
 
 def table_text(table: Mapping[str, Any], image: str = "", comments: Mapping[str, str] | None = None) -> str:
@@ -113,8 +81,8 @@ def own_table(document: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return table
 
 
-def with_table(text: str, table: str) -> NewTable:
-    """Return *text* with *table* at its end, with the line ends of the text.
+def addition(text: str, table: str) -> str:
+    """Return what to add to the end of *text* so that it has *table*, with the line ends of the text.
 
     Raises:
         SettingsError: `tool` is written in a way that takes no further table.
@@ -132,52 +100,7 @@ def with_table(text: str, table: str) -> NewTable:
         what = "has `tool` as a value in one line or as an array, to which no table can be added"
         fix = "Write each of its tables under a header of its own, such as [tool.ruff]."
         raise SettingsError([FileProblem(FILE, locate(text).get(("tool",), 0), what, fix)])
-    return NewTable(text=text + added, added=added)
-
-
-def refuse_image_beside(table: Mapping[str, Any], image: str, root: str) -> None:
-    """Refuse to add an image to a table that says what is in an image itself.
-
-    Args:
-        table: that exists.
-        image: to add.
-        root: that the new image needs; "" for the project's folder.
-
-    Raises:
-        SettingsError: with the keys that are in the way.
-    """
-    others = sorted(set(table) - _OF_ALL_IMAGES)
-    if others:
-        what = f"[tool.azureml-image] has {', '.join(others)}, which the image {image} would have, too"
-        fix = (
-            "Add the image yourself, see several images in the docs on layouts, or let "
-            "[tool.azureml-image] keep only what all images share."
-        )
-        raise SettingsError([FileProblem(FILE, 0, what, fix)])
-    if (table.get("root") or "") != root and root:
-        what = f'the image {image} needs root = "{root}", and [tool.azureml-image] has another root'
-        raise SettingsError([FileProblem(FILE, 0, what, f'Write into [tool.azureml-image]: root = "{root}"')])
-
-
-def differences(table: Mapping[str, Any], sources: Mapping[str, Any]) -> tuple[Difference, ...]:
-    """Return what differs between a table that exists and what the sources say, key by key."""
-    return tuple(_differences(table, sources, ()))
-
-
-def _differences(table: Mapping[str, Any], sources: Mapping[str, Any], place: Place) -> Iterator[Difference]:
-    for name in dict.fromkeys((*table, *sources)):
-        inner = (*place, name)
-        left, right = table.get(name), sources.get(name)
-        if isinstance(left, dict) and isinstance(right, dict):
-            yield from _differences(left, right, inner)
-        elif _plain(left) != _plain(right):
-            yield Difference(key=".".join(map(str, inner)), table=left, sources=right)
-
-
-def _plain(value: Any) -> Any:
-    """Return *value* with an array of one string as the string, which means the same for every key that takes both."""
-    is_single = isinstance(value, list) and len(value) == 1 and isinstance(value[0], str)
-    return value[0] if is_single else value
+    return added
 
 
 def _joined(document: dict[str, Any], added: Mapping[str, Any]) -> dict[str, Any]:
