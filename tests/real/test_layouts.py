@@ -68,7 +68,9 @@ def run(data):
         "own": own_package.VERSION,
         "tools": folders[0] == "/opt/tools" and len(folders) > 1,
         "serves": os.environ["SERVES"],
-        "notes": [path.name for path in pathlib.Path("/var/azureml-app").rglob("*.md")],
+        "notes": [
+            path.name for path in pathlib.Path("/var/azureml-app").rglob("*") if path.suffix in (".md", ".ipynb")
+        ],
     }
 """
 
@@ -76,13 +78,15 @@ def run(data):
 def test_a_project_of_a_monorepo_is_built_and_serves(
     clients: Mapping[str, Client], amlenv_base: str, docker_client: docker.DockerClient, tmp_path: Path
 ) -> None:
-    """Its code, a wheel and its requirements come from three folders; Python finds the modules; variables add up."""
+    """Code, a wheel and requirements come from three folders, without what .amlignore names; variables add up."""
     name, repository = unique("monorepo"), tmp_path / "repository"
     lay_out(
         {
             "requirements/common.txt": "./wheels/own_package-1-py3-none-any.whl\n",
             "libraries/src/features/clean.py": "NAME = 'clean'\n",
             "libraries/src/features/notes.md": "",
+            "libraries/src/features/try.ipynb": "",
+            ".amlignore": "*.ipynb\n",
         },
         repository,
     )

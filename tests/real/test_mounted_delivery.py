@@ -41,13 +41,15 @@ exec azmlinfsrv --entry_script "$script" --port 31311
 """
 """What the images of the family `minimal-py312-inference` do at their start, in our words."""
 SCORE = """\
+import os
 import iniconfig
 
 def init():
-    pass
+    global word
+    word = open(os.path.join(os.environ["AZUREML_MODEL_DIR"], "weights", "word")).read()
 
 def run(data):
-    return {"file": iniconfig.__file__}
+    return {"file": iniconfig.__file__, "word": word, "price": os.environ["PRICE"]}
 """
 TABLE = """\
 [project]
@@ -57,10 +59,14 @@ name = "{name}"
 delivery = "mount"
 base = "{base}"
 requirements = "code/requirements.txt"
+env = {{ PRICE = "5 $$" }}
 {more}
+[tool.azureml-image.smoke-test]
+model = "weights"
+
 [[tool.azureml-image.smoke-test.requests]]
 body = {{}}
-expect = {{ file = "{file}" }}
+expect = {{ file = "{file}", word = "hello", price = "5 $" }}
 """
 NOTHING_TO_BUILD = 'nothing to build: delivery = "mount", so Azure ML mounts the code into the base'
 NOTHING_TO_PUSH = (
@@ -71,8 +77,8 @@ DEPLOYMENT = """\
 $schema: "https://azuremlschemas.azureedge.net/latest/managedOnlineDeployment.schema.json"
 name: "NAME-SHA"
 endpoint_name: "scoring"
-# If the code loads a model, add a line with its name:
-# model: "azureml:NAME@latest"
+# Azure ML mounts this model. Write the name of yours.
+model: "azureml:NAME@latest"
 code_configuration:
   code: "code"
   scoring_script: "score.py"
@@ -80,6 +86,7 @@ environment:
   image: "BASE"
 environment_variables:
   VARIABLE
+  PRICE: "5 $"
 instance_type: "Standard_DS3_v2"
 instance_count: 1
 request_settings:
@@ -111,12 +118,13 @@ def base(docker_client: docker.DockerClient, amlenv_base: str) -> Iterator[str]:
 def project(
     folder: Path, base: str, file: str, more: str = "", env: Mapping[str, str] | None = None
 ) -> Consumer:
-    """A project with one package."""
+    """A project with one package, a variable, and a model that is mounted."""
     name = unique("mounted")
     files = {
         "pyproject.toml": TABLE.format(name=name, base=base, file=file, more=more),
         "code/score.py": SCORE,
         "code/requirements.txt": "iniconfig==2.0.0\n",
+        "weights/word": "hello",
     }
     return consumer(folder / name, files, env or environment_without_docker(folder))
 
