@@ -45,6 +45,17 @@ def records(tmp_path: Path) -> Records:
     return Records(folder=tmp_path / FOLDER)
 
 
+def test_images_of_earlier_builds_are_remembered(records: Records) -> None:
+    """Each once, the newest last, and not the last one itself; what a registry has is none of the engine's."""
+    ids = [f"sha256:{number:064}" for number in range(110)]
+    for built in (*ids, ids[50]):
+        records.write_build(IMAGE._replace(id=built))
+    records.write_build(IMAGE._replace(id=DIGEST, engine="acr"))
+    records.write_build(IMAGE._replace(id=ids[109]))
+
+    assert [*ids[10:50], *ids[51:109], ids[50]] == records.replaced_images()
+
+
 def test_a_built_image_is_read_back(records: Records) -> None:
     """build.json has engine, image ID, names, tags and the hash of the context."""
     records.write_build(IMAGE)

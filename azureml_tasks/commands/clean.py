@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, cast
 
+from azureml_tasks.built_image import BuiltImage
 from azureml_tasks.commands.image_runs import image_runs
 from azureml_tasks.commands.run_context import (
     open_engine,
@@ -42,6 +43,8 @@ def clean(run: RunContext, *, on_removed: Callable[[str], None]) -> None:
 
     So what the table had before goes too: images that it does not name any more, and the table's own one. If the run
     names one of several images, its cached layers stay, because the images share them.
+
+    An image whose name a later build took goes as well, as an engine keeps it without a name.
 
     What a run of this project that was killed has left goes too: containers, images without a tag, staged files.
 
@@ -103,12 +106,20 @@ def _remove_images(recorded: _Recorded, *, cached_layers: bool) -> Iterator[str]
         yield from engine.remove(run.records.read_all_names())
         if engine.name == "acr":
             acr = engine
-        elif cached_layers:
+        else:
+            yield from _remove_replaced(run, engine)
+        if engine.name != "acr" and cached_layers:
             store = engine.layer_store(plan)
             yield from (layers.name for layers in store.all() if store.remove(layers))
     if acr or started:
         acr = acr or _open(run, "acr", planned)[0]
         yield from cast("AcrEngine", acr).remove_orphans()
+
+
+def _remove_replaced(run: RunContext, engine: Engine) -> Iterator[str]:
+    """Remove the images whose names later builds have taken; one that has a name stays."""
+    for image_id in run.records.replaced_images():
+        yield from engine.remove(BuiltImage(id=image_id, names=(), engine=engine.name, context_sha256=""))
 
 
 def _open(run: RunContext, name: str, planned: Plan) -> tuple[Engine, Plan]:

@@ -149,6 +149,7 @@ _FORMS: Mapping[str, Form] = {
             "installed_at": lambda value: is_number(value) and isinstance(value, int),
             "requirements": lambda value: is_list(value, is_text),
             "version": is_text,
+            "replaced": lambda value: is_list(value, is_digest),
         },
     ),
     PASS: Form(required={"id": is_digest, "smoke_test_sha256": is_hash, "smoke": _is_summary}, optional={}),

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 FOLDER = ".azureml-image"
 _HASHES = "hashes.json"
+_MOST_REPLACED = 100
+"""Images of earlier builds that are remembered, to remove them."""
 NOTES = frozenset({"builder.json", "engine.json", "files.json", "hashes.json", "staged", "users.json"})
 """Entries of the folder that only save time and can be removed at any time."""
 
@@ -98,6 +100,7 @@ class Records(NamedTuple):
     def _write_image(self, image: BuiltImage) -> None:
         waiting = [candidate for candidate in self.waiting_candidates() if candidate != image.candidate]
         in_a_registry = {"candidate": image.candidate, "run": image.run, "waiting": waiting}
+        replaced = [each for each in self._earlier_images() if each != image.id][-_MOST_REPLACED:]
         inputs = {"fingerprint_parts": dict(image.fingerprint_parts), "installed_at": image.installed_at}
         self._write(BUILD, {
             "engine": image.engine,
@@ -111,6 +114,7 @@ class Records(NamedTuple):
             **({"requirements": list(image.requirements)} if image.requirements else {}),
             **({"version": image.version} if image.version else {}),
             **(in_a_registry if image.candidate or waiting else {}),
+            **({"replaced": replaced} if replaced else {}),
         })  # fmt: skip
 
     def read_build(self) -> BuiltImage:
@@ -170,6 +174,15 @@ class Records(NamedTuple):
         """Return the candidates of this project that wait in a registry, `login-server/repository@sha256:…`."""
         record = self._read(BUILD) or {}
         return [*record.get("waiting", []), *([record["candidate"]] if record.get("candidate") else [])]
+
+    def replaced_images(self) -> list[str]:
+        """Return the IDs of the images that this project has built on an engine before its last one, oldest first."""
+        record = self._read(BUILD) or {}
+        return list(record.get("replaced", []))
+
+    def _earlier_images(self) -> list[str]:
+        record = self._read(BUILD) or {"engine": ""}
+        return [*record.get("replaced", []), *([record["id"]] if record["engine"] == "docker" else [])]
 
     def forget_candidate(self, image: BuiltImage) -> None:
         """Record that *image* waits in no registry any more."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.projects import replaced
 from tests.real.support import (
     Consumer,
     consumer,
@@ -106,6 +107,26 @@ def test_an_image_whose_names_mean_others(
     assert [f"{name}:1.0", f"{name}:latest"] == tags_of(docker_client, name)
     assert not docker_client.api.images(filters={"label": f"of={name}"})
     assert image != docker_client.images.get(tiny_base).id
+
+
+def test_images_whose_names_later_builds_took(
+    project: Consumer, docker_client: docker.DockerClient, registry: Registry
+) -> None:
+    """They are without a name on the engine, and go; one that has got another name stays."""
+    name, built = project.folder.name, []
+    for number in "123":
+        replaced(project.folder / "pyproject.toml", "labels = { ", f'labels = {{ n{number} = "1", ')
+        assert project.invoke("image.build").code == 0
+        image = docker_client.images.get(f"{name}:1.0")
+        built.append(image.id)
+        if number == "1":
+            image.tag(name, "by-hand")
+    found = cleaned(project, registry.host)
+
+    removed = ["NAME:1.0", "NAME:latest", "sha256:ID", "sha256:ID", ".azureml-image"]
+    assert (0, [f"removed {each}" for each in removed]) == found
+    left = docker_client.api.images(filters={"label": f"of={name}"})
+    assert [(built[0], [f"{name}:by-hand"])] == [(image["Id"], image["RepoTags"]) for image in left]
 
 
 def test_twice(project: Consumer) -> None:

@@ -16,7 +16,7 @@ from tests.documentation import DOCS, blocks
 from tests.real.pushed import ACCEPT, digest_of
 from tests.real.remote_output import ACR
 from tests.real.remote_projects import RemoteProjects, run_command
-from tests.real.support import Consumer, consumer, environment_for, removed_after, unique
+from tests.real.support import Consumer, consumer, environment_for, normal, removed_after, unique
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -164,6 +164,26 @@ def test_every_builder_gets_the_same_files(
 
     assert [[".dockerignore", "kept"]] * len(CLIENTS) == [listed for listed, _ in found.values()]
     assert len({sha256 for _, sha256 in found.values()}) == 1
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_what_several_builds_left_is_removed(
+    client: str,
+    build: Callable[..., tuple[Consumer, Any]],
+    tiny_base: str,
+    docker_client: docker.DockerClient,
+) -> None:
+    """A build whose files have changed takes the name; the image before it goes with `image.clean`, by any builder."""
+    name, files = named(tiny_base, LAYOUT)
+    project, first = build(client, name, files)
+    (project.folder / "more").touch()
+    second, cleaned = project.invoke("image.build"), project.invoke("image.clean")
+
+    assert [0, 0, 0] == [done.code for done in (first, second, cleaned)], second.stderr + cleaned.stderr
+    expected = [f"removed {name}:1", "removed sha256:ID", "removed .azureml-image"]
+    assert expected == normal(cleaned.stdout).splitlines()
+    label = f"org.opencontainers.image.title={name}"
+    assert [] == docker_client.api.images(all=True, filters={"label": label})
 
 
 MOUNTED = LAYOUT.replace("RUN ls", "RUN --mount=type=tmpfs,target=/mounted ls")
