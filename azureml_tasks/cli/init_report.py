@@ -31,7 +31,7 @@ _TITLES = {
 }
 _OUTCOMES = {
     Outcome.KEY: "",
-    Outcome.DEPLOYMENT: "of the deployment: ",
+    Outcome.DEPLOYMENT: "deployment: ",
     Outcome.NOT_NEEDED: "not needed: ",
     Outcome.CHANGED: "CHANGED: ",
     Outcome.LEFT_OVER: "LEFT OVER: ",
@@ -39,6 +39,8 @@ _OUTCOMES = {
 _OPEN = (Outcome.CHANGED, Outcome.LEFT_OVER)
 _WIDEST = 36
 """Characters of a source's line that are shown."""
+_MOST_PLACES = 20
+"""Lines that the summary names; each is in the list before it."""
 
 
 def as_text(result: InitResult, spell: Callable[[str], str], *, dry: bool) -> str:
@@ -111,8 +113,11 @@ def _summary(result: InitResult) -> str:
     left = _open_lines(result.readings)
     if not left:
         return "not whole: the table differs" if result.differences else "not whole: nothing was read"
-    places = ", ".join(f"{one_line(name)}:{line.line}" for name, line in left)
-    return f"not whole: {len(left)} line{'s' if len(left) > 1 else ''} left over or changed: {places}"
+    places = [f"{one_line(name)}:{line.line}" for name, line in left]
+    shown = [*places[:_MOST_PLACES], *(["…"] if len(places) > _MOST_PLACES else [])]
+    return (
+        f"not whole: {len(left)} line{'s' if len(left) > 1 else ''} left over or changed: {', '.join(shown)}"
+    )
 
 
 def _open_lines(readings: Sequence[Reading]) -> list[tuple[str, SourceLine]]:

@@ -235,7 +235,7 @@ def _answers(
         return answers
     shown = [_as_typed(question, folder) for question in questions]
     example = command_line(("invoke", "image.init"), [_typed(name, folder) for name in clear], shown)
-    *first, last = (question.problem() for question in shown)
+    *first, last = sorted(question.problem() for question in shown)  # as the error orders them
     last = last._replace(fix=f"{last.fix}\nor answer all at once, such as: {example}")
     raise SettingsError([*first, last])
 
@@ -357,8 +357,8 @@ def _next_steps(drafted: Draft, folder: Path) -> tuple[str, ...]:
     if "root" in drafted.table and not git.tracks(folder / FILE):
         steps.append(f"git add {_typed(FILE, folder)}")
     steps.append("invoke image.check")
-    flags = {name: value for reading in drafted.readings for name, value in reading.flags}
-    if flags:
-        words = "".join(f" --{name.replace('_', '-')} {shlex.quote(value)}" for name, value in flags.items())
+    flags = {name.replace("_", "-"): value for reading in drafted.readings for name, value in reading.flags}
+    if {"endpoint", "instance-type"} <= flags.keys():
+        words = "".join(f" --{name} {shlex.quote(value)}" for name, value in flags.items())
         steps.append(f"invoke image.environment --deployment{words}")
     return tuple(steps)
