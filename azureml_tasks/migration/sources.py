@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.errors import FileProblem
+from azureml_tasks.migration.conda_source import read_conda_source
 from azureml_tasks.migration.deployment_yaml import read_deployment
 from azureml_tasks.migration.environment_yaml import read_environment
 from azureml_tasks.migration.kinds import NoSource, kind_of_name, kind_of_text
@@ -187,6 +188,7 @@ def _has_coding_lines(name: str) -> bool:
 _READERS: Mapping[Kind, Reader] = {
     Kind.DEPLOYMENT: read_deployment,
     Kind.ENVIRONMENT: read_environment,
+    Kind.CONDA: read_conda_source,
     Kind.REQUIREMENTS: read_requirements_source,
     Kind.SCRIPT: read_script,
     Kind.MODEL: read_model,
