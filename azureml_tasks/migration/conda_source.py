@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _PYTHON = "the base has its Python, which image.check compares with this line"
 _PIP = "the base's own pip installs the packages"
 _ONLY_CONDA = "only conda uses it"
+_LONGEST_WHY = 1_000  # characters
 _WORST_FIRST = (Outcome.LEFT_OVER, Outcome.CHANGED, Outcome.KEY, Outcome.DEPLOYMENT, Outcome.NOT_NEEDED)
 
 
@@ -122,7 +123,7 @@ class _Reading:
         other = self.fates.get(line)
         if other and other != fate:
             worse, better = sorted((other, fate), key=lambda each: _WORST_FIRST.index(each.outcome))
-            fate = Fate(worse.outcome, f"{worse.why}; {better.why}")
+            fate = Fate(worse.outcome, f"{worse.why}; {better.why}"[:_LONGEST_WHY])
         self.fates[line] = fate
 
     def say_of_lines(self, *, has_cuda: bool) -> None:
