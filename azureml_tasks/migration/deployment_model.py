@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import os
 import posixpath
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.config import validators
+from azureml_tasks.image_reference import expand_base
 from azureml_tasks.migration.conda_text import read_conda_at
 from azureml_tasks.migration.local_paths import is_address, local_path, why_not
 from azureml_tasks.migration.placeholders import is_placeholder
 from azureml_tasks.migration.reading import Kind, Outcome, Reference
 from azureml_tasks.migration.yaml_notes import spelled
+from azureml_tasks.project.base_images import brings_script
 from azureml_tasks.requirements.wanted_python import accepts
 
 if TYPE_CHECKING:
@@ -54,23 +57,30 @@ class ModelFacts(NamedTuple):
     is_mlflow: bool = False
 
 
-def note_model(notes: YamlNotes, *, needs_server: bool) -> ModelFacts:
-    """Note what became of the key `model`.
+class ServedBy(Enum):
+    """What serves the model of a deployment."""
 
-    Args:
-        notes: of the source.
-        needs_server: whether the deployment names neither a script nor an environment, so that Azure ML serves the
-            model by itself.
-    """
+    SCRIPT = "script"
+    """The script of the deployment's code."""
+    IMAGE = "image"
+    """The image of the environment: there is no code."""
+    AZURE_ML = "azure-ml"
+    """Azure ML, in an image that it makes: there is neither code nor an environment."""
+    JOB = "job"
+    """The same for a batch deployment, with a script of Azure ML."""
+
+
+def note_model(notes: YamlNotes, served_by: ServedBy) -> ModelFacts:
+    """Note what became of the key `model`."""
     value = notes.value(_PLACE)
     if isinstance(value, dict):
         notes.open(_PLACE)
-        return _note_keys(notes, needs_server=needs_server)
+        return _note_keys(notes, served_by)
     text = notes.text(_PLACE).strip()
     if is_placeholder(text) and not is_address(text):
         notes.note(_PLACE, Outcome.LEFT_OVER, "a placeholder")
     elif is_address(text):
-        return _note_registered(notes, needs_server=needs_server)
+        return _note_registered(notes, served_by)
     else:
         notes.note(
             _PLACE, Outcome.LEFT_OVER, "it names no model: write path below it, or azureml:NAME:VERSION"
@@ -78,9 +88,9 @@ def note_model(notes: YamlNotes, *, needs_server: bool) -> ModelFacts:
     return ModelFacts()
 
 
-def _note_registered(notes: YamlNotes, *, needs_server: bool) -> ModelFacts:
+def _note_registered(notes: YamlNotes, served_by: ServedBy) -> ModelFacts:
     """Note a model that is registered. Only Azure ML knows whether MLflow saved it."""
-    if needs_server:
+    if served_by in (ServedBy.AZURE_ML, ServedBy.JOB):
         why = (
             "Azure ML serves this registered model without a script of yours, in an image that it makes: download the "
             "model, and name its folder with --from"
@@ -91,17 +101,17 @@ def _note_registered(notes: YamlNotes, *, needs_server: bool) -> ModelFacts:
     return ModelFacts(is_mounted=True)
 
 
-def _note_keys(notes: YamlNotes, *, needs_server: bool) -> ModelFacts:
+def _note_keys(notes: YamlNotes, served_by: ServedBy) -> ModelFacts:
     """Note the keys of a model."""
     path: Place = (*_PLACE, "path")
     kind = notes.text((*_PLACE, "type"))
-    facts = _note_path(notes, path, kind, needs_server=needs_server)
+    facts = _note_path(notes, path, kind, served_by)
     for key in notes.mapping(_PLACE):
         inner: Place = (*_PLACE, key)
         if key == "type":
-            _note_type(notes, inner, kind, facts, needs_server=needs_server)
+            _note_type(notes, inner, kind, facts, served_by)
         elif key in _OF_WORKSPACE:
-            notes.note(inner, Outcome.DEPLOYMENT, "it is of the model in the workspace")
+            notes.note(inner, Outcome.DEPLOYMENT, "kept with the model in the workspace")
         elif key != "path":
             notes.note(inner, Outcome.LEFT_OVER, "it is no key of a model that is known here")
     if notes.value(path) is None:
@@ -109,18 +119,18 @@ def _note_keys(notes: YamlNotes, *, needs_server: bool) -> ModelFacts:
     return facts
 
 
-def _note_type(notes: YamlNotes, place: Place, kind: str, facts: ModelFacts, *, needs_server: bool) -> None:
+def _note_type(notes: YamlNotes, place: Place, kind: str, facts: ModelFacts, served_by: ServedBy) -> None:
     if kind == _TRITON:
         notes.note(
             place, Outcome.LEFT_OVER, "NVIDIA Triton serves such a model, not Azure ML's inference server"
         )
-    elif kind == _MLFLOW and needs_server and facts.path:
+    elif kind == _MLFLOW and served_by is ServedBy.AZURE_ML and facts.path:
         notes.note(place, Outcome.KEY, f'base = "{_MLFLOW_BASE}", which serves it')
     else:
-        notes.note(place, Outcome.DEPLOYMENT, "it is of the model in the workspace")
+        notes.note(place, Outcome.DEPLOYMENT, "kept with the model in the workspace")
 
 
-def _note_path(notes: YamlNotes, place: Place, kind: str, *, needs_server: bool) -> ModelFacts:
+def _note_path(notes: YamlNotes, place: Place, kind: str, served_by: ServedBy) -> ModelFacts:
     if notes.value(place) is None:
         return ModelFacts()
     text = notes.text(place).strip()
@@ -148,11 +158,25 @@ def _note_path(notes: YamlNotes, place: Place, kind: str, *, needs_server: bool)
     if folder:
         notes.set(place, ("model-name",), folder)
         more.append(f"{spelled(('model-name',), folder)}, since Azure ML mounts a folder under its name")
-    if needs_server and is_mlflow:
-        added, outcome = _add_mlflow(notes, place, located.name)
+    if is_mlflow and served_by is not ServedBy.SCRIPT:
+        added, outcome = _served(notes, place, located.name, served_by)
         more += added
     notes.key(place, _PLACE, located.name, "; ".join(more), outcome)
     return ModelFacts(path=located.name, folder=folder, is_mlflow=is_mlflow)
+
+
+def _served(notes: YamlNotes, place: Place, folder: str, served_by: ServedBy) -> tuple[list[str], Outcome]:
+    """Return what serves an MLflow model in the image, and whether it is what serves it in the deployment."""
+    if served_by is ServedBy.AZURE_ML:
+        return _add_mlflow(notes, place, folder)
+    if served_by is ServedBy.JOB:
+        return [
+            "Azure ML adds the script that calls the model: write one, and name it with --from"
+        ], Outcome.LEFT_OVER
+    base = expand_base(notes.text(("environment", "image")))
+    if base and brings_script(base):
+        return [], Outcome.KEY
+    return [f"the base has to serve it without a script of yours, as {_MLFLOW_BASE} does"], Outcome.CHANGED
 
 
 def _add_mlflow(notes: YamlNotes, place: Place, folder: str) -> tuple[list[str], Outcome]:

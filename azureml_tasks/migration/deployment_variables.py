@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from azureml_tasks.config import validators
 from azureml_tasks.config.variable_references import literal
 from azureml_tasks.image_reference import expand_base
-from azureml_tasks.migration.placeholders import is_placeholder
+from azureml_tasks.migration.placeholders import is_placeholder, is_secret_reference
 from azureml_tasks.migration.reading import Kind, Outcome, Reference
 from azureml_tasks.project.base_images import adds_no_packages
 from azureml_tasks.project.cross_checks import names_secret
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from azureml_tasks.migration.deployment_model import ModelFacts
     from azureml_tasks.migration.yaml_notes import YamlNotes
 
-_REPLACED = "${{"
-"""Begins a value that Azure ML replaces when it deploys, by the secret of a connection or a key vault:
-https://learn.microsoft.com/azure/machine-learning/how-to-deploy-online-endpoint-with-secret-injection."""
 _PACKAGES = {
     "AZUREML_EXTRA_REQUIREMENTS_TXT": Kind.REQUIREMENTS,
     "AZUREML_EXTRA_CONDA_YAML": Kind.CONDA,
@@ -81,7 +78,7 @@ def _unusable(notes: YamlNotes, place: Place, name: str, value: object) -> str:
         return "it is not a text: write its value in quotes, as the container gets it"
     if not isinstance(value, str) and not notes.has_word(place, str(value)):
         return f"it is a number, which YAML reads as {value}: write its value in quotes, as the container gets it"
-    if isinstance(value, str) and _REPLACED not in value and is_placeholder(value):
+    if isinstance(value, str) and is_placeholder(value):
         return "a placeholder"
     if error := validators.ONE_LINE.error(str(value)):
         return f"its value {error}"
@@ -93,11 +90,11 @@ def _note_variable(notes: YamlNotes, variable: _Variable, deployed: Deployed) ->
     special = _SPECIAL.get(name)
     if special and special(notes, variable, deployed):
         return
-    if _REPLACED in value:
-        notes.note(place, Outcome.DEPLOYMENT, "Azure ML replaces its value when it deploys")
+    if is_secret_reference(value):
+        notes.note(place, Outcome.DEPLOYMENT, "Azure ML replaces it by a secret")
     elif names_secret(name):
         notes.note(
-            place, Outcome.DEPLOYMENT, "it looks like a secret, which would stay readable in the image"
+            place, Outcome.DEPLOYMENT, "a secret, as its name says, which would stay readable in the image"
         )
     else:
         notes.key(place, ("env",), {name: literal(value)})
@@ -123,7 +120,7 @@ def _entry_script(notes: YamlNotes, variable: _Variable, deployed: Deployed) -> 
 def _model_folder(notes: YamlNotes, variable: _Variable, deployed: Deployed) -> bool:
     place, _, value = variable
     if deployed.model.is_mounted:
-        notes.note(place, Outcome.DEPLOYMENT, "Azure ML sets it to where it mounts the model")
+        notes.note(place, Outcome.DEPLOYMENT, "Azure ML sets it, to where it mounts the model")
         return True
     if deployed.model.path:
         is_same = value.rstrip("/") == MODEL_DIR

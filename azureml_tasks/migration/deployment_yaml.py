@@ -10,7 +10,7 @@ import posixpath
 from typing import TYPE_CHECKING
 
 from azureml_tasks.config import validators
-from azureml_tasks.migration.deployment_model import ModelFacts, note_model
+from azureml_tasks.migration.deployment_model import ModelFacts, ServedBy, note_model
 from azureml_tasks.migration.deployment_variables import Deployed, note_variables
 from azureml_tasks.migration.environment_yaml import EnvironmentFacts, note_base, read_environment_keys
 from azureml_tasks.migration.local_paths import is_address, local_path, why_not
@@ -28,39 +28,38 @@ _SCRIPT: Place = ("code_configuration", "scoring_script")
 _DEFAULT_SCRIPT = "score.py"
 
 _OF_DEPLOYMENT = {
-    "name": "it names the deployment",
-    "id": "Azure ML writes it",
-    "description": "it describes the deployment",
-    "tags": "they are of the deployment",
-    "properties": "they are of the deployment",
-    "type": "it says what kind of deployment this is",
-    "app_insights_enabled": "it is of the deployment",
-    "scale_settings": "they are of the deployment",
+    "name": "its name",
+    "id": "its ID in Azure",
+    "description": "its description",
+    "tags": "its tags",
+    "properties": "its properties",
+    "type": "its kind",
+    "app_insights_enabled": "where its log goes",
+    "scale_settings": "how many machines serve",
     "liveness_probe": "image.environment writes probes that wait as long as the start took in the smoke test",
     "readiness_probe": "image.environment writes probes that wait as long as the start took in the smoke test",
-    "startup_probe": "it is of the deployment",
+    "startup_probe": "how long it may start",
     "provisioning_state": "Azure ML writes it",
     "creation_context": "Azure ML writes it",
-    "instance_count": "it is of the deployment",
-    "model_mount_path": "Azure ML mounts a registered model there",
-    "data_collector": "it is of the deployment; the script needs the package azureml-ai-monitoring for it",
-    "resources": "they are of the deployment",
-    "egress_public_network_access": "it is of the deployment",
-    "private_network_connection": "it is of the deployment",
-    "identity": "it is of the endpoint",
-    "traffic": "it is of the endpoint",
-    "compute": "it is of the deployment",
-    "error_threshold": "it is of the deployment",
-    "retry_settings": "they are of the deployment; smoke-test.mini-batch-timeout is the time of the test",
-    "logging_level": "it is of the deployment",
-    "output_action": "it is of the deployment",
-    "output_file_name": "it is of the deployment",
-    "max_concurrency_per_instance": "it is of the deployment",
-    "instance_type": "it is of the deployment",
-    "endpoint_name": "it is of the deployment",
+    "instance_count": "how many machines serve",
+    "data_collector": "what Azure ML collects; the script needs the package azureml-ai-monitoring for it",
+    "resources": "the machines",
+    "egress_public_network_access": "its network",
+    "private_network_connection": "its network",
+    "identity": "the identity of its endpoint",
+    "traffic": "the traffic of its endpoint",
+    "compute": "the machines",
+    "error_threshold": "how many files may fail",
+    "retry_settings": "how often a mini-batch is tried; smoke-test.mini-batch-timeout is the time of the test",
+    "logging_level": "how much it logs",
+    "output_action": "where its results go",
+    "output_file_name": "where its results go",
+    "max_concurrency_per_instance": "how many processes call run()",
 }
 """Keys that say nothing of the image, and why."""
 _PIPELINE = {"component", "job_definition"}
+_BATCH = {"compute", "settings", "mini_batch_size", "output_action", "max_concurrency_per_instance"}
+"""Keys that only a batch deployment has."""
 _MINI_BATCH = 'it is of the deployment; to call run() in the image, write: smoke-test.mini-batch = ["FILE"]'
 
 
@@ -69,8 +68,7 @@ def read_deployment(source: Source, surroundings: Surroundings) -> Reading:
     notes = YamlNotes(source, surroundings)
     top = notes.top
     has_code, has_environment = "code_configuration" in top, "environment" in top
-    needs_server = not has_code and not has_environment
-    model = note_model(notes, needs_server=needs_server) if "model" in top else ModelFacts()
+    model = note_model(notes, _served_by(notes)) if "model" in top else ModelFacts()
     environment = _note_environment(notes) if has_environment else EnvironmentFacts()
     code, script = _note_code(notes) if has_code else ("", "")
     deployed = Deployed(code, script, environment.image, environment.is_built, model)
@@ -83,10 +81,20 @@ def read_deployment(source: Source, surroundings: Surroundings) -> Reading:
             note_variables(notes, (key,), deployed)
         elif key not in {"model", "environment", "code_configuration"}:
             _note_key(notes, key)
-    if needs_server and not {"model", *_PIPELINE} & top.keys():
+    if not has_code and not has_environment and not {"model", *_PIPELINE} & top.keys():
         why = "it names no environment, no model and no code: whoever deploys it gives them"
         notes.note_at(notes.line((next(iter(top)),)) if top else 1, Outcome.LEFT_OVER, why)
     return notes.reading()
+
+
+def _served_by(notes: YamlNotes) -> ServedBy:
+    """Return what serves the model."""
+    top = notes.top
+    if "code_configuration" in top:
+        return ServedBy.SCRIPT
+    if "environment" in top:
+        return ServedBy.IMAGE
+    return ServedBy.JOB if _BATCH & top.keys() else ServedBy.AZURE_ML
 
 
 def _note_key(notes: YamlNotes, key: str) -> None:
@@ -99,6 +107,8 @@ def _note_key(notes: YamlNotes, key: str) -> None:
     elif key in _PIPELINE:
         why = "a pipeline has no image of its own: each of its components has an environment"
         notes.note(place, Outcome.LEFT_OVER, why)
+    elif key == "model_mount_path":
+        _note_mount_path(notes, place)
     elif flag := {"endpoint_name": "endpoint", "instance_type": "instance-type"}.get(key):
         _note_flag(notes, place, flag)
     elif key in _OF_DEPLOYMENT:
@@ -120,11 +130,19 @@ def _note_flag(notes: YamlNotes, place: Place, flag: str) -> None:
     notes.note(place, Outcome.DEPLOYMENT, f"image.environment --deployment --{flag} {text}")
 
 
+def _note_mount_path(notes: YamlNotes, place: Place) -> None:
+    if notes.text(("model", "path")) and not is_address(notes.text(("model", "path"))):
+        why = "the model is copied to /var/azureml-app/azureml-models, and to no other folder"
+        notes.note(place, Outcome.LEFT_OVER, why)
+    else:
+        notes.note(place, Outcome.DEPLOYMENT, "where Azure ML mounts the model")
+
+
 def _note_settings(notes: YamlNotes, deployed: Deployed) -> None:
     """Note the settings of a batch deployment."""
     place: Place = ("settings",)
     if not notes.mapping(place):
-        notes.note(place, Outcome.DEPLOYMENT, "they are of the deployment")
+        notes.note(place, Outcome.DEPLOYMENT, "its settings")
         return
     notes.open(place)
     for key in notes.mapping(place):
@@ -136,21 +154,21 @@ def _note_settings(notes: YamlNotes, deployed: Deployed) -> None:
         elif key in _OF_DEPLOYMENT:
             notes.note(inner, Outcome.DEPLOYMENT, _OF_DEPLOYMENT[key])
         else:
-            notes.note(inner, Outcome.DEPLOYMENT, "it is of the deployment")
+            notes.note(inner, Outcome.DEPLOYMENT, "a setting of its jobs")
 
 
 def _note_request_settings(notes: YamlNotes) -> None:
     place: Place = ("request_settings",)
     if not notes.mapping(place):
-        notes.note(place, Outcome.DEPLOYMENT, "they are of the deployment")
+        notes.note(place, Outcome.DEPLOYMENT, "its settings")
         return
     notes.open(place)
     for key, value in notes.mapping(place).items():
-        why = "it is of the deployment"
+        why = "how it takes requests"
         if key == "request_timeout_ms" and isinstance(value, int) and value > 0:
-            why += f"; a request of the smoke test may wait as long with request-timeout = {value / 1000:g}"
+            why = f"how long a request may take; in the smoke test: request-timeout = {value / 1000:g}"
         elif key == "max_concurrent_requests_per_instance":
-            why += "; env.WORKER_COUNT says how many requests the server in the image answers at a time"
+            why = "how many requests are sent at a time; env.WORKER_COUNT says how many the image answers at a time"
         notes.note((*place, key), Outcome.DEPLOYMENT, why)
 
 

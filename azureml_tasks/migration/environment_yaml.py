@@ -28,15 +28,18 @@ if TYPE_CHECKING:
 
 _KEPT = {
     "$schema": (Outcome.NOT_NEEDED, "editors read it"),
-    "name": (Outcome.DEPLOYMENT, "the environment of the image gets a name from image.environment"),
-    "version": (Outcome.DEPLOYMENT, "the environment of the image gets its version from the image's digest"),
-    "id": (Outcome.DEPLOYMENT, "it is of the registered environment"),
-    "description": (Outcome.DEPLOYMENT, "it describes the environment in the workspace"),
-    "tags": (Outcome.DEPLOYMENT, "they are of the environment in the workspace"),
-    "properties": (Outcome.DEPLOYMENT, "they are of the environment in the workspace"),
-    "datastore": (Outcome.DEPLOYMENT, "Azure ML uploads a build context to it"),
+    "name": (Outcome.DEPLOYMENT, "its name in the workspace; image.environment gives one to the image's own"),
+    "version": (
+        Outcome.DEPLOYMENT,
+        "its version in the workspace; image.environment takes one from the digest",
+    ),
+    "id": (Outcome.DEPLOYMENT, "its ID in the workspace"),
+    "description": (Outcome.DEPLOYMENT, "its description in the workspace"),
+    "tags": (Outcome.DEPLOYMENT, "kept with it in the workspace"),
+    "properties": (Outcome.DEPLOYMENT, "kept with it in the workspace"),
+    "datastore": (Outcome.DEPLOYMENT, "where Azure ML uploads the build context"),
     "creation_context": (Outcome.DEPLOYMENT, "Azure ML writes it"),
-    "intellectual_property": (Outcome.DEPLOYMENT, "it is of the environment in a registry"),
+    "intellectual_property": (Outcome.DEPLOYMENT, "kept with it in a registry"),
 }
 
 

@@ -10,6 +10,7 @@ import json
 from typing import TYPE_CHECKING
 
 from azureml_tasks.config import validators
+from azureml_tasks.config.variable_references import literal
 from azureml_tasks.migration.reading import Outcome
 from azureml_tasks.requirements.conda import CondaFile, NumberedLine, read_conda
 from azureml_tasks.requirements.lines import shown
@@ -75,7 +76,7 @@ def note_inline_conda(
     for name in conda.variables:
         text = str(notes.value((*place, "variables", name.text)))
         notes.open((*place, "variables"))
-        notes.key((*place, "variables", name.text), ("env",), {name.text: text.replace("$", "$$")})
+        notes.key((*place, "variables", name.text), ("env",), {name.text: literal(text)})
     _note_rest(notes, place, conda)
 
 

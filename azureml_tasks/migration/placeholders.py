@@ -11,10 +11,17 @@ import re
 _BRACES = re.compile(r"(?<!\$)\{\{([ \t]*[\w.-]+[ \t]*)\}\}")
 _LEFT, _RIGHT = "\ue0f0", "\ue0f1"
 _MARKED = re.compile(f"{_LEFT}.([^{_RIGHT}]*).{_RIGHT}")
-_ANGLES = re.compile(r"<[A-Za-z][\w .-]{0,60}>")
-_WORD = re.compile(r"place[ _-]?holder", re.IGNORECASE)
-_SHELL = re.compile(r"\$(?:[A-Z_][A-Z0-9_]*|\{[A-Za-z_][A-Za-z0-9_]*\})")
-"""A variable for `envsubst` or a shell. Azure ML replaces none in a value."""
+_OTHERS = (
+    re.compile(r"<%?[ ]?[A-Za-z][\w .-]{0,60}%?>"),  # <NAME>, <% NAME %>
+    re.compile(
+        r"\$[A-Za-z_]\w*|\$[({]{1,2}[ ]?[A-Za-z_]"
+    ),  # shells, pipelines of Azure and GitHub
+    re.compile(r"#\{[\w.-]+\}#|__[A-Z][A-Z0-9_]*__"),  # tasks that replace tokens
+    re.compile(r"place[ _-]?holder|\b(?:change|replace)[ _-](?:me|at|this|with)|\byour[_-]", re.IGNORECASE),
+)
+"""Azure ML replaces none of them, but what `is_secret_reference` finds."""
+_SECRET = re.compile(r"\$\{\{[ ]?(?:azureml|keyvault):")
+"""https://learn.microsoft.com/azure/machine-learning/how-to-deploy-online-endpoint-with-secret-injection."""
 
 
 def marked(text: str) -> str:
@@ -29,4 +36,9 @@ def unmarked(text: str) -> str:
 
 def is_placeholder(text: str) -> bool:
     """Return whether a value of a text that `marked` returned has a placeholder in it."""
-    return any(pattern.search(text) for pattern in (_MARKED, _ANGLES, _WORD, _SHELL))
+    return any(pattern.search(text) for pattern in (_MARKED, *_OTHERS)) and not is_secret_reference(text)
+
+
+def is_secret_reference(text: str) -> bool:
+    """Return whether Azure ML replaces a value when it deploys: by the secret of a connection or of a key vault."""
+    return _SECRET.search(text) is not None

@@ -1,7 +1,7 @@
 """Environments that a deployment names as Azure ML knows them: `azureml:NAME:VERSION`, or one of a registry.
 
-A registered environment may be defined by a YAML file beside the deployment. Those of the registry `azureml`, which
-Microsoft curates, are images of its container registry.
+A registered environment may be defined by a YAML file beside the deployment. Those of the registry `azureml`, and those
+that begin with `AzureML-`, are curated by Microsoft: images of its container registry.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _CURATED = "azureml"
 """The registry of Microsoft: Azure/azureml-assets. An environment NAME is the image `azureml/curated/NAME`, and its
 version the tag (https://learn.microsoft.com/azure/machine-learning/resource-curated-environments)."""
 _OLD_PREFIX = re.compile(r"AzureML-", re.IGNORECASE)
-"""Curated environments in a workspace before there were registries; Azure ML keeps the prefix for them."""
+"""Begins the names of curated environments in a workspace; no other may begin so, and the image has none of it."""
 _MOST_ENTRIES = 2_000
 """Files and folders that are looked at."""
 _MOST_READ = 100
@@ -63,7 +63,8 @@ class Registered(NamedTuple):
     @property
     def image(self) -> str:
         """The image of a curated environment; "" for another one."""
-        if self.registry != _CURATED or not (self.version or self.label == "latest"):
+        is_curated = self.registry == _CURATED or (not self.registry and _OLD_PREFIX.match(self.name))
+        if not is_curated or not (self.version or self.label == "latest"):
             return ""
         return f"{MCR}curated/{_OLD_PREFIX.sub('', self.name).lower()}:{self.version or 'latest'}"
 
