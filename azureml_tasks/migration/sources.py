@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.errors import FileProblem
 from azureml_tasks.migration.deployment_yaml import read_deployment
+from azureml_tasks.migration.dockerfile_source import read_dockerfile
 from azureml_tasks.migration.environment_yaml import read_environment
 from azureml_tasks.migration.kinds import NoSource, kind_of_name, kind_of_text
 from azureml_tasks.migration.model_source import read_model
@@ -187,6 +188,7 @@ def _has_coding_lines(name: str) -> bool:
 _READERS: Mapping[Kind, Reader] = {
     Kind.DEPLOYMENT: read_deployment,
     Kind.ENVIRONMENT: read_environment,
+    Kind.DOCKERFILE: read_dockerfile,
     Kind.REQUIREMENTS: read_requirements_source,
     Kind.SCRIPT: read_script,
     Kind.MODEL: read_model,

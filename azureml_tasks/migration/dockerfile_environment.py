@@ -1,0 +1,213 @@
+"""ENV and ARG of a Dockerfile in terms of the keys `env` and `entry-script`."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from typing import TYPE_CHECKING
+
+from azureml_tasks.config import validators
+from azureml_tasks.config.variable_references import names
+from azureml_tasks.migration.dockerfile_words import (
+    UnknownValueError,
+    expanded,
+    is_plain,
+    name_values,
+    plain,
+)
+from azureml_tasks.migration.reading import Outcome
+from azureml_tasks.planning.plan import APP_ROOT, MODEL_DIR
+from azureml_tasks.project.cross_checks import names_secret
+from azureml_tasks.project.dockerfile_text import words_of
+
+if TYPE_CHECKING:
+    from azureml_tasks.migration.dockerfile_command import Server
+    from azureml_tasks.migration.dockerfile_copies import Places
+    from azureml_tasks.migration.dockerfile_stage import Stage
+    from azureml_tasks.project.dockerfile_text import Instruction
+
+_OF_ENVIRONMENT = (
+    "AZUREML_CONDA_DEFAULT_ENVIRONMENT", "AZUREML_CONDA_ENVIRONMENT_PATH", "CONDA_DEFAULT_ENV", "CONDA_PREFIX",
+    "LD_LIBRARY_PATH", "PATH",
+)  # fmt: skip
+"""Variables that name an environment of conda."""
+_OF_BUILD = re.compile(
+    r"PIP_(?:INDEX_URL|EXTRA_INDEX_URL|FIND_LINKS|TRUSTED_HOST|CONSTRAINT|PRE|NO_DEPS|NO_INDEX|NO_BINARY|ONLY_BINARY"
+    r"|CERT|CLIENT_CERT|TARGET|PREFIX|CONFIG_FILE|UPGRADE\w*|NO_BUILD_ISOLATION)|https?_proxy|all_proxy|no_proxy"
+    r"|CMAKE_ARGS|CFLAGS|CXXFLAGS|LDFLAGS|CC|CXX|FORCE_CMAKE",
+    re.IGNORECASE,
+)
+"""Variables that change what pip and apt install."""
+_SURE = ("AZUREML_CONDA_ENVIRONMENT_PATH", "PATH")
+"""Variables that each base of the table sets."""
+_SECRET = "it looks like a secret, which everybody who has the image can read: set it on the deployment"  # noqa: S105 -- a message
+
+
+def read_env(stage: Stage, instruction: Instruction) -> None:
+    """Note what an ENV sets. All values of one instruction are those from before it."""
+    line = instruction.line
+    pairs = name_values(instruction.arguments)
+    if not pairs:
+        stage.left_over(line, "it has no name and value")
+        return
+    values: dict[str, str] = {}
+    for name, word in pairs:
+        try:
+            value = expanded(word, stage.value_of, stage.escape)
+        except UnknownValueError as error:
+            stage.left_over(line, f"{name}: {error.why}")
+            continue
+        if "{{" in value:
+            stage.left_over(line, f"{name}: a placeholder")
+        elif names_secret(name) and value:
+            stage.left_over(line, f"{name}: {_SECRET}")
+        elif validators.VARIABLE.error(name) or validators.VALUE_OF_VARIABLE.error(value):
+            stage.left_over(line, f"{name}: the table has no such name or value")
+        else:
+            values[name] = value
+    for name, value in values.items():
+        if name in stage.env_lines and stage.env_lines[name] != line:
+            part = name in names(word_of(pairs, name))
+            why = f"part of what line {line} sets" if part else f"line {line} sets {name} again"
+            stage.note(stage.env_lines[name], Outcome.NOT_NEEDED, why)
+        if name == "PATH" and not value.startswith(("$PATH", "${PATH}")):
+            stage.path_lines.append(line)
+        stage.env[name] = value
+        stage.env_lines[name] = line
+
+
+def word_of(pairs: list[tuple[str, str]], name: str) -> str:
+    """Return the word that an ENV gives to *name*."""
+    return next((word for each, word in pairs if each == name), "")
+
+
+def read_arg(stage: Stage, instruction: Instruction, outer: dict[str, str]) -> None:
+    """Note the arguments that an ARG declares: a build here passes none, so each has its default.
+
+    Args:
+        stage: the image.
+        instruction: after FROM.
+        outer: arguments that are declared before the first FROM.
+    """
+    line = instruction.line
+    for word in words_of(instruction.arguments):
+        name, sign, default = word.partition("=")
+        try:
+            value = expanded(default, stage.value_of, stage.escape) if sign else outer.get(name)
+        except UnknownValueError as error:
+            stage.left_over(line, f"{name}: {error.why}")
+            continue
+        if value and names_secret(name):
+            stage.left_over(line, f"{name}: {_SECRET}")
+        elif value is None:
+            hint = ": give a secret to a build by the key secrets" if names_secret(name) else ""
+            stage.left_over(line, f"{name} has no default, and a build here passes no argument{hint}")
+        else:
+            stage.arguments[name] = value
+            stage.note(line, Outcome.NOT_NEEDED, f"a build here passes no argument, so {name} is its default")
+
+
+def decide_env(stage: Stage, places: Places, server: Server) -> None:
+    """Say what became of each variable."""
+    script = _script(stage, places, server)
+    installs = [line for _, line in stage.steps]
+    for name, value in stage.env.items():
+        line = stage.env_lines[name]
+        if name == "AZUREML_ENTRY_SCRIPT" and script is not None:
+            continue
+        if name == "AZUREML_MODEL_DIR" and places.has_model:
+            outcome = Outcome.KEY if places.model == MODEL_DIR else Outcome.CHANGED
+            stage.note(line, outcome, f"model sets it, to {MODEL_DIR}")
+        elif name == "AML_APP_ROOT" and places.has_code and places.code != APP_ROOT:
+            stage.note(line, Outcome.CHANGED, f"the code is in {APP_ROOT}, where the server looks without it")
+        elif stage.replaced and stage.makes_environment and name in _OF_ENVIRONMENT:
+            stage.left_over(line, f"{name}: it names the environment of the server, which no key makes")
+        elif stage.replaced and name in _OF_ENVIRONMENT:
+            stage.note(
+                line, Outcome.NOT_NEEDED, "the base's variables name its own environment, which serves"
+            )
+        elif stage.replaced and _names_replaced(stage, name):
+            stage.note(line, Outcome.NOT_NEEDED, "only variables that name the other environment use it")
+        else:
+            _variable(stage, name, value, line, later=any(each > line for each in installs))
+    if script:
+        line, path = script
+        if path != "score.py":
+            stage.set(("entry-script",), path, line)
+        shown = f"entry-script = {json.dumps(path, ensure_ascii=False)}"
+        stage.note(line, Outcome.KEY, shown if path != "score.py" else f"{shown} is the default")
+
+
+def _names_replaced(stage: Stage, name: str) -> bool:
+    """Return whether a variable is a folder of environments that the base's own replaces, such as CONDA_ENV_DIR."""
+    value = plain(stage.env[name]).rstrip("/")
+    return value.startswith("/") and any(path.startswith(f"{value}/") for path in stage.replaced if path)
+
+
+def _script(stage: Stage, places: Places, server: Server) -> tuple[int, str] | None:
+    """Return the line and the path of the entry script; None if the table copies no code, or the variable stays."""
+    root = places.code
+    line = stage.env_lines.get("AZUREML_ENTRY_SCRIPT", 0)
+    value = stage.env.get("AZUREML_ENTRY_SCRIPT", "")
+    if server.entry_script:
+        line = stage.command.get("CMD", (0, []))[0] or stage.command.get("ENTRYPOINT", (0, []))[0]
+        path = posixpath.relpath(server.entry_script, root)
+    elif value and is_plain(value):
+        text = plain(value)
+        path = posixpath.relpath(text, root) if text.startswith("/") else posixpath.normpath(text)
+    else:
+        return None
+    app_root = stage.env.get("AML_APP_ROOT", root)
+    if not places.has_code or path.startswith("..") or plain(app_root).rstrip("/") != root:
+        if server.entry_script and "AZUREML_ENTRY_SCRIPT" not in stage.env and places.has_code:
+            stage.left_over(line, f"its entry script {server.entry_script} is not among the copied code")
+        return None
+    return line, path
+
+
+def _variable(stage: Stage, name: str, value: str, line: int, *, later: bool) -> None:
+    """Say what became of one variable that the table sets."""
+    shown = f"env.{name} = {json.dumps(value, ensure_ascii=False)}"
+    of_base = names(value)
+    if both := [each for each in of_base if each != name and each in stage.env]:
+        stage.left_over(
+            line, f"{name}: it takes the base's {both[0]}, which the Dockerfile sets itself later"
+        )
+        return
+    differences = []
+    if unsure := [each for each in of_base if each not in _SURE]:
+        differences.append(
+            f"the build fails if the base does not set {unsure[0]}, in place of leaving it empty"
+        )
+    if later and _OF_BUILD.fullmatch(name):
+        differences.append("pip and apt of the build run without it")
+    stage.set(("env",), {name: value}, line)
+    stage.note(line, Outcome.CHANGED if differences else Outcome.KEY, "; ".join([shown, *differences]))
+
+
+def read_label(stage: Stage, instruction: Instruction) -> None:
+    """Note the labels that a LABEL sets."""
+    line = instruction.line
+    pairs = name_values(instruction.arguments)
+    if not pairs:
+        stage.left_over(line, "it has no name and value")
+    for name_word, word in pairs:
+        try:
+            name, value = stage.text_of(name_word), expanded(word, stage.value_of, stage.escape)
+        except UnknownValueError as error:
+            stage.left_over(line, error.why)
+            continue
+        if not is_plain(value) or validators.LABEL.error(name) or validators.ONE_LINE.error(plain(value)):
+            stage.left_over(line, f"{name}: the table has no such name or value")
+        else:
+            set_label(stage, name, plain(value), line)
+
+
+def set_label(stage: Stage, name: str, value: str, line: int) -> None:
+    """Set a label, in place of an earlier one of the same name."""
+    for each in [each for each in stage.values if each.place == ("labels",) and name in each.value]:
+        stage.values.remove(each)
+        stage.note(each.line, Outcome.NOT_NEEDED, f"line {line} sets {name} again")
+    stage.set(("labels",), {name: value}, line)
+    stage.note(line, Outcome.KEY, f"labels.{json.dumps(name)} = {json.dumps(value, ensure_ascii=False)}")

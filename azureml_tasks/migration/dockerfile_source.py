@@ -1,0 +1,431 @@
+"""A Dockerfile → what the table says of it, instruction by instruction. Nothing is run.
+
+It is divided by `project.dockerfile_text`, as Docker's own parser divides it. The order of the instructions is that of
+https://docs.docker.com/reference/dockerfile/; what a generated Dockerfile does is in `planning.dockerfile`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import posixpath
+from typing import TYPE_CHECKING, NamedTuple
+
+from azureml_tasks.config import validators
+from azureml_tasks.image_reference import parse
+from azureml_tasks.migration.base_image import base_key, brings_server
+from azureml_tasks.migration.dockerfile_command import decide_command, read_command
+from azureml_tasks.migration.dockerfile_copies import decide_copies, read_copy
+from azureml_tasks.migration.dockerfile_environment import (
+    decide_env,
+    read_arg,
+    read_env,
+    read_label,
+    set_label,
+)
+from azureml_tasks.migration.dockerfile_runs import decide_runs, read_run
+from azureml_tasks.migration.dockerfile_stage import RUNTIME_USER, Stage
+from azureml_tasks.migration.dockerfile_words import UnknownValueError, expanded, json_words, plain
+from azureml_tasks.migration.reading import Outcome, Reading, SourceLine
+from azureml_tasks.planning.plan import APP_ROOT
+from azureml_tasks.project.dockerfile_facts import read_facts
+from azureml_tasks.project.dockerfile_text import split_dockerfile, words_of
+from azureml_tasks.requirements.lines import normalize_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from azureml_tasks.migration.dockerfile_command import Server
+    from azureml_tasks.migration.dockerfile_copies import Places
+    from azureml_tasks.migration.reading import Source
+    from azureml_tasks.migration.surroundings import Surroundings
+    from azureml_tasks.project.dockerfile_text import Instruction
+
+_MOST_INSTRUCTIONS = 1_000
+_LONGEST_SHOWN = 120
+"""Characters of an instruction in the report."""
+_SEVERITY = (Outcome.LEFT_OVER, Outcome.CHANGED, Outcome.KEY, Outcome.DEPLOYMENT, Outcome.NOT_NEEDED)
+_ROOT = ("0", "root")
+_SERVED_PORTS = ("5001", "5001/tcp")
+_OTHERS = {
+    "VOLUME": "no key makes a volume",
+    "STOPSIGNAL": "no key sets it",
+    "ONBUILD": "it is only for images that extend this one",
+}
+
+
+class _Numbered(NamedTuple):
+    """An instruction and its last line."""
+
+    instruction: Instruction
+    end: int
+
+
+def read_dockerfile(source: Source, surroundings: Surroundings) -> Reading:
+    """Return what a Dockerfile says, in terms of the table.
+
+    Args:
+        source: the Dockerfile.
+        surroundings: of the project.
+    """
+    split = split_dockerfile(source.text)
+    instructions = _numbered(split.instructions, source.text)
+    escape = split.directives.get("escape", "\\")
+    known = [each.instruction for each in instructions[:_MOST_INSTRUCTIONS]]
+    used, others = _stages(known)
+    last_user = next((each.arguments for each in reversed(used) if each.name == "USER"), "")
+    stage = Stage(
+        source, surroundings, _context(source, surroundings, used), escape, last_user.partition(":")[0]
+    )
+    for each in instructions[_MOST_INSTRUCTIONS:]:
+        stage.left_over(each.instruction.line, f"more than {_MOST_INSTRUCTIONS:,} instructions are not read")
+    for line, why in others.items():
+        if why:
+            stage.keep(line, why)
+        else:
+            stage.note(line, Outcome.NOT_NEEDED, "the image takes nothing from this stage")
+    _read(stage, known, used, others)
+    server = decide_command(stage)
+    places = _places(stage, server)
+    _decide_user(stage, server)
+    _decide_folder(stage, places)
+    decide_runs(stage, _runtime_user(stage), places.code if places.code != APP_ROOT else "")
+    _decide_pips(stage)
+    decide_env(stage, places, server)
+    _decide_ports(stage, server)
+    if split.unfinished:
+        stage.left_over(split.unfinished, "the file ends before the instruction does")
+    return Reading(
+        source=source,
+        values=tuple(sorted(stage.values, key=lambda value: value.line)),
+        lines=tuple(_lines(stage, instructions)),
+        references=tuple(stage.references),
+        keeps_dockerfile=tuple(dict.fromkeys(stage.keeps)),
+    )
+
+
+def _numbered(instructions: Sequence[Instruction], text: str) -> list[_Numbered]:
+    """Return the instructions, each with its last line that is neither blank nor a comment."""
+    lines = text.split("\n")
+    begins = [each.line for each in instructions]
+    ends = [begin - 1 for begin in begins[1:]] + [len(lines)]
+    numbered = []
+    for each, end in zip(instructions, ends, strict=True):
+        last = end
+        while last > each.line and lines[last - 1].strip() in ("", *_comment(lines[last - 1])):
+            last -= 1
+        numbered.append(_Numbered(each, last))
+    return numbered
+
+
+def _comment(line: str) -> tuple[str, ...]:
+    return (line.strip(),) if line.lstrip().startswith("#") else ()
+
+
+def _stages(instructions: Sequence[Instruction]) -> tuple[list[Instruction], dict[int, str]]:
+    """Divide the instructions into those that make the image, and the lines of the other stages.
+
+    Returns:
+        The instructions of the last stage and of those that it starts from, and those before the first FROM; and the
+        lines of all others, with why they count, or "".
+    """
+    starts = [index for index, each in enumerate(instructions) if each.name == "FROM"]
+    if not starts:
+        return list(instructions), {}
+    bounds = [*starts, len(instructions)]
+    stages = [list(instructions[begin:end]) for begin, end in itertools.pairwise(bounds)]
+    by_name: dict[str, int] = {}
+    before: list[int | None] = []
+    for index, stage in enumerate(stages):
+        words = stage[0].arguments.split()
+        before.append(by_name.get(words[0].lower()) if words else None)
+        if len(words) > 2 and words[1].lower() == "as":  # noqa: PLR2004 -- IMAGE as NAME
+            by_name[words[2].lower()] = index
+    chain: list[int] = []
+    current: int | None = len(stages) - 1
+    while current is not None:
+        chain.append(current)
+        current = before[current]
+    used = [each for index in reversed(chain) for each in stages[index]]
+    copied = _copied_stages(used, by_name)
+    others = {
+        each.line: f"a stage whose files line {copied[index]} copies" if index in copied else ""
+        for index, stage in enumerate(stages)
+        if index not in chain
+        for each in stage
+    }
+    return [*instructions[: starts[0]], *used], others
+
+
+def _copied_stages(instructions: Sequence[Instruction], by_name: dict[str, int]) -> dict[int, int]:
+    """Return the stages whose files the image has, each with the line that copies them."""
+    copied: dict[int, int] = {}
+    for each in instructions:
+        for place in each.flag_values("--from") if each.name in ("COPY", "ADD") else []:
+            index = int(place) if place.isdecimal() and len(place) < 4 else by_name.get(place.lower())  # noqa: PLR2004 -- a number of a stage
+            if index is not None:
+                copied.setdefault(index, each.line)
+    return copied
+
+
+def _context(source: Source, surroundings: Surroundings, instructions: Sequence[Instruction]) -> str:
+    """Return the folder of the build context: the one that has most of what is copied, first that of the Dockerfile."""
+    own = posixpath.dirname(source.name) or "."
+    folders = [own, "."]
+    folder = own
+    while surroundings.locate(posixpath.join(folder, "..")).kind == "folder" and len(folders) < 20:  # noqa: PLR2004 -- folders above
+        folder = posixpath.normpath(posixpath.join(folder, ".."))
+        folders.append(folder)
+    paths = [
+        word
+        for each in instructions
+        if each.name in ("COPY", "ADD") and not each.heredocs and not each.flag_values("--from")
+        for word in (json_words(each.arguments) or each.arguments.split())[:-1]
+        if "$" not in word and "://" not in word and word.strip("./")
+    ][:100]
+
+    def having(folder: str) -> int:
+        return sum(
+            1
+            for path in paths
+            if surroundings.locate(posixpath.join(folder, path.lstrip("/"))).kind in ("file", "folder")
+        )
+
+    return max(dict.fromkeys(folders), key=having)
+
+
+def _read(
+    stage: Stage, instructions: Sequence[Instruction], used: Sequence[Instruction], others: dict[int, str]
+) -> None:
+    """Read the instructions that make the image, in their order."""
+    outer: dict[str, str] = {}
+    lines = {each.line for each in used}
+    has_base = False
+    for each in instructions:
+        if each.line not in lines or each.line in others:
+            continue
+        if each.name == "FROM":
+            if has_base:
+                stage.note(each.line, Outcome.NOT_NEEDED, "it goes on with the stage before")
+            else:
+                _read_from(stage, each)
+            has_base = True
+        elif each.name == "ARG" and not has_base:
+            _read_outer(stage, each, outer)
+        elif each.name == "ARG":
+            read_arg(stage, each, outer)
+        else:
+            _read_instruction(stage, each)
+    if not has_base:
+        stage.left_over(instructions[0].line if instructions else 1, "it has no FROM, which names the base")
+
+
+def _read_outer(stage: Stage, instruction: Instruction, outer: dict[str, str]) -> None:
+    for word in words_of(instruction.arguments):
+        name, sign, default = word.partition("=")
+        if not sign:
+            continue
+        try:
+            outer[name] = expanded(default, outer.get, stage.escape)
+        except UnknownValueError as error:
+            stage.left_over(instruction.line, f"{name}: {error.why}")
+    stage.note(instruction.line, Outcome.NOT_NEEDED, "a build here passes no argument, so its default counts")
+
+
+def _read_from(stage: Stage, instruction: Instruction) -> None:
+    line = instruction.line
+    facts = read_facts(stage.source.text, "linux/amd64")
+    image = next((each for each in facts.images if each.line == line and each.text.startswith("FROM")), None)
+    if image and image.platform and image.platform != "linux/amd64":
+        if validators.PLATFORM.error(image.platform):
+            stage.left_over(line, f"the table has no platform {image.platform}")
+        else:
+            stage.set(("platform",), image.platform, line)
+    if not image or not image.reference or "{{" in instruction.arguments:
+        why = next((each.what for each in facts.problems if each.line == line), "")
+        is_placeholder = "{{" in instruction.arguments or "<" in instruction.arguments
+        why = why or ("a placeholder" if is_placeholder else "it names no image that the table can extend")
+        name = instruction.arguments.partition("{{")[0].split("AS")[0].strip().rstrip(":")
+        reference = parse(name)
+        _set_base(stage, reference)
+        stage.left_over(line, f"{why}: name the base with --base" if is_placeholder else why)
+        return
+    _set_base(stage, image.reference)
+    base = base_key(image.reference)
+    stage.set(("base",), base, line)
+    stage.note(line, Outcome.KEY, f'base = "{base}"')
+
+
+def _set_base(stage: Stage, reference: object) -> None:
+    from azureml_tasks.image_reference import Reference
+
+    if isinstance(reference, Reference):
+        stage.serves = brings_server(reference)
+        stage.makes_environment = reference.repository.rpartition("/")[2].startswith("inference-base")
+    stage.user = ""
+
+
+def _read_instruction(stage: Stage, each: Instruction) -> None:
+    reader = _READERS.get(each.name)
+    if reader:
+        reader(stage, each)
+    else:
+        stage.left_over(each.line, _OTHERS.get(each.name, "an instruction that is not known here"))
+
+
+def _read_ports(stage: Stage, each: Instruction) -> None:
+    stage.ports[each.line] = each.arguments.split()
+
+
+def _read_shell(stage: Stage, each: Instruction) -> None:
+    stage.shell = tuple(json_words(each.arguments) or stage.shell)
+    stage.note(each.line, Outcome.NOT_NEEDED, "each run names the shell that it needs")
+
+
+def _read_maintainer(stage: Stage, each: Instruction) -> None:
+    set_label(stage, "org.opencontainers.image.authors", each.arguments.strip("\"' "), each.line)
+    stage.note(each.line, Outcome.CHANGED, "a label in place of the image's field for its author")
+
+
+def _read_health_check(stage: Stage, each: Instruction) -> None:
+    why = "Azure ML asks by the probes of the deployment"
+    if each.arguments.strip().upper() == "NONE":
+        stage.note(each.line, Outcome.NOT_NEEDED, why)
+    else:
+        stage.left_over(each.line, f"no key sets it, and {why}")
+
+
+def _read_folder(stage: Stage, each: Instruction) -> None:
+    try:
+        stage.folder = stage.path(each.arguments)
+    except UnknownValueError as error:
+        stage.left_over(each.line, error.why)
+        return
+    stage.folder_lines.append((each.line, stage.folder))
+
+
+def _decide_folder(stage: Stage, places: Places) -> None:
+    """Say what became of each WORKDIR."""
+    for line, folder in stage.folder_lines[:-1]:
+        stage.note(line, Outcome.NOT_NEEDED, f"each run that needs it goes to {folder}")
+    for line, folder in stage.folder_lines[-1:]:
+        if folder in ("/", APP_ROOT, places.code):
+            stage.note(line, Outcome.NOT_NEEDED, "the server starts in the folder of the code")
+        else:
+            why = f"each run that needs it goes to {folder}, and the server to the folder of the code"
+            stage.note(line, Outcome.CHANGED, why)
+
+
+def _read_user(stage: Stage, each: Instruction) -> None:
+    try:
+        stage.user = stage.text_of(each.arguments.strip()).partition(":")[0]
+    except UnknownValueError as error:
+        stage.left_over(each.line, error.why)
+        return
+    stage.users.append((each.line, stage.text_of(each.arguments.strip())))
+
+
+_READERS: Mapping[str, Callable[[Stage, Instruction], None]] = {
+    "ADD": read_copy,
+    "CMD": read_command,
+    "COPY": read_copy,
+    "ENTRYPOINT": read_command,
+    "ENV": read_env,
+    "EXPOSE": _read_ports,
+    "HEALTHCHECK": _read_health_check,
+    "LABEL": read_label,
+    "MAINTAINER": _read_maintainer,
+    "RUN": read_run,
+    "SHELL": _read_shell,
+    "USER": _read_user,
+    "WORKDIR": _read_folder,
+}
+
+
+def _runtime_user(stage: Stage) -> str:
+    user = stage.user
+    return RUNTIME_USER if user in ("", *_ROOT) or validators.USER.error(user) else user
+
+
+def _decide_user(stage: Stage, server: Server) -> None:
+    """Say what became of each USER, and who runs the image."""
+    for line, user in stage.users[:-1]:
+        name = user.partition(":")[0]
+        what = "apt and pip install as root anyway" if name in _ROOT else "each run names its user"
+        stage.note(line, Outcome.NOT_NEEDED, what)
+    for line, text in stage.users[-1:]:
+        name, _, group = text.partition(":")
+        if name in _ROOT:
+            stage.note(line, Outcome.CHANGED, f"the image runs as {RUNTIME_USER}, never as root")
+        elif error := validators.USER.error(name):
+            stage.left_over(line, f'"{name}" {error}')
+        else:
+            if name != RUNTIME_USER:
+                stage.set(("user",), name, line)
+            shown = f'user = "{name}"' + (" is the default" if name == RUNTIME_USER else "")
+            other = group and group != name
+            stage.note(
+                line,
+                Outcome.CHANGED if other else Outcome.KEY,
+                f"{shown}; with its own group, not {group}" if other else shown,
+            )
+    if stage.serves is False and server.starts is not False:
+        line = next((value.line for value in stage.values if value.place == ("base",)), 0)
+        if not line:
+            return
+        if server.starts is None:
+            stage.set(("server",), "azmlinfsrv", line)
+            stage.note(
+                line, Outcome.CHANGED, 'server = "azmlinfsrv" adds the inference server, which the base lacks'
+            )
+        if not stage.users:
+            stage.note(line, Outcome.CHANGED, f"the image runs as {RUNTIME_USER}, not as root")
+
+
+def _places(stage: Stage, server: Server) -> Places:
+    root = stage.env.get("AML_APP_ROOT", "")
+    root = stage.absolute(plain(root)) if root else ""
+    if not root and server.folder and server.starts and stage.serves is False:
+        root = server.folder if server.folder != "/" else posixpath.dirname(server.entry_script)
+    return decide_copies(stage, root if root.startswith("/") and root != "/" else APP_ROOT)
+
+
+def _decide_pips(stage: Stage) -> None:
+    """Set the requirements for pip: of one project the last one counts, as in the Dockerfile."""
+    last = {}
+    for line, requirement in stage.pips:
+        last[_project(requirement)] = (line, requirement)
+    for line, requirement in stage.pips:
+        other, text = last[_project(requirement)]
+        if text == requirement and other == line:
+            stage.set(("pip",), [requirement], line)
+        elif text != requirement:
+            stage.note(line, Outcome.NOT_NEEDED, f"line {other} installs {text}")
+
+
+def _project(requirement: str) -> str:
+    from azureml_tasks.config.requirement import parse_requirement
+
+    return normalize_name(parse_requirement(requirement).name)
+
+
+def _decide_ports(stage: Stage, server: Server) -> None:
+    for line, ports in stage.ports.items():
+        if all(port in _SERVED_PORTS for port in ports):
+            stage.note(line, Outcome.NOT_NEEDED, "the image serves on port 5001")
+        elif server.starts is False:
+            stage.left_over(line, "the image serves on port 5001")
+        else:
+            stage.note(line, Outcome.CHANGED, "the image serves on port 5001, and exposes no other one")
+
+
+def _lines(stage: Stage, instructions: Sequence[_Numbered]) -> Iterator[SourceLine]:
+    """Yield what became of each instruction: its worst outcome, and every reason that is not less than a key."""
+    for instruction, end in instructions:
+        noted = stage.outcomes.get(instruction.line) or [(Outcome.LEFT_OVER, "it is not understood")]
+        outcome = min((each for each, _ in noted), key=_SEVERITY.index)
+        shown = [(each, why) for each, why in noted if each is not Outcome.NOT_NEEDED or outcome is each]
+        shown.sort(key=lambda each: _SEVERITY.index(each[0]))
+        text = " ".join(f"{instruction.name} {' '.join([*instruction.flags, instruction.arguments])}".split())
+        if len(text) > _LONGEST_SHOWN:
+            text = f"{text[: _LONGEST_SHOWN - 1]}…"
+        yield SourceLine(instruction.line, end, text, outcome, "; ".join(why for _, why in shown))

@@ -1,0 +1,202 @@
+"""What is read of the image that a Dockerfile makes, so far: its variables, user, folder, copied files and commands."""
+
+from __future__ import annotations
+
+import posixpath
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from azureml_tasks.migration.dockerfile_words import UnknownValueError, expanded, plain
+from azureml_tasks.migration.reading import Outcome, Reference, Value
+from azureml_tasks.planning.plan import APP_ROOT, MODEL_DIR
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from azureml_tasks.config.problems import Place
+    from azureml_tasks.migration.reading import Kind, Source
+    from azureml_tasks.migration.surroundings import Located, Surroundings
+
+RUNTIME_USER = "dockeruser"
+"""The user of Azure ML's inference images, and the default of the key `user`."""
+APT, PIP, FILES = 1, 2, 3
+"""The steps of a generated Dockerfile, in their order: system packages, Python packages, model and code."""
+_PLACES_OF_BASE = {"AML_APP_ROOT": APP_ROOT, "AZUREML_MODEL_DIR": MODEL_DIR}
+"""Folders that variables of the base name. If `AML_APP_ROOT` is another one, the table copies the code there, too."""
+
+
+class Copied(NamedTuple):
+    """A file or a folder that an instruction copies.
+
+    Args:
+        line: of the instruction.
+        source: where it is; the content of a folder is copied.
+        target: its path in the image.
+        note: what the copy in the image has and a key does not give it, such as another owner; "" for nothing.
+    """
+
+    line: int
+    source: Located
+    target: str
+    note: str = ""
+
+
+class Shell(NamedTuple):
+    """A shell text that becomes one of `run`.
+
+    Args:
+        line: of its instruction.
+        text: for `/bin/sh -c`.
+        user: that runs it.
+        folder: that it runs in; "" for that of the base.
+        variables: of ENV and ARG at this place.
+        programs: that it runs; empty if that is not known.
+        phase: the last step that comes before it; files do not count if it uses none.
+        uses_files: whether it may use files that were copied.
+    """
+
+    line: int
+    text: str
+    user: str
+    folder: str
+    variables: Mapping[str, str]
+    programs: frozenset[str]
+    phase: int
+    uses_files: bool
+
+
+class Stage:
+    """An image so far.
+
+    Args:
+        source: the Dockerfile.
+        surroundings: of the project.
+        context: of the build, relative to the project's folder.
+        escape: the character that continues a line.
+        last_user: of the last USER, as it is written; "" for none.
+    """
+
+    def __init__(
+        self, source: Source, surroundings: Surroundings, context: str, escape: str, last_user: str
+    ) -> None:
+        self.source, self.surroundings, self.context, self.escape = source, surroundings, context, escape
+        self.last_user = last_user
+        self.outcomes: dict[int, list[tuple[Outcome, str]]] = {}
+        self.values: list[Value] = []
+        self.references: list[Reference] = []
+        self.keeps: list[str] = []
+        self.serves: bool | None = None
+        self.makes_environment = False
+        """Whether the Dockerfile makes the environment of the server, which the base does not have."""
+        self.user, self.folder = "", ""
+        self.shell: tuple[str, ...] = ("/bin/sh", "-c")
+        self.users: list[tuple[int, str]] = []
+        """Line and text of each USER."""
+        self.folder_lines: list[tuple[int, str]] = []
+        """Line and folder of each WORKDIR."""
+        self.env: dict[str, str] = {}
+        self.env_lines: dict[str, int] = {}
+        self.arguments: dict[str, str] = {}
+        self.path_lines: list[int] = []
+        """Lines that change PATH before a command."""
+        self.replaced: set[str] = set()
+        """Environments of conda that the Dockerfile makes by a file, for which the base's own serves."""
+        self.copied: list[Copied] = []
+        self.installed: set[int] = set()
+        """Lines that copy a file which is only installed from."""
+        self.shells: list[Shell] = []
+        self.pips: list[tuple[int, str]] = []
+        self.steps: list[tuple[int, int]] = []
+        """Phase and line of each package installation that a key says."""
+        self.command: dict[str, tuple[int, list[str]]] = {}
+        """CMD and ENTRYPOINT → line and words of the last one."""
+        self.ports: dict[int, list[str]] = {}
+
+    def note(self, line: int, outcome: Outcome, why: str) -> None:
+        """Say what became of a part of an instruction."""
+        noted = self.outcomes.setdefault(line, [])
+        if (outcome, why) not in noted:
+            noted.append((outcome, why))
+
+    def left_over(self, line: int, why: str) -> None:
+        """Say that the table does not say a part of an instruction."""
+        self.note(line, Outcome.LEFT_OVER, why)
+
+    def keep(self, line: int, why: str) -> None:
+        """Say that only the Dockerfile itself makes such an image."""
+        self.left_over(line, why)
+        self.keeps.append(f"line {line}: {why}")
+
+    def set(self, place: Place, value: Any, line: int) -> None:
+        """Add a value of the table."""
+        self.values.append(Value(place, value, self.source.name, line))
+
+    def refer(self, kind: Kind, line: int, name: str) -> None:
+        """Name another source, once."""
+        if not any(each.name == name for each in self.references):
+            self.references.append(Reference(kind, line, name))
+
+    @property
+    def phase(self) -> int:
+        """The last step that installs packages so far."""
+        return max((phase for phase, _ in self.steps), default=0)
+
+    def value_of(self, name: str) -> str | None:
+        """Return the value of a variable, as `config.variable_references` writes it; None for one of the base."""
+        return self.env.get(name, self.arguments.get(name))
+
+    def text_of(self, word: str) -> str:
+        """Return the value of a word; a variable of the base stays as a shell writes it.
+
+        Raises:
+            UnknownValueError: it has none.
+        """
+        return plain(expanded(word, self.value_of, self.escape))
+
+    def shell_value(self, name: str) -> str | None:
+        """Return the value of a variable in a shell; None if only the shell knows it."""
+        value = self.value_of(name)
+        if value is None:
+            return None
+        return None if "${" in value and plain(value) != value.replace("$$", "$") else plain(value)
+
+    def path(self, word: str) -> str:
+        """Return a path in the image, absolute or beginning with a variable of the base.
+
+        Raises:
+            UnknownValueError: it has no value.
+        """
+        return self.absolute(self.text_of(word))
+
+    def absolute(self, path: str) -> str:
+        """Return the path in the image that *path* means at this place."""
+        name, _, rest = path.removeprefix("$").partition("/")
+        if path.startswith("$") and name in _PLACES_OF_BASE:
+            path = f"{_PLACES_OF_BASE[name]}/{rest}"
+        if path.startswith("$"):
+            return posixpath.normpath(path)
+        return posixpath.normpath(posixpath.join(self.folder or "/", path))
+
+    def locate(self, path: str) -> Located:
+        """Return where a path of the build context leads."""
+        return self.surroundings.locate(posixpath.join(self.context, path.lstrip("/") or "."))
+
+    def source_of(self, path: str) -> tuple[Copied, Located] | None:
+        """Return what was copied to *path* of the image last, and where that is; None for nothing."""
+        for each in reversed(self.copied):
+            if each.target == path and each.source.kind == "file":
+                return each, each.source
+            below = path.removeprefix(each.target.rstrip("/") + "/")
+            if each.source.kind == "folder" and below != path:
+                located = self.surroundings.locate(posixpath.join(each.source.name, below))
+                if located.kind == "file":
+                    return each, located
+        return None
+
+
+def words_or_left(stage: Stage, line: int, words: Sequence[str]) -> list[str] | None:
+    """Return the values of *words*; None if one has none, which is left over."""
+    try:
+        return [stage.text_of(word) for word in words]
+    except UnknownValueError as error:
+        stage.left_over(line, error.why)
+        return None
