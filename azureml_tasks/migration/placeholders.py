@@ -13,9 +13,7 @@ _LEFT, _RIGHT = "\ue0f0", "\ue0f1"
 _MARKED = re.compile(f"{_LEFT}.([^{_RIGHT}]*).{_RIGHT}")
 _OTHERS = (
     re.compile(r"<%?[ ]?[A-Za-z][\w .-]{0,60}%?>"),  # <NAME>, <% NAME %>
-    re.compile(
-        r"\$[A-Za-z_]\w*|\$[({]{1,2}[ ]?[A-Za-z_]"
-    ),  # shells, pipelines of Azure and GitHub
+    re.compile(r"\$[A-Za-z_]\w*|\$[({]{1,2}[ ]?[A-Za-z_]"),  # shells, pipelines of Azure and GitHub
     re.compile(r"#\{[\w.-]+\}#|__[A-Z][A-Z0-9_]*__"),  # tasks that replace tokens
     re.compile(r"place[ _-]?holder|\b(?:change|replace)[ _-](?:me|at|this|with)|\byour[_-]", re.IGNORECASE),
 )
