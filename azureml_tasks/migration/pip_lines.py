@@ -101,8 +101,8 @@ def as_pip_items(source: Source, text: str, looked: LookedAt) -> PipLines:
     deciding = next((line for line in lines if line.options.keys() - harmless), None)
     values: list[Value] = []
     fates: dict[int, Fate] = {}
-    ends = [line.number for line in lines[1:]] + [len(text.splitlines()) + 1]
-    for line, end in zip(lines, ends, strict=True):
+    ends = [*(line.number for line in lines[1:]), len(text.splitlines()) + 1]
+    for line, end in zip(lines, ends[: len(lines)], strict=True):
         fate = _fate(source, line, deciding, looked.problems)
         if fate.outcome is Outcome.KEY:
             key, items = _item(source, line)

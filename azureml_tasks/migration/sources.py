@@ -8,11 +8,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.errors import FileProblem
+from azureml_tasks.migration.conda_source import read_conda_source
 from azureml_tasks.migration.deployment_yaml import read_deployment
 from azureml_tasks.migration.dockerfile_source import read_dockerfile
 from azureml_tasks.migration.environment_yaml import read_environment
 from azureml_tasks.migration.kinds import NoSource, kind_of_name, kind_of_text
 from azureml_tasks.migration.model_source import read_model
+from azureml_tasks.migration.pyproject_source import read_pyproject_source
 from azureml_tasks.migration.reading import Kind, Outcome, Reading, Source, SourceLine
 from azureml_tasks.migration.request_source import read_request
 from azureml_tasks.migration.requirements_source import read_requirements_source
@@ -189,7 +191,9 @@ _READERS: Mapping[Kind, Reader] = {
     Kind.DEPLOYMENT: read_deployment,
     Kind.ENVIRONMENT: read_environment,
     Kind.DOCKERFILE: read_dockerfile,
+    Kind.CONDA: read_conda_source,
     Kind.REQUIREMENTS: read_requirements_source,
+    Kind.PYPROJECT: read_pyproject_source,
     Kind.SCRIPT: read_script,
     Kind.MODEL: read_model,
     Kind.REQUEST: read_request,
