@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.errors import Problem, SettingsError
 from azureml_tasks.migration.candidates import candidates
+from azureml_tasks.migration.first_request import nearest_first
 from azureml_tasks.migration.folder_files import MOST_ENTRIES, folder_files
 from azureml_tasks.migration.model_candidates import model_candidates
 from azureml_tasks.migration.named_files import builds, copies, names_file
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from azureml_tasks.migration.surroundings import Surroundings
 
 _MOST_CHOICES = 20
-_REQUEST_NAMES = re.compile(r"(sample[-_]?request|sample[-_]?input|request|input|sample)\b.*", re.IGNORECASE)
 _NOTHING = (
     "Name what you have, and what it extends:\n"
     "invoke image.init --from FILE --base minimal-py312-inference\n"
@@ -207,7 +207,7 @@ class _Searching:
         requests = tuple(each for each in requests if not self.is_in_model(each.name))
         if not requests:
             return
-        nearest, *others = sorted(requests, key=lambda each: _distance(each.name, script))
+        nearest, *others = nearest_first(requests, script)
         self.sources.append(nearest)
         self.pass_over(
             others, f"{nearest.name} is the first request; others can be added to smoke-test.requests"
@@ -215,14 +215,6 @@ class _Searching:
 
     def is_in_model(self, name: str) -> bool:
         return any(name.startswith(f"{model}/") for model in self.models)
-
-
-def _distance(request: str, script: str) -> tuple[int, int, str]:
-    """Return how far a request is from a script: by its name, by its folder, by the order of names."""
-    folder, home = posixpath.dirname(request), posixpath.dirname(script)
-    is_named = _REQUEST_NAMES.match(posixpath.basename(request)) is not None
-    steps = posixpath.relpath(f"/{folder}", f"/{home}").count("/") + (folder != home)
-    return (not is_named, steps, request)
 
 
 def _is_batch(deployment: Source) -> bool:

@@ -43,6 +43,13 @@ class _NoSampleError(Exception):
     """A value that cannot be known without running the script."""
 
 
+def answers_requests(script: str) -> bool:
+    """Return whether a script answers requests with JSON, as far as is seen: no batches, and no whole requests."""
+    tree = parse_script(script.encode("utf-8", "surrogatepass"))
+    run = _run(tree) if tree else None
+    return not (tree and run) or _answers(tree, run)
+
+
 def sample_request(script: str) -> SampleRequest | None:
     """Return a first request for a script; None if it answers none, or none as JSON.
 
@@ -55,7 +62,7 @@ def sample_request(script: str) -> SampleRequest | None:
     run = _run(tree)
     if run is None:
         return _example(())
-    if takes_mini_batch(tree) or "rawhttp" in map(_name, run.decorator_list):
+    if not _answers(tree, run):
         return None
     try:
         shown = _shown(tree, run)
@@ -65,6 +72,10 @@ def sample_request(script: str) -> SampleRequest | None:
         return SampleRequest(shown, "it is the sample of the script's own schema", is_example=False)
     parameters = [_text(_argument(call, 0, "param_name")) for call in _schemas(run)]
     return _example([name for name in parameters if name] or _keys(run))
+
+
+def _answers(tree: ast.Module, run: ast.FunctionDef) -> bool:
+    return not takes_mini_batch(tree) and "rawhttp" not in map(_name, run.decorator_list)
 
 
 def _example(keys: Sequence[str]) -> SampleRequest:
