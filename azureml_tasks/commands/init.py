@@ -16,6 +16,7 @@ from azureml_tasks.config.problems import FILE
 from azureml_tasks.errors import FileProblem, Problem, SettingsError, stating
 from azureml_tasks.migration import kept_dockerfile
 from azureml_tasks.migration.comparison import differences
+from azureml_tasks.migration.conda_for_base import conda_for_base, named_base
 from azureml_tasks.migration.draft import Draft, Fixed, draft, in_order, without
 from azureml_tasks.migration.folder import search
 from azureml_tasks.migration.project_name import naming_keys, project_name
@@ -108,9 +109,11 @@ def prepare(run: RunContext, request: InitRequest, ask: Ask) -> InitResult:
         content = _pyproject(surroundings.folder)
         place = _place(run, decode(content or b""))
         sources, base, passed_over = _sources(run, request, surroundings, ask)
-        readings = without_refused(read_sources(sources, surroundings))
+        readings = read_sources(sources, surroundings)
+        known_base = str(base[0].value) if base else named_base(readings)
+        readings = without_refused(conda_for_base(readings, known_base, surroundings))
         drafted = _settled(draft(_with_kept_dockerfile(readings, request, ask), base), ask)
-        drafted = drafted if place.existing is not None else _with_base(drafted, ask)
+        drafted = drafted if place.existing is not None else _with_base(drafted, surroundings, ask)
         return _result(place, content, drafted, surroundings, passed_over)
 
 
@@ -290,7 +293,7 @@ def _settled(drafted: Draft, ask: Ask) -> Draft:
     return drafted
 
 
-def _with_base(drafted: Draft, ask: Ask) -> Draft:
+def _with_base(drafted: Draft, surroundings: Surroundings, ask: Ask) -> Draft:
     """Return *drafted* with a base, or with a Dockerfile.
 
     Raises:
@@ -307,7 +310,8 @@ def _with_base(drafted: Draft, ask: Ask) -> Draft:
     index = ask(question)
     if index is None:
         raise SettingsError([question.problem()])
-    return draft(drafted.readings, [*drafted.fixed, Fixed(("base",), CURRENT[index], "your answer")])
+    readings = conda_for_base(drafted.readings, CURRENT[index], surroundings)
+    return draft(readings, [*drafted.fixed, Fixed(("base",), CURRENT[index], "your answer")])
 
 
 def _result(
