@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -127,12 +128,20 @@ def faults(_context: Context, minutes: float = 10.0, seed: int = 0, only: str = 
 
 @task
 def docs(_context: Context) -> None:
-    """Write the tables of all settings into `azureml_tasks/docs/settings.md`."""
+    """Write the tables of all settings into `docs/settings.md`, and what `init` prints into `docs/moving-here.md`."""
     from azureml_tasks.config import schema  # a broken package must not keep its tests from running
+    from tests import moving_here  # likewise
 
     before, rest = SETTINGS.read_text(encoding="utf-8").split(MARKS[0])
     after = rest.split(MARKS[1])[1]
     SETTINGS.write_text(f"{before}{MARKS[0]}\n{schema.markdown()}\n{MARKS[1]}{after}", encoding="utf-8")
+    first, *sections = moving_here.sections(moving_here.PAGE.read_text(encoding="utf-8"))
+    with tempfile.TemporaryDirectory() as folder:
+        shown = [
+            moving_here.rewritten(section, Path(folder).resolve() / str(number) / "iris")
+            for number, section in enumerate(sections)
+        ]
+    moving_here.PAGE.write_text("".join([first, *shown]), encoding="utf-8")
 
 
 @contextmanager
