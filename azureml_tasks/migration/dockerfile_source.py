@@ -107,7 +107,7 @@ def _numbered(instructions: Sequence[Instruction], text: str) -> list[_Numbered]
     """Return the instructions, each with its last line that is neither blank nor a comment."""
     lines = text.split("\n")
     begins = [each.line for each in instructions]
-    ends = [begin - 1 for begin in begins[1:]] + [len(lines)]
+    ends = [*(begin - 1 for begin in begins[1:]), *([len(lines)] if begins else [])]
     numbered = []
     for each, end in zip(instructions, ends, strict=True):
         last = end

@@ -21,10 +21,9 @@ from contextlib import redirect_stderr
 from pathlib import Path
 from typing import NamedTuple
 
-from azureml_tasks.commands.init import InitRequest, InitResult, prepare, write
-
 from azureml_tasks.cli.console import Console
 from azureml_tasks.commands.check import check_images
+from azureml_tasks.commands.init import InitRequest, InitResult, prepare, write
 from azureml_tasks.commands.run_context import RunContext
 from azureml_tasks.errors import AzuremlTasksError, EngineError, SettingsError
 from azureml_tasks.migration.questions import Question

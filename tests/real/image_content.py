@@ -9,7 +9,7 @@ import tempfile
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     import docker
 
@@ -66,28 +66,16 @@ def content_of(client: docker.DockerClient, image: str) -> ImageContent:
     files: dict[str, File] = {}
     python: dict[str, str] = {}
     debian: dict[str, str] = {}
-    container = client.containers.create(image, command=["true"])
-    try:
-        with tempfile.TemporaryFile() as exported:
-            for chunk in container.export():
-                exported.write(chunk)
-            exported.seek(0)
-            with tarfile.open(fileobj=exported) as archive:
-                for member in archive:
-                    text = archive.extractfile(member).read() if member.isreg() else b""
-                    files[f"/{member.name}"] = File(
-                        mode=f"{member.mode:o}",
-                        owner=f"{member.uid}:{member.gid}",
-                        what="folder"
-                        if member.isdir()
-                        else member.linkname or hashlib.sha256(text).hexdigest(),
-                    )
-                    if match := _DISTRIBUTION.search(member.name):
-                        python[match[1]] = match[2]
-                    if member.name == _STATUS:
-                        debian = dict(_DEBIAN.findall(text.decode()))
-    finally:
-        container.remove(force=True)
+    for member, content in _members(client, image):
+        files[f"/{member.name}"] = File(
+            mode=f"{member.mode:o}",
+            owner=f"{member.uid}:{member.gid}",
+            what="folder" if member.isdir() else member.linkname or hashlib.sha256(content).hexdigest(),
+        )
+        if match := _DISTRIBUTION.search(member.name):
+            python[match[1]] = match[2]
+        if member.name == _STATUS:
+            debian = dict(_DEBIAN.findall(content.decode()))
     return ImageContent(
         files=files,
         python=python,
@@ -98,3 +86,18 @@ def content_of(client: docker.DockerClient, image: str) -> ImageContent:
         folder=config["WorkingDir"],
         labels=config["Labels"] or {},
     )
+
+
+def _members(client: docker.DockerClient, image: str) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
+    """Yield each file of *image* and what is in it, of a container that is never started."""
+    container = client.containers.create(image, command=["true"])
+    try:
+        with tempfile.TemporaryFile() as exported:
+            exported.writelines(container.export())  # type: ignore[arg-type]  # the stubs call its bytes text
+            exported.seek(0)
+            with tarfile.open(fileobj=exported) as archive:
+                for member in archive:
+                    file = archive.extractfile(member) if member.isreg() else None
+                    yield member, file.read() if file else b""
+    finally:
+        container.remove(force=True)

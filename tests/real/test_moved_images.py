@@ -133,7 +133,7 @@ def test_both_images_are_the_same(
         pipeline.build(RunContext(folder=folder, reporter=Console()), no_cache=False, pull=False)
         expected, actual = (compared(content_of(docker_client, image)) for image in (own, ours))
 
-    labels = {key: actual.labels.get(key) for key in expected.labels}
+    labels = {key: actual.labels[key] for key in expected.labels if key in actual.labels}
     assert expected._replace(files={}) == actual._replace(files={}, labels=labels)
     assert files_that_differ(expected, actual) == {}
 
