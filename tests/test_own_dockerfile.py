@@ -21,6 +21,7 @@ from azureml_tasks.commands.export import context_archive
 from azureml_tasks.commands.run_context import Prepared, RunContext, plan_image
 from azureml_tasks.commands.steps import record_build
 from azureml_tasks.commands.up_to_date import reusable_image
+from azureml_tasks.config.fields import UNSET
 from azureml_tasks.config.problems import Override
 from azureml_tasks.context.build_context import BuildContext
 from azureml_tasks.engines.acr.build_pieces import whole_image
@@ -37,6 +38,7 @@ from azureml_tasks.errors import BuildError, EngineError, SettingsError
 from azureml_tasks.planning.dockerfile import CONTEXT_LABEL, labelled, stages
 from azureml_tasks.planning.plan import Plan
 from azureml_tasks.project.build_secrets import SecretSource
+from azureml_tasks.project.model import SmokeTestPlan, SmokeTestRequest
 from azureml_tasks.smoke.events import probe_config
 from azureml_tasks.state.runs import Run
 from tests.cases import lay_out
@@ -357,6 +359,26 @@ def test_the_probe_asks_its_server(tmp_path: Path) -> None:
 
     assert ("/healthz", "/predict", False) == (config["health"], config["scoring"], config["swagger"])
     assert not plan.smoke_test.default_script
+
+
+@pytest.mark.parametrize(
+    ("paths", "scoring"),
+    [
+        ([], "/score"),
+        (["/predict", "/score?x=1"], "/score"),
+        (["/healthz", "/predict?x=1"], "/predict"),
+        (["/healthz"], "/score"),
+    ],
+)
+def test_the_path_that_scores(paths: list[str], scoring: str) -> None:
+    """Of an own server the first one that is not its health check; Azure ML's server has one path."""
+    requests = tuple(
+        SmokeTestRequest(name=path, path=path, body=b"", status=200, expect=UNSET, tolerance=0, timeout=5)
+        for path in paths
+    )
+    own = SmokeTestPlan(requests=requests, health="/healthz", is_azure_server=False)
+
+    assert (scoring, "/score") == (own.scoring_path, own._replace(is_azure_server=True).scoring_path)
 
 
 def test_the_yaml_has_its_port_and_paths(tmp_path: Path) -> None:

@@ -153,9 +153,13 @@ class SmokeTestPlan(NamedTuple):
 
     @property
     def scoring_path(self) -> str:
-        """The path that scores: `/score`, unless there are requests and none is for it."""
+        """The path that scores: `/score`, unless another server gets requests and none is for it.
+
+        A request for the health check is none that scores.
+        """
         paths = [request.path.partition("?")[0] for request in self.requests]
-        return "/score" if "/score" in paths or not paths else paths[0]
+        others = [path for path in paths if path != self.health]
+        return "/score" if self.is_azure_server or "/score" in others or not others else others[0]
 
     @property
     def proves(self) -> Literal["requests", "mini-batch", "start-up"]:
