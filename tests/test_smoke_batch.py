@@ -9,6 +9,7 @@ from azureml_tasks.built_image import BuiltImage
 from azureml_tasks.cli.console import Console
 from azureml_tasks.in_image.probe_in_acr import frames
 from azureml_tasks.project.model import SmokeTestFile, SmokeTestPlan
+from azureml_tasks.project.own_dockerfile import OwnDockerfile
 from azureml_tasks.smoke.batch import batch_command, batch_files, batch_mounts
 from azureml_tasks.smoke.container_protocol import Runner, State
 from azureml_tasks.smoke.event_lines import event_marker
@@ -54,7 +55,7 @@ class FakeContainer:
         return LogExcerpt("/bin/sh: 1: exec: /usr/bin/python: not found", 1)
 
 
-def report_on(*events: dict[str, Any]) -> str:
+def report_on(*events: dict[str, Any], own: OwnDockerfile | None = None) -> str:
     """Return the text of the report on a container that printed these events."""
 
     class Engine:
@@ -62,7 +63,9 @@ def report_on(*events: dict[str, Any]) -> str:
         def running(self, *_: object) -> Iterator[FakeContainer]:
             yield FakeContainer(events)
 
-    report = smoke_test(plan(smoke_test=BATCH), IMAGE, cast("Runner", Engine()), Console())
+    report = smoke_test(
+        plan(smoke_test=BATCH, own_dockerfile=own), IMAGE, cast("Runner", Engine()), Console()
+    )
     assert report is not None
     assert report.proven == "mini-batch"
     return report_text(report)
@@ -108,6 +111,18 @@ Warning: the kernel killed a process in the container because memory ran out (1g
 Look inside: docker run --rm -it --entrypoint bash 5f5f5f5f5f5f"""
     end = {**END, "exit_code": 137, "out_of_memory": True, "core": False, "log": log}
     assert expected == report_on(INIT, error, end)
+
+
+def test_who_installs_what_a_batch_deployment_needs() -> None:
+    """The table, or the project's own Dockerfile, beside which the table installs nothing."""
+    end = {**END, "core": False}
+    ways = ('pip = ["azureml-core"]', "let docker/Dockerfile install it")
+    reports = (
+        report_on(INIT, RUN, end, own=own) for own in (None, OwnDockerfile("a", "docker/Dockerfile", ""))
+    )
+
+    for way, report in zip(ways, reports, strict=True):
+        assert f"\nWarning: a batch deployment also needs azureml-core in the image: {way}\n" in report
 
 
 def test_an_image_without_a_python() -> None:

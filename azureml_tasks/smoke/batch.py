@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _DRIVER = "batch_driver.py"
 _SCRIPTS = (_DRIVER, "probe_in_acr.py")
 _DATA = "data"
-_CORE = 'a batch deployment also needs azureml-core in the image: pip = ["azureml-core"]'
+_CORE = "a batch deployment also needs azureml-core in the image: "
 """https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-batch-endpoints, "No module named azureml"."""
 
 
@@ -110,7 +110,8 @@ def _run_check(smoke_test: SmokeTestPlan, events: Mapping[str, Event]) -> Check:
 
 def _warnings(plan: Plan, image: BuiltImage, end: ContainerEnd) -> Iterator[str]:
     if end.has_core is False:
-        yield _CORE
+        own = plan.own_dockerfile
+        yield _CORE + (f"let {own.name} install it" if own else 'pip = ["azureml-core"]')
     if image.user in {"", "0", "root"}:
         yield "the image runs as root"
     if end.out_of_memory:
