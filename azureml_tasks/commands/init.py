@@ -17,7 +17,7 @@ from azureml_tasks.errors import FileProblem, Problem, SettingsError, stating
 from azureml_tasks.migration import kept_dockerfile
 from azureml_tasks.migration.comparison import differences
 from azureml_tasks.migration.conda_for_base import conda_for_base, named_base
-from azureml_tasks.migration.draft import Draft, Fixed, draft, in_order, without
+from azureml_tasks.migration.draft import Draft, Fixed, answered, draft, in_order, with_base
 from azureml_tasks.migration.folder import search
 from azureml_tasks.migration.project_name import naming_keys, project_name
 from azureml_tasks.migration.questions import Choice, Question, command_line
@@ -112,7 +112,8 @@ def prepare(run: RunContext, request: InitRequest, ask: Ask) -> InitResult:
         readings = read_sources(sources, surroundings)
         known_base = str(base[0].value) if base else named_base(readings)
         readings = without_refused(conda_for_base(readings, known_base, surroundings))
-        drafted = _settled(draft(_with_kept_dockerfile(readings, request, ask), base), ask)
+        readings = _with_kept_dockerfile(readings, request, ask)
+        drafted = _settled(draft(readings, base), ask)
         drafted = drafted if place.existing is not None else _with_base(drafted, surroundings, ask)
         return _result(place, content, drafted, surroundings, passed_over)
 
@@ -289,7 +290,7 @@ def _settled(drafted: Draft, ask: Ask) -> Draft:
         index = ask(conflict.question())
         if index is None:
             raise SettingsError([each.problem() for each in drafted.conflicts])
-        drafted = without(drafted, conflict, conflict.values[index])
+        drafted = answered(drafted, conflict, conflict.values[index])
     return drafted
 
 
@@ -310,8 +311,8 @@ def _with_base(drafted: Draft, surroundings: Surroundings, ask: Ask) -> Draft:
     index = ask(question)
     if index is None:
         raise SettingsError([question.problem()])
-    readings = conda_for_base(drafted.readings, CURRENT[index], surroundings)
-    return draft(readings, [*drafted.fixed, Fixed(("base",), CURRENT[index], "your answer")])
+    readings = conda_for_base(drafted.merged.readings, CURRENT[index], surroundings)
+    return with_base(drafted, readings, Fixed(("base",), CURRENT[index], "your answer"))
 
 
 def _result(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from azureml_tasks.config import fields, validators
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
     from azureml_tasks.migration.reading import Reading, Value
 
 _CODE = ("code",)
-_SHARED_PLACES: tuple[tuple[Place, Place], ...] = (
-    (("smoke-test", "mini-batch"), ("smoke-test", "request")),
-    (("smoke-test", "mini-batch"), ("smoke-test", "requests")),
-    (("smoke-test", "requests"), ("smoke-test", "request")),
+_REQUEST, _REQUESTS = ("smoke-test", "request"), ("smoke-test", "requests")
+_EXCLUDING: tuple[tuple[Place, Place], ...] = (
+    (("smoke-test", "mini-batch"), _REQUEST),
+    (("smoke-test", "mini-batch"), _REQUESTS),
     (("model",), ("smoke-test", "model")),
 )
 """Keys of which a table has one alone: the first one counts, and the second one is left over."""
@@ -85,74 +86,99 @@ class Draft:
         table: in the order of the settings.
         readings: with what became of a line whose value the table does not have.
         conflicts: that keep the table from being complete.
-        fixed: what the run gave.
+        merged: what was merged.
     """
 
     table: Mapping[str, Any]
     readings: tuple[Reading, ...]
-    conflicts: tuple[Conflict, ...] = ()
+    conflicts: tuple[Conflict, ...]
+    merged: Merged
+
+
+class Merged(NamedTuple):
+    """What makes a draft.
+
+    Args:
+        readings: of the sources.
+        fixed: what the run gives, in place of their values.
+        answers: place of a conflict → the value that was chosen.
+    """
+
+    readings: tuple[Reading, ...]
     fixed: tuple[Fixed, ...] = ()
+    answers: Mapping[Place, Value] = MappingProxyType({})
 
 
 def draft(readings: Sequence[Reading], fixed: Sequence[Fixed] = ()) -> Draft:
-    """Return what *readings* say together; what *fixed* gives takes precedence."""
-    given = {each.place: each for each in fixed}
-    merged = _Merge(readings)
-    by_place: dict[Place, list[Value]] = {}
-    for reading in merged.readings:
-        for value in reading.values:
-            by_place.setdefault(value.place, []).append(value)
-    for first, second in _SHARED_PLACES:
-        if first in by_place and second in by_place:
-            for value in by_place.pop(second):
-                merged.drop(value, f"the table has {_spelled(first)}, and takes only one of the two")
+    """Return what *readings* say together; what the run gives, *fixed*, takes precedence."""
+    return _draft(Merged(tuple(readings), tuple(fixed)))
+
+
+def _draft(merged: Merged) -> Draft:
+    given = {each.place: each for each in merged.fixed}
+    merging = _Merging(merged)
+    by_place = merging.by_place()
     table: dict[Place, Any] = {}
     for place, values in by_place.items():
-        if place in given:
-            for value in values:
-                if value.value != given[place].value:
-                    why = f"{given[place].origin} gives {_shown(given[place].value)} instead"
-                    merged.drop(value, why, Outcome.CHANGED)
+        if place not in given:
+            table[place] = merging.value(place, values)
             continue
-        table[place] = merged.value(place, values)
-    table |= {each.place: each.value for each in fixed}
-    nested = _nested(table)
+        for value in values:
+            if value.value != given[place].value:
+                why = f"{given[place].origin} gives {_shown(given[place].value)} instead"
+                merging.drop(value, why, Outcome.CHANGED)
+    table |= {each.place: each.value for each in merged.fixed}
     root = _root(table)
     return Draft(
-        table=in_order({**nested, **({"root": root} if root else {})}),
-        readings=tuple(merged.readings),
-        conflicts=tuple(merged.conflicts),
-        fixed=tuple(fixed),
+        table=in_order({**_nested(table), **({"root": root} if root else {})}),
+        readings=tuple(merging.readings),
+        conflicts=tuple(merging.conflicts),
+        merged=merged,
     )
 
 
-def without(drafted: Draft, conflict: Conflict, chosen: Value) -> Draft:
-    """Return *drafted* with *chosen* as the answer to *conflict*."""
-    readings = [_without_values(reading, conflict.values, chosen) for reading in drafted.readings]
-    return draft(readings, drafted.fixed)
+def answered(drafted: Draft, conflict: Conflict, chosen: Value) -> Draft:
+    """Return *drafted* with *chosen*, one of the values of *conflict*, as the answer to it."""
+    merged = drafted.merged
+    return _draft(merged._replace(answers={**merged.answers, conflict.place: chosen}))
 
 
-def _without_values(reading: Reading, values: Sequence[Value], chosen: Value) -> Reading:
-    for value in values:
-        if value == chosen or value.file != reading.source.name or value not in reading.values:
-            continue
-        why = f"the table has {_shown(chosen.value)} of {chosen.file}:{chosen.line} instead"
-        reading = left_over(reading, value.line, why, Outcome.CHANGED)
-        reading = replace(reading, values=tuple(each for each in reading.values if each != value))
-    return reading
+def with_base(drafted: Draft, readings: Sequence[Reading], base: Fixed) -> Draft:
+    """Return *drafted* of other *readings*, those for *base*, with the same answers."""
+    merged = drafted.merged
+    return _draft(merged._replace(readings=tuple(readings), fixed=(*merged.fixed, base)))
 
 
-class _Merge:
+def _as_requests(value: Value) -> Value:
+    """Return the file of a request as one of several requests."""
+    return value._replace(place=_REQUESTS, value=[{"file": value.value}])
+
+
+class _Merging:
     """Merges the values of readings; `readings` changes with each value that the table does not have."""
 
-    def __init__(self, readings: Sequence[Reading]) -> None:
-        self.readings = list(readings)
+    def __init__(self, merged: Merged) -> None:
+        self.readings = list(merged.readings)
+        self.answers = merged.answers
         self.conflicts: list[Conflict] = []
+
+    def by_place(self) -> dict[Place, list[Value]]:
+        """Return the values for each key, less those of keys beside which they cannot stand."""
+        values: dict[Place, list[Value]] = {}
+        for reading in self.readings:
+            for value in reading.values:
+                values.setdefault(value.place, []).append(value)
+        if _REQUESTS in values and _REQUEST in values:
+            values[_REQUESTS] += map(_as_requests, values.pop(_REQUEST))
+        for first, second in _EXCLUDING:
+            for value in values.pop(second, []) if first in values else []:
+                self.drop(value, f"the table has {_spelled(first)}, and takes only one of the two")
+        return values
 
     def drop(self, value: Value, why: str, outcome: Outcome = Outcome.LEFT_OVER) -> None:
         """Say in the line of *value* that the table does not have it."""
         for at, reading in enumerate(self.readings):
-            if value in reading.values:
+            if reading.source.name == value.file:
                 self.readings[at] = left_over(reading, value.line, why, outcome)
 
     def value(self, place: Place, values: Sequence[Value]) -> Any:
@@ -171,23 +197,26 @@ class _Merge:
         return self._single(place, values)
 
     def _single(self, place: Place, values: Sequence[Value]) -> Any:
+        """Return the value at *place*; of different ones the chosen one, or the first if that is to be asked."""
         different = _different(values)
-        if len(different) > 1:
-            self._ask(place, different)
-        return different[0].value
+        chosen = self.answers.get(place)
+        if len(different) == 1:
+            return values[0].value
+        if not chosen:
+            self.conflicts.append(Conflict(place, tuple(different)))
+            return values[0].value
+        for value in values:
+            if value.value != chosen.value:
+                why = f"the table has {_shown(chosen.value)} of {chosen.file}:{chosen.line} instead"
+                self.drop(value, why, Outcome.CHANGED)
+        return chosen.value
 
     def _entries(self, place: Place, values: Sequence[Value]) -> dict[str, Any]:
         entries: dict[str, list[Value]] = {}
         for value in values:
             for name, entry in value.value.items():
                 entries.setdefault(name, []).append(value._replace(place=(*place, name), value=entry))
-        for name, each in entries.items():
-            if len(different := _different(each)) > 1:
-                self._ask((*place, name), different)
-        return {name: each[0].value for name, each in entries.items()}
-
-    def _ask(self, place: Place, values: Sequence[Value]) -> None:
-        self.conflicts.append(Conflict(place, tuple(values)))
+        return {name: self._single((*place, name), each) for name, each in entries.items()}
 
 
 def _different(values: Sequence[Value]) -> list[Value]:
