@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from azureml_tasks.migration.first_request import FirstRequest, first_request
+from azureml_tasks.migration.first_request import FirstRequest, entry_script, first_request
 from azureml_tasks.migration.surroundings import Surroundings
 from tests.cases import lay_out
 
@@ -43,3 +43,18 @@ def test_a_script_outside_of_the_root_gets_none(tmp_path: Path) -> None:
     """It is not read."""
     root = lay_out({"a/x": "", "b/score.py": _RUN}, tmp_path.resolve())
     assert first_request("../b/score.py", Surroundings(root / "a", root / "a")) is None
+
+
+@pytest.mark.parametrize(
+    ("table", "script"),
+    [
+        ({"code": "src"}, "src/score.py"),
+        ({"code": ".", "entry-script": "a/b.py"}, "a/b.py"),
+        ({"code": ["lib", "../common/src"], "entry-script": "src/b.py"}, "../common/src/b.py"),
+        ({"code": ["lib"], "entry-script": "src/b.py"}, ""),
+        ({}, ""),
+    ],
+)
+def test_the_table_tells_where_the_script_is(table: dict[str, object], script: str) -> None:
+    """A single folder is copied itself, and several keep their names."""
+    assert entry_script(table) == script

@@ -6,7 +6,7 @@ import codecs
 import os
 import shlex
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from azureml_tasks.migration import kept_dockerfile
 from azureml_tasks.migration.comparison import differences
 from azureml_tasks.migration.conda_for_base import conda_for_base, named_base
 from azureml_tasks.migration.draft import Draft, Fixed, answered, draft, in_order, with_base
+from azureml_tasks.migration.first_request import entry_script, first_request
 from azureml_tasks.migration.folder import search
 from azureml_tasks.migration.project_name import naming_keys, project_name
 from azureml_tasks.migration.questions import Choice, Question, command_line
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from azureml_tasks.migration.reading import Reading, Source
     from azureml_tasks.migration.tasks_file import TasksFile
 
+_REQUEST_FILE = "sample-request.json"
 _WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 Ask: TypeAlias = "Callable[[Question], int | None]"
 """Asks a question and returns the index of the choice; None if nobody can be asked."""
@@ -324,9 +326,11 @@ def _result(
 ) -> InitResult:
     """Return what is to be written, and what is next."""
     folder, table, files = surroundings.folder, drafted.table, []
+    notes: tuple[str, ...] = ()
     if place.existing is None:
+        drafted, requests, notes = _with_request(drafted, surroundings)
         table, file = _table_file(place, content, drafted, folder)
-        files.append(file)
+        files += [file, *requests]
     tasks = tasks_file(folder, surroundings.root)
     if not tasks.exists:
         files.append(NewFile(path=tasks.path, text=TEXT))
@@ -338,8 +342,24 @@ def _result(
         files=tuple(files),
         tasks=tasks,
         next_steps=_next_steps(drafted, folder),
+        notes=notes,
         passed_over=tuple(each for each in passed_over if each.name not in names),
     )
+
+
+def _with_request(drafted: Draft, surroundings: Surroundings) -> tuple[Draft, list[NewFile], tuple[str, ...]]:
+    """Return *drafted* with a first request if it has none, the file to write for it, and what to say of it."""
+    asked = drafted.table.get("smoke-test", {})
+    script = entry_script(drafted.table)
+    if not script or {"request", "requests", "mini-batch"} & asked.keys():
+        return drafted, [], ()
+    first = first_request(script, surroundings)
+    if not first or (not first.file and os.path.lexists(surroundings.folder / _REQUEST_FILE)):
+        return drafted, [], ()
+    name = first.file or _REQUEST_FILE
+    table = in_order({**drafted.table, "smoke-test": {**asked, "request": name}})
+    files = [] if first.file else [NewFile(path=surroundings.folder / name, text=first.text)]
+    return replace(drafted, table=table), files, (f"{_typed(name, surroundings.folder)} {first.why}",)
 
 
 def _table_file(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from azureml_tasks.migration.candidates import candidates
 from azureml_tasks.migration.folder_files import FolderFiles, folder_files
@@ -15,12 +15,13 @@ from azureml_tasks.project.entry_script import LARGEST_SCRIPT
 from azureml_tasks.text_file import UnreadableFile, decode, read_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from azureml_tasks.migration.reading import Source
     from azureml_tasks.migration.surroundings import Surroundings
 
 _NAMES = re.compile(r"(sample[-_]?request|sample[-_]?input|request|input|sample)\b.*", re.IGNORECASE)
+_DEFAULT_SCRIPT = "score.py"
 _NEAR = 1
 """Folders between a script and a file that is taken without being named."""
 
@@ -31,7 +32,7 @@ class FirstRequest(NamedTuple):
     Args:
         file: name of a file that exists; "" if there is none.
         text: JSON for a new file; "" if there is one.
-        why: where it is from, or that it must be replaced.
+        why: where it is from, or that it must be replaced, to follow its name.
         is_example: whether nothing shows that the script answers it.
     """
 
@@ -39,6 +40,16 @@ class FirstRequest(NamedTuple):
     text: str
     why: str
     is_example: bool
+
+
+def entry_script(table: Mapping[str, Any]) -> str:
+    """Return the entry script of *table*, relative to the project's folder; "" if it names no code."""
+    code, script = table.get("code"), str(table.get("entry-script", _DEFAULT_SCRIPT))
+    if isinstance(code, str):
+        return posixpath.normpath(posixpath.join(code, script))
+    name, _, inside = script.partition("/")
+    folders = (each for each in code or () if posixpath.basename(each) == name)
+    return next((posixpath.normpath(posixpath.join(folder, inside)) for folder in folders), "")
 
 
 def first_request(script: str, surroundings: Surroundings) -> FirstRequest | None:
@@ -58,7 +69,9 @@ def first_request(script: str, surroundings: Surroundings) -> FirstRequest | Non
     ]
     if near:
         name = nearest_first(near, script)[0].name
-        return FirstRequest(file=name, text="", why=f"{name} is near the script", is_example=False)
+        return FirstRequest(
+            file=name, text="", why="is the first request: it lies near the script", is_example=False
+        )
     sample = sample_request(text)
     return FirstRequest("", sample.text, sample.why, sample.is_example) if sample else None
 
@@ -70,6 +83,10 @@ def nearest_first(requests: Sequence[Source], script: str) -> list[Source]:
 
 def _is_named(name: str) -> bool:
     return _NAMES.match(posixpath.basename(name)) is not None
+
+
+def _is_near(request: str, script: str) -> bool:
+    return "/" not in request or _steps(request, script) <= _NEAR
 
 
 def _steps(request: str, script: str) -> int:

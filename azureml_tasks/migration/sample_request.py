@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _LARGEST = 100_000
 """Characters of a request."""
-_REPLACE = "replace it by a request that the script answers"
+_REPLACE = "is an example: replace it by a request that the script answers"
 _MOST_KEYS = 20
 _MOST_SAMPLES = 1_000
 
@@ -30,7 +30,7 @@ class SampleRequest(NamedTuple):
 
     Args:
         text: JSON.
-        why: where it is from, or that it must be replaced.
+        why: where it is from, or that it must be replaced, to follow the name of its file.
         is_example: whether nothing of the script shows that it answers this.
     """
 
@@ -69,7 +69,7 @@ def sample_request(script: str) -> SampleRequest | None:
     except (_NoSampleError, RecursionError):
         shown = None
     if shown:
-        return SampleRequest(shown, "it is the sample of the script's own schema", is_example=False)
+        return SampleRequest(shown, "has the samples of the script's own schema", is_example=False)
     parameters = [_text(_argument(call, 0, "param_name")) for call in _schemas(run)]
     return _example([name for name in parameters if name] or _keys(run))
 
@@ -80,7 +80,7 @@ def _answers(tree: ast.Module, run: ast.FunctionDef) -> bool:
 
 def _example(keys: Sequence[str]) -> SampleRequest:
     body = {key: [[0]] for key in [*keys][:_MOST_KEYS]} or {"data": [[0]]}
-    return SampleRequest(_json(body), f"nothing shows what the script answers: {_REPLACE}", is_example=True)
+    return SampleRequest(_json(body), _REPLACE, is_example=True)
 
 
 def _json(value: Any) -> str:
