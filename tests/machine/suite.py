@@ -71,7 +71,7 @@ _BESIDE = {
     ),
     "projects": (
         *("server", "images", "locks_and_indexes", "own_dockerfile", "layouts"),
-        *("batch", "mounted_delivery", "conda", "requests", "runtime_user"),
+        *("batch", "mounted_delivery", "conda", "requests", "runtime_user", "moved_images"),
     ),
     "engine 26.1": ("engine_26",),
 }
