@@ -45,11 +45,12 @@ def with_code(run: RunContext, prepared: Prepared, image: BuiltImage) -> Prepare
     if mounted.packages_folder:
         _update_packages(run, prepared, image)
     code = MountedCode(
-        source=str(Path(mounted.root, mounted.code)),
         name=_name(mounted),
         script=mounted.script,
         files=tuple(members(plan)),
         variables={**mounted.variables, **plan.env},
+        packages=str(Path(mounted.root, mounted.packages_folder)) if mounted.packages_folder else "",
+        packages_name=_packages_name(mounted) if mounted.packages_folder else "",
     )
     smoke_test = plan.smoke_test._replace(mounted=code, sha256=mount_sha256(plan, prepared.context))
     return prepared._replace(plan=plan._replace(smoke_test=smoke_test))
@@ -84,6 +85,10 @@ def _mounted(plan: Plan) -> MountedDelivery:
 
 def _name(mounted: MountedDelivery) -> str:
     return Path(mounted.root, mounted.code).resolve().name
+
+
+def _packages_name(mounted: MountedDelivery) -> str:
+    return Path(mounted.packages_folder).relative_to(mounted.code).as_posix()
 
 
 def _update_packages(run: RunContext, prepared: Prepared, image: BuiltImage) -> None:
@@ -126,7 +131,7 @@ def members(plan: Plan) -> list[ContextFile]:
     if not mounted.packages_folder or not packages.is_dir():
         return members
     _refuse_links(packages, mounted)
-    inside = f"{name}/{Path(mounted.packages_folder).relative_to(mounted.code).as_posix()}"
+    inside = f"{name}/{_packages_name(mounted)}"
     return members + [
         ContextFile(
             name=f"{inside}/{path.relative_to(packages).as_posix()}",

@@ -185,18 +185,20 @@ class MountedCode(NamedTuple):
     """Code that Azure ML mounts into a container of the base.
 
     Args:
-        source: absolute path of its folder.
-        name: of that folder, which Azure ML keeps below the app's root.
+        name: of its folder, which Azure ML keeps below the app's root.
         script: entry script, relative to the folder.
         files: members of an archive, in a folder of that name.
         variables: that tell the base where the packages are, and those of the table.
+        packages: absolute path of the folder of packages; "" for none.
+        packages_name: where it is, relative to the folder of the code.
     """
 
-    source: str
     name: str
     script: str
     files: tuple[ContextFile, ...]
     variables: Mapping[str, str]
+    packages: str = ""
+    packages_name: str = ""
 
 
 class SmokeTestRequest(NamedTuple):

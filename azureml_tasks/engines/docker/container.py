@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from azureml_tasks.context.context_file import ContextFile
     from azureml_tasks.engines.docker.client import EngineClient
     from azureml_tasks.project.model import MountedCode, SmokeTestPlan
+    from azureml_tasks.reporter import Reporter
     from azureml_tasks.state.runs import Run
 
 LABEL = "azureml-tasks.smoke-test"
@@ -58,7 +59,7 @@ https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Container/operat
 def start_commands(
     client: EngineClient, image: BuiltImage, smoke_test: SmokeTestPlan, run: Run, name: str
 ) -> list[list[str]]:
-    """Return the docker commands that do what `run_container` does."""
+    """Return the docker commands that do what `run_container` does, but for code that Azure ML mounts."""
     labels = [word for label, value in _labels(run).items() for word in ("--label", f"{label}={value}")]
     options = ["--name", name, *labels, "--publish", f"127.0.0.1::{smoke_test.port}"]
     if smoke_test.memory:
@@ -76,16 +77,41 @@ def start_commands(
     options += [image.id or image.names[0]]
     if smoke_test.mini_batch:
         options += ["-c", batch_command(smoke_test, _BATCH_FOLDER)]
-    copies = {str(_DEFAULT_SCRIPT): _DEFAULT_SCRIPT.name} if smoke_test.default_script else {}
-    if mounted := smoke_test.mounted:
-        copies = {mounted.source: mounted.name}
-    if not copies:
+    if not smoke_test.default_script and not smoke_test.mounted:
         return [client.docker_command("run", "--detach", *options)]
+    copy = client.docker_command("cp", str(_DEFAULT_SCRIPT), f"{name}:{APP_ROOT}/{_DEFAULT_SCRIPT.name}")
     return [
         client.docker_command("create", *options),
-        *(client.docker_command("cp", path, f"{name}:{APP_ROOT}/{copy}") for path, copy in copies.items()),
+        *([copy] if smoke_test.default_script else []),
         client.docker_command("start", name),
     ]
+
+
+def announce_start(
+    client: EngineClient,
+    image: BuiltImage,
+    smoke_test: SmokeTestPlan,
+    run: Run,
+    name: str,
+    reporter: Reporter,
+) -> bool:
+    """Announce the commands that do what `run_container` does. Return False if it must not be carried out."""
+    *before, start = start_commands(client, image, smoke_test, run, name)
+    reporter.effects(before)
+    if mounted := smoke_test.mounted:
+        # What ignore files leave out is not in the build context, and so not in the container.
+        folder = run.records / f"{name}-code"
+        packages = folder / "code" / mounted.packages_name
+        reporter.effect(["mkdir", "--parents", str(packages.parent)])
+        unpack = ["tar", "--extract", "--file=-", f"--directory={folder}", "code"]
+        reporter.effect(unpack, before="invoke image.context | ")
+        if mounted.packages:
+            reporter.effect(["cp", "--recursive", mounted.packages, str(packages)])
+        reporter.effect(
+            client.docker_command("cp", str(folder / "code"), f"{name}:{APP_ROOT}/{mounted.name}")
+        )
+        reporter.effect(["rm", "-r", str(folder)])
+    return reporter.effect(start)
 
 
 @contextmanager

@@ -263,13 +263,13 @@ class DockerEngine:
     @contextmanager
     def running(self, image: BuiltImage, smoke_test: SmokeTestPlan) -> Iterator[DockerContainer | None]:
         """Run the image as Azure ML does for the block; None under --dry."""
-        from azureml_tasks.engines.docker.container import run_container, start_commands
+        from azureml_tasks.engines.docker.container import announce_start, run_container
 
         with translate_errors(self.client.host):
             with tracked_run(self.client, self.folder, self.reporter) as run:
                 name = container_name(run)
                 remove = self.client.docker_command("rm", "--force", "--volumes", name)
-                if not self.reporter.effects(start_commands(self.client, image, smoke_test, run, name)):
+                if not announce_start(self.client, image, smoke_test, run, name, self.reporter):
                     self.reporter.effect(remove)
                     yield None
                     return
