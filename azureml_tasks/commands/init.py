@@ -14,7 +14,7 @@ from azureml_tasks.commands.new_files import NewFile, write_files
 from azureml_tasks.config import image_tables
 from azureml_tasks.config.problems import FILE
 from azureml_tasks.errors import FileProblem, Problem, SettingsError, stating
-from azureml_tasks.migration import kept_dockerfile
+from azureml_tasks.migration import image_origin, kept_dockerfile
 from azureml_tasks.migration.comparison import differences
 from azureml_tasks.migration.conda_for_base import conda_for_base, named_base
 from azureml_tasks.migration.draft import Draft, Fixed, answered, draft, in_order, with_base
@@ -22,6 +22,7 @@ from azureml_tasks.migration.first_request import entry_script, first_request
 from azureml_tasks.migration.folder import search
 from azureml_tasks.migration.project_name import naming_keys, project_name
 from azureml_tasks.migration.questions import Choice, Question, command_line
+from azureml_tasks.migration.reading import Kind
 from azureml_tasks.migration.refused_values import without_refused
 from azureml_tasks.migration.sources import UnreadableSource, open_source, read_sources
 from azureml_tasks.migration.surroundings import Surroundings
@@ -111,7 +112,7 @@ def prepare(run: RunContext, request: InitRequest, ask: Ask) -> InitResult:
         content = _pyproject(surroundings.folder)
         place = _place(run, decode(content or b""))
         sources, base, passed_over = _sources(run, request, surroundings, ask)
-        readings = read_sources(sources, surroundings)
+        readings, base = _with_image_origin(sources, base, passed_over, surroundings, ask)
         known_base = str(base[0].value) if base else named_base(readings)
         readings = without_refused(conda_for_base(readings, known_base, surroundings))
         readings = _with_kept_dockerfile(readings, request, ask)
@@ -266,6 +267,31 @@ def _name(file: str, folder: Path) -> str:
     path = Path.cwd() / file
     home = path.resolve() if path.name in {"", ".."} else path.parent.resolve() / path.name
     return Path(os.path.relpath(home, folder)).as_posix()
+
+
+def _with_image_origin(
+    sources: Sequence[Source],
+    base: list[Fixed],
+    passed_over: Sequence[PassedOver],
+    surroundings: Surroundings,
+    ask: Ask,
+) -> tuple[tuple[Reading, ...], list[Fixed]]:
+    """Read *sources*, with the Dockerfile that makes their image if it is one that no source names.
+
+    Raises:
+        SettingsError: nobody can be asked which one it is.
+    """
+    readings = read_sources(sources, surroundings)
+    unnamed = [each.name for each in passed_over if each.kind is Kind.DOCKERFILE]
+    question = None if base else image_origin.question(readings, unnamed)
+    if question:
+        clear = [source.name for source in sources]
+        ((flag, value),) = _answers([question], clear, surroundings.folder, ask)
+        if flag == "--base":
+            base = [Fixed(("base",), value, "your answer")]
+        else:
+            readings = read_sources([*sources, *_opened([value], surroundings)], surroundings)
+    return image_origin.of_dockerfile(readings), base
 
 
 def _with_kept_dockerfile(readings: Sequence[Reading], request: InitRequest, ask: Ask) -> tuple[Reading, ...]:

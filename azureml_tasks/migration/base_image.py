@@ -27,6 +27,11 @@ def base_key(reference: Reference) -> str:
     return short if short != text and expand_base(short) == expand_base(text) else str(reference)
 
 
+def is_public(reference: Reference) -> bool:
+    """Return whether an image is of a registry from which everybody pulls."""
+    return reference.host in {*_DOCKER_HUB, *_HOSTS_WITHOUT_SERVER, "mcr.microsoft.com"}
+
+
 def brings_server(reference: Reference) -> bool | None:
     """Return whether an image has Azure ML's inference server, by its name; None if only the image tells.
 

@@ -42,10 +42,17 @@ _NOTHING = (
 
 
 class PassedOver(NamedTuple):
-    """A file that was seen and is not read, unless one of the sources names it, and the reason."""
+    """A file that was seen and is not read, unless one of the sources names it.
+
+    Args:
+        name: of the file.
+        why: the reason.
+        kind: what it is; None if that is not known.
+    """
 
     name: str
     why: str
+    kind: Kind | None = None
 
 
 class Search(NamedTuple):
@@ -130,7 +137,7 @@ class _Searching:
         self.questions.append(Question(subject, f"{len(names)} {what}", asks, tuple(choices)))
 
     def pass_over(self, sources: Iterable[Source], why: str) -> None:
-        self.passed_over += [PassedOver(source.name, why) for source in sources]
+        self.passed_over += [PassedOver(source.name, why, source.kind) for source in sources]
 
     def pass_over_others(self, why: str) -> None:
         """Say of everything that could be a source why it is none."""
