@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 MINIMAL = "mcr.microsoft.com/azureml/minimal-py312-inference:latest"
 OPENMPI = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04:latest"
+NOT_SERVED = (
+    "the table needs the script that loads it, which is not here: name the script, and the model, by --from"
+)
 SCORE = "def init(): ...\ndef run(data): return data\n"
 
 
@@ -123,27 +126,40 @@ settings:
         ("plumber.R", "it is no Python file, which Azure ML's inference server needs"),
         ("other.py", "src/other.py does not exist"),
         ("../score.py", "it is not below the folder of the code"),
-        ("<SCRIPT>", "a placeholder: name the script with --from"),
-        ("{{SCRIPT}}.py", "a placeholder: name the script with --from"),
+        ("<SCRIPT>", "a placeholder"),
+        ("{{SCRIPT}}.py", "a placeholder"),
     ],
 )
 def test_a_script_that_is_not_known(tmp_path: Path, script: str, expected: str) -> None:
-    """Such a script is left over, with the reason; score.py is beside it, so the code is copied."""
+    """Such a script is left over, with the reason. The table is refused without a script, so it names the one there."""
     reading = deployment(
         tmp_path, f"code_configuration:\n  code: src\n  scoring_script: {script}\nmodel: azureml:a:1"
     )
 
-    assert f"3 left-over: {expected}" in lines_of(reading)
-    assert values_of(reading) == {"code": "src"}
+    assert f'3 left-over: entry-script = "score.py"; {expected}; the only script there' in lines_of(reading)
+    assert values_of(reading) == {"code": "src", "entry-script": "score.py"}
 
 
-def test_code_without_its_script_is_left_over(tmp_path: Path) -> None:
-    """A table with code whose script is not known would be refused."""
-    text = "code_configuration:\n  code: lib\n  scoring_script: score.py\nmodel: azureml:a:1"
+def test_a_placeholder_for_one_of_two_scripts(tmp_path: Path) -> None:
+    """Both are named."""
+    text = "code_configuration:\n  code: src\n  scoring_script: <SCRIPT>\nmodel: azureml:a:1\n"
 
-    assert outline(deployment(tmp_path, text, lib__a_py="")) == [
-        "1-2 left-over: its script is not known here, and the table needs both",
+    assert outline(deployment(tmp_path, text, src__other_py=SCORE)) == [
+        '3 left-over: entry-script = "other.py"; a placeholder; one of other.py, score.py: name another if it answers'
+    ]
+
+
+def test_code_without_a_script_is_left_over(tmp_path: Path) -> None:
+    """A table with code or a model is refused if nothing answers."""
+    text = "code_configuration:\n  code: lib\n  scoring_script: score.py\nmodel:\n  path: model\n"
+
+    reading = deployment(tmp_path, text, lib__a_py="", model__a="")
+
+    assert values_of(reading) == {}
+    assert outline(reading) == [
+        "1-2 left-over: it has no script with init() and run(), and the table needs one",
         "3 left-over: lib/score.py does not exist",
+        f"4-5 left-over: {NOT_SERVED}",
     ]
 
 
@@ -168,11 +184,12 @@ def test_a_script_in_a_folder_of_the_code(tmp_path: Path) -> None:
 )
 def test_a_model(tmp_path: Path, model: str, expected: dict[str, str]) -> None:
     """A path becomes a key, and a registered model stays in the deployment."""
-    text = f"model: {model}\nenvironment: {{image: {MINIMAL}}}\n"
+    code = "code_configuration: {code: src, scoring_script: score.py}"
+    text = f"model: {model}\nenvironment: {{image: {MINIMAL}}}\n{code}\n"
 
     reading = deployment(tmp_path, text, model__weights_json="[]")
 
-    assert {key: value for key, value in values_of(reading).items() if key != "base"} == expected
+    assert values_of(reading) == {"base": "minimal-py312-inference", "code": "src", **expected}
     assert reading.is_whole
 
 
@@ -227,6 +244,39 @@ def test_a_model_of_mlflow_for_another_python(tmp_path: Path) -> None:
     assert is_open.endswith(
         "nothing here that names its packages can be installed: write them with the key pip"
     )
+
+
+MLFLOW_IMAGE = "mcr.microsoft.com/azureml/curated/mlflow-py312-inference:7"
+IN_IMAGE = "environment_variables: {AZUREML_ENTRY_SCRIPT: main.py}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("environment: {image: contoso.azurecr.io/a}", "changed: model = "),
+        (f"environment: {{image: {MLFLOW_IMAGE}}}", "key: model = "),
+        (f"environment: {{image: {MINIMAL}}}", "left-over: the image has no script that loads it"),
+        (f"{IN_IMAGE}environment: {{image: {MINIMAL}}}", "changed: model = "),
+        ("environment: {image: <IMAGE>}", "changed: model = "),
+        ("compute: azureml:cluster", "left-over: Azure ML adds the script that calls the model"),
+    ],
+)
+def test_what_serves_a_model_without_code(tmp_path: Path, text: str, expected: str) -> None:
+    """The image, or Azure ML with a script of its own, which the table has not."""
+    files = {"model__MLmodel": "", "model__requirements_txt": ""}
+
+    reading = deployment(tmp_path, f"model: {{path: model}}\n{text}\n", **files)
+
+    assert lines_of(reading)[0].startswith(f"1 {expected}")
+
+
+def test_a_model_that_nothing_serves(tmp_path: Path) -> None:
+    """Azure ML serves a model without code only if MLflow saved it."""
+    text = "model:\n  path: model\n  type: mlflow_model\n"
+
+    assert outline(deployment(tmp_path, text, model__a="")) == [
+        "1-2 left-over: it has no file MLmodel, by which Azure ML serves a model without a script"
+    ]
 
 
 @pytest.mark.parametrize(

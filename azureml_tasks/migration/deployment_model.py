@@ -8,7 +8,6 @@ azure/ai/ml/_schema/assets/model.py.
 from __future__ import annotations
 
 import os
-import posixpath
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -20,11 +19,12 @@ from azureml_tasks.migration.local_paths import is_address, local_path, why_not
 from azureml_tasks.migration.placeholders import is_placeholder
 from azureml_tasks.migration.reading import Kind, Outcome, Reference
 from azureml_tasks.migration.yaml_notes import spelled
-from azureml_tasks.project.base_images import brings_script
+from azureml_tasks.project.base_images import ENTRY_SCRIPT, brings_script
 from azureml_tasks.requirements.wanted_python import accepts
 
 if TYPE_CHECKING:
     from azureml_tasks.config.problems import Place
+    from azureml_tasks.migration.surroundings import Located
     from azureml_tasks.migration.yaml_notes import YamlNotes
 
 _PLACE: Place = ("model",)
@@ -68,6 +68,8 @@ class ServedBy(Enum):
     """Azure ML, in an image that it makes: there is neither code nor an environment."""
     JOB = "job"
     """The same for a batch deployment, with a script of Azure ML."""
+    NOTHING = "nothing"
+    """Nothing that the table can have: the script of the deployment is not here."""
 
 
 def note_model(notes: YamlNotes, served_by: ServedBy) -> ModelFacts:
@@ -109,7 +111,7 @@ def _note_keys(notes: YamlNotes, served_by: ServedBy) -> ModelFacts:
     for key in notes.mapping(_PLACE):
         inner: Place = (*_PLACE, key)
         if key == "type":
-            _note_type(notes, inner, kind, facts, served_by)
+            _note_type(notes, inner, facts, served_by)
         elif key in _OF_WORKSPACE:
             notes.note(inner, Outcome.DEPLOYMENT, "kept with the model in the workspace")
         elif key != "path":
@@ -119,12 +121,8 @@ def _note_keys(notes: YamlNotes, served_by: ServedBy) -> ModelFacts:
     return facts
 
 
-def _note_type(notes: YamlNotes, place: Place, kind: str, facts: ModelFacts, served_by: ServedBy) -> None:
-    if kind == _TRITON:
-        notes.note(
-            place, Outcome.LEFT_OVER, "NVIDIA Triton serves such a model, not Azure ML's inference server"
-        )
-    elif kind == _MLFLOW and served_by is ServedBy.AZURE_ML and facts.path:
+def _note_type(notes: YamlNotes, place: Place, facts: ModelFacts, served_by: ServedBy) -> None:
+    if notes.text(place) == _MLFLOW and served_by is ServedBy.AZURE_ML and facts.path:
         notes.note(place, Outcome.KEY, f'base = "{_MLFLOW_BASE}", which serves it')
     else:
         notes.note(place, Outcome.DEPLOYMENT, "kept with the model in the workspace")
@@ -133,47 +131,82 @@ def _note_type(notes: YamlNotes, place: Place, kind: str, facts: ModelFacts, ser
 def _note_path(notes: YamlNotes, place: Place, kind: str, served_by: ServedBy) -> ModelFacts:
     if notes.value(place) is None:
         return ModelFacts()
-    text = notes.text(place).strip()
-    if is_address(text):
+    if is_address(notes.text(place).strip()):
         notes.note(place, Outcome.DEPLOYMENT, _REGISTERED)
         return ModelFacts(is_mounted=True)
     located = local_path(notes, place)
+    folder = _folder_name(notes, located)
+    is_mlflow = notes.surroundings.locate(f"{located.name}/MLmodel").kind == "file"
     if located.kind not in {"file", "folder"}:
-        notes.note(place, Outcome.LEFT_OVER, why_not(notes, place, located, "file or folder"))
-        return ModelFacts()
-    if _is_around(located.name, notes):
-        why = "its folder has this file or the code in it: move the model into a folder of its own, or remove the key"
+        why = why_not(notes, place, located, "file or folder")
+    else:
+        why = _refusal(notes, located.name, folder) or _why_not_served(
+            notes, kind, served_by, is_mlflow=is_mlflow
+        )
+    if why:
         notes.note(place, Outcome.LEFT_OVER, why)
         return ModelFacts()
-    folder = posixpath.basename(located.name) if located.kind == "folder" else ""
-    if folder and validators.MODEL_NAME.error(folder):
-        folder = (notes.surroundings.folder / located.name).resolve().name  # of "." and the like
-    if folder and validators.MODEL_NAME.error(folder):
-        notes.note(
-            place, Outcome.LEFT_OVER, f'"{folder}" is no name that model-name takes: rename the folder'
-        )
-        return ModelFacts()
-    is_mlflow = kind == _MLFLOW or notes.surroundings.locate(f"{located.name}/MLmodel").kind == "file"
     more, outcome = [], Outcome.KEY
     if folder:
         notes.set(place, ("model-name",), folder)
         more.append(f"{spelled(('model-name',), folder)}, since Azure ML mounts a folder under its name")
-    if is_mlflow and served_by is not ServedBy.SCRIPT:
+    if is_mlflow and served_by in {ServedBy.AZURE_ML, ServedBy.IMAGE}:
         added, outcome = _served(notes, place, located.name, served_by)
         more += added
     notes.key(place, _PLACE, located.name, "; ".join(more), outcome)
     return ModelFacts(path=located.name, folder=folder, is_mlflow=is_mlflow)
 
 
+def _folder_name(notes: YamlNotes, located: Located) -> str:
+    """Return the name under which Azure ML mounts a folder; "" for anything else."""
+    return (notes.surroundings.folder / located.name).resolve().name if located.kind == "folder" else ""
+
+
+def _refusal(notes: YamlNotes, path: str, folder: str) -> str:
+    """Return why the table cannot have the model at *path*; "" if it can."""
+    if _is_around(path, notes):
+        return "its folder has this file or the code in it: move the model into a folder of its own, or remove the key"
+    if folder and validators.MODEL_NAME.error(folder):
+        return f'"{folder}" is no name that model-name takes: rename the folder'
+    return ""
+
+
+def _why_not_served(notes: YamlNotes, kind: str, served_by: ServedBy, *, is_mlflow: bool) -> str:
+    """Return why nothing in the image would serve the model, so that the table is refused; "" if something does."""
+    if kind == _TRITON:
+        return "NVIDIA Triton serves such a model, not Azure ML's inference server"
+    if served_by is ServedBy.NOTHING:
+        return "the table needs the script that loads it, which is not here: name the script, and the model, by --from"
+    if served_by is ServedBy.JOB:
+        return (
+            "Azure ML adds the script that calls the model: write one, and name it, and the model, by --from"
+        )
+    if served_by is ServedBy.AZURE_ML and not is_mlflow:
+        return "it has no file MLmodel, by which Azure ML serves a model without a script"
+    if served_by is ServedBy.IMAGE and not _has_script(notes) and not (is_mlflow and _names_no_image(notes)):
+        return "the image has no script that loads it: name one, and the model, by --from"
+    return ""
+
+
+def _has_script(notes: YamlNotes) -> bool:
+    """Return whether the image of the environment may have a script, or its variables name one."""
+    base = expand_base(notes.text(("environment", "image")).strip())
+    named = notes.text(("environment_variables", ENTRY_SCRIPT))
+    return bool(named) or (not _names_no_image(notes) and not (base and brings_script(base) is False))
+
+
+def _names_no_image(notes: YamlNotes) -> bool:
+    """Return whether a placeholder is in place of the image."""
+    image = notes.text(("environment", "image"))
+    return bool(image) and is_placeholder(image)
+
+
 def _served(notes: YamlNotes, place: Place, folder: str, served_by: ServedBy) -> tuple[list[str], Outcome]:
     """Return what serves an MLflow model in the image, and whether it is what serves it in the deployment."""
-    if served_by is ServedBy.AZURE_ML:
-        return _add_mlflow(notes, place, folder)
-    if served_by is ServedBy.JOB:
-        return [
-            "Azure ML adds the script that calls the model: write one, and name it with --from"
-        ], Outcome.LEFT_OVER
-    base = expand_base(notes.text(("environment", "image")))
+    if served_by is ServedBy.AZURE_ML or _names_no_image(notes):
+        added, outcome = _add_mlflow(notes, place, folder)
+        return added, Outcome.CHANGED if served_by is ServedBy.IMAGE else outcome
+    base = expand_base(notes.text(("environment", "image")).strip())
     if base and brings_script(base):
         return [], Outcome.KEY
     return [f"the base has to serve it without a script of yours, as {_MLFLOW_BASE} does"], Outcome.CHANGED

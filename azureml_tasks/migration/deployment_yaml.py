@@ -17,15 +17,20 @@ from azureml_tasks.migration.local_paths import is_address, local_path, why_not
 from azureml_tasks.migration.placeholders import is_placeholder
 from azureml_tasks.migration.reading import Kind, Outcome, Reading, Reference, Source
 from azureml_tasks.migration.registered_environments import definitions, registered
+from azureml_tasks.migration.search_rules import default_rules
 from azureml_tasks.migration.yaml_notes import YamlNotes, spelled
+from azureml_tasks.project.script_search import entry_scripts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from azureml_tasks.config.problems import Place
     from azureml_tasks.migration.surroundings import Surroundings
 
 _CODE: Place = ("code_configuration", "code")
 _SCRIPT: Place = ("code_configuration", "scoring_script")
 _DEFAULT_SCRIPT = "score.py"
+"""The entry script that the table need not name."""
 
 _OF_DEPLOYMENT = {
     "name": "its name",
@@ -60,7 +65,7 @@ _OF_DEPLOYMENT = {
 _PIPELINE = {"component", "job_definition"}
 _BATCH = {"compute", "settings", "mini_batch_size", "output_action", "max_concurrency_per_instance"}
 """Keys that only a batch deployment has."""
-_MINI_BATCH = 'it is of the deployment; to call run() in the image, write: smoke-test.mini-batch = ["FILE"]'
+_MINI_BATCH = 'how many files run() gets; to call it in the image, write: smoke-test.mini-batch = ["FILE"]'
 
 
 def read_deployment(source: Source, surroundings: Surroundings) -> Reading:
@@ -68,9 +73,9 @@ def read_deployment(source: Source, surroundings: Surroundings) -> Reading:
     notes = YamlNotes(source, surroundings)
     top = notes.top
     has_code, has_environment = "code_configuration" in top, "environment" in top
-    model = note_model(notes, _served_by(notes)) if "model" in top else ModelFacts()
-    environment = _note_environment(notes) if has_environment else EnvironmentFacts()
     code, script = _note_code(notes) if has_code else ("", "")
+    model = note_model(notes, _served_by(notes, code)) if "model" in top else ModelFacts()
+    environment = _note_environment(notes) if has_environment else EnvironmentFacts()
     deployed = Deployed(code, script, environment.image, environment.is_built, model)
     for key in top:
         if key == "settings":
@@ -87,11 +92,11 @@ def read_deployment(source: Source, surroundings: Surroundings) -> Reading:
     return notes.reading()
 
 
-def _served_by(notes: YamlNotes) -> ServedBy:
-    """Return what serves the model."""
+def _served_by(notes: YamlNotes, code: str) -> ServedBy:
+    """Return what serves the model, if the table has *code*; "" for none."""
     top = notes.top
     if "code_configuration" in top:
-        return ServedBy.SCRIPT
+        return ServedBy.SCRIPT if code else ServedBy.NOTHING
     if "environment" in top:
         return ServedBy.IMAGE
     return ServedBy.JOB if _BATCH & top.keys() else ServedBy.AZURE_ML
@@ -183,16 +188,21 @@ def _note_code(notes: YamlNotes) -> tuple[str, str]:
     folder = located.name if located.kind == "folder" else ""
     script = posixpath.normpath(notes.text(_SCRIPT).strip().replace("\\", "/")) if notes.text(_SCRIPT) else ""
     why = _why_no_script(notes, folder, script)
-    code = folder if not why or _has_default_script(notes, folder) else ""
+    others = _scripts(notes, folder) if why and folder else []
+    code = folder if others or not why else ""
     if code:
         notes.key(_CODE, ("code",), code)
     elif folder:
-        notes.note(_CODE, Outcome.LEFT_OVER, "its script is not known here, and the table needs both")
+        notes.note(
+            _CODE, Outcome.LEFT_OVER, "it has no script with init() and run(), and the table needs one"
+        )
     else:
         notes.note(_CODE, Outcome.LEFT_OVER, why_not(notes, _CODE, located, "folder"))
-    if why and notes.value(_SCRIPT) is not None:
+    if others:
+        _note_other_script(notes, why, others)
+    elif why:
         notes.note(_SCRIPT, Outcome.LEFT_OVER, why)
-    elif not why:
+    else:
         _note_script(notes, code, script)
     for key in notes.mapping(place):
         if key not in {"code", "scoring_script"}:
@@ -205,9 +215,9 @@ def _note_code(notes: YamlNotes) -> tuple[str, str]:
 def _why_no_script(notes: YamlNotes, code: str, script: str) -> str:
     """Return why *script* cannot be the entry script; "" if it can."""
     if not script:
-        return "it names no script: name the script with --from"
+        return "it names no script"
     if is_placeholder(script):
-        return "a placeholder: name the script with --from"
+        return "a placeholder"
     if not code:
         return "its folder is not known here"
     if validators.PATH_IN_IMAGE.error(script):
@@ -218,8 +228,21 @@ def _why_no_script(notes: YamlNotes, code: str, script: str) -> str:
     return "" if notes.surroundings.locate(path).kind == "file" else f"{path} does not exist"
 
 
-def _has_default_script(notes: YamlNotes, code: str) -> bool:
-    return bool(code) and notes.surroundings.locate(posixpath.join(code, _DEFAULT_SCRIPT)).kind == "file"
+def _scripts(notes: YamlNotes, code: str) -> list[str]:
+    """Return the scripts in *code* that define `init()` and `run()`, relative to it."""
+    folder = (notes.surroundings.folder / code).resolve()
+    return entry_scripts(folder, default_rules())
+
+
+def _note_other_script(notes: YamlNotes, why: str, scripts: Sequence[str]) -> None:
+    """Note one of the *scripts* of the code for a scoring script that is not here: without one the table is refused."""
+    which = (
+        "the only script there"
+        if len(scripts) == 1
+        else f"one of {', '.join(scripts)}: name another if it answers"
+    )
+    more = f"{why}; {which}"
+    notes.key(_SCRIPT, ("entry-script",), scripts[0], more, Outcome.LEFT_OVER)
 
 
 def _note_script(notes: YamlNotes, code: str, script: str) -> None:
