@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from azureml_tasks.migration.dockerfile_words import json_words
 from azureml_tasks.migration.reading import Outcome
 from azureml_tasks.migration.shell_commands import plain_chain
+from azureml_tasks.planning.server_steps import ENVIRONMENT
 
 if TYPE_CHECKING:
     from azureml_tasks.migration.dockerfile_stage import Stage
@@ -95,6 +96,9 @@ def _note_server(stage: Stage, lines: list[int], port: str, others: list[str]) -
     if stage.serves is False:
         stage.set(("server",), "azmlinfsrv", lines[-1])
         why = ['server = "azmlinfsrv"']
+        differences.append(f"Python packages go into its environment, {ENVIRONMENT}")
+    elif stage.serves is None:
+        differences.append("the base's own command starts the image: if it starts no server, add server")
     else:
         differences.append("the base itself starts the server, behind nginx")
     for line in lines:

@@ -36,6 +36,7 @@ _NOT_COPIED = (
     *(pattern.removeprefix("**/") for pattern in DEFAULTS),
     ".env",
 )
+_MOST_COPIES = 2_000
 _MOST_ENTRIES = 10_000
 """Entries of a folder that are looked at."""
 
@@ -43,41 +44,52 @@ _MOST_ENTRIES = 10_000
 def read_copy(stage: Stage, instruction: Instruction) -> None:
     """Note what a COPY or ADD copies."""
     line = instruction.line
-    if instruction.heredocs:
-        stage.keep(line, "a here-document: write the text into a file of the project")
-        return
-    if places := instruction.flag_values("--from"):
-        stage.keep(line, f"copies from another image or stage: {places[-1]}")
-        return
-    if flag := next((flag for flag in instruction.flags if flag.startswith(("--exclude", "--parents"))), ""):
-        stage.keep(line, f"{flag.partition('=')[0]} chooses what is copied, which no key does")
-        return
     words = json_words(instruction.arguments) or instruction.arguments.split()
     try:
+        target = stage.text_of(words[-1]) if len(words) > 1 else ""
         sources = [stage.text_of(word) for word in words[:-1]]
-        target = stage.text_of(words[-1]) if sources else ""
     except UnknownValueError as error:
         stage.keep(line, error.why)
         return
     if not sources:
         stage.left_over(line, "it names no source, or no place")
-        return
-    _copy(stage, instruction, sources, target)
+    elif len(stage.copied) + len(sources) > _MOST_COPIES:
+        stage.left_over(line, f"more than {_MOST_COPIES:,} copies are not looked at")
+    elif why := _cannot(instruction):
+        stage.keep(line, why)
+        stage.absent += _places(stage, sources, target)
+    else:
+        _copy(stage, instruction, sources, target)
+
+
+def _cannot(instruction: Instruction) -> str:
+    """Return why no key copies what an instruction copies; "" if one may."""
+    if instruction.heredocs:
+        return "a here-document: write the text into a file of the project"
+    if places := instruction.flag_values("--from"):
+        return f"copies from another image or stage: {places[-1]}"
+    flags = (flag.partition("=")[0] for flag in instruction.flags)
+    flag = next((flag for flag in flags if flag in ("--exclude", "--parents")), "")
+    return f"{flag} chooses what is copied, which no key does" if flag else ""
+
+
+def _places(stage: Stage, sources: Sequence[str], target: str) -> list[str]:
+    """Return where an instruction copies its sources to, whatever they are."""
+    place = stage.absolute(target)
+    is_folder = len(sources) > 1 or target.endswith("/") or place in _FOLDERS
+    names = [posixpath.basename(source.rstrip("/")) for source in sources]
+    return [posixpath.join(place, name) for name in names if name] if is_folder else [place]
 
 
 def _copy(stage: Stage, instruction: Instruction, sources: Sequence[str], target: str) -> None:
-    line = instruction.line
-    note = _note(instruction)
+    line, note = instruction.line, _note(instruction)
     place = stage.absolute(target)
     is_folder = len(sources) > 1 or target.endswith(("/", "/.")) or target == "." or place in _FOLDERS
     is_folder = is_folder or place == stage.folder
     for source in sources:
-        if source.startswith("$") or "{{" in source or "<" in source:
-            stage.keep(line, f"only the build tells what {source} is")
-        elif instruction.name == "ADD" and re.match(r"[a-z+]+://|git@", source):
-            stage.keep(line, "ADD downloads a file: a run can do that, with curl or with Python")
-        elif instruction.name == "ADD" and _ARCHIVE.search(source):
-            stage.keep(line, "ADD unpacks an archive: unpack it in the project, and copy the folder")
+        if why := _cannot_source(instruction, source):
+            stage.keep(line, why)
+            stage.absent += _places(stage, sources, target)
         elif _GLOB.search(source):
             for path in _matching(stage, source) or [source]:
                 _add(stage, line, path, place, is_folder=True, note=note)
@@ -85,16 +97,28 @@ def _copy(stage: Stage, instruction: Instruction, sources: Sequence[str], target
             _add(stage, line, source, place, is_folder=is_folder, note=note)
 
 
+def _cannot_source(instruction: Instruction, source: str) -> str:
+    """Return why no key copies a source; "" if one may."""
+    if source.startswith("$") or "{{" in source or "<" in source:
+        return f"only the build tells what {source} is"
+    if instruction.name == "ADD" and re.match(r"[a-z+]+://|git@", source):
+        return "ADD downloads a file: a run can do that, with curl or with Python"
+    if instruction.name == "ADD" and _ARCHIVE.search(source):
+        return "ADD unpacks an archive: unpack it in the project, and copy the folder"
+    return ""
+
+
 def _add(stage: Stage, line: int, source: str, place: str, *, is_folder: bool, note: str) -> None:
     located = stage.locate(source)
-    if located.kind == "outside":
-        stage.left_over(line, f"{source} is outside the project and its root")
-    elif located.kind not in ("file", "folder"):
-        stage.left_over(line, f"{source} does not exist here")
-    else:
+    if located.kind in ("file", "folder"):
         name = posixpath.basename(located.name)
         target = posixpath.join(place, name) if located.kind == "file" and is_folder else place
-        stage.copied.append(Copied(line, located, target, note))
+        if len(stage.copied) < _MOST_COPIES:
+            stage.copied.append(Copied(line, located, target, note))
+            return
+    where = "is outside the project and its root" if located.kind == "outside" else "does not exist here"
+    stage.left_over(line, f"{source} {where}")
+    stage.absent.append(posixpath.join(place, posixpath.basename(source)) if is_folder else place)
 
 
 def _matching(stage: Stage, pattern: str) -> list[str]:
@@ -153,13 +177,23 @@ def decide_copies(stage: Stage, code_root: str) -> Places:
         stage: all of it.
         code_root: where the server looks for the code, by AML_APP_ROOT or by its command.
     """
-    kept = [each for each in stage.copied if each.line not in stage.installed or _is_tree(each)]
-    for line in sorted(stage.installed - {each.line for each in kept}):
+    model = plain_model(stage)
+    own = (code_root, APP_ROOT, model, MODEL_DIR)
+    only_installed = {
+        line
+        for line in stage.installed
+        if not any(
+            each.line == line and _is_tree(each) and any(_is_below(each.target, folder) for folder in own)
+            for each in stage.copied
+        )
+    }
+    stage.installed &= only_installed
+    kept = [each for each in stage.copied if each.line not in stage.installed]
+    for line in sorted(stage.installed):
         stage.note(line, Outcome.NOT_NEEDED, "only installed from")
     root = code_root
     if any(each.target == APP_ROOT and _is_tree(each) for each in kept):
         root = APP_ROOT
-    model = plain_model(stage)
     models = [each for each in kept if _is_below(each.target, model) or _is_below(each.target, MODEL_DIR)]
     codes = [each for each in kept if each not in models and _is_below(each.target, root)]
     for each in kept:
@@ -259,9 +293,17 @@ def _differences(
     )
     if names is None:
         differences.append("the folder has too many entries to look at")
+    if stage.context != "." and _is_file(stage, posixpath.join(stage.context, ".dockerignore")):
+        differences.append("without the rules of the Dockerfile's own .dockerignore: write exclude")
+    if _is_file(stage, f"{stage.source.name}.dockerignore"):
+        differences.append(f"without the rules of {stage.source.name}.dockerignore: write exclude")
     if left_out:
         differences.append(f"without {', '.join(left_out[:3])}{', …' if len(left_out) > 3 else ''}")  # noqa: PLR2004 -- three show which
     return differences
+
+
+def _is_file(stage: Stage, name: str) -> bool:
+    return stage.surroundings.locate(name).kind == "file"
 
 
 def _decide_model(stage: Stage, models: Sequence[Copied], model: str) -> bool:

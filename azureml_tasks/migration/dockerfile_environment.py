@@ -41,6 +41,15 @@ _OF_BUILD = re.compile(
 """Variables that change what pip and apt install."""
 _SURE = ("AZUREML_CONDA_ENVIRONMENT_PATH", "PATH")
 """Variables that each base of the table sets."""
+_OF_PLATFORM = {
+    "TARGETPLATFORM": "linux/amd64",
+    "TARGETOS": "linux",
+    "TARGETARCH": "amd64",
+    "TARGETVARIANT": "",
+}
+"""Arguments that BuildKit sets, for the default platform:
+https://docs.docker.com/reference/dockerfile/#automatic-platform-args-in-the-global-scope."""
+_MOST_VARIABLES = 1_000
 _SECRET = "it looks like a secret, which everybody who has the image can read: set it on the deployment"  # noqa: S105 -- a message
 
 
@@ -51,21 +60,11 @@ def read_env(stage: Stage, instruction: Instruction) -> None:
     if not pairs:
         stage.left_over(line, "it has no name and value")
         return
-    values: dict[str, str] = {}
-    for name, word in pairs:
-        try:
-            value = expanded(word, stage.value_of, stage.escape)
-        except UnknownValueError as error:
-            stage.left_over(line, f"{name}: {error.why}")
-            continue
-        if "{{" in value:
-            stage.left_over(line, f"{name}: a placeholder")
-        elif names_secret(name) and value:
-            stage.left_over(line, f"{name}: {_SECRET}")
-        elif validators.VARIABLE.error(name) or validators.VALUE_OF_VARIABLE.error(value):
-            stage.left_over(line, f"{name}: the table has no such name or value")
-        else:
-            values[name] = value
+    found = {name: _env_value(stage, line, name, word) for name, word in pairs}
+    values = {name: value for name, value in found.items() if value is not None}
+    if len(stage.env) + len(values) > _MOST_VARIABLES:
+        stage.left_over(line, f"more than {_MOST_VARIABLES:,} variables are not read")
+        return
     for name, value in values.items():
         if name in stage.env_lines and stage.env_lines[name] != line:
             part = name in names(word_of(pairs, name))
@@ -75,6 +74,25 @@ def read_env(stage: Stage, instruction: Instruction) -> None:
             stage.path_lines.append(line)
         stage.env[name] = value
         stage.env_lines[name] = line
+
+
+def _env_value(stage: Stage, line: int, name: str, word: str) -> str | None:
+    """Return the value of a variable; None if the table cannot say it, which is left over."""
+    try:
+        value = expanded(word, stage.value_of, stage.escape)
+    except UnknownValueError as error:
+        stage.left_over(line, f"{name}: {error.why}")
+        return None
+    if "{{" in value:
+        why = "a placeholder"
+    elif names_secret(name) and value:
+        why = _SECRET
+    elif validators.VARIABLE.error(name) or validators.VALUE_OF_VARIABLE.error(value):
+        why = "the table has no such name or value"
+    else:
+        return value
+    stage.left_over(line, f"{name}: {why}")
+    return None
 
 
 def word_of(pairs: list[tuple[str, str]], name: str) -> str:
@@ -95,6 +113,7 @@ def read_arg(stage: Stage, instruction: Instruction, outer: dict[str, str]) -> N
         name, sign, default = word.partition("=")
         try:
             value = expanded(default, stage.value_of, stage.escape) if sign else outer.get(name)
+            value = _OF_PLATFORM.get(name) if value is None else value
         except UnknownValueError as error:
             stage.left_over(line, f"{name}: {error.why}")
             continue
@@ -102,6 +121,7 @@ def read_arg(stage: Stage, instruction: Instruction, outer: dict[str, str]) -> N
             stage.left_over(line, f"{name}: {_SECRET}")
         elif value is None:
             hint = ": give a secret to a build by the key secrets" if names_secret(name) else ""
+            stage.arguments[name] = ""
             stage.left_over(line, f"{name} has no default, and a build here passes no argument{hint}")
         else:
             stage.arguments[name] = value
@@ -206,8 +226,7 @@ def read_label(stage: Stage, instruction: Instruction) -> None:
 
 def set_label(stage: Stage, name: str, value: str, line: int) -> None:
     """Set a label, in place of an earlier one of the same name."""
-    for each in [each for each in stage.values if each.place == ("labels",) and name in each.value]:
-        stage.values.remove(each)
-        stage.note(each.line, Outcome.NOT_NEEDED, f"line {line} sets {name} again")
-    stage.set(("labels",), {name: value}, line)
+    if name in stage.labels:
+        stage.note(stage.labels[name][1], Outcome.NOT_NEEDED, f"line {line} sets {name} again")
+    stage.labels[name] = (value, line)
     stage.note(line, Outcome.KEY, f"labels.{json.dumps(name)} = {json.dumps(value, ensure_ascii=False)}")

@@ -6,13 +6,15 @@ https://docs.docker.com/reference/dockerfile/; what a generated Dockerfile does 
 
 from __future__ import annotations
 
-import itertools
 import posixpath
-from typing import TYPE_CHECKING, NamedTuple
+import shlex
+from typing import TYPE_CHECKING
 
 from azureml_tasks.config import validators
 from azureml_tasks.image_reference import parse
-from azureml_tasks.migration.base_image import base_key, brings_server
+from azureml_tasks.migration.base_choice import SERVER, choose_base
+from azureml_tasks.migration.base_image import brings_server
+from azureml_tasks.migration.conda_text import read_conda_at
 from azureml_tasks.migration.dockerfile_command import decide_command, read_command
 from azureml_tasks.migration.dockerfile_copies import decide_copies, read_copy
 from azureml_tasks.migration.dockerfile_environment import (
@@ -22,14 +24,21 @@ from azureml_tasks.migration.dockerfile_environment import (
     read_label,
     set_label,
 )
-from azureml_tasks.migration.dockerfile_runs import decide_runs, read_run
-from azureml_tasks.migration.dockerfile_stage import RUNTIME_USER, Stage
+from azureml_tasks.migration.dockerfile_installs import decide_pips
+from azureml_tasks.migration.dockerfile_runs import read_run
+from azureml_tasks.migration.dockerfile_shells import decide_runs
+from azureml_tasks.migration.dockerfile_stage import RUNTIME_USER, Shell, Stage
+from azureml_tasks.migration.dockerfile_stages import (
+    Numbered,
+    build_context,
+    instructions_of_image,
+    numbered_instructions,
+)
 from azureml_tasks.migration.dockerfile_words import UnknownValueError, expanded, json_words, plain
-from azureml_tasks.migration.reading import Outcome, Reading, SourceLine
+from azureml_tasks.migration.reading import Kind, Outcome, Reading, SourceLine
 from azureml_tasks.planning.plan import APP_ROOT
 from azureml_tasks.project.dockerfile_facts import read_facts
 from azureml_tasks.project.dockerfile_text import split_dockerfile, words_of
-from azureml_tasks.requirements.lines import normalize_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -46,18 +55,15 @@ _LONGEST_SHOWN = 120
 _SEVERITY = (Outcome.LEFT_OVER, Outcome.CHANGED, Outcome.KEY, Outcome.DEPLOYMENT, Outcome.NOT_NEEDED)
 _ROOT = ("0", "root")
 _SERVED_PORTS = ("5001", "5001/tcp")
+_FOLDERS = frozenset({
+    "/", "/home", "/opt", "/root", "/tmp", "/usr", "/var", APP_ROOT, f"/home/{RUNTIME_USER}",  # noqa: S108 -- of an image
+})  # fmt: skip
+"""Folders that are there."""
 _OTHERS = {
     "VOLUME": "no key makes a volume",
     "STOPSIGNAL": "no key sets it",
     "ONBUILD": "it is only for images that extend this one",
 }
-
-
-class _Numbered(NamedTuple):
-    """An instruction and its last line."""
-
-    instruction: Instruction
-    end: int
 
 
 def read_dockerfile(source: Source, surroundings: Surroundings) -> Reading:
@@ -68,28 +74,34 @@ def read_dockerfile(source: Source, surroundings: Surroundings) -> Reading:
         surroundings: of the project.
     """
     split = split_dockerfile(source.text)
-    instructions = _numbered(split.instructions, source.text)
+    instructions = numbered_instructions(split.instructions, source.text)
     escape = split.directives.get("escape", "\\")
     known = [each.instruction for each in instructions[:_MOST_INSTRUCTIONS]]
-    used, others = _stages(known)
+    used, others = instructions_of_image(known)
     last_user = next((each.arguments for each in reversed(used) if each.name == "USER"), "")
     stage = Stage(
-        source, surroundings, _context(source, surroundings, used), escape, last_user.partition(":")[0]
+        source, surroundings, build_context(source, surroundings, used), escape, last_user.partition(":")[0]
     )
     for each in instructions[_MOST_INSTRUCTIONS:]:
         stage.left_over(each.instruction.line, f"more than {_MOST_INSTRUCTIONS:,} instructions are not read")
+    starts = {each.line for each in known if each.name == "FROM"}
     for line, why in others.items():
-        if why:
+        if why and line in starts:
             stage.keep(line, why)
+        elif why:
+            stage.left_over(line, why)
         else:
             stage.note(line, Outcome.NOT_NEEDED, "the image takes nothing from this stage")
     _read(stage, known, used, others)
     server = decide_command(stage)
     places = _places(stage, server)
-    _decide_user(stage, server)
+    _decide_base(stage, server)
+    _decide_user(stage)
     _decide_folder(stage, places)
     decide_runs(stage, _runtime_user(stage), places.code if places.code != APP_ROOT else "")
-    _decide_pips(stage)
+    decide_pips(stage)
+    for name, (value, line) in stage.labels.items():
+        stage.set(("labels",), {name: value}, line)
     decide_env(stage, places, server)
     _decide_ports(stage, server)
     if split.unfinished:
@@ -101,96 +113,6 @@ def read_dockerfile(source: Source, surroundings: Surroundings) -> Reading:
         references=tuple(stage.references),
         keeps_dockerfile=tuple(dict.fromkeys(stage.keeps)),
     )
-
-
-def _numbered(instructions: Sequence[Instruction], text: str) -> list[_Numbered]:
-    """Return the instructions, each with its last line that is neither blank nor a comment."""
-    lines = text.split("\n")
-    begins = [each.line for each in instructions]
-    ends = [*(begin - 1 for begin in begins[1:]), *([len(lines)] if begins else [])]
-    numbered = []
-    for each, end in zip(instructions, ends, strict=True):
-        last = end
-        while last > each.line and lines[last - 1].strip() in ("", *_comment(lines[last - 1])):
-            last -= 1
-        numbered.append(_Numbered(each, last))
-    return numbered
-
-
-def _comment(line: str) -> tuple[str, ...]:
-    return (line.strip(),) if line.lstrip().startswith("#") else ()
-
-
-def _stages(instructions: Sequence[Instruction]) -> tuple[list[Instruction], dict[int, str]]:
-    """Divide the instructions into those that make the image, and the lines of the other stages.
-
-    Returns:
-        The instructions of the last stage and of those that it starts from, and those before the first FROM; and the
-        lines of all others, with why they count, or "".
-    """
-    starts = [index for index, each in enumerate(instructions) if each.name == "FROM"]
-    if not starts:
-        return list(instructions), {}
-    bounds = [*starts, len(instructions)]
-    stages = [list(instructions[begin:end]) for begin, end in itertools.pairwise(bounds)]
-    by_name: dict[str, int] = {}
-    before: list[int | None] = []
-    for index, stage in enumerate(stages):
-        words = stage[0].arguments.split()
-        before.append(by_name.get(words[0].lower()) if words else None)
-        if len(words) > 2 and words[1].lower() == "as":  # noqa: PLR2004 -- IMAGE as NAME
-            by_name[words[2].lower()] = index
-    chain: list[int] = []
-    current: int | None = len(stages) - 1
-    while current is not None:
-        chain.append(current)
-        current = before[current]
-    used = [each for index in reversed(chain) for each in stages[index]]
-    copied = _copied_stages(used, by_name)
-    others = {
-        each.line: f"a stage whose files line {copied[index]} copies" if index in copied else ""
-        for index, stage in enumerate(stages)
-        if index not in chain
-        for each in stage
-    }
-    return [*instructions[: starts[0]], *used], others
-
-
-def _copied_stages(instructions: Sequence[Instruction], by_name: dict[str, int]) -> dict[int, int]:
-    """Return the stages whose files the image has, each with the line that copies them."""
-    copied: dict[int, int] = {}
-    for each in instructions:
-        for place in each.flag_values("--from") if each.name in ("COPY", "ADD") else []:
-            index = int(place) if place.isdecimal() and len(place) < 4 else by_name.get(place.lower())  # noqa: PLR2004 -- a number of a stage
-            if index is not None:
-                copied.setdefault(index, each.line)
-    return copied
-
-
-def _context(source: Source, surroundings: Surroundings, instructions: Sequence[Instruction]) -> str:
-    """Return the folder of the build context: the one that has most of what is copied, first that of the Dockerfile."""
-    own = posixpath.dirname(source.name) or "."
-    folders = [own, "."]
-    folder = own
-    while surroundings.locate(posixpath.join(folder, "..")).kind == "folder" and len(folders) < 20:  # noqa: PLR2004 -- folders above
-        folder = posixpath.normpath(posixpath.join(folder, ".."))
-        folders.append(folder)
-    paths = [
-        word
-        for each in instructions
-        if each.name in ("COPY", "ADD") and not each.heredocs and not each.flag_values("--from")
-        for word in (json_words(each.arguments) or each.arguments.split())[:-1]
-        if "$" not in word and "://" not in word and word.strip("./")
-    ][:100]
-
-    def having(folder: str) -> int:
-        return sum(
-            1
-            for path in paths
-            if surroundings.locate(posixpath.join(folder, path.lstrip("/"))).kind in ("file", "folder")
-        )
-
-    return max(dict.fromkeys(folders), key=having)
 
 
 def _read(
@@ -250,9 +172,7 @@ def _read_from(stage: Stage, instruction: Instruction) -> None:
         stage.left_over(line, f"{why}: name the base with --base" if is_placeholder else why)
         return
     _set_base(stage, image.reference)
-    base = base_key(image.reference)
-    stage.set(("base",), base, line)
-    stage.note(line, Outcome.KEY, f'base = "{base}"')
+    stage.base, stage.base_line = str(image.reference), line
 
 
 def _set_base(stage: Stage, reference: object) -> None:
@@ -301,6 +221,9 @@ def _read_folder(stage: Stage, each: Instruction) -> None:
         stage.left_over(each.line, error.why)
         return
     stage.folder_lines.append((each.line, stage.folder))
+    if stage.folder not in _FOLDERS and not stage.folder.startswith("$"):
+        command = f"mkdir -p {shlex.quote(stage.folder)}"
+        stage.shells.append(Shell(each.line, command, "root", "", {}, frozenset({"mkdir"}), 0))
 
 
 def _decide_folder(stage: Stage, places: Places) -> None:
@@ -346,8 +269,8 @@ def _runtime_user(stage: Stage) -> str:
     return RUNTIME_USER if user in ("", *_ROOT) or validators.USER.error(user) else user
 
 
-def _decide_user(stage: Stage, server: Server) -> None:
-    """Say what became of each USER, and who runs the image."""
+def _decide_user(stage: Stage) -> None:
+    """Say what became of each USER."""
     for line, user in stage.users[:-1]:
         name = user.partition(":")[0]
         what = "apt and pip install as root anyway" if name in _ROOT else "each run names its user"
@@ -368,17 +291,35 @@ def _decide_user(stage: Stage, server: Server) -> None:
                 Outcome.CHANGED if other else Outcome.KEY,
                 f"{shown}; with its own group, not {group}" if other else shown,
             )
-    if stage.serves is False and server.starts is not False:
-        line = next((value.line for value in stage.values if value.place == ("base",)), 0)
-        if not line:
-            return
-        if server.starts is None:
-            stage.set(("server",), "azmlinfsrv", line)
-            stage.note(
-                line, Outcome.CHANGED, 'server = "azmlinfsrv" adds the inference server, which the base lacks'
-            )
-        if not stage.users:
-            stage.note(line, Outcome.CHANGED, f"the image runs as {RUNTIME_USER}, not as root")
+
+
+def _decide_base(stage: Stage, server: Server) -> None:
+    """Say what became of FROM: the base, with the Python that conda files want, and with the server that it lacks."""
+    line = stage.base_line
+    if not stage.base:
+        return
+    pythons = [wish for file in stage.conda_files for wish in read_conda_at(stage.surroundings, file).pythons]
+    base = choose_base(stage.base, pythons, serves=stage.serves is not False)
+    if not base.name:
+        stage.left_over(line, base.why)
+        return
+    stage.set(("base",), base.name, line)
+    shown = f'base = "{base.name}"'
+    stage.note(
+        line, Outcome.CHANGED if base.differs else Outcome.KEY, "; ".join(filter(None, [shown, base.differs]))
+    )
+    for reference in [each for each in stage.references if each.kind is Kind.CONDA and base.python]:
+        stage.note(reference.line, Outcome.CHANGED if base.takes_conda else Outcome.LEFT_OVER, base.python)
+        if not base.takes_conda:
+            stage.references.remove(reference)
+    adds_server = base.adds_server and server.starts is not False
+    if adds_server and server.starts is None:
+        stage.set(("server",), SERVER, line)
+        stage.note(
+            line, Outcome.CHANGED, f'server = "{SERVER}" adds the inference server, which the base lacks'
+        )
+    if adds_server and not stage.users:
+        stage.note(line, Outcome.CHANGED, f"the image runs as {RUNTIME_USER}, not as root")
 
 
 def _places(stage: Stage, server: Server) -> Places:
@@ -387,25 +328,6 @@ def _places(stage: Stage, server: Server) -> Places:
     if not root and server.folder and server.starts and stage.serves is False:
         root = server.folder if server.folder != "/" else posixpath.dirname(server.entry_script)
     return decide_copies(stage, root if root.startswith("/") and root != "/" else APP_ROOT)
-
-
-def _decide_pips(stage: Stage) -> None:
-    """Set the requirements for pip: of one project the last one counts, as in the Dockerfile."""
-    last = {}
-    for line, requirement in stage.pips:
-        last[_project(requirement)] = (line, requirement)
-    for line, requirement in stage.pips:
-        other, text = last[_project(requirement)]
-        if text == requirement and other == line:
-            stage.set(("pip",), [requirement], line)
-        elif text != requirement:
-            stage.note(line, Outcome.NOT_NEEDED, f"line {other} installs {text}")
-
-
-def _project(requirement: str) -> str:
-    from azureml_tasks.config.requirement import parse_requirement
-
-    return normalize_name(parse_requirement(requirement).name)
 
 
 def _decide_ports(stage: Stage, server: Server) -> None:
@@ -418,7 +340,7 @@ def _decide_ports(stage: Stage, server: Server) -> None:
             stage.note(line, Outcome.CHANGED, "the image serves on port 5001, and exposes no other one")
 
 
-def _lines(stage: Stage, instructions: Sequence[_Numbered]) -> Iterator[SourceLine]:
+def _lines(stage: Stage, instructions: Sequence[Numbered]) -> Iterator[SourceLine]:
     """Yield what became of each instruction: its worst outcome, and every reason that is not less than a key."""
     for instruction, end in instructions:
         noted = stage.outcomes.get(instruction.line) or [(Outcome.LEFT_OVER, "it is not understood")]

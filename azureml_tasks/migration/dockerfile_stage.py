@@ -5,12 +5,12 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from azureml_tasks.migration.dockerfile_words import UnknownValueError, expanded, plain
+from azureml_tasks.migration.dockerfile_words import expanded, is_plain, plain
 from azureml_tasks.migration.reading import Outcome, Reference, Value
 from azureml_tasks.planning.plan import APP_ROOT, MODEL_DIR
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from azureml_tasks.config.problems import Place
     from azureml_tasks.migration.reading import Kind, Source
@@ -22,6 +22,9 @@ APT, PIP, FILES = 1, 2, 3
 """The steps of a generated Dockerfile, in their order: system packages, Python packages, model and code."""
 _PLACES_OF_BASE = {"AML_APP_ROOT": APP_ROOT, "AZUREML_MODEL_DIR": MODEL_DIR}
 """Folders that variables of the base name. If `AML_APP_ROOT` is another one, the table copies the code there, too."""
+
+
+_MOST_REASONS = 20
 
 
 class Copied(NamedTuple):
@@ -50,8 +53,9 @@ class Shell(NamedTuple):
         folder: that it runs in; "" for that of the base.
         variables: of ENV and ARG at this place.
         programs: that it runs; empty if that is not known.
-        phase: the last step that comes before it; files do not count if it uses none.
+        phase: the last installation before it.
         uses_files: whether it may use files that were copied.
+        installs: whether it only installs Python packages, which root can do for everybody.
     """
 
     line: int
@@ -61,7 +65,8 @@ class Shell(NamedTuple):
     variables: Mapping[str, str]
     programs: frozenset[str]
     phase: int
-    uses_files: bool
+    uses_files: bool = False
+    installs: bool = False
 
 
 class Stage:
@@ -80,10 +85,11 @@ class Stage:
     ) -> None:
         self.source, self.surroundings, self.context, self.escape = source, surroundings, context, escape
         self.last_user = last_user
-        self.outcomes: dict[int, list[tuple[Outcome, str]]] = {}
+        self.outcomes: dict[int, dict[tuple[Outcome, str], None]] = {}
         self.values: list[Value] = []
         self.references: list[Reference] = []
         self.keeps: list[str] = []
+        self.base, self.base_line = "", 0
         self.serves: bool | None = None
         self.makes_environment = False
         """Whether the Dockerfile makes the environment of the server, which the base does not have."""
@@ -101,8 +107,12 @@ class Stage:
         self.replaced: set[str] = set()
         """Environments of conda that the Dockerfile makes by a file, for which the base's own serves."""
         self.copied: list[Copied] = []
+        self.absent: list[str] = []
+        """Paths that an instruction would copy to, and that an image of the table does not have."""
         self.installed: set[int] = set()
-        """Lines that copy a file which is only installed from."""
+        """Lines that copy what is only installed from."""
+        self.conda_files: list[str] = []
+        self.labels: dict[str, tuple[str, int]] = {}
         self.shells: list[Shell] = []
         self.pips: list[tuple[int, str]] = []
         self.steps: list[tuple[int, int]] = []
@@ -113,9 +123,7 @@ class Stage:
 
     def note(self, line: int, outcome: Outcome, why: str) -> None:
         """Say what became of a part of an instruction."""
-        noted = self.outcomes.setdefault(line, [])
-        if (outcome, why) not in noted:
-            noted.append((outcome, why))
+        self.outcomes.setdefault(line, {})[outcome, why] = None
 
     def left_over(self, line: int, why: str) -> None:
         """Say that the table does not say a part of an instruction."""
@@ -124,7 +132,8 @@ class Stage:
     def keep(self, line: int, why: str) -> None:
         """Say that only the Dockerfile itself makes such an image."""
         self.left_over(line, why)
-        self.keeps.append(f"line {line}: {why}")
+        if len(self.keeps) < _MOST_REASONS:
+            self.keeps.append(f"line {line}: {why}")
 
     def set(self, place: Place, value: Any, line: int) -> None:
         """Add a value of the table."""
@@ -155,9 +164,7 @@ class Stage:
     def shell_value(self, name: str) -> str | None:
         """Return the value of a variable in a shell; None if only the shell knows it."""
         value = self.value_of(name)
-        if value is None:
-            return None
-        return None if "${" in value and plain(value) != value.replace("$$", "$") else plain(value)
+        return plain(value) if value is not None and is_plain(value) else None
 
     def path(self, word: str) -> str:
         """Return a path in the image, absolute or beginning with a variable of the base.
@@ -190,13 +197,4 @@ class Stage:
                 located = self.surroundings.locate(posixpath.join(each.source.name, below))
                 if located.kind == "file":
                     return each, located
-        return None
-
-
-def words_or_left(stage: Stage, line: int, words: Sequence[str]) -> list[str] | None:
-    """Return the values of *words*; None if one has none, which is left over."""
-    try:
-        return [stage.text_of(word) for word in words]
-    except UnknownValueError as error:
-        stage.left_over(line, error.why)
         return None

@@ -69,6 +69,33 @@ def named_variables(text: str) -> frozenset[str]:
     return frozenset(_NAMES.findall(text))
 
 
+def tidy(text: str) -> str:
+    """Return a shell text with one blank in place of several that are outside its quotes."""
+    if "#" in text:  # A comment may hold a single quote.
+        return text
+    pieces: list[str] = []
+    quote, at = "", 0
+    while at < len(text):
+        character = text[at]
+        if character == "\\" and quote != "'":
+            pieces.append(text[at : at + 2])
+            at += 2
+            continue
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "'\"`":
+            quote = character
+        elif character in " \t":
+            if not pieces or pieces[-1] != " ":
+                pieces.append(" ")
+            at += 1
+            continue
+        pieces.append(character)
+        at += 1
+    begins, ends = pieces[:1] == [" "], pieces[-1:] == [" "]
+    return text if quote else "".join(pieces[begins : len(pieces) - ends])
+
+
 class _Splitting:
     """What is divided of a text so far."""
 
