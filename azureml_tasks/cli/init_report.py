@@ -71,7 +71,7 @@ def _blocks(result: InitResult, spell: Callable[[str], str], *, dry: bool) -> It
     if result.tasks.advice:
         yield f"add to {os.path.relpath(result.tasks.path)}:"
         yield from (f"    {line}" for line in result.tasks.advice.splitlines())
-    yield from (f"note: {note}" for note in result.notes)
+    yield from (f"note: {one_line(spell(note))}" for note in result.notes)
     for index, step in enumerate(result.next_steps):
         yield f"{'next:' if index == 0 else 'then:'} {spell(step)}"
 
@@ -145,7 +145,7 @@ def as_json(result: InitResult, spell: Callable[[str], str], *, dry: bool) -> st
         "tasks": {"file": os.path.relpath(result.tasks.path), "add": result.tasks.advice}
         if result.tasks.advice
         else None,
-        "notes": list(result.notes),
+        "notes": [spell(note) for note in result.notes],
         "next": [spell(step) for step in result.next_steps],
     }
     return escape_json(json.dumps(document, indent=2, ensure_ascii=False, default=str))

@@ -6,25 +6,23 @@ import codecs
 import os
 import shlex
 import stat
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from azureml_tasks.commands.init_sources import read_chosen, typed
 from azureml_tasks.commands.new_files import NewFile, write_files
 from azureml_tasks.config import image_tables
 from azureml_tasks.config.problems import FILE
 from azureml_tasks.errors import FileProblem, Problem, SettingsError, stating
-from azureml_tasks.migration import image_origin, kept_dockerfile
+from azureml_tasks.migration import kept_dockerfile
 from azureml_tasks.migration.comparison import differences
 from azureml_tasks.migration.conda_for_base import conda_for_base, named_base
 from azureml_tasks.migration.draft import Draft, Fixed, answered, draft, in_order, with_base
 from azureml_tasks.migration.first_request import entry_script, first_request
-from azureml_tasks.migration.folder import search
 from azureml_tasks.migration.project_name import naming_keys, project_name
-from azureml_tasks.migration.questions import Choice, Question, command_line
-from azureml_tasks.migration.reading import Kind
+from azureml_tasks.migration.questions import Choice, Question
 from azureml_tasks.migration.refused_values import without_refused
-from azureml_tasks.migration.sources import UnreadableSource, open_source, read_sources
 from azureml_tasks.migration.surroundings import Surroundings
 from azureml_tasks.migration.table_place import TablePlace, placed_text, table_place
 from azureml_tasks.migration.table_text import addition, project_text
@@ -36,19 +34,18 @@ from azureml_tasks.project.root import given_root
 from azureml_tasks.text_file import LARGEST_TEXT, UnreadableFile, decode, read_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from typing import TypeAlias
+    from collections.abc import Mapping, Sequence
 
+    from azureml_tasks.commands.init_sources import Ask
     from azureml_tasks.commands.run_context import RunContext
     from azureml_tasks.migration.comparison import Difference
     from azureml_tasks.migration.folder import PassedOver
-    from azureml_tasks.migration.reading import Reading, Source
+    from azureml_tasks.migration.reading import Reading
     from azureml_tasks.migration.tasks_file import TasksFile
 
-_REQUEST_FILE = "sample-request.json"
+_REQUEST = "sample-request.json"
+"""A first request, if one has to be written."""
 _WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
-Ask: TypeAlias = "Callable[[Question], int | None]"
-"""Asks a question and returns the index of the choice; None if nobody can be asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +89,11 @@ class InitResult:
     def is_whole(self) -> bool:
         """Whether the table says all that the sources say, and no source says less."""
         is_same = self.differences is None or not self.differences
-        return bool(self.readings) and is_same and all(reading.is_whole for reading in self.readings)
+        return bool(self.readings) and is_same and all(map(_is_whole, self.readings))
+
+
+def _is_whole(reading: Reading) -> bool:
+    return reading.is_whole and not reading.keeps_dockerfile
 
 
 def prepare(run: RunContext, request: InitRequest, ask: Ask) -> InitResult:
@@ -111,8 +112,7 @@ def prepare(run: RunContext, request: InitRequest, ask: Ask) -> InitResult:
         surroundings = _surroundings(run)
         content = _pyproject(surroundings.folder)
         place = _place(run, decode(content or b""))
-        sources, base, passed_over = _sources(run, request, surroundings, ask)
-        readings, base = _with_image_origin(sources, base, passed_over, surroundings, ask)
+        readings, base, passed_over = read_chosen(run, request.files, surroundings, ask)
         known_base = str(base[0].value) if base else named_base(readings)
         readings = without_refused(conda_for_base(readings, known_base, surroundings))
         readings = _with_kept_dockerfile(readings, request, ask)
@@ -172,126 +172,8 @@ def _pyproject(folder: Path) -> bytes | None:
             [FileProblem(FILE, 0, f"is not UTF-8: {error.reason}", "Save it as UTF-8.")]
         ) from error
     if not os.access(path, os.W_OK) or not path.stat().st_mode & _WRITABLE:
-        raise SettingsError([FileProblem(FILE, 0, "may only be read", f"chmod u+w {_typed(FILE, folder)}")])
+        raise SettingsError([FileProblem(FILE, 0, "may only be read", f"chmod u+w {typed(FILE, folder)}")])
     return content
-
-
-def _sources(
-    run: RunContext, request: InitRequest, surroundings: Surroundings, ask: Ask
-) -> tuple[list[Source], list[Fixed], tuple[PassedOver, ...]]:
-    """Return what to read, the base that the run gives, and what a search saw and did not take."""
-    given = run.overrides.get("base")
-    base = [Fixed(("base",), given.value, given.source)] if given else []
-    if not request.files:
-        sources, answered, passed_over = _searched(surroundings, ask)
-        return sources, base or answered, passed_over
-    names = [_name(file, surroundings.folder) for file in request.files]
-    return _opened(names, surroundings), base, ()
-
-
-def _opened(names: Sequence[str], surroundings: Surroundings) -> list[Source]:
-    """Return the sources of *names*.
-
-    Raises:
-        SettingsError: with all that cannot be read.
-    """
-    sources, problems = [], []
-    for name in names:
-        try:
-            sources.append(open_source(name, surroundings))
-        except UnreadableSource as error:
-            problems.append(error.problem)
-    if problems:
-        raise SettingsError(problems)
-    return sources
-
-
-def _searched(
-    surroundings: Surroundings, ask: Ask
-) -> tuple[list[Source], list[Fixed], tuple[PassedOver, ...]]:
-    """Search the project's folder, and ask what is ambiguous in it."""
-    found = search(surroundings)
-    clear = [source.name for source in found.sources]
-    answers = _answers(found.questions, clear, surroundings.folder, ask)
-    named = [flags[1] for flags in answers if flags[:1] == ("--from",)]
-    base = [Fixed(("base",), flags[1], "--base") for flags in answers if flags[:1] == ("--base",)]
-    return [*found.sources, *_opened(named, surroundings)], base, found.passed_over
-
-
-def _answers(
-    questions: Sequence[Question], clear: Sequence[str], folder: Path, ask: Ask
-) -> list[tuple[str, ...]]:
-    """Return the flags of the choice that answers each of *questions*.
-
-    Args:
-        questions: to ask.
-        clear: sources that are read in any case.
-        folder: of the project.
-        ask: asks one of them.
-
-    Raises:
-        SettingsError: nobody can be asked; with all questions, their choices, and a command that answers them.
-    """
-    answers: list[tuple[str, ...]] = []
-    for question in questions:
-        index = ask(question)
-        if index is None:
-            break
-        answers.append(question.choices[index].flags)
-    if len(answers) == len(questions):
-        return answers
-    shown = [_as_typed(question, folder) for question in questions]
-    example = command_line(("invoke", "image.init"), [_typed(name, folder) for name in clear], shown)
-    *first, last = sorted(question.problem() for question in shown)  # as the error orders them
-    last = last._replace(fix=f"{last.fix}\nor answer all at once, such as: {example}")
-    raise SettingsError([*first, last])
-
-
-def _as_typed(question: Question, folder: Path) -> Question:
-    """Return *question* with the files of its flags relative to the current folder."""
-    choices = (
-        choice._replace(flags=("--from", _typed(choice.flags[1], folder)))
-        if choice.flags[:1] == ("--from",)
-        else choice
-        for choice in question.choices
-    )
-    return question._replace(choices=tuple(choices))
-
-
-def _typed(name: str, folder: Path) -> str:
-    return Path(os.path.relpath(folder / name)).as_posix()
-
-
-def _name(file: str, folder: Path) -> str:
-    """Return the name of a file that a person gives: relative to the project's folder, with "/"."""
-    path = Path.cwd() / file
-    home = path.resolve() if path.name in {"", ".."} else path.parent.resolve() / path.name
-    return Path(os.path.relpath(home, folder)).as_posix()
-
-
-def _with_image_origin(
-    sources: Sequence[Source],
-    base: list[Fixed],
-    passed_over: Sequence[PassedOver],
-    surroundings: Surroundings,
-    ask: Ask,
-) -> tuple[tuple[Reading, ...], list[Fixed]]:
-    """Read *sources*, with the Dockerfile that makes their image if it is one that no source names.
-
-    Raises:
-        SettingsError: nobody can be asked which one it is.
-    """
-    readings = read_sources(sources, surroundings)
-    unnamed = [each.name for each in passed_over if each.kind is Kind.DOCKERFILE]
-    question = None if base else image_origin.question(readings, unnamed)
-    if question:
-        clear = [source.name for source in sources]
-        ((flag, value),) = _answers([question], clear, surroundings.folder, ask)
-        if flag == "--base":
-            base = [Fixed(("base",), value, "your answer")]
-        else:
-            readings = read_sources([*sources, *_opened([value], surroundings)], surroundings)
-    return image_origin.of_dockerfile(readings), base
 
 
 def _with_kept_dockerfile(readings: Sequence[Reading], request: InitRequest, ask: Ask) -> tuple[Reading, ...]:
@@ -351,12 +233,14 @@ def _result(
     passed_over: Sequence[PassedOver],
 ) -> InitResult:
     """Return what is to be written, and what is next."""
-    folder, table, files = surroundings.folder, drafted.table, []
-    notes: tuple[str, ...] = ()
+    folder, table = surroundings.folder, drafted.table
+    files: list[NewFile] = []
+    notes = _notes(drafted, folder)
     if place.existing is None:
-        drafted, requests, notes = _with_request(drafted, surroundings)
-        table, file = _table_file(place, content, drafted, folder)
-        files += [file, *requests]
+        table, request, note = _with_request(table, surroundings)
+        table, file = _table_file(place, content, table, folder)
+        files += [*request, file]
+        notes += note
     tasks = tasks_file(folder, surroundings.root)
     if not tasks.exists:
         files.append(NewFile(path=tasks.path, text=TEXT))
@@ -368,37 +252,51 @@ def _result(
         files=tuple(files),
         tasks=tasks,
         next_steps=_next_steps(drafted, folder),
-        notes=notes,
+        notes=tuple(notes),
         passed_over=tuple(each for each in passed_over if each.name not in names),
     )
 
 
-def _with_request(drafted: Draft, surroundings: Surroundings) -> tuple[Draft, list[NewFile], tuple[str, ...]]:
-    """Return *drafted* with a first request if it has none, the file to write for it, and what to say of it."""
-    asked = drafted.table.get("smoke-test", {})
-    script = entry_script(drafted.table)
-    if not script or {"request", "requests", "mini-batch"} & asked.keys():
-        return drafted, [], ()
-    first = first_request(script, surroundings)
-    if not first or (not first.file and os.path.lexists(surroundings.folder / _REQUEST_FILE)):
-        return drafted, [], ()
-    name = first.file or _REQUEST_FILE
-    table = in_order({**drafted.table, "smoke-test": {**asked, "request": name}})
-    files = [] if first.file else [NewFile(path=surroundings.folder / name, text=first.text)]
-    return replace(drafted, table=table), files, (f"{_typed(name, surroundings.folder)} {first.why}",)
+def _notes(drafted: Draft, folder: Path) -> list[str]:
+    """Return how to keep a Dockerfile whose effects the table does not have."""
+    return [
+        f"the table makes another image than {each.source.name} does. To keep {each.source.name} as it is, "
+        "remove the table again, and: invoke image.init --keep-dockerfile "
+        f"--from {shlex.quote(typed(each.source.name, folder))}"
+        for each in drafted.readings
+        if each.keeps_dockerfile
+    ]
+
+
+def _with_request(
+    table: Mapping[str, Any], surroundings: Surroundings
+) -> tuple[Mapping[str, Any], list[NewFile], list[str]]:
+    """Return the table with a first request if it has none, the file to write for it, and what to know of it."""
+    script = entry_script(table)
+    smoke_test = table.get("smoke-test", {})
+    has_one = bool(smoke_test.keys() & {"request", "requests", "mini-batch"})
+    request = None if has_one or not script else first_request(script, surroundings)
+    if not request:
+        return table, [], []
+    name, path = request.file or _REQUEST, surroundings.folder / _REQUEST
+    if not request.file and os.path.lexists(path):
+        return table, [], []
+    files = [] if request.file else [NewFile(path=path, text=request.text)]
+    changed = in_order({**table, "smoke-test": {**smoke_test, "request": name}})
+    return changed, files, [f"{typed(name, surroundings.folder)} {request.why}"]
 
 
 def _table_file(
-    place: TablePlace, content: bytes | None, drafted: Draft, folder: Path
+    place: TablePlace, content: bytes | None, table: Mapping[str, Any], folder: Path
 ) -> tuple[Mapping[str, Any], NewFile]:
     """Return the table with what [project] does not give, and pyproject.toml with it."""
     path = folder / FILE
     if content is None:
-        text = project_text(project_name(folder)) + placed_text(place, drafted.table, {})
-        return drafted.table, NewFile(path=path, text=text)
+        text = project_text(project_name(folder)) + placed_text(place, table, {})
+        return table, NewFile(path=path, text=text)
     naming = naming_keys(place.document, folder, git.read(folder), place.image)
     naming = {key: value for key, value in naming.items() if key not in (place.top or {})}
-    table = in_order({**drafted.table, **naming})
+    table = in_order({**table, **naming})
     text = placed_text(place, table, {"tags": "[project] has no version"} if "tags" in naming else {})
     return table, NewFile(path=path, text=addition(decode(content), text), before=content)
 
@@ -406,7 +304,7 @@ def _table_file(
 def _next_steps(drafted: Draft, folder: Path) -> tuple[str, ...]:
     steps = []
     if "root" in drafted.table and not git.tracks(folder / FILE):
-        steps.append(f"git add {_typed(FILE, folder)}")
+        steps.append(f"git add {typed(FILE, folder)}")
     steps.append("invoke image.check")
     flags = {name.replace("_", "-"): value for reading in drafted.readings for name, value in reading.flags}
     if {"endpoint", "instance-type"} <= flags.keys():

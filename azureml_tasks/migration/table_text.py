@@ -119,6 +119,7 @@ def _table(values: Mapping[str, Any], comments: Mapping[str, str]) -> Table:
             item = _item(value, name)
             if name in comments:
                 item.comment(comments[name])
+                item.trivia.comment_ws = "  "
             table.add(name, item)
     for name, value in inner.items():
         if isinstance(value, list):
