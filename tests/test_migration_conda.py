@@ -46,7 +46,7 @@ dependencies:
 """
     reading = _read(tmp_path, text, {"environment/more.txt": "scipy\n"})
     assert _values(reading) == [("conda", "environment/conda.yaml", 1)]
-    key = 'conda = "environment/conda.yaml": 1 packages convert'
+    key = 'conda = "environment/conda.yaml": 1 package of conda becomes pip\'s'
     assert _lines(reading) == [
         (1, 4, "key", key),
         (5, 5, "not-needed", "the base has its Python, which image.check compares with this line"),

@@ -75,7 +75,15 @@ def _sources(result: Search) -> list[str]:
         ({"score.py": _RUN, "wines.onnx": ""}, ["score.py", "wines.onnx"]),
         (
             {"score.py": _RUN, "model/MLmodel": "", "model/conda.yaml": _CONDA, "model/requirements.txt": "x"},
-            ["score.py", "model"],
+            ["model/requirements.txt", "score.py", "model"],
+        ),
+        (
+            {"requirements.txt": "", "model/MLmodel": "", "model/requirements.txt": "x"},
+            ["requirements.txt", "model"],
+        ),
+        (
+            {"d.yml": f"{_ONLINE}code_configuration:\n  scoring_script: <SCRIPT>\n", "a/score.py": _RUN},
+            ["d.yml", "a/score.py"],
         ),
         ({"Dockerfile": "FROM tiny:1\n", "score.py": _RUN, "requirements.txt": ""}, ["Dockerfile", "score.py"]),
         ({"Dockerfile": "FROM tiny:1\nCOPY src /app\n", "src/score.py": _RUN}, ["Dockerfile"]),
@@ -107,6 +115,11 @@ def test_what_fits_together_is_read(tmp_path: Path, files: dict[str, str], sourc
     ("files", "subject", "choices"),
     [
         ({"blue.yml": _ONLINE, "green.yml": _ONLINE}, "deployment", ["blue.yml", "green.yml"]),
+        (
+            {"d.yml": f"{_ONLINE}code_configuration:\n  code: {{{{CODE}}}}\n", "a/score.py": _RUN, "b/score.py": _RUN},
+            "entry-script",
+            ["a/score.py", "b/score.py"],
+        ),
         ({"online/score.py": _RUN, "batch/score.py": _BATCH}, "entry-script", ["batch/score.py", "online/score.py"]),
         ({"conda.yml": _CONDA, "requirements.txt": ""}, "packages", ["conda.yml", "requirements.txt"]),
         (
@@ -161,8 +174,10 @@ def test_what_is_passed_over_is_named(tmp_path: Path) -> None:
 
 def test_nothing_is_an_error_that_says_what_to_name(tmp_path: Path) -> None:
     """The folder may be the wrong one."""
-    with pytest.raises(SettingsError, match="nothing in this folder tells what the image is made of"):
-        _search(tmp_path, {"README.md": "", "main.py": "print()\n"})
+    files = {"README.md": "", "main.py": "print()\n", "e.yml": f"{_SCHEMA}batchEndpoint.schema.json\n"}
+    what = r"tells what the image is made of \(e.yml is an endpoint of Azure ML, which has no image\)"
+    with pytest.raises(SettingsError, match=what):
+        _search(tmp_path, files)
 
 
 def test_a_search_is_bounded(tmp_path: Path) -> None:

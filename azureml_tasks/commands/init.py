@@ -28,7 +28,7 @@ from azureml_tasks.migration.table_place import TablePlace, placed_text, table_p
 from azureml_tasks.migration.table_text import addition, project_text
 from azureml_tasks.migration.tasks_file import TEXT, tasks_file
 from azureml_tasks.project import git
-from azureml_tasks.project.base_images import CURRENT
+from azureml_tasks.project.base_images import CURRENT, FOR_MLFLOW
 from azureml_tasks.project.paths import leaves
 from azureml_tasks.project.root import given_root
 from azureml_tasks.text_file import LARGEST_TEXT, UnreadableFile, decode, read_bytes
@@ -212,17 +212,24 @@ def _with_base(drafted: Draft, surroundings: Surroundings, ask: Ask) -> Draft:
     """
     if "base" in drafted.table or "dockerfile" in drafted.table:
         return drafted
+    bases = (FOR_MLFLOW, *CURRENT) if _serves_mlflow(drafted.table, surroundings) else CURRENT
     question = Question(
         subject="base",
         what="no source names an image to extend",
         asks="Which image does yours extend?",
-        choices=tuple(Choice(name, ("--base", name)) for name in CURRENT),
+        choices=tuple(Choice(name, ("--base", name)) for name in bases),
     )
     index = ask(question)
     if index is None:
         raise SettingsError([question.problem()])
-    readings = conda_for_base(drafted.merged.readings, CURRENT[index], surroundings)
-    return with_base(drafted, readings, Fixed(("base",), CURRENT[index], "your answer"))
+    readings = conda_for_base(drafted.merged.readings, bases[index], surroundings)
+    return with_base(drafted, readings, Fixed(("base",), bases[index], "your answer"))
+
+
+def _serves_mlflow(table: Mapping[str, Any], surroundings: Surroundings) -> bool:
+    """Return whether *table* has an MLflow model, and no code that serves it."""
+    model = table.get("model")
+    return "code" not in table and bool(model) and surroundings.locate(f"{model}/MLmodel").kind == "file"
 
 
 def _result(

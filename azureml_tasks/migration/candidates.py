@@ -140,7 +140,7 @@ class _Sorting:
         kind = kind_of_text(name, text)
         if isinstance(kind, Kind) and not _is_aside(name):
             self.add(kind, name, text)
-        elif isinstance(kind, NoSource) and "endpoint" in kind.what:
+        elif isinstance(kind, NoSource) and re.search("endpoint|deployment", kind.what):
             self.aside[name] = kind.what
 
     def script(self, name: str) -> None:

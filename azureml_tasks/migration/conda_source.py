@@ -104,10 +104,7 @@ class _Reading:
             usual = Fate(Outcome.NOT_NEEDED, _ONLY_CONDA)
         else:
             self.add(("conda",), self.source.name, 1)
-            count = len(file.packages)
-            usual = Fate(
-                Outcome.KEY, f'conda = "{self.source.name}"{f": {count} packages convert" if count else ""}'
-            )
+            usual = Fate(Outcome.KEY, f'conda = "{self.source.name}"{_converted(len(file.packages))}')
         return Reading(
             source=self.source,
             values=tuple(sorted(self.values, key=lambda value: value.line)),
@@ -153,7 +150,8 @@ class _Reading:
             if self.base and python and not accepts(wanted, python):
                 is_wrong = True
                 problem = base_images.python_problem(wanted, self.base, python)
-                self.say(wanted.line, Fate(Outcome.CHANGED, _sentence(problem)))
+                why = f"{problem.what}. {', '.join(problem.fix.splitlines())}"
+                self.say(wanted.line, Fate(Outcome.CHANGED, why))
             else:
                 self.say(wanted.line, Fate(Outcome.NOT_NEEDED, _PYTHON))
         return is_wrong
@@ -205,6 +203,12 @@ def _packages(document: YamlDocument) -> Iterator[_Package]:
                 yield _Package(document.lines[("dependencies", index)], parse_spec(dependency))
             except SpecError:
                 continue  # Its line has a problem.
+
+
+def _converted(count: int) -> str:
+    if not count:
+        return ""
+    return f": {count} package{'s' if count > 1 else ''} of conda become{'s' if count == 1 else ''} pip's"
 
 
 def _sentence(problem: Problem) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.errors import Problem, SettingsError
@@ -16,14 +17,15 @@ from azureml_tasks.migration.candidates import candidates
 from azureml_tasks.migration.first_request import nearest_first
 from azureml_tasks.migration.folder_files import MOST_ENTRIES, folder_files
 from azureml_tasks.migration.model_candidates import model_candidates
-from azureml_tasks.migration.named_files import builds, copies, names_file
+from azureml_tasks.migration.named_files import builds, copies, lacks_script, names_file
 from azureml_tasks.migration.package_lists import package_lists
 from azureml_tasks.migration.questions import Choice, Question
 from azureml_tasks.migration.reading import Kind, Source
 from azureml_tasks.project.entry_script import parse_script
 from azureml_tasks.project.joined_names import joined_names
-from azureml_tasks.project.paths import kind_of
+from azureml_tasks.project.paths import kind_of, leaves
 from azureml_tasks.project.script_calls import takes_mini_batch
+from azureml_tasks.text_file import UnreadableFile, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from azureml_tasks.migration.surroundings import Surroundings
 
 _MOST_CHOICES = 20
+_MOST_SHOWN = 3
+_LARGEST_REQUIREMENTS = 1_000_000  # bytes
 _NOTHING = (
     "Name what you have, and what it extends:\n"
     "invoke image.init --from FILE --base minimal-py312-inference\n"
@@ -85,8 +89,7 @@ def search(surroundings: Surroundings) -> Search:
         why = f"more than {MOST_ENTRIES:,} files and folders, or very deep ones: the rest was not looked at"
         passed_over.append(PassedOver(".", why))
     if not searching.sources and not searching.questions:
-        what = "nothing in this folder tells what the image is made of"
-        raise SettingsError([Problem("image.init", 0, what, _NOTHING)])
+        raise SettingsError([Problem("image.init", 0, _nothing(passed_over), _NOTHING)])
     return Search(
         sources=tuple(searching.sources),
         questions=tuple(searching.questions),
@@ -106,20 +109,28 @@ class _Searching:
     def search(self) -> None:
         """Decide what is read, from what tells most to what tells least."""
         if deployments := self.candidates.of(Kind.DEPLOYMENT):
-            self.one_of(
-                deployments, "deployment", "deployments of Azure ML are here", "Which one is this image for?"
-            )
-            self.pass_over_others("a deployment names what its image is made of")
-            if not all(map(_is_batch, deployments)):
-                self.request("")
+            self.deployments(deployments)
             return
         maker = self.maker()
         if maker is None:
             self.packages()
+            self.packages_of_mlflow()
         script = self.script(maker)
         self.model(maker, script)
         if script is None or not _takes_mini_batch(script):
             self.request(script.name if script else "")
+
+    def deployments(self, deployments: Sequence[Source]) -> None:
+        """Take the only deployment, which names the rest, or ask which one."""
+        what = "deployments of Azure ML are here"
+        deployment = self.one_of(deployments, "deployment", what, "Which one is this image for?")
+        scripts = self.candidates.of(Kind.SCRIPT) if deployment and lacks_script(deployment) else ()
+        if deployment and scripts:
+            what = f"scripts define init() and run(), and {deployment.name} has a placeholder for one"
+            self.one_of(scripts, "entry-script", what, "Which one answers?")
+        self.pass_over_others("a deployment names what its image is made of", with_scripts=not scripts)
+        if deployment and not _is_batch(deployment):
+            self.request(deployment.name)
 
     def one_of(self, sources: Sequence[Source], subject: str, what: str, asks: str) -> Source | None:
         """Take the only one of *sources*, or ask which one; return it if it is known."""
@@ -139,10 +150,11 @@ class _Searching:
     def pass_over(self, sources: Iterable[Source], why: str) -> None:
         self.passed_over += [PassedOver(source.name, why, source.kind) for source in sources]
 
-    def pass_over_others(self, why: str) -> None:
+    def pass_over_others(self, why: str, *, with_scripts: bool) -> None:
         """Say of everything that could be a source why it is none."""
-        for kind in (Kind.ENVIRONMENT, Kind.DOCKERFILE, Kind.CONDA, Kind.REQUIREMENTS, Kind.SCRIPT):
+        for kind in (Kind.ENVIRONMENT, Kind.DOCKERFILE, Kind.CONDA, Kind.REQUIREMENTS):
             self.pass_over(self.candidates.of(kind), why)
+        self.pass_over(self.candidates.of(Kind.SCRIPT) if with_scripts else (), why)
         self.passed_over += [PassedOver(model, why) for model in self.models]
 
     def maker(self) -> Source | None:
@@ -169,6 +181,22 @@ class _Searching:
         self.passed_over += [PassedOver(source.name, why) for source, why in dropped]
         what = "files list packages, and none of them includes the other"
         self.one_of(lists, "packages", what, "Which one lists those of the image?")
+
+    def packages_of_mlflow(self) -> None:
+        """Take the packages that an MLflow model was saved with, if nothing else lists any."""
+        if (
+            self.sources
+            or self.questions
+            or len(self.models) != 1
+            or self.models[0] not in self.candidates.mlflow
+        ):
+            return
+        name = f"{self.models[0]}/requirements.txt"
+        path = self.folder / name
+        if kind_of(path) == "file" and not leaves(self.folder, path):
+            with suppress(FileNotFoundError, UnreadableFile):
+                text = read_text(path, coding_lines=True, largest=_LARGEST_REQUIREMENTS)
+                self.sources.append(Source(path=path.resolve(), name=name, kind=Kind.REQUIREMENTS, text=text))
 
     def script(self, maker: Source | None) -> Source | None:
         """Decide which script answers; return it if it is known."""
@@ -222,6 +250,13 @@ class _Searching:
 
     def is_in_model(self, name: str) -> bool:
         return any(name.startswith(f"{model}/") for model in self.models)
+
+
+def _nothing(passed_over: Sequence[PassedOver]) -> str:
+    """Return that nothing was found, and what the files are that were looked at."""
+    what = "nothing in this folder tells what the image is made of"
+    seen = [f"{each.name} {each.why}" for each in passed_over[:_MOST_SHOWN] if each.name != "."]
+    return f"{what} ({'; '.join(seen)})" if seen else what
 
 
 def _is_batch(deployment: Source) -> bool:

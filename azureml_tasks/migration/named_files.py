@@ -17,6 +17,7 @@ _COPY = re.compile(
 )
 _CONTEXT = re.compile(r"^[ \t]*path[ \t]*:[ \t]*['\"]?([^\s'\"#]+)", re.MULTILINE)
 """The folder that an environment builds: https://learn.microsoft.com/azure/machine-learning/reference-yaml-environment."""
+_PLACEHOLDER = re.compile(r"^[ \t]*(?:code|scoring_script)[ \t]*:[ \t]*['\"]?(?:<|\{\{|\$)", re.MULTILINE)
 _LONGEST = 10_000
 """Characters of a COPY that is looked at."""
 
@@ -25,6 +26,11 @@ def names_file(source: Source, name: str) -> bool:
     """Return whether a text has the last part of *name* as a word, or copies a folder around it."""
     word = rf"(?<![\w.-]){re.escape(posixpath.basename(name))}(?![\w-]|\.\w)"
     return re.search(word, source.text) is not None or copies(source, name)
+
+
+def lacks_script(deployment: Source) -> bool:
+    """Return whether a deployment has a placeholder in place of its script or its code."""
+    return _PLACEHOLDER.search(deployment.text) is not None
 
 
 def builds(environment: Source, dockerfile: str) -> bool:

@@ -33,9 +33,11 @@ _PAST_END_OF_LIFE = (
 
 _DOCUMENTED = (*CURRENT, *_PAST_END_OF_LIFE)
 
+FOR_MLFLOW = "curated/mlflow-py312-inference"
+"""Brings a script that serves an MLflow model."""
 _KNOWN = (
     *CURRENT,
-    "curated/mlflow-py312-inference",
+    FOR_MLFLOW,
     "curated/mlflow-model-inference",
     "curated/foundation-model-inference",
 )
