@@ -62,21 +62,22 @@ def _advice(path: Path, folder: Path, home: Path) -> str:
     if _PACKAGE.encode() in source:
         return ""
     tree = parse_script(source)
-    has_namespace = tree is not None and any(map(_binds_namespace, tree.body))
+    names = [name for each in tree.body for name in _bound(each)] if tree else []
     inner = folder.relative_to(home).as_posix()
     if inner == ".":
-        imported, added = "from azureml_tasks import image", "ns.add_collection(image)"
+        imported, added = "from azureml_tasks import image", "image"
     else:
         imported = "from azureml_tasks import collection"
-        added = f'ns.add_collection(collection(project="{inner}"))'
-    if has_namespace:
-        return f"{imported}\n{added}"
+        added = f'collection(project="{inner}")'
+    if names:
+        return f"{imported}\n{names[-1]}.add_collection({added})"
     made = "ns = Collection.from_module(sys.modules[__name__])"
-    return f"import sys\nfrom invoke.collection import Collection\n{imported}\n{made}\n{added}"
+    return f"import sys\nfrom invoke.collection import Collection\n{imported}\n{made}\nns.add_collection({added})"
 
 
-def _binds_namespace(statement: ast.stmt) -> bool:
-    """Return whether a statement gives a value to `ns` or `namespace`, which Invoke then takes."""
+def _bound(statement: ast.stmt) -> list[str]:
+    """Return which of `ns` and `namespace`, which Invoke takes, a statement gives a value."""
     targets = statement.targets if isinstance(statement, ast.Assign) else []
     targets = [statement.target] if isinstance(statement, ast.AnnAssign) else targets
-    return any(isinstance(each, ast.Name) and each.id in {"ns", "namespace"} for each in targets)
+    names = [each.id for each in targets if isinstance(each, ast.Name)]
+    return [name for name in names if name in {"ns", "namespace"}]
