@@ -150,6 +150,23 @@ conda_file:
     assert [line.split(":")[0] for line in outline(reading)] == ["9 left-over", "13 left-over"]
 
 
+def test_conda_inline_on_one_line(tmp_path: Path) -> None:
+    """What converts is taken, also beside what does not."""
+    text = f"image: {MCR}minimal-py312-inference\nconda_file: {{dependencies: [numpy=2.1, r-base, pip: [joblib]]}}\n"
+
+    reading = environment(tmp_path, text)
+
+    assert values_of(reading)["pip"] == ["numpy==2.1.*", "joblib"]
+    assert [line.split(":")[0] for line in outline(reading)] == ["2 left-over"]
+
+
+def test_an_environment_without_an_image(tmp_path: Path) -> None:
+    """It says nothing of the image, so it is not whole."""
+    assert outline(environment(tmp_path, "name: serving\nversion: 1\n")) == [
+        "1 left-over: it names neither an image nor a build context: name the image with --base"
+    ]
+
+
 def test_a_build_context(tmp_path: Path) -> None:
     """Its Dockerfile is read too."""
     files = {"context__Dockerfile": "FROM x", "context__docker__Serving": "FROM x"}

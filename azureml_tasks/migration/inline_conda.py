@@ -62,14 +62,12 @@ def note_inline_conda(
         if isinstance(item, dict):
             notes.open((*dependencies, index))
             notes.open((*dependencies, index, "pip"))
-    noted = {problem.line for problem in problems}
     for problem in problems:
         notes.note_at(
             max(problem.line, notes.line(place)), Outcome.LEFT_OVER, f"{problem.what}. {problem.fix}"
         )
     for line in (*conda.packages, *conda.pip):
-        if line.number not in noted:
-            _note_requirement(notes, line)
+        _note_requirement(notes, line)
     for python in conda.pythons:
         outcome = Outcome.CHANGED if python_differs else Outcome.NOT_NEEDED
         notes.note_at(python.line, outcome, python_differs or "the base has this Python")

@@ -10,7 +10,7 @@ import re
 
 _BRACES = re.compile(r"(?<!\$)\{\{([ \t]*[\w.-]+[ \t]*)\}\}")
 _LEFT, _RIGHT = "\ue0f0", "\ue0f1"
-_MARKED = re.compile(f"{_LEFT}.([^{_RIGHT}]*).{_RIGHT}")
+_MARKED = re.compile(f"{_LEFT}_([^{_LEFT}{_RIGHT}]*)_{_RIGHT}")
 _OTHERS = (
     re.compile(r"<%?[ ]?[A-Za-z][\w .-]{0,60}%?>"),  # <NAME>, <% NAME %>
     re.compile(r"\$[A-Za-z_]\w*|\$[({]{1,2}[ ]?[A-Za-z_]"),  # shells, pipelines of Azure and GitHub

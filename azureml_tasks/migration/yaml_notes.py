@@ -17,7 +17,7 @@ from azureml_tasks.migration.placeholders import marked, unmarked
 from azureml_tasks.migration.reading import Outcome, Reading, Reference, Source, SourceLine, Value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from azureml_tasks.config.problems import Place
     from azureml_tasks.config.yaml_document import YamlDocument
@@ -53,6 +53,8 @@ class YamlNotes:
         self._places = list(self._document.lines)
         self._positions = {place: at for at, place in enumerate(self._places)}
         self._starts = sorted(set(self._document.lines.values()))
+        self._last_content = _last_content(self._texts)
+        self._words: dict[int, frozenset[str]] = {}
         self._opened: set[int] = set()
         self._lines: list[SourceLine] = []
         self._values: list[Value] = []
@@ -100,7 +102,10 @@ class YamlNotes:
 
     def has_word(self, place: Place, word: str) -> bool:
         """Return whether the line of *place* contains *word* between blanks, brackets or punctuation of YAML."""
-        return word in re.split(r"[\s,{}\[\]:]+", self._texts[self.line(place) - 1])
+        line = self.line(place)
+        if line not in self._words:
+            self._words[line] = frozenset(re.split(r"[\s,{}\[\]:]+", self._texts[line - 1]))
+        return word in self._words[line]
 
     def open(self, place: Place) -> None:
         """Say that the keys below *place* are read one by one; its own line goes with the first of them."""
@@ -161,16 +166,10 @@ class YamlNotes:
         """Return the last line with content before the next value after *line*."""
         following = bisect_right(self._starts, line)
         end = self._starts[following] - 1 if following < len(self._starts) else len(self._texts)
-        while end > line and not self._has_content(end):
-            end -= 1
-        return end
-
-    def _has_content(self, line: int) -> bool:
-        text = self._texts[line - 1].strip()
-        return bool(text) and not text.startswith("#")
+        return max(line, self._last_content[end])
 
     def _source_line(self, extent: _Extent, outcome: Outcome, why: str) -> SourceLine:
-        text = self._texts[extent.line - 1].strip()[:_LONGEST_SHOWN]
+        text = self._texts[extent.line - 1][:_LONGEST_SHOWN].strip()
         return SourceLine(extent.line, extent.end, text, outcome, why)
 
     def _all_lines(self) -> Iterator[SourceLine]:
@@ -182,7 +181,7 @@ class YamlNotes:
         rest = [
             number
             for number in range(1, len(self._texts) + 1)
-            if number not in covered and self._has_content(number)
+            if number not in covered and self._last_content[number] == number
         ]
         around = [number for number in rest if number in self._opened or self._is_mark(number)]
         unread = [
@@ -215,6 +214,15 @@ def spelled(key: Place, value: Any) -> str:
     if key in {("env",), ("labels",)}:
         return ", ".join(f"{key[0]}.{name} = {as_written(text)}" for name, text in value.items())
     return f"{'.'.join(map(str, key))} = {as_written(value)}"
+
+
+def _last_content(texts: Sequence[str]) -> list[int]:
+    """Return for each line, from 1, the last line up to it that is neither blank nor a comment; 0 for none."""
+    numbers = [0]
+    for number, text in enumerate(texts, 1):
+        stripped = text.strip()
+        numbers.append(number if stripped and not stripped.startswith("#") else numbers[-1])
+    return numbers
 
 
 def _parsed(source: Source) -> tuple[YamlDocument, list[FileProblem]]:
