@@ -197,7 +197,7 @@ def test_a_model(tmp_path: Path, model: str, expected: dict[str, str]) -> None:
     ("model", "expected"),
     [
         ("{path: missing}", "missing does not exist"),
-        ("{path: ../model}", "../model is outside the folders that are read: say --root FOLDER"),
+        ("{path: ../model}", "../model is outside the folders that are read: say --root .."),
         ("{path: .}", "its folder has this file or the code in it"),
         ("{path: src}", "its folder has this file or the code in it"),
         ("{path: '{{MODEL}}/x'}", "a placeholder"),

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from azureml_tasks.requirements.conda import CondaFile
 
 _PYTHON = "the base has its Python, which image.check compares with this line"
+_SAME_PYTHON = "the base has this Python"
+_ANY_PYTHON = "the base has a Python of its own, which nothing compares with this line"
 _PIP = "the base's own pip installs the packages"
 _ONLY_CONDA = "only conda uses it"
 _LONGEST_WHY = 1_000  # characters
@@ -96,6 +98,7 @@ class _Reading:
         wrong_python = self.say_of_python(file)
         if problems or looked.problems or wrong_python:
             self.take_lines(file, problems)
+            self.say_that_nothing_compares(file)
             items = as_pip_items(self.source, file.pip_text, looked)
             self.values += items.values
             for number in dict.fromkeys(line.number for line in file.pip):
@@ -155,6 +158,14 @@ class _Reading:
             else:
                 self.say(wanted.line, Fate(Outcome.NOT_NEEDED, _PYTHON))
         return is_wrong
+
+    def say_that_nothing_compares(self, file: CondaFile) -> None:
+        """Note of each Python that the table does not name the file, so that a check does not look at this line."""
+        known = self.base is not None and base_images.named_python(self.base)
+        fate = Fate(Outcome.NOT_NEEDED, _SAME_PYTHON) if known else Fate(Outcome.CHANGED, _ANY_PYTHON)
+        for wanted in file.pythons:
+            if self.fates[wanted.line] == Fate(Outcome.NOT_NEEDED, _PYTHON):
+                self.fates[wanted.line] = fate
 
     def take_variables(self) -> None:
         """Take the variables, which only conda would set, into `env`."""

@@ -45,7 +45,8 @@ def why_not(notes: YamlNotes, place: Place, located: Located, kind: str) -> str:
     if is_address(text):
         return f"it is not a {kind} here: download it, and name the copy"
     if located.kind == "outside":
-        return f"{located.name} is outside the folders that are read: say --root FOLDER"
+        above = "/".join(part for part in located.name.split("/") if part == "..")
+        return f"{located.name} is outside the folders that are read: say --root {above or 'FOLDER'}"
     if not located.kind:
         return f"{located.name} does not exist"
     return f"{located.name} is a {located.kind}, not a {kind}"
