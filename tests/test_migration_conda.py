@@ -105,7 +105,7 @@ dependencies:
     lines = _lines(reading)
     assert [(first, last, outcome) for first, last, outcome, _ in lines] == [
         (1, 2, "not-needed"),
-        (3, 3, "not-needed"),
+        (3, 3, "changed"),
         (4, 4, "key"),
         (5, 5, "left-over"),
         (6, 6, "left-over"),
