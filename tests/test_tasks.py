@@ -32,6 +32,8 @@ Available tasks:
   image.context         Write the build context with its Dockerfile as a tar
                         archive, for any builder.
   image.dockerfile      Print the Dockerfile.
+  image.doctor          Say what is wrong with this machine and its accounts,
+                        and how to put it right.
   image.environment     Print the Azure ML environment of the pushed image as
                         YAML.
   image.init            Write the table from what there is: deployments,

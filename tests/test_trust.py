@@ -150,6 +150,10 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "A base may come from any registry": (
         "test_allowed_registries.py::test_a_base_may_come_from_any_registry",
     ),
+    "`image.doctor` reads docker's credentials": (
+        "test_doctor.py::test_only_the_run_lets_credentials_be_read",
+        "test_doctor_registry.py::test_credentials_stay_where_they_are",
+    ),
     "Credentials and tokens": (
         "test_registry_api.py::test_a_token_server_at_another_address",
         "test_registry_api.py::test_a_realm_without_tls_for_a_registry_with_tls",

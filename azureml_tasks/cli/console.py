@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _TASK = re.compile(
     r"\binvoke image\."
-    r"(build|cache|check|clean|context|dockerfile|environment|init|push|release|resume|smoke-test)\b"
+    r"(build|cache|check|clean|context|dockerfile|doctor|environment|init|push|release|resume|smoke-test)\b"
 )
 _NO_FLAGS: Mapping[str, str] = MappingProxyType({})
 _WHOLE = frozenset({"release"})

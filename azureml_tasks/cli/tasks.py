@@ -36,6 +36,7 @@ FLAGS: Mapping[str, Flag] = {
     "engine": Flag(
         "engine that builds: docker, acr (Azure Container Registry) or auto (docker if it answers, else acr)"
     ),
+    "fix": Flag("run the commands that are harmless and change this machine alone", is_switch=True),
     "from": Flag(
         "file to read, relative to the current folder; may be repeated; default: what is in the project's folder",
         is_repeated=True,
@@ -137,6 +138,22 @@ def check(run: TaskRun) -> None:
     run.console.result(as_text(reports))
     if errors:
         raise check_report.one_error(errors)
+
+
+@_task("base", "engine", "registry", "fix", "json")
+def doctor(run: TaskRun) -> None:
+    """Say what is wrong with this machine and its accounts, and how to put it right."""
+    from azureml_tasks.cli import doctor_report
+    from azureml_tasks.commands.doctor import diagnose
+
+    as_text = doctor_report.as_json if run.flag("json") else doctor_report.as_text
+    # Under --dry its commands are results as well, and would stand before the JSON, which has them.
+    fix = bool(run.flag("fix")) and not (run.flag("json") and run.console.dry)
+    with doctor_report.spinner() as show:
+        diagnosis = diagnose(run.context, fix=fix, waiting=show)
+    run.console.result(as_text(diagnosis, run.console.spell))
+    if diagnosis.blocking:
+        raise doctor_report.blocking_error(diagnosis)
 
 
 @_task("base", "allow-source-builds", "builder", "output")

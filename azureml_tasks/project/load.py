@@ -83,7 +83,7 @@ def load(
     project = Path(folder).resolve()
     overrides = {**(overrides or {}), **({"root": given_root(project, root)} if root else {})}
     wait_for_git = wait_for_git or git.start_reading(project)
-    settings, problems = read(_text(project), overrides, image)
+    settings, problems = read(table_text(project), overrides, image)
     top = find_root(project, settings, problems)
     if problems.is_bad(("root",)):  # What the other keys name cannot be looked for.
         raise SettingsError([*problems])
@@ -121,10 +121,15 @@ def image_names(folder: str | Path) -> tuple[str, ...]:
     Raises:
         SettingsError: there is no such file or table, or the file cannot be read.
     """
-    return read_image_names(_text(Path(folder).resolve()))
+    return read_image_names(table_text(Path(folder).resolve()))
 
 
-def _text(root: Path) -> str:
+def table_text(root: Path) -> str:
+    """Return the text of pyproject.toml in *root*.
+
+    Raises:
+        SettingsError: there is none, it leaves the folder, or it cannot be read.
+    """
     if leaves(root, root / FILE):
         fix = "Copy it into the project."
         raise SettingsError([FileProblem(FILE, 0, "is a link that leaves the project", fix)])

@@ -18,6 +18,8 @@ from azureml_tasks.registry.session import RegistrySession
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from azure.core.credentials import TokenCredential
+
     from azureml_tasks.config.settings import Acr
     from azureml_tasks.reporter import Reporter
 
@@ -57,7 +59,13 @@ def open_session(acr: Acr, login_server: str, reporter: Reporter) -> Session:
     """
     cloud = get_cloud(acr.cloud, os.environ)
     require_libraries()
-    credential = sign_in(cloud, reporter.say)
+    return session_of(cloud, sign_in(cloud, reporter.say), acr, login_server, reporter)
+
+
+def session_of(
+    cloud: Cloud, credential: TokenCredential, acr: Acr, login_server: str, reporter: Reporter
+) -> Session:
+    """Look up the registry with a credential that works; errors as above."""
     arm = connect(cloud, credential, reporter.say)
     registry = find_registry(arm, acr, login_server, os.environ)
     reporter.say(f"registry {registry.login_server}: {registry.id}")

@@ -16,7 +16,7 @@ from azureml_tasks.state.record_forms import is_words
 if TYPE_CHECKING:
     from azureml_tasks.engines.docker.client import EngineClient
 
-_BUILT_IN_UNTIL = 23
+BUILT_IN_UNTIL = 23
 """docker's client has BuildKit built in up to version 22; from 23 on it needs the plug-in buildx
 (https://docs.docker.com/engine/release-notes/23.0/)."""
 _PLUGINS = tuple(
@@ -59,7 +59,7 @@ def choose_builder(client: EngineClient) -> Builder:
     except MissingProgram:
         return Builder(kind="legacy", why="there is no docker client on PATH")
     major = re.match(r"\d+", version)
-    if major and int(major[0]) < _BUILT_IN_UNTIL:
+    if major and int(major[0]) < BUILT_IN_UNTIL:
         return Builder(kind="buildkit", why=f"the docker client {version} on PATH has it built in")
     return Builder(
         kind="legacy", why=f"the docker client {version or 'of unknown version'} on PATH has no buildx"

@@ -120,7 +120,18 @@ class EngineClient:
         """
         if self.is_podman:
             return self.host
-        return str(_object(_parsed(*self._request("GET", "/info"))).get("ID") or self.host)
+        return str(self.read_info().get("ID") or self.host)
+
+    def read_info(self) -> dict[str, Any]:
+        """Return what the engine says of itself and its machine; see `read_id`."""
+        return _object(_parsed(*self._request("GET", "/info")))
+
+    def ask_registry(self, reference: str) -> tuple[int, Any]:
+        """Let the engine ask the registry of *reference* for the image, without credentials; return status and answer.
+
+        https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Distribution/operation/DistributionInspect
+        """
+        return self._request("GET", f"/distribution/{quote(reference, safe='/:@')}/json")
 
     def inspect_image(self, reference: str) -> dict[str, Any] | None:
         """Return what the engine knows of an image, by reference or ID; None if it does not have it.

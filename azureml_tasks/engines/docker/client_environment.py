@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from azureml_tasks.engines.docker.client import EngineClient
+    from azureml_tasks.engines.docker.docker_config import DockerConfig
 
 _KEPT = {"BUILDX_CONFIG"}
 """The folder of buildx, for a home folder that cannot be written."""
@@ -38,9 +39,12 @@ def client_environment(client: EngineClient) -> dict[str, str | None]:
     changes |= {"DOCKER_BUILDKIT": "1", "BUILDX_GIT_INFO": "false"}
     if not os.environ.get("DOCKER_HOST"):
         changes |= {"DOCKER_HOST": None, "DOCKER_CONTEXT": client.context}
-    if not client.config.folder:
-        changes["DOCKER_CONFIG"] = _empty_folder().name
-    return changes
+    return changes | configuration_folder(client.config)
+
+
+def configuration_folder(config: DockerConfig) -> dict[str, str]:
+    """Return the variable with which docker's client reads the same configuration as we do."""
+    return {} if config.folder else {"DOCKER_CONFIG": _empty_folder().name}
 
 
 @functools.cache

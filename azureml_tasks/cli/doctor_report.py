@@ -1,0 +1,108 @@
+"""The report of `image.doctor`, as text for people and as JSON for programs; and what a terminal shows meanwhile."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections import Counter
+from contextlib import contextmanager, suppress
+from itertools import cycle
+from typing import TYPE_CHECKING
+
+from azureml_tasks.cli.streams import write
+from azureml_tasks.engines.finding import Status
+from azureml_tasks.errors import EngineError
+from azureml_tasks.plain_text import clean, escape_json, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from azureml_tasks.commands.doctor import Diagnosis
+    from azureml_tasks.engines.finding import Finding
+
+_STATUS_WIDTH = max(len(status.value) for status in Status)
+_NAME_WIDTH = len("proxies of the engine")
+_FRAMES = "|/-\\"
+_WIDEST = 70
+"""Characters of the line that a terminal shows meanwhile."""
+_CLEAR = "\r\x1b[K"
+
+
+def as_text(diagnosis: Diagnosis, spell: Callable[[str], str]) -> str:
+    """Return the report for a person.
+
+    Args:
+        diagnosis: what was found.
+        spell: returns a text with our tasks as commands to paste.
+    """
+    rows = [row for finding in diagnosis.findings for row in _rows(finding, spell)]
+    return "\n".join([*rows, "", *_summary(diagnosis, spell)])
+
+
+def as_json(diagnosis: Diagnosis, spell: Callable[[str], str]) -> str:
+    """Return the report as a JSON object; see `as_text`."""
+    findings = [
+        {
+            "name": each.name,
+            "status": each.status.value,
+            "what": spell(each.what),
+            "why": spell(each.why),
+            "fix": spell(each.fix),
+        }
+        for each in diagnosis.findings
+    ]
+    return escape_json(json.dumps({"version": 1, "findings": findings}, indent=2, ensure_ascii=False))
+
+
+def blocking_error(diagnosis: Diagnosis) -> EngineError:
+    """Return the error with which the task ends if something blocks."""
+    names = ", ".join(dict.fromkeys(each.name for each in diagnosis.blocking))
+    return EngineError(f"Nothing can be built before this is put right: {names}.")
+
+
+@contextmanager
+def spinner() -> Iterator[Callable[[Sequence[str]], None]]:
+    """Yield what shows the names of what has not answered yet on one line of a terminal, and nothing elsewhere."""
+    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        yield lambda _: None
+        return
+    frames = cycle(_FRAMES)
+
+    def show(names: Sequence[str]) -> None:
+        text = one_line(", ".join(names))
+        _overwrite(f"{next(frames)} {text if len(text) <= _WIDEST else f'{text[: _WIDEST - 3]}...'}")
+
+    try:
+        yield show
+    finally:
+        _overwrite("")
+
+
+def _overwrite(text: str) -> None:
+    with suppress(OSError):
+        write(sys.stderr, _CLEAR + text)
+
+
+def _rows(finding: Finding, spell: Callable[[str], str]) -> Iterator[str]:
+    start = f"{finding.status.value:<{_STATUS_WIDTH}} {finding.name:<{_NAME_WIDTH}} "
+    yield start + one_line(spell(finding.what))
+    indent = " " * len(start)
+    if finding.why:
+        yield f"{indent}why: {one_line(spell(finding.why))}"
+    for index, line in enumerate(clean(spell(finding.fix)).splitlines()):
+        yield f"{indent}{'fix:' if index == 0 else '    '} {line}"
+
+
+def _summary(diagnosis: Diagnosis, spell: Callable[[str], str]) -> Iterator[str]:
+    counts = Counter(each.status for each in diagnosis.findings)
+    blocks, warnings, unknown = (counts[each] for each in (Status.BLOCKS, Status.WARNING, Status.UNKNOWN))
+    texts = [f"{blocks} {'blocks' if blocks == 1 else 'block'}"] if blocks else []
+    texts += [f"{warnings} warning{'' if warnings == 1 else 's'}"] if warnings else []
+    texts += [f"{unknown} unknown"] if unknown else []
+    yield ", ".join(texts) or "nothing is wrong"
+    if diagnosis.repaired:
+        yield f"put right: {', '.join(diagnosis.repaired)}"
+    if diagnosis.repairable:
+        names = ", ".join(each.name for each in diagnosis.repairable)
+        yield f"next: {spell('invoke image.doctor --fix')}, which puts right: {names}"
