@@ -89,7 +89,7 @@ def search(surroundings: Surroundings) -> Search:
         why = f"more than {MOST_ENTRIES:,} files and folders, or very deep ones: the rest was not looked at"
         passed_over.append(PassedOver(".", why))
     if not searching.sources and not searching.questions:
-        raise SettingsError([Problem("image.init", 0, _nothing(passed_over), _NOTHING)])
+        raise SettingsError([Problem("init", 0, _nothing(passed_over), _NOTHING)])
     return Search(
         sources=tuple(searching.sources),
         questions=tuple(searching.questions),
