@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from azureml_tasks.image_reference import MCR, expand_base
@@ -38,10 +39,19 @@ def brings_server(reference: Reference) -> bool | None:
     The names of Azure ML's images that serve have the word: `minimal-py312-inference`, `inference-base-2204`
     (Azure/azureml-assets, assets/inference/environments). Its others are for training and have no server in them.
     """
-    name = reference.repository.rpartition("/")[2]
+    publisher, _, name = reference.repository.rpartition("/")
+    if reference.host in _HOSTS_WITHOUT_SERVER:
+        return False
+    if reference.host in _DOCKER_HUB and (publisher or "library") in _WITHOUT_SERVER:
+        return False
     if "inference" in name:
         return True
-    if str(reference).startswith("mcr.microsoft.com/") or reference.host in _HOSTS_WITHOUT_SERVER:
-        return False
-    publisher = reference.repository.rpartition("/")[0] or "library"
-    return False if reference.host in _DOCKER_HUB and publisher in _WITHOUT_SERVER else None
+    return False if str(reference).startswith("mcr.microsoft.com/") else None
+
+
+def serves_otherwise(reference: Reference) -> bool:
+    """Return whether an image has a server of its own, by its name, such as `tensorflow/serving`."""
+    is_other = brings_server(reference) is not True
+    return (
+        is_other and re.search(r"serv|triton|plumber|vllm|sglang|inference", reference.repository) is not None
+    )

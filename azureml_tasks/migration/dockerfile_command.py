@@ -9,6 +9,7 @@ import posixpath
 import shlex
 from typing import TYPE_CHECKING, NamedTuple
 
+from azureml_tasks.config.variable_references import literal
 from azureml_tasks.migration.dockerfile_words import json_words
 from azureml_tasks.migration.reading import Outcome
 from azureml_tasks.migration.shell_commands import plain_chain
@@ -30,13 +31,11 @@ class Server(NamedTuple):
     Args:
         starts: whether its command starts the inference server; None if it is that of the base.
         entry_script: path in the image; "" for none.
-        model: path in the image that the server gets for AZUREML_MODEL_DIR; "" for none.
         folder: that the server starts in.
     """
 
     starts: bool | None = None
     entry_script: str = ""
-    model: str = ""
     folder: str = ""
 
 
@@ -80,10 +79,12 @@ def decide_command(stage: Stage) -> Server:
     _note_server(stage, lines, options.get("--port", "31311"), others)
     folder = stage.folder or "/"
     script, model = options.get("--entry_script", ""), options.get("--model_dir", "")
+    if model and "AZUREML_MODEL_DIR" not in stage.env:  # The server sets it.
+        stage.env["AZUREML_MODEL_DIR"] = literal(posixpath.normpath(posixpath.join(folder, model)))
+        stage.env_lines["AZUREML_MODEL_DIR"] = lines[-1]
     return Server(
         starts=True,
         entry_script=posixpath.normpath(posixpath.join(folder, script)) if script else "",
-        model=posixpath.normpath(posixpath.join(folder, model)) if model else "",
         folder=folder,
     )
 

@@ -297,6 +297,10 @@ def _differences(
         differences.append("without the rules of the Dockerfile's own .dockerignore: write exclude")
     if _is_file(stage, f"{stage.source.name}.dockerignore"):
         differences.append(f"without the rules of {stage.source.name}.dockerignore: write exclude")
+    if any(
+        _is_file(stage, posixpath.join(folder, ".amlignore")) for folder in (single, ".")
+    ) and not _is_file(stage, ".dockerignore"):
+        differences.append("without what .amlignore leaves out")
     if left_out:
         differences.append(f"without {', '.join(left_out[:3])}{', …' if len(left_out) > 3 else ''}")  # noqa: PLR2004 -- three show which
     return differences

@@ -50,6 +50,7 @@ _OF_PLATFORM = {
 """Arguments that BuildKit sets, for the default platform:
 https://docs.docker.com/reference/dockerfile/#automatic-platform-args-in-the-global-scope."""
 _MOST_VARIABLES = 1_000
+_LOGIN = re.compile(r"://[^/\s@]+:[^/\s@]+@")
 _SECRET = "it looks like a secret, which everybody who has the image can read: set it on the deployment"  # noqa: S105 -- a message
 
 
@@ -85,6 +86,8 @@ def _env_value(stage: Stage, line: int, name: str, word: str) -> str | None:
         return None
     if "{{" in value:
         why = "a placeholder"
+    elif _LOGIN.search(value):
+        why = 'it has a login: for a private index, write secrets = ["netrc"] or ["pip-conf"]'
     elif names_secret(name) and value:
         why = _SECRET
     elif validators.VARIABLE.error(name) or validators.VALUE_OF_VARIABLE.error(value):
@@ -132,6 +135,7 @@ def decide_env(stage: Stage, places: Places, server: Server) -> None:
     """Say what became of each variable."""
     script = _script(stage, places, server)
     installs = [line for _, line in stage.steps]
+    moved = places.code if places.has_code and places.code != APP_ROOT else ""
     for name, value in stage.env.items():
         line = stage.env_lines[name]
         if name == "AZUREML_ENTRY_SCRIPT" and script is not None:
@@ -143,26 +147,57 @@ def decide_env(stage: Stage, places: Places, server: Server) -> None:
             stage.note(line, Outcome.CHANGED, f"the code is in {APP_ROOT}, where the server looks without it")
         elif stage.replaced and stage.makes_environment and name in _OF_ENVIRONMENT:
             stage.left_over(line, f"{name}: it names the environment of the server, which no key makes")
-        elif stage.replaced and name in _OF_ENVIRONMENT:
+        elif _is_for_replaced(stage, name, value):
             stage.note(
                 line, Outcome.NOT_NEEDED, "the base's variables name its own environment, which serves"
             )
-        elif stage.replaced and _names_replaced(stage, name):
-            stage.note(line, Outcome.NOT_NEEDED, "only variables that name the other environment use it")
+        elif name == "PYTHONPATH" and (folders := _python_path(stage, value, places)):
+            stage.set(("python-path",), folders, line)
+            stage.note(line, Outcome.KEY, f"python-path = {json.dumps(folders, ensure_ascii=False)}")
         else:
-            _variable(stage, name, value, line, later=any(each > line for each in installs))
+            _variable(stage, name, value, line, later=any(each > line for each in installs), moved=moved)
     if script:
-        line, path = script
-        if path != "score.py":
-            stage.set(("entry-script",), path, line)
-        shown = f"entry-script = {json.dumps(path, ensure_ascii=False)}"
-        stage.note(line, Outcome.KEY, shown if path != "score.py" else f"{shown} is the default")
+        _note_script(stage, *script)
+    elif places.has_code and "AZUREML_ENTRY_SCRIPT" not in stage.env:
+        _note_default_script(stage, places)
 
 
-def _names_replaced(stage: Stage, name: str) -> bool:
-    """Return whether a variable is a folder of environments that the base's own replaces, such as CONDA_ENV_DIR."""
-    value = plain(stage.env[name]).rstrip("/")
-    return value.startswith("/") and any(path.startswith(f"{value}/") for path in stage.replaced if path)
+def _note_script(stage: Stage, line: int, path: str) -> None:
+    shown = f"entry-script = {json.dumps(path, ensure_ascii=False)}"
+    if path == "score.py":
+        stage.note(line, Outcome.KEY, f"{shown} is the default")
+    else:
+        stage.set(("entry-script",), path, line)
+        stage.note(line, Outcome.KEY, shown)
+
+
+def _python_path(stage: Stage, value: str, places: Places) -> list[str]:
+    """Return the value of `python-path` for a PYTHONPATH that goes on with that of the base; empty if it is another."""
+    *folders, last = value.split(":")
+    is_code = all(
+        f"{folder}/".startswith(f"{places.code}/") and stage.has_folder(folder) for folder in folders
+    )
+    if not places.has_code or last != "${PYTHONPATH}" or not is_code:
+        return []
+    return [posixpath.relpath(folder, places.code) for folder in folders]
+
+
+def _note_default_script(stage: Stage, places: Places) -> None:
+    """Say that the table's image names its entry script, which the Dockerfile leaves to the deployment or the base."""
+    if copied := stage.source_of(posixpath.join(places.code, "score.py")):
+        stage.note(copied[0].line, Outcome.CHANGED, "the image also sets AZUREML_ENTRY_SCRIPT to score.py")
+
+
+def _is_for_replaced(stage: Stage, name: str, value: str) -> bool:
+    """Return whether a variable only names an environment for which the base's own serves, or the folder of those."""
+    folders = [part for part in value.split(":") if part and part != f"${{{name}}}"]
+    others = [part for part in folders if not any(_is_in(part, path) for path in stage.replaced)]
+    is_above = value.startswith("/") and any(posixpath.dirname(path) == value for path in stage.replaced)
+    return bool(stage.replaced) and bool(folders) and (not others or is_above)
+
+
+def _is_in(path: str, folder: str) -> bool:
+    return bool(folder) and f"{path}/".startswith(f"{folder.rstrip('/')}/")
 
 
 def _script(stage: Stage, places: Places, server: Server) -> tuple[int, str] | None:
@@ -180,13 +215,13 @@ def _script(stage: Stage, places: Places, server: Server) -> tuple[int, str] | N
         return None
     app_root = stage.env.get("AML_APP_ROOT", root)
     if not places.has_code or path.startswith("..") or plain(app_root).rstrip("/") != root:
-        if server.entry_script and "AZUREML_ENTRY_SCRIPT" not in stage.env and places.has_code:
+        if server.entry_script and "AZUREML_ENTRY_SCRIPT" not in stage.env:
             stage.left_over(line, f"its entry script {server.entry_script} is not among the copied code")
         return None
     return line, path
 
 
-def _variable(stage: Stage, name: str, value: str, line: int, *, later: bool) -> None:
+def _variable(stage: Stage, name: str, value: str, line: int, *, later: bool, moved: str) -> None:
     """Say what became of one variable that the table sets."""
     shown = f"env.{name} = {json.dumps(value, ensure_ascii=False)}"
     of_base = names(value)
@@ -196,6 +231,10 @@ def _variable(stage: Stage, name: str, value: str, line: int, *, later: bool) ->
         )
         return
     differences = []
+    if moved and moved in value:
+        value = re.sub(rf"(?<![\w/.-]){re.escape(moved)}(?![\w.-])", APP_ROOT, value)
+        shown = f"env.{name} = {json.dumps(value, ensure_ascii=False)}"
+        differences.append(f"in place of {moved}")
     if unsure := [each for each in of_base if each not in _SURE]:
         differences.append(
             f"the build fails if the base does not set {unsure[0]}, in place of leaving it empty"

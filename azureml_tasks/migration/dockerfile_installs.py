@@ -105,11 +105,7 @@ def _note_pip(stage: Stage, line: int, install: PipInstall, folder: str) -> None
         _requirements(stage, line, file, folder, differences)
     for other in install.others:
         stage.left_over(line, _advice(other))
-    stage.pips += [(line, requirement) for requirement in install.requirements]
-    if install.requirements:
-        why = f"pip = {json.dumps(list(install.requirements))}"
-        outcome = Outcome.CHANGED if differences else Outcome.KEY
-        stage.note(line, outcome, "; ".join([why, *differences]))
+    stage.pips += [(line, requirement, tuple(differences)) for requirement in install.requirements]
 
 
 def _pip_differences(stage: Stage, install: PipInstall) -> list[str]:
@@ -182,13 +178,19 @@ def _note_conda(stage: Stage, line: int, conda: CondaEnvironment, folder: str) -
 
 def decide_pips(stage: Stage) -> None:
     """Set the requirements for pip: of one project the last one counts, as in the Dockerfile."""
-    last = {_project(requirement): (line, requirement) for line, requirement in stage.pips}
-    for line, requirement in stage.pips:
+    last = {_project(requirement): (line, requirement) for line, requirement, _ in stage.pips}
+    kept: dict[tuple[int, tuple[str, ...]], list[str]] = {}
+    for line, requirement, differences in stage.pips:
         other, text = last[_project(requirement)]
         if (other, text) == (line, requirement):
-            stage.set(("pip",), [requirement], line)
-        elif text != requirement:
-            stage.note(line, Outcome.NOT_NEEDED, f"line {other} installs {text}")
+            kept.setdefault((line, differences), []).append(requirement)
+        else:
+            stage.note(line, Outcome.KEY, f"{requirement} gives way to {text} of line {other}")
+    for (line, differences), requirements in kept.items():
+        texts = list(dict.fromkeys(requirements))
+        stage.set(("pip",), texts, line)
+        outcome = Outcome.CHANGED if differences else Outcome.KEY
+        stage.note(line, outcome, "; ".join([f"pip = {json.dumps(texts)}", *differences]))
 
 
 def _project(requirement: str) -> str:

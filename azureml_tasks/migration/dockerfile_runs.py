@@ -339,7 +339,7 @@ def _add_shell(stage: Stage, line: int, text: str, meanings: Sequence[_Meaning])
     if programs & {"apt", "apt-get"} and not re.search(r"\bupdate\b", text):
         text = f"apt-get update && {text}"
     commands = [each.command for each in meanings if not each.is_setting]
-    installs = bool(commands) and all(isinstance(pip_command(each.words), PipInstall) for each in commands)
+    installs = bool(commands) and all(_installs(each.words) for each in commands)
     is_local = not installs and (not programs or not programs <= WITHOUT_FILES)
     stage.shells.append(
         Shell(
@@ -354,6 +354,12 @@ def _add_shell(stage: Stage, line: int, text: str, meanings: Sequence[_Meaning])
             installs=installs,
         )
     )
+
+
+def _installs(words: Sequence[str]) -> bool:
+    """Return whether a command only installs Python packages for every user."""
+    is_conda = words[0] in ("conda", "mamba") and words[1:2] in (("install",), ("create",), ("update",))
+    return is_conda or (isinstance(pip_command(words), PipInstall) and "--user" not in words)
 
 
 def _names_file(stage: Stage, text: str) -> bool:

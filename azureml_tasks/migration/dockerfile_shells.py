@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from azureml_tasks.config.dockerfile_line import command_error
 from azureml_tasks.config.variable_references import parts
 from azureml_tasks.migration.dockerfile_stage import APT, FILES, PIP, RUNTIME_USER
+from azureml_tasks.migration.dockerfile_words import plain
 from azureml_tasks.migration.reading import Outcome
 from azureml_tasks.migration.shell_commands import named_variables
 from azureml_tasks.project.base_images import IMAGE_VARIABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from azureml_tasks.migration.dockerfile_stage import Shell, Stage
 
@@ -72,9 +73,10 @@ def decide_runs(stage: Stage, final_user: str, moved_root: str) -> None:
         lost=[*dict.fromkeys([*lost, *stage.absent, moved_root])],
         final_user=final_user,
     )
+    makes_folders = {line for line, _ in stage.folder_lines}
     phase = 0
     for shell in stage.shells:
-        if shell.text == f"mkdir -p {shlex.quote(moved_root)}":
+        if shell.line in makes_folders and _missing(shell, order.lost):
             continue
         has_files = shell.uses_files and any(line < shell.line for line in copies)
         phase = max(phase, FILES if has_files else shell.phase)
@@ -84,10 +86,14 @@ def decide_runs(stage: Stage, final_user: str, moved_root: str) -> None:
 def _decide(stage: Stage, shell: Shell, phase: int, order: _Order) -> None:
     line = shell.line
     user = _user(shell, order.final_user, stage.serves)
-    command = _command(shell, after_env=phase == FILES, env=stage.env)
+    command = _command(shell, stage, after_env=phase == FILES)
     if missing := _missing(shell, order.lost):
         stage.left_over(line, f"it uses {missing}, and no key copies that")
-    elif _LOGIN.search(shell.text):
+    elif environment := _other_environment(shell, stage):
+        stage.left_over(
+            line, f"it is for the environment {environment}, in whose place the base's own serves"
+        )
+    elif _LOGIN.search(command):
         stage.left_over(line, "an address in it has a login, which would stay readable")
     elif not user:
         stage.left_over(line, f"it runs as {shell.user}, and a run as root or as the runtime user")
@@ -126,7 +132,11 @@ def _names(text: str, path: str) -> bool:
 def _user(shell: Shell, final_user: str, serves: bool | None) -> str:
     """Return which user of `run` runs a text; "" if it is neither."""
     user = shell.user or ("root" if serves is False else RUNTIME_USER)
-    if user in _ROOT or (shell.installs and user in (RUNTIME_USER, final_user)):
+    if (
+        user in _ROOT
+        or shell.programs & {"apt", "apt-get", "dpkg"}
+        or (shell.installs and user in (RUNTIME_USER, final_user))
+    ):
         return "root"
     return "runtime" if user == final_user else ""
 
@@ -140,13 +150,24 @@ def _later(shell: Shell, phase: int, order: _Order) -> tuple[int, int] | None:
     return next(((step, line) for step, line in steps if line > shell.line and step <= limit), None)
 
 
-def _command(shell: Shell, *, after_env: bool, env: Mapping[str, str]) -> str:
+def _other_environment(shell: Shell, stage: Stage) -> str:
+    """Return an environment of conda that a text names, and for which the base's own serves; "" for none."""
+    named = named_variables(shell.text)
+    texts = [shell.text, *(plain(value) for name, value in shell.variables.items() if name in named)]
+    return next(
+        (name for name in sorted(stage.replaced) if name and any(_names(text, name) for text in texts)), ""
+    )
+
+
+def _command(shell: Shell, stage: Stage, *, after_env: bool) -> str:
     """Return the text with the folder and the variables that it has in the Dockerfile."""
     named = named_variables(shell.text)
     reads_all = not shell.programs or not shell.programs <= _READ_NO_VARIABLES
     exports = []
     for name, value in shell.variables.items():
-        if after_env and env.get(name) == value:
+        if after_env and stage.env.get(name) == value:
+            continue
+        if any(path and _names(value, path) for path in stage.replaced):
             continue
         if name in named or (reads_all and name not in IMAGE_VARIABLES):
             exports.append(f"{name}={_shell_quoted(value)}")

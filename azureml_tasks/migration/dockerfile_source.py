@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from azureml_tasks.config import validators
 from azureml_tasks.image_reference import parse
 from azureml_tasks.migration.base_choice import SERVER, choose_base
-from azureml_tasks.migration.base_image import brings_server
+from azureml_tasks.migration.base_image import brings_server, serves_otherwise
 from azureml_tasks.migration.conda_text import read_conda_at
 from azureml_tasks.migration.dockerfile_command import decide_command, read_command
 from azureml_tasks.migration.dockerfile_copies import decide_copies, read_copy
@@ -104,15 +104,34 @@ def read_dockerfile(source: Source, surroundings: Surroundings) -> Reading:
         stage.set(("labels",), {name: value}, line)
     decide_env(stage, places, server)
     _decide_ports(stage, server)
+    if foreign := _foreign_language(source.text):
+        stage.keep(foreign, "a builder of its own reads it: the language may be another one")
     if split.unfinished:
         stage.left_over(split.unfinished, "the file ends before the instruction does")
     return Reading(
         source=source,
         values=tuple(sorted(stage.values, key=lambda value: value.line)),
-        lines=tuple(_lines(stage, instructions)),
+        lines=tuple(sorted((*_lines(stage, instructions), *_directive(stage, source.text)))),
         references=tuple(stage.references),
         keeps_dockerfile=tuple(dict.fromkeys(stage.keeps)),
     )
+
+
+def _foreign_language(text: str) -> int:
+    """Return the line of a directive that names a builder which may have another language; 0 if there is none."""
+    if not any(feature.startswith("# syntax=") for feature in read_facts(text, "linux/amd64").buildkit):
+        return 0
+    lines = enumerate(text.removeprefix("\ufeff").split("\n"), 1)
+    return next((number for number, line in lines if line.lower().replace(" ", "").startswith("#syntax=")), 0)
+
+
+def _directive(stage: Stage, text: str) -> Iterator[SourceLine]:
+    """Yield what became of the directive for another language."""
+    if line := _foreign_language(text):
+        why = "; ".join(why for _, why in stage.outcomes[line])
+        yield SourceLine(
+            line, line, text.split("\n")[line - 1].strip()[:_LONGEST_SHOWN], Outcome.LEFT_OVER, why
+        )
 
 
 def _read(
@@ -142,15 +161,18 @@ def _read(
 
 
 def _read_outer(stage: Stage, instruction: Instruction, outer: dict[str, str]) -> None:
+    line = instruction.line
     for word in words_of(instruction.arguments):
         name, sign, default = word.partition("=")
-        if not sign:
-            continue
         try:
             outer[name] = expanded(default, outer.get, stage.escape)
         except UnknownValueError as error:
-            stage.left_over(instruction.line, f"{name}: {error.why}")
-    stage.note(instruction.line, Outcome.NOT_NEEDED, "a build here passes no argument, so its default counts")
+            stage.left_over(line, f"{name}: {error.why}")
+            continue
+        if sign:
+            stage.note(line, Outcome.NOT_NEEDED, f"a build here passes no argument, so {name} is its default")
+        else:
+            stage.left_over(line, f"{name} has no default, and a build here passes no argument")
 
 
 def _read_from(stage: Stage, instruction: Instruction) -> None:
@@ -162,6 +184,7 @@ def _read_from(stage: Stage, instruction: Instruction) -> None:
             stage.left_over(line, f"the table has no platform {image.platform}")
         else:
             stage.set(("platform",), image.platform, line)
+            stage.note(line, Outcome.KEY, f'platform = "{image.platform}"')
     if not image or not image.reference or "{{" in instruction.arguments:
         why = next((each.what for each in facts.problems if each.line == line), "")
         is_placeholder = "{{" in instruction.arguments or "<" in instruction.arguments
@@ -180,6 +203,7 @@ def _set_base(stage: Stage, reference: object) -> None:
 
     if isinstance(reference, Reference):
         stage.serves = brings_server(reference)
+        stage.serves_otherwise = serves_otherwise(reference)
         stage.makes_environment = reference.repository.rpartition("/")[2].startswith("inference-base")
     stage.user = ""
 
@@ -312,6 +336,9 @@ def _decide_base(stage: Stage, server: Server) -> None:
         stage.note(reference.line, Outcome.CHANGED if base.takes_conda else Outcome.LEFT_OVER, base.python)
         if not base.takes_conda:
             stage.references.remove(reference)
+    if stage.serves_otherwise and server.starts is None:
+        stage.keep(line, "the base has a server of its own, which is not Azure ML's inference server")
+        return
     adds_server = base.adds_server and server.starts is not False
     if adds_server and server.starts is None:
         stage.set(("server",), SERVER, line)

@@ -91,6 +91,7 @@ class Stage:
         self.keeps: list[str] = []
         self.base, self.base_line = "", 0
         self.serves: bool | None = None
+        self.serves_otherwise = False
         self.makes_environment = False
         """Whether the Dockerfile makes the environment of the server, which the base does not have."""
         self.user, self.folder = "", ""
@@ -114,7 +115,8 @@ class Stage:
         self.conda_files: list[str] = []
         self.labels: dict[str, tuple[str, int]] = {}
         self.shells: list[Shell] = []
-        self.pips: list[tuple[int, str]] = []
+        self.pips: list[tuple[int, str, tuple[str, ...]]] = []
+        """Line and text of each requirement, and what differs."""
         self.steps: list[tuple[int, int]] = []
         """Phase and line of each package installation that a key says."""
         self.command: dict[str, tuple[int, list[str]]] = {}
@@ -198,3 +200,13 @@ class Stage:
                 if located.kind == "file":
                     return each, located
         return None
+
+    def has_folder(self, path: str) -> bool:
+        """Return whether a folder of the project was copied to *path* of the image."""
+        for each in self.copied:
+            below = f"{path}/".removeprefix(each.target.rstrip("/") + "/")
+            if each.source.kind == "folder" and below != f"{path}/":
+                located = self.surroundings.locate(posixpath.join(each.source.name, below))
+                if located.kind == "folder":
+                    return True
+        return False
