@@ -45,11 +45,13 @@ def run_init(folder: Path, words: Sequence[str]) -> Ended:
     parser.add_argument("--keep-dockerfile", action="store_true")
     parser.add_argument("--project", default=".")
     parser.add_argument("--root")
+    parser.add_argument("--image")
     flags = parser.parse_args(words)
     run = RunContext(
         folder=folder / flags.project,
         reporter=Console(),
         overrides={"base": Override(flags.base, "--base")} if flags.base else {},
+        chosen=Override(flags.image, "--image") if flags.image else None,
         root=Override(str(folder / flags.root), "--root") if flags.root else None,
     )
     request = InitRequest(files=tuple(flags.files), keep_dockerfile=flags.keep_dockerfile)

@@ -164,3 +164,12 @@ def test_a_terminal_gets_a_bar_that_goes_away(monkeypatch: pytest.MonkeyPatch) -
     blocks = list(Console().progress([b"abc", b"def"], 6, "sending"))
 
     assert ([b"abc", b"def"], "") == (blocks, clean(screen.getvalue()).strip())
+
+
+def test_a_text_that_has_the_end_of_its_here_document(capsys: pytest.CaptureFixture[str]) -> None:
+    """A shell reads all of it."""
+    Console(dry=True).effect(["cat"], file="a\nEOF\nb\n")
+
+    command = capsys.readouterr().out
+    shown = subprocess.run(["sh", "-c", command], capture_output=True, check=True, text=True)
+    assert (command, shown.stdout) == ("cat <<'EOF_'\na\nEOF\nb\nEOF_\n", "a\nEOF\nb\n")

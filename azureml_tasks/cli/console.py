@@ -130,7 +130,7 @@ class Console(NamedTuple):
     def effect(self, argv: Sequence[str], *, before: str = "", after: str = "", file: str = "") -> bool:
         """Print the effect that *argv* stands for. Return False under --dry."""
         command = self.spell(before) + shell_join(argv) + after
-        command += f" <<'EOF'\n{file}EOF" if file else ""
+        command += _here_document(file) if file else ""
         if self.dry:
             self.result(command)
         elif self.echo:
@@ -164,6 +164,14 @@ class Console(NamedTuple):
                 seconds = time.monotonic() - start
                 self.say(f"{label}: {next_line} % of {total / 1e6:,.0f} MB after {seconds:.1f} s")
                 next_line += _PERCENT_PER_LINE
+
+
+def _here_document(text: str) -> str:
+    """Return *text* as the input of a command, with an end that is none of its lines."""
+    end = "EOF"
+    while end in text.splitlines():
+        end += "_"
+    return f" <<'{end}'\n{text}{end}"
 
 
 def _bar(blocks: Iterable[bytes], total: int, label: str) -> Iterator[bytes]:

@@ -160,17 +160,15 @@ def _pyproject(folder: Path) -> bytes | None:
         raise SettingsError([FileProblem(FILE, 0, "is a link that leaves the project", fix)])
     try:
         content = read_bytes(path, LARGEST_TEXT)
-        content.removeprefix(codecs.BOM_UTF8).decode()
+        is_utf8 = decode(content).encode() == content.removeprefix(codecs.BOM_UTF8)
     except FileNotFoundError:
         if path.is_symlink():
             raise SettingsError([FileProblem(FILE, 0, "is a link to nothing", "Remove it.")]) from None
         return None
     except UnreadableFile as error:
         raise SettingsError([FileProblem(FILE, 0, error.why, error.fix)]) from error
-    except UnicodeDecodeError as error:
-        raise SettingsError(
-            [FileProblem(FILE, 0, f"is not UTF-8: {error.reason}", "Save it as UTF-8.")]
-        ) from error
+    if not is_utf8:
+        raise SettingsError([FileProblem(FILE, 0, "is not UTF-8", "Save it as UTF-8.")])
     if not os.access(path, os.W_OK) or not path.stat().st_mode & _WRITABLE:
         raise SettingsError([FileProblem(FILE, 0, "may only be read", f"chmod u+w {typed(FILE, folder)}")])
     return content

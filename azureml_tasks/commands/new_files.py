@@ -57,13 +57,10 @@ def _write(file: NewFile) -> None:
 def _create(path: Path, text: str) -> None:
     """Write a file that does not exist."""
     try:
-        stream = path.open("xb")
+        write_all(path, text.encode())
     except FileExistsError:
         what = "was made by another program meanwhile"
         raise SettingsError([FileProblem(path.name, 0, what, "Run the command again.")]) from None
-    try:
-        with stream:
-            stream.write(text.encode())
     except BaseException:
         path.unlink(missing_ok=True)
         raise
@@ -74,8 +71,7 @@ def _replace(path: Path, before: bytes, after: bytes) -> None:
     path = path.resolve()
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with temporary.open("xb") as stream:
-            stream.write(after)
+        write_all(temporary, after)
         shutil.copymode(path, temporary)
         if path.read_bytes() != before:
             what = "was changed by another program meanwhile"
@@ -83,3 +79,13 @@ def _replace(path: Path, before: bytes, after: bytes) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_all(path: Path, content: bytes) -> None:
+    """Write a file that does not exist.
+
+    Raises:
+        FileExistsError: it does.
+    """
+    with path.open("xb") as stream:
+        stream.write(content)
