@@ -22,6 +22,7 @@ from azureml_tasks.migration.draft import Draft, Fixed, answered, draft, in_orde
 from azureml_tasks.migration.first_request import entry_script, first_request
 from azureml_tasks.migration.project_name import naming_keys, project_name
 from azureml_tasks.migration.questions import Choice, Question
+from azureml_tasks.migration.reading import Outcome
 from azureml_tasks.migration.refused_values import without_refused
 from azureml_tasks.migration.surroundings import Surroundings
 from azureml_tasks.migration.table_place import TablePlace, placed_text, table_place
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
 
 _REQUEST = "sample-request.json"
 """A first request, if one has to be written."""
+_BASE_FLAG = "--base"
+_MOST_LINES = 3
+"""Lines that a message names."""
 _WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -213,15 +217,26 @@ def _with_base(drafted: Draft, surroundings: Surroundings, ask: Ask) -> Draft:
     bases = (FOR_MLFLOW, *CURRENT) if _serves_mlflow(drafted.table, surroundings) else CURRENT
     question = Question(
         subject="base",
-        what="no source names an image to extend",
+        what=_no_base(drafted),
         asks="Which image does yours extend?",
-        choices=tuple(Choice(name, ("--base", name)) for name in bases),
+        choices=tuple(Choice(name, (_BASE_FLAG, name)) for name in bases),
     )
     index = ask(question)
     if index is None:
         raise SettingsError([question.problem()])
     readings = conda_for_base(drafted.merged.readings, bases[index], surroundings)
     return with_base(drafted, readings, Fixed(("base",), bases[index], "your answer"))
+
+
+def _no_base(drafted: Draft) -> str:
+    """Return that no source names a base, with the lines that would: their reasons name the flag."""
+    lines = [
+        f"{reading.source.name}:{line.line}: {line.why}"
+        for reading in drafted.merged.readings
+        for line in reading.lines
+        if line.outcome is Outcome.LEFT_OVER and _BASE_FLAG in line.why
+    ]
+    return "; ".join(["no source names an image to extend", *lines[:_MOST_LINES]])
 
 
 def _serves_mlflow(table: Mapping[str, Any], surroundings: Surroundings) -> bool:
