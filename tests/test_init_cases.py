@@ -24,8 +24,6 @@ from tests.init_command import Ended, run_init
 if TYPE_CHECKING:
     from pathlib import Path
 
-CASES = [case for case in INIT if set(OUTCOMES) & set(sections(case))]
-"""Those whose outcome is known by now."""
 TRAPS = {
     "heredocs": r"^RUN <<END$[\s\S]*^COPY <<",
     "arg-in-from": r"^ARG TAG=[\s\S]*^FROM .*\$",
@@ -70,7 +68,7 @@ def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DOCKER_HOST", DEAD)
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case.stem for case in CASES])
+@pytest.mark.parametrize("case", INIT, ids=[case.stem for case in INIT])
 def test_init_and_check_take_each_case(case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The report and the table are those of the case, and `image.check` takes the table; or the error is.
 

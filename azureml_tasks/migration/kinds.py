@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from azureml_tasks.config.yaml_document import parse
+from azureml_tasks.migration.placeholders import marked
 from azureml_tasks.migration.reading import Kind
 from azureml_tasks.project.entry_script import WrongScriptError, missing_functions
 from azureml_tasks.requirements.kinds import foreign_kind, lock_kind
@@ -168,7 +169,7 @@ def _yaml_kind(name: str, text: str) -> Kind | NoSource:
     schema = _SCHEMA_LINE.search(text)
     if schema and (kind := _schema_kind(schema[1])):
         return kind
-    document, problems = parse(text, name)
+    document, problems = parse(marked(text), name)
     if document is None:
         where = f" (line {problems[0].line})" if problems else ""
         return NoSource(f"cannot be read: it {problems[0].what}{where}", problems[0].fix)
