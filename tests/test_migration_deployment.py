@@ -231,7 +231,23 @@ def test_a_model_of_mlflow_without_code(tmp_path: Path) -> None:
         "model-name": "model",
         "base": "curated/mlflow-py312-inference",
     }
-    assert outline(reading) == ["requirements model/requirements.txt:2"]
+    changed, refers = outline(reading)
+    assert changed.startswith("1-2 changed: ")
+    assert "in place of the image that Azure ML makes" in changed
+    assert refers == "requirements model/requirements.txt:2"
+
+
+def test_a_model_of_mlflow_has_the_packages_of_its_conda_file(tmp_path: Path) -> None:
+    """Azure ML reads no requirements.txt of a model, which may say something else."""
+    files = {
+        "model__MLmodel": "",
+        "model__requirements_txt": "a==1\n",
+        "model__conda_yaml": "dependencies: [numpy]",
+    }
+
+    reading = deployment(tmp_path, "model: {path: model}\n", **files)
+
+    assert outline(reading)[-1] == "conda model/conda.yaml:1"
 
 
 def test_a_model_of_mlflow_for_another_python(tmp_path: Path) -> None:
@@ -242,7 +258,8 @@ def test_a_model_of_mlflow_for_another_python(tmp_path: Path) -> None:
 
     assert is_open.startswith("1-2 changed: ")
     assert is_open.endswith(
-        "nothing here that names its packages can be installed: write them with the key pip"
+        "nothing here that names its packages can be installed: write them with the key pip; "
+        "model/conda.yaml wants python=3.8.5, and this base has Python 3.12"
     )
 
 

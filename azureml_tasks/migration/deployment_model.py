@@ -204,36 +204,37 @@ def _names_no_image(notes: YamlNotes) -> bool:
 def _served(notes: YamlNotes, place: Place, folder: str, served_by: ServedBy) -> tuple[list[str], Outcome]:
     """Return what serves an MLflow model in the image, and whether it is what serves it in the deployment."""
     if served_by is ServedBy.AZURE_ML or _names_no_image(notes):
-        added, outcome = _add_mlflow(notes, place, folder)
-        return added, Outcome.CHANGED if served_by is ServedBy.IMAGE else outcome
+        return _add_mlflow(notes, place, folder), Outcome.CHANGED
     base = expand_base(notes.text(("environment", "image")).strip())
     if base and brings_script(base):
         return [], Outcome.KEY
     return [f"the base has to serve it without a script of yours, as {_MLFLOW_BASE} does"], Outcome.CHANGED
 
 
-def _add_mlflow(notes: YamlNotes, place: Place, folder: str) -> tuple[list[str], Outcome]:
-    """Add the base that serves an MLflow model, and its packages; return what they are, and whether all is the same.
+def _add_mlflow(notes: YamlNotes, place: Place, folder: str) -> list[str]:
+    """Add the base that serves an MLflow model, and the packages of the model; return what they are.
 
-    Azure ML makes an environment of the model's own conda file, with the Python that it names.
+    Azure ML makes an image of the model's conda.yaml alone: its requirements.txt counts if the Python is another one
+    (https://learn.microsoft.com/azure/machine-learning/how-to-deploy-mlflow-models).
     """
     notes.set(place, ("base",), _MLFLOW_BASE)
-    more = [f"{spelled(('base',), _MLFLOW_BASE)}, which serves a model of MLflow"]
+    more = [
+        f"{spelled(('base',), _MLFLOW_BASE)}, which serves a model of MLflow, in place of the image that Azure ML makes"
+    ]
     conda = read_conda_at(notes.surroundings, f"{folder}/conda.yaml")
     others = [wish for wish in conda.pythons if not accepts(wish, _MLFLOW_PYTHON)]
     listed = notes.surroundings.locate(f"{folder}/requirements.txt")
-    if listed.kind == "file":
-        notes.refer(Reference(Kind.REQUIREMENTS, notes.line(place), listed.name))
-        more.append(f"its packages: {listed.name}")
-    elif conda.path and not others:
+    if conda.path and not others:
         notes.refer(Reference(Kind.CONDA, notes.line(place), conda.path))
         more.append(f"its packages: {conda.path}")
+    elif listed.kind == "file":
+        notes.refer(Reference(Kind.REQUIREMENTS, notes.line(place), listed.name))
+        more.append(f"its packages: {listed.name}")
     else:
         more.append("nothing here that names its packages can be installed: write them with the key pip")
-        return more, Outcome.CHANGED
     if others:
         more.append(f"{others[0].file} wants {others[0].text}, and this base has Python 3.12")
-    return more, Outcome.CHANGED if others else Outcome.KEY
+    return more
 
 
 def _is_around(path: str, notes: YamlNotes) -> bool:
