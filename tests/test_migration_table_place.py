@@ -112,7 +112,7 @@ def test_every_other_key_is_compared() -> None:
     sources = {"base": "x", "pip": ["numpy"], "env": {"A": "2", "C": "3"}, "code": "src"}
 
     assert [tuple(each) for each in differences(table, sources)] == [
-        ("pip", 1, "numpy"),
+        ("pip", 1, ["numpy"]),
         ("env.A", "1", "2"),
         ("env.B", "2", None),
         ("env.C", None, "3"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from azureml_tasks.config.fields import keys
+from azureml_tasks.config.fields import STRING_OR_STRINGS, keys
 from azureml_tasks.config.settings import Settings
 from azureml_tasks.image_reference import expand_base
 
@@ -59,11 +59,12 @@ def _differences(table: Mapping[str, Any], sources: Mapping[str, Any], place: Pl
 def _normal(table: Mapping[str, Any]) -> dict[str, Any]:
     """Return *table* without what is the default, with one way to write what can be written in several."""
     defaults = Settings()
-    fields = {name: field for name, (field, _) in keys(Settings).items()}
+    declared = keys(Settings)
     normal = {}
     for name, value in table.items():
-        plain = _plain(value)
-        default = getattr(defaults, fields[name]) if name in fields else None
+        field, key = declared.get(name, (None, None))
+        plain = _plain(value) if key and key.type == STRING_OR_STRINGS else value
+        default = getattr(defaults, field) if field else None
         if plain in (default, _DEFAULT_PATHS.get(name)) or plain in ([], {}):
             continue
         normal[name] = plain
@@ -76,6 +77,6 @@ def _normal(table: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Return *value* with an array of one string as the string, which means the same for every key that takes both."""
+    """Return *value* with an array of one string as the string, which means the same for a key that takes both."""
     is_single = isinstance(value, list) and len(value) == 1 and isinstance(value[0], str)
     return value[0] if is_single else value
