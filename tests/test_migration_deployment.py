@@ -321,6 +321,15 @@ def test_a_model_that_nothing_serves(tmp_path: Path) -> None:
         ("PYTHONPATH: /var/azureml-app/src/lib", 'key: python-path = ["lib"]'),
         ("PYTHONPATH: /var/azureml-app/lib", "left-over: the code is copied to /var/azureml-app"),
         ("PYTHONPATH: /opt/lib", 'key: env.PYTHONPATH = "/opt/lib"'),
+        (
+            "CONFIG: /var/azureml-app/src/a.json",
+            'key: env.CONFIG = "/var/azureml-app/a.json"; the image has the',
+        ),
+        ("CONFIG: /var/azureml-app/srcs/a.json", 'key: env.CONFIG = "/var/azureml-app/srcs/a.json"'),
+        (
+            "M: /var/azureml-app/azureml-models/a/1",
+            "left-over: in the image the model is /var/azureml-app/azureml-models/model",
+        ),
         ("MLFLOW_MODEL_FOLDER: model", 'key: env.MLFLOW_MODEL_FOLDER = "model"'),
         ("AZUREML_EXTRA_REQUIREMENTS_TXT: more.txt", "key: its lines follow: src/more.txt"),
         ("AZUREML_EXTRA_CONDA_YAML: no.yml", "left-over: src/no.yml is no file"),

@@ -112,6 +112,21 @@ def test_an_image_that_is_left_over(tmp_path: Path, image: str, expected: str) -
     assert expected in is_open
 
 
+@pytest.mark.parametrize(
+    ("rest", "expected"),
+    [
+        ("", ["1 changed"]),
+        (ROUTES.format(port=5001, live="/", ready="/", score="/score"), []),
+        ("conda_file: {dependencies: [pip: [joblib]]}", []),
+    ],
+)
+def test_an_image_that_may_have_the_server(tmp_path: Path, rest: str, expected: list[str]) -> None:
+    """Only its routes, or a conda file that Azure ML installs, tell how it starts."""
+    reading = environment(tmp_path, f"image: contoso.azurecr.io/churn:4\n{rest}\n")
+
+    assert [line.split(":")[0] for line in outline(reading)] == expected
+
+
 def test_conda_inline(tmp_path: Path) -> None:
     """Each package becomes a requirement, and each line that pip cannot follow is left over."""
     text = f"""\

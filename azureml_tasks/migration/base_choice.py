@@ -45,6 +45,7 @@ class Base(NamedTuple):
         differs: why it is another image than the source's; "" if it is the same.
         python: what the conda file has to change; "" if nothing, as far as it is known.
         takes_conda: whether a table with this base can name the conda file.
+        may_serve: whether the image may have the server that is added.
     """
 
     name: str = ""
@@ -53,6 +54,7 @@ class Base(NamedTuple):
     differs: str = ""
     python: str = ""
     takes_conda: bool = True
+    may_serve: bool = False
 
 
 def choose_base(image: str, pythons: Sequence[WantedPython], *, serves: bool = False) -> Base:
@@ -73,7 +75,7 @@ def choose_base(image: str, pythons: Sequence[WantedPython], *, serves: bool = F
     known = brings_server(reference)
     has_server = serves if known is None else known
     why = _NO_SERVER if known is False else "its name does not say that it has the inference server"
-    base = Base(base_key(reference), not has_server, "" if has_server else why)
+    base = Base(base_key(reference), not has_server, "" if has_server else why, may_serve=known is None)
     wish = next((wish for wish in pythons if not (python and accepts(wish, python))), None)
     return _with_python(base, reference, python, wish) if wish else base
 

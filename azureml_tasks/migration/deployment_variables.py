@@ -97,6 +97,26 @@ def _note_variable(notes: YamlNotes, variable: _Variable, deployed: Deployed) ->
             place, Outcome.DEPLOYMENT, "a secret, as its name says, which would stay readable in the image"
         )
     else:
+        _note_own(notes, variable, deployed)
+
+
+def _note_own(notes: YamlNotes, variable: _Variable, deployed: Deployed) -> None:
+    """Note a variable of the code; a path of the container leads elsewhere in the image.
+
+    Azure ML mounts the code in a folder of its name, and a model in those of its registered name and version:
+    https://learn.microsoft.com/azure/machine-learning/how-to-deploy-online-endpoints.
+    """
+    place, name, value = variable
+    code, model = f"{APP_ROOT}/{posixpath.basename(deployed.code)}", deployed.model
+    if model.path and f"{MODEL_DIR}/" in value:
+        inside = f"{MODEL_DIR}/{model.folder or posixpath.basename(model.path)}"
+        notes.note(
+            place, Outcome.LEFT_OVER, f"in the image the model is {inside}, without its name and version"
+        )
+    elif deployed.code and f"{value}/".startswith(f"{code}/"):
+        why = f"the image has the content of {deployed.code} in {APP_ROOT}"
+        notes.key(place, ("env",), {name: literal(APP_ROOT + value.removeprefix(code))}, why)
+    else:
         notes.key(place, ("env",), {name: literal(value)})
 
 

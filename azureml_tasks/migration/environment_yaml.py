@@ -106,7 +106,12 @@ def _note_image(
         notes.note(place, Outcome.LEFT_OVER, why)
         return
     serves = routes is not None and routes.is_default and not has_conda
-    _note_base(notes, place, choose_base(image, conda.pythons, serves=serves))
+    base = choose_base(image, conda.pythons, serves=serves)
+    if base.adds_server and base.may_serve and not has_conda:  # Azure ML starts such an image as it is.
+        base = base._replace(
+            differs="if it has the server, remove the key server, and the image starts as it does now"
+        )
+    _note_base(notes, place, base)
 
 
 def note_base(notes: YamlNotes, place: Place, image: str, why: str) -> EnvironmentFacts:
