@@ -16,6 +16,7 @@ from azureml_tasks.config import image_tables
 from azureml_tasks.config.problems import FILE
 from azureml_tasks.errors import FileProblem, Problem, SettingsError, stating
 from azureml_tasks.migration import kept_dockerfile
+from azureml_tasks.migration.code_beside import with_code_beside
 from azureml_tasks.migration.comparison import differences
 from azureml_tasks.migration.conda_for_base import conda_for_base, named_base
 from azureml_tasks.migration.draft import Draft, Fixed, answered, draft, in_order, with_base
@@ -119,7 +120,7 @@ def prepare(run: RunContext, request: InitRequest, ask: Ask) -> InitResult:
         readings, base, passed_over = read_chosen(run, request.files, surroundings, ask)
         known_base = str(base[0].value) if base else named_base(readings)
         readings = without_refused(conda_for_base(readings, known_base, surroundings))
-        readings = _with_kept_dockerfile(readings, request, ask)
+        readings = with_code_beside(_with_kept_dockerfile(readings, request, ask), surroundings)
         drafted = _settled(draft(readings, base), ask)
         drafted = drafted if place.existing is not None else _with_base(drafted, surroundings, ask)
         return _result(place, content, drafted, surroundings, passed_over)
