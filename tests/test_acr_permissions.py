@@ -43,7 +43,7 @@ def permissions(
     repositories = FakeRepositories(granted)
     registry = Registry(id="/r", name="contoso", login_server="contoso.azurecr.io", abac=abac)
     session = cast("Session", SimpleNamespace(registry=registry, repositories=repositories))
-    return Permissions(session=session, plan=plan(), reporter=Console()), repositories
+    return Permissions(session=session, plan=plan(), say=Console().say), repositories
 
 
 @pytest.mark.parametrize(

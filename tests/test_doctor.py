@@ -357,6 +357,29 @@ def test_the_last_line_counts(statuses: list[Status], expected: str) -> None:
     assert expected == doctor_report.as_text(Diagnosis(findings), Console().spell).splitlines()[-1]
 
 
+WRAPPED = """\
+warning buildx                there is none here and nobody knows
+                              where to find one
+                              why: Builds are slower without it,
+                                   and fail.
+                              fix: sudo apt-get install docker-buildx docker.io
+"""
+
+
+def test_sentences_fit_into_a_terminal() -> None:
+    """What is to be pasted stays in one line."""
+    fix = "sudo apt-get install docker-buildx docker.io"
+    what = "there is none here and nobody knows where to find one"
+    finding = Finding("buildx", Status.WARNING, what, "Builds are slower without it, and fail.", fix)
+
+    wrapped, left = (
+        doctor_report.as_text(Diagnosis((finding,)), Console().spell, width=each) for each in (66, 40)
+    )
+
+    assert wrapped.startswith(WRAPPED)
+    assert left.startswith(f"warning buildx                {what}\n")
+
+
 def test_each_image_of_a_table_counts(tmp_path: Path) -> None:
     """The bases and registries of all images are looked at, each once; `--image` looks at one."""
     table = """\

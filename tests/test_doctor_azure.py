@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from azureml_tasks.cli.console import Console
 from azureml_tasks.config.settings import Acr
 from azureml_tasks.engines.acr import doctor_azure
 from azureml_tasks.engines.acr.doctor_azure import azure_findings
@@ -32,7 +31,9 @@ def fail(error: AzuremlTasksError) -> Any:
     return refuse
 
 
-def azure(monkeypatch: pytest.MonkeyPatch, *, granted: frozenset[str] = frozenset({"pull", "push"})) -> Any:
+def azure(
+    monkeypatch: pytest.MonkeyPatch, *, granted: frozenset[str] = frozenset({"pull", "push", "delete"})
+) -> Any:
     """An account that may do everything in one registry; returns its session."""
     repositories = SimpleNamespace(
         auth=SimpleNamespace(refresh_token=lambda: "r"),
@@ -48,7 +49,7 @@ def azure(monkeypatch: pytest.MonkeyPatch, *, granted: frozenset[str] = frozense
 
 def look(acr: Acr | None = None, registry: str = HOST, planned: Plan | None = None) -> list[Finding]:
     """Return the findings for *registry*."""
-    return azure_findings(acr, registry, Console(), lambda: planned)
+    return azure_findings(acr, registry, lambda: planned)
 
 
 def test_everything_is_permitted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,3 +105,14 @@ def test_a_project_that_cannot_be_planned(monkeypatch: pytest.MonkeyPatch) -> No
     why = "The table says which repositories the roles must cover."
     what = "not looked at: the image cannot be planned"
     assert Finding("roles", Status.UNKNOWN, what, why, "invoke image.check") == look()[3]
+
+
+def test_a_role_that_nothing_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it candidates stay, which is worth knowing."""
+    azure(monkeypatch, granted=frozenset({"pull", "push"}))
+
+    what = (
+        "you may build and push team/scoring; "
+        "you may not delete images of team/scoring/candidate: the candidate will stay there"
+    )
+    assert Finding("roles", Status.NOTE, what) == look(planned=plan())[3]

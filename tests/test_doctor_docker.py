@@ -223,11 +223,12 @@ def test_whether_docker_is_signed_in(
 def docker_script(version: str, buildx: str) -> str:
     """A client of that version, with or without the plug-in; `buildx inspect` names platforms."""
     plugin = f"echo '{buildx}'" if buildx else "exit 1"
+    inspect = "echo 'Platforms: linux/amd64*, linux/arm64/v8, linux/386'" if buildx else "exit 1"
     return f"""case "$1 $2" in
 "--version ") echo 'Docker version {version}, build 1' ;;
 "version --format") echo '{version}' ;;
 "buildx version") {plugin} ;;
-"buildx inspect") echo 'Platforms: linux/amd64*, linux/arm64/v8, linux/386' ;;
+"buildx inspect") {inspect} ;;
 esac"""
 
 

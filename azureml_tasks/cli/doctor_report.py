@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections import Counter
 from contextlib import contextmanager, suppress
 from itertools import cycle
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from azureml_tasks.cli.streams import write
@@ -26,18 +28,26 @@ _NAME_WIDTH = len("proxies of the engine")
 _FRAMES = "|/-\\"
 _WIDEST = 70
 """Characters of the line that a terminal shows meanwhile."""
+_NARROWEST = 30
+"""Characters beside the names, below which sentences are left to the terminal."""
 _CLEAR = "\r\x1b[K"
 
 
-def as_text(diagnosis: Diagnosis, spell: Callable[[str], str]) -> str:
+def as_text(diagnosis: Diagnosis, spell: Callable[[str], str], *, width: int = 0) -> str:
     """Return the report for a person.
 
     Args:
         diagnosis: what was found.
         spell: returns a text with our tasks as commands to paste.
+        width: characters of a line, at which sentences are continued below; 0 for any number.
     """
-    rows = [row for finding in diagnosis.findings for row in _rows(finding, spell)]
+    rows = [row for finding in diagnosis.findings for row in _rows(finding, spell, width)]
     return "\n".join([*rows, "", *_summary(diagnosis, spell)])
+
+
+def terminal_width() -> int:
+    """Return the width of the terminal that stdout is; 0 if it is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
 
 
 def as_json(diagnosis: Diagnosis, spell: Callable[[str], str]) -> str:
@@ -84,14 +94,28 @@ def _overwrite(text: str) -> None:
         write(sys.stderr, _CLEAR + text)
 
 
-def _rows(finding: Finding, spell: Callable[[str], str]) -> Iterator[str]:
+def _rows(finding: Finding, spell: Callable[[str], str], width: int) -> Iterator[str]:
+    """Yield the lines of a finding; what is to be pasted stays in one line."""
     start = f"{finding.status.value:<{_STATUS_WIDTH}} {finding.name:<{_NAME_WIDTH}} "
-    yield start + one_line(spell(finding.what))
     indent = " " * len(start)
+    yield from _wrapped(start, one_line(spell(finding.what)), indent, width)
     if finding.why:
-        yield f"{indent}why: {one_line(spell(finding.why))}"
+        yield from _wrapped(f"{indent}why: ", one_line(spell(finding.why)), f"{indent}     ", width)
     for index, line in enumerate(clean(spell(finding.fix)).splitlines()):
         yield f"{indent}{'fix:' if index == 0 else '    '} {line}"
+
+
+def _wrapped(start: str, text: str, indent: str, width: int) -> list[str]:
+    if width < len(indent) + _NARROWEST:
+        return [start + text]
+    return wrap(
+        text,
+        width,
+        initial_indent=start,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _summary(diagnosis: Diagnosis, spell: Callable[[str], str]) -> Iterator[str]:

@@ -146,12 +146,15 @@ def doctor(run: TaskRun) -> None:
     from azureml_tasks.cli import doctor_report
     from azureml_tasks.commands.doctor import diagnose
 
-    as_text = doctor_report.as_json if run.flag("json") else doctor_report.as_text
     # Under --dry its commands are results as well, and would stand before the JSON, which has them.
     fix = bool(run.flag("fix")) and not (run.flag("json") and run.console.dry)
     with doctor_report.spinner() as show:
         diagnosis = diagnose(run.context, fix=fix, waiting=show)
-    run.console.result(as_text(diagnosis, run.console.spell))
+    if run.flag("json"):
+        run.console.result(doctor_report.as_json(diagnosis, run.console.spell))
+    else:
+        width = doctor_report.terminal_width()
+        run.console.result(doctor_report.as_text(diagnosis, run.console.spell, width=width))
     if diagnosis.blocking:
         raise doctor_report.blocking_error(diagnosis)
 

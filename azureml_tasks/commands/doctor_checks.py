@@ -126,7 +126,7 @@ def _azure(subject: Subject) -> list[Finding]:
     is_used = run.engine != "docker" or image.acr is not None
     allowed = not run.allowed_registries.refusal(image.registry)[0]
     registry = image.registry if is_used and allowed else ""
-    return azure_findings(image.acr if is_used else None, registry, run.reporter, partial(_plan, run, image))
+    return azure_findings(image.acr if is_used else None, registry, partial(_plan, run, image))
 
 
 def _plan(run: RunContext, image: Outline) -> Plan | None:

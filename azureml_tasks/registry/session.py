@@ -57,10 +57,12 @@ class RegistrySession:
     Args:
         login_server: such as `contoso.azurecr.io`.
         say: takes what a wait is for.
+        retries: how often a request that fails for a moment is repeated.
     """
 
     login_server: str
     say: Callable[[str], None] = lambda _: None
+    retries: int = _RETRIES
 
     @property
     def url(self) -> str:
@@ -77,7 +79,7 @@ class RegistrySession:
             options: as of `requests.request`.
 
         Raises:
-            AnswerError: there is no answer, or a temporary error, after three retries.
+            AnswerError: there is no answer, or a temporary error, after the retries.
         """
         from requests import RequestException
 
@@ -96,7 +98,8 @@ class RegistrySession:
                 fix = "Check the name, then this machine's DNS and network."
             raise AnswerError(what, status=0, next_step=fix, said=said) from error
         if response.status_code == HTTPStatus.TOO_MANY_REQUESTS or response.status_code >= _SERVER_ERRORS:
-            what = f"Registry {self.login_server} answers {response.status_code}, also after retries."
+            again = ", also after retries" if self.retries else ""
+            what = f"Registry {self.login_server} answers {response.status_code}{again}."
             raise AnswerError(what, status=response.status_code, next_step=fix, said=message_of(response))
         return response
 
@@ -130,7 +133,7 @@ class RegistrySession:
                 return True
 
         retry = PatientRetry(
-            total=_RETRIES,
+            total=self.retries,
             backoff_factor=_BACKOFF,
             status_forcelist=_TEMPORARY,
             allowed_methods=None,  # every method

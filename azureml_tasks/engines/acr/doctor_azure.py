@@ -22,20 +22,16 @@ if TYPE_CHECKING:
 
     from azureml_tasks.engines.acr.session import Session
     from azureml_tasks.planning.plan import Plan
-    from azureml_tasks.reporter import Reporter
 
 _NEEDED = "Builds in Azure Container Registry, --engine acr, need it."
 
 
-def azure_findings(
-    acr: Acr | None, registry: str, reporter: Reporter, plan: Callable[[], Plan | None]
-) -> list[Finding]:
+def azure_findings(acr: Acr | None, registry: str, plan: Callable[[], Plan | None]) -> list[Finding]:
     """Return the findings up to the first that keeps the next ones from being asked.
 
     Args:
         acr: the options of the table; None if it has none.
         registry: login server; "" for that of the workspace, or if none is known.
-        reporter: gets what is missing and stops nothing.
         plan: returns the image whose repositories the roles must cover; None if it cannot be planned.
     """
     acr = acr or Acr()
@@ -53,18 +49,18 @@ def azure_findings(
     if not registry and not acr.workspace:
         return signed_in
     try:
-        session = session_of(cloud, credential, acr, registry, reporter)
+        session = session_of(cloud, credential, acr, registry, _silent)
     except AzuremlTasksError as error:
         return [*signed_in, of_error("Azure registry", error, Status.BLOCKS, _NEEDED)]
     found = Finding("Azure registry", Status.OK, f"{session.registry.login_server}, {session.registry.id}")
-    return [*signed_in, found, _roles(session, plan, reporter), _tasks(session)]
+    return [*signed_in, found, _roles(session, plan), _tasks(session)]
 
 
 def _silent(_: str) -> None:
     """Say nothing: the report says what does not answer."""
 
 
-def _roles(session: Session, plan: Callable[[], Plan | None], reporter: Reporter) -> Finding:
+def _roles(session: Session, plan: Callable[[], Plan | None]) -> Finding:
     """Look at the permissions that a build, a push and the cached layers need."""
     name = "roles"
     if not (planned := plan()):
@@ -73,14 +69,16 @@ def _roles(session: Session, plan: Callable[[], Plan | None], reporter: Reporter
             name, Status.UNKNOWN, "not looked at: the image cannot be planned", why, "invoke image.check"
         )
     planned = planned._replace(registry=session.registry.login_server)
-    permissions = Permissions(session=session, plan=planned, reporter=reporter)
+    lacking: list[str] = []
+    permissions = Permissions(session=session, plan=planned, say=lacking.append)
     try:
         check_repository(planned)
         permissions.check_build(with_layers=True)
         permissions.check_push()
     except AzuremlTasksError as error:
         return of_error(name, error, Status.BLOCKS, _NEEDED)
-    return Finding(name, Status.OK, f"you may build and push {planned.repository}")
+    what = "; ".join([f"you may build and push {planned.repository}", *lacking])
+    return Finding(name, Status.NOTE if lacking else Status.OK, what)
 
 
 def _tasks(session: Session) -> Finding:

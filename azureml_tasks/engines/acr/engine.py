@@ -130,7 +130,7 @@ class AcrEngine:
             check_smoke_test(plan)
         if not self.reporter.dry:
             plan = self._with_registry(plan)
-            Permissions(session=self.session, plan=plan, reporter=self.reporter).check_push()
+            Permissions(session=self.session, plan=plan, say=self.reporter.say).check_push()
 
     def tag_image(self, image: BuiltImage, names: Sequence[str]) -> None:
         """Do nothing: a candidate gets its tags when it is pushed."""

@@ -15,11 +15,10 @@ from azureml_tasks.engines.acr.layer_store import registry_layers_repository
 from azureml_tasks.errors import RegistryError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from azureml_tasks.engines.acr.session import Session
     from azureml_tasks.planning.plan import Plan
-    from azureml_tasks.reporter import Reporter
 
 _PULL, _PUSH, _DELETE = "pull", "push", "delete"
 _PHRASES = {_PULL: "pull from", _PUSH: "push to", _DELETE: "delete from"}
@@ -32,12 +31,12 @@ class Permissions:
     Args:
         session: at the registry.
         plan: the image, with its registry.
-        reporter: gets what is missing and stops nothing.
+        say: takes what is missing and stops nothing.
     """
 
     session: Session
     plan: Plan
-    reporter: Reporter
+    say: Callable[[str], None]
 
     def check_build(self, *, with_layers: bool) -> None:
         """Check what a remote build needs.
@@ -73,7 +72,7 @@ class Permissions:
                 continue
             missing += [(action, repository) for action in actions if action not in granted]
             if any(action not in granted for action in also):
-                self.reporter.say(f"you may not delete images of {repository}: the candidate will stay there")
+                self.say(f"you may not delete images of {repository}: the candidate will stay there")
         if missing:
             raise self._refusal(missing)
 

@@ -223,7 +223,7 @@ class RemoteBuilder:
         """
         session = self.task_runs.session
         session.tasks.refuse_dual_stack()
-        permissions = Permissions(session=session, plan=build.plan, reporter=self.task_runs.reporter)
+        permissions = Permissions(session=session, plan=build.plan, say=self.task_runs.reporter.say)
         permissions.check_build(with_layers=bool(build.pieces.cached_layers) or len(build.pieces.pieces) > 1)
 
     def _finish(self, build: RemoteBuild, run: Run) -> BuiltImage:

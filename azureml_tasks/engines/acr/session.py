@@ -59,21 +59,21 @@ def open_session(acr: Acr, login_server: str, reporter: Reporter) -> Session:
     """
     cloud = get_cloud(acr.cloud, os.environ)
     require_libraries()
-    return session_of(cloud, sign_in(cloud, reporter.say), acr, login_server, reporter)
+    return session_of(cloud, sign_in(cloud, reporter.say), acr, login_server, reporter.say)
 
 
 def session_of(
-    cloud: Cloud, credential: TokenCredential, acr: Acr, login_server: str, reporter: Reporter
+    cloud: Cloud, credential: TokenCredential, acr: Acr, login_server: str, say: Callable[[str], None]
 ) -> Session:
     """Look up the registry with a credential that works; errors as above."""
-    arm = connect(cloud, credential, reporter.say)
+    arm = connect(cloud, credential, say)
     registry = find_registry(arm, acr, login_server, os.environ)
-    reporter.say(f"registry {registry.login_server}: {registry.id}")
+    say(f"registry {registry.login_server}: {registry.id}")
     return Session(
         cloud=cloud,
         registry=registry,
         tasks=TasksApi(arm=arm, registry=registry),
-        repositories=_registry_api(registry, lambda: registry_token(cloud, credential), reporter.say),
+        repositories=_registry_api(registry, lambda: registry_token(cloud, credential), say),
     )
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.engines.docker.api_errors import translate_errors
-from azureml_tasks.engines.docker.builder_choice import choose_builder
 from azureml_tasks.engines.docker.client import connect
 from azureml_tasks.engines.docker.client_environment import client_environment
 from azureml_tasks.engines.docker.doctor_config import PROGRAM_LIMIT
@@ -161,8 +160,6 @@ def _is_emulated(client: EngineClient, info: Mapping[str, Any], wanted: str) -> 
 def _builder_platforms(client: EngineClient) -> frozenset[str]:
     """Return the platforms of the engine's builder; empty if docker's client has no buildx."""
     try:
-        if choose_builder(client).kind != "buildx":
-            return frozenset()
         argv = client.docker_command("buildx", "inspect", client.context)
         done = capture(argv, env=client_environment(client), timeout=PROGRAM_LIMIT)
     except (MissingProgram, SlowProgram):

@@ -35,7 +35,7 @@ def registry_findings(
         tries_login: whether docker's credentials are used, see above.
     """
     sign_in = _sign_in(registry)
-    session = RegistrySession(login_server=registry)
+    session = RegistrySession(login_server=registry, retries=0)  # A retry would take what time there is.
     anonymous = RegistryAuth(session=session, credentials=lambda _: Credentials(), sign_in=sign_in)
     try:
         challenge = anonymous.challenge()
