@@ -9,6 +9,7 @@ import pytest
 from azureml_tasks.errors import SettingsError
 from azureml_tasks.migration.deployment_yaml import read_deployment
 from azureml_tasks.migration.reading import Outcome, Reading
+from tests.cases import lay_out
 from tests.readings import lines_of, outline, read, values_of
 
 if TYPE_CHECKING:
@@ -424,6 +425,27 @@ def test_an_environment_that_two_files_define(tmp_path: Path) -> None:
     assert outline(
         deployment(tmp_path, "environment: azureml:serving@latest\nmodel: azureml:a:1", **both)
     ) == ["1 left-over: several files define it: environment.yml, older.yml. Name one of them with --from"]
+
+
+def test_definitions_are_looked_for_inside_the_root(tmp_path: Path) -> None:
+    """A link out of the root or in a circle is not followed, and a file that only looks like one is passed over."""
+    project = tmp_path / "project"
+    lay_out(
+        {
+            "outside/environment.yml": ENVIRONMENT,
+            "project/deep/other.yml": "name: serving\nimage: [",
+            "project/x.yml": "",
+        },
+        tmp_path,
+    )
+    (project / "outside").symlink_to(tmp_path / "outside")
+    (project / "environment.yml").symlink_to(tmp_path / "outside/environment.yml")
+    (project / "circle").symlink_to(project)
+    (project / "loop.yml").symlink_to("loop.yml")
+
+    reading = deployment(project, "environment: azureml:serving:7\nmodel: azureml:a:1\n")
+
+    assert outline(reading) == [f"1 left-over: {UNDEFINED}"]
 
 
 def test_what_is_unknown_is_left_over(tmp_path: Path) -> None:
