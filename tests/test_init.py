@@ -176,6 +176,7 @@ def test_json(is_dry: bool, tmp_path: Path) -> None:
         ],
         "not-read": [],
         "tasks": None,
+        "adds": [],
         "notes": [],
         "next": ["invoke image.check"],
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,8 @@ _OUTCOMES = {
     Outcome.CHANGED: "CHANGED: ",
     Outcome.LEFT_OVER: "LEFT OVER: ",
 }
+_LOGIN = re.compile(r"(?<=://)(?:[^/\s'\"@:]+:(?!\d+(?:/|\s|$))[^\s'\"]*|[^/\s'\"@]*)@")
+"""A user and a password of an address; a password may hold any character. A port is none, nor is `@v1` after a path."""
 _OPEN = (Outcome.CHANGED, Outcome.LEFT_OVER)
 _WIDEST = 36
 """Characters of a source's line that are shown."""
@@ -78,12 +81,20 @@ def _blocks(result: InitResult, spell: Callable[[str], str], *, dry: bool) -> It
 
 def _row(line: SourceLine) -> str:
     numbers = str(line.line) if line.line == line.end else f"{line.line}-{line.end}"
-    return f"  {numbers:>7}  {_short(line.text):<{_WIDEST}}  {_OUTCOMES[line.outcome]}{one_line(line.why)}".rstrip()
+    return f"  {numbers:>7}  {_short(line.text):<{_WIDEST}}  {_OUTCOMES[line.outcome]}{_plain(line.why)}".rstrip()
 
 
 def _short(text: str) -> str:
-    text = one_line(text.strip().partition("\n")[0])
+    text = _plain(text.strip().partition("\n")[0])
     return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"
+
+
+def _plain(text: str) -> str:
+    return one_line(_without_login(text))
+
+
+def _without_login(text: str) -> str:
+    return _LOGIN.sub("***@", text)
 
 
 def _compared(result: InitResult) -> Iterator[str]:
@@ -111,6 +122,8 @@ def _summary(result: InitResult) -> str:
     if result.is_whole:
         return "whole: the table says all that these sources say"
     left = _open_lines(result.readings)
+    if not left and result.adds:
+        return f"not whole: {'; '.join(result.adds)}"
     if not left:
         return "not whole: the table differs" if result.differences else "not whole: nothing was read"
     places = [f"{one_line(name)}:{line.line}" for name, line in left]
@@ -145,6 +158,7 @@ def as_json(result: InitResult, spell: Callable[[str], str], *, dry: bool) -> st
         "tasks": {"file": os.path.relpath(result.tasks.path), "add": result.tasks.advice}
         if result.tasks.advice
         else None,
+        "adds": list(result.adds),
         "notes": [spell(note) for note in result.notes],
         "next": [spell(step) for step in result.next_steps],
     }
@@ -160,9 +174,9 @@ def _source(reading: Reading) -> dict[str, Any]:
             {
                 "line": line.line,
                 "end": line.end,
-                "text": line.text,
+                "text": _without_login(line.text),
                 "outcome": line.outcome.value,
-                "why": line.why,
+                "why": _without_login(line.why),
             }
             for line in reading.lines
         ],

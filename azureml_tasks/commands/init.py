@@ -10,21 +10,41 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from azureml_tasks.commands.init_sources import read_chosen, typed
+from azureml_tasks.commands.init_sources import answers, opened, read_chosen, typed
 from azureml_tasks.commands.new_files import NewFile, write_files
 from azureml_tasks.config import image_tables
 from azureml_tasks.config.problems import FILE
+from azureml_tasks.config.smoke_test_settings import Request
 from azureml_tasks.errors import FileProblem, Problem, SettingsError, stating
 from azureml_tasks.migration import kept_dockerfile
 from azureml_tasks.migration.code_beside import with_code_beside
 from azureml_tasks.migration.comparison import differences
 from azureml_tasks.migration.conda_for_base import conda_for_base, named_base
-from azureml_tasks.migration.draft import Draft, Fixed, answered, draft, in_order, with_base
+from azureml_tasks.migration.draft import (
+    Draft,
+    Fixed,
+    answered,
+    declaration,
+    draft,
+    in_order,
+    table_paths,
+    with_base,
+    with_reading,
+    without,
+)
 from azureml_tasks.migration.first_request import entry_script, first_request
+from azureml_tasks.migration.missing_code import (
+    DEFAULT_CODE,
+    copies_unnamed_code,
+    script_question,
+    scripts_to_choose,
+    without_code,
+)
 from azureml_tasks.migration.project_name import naming_keys, project_name
 from azureml_tasks.migration.questions import Choice, Question
 from azureml_tasks.migration.reading import Outcome
 from azureml_tasks.migration.refused_values import without_refused
+from azureml_tasks.migration.sources import read_sources
 from azureml_tasks.migration.surroundings import Surroundings
 from azureml_tasks.migration.table_place import TablePlace, placed_text, table_place
 from azureml_tasks.migration.table_text import addition, project_text
@@ -36,7 +56,7 @@ from azureml_tasks.project.root import given_root
 from azureml_tasks.text_file import LARGEST_TEXT, UnreadableFile, decode, read_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from azureml_tasks.commands.init_sources import Ask
     from azureml_tasks.commands.run_context import RunContext
@@ -78,6 +98,7 @@ class InitResult:
         tasks: the file that gives Invoke the tasks.
         next_steps: commands, in order.
         notes: on what to do next, in sentences.
+        adds: what the image has that no source says, in clauses.
         passed_over: what a search of the folder saw and did not take.
     """
 
@@ -88,13 +109,14 @@ class InitResult:
     tasks: TasksFile
     next_steps: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    adds: tuple[str, ...] = ()
     passed_over: tuple[PassedOver, ...] = ()
 
     @property
     def is_whole(self) -> bool:
         """Whether the table says all that the sources say, and no source says less."""
         is_same = self.differences is None or not self.differences
-        return bool(self.readings) and is_same and all(map(_is_whole, self.readings))
+        return bool(self.readings) and is_same and not self.adds and all(map(_is_whole, self.readings))
 
 
 def _is_whole(reading: Reading) -> bool:
@@ -122,7 +144,9 @@ def prepare(run: RunContext, request: InitRequest, ask: Ask) -> InitResult:
         readings = without_refused(conda_for_base(readings, known_base, surroundings))
         readings = with_code_beside(_with_kept_dockerfile(readings, request, ask), surroundings)
         drafted = _settled(draft(readings, base), ask)
-        drafted = drafted if place.existing is not None else _with_base(drafted, surroundings, ask)
+        if place.existing is None:
+            drafted = _with_base(drafted, surroundings, ask)
+            drafted = _with_code(drafted, surroundings, ask)
         return _result(place, content, drafted, surroundings, passed_over)
 
 
@@ -229,6 +253,23 @@ def _with_base(drafted: Draft, surroundings: Surroundings, ask: Ask) -> Draft:
     return with_base(drafted, readings, Fixed(("base",), bases[index], "your answer"))
 
 
+def _with_code(drafted: Draft, surroundings: Surroundings, ask: Ask) -> Draft:
+    """Return *drafted* with the script that answers, and without values that need one if there is none.
+
+    Raises:
+        SettingsError: the code has several scripts, and nobody can be asked.
+    """
+    scripts = scripts_to_choose(drafted.table, surroundings)
+    if len(scripts) > 1:
+        clear = [reading.source.name for reading in drafted.readings]
+        scripts = [
+            script for _, script in answers([script_question(scripts)], clear, surroundings.folder, ask)
+        ]
+    for reading in read_sources(opened(scripts, surroundings), surroundings):
+        drafted = _settled(with_reading(drafted, reading), ask)
+    return without(drafted, without_code(drafted.table, surroundings))
+
+
 def _no_base(drafted: Draft) -> str:
     """Return that no source names a base, with the lines that would: their reasons name the flag."""
     lines = [
@@ -259,13 +300,14 @@ def _result(
     notes = _notes(drafted, folder)
     if place.existing is None:
         table, request, note = _with_request(table, surroundings)
+        table = _with_timeout(table, drafted.readings)
         table, file = _table_file(place, content, table, folder)
         files += [*request, file]
         notes += note
     tasks = tasks_file(folder, surroundings.root)
     if not tasks.exists:
         files.append(NewFile(path=tasks.path, text=TEXT))
-    names = {reading.source.name for reading in drafted.readings}
+    names = {reading.source.name for reading in drafted.readings} | table_paths(table)
     return InitResult(
         readings=drafted.readings,
         table=table,
@@ -274,8 +316,21 @@ def _result(
         tasks=tasks,
         next_steps=_next_steps(drafted, folder),
         notes=tuple(notes),
-        passed_over=tuple(each for each in passed_over if each.name not in names),
+        adds=_adds(table, surroundings) if place.existing is None else (),
+        passed_over=tuple(each for each in passed_over if not _is_named(each.name, names)),
     )
+
+
+def _adds(table: Mapping[str, Any], surroundings: Surroundings) -> tuple[str, ...]:
+    """Return what the image has that no source says."""
+    why = f"the image gets the folder {DEFAULT_CODE}, which is there, and which no source names"
+    return (why,) if copies_unnamed_code(table, surroundings) else ()
+
+
+def _is_named(name: str, named: Collection[str]) -> bool:
+    """Return whether *name* is one of *named*, or lies in one of them."""
+    parts = name.split("/")
+    return any("/".join(parts[:length]) in named for length in range(1, len(parts) + 1))
 
 
 def _notes(drafted: Draft, folder: Path) -> list[str]:
@@ -305,6 +360,24 @@ def _with_request(
     files = [] if request.file else [NewFile(path=path, text=request.text)]
     changed = in_order({**table, "smoke-test": {**smoke_test, "request": name}})
     return changed, files, [f"{typed(name, surroundings.folder)} {request.why}"]
+
+
+def _with_timeout(table: Mapping[str, Any], readings: Sequence[Reading]) -> Mapping[str, Any]:
+    """Return the table with the time that a deployment gives a request, if it is another one than the default."""
+    smoke_test = table.get("smoke-test", {})
+    timeout = next((each.request_timeout for each in readings if each.request_timeout), 0)
+    key = declaration(("smoke-test", "requests", "request-timeout"))
+    is_default = timeout in (0, Request().request_timeout)
+    if "request" not in smoke_test or is_default or (key.rule and key.rule.error(timeout)):
+        return table
+    rest = {name: value for name, value in smoke_test.items() if name != "request"}
+    requests = [
+        {
+            "file": smoke_test["request"],
+            "request-timeout": int(timeout) if timeout == int(timeout) else timeout,
+        }
+    ]
+    return in_order({**table, "smoke-test": {**rest, "requests": requests}})
 
 
 def _table_file(

@@ -57,7 +57,7 @@ def read_chosen(run: RunContext, files: Sequence[str], surroundings: Surrounding
     base = [Fixed(("base",), given.value, given.source)] if given else []
     passed_over: tuple[PassedOver, ...] = ()
     if files:
-        sources = _opened([_name(file, surroundings.folder) for file in files], surroundings)
+        sources = opened([_name(file, surroundings.folder) for file in files], surroundings)
     else:
         sources, answered, passed_over = _searched(surroundings, ask)
         base = base or answered
@@ -65,7 +65,7 @@ def read_chosen(run: RunContext, files: Sequence[str], surroundings: Surrounding
     return ReadSources(readings, tuple(base), passed_over)
 
 
-def _opened(names: Sequence[str], surroundings: Surroundings) -> list[Source]:
+def opened(names: Sequence[str], surroundings: Surroundings) -> list[Source]:
     """Return the sources of *names*.
 
     Raises:
@@ -88,13 +88,13 @@ def _searched(
     """Search the project's folder, and ask what is ambiguous in it."""
     found = search(surroundings)
     clear = [source.name for source in found.sources]
-    answers = _answers(found.questions, clear, surroundings.folder, ask)
-    named = [flags[1] for flags in answers if flags[:1] == ("--from",)]
-    base = [Fixed(("base",), flags[1], "--base") for flags in answers if flags[:1] == ("--base",)]
-    return [*found.sources, *_opened(named, surroundings)], base, found.passed_over
+    flags_of = answers(found.questions, clear, surroundings.folder, ask)
+    named = [flags[1] for flags in flags_of if flags[:1] == ("--from",)]
+    base = [Fixed(("base",), flags[1], "--base") for flags in flags_of if flags[:1] == ("--base",)]
+    return [*found.sources, *opened(named, surroundings)], base, found.passed_over
 
 
-def _answers(
+def answers(
     questions: Sequence[Question], clear: Sequence[str], folder: Path, ask: Ask
 ) -> list[tuple[str, ...]]:
     """Return the flags of the choice that answers each of *questions*.
@@ -108,22 +108,22 @@ def _answers(
     Raises:
         SettingsError: nobody can be asked; with all questions, their choices, and a command that answers them.
     """
-    answers: list[tuple[str, ...]] = []
+    flags: list[tuple[str, ...]] = []
     for question in questions:
         index = ask(question)
         if index is None:
             break
-        answers.append(question.choices[index].flags)
-    if len(answers) == len(questions):
-        return answers
-    shown = [_astyped(question, folder) for question in questions]
+        flags.append(question.choices[index].flags)
+    if len(flags) == len(questions):
+        return flags
+    shown = [_as_typed(question, folder) for question in questions]
     example = command_line(("invoke", "image.init"), [typed(name, folder) for name in clear], shown)
     *first, last = sorted(question.problem() for question in shown)  # as the error orders them
     last = last._replace(fix=f"{last.fix}\nor answer all at once, such as: {example}")
     raise SettingsError([*first, last])
 
 
-def _astyped(question: Question, folder: Path) -> Question:
+def _as_typed(question: Question, folder: Path) -> Question:
     """Return *question* with the files of its flags relative to the current folder."""
     choices = (
         choice._replace(flags=("--from", typed(choice.flags[1], folder)))
@@ -163,9 +163,9 @@ def _with_image_origin(
     question = None if base else image_origin.question(readings, unnamed)
     if question:
         clear = [source.name for source in sources]
-        ((flag, value),) = _answers([question], clear, surroundings.folder, ask)
+        ((flag, value),) = answers([question], clear, surroundings.folder, ask)
         if flag == "--base":
             base = [Fixed(("base",), value, "your answer")]
         else:
-            readings = read_sources([*sources, *_opened([value], surroundings)], surroundings)
+            readings = read_sources([*sources, *opened([value], surroundings)], surroundings)
     return image_origin.of_dockerfile(readings), base

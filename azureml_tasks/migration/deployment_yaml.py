@@ -7,6 +7,7 @@ modelBatchDeployment beside it, and azure-ai-ml 1.35.2, azure/ai/ml/_schema/_dep
 from __future__ import annotations
 
 import posixpath
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from azureml_tasks.config import validators
@@ -89,7 +90,13 @@ def read_deployment(source: Source, surroundings: Surroundings) -> Reading:
     if not has_code and not has_environment and not {"model", *_PIPELINE} & top.keys():
         why = "it names no environment, no model and no code: whoever deploys it gives them"
         notes.note_at(notes.line((next(iter(top)),)) if top else 1, Outcome.LEFT_OVER, why)
-    return notes.reading()
+    return replace(notes.reading(), request_timeout=_request_timeout(notes))
+
+
+def _request_timeout(notes: YamlNotes) -> float:
+    """Return the seconds that a request may take; 0 if that is not said."""
+    value = notes.mapping(("request_settings",)).get("request_timeout_ms")
+    return value / 1000 if isinstance(value, int) and value > 0 else 0
 
 
 def _served_by(notes: YamlNotes, code: str) -> ServedBy:

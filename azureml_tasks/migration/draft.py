@@ -13,6 +13,7 @@ from azureml_tasks.config.settings import Settings
 from azureml_tasks.errors import FileProblem
 from azureml_tasks.migration.questions import Choice, Question
 from azureml_tasks.migration.reading import Outcome
+from azureml_tasks.migration.script_in_code import scripts_in_code
 from azureml_tasks.migration.sources import left_over
 
 if TYPE_CHECKING:
@@ -102,16 +103,18 @@ class Merged(NamedTuple):
         readings: of the sources.
         fixed: what the run gives, in place of their values.
         answers: place of a conflict → the value that was chosen.
+        refused: place of values that the table cannot have → the reason.
     """
 
     readings: tuple[Reading, ...]
     fixed: tuple[Fixed, ...] = ()
     answers: Mapping[Place, Value] = MappingProxyType({})
+    refused: Mapping[Place, str] = MappingProxyType({})
 
 
 def draft(readings: Sequence[Reading], fixed: Sequence[Fixed] = ()) -> Draft:
     """Return what *readings* say together; what the run gives, *fixed*, takes precedence."""
-    return _draft(Merged(tuple(readings), tuple(fixed)))
+    return _draft(Merged(scripts_in_code(readings), tuple(fixed)))
 
 
 def _draft(merged: Merged) -> Draft:
@@ -143,6 +146,17 @@ def answered(drafted: Draft, conflict: Conflict, chosen: Value) -> Draft:
     return _draft(merged._replace(answers={**merged.answers, conflict.place: chosen}))
 
 
+def with_reading(drafted: Draft, reading: Reading) -> Draft:
+    """Return *drafted* with one more reading, and the same answers."""
+    merged = drafted.merged
+    return _draft(merged._replace(readings=scripts_in_code((*merged.readings, reading))))
+
+
+def without(drafted: Draft, refused: Mapping[Place, str]) -> Draft:
+    """Return *drafted* without the values at the places *refused*, which are left over for these reasons."""
+    return _draft(drafted.merged._replace(refused=refused)) if refused else drafted
+
+
 def with_base(drafted: Draft, readings: Sequence[Reading], base: Fixed) -> Draft:
     """Return *drafted* of other *readings*, those for *base*, with the same answers."""
     merged = drafted.merged
@@ -159,7 +173,7 @@ class _Merging:
 
     def __init__(self, merged: Merged) -> None:
         self.readings = list(merged.readings)
-        self.answers = merged.answers
+        self.answers, self.refused = merged.answers, merged.refused
         self.conflicts: list[Conflict] = []
 
     def by_place(self) -> dict[Place, list[Value]]:
@@ -170,6 +184,9 @@ class _Merging:
                 values.setdefault(value.place, []).append(value)
         if _REQUESTS in values and _REQUEST in values:
             values[_REQUESTS] += map(_as_requests, values.pop(_REQUEST))
+        for place, why in self.refused.items():
+            for value in values.pop(place, []):
+                self.drop(value, why)
         for first, second in _EXCLUDING:
             for value in values.pop(second, []) if first in values else []:
                 self.drop(value, f"the table has {_spelled(first)}, and takes only one of the two")
@@ -297,6 +314,13 @@ def _paths_of_items(items: Iterable[Mapping[str, Any]], declared: type[Any]) -> 
                 yield from _items(value)
             elif key.type == fields.TABLES:
                 yield from _paths_of_items(value, key.table)
+
+
+def table_paths(table: Mapping[str, Any]) -> set[str]:
+    """Return the paths of the project that *table* names."""
+    return set(
+        _paths({(name,): value for name, value in table.items() if not isinstance(value, dict)})
+    ) | set(_paths({("smoke-test", name): value for name, value in table.get("smoke-test", {}).items()}))
 
 
 def _steps_up(path: str) -> int:
