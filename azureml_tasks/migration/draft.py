@@ -11,6 +11,8 @@ from azureml_tasks.config import fields, validators
 from azureml_tasks.config.fields import keys
 from azureml_tasks.config.settings import Settings
 from azureml_tasks.errors import FileProblem
+from azureml_tasks.image_reference import expand_base
+from azureml_tasks.migration.base_image import brings_server
 from azureml_tasks.migration.questions import Choice, Question
 from azureml_tasks.migration.reading import Outcome
 from azureml_tasks.migration.script_in_code import scripts_in_code
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from azureml_tasks.migration.reading import Reading, Value
 
 _CODE = ("code",)
+_BASE = ("base",)
+_SERVER = ("server",)
 _REQUEST, _REQUESTS = ("smoke-test", "request"), ("smoke-test", "requests")
 _EXCLUDING: tuple[tuple[Place, Place], ...] = (
     (("smoke-test", "mini-batch"), _REQUEST),
@@ -70,7 +74,7 @@ class Conflict(NamedTuple):
         first, second, *_ = self.values
         key = _spelled(self.place)
         what = f"gives {key} = {_shown(second.value)}, and {first.file}:{first.line} {_shown(first.value)}"
-        if self.place == ("base",):
+        if self.place == _BASE:
             fix = f"Say which one is right: --base {first.value}\nor: --base {second.value}"
         elif first.file == second.file:
             fix = "Remove one of the two."
@@ -131,6 +135,8 @@ def _draft(merged: Merged) -> Draft:
                 why = f"{given[place].origin} gives {_shown(given[place].value)} instead"
                 merging.drop(value, why, Outcome.CHANGED)
     table |= {each.place: each.value for each in merged.fixed}
+    if _SERVER in table and _brings_server(table.get(_BASE)):
+        del table[_SERVER]  # It is of another base, and the line of that one says so.
     root = _root(table)
     return Draft(
         table=in_order({**_nested(table), **({"root": root} if root else {})}),
@@ -138,6 +144,12 @@ def _draft(merged: Merged) -> Draft:
         conflicts=tuple(merging.conflicts),
         merged=merged,
     )
+
+
+def _brings_server(base: Any) -> bool:
+    """Return whether *base*, of the table, is known to have the server, so that the key `server` is refused."""
+    reference = expand_base(base) if isinstance(base, str) else None
+    return reference is not None and brings_server(reference) is True
 
 
 def answered(drafted: Draft, conflict: Conflict, chosen: Value) -> Draft:
