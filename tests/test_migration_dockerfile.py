@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from azureml_tasks.migration.dockerfile_source import read_dockerfile
-from azureml_tasks.migration.reading import Kind, Source
+from azureml_tasks.migration.reading import Kind, Outcome, Reading, Source
 from azureml_tasks.migration.surroundings import Surroundings
-from tests.cases import lay_out
+from tests.cases import lay_out, sections
+from tests.dockerfile_values import PIECES
+from tests.examples import examples
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from azureml_tasks.migration.reading import Reading
-
+CASES = sorted((Path(__file__).parent / "cases" / "dockerfiles").glob("*.txt"))
+"""Dockerfiles, each with what becomes of it."""
 SERVING = "FROM mcr.microsoft.com/azureml/minimal-py312-inference:latest\n"
 FILES = {
-    "code/score.py": "",
     "code/lib/a.py": "",
-    "model/model.pkl": "",
-    "requirements.txt": "numpy\n",
-    "conda.yaml": "dependencies: []\n",
+    "code/score.py": "",
+    "conda.yaml": "name: x\ndependencies:\n- numpy\n",
     "data/one.csv": "",
     "data/two.csv": "",
+    "lib/b.py": "",
+    "model/model.pkl": "",
+    "old.yaml": "dependencies:\n- python=3.11\n",
+    "requirements.txt": "numpy\n",
+    "setup.sh": "",
+    "src/main.py": "",
+    "weights.bin": "",
+    "wheels/a-1-py3-none-any.whl": "",
 }
+"""The files beside each Dockerfile."""
 
 
 def read(folder: Path, text: str, files: dict[str, str] | None = None, name: str = "Dockerfile") -> Reading:
@@ -36,75 +44,118 @@ def read(folder: Path, text: str, files: dict[str, str] | None = None, name: str
     return read_dockerfile(source, Surroundings(folder=folder, root=folder))
 
 
-def outcomes(reading: Reading) -> list[str]:
-    """Return each line's outcome with its reason."""
-    return [f"{line.line} {line.outcome.value}: {line.why}" for line in reading.lines]
-
-
-def values(reading: Reading) -> list[str]:
-    """Return each value as `key = value`."""
-    return [f"{'.'.join(map(str, value.place))} = {json.dumps(value.value)}" for value in reading.values]
-
-
-def test_a_usual_dockerfile_is_taken_whole(tmp_path: Path) -> None:
-    """Packages, code, model, variables and user become keys; what is only installed from is not needed."""
-    text = SERVING + (
-        "USER root\n"
-        "RUN apt-get update \\\n"
-        "    # a comment\n"
-        "    && apt-get install -y --no-install-recommends libgomp1 curl=7.88.1-10 \\\n"
-        "    && rm -rf /var/lib/apt/lists/*\n"
-        "\n"
-        "COPY requirements.txt /tmp/requirements.txt\n"
-        "RUN pip install --no-cache-dir -r /tmp/requirements.txt && rm /tmp/requirements.txt\n"
-        "COPY code /var/azureml-app\n"
-        "COPY model /var/azureml-app/azureml-models\n"
-        "ENV AZUREML_MODEL_DIR=/var/azureml-app/azureml-models AZUREML_ENTRY_SCRIPT=score.py\n"
-        "LABEL team=scoring\n"
-        "EXPOSE 5001\n"
-        "USER dockeruser\n"
-        'CMD ["runsvdir", "/var/runit"]\n'
+def compact(reading: Reading) -> str:
+    """Return what a reading says as a text: lines, values, further sources, and why the Dockerfile is kept."""
+    return "".join(
+        f"{line}\n"
+        for line in (
+            *(f"{each.line} {each.outcome.value}: {each.why}" for each in reading.lines),
+            *(f"{'.'.join(map(str, each.place))} = {json.dumps(each.value)}" for each in reading.values),
+            *(f"reads {each.kind.value}: {each.name}" for each in reading.references),
+            *(f"keeps: {why}" for why in reading.keeps_dockerfile),
+        )
     )
 
-    reading = read(tmp_path, text)
 
-    assert outcomes(reading) == [
-        '1 key: base = "minimal-py312-inference"',
-        "2 not-needed: apt and pip install as root anyway",
-        '3 key: apt = ["libgomp1", "curl=7.88.1-10"]',
-        "8 not-needed: only installed from",
-        '9 key: requirements = ["requirements.txt"]',
-        '10 key: code = "code"',
-        '11 key: model = "model"',
-        '12 key: model sets it, to /var/azureml-app/azureml-models; entry-script = "score.py" is the default',
-        '13 key: labels."team" = "scoring"',
-        "14 not-needed: the image serves on port 5001",
-        '15 key: user = "dockeruser" is the default',
-        "16 not-needed: the base starts so",
-    ]
-    assert values(reading) == [
-        'base = "minimal-py312-inference"',
-        'apt = ["libgomp1", "curl=7.88.1-10"]',
-        'code = "code"',
-        'model = "model"',
-        'labels = {"team": "scoring"}',
-    ]
-    assert [(each.kind, each.name, each.line) for each in reading.references] == [
-        (Kind.REQUIREMENTS, "requirements.txt", 9)
-    ]
-    assert [(line.line, line.end) for line in reading.lines][2] == (3, 6)
-    assert reading.is_whole
-    assert not reading.keeps_dockerfile
+@pytest.mark.parametrize("case", CASES, ids=[case.stem for case in CASES])
+def test_each_instruction_has_its_outcome(case: Path, tmp_path: Path) -> None:
+    """Each instruction says what became of it, and the values are those of the table."""
+    parts = sections(case)
+
+    assert parts["reading"] == compact(read(tmp_path, parts["Dockerfile"]))
+
+
+def test_each_line_is_covered(tmp_path: Path) -> None:
+    """An instruction covers its continued lines and its here-documents, and not the comments after it."""
+    text = SERVING + "RUN true \\\n  # why\n  && true\n\n# next\nCOPY <<A /a\n# in it\nA\n# end\n"
+
+    assert [(1, 1), (2, 4), (7, 9)] == [(line.line, line.end) for line in read(tmp_path, text).lines]
 
 
 @pytest.mark.parametrize(
-    ("lines", "expected"),
+    ("name", "dockerfile"),
     [
-        ("RUN pip install numpy 'pandas>=2'", ['2 key: pip = ["numpy", "pandas>=2"]']),
-        ("RUN conda env update -n amlenv -f conda.yaml", ["2 left-over: conda.yaml is not one of the copied files"]),
-        ("HEALTHCHECK CMD true", ["2 left-over: no key sets it, and Azure ML asks by the probes of the deployment"]),
+        ("team/docker/Dockerfile", "team"),
+        ("team/src/Dockerfile", "team/src"),
+        ("Dockerfile", "team"),
     ],
-)  # fmt: skip
-def test_each_line_has_its_outcome(tmp_path: Path, lines: str, expected: list[str]) -> None:
-    """Each instruction after FROM says what became of it."""
-    assert expected == outcomes(read(tmp_path, f"{SERVING}{lines}\n"))[1:]
+)
+def test_the_build_context_has_what_is_copied(tmp_path: Path, name: str, dockerfile: str) -> None:
+    """It is the folder of the Dockerfile, or the folder of the project or one above that has the copied files."""
+    folder = tmp_path.resolve()
+    lay_out({"team/src/score.py": "", "team/src/src/score.py": "", "src/score.py": ""}, folder)
+    text = SERVING + "COPY src /var/azureml-app\n"
+    source = Source(path=folder / name, name=f"../{name}", kind=Kind.DOCKERFILE, text=text)
+    (folder / dockerfile).mkdir(exist_ok=True)
+
+    reading = read_dockerfile(source, Surroundings(folder=folder / "team", root=folder))
+
+    expected = {"team/docker/Dockerfile": "src", "team/src/Dockerfile": "src/src", "Dockerfile": "../src"}
+    assert [value.value for value in reading.values if value.place == ("code",)] == [expected[name]]
+
+
+@pytest.mark.parametrize(
+    ("files", "outcome", "why"),
+    [
+        ({"code/score.py": ""}, Outcome.KEY, 'code = "code"'),
+        ({"code/score.py": "", "code/.git/config": ""}, Outcome.CHANGED, 'code = "code"; without .git'),
+        ({"code/score.py": "", ".dockerignore": "x", ".amlignore": "y"}, Outcome.KEY, 'code = "code"'),
+        (
+            {"code/score.py": "", "code/.amlignore": "y"},
+            Outcome.CHANGED,
+            'code = "code"; without what .amlignore leaves out',
+        ),
+        (
+            {"code/score.py": "", "Dockerfile.dockerignore": "x"},
+            Outcome.CHANGED,
+            'code = "code"; without the rules of Dockerfile.dockerignore: write exclude',
+        ),
+    ],
+)
+def test_the_ignore_rules_of_the_table_are_not_always_those_of_the_build(
+    tmp_path: Path, files: dict[str, str], outcome: Outcome, why: str
+) -> None:
+    """What the one leaves out and the other does not is named."""
+    text = SERVING + "COPY code /var/azureml-app\nENV AZUREML_ENTRY_SCRIPT=score.py\n"
+
+    line = read(tmp_path, text, files).lines[1]
+
+    assert (outcome, why) == (line.outcome, line.why)
+
+
+@settings(max_examples=examples(300), deadline=None, suppress_health_check=list(HealthCheck))
+@given(text=st.lists(PIECES, max_size=25).map("".join))
+def test_any_text(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """It has a reading, in which each instruction has an outcome and a reason."""
+    folder = tmp_path_factory.getbasetemp()
+    source = Source(path=folder / "Dockerfile", name="Dockerfile", kind=Kind.DOCKERFILE, text=text)
+
+    reading = read_dockerfile(source, Surroundings(folder=folder, root=folder))
+
+    assert all(line.why and line.line <= line.end for line in reading.lines)
+    assert [line.line for line in reading.lines] == sorted({line.line for line in reading.lines})
+
+
+LARGE = {
+    "variables that double": "".join(f"ENV A{n}=$A{n - 1}$A{n - 1}\n" for n in range(1, 400)),
+    "many variables": "ENV " + " ".join(f"A{n}=1" for n in range(50_000)) + "\nRUN ./x\n" * 500,
+    "long variables": "".join(f"ENV A{n}=$A{n - 1}$A{n - 1}b\n" for n in range(400)) + "RUN ./x\n" * 500,
+    "many labels": "LABEL " + " ".join(f"A{n}=1" for n in range(50_000)) + "\n",
+    "many commands": "RUN " + "pip install a && " * 50_000 + "true\n",
+    "many copies": "COPY lib /opt/lib\n" * 900 + "RUN ./x\n" * 900,
+    "many sources": "COPY " + "lib " * 100_000 + "/opt/\n",
+    "many instructions": "RUN ./x\n" * 30_000,
+    "many requirements": "RUN pip install " + " ".join(f"a{n}" for n in range(20_000)) + "\n",
+    "long words": "RUN " + "$(" * 100_000 + "\n" + "ENV A=" + '"' * 100_001 + "\n",
+    "too large": "RUN ./x\n" * 200_000,
+    "many flags": "COPY " + "--chown=a " * 100_000 + "a b\n",
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_a_large_dockerfile_is_read_in_bounds(tmp_path: Path, name: str) -> None:
+    """Neither time nor values grow faster than the text."""
+    reading = read(tmp_path, SERVING + LARGE[name])
+
+    assert reading.lines
+    assert sum(len(str(value.value)) for value in reading.values) < 50_000_000

@@ -125,6 +125,7 @@ def read_arg(stage: Stage, instruction: Instruction, outer: dict[str, str]) -> N
         elif value is None:
             hint = ": give a secret to a build by the key secrets" if names_secret(name) else ""
             stage.arguments[name] = ""
+            stage.unset.add(name)
             stage.left_over(line, f"{name} has no default, and a build here passes no argument{hint}")
         else:
             stage.arguments[name] = value

@@ -46,6 +46,11 @@ _SETTINGS = frozenset({"export", "unset", "source", ".", "alias", "ulimit", "set
 """What changes only the shell, for the commands after it."""
 _USER_TOOLS = ("useradd", "adduser", "groupadd", "addgroup")
 _SETTINGS_OF_PIP = re.compile(r"(?:PIP_|UV_|PYTHON)\w*|PATH|VIRTUAL_ENV|CONDA_\w+")
+_CHANGES_PIP = re.compile(
+    r"PIP_(?:INDEX_URL|EXTRA_INDEX_URL|FIND_LINKS|TRUSTED_HOST|CONSTRAINT|PRE|NO_DEPS|NO_INDEX|NO_BINARY|ONLY_BINARY"
+    r"|TARGET|PREFIX|CONFIG_FILE|UPGRADE\w*|NO_BUILD_ISOLATION)"
+)
+"""Variables by which pip installs other packages."""
 _HARMLESS_FOR_PIP = frozenset({
     "PIP_BREAK_SYSTEM_PACKAGES", "PIP_CACHE_DIR", "PIP_DEFAULT_TIMEOUT", "PIP_DISABLE_PIP_VERSION_CHECK",
     "PIP_NO_CACHE_DIR", "PIP_NO_COLOR", "PIP_NO_INPUT", "PIP_NO_WARN_SCRIPT_LOCATION", "PIP_PROGRESS_BAR", "PIP_QUIET",
@@ -250,8 +255,8 @@ def _effect(stage: Stage, command: Command, program: str) -> Effect:
             else None
         )
     if (pip := pip_command(words)) is not None:
-        return _pip_effect(stage, command, pip) if isinstance(pip, PipInstall) else pip
-    return None if command.is_open else apt_command(words)
+        return _pip_effect(stage, pip) if isinstance(pip, PipInstall) else pip
+    return apt_command(words)
 
 
 def _removes(stage: Stage, words: Sequence[str], installing: Collection[int], folder: str) -> bool:
@@ -272,7 +277,7 @@ def _has_usual_options(words: Sequence[str]) -> bool:
     return options <= set(usual)
 
 
-def _pip_effect(stage: Stage, command: Command, pip: PipInstall) -> Effect:
+def _pip_effect(stage: Stage, pip: PipInstall) -> Effect:
     """Return what an installation is for the table: one that only pip itself can say becomes part of a `run`."""
     words = [*pip.requirements, *pip.others]
     names = [normalize_name(re.split(r"[^\w.-]", word, maxsplit=1)[0]) for word in words]
@@ -280,13 +285,14 @@ def _pip_effect(stage: Stage, command: Command, pip: PipInstall) -> Effect:
         return "the base's own environment has the server"
     if pip.files and "$" not in " ".join(pip.requirements):
         return pip
-    if command.is_open or pip.has_login or not is_base(stage, pip.environment):
+    if "$" in " ".join([*words, *pip.options]) or pip.has_login or not is_base(stage, pip.environment):
         return None
     takes_tools = bool(_PIP_TOOLS.intersection(names))
     changes_server = SERVER in names and stage.serves is not False
     own_path = bool(stage.path_lines) and not stage.replaced and not pip.environment
-    own = pip.others or pip.options or takes_tools or changes_server or own_path or stage.makes_environment
-    return None if own else pip
+    finds_others = any(_CHANGES_PIP.fullmatch(name) for name in (*stage.env, *stage.arguments))
+    needs_tools = takes_tools or changes_server or own_path or finds_others or stage.makes_environment
+    return None if pip.others or pip.options or needs_tools else pip
 
 
 def _installed_from(stage: Stage, each: _Meaning) -> list[int]:
@@ -347,7 +353,7 @@ def _add_shell(stage: Stage, line: int, text: str, meanings: Sequence[_Meaning])
             text=text,
             user=stage.user,
             folder=stage.folder,
-            variables={**stage.arguments, **stage.env},
+            variables={**stage.given_arguments, **stage.env},
             programs=programs,
             phase=stage.phase,
             uses_files=is_local or _names_file(stage, text),

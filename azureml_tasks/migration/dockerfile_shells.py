@@ -5,9 +5,10 @@ from __future__ import annotations
 import posixpath
 import re
 import shlex
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from azureml_tasks.config.dockerfile_line import command_error
+from azureml_tasks.config.dockerfile_line import LONGEST_LINE, command_error
 from azureml_tasks.config.variable_references import parts
 from azureml_tasks.migration.dockerfile_stage import APT, FILES, PIP, RUNTIME_USER
 from azureml_tasks.migration.dockerfile_words import plain
@@ -163,14 +164,18 @@ def _command(shell: Shell, stage: Stage, *, after_env: bool) -> str:
     """Return the text with the folder and the variables that it has in the Dockerfile."""
     named = named_variables(shell.text)
     reads_all = not shell.programs or not shell.programs <= _READ_NO_VARIABLES
-    exports = []
+    exports: list[str] = []
+    size = 0
     for name, value in shell.variables.items():
+        if size > LONGEST_LINE:
+            break  # It is refused.
         if after_env and stage.env.get(name) == value:
             continue
         if any(path and _names(value, path) for path in stage.replaced):
             continue
         if name in named or (reads_all and name not in IMAGE_VARIABLES):
             exports.append(f"{name}={_shell_quoted(value)}")
+            size += len(exports[-1])
     lines = [f"export {' '.join(exports)}"] if exports else []
     if shell.folder and shell.folder != "/" and _depends_on_folder(shell):
         folder = shlex.quote(shell.folder)
@@ -184,6 +189,7 @@ def _depends_on_folder(shell: Shell) -> bool:
     return not shell.programs or not shell.programs <= tools
 
 
+@lru_cache(maxsize=1_000)
 def _shell_quoted(value: str) -> str:
     """Return a value, as `config.variable_references` writes it, in the double quotes of a shell."""
     texts = [

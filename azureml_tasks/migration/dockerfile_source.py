@@ -47,8 +47,11 @@ if TYPE_CHECKING:
     from azureml_tasks.migration.dockerfile_copies import Places
     from azureml_tasks.migration.reading import Source
     from azureml_tasks.migration.surroundings import Surroundings
+    from azureml_tasks.project.dockerfile_facts import DockerfileFacts
     from azureml_tasks.project.dockerfile_text import Instruction
 
+_LARGEST = 1_000_000
+"""Characters, as for the Dockerfile that the key `dockerfile` names."""
 _MOST_INSTRUCTIONS = 1_000
 _LONGEST_SHOWN = 120
 """Characters of an instruction in the report."""
@@ -73,15 +76,18 @@ def read_dockerfile(source: Source, surroundings: Surroundings) -> Reading:
         source: the Dockerfile.
         surroundings: of the project.
     """
+    if len(source.text) > _LARGEST:
+        end = source.text.count("\n") + 1
+        why = f"it has more than {_LARGEST:,} characters, and is not read"
+        return Reading(source=source, lines=(SourceLine(1, end, source.name, Outcome.LEFT_OVER, why),))
     split = split_dockerfile(source.text)
     instructions = numbered_instructions(split.instructions, source.text)
-    escape = split.directives.get("escape", "\\")
     known = [each.instruction for each in instructions[:_MOST_INSTRUCTIONS]]
     used, others = instructions_of_image(known)
     last_user = next((each.arguments for each in reversed(used) if each.name == "USER"), "")
-    stage = Stage(
-        source, surroundings, build_context(source, surroundings, used), escape, last_user.partition(":")[0]
-    )
+    facts = read_facts(source.text, "linux/amd64")
+    context = build_context(source, surroundings, used)
+    stage = Stage(source, surroundings, context, facts, last_user.partition(":")[0])
     for each in instructions[_MOST_INSTRUCTIONS:]:
         stage.left_over(each.instruction.line, f"more than {_MOST_INSTRUCTIONS:,} instructions are not read")
     starts = {each.line for each in known if each.name == "FROM"}
@@ -104,7 +110,7 @@ def read_dockerfile(source: Source, surroundings: Surroundings) -> Reading:
         stage.set(("labels",), {name: value}, line)
     decide_env(stage, places, server)
     _decide_ports(stage, server)
-    if foreign := _foreign_language(source.text):
+    if foreign := _foreign_language(source.text, stage.facts):
         stage.keep(foreign, "a builder of its own reads it: the language may be another one")
     if split.unfinished:
         stage.left_over(split.unfinished, "the file ends before the instruction does")
@@ -117,9 +123,9 @@ def read_dockerfile(source: Source, surroundings: Surroundings) -> Reading:
     )
 
 
-def _foreign_language(text: str) -> int:
+def _foreign_language(text: str, facts: DockerfileFacts) -> int:
     """Return the line of a directive that names a builder which may have another language; 0 if there is none."""
-    if not any(feature.startswith("# syntax=") for feature in read_facts(text, "linux/amd64").buildkit):
+    if not any(feature.startswith("# syntax=") for feature in facts.buildkit):
         return 0
     lines = enumerate(text.removeprefix("\ufeff").split("\n"), 1)
     return next((number for number, line in lines if line.lower().replace(" ", "").startswith("#syntax=")), 0)
@@ -127,7 +133,7 @@ def _foreign_language(text: str) -> int:
 
 def _directive(stage: Stage, text: str) -> Iterator[SourceLine]:
     """Yield what became of the directive for another language."""
-    if line := _foreign_language(text):
+    if line := _foreign_language(text, stage.facts):
         why = "; ".join(why for _, why in stage.outcomes[line])
         yield SourceLine(
             line, line, text.split("\n")[line - 1].strip()[:_LONGEST_SHOWN], Outcome.LEFT_OVER, why
@@ -177,7 +183,7 @@ def _read_outer(stage: Stage, instruction: Instruction, outer: dict[str, str]) -
 
 def _read_from(stage: Stage, instruction: Instruction) -> None:
     line = instruction.line
-    facts = read_facts(stage.source.text, "linux/amd64")
+    facts = stage.facts
     image = next((each for each in facts.images if each.line == line and each.text.startswith("FROM")), None)
     if image and image.platform and image.platform != "linux/amd64":
         if validators.PLATFORM.error(image.platform):

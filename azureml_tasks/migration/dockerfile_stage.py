@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from azureml_tasks.config.problems import Place
     from azureml_tasks.migration.reading import Kind, Source
     from azureml_tasks.migration.surroundings import Located, Surroundings
+    from azureml_tasks.project.dockerfile_facts import DockerfileFacts
 
 RUNTIME_USER = "dockeruser"
 """The user of Azure ML's inference images, and the default of the key `user`."""
@@ -76,14 +77,15 @@ class Stage:
         source: the Dockerfile.
         surroundings: of the project.
         context: of the build, relative to the project's folder.
-        escape: the character that continues a line.
+        facts: what the Dockerfile says as a whole.
         last_user: of the last USER, as it is written; "" for none.
     """
 
     def __init__(
-        self, source: Source, surroundings: Surroundings, context: str, escape: str, last_user: str
+        self, source: Source, surroundings: Surroundings, context: str, facts: DockerfileFacts, last_user: str
     ) -> None:
-        self.source, self.surroundings, self.context, self.escape = source, surroundings, context, escape
+        self.source, self.surroundings, self.context = source, surroundings, context
+        self.facts, self.escape = facts, facts.escape
         self.last_user = last_user
         self.outcomes: dict[int, dict[tuple[Outcome, str], None]] = {}
         self.values: list[Value] = []
@@ -103,6 +105,8 @@ class Stage:
         self.env: dict[str, str] = {}
         self.env_lines: dict[str, int] = {}
         self.arguments: dict[str, str] = {}
+        self.unset: set[str] = set()
+        """Arguments without a default, which no command gets."""
         self.path_lines: list[int] = []
         """Lines that change PATH before a command."""
         self.replaced: set[str] = set()
@@ -150,6 +154,11 @@ class Stage:
     def phase(self) -> int:
         """The last step that installs packages so far."""
         return max((phase for phase, _ in self.steps), default=0)
+
+    @property
+    def given_arguments(self) -> dict[str, str]:
+        """The arguments that commands get as variables."""
+        return {name: value for name, value in self.arguments.items() if name not in self.unset}
 
     def value_of(self, name: str) -> str | None:
         """Return the value of a variable, as `config.variable_references` writes it; None for one of the base."""
