@@ -178,7 +178,7 @@ def decide_copies(stage: Stage, code_root: str) -> Places:
         code_root: where the server looks for the code, by AML_APP_ROOT or by its command.
     """
     model = plain_model(stage)
-    own = (code_root, APP_ROOT, model, MODEL_DIR)
+    own = (code_root, stage.app_root, model, MODEL_DIR)
     only_installed = {
         line
         for line in stage.installed
@@ -192,8 +192,8 @@ def decide_copies(stage: Stage, code_root: str) -> Places:
     for line in sorted(stage.installed):
         stage.note(line, Outcome.NOT_NEEDED, "only installed from")
     root = code_root
-    if any(each.target == APP_ROOT and _is_tree(each) for each in kept):
-        root = APP_ROOT
+    if any(each.target == stage.app_root and _is_tree(each) for each in kept):
+        root = stage.app_root
     models = [each for each in kept if _is_below(each.target, model) or _is_below(each.target, MODEL_DIR)]
     codes = [each for each in kept if each not in models and _is_below(each.target, root)]
     for each in kept:
@@ -279,7 +279,7 @@ def _differences(
     stage: Stage, single: str, parts: Sequence[Copied], trees: Sequence[Copied], root: str
 ) -> list[str]:
     """Return what differs between the copied code and what `code` copies."""
-    differences = [f"in {APP_ROOT}, not in {root}"] if root != APP_ROOT else []
+    differences = [f"in {stage.app_root}, not in {root}"] if root != stage.app_root else []
     if not single:
         return differences
     names = _entries(stage, single)

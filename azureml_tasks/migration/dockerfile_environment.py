@@ -17,7 +17,7 @@ from azureml_tasks.migration.dockerfile_words import (
     plain,
 )
 from azureml_tasks.migration.reading import Outcome
-from azureml_tasks.planning.plan import APP_ROOT, MODEL_DIR
+from azureml_tasks.planning.plan import MODEL_DIR
 from azureml_tasks.project.cross_checks import names_secret
 from azureml_tasks.project.dockerfile_text import words_of
 
@@ -136,7 +136,7 @@ def decide_env(stage: Stage, places: Places, server: Server) -> None:
     """Say what became of each variable."""
     script = _script(stage, places, server)
     installs = [line for _, line in stage.steps]
-    moved = places.code if places.has_code and places.code != APP_ROOT else ""
+    moved = places.code if places.has_code and places.code != stage.app_root else ""
     for name, value in stage.env.items():
         line = stage.env_lines[name]
         if name == "AZUREML_ENTRY_SCRIPT" and script is not None:
@@ -144,8 +144,10 @@ def decide_env(stage: Stage, places: Places, server: Server) -> None:
         if name == "AZUREML_MODEL_DIR" and places.has_model:
             outcome = Outcome.KEY if places.model == MODEL_DIR else Outcome.CHANGED
             stage.note(line, outcome, f"model sets it, to {MODEL_DIR}")
-        elif name == "AML_APP_ROOT" and places.has_code and places.code != APP_ROOT:
-            stage.note(line, Outcome.CHANGED, f"the code is in {APP_ROOT}, where the server looks without it")
+        elif name == "AML_APP_ROOT" and places.has_code and places.code != stage.app_root:
+            stage.note(
+                line, Outcome.CHANGED, f"the code is in {stage.app_root}, where the server looks without it"
+            )
         elif stage.replaced and stage.makes_environment and name in _OF_ENVIRONMENT:
             stage.left_over(line, f"{name}: it names the environment of the server, which no key makes")
         elif _is_for_replaced(stage, name, value):
@@ -233,7 +235,7 @@ def _variable(stage: Stage, name: str, value: str, line: int, *, later: bool, mo
         return
     differences = []
     if moved and moved in value:
-        value = re.sub(rf"(?<![\w/.-]){re.escape(moved)}(?![\w.-])", APP_ROOT, value)
+        value = re.sub(rf"(?<![\w/.-]){re.escape(moved)}(?![\w.-])", stage.app_root, value)
         shown = f"env.{name} = {json.dumps(value, ensure_ascii=False)}"
         differences.append(f"in place of {moved}")
     if unsure := [each for each in of_base if each not in _SURE]:

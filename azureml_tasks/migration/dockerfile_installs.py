@@ -118,6 +118,8 @@ def _pip_differences(stage: Stage, install: PipInstall) -> list[str]:
         differences.append('an address has a login: write secrets = ["netrc"] or ["pip-conf"]')
     elif install.options:
         differences.append(f"without {' '.join(install.options)}: a requirements file can have such a line")
+    if stage.configures_pip:
+        differences.append(f"pip of the build may lack what line {stage.configures_pip} configures")
     if not is_base(stage, install.environment):
         differences.append(f"into the environment of the server, not into {install.environment}")
     elif stage.path_lines and not stage.replaced and not install.environment:

@@ -51,6 +51,7 @@ _CHANGES_PIP = re.compile(
     r"|TARGET|PREFIX|CONFIG_FILE|UPGRADE\w*|NO_BUILD_ISOLATION)"
 )
 """Variables by which pip installs other packages."""
+_CONFIGURES_PIP = re.compile(r"pip[\d.]* config (?:--\w+ )?(?:set|edit)|pip\.conf|\.netrc")
 _HARMLESS_FOR_PIP = frozenset({
     "PIP_BREAK_SYSTEM_PACKAGES", "PIP_CACHE_DIR", "PIP_DEFAULT_TIMEOUT", "PIP_DISABLE_PIP_VERSION_CHECK",
     "PIP_NO_CACHE_DIR", "PIP_NO_COLOR", "PIP_NO_INPUT", "PIP_NO_WARN_SCRIPT_LOCATION", "PIP_PROGRESS_BAR", "PIP_QUIET",
@@ -229,6 +230,7 @@ def _meanings(stage: Stage, chain: Sequence[Command]) -> Iterator[_Meaning]:
             yield _Meaning(command, "what it removes is not in the image", folder)
         else:
             effect = None if has_settings else _effect(stage, command, program)
+            has_settings |= effect is None and _CONFIGURES_PIP.search(command.text) is not None
             if isinstance(effect, CondaEnvironment):
                 replace_environment(stage, effect)
             meaning = _Meaning(command, effect, folder)
@@ -287,10 +289,12 @@ def _pip_effect(stage: Stage, pip: PipInstall) -> Effect:
         return pip
     if "$" in " ".join([*words, *pip.options]) or pip.has_login or not is_base(stage, pip.environment):
         return None
-    takes_tools = bool(_PIP_TOOLS.intersection(names))
+    tools = [word for word, name in zip(words, names, strict=True) if name in _PIP_TOOLS]
+    takes_tools = bool(tools) and (pip.upgrades or any(tool not in _PIP_TOOLS for tool in tools))
     changes_server = SERVER in names and stage.serves is not False
     own_path = bool(stage.path_lines) and not stage.replaced and not pip.environment
     finds_others = any(_CHANGES_PIP.fullmatch(name) for name in (*stage.env, *stage.arguments))
+    finds_others |= bool(stage.configures_pip)
     needs_tools = takes_tools or changes_server or own_path or finds_others or stage.makes_environment
     return None if pip.others or pip.options or needs_tools else pip
 
@@ -345,7 +349,9 @@ def _add_shell(stage: Stage, line: int, text: str, meanings: Sequence[_Meaning])
     if programs & {"apt", "apt-get"} and not re.search(r"\bupdate\b", text):
         text = f"apt-get update && {text}"
     commands = [each.command for each in meanings if not each.is_setting]
-    installs = bool(commands) and all(_installs(each.words) for each in commands)
+    if _CONFIGURES_PIP.search(text):
+        stage.configures_pip = line
+    installs = not stage.configures_pip and bool(commands) and all(_installs(each.words) for each in commands)
     is_local = not installs and (not programs or not programs <= WITHOUT_FILES)
     stage.shells.append(
         Shell(

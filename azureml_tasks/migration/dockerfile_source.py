@@ -37,6 +37,7 @@ from azureml_tasks.migration.dockerfile_stages import (
 from azureml_tasks.migration.dockerfile_words import UnknownValueError, expanded, json_words, plain
 from azureml_tasks.migration.reading import Kind, Outcome, Reading, SourceLine
 from azureml_tasks.planning.plan import APP_ROOT
+from azureml_tasks.project.base_images import brings_script
 from azureml_tasks.project.dockerfile_facts import read_facts
 from azureml_tasks.project.dockerfile_text import split_dockerfile, words_of
 
@@ -104,7 +105,7 @@ def read_dockerfile(source: Source, surroundings: Surroundings) -> Reading:
     _decide_base(stage, server)
     _decide_user(stage)
     _decide_folder(stage, places)
-    decide_runs(stage, _runtime_user(stage), places.code if places.code != APP_ROOT else "")
+    decide_runs(stage, _runtime_user(stage), places.code if places.code != stage.app_root else "")
     decide_pips(stage)
     for name, (value, line) in stage.labels.items():
         stage.set(("labels",), {name: value}, line)
@@ -210,6 +211,7 @@ def _set_base(stage: Stage, reference: object) -> None:
     if isinstance(reference, Reference):
         stage.serves = brings_server(reference)
         stage.serves_otherwise = serves_otherwise(reference)
+        stage.brings_script = brings_script(reference) is True
         stage.makes_environment = reference.repository.rpartition("/")[2].startswith("inference-base")
     stage.user = ""
 
@@ -261,7 +263,7 @@ def _decide_folder(stage: Stage, places: Places) -> None:
     for line, folder in stage.folder_lines[:-1]:
         stage.note(line, Outcome.NOT_NEEDED, f"each run that needs it goes to {folder}")
     for line, folder in stage.folder_lines[-1:]:
-        if folder in ("/", APP_ROOT, places.code):
+        if folder in ("/", stage.app_root, places.code):
             stage.note(line, Outcome.NOT_NEEDED, "the server starts in the folder of the code")
         else:
             why = f"each run that needs it goes to {folder}, and the server to the folder of the code"
@@ -360,7 +362,7 @@ def _places(stage: Stage, server: Server) -> Places:
     root = stage.absolute(plain(root)) if root else ""
     if not root and server.folder and server.starts and stage.serves is False:
         root = server.folder if server.folder != "/" else posixpath.dirname(server.entry_script)
-    return decide_copies(stage, root if root.startswith("/") and root != "/" else APP_ROOT)
+    return decide_copies(stage, root if root.startswith("/") and root != "/" else stage.app_root)
 
 
 def _decide_ports(stage: Stage, server: Server) -> None:

@@ -21,8 +21,9 @@ RUNTIME_USER = "dockeruser"
 """The user of Azure ML's inference images, and the default of the key `user`."""
 APT, PIP, FILES = 1, 2, 3
 """The steps of a generated Dockerfile, in their order: system packages, Python packages, model and code."""
-_PLACES_OF_BASE = {"AML_APP_ROOT": APP_ROOT, "AZUREML_MODEL_DIR": MODEL_DIR}
-"""Folders that variables of the base name. If `AML_APP_ROOT` is another one, the table copies the code there, too."""
+_OF_MLFLOW = "/var/mlflow_resources"
+"""AML_APP_ROOT of the images with a script of their own: Azure/azureml-assets,
+assets/inference/environments/mlflow-py312-inference/context/Dockerfile."""
 
 
 _MOST_REASONS = 20
@@ -93,7 +94,7 @@ class Stage:
         self.keeps: list[str] = []
         self.base, self.base_line = "", 0
         self.serves: bool | None = None
-        self.serves_otherwise = False
+        self.serves_otherwise, self.brings_script = False, False
         self.makes_environment = False
         """Whether the Dockerfile makes the environment of the server, which the base does not have."""
         self.user, self.folder = "", ""
@@ -107,6 +108,8 @@ class Stage:
         self.arguments: dict[str, str] = {}
         self.unset: set[str] = set()
         """Arguments without a default, which no command gets."""
+        self.configures_pip = 0
+        """Line of a command that tells pip where to look."""
         self.path_lines: list[int] = []
         """Lines that change PATH before a command."""
         self.replaced: set[str] = set()
@@ -156,6 +159,12 @@ class Stage:
         return max((phase for phase, _ in self.steps), default=0)
 
     @property
+    def app_root(self) -> str:
+        """The folder to which the key `code` copies, see `project.variables.app_root`."""
+        is_of_base = self.brings_script and self.env.get("AML_APP_ROOT") != APP_ROOT
+        return _OF_MLFLOW if is_of_base else APP_ROOT
+
+    @property
     def given_arguments(self) -> dict[str, str]:
         """The arguments that commands get as variables."""
         return {name: value for name, value in self.arguments.items() if name not in self.unset}
@@ -188,8 +197,9 @@ class Stage:
     def absolute(self, path: str) -> str:
         """Return the path in the image that *path* means at this place."""
         name, _, rest = path.removeprefix("$").partition("/")
-        if path.startswith("$") and name in _PLACES_OF_BASE:
-            path = f"{_PLACES_OF_BASE[name]}/{rest}"
+        places = {"AML_APP_ROOT": self.app_root, "AZUREML_MODEL_DIR": MODEL_DIR}
+        if path.startswith("$") and name in places:
+            path = f"{places[name]}/{rest}"
         if path.startswith("$"):
             return posixpath.normpath(path)
         return posixpath.normpath(posixpath.join(self.folder or "/", path))
