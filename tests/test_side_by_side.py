@@ -74,12 +74,12 @@ def test_one_that_never_answers_is_not_waited_for() -> None:
         (
             EngineError("It stopped.", next_step="docker version", said="it said:\n  no"),
             Finding(
-                "x", Status.UNKNOWN, "It stopped. it said: no", "It was not found out.", "docker version"
+                "x", Status.UNKNOWN, "It stopped. It said: no", "It was not found out.", "docker version"
             ),
         ),
         (
             EngineError("It stopped.", said="w" * 300),
-            Finding("x", Status.UNKNOWN, f"It stopped. {'w' * 199}…", "It was not found out."),
+            Finding("x", Status.UNKNOWN, f"It stopped. W{'w' * 198}…", "It was not found out."),
         ),
         (
             OSError("no such thing"),

@@ -49,4 +49,4 @@ def of_error(name: str, error: AzuremlTasksError, status: Status, why: str) -> F
     """Return the finding for an error that a command would end with."""
     said = " ".join(error.said.split())
     said = said if len(said) <= _LONGEST else f"{said[: _LONGEST - 1]}…"
-    return Finding(name, status, f"{error.what} {said}".strip(), why, error.next_step)
+    return Finding(name, status, f"{error.what} {said[:1].upper()}{said[1:]}".strip(), why, error.next_step)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.real.remote_projects import RemoteProjects, run_command
 from tests.real.support import Consumer, Ended, consumer, environment_of, removed_after, unique
 
 if TYPE_CHECKING:
@@ -93,3 +94,27 @@ def test_credentials_that_are_good_and_that_are_not(
     fixed = nowhere.invoke("--echo", "image.doctor", "--json", "--fix")
     assert f"chmod 600 {file}\n" in fixed.stderr
     assert ("ok", 0o600) == (findings(fixed)["docker configuration"][0], file.stat().st_mode & 0o777)
+
+
+def test_azure_up_to_its_tasks(remote_projects: RemoteProjects, tiny_base: str) -> None:
+    """Sign-in, registry, roles and tasks are asked for real, and nothing is started."""
+    project, acr = remote_projects(tiny_base, local=False), remote_projects.acr
+
+    done = run_command(acr, project, "image.doctor", "--engine", "acr", "--json")
+
+    found = findings(done.ended)
+    assert (0, "") == (done.ended.code, done.ended.stderr)
+    assert [] == [each.path for each in done.requests if "scheduleRun" in each.path]
+    assert {
+        "Azure libraries": ("ok", "the extra acr is installed"),
+        "Azure registry": ("ok", f"{acr.login_server}, {acr.registry.id}"),
+        "roles": ("ok", f"you may build and push {project.folder.name}"),
+        "ACR Tasks": ("ok", f"permitted in {acr.login_server}"),
+    }.items() <= found.items()
+    assert ("ok", "warning") == (found["Azure sign-in"][0], found["engine"][0])
+
+    acr.settings.tasks_allowed = False
+    barred = project.invoke("image.doctor", "--engine", "acr", "--json")
+    status, what = findings(barred)["ACR Tasks"]
+    assert ("blocks", True) == (status, "the subscription may not use ACR Tasks" in what)
+    assert (3, "Nothing can be built before this is put right: ACR Tasks.\n") == (barred.code, barred.stderr)
