@@ -126,6 +126,11 @@ def test_a_file_above_the_project_is_named_from_it(tmp_path: Path) -> None:
             "it is a lock file of Poetry, which pip does not read: poetry export --output requirements.txt, then write",
         ),
         ("pylock.toml", "a = \n", "it is not valid TOML: Invalid value (column 5)"),
+        (
+            "requirements.txt",
+            "#" * 1_000_001,
+            "it is larger than 1 MB or 50,000 lines: name it in the table, requirem",
+        ),
         ("requirements.txt", '{"numpy": 1}\n', "it is TOML or JSON, and no requirements file"),
     ],
 )
@@ -135,6 +140,13 @@ def test_a_file_that_cannot_be_installed_is_left_over(tmp_path: Path, name: str,
     assert not reading.values
     assert [(line.line, line.end, line.outcome) for line in reading.lines] == [(1, 1, Outcome.LEFT_OVER)]
     assert reading.lines[0].why.startswith(why)
+
+
+def test_what_files_include_is_bounded(tmp_path: Path) -> None:
+    """A file that includes very many is not followed."""
+    files = {f"{number}.txt": "#" * 300_000 for number in range(5)}
+    reading = _read(tmp_path, "".join(f"-r {name}\n" for name in files), files)
+    assert not reading.is_whole
 
 
 def test_an_empty_file_is_named_too(tmp_path: Path) -> None:

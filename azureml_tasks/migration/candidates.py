@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from azureml_tasks.migration.folder_files import FolderFiles
 
-_MOST_READ = 300
-"""Files of one ending that are read."""
+_MOST_READ = 3_000
+"""Files that are read."""
 _ASIDE = frozenset({"test", "tests", "testing", "doc", "docs"})
 """Folders whose files are no part of what is deployed."""
 _YAML_WORDS = re.compile(
@@ -29,6 +29,9 @@ _YAML_WORDS = re.compile(
     re.MULTILINE,
 )
 """Keys of which a YAML file of Azure ML or conda has one: others are not parsed."""
+_FUNCTIONS = tuple(
+    re.compile(rf"^(?:async[ \t]+)?def[ \t]+{name}\b", re.MULTILINE) for name in ("init", "run")
+)
 _REQUEST_NAME = re.compile(r"sample|request|payload|input|example|test[-_]?data", re.IGNORECASE)
 _REQUIREMENTS_NAME = re.compile(r"(?:.*[-_.])?requirements(?:[-_.].*)?\.(?:txt|in)", re.IGNORECASE)
 _LOCK_NAMES = ("uv.lock", "poetry.lock", "pdm.lock", "pipfile.lock")
@@ -38,9 +41,9 @@ _LARGEST_REQUEST = 1_000_000
 _LARGEST_DOCKERFILE = 1_000_000
 _LARGEST_OTHER = 10_000_000
 _MOST_OF_A_KIND = 50
-_MOST_BYTES = {".yml": 2_000_000, ".yaml": 2_000_000, ".py": 10_000_000}
-"""Bytes of all files of one ending that are read."""
-_MOST_OTHER_BYTES = 30_000_000
+_MOST_BYTES_READ = 50_000_000
+_MOST_BYTES_PARSED = {Kind.DEPLOYMENT: 1_000_000, Kind.SCRIPT: 4_000_000, Kind.REQUEST: 10_000_000}
+"""Bytes of all YAML files, scripts and JSON files that are parsed; parsing takes a hundred times as long as reading."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,11 +54,13 @@ class Candidates:
         sources: kind → sources in the order of the files.
         aside: name of a script that is in a folder for tests, or a YAML file of Azure ML without an image → what it is.
         mlflow: folders of MLflow models.
+        is_cut: whether there are more files than are read, or larger ones than are parsed.
     """
 
     sources: Mapping[Kind, tuple[Source, ...]]
     aside: Mapping[str, str] = field(default_factory=dict)
     mlflow: tuple[str, ...] = ()
+    is_cut: bool = False
 
     def of(self, kind: Kind) -> tuple[Source, ...]:
         """Return the sources of a kind."""
@@ -70,6 +75,7 @@ def candidates(folder: Path, files: FolderFiles) -> Candidates:
         sources={kind: tuple(sources) for kind, sources in sorting.sources.items()},
         aside=sorting.aside,
         mlflow=sorting.mlflow,
+        is_cut=sorting.is_cut,
     )
 
 
@@ -85,8 +91,9 @@ class _Sorting:
         self.folder, self.files = folder, files
         self.sources: dict[Kind, list[Source]] = {}
         self.aside: dict[str, str] = {}
-        self.count: dict[str, int] = {}
-        self.bytes: dict[str, int] = {}
+        self.count, self.left = 0, _MOST_BYTES_READ
+        self.parsed: dict[Kind, int] = {}
+        self.is_cut = False
         self.code_rules = code_rules(folder)
         models = [posixpath.dirname(name) for name in files.names if posixpath.basename(name) == "MLmodel"]
         self.mlflow = tuple(each for each in dict.fromkeys(models) if each)
@@ -115,27 +122,34 @@ class _Sorting:
 
     def text(self, name: str, largest: int) -> str | None:
         """Return the text of a file; None if it cannot be read, is larger, or too much was read already."""
-        ending = posixpath.splitext(name)[1].lower()
-        self.count[ending] = self.count.get(ending, 0) + 1
-        left = _MOST_BYTES.get(ending, _MOST_OTHER_BYTES) - self.bytes.get(ending, 0)
-        if self.count[ending] > _MOST_READ or left <= 0:
+        self.count += 1
+        if self.count > _MOST_READ or not self.left:
+            self.is_cut = True
             return None
         try:
-            content = read_bytes(self.folder / name, min(largest, left))
-            self.bytes[ending] = self.bytes.get(ending, 0) + len(content)
-            return decode(content, coding_lines=ending in (".txt", ".in", ".py"))
+            content = read_bytes(self.folder / name, min(largest, self.left))
+            self.left -= len(content)
+            return decode(content, coding_lines=name.endswith((".txt", ".in", ".py")))
         except (FileNotFoundError, UnreadableFile):
             return None
 
+    def may_parse(self, kind: Kind, text: str) -> bool:
+        """Return whether one more text may be parsed."""
+        self.parsed[kind] = self.parsed.get(kind, 0) + len(text)
+        is_allowed = self.parsed[kind] <= _MOST_BYTES_PARSED[kind]
+        self.is_cut = self.is_cut or not is_allowed
+        return is_allowed
+
     def add(self, kind: Kind, name: str, text: str) -> None:
         if len(self.sources.get(kind, ())) == _MOST_OF_A_KIND:
+            self.is_cut = True
             return
         source = Source(path=self.folder / name, name=name, kind=kind, text=text)
         self.sources.setdefault(kind, []).append(source)
 
     def yaml(self, name: str) -> None:
         text = self.text(name, _LARGEST_YAML)
-        if text is None or not _YAML_WORDS.search(text):
+        if text is None or not _YAML_WORDS.search(text) or not self.may_parse(Kind.DEPLOYMENT, text):
             return
         kind = kind_of_text(name, text)
         if isinstance(kind, Kind) and not _is_aside(name):
@@ -145,9 +159,9 @@ class _Sorting:
 
     def script(self, name: str) -> None:
         text = self.text(name, LARGEST_SCRIPT)
-        if text is None or "init" not in text or "run" not in text:
+        if text is None or not all(pattern.search(text) for pattern in _FUNCTIONS):
             return
-        if not defines_both(text.encode("utf-8", "surrogatepass")):
+        if not self.may_parse(Kind.SCRIPT, text) or not defines_both(text.encode("utf-8", "surrogatepass")):
             return
         if _is_aside(name):
             self.aside[name] = "defines init() and run() among tests or docs"
@@ -156,7 +170,9 @@ class _Sorting:
 
     def request(self, name: str) -> None:
         text = self.text(name, _LARGEST_REQUEST)
-        if text is not None and kind_of_text(name, text) is Kind.REQUEST:
+        if text is None or not self.may_parse(Kind.REQUEST, text):
+            return
+        if kind_of_text(name, text) is Kind.REQUEST:
             self.add(Kind.REQUEST, name, text)
 
     def other(self, name: str) -> None:

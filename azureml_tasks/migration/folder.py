@@ -85,8 +85,8 @@ def search(surroundings: Surroundings) -> Search:
     searching = _Searching(surroundings.folder, all_of_them, models)
     searching.search()
     passed_over = [PassedOver(name, why) for name, why in all_of_them.aside.items()]
-    if files.is_cut:
-        why = f"more than {MOST_ENTRIES:,} files and folders, or very deep ones: the rest was not looked at"
+    if files.is_cut or all_of_them.is_cut:
+        why = f"it has more than {MOST_ENTRIES:,} files, very large or very deep ones: the rest was not looked at"
         passed_over.append(PassedOver(".", why))
     if not searching.sources and not searching.questions:
         raise SettingsError([Problem("init", 0, _nothing(passed_over), _NOTHING)])

@@ -7,10 +7,10 @@ import posixpath
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from azureml_tasks.config.yaml_document import parse
+from azureml_tasks.config.yaml_document import LARGEST_YAML, parse
 from azureml_tasks.migration.placeholders import marked
 from azureml_tasks.migration.reading import Kind
-from azureml_tasks.project.entry_script import WrongScriptError, missing_functions
+from azureml_tasks.project.entry_script import LARGEST_SCRIPT, WrongScriptError, missing_functions
 from azureml_tasks.requirements.kinds import foreign_kind, lock_kind
 from azureml_tasks.requirements.lines import lines_of
 
@@ -166,6 +166,8 @@ def _lists_packages(text: str) -> bool:
 
 
 def _yaml_kind(name: str, text: str) -> Kind | NoSource:
+    if too_large := _too_large(text, LARGEST_YAML):
+        return too_large
     schema = _SCHEMA_LINE.search(text)
     if schema and (kind := _schema_kind(schema[1])):
         return kind
@@ -222,9 +224,17 @@ def _mapping_kind(value: Mapping[str, Any], name: str) -> Kind | NoSource:
     return NoSource("is YAML of no kind that is read here", _ACCEPTED)
 
 
+def _too_large(text: str, largest: int) -> NoSource | None:
+    if len(text) <= largest:
+        return None
+    return NoSource(f"is larger than {largest / 1e6:.0f} MB", "Name a smaller file.")
+
+
 def _python_kind(base: str, text: str) -> Kind | NoSource:
     if base == "setup.py":
         return NoSource("describes a project", "Name a requirements file that lists what the script imports.")
+    if too_large := _too_large(text, LARGEST_SCRIPT):
+        return too_large
     fix = "Name the script that Azure ML calls: it defines init() and run()."
     try:
         missing = missing_functions(text.encode("utf-8", "surrogatepass"), base)
@@ -240,8 +250,8 @@ def _python_kind(base: str, text: str) -> Kind | NoSource:
 
 
 def _json_kind(text: str) -> Kind | NoSource:
-    if len(text) > _LARGEST_JSON:
-        return NoSource("is too large for a sample request", "Name a smaller one.")
+    if too_large := _too_large(text, _LARGEST_JSON):
+        return too_large
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -13,7 +13,7 @@ from azureml_tasks.migration.reading import Outcome, Value
 from azureml_tasks.project.paths import kind_of, leaves, relative
 from azureml_tasks.requirements.files import read_tree
 from azureml_tasks.requirements.lines import lines_of, shown
-from azureml_tasks.text_file import read_text
+from azureml_tasks.text_file import decode, read_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _HARMLESS = frozenset({"trusted_host", "use_feature", "prefer_binary", "editable"})
 """Options that do not decide where the packages of other lines are from."""
 _LARGEST = 1_000_000
-"""Bytes of a file that another one includes."""
+"""Bytes of all files together that another one includes."""
 
 
 class PipLines(NamedTuple):
@@ -64,9 +64,8 @@ def look_at(source: Source, text: str, surroundings: Surroundings) -> LookedAt:
     root = surroundings.root
     path = os.path.relpath(surroundings.folder / source.name, root).replace(os.sep, "/")
     folder = os.path.relpath(surroundings.folder, root).replace(os.sep, "/")
-    tree, mistakes = read_tree(
-        path, lambda name: _included(root / name, surroundings), text=text, folder=folder
-    )
+    included = _Included(surroundings)
+    tree, mistakes = read_tree(path, lambda name: included.text(root / name), text=text, folder=folder)
     lines = list(lines_of(text))
     including = next(
         (line.number for line in lines if line.options.keys() & {"requirement", "constraint"}), 1
@@ -135,14 +134,26 @@ def _item(source: Source, line: Line) -> tuple[str, list[str]]:
     return "requirements", [posixpath.normpath(path) for path in paths]
 
 
-def _included(file: Path, surroundings: Surroundings) -> str | None:
-    """Return the text of an included file; None if there is none in the root."""
-    if kind_of(file) != "file" or leaves(surroundings.root, file):
-        return None
-    try:
-        return read_text(file, coding_lines=True, largest=_LARGEST)
-    except FileNotFoundError:
-        return None
+class _Included:
+    """Reads the files that another one includes, all of them together within a bound."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self.root, self.left = surroundings.root, _LARGEST
+
+    def text(self, file: Path) -> str | None:
+        """Return the text of an included file; None if there is none in the root.
+
+        Raises:
+            UnreadableFile: it is no text, or there is too much of them.
+        """
+        if kind_of(file) != "file" or leaves(self.root, file):
+            return None
+        try:
+            content = read_bytes(file, self.left)
+        except FileNotFoundError:
+            return None
+        self.left -= len(content)
+        return decode(content, coding_lines=True)
 
 
 def _sentence(what: str, fix: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from azureml_tasks.config.toml_messages import as_written
 from azureml_tasks.migration.line_ranges import Fate, source_lines, whole_text
 from azureml_tasks.migration.pip_lines import as_pip_items, look_at
 from azureml_tasks.migration.reading import Outcome, Reading, Value
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from azureml_tasks.migration.reading import Source
     from azureml_tasks.migration.surroundings import Surroundings
 
+_LARGEST = 1_000_000
+"""Characters of a file whose lines are read one by one."""
+_MOST_LINES = 50_000
 _ONLY_HERE = "needs packaging"
 """The beginning of a problem that this machine has with a lock file, not the file itself."""
 
@@ -45,6 +49,9 @@ def _why_not_at_all(source: Source) -> str:
         _, problems = read_pylock(source.name, source.text, Selection())
         of_file = [each for each in problems if not each.what.startswith(_ONLY_HERE)]
         return f"it {of_file[0].what}. {_first_line(of_file[0].fix)}" if of_file else ""
+    if not lock_kind(source.name) and (len(source.text) > _LARGEST or source.text.count("\n") > _MOST_LINES):
+        by_hand = f"name it in the table, requirements = {as_written([source.name])}"
+        return f"it is larger than {_LARGEST / 1e6:.0f} MB or {_MOST_LINES:,} lines: {by_hand}"
     foreign = None if lock_kind(source.name) else foreign_kind(source.name, source.text)
     if not foreign:
         return ""
