@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import re
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -130,16 +132,19 @@ def test_both_images_are_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Their files, Python packages, Debian packages, variables, users and commands are; ours has labels of its own."""
-    case, folder = named(name), tmp_path / unique("team")
-    folder.mkdir()
-    laid_out(case, folder, (REGISTRY, bases["with" if name in WITH_PACKAGES else "without"]))
+    case, folder, same = named(name), tmp_path / unique("team"), tmp_path / "same"
+    for each in (folder, same):
+        each.mkdir()
+        laid_out(case, each, (REGISTRY, bases["with" if name in WITH_PACKAGES else "without"]))
     own, ours = f"{folder.name}:own", f"{folder.name}:0.1.0"
-    with removed_after(docker_client, own, ours):
-        docker_client.images.build(path=str(folder), tag=own, rm=True)
-        monkeypatch.chdir(folder)
-        assert run_init(folder, command(case)).error == ""
+    monkeypatch.chdir(folder)
+    assert run_init(folder, command(case)).error == ""
+    with removed_after(docker_client, own, ours), ThreadPoolExecutor() as beside:
+        build = beside.submit(docker_client.images.build, path=str(same), tag=own, rm=True)
         pipeline.build(RunContext(folder=folder, reporter=Console()), no_cache=False, pull=False)
-        expected, actual = (compared(content_of(docker_client, image)) for image in (own, ours))
+        build.result()
+        contents = beside.map(functools.partial(content_of, docker_client), (own, ours))
+        expected, actual = map(compared, contents)
 
     labels = {key: actual.labels[key] for key in expected.labels if key in actual.labels}
     assert expected._replace(files={}) == actual._replace(files={}, labels=labels)
