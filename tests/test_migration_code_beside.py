@@ -24,7 +24,7 @@ ADDED = "the folder is here, and the table cannot leave it out"
     [
         ({"code/score.py": SCRIPT}, {"code": "code"}),
         ({"code/main.py": SCRIPT}, {"code": "code"}),
-        ({"code/a/b.py": SCRIPT}, {"code": "code", "entry-script": "a/b.py"}),
+        ({"code/a/b.py": SCRIPT}, {"code": "code"}),
         ({"code/notes.txt": ""}, {"code": "code"}),
         ({"code": ""}, {}),
         ({"src/score.py": SCRIPT}, {}),

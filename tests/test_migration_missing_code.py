@@ -55,13 +55,13 @@ def test_a_model_without_code_is_left_over(base: str, tmp_path: Path) -> None:
 
 def test_code_that_no_source_names_is_not_whole(tmp_path: Path) -> None:
     """The folder `code` is copied without being named."""
-    lay_out({"Dockerfile": ON_INFERENCE, "code/score.py": SCRIPT}, tmp_path)
+    lay_out({"requirements.txt": "numpy\n", "code/score.py": SCRIPT}, tmp_path)
 
-    ended = run(tmp_path, "--from", "Dockerfile")
+    ended = run(tmp_path, "--from", "requirements.txt", "--base", "minimal-py312-inference")
 
     assert ended.report == (
-        "Dockerfile, a Dockerfile\n"
-        '        1  FROM mcr.microsoft.com/azureml/mini…  base = "minimal-py312-inference"\n\n'
+        "requirements.txt, requirements\n"
+        '        1  numpy                                 requirements = ["requirements.txt"]\n\n'
         "not whole: the image gets the folder code, which is there, and which no source names\n"
         "written: pyproject.toml, tasks.py\n"
         "next: invoke image.check\n"
