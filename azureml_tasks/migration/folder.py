@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 _MOST_CHOICES = 20
 _MOST_SHOWN = 3
+_MOST_JOINED = 100
+_MOST_MODELS = 200
 _LARGEST_REQUIREMENTS = 1_000_000  # bytes
 _NOTHING = (
     "Name what you have, and what it extends:\n"
@@ -214,7 +216,9 @@ class _Searching:
         if maker and maker.kind is Kind.DOCKERFILE:
             models = [model for model in models if not copies(maker, model)]
         if len(models) > 1 and script:
-            models = [model for model in models if self.is_joined(model, script)] or models
+            names = joined_names(script.text.encode("utf-8", "surrogatepass"))[:_MOST_JOINED]
+            paths = [posixpath.normpath(each.path) for each in names]
+            models = [model for model in models[:_MOST_MODELS] if self.is_joined(model, paths)] or models
         if len(models) == 1:
             name = models[0]
             self.sources.append(Source(path=(self.folder / name).resolve(), name=name, kind=Kind.MODEL))
@@ -222,11 +226,10 @@ class _Searching:
             what, none = "files and folders look like models", "none: Azure ML mounts a registered model"
             self.ask(models, "model", what, "Which one becomes a part of the image?", none=none)
 
-    def is_joined(self, model: str, script: Source) -> bool:
-        """Return whether a script joins to AZUREML_MODEL_DIR what a model holds."""
+    def is_joined(self, model: str, paths: Sequence[str]) -> bool:
+        """Return whether a model holds one of *paths*, which a script joins to AZUREML_MODEL_DIR."""
         base = posixpath.basename(model)
-        for joined in joined_names(script.text.encode("utf-8", "surrogatepass")):
-            path = posixpath.normpath(joined.path)
+        for path in paths:
             first, _, rest = path.partition("/")
             if path.startswith(("..", "/")):
                 continue

@@ -5,6 +5,8 @@ from __future__ import annotations
 import posixpath
 import re
 import shlex
+from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,6 +20,9 @@ _COPY = re.compile(
 _CONTEXT = re.compile(r"^[ \t]*path[ \t]*:[ \t]*['\"]?([^\s'\"#]+)", re.MULTILINE)
 """The folder that an environment builds: https://learn.microsoft.com/azure/machine-learning/reference-yaml-environment."""
 _PLACEHOLDER = re.compile(r"^[ \t]*(?:code|scoring_script)[ \t]*:[ \t]*['\"]?(?:<|\{\{|\$)", re.MULTILINE)
+_MOST_COPIED = 1_000
+_MOST_KEPT = 100
+"""Dockerfiles of which is kept what they copy."""
 _LONGEST = 10_000
 """Characters of a COPY that is looked at."""
 
@@ -45,13 +50,16 @@ def copies(dockerfile: Source, name: str) -> bool:
 
     Paths of a Dockerfile are relative to its build context, which is its own folder or the project's.
     """
-    homes = dict.fromkeys(["", posixpath.dirname(dockerfile.name)])
-    for path in _copied(dockerfile.text):
-        for home in homes:
-            top = posixpath.normpath(posixpath.join(home, path.lstrip("/")))
-            if top in (".", name) or name.startswith(f"{top}/"):
-                return True
-    return False
+    parts = name.split("/")
+    around = {"/".join(parts[:count]) for count in range(1, len(parts) + 1)}
+    return not _tops(dockerfile.text, posixpath.dirname(dockerfile.name)).isdisjoint({".", *around})
+
+
+@lru_cache(maxsize=_MOST_KEPT)
+def _tops(text: str, home: str) -> frozenset[str]:
+    """Return what a Dockerfile copies, relative to the project's folder, for each folder that may be its context."""
+    paths = [path.lstrip("/") for path in islice(_copied(text), _MOST_COPIED)]
+    return frozenset(posixpath.normpath(posixpath.join(each, path)) for path in paths for each in ("", home))
 
 
 def _copied(text: str) -> Iterator[str]:
