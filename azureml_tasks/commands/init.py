@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from azureml_tasks.commands.init_smoke_test import with_request, with_timeout
 from azureml_tasks.commands.init_sources import answers, opened, read_chosen, typed
 from azureml_tasks.commands.new_files import NewFile, write_files
 from azureml_tasks.config import image_tables
 from azureml_tasks.config.problems import FILE
-from azureml_tasks.config.smoke_test_settings import Request
 from azureml_tasks.errors import FileProblem, Problem, SettingsError, stating
 from azureml_tasks.migration import kept_dockerfile
 from azureml_tasks.migration.code_beside import with_code_beside
@@ -24,7 +24,6 @@ from azureml_tasks.migration.draft import (
     Draft,
     Fixed,
     answered,
-    declaration,
     draft,
     in_order,
     table_paths,
@@ -32,7 +31,6 @@ from azureml_tasks.migration.draft import (
     with_reading,
     without,
 )
-from azureml_tasks.migration.first_request import entry_script, first_request
 from azureml_tasks.migration.missing_code import (
     DEFAULT_CODE,
     copies_unnamed_code,
@@ -65,8 +63,6 @@ if TYPE_CHECKING:
     from azureml_tasks.migration.reading import Reading
     from azureml_tasks.migration.tasks_file import TasksFile
 
-_REQUEST = "sample-request.json"
-"""A first request, if one has to be written."""
 _BASE_FLAG = "--base"
 _MOST_LINES = 3
 """Lines that a message names."""
@@ -299,8 +295,8 @@ def _result(
     files: list[NewFile] = []
     notes = _notes(drafted, folder)
     if place.existing is None:
-        table, request, note = _with_request(table, surroundings)
-        table = _with_timeout(table, drafted.readings)
+        table, request, note = with_request(table, surroundings)
+        table = with_timeout(table, drafted.readings)
         table, file = _table_file(place, content, table, folder)
         files += [*request, file]
         notes += note
@@ -342,42 +338,6 @@ def _notes(drafted: Draft, folder: Path) -> list[str]:
         for each in drafted.readings
         if each.keeps_dockerfile
     ]
-
-
-def _with_request(
-    table: Mapping[str, Any], surroundings: Surroundings
-) -> tuple[Mapping[str, Any], list[NewFile], list[str]]:
-    """Return the table with a first request if it has none, the file to write for it, and what to know of it."""
-    script = entry_script(table)
-    smoke_test = table.get("smoke-test", {})
-    has_one = bool(smoke_test.keys() & {"request", "requests", "mini-batch"})
-    request = None if has_one or not script else first_request(script, surroundings)
-    if not request:
-        return table, [], []
-    name, path = request.file or _REQUEST, surroundings.folder / _REQUEST
-    if not request.file and os.path.lexists(path):
-        return table, [], []
-    files = [] if request.file else [NewFile(path=path, text=request.text)]
-    changed = in_order({**table, "smoke-test": {**smoke_test, "request": name}})
-    return changed, files, [f"{typed(name, surroundings.folder)} {request.why}"]
-
-
-def _with_timeout(table: Mapping[str, Any], readings: Sequence[Reading]) -> Mapping[str, Any]:
-    """Return the table with the time that a deployment gives a request, if it is another one than the default."""
-    smoke_test = table.get("smoke-test", {})
-    timeout = next((each.request_timeout for each in readings if each.request_timeout), 0)
-    key = declaration(("smoke-test", "requests", "request-timeout"))
-    is_default = timeout in (0, Request().request_timeout)
-    if "request" not in smoke_test or is_default or (key.rule and key.rule.error(timeout)):
-        return table
-    rest = {name: value for name, value in smoke_test.items() if name != "request"}
-    requests = [
-        {
-            "file": smoke_test["request"],
-            "request-timeout": int(timeout) if timeout == int(timeout) else timeout,
-        }
-    ]
-    return in_order({**table, "smoke-test": {**rest, "requests": requests}})
 
 
 def _table_file(

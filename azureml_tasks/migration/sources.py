@@ -138,8 +138,6 @@ def _changed(lines: Iterable[SourceLine], line: int, why: str, outcome: Outcome)
 
 def _referenced(reference: Reference, surroundings: Surroundings) -> Source:
     """Return the source that a reference names."""
-    if reference.name and reference.kind not in _READERS:
-        raise UnreadableSource(FileProblem(reference.name, 0, "is not read yet"))
     if reference.name:
         return open_source(reference.name, surroundings, reference.kind)
     what = "is registered in a workspace, and no file here defines it"
@@ -164,8 +162,6 @@ def _read_kind(name: str, text: str) -> Kind:
     kind = kind_of_text(name, text)
     if isinstance(kind, NoSource):
         raise UnreadableSource(FileProblem(name, 0, kind.what, kind.fix))
-    if kind not in _READERS:
-        raise UnreadableSource(FileProblem(name, 0, f"is not read yet ({kind.value})"))
     return kind
 
 
