@@ -166,6 +166,8 @@ def decide_env(stage: Stage, places: Places, server: Server) -> None:
 
 
 def _note_script(stage: Stage, line: int, path: str) -> None:
+    if (written := plain(stage.env.get("AZUREML_ENTRY_SCRIPT", ""))) not in ("", path):
+        stage.note(line, Outcome.CHANGED, f"AZUREML_ENTRY_SCRIPT is then {path}, not {written}")
     shown = f"entry-script = {json.dumps(path, ensure_ascii=False)}"
     if path == "score.py":
         stage.note(line, Outcome.KEY, f"{shown} is the default")
