@@ -130,7 +130,7 @@ def _changed(lines: Iterable[SourceLine], line: int, why: str, outcome: Outcome)
             yield each
             continue
         is_open = each.outcome is Outcome.LEFT_OVER
-        whys = (each.why, why) if is_open and each.why != why else (why,)
+        whys = (each.why, why) if is_open and why not in each.why else (each.why if is_open else why,)
         yield each._replace(outcome=Outcome.LEFT_OVER if is_open else outcome, why="; ".join(whys))
     if nearest is None:
         yield SourceLine(line=line, end=line, text="", outcome=outcome, why=why)
