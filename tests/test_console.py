@@ -104,6 +104,22 @@ def test_only_our_tasks_are_renamed() -> None:
     assert expected == spell_tasks(text, "invoke serving.")
 
 
+def test_a_task_that_a_sentence_names_is_named_as_it_is_typed() -> None:
+    """Without the program for Invoke, with it for `azureml-image`; files and keys with such a name are not touched."""
+    rest = "Not: x/image.build image.build/x tool.image.build image.check.json"
+    text = f"image.push needs it, and image.environment. {rest}"
+
+    assert [
+        spell_tasks(text, prefix)
+        for prefix in ("invoke image.", "invoke serving.", "invoke ", "azureml-image ")
+    ] == [
+        text,
+        f"serving.push needs it, and serving.environment. {rest}",
+        f"push needs it, and environment. {rest}",
+        f"azureml-image push needs it, and azureml-image environment. {rest}",
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "spelled"),
     [

@@ -16,10 +16,10 @@ from azureml_tasks.plain_text import clean, shell_join
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-_TASK = re.compile(
-    r"\binvoke image\."
-    r"(build|cache|check|clean|context|dockerfile|doctor|environment|init|push|release|resume|smoke-test)\b"
-)
+_NAMES = "build|cache|check|clean|context|dockerfile|doctor|environment|init|push|release|resume|smoke-test"
+_TASK = re.compile(rf"\binvoke image\.({_NAMES})\b")
+_NAME = re.compile(rf"(?<!invoke )(?<![\w./-])image\.({_NAMES})\b(?![\w/-]|\.\w)")
+"""A task that a sentence names without the program."""
 _NO_FLAGS: Mapping[str, str] = MappingProxyType({})
 _WHOLE = frozenset({"release"})
 """Tasks that a message names for all images, also where it is about one: the next run finds done what is done."""
@@ -30,7 +30,7 @@ _SMALL = 64 * 1024 * 1024
 
 
 def spell_tasks(text: str, task_prefix: str, flags: Mapping[str, str] = _NO_FLAGS, *, image: str = "") -> str:
-    """Return *text*, which names our tasks as `invoke image.build`, as commands to paste here.
+    """Return *text*, which names our tasks as `invoke image.build` or `image.build`, as they are typed here.
 
     Args:
         text: for a person.
@@ -44,7 +44,8 @@ def spell_tasks(text: str, task_prefix: str, flags: Mapping[str, str] = _NO_FLAG
         missing = _missing_flags(task, flags if task[1] in _WHOLE else of_image)
         return f"{task_prefix}{task[1]}{missing}"
 
-    return _TASK.sub(spelled, text)
+    before_name = task_prefix.removeprefix("invoke ")
+    return _NAME.sub(lambda task: f"{before_name}{task[1]}", _TASK.sub(spelled, text))
 
 
 def _missing_flags(task: re.Match[str], flags: Mapping[str, str]) -> str:

@@ -60,7 +60,7 @@ def as_text(result: InitResult, spell: Callable[[str], str], *, dry: bool) -> st
 def _blocks(result: InitResult, spell: Callable[[str], str], *, dry: bool) -> Iterator[str]:
     for reading in result.readings:
         yield f"{one_line(reading.source.name)}, {_TITLES[reading.source.kind]}"
-        yield from (_row(line) for line in reading.lines)
+        yield from (_row(line, spell) for line in reading.lines)
         yield ""
     if result.passed_over:
         yield "not read"
@@ -79,9 +79,10 @@ def _blocks(result: InitResult, spell: Callable[[str], str], *, dry: bool) -> It
         yield f"{'next:' if index == 0 else 'then:'} {spell(step)}"
 
 
-def _row(line: SourceLine) -> str:
+def _row(line: SourceLine, spell: Callable[[str], str]) -> str:
     numbers = str(line.line) if line.line == line.end else f"{line.line}-{line.end}"
-    return f"  {numbers:>7}  {_short(line.text):<{_WIDEST}}  {_OUTCOMES[line.outcome]}{_plain(line.why)}".rstrip()
+    why = _OUTCOMES[line.outcome] + _plain(spell(line.why))
+    return f"  {numbers:>7}  {_short(line.text):<{_WIDEST}}  {why}".rstrip()
 
 
 def _short(text: str) -> str:
@@ -153,7 +154,7 @@ def as_json(result: InitResult, spell: Callable[[str], str], *, dry: bool) -> st
         "differences": None
         if result.differences is None
         else [each._asdict() for each in result.differences],
-        "sources": [_source(reading) for reading in result.readings],
+        "sources": [_source(reading, spell) for reading in result.readings],
         "not-read": [each._asdict() for each in result.passed_over],
         "tasks": {"file": os.path.relpath(result.tasks.path), "add": result.tasks.advice}
         if result.tasks.advice
@@ -165,7 +166,7 @@ def as_json(result: InitResult, spell: Callable[[str], str], *, dry: bool) -> st
     return escape_json(json.dumps(document, indent=2, ensure_ascii=False, default=str))
 
 
-def _source(reading: Reading) -> dict[str, Any]:
+def _source(reading: Reading, spell: Callable[[str], str]) -> dict[str, Any]:
     return {
         "file": reading.source.name,
         "kind": reading.source.kind.value,
@@ -176,7 +177,7 @@ def _source(reading: Reading) -> dict[str, Any]:
                 "end": line.end,
                 "text": _without_login(line.text),
                 "outcome": line.outcome.value,
-                "why": _without_login(line.why),
+                "why": _without_login(spell(line.why)),
             }
             for line in reading.lines
         ],
