@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _NAMES = "build|cache|check|clean|context|dockerfile|doctor|environment|init|push|release|resume|smoke-test"
 _TASK = re.compile(rf"\binvoke image\.({_NAMES})\b")
-_NAME = re.compile(rf"(?<!invoke )(?<![\w./-])image\.({_NAMES})\b(?![\w/-]|\.\w)")
+_NAME = re.compile(rf"(?<!invoke )(?<![\w./-])image\.({_NAMES})\b(?![\w/:-]|\.\w)")
 """A task that a sentence names without the program."""
 _NO_FLAGS: Mapping[str, str] = MappingProxyType({})
 _WHOLE = frozenset({"release"})
