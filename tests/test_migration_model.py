@@ -52,8 +52,8 @@ def test_a_file_has_no_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("src", "it holds the script src/score.py, so it is no model: name the script"),
-        (".", "it is the project, not a model: without --from, all of it is searched"),
+        ("src", "it holds the script src/score.py, so it is no model"),
+        (".", "it is the project, not a model"),
         ("nothing", "it is neither a file nor a folder"),
         ("../other", "it is outside of the root"),
     ],

@@ -6,6 +6,7 @@ import posixpath
 from typing import TYPE_CHECKING
 
 from azureml_tasks.config.validators import MODEL_NAME
+from azureml_tasks.migration.kinds import NoSource
 from azureml_tasks.migration.line_ranges import Fate, whole_text
 from azureml_tasks.migration.reading import Outcome, Reading, Value
 from azureml_tasks.migration.search_rules import code_rules, default_rules
@@ -28,8 +29,9 @@ def read_model(source: Source, surroundings: Surroundings) -> Reading:
     `model` copies what is in a folder. A registered folder lies under its own name in AZUREML_MODEL_DIR, which
     `model-name` repeats: whether the scripts of the project expect that is seen in the names that they join.
     """
-    if why_not := _refusal(source, surroundings):
-        return Reading(source=source, lines=whole_text("", Fate(Outcome.LEFT_OVER, why_not), source.name))
+    if no_model := no_model_because(source, surroundings):
+        fate = Fate(Outcome.LEFT_OVER, f"it {no_model.what}")
+        return Reading(source=source, lines=whole_text("", fate, source.name))
     values = [Value(place=("model",), value=source.name, file=source.name, line=1)]
     why = f'model = "{source.name}"'
     if source.path.is_dir() and _is_under_its_name(source, surroundings):
@@ -41,18 +43,21 @@ def read_model(source: Source, surroundings: Surroundings) -> Reading:
     )
 
 
-def _refusal(source: Source, surroundings: Surroundings) -> str:
-    """Return why a file or folder is no model; "" if it may be one."""
+def no_model_because(source: Source, surroundings: Surroundings) -> NoSource | None:
+    """Return what a file or folder is if it is no model; None if it may be one."""
     kind = surroundings.locate(source.name).kind
     if kind == "outside":
-        return "it is outside of the root"
+        return NoSource("is outside of the root", "Copy it into the project.")
     if kind not in ("file", "folder"):
-        return "it is neither a file nor a folder"
+        return NoSource("is neither a file nor a folder", "Correct its name.")
     if kind == "folder" and surroundings.folder.is_relative_to(source.path):
-        return "it is the project, not a model: without --from, all of it is searched"
+        return NoSource(
+            "is the project, not a model", "Leave out --from: all of the folder is searched then."
+        )
     if kind == "folder" and (scripts := entry_scripts(source.path, default_rules())):
-        return f"it holds the script {source.name}/{scripts[0]}, so it is no model: name the script"
-    return ""
+        script = posixpath.join(source.name, scripts[0])
+        return NoSource(f"holds the script {script}, so it is no model", f"Name the script: --from {script}")
+    return None
 
 
 def _is_under_its_name(source: Source, surroundings: Surroundings) -> bool:

@@ -13,7 +13,7 @@ from azureml_tasks.migration.deployment_yaml import read_deployment
 from azureml_tasks.migration.dockerfile_source import read_dockerfile
 from azureml_tasks.migration.environment_yaml import read_environment
 from azureml_tasks.migration.kinds import NoSource, kind_of_name, kind_of_text
-from azureml_tasks.migration.model_source import read_model
+from azureml_tasks.migration.model_source import no_model_because, read_model
 from azureml_tasks.migration.pyproject_source import read_pyproject_source
 from azureml_tasks.migration.reading import Kind, Outcome, Reading, Source, SourceLine
 from azureml_tasks.migration.request_source import read_request
@@ -73,7 +73,10 @@ def open_source(name: str, surroundings: Surroundings, kind: Kind | None = None)
     path = (surroundings.folder / located.name).resolve()
     kind = kind or _kind_of_place(located)
     if kind is Kind.MODEL:
-        return Source(path=path, name=located.name, kind=kind)
+        model = Source(path=path, name=located.name, kind=kind)
+        if other := no_model_because(model, surroundings):
+            raise UnreadableSource(FileProblem(located.name, 0, other.what, other.fix))
+        return model
     if located.kind == "folder":
         raise UnreadableSource(FileProblem(located.name, 0, "is a folder, not a file", "Name a file in it."))
     try:
