@@ -302,7 +302,7 @@ def test_a_pyproject_that_takes_no_table(content: str | bytes, message: str, tmp
 def test_a_pyproject_that_is_no_file_of_the_project(tmp_path: Path) -> None:
     """A folder, a link that leads out, a link to nothing, and one that may only be read."""
     errors = []
-    for number, kind in enumerate(("folder", "outside", "dangling", "read-only")):
+    for number, kind in enumerate(("folder", "outside", "dangling", "loop", "read-only")):
         folder = demo(tmp_path / str(number))
         path = folder / "pyproject.toml"
         if kind == "folder":
@@ -312,7 +312,8 @@ def test_a_pyproject_that_is_no_file_of_the_project(tmp_path: Path) -> None:
             path.chmod(0o444)
         else:
             target = lay_out({"other.toml": "[project]\n"}, tmp_path) / "other.toml"
-            path.symlink_to(target if kind == "outside" else "nothing.toml")
+            leads_to = {"outside": str(target), "dangling": "nothing.toml", "loop": path.name}
+            path.symlink_to(leads_to[kind])
         done = run(folder, *FROM, *BASE)
         errors.append(done.error.splitlines()[0])
 
@@ -320,6 +321,7 @@ def test_a_pyproject_that_is_no_file_of_the_project(tmp_path: Path) -> None:
         "pyproject.toml: cannot be read: Is a directory",
         "pyproject.toml: is a link that leaves the project",
         "pyproject.toml: is a link to nothing",
+        "pyproject.toml: cannot be read: Too many levels of symbolic links",
         "pyproject.toml: may only be read",
     ]
     assert (tmp_path / "other.toml").read_text() == "[project]\n"
@@ -328,6 +330,7 @@ def test_a_pyproject_that_is_no_file_of_the_project(tmp_path: Path) -> None:
 SOURCES = {
     "missing": (["--from", "nothing.yml"], "nothing.yml: does not exist\n    ls .\n"),
     "outside": (["--from", "../../x.yml"], "../../x.yml: is outside"),
+    "a loop of links": (["--from", "loop/x.yml"], "loop/x.yml: does not exist\n"),
     "no kind": (["--from", "notes.md"], "notes.md: is a text for people\n"),
     "a FIFO": (["--from", "pipe.yml"], "pipe.yml: is a file of a kind that cannot be copied\n"),
     "several": (["--from", "a.yml", "--from", "b.yml"], "a.yml: does not exist\n    ls .\n\nb.yml: does not exist"),
@@ -347,6 +350,7 @@ def test_what_cannot_be_read_or_decided(words: list[str], message: str, tmp_path
     """All of it is named at once, and nothing is written."""
     folder = demo(tmp_path, notes__md="# Notes\n")
     os.mkfifo(folder / "pipe.yml")
+    (folder / "loop").symlink_to("loop")
 
     done = run(folder, *words)
 

@@ -142,7 +142,8 @@ def typed(name: str, folder: Path) -> str:
 def _name(file: str, folder: Path) -> str:
     """Return the name of a file that a person gives: relative to the project's folder, with "/"."""
     path = Path.cwd() / file
-    home = path.resolve() if path.name in {"", ".."} else path.parent.resolve() / path.name
+    is_folder = path.name in {"", ".."}
+    home = os.path.realpath(path) if is_folder else Path(os.path.realpath(path.parent), path.name)
     return Path(os.path.relpath(home, folder)).as_posix()
 
 

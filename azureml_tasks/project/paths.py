@@ -63,7 +63,7 @@ def leaves(root: Path, path: Path) -> bool:
         root: the project's folder, resolved.
         path: of a file that is read.
     """
-    return not path.resolve().is_relative_to(root)
+    return not Path(os.path.realpath(path)).is_relative_to(root)  # `resolve` raises for a loop of links.
 
 
 def path_in_root(value: str, folder: str) -> str:
