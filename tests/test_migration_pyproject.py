@@ -88,8 +88,14 @@ def test_a_wrong_dependency_is_left_over(tmp_path: Path) -> None:
         (
             '[project]\nname = "x"\n[tool.uv.sources]\na = { path = "../a" }\n',
             3,
-            "only uv reads this: name its lock",
+            "pip does not read this: name the lock file of uv",
         ),
+        (
+            '[[tool.uv.index]]\nurl = "https://x.example"\n',
+            1,
+            "pip does not read this: name the lock file of uv",
+        ),
+        ('[[tool.poetry.source]]\nname = "x"\n', 1, "pip does not read this: name the lock file of poetry"),
         ("[project\n", 1, "it is not valid TOML"),
     ],
 )

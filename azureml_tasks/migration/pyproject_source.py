@@ -30,8 +30,21 @@ _TOOLS: dict[Path, str] = {
 """Where tools keep the dependencies outside of the standard's table, and what makes a file of them that pip reads."""
 _MOST_NAMED = 5
 _LONGEST_WHY = 1_000  # characters
-_SOURCES = ("tool", "uv", "sources")
-"""Where uv says that a dependency is from elsewhere: https://docs.astral.sh/uv/concepts/projects/dependencies/."""
+_ONLY_UV = (
+    "constraint-dependencies",
+    "extra-index-url",
+    "find-links",
+    "index",
+    "index-url",
+    "override-dependencies",
+    "sources",
+)
+"""Keys of [tool.uv] that decide what is installed from where: https://docs.astral.sh/uv/reference/settings/."""
+_ONLY_TOOLS: tuple[Path, ...] = (
+    *(("tool", "uv", key) for key in _ONLY_UV),
+    ("tool", "poetry", "source"),
+    ("tool", "pdm", "source"),
+)
 
 
 def read_pyproject_source(source: Source, surroundings: Surroundings) -> Reading:  # noqa: ARG001 -- as every reader
@@ -62,11 +75,10 @@ class _Reading:
             if self.at(place) and not self.at(_DEPENDENCIES):
                 why = f"pip does not read this: {command}, then name that file"
                 self.say(place, Fate(Outcome.LEFT_OVER, why))
-        if self.at(_SOURCES) and not self.source_is_locked():
-            self.say(
-                _SOURCES,
-                Fate(Outcome.LEFT_OVER, 'only uv reads this: name its lock, requirements = "uv.lock"'),
-            )
+        for place in _ONLY_TOOLS:
+            if self.at(place):
+                why = f"pip does not read this: name the lock file of {place[1]}, or a requirements file made of it"
+                self.say(place, Fate(Outcome.LEFT_OVER, why))
         lines = source_lines(self.source.text, _OTHER, self.fates)
         return Reading(
             source=self.source,
@@ -144,6 +156,3 @@ class _Reading:
             return
         after = (line for other, line in self.places.items() if other[: len(place)] != place and line > first)
         yield from range(first, min(after, default=len(self.source.text.splitlines()) + 1))
-
-    def source_is_locked(self) -> bool:
-        return (self.source.path.parent / "uv.lock").is_file()
