@@ -6,7 +6,7 @@ import codecs
 import os
 import shlex
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,6 @@ from azureml_tasks.config import image_tables
 from azureml_tasks.config.problems import FILE
 from azureml_tasks.errors import FileProblem, Problem, SettingsError, stating
 from azureml_tasks.migration import kept_dockerfile
-from azureml_tasks.migration.code_beside import with_code_beside
 from azureml_tasks.migration.comparison import differences
 from azureml_tasks.migration.conda_for_base import conda_for_base, named_base
 from azureml_tasks.migration.draft import (
@@ -138,12 +137,14 @@ def prepare(run: RunContext, request: InitRequest, ask: Ask) -> InitResult:
         readings, base, passed_over = read_chosen(run, request.files, surroundings, ask)
         known_base = str(base[0].value) if base else named_base(readings)
         readings = without_refused(conda_for_base(readings, known_base, surroundings))
-        readings = with_code_beside(_with_kept_dockerfile(readings, request, ask), surroundings)
+        readings = _with_kept_dockerfile(readings, request, ask)
         drafted = _settled(draft(readings, base), ask)
+        adds: tuple[str, ...] = ()
         if place.existing is None:
             drafted = _with_base(drafted, surroundings, ask)
+            adds = _adds(drafted.table, surroundings)  # Its script may become a source, which then names it.
             drafted = _with_code(drafted, surroundings, ask)
-        return _result(place, content, drafted, surroundings, passed_over)
+        return replace(_result(place, content, drafted, surroundings, passed_over), adds=adds)
 
 
 def write(run: RunContext, result: InitResult) -> None:
@@ -312,7 +313,6 @@ def _result(
         tasks=tasks,
         next_steps=_next_steps(drafted, folder),
         notes=tuple(notes),
-        adds=_adds(table, surroundings) if place.existing is None else (),
         passed_over=tuple(each for each in passed_over if not _is_named(each.name, names)),
     )
 
