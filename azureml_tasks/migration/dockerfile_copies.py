@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _FOLDERS = frozenset({"/", "/tmp", "/var", "/opt", "/home", "/root", APP_ROOT, MODEL_DIR})  # noqa: S108 -- of an image
 """Folders that a base has, or that a key makes: a single file is copied into them."""
 _ARCHIVE = re.compile(r"\.(?:tar|tgz|tbz2?|txz|tar\.(?:gz|bz2|xz|zst))", re.IGNORECASE)
+_REQUIREMENTS = re.compile(r"\.(?:txt|in|ya?ml|toml|lock)\Z")
 _GLOB = re.compile(r"[*?\[]")
 _NOT_COPIED = (
     "pyproject.toml",
@@ -179,18 +180,17 @@ def decide_copies(stage: Stage, code_root: str) -> Places:
     """
     model = plain_model(stage)
     own = (code_root, stage.app_root, model, MODEL_DIR)
-    only_installed = {
-        line
-        for line in stage.installed
-        if not any(
-            each.line == line and _is_tree(each) and any(_is_below(each.target, folder) for folder in own)
-            for each in stage.copied
-        )
+    stage.installed = {
+        each
+        for each in stage.installed
+        if not _is_tree(each)
+        or (_holds_requirements(stage, each) and not any(_is_below(each.target, folder) for folder in own))
     }
-    stage.installed &= only_installed
-    kept = [each for each in stage.copied if each.line not in stage.installed]
-    for line in sorted(stage.installed):
-        stage.note(line, Outcome.NOT_NEEDED, "only installed from")
+    kept = [each for each in stage.copied if each not in stage.installed | stage.removed]
+    for each in stage.installed:
+        stage.note(each.line, Outcome.NOT_NEEDED, "only installed from")
+    for each in stage.removed - stage.installed:
+        stage.note(each.line, Outcome.NOT_NEEDED, "a later command removes it")
     root = code_root
     if any(each.target == stage.app_root and _is_tree(each) for each in kept):
         root = stage.app_root
@@ -202,6 +202,12 @@ def decide_copies(stage: Stage, code_root: str) -> Places:
     has_code = _decide_code(stage, codes, root)
     has_model = _decide_model(stage, models, model)
     return Places(root, model, has_code=has_code, has_model=has_model)
+
+
+def _holds_requirements(stage: Stage, each: Copied) -> bool:
+    """Return whether a folder has nothing but files that packages are installed from."""
+    names = _entries(stage, each.source.name)
+    return bool(names) and all(_REQUIREMENTS.search(name) for name in names or ())
 
 
 def plain_model(stage: Stage) -> str:

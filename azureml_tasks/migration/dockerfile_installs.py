@@ -103,6 +103,10 @@ def _note_pip(stage: Stage, line: int, install: PipInstall, folder: str) -> None
     differences = _pip_differences(stage, install)
     for file in install.files:
         _requirements(stage, line, file, folder, differences)
+    for option in install.options:
+        name, _, value = option.partition(" ")
+        if name in ("-c", "--constraint") and (limits := copied_file(stage, folder, value)):
+            stage.installed.add(limits[0])
     for other in install.others:
         stage.left_over(line, _advice(other))
     stage.pips += [(line, requirement, tuple(differences)) for requirement in install.requirements]
@@ -147,7 +151,7 @@ def _requirements(stage: Stage, line: int, file: str, folder: str, differences: 
         stage.left_over(line, f"{file} is not one of the copied files")
         return
     each, located = copied
-    stage.installed.add(each.line)
+    stage.installed.add(each)
     stage.refer(Kind.REQUIREMENTS, line, located.name)
     why = f"requirements = [{json.dumps(located.name, ensure_ascii=False)}]"
     stage.note(line, Outcome.CHANGED if differences else Outcome.KEY, "; ".join([why, *differences]))
@@ -166,7 +170,7 @@ def _note_conda(stage: Stage, line: int, conda: CondaEnvironment, folder: str) -
         stage.left_over(line, f"{conda.file} is not one of the copied files")
         return
     each, located = copied
-    stage.installed.add(each.line)
+    stage.installed.add(each)
     stage.refer(Kind.CONDA, line, located.name)
     stage.conda_files.append(located.name)
     why = f"conda = {json.dumps(located.name, ensure_ascii=False)}"

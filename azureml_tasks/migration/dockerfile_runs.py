@@ -30,7 +30,7 @@ from azureml_tasks.requirements.install_step import SERVER
 from azureml_tasks.requirements.lines import normalize_name
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from typing import TypeAlias
 
     from azureml_tasks.migration.dockerfile_stage import Stage
@@ -80,8 +80,14 @@ class _Difference(NamedTuple):
     why: str
 
 
+class _Removal(NamedTuple):
+    """`rm` of what was copied before."""
+
+    copied: tuple[Copied, ...]
+
+
 if TYPE_CHECKING:
-    Effect: TypeAlias = AptInstall | PipInstall | CondaEnvironment | _Difference | str | None
+    Effect: TypeAlias = AptInstall | PipInstall | CondaEnvironment | _Difference | _Removal | str | None
     """An installation; what differs; why there is no effect; None if the command becomes part of a `run`."""
 
 
@@ -215,7 +221,7 @@ def _fits(stage: Stage, meanings: Sequence[_Meaning]) -> bool:
 
 
 def _meanings(stage: Stage, chain: Sequence[Command]) -> Iterator[_Meaning]:
-    folder, has_settings, installing = stage.folder, False, set(stage.installed)
+    folder, has_settings = stage.folder, False
     for command in chain:
         words = command.words
         program = posixpath.basename(words[0]) if words else ""
@@ -226,16 +232,14 @@ def _meanings(stage: Stage, chain: Sequence[Command]) -> Iterator[_Meaning]:
         elif program == "cd" and len(words) == 2 and not command.is_open:  # noqa: PLR2004 -- cd FOLDER
             folder = posixpath.normpath(posixpath.join(folder or "/", words[1]))
             yield _Meaning(command, None, folder, is_setting=True)
-        elif program == "rm" and _removes(stage, words, installing, folder):
-            yield _Meaning(command, "what it removes is not in the image", folder)
+        elif program == "rm" and (removal := _removal(stage, words, folder)):
+            yield _Meaning(command, removal, folder)
         else:
             effect = None if has_settings else _effect(stage, command, program)
             has_settings |= effect is None and _CONFIGURES_PIP.search(command.text) is not None
             if isinstance(effect, CondaEnvironment):
                 replace_environment(stage, effect)
-            meaning = _Meaning(command, effect, folder)
-            installing |= set(_installed_from(stage, meaning))
-            yield meaning
+            yield _Meaning(command, effect, folder)
 
 
 def _effect(stage: Stage, command: Command, program: str) -> Effect:
@@ -261,11 +265,12 @@ def _effect(stage: Stage, command: Command, program: str) -> Effect:
     return apt_command(words)
 
 
-def _removes(stage: Stage, words: Sequence[str], installing: Collection[int], folder: str) -> bool:
-    """Return whether `rm` removes only files that were copied to install from them, and caches of pip."""
-    paths = [path_in(stage, folder, word) for word in words[1:] if not word.startswith("-")]
-    copied = {each.target: each.line for each in stage.copied}
-    return bool(paths) and all(copied.get(path) in installing or path in _CACHES for path in paths)
+def _removal(stage: Stage, words: Sequence[str], folder: str) -> _Removal | None:
+    """Return what `rm` removes, if that is nothing but what was copied, and caches of pip."""
+    paths = {path_in(stage, folder, word) for word in words[1:] if not word.startswith("-")}
+    copied = tuple(each for each in stage.copied if each.target in paths)
+    is_all = paths <= {*(each.target for each in copied), *_CACHES}
+    return _Removal(copied) if paths and is_all else None
 
 
 def _makes_runtime_user(stage: Stage, words: Sequence[str]) -> bool:
@@ -299,10 +304,10 @@ def _pip_effect(stage: Stage, pip: PipInstall) -> Effect:
     return None if pip.others or pip.options or needs_tools else pip
 
 
-def _installed_from(stage: Stage, each: _Meaning) -> list[int]:
-    """Return the lines that copy the files which a command installs from."""
+def _installed_from(stage: Stage, each: _Meaning) -> list[Copied]:
+    """Return what was copied with the files that a command installs from."""
     copied = [copied_file(stage, each.folder, file) for file in _files(each.effect)]
-    return [copy[0].line for copy in copied if copy]
+    return [copy[0] for copy in copied if copy]
 
 
 def _files(effect: Effect) -> tuple[str, ...]:
@@ -324,6 +329,9 @@ def _apart(stage: Stage, line: int, meanings: Sequence[_Meaning]) -> None:
             waiting.append(each)
         elif isinstance(each.effect, str):
             stage.note(line, Outcome.NOT_NEEDED, each.effect)
+        elif isinstance(each.effect, _Removal):
+            stage.removed |= set(each.effect.copied)
+            stage.note(line, Outcome.NOT_NEEDED, "what it removes is not in the image")
         elif isinstance(each.effect, _Difference):
             stage.note(line, Outcome.CHANGED, each.effect.why)
         else:

@@ -45,12 +45,14 @@ class _Order(NamedTuple):
         copies: lines of the copies.
         lost: paths that an image of the table does not have.
         final_user: the runtime user.
+        moved_root: the folder of the code in the source's image, if the table copies it elsewhere; else "".
     """
 
     steps: Sequence[tuple[int, int]]
     copies: Sequence[int]
     lost: Sequence[str]
     final_user: str
+    moved_root: str
 
 
 def decide_runs(stage: Stage, final_user: str, moved_root: str) -> None:
@@ -66,13 +68,15 @@ def decide_runs(stage: Stage, final_user: str, moved_root: str) -> None:
         for line, noted in stage.outcomes.items()
         if any(outcome is Outcome.LEFT_OVER for outcome, _ in noted)
     }
-    lost = [each.target for each in stage.copied if each.line in left or each.line in stage.installed]
-    copies = sorted({each.line for each in stage.copied} - stage.installed - left)
+    passing = stage.installed | stage.removed
+    lost = [each.target for each in stage.copied if each.line in left or each in passing]
+    copies = sorted({each.line for each in stage.copied if each not in passing} - left)
     order = _Order(
         steps=[*stage.steps, *((FILES, line) for line in copies)],
         copies=copies,
         lost=[*dict.fromkeys([*lost, *stage.absent, moved_root])],
         final_user=final_user,
+        moved_root=moved_root,
     )
     makes_folders = {line for line, _ in stage.folder_lines}
     phase = 0
@@ -89,7 +93,8 @@ def _decide(stage: Stage, shell: Shell, phase: int, order: _Order) -> None:
     user = _user(shell, order.final_user, stage.serves)
     command = _command(shell, stage, after_env=phase == FILES)
     if missing := _missing(shell, order.lost):
-        stage.left_over(line, f"it uses {missing}, and no key copies that")
+        note = stage.left_over if missing == order.moved_root else stage.keep
+        note(line, f"it uses {missing}, and no key copies that{_advice(shell)}")
     elif environment := _other_environment(shell, stage):
         stage.left_over(
             line, f"it is for the environment {environment}, in whose place the base's own serves"
@@ -110,6 +115,17 @@ def _decide(stage: Stage, shell: Shell, phase: int, order: _Order) -> None:
             stage.note(line, Outcome.CHANGED, f"{why}: here it comes after {what} of line {later[1]}")
         else:
             stage.note(line, Outcome.KEY, why)
+
+
+def _advice(shell: Shell) -> str:
+    """Return what to write for an installation from files that are not in the image."""
+    if not shell.installs:
+        return ""
+    if ".whl" in shell.text:
+        return ": list the wheel in a requirements file, by its path in the project"
+    return (
+        ": for the dependencies of a project write project-dependencies = true, and for its code write code"
+    )
 
 
 def _missing(shell: Shell, lost: Sequence[str]) -> str:

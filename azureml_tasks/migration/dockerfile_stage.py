@@ -117,8 +117,10 @@ class Stage:
         self.copied: list[Copied] = []
         self.absent: list[str] = []
         """Paths that an instruction would copy to, and that an image of the table does not have."""
-        self.installed: set[int] = set()
-        """Lines that copy what is only installed from."""
+        self.installed: set[Copied] = set()
+        """What is only installed from."""
+        self.removed: set[Copied] = set()
+        """What a later command removes."""
         self.conda_files: list[str] = []
         self.labels: dict[str, tuple[str, int]] = {}
         self.shells: list[Shell] = []
