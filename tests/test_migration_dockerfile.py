@@ -99,6 +99,17 @@ def test_the_build_context_has_what_is_copied(tmp_path: Path, name: str, dockerf
     [
         ({"code/score.py": ""}, Outcome.KEY, 'code = "code"'),
         ({"code/score.py": "", "code/.git/config": ""}, Outcome.CHANGED, 'code = "code"; without .git'),
+        (
+            {"code/score.py": "", "code/a/__pycache__/a.pyc": "", "code/tasks.py": "", "code/a/tasks.py": ""},
+            Outcome.CHANGED,
+            'code = "code"; without a/__pycache__, tasks.py',
+        ),
+        ({"code/score.py": "", "code/a/.env": ""}, Outcome.CHANGED, 'code = "code"; without a/.env'),
+        (
+            {"code/score.py": "", "code/.git/a": "", ".dockerignore": "**/.git\n"},
+            Outcome.KEY,
+            'code = "code"',
+        ),
         ({"code/score.py": "", ".dockerignore": "x", ".amlignore": "y"}, Outcome.KEY, 'code = "code"'),
         (
             {"code/score.py": "", "code/.amlignore": "y"},

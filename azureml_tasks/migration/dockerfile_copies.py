@@ -6,19 +6,17 @@ What the instructions do: https://docs.docker.com/reference/dockerfile/#copy and
 from __future__ import annotations
 
 import fnmatch
-import itertools
-import json
-import os
 import posixpath
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from azureml_tasks.config import validators
+from azureml_tasks.migration.copied_files import entries, is_below, is_tree
+from azureml_tasks.migration.dockerfile_code import decide_code
+from azureml_tasks.migration.dockerfile_model import decide_model
 from azureml_tasks.migration.dockerfile_stage import Copied
 from azureml_tasks.migration.dockerfile_words import UnknownValueError, json_words
 from azureml_tasks.migration.reading import Outcome
 from azureml_tasks.planning.plan import APP_ROOT, MODEL_DIR
-from azureml_tasks.project.ignore_files import DEFAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,15 +29,7 @@ _FOLDERS = frozenset({"/", "/tmp", "/var", "/opt", "/home", "/root", APP_ROOT, M
 _ARCHIVE = re.compile(r"\.(?:tar|tgz|tbz2?|txz|tar\.(?:gz|bz2|xz|zst))", re.IGNORECASE)
 _REQUIREMENTS = re.compile(r"\.(?:txt|in|ya?ml|toml|lock)\Z")
 _GLOB = re.compile(r"[*?\[]")
-_NOT_COPIED = (
-    "pyproject.toml",
-    "tasks.py",
-    *(pattern.removeprefix("**/") for pattern in DEFAULTS),
-    ".env",
-)
 _MOST_COPIES = 2_000
-_MOST_ENTRIES = 10_000
-"""Entries of a folder that are looked at."""
 
 
 def read_copy(stage: Stage, instruction: Instruction) -> None:
@@ -128,7 +118,7 @@ def _matching(stage: Stage, pattern: str) -> list[str]:
     if _GLOB.search(folder):
         return []
     located = stage.locate(folder or ".")
-    names = _entries(stage, located.name) if located.kind == "folder" else None
+    names = entries(stage, located.name) if located.kind == "folder" else None
     return [posixpath.join(folder, each) for each in sorted(fnmatch.filter(names or (), name))]
 
 
@@ -143,16 +133,6 @@ def _note(instruction: Instruction) -> str:
 
 
 _ROOT = ("0", "0:0", "root", "root:root")
-
-
-def _entries(stage: Stage, name: str) -> list[str] | None:
-    """Return the names in a folder of the project; None if there are too many."""
-    try:
-        with os.scandir(stage.surroundings.folder / name) as scan:
-            names = [entry.name for entry in itertools.islice(scan, _MOST_ENTRIES + 1)]
-    except OSError:
-        return None
-    return names if len(names) <= _MOST_ENTRIES else None
 
 
 class Places(NamedTuple):
@@ -183,8 +163,8 @@ def decide_copies(stage: Stage, code_root: str) -> Places:
     stage.installed = {
         each
         for each in stage.installed
-        if not _is_tree(each)
-        or (_holds_requirements(stage, each) and not any(_is_below(each.target, folder) for folder in own))
+        if not is_tree(each)
+        or (_holds_requirements(stage, each) and not any(is_below(each.target, folder) for folder in own))
     }
     kept = [each for each in stage.copied if each not in stage.installed | stage.removed]
     for each in stage.installed:
@@ -192,21 +172,32 @@ def decide_copies(stage: Stage, code_root: str) -> Places:
     for each in stage.removed - stage.installed:
         stage.note(each.line, Outcome.NOT_NEEDED, "a later command removes it")
     root = code_root
-    if any(each.target == stage.app_root and _is_tree(each) for each in kept):
+    if any(each.target == stage.app_root and is_tree(each) for each in kept):
         root = stage.app_root
-    models = [each for each in kept if _is_below(each.target, model) or _is_below(each.target, MODEL_DIR)]
-    codes = [each for each in kept if each not in models and _is_below(each.target, root)]
+    models = [each for each in kept if is_below(each.target, model) or is_below(each.target, MODEL_DIR)]
+    codes = [each for each in kept if each not in models and is_below(each.target, root)]
     for each in kept:
         if each not in models and each not in codes:
             stage.keep(each.line, f"copies to {each.target}, and no key copies there")
-    has_code = _decide_code(stage, codes, root)
-    has_model = _decide_model(stage, models, model)
+    has_code = decide_code(stage, codes, root)
+    has_model = decide_model(stage, models, model)
+    _note_model_in_code(stage)
     return Places(root, model, has_code=has_code, has_model=has_model)
+
+
+def _note_model_in_code(stage: Stage) -> None:
+    """Say that the code is copied without the folder of the model, if that is in it."""
+    values = {value.place: value for value in stage.values if value.place in (("code",), ("model",))}
+    code, model = values.get(("code",)), values.get(("model",))
+    if code and model and isinstance(code.value, str):
+        is_inside = code.value == "." or is_below(model.value, code.value)
+        if is_inside and not model.value.startswith("../"):
+            stage.note(code.line, Outcome.CHANGED, f"without {model.value}, which model copies")
 
 
 def _holds_requirements(stage: Stage, each: Copied) -> bool:
     """Return whether a folder has nothing but files that packages are installed from."""
-    names = _entries(stage, each.source.name)
+    names = entries(stage, each.source.name)
     return bool(names) and all(_REQUIREMENTS.search(name) for name in names or ())
 
 
@@ -214,182 +205,3 @@ def plain_model(stage: Stage) -> str:
     """Return the folder that AZUREML_MODEL_DIR names."""
     value = stage.env.get("AZUREML_MODEL_DIR", "")
     return stage.absolute(value) if value and "$" not in value else MODEL_DIR
-
-
-def _is_tree(each: Copied) -> bool:
-    return each.source.kind == "folder"
-
-
-def _is_below(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder.rstrip("/") + "/")
-
-
-def _decide_code(stage: Stage, codes: Sequence[Copied], root: str) -> bool:
-    """Say what became of the code; return whether the table copies some."""
-    trees = [each for each in codes if _is_tree(each) and each.target == root]
-    if trees:
-        folders: tuple[str, ...] = (trees[0].source.name,)
-    else:
-        named = [each for each in codes if _is_tree(each) and _keeps_name(each, root)]
-        files = [each for each in codes if not _is_tree(each) and _keeps_name(each, root)]
-        if len(named) > 1 and not files:
-            folders = tuple(dict.fromkeys(each.source.name for each in named))
-        else:
-            parents = [posixpath.dirname(each.source.name) or "." for each in (*files, *named)]
-            folders = tuple(parents[:1])
-    if not folders:
-        for each in codes:
-            stage.keep(each.line, f"copies to {each.target}, and no key copies there")
-        return False
-    single = folders[0] if len(folders) == 1 else ""
-    covered = [each for each in codes if _covers(each, root, folders)]
-    for each in codes:
-        if each not in covered:
-            stage.keep(
-                each.line,
-                f"{json.dumps(each.source.name)} goes to {each.target}, beside what code = {_shown(folders)} copies",
-            )
-    value = single or list(folders)
-    stage.set(("code",), value, covered[0].line if covered else codes[0].line)
-    differences = _differences(
-        stage, single, [each for each in covered if each not in trees[:1]], trees, root
-    )
-    for each in covered:
-        notes = [*differences, *([each.note] if each.note else [])]
-        why = f"code = {_shown(folders)}"
-        if notes:
-            stage.note(each.line, Outcome.CHANGED, "; ".join([why, *notes]))
-        else:
-            stage.note(each.line, Outcome.KEY, why)
-    return True
-
-
-def _shown(folders: Sequence[str]) -> str:
-    return json.dumps(folders[0] if len(folders) == 1 else list(folders), ensure_ascii=False)
-
-
-def _keeps_name(each: Copied, root: str) -> bool:
-    """Return whether something lies right below *root* under the name that it has in the project."""
-    return posixpath.join(root, posixpath.basename(each.source.name)) == each.target
-
-
-def _covers(each: Copied, root: str, folders: Sequence[str]) -> bool:
-    """Return whether `code` copies *each* to the same place below the code's root."""
-    below = posixpath.relpath(each.target, root)
-    if len(folders) > 1:
-        return each.source.name in folders and below == posixpath.basename(each.source.name)
-    return posixpath.normpath(posixpath.join(folders[0], below)) == each.source.name
-
-
-def _differences(
-    stage: Stage, single: str, parts: Sequence[Copied], trees: Sequence[Copied], root: str
-) -> list[str]:
-    """Return what differs between the copied code and what `code` copies."""
-    differences = [f"in {stage.app_root}, not in {root}"] if root != stage.app_root else []
-    if not single:
-        return differences
-    names = _entries(stage, single)
-    if not trees:
-        copied = {posixpath.basename(each.source.name) for each in parts}
-        if names is None or set(names) - copied - {"pyproject.toml", "tasks.py"}:
-            differences.append(_more_than(single))
-        return differences
-    left_out = sorted(
-        name for name in names or () if any(fnmatch.fnmatch(name, pattern) for pattern in _NOT_COPIED)
-    )
-    if names is None:
-        differences.append("the folder has too many entries to look at")
-    if stage.context != "." and _is_file(stage, posixpath.join(stage.context, ".dockerignore")):
-        differences.append("without the rules of the Dockerfile's own .dockerignore: write exclude")
-    if _is_file(stage, f"{stage.source.name}.dockerignore"):
-        differences.append(f"without the rules of {stage.source.name}.dockerignore: write exclude")
-    if any(
-        _is_file(stage, posixpath.join(folder, ".amlignore")) for folder in (single, ".")
-    ) and not _is_file(stage, ".dockerignore"):
-        differences.append("without what .amlignore leaves out")
-    if left_out:
-        differences.append(f"without {', '.join(left_out[:3])}{', …' if len(left_out) > 3 else ''}")  # noqa: PLR2004 -- three show which
-    return differences
-
-
-def _is_file(stage: Stage, name: str) -> bool:
-    return stage.surroundings.locate(name).kind == "file"
-
-
-def _decide_model(stage: Stage, models: Sequence[Copied], model: str) -> bool:
-    """Say what became of the model; return whether the table copies one."""
-    if not models:
-        return False
-    first = models[0]
-    root = model if _is_below(first.target, model) else MODEL_DIR
-    name = posixpath.relpath(first.target if _is_tree(first) else posixpath.dirname(first.target), root)
-    if "/" in name or (name != "." and validators.MODEL_NAME.error(name)):
-        why = f"copies to {first.target}, and a model lies in {MODEL_DIR} or in one folder below it"
-        stage.keep(first.line, why)
-        return False
-    if not _is_tree(first) and posixpath.basename(first.target) != posixpath.basename(first.source.name):
-        stage.keep(first.line, f"the model is renamed to {first.target}, and no key renames it")
-        return False
-    path, together = _model_path(models)
-    stage.set(("model",), path, first.line)
-    why = f"model = {json.dumps(path, ensure_ascii=False)}"
-    if name != ".":
-        stage.set(("model-name",), name, first.line)
-        why += f", model-name = {json.dumps(name)}"
-    differences = _model_differences(stage, root)
-    for each in models:
-        if each not in together:
-            stage.keep(each.line, f"{json.dumps(each.source.name)} goes to {each.target}, beside the model")
-            continue
-        notes = [*differences, *_whole_folder(stage, path, together), *([each.note] if each.note else [])]
-        outcome = Outcome.CHANGED if notes else Outcome.KEY
-        stage.note(each.line, outcome, "; ".join([why, *notes]))
-    return True
-
-
-def _model_path(models: Sequence[Copied]) -> tuple[str, list[Copied]]:
-    """Return the value of `model`, and what it copies: a file, a folder, or the folder of several files."""
-    first = models[0]
-    if _is_tree(first):
-        return first.source.name, [
-            each
-            for each in models
-            if each.source.name
-            == posixpath.normpath(
-                posixpath.join(first.source.name, posixpath.relpath(each.target, first.target))
-            )
-        ]
-    folder, place = posixpath.dirname(first.source.name), posixpath.dirname(first.target)
-    together = [
-        each
-        for each in models
-        if not _is_tree(each)
-        and posixpath.split(each.source.name) == (folder, posixpath.basename(each.target))
-        and posixpath.dirname(each.target) == place
-    ]
-    return (
-        (folder or ".", together)
-        if len({each.source.name for each in together}) > 1
-        else (first.source.name, together)
-    )
-
-
-def _whole_folder(stage: Stage, path: str, files: Sequence[Copied]) -> list[str]:
-    """Return the difference if the folder *path* has more than the copied files."""
-    copied = {posixpath.basename(each.source.name) for each in files if not _is_tree(each)}
-    if not copied or any(each.source.name == path for each in files):
-        return []
-    names = _entries(stage, path)
-    return [] if names is not None and set(names) == copied else [_more_than(path)]
-
-
-def _more_than(folder: str) -> str:
-    return f"the whole folder {json.dumps(folder, ensure_ascii=False)} is copied, not these files alone"
-
-
-def _model_differences(stage: Stage, root: str) -> list[str]:
-    if root != MODEL_DIR:
-        return [f"in {MODEL_DIR}, which AZUREML_MODEL_DIR then names, not in {root}"]
-    if "AZUREML_MODEL_DIR" not in stage.env:
-        return [f"the image also sets AZUREML_MODEL_DIR to {MODEL_DIR}"]
-    return []

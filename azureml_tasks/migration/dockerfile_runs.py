@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     from azureml_tasks.project.dockerfile_text import Instruction
 
 _SHELLS = (("/bin/sh", "-c"), ("sh", "-c"))
-_BASH_OPTION = re.compile(r"-[ceuxlo]+|pipefail|errexit|nounset")
+_BASH_OPTION = re.compile(r"-[ceuxilo]+|--login|pipefail|errexit|nounset")
+_LOGIN_OPTION = re.compile(r"-[a-z]*[il][a-z]*|--login")
+"""An option by which a shell reads profiles, which may change PATH."""
 _QUIET = frozenset(
     {":", "true", "echo", "pwd", "ls", "which", "whoami", "date", "sync", "cat", "env", "printenv"}
 )
@@ -152,7 +154,8 @@ def _read_text(stage: Stage, instruction: Instruction) -> None:
         assigned = set(_ASSIGNED.findall(text))
         chain = plain_chain(text, lambda name: None if name in assigned else stage.shell_value(name))
         text = _in_shell(stage, text)
-    if chain is None or len(chain) > _MANY:
+    is_login = stage.shell not in _SHELLS and any(_LOGIN_OPTION.fullmatch(word) for word in stage.shell)
+    if chain is None or len(chain) > _MANY or is_login:
         _add_shell(stage, line, text, ())
     else:
         _read_chain(stage, line, text, chain)
