@@ -71,7 +71,8 @@ def test_the_base_has_the_python_of_the_conda_file(
             f"{MCR}minimal-py312-inference",
             "3.10",
             (
-                '1 changed: base = "python:3.10-slim"; server = "azmlinfsrv", since it has no inference server; '
+                '1 changed: base = "python:3.10-slim"; server = "azmlinfsrv", since it starts no inference server; '
+                "the image runs as dockeruser; "
                 "conda.yml wants python=3.10, and minimal-py312-inference has Python 3.12, so another image is taken"
             ),
         ),
@@ -117,11 +118,11 @@ def test_an_image_that_is_left_over(tmp_path: Path, image: str, expected: str) -
     [
         ("", ["1 changed"]),
         (ROUTES.format(port=5001, live="/", ready="/", score="/score"), []),
-        ("conda_file: {dependencies: [pip: [joblib]]}", []),
+        ("conda_file: {dependencies: [pip: [joblib]]}", ["1 changed"]),
     ],
 )
 def test_an_image_that_may_have_the_server(tmp_path: Path, rest: str, expected: list[str]) -> None:
-    """Only its routes, or a conda file that Azure ML installs, tell how it starts."""
+    """Only its routes tell how it starts. A server that is added is a difference."""
     reading = environment(tmp_path, f"image: contoso.azurecr.io/churn:4\n{rest}\n")
 
     assert [line.split(":")[0] for line in outline(reading)] == expected
@@ -265,4 +266,4 @@ def test_what_is_unknown_is_left_over(tmp_path: Path) -> None:
     """A key that the schema does not have, and Windows."""
     reading = environment(tmp_path, "image: python:3.12\nos_type: Windows\ndependencies: []\n")
 
-    assert [line.split(":")[0] for line in outline(reading)] == ["2 left-over", "3 left-over"]
+    assert [line.split(":")[0] for line in outline(reading)] == ["1 changed", "2 left-over", "3 left-over"]

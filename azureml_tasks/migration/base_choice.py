@@ -31,7 +31,7 @@ _OF_OPENMPI = re.compile(
     r"openmpi4\.1\.0-ubuntu22\.04|openmpi5\.0-(?:ubuntu24\.04|cuda12\.[456]-ubuntu2[24]\.04|cuda1[23]\.[18]-ubuntu24\.04)"
 )
 """Images for training whose Miniconda has Python 3.10: Azure/AzureML-Containers, README.md (2026-03)."""
-_NO_SERVER = "it has no inference server"
+_NO_SERVER = "it starts no inference server"
 _PYTHON_TAG = re.compile(r"3\.(?P<minor>[0-9]{1,2})(?![0-9])")
 
 

@@ -124,11 +124,12 @@ def _note_base(notes: YamlNotes, place: Place, base: Base, also: str = "") -> No
     if not base.name:
         notes.note(place, Outcome.LEFT_OVER, base.why)
         return
-    outcome = Outcome.CHANGED if base.differs else Outcome.KEY
+    outcome = Outcome.CHANGED if base.differs or base.adds_server else Outcome.KEY
     why = [base.differs, also]
     if base.adds_server:
         notes.set(place, ("server",), SERVER)
-        why.insert(0, spelled(("server",), SERVER) + (f", since {base.why}" if base.why else ""))
+        since = f", since {base.why}" if base.why else ""
+        why.insert(0, f"{spelled(('server',), SERVER)}{since}; the image runs as dockeruser")
     notes.key(place, ("base",), base.name, "; ".join(filter(None, why)), outcome)
 
 
