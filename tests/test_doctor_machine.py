@@ -82,12 +82,13 @@ def test_which_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def modules(folder: Path, monkeypatch: pytest.MonkeyPatch, *, compiled: bool, keeps: bool) -> Path:
     """Let a Python that keeps what it compiles, or does not, have loaded twelve modules of a package `invoke`."""
-    names = [f"m{number}" for number in range(12)]
-    package = lay_out({f"{name}.py": "" for name in names}, folder / "invoke")
+    names = ["__init__", *(f"m{number}" for number in range(10)), "inner/m"]
+    # The name of another package that counts is in the path.
+    package = lay_out({f"{name}.py": "" for name in names}, folder / "docker" / "invoke")
     loaded = {}
     for name in names:
         file = package / f"{name}.py"
-        module = ModuleType(f"invoke.{name}")
+        module = ModuleType(f"invoke.{name.replace('/', '.')}" if name != "__init__" else "invoke")
         module.__file__ = str(file)
         loaded[module.__name__] = module
         if compiled:

@@ -19,7 +19,7 @@ from azureml_tasks.process import MissingProgram, SlowProgram, capture, find_pro
 from azureml_tasks.version import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 _PACKAGES = (
     *("azureml_tasks", "invoke", "docker", "requests", "urllib3", "packaging", "pathspec", "filelock"),
@@ -79,9 +79,9 @@ def uv_finding() -> Finding:
 def installation_finding() -> Finding:
     """Say whether Python has to compile the modules of a task at each start."""
     name, files = "installation", _uncompiled()
-    if len(files) < _FEW or not _stay_uncompiled(files):
+    if len(files) < _FEW or not _stay_uncompiled(files.values()):
         return Finding(name, Status.OK, "its modules are compiled, or Python keeps what it compiles")
-    folders = sorted({_top_folder(file) for file in files})
+    folders = sorted({_package(each, file) for each, file in files.items()})
     command = (sys.executable, "-I", "-m", "compileall", "-q", *folders)
     what = f"{len(files)} modules are compiled again at each start"
     why = "Python may not keep the compiled modules"
@@ -97,34 +97,31 @@ def installation_finding() -> Finding:
     )
 
 
-def _uncompiled() -> list[Path]:
-    """Return the files of loaded modules that have no compiled form."""
-    files = []
+def _uncompiled() -> dict[str, Path]:
+    """Return loaded modules that have no compiled form, each name with its file."""
+    files: dict[str, Path] = {}
+    if sys.pycache_prefix:  # They are kept in a folder of the user's choice.
+        return files
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
         if name.partition(".")[0] in _PACKAGES and isinstance(file, str) and file.endswith(".py"):
             try:
                 is_compiled = Path(cache_from_source(file)).exists()
             except (NotImplementedError, OSError):  # The former of a Python that compiles nothing.
-                return []
-            files += [] if is_compiled else [Path(file)]
+                return {}
+            files |= {} if is_compiled else {name: Path(file)}
     return files
 
 
-def _stay_uncompiled(files: list[Path]) -> bool:
+def _stay_uncompiled(files: Iterable[Path]) -> bool:
     """Return whether Python cannot keep what it compiles of *files*."""
-    if sys.dont_write_bytecode:
-        return True
-    return not sys.pycache_prefix and not any(os.access(file.parent, os.W_OK) for file in files)
+    return sys.dont_write_bytecode or not any(os.access(file.parent, os.W_OK) for file in files)
 
 
-def _top_folder(file: Path) -> str:
-    """Return the folder of the package that a module is in, or the module itself."""
-    name = next((name for name in _PACKAGES if name in file.parts), "")
-    if not name:
-        return str(file)
-    last = len(file.parts) - 1 - file.parts[::-1].index(name)
-    return str(Path(*file.parts[: last + 1]))
+def _package(name: str, file: Path) -> str:
+    """Return the folder of the package that the module *name* is in, or its own *file* if it is in none."""
+    depth = name.count(".") + (file.name == "__init__.py")
+    return str(file.parents[depth - 1] if depth else file)
 
 
 def disk_finding(folder: Path) -> Finding:

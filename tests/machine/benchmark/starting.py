@@ -1,4 +1,4 @@
-"""What a command of ours takes that builds nothing: `invoke --list` and `image.check`."""
+"""What a command of ours takes that builds nothing: `invoke --list`, `image.check` and `image.doctor`."""
 
 from __future__ import annotations
 
@@ -20,6 +20,13 @@ _CHECK = Comparison(
     ours="image.check",
     theirs=["hello"],
 )
+_DOCTOR = Comparison(
+    name="image.doctor",
+    against="a trivial Invoke task",
+    mark=Mark(most=5.0),
+    ours="image.doctor",
+    theirs=["hello"],
+)
 _LIST = Comparison(
     name="invoke --list with our collection",
     against="invoke --list with a trivial one",
@@ -36,6 +43,7 @@ def cases(yard: Yard) -> list[Case]:
     def contender(name: str) -> Contender:
         word, ours = {
             "image.check": ("image.check", True),
+            "image.doctor": ("image.doctor", True),
             "hello": ("hello", False),
             "our list": ("--list", True),
             "trivial list": ("--list", False),
@@ -46,4 +54,7 @@ def cases(yard: Yard) -> list[Case]:
         what = f"invoke {word}, {'our collection' if ours else 'a trivial one'}"
         return Contender(name=name, what=what, commands=[place.invoke(BUILDKIT, folder, word)])
 
-    return [raced([each], contender, place.traces, times=_TIMES) for each in (_CHECK, _LIST)]
+    return [
+        raced([_DOCTOR], contender, place.traces),
+        *(raced([each], contender, place.traces, times=_TIMES) for each in (_CHECK, _LIST)),
+    ]
