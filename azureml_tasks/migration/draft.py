@@ -17,6 +17,7 @@ from azureml_tasks.migration.questions import Choice, Question
 from azureml_tasks.migration.reading import Outcome
 from azureml_tasks.migration.script_in_code import scripts_in_code
 from azureml_tasks.migration.sources import left_over
+from azureml_tasks.migration.variables_of_keys import without_variables_of_keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -122,6 +123,7 @@ def draft(readings: Sequence[Reading], fixed: Sequence[Fixed] = ()) -> Draft:
 
 
 def _draft(merged: Merged) -> Draft:
+    merged = merged._replace(readings=without_variables_of_keys(merged.readings))
     given = {each.place: each for each in merged.fixed}
     merging = _Merging(merged)
     by_place = merging.by_place()
