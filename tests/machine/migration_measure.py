@@ -137,7 +137,7 @@ def verdict(group: str, path: Path, scratch: Scratch) -> Verdict:
         refusal = _refusal(run, scratch)
         if refusal:
             return Verdict(group, name, REFUSED, f"check: {refusal}")
-        rest = open_lines(result.readings)
+        rest = [*open_lines(result.readings), *result.adds]
         notes = [f"answered {', '.join(answers.given)}"] if answers.given else []
         return Verdict(group, name, WHOLE if result.is_whole else REST, "; ".join([*notes, *rest]))
     except AzuremlTasksError as error:
