@@ -41,7 +41,6 @@ _OF_BUILD = re.compile(
 """Variables that change what pip and apt install."""
 _AT_START = "AZUREML_EXTRA_"
 """Variables by which an inference image installs packages when it starts: azureml_tasks/project/base_images.py."""
-_NAME_FILE = "name their file with --from"
 _SURE = ("AZUREML_CONDA_ENVIRONMENT_PATH", "PATH")
 """Variables that each base of the table sets."""
 _OF_PLATFORM = {
@@ -151,10 +150,6 @@ def decide_env(stage: Stage, places: Places, server: Server) -> None:
             stage.note(
                 line, Outcome.CHANGED, f"the code is in {stage.app_root}, where the server looks without it"
             )
-        elif name.startswith(_AT_START):
-            stage.left_over(
-                line, f"{name}: packages are in the image, not installed at its start: {_NAME_FILE}"
-            )
         elif stage.replaced and stage.makes_environment and name in _OF_ENVIRONMENT:
             stage.left_over(line, f"{name}: it names the environment of the server, which no key makes")
         elif _is_for_replaced(stage, name, value):
@@ -236,7 +231,8 @@ def _script(stage: Stage, places: Places, server: Server) -> tuple[int, str] | N
 def _variable(stage: Stage, name: str, value: str, line: int, *, later: bool, moved: str) -> None:
     """Say what became of one variable that the table sets."""
     if name.startswith(_AT_START):
-        stage.left_over(line, f"{name}: packages are in the image, not installed at its start: {_NAME_FILE}")
+        why = "packages are in the image, not installed at its start: name their file with --from"
+        stage.left_over(line, f"{name}: {why}")
         return
     shown = f"env.{name} = {json.dumps(value, ensure_ascii=False)}"
     of_base = names(value)
