@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,26 @@ def test_a_long_list_of_lines_is_cut() -> None:
 
     assert last.startswith("not whole: 29 lines left over or changed: Dockerfile:1, ")
     assert last.endswith(", Dockerfile:20, …")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("API_KEY: abc secret", "API_KEY: ***"),
+        ('"AUTH_TOKEN": "secret"', '"AUTH_TOKEN": ***'),
+        ("ENV TOKEN=secret A=1", "ENV TOKEN=*** A=1"),
+        ("ENV TOKEN=\"a secret\"'b secret' A=1", "ENV TOKEN=*** A=1"),
+        ("ENV DB_PASSWORD a secret", "ENV DB_PASSWORD ***"),
+        ("ARG PASSWORD=secret", "ARG PASSWORD=***"),
+        ("RUN x --token=secret y", "RUN x --token=*** y"),
+        ("curl -H 'Authorization: Bearer secret'", "curl -H 'Authorization: Bearer ***'"),
+        ("ENV KEYS=1 MONKEYS=2", "ENV KEYS=1 MONKEYS=2"),
+    ],
+)
+def test_values_that_are_secrets_by_their_names_are_not_shown(text: str, shown: str) -> None:
+    """A line says what became of a secret, and not the secret."""
+    line = SourceLine(1, 1, text, Outcome.DEPLOYMENT, "a secret, as its name says")
+    (entry,) = json.loads(as_json(result(line), str, dry=False))["sources"][0]["lines"]
+
+    assert entry["text"] == shown
+    assert shown[:36] in as_text(result(line), str, dry=False)

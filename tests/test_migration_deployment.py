@@ -516,3 +516,14 @@ def test_what_is_no_deployment(tmp_path: Path, text: str) -> None:
 def test_a_large_deployment_is_read(tmp_path: Path, text: str) -> None:
     """The time grows with the text, not with its square, which would take minutes."""
     assert covers(deployment(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    "value", ["https://me:secret@host/a", "mongodb://me:p@ss/w@host", "https://abc@host/a"]
+)
+def test_a_login_stays_in_the_deployment(tmp_path: Path, value: str) -> None:
+    """The environment of an image is readable for everybody who has the image, and so is pyproject.toml."""
+    reading = deployment(tmp_path, f"environment_variables:\n  URL: {value}\n  REMOTE: ssh://git@host/a\n")
+
+    assert values_of(reading)["env"] == {"REMOTE": "ssh://git@host/a"}
+    assert "2 deployment: it has a login, which would stay readable in the image" in lines_of(reading)

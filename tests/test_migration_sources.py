@@ -96,9 +96,11 @@ def test_what_the_table_cannot_hold_is_left_over(tmp_path: Path) -> None:
     (env,) = [value for value in reading.values if value.place == ("env",)][:1]
     bad = (
         *reading.values,
-        env._replace(value={"C": "3", "a b": "4"}),
+        env._replace(value={"C": "3", "a b": "4", "URL": "https://me:secret@host"}),
         env._replace(place=("apt",), value=["libgomp1", "no package!"]),
         env._replace(place=("run",), value=[{"command": "a"}, {"command": "b", "after": "never"}]),
+        env._replace(place=("run",), value=[{"command": "curl https://me:secret@host"}]),
+        env._replace(place=("entry-script",), value="https://me:secret@host"),
         env._replace(place=("user",), value="root"),
         env._replace(place=("model",), value="../../x"),
     )

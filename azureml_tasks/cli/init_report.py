@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.cli.streams import write
 from azureml_tasks.migration.reading import Kind, Outcome
+from azureml_tasks.migration.secret_texts import hide_logins, hide_secrets
 from azureml_tasks.plain_text import clean, escape_json, one_line
 
 if TYPE_CHECKING:
@@ -37,8 +37,6 @@ _OUTCOMES = {
     Outcome.CHANGED: "CHANGED: ",
     Outcome.LEFT_OVER: "LEFT OVER: ",
 }
-_LOGIN = re.compile(r"(?<=://)(?:[^/\s'\"@:]+:(?!\d+(?:/|\s|$))[^\s'\"]*|[^/\s'\"@]*)@")
-"""A user and a password of an address; a password may hold any character. A port is none, nor is `@v1` after a path."""
 _OPEN = (Outcome.CHANGED, Outcome.LEFT_OVER)
 _WIDEST = 36
 """Characters of a source's line that are shown."""
@@ -86,16 +84,12 @@ def _row(line: SourceLine, spell: Callable[[str], str]) -> str:
 
 
 def _short(text: str) -> str:
-    text = _plain(text.strip().partition("\n")[0])
+    text = one_line(hide_secrets(text.strip().partition("\n")[0]))
     return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"
 
 
 def _plain(text: str) -> str:
-    return one_line(_without_login(text))
-
-
-def _without_login(text: str) -> str:
-    return _LOGIN.sub("***@", text)
+    return one_line(hide_logins(text))
 
 
 def _compared(result: InitResult) -> Iterator[str]:
@@ -116,7 +110,7 @@ def _compared(result: InitResult) -> Iterator[str]:
 
 
 def _value(value: Any) -> str:
-    return one_line(json.dumps(value, ensure_ascii=False, default=str))
+    return _plain(json.dumps(value, ensure_ascii=False, default=str))
 
 
 def _summary(result: InitResult) -> str:
@@ -175,9 +169,9 @@ def _source(reading: Reading, spell: Callable[[str], str]) -> dict[str, Any]:
             {
                 "line": line.line,
                 "end": line.end,
-                "text": _without_login(line.text),
+                "text": hide_secrets(line.text),
                 "outcome": line.outcome.value,
-                "why": _without_login(spell(line.why)),
+                "why": hide_logins(spell(line.why)),
             }
             for line in reading.lines
         ],

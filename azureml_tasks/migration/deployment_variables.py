@@ -10,6 +10,7 @@ from azureml_tasks.config.variable_references import literal
 from azureml_tasks.image_reference import expand_base
 from azureml_tasks.migration.placeholders import is_placeholder, is_secret_reference
 from azureml_tasks.migration.reading import Kind, Outcome, Reference
+from azureml_tasks.migration.secret_texts import has_login
 from azureml_tasks.project.base_images import adds_no_packages
 from azureml_tasks.project.cross_checks import names_secret
 from azureml_tasks.project.variables import APP_ROOT, MODEL_DIR
@@ -96,6 +97,8 @@ def _note_variable(notes: YamlNotes, variable: _Variable, deployed: Deployed) ->
         notes.note(
             place, Outcome.DEPLOYMENT, "a secret, as its name says, which would stay readable in the image"
         )
+    elif has_login(value):
+        notes.note(place, Outcome.DEPLOYMENT, "it has a login, which would stay readable in the image")
     else:
         _note_own(notes, variable, deployed)
 

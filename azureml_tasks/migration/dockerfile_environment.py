@@ -16,6 +16,7 @@ from azureml_tasks.migration.dockerfile_words import (
     name_values,
     plain,
 )
+from azureml_tasks.migration.pip_commands import changes_pip
 from azureml_tasks.migration.reading import Outcome
 from azureml_tasks.planning.plan import MODEL_DIR
 from azureml_tasks.project.cross_checks import names_secret
@@ -33,12 +34,10 @@ _OF_ENVIRONMENT = (
 )  # fmt: skip
 """Variables that name an environment of conda."""
 _OF_BUILD = re.compile(
-    r"PIP_(?:INDEX_URL|EXTRA_INDEX_URL|FIND_LINKS|TRUSTED_HOST|CONSTRAINT|PRE|NO_DEPS|NO_INDEX|NO_BINARY|ONLY_BINARY"
-    r"|CERT|CLIENT_CERT|TARGET|PREFIX|CONFIG_FILE|UPGRADE\w*|NO_BUILD_ISOLATION)|https?_proxy|all_proxy|no_proxy"
-    r"|CMAKE_ARGS|CFLAGS|CXXFLAGS|LDFLAGS|CC|CXX|FORCE_CMAKE",
-    re.IGNORECASE,
+    r"https?_proxy|all_proxy|no_proxy|CMAKE_ARGS|CFLAGS|CXXFLAGS|LDFLAGS|CC|CXX|FORCE_CMAKE", re.IGNORECASE
 )
-"""Variables that change what pip and apt install."""
+"""Variables that change what pip and apt install, besides those of pip."""
+_WITHOUT = "pip and apt of the build run without it"
 _AT_START = "AZUREML_EXTRA_"
 """Variables by which an inference image installs packages when it starts: azureml_tasks/project/base_images.py."""
 _SURE = ("AZUREML_CONDA_ENVIRONMENT_PATH", "PATH")
@@ -72,11 +71,21 @@ def read_env(stage: Stage, instruction: Instruction) -> None:
         if name in stage.env_lines and stage.env_lines[name] != line:
             part = name in names(word_of(pairs, name))
             why = f"part of what line {line} sets" if part else f"line {line} sets {name} again"
-            stage.note(stage.env_lines[name], Outcome.NOT_NEEDED, why)
+            earlier = stage.env_lines[name]
+            if _is_missing(stage, name, stage.env[name], earlier) and stage.env[name] != value:
+                stage.note(earlier, Outcome.CHANGED, f"{why}; {_WITHOUT}")
+            else:
+                stage.note(earlier, Outcome.NOT_NEEDED, why)
         if name == "PATH" and not value.startswith(("$PATH", "${PATH}")):
             stage.path_lines.append(line)
         stage.env[name] = value
         stage.env_lines[name] = line
+
+
+def _is_missing(stage: Stage, name: str, value: str, line: int) -> bool:
+    """Return whether a variable of *line* changes what an installation after it installs, and that runs without it."""
+    is_read = changes_pip(name) or _OF_BUILD.fullmatch(name) is not None
+    return bool(value) and is_read and any(each > line for _, each in stage.steps)
 
 
 def _env_value(stage: Stage, line: int, name: str, word: str) -> str | None:
@@ -131,13 +140,14 @@ def read_arg(stage: Stage, instruction: Instruction, outer: dict[str, str]) -> N
             stage.left_over(line, f"{name} has no default, and a build here passes no argument{hint}")
         else:
             stage.arguments[name] = value
+            stage.argument_lines[name] = line
             stage.note(line, Outcome.NOT_NEEDED, f"a build here passes no argument, so {name} is its default")
 
 
 def decide_env(stage: Stage, places: Places, server: Server) -> None:
     """Say what became of each variable."""
     script = _script(stage, places, server)
-    installs = [line for _, line in stage.steps]
+    _note_arguments(stage)
     moved = places.code if places.has_code and places.code != stage.app_root else ""
     for name, value in stage.env.items():
         line = stage.env_lines[name]
@@ -160,11 +170,18 @@ def decide_env(stage: Stage, places: Places, server: Server) -> None:
             stage.set(("python-path",), folders, line)
             stage.note(line, Outcome.KEY, f"python-path = {json.dumps(folders, ensure_ascii=False)}")
         else:
-            _variable(stage, name, value, line, later=any(each > line for each in installs), moved=moved)
+            _variable(stage, name, value, line, moved=moved)
     if script:
         _note_script(stage, *script)
     elif places.has_code and "AZUREML_ENTRY_SCRIPT" not in stage.env:
         _note_default_script(stage, places)
+
+
+def _note_arguments(stage: Stage) -> None:
+    """Say which arguments change what is installed, as variables do."""
+    for name, line in stage.argument_lines.items():
+        if name not in stage.env and _is_missing(stage, name, stage.arguments[name], line):
+            stage.note(line, Outcome.CHANGED, f"{name}: {_WITHOUT}")
 
 
 def _note_script(stage: Stage, line: int, path: str) -> None:
@@ -228,7 +245,7 @@ def _script(stage: Stage, places: Places, server: Server) -> tuple[int, str] | N
     return line, path
 
 
-def _variable(stage: Stage, name: str, value: str, line: int, *, later: bool, moved: str) -> None:
+def _variable(stage: Stage, name: str, value: str, line: int, *, moved: str) -> None:
     """Say what became of one variable that the table sets."""
     if name.startswith(_AT_START):
         why = "packages are in the image, not installed at its start: name their file with --from"
@@ -250,8 +267,8 @@ def _variable(stage: Stage, name: str, value: str, line: int, *, later: bool, mo
         differences.append(
             f"the build fails if the base does not set {unsure[0]}, in place of leaving it empty"
         )
-    if later and _OF_BUILD.fullmatch(name):
-        differences.append("pip and apt of the build run without it")
+    if _is_missing(stage, name, value, line):
+        differences.append(_WITHOUT)
     stage.set(("env",), {name: value}, line)
     stage.note(line, Outcome.CHANGED if differences else Outcome.KEY, "; ".join([shown, *differences]))
 

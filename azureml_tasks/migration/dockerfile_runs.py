@@ -23,7 +23,7 @@ from azureml_tasks.migration.dockerfile_installs import (
 from azureml_tasks.migration.dockerfile_shells import MAKE_FILES, WITHOUT_FILES
 from azureml_tasks.migration.dockerfile_stage import APT, PIP, Copied, Shell
 from azureml_tasks.migration.dockerfile_words import json_words
-from azureml_tasks.migration.pip_commands import PipInstall, pip_command
+from azureml_tasks.migration.pip_commands import PipInstall, changes_pip, pip_command
 from azureml_tasks.migration.reading import Outcome
 from azureml_tasks.migration.shell_commands import Command, plain_chain, tidy
 from azureml_tasks.requirements.install_step import SERVER
@@ -48,17 +48,7 @@ _SETTINGS = frozenset({"export", "unset", "source", ".", "alias", "ulimit", "set
 """What changes only the shell, for the commands after it."""
 _USER_TOOLS = ("useradd", "adduser", "groupadd", "addgroup")
 _SETTINGS_OF_PIP = re.compile(r"(?:PIP_|UV_|PYTHON)\w*|PATH|VIRTUAL_ENV|CONDA_\w+")
-_CHANGES_PIP = re.compile(
-    r"PIP_(?:INDEX_URL|EXTRA_INDEX_URL|FIND_LINKS|TRUSTED_HOST|CONSTRAINT|PRE|NO_DEPS|NO_INDEX|NO_BINARY|ONLY_BINARY"
-    r"|TARGET|PREFIX|CONFIG_FILE|UPGRADE\w*|NO_BUILD_ISOLATION)"
-)
-"""Variables by which pip installs other packages."""
 _CONFIGURES_PIP = re.compile(r"pip[\d.]* config (?:--\w+ )?(?:set|edit)|pip\.conf|\.netrc")
-_HARMLESS_FOR_PIP = frozenset({
-    "PIP_BREAK_SYSTEM_PACKAGES", "PIP_CACHE_DIR", "PIP_DEFAULT_TIMEOUT", "PIP_DISABLE_PIP_VERSION_CHECK",
-    "PIP_NO_CACHE_DIR", "PIP_NO_COLOR", "PIP_NO_INPUT", "PIP_NO_WARN_SCRIPT_LOCATION", "PIP_PROGRESS_BAR", "PIP_QUIET",
-    "PIP_RETRIES", "PIP_ROOT_USER_ACTION",
-})  # fmt: skip
 _SOURCES_OF_APT = re.compile(
     r"/etc/apt|add-apt-repository|apt-add-repository|apt-key|keyring|dpkg|\.deb\b|\.list\b|\|\s*(?:sudo\s+)?(?:ba)?sh\b"
 )
@@ -254,7 +244,7 @@ def _effect(stage: Stage, command: Command, program: str) -> Effect:
     if program in _USER_TOOLS and _makes_runtime_user(stage, words):
         why = f"the build makes the user {stage.last_user}, with the ID 1000 or the next free one"
         return why if _has_usual_options(words) else _Difference(why)
-    if any(name.startswith("PIP_") and name not in _HARMLESS_FOR_PIP for name, _ in command.assignments):
+    if any(changes_pip(name) for name, _ in command.assignments):
         return None
     if (conda := conda_command(words)) is not None:
         is_known = isinstance(conda, str) or "$" not in conda.file + conda.environment
@@ -301,7 +291,7 @@ def _pip_effect(stage: Stage, pip: PipInstall) -> Effect:
     takes_tools = bool(tools) and (pip.upgrades or any(tool not in _PIP_TOOLS for tool in tools))
     changes_server = SERVER in names and stage.serves is not False
     own_path = bool(stage.path_lines) and not stage.replaced and not pip.environment
-    finds_others = any(_CHANGES_PIP.fullmatch(name) for name in (*stage.env, *stage.arguments))
+    finds_others = any(map(changes_pip, (*stage.env, *stage.arguments)))
     finds_others |= bool(stage.configures_pip)
     needs_tools = takes_tools or changes_server or own_path or finds_others or stage.makes_environment
     return None if pip.others or pip.options or needs_tools else pip

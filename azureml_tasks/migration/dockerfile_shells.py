@@ -13,6 +13,7 @@ from azureml_tasks.config.variable_references import parts
 from azureml_tasks.migration.dockerfile_stage import APT, FILES, PIP, RUNTIME_USER
 from azureml_tasks.migration.dockerfile_words import plain
 from azureml_tasks.migration.reading import Outcome
+from azureml_tasks.migration.secret_texts import has_login, has_secret
 from azureml_tasks.migration.shell_commands import named_variables
 from azureml_tasks.project.base_images import IMAGE_VARIABLES
 
@@ -33,7 +34,6 @@ _INSTALL = frozenset({"apt", "apt-get", "conda", "mamba", "pip", "pip3"})
 """Programs that use no file of their folder, unless they name it."""
 WITHOUT_FILES = MAKE_FILES | _INSTALL
 _AFTER = {0: "apt", APT: "apt", PIP: "pip", FILES: "code"}
-_LOGIN = re.compile(r"://[^/\s'\"]+@")
 _ROOT = ("0", "root")
 
 
@@ -99,10 +99,13 @@ def _decide(stage: Stage, shell: Shell, phase: int, order: _Order) -> None:
         stage.left_over(
             line, f"it is for the environment {environment}, in whose place the base's own serves"
         )
-    elif _LOGIN.search(command):
+    elif has_login(command):
         stage.left_over(line, "an address in it has a login, which would stay readable")
+    elif has_secret(command):
+        stage.left_over(line, "it holds a secret, which would stay readable")
     elif not user:
-        stage.left_over(line, f"it runs as {shell.user}, and a run as root or as the runtime user")
+        who = shell.user or f"{RUNTIME_USER}, the user of the base"
+        stage.left_over(line, f"it runs as {who}, and a run as root or as the runtime user")
     elif error := command_error(command):
         stage.left_over(line, f"it {error}")
     else:

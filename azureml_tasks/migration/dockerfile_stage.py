@@ -106,6 +106,7 @@ class Stage:
         self.env: dict[str, str] = {}
         self.env_lines: dict[str, int] = {}
         self.arguments: dict[str, str] = {}
+        self.argument_lines: dict[str, int] = {}
         self.unset: set[str] = set()
         """Arguments without a default, which no command gets."""
         self.configures_pip = 0

@@ -46,6 +46,12 @@ _VALUES = frozenset({
     "--cert", "--client-cert", "--report", "--group", "--python", "--build",
 })  # fmt: skip
 """Further options that take a value."""
+_HARMLESS = frozenset({
+    "PIP_BREAK_SYSTEM_PACKAGES", "PIP_CACHE_DIR", "PIP_DEFAULT_TIMEOUT", "PIP_DISABLE_PIP_VERSION_CHECK",
+    "PIP_NO_CACHE_DIR", "PIP_NO_COLOR", "PIP_NO_INPUT", "PIP_NO_WARN_SCRIPT_LOCATION", "PIP_PROGRESS_BAR", "PIP_QUIET",
+    "PIP_RETRIES", "PIP_ROOT_USER_ACTION", "PIP_VERSION",
+})  # fmt: skip
+"""Variables of pip, and of Dockerfiles that install it, by which it installs no other packages."""
 _LOGIN = re.compile(r"://[^/\s]*@")
 _SHORT_WITH_VALUE = re.compile(r"-([rceitfC])(.+)", re.DOTALL)
 
@@ -152,3 +158,11 @@ def _install(words: Sequence[str], environment: str) -> PipInstall:
 def _is_requirement(word: str) -> bool:
     is_path = word.startswith((".", "/")) or word.endswith((".whl", ".zip", ".gz"))
     return not is_path and not validators.PIP.error(word)
+
+
+def changes_pip(name: str) -> bool:
+    """Return whether pip installs other packages, or from elsewhere, by the variable *name*: each option has one.
+
+    https://pip.pypa.io/en/stable/topics/configuration/#environment-variables
+    """
+    return name.startswith("PIP_") and name not in _HARMLESS

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.config.reader import read
 from azureml_tasks.errors import SettingsError
+from azureml_tasks.migration.secret_texts import has_login
 from azureml_tasks.migration.sources import left_over
 from azureml_tasks.migration.table_text import table_text
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from azureml_tasks.config.problems import Place, Problems
     from azureml_tasks.migration.reading import Reading, Value
 
+_LOGIN = "an address in it has a login, which would stay readable"
 _ANY_BASE = "minimal-py312-inference"
 _ANY_ROOT = "/".join([".."] * 50)
 """Whether a path leads out of the real root is known already, see `surroundings`."""
@@ -30,10 +32,30 @@ def _judged(reading: Reading) -> Reading:
     kept = []
     for value in reading.values:
         accepted, whys = _accepted(value)
+        if accepted and any(map(has_login, _texts(accepted.value))):
+            accepted, whys = _without_logins(accepted), [*whys, _LOGIN]
         for why in whys:
             reading = left_over(reading, value.line, why)
         kept += [accepted] if accepted else []
     return replace(reading, values=tuple(kept))
+
+
+def _without_logins(value: Value) -> Value | None:
+    """Return what of *value* has no login; None for nothing."""
+    rest: Any = None
+    if isinstance(value.value, dict):
+        rest = {name: entry for name, entry in value.value.items() if not any(map(has_login, _texts(entry)))}
+    elif isinstance(value.value, list):
+        rest = [item for item in value.value if not any(map(has_login, _texts(item)))]
+    return value._replace(value=rest) if rest else None
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield the texts in *value*."""
+    if isinstance(value, str):
+        yield value
+    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _texts(each)
 
 
 def _accepted(value: Value) -> tuple[Value | None, list[str]]:
