@@ -18,7 +18,7 @@ from tests.init_cases import command, laid_out, named
 from tests.init_command import run_init
 from tests.real.image_content import File, ImageContent, content_of
 from tests.real.offering import packed
-from tests.real.support import removed_after, unique
+from tests.real.support import project_removed_after, removed_after, unique
 from tests.wheels import wheel
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def test_both_images_are_the_same(
     own, ours = f"{folder.name}:own", f"{folder.name}:0.1.0"
     monkeypatch.chdir(folder)
     assert run_init(folder, command(case)).error == ""
-    with removed_after(docker_client, own, ours), ThreadPoolExecutor() as beside:
+    with project_removed_after(docker_client, folder.name), ThreadPoolExecutor() as beside:
         build = beside.submit(docker_client.images.build, path=str(same), tag=own, rm=True)
         pipeline.build(RunContext(folder=folder, reporter=Console()), no_cache=False, pull=False)
         build.result()
