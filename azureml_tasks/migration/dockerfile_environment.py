@@ -151,7 +151,7 @@ def decide_env(stage: Stage, places: Places, server: Server) -> None:
     moved = places.code if places.has_code and places.code != stage.app_root else ""
     for name, value in stage.env.items():
         line = stage.env_lines[name]
-        if name == "AZUREML_ENTRY_SCRIPT" and script is not None:
+        if name == "AZUREML_ENTRY_SCRIPT" and (script or _names_script(stage, places, value)):
             continue
         if name == "AZUREML_MODEL_DIR" and places.has_model:
             outcome = Outcome.KEY if places.model == MODEL_DIR else Outcome.CHANGED
@@ -242,7 +242,35 @@ def _script(stage: Stage, places: Places, server: Server) -> tuple[int, str] | N
         if server.entry_script and "AZUREML_ENTRY_SCRIPT" not in stage.env:
             stage.left_over(line, f"its entry script {server.entry_script} is not among the copied code")
         return None
-    return line, path
+    return (line, path) if _is_in_code(stage, path) else None
+
+
+def _names_script(stage: Stage, places: Places, value: str) -> bool:
+    """Say what became of AZUREML_ENTRY_SCRIPT if the table sets it anyway, to score.py; return whether it does.
+
+    That is so if the code has such a file, also that of the folder `code`, which the table copies if no key says more.
+    """
+    if not _is_in_code(stage, "score.py"):
+        return False
+    line, path = stage.env_lines["AZUREML_ENTRY_SCRIPT"], plain(value)
+    if not places.has_code and _is_in_code(stage, path):
+        _note_script(stage, line, path)
+    else:
+        stage.left_over(line, f"{path} is no file of the code, and entry-script is then score.py")
+    return True
+
+
+def _is_in_code(stage: Stage, path: str) -> bool:
+    """Return whether the key `code` copies a file that is then at *path* below the app's root."""
+    value = next((value.value for value in stage.values if value.place == ("code",)), "code")
+    if isinstance(value, str):
+        return stage.surroundings.locate(posixpath.join(value, path)).kind == "file"
+    top = path.partition("/")[0]
+    folder = next((each for each in value if posixpath.basename(each) == top), "")
+    return (
+        bool(folder)
+        and stage.surroundings.locate(posixpath.join(posixpath.dirname(folder), path)).kind == "file"
+    )
 
 
 def _variable(stage: Stage, name: str, value: str, line: int, *, moved: str) -> None:
