@@ -62,6 +62,8 @@ _PLACEHOLDER = re.compile(r"\{\{|<[A-Z_]+>")
 _ASSIGNED = re.compile(r"(?<![\w$])([A-Za-z_]\w*)=")
 _RELATIVE_FILE = re.compile(r"(?:^|\s)\.(?:\s|/|$)|\.py\b|\.sh\b|\.whl\b")
 _ROOT = ("0", "root")
+_SUBSTITUTES = re.compile(r"[$<>]\(|`")
+"""What begins a command in a word."""
 _MANY = 2_000
 """Commands of one instruction that are looked at one by one."""
 
@@ -191,7 +193,8 @@ def _takes_options(stage: Stage, instruction: Instruction) -> bool:
 def _read_chain(stage: Stage, line: int, text: str, chain: Sequence[Command]) -> None:
     """Note what the commands of a chain do: each by itself if their order allows it, else all of them as one `run`."""
     meanings = list(_meanings(stage, chain))
-    if _fits(stage, meanings) or any(_installed_from(stage, each) for each in meanings):
+    is_apart = _fits(stage, meanings) and not any(each.is_setting and _acts(each) for each in meanings)
+    if is_apart or any(_installed_from(stage, each) for each in meanings):
         _apart(stage, line, meanings)
     else:
         _add_shell(stage, line, text, meanings)
@@ -237,7 +240,7 @@ def _meanings(stage: Stage, chain: Sequence[Command]) -> Iterator[_Meaning]:
 
 def _effect(stage: Stage, command: Command, program: str) -> Effect:
     words = command.words
-    if program in _QUIET:
+    if program in _QUIET and not _runs_another(command):
         return f"{program} changes nothing"
     if removes_lists(words):
         return "apt's lists are never left in the image"
@@ -256,6 +259,17 @@ def _effect(stage: Stage, command: Command, program: str) -> Effect:
     if (pip := pip_command(words)) is not None:
         return _pip_effect(stage, pip) if isinstance(pip, PipInstall) else pip
     return apt_command(words)
+
+
+def _runs_another(command: Command) -> bool:
+    """Return whether a command that is quiet itself runs another one, which may do anything."""
+    is_env = posixpath.basename(command.words[0]) == "env" and len(command.words) > 1
+    return is_env or _SUBSTITUTES.search(command.text) is not None
+
+
+def _acts(each: _Meaning) -> bool:
+    """Return whether a setting runs commands of a file or of a substitution, which may do anything."""
+    return each.program in ("source", ".") or _SUBSTITUTES.search(each.command.text) is not None
 
 
 def _removal(stage: Stage, words: Sequence[str], folder: str) -> _Removal | None:
