@@ -76,6 +76,15 @@ def test_one_above_the_root_does_not_count(tmp_path: Path) -> None:
     assert not tasks_file(tmp_path / "repository" / "a", tmp_path / "repository").exists
 
 
+def test_a_folder_in_its_place_exists(tmp_path: Path) -> None:
+    """Nothing can be written there: what to add is said, and the table is written without it."""
+    (tmp_path / "tasks.py").mkdir()
+    tasks = tasks_file(tmp_path, tmp_path)
+
+    assert (tasks.path, tasks.exists) == (tmp_path / "tasks.py", True)
+    assert "add_collection" in tasks.advice
+
+
 def test_a_link_to_nothing_exists(tmp_path: Path) -> None:
     """Nothing is written through it."""
     (tmp_path / "tasks.py").symlink_to("nothing")

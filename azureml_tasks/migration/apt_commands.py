@@ -88,4 +88,8 @@ def removes_lists(words: Sequence[str]) -> bool:
     """Return whether a command is an `rm` of apt's lists and archives alone, which no step here leaves behind."""
     operands = [word for word in words[1:] if not word.startswith("-")]
     folders = ("/var/lib/apt/lists", "/var/cache/apt", "/var/lib/dpkg/info/*.postrm")
-    return words[0] == "rm" and bool(operands) and all(word.startswith(folders) for word in operands)
+    return (
+        words[0] == "rm"
+        and bool(operands)
+        and all(word.startswith(folders) and ".." not in word for word in operands)
+    )

@@ -21,7 +21,6 @@ _LEAVE_NOTHING = (
     "check",
     "config list",
     "debug",
-    "download",
     "freeze",
     "help",
     "index",

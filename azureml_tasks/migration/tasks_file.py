@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.project.entry_script import parse_script
@@ -46,7 +47,7 @@ def tasks_file(folder: Path, root: Path) -> TasksFile:
     """
     for each in (folder, *folder.parents):
         for name in NAMES:
-            if (each / name).is_file() or (each / name).is_symlink():
+            if os.path.lexists(each / name):
                 return TasksFile(path=each / name, exists=True, advice=_advice(each / name, folder, each))
         if each == root:
             break
