@@ -527,3 +527,24 @@ def test_a_login_stays_in_the_deployment(tmp_path: Path, value: str) -> None:
 
     assert values_of(reading)["env"] == {"REMOTE": "ssh://git@host/a"}
     assert "2 deployment: it has a login, which would stay readable in the image" in lines_of(reading)
+
+
+@pytest.mark.parametrize(
+    ("files", "why"),
+    [
+        (["src/.gitignore"], "; with what src/.gitignore names, which Azure ML leaves out: write exclude"),
+        (["src/.gitignore", "src/.amlignore"], ""),
+        (
+            [".amlignore"],
+            "; without what .amlignore names, which Azure ML reads only in the folder of the code",
+        ),
+        ([".amlignore", ".dockerignore"], ""),
+    ],
+)
+def test_code_of_which_azure_ml_uploads_other_files(tmp_path: Path, files: list[str], why: str) -> None:
+    """Azure ML and the build of an image do not read the same ignore files."""
+    lay_out(dict.fromkeys(files, "*.csv\n"), tmp_path)
+    reading = deployment(tmp_path, "code_configuration:\n  code: src\n  scoring_script: score.py\n")
+
+    outcome = "changed" if why else "key"
+    assert any(each.endswith(f' {outcome}: code = "src"{why}') for each in lines_of(reading))

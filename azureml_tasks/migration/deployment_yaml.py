@@ -184,6 +184,23 @@ def _note_request_settings(notes: YamlNotes) -> None:
         notes.note((*place, key), Outcome.DEPLOYMENT, why)
 
 
+def _other_files(notes: YamlNotes, code: str) -> str:
+    """Return which files Azure ML uploads and `code` does not copy, or the other way round; "" for none.
+
+    Azure ML reads the `.amlignore` of the folder that it uploads, or else its `.gitignore`: azure-ai-ml 1.35.2,
+    `_utils/_asset_utils.py`, `get_ignore_file`. For `code` see `project.ignore_files`.
+    """
+
+    def has(path: str) -> bool:
+        return notes.surroundings.locate(path).kind == "file"
+
+    if not has(f"{code}/.amlignore") and has(f"{code}/.gitignore"):
+        return f"with what {code}/.gitignore names, which Azure ML leaves out: write exclude"
+    if code != "." and has(".amlignore") and not has(".dockerignore"):
+        return "without what .amlignore names, which Azure ML reads only in the folder of the code"
+    return ""
+
+
 def _note_code(notes: YamlNotes) -> tuple[str, str]:
     """Note the code and its script; return the folder as the table names it, and the script in it, or "" for each."""
     place: Place = ("code_configuration",)
@@ -198,7 +215,8 @@ def _note_code(notes: YamlNotes) -> tuple[str, str]:
     others = _scripts(notes, folder) if why and folder else []
     code = folder if others or not why else ""
     if code:
-        notes.key(_CODE, ("code",), code)
+        other = _other_files(notes, code)
+        notes.key(_CODE, ("code",), code, other, Outcome.CHANGED if other else Outcome.KEY)
     elif folder:
         notes.note(
             _CODE, Outcome.LEFT_OVER, "it has no script with init() and run(), and the table needs one"
