@@ -109,7 +109,7 @@ def _add(stage: Stage, line: int, source: str, place: str, *, is_folder: bool, n
             return
     where = "is outside the project and its root" if located.kind == "outside" else "does not exist here"
     stage.left_over(line, f"{source} {where}")
-    stage.absent.append(posixpath.join(place, posixpath.basename(source)) if is_folder else place)
+    stage.not_here.append(posixpath.join(place, posixpath.basename(source)) if is_folder else place)
 
 
 def _matching(stage: Stage, pattern: str) -> list[str]:

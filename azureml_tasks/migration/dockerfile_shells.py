@@ -74,7 +74,7 @@ def decide_runs(stage: Stage, final_user: str, moved_root: str) -> None:
     order = _Order(
         steps=[*stage.steps, *((FILES, line) for line in copies)],
         copies=copies,
-        lost=[*dict.fromkeys([*lost, *stage.absent, moved_root])],
+        lost=[*dict.fromkeys([*lost, *stage.absent, *stage.not_here, moved_root])],
         final_user=final_user,
         moved_root=moved_root,
     )
@@ -93,7 +93,8 @@ def _decide(stage: Stage, shell: Shell, phase: int, order: _Order) -> None:
     user = _user(shell, order.final_user, stage.serves)
     command = _command(shell, stage, after_env=phase == FILES)
     if missing := _missing(shell, order.lost):
-        note = stage.left_over if missing == order.moved_root else stage.keep
+        is_elsewhere = missing == order.moved_root or missing in stage.not_here
+        note = stage.left_over if is_elsewhere else stage.keep
         note(line, f"it uses {missing}, and no key copies that{_advice(shell)}")
     elif environment := _other_environment(shell, stage):
         stage.left_over(

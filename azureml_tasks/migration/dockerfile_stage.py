@@ -118,6 +118,8 @@ class Stage:
         self.copied: list[Copied] = []
         self.absent: list[str] = []
         """Paths that an instruction would copy to, and that an image of the table does not have."""
+        self.not_here: list[str] = []
+        """The same for files that do not exist here, without which the Dockerfile cannot be built either."""
         self.installed: set[Copied] = set()
         """What is only installed from."""
         self.removed: set[Copied] = set()
