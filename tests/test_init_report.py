@@ -10,7 +10,7 @@ import pytest
 from azureml_tasks.cli.init_report import as_json, as_text
 from azureml_tasks.commands.init import InitResult
 from azureml_tasks.migration.reading import Kind, Outcome, Reading, Source, SourceLine
-from azureml_tasks.migration.tasks_file import TasksFile
+from azureml_tasks.migration.table.tasks_file import TasksFile
 
 
 def result(*lines: SourceLine) -> InitResult:

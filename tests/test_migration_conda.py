@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from azureml_tasks.image_reference import Reference, expand_base
-from azureml_tasks.migration.conda_source import read_conda_source
+from azureml_tasks.migration.packages.conda_source import read_conda_source
 from azureml_tasks.migration.reading import Kind, Outcome, Reading, Source
 from azureml_tasks.migration.surroundings import Surroundings
 from tests.cases import lay_out

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from azureml_tasks.migration.conda_for_base import conda_for_base, named_base
-from azureml_tasks.migration.conda_source import read_conda_source
+from azureml_tasks.migration.packages.conda_for_base import conda_for_base, named_base
+from azureml_tasks.migration.packages.conda_source import read_conda_source
 from azureml_tasks.migration.reading import Kind, Reading, Source, Value
 from azureml_tasks.migration.surroundings import Surroundings
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from azureml_tasks.errors import SettingsError
-from azureml_tasks.migration.deployment_yaml import read_deployment
+from azureml_tasks.migration.deployment.deployment_yaml import read_deployment
 from azureml_tasks.migration.reading import Outcome, Reading
 from tests.cases import lay_out
 from tests.readings import lines_of, outline, read, values_of

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from azureml_tasks.migration.dockerfile_source import read_dockerfile
+from azureml_tasks.migration.dockerfile.source import read_dockerfile
 from azureml_tasks.migration.reading import Kind, Outcome, Reading, Source
 from azureml_tasks.migration.surroundings import Surroundings
 from tests.cases import lay_out, sections

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from azureml_tasks.migration.environment_yaml import read_environment
+from azureml_tasks.migration.deployment.environment_yaml import read_environment
 from tests.readings import lines_of, outline, read, values_of
 
 if TYPE_CHECKING:

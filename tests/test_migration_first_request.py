@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from azureml_tasks.migration.first_request import FirstRequest, entry_script, first_request
+from azureml_tasks.migration.search.first_request import FirstRequest, entry_script, first_request
 from azureml_tasks.migration.surroundings import Surroundings
 from tests.cases import lay_out
 

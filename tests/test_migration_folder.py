@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from azureml_tasks.errors import SettingsError
-from azureml_tasks.migration.folder import Search, search
+from azureml_tasks.migration.search.folder import Search, search
 from azureml_tasks.migration.surroundings import Surroundings
 from tests.cases import lay_out
 

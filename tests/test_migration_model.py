@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from azureml_tasks.migration.model_source import read_model
+from azureml_tasks.migration.code.model_source import read_model
+from azureml_tasks.migration.code.request_source import read_request
 from azureml_tasks.migration.reading import Kind, Outcome, Reading, Source
-from azureml_tasks.migration.request_source import read_request
 from azureml_tasks.migration.surroundings import Surroundings
 from tests.cases import lay_out
 

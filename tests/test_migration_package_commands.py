@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from azureml_tasks.migration.apt_commands import AptInstall, apt_command, removes_lists
-from azureml_tasks.migration.conda_commands import CondaEnvironment, conda_command
-from azureml_tasks.migration.dockerfile_words import (
+from azureml_tasks.migration.dockerfile.apt_commands import AptInstall, apt_command, removes_lists
+from azureml_tasks.migration.dockerfile.conda_commands import CondaEnvironment, conda_command
+from azureml_tasks.migration.dockerfile.pip_commands import PipInstall, pip_command
+from azureml_tasks.migration.dockerfile.words import (
     UnknownValueError,
     expanded,
     json_words,
     name_values,
     plain,
 )
-from azureml_tasks.migration.pip_commands import PipInstall, pip_command
 
 
 @pytest.mark.parametrize(

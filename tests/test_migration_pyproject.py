@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from azureml_tasks.migration.pyproject_source import read_pyproject_source
+from azureml_tasks.migration.packages.pyproject_source import read_pyproject_source
 from azureml_tasks.migration.reading import Kind, Outcome, Reading, Source
 from azureml_tasks.migration.surroundings import Surroundings
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from azureml_tasks.migration.packages.requirements_source import read_requirements_source
 from azureml_tasks.migration.reading import Kind, Outcome, Reading, Source
-from azureml_tasks.migration.requirements_source import read_requirements_source
 from azureml_tasks.migration.surroundings import Surroundings
 from tests.cases import lay_out
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from azureml_tasks.migration.sample_request import sample_request
+from azureml_tasks.migration.code.sample_request import sample_request
 
 _NAMED = """
 rows = np.array([[1]])

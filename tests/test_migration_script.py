@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from azureml_tasks.migration.code.script_source import read_script
 from azureml_tasks.migration.reading import Kind, Outcome, Reading, Source
-from azureml_tasks.migration.script_source import read_script
 from azureml_tasks.migration.surroundings import Surroundings
 from tests.cases import lay_out
 

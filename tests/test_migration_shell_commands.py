@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from azureml_tasks.migration.shell_commands import Command, named_variables, plain_chain
+from azureml_tasks.migration.dockerfile.shell_commands import Command, named_variables, plain_chain
 
 VALUES = {"VERSION": "1.2", "NAMES": "curl wget", "EMPTY": ""}
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from azureml_tasks.errors import SettingsError
-from azureml_tasks.migration.comparison import differences
-from azureml_tasks.migration.table_place import placed_text, table_place
+from azureml_tasks.migration.table.comparison import differences
+from azureml_tasks.migration.table.table_place import placed_text, table_place
 
 TABLE = {"base": "x", "code": "src"}
 ABOVE = {"root": "..", "base": "x"}

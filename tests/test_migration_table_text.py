@@ -8,7 +8,13 @@ import pytest
 import tomli
 
 from azureml_tasks.errors import SettingsError
-from azureml_tasks.migration.table_text import addition, own_table, project_text, read_document, table_text
+from azureml_tasks.migration.table.table_text import (
+    addition,
+    own_table,
+    project_text,
+    read_document,
+    table_text,
+)
 
 TABLE = table_text({"base": "x"})
 READS_WELL = r"""[tool.azureml-image]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from azureml_tasks.migration.tasks_file import TEXT, tasks_file
+from azureml_tasks.migration.table.tasks_file import TEXT, tasks_file
 from tests.cases import lay_out
 from tests.documentation import README, blocks
 

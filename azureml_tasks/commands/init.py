@@ -17,8 +17,6 @@ from azureml_tasks.config import image_tables
 from azureml_tasks.config.problems import FILE
 from azureml_tasks.errors import FileProblem, Problem, SettingsError, stating
 from azureml_tasks.migration import kept_dockerfile
-from azureml_tasks.migration.comparison import differences
-from azureml_tasks.migration.conda_for_base import conda_for_base, named_base
 from azureml_tasks.migration.draft import (
     Draft,
     Fixed,
@@ -37,15 +35,17 @@ from azureml_tasks.migration.missing_code import (
     scripts_to_choose,
     without_code,
 )
-from azureml_tasks.migration.project_name import naming_keys, project_name
+from azureml_tasks.migration.packages.conda_for_base import conda_for_base, named_base
 from azureml_tasks.migration.questions import Choice, Question
 from azureml_tasks.migration.reading import Outcome
 from azureml_tasks.migration.refused_values import without_refused
 from azureml_tasks.migration.sources import read_sources
 from azureml_tasks.migration.surroundings import Surroundings
-from azureml_tasks.migration.table_place import TablePlace, placed_text, table_place
-from azureml_tasks.migration.table_text import addition, project_text
-from azureml_tasks.migration.tasks_file import TEXT, tasks_file
+from azureml_tasks.migration.table.comparison import differences
+from azureml_tasks.migration.table.project_name import naming_keys, project_name
+from azureml_tasks.migration.table.table_place import TablePlace, placed_text, table_place
+from azureml_tasks.migration.table.table_text import addition, project_text
+from azureml_tasks.migration.table.tasks_file import TEXT, tasks_file
 from azureml_tasks.project import git
 from azureml_tasks.project.base_images import CURRENT, FOR_MLFLOW
 from azureml_tasks.project.paths import leaves
@@ -57,10 +57,10 @@ if TYPE_CHECKING:
 
     from azureml_tasks.commands.init_sources import Ask
     from azureml_tasks.commands.run_context import RunContext
-    from azureml_tasks.migration.comparison import Difference
-    from azureml_tasks.migration.folder import PassedOver
     from azureml_tasks.migration.reading import Reading
-    from azureml_tasks.migration.tasks_file import TasksFile
+    from azureml_tasks.migration.search.folder import PassedOver
+    from azureml_tasks.migration.table.comparison import Difference
+    from azureml_tasks.migration.table.tasks_file import TasksFile
 
 _BASE_FLAG = "--base"
 _MOST_LINES = 3

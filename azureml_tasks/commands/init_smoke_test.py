@@ -9,7 +9,7 @@ from azureml_tasks.commands.init_sources import typed
 from azureml_tasks.commands.new_files import NewFile
 from azureml_tasks.config.smoke_test_settings import Request
 from azureml_tasks.migration.draft import declaration, in_order
-from azureml_tasks.migration.first_request import entry_script, first_request
+from azureml_tasks.migration.search.first_request import entry_script, first_request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from azureml_tasks.errors import SettingsError
 from azureml_tasks.migration import image_origin
 from azureml_tasks.migration.draft import Fixed
-from azureml_tasks.migration.folder import search
 from azureml_tasks.migration.questions import Question, command_line
 from azureml_tasks.migration.reading import Kind
+from azureml_tasks.migration.search.folder import search
 from azureml_tasks.migration.sources import UnreadableSource, open_source, read_sources
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from azureml_tasks.commands.run_context import RunContext
-    from azureml_tasks.migration.folder import PassedOver
     from azureml_tasks.migration.reading import Reading, Source
+    from azureml_tasks.migration.search.folder import PassedOver
     from azureml_tasks.migration.surroundings import Surroundings
 
 Ask: TypeAlias = Callable[[Question], int | None]

@@ -13,9 +13,9 @@ from azureml_tasks.config.settings import Settings
 from azureml_tasks.errors import FileProblem
 from azureml_tasks.image_reference import expand_base
 from azureml_tasks.migration.base_image import brings_server
+from azureml_tasks.migration.code.script_in_code import scripts_in_code
 from azureml_tasks.migration.questions import Choice, Question
 from azureml_tasks.migration.reading import Outcome
-from azureml_tasks.migration.script_in_code import scripts_in_code
 from azureml_tasks.migration.sources import left_over
 from azureml_tasks.migration.variables_of_keys import without_variables_of_keys
 

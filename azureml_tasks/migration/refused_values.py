@@ -9,7 +9,7 @@ from azureml_tasks.config.reader import read
 from azureml_tasks.errors import SettingsError
 from azureml_tasks.migration.secret_texts import has_login
 from azureml_tasks.migration.sources import left_over
-from azureml_tasks.migration.table_text import table_text
+from azureml_tasks.migration.table.table_text import table_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -8,17 +8,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.errors import FileProblem
-from azureml_tasks.migration.conda_source import read_conda_source
-from azureml_tasks.migration.deployment_yaml import read_deployment
-from azureml_tasks.migration.dockerfile_source import read_dockerfile
-from azureml_tasks.migration.environment_yaml import read_environment
+from azureml_tasks.migration.code.model_source import no_model_because, read_model
+from azureml_tasks.migration.code.request_source import read_request
+from azureml_tasks.migration.code.script_source import read_script
+from azureml_tasks.migration.deployment.deployment_yaml import read_deployment
+from azureml_tasks.migration.deployment.environment_yaml import read_environment
+from azureml_tasks.migration.dockerfile.source import read_dockerfile
 from azureml_tasks.migration.kinds import NoSource, kind_of_name, kind_of_text
-from azureml_tasks.migration.model_source import no_model_because, read_model
-from azureml_tasks.migration.pyproject_source import read_pyproject_source
+from azureml_tasks.migration.packages.conda_source import read_conda_source
+from azureml_tasks.migration.packages.pyproject_source import read_pyproject_source
+from azureml_tasks.migration.packages.requirements_source import read_requirements_source
 from azureml_tasks.migration.reading import Kind, Outcome, Reading, Source, SourceLine
-from azureml_tasks.migration.request_source import read_request
-from azureml_tasks.migration.requirements_source import read_requirements_source
-from azureml_tasks.migration.script_source import read_script
 from azureml_tasks.text_file import UnreadableFile, read_text
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""Read scripts, models and requests."""

@@ -1,0 +1,1 @@
+"""Read deployments and environments of Azure ML."""

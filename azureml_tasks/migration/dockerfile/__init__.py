@@ -1,0 +1,1 @@
+"""Read a Dockerfile: what each of its instructions becomes."""

@@ -1,0 +1,1 @@
+"""Search a folder for what tells what its image is made of."""

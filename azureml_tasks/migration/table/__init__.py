@@ -1,0 +1,1 @@
+"""Write the table and the tasks, and compare tables."""
