@@ -54,7 +54,8 @@ def test_lists_of_apt_are_removed(text: str, *, removed: bool) -> None:
     ("text", "expected"),
     [
         ("pip install a b[c]>=1", PipInstall(("a", "b[c]>=1"))),
-        ("python3.12 -m pip install -q --no-cache-dir a", PipInstall(("a",))),
+        ("python3.12 -m pip install -q --no-cache-dir a", PipInstall(("a",), python="3.12")),
+        ("pip3.9 install a", PipInstall(("a",), python="3.9")),
         ("/opt/x/bin/pip3 install a", PipInstall(("a",), environment="/opt/x")),
         ("conda run --no-capture-output -n x pip install a", PipInstall(("a",), environment="x")),
         ("conda run --prefix=/x python -m pip install a", PipInstall(("a",), environment="/x")),

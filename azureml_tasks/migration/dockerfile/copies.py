@@ -59,6 +59,8 @@ def _cannot(instruction: Instruction) -> str:
         return "a here-document: write the text into a file of the project"
     if places := instruction.flag_values("--from"):
         return f"copies from another image or stage: {places[-1]}"
+    if instruction.flag_values("--checksum"):
+        return "--checksum is for a download, which a run can do; Docker refuses it for a file"
     flags = (flag.partition("=")[0] for flag in instruction.flags)
     flag = next((flag for flag in flags if flag in ("--exclude", "--parents")), "")
     return f"{flag} chooses what is copied, which no key does" if flag else ""

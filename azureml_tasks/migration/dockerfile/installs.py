@@ -7,10 +7,12 @@ import posixpath
 import re
 from typing import TYPE_CHECKING
 
+from azureml_tasks.image_reference import parse
 from azureml_tasks.migration.dockerfile.apt_commands import AptInstall
 from azureml_tasks.migration.dockerfile.pip_commands import PipInstall
-from azureml_tasks.migration.dockerfile.stage import APT, PIP
+from azureml_tasks.migration.dockerfile.stage import APT, PIP, RUNTIME_USER
 from azureml_tasks.migration.reading import Kind, Outcome
+from azureml_tasks.project.base_images import named_python
 from azureml_tasks.requirements.lines import normalize_name
 
 if TYPE_CHECKING:
@@ -29,6 +31,10 @@ _BASE_ENVIRONMENTS = frozenset({
 })  # fmt: skip
 """The environment of the server in Azure ML's inference images: microsoft/azureml-inference-server issue 83, and
 Azure/azureml-assets, assets/inference/environments/minimal-py311-inference/context/Dockerfile."""
+
+
+_SHARED_USERS = ("", "root", "0", RUNTIME_USER)
+"""Users whose packages everybody has: dockeruser owns the environment of the server."""
 
 
 def is_base(stage: Stage, environment: str) -> bool:
@@ -124,6 +130,10 @@ def _pip_differences(stage: Stage, install: PipInstall) -> list[str]:
         differences.append(f"without {' '.join(install.options)}: a requirements file can have such a line")
     if stage.configures_pip:
         differences.append(f"pip of the build may lack what line {stage.configures_pip} configures")
+    if other := _other_python(stage, install):
+        differences.append(f"into the environment of the server, not for Python {other}")
+    if stage.user not in _SHARED_USERS:
+        differences.append(f"for every user, not for {stage.user} alone")
     if not is_base(stage, install.environment):
         differences.append(f"into the environment of the server, not into {install.environment}")
     elif stage.path_lines and not stage.replaced and not install.environment:
@@ -131,6 +141,13 @@ def _pip_differences(stage: Stage, install: PipInstall) -> list[str]:
             f"into the environment of the server, also if line {stage.path_lines[0]} names another"
         )
     return differences
+
+
+def _other_python(stage: Stage, install: PipInstall) -> str:
+    """Return the version that a command of pip names, if the base is known to have another one; "" for none."""
+    base = parse(stage.base)
+    known = named_python(base) if base and install.python else None
+    return install.python if known and install.python != "{}.{}".format(*known) else ""
 
 
 def _advice(other: str) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _PIP = re.compile(r"pip[0-9.]*")
 _PYTHON = re.compile(r"python[0-9.]*")
+_VERSION = re.compile(r"(?:pip|python)(3\.[0-9]+)")
 _LEAVE_NOTHING = (
     "cache",
     "check",
@@ -65,6 +66,7 @@ class PipInstall(NamedTuple):
         options: that neither key has, as they are written.
         upgrades: whether packages that are there are replaced by newer ones.
         environment: path or name of the one that it installs into; "" for that of the first `pip` in PATH.
+        python: version that the name of the program has, such as "3.12"; "" for none.
     """
 
     requirements: tuple[str, ...] = ()
@@ -73,6 +75,7 @@ class PipInstall(NamedTuple):
     options: tuple[str, ...] = ()
     upgrades: bool = False
     environment: str = ""
+    python: str = ""
 
     @property
     def has_login(self) -> bool:
@@ -101,7 +104,10 @@ def pip_command(words: Sequence[str]) -> PipInstall | str | None:
     command = rest[0] if rest else ""
     if command in _LEAVE_NOTHING or command in _SHOWS:
         return f"pip {command} adds nothing to the image"
-    return _install(rest[1:], environment) if command == "install" else None
+    if command != "install":
+        return None
+    version = _VERSION.fullmatch(program)
+    return _install(rest[1:], environment)._replace(python=version[1] if version else "")
 
 
 def _environment(words: Sequence[str]) -> tuple[str, Sequence[str]]:
