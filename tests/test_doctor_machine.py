@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from importlib import metadata
 from importlib.util import cache_from_source
@@ -122,7 +123,7 @@ def test_an_installation_that_is_slow(tmp_path: Path, monkeypatch: pytest.Monkey
 
     what = "12 modules are compiled again at each start"
     why = "Python may not keep the compiled modules: PYTHONDONTWRITEBYTECODE is set."
-    assert Finding("installation", Status.WARNING, what, why, " ".join(command), command) == finding
+    assert Finding("installation", Status.WARNING, what, why, shlex.join(command), command) == finding
 
 
 def test_an_installation_of_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,7 +134,8 @@ def test_an_installation_of_another_user(tmp_path: Path, monkeypatch: pytest.Mon
     finding = installation_finding()
 
     why = "Python may not keep the compiled modules: their folder cannot be written."
-    fix = f"As the owner of these files: {sys.executable} -I -m compileall -q {package}"
+    command = shlex.join([sys.executable, "-I", "-m", "compileall", "-q", str(package)])
+    fix = f"As the owner of these files: {command}"
     assert (Status.WARNING, why, fix, ()) == (finding.status, finding.why, finding.fix, finding.repair)
 
 

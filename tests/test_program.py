@@ -331,7 +331,9 @@ def test_a_shell_completes_tasks_and_flags(words: str, completions: set[str], tm
     """The script for bash completes what was begun."""
     script = tmp_path / "bin" / "azureml-image"
     python, flag, text = invoke_cli.program_words([])
-    lay_out({"bin/azureml-image": f"#!{python}\n{text}"}, tmp_path)
+    # As pip writes it for a path with a blank: the same text for a shell and for Python.
+    begin = f"#!/bin/sh\n'''exec' \"{python}\" \"$0\" \"$@\"\n' '''\n"
+    lay_out({"bin/azureml-image": begin + text}, tmp_path)
     script.chmod(0o755)
     done = subprocess.run(
         [BASH, "-c", COMPLETED.format(words=words)],

@@ -349,7 +349,7 @@ def test_a_local_engine_is_refused(
     """--no-wait and resume need a remote build: exit code 2."""
     done = run_command(remote_projects.acr, remote_projects(tiny_base), *words)
 
-    asked = "--no-wait" if "--no-wait" in words else "image.resume"
+    asked = "--no-wait" if "--no-wait" in words else "resume"
     expected = [
         f"{asked}: is for remote builds, and the engine is docker",
         "    Add: --engine acr",
