@@ -30,11 +30,20 @@ PASSWORDS = ("netrc-Zq7-$HOME-`id`-\\-\"-'-\\$(id)", "address-Kx4-password")
 CORES = ("netrc-Zq7", "address-Kx4")
 
 
-SECRETS = """
-pip = ["alpha", "beta"]
-secrets = ["pip-conf", "netrc"]
-"""
 GIVEN = ("--secret=pip-conf=env:CONTOSO_PIP_CONF", "--secret=netrc=../netrc")
+
+
+def own_table() -> str:
+    """Return a table whose steps are no other test's: a layer that another build has made would need no secret."""
+    name = unique("secrets")
+    return f"""\
+pip = ["alpha", "beta; platform_machine != '{name}'"]
+secrets = ["pip-conf", "netrc"]
+
+[[tool.azureml-image.run]]
+after = "apt"
+command = "touch /srv/{name}"
+"""
 
 
 @pytest.fixture
@@ -55,9 +64,7 @@ def test_secrets_reach_pip_and_nothing_else(
 ) -> None:
     """Both logins reach pip unchanged; no output, record, archive, log, history or layer contains them."""
     acr = remote_projects.acr
-    # A layer of another test's build would need no secret.
-    first = f'[[tool.azureml-image.run]]\nafter = "apt"\ncommand = "touch /srv/{unique("secrets")}"\n'
-    project = remote_projects(amlenv_base, SECRETS + first)
+    project = remote_projects(amlenv_base, own_table())
     (project.folder.parent / "netrc").write_text(index.login, encoding="utf-8")
     done = run_command(
         acr, project, "--echo", "image.build", *ACR, *GIVEN, env={"CONTOSO_PIP_CONF": index.conf}
@@ -124,11 +131,9 @@ def test_the_code_under_test_runs_beside_no_secret(
 ) -> None:
     """The run with the secrets only builds; the smoke test is a run of its own, and its container sees none of them."""
     acr = remote_projects.acr
-    first = f'[[tool.azureml-image.run]]\nafter = "apt"\ncommand = "touch /srv/{unique("secrets")}"\n'
     request = "[[tool.azureml-image.smoke-test.requests]]\nbody = 1\nexpect = { seen = [], count = true }\n"
-    project = remote_projects(
-        amlenv_base, SECRETS + first + request, local=False, files={"code/score.py": LOOKING}
-    )
+    table = own_table() + request
+    project = remote_projects(amlenv_base, table, local=False, files={"code/score.py": LOOKING})
     (project.folder.parent / "netrc").write_text(index.login, encoding="utf-8")
 
     done = run_command(acr, project, "image.release", *ACR, *GIVEN, env={"CONTOSO_PIP_CONF": index.conf})
