@@ -87,7 +87,7 @@ def test_a_configuration_that_others_may_read(folder: Path) -> None:
     file.chmod(0o644)
 
     what = f"{file} holds sign-ins (r.io), and other users of this machine may read it"
-    why = "Whoever reads it can push and pull as you."
+    why = "Every user who can read it can push and pull as you."
     command = ("chmod", "600", str(file))
     assert Finding(
         "docker configuration", WARNING, what, why, f"chmod 600 {file}", command

@@ -488,7 +488,7 @@ def test_a_deployment_that_names_nothing(tmp_path: Path) -> None:
     reading = deployment(tmp_path, "name: blue\ninstance_type: Standard_DS3_v2\n")
 
     assert outline(reading) == [
-        "1 left-over: it names no environment, no model and no code: whoever deploys it gives them"
+        "1 left-over: it names no environment, no model and no code: they are given when it is deployed"
     ]
 
 

@@ -14,7 +14,7 @@ _WITHOUT_SERVER = frozenset({
     "bitnami", "condaforge", "continuumio", "huggingface", "jupyter", "library", "mambaorg", "nvidia", "pytorch",
     "rapidsai", "rocker", "rstudio", "tensorflow",
 })  # fmt: skip
-"""Publishers on Docker Hub, of whose images none has Azure ML's inference server."""
+"""Publishers on Docker Hub. None of their images contains Azure ML's inference server."""
 _HOSTS_WITHOUT_SERVER = ("ghcr.io", "nvcr.io", "public.ecr.aws", "quay.io", "registry.access.redhat.com")
 _DOCKER_HUB = ("", "docker.io", "registry-1.docker.io")
 

@@ -38,7 +38,7 @@ def copies_unnamed_code(table: Mapping[str, Any], surroundings: Surroundings) ->
 
 
 def scripts_to_choose(table: Mapping[str, Any], surroundings: Surroundings) -> list[str]:
-    """Return the scripts of the table's code of which one has to be named; empty if none has, or there is none.
+    """Return the scripts of the table's code if the table has to name one of them, else an empty sequence.
 
     Returns:
         Paths relative to the project's folder.

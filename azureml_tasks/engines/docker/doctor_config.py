@@ -1,4 +1,4 @@
-"""What `image.doctor` finds about docker's configuration and its credential helpers; no secret is asked for."""
+"""What `image.doctor` finds about docker's configuration and its credential helpers, which only list names."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def configuration_finding(config: DockerConfig) -> Finding:
     if plain and _others_may_read(file):
         command = ("chmod", "600", str(file))
         what = f"{file} holds sign-ins ({_named(plain)}), and other users of this machine may read it"
-        why = "Whoever reads it can push and pull as you."
+        why = "Every user who can read it can push and pull as you."
         return Finding(name, Status.WARNING, what, why, shell_join(command), command)
     kept = f"sign-ins in the file itself: {_named(plain)}" if plain else "no sign-ins in the file itself"
     return Finding(name, Status.OK, f"{file}, {kept}")

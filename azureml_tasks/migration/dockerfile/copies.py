@@ -67,7 +67,7 @@ def _cannot(instruction: Instruction) -> str:
 
 
 def _places(stage: Stage, sources: Sequence[str], target: str) -> list[str]:
-    """Return where an instruction copies its sources to, whatever they are."""
+    """Return where an instruction copies its sources to, also those that cannot be read."""
     place = stage.absolute(target)
     is_folder = len(sources) > 1 or target.endswith("/") or place in _FOLDERS
     names = [posixpath.basename(source.rstrip("/")) for source in sources]

@@ -1,7 +1,7 @@
 """A shell text that is a plain chain of simple commands, divided into them. Nothing is run.
 
 The grammar is that of POSIX, Shell Command Language: https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html.
-Whatever else a shell knows, such as pipes, redirections, loops and "||", makes a text no plain chain.
+A text with anything else of a shell, such as pipes, redirections, loops and "||", is not a plain chain.
 """
 
 from __future__ import annotations
