@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from azureml_tasks.cli import init_report
@@ -15,11 +17,10 @@ from azureml_tasks.errors import AzuremlTasksError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from azureml_tasks.commands.init import InitResult
 
-__all__ = ["Ended", "run_init"]
+__all__ = ["Ended", "run_init", "run_init_in"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,3 +62,13 @@ def run_init(folder: Path, words: Sequence[str]) -> Ended:
     except AzuremlTasksError as error:
         return Ended(error=f"{error}\n")
     return Ended(report=init_report.as_text(result, run.reporter.spell, dry=False) + "\n", result=result)
+
+
+def run_init_in(folder: Path, *words: str) -> Ended:
+    """Make *folder* the current one while `image.init` runs with *words*."""
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        return run_init(folder, words)
+    finally:
+        os.chdir(before)

@@ -19,7 +19,7 @@ from azureml_tasks.errors import AzuremlTasksError, SettingsError
 from tests.cases import lay_out
 from tests.consumers import TASKS, environment, invoke
 from tests.git_command import git
-from tests.init_command import Ended, run_init
+from tests.init_command import run_init_in as run
 from tests.machine import invoke_cli
 
 SCRIPT = "def init(): ...\n\n\ndef run(data): ...\n"
@@ -52,16 +52,6 @@ def demo(folder: Path, **files: str) -> Path:
     """Return the folder `demo` with a script, a request and *files*, of whose names "__" is the dot."""
     named = {name.replace("__", "."): text for name, text in files.items()}
     return lay_out({"tasks.py": TASKS, **FILES, **named}, folder / "demo")
-
-
-def run(folder: Path, *words: str) -> Ended:
-    """Run the command in this process, in *folder*."""
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        return run_init(folder, words)
-    finally:
-        os.chdir(before)
 
 
 def contents(folder: Path) -> dict[str, str]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
 from tests.cases import lay_out
-from tests.init_command import Ended, run_init
+from tests.init_command import run_init_in as run
 
 SCRIPT = "def init(): ...\ndef run(data): ...\n"
 DEPLOYMENT = """\
@@ -19,16 +18,6 @@ environment:
   image: mcr.microsoft.com/azureml/minimal-py312-inference
 """
 ON_INFERENCE = "FROM mcr.microsoft.com/azureml/minimal-py312-inference\n"
-
-
-def run(folder: Path, *words: str) -> Ended:
-    """Run the command in *folder*."""
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        return run_init(folder, words)
-    finally:
-        os.chdir(before)
 
 
 def table(folder: Path) -> str:

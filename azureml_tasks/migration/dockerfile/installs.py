@@ -159,18 +159,26 @@ def _advice(other: str) -> str:
     )
 
 
+def _note_file(stage: Stage, line: int, kind: Kind, folder: str, file: str) -> str:
+    """Note a file that packages are installed from, and return its name in the project; "" if it is not copied."""
+    copied = copied_file(stage, folder, file)
+    if not copied:
+        stage.left_over(line, f"{file} is not one of the copied files")
+        return ""
+    each, located = copied
+    stage.installed.add(each)
+    stage.refer(kind, line, located.name)
+    return located.name
+
+
 def _requirements(stage: Stage, line: int, file: str, folder: str, differences: Sequence[str]) -> None:
     if re.match(r"[a-z+]+://", file):
         stage.left_over(line, f"{file} is not a file of the project: copy it into the project")
         return
-    copied = copied_file(stage, folder, file)
-    if not copied:
-        stage.left_over(line, f"{file} is not one of the copied files")
+    name = _note_file(stage, line, Kind.REQUIREMENTS, folder, file)
+    if not name:
         return
-    each, located = copied
-    stage.installed.add(each)
-    stage.refer(Kind.REQUIREMENTS, line, located.name)
-    why = f"requirements = [{json.dumps(located.name, ensure_ascii=False)}]"
+    why = f"requirements = [{json.dumps(name, ensure_ascii=False)}]"
     stage.note(line, Outcome.CHANGED if differences else Outcome.KEY, "; ".join([why, *differences]))
 
 
@@ -182,15 +190,11 @@ def _note_conda(stage: Stage, line: int, conda: CondaEnvironment, folder: str) -
         what = "it makes the environment of the server, which the base does not have"
         stage.keep(line, f"{what}: the key conda extends one")
         return
-    copied = copied_file(stage, folder, conda.file)
-    if not copied:
-        stage.left_over(line, f"{conda.file} is not one of the copied files")
+    name = _note_file(stage, line, Kind.CONDA, folder, conda.file)
+    if not name:
         return
-    each, located = copied
-    stage.installed.add(each)
-    stage.refer(Kind.CONDA, line, located.name)
-    stage.conda_files.append(located.name)
-    why = f"conda = {json.dumps(located.name, ensure_ascii=False)}"
+    stage.conda_files.append(name)
+    why = f"conda = {json.dumps(name, ensure_ascii=False)}"
     if _extends_base(stage, conda):
         differences = [f"without {' '.join(conda.options)}"] if conda.options else []
     else:
