@@ -1,0 +1,285 @@
+"""A session of `image.serve` that follows changes: what its container has afterwards, and what is said."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from azureml_tasks.built_image import BuiltImage
+from azureml_tasks.cli.console import Console
+from azureml_tasks.commands import serve_session
+from azureml_tasks.commands.run_context import RunContext
+from azureml_tasks.commands.serve_session import ServeRequest, Session
+from azureml_tasks.commands.served_code import ServedCode
+from azureml_tasks.context.build_context import BuildContext, new_context
+from azureml_tasks.context.context_file import ContextFile, blocks
+from azureml_tasks.engines.docker import served_container
+from azureml_tasks.engines.docker.client import EngineClient
+from azureml_tasks.engines.docker.container import refused_start
+from azureml_tasks.engines.docker.served_container import FollowedLog, Ports, ServedContainer
+from azureml_tasks.errors import AzuremlTasksError, EngineError
+from azureml_tasks.planning.dockerfile import render
+from azureml_tasks.planning.plan import Plan
+from azureml_tasks.project.model import SmokeTestPlan
+from tests.plans import plan
+
+
+@dataclass
+class FakeContainer:
+    """A container whose files are a mapping of paths to contents; a folder has None."""
+
+    files: dict[str, bytes | None]
+    can_reload: bool = False
+    starts: int = 0
+    reloads: int = 0
+    log: FollowedLog = field(default_factory=lambda: FollowedLog(print))
+
+    def put(self, files: Sequence[ContextFile], _when: int) -> None:
+        """Write *files*; one that cannot be read whole stays empty."""
+        for file in files:
+            path = f"/{file.name}".rstrip("/")
+            self.files[path] = None if file.name.endswith("/") else b""
+            if not file.name.endswith("/"):
+                self.files[path] = b"".join(blocks(file))
+
+    def remove(self, paths: Iterable[str]) -> None:
+        """Remove *paths*, and what is in those that are folders."""
+        for path in paths:
+            for name in [name for name in self.files if name == path or name.startswith(f"{path}/")]:
+                del self.files[name]
+
+    def reload(self) -> bool:
+        """Load the code again, unless the server cannot."""
+        self.reloads += self.can_reload
+        return self.can_reload
+
+    def restart(self) -> None:
+        """Count a start."""
+        self.starts += 1
+
+    def status(self) -> int:
+        """Return that there is no answer yet."""
+        return 0
+
+
+@dataclass
+class FakeEngine:
+    """An engine that has the base."""
+
+    def base_id(self, _plan: Plan) -> str:
+        """Return an ID."""
+        return "sha256:base"
+
+
+Reading = tuple[Plan, BuildContext] | AzuremlTasksError
+
+
+def reading(folder: Path, files: Mapping[str, str], gone: Sequence[str] = ()) -> Reading:
+    """Return the project with these *files* in its code, of which some are *gone* after they were hashed."""
+    members = []
+    for name, text in files.items():
+        source = folder / name
+        source.parent.mkdir(parents=True, exist_ok=True)
+        if name not in gone:
+            source.write_text(text, encoding="utf-8")
+        path = str(folder / "gone" / name) if name in gone else str(source)
+        data = ContextFile(name=f"code/{name}", data=text.encode(), size=len(text))
+        members.append((ContextFile(name=f"code/{name}", source=path, size=len(text)), data))
+    planned = plan(files=tuple(file for file, _ in members))
+    return planned, new_context(tuple(sorted(data for _, data in members)), render(planned))
+
+
+def follow(
+    monkeypatch: pytest.MonkeyPatch,
+    folder: Path,
+    before: Mapping[str, str],
+    readings: Sequence[Reading],
+    needs: Sequence[tuple[str, ...]] = (),
+    *,
+    debugger: int = 0,
+    can_reload: bool = False,
+) -> FakeContainer:
+    """Return the container of a project with the code *before* after these *readings*, one for each change."""
+    left = iter(readings)
+    reasons = iter([*needs, *[()] * len(readings)])
+    monkeypatch.setattr(serve_session, "watched", lambda *_: [True] * len(readings))
+    monkeypatch.setattr(serve_session, "build_reasons", lambda *_: next(reasons))
+    monkeypatch.setattr(Session, "_read", lambda _: read(next(left)))
+    planned, context = read(reading(folder, before))
+    container = FakeContainer({f"/app/{name}": text.encode() for name, text in before.items()})
+    container.can_reload = can_reload
+    run = RunContext(folder=folder, reporter=Console())
+    session = Session(
+        run=run,
+        each=run,
+        request=ServeRequest(ports=Ports(5001, debugger), build=False, line=print),
+        engine=cast("Any", FakeEngine()),
+        image=BuiltImage(id="i", names=("demo:1",), engine="docker", context_sha256=""),
+        container=cast("ServedContainer", container),
+        plan=planned,
+        context=context,
+        built_of=context.contents,
+        code=ServedCode("/app", context.contents),
+        address="http://127.0.0.1:5001",
+    )
+    session.go_on()
+    return container
+
+
+def read(each: Reading) -> tuple[Plan, BuildContext]:
+    """Return what was read, or raise why it could not be."""
+    if isinstance(each, AzuremlTasksError):
+        raise each
+    return each
+
+
+SCORE = {"score.py": "1"}
+MOVED = {"s2.py": "1"}
+
+
+@pytest.mark.parametrize(
+    ("now", "gone"),
+    [
+        (MOVED, ("s2.py",)),
+        ({"a.py": "new", "s2.py": "1"}, ("s2.py",)),
+        ({"score.py": "22"}, ("score.py",)),
+        ({"score.py/in.py": "1"}, ("score.py/in.py",)),
+    ],
+)
+@pytest.mark.parametrize("last", [SCORE, MOVED, {"score.py/in.py": "1"}])
+def test_a_file_that_goes_while_it_is_put(
+    now: dict[str, str],
+    gone: tuple[str, ...],
+    last: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The next change gives the container exactly the code, also if that is as it was, and starts the server again."""
+    readings = [reading(tmp_path / "now", now, gone), reading(tmp_path / "last", last)]
+    container = follow(monkeypatch, tmp_path / "before", SCORE, readings)
+
+    files = {name: text for name, text in container.files.items() if text is not None}
+    assert ({f"/app/{name}": text.encode() for name, text in last.items()}, 1) == (files, container.starts)
+
+
+@pytest.mark.parametrize(
+    ("can_reload", "debugger", "others", "starts"),
+    [
+        (True, 0, {}, (1, 0)),
+        (False, 0, {}, (0, 1)),
+        (True, 5678, {}, (0, 1)),
+        (True, 0, {"gunicorn.conf.py": ""}, (0, 1)),
+        (True, 0, {"gunicorn.conf.py": None}, (0, 1)),
+    ],
+)
+def test_what_is_started_again(
+    can_reload: bool,
+    debugger: int,
+    others: dict[str, str | None],
+    starts: tuple[int, int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The server loads changed code again if that is enough; else its container is started again.
+
+    A file that sets gunicorn up, and that goes (here None), may have made it load the code itself.
+    """
+    before = {**SCORE, **{name: text or "" for name, text in others.items()}}
+    kept = {name: text for name, text in others.items() if text is not None}
+    changed = reading(tmp_path / "now", {"score.py": "2", **kept})
+    container = follow(
+        monkeypatch,
+        tmp_path / "before",
+        before,
+        [changed],
+        debugger=debugger,
+        can_reload=can_reload,
+    )
+
+    assert starts == (container.reloads, container.starts)
+
+
+def test_what_is_removed_while_a_file_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is removed before the new files are there."""
+    container = follow(monkeypatch, tmp_path / "before", SCORE, [reading(tmp_path / "now", MOVED, ["s2.py"])])
+
+    assert ({"/app/score.py": b"1", "/app/s2.py": b""}, 0) == (container.files, container.starts)
+    assert (
+        "code/s2.py is new, code/score.py is gone: starting the server again\n"
+        f"{tmp_path}/now/gone/s2.py changed while it was read.\n"
+    ) == capsys.readouterr().err
+
+
+@contextmanager
+def serving(_engine: object, planned: Plan, *_: object) -> Iterator[None]:
+    """Create a container, which takes 6 MB at least."""
+    if planned.smoke_test.memory == "2m":
+        refused = "Minimum memory limit allowed is 6MB"
+        raise refused_start(cast("EngineClient", None), planned.smoke_test, refused)
+    yield
+
+
+REFUSED = """\
+The engine could not run the image.
+    See its message, and smoke-test.memory = "2m" in the table.
+    docker said: Minimum memory limit allowed is 6MB
+The server goes on with the code before this change.
+what was wrong is corrected
+the table's smoke-test asks for another container
+"""
+
+
+def test_a_container_that_the_engine_refuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is named like a mistake in the table, and the one before it serves until the table is right."""
+    monkeypatch.setattr(served_container, "serving", serving)
+    _, context = read(reading(tmp_path / "before", SCORE))
+    tables = [plan(smoke_test=SmokeTestPlan(memory=memory)) for memory in ("2m", "64m")]
+    follow(monkeypatch, tmp_path / "before", SCORE, [(each, context) for each in tables])
+
+    assert REFUSED == capsys.readouterr().err
+
+
+def test_what_is_undone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A mistake, its correction, and a change that needs no build any more are said once, also if more is saved."""
+    same = reading(tmp_path / "before", SCORE)
+    mistake = [EngineError("There is a mistake."), EngineError("There is a mistake.")]
+    readings = [same, *mistake, same, same, same]
+    follow(monkeypatch, tmp_path / "before", SCORE, readings, needs=[("python: a.txt is new",)] * 2)
+
+    assert UNDONE == capsys.readouterr().err
+
+
+UNDONE = """\
+this needs a build:
+  python: a.txt is new
+    invoke image.serve --build
+There is a mistake.
+The server goes on with the code before this change.
+what was wrong is corrected
+no build is needed any more
+"""
+
+
+def test_a_folder_of_code_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is named before the mistake that follows."""
+    monkeypatch.chdir(tmp_path)
+    in_code = reading(tmp_path / "code", SCORE)
+    shutil.rmtree(tmp_path / "code")
+    follow(monkeypatch, tmp_path / "before", SCORE, [in_code, EngineError("The image has no code.")])
+
+    said = "the folder code is gone\nThe image has no code.\nThe server goes on with the code before this change.\n"
+    assert said == capsys.readouterr().err
