@@ -128,9 +128,14 @@ def faults(_context: Context, minutes: float = 10.0, seed: int = 0, only: str = 
 
 @task
 def docs(_context: Context) -> None:
-    """Write the tables of all settings into `docs/settings.md`, and what `init` prints into `docs/moving-here.md`."""
+    """Write what is generated: the tables of settings and codes, what `init` prints, and the JSON Schemas."""
     from azureml_tasks.config import schema  # a broken package must not keep its tests from running
-    from tests import moving_here  # likewise
+    from tests import codes_page, moving_here, schema_files  # likewise
+
+    schema_files.write()
+    codes_page.PAGE.write_text(
+        codes_page.rewritten(codes_page.PAGE.read_text(encoding="utf-8")), encoding="utf-8"
+    )
 
     before, rest = SETTINGS.read_text(encoding="utf-8").split(MARKS[0])
     after = rest.split(MARKS[1])[1]

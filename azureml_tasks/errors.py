@@ -10,16 +10,25 @@ import errno
 import os
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 
 def _indented(text: str) -> list[str]:
     from azureml_tasks.plain_text import clean
 
     return [f"    {line}" for line in clean(text).strip("\n").split("\n")] if text else []
+
+
+def spell_commands(text: str, spell: Callable[[str], str]) -> str:
+    """Return *text* of another program with our commands replaced by *spell*; its other words stay as they are.
+
+    One of our scripts in an image may have printed the command.
+    """
+    return "\n".join(spell(line) if "invoke image." in line else line for line in text.split("\n"))
 
 
 class AzuremlTasksError(Exception):
@@ -30,61 +39,114 @@ class AzuremlTasksError(Exception):
         next_step: what to do about it, to paste; lines are kept.
         said: what the other program said, in its own words ("docker said: …").
         state: what did and did not happen.
+        brief: what is wrong without logs, for a place beside the whole message; "" if *what* has none.
+        said_is_log: whether *said* is the end of a log that says why.
+
+    Attributes:
+        log: the file that has the whole log of what failed, as messages call it; "" for none.
+        log_says_why: whether the log says why, so that its file is worth naming.
+        log_is_shown: whether the log was shown just before, so that its end is not shown again.
     """
 
     exit_code: ClassVar[int] = 1
+    code: ClassVar[str] = "error"
+    """What programs know the class by; none changes."""
 
-    def __init__(self, what: str, *, next_step: str = "", said: str = "", state: str = "") -> None:
+    def __init__(
+        self,
+        what: str,
+        *,
+        next_step: str = "",
+        said: str = "",
+        state: str = "",
+        brief: str = "",
+        said_is_log: bool = False,
+    ) -> None:
         super().__init__(what)
         self.what = what
         self.next_step = next_step
         self.said = said
         self.state = state
+        self.brief = brief
+        self.said_is_log = said_is_log
+        self.log = ""
+        self.log_says_why = said_is_log
+        self.log_is_shown = False
 
     def name_files_from_here(self, project: Path) -> None:
         """Name each file of *project* that has a mistake by its path relative to the current folder."""
 
+    def spell(self, spell: Callable[[str], str]) -> None:
+        """Let *spell* replace the tasks that the message names by commands to paste."""
+        texts = (self.what, self.next_step, self.state, self.brief)
+        self.what, self.next_step, self.state, self.brief = map(spell, texts)
+        self.said = spell_commands(self.said, spell)
+
     def __str__(self) -> str:
         from azureml_tasks.plain_text import clean  # to list the tasks needs none of it
 
-        indented = [*_indented(self.next_step), *_indented(self.said)]
-        return "\n".join([clean(self.what), *indented, *([clean(self.state)] if self.state else [])])
+        heading = "Its last lines say why:" if self.said_is_log else ""
+        said = [] if self.said_is_log and self.log_is_shown else [*_indented(heading), *_indented(self.said)]
+        indented = [*_indented(self.next_step), *said]
+        log = f"The whole log is in {self.log}." if self.log else ""
+        end = clean(" ".join(filter(None, [log, self.state])))
+        return "\n".join([clean(self.what), *indented, *([end] if end else [])])
 
 
 class EngineError(AzuremlTasksError):
     """An engine or a tool is missing, does not answer, or cannot do what is needed."""
 
     exit_code = 3
+    code = "engine"
 
 
 class MachineError(AzuremlTasksError):
     """This machine cannot do what is needed: its disk is full, or a file cannot be written."""
 
     exit_code = 3
+    code = "machine"
 
 
 class BuildError(AzuremlTasksError):
-    """A build step failed, or nothing is built yet."""
+    """A build step failed, or nothing is built yet.
+
+    Attributes:
+        file: of the project that has the requirement or the shell command which failed; "" if none is known.
+        line: of that requirement or command, 1-based; 0 if it is not known.
+        instruction: of the Dockerfile, that failed; "" if none is known.
+    """
 
     exit_code = 4
+    code = "build"
+    file: str = ""
+    line: int = 0
+    instruction: str = ""
+
+    def file_in(self, project: Path | None) -> Path | None:
+        """Return that file in the folder of the *project*; None if it is not there, or the folder is not known."""
+        path = project / self.file if project else None
+        return path if path and path.is_file() else None
 
 
 class SmokeTestError(AzuremlTasksError):
     """The image failed its smoke test, or has not passed the one that the table asks for."""
 
     exit_code = 5
+    code = "smoke-test"
 
 
 class RegistryError(AzuremlTasksError):
     """The registry is unknown, refuses, or does not hold what was sent."""
 
     exit_code = 6
+    code = "registry"
 
 
 class RemoteBuildError(AzuremlTasksError):
     """A remote build did not finish."""
 
     exit_code = 7
+    code = "remote-build"
 
 
 class Terminated(BaseException):
@@ -99,6 +161,18 @@ class Terminated(BaseException):
         self.signal_number = signal_number
 
 
+PROBLEM_CODES: Mapping[str, str] = MappingProxyType({
+    "missing-key": "a key that is required is not there",
+    "missing-table": "the file has no table `[tool.azureml-image]`",
+    "not-toml": "the file is not TOML",
+    "settings": "any other mistake in a file, a flag, a variable or a configured value",
+    "unknown-key": "a key or an option is not known",
+    "wrong-type": "a value has another type than the key takes",
+    "wrong-value": "a value breaks the rule of its key",
+})  # fmt: skip
+"""Each code of a mistake with what it means; none changes its meaning, and none goes away."""
+
+
 class Problem(NamedTuple):
     """One mistake in the project's files, or in a flag, variable or configured value.
 
@@ -107,12 +181,14 @@ class Problem(NamedTuple):
         line: 1-based; 0 for the whole file.
         what: the rule and the value that breaks it.
         fix: the next step, to paste.
+        code: what programs know the kind of mistake by, one of `PROBLEM_CODES`.
     """
 
     file: str
     line: int
     what: str
     fix: str = ""
+    code: str = "settings"
 
     def __str__(self) -> str:
         from azureml_tasks.plain_text import one_line
@@ -127,10 +203,17 @@ class FileProblem(Problem):
     __slots__ = ()
 
 
+class LocatedProblem(Problem):
+    """A mistake in a file, whose path is relative to the current folder."""
+
+    __slots__ = ()
+
+
 class SettingsError(AzuremlTasksError):
     """Everything that is wrong in the table and the files it names, in the order of the file."""
 
     exit_code = 2
+    code = "settings"
 
     def __init__(self, problems: Sequence[Problem], *, state: str = "") -> None:
         first = "pyproject.toml"
@@ -141,18 +224,24 @@ class SettingsError(AzuremlTasksError):
     def name_files_from_here(self, project: Path) -> None:
         """Name each file by its path relative to the current folder, unless that is the folder *project* itself.
 
-        What is named so is a plain `Problem` afterwards, so that nothing is named twice.
+        What is named so is a `LocatedProblem` afterwards, so that nothing is named twice.
         """
         folder = os.path.relpath(os.path.realpath(project))
-        if folder == os.curdir:
-            return
+        is_here = folder == os.curdir
         self.problems = tuple(
-            Problem((Path(folder) / each.file).as_posix(), *each[1:])
+            LocatedProblem(each.file if is_here else (Path(folder) / each.file).as_posix(), *each[1:])
             if isinstance(each, FileProblem)
             else each
             for each in self.problems
         )
         self.what = "\n\n".join(map(str, self.problems))
+
+    def spell(self, spell: Callable[[str], str]) -> None:
+        """Let *spell* replace the tasks that the message and its problems name."""
+        self.problems = tuple(
+            each._replace(what=spell(each.what), fix=spell(each.fix)) for each in self.problems
+        )
+        super().spell(spell)
 
     def __str__(self) -> str:
         count = f"{len(self.problems)} problem{'s' if len(self.problems) != 1 else ''}"
@@ -166,12 +255,14 @@ _NOT_ALLOWED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 def machine_error(error: OSError) -> MachineError:
     """Return what *error*, which no command expected, means for the user."""
-    where = str(error.filename) if error.filename else ""
+    from azureml_tasks.plain_text import one_line, shell_join
+
+    where = one_line(str(error.filename)) if error.filename else ""
     if error.errno in _DISK_FULL:
         what = f"The disk of this machine is full{f': {where}' if where else ''}."
         return MachineError(what, next_step="df -h")
     if error.errno in _NOT_ALLOWED and where:
-        fix = f"ls -ld {where}"
+        fix = shell_join(["ls", "-ld", str(error.filename)])
         if ".azureml-image" in where:
             fix += "\nor keep the records elsewhere: export INVOKE_AZUREML_IMAGE_STATE=FOLDER"
         return MachineError(f"{where} cannot be read or written by you.", next_step=fix)

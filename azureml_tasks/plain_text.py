@@ -58,8 +58,8 @@ def clean(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return the name or value *text* as `clean` does, with its line breaks replaced as well."""
-    return clean(text.replace("\r", _UNKNOWN).replace("\n", _UNKNOWN))
+    r"""Return the name or value *text* as `clean` does, with its line breaks written as `\n` and `\r`."""
+    return clean(text.replace("\r", r"\r").replace("\n", r"\n"))
 
 
 def escape_json(text: str) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 _WORDS = 4096  # bytes that are kept of what an attached program says
@@ -185,6 +185,58 @@ def stream(
     return code
 
 
+def hand_over(argv: Sequence[str], *, env: Mapping[str, str | None]) -> int:
+    """Run *argv* with our stdin, stdout and stderr and return its exit code; end it if anything is raised meanwhile.
+
+    It stays in our process group: no other may read the terminal. It is killed at once, because docker's client passes
+    SIGTERM on to the container, and goes on.
+
+    Args:
+        argv: the program and its arguments.
+        env: environment variables that differ from ours; None takes one away.
+
+    Raises:
+        MissingProgram: it is not on PATH.
+    """
+    with _terminal_put_back():
+        try:
+            child = subprocess.Popen(
+                _located(argv),
+                env=_environment(env),
+                preexec_fn=_ends_with_us("SIGKILL"),  # noqa: PLW1509 -- one system call, as in `stream`
+            )
+        except FileNotFoundError as error:
+            raise MissingProgram(argv[0]) from error
+        try:
+            return child.wait()
+        except BaseException:
+            child.kill()
+            child.wait()
+            raise
+
+
+@contextlib.contextmanager
+def _terminal_put_back() -> Iterator[None]:
+    """Put the terminal's settings back after the block: a program that is ended may leave it without echo."""
+    if sys.platform == "win32" or not is_terminal(0):
+        yield
+        return
+    import termios
+
+    settings = termios.tcgetattr(0)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(termios.error):
+            if termios.tcgetattr(0) != settings:
+                termios.tcsetattr(0, termios.TCSADRAIN, settings)
+
+
+def is_terminal(*descriptors: int) -> bool:
+    """Return whether each of *descriptors* of this process is a terminal; one that is closed is none."""
+    return all(map(os.isatty, descriptors))
+
+
 class Attached:
     """A program whose stdin and stdout are a connection; it ends with the connection.
 
@@ -232,8 +284,8 @@ def attach(argv: Sequence[str], connection: socket.socket) -> Attached:
     return Attached(child)
 
 
-def _ends_with_us() -> Callable[[], object] | None:
-    """Return what a child does at its start so that it ends if this process is killed; None if that needs Linux.
+def _ends_with_us(by: str = "SIGTERM") -> Callable[[], object] | None:
+    """Return what a child does at its start so that it gets a signal if this process is killed; None without Linux.
 
     https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html
     """
@@ -241,7 +293,7 @@ def _ends_with_us() -> Callable[[], object] | None:
         return None
     import ctypes
 
-    return partial(ctypes.CDLL(None).prctl, _PR_SET_PDEATHSIG, signal.SIGTERM)
+    return partial(ctypes.CDLL(None).prctl, _PR_SET_PDEATHSIG, getattr(signal, by))
 
 
 def _feed(child: subprocess.Popen[bytes], feed: Iterable[bytes], failures: list[BaseException]) -> None:

@@ -2,10 +2,52 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+    from azureml_tasks.notice import Notice
+
+
+class BuilderStep(NamedTuple):
+    """What a line of a builder's output says of one of its steps, such as an instruction of the Dockerfile.
+
+    Args:
+        id: of the step in this build; "" for lines that belong to none.
+        instruction: of the Dockerfile; "" if it is not known, or not of interest.
+        state: what has become of it with this line.
+        text: what the step printed, cleaned; "" for a line that is the builder's own.
+        seconds: that it took; None if the builder does not say it.
+        is_alone: whether no other step runs beside it, so that those before it have ended.
+    """
+
+    id: str
+    instruction: str = ""
+    state: Literal["running", "done", "cached", "failed"] = "running"
+    text: str = ""
+    seconds: float | None = None
+    is_alone: bool = False
+
+
+@dataclass
+class StepEnd:
+    """How a step ended, if it raised nothing.
+
+    Args:
+        failed: whether it failed.
+    """
+
+    failed: bool = False
+
+
+class LogFile(Protocol):
+    """Takes all lines of a step; `state.step_log.StepLog` writes them to a file."""
+
+    def write(self, text: str) -> None:
+        """Write *text*, which is cleaned, and a line break."""
 
 
 class Reporter(Protocol):
@@ -19,6 +61,10 @@ class Reporter(Protocol):
     def echo(self) -> bool:
         """Whether effects are announced as they are carried out."""
 
+    @property
+    def verbose(self) -> bool:
+        """Whether more is reported than a person usually reads."""
+
     def for_images(self, names: Sequence[str]) -> Sequence[Reporter]:
         """Return a reporter for each of several images, which names the image in what it reports."""
 
@@ -28,7 +74,41 @@ class Reporter(Protocol):
     def say(self, text: str) -> None:
         """Report progress."""
 
-    def warn(self, text: str) -> None:
+    def update(self, text: str) -> None:
+        """Show *text* while something lasts, in place of what this showed before; "" as it ends."""
+
+    def step(
+        self, title: str, *, log: LogFile | None = None, announced: bool = False
+    ) -> AbstractContextManager[StepEnd]:
+        """Report that a step of the command begins, and with the end of the block how it ended and after how long.
+
+        The block may note in what it gets that the step failed, if that raises no error.
+
+        Args:
+            title: what it does, such as `build a:1`.
+            log: takes every line that is reported in it.
+            announced: report the title in a pipe as well, which shows no steps.
+        """
+
+    def output(self, line: str, step: BuilderStep | None = None) -> None:
+        """Report a line that another program printed.
+
+        Args:
+            line: as it came.
+            step: what it says, if the program is a builder.
+        """
+
+    def layer(self, name: str, *, current: int = 0, total: int = 0, arrived: str = "") -> None:
+        """Report how much of a layer has moved.
+
+        Args:
+            name: of the layer.
+            current: bytes that have moved.
+            total: bytes that it has; 0 if that is not known.
+            arrived: how it arrived, such as `pushed`; "" while it moves.
+        """
+
+    def warn(self, notice: Notice) -> None:
         """Report what deserves attention and stops nothing."""
 
     def effect(self, argv: Sequence[str], *, before: str = "", after: str = "", file: str = "") -> bool:

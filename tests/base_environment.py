@@ -24,13 +24,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = [
+    "CANNOT_INSTALL",
     "END",
     "FLASK",
     "HASHES",
     "HASHES_DOWNLOADED",
     "INSTALLED",
     "NOTHING_NEW",
-    "PIP_REFUSED",
+    "NOT_BUILT",
     "SERVER",
     "WITH_SERVER",
     "Base",
@@ -38,6 +39,7 @@ __all__ = [
     "in_project",
     "make_base",
     "pip_folder",
+    "refused",
 ]
 
 FOLDER = Path(environment.__file__).parent
@@ -50,12 +52,10 @@ HASHES = (
 )
 SERVER = ["azureml_inference_server_http-1.5.1"]
 FLASK = "flask-3.1.2"
-NOTHING_NEW = "pip check reports no conflict that is not in the base image.\n"
-PIP_REFUSED = "pip could not install the requirements; its messages above say why.\n"
-END = """\
-    If versions conflict, require other versions, or leave out packages that the base image has.
-The image was not built.
-"""
+NOTHING_NEW = "There is no conflict that is not in the base image.\n"
+NOT_BUILT = "The image was not built.\n"
+END = f"    If versions conflict, require other versions, or leave out packages that the base image has.\n{NOT_BUILT}"
+CANNOT_INSTALL = "Cannot install {} because these package versions have conflicting dependencies."
 
 
 HASHES_DOWNLOADED = HASHES.replace("Installing", "Downloading")
@@ -165,6 +165,16 @@ def make_base(tmp_path: Path, pip_folder: Path) -> Callable[..., Base]:
         return base
 
     return make
+
+
+def refused(*required: str, said: str) -> str:
+    """Return the lines that say why pip has refused: the requirements that are *required*, and what pip *said*."""
+    return "".join(
+        [
+            "pip could not install the requirements:\n",
+            *(f"    {each}\n" for each in (*required, f"pip said: {said}")),
+        ]
+    )
 
 
 def in_project(*names: str) -> str:

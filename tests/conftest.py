@@ -14,7 +14,7 @@ from azureml_tasks.project import git
 from azureml_tasks.project.model import NoRevision
 from tests.base_environment import make_base, pip_folder
 from tests.cases import lay_out
-from tests.examples import examples
+from tests.examples import AGAIN, examples
 from tests.uv_projects import put_uv_on_path
 
 __all__ = ["make_base", "pip_folder"]
@@ -22,7 +22,7 @@ __all__ = ["make_base", "pip_folder"]
 # A slow machine is no failure. In CI the examples follow from the tests alone, so that a change is what
 # turns it red; a developer's runs search on.
 settings.register_profile(
-    "quiet", deadline=None, derandomize=bool(os.environ.get("CI")), max_examples=examples(100)
+    "quiet", deadline=None, derandomize=bool(os.environ.get("CI")), max_examples=examples(50)
 )
 settings.load_profile("quiet")
 
@@ -32,11 +32,30 @@ for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.S
         signal.signal(_number, _handler)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On another Python, run each test with the first of its parameter sets alone: the first one had them all."""
+    if not os.environ.get(AGAIN):
+        return
+    first = {item.nodeid.partition("[")[0]: item for item in reversed(items)}
+    kept = set(first.values())
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = [item for item in items if item in kept]
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _own_state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A state folder for the locks of commands that tests run, in place of the user's own (XDG Base Directories)."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_ci_system() -> Iterator[None]:
+    """No CI system around a test, also where one runs the tests: a test that wants one says which."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "TF_BUILD"):
+            patch.delenv(name, raising=False)
         yield
 
 

@@ -13,7 +13,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["DEAD", "ISOLATED", "Ended", "azureml_image", "consumer", "environment", "invoke", "project"]
+__all__ = [
+    "DEAD",
+    "ISOLATED",
+    "PATIENT",
+    "TASKS",
+    "TWO_IMAGES",
+    "Ended",
+    "azureml_image",
+    "consumer",
+    "environment",
+    "invoke",
+    "project",
+]
 
 DEAD = "unix:///nowhere/docker.sock"
 ISOLATED = (
@@ -22,12 +34,28 @@ ISOLATED = (
 )
 """How the variables begin that a test of a whole command or of a commit does without."""
 
+TWO_IMAGES = """\
+[project]
+name = "scoring"
+version = "1.0"
+
+[tool.azureml-image]
+base = "minimal-py312-inference"
+registry = "contoso.azurecr.io"
+
+[tool.azureml-image.images.cpu]
+
+[tool.azureml-image.images.gpu]
+env = { DEVICE = "cuda" }
+"""
 TASKS = """\
 from invoke.collection import Collection
 from azureml_tasks import image
 
 ns = Collection(image)
 """
+PATIENT = f"{TASKS}\nfrom azureml_tasks.commands import doctor\n\ndoctor.LIMIT = 60.0\n"
+"""A tasks.py whose `image.doctor` waits longer than a person would: this machine does much else meanwhile."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -86,9 +86,11 @@ def running_engine(*, tcp: bool = False) -> Iterator[FakeEngine]:
                 engine.host = f"tcp://127.0.0.1:{server.server_address[1]}"
             thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
             thread.start()
-            yield engine
-            server.shutdown()
-            thread.join()
+            try:
+                yield engine
+            finally:
+                server.shutdown()
+                thread.join()
 
 
 def _server(path: str, handler: type[BaseHTTPRequestHandler], *, tcp: bool) -> socketserver.TCPServer:

@@ -37,8 +37,8 @@ YAML = st.sampled_from(
 )  # fmt: skip
 
 
-def any_of(pieces: st.SearchStrategy[str], most: int = 25) -> st.SearchStrategy[str]:
-    """Return texts of *pieces*, of which some are repeated very often."""
+def any_of(pieces: st.SearchStrategy[str], most: int = 25, often: int = 3000) -> st.SearchStrategy[str]:
+    """Return texts of up to *most* of *pieces*, of which some are repeated, up to *often*."""
     short = pieces.filter(lambda piece: piece != NUMBER)
-    repeated = st.tuples(short, st.sampled_from([1, 1, 1, 2, 120, 3000])).map(lambda pair: pair[0] * pair[1])
+    repeated = st.tuples(short, st.sampled_from([1, 1, 1, 2, 120, often])).map(lambda pair: pair[0] * pair[1])
     return st.lists(st.one_of(pieces, pieces, repeated), max_size=most).map("".join)

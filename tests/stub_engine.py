@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import pytest
+
 from azureml_tasks.built_image import BuiltImage, PushedTag, StoredLayers
-from azureml_tasks.errors import BuildError, RegistryError
+from azureml_tasks.cli.console import Console
+from azureml_tasks.engines.docker import engine as docker_engine
+from azureml_tasks.errors import BuildError, RegistryError, SmokeTestError
 from azureml_tasks.incremental.fingerprint import fingerprint_parts
+from azureml_tasks.smoke.container_protocol import AnsweringServer
+from azureml_tasks.smoke.log_excerpt import LogExcerpt
 from azureml_tasks.smoke.report import Check, Report
+from azureml_tasks.state.failed_step import FailedStep
+from tests import http_server
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from azureml_tasks.context.build_context import BuildContext
     from azureml_tasks.planning.plan import Plan
     from azureml_tasks.reporter import Reporter
 
-__all__ = ["StubEngine"]
+__all__ = ["StubEngine", "stub_engine"]
 
 
 def _digest(text: str) -> str:
@@ -46,6 +55,10 @@ class StubEngine:
 
     def describe(self) -> str:
         """Return one line."""
+        return f"{self.title()}, and more"
+
+    def title(self) -> str:
+        """Return the line in short."""
         return "an engine of the tests"
 
     def planned_image(self, plan: Plan, context: BuildContext) -> BuiltImage:
@@ -90,9 +103,12 @@ class StubEngine:
         pull: bool,
         smoke_test: bool,
         previous: BuiltImage | None,
+        keep_failure: Callable[[FailedStep], None],
     ) -> BuiltImage:
         """Take it down, and return an image whose ID follows from what it is made of."""
         del no_cache, pull, smoke_test, previous
+        if f"build {plan.repository}" in self.failing:
+            keep_failure(FailedStep(self.name, "RUN false", "FROM base\n"))
         self._do(f"build {plan.repository}", BuildError("A step failed."))
         image = self.planned_image(plan, context)
         parts = fingerprint_parts(plan, context, self.base_id(plan))
@@ -113,14 +129,27 @@ class StubEngine:
         """Return whether it is not `gone`."""
         return f"gone {_repository(image)}" not in self.failing
 
-    def smoke_test(self, plan: Plan, image: BuiltImage) -> Report:
+    def image_bytes(self, image: BuiltImage) -> int:
+        """Return a number."""
+        return len(image.names[0])
+
+    def smoke_test(self, plan: Plan, image: BuiltImage, keep_log: Callable[[str], None]) -> Report:
         """Take it down, and return a report."""
+        del keep_log
         event = f"test {plan.repository}"
         self.events.append(event)
         outcome = Check(name="start-up", outcome="failed" if event in self.failing else "passed")
-        return Report(
-            image=image.names[0], image_id=image.id, place="here", look_inside="docker run", checks=(outcome,)
-        )
+        name, look_inside = image.names[0], "invoke image.shell"
+        return Report(image=name, image_id=image.id, place="here", look_inside=look_inside, checks=(outcome,))
+
+    @contextmanager
+    def answering(self, plan: Plan, image: BuiltImage) -> Iterator[AnsweringServer]:
+        """Take it down, and answer each request with itself."""
+        name = _repository(image)
+        self._do(f"serve {name}", SmokeTestError("It does not answer."))
+        with http_server.serving(_echo) as server:
+            yield AnsweringServer(url=server.url, log=lambda _: LogExcerpt(f"log of {plan.names[0]}\n", 1))
+        self.events.append(f"end {name}")
 
     def digest(self, image: BuiltImage) -> str:
         """Return "": a push tells."""
@@ -163,5 +192,21 @@ class StubEngine:
             raise error
 
 
+def _echo(method: str, path: str, body: bytes) -> http_server.Reply:
+    return (404 if path == "/missing" else 200), f"{method} {path} {body.decode()}".encode()
+
+
 def _repository(image: BuiltImage) -> str:
     return image.names[0].rpartition("/")[2].partition(":")[0]
+
+
+def stub_engine(monkeypatch: pytest.MonkeyPatch, *failing: str) -> StubEngine:
+    """Put an engine in the place of Docker's, and return it.
+
+    Args:
+        monkeypatch: of the test.
+        failing: those of its events that fail.
+    """
+    engine = StubEngine(reporter=Console(), failing=frozenset(failing))
+    monkeypatch.setattr(docker_engine, "open_docker", lambda *_, **__: engine)
+    return engine

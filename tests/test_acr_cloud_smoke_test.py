@@ -73,6 +73,7 @@ def test_the_folder_of_the_smoke_test(has_code: bool) -> None:
         "health": "/",
         "scoring": "/score",
         "swagger": True,
+        "malformed": True,
         "requests": [
             {
                 "method": "POST",
@@ -303,7 +304,7 @@ def test_what_the_container_shows(
     assert (passed, exit_code, warnings, place) == (
         report.passed,
         report.exit_code,
-        report.warnings,
+        tuple(map(str, report.warnings)),
         report.place,
     )
 

@@ -139,7 +139,7 @@ def test_invalid_urls(variable: str, value: str) -> None:
     with pytest.raises(SettingsError) as caught:
         get_cloud("AzureCloud", {variable: value})
 
-    shown = value.replace("\n", "\N{REPLACEMENT CHARACTER}")
+    shown = value.replace("\n", r"\n")
     expected = f"""\
 {variable}: "{shown}" is not an https URL of a host
     unset {variable}

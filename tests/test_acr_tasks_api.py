@@ -197,7 +197,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 WORDS = st.binary(max_size=6).map(lambda word: word.replace(b"\0", b""))
 
 
-@settings(max_examples=examples(150))
+@settings(max_examples=examples(50))
 @given(secret=st.lists(st.sampled_from(FRAGMENTS) | WORDS, max_size=8).map(b"".join))
 def test_any_secret_is_mounted_unchanged(secret: bytes, folder: Path) -> None:
     """Any bytes without NUL are mounted unchanged."""

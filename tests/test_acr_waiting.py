@@ -14,7 +14,7 @@ from invoke.exceptions import Exit
 from azureml_tasks import signals
 from azureml_tasks.cli.exit_handling import exit_on_error
 from azureml_tasks.engines.acr.waiting import patient_transport, seconds_asked, wait
-from azureml_tasks.engines.interrupts import finish_call
+from azureml_tasks.engines.finish_call import finish_call
 
 
 @pytest.fixture(autouse=True)

@@ -73,15 +73,15 @@ def test_an_allowed_registry_and_no_list_at_all(tmp_path: Path) -> None:
     listed = invoke(folder, "image.check", "--json", env=ALLOWED)
     unlisted = invoke(folder, "image.check", "--json", "--registry=evil.example")
 
-    assert ["Contoso.azurecr.io/demo:1.2.3"] == json.loads(listed.out)["names"]
-    assert ["evil.example/demo:1.2.3"] == json.loads(unlisted.out)["names"]
+    assert ["Contoso.azurecr.io/demo:1.2.3"] == json.loads(listed.out)["images"][0]["names"]
+    assert ["evil.example/demo:1.2.3"] == json.loads(unlisted.out)["images"][0]["names"]
 
 
 def test_a_base_may_come_from_any_registry(tmp_path: Path) -> None:
     """A pull sends neither code nor models, and docker gives its credentials to the host alone that they are for."""
     done = invoke(consumer(tmp_path), "image.check", "--json", "--base=evil.example/base:1", env=ALLOWED)
 
-    assert "evil.example/base:1" == json.loads(done.out)["base"]
+    assert "evil.example/base:1" == json.loads(done.out)["images"][0]["base"]
 
 
 @pytest.mark.parametrize(

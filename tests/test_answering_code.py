@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from azureml_tasks.built_image import BuiltImage
-from azureml_tasks.cli import check_report
 from azureml_tasks.cli.console import Console
 from azureml_tasks.commands.check import check
-from azureml_tasks.commands.run_context import RunContext, prepare_build
+from azureml_tasks.commands.prepare import prepare_build
+from azureml_tasks.commands.run_context import RunContext
 from azureml_tasks.engines.docker.engine import open_docker
 from azureml_tasks.errors import SettingsError
 from azureml_tasks.planning.plan import plan
@@ -22,6 +21,7 @@ from azureml_tasks.project.script_search import entry_scripts
 from tests.cases import lay_out
 from tests.consumers import DEAD
 from tests.fake_engine import IMAGE_ID, FakeEngine, give_image, ready_engine
+from tests.json_reports import report_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,8 +92,8 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEngine]:
 def report(folder: Path) -> dict[str, Any]:
     """Return what `image.check --json` prints."""
     run = RunContext(folder=folder, reporter=Console())
-    made: dict[str, Any] = json.loads(check_report.as_json(check(run), str))
-    return made
+    checked = check(run)
+    return {**report_of(run, checked), "warnings": [*map(str, checked.plan.warnings)]}
 
 
 def test_a_base_on_the_engine_decides(engine: FakeEngine, tmp_path: Path) -> None:
@@ -108,9 +108,11 @@ def test_a_base_on_the_engine_decides(engine: FakeEngine, tmp_path: Path) -> Non
 
     fix = 'src/score.py defines init() and run(). Write: code = "src"'
     problem = {"file": "pyproject.toml", "line": 8, "what": WHAT, "fix": fix}
-    assert ([problem], []) == (without["problems"], without["warnings"])
+    (error,) = without["errors"]
+    assert error["file"].endswith(f"/{problem.pop('file')}")
+    assert (problem, []) == ({name: error[name] for name in problem}, without["warnings"])
     assert f"pyproject.toml:8: {WHAT}\n    {fix}\n\n1 problem; nothing was done." == str(caught.value)
-    assert ([], []) == (own["problems"], own["warnings"])
+    assert ([], []) == (own["errors"], own["warnings"])
 
 
 @pytest.mark.usefixtures("engine")
@@ -122,7 +124,7 @@ def test_check_says_that_a_base_which_is_not_here_decides(tmp_path: Path) -> Non
     )
     made = report(write(tmp_path, REQUESTS))
 
-    assert ([], [warning], "requests") == (made["problems"], made["warnings"], made["proves"])
+    assert ([], [warning], "requests") == (made["errors"], made["warnings"], made["smoke_test"]["proves"])
 
 
 def test_check_without_an_engine_says_so_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +140,7 @@ def prove(folder: Path, table: str, engine: FakeEngine, *variables: str) -> None
     console = Console(dry=True)
     docker = open_docker(folder / ".azureml-image", console, project=folder, keep=False)
     image = BuiltImage(id=IMAGE_ID, names=("demo:1",), engine="docker", context_sha256="", user="u")
-    assert docker.smoke_test(read(folder, table), image) is None
+    assert docker.smoke_test(read(folder, table), image, print) is None
 
 
 def test_a_script_of_the_base_is_never_replaced(

@@ -52,7 +52,9 @@ def test_listing_tasks_loads_nothing_heavy() -> None:
             for name in (
                 "cli",
                 "cli.collection",
+                "cli.command_words",
                 "cli.exit_handling",
+                "cli.flags",
                 "cli.tasks",
                 "errors",
                 "image",

@@ -44,7 +44,8 @@ def called(
 ) -> tuple[int, list[dict[str, Any]]]:
     """Call a script; the exit code and the events, without times and sizes."""
     (folder / "score.py").write_text(script, encoding="utf-8")
-    env = {**os.environ, "AML_APP_ROOT": str(folder), "AZUREML_ENTRY_SCRIPT": "score.py", **more}
+    own = {"AML_APP_ROOT": str(folder), "AZUREML_ENTRY_SCRIPT": "score.py", "TMPDIR": str(folder)}
+    env = {**os.environ, **own, **more}
     command = [sys.executable, "-I", str(DRIVER), MARK, start, limit, *(files or ("a.csv",))]
     done = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, check=False)
     assert done.stderr == ""
@@ -137,8 +138,9 @@ def test_what_fails_before_run_ends_the_test(how: str, tmp_path: Path) -> None:
 
 
 def test_a_script_that_takes_too_long_is_ended_and_shows_where_it_is(tmp_path: Path) -> None:
-    """Also if it waits in a library."""
-    script = "import threading\ndef init(): ...\ndef run(files): threading.Event().wait()\n"
+    """Also if it waits in a library. The driver is stopped until `run` has begun, which its limit is for."""
+    stop, go_on = (f"os.kill(os.getppid(), signal.{name})" for name in ("SIGSTOP", "SIGCONT"))
+    script = f"import os, signal, threading\ndef init(): {stop}\ndef run(files): {go_on}; threading.Event().wait()\n"
 
     code, events = called(tmp_path, script, limit="0.2")
 

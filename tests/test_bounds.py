@@ -164,6 +164,13 @@ def test_many_wildcards_take_no_time(pattern: str) -> None:
     assert Matcher([Rule(pattern=pattern, file="x", line=1)]).excluding("a" * 4000) is None
 
 
+def test_a_long_line_that_is_no_toml_takes_no_time(tmp_path: Path) -> None:
+    """What to write instead is looked for once, and not from each blank after a word."""
+    line = f'user = a{" " * MEGABYTE}"'
+
+    assert "Correct this line. The rest of the file was not read." in problems(tmp_path, line)
+
+
 def test_many_tables_that_nothing_reads_take_no_time() -> None:
     """Their lines are looked at once, not for each table."""
     passes: list[int] = []
@@ -299,7 +306,7 @@ def test_an_entry_script_that_exhausts_the_parser(script: str, tmp_path: Path) -
         (folder := tmp_path / "code").mkdir()
         (folder / "score.py").write_text(f"{script}\n", encoding="utf-8")
         (tmp_path / "pyproject.toml").write_text(TABLE, encoding="utf-8")
-        said = azureml_tasks.load(tmp_path).facts.warnings[0]
+        said = str(azureml_tasks.load(tmp_path).facts.warnings[0])
     except SettingsError as error:
         said = str(error)
 

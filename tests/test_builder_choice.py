@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from azureml_tasks.cli.console import Console
 from azureml_tasks.engines.docker import builder_choice
 from azureml_tasks.engines.docker.builder_choice import Builder, choose_builder, noted_builder
 from azureml_tasks.engines.docker.client import EngineClient
 from azureml_tasks.engines.docker.docker_config import read_docker_config
+from azureml_tasks.engines.docker.docker_context import DEFAULT_HOST
+from azureml_tasks.engines.docker.engine import DockerEngine
 from azureml_tasks.process import Finished, MissingProgram
 from tests.projects import age, set_text
 
@@ -66,6 +69,37 @@ def test_chooses_by_the_client(
     monkeypatch.setattr(builder_choice, "capture", answers(version, buildx=buildx))
 
     assert expected == choose_builder(engine_client())
+
+
+@pytest.mark.parametrize(
+    ("host", "is_podman", "title", "whole"),
+    [
+        (
+            DEFAULT_HOST,
+            False,
+            "Docker engine 26.1; builds with BuildKit by docker buildx",
+            f'Docker engine 26.1 ({DEFAULT_HOST}, context "default"); builds with BuildKit by docker buildx (new)',
+        ),
+        (
+            "tcp://build:2376",
+            True,
+            "Podman engine 26.1 (tcp://build:2376); builds with BuildKit by docker buildx",
+            'Podman engine 26.1 (tcp://build:2376, context "default"); builds with BuildKit by docker buildx (new)',
+        ),
+    ],
+)
+def test_the_line_of_an_engine(host: str, is_podman: bool, title: str, whole: str, tmp_path: Path) -> None:
+    """In short it has no address that everybody has, and no reason."""
+    client = EngineClient(context="default", host=host, version="26.1", api="1.45", is_podman=is_podman)
+    engine = DockerEngine(
+        client=client,
+        builder=Builder(kind="buildx", why="new"),
+        reporter=Console(),
+        folder=tmp_path,
+        project=tmp_path,
+    )
+
+    assert (title, whole) == (engine.title(), engine.describe())
 
 
 def test_without_a_client_the_legacy_builder_builds(monkeypatch: pytest.MonkeyPatch) -> None:

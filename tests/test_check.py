@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -13,8 +12,10 @@ from azureml_tasks.built_image import BuiltImage
 from azureml_tasks.cli import check_report
 from azureml_tasks.cli.console import Console
 from azureml_tasks.commands.check import check
-from azureml_tasks.commands.run_context import Prepared, RunContext, plan_image
-from azureml_tasks.commands.steps import up_to_date
+from azureml_tasks.commands.image_build import up_to_date
+from azureml_tasks.commands.prepare import Prepared
+from azureml_tasks.commands.run_context import RunContext
+from azureml_tasks.commands.run_plan import plan_image
 from azureml_tasks.context import build_context
 from azureml_tasks.errors import EngineError
 from azureml_tasks.incremental.fingerprint import fingerprint_parts
@@ -22,6 +23,7 @@ from azureml_tasks.sizes import size_text
 from tests.cases import lay_out
 from tests.consumers import project
 from tests.fake_engine import json_answer, ready_engine
+from tests.json_reports import report_of
 from tests.projects import set_text
 from tests.stub_engine import StubEngine
 
@@ -101,8 +103,7 @@ def built(run: RunContext, *, age: int = 0) -> BuiltImage:
 
 def next_step(run: RunContext) -> str:
     """The next step that the report names."""
-    step: str = json.loads(check_report.as_json(check(run), CONSOLE.spell))["next"]
-    return step
+    return CONSOLE.spell(check(run).next_step)
 
 
 def test_the_whole_report(run: RunContext) -> None:
@@ -122,7 +123,7 @@ def test_the_whole_report(run: RunContext) -> None:
         f"context    {context.file_count} files, {size_text(context.size)}, sha256 {context.sha256}",
         *(f"{'' if index else 'largest':<10} {row}" for index, row in enumerate(largest)),
         "smoke test start-up, health check, /swagger.json and 1 request, each 3 times",
-        "engine     Docker's engine does not answer (DOCKER_HOST names unix:///nowhere/docker.sock).",
+        "engine     not reachable: Docker's engine does not answer (DOCKER_HOST names unix:///nowhere/docker.sock).",
     ]
     assert expected == check_report.as_text(check(run), CONSOLE.spell).splitlines()
 
@@ -274,20 +275,22 @@ def test_a_missing_credential_helper(
     config = lay_out({"config.json": '{"credsStore": "gone"}'}, tmp_path / "docker")
     monkeypatch.setenv("DOCKER_CONFIG", str(config))
     warnings: list[str] = []
-    monkeypatch.setattr(Console, "warn", lambda _, text: warnings.append(text))
+    monkeypatch.setattr(Console, "warn", lambda _, notice: warnings.append(notice.what))
     with ready_engine() as engine:
         monkeypatch.setenv("DOCKER_HOST", engine.host)
         if has_base:
             base = quote(BASE, safe="/:")
             engine.answers[f"GET /v1.48/images/{base}/json"] = json_answer({**IMAGE, "Id": "sha256:1"})
-        error = check(run).error
+        report = check(run)
 
+    error = report.error
     what = (
         f'The credential helper docker-credential-gone, which "credsStore" of {config}/config.json names, '
         "is not on PATH. Registry {} was not asked."
     )
     assert (None if has_base else what.format("mcr.microsoft.com")) == (error.what if error else None)
     assert what.format("r.io") in warnings
+    assert what.format("r.io") in [notice.what for notice in report.plan.warnings]
 
 
 def test_all_that_is_missing_is_data(run: RunContext) -> None:
@@ -295,14 +298,16 @@ def test_all_that_is_missing_is_data(run: RunContext) -> None:
     table = 'pip = ["numpy==2.1.0"]\nsecrets = ["netrc"]\n'
     (run.folder / "pyproject.toml").write_text(project("demo", table))
 
-    report = json.loads(check_report.as_json(check(run._replace(engine="acr")), CONSOLE.spell))
+    run = run._replace(engine="acr")
+    report = report_of(run, check(run))
 
     problems = [
         "[tool.azureml-image] names no registry to build in",
         "tool.azureml-image.secrets wants netrc, and the run does not say where it is",
     ]
-    assert (None, "acr, not opened", problems) == (
+    assert (None, "blocked", {"name": None, "text": "acr, not opened"}, problems) == (
         report["next"],
+        report["status"],
         report["engine"],
-        [problem["what"] for problem in report["problems"]],
+        [problem["what"] for problem in report["errors"]],
     )

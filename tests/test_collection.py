@@ -80,7 +80,7 @@ def several(folder: Path, tasks: str) -> Path:
 
 def checked(run: Ended) -> tuple[str, list[str], str]:
     """Return base, names and next step of a `check --json`."""
-    report = json.loads(run.out)
+    (report,) = json.loads(run.out)["images"]
     return report["base"], report["names"], report["next"]
 
 
@@ -89,7 +89,7 @@ def test_a_task_gets_the_root_configuration_however_it_is_called(tmp_path: Path)
     root = 'ns.configure({"azureml_image": {"base": "own:1", "registry": "r.io"}})\n'
     folder = several(tmp_path, CALLERS + "ns = Collection(image, calls, before)\n" + root)
 
-    expected = ("own:1", ["r.io/demo:1.2.3"], "nothing is built yet: invoke image.build")
+    expected = ("own:1", ["r.io/demo:1.2.3"], "invoke image.build")
     assert expected == checked(invoke(folder, "image.check", "--json"))
     assert expected == checked(invoke(folder, "calls"))
     assert invoke(folder, "image.check").out + "then\n" == invoke(folder, "before").out
@@ -99,10 +99,8 @@ def test_a_collection_is_bound_to_its_configuration_however_its_tasks_are_called
     """By name, as `pre=` and from another task, a task of a collection has that collection's configuration."""
     folder = several(tmp_path, TWO)
 
-    expected = (BASE, ["b.io/b:x", "b.io/b:y"], "nothing is built yet: invoke b.build")
-    assert (BASE, ["a.io/a:1.2.3"], "nothing is built yet: invoke a.build") == checked(
-        invoke(folder, "a.check", "--json")
-    )
+    expected = (BASE, ["b.io/b:x", "b.io/b:y"], "invoke b.build")
+    assert (BASE, ["a.io/a:1.2.3"], "invoke a.build") == checked(invoke(folder, "a.check", "--json"))
     assert expected == checked(invoke(folder, "b.check", "--json"))
     assert expected == checked(invoke(folder, "before-own"))
     assert expected == checked(invoke(folder, "calls-own"))
@@ -175,7 +173,7 @@ def test_a_project_of_a_call_is_relative_to_tasks_py(tmp_path: Path) -> None:
     """A call in tasks.py that names its project means the same from any folder."""
     folder = several(tmp_path, CALLERS + "ns = Collection(image, before_b)\n")
 
-    project = "nothing is built yet: invoke image.build --project {}"
+    project = "invoke image.build --project {}"
     assert (BASE, ["b:1.2.3"], project.format("services/b")) == checked(invoke(folder, "before-b"))
     below = checked(invoke(folder / "services" / "a", "before-b"))
     assert (BASE, ["b:1.2.3"], project.format("../b")) == below
@@ -213,7 +211,7 @@ def test_the_default_task_is_spelled_as_the_run_was_started(tmp_path: Path) -> N
     ]
 
     prefixes = ["own.", "deploy.own-image.", "own.", "", "", "own."]
-    assert prefixes == [re.findall(r"nothing is built yet: invoke (.*)build", run.out)[0] for run in runs]
+    assert prefixes == [re.findall(r"invoke (.*)build", run.out)[0] for run in runs]
 
 
 def test_next_steps_are_spelled_as_the_run_was_started(tmp_path: Path) -> None:
@@ -275,9 +273,7 @@ def test_each_of_several_images_is_named_by_its_own_collection(tmp_path: Path) -
 
     prefixes = ["one.", "two.", "two.", "two.", "one."]
     assert [NOT_BUILT.format(prefix) for prefix in prefixes] == errors
-    assert [["one.", "two."], ["two.", "one."]] == [
-        re.findall(r"nothing is built yet: invoke (.*)build", out) for out in checks
-    ]
+    assert [["one.", "two."], ["two.", "one."]] == [re.findall(r"invoke (.*)build", out) for out in checks]
 
 
 def test_a_pre_task_is_spelled_as_its_collection_is_mounted(tmp_path: Path) -> None:
@@ -303,7 +299,7 @@ def test_a_pre_task_is_spelled_as_its_collection_is_mounted(tmp_path: Path) -> N
 
     prefixes = ["first.", "later.two.", "first.", "later.two."]
     assert [NOT_BUILT.format(prefix) for prefix in prefixes] == [run.err for run in runs]
-    assert ["image."] == re.findall(r"nothing is built yet: invoke (.*)build", verified)
+    assert ["image."] == re.findall(r"invoke (.*)build", verified)
 
 
 def test_a_mistake_in_a_file_names_the_project_that_is_not_the_current_folder(tmp_path: Path) -> None:
@@ -337,6 +333,6 @@ def test_a_mistake_in_a_file_names_the_project_that_is_not_the_current_folder(tm
         run.err for run in (from_root, from_other, from_own)
     ]
     files = ["services/a/pyproject.toml", "--base", "services/a/wrong.txt"]
-    assert files == [problem["file"] for problem in json.loads(flag.out)["problems"]]
-    assert ["services/b/pyproject.toml"] == [each["file"] for each in json.loads(secret.out)["problems"]]
+    assert files == [each["file"] or each["option"] for each in json.loads(flag.out)["errors"]]
+    assert ["services/b/pyproject.toml"] == [each["file"] for each in json.loads(secret.out)["errors"]]
     assert files == re.findall(r"^(\S+?)(?::\d+)?: ", flag.err, re.MULTILINE)

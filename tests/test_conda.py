@@ -8,6 +8,7 @@ import pytest
 
 import azureml_tasks
 from azureml_tasks.errors import FileProblem, Problem, SettingsError
+from azureml_tasks.notice import Notice
 from azureml_tasks.project.base_images import CURRENT
 from azureml_tasks.requirements.conda import (
     CondaFile,
@@ -82,8 +83,18 @@ prefix: /opt/conda/envs/scoring
         pythons=(WantedPython("env/conda.yml", 6, "python=3.12", "==3.12.*"),),
         variables=lines((19, "MODE")),
         warnings=(
-            "env/conda.yml:12: pip knows no builds, so they are left out: lightgbm=4.3.0=py312_0",
-            "env/conda.yml:10: the base's own pip installs the packages, so this version is left out: pip=23.0.1",
+            Notice(
+                "conda-file",
+                "pip knows no builds, so they are left out: lightgbm=4.3.0=py312_0",
+                "env/conda.yml",
+                12,
+            ),
+            Notice(
+                "conda-file",
+                "the base's own pip installs the packages, so this version is left out: pip=23.0.1",
+                "env/conda.yml",
+                10,
+            ),
         ),
     )
 
@@ -194,7 +205,7 @@ def test_what_the_table_has_in_place_of_a_package() -> None:
     assert [7] == [line for line, _ in refusals(*dependencies, substitutes=have)]
     file, _ = read_conda("a.yml", f"{HEAD}- cudatoolkit=11.8\n- cudnn\n", have)
     what = "the base's CUDA is used, so this is left out: cudatoolkit=11.8 and 1 more"
-    assert (f"a.yml:2: {what}",) == file.warnings
+    assert [f"a.yml:2: {what}"] == [*map(str, file.warnings)]
 
 
 @pytest.mark.parametrize("build", ["=h123_0", ""], ids=["builds", "no builds"])
@@ -267,18 +278,18 @@ def test_channels_that_pip_does_not_ask_are_named() -> None:
     (warning,) = file.warnings
     assert (
         "a.yml:1: pip does not look for packages in conda's channel contoso, ***@conda.contoso.example/t/****/ours"
-        in warning
+        in str(warning)
     )
-    assert not any(text in warning for text in ("hunter2", "tk-123", "pkgs/main", "conda-forge"))
+    assert not any(text in str(warning) for text in ("hunter2", "tk-123", "pkgs/main", "conda-forge"))
 
 
 def test_another_key_is_a_warning() -> None:
     """Conda does not read it either."""
     file, found = read_conda("a.yml", "dependencies: []\nplatforms: [linux-64]\n")
 
-    assert ((), ('a.yml:2: "platforms" is not read, and conda does not read it',), []) == (
+    assert ((), ['a.yml:2: "platforms" is not read, and conda does not read it'], []) == (
         file.packages,
-        file.warnings,
+        [*map(str, file.warnings)],
         found,
     )
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from azureml_tasks.built_image import BuiltImage
+from azureml_tasks.config import validators
 from azureml_tasks.engines.docker.client import EngineClient
-from azureml_tasks.engines.docker.container import run_container, start_commands
+from azureml_tasks.engines.docker.container import DockerContainer, printed_blocks, run_container
+from azureml_tasks.engines.docker.container_arguments import start_commands
 from azureml_tasks.engines.docker.docker_config import DockerConfig
 from azureml_tasks.errors import EngineError
 from azureml_tasks.project.model import SmokeTestPlan
@@ -37,6 +40,23 @@ def test_a_container_gets_the_proxies_of_dockers_configuration(tmp_path: Path) -
 
     expected = {"HTTP_PROXY=http://p", "http_proxy=http://p", "NO_PROXY=x", "no_proxy=y"}
     assert expected == set(json.loads(engine.bodies[0])["Env"])
+
+
+@pytest.mark.parametrize(
+    ("memory", "is_valid"),
+    [
+        ("6m", True),
+        ("6144k", True),
+        ("8589934591g", True),
+        ("6143k", False),
+        ("8589934592g", False),
+        ("9" * 5000 + "g", False),
+        ("6", False),
+    ],
+)
+def test_a_memory_limit_that_docker_refuses_is_a_mistake_of_the_table(memory: str, *, is_valid: bool) -> None:
+    """So it is named with its line before anything is built."""
+    assert is_valid == (not validators.MEMORY.error(memory))
 
 
 def start(
@@ -134,6 +154,23 @@ def test_the_command_that_asks_for_gpus(gpus: str, option: str, tmp_path: Path) 
     assert option == words[words.index("--gpus") + 1]
 
 
+@pytest.mark.parametrize(
+    ("host", "ports", "address"),
+    [
+        ("unix:///s", {"5001/tcp": [{"HostPort": "49153"}]}, "http://127.0.0.1:49153"),
+        ("unix:///s", {}, "http://127.0.0.1:0"),
+        ("tcp://builder:2375", {"5001/tcp": [{"HostPort": "49153"}]}, ""),
+    ],
+    ids=["running", "it has ended", "on another machine"],
+)
+def test_the_address_of_a_container(host: str, ports: dict[str, Any], address: str) -> None:
+    """A container that has ended has no port, and is not taken for one on another machine."""
+    client = EngineClient(context="default", host=host, version="1", api="1.48")
+    sdk = SimpleNamespace(reload=lambda: None, attrs={"Id": "c1", "NetworkSettings": {"Ports": ports}})
+
+    assert address == DockerContainer(container=sdk, client=client).address()
+
+
 def test_a_model_is_mounted_as_azure_ml_does(tmp_path: Path) -> None:
     """A file or folder has its own name in the folder of version 1, which AZUREML_MODEL_DIR names."""
     model = SmokeTestPlan(model=str(tmp_path / "weights.d"), model_name="iris")
@@ -143,3 +180,22 @@ def test_a_model_is_mounted_as_azure_ml_does(tmp_path: Path) -> None:
     (mount,) = created["HostConfig"]["Mounts"]
     assert (f"{folder}/weights.d", model.model, True) == (mount["Target"], mount["Source"], mount["ReadOnly"])
     assert [f"AZUREML_MODEL_DIR={folder}"] == created["Env"]
+
+
+@pytest.mark.parametrize("followed", [b"", b"one\n", b"one\ntwo", b"one\ntwo\n"])
+def test_what_an_engine_leaves_out_of_a_log_that_is_followed_is_read_afterwards(followed: bytes) -> None:
+    """Docker 20.10 may close it before the last lines; nothing is there twice."""
+
+    def pieces(text: bytes) -> tuple[int, bytes]:
+        lines = text.splitlines(keepends=True)
+        return 200, b"".join(b"\1\0\0\0" + len(line).to_bytes(4, "big") + line for line in lines)
+
+    with running_engine() as engine:
+        logs = "GET /v1.48/containers/c1/logs?stdout=1&stderr=1&follow="
+        engine.answers = {f"{logs}1": pieces(followed), f"{logs}0": pieces(b"one\ntwo\n")}
+        engine.answers["POST /v1.48/containers/c1/wait"] = json_answer({"StatusCode": 0})
+        client = EngineClient(context="default", host=engine.host, version="1", api="1.48")
+        printed = b"".join(printed_blocks(client, "c1", 60, stderr=True))
+        client.sdk.close()
+
+    assert (b"one\ntwo\n", "POST") == (printed, engine.requests[1].partition(" ")[0])

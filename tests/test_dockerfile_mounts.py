@@ -32,7 +32,7 @@ RUN --mount=type=cache,id=azureml-image-apt,target=/var/cache/apt,sharing=locked
 """
 PYTHON = """\
 # Python packages come before the model and the code, so only new requirements install them again. The script
-# runs pip with the environment's own Python, keeps the server's version, and ends with pip check.
+# runs pip with the environment's own Python, keeps the server's version, and looks for conflicts.
 RUN --mount=type=bind,rw,source=python,target=/tmp/azureml-image \\
     --mount=type=cache,id=azureml-image-pip,target=/tmp/azureml-image/cache \\
     PIP_CACHE_DIR=/tmp/azureml-image/cache \\
@@ -59,7 +59,7 @@ RUN --mount=type=cache,id=azureml-image-pip-download,target=/tmp/azureml-image/c
 """
 DOWNLOADED = """\
 # Python packages come before the model and the code, so only new requirements install them again. They were
-# downloaded in the stage above; the script keeps the server's version, and ends with pip check.
+# downloaded in the stage above; the script keeps the server's version, and looks for conflicts.
 RUN --mount=type=bind,from=packages,source=/tmp/azureml-image,target=/tmp/azureml-image \\
     "${AZUREML_CONDA_ENVIRONMENT_PATH:?the base sets no AZUREML_CONDA_ENVIRONMENT_PATH}/bin/python" \
 /tmp/azureml-image/install.py

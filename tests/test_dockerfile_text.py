@@ -73,7 +73,7 @@ def test_an_instruction_that_the_file_cuts_off(text: str, line: int) -> None:
     assert line == split_dockerfile(text).unfinished
 
 
-@settings(max_examples=examples(400), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(130), deadline=None, suppress_health_check=list(HealthCheck))
 @given(text=st.lists(PIECES, max_size=25).map("".join))
 def test_any_text(text: str) -> None:
     """It is split without an error."""
@@ -90,7 +90,7 @@ PLAIN = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=examples(300), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(100), deadline=None, suppress_health_check=list(HealthCheck))
 @given(text=st.lists(PLAIN, min_size=1, max_size=20).map("".join))
 def test_dockers_own_parser_finds_the_same(text: str) -> None:
     """Names and lines of instructions are those of moby's parser, if that reads the text."""

@@ -11,7 +11,7 @@ import pytest
 import tomli
 from invoke.parser import Parser
 from invoke.parser.context import ParserContext
-from jsonschema import Draft202012Validator
+from jsonschema import Draft7Validator
 
 import azureml_tasks
 from azureml_tasks import errors, image
@@ -23,6 +23,7 @@ from azureml_tasks.project import base_images
 from tests.cases import lay_out
 from tests.consumers import invoke, project
 from tests.documentation import DOCS, PAGES, README, ROOT, anchors, blocks, commands, links
+from tests.stub_engine import stub_engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +34,7 @@ AVOIDED = (
     *("whoever", "whatever", "mend", "anew", "aloud", "thereof", "stands on", "stands above", "is asked for"),
     *("of ours", "none has", "that which", "by hand", "for the length of", "goes no further", "hand-off"),
 )
-"""Words that /docs/ and the README do not use, because most readers are not native speakers."""
+"""Words that the pages, the README and the code do not use, because most readers are not native speakers."""
 EXIT_CODES_OF_SIGNALS = {129, 130, 141, 143}
 
 
@@ -153,7 +154,7 @@ def test_nothing_is_installed_by_its_name(page: Path) -> None:
 @EVERY_PAGE
 def test_every_table_is_one_of_the_schema(page: Path) -> None:
     """Each TOML block with `[tool.azureml-image]` keeps to the schema; a fragment may leave `base` out."""
-    validator = Draft202012Validator({**azureml_tasks.json_schema(), "anyOf": [{}]})
+    validator = Draft7Validator({**azureml_tasks.json_schema(), "anyOf": [{}]})
     tables = [tomli.loads(text).get("tool", {}).get("azureml-image", {}) for text in blocks(page, "toml")]
 
     assert [error.message for table in tables for error in validator.iter_errors(table)] == []
@@ -166,10 +167,11 @@ def test_every_python_block_compiles(page: Path) -> None:
         compile(text, page.name, "exec")
 
 
-def test_the_core_works_without_invoke(
+def test_the_examples_of_the_python_api(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The examples of the Python API run: one prints a Dockerfile, one an error, one makes the schema."""
+    """Each of them runs, one after the other, and prints what is shown below it; the first one prints a Dockerfile."""
+    stub_engine(monkeypatch)
     score = "def init(): ...\ndef run(data): ...\n"
     files = {"services/b/pyproject.toml": project("b"), "services/b/code/score.py": score}
     lay_out({**files, "services/broken/pyproject.toml": "[tool.azureml-image]\n"}, tmp_path)
@@ -178,8 +180,13 @@ def test_the_core_works_without_invoke(
         exec(compile(text, "python-api.md", "exec"), {})  # noqa: S102 -- it is what a reader would run
     printed = capsys.readouterr().out
 
-    assert printed.startswith(azureml_tasks.render(azureml_tasks.plan(azureml_tasks.load("services/b"))))
-    assert "\n2\n" in printed
+    dockerfile = azureml_tasks.render(azureml_tasks.plan(azureml_tasks.load("services/b")))
+    asked = '200 POST /score {"flowers": [[6.0, 2.9, 4.9, 1.7]]}\nlog of contoso.azurecr.io/b:1.2.3\n\n'
+    first, steps, error = blocks(DOCS / "python-api.md", "text")
+    shown, printed = (
+        re.sub("[0-9a-f]{64}", "ID", text) for text in (f"{first}{steps}{asked}{error}", printed)
+    )
+    assert f"{dockerfile}\n{shown}" == printed
 
 
 def test_the_collections_compose(tmp_path: Path) -> None:
@@ -238,6 +245,14 @@ def test_the_words_are_plain(page: Path) -> None:
     used = [word for word in AVOIDED if re.search(rf"\b{word}\b", text)]
 
     assert used == []
+
+
+def test_the_code_is_in_plain_words() -> None:
+    """No module of the package has one of these words, in a docstring, a comment or a message."""
+    words = re.compile(rf"\b(?:{'|'.join(AVOIDED)})\b", re.IGNORECASE)
+    modules = {path: path.read_text(encoding="utf-8") for path in (ROOT / "azureml_tasks").rglob("*.py")}
+
+    assert {} == {str(path): words.findall(text) for path, text in modules.items() if words.search(text)}
 
 
 def test_the_licence_travels_in_the_package() -> None:

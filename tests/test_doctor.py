@@ -19,9 +19,9 @@ from azureml_tasks.commands.run_context import RunContext
 from azureml_tasks.config.allowed_registries import AllowedRegistries
 from azureml_tasks.config.problems import Override
 from azureml_tasks.engines.docker import doctor_registry
-from azureml_tasks.engines.finding import Finding, Status
+from azureml_tasks.engines.doctor_finding import Finding, Status
 from tests.cases import lay_out
-from tests.consumers import consumer, invoke, project
+from tests.consumers import PATIENT, consumer, invoke, project
 from tests.fake_engine import FakeEngine, json_answer, ready_engine
 from tests.projects import set_text
 
@@ -124,25 +124,26 @@ def normal(text: str, engine: FakeEngine) -> str:
 
 def test_the_whole_report(engine: FakeEngine, tmp_path: Path) -> None:
     """Each finding has its line, and below it why it matters and what puts it right."""
-    done = invoke(consumer(tmp_path), "image.doctor", env=of_person(tmp_path, engine))
+    done = invoke(consumer(tmp_path, PATIENT), "image.doctor", env=of_person(tmp_path, engine))
 
     assert (0, TEXT, "") == (done.code, normal(done.out, engine), done.err)
 
 
 def test_as_json(engine: FakeEngine, tmp_path: Path) -> None:
     """Programs get the same findings."""
-    done = invoke(consumer(tmp_path), "image.doctor", "--json", env=of_person(tmp_path, engine))
+    done = invoke(consumer(tmp_path, PATIENT), "image.doctor", "--json", env=of_person(tmp_path, engine))
 
     report = json.loads(done.out)
-    keys = {"name", "status", "what", "why", "fix"}
-    assert (0, 1, {"version", "findings"}) == (done.code, report["version"], set(report))
+    keys = {"name", "status", "what", "why", "fix", "repairable"}
+    assert (0, 1, "doctor", []) == (done.code, report["version"], report["task"], report["repaired"])
     assert all(keys == set(each) for each in report["findings"])
     assert {
         "name": "context",
         "status": "ok",
         "what": f"{engine.host}, which DOCKER_HOST names",
-        "why": "",
-        "fix": "",
+        "why": None,
+        "fix": None,
+        "repairable": False,
     } in report["findings"]
 
 
@@ -163,13 +164,13 @@ note    registry              unknown: neither a table nor --registry names one
 
 def test_without_an_engine_and_without_a_table(engine: FakeEngine, tmp_path: Path) -> None:
     """What blocks is named once more at the end, with the exit code of a missing engine."""
-    folder = lay_out({"tasks.py": (consumer(tmp_path / "other") / "tasks.py").read_text()}, tmp_path / "bare")
+    folder = lay_out({"tasks.py": PATIENT}, tmp_path / "bare")
     env = {**of_person(tmp_path, engine), "DOCKER_HOST": "unix:///nowhere/docker.sock"}
 
     done = invoke(folder, "image.doctor", env=env)
 
     assert NO_ENGINE in done.out
-    assert done.out.endswith("\n\n1 blocks\n")
+    assert done.out.endswith("\n\n1 blocking problem\n")
     assert (3, "Nothing can be built before this is put right: engine.\n") == (done.code, done.err)
 
 
@@ -346,8 +347,8 @@ def test_what_cannot_be_put_right_is_said(
     ("statuses", "expected"),
     [
         ([Status.OK, Status.NOTE], "nothing is wrong"),
-        ([Status.BLOCKS, Status.WARNING, Status.UNKNOWN], "1 blocks, 1 warning, 1 unknown"),
-        ([Status.BLOCKS] * 2 + [Status.WARNING] * 2, "2 block, 2 warnings"),
+        ([Status.BLOCKS, Status.WARNING, Status.UNKNOWN], "1 blocking problem, 1 warning, 1 unknown"),
+        ([Status.BLOCKS] * 2 + [Status.WARNING] * 2, "2 blocking problems, 2 warnings"),
     ],
 )
 def test_the_last_line_counts(statuses: list[Status], expected: str) -> None:

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from azureml_tasks.config.allowed_registries import AllowedRegistries
 from azureml_tasks.config.settings import Acr
 from azureml_tasks.engines.acr import doctor_azure
 from azureml_tasks.engines.acr.doctor_azure import azure_findings
 from azureml_tasks.engines.acr.registry_lookup import Registry
-from azureml_tasks.engines.finding import Finding, Status
+from azureml_tasks.engines.doctor_finding import Finding, Status
 from azureml_tasks.errors import AzuremlTasksError, EngineError, RegistryError
 from azureml_tasks.planning.plan import Plan
 from tests.acr_plans import plan
@@ -47,9 +48,13 @@ def azure(
     return session
 
 
-def look(acr: Acr | None = None, registry: str = HOST, planned: Plan | None = None) -> list[Finding]:
+def look(
+    acr: Acr | None = None, registry: str = HOST, planned: Plan | None = None, allowed: str = HOST
+) -> list[Finding]:
     """Return the findings for *registry*."""
-    return azure_findings(acr, registry, lambda: planned)
+    return azure_findings(
+        acr, registry, lambda: planned, AllowedRegistries(hosts=frozenset([allowed])).refusal
+    )
 
 
 def test_everything_is_permitted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,6 +89,20 @@ def test_without_a_registry_only_the_sign_in_is_looked_at(monkeypatch: pytest.Mo
 
     assert STEPS[:2] == [each.name for each in look(registry="")]
     assert STEPS == [each.name for each in look(Acr(workspace="w", resource_group="g"), registry="")]
+
+
+def test_the_registry_of_a_workspace_gets_no_token_unless_the_run_allows_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The table names the workspace, and so the registry."""
+    session = azure(monkeypatch)
+    session.repositories.auth.refresh_token = fail(RegistryError("A token was sent.", next_step=""))
+
+    findings = look(Acr(workspace="w", resource_group="g"), "", plan(), allowed="other.azurecr.io")
+
+    assert STEPS[:3] == [each.name for each in findings]
+    assert (Status.WARNING, "It was not asked.") == (findings[-1].status, findings[-1].why)
+    assert findings[-1].what.startswith(f"{HOST} is not one of the registries")
 
 
 def test_missing_roles_and_tasks_that_are_not_permitted(monkeypatch: pytest.MonkeyPatch) -> None:

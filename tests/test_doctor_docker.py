@@ -29,7 +29,7 @@ from azureml_tasks.engines.docker.doctor_engine import (
     images_finding,
 )
 from azureml_tasks.engines.docker.doctor_proxies import build_proxies_finding, engine_proxies_finding
-from azureml_tasks.engines.finding import Finding, Status
+from azureml_tasks.engines.doctor_finding import Finding, Status
 from azureml_tasks.image_reference import Reference
 from azureml_tasks.process import SlowProgram
 from tests.cases import lay_out

@@ -20,7 +20,7 @@ from azureml_tasks.commands.doctor_machine import (
     python_finding,
     uv_finding,
 )
-from azureml_tasks.engines.finding import Finding, Status
+from azureml_tasks.engines.doctor_finding import Finding, Status
 from azureml_tasks.version import VERSION
 from tests.cases import lay_out
 from tests.projects import set_text
@@ -72,7 +72,7 @@ def test_which_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is needed for its lock files alone."""
     monkeypatch.setenv("PATH", str(tmp_path))
     why = "A project whose requirements are a uv.lock needs it."
-    fix = "See https://docs.astral.sh/uv/getting-started/installation/"
+    fix = "pip install uv\nor see https://docs.astral.sh/uv/getting-started/installation/"
     assert Finding("uv", Status.NOTE, "there is none on PATH", why, fix) == uv_finding()
 
     set_text(tmp_path / "uv", "#!/bin/sh\necho 'uv 0.9.1 (abc 2026-01-01)'\n")

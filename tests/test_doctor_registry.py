@@ -10,7 +10,7 @@ import pytest
 
 from azureml_tasks.engines.docker.docker_config import DockerConfig, read_docker_config
 from azureml_tasks.engines.docker.doctor_registry import registry_findings
-from azureml_tasks.engines.finding import Finding, Status
+from azureml_tasks.engines.doctor_finding import Finding, Status
 from tests.cases import lay_out
 from tests.fake_registry import Behaviour, Reply, json_reply, running_registry
 

@@ -1,4 +1,4 @@
-"""Any answer about a container, a build, a pull or a push: what was asked for, or an error of ours."""
+"""Any answer about a container, a build, a pull or a push: what was asked for, or one of our errors."""
 
 from __future__ import annotations
 

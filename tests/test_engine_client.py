@@ -9,12 +9,18 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from azureml_tasks.engines.docker.api_build import build_events
-from azureml_tasks.engines.docker.api_errors import reading_answers, translate_errors, unreachable_error
+from azureml_tasks.engines.docker.api_build import build_events, whole_lines
+from azureml_tasks.engines.docker.api_errors import (
+    reading_answers,
+    translate_errors,
+    unreachable_by_ssh,
+    unreachable_error,
+)
 from azureml_tasks.engines.docker.client import EngineClient, connect
 from azureml_tasks.engines.docker.docker_config import DockerConfig
 from azureml_tasks.engines.docker.docker_context import Endpoint
@@ -248,17 +254,6 @@ def test_a_reference_cannot_leave_its_path(
     assert [f"GET /v1.48{path}"] == anywhere.requests
 
 
-def test_inspect_images_of_a_repository(anywhere: FakeEngine, client: EngineClient) -> None:
-    """Each image with a tag in the repository is inspected; one that was removed meanwhile is left out."""
-    listing = "GET /v1.48/images/json?filters=%7B%22reference%22%3A+%5B%22demo%2Flayers%22%5D%7D"
-    anywhere.answers |= {
-        listing: json_answer([{"Id": "sha256:1"}, {"Id": "sha256:2"}]),
-        "GET /v1.48/images/sha256:1/json": json_answer(IMAGE),
-    }
-
-    assert [IMAGE] == client.inspect_images("demo/layers")
-
-
 @pytest.mark.parametrize("body", [b"", b"Created"])
 def test_tag_image(body: bytes, anywhere: FakeEngine, client: EngineClient) -> None:
     """Repository and tag are split at the last colon; Docker answers nothing, and Podman a word."""
@@ -298,6 +293,37 @@ def test_build(anywhere: FakeEngine, client: EngineClient, *, no_cache: bool, mo
 
     expected = [{"stream": "a"}, {"aux": {"ID": "1"}}]
     assert (expected, [b"".join(BLOCKS)]) == (events, anywhere.bodies)
+
+
+def streams(*pieces: str) -> list[dict[str, Any]]:
+    """Events with these texts of a build."""
+    return [{"stream": piece} for piece in pieces]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "lines"),
+    {
+        "a line in pieces, as apt writes it": (
+            ["E", ": Unable to locate ", "x\n"],
+            ["E: Unable to locate x\n"],
+        ),
+        "several lines in a piece": (["a\nb\nc", "d\n"], ["a\nb\n", "cd\n"]),
+        "a line of the builder in pieces": (["Step 1/2 : USER root", "\n"], ["Step 1/2 : USER root\n"]),
+        "a step that does not end its line": (["done", " ---> 0a1b\n"], ["done", " ---> 0a1b\n"]),
+        "and the next step": (["done", "Step 2/2 : USER a", "\n"], ["done", "Step 2/2 : USER a\n"]),
+        "an end without a line end": (["a"], ["a"]),
+        "a line that does not end": (["a" * 10_001, "b", "c"], ["a" * 10_001, "bc"]),
+    }.values(),
+)
+def test_lines_of_a_build_are_whole(pieces: list[str], lines: list[str]) -> None:
+    """The engine sends what a step writes piece by piece; each line is shown once it has ended."""
+    assert streams(*lines) == list(whole_lines(streams(*pieces)))
+
+
+def test_what_is_no_text_of_a_build_ends_a_line() -> None:
+    """An error and the ID of the image come after all that was printed."""
+    error = {"error": "The command failed."}
+    assert [*streams("a"), error] == list(whole_lines([*streams("a"), error]))
 
 
 def test_a_build_gets_the_proxies_of_dockers_configuration(engine: FakeEngine) -> None:
@@ -384,6 +410,22 @@ def test_an_answer_that_the_sdk_cannot_read(answer: bytes, engine: FakeEngine) -
 
     assert f"The engine at {engine.host} " == caught.value.what[: len(engine.host) + 15]
     assert 3 == caught.value.exit_code
+
+
+@pytest.mark.parametrize("from_variable", [True, False])
+def test_an_engine_that_ssh_does_not_lead_to(*, from_variable: bool) -> None:
+    """The variable that names it is named, and can be unset; a context is left to docker's client."""
+    endpoint = Endpoint(context="default", host="ssh://builder", from_variable=from_variable)
+
+    error = unreachable_by_ssh(endpoint, "no route", OSError())
+
+    where = "DOCKER_HOST names ssh://builder" if from_variable else 'context "default", ssh://builder'
+    unset = "    or, for the engine of docker's current context: unset DOCKER_HOST\n" if from_variable else ""
+    expected = f"""\
+Docker's engine cannot be reached by ssh ({where}).
+    Check that docker's client reaches it: docker --host ssh://builder version
+{unset}    ssh said: no route"""
+    assert expected == str(error)
 
 
 def test_our_own_errors_are_not_the_engines(engine: FakeEngine) -> None:

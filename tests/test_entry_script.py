@@ -157,7 +157,7 @@ def test_a_script_that_this_python_cannot_read_is_no_mistake_of_the_project_yet(
         f"code/score.py:2: Python {python}, which runs this command, cannot read the entry script: "
         "syntax error: invalid syntax. The smoke test shows whether the image's Python can."
     )
-    assert (expected, (warning,)) == (plan.unread_script, plan.warnings)
+    assert (expected, [warning]) == (plan.unread_script, [*map(str, plan.warnings)])
 
 
 def test_a_script_that_no_python_runs_is_a_mistake_of_the_project(tmp_path: Path) -> None:

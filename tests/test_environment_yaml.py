@@ -14,6 +14,7 @@ from azureml_tasks.azureml import environment_yaml
 from azureml_tasks.azureml.environment_yaml import Pushed, deployment_text, environment_text
 from azureml_tasks.config import azure_validators
 from azureml_tasks.config.fields import UNSET
+from azureml_tasks.plain_text import clean
 from azureml_tasks.project.model import SmokeTestPlan, SmokeTestRequest
 from tests.consumers import consumer, invoke
 from tests.plans import plan
@@ -296,6 +297,17 @@ MEANINGLESS = """\
 """
 
 
+@pytest.mark.parametrize(
+    "text", ["##vso[task.prependpath]/x", "/##[group]", "::error::", "a ##vso[a.b c=d]e"]
+)
+def test_a_ci_system_finds_no_command_in_yaml(text: str) -> None:
+    """Stdout of the task is a log: paths, variables and names of files are those of the table."""
+    written = environment_yaml.dump({"path": text, "variables": {"A": text}})
+
+    assert {"path": text, "variables": {"A": text}} == yaml.safe_load(written)
+    assert written == clean(written)
+
+
 def pushed_project(folder: Path, **changes: Any) -> Path:
     """Write a project with only its table and the record of its last push."""
     project = consumer(folder)
@@ -338,10 +350,11 @@ def test_a_deployment_fits_the_environment(tmp_path: Path) -> None:
         ({"smoke": None}, UNTESTED),
         ({"context_sha256": "0" * 64}, CHANGED),
         ({"smoke": None, "context_sha256": "0" * 64}, UNTESTED + CHANGED),
+        ({"smoke": {"passed": True}}, ""),
     ],
 )
 def test_warnings_of_the_image(changes: dict[str, Any], said: str, tmp_path: Path) -> None:
-    """An image that was pushed untested, and files that changed since, give warnings."""
+    """An image that was pushed untested, and files that changed since, give warnings; an unknown start does not."""
     done = invoke(pushed_project(tmp_path, **changes), "image.environment")
 
     assert (0, ENVIRONMENT, said) == (done.code, done.out, done.err)

@@ -39,6 +39,11 @@ if TYPE_CHECKING:
             id="a read-only file system",
         ),
         pytest.param(
+            PermissionError(errno.EACCES, "Permission denied", "/a b\n"),
+            "/a b\\n cannot be read or written by you.\n    ls -ld $'/a b\\x0a'",
+            id="a name that a shell would take apart",
+        ),
+        pytest.param(
             ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"),
             "This machine reported an error: [Errno 104] Connection reset by peer.",
             id="the network",

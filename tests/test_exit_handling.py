@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from azureml_tasks.errors import AzuremlTasksError
 
 WAITING = """\
-import sys, threading
+import sys, time
 from invoke.collection import Collection
 from invoke.tasks import task
 from azureml_tasks.cli.exit_handling import exit_on_error
@@ -40,7 +40,8 @@ def wait(c):
     with exit_on_error(""):
         try:
             print("ready", flush=True)
-            threading.Event().wait()
+            while True:  # One wait without an end would miss a signal that comes just before it.
+                time.sleep(0.1)
         finally:
             print("cleaning", flush=True)
             print("go on" if sys.stdin.readline() else "", flush=True)
@@ -135,6 +136,20 @@ def test_each_error_has_its_exit_code(kind: type[AzuremlTasksError], code: int) 
 
     expected = "What.\n    invoke image.build\n    docker said: no\nNothing was done."
     assert (code, expected) == (caught.value.code, caught.value.message)
+
+
+def test_words_of_other_programs_stay_as_they_are() -> None:
+    """Commands of ours are spelled as a person types them here; a module with the name of a task is not one."""
+    said = "No module named 'image.cache'\nTo allow it: invoke image.build --allow-source-builds"
+    error = BuildError("What.", next_step="invoke image.check", said=said)
+    with pytest.raises(Exit) as caught, exit_on_error("azureml-image "):
+        raise error
+
+    expected = [
+        *("What.", "    azureml-image check", "    No module named 'image.cache'"),
+        "    To allow it: azureml-image build --allow-source-builds",
+    ]
+    assert expected == str(caught.value.message).splitlines()
 
 
 def test_a_bug_of_ours_keeps_its_traceback() -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from azureml_tasks.context import file_hashes
 from azureml_tasks.context.file_hashes import FileContent, FileHashes, is_settled, stamp_of
+from azureml_tasks.context.own_outputs import DOCKERFILE_HEAD
 from azureml_tasks.version import VERSION
 
 if TYPE_CHECKING:
@@ -64,14 +65,24 @@ def forged(folder: Path) -> FileHashes:
     return forgery
 
 
+def tick(file: Path) -> None:
+    """Wait until another change has a later time than *file*: within one tick of the kernel all have the same."""
+    other = file.with_name("other")
+    while not other.exists() or other.stat().st_ctime_ns <= file.stat().st_ctime_ns:
+        other.touch()
+    other.unlink()
+
+
 def same_size(file: Path) -> None:
     """Write other bytes."""
+    tick(file)
     file.write_bytes(b"two")
 
 
 def time_restored(file: Path) -> None:
     """Write other bytes, and set the time back."""
     status = file.stat()
+    tick(file)
     file.write_bytes(b"two")
     os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
 
@@ -97,7 +108,7 @@ def test_an_unchanged_file_is_not_opened(tmp_path: Path) -> None:
     assert FileContent(sha256=FORGED, has_private_key=True) == read(file, forged(tmp_path))
 
 
-@pytest.mark.parametrize("rest", ["", "1", "one -", f"{FORGED}", f"{FORGED} maybe", f"{FORGED.upper()} -"])
+@pytest.mark.parametrize("rest", ["", "1", "one none", f"{FORGED}", f"{FORGED} -", f"{FORGED.upper()} none"])
 def test_a_damaged_row_counts_for_nothing(rest: str, tmp_path: Path) -> None:
     """A file whose row has the right stamp and nothing else of its form is read."""
     file = cached(tmp_path)
@@ -122,6 +133,25 @@ def test_a_touched_file_is_read_again(tmp_path: Path) -> None:
     os.utime(file, ns=(1, 1))
 
     assert content_of(b"one") == read(file, forged(tmp_path))
+
+
+def test_what_a_command_has_written_is_found_and_remembered(tmp_path: Path) -> None:
+    """The verdict is kept with the hash, and read from the beginning of a large file too."""
+    text = DOCKERFILE_HEAD.encode()
+    file, large = tmp_path / "Dockerfile", tmp_path / "large"
+    file.write_bytes(text)
+    large.write_bytes(text.ljust(2_000_000))
+    first = hashes(tmp_path)
+    expected = FileContent(hashlib.sha256(text).hexdigest(), has_private_key=False, is_own_output=True)
+    assert expected == read(file, first)
+    first.save()
+
+    again = hashes(tmp_path)
+    (row,) = again.known.values()
+    glance = again.glance(str(large), large.stat())
+
+    assert (" own-output", expected) == (row[-11:], read(file, again))
+    assert glance == FileContent(sha256="", has_private_key=False, is_own_output=True)
 
 
 def test_a_private_key_is_found_and_remembered(tmp_path: Path) -> None:

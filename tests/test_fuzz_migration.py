@@ -59,8 +59,8 @@ AZURE = st.sampled_from(
 DOCKERFILES = any_of(INSTRUCTIONS | COMMANDS, most=40) | any_of(INSTRUCTIONS, most=15)
 TEXTS = {
     Kind.DOCKERFILE: DOCKERFILES | any_of(COMMANDS).map("FROM a\nRUN {}".format),
-    Kind.DEPLOYMENT: any_of(AZURE, most=12) | any_of(AZURE | YAML),
-    Kind.ENVIRONMENT: any_of(AZURE, most=8) | any_of(AZURE | YAML),
+    Kind.DEPLOYMENT: any_of(AZURE, most=12, often=300) | any_of(AZURE | YAML, often=300),
+    Kind.ENVIRONMENT: any_of(AZURE, most=8, often=300) | any_of(AZURE | YAML, often=300),
     Kind.CONDA: any_of(YAML) | any_of(YAML).map("dependencies:\n- {}".format),
     Kind.REQUIREMENTS: any_of(LINES),
     Kind.PYPROJECT: any_of(LINES).map(lambda text: f"[project]\ndependencies = [{json.dumps(text)}]\n")
@@ -91,7 +91,7 @@ def surroundings(tmp_path_factory: pytest.TempPathFactory) -> Surroundings:
 
 
 @pytest.mark.parametrize("kind", TEXTS)
-@settings(max_examples=examples(150), suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(50), suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_source(kind: Kind, surroundings: Surroundings, data: st.DataObject) -> None:
     """Each line is covered, each of its words can be printed, and the values make one table or conflicts."""

@@ -18,7 +18,7 @@ from tests.examples import examples
 from tests.random_texts import LINES, PATTERNS, PYTHON, YAML, any_of
 
 
-@settings(max_examples=examples(300), suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(100), suppress_health_check=list(HealthCheck))
 @given(source=any_of(PYTHON).map(lambda text: text.encode(errors="surrogatepass")) | st.binary(max_size=40))
 def test_any_entry_script(source: bytes) -> None:
     """It lacks functions or not, or it has an error, which is reported with its line."""
@@ -29,7 +29,7 @@ def test_any_entry_script(source: bytes) -> None:
     assert set(missing) <= {"init", "run"}
 
 
-@settings(max_examples=examples(300), suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(100), suppress_health_check=list(HealthCheck))
 @given(
     text=any_of(PATTERNS), paths=st.lists(st.text("ab./\n\u2028\\|é", min_size=1, max_size=30), max_size=4)
 )
@@ -43,7 +43,7 @@ def test_any_ignore_file(text: str, paths: list[str]) -> None:
             matcher.may_descend(path)
 
 
-@settings(max_examples=examples(400), suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(130), suppress_health_check=list(HealthCheck))
 @given(texts=st.lists(any_of(LINES), min_size=1, max_size=3))
 def test_any_requirements(texts: list[str]) -> None:
     """Each line is read, or is a problem whose message shows no login."""
@@ -56,7 +56,7 @@ def test_any_requirements(texts: list[str]) -> None:
     assert all("u:p@" not in str(problem) for problem in problems)
 
 
-@settings(max_examples=examples(300), suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(100), suppress_health_check=list(HealthCheck))
 @given(text=any_of(YAML) | any_of(YAML).map("dependencies:\n- {}".format))
 def test_any_conda_file(text: str) -> None:
     """Each dependency becomes a requirement, or is a problem whose message can be printed."""
@@ -67,7 +67,7 @@ def test_any_conda_file(text: str) -> None:
     assert all(parse_requirement(line.text) for line in file.packages)
 
 
-@settings(max_examples=examples(200))
+@settings(max_examples=examples(60))
 @given(data=st.binary(max_size=80), coding=st.binary(max_size=12), coding_lines=st.booleans())
 def test_any_bytes_in_place_of_text(data: bytes, coding: bytes, coding_lines: bool) -> None:
     """They are decoded, or the error says why they cannot be."""

@@ -178,7 +178,7 @@ def test_a_dockerignore_counts_alone(tmp_path: Path) -> None:
 
     assert ["file code/.amlignore 2", "file code/a.csv 1", "file code/keep.csv 1"] == members(folder)
     assert [".amlignore is not used: .dockerignore counts"] == [
-        warning for warning in azureml_tasks.load(folder).facts.warnings if "amlignore" in warning
+        warning.what for warning in azureml_tasks.load(folder).facts.warnings if "amlignore" in warning.what
     ]
 
 
@@ -189,7 +189,7 @@ def test_what_it_removes_and_what_is_wrong_in_it_is_named(tmp_path: Path) -> Non
 
     assert (
         'code/.amlignore:2: the pattern "*.py" removes the entry script, code/score.py\n'
-        '    Remove the pattern, or add: exclude = ["!code/score.py"]'
+        '    Remove the pattern, or write: exclude = ["!code/score.py"]'
     ) == refusal(folder)
     assert (
         '.amlignore:1: "a\\" is not a valid pattern: git\'s patterns have no such form\n'

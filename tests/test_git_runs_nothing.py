@@ -281,7 +281,7 @@ def test_the_advice_about_another_owner_is_in_the_warning(
         "    To add an exception for this directory, call:\n"
         f"    git config --global --add safe.directory {folder}"
     )
-    assert (expected,) == azureml_tasks.load(folder).facts.warnings[:1]
+    assert expected == str(azureml_tasks.load(folder).facts.warnings[0])
 
 
 def test_a_file_of_git_lfs_that_was_pulled_is_no_change(repository: Path) -> None:

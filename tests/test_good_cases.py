@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
 import azureml_tasks
-from azureml_tasks.cli.check_report import as_json
 from azureml_tasks.cli.console import Console
 from azureml_tasks.commands.check import check_images
 from azureml_tasks.commands.run_context import RunContext
@@ -18,6 +16,7 @@ from azureml_tasks.config.settings import Run, Settings
 from tests.cases import GOOD, IMAGES, OUTCOMES, planned, sections
 from tests.consumers import DEAD
 from tests.context_members import listing
+from tests.json_reports import report_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,9 +55,9 @@ def test_check_takes_each_table(case: Path, tmp_path: Path, monkeypatch: pytest.
 
     ((run, report),) = check_images(RunContext(folder=tmp_path, reporter=Console()))
 
-    value = json.loads(as_json(report, run.reporter.spell))
+    value = report_of(run, report)
     assert (list(plan.names), True) == (value["names"], bool(value["steps"]))
-    what = [problem["what"] for problem in value["problems"]]
+    what = [problem["what"] for problem in value["errors"]]
     missing = ("Docker's engine does not answer", "and the run does not say where")
     assert what
     assert [] == [text for text in what if not any(words in text for words in missing)]

@@ -10,40 +10,31 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from azureml_tasks.cli.console import Console
-from azureml_tasks.commands import cache, clean, pipeline, resume, run_context
+from azureml_tasks.commands import cache, clean, pipeline, resume, run_engine
 from azureml_tasks.commands.environment import EnvironmentRequest, environment_texts
 from azureml_tasks.commands.image_runs import image_runs, planned_runs
-from azureml_tasks.commands.run_context import RunContext, plan_image, prepare_build
+from azureml_tasks.commands.prepare import prepare_build
+from azureml_tasks.commands.run_context import RunContext
+from azureml_tasks.commands.run_plan import plan_image
 from azureml_tasks.config.problems import Override
 from azureml_tasks.context import file_hashes
 from azureml_tasks.engines.docker import engine as docker_engine
 from azureml_tasks.errors import AzuremlTasksError, BuildError, RegistryError, SettingsError, SmokeTestError
 from azureml_tasks.incremental.cached_layers import cached_layers_of, kept_name
 from azureml_tasks.project import git
-from azureml_tasks.state.records import StartedRun
+from azureml_tasks.state.record_forms import StartedRun
 from tests.cases import lay_out
+from tests.consumers import TWO_IMAGES
 from tests.projects import replaced, set_text
 from tests.stub_engine import StubEngine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-TABLE = """\
-[project]
-name = "scoring"
-version = "1.0"
-
-[tool.azureml-image]
-base = "minimal-py312-inference"
-registry = "contoso.azurecr.io"
-pip = ["numpy==2.1.3"]
-model = "model"
-
-[tool.azureml-image.images.cpu]
-
-[tool.azureml-image.images.gpu]
-env = { DEVICE = "cuda" }
-"""
+TABLE = TWO_IMAGES.replace(
+    'registry = "contoso.azurecr.io"\n',
+    'registry = "contoso.azurecr.io"\npip = ["numpy==2.1.3"]\nmodel = "model"\n',
+)
 FILES = {
     "pyproject.toml": TABLE,
     "code/score.py": "def init(): ...\ndef run(data): ...\n",
@@ -166,7 +157,7 @@ def test_one_image_of_a_release_is_mounted(
     assert [1, 1] == [
         sum(line.startswith(f"nothing to {what}: ") for line in lines) for what in ("build", "push")
     ]
-    assert [True, False] == ["code_configuration:" in text for text in texts]
+    assert [True, False] == ["code_configuration:" in text for text in texts.values()]
 
 
 def test_the_records_are_apart(run: RunContext, stubs: Stubs) -> None:
@@ -183,7 +174,7 @@ def test_the_records_are_apart(run: RunContext, stubs: Stubs) -> None:
     assert stubs.events
 
 
-RECORDS = ("build.json", "files.json", "result.json", "smoke-test.json")
+RECORDS = ("build.json", "files.json", "pushed.json", "result.json", "smoke-test.json", "smoke-test.log")
 
 
 def test_one_image_alone(run: RunContext, stubs: Stubs) -> None:
@@ -203,7 +194,7 @@ def test_what_is_up_to_date_is_not_built_again(run: RunContext, stubs: Stubs) ->
     results = build(run)
 
     assert ["build scoring-gpu"] == stubs.events
-    assert [("cpu", True), ("gpu", False)] == [(each.image_name, each.is_up_to_date) for each in results]
+    assert [("cpu", "up-to-date"), ("gpu", "built")] == [(each.image_name, each.status) for each in results]
 
 
 @pytest.mark.parametrize(
@@ -271,6 +262,62 @@ def test_no_image_is_pushed_before_all_have_passed(run: RunContext, stubs: Stubs
         "invoke image.smoke-test --image gpu\nor push it anyway: invoke image.push --image gpu --untested",
         "Nothing was pushed.",
     ) == (error.next_step, error.state)
+
+
+@pytest.mark.parametrize(
+    ("source", "tags"), [("--tag", ("candidate", "blue")), ("INVOKE_AZUREML_IMAGE_TAGS", ("1.0",))]
+)
+def test_a_push_with_tags_of_its_own(
+    run: RunContext, stubs: Stubs, source: str, tags: tuple[str, ...]
+) -> None:
+    """The flag names the tags of this push; a variable names those of the next build."""
+    build(run)
+    pipeline.smoke_test(run)
+    overrides = {"tags": Override(value=["candidate", "blue"], source=source)}
+
+    (pushed,) = pipeline.push(of(run, "gpu")._replace(overrides=overrides), untested=False)
+
+    assert (tags, "contoso.azurecr.io/scoring-gpu") == (pushed.tags, pushed.repository)
+    assert stubs.events[-len(tags) :] == ["push scoring-gpu"] * len(tags)
+
+
+def test_only_a_verbose_push_names_the_engine(
+    run: RunContext, stubs: Stubs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Which builder an engine has does not matter to it; a build says it once for all images, in short."""
+    build(run)
+    assert stubs.events
+    line = "an engine of the tests\n"
+    assert 1 == capsys.readouterr().err.count(line)
+
+    pipeline.push(run, untested=True)
+    assert line not in capsys.readouterr().err
+
+    pipeline.push(run._replace(reporter=Console(verbose=True)), untested=True)
+    assert 1 == capsys.readouterr().err.count(f"{line[:-1]}, and more\n")
+
+
+def test_a_push_with_tags_of_its_own_that_fails(run: RunContext, stubs: Stubs) -> None:
+    """The command that continues names them again."""
+    build(run)
+    gpu = of(run, "gpu")._replace(overrides={"tags": Override(value=["a", "b"], source="--tag")})
+    error = failed(SmokeTestError, lambda: pipeline.push(gpu, untested=False))
+    assert "invoke image.push --tag=a --tag=b --untested" in error.next_step
+
+    stubs.fails("push scoring-gpu")
+    error = failed(RegistryError, lambda: pipeline.push(gpu, untested=True))
+    assert "Continue with: invoke image.push --tag=a --tag=b --untested" in error.state
+
+
+def test_tags_of_a_push_are_for_one_image(run: RunContext, stubs: Stubs) -> None:
+    """Two images under one tag would be no mistake of the registry."""
+    build(run)
+    overrides = {"tags": Override(value=["candidate"], source="--tag")}
+
+    error = failed(SettingsError, lambda: pipeline.push(run._replace(overrides=overrides), untested=True))
+
+    assert "--tag: is for one image, and the table has several: cpu, gpu" in str(error)
+    assert not [each for each in stubs.events if each.startswith("push")]
 
 
 def test_an_image_that_is_not_built_is_named(run: RunContext, stubs: Stubs) -> None:
@@ -477,11 +524,12 @@ def test_the_cache_is_that_of_all_images(run: RunContext, stubs: Stubs) -> None:
         tags[each.image] = cached_layers_of(plan, parts)[-1].tag
     stubs.engine.layers += [stored(tags["cpu"]), stored(tags["gpu"]), stored("f" * 32)]
 
-    listed = {entry.layers.tag: entry.is_current for entry in cache.list_layers(run)}
-    of_gpu = [entry.layers.tag for entry in cache.list_layers(of(run, "gpu"))]
+    listed = {entry.name.rpartition(":")[2]: entry.is_current for entry in cache.list_layers(run)}
+    of_gpu = [entry.name.rpartition(":")[2] for entry in cache.list_layers(of(run, "gpu"))]
     removed: list[str] = []
-    cache.prune(of(run, "gpu"), on_removed=removed.append)
+    unused = [cache.prune(of(run, "gpu"), on_removed=removed.append) for _ in range(2)]
 
+    assert [1, 0] == unused
     assert {tags["cpu"]: True, tags["gpu"]: True, "f" * 32: False} == listed
     assert [tags["gpu"]] == of_gpu
     assert [f"layers:{'f' * 32}"] == removed
@@ -520,13 +568,15 @@ def test_a_secret_that_one_image_uses_is_used(run: RunContext, capsys: pytest.Ca
 def remote(run: RunContext, stubs: Stubs, monkeypatch: pytest.MonkeyPatch) -> RunContext:
     """Return a run whose engine is remote."""
     stubs.engine = replace(stubs.engine, name="acr")
-    monkeypatch.setattr(run_context, "_open_acr", stubs.open)
+    monkeypatch.setattr(run_engine, "_open_acr", stubs.open)
     return run._replace(engine="acr")
 
 
 def test_remote_builds_of_all_images_are_started(remote: RunContext, stubs: Stubs) -> None:
     """Each has a run of its own; one that cannot be started says which were."""
-    assert ["run-of-scoring-cpu", "run-of-scoring-gpu"] == resume.start(remote, no_cache=False)
+    assert ["run-of-scoring-cpu", "run-of-scoring-gpu"] == [
+        each.run for each in resume.start(remote, no_cache=False)
+    ]
     stubs.fails("start scoring-gpu")
 
     error = failed(BuildError, lambda: resume.start(remote, no_cache=False))
@@ -538,7 +588,9 @@ def test_a_remote_build_is_resumed_for_its_image(remote: RunContext, stubs: Stub
     """The records know of which image a run is; of a run that was started elsewhere the image must be named."""
     for image in ("cpu", "gpu"):
         records = remote._replace(image=image).records
-        started = StartedRun(run=f"ca-{image}", registry="contoso.azurecr.io", names=(f"r.io/{image}:1",))
+        started = StartedRun(
+            run=f"ca-{image}", registry="contoso.azurecr.io", names=(f"r.io/{image}:1",), installed_at=0
+        )
         records.write_run(started)
     assert ["cpu", "gpu"] == [each.image_name for each in resume.resume(remote, "")]
     assert ["gpu"] == [each.image_name for each in resume.resume(remote, "ca-gpu")]

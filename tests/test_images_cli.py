@@ -11,11 +11,13 @@ import pytest
 
 from azureml_tasks.built_image import BuiltImage
 from azureml_tasks.cli.console import Console
+from azureml_tasks.cli.json_output import Collected
 from azureml_tasks.cli.options import TaskRun
 from azureml_tasks.cli.print_results import Steps
 from azureml_tasks.commands.image_runs import planned_runs
 from azureml_tasks.commands.results import PushResult, SmokeTestResult
 from azureml_tasks.commands.run_context import RunContext
+from azureml_tasks.notice import Notice
 from azureml_tasks.smoke.report import Check, Report
 from azureml_tasks.state.records import Records
 from tests.cases import lay_out
@@ -68,18 +70,17 @@ def test_check_shows_each_image_below_its_table(folder: Path) -> None:
     assert 1 == both.err.count("Docker's engine does not answer")
 
 
-def test_check_as_json_has_each_image_by_its_name(folder: Path) -> None:
-    """An object of reports, or the report of the image that is named; a mistake is in `problems` alone."""
+def test_check_as_json_has_each_image(folder: Path) -> None:
+    """A list of images, or of the one that is named; a mistake is in `errors` alone."""
     both = json.loads(invoke(folder, "image.check", "--json").out)
     one = json.loads(invoke(folder, "image.check", "--json", "--image", "gpu").out)
     replaced(folder / "pyproject.toml", '"cuda" }', '"cuda" }\napt = ["Vim"]')
     wrong = json.loads(invoke(folder, "image.check", "--json").out)
 
-    assert ["images"] == list(both)
-    assert ["cpu", "gpu"] == list(both["images"])
-    assert one == both["images"]["gpu"]
-    assert [["contoso.azurecr.io/demo-gpu:1.2.3"]] == [one["names"]]
-    assert (["problems"], [13]) == (list(wrong), [problem["line"] for problem in wrong["problems"]])
+    assert ["cpu", "gpu"] == [image["name"] for image in both["images"]]
+    assert one["images"] == both["images"][1:]
+    assert [["contoso.azurecr.io/demo-gpu:1.2.3"]] == [image["names"] for image in one["images"]]
+    assert ([], 2, [13]) == (wrong["images"], wrong["exit_code"], [each["line"] for each in wrong["errors"]])
 
 
 def test_the_image_is_named_by_a_variable_or_a_collection(folder: Path) -> None:
@@ -200,9 +201,9 @@ def test_what_is_printed_names_the_image_once(capsys: pytest.CaptureFixture[str]
     """A line names the image before its progress; a warning about what all share is printed once."""
     first, second = Console().for_images(["cpu", "gpu"])
 
-    first.warn("the base is old")
+    first.warn(Notice("base-outdated", "the base is old"))
     first.say("building: invoke image.build")
-    second.warn("the base is old")
+    second.warn(Notice("base-outdated", "the base is old"))
     second.say("building: invoke image.build --image gpu, or invoke image.release")
     first.say("done")
 
@@ -213,12 +214,12 @@ def test_what_is_printed_names_the_image_once(capsys: pytest.CaptureFixture[str]
     )
 
 
-def steps(tmp_path: Path) -> Steps:
-    """Return what prints the steps of a release with `--junit`."""
+def steps(tmp_path: Path, collected: Collected | None = None) -> Steps:
+    """Return what prints the steps of a release with `--junit`, and for `--json` collects them."""
     run = TaskRun(
         task="release",
         context=RunContext(folder=tmp_path, reporter=Console()),
-        console=Console(),
+        console=Console(collected=collected),
         flags={"junit": str(tmp_path / "junit.xml")},
         no_cache=False,
         pull=False,
@@ -227,17 +228,26 @@ def steps(tmp_path: Path) -> Steps:
 
 
 def test_each_image_is_a_suite(tmp_path: Path) -> None:
-    """The file of --junit has a suite for each image, and is written after each test."""
-    shown, counts = steps(tmp_path), []
+    """The file of --junit has a suite for each, and is written after each test."""
+    counts = []
+    shown = steps(tmp_path)
     for image, outcome in (("cpu", "passed"), ("gpu", "failed")):
         report = Report(
             image=f"demo-{image}:1",
             image_id="sha256:1",
             place="here",
-            look_inside="docker run",
+            look_inside="invoke image.shell",
             checks=(Check(name="start-up", outcome=outcome),),  # type: ignore[arg-type]  # one of its words
         )
-        shown.show(SmokeTestResult(image=BUILT, report=report, image_name=image))
+        shown.show(
+            SmokeTestResult(
+                status="passed" if report.passed else "failed",
+                id=BUILT.id,
+                names=BUILT.names,
+                report=report,
+                image_name=image,
+            )
+        )
         counts.append(len(ET.parse(tmp_path / "junit.xml").getroot()))
 
     root = ET.parse(tmp_path / "junit.xml").getroot()
@@ -254,10 +264,12 @@ def test_each_image_has_its_outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for image in ("cpu", "gpu"):
         shown.show(
             PushResult(
-                image=BUILT,
+                status="pushed",
+                image=f"r.io/demo-{image}@sha256:1",
                 repository=f"r.io/demo-{image}",
                 tags=("1", "latest"),
                 digest="sha256:1",
+                id=BUILT.id,
                 image_name=image,
             )
         )
@@ -270,7 +282,8 @@ def test_each_image_has_its_outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_the_engine_is_asked_in_the_clouds_only_once(folder: Path) -> None:
     """The engines of two images that one registry builds share what they are signed in with."""
-    from azureml_tasks.commands.run_context import open_engine, plan_image
+    from azureml_tasks.commands.run_engine import open_engine
+    from azureml_tasks.commands.run_plan import plan_image
     from azureml_tasks.engines.acr.engine import AcrEngine
 
     run = RunContext(folder=folder, reporter=Console(), engine="acr")

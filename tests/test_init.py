@@ -123,11 +123,14 @@ def test_json(is_dry: bool, tmp_path: Path) -> None:
     report = json.loads(done.out)
 
     assert (done.code, done.err) == (0, "")
+    assert (1, "init", is_dry, 0) == tuple(report.pop(key) for key in ("version", "task", "dry", "exit_code"))
+    assert ([], []) == (report.pop("errors"), report.pop("warnings"))
+    assert is_dry == bool(report.pop("commands"))
+    assert report.pop("seconds") > 0
     assert report == {
-        "version": 1,
         "whole": True,
         "written": [] if is_dry else ["pyproject.toml"],
-        "not-written": [{"file": "pyproject.toml", "adds": False, "text": PYPROJECT}] if is_dry else [],
+        "not_written": [{"file": "pyproject.toml", "adds": False, "text": PYPROJECT}] if is_dry else [],
         "table": {
             "base": "minimal-py312-inference",
             "code": "src",
@@ -164,7 +167,7 @@ def test_json(is_dry: bool, tmp_path: Path) -> None:
                 ],
             },
         ],
-        "not-read": [],
+        "not_read": [],
         "tasks": None,
         "adds": [],
         "notes": [],
@@ -459,6 +462,21 @@ def test_a_file_that_was_changed_meanwhile_is_not_overwritten(tmp_path: Path) ->
 
     assert [each.name for each in tmp_path.iterdir()] == ["pyproject.toml"]
     assert path.read_text() == "theirs\n"
+
+
+def test_what_a_killed_command_was_writing_is_removed(tmp_path: Path) -> None:
+    """The next command that adds to the file removes it once it is old; other files are the user's."""
+    path = tmp_path / "pyproject.toml"
+    path.write_text("old\n", encoding="utf-8")
+    left, others = tmp_path / ".pyproject.toml.1.unfinished", tmp_path / "notes.unfinished"
+    for each in (left, others):
+        each.write_text("half", encoding="utf-8")
+        os.utime(each, (1, 1))
+
+    write_files([NewFile(path=path, text="new\n", before=b"old\n")], Console())
+
+    assert [others, path] == sorted(tmp_path.iterdir())
+    assert "old\nnew\n" == path.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("before", [None, b"old\n"])

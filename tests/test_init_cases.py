@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections import Counter
@@ -11,7 +10,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 import azureml_tasks
-from azureml_tasks.cli.check_report import as_json
 from azureml_tasks.cli.console import Console
 from azureml_tasks.commands.check import check_images
 from azureml_tasks.commands.run_context import RunContext
@@ -20,6 +18,7 @@ from tests.consumers import DEAD
 from tests.git_command import git
 from tests.init_cases import INIT, KINDS, OUTCOMES, command, laid_out, project_folder
 from tests.init_command import Ended, run_init
+from tests.json_reports import report_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -117,7 +116,7 @@ def mistakes(top: Path, folder: Path) -> list[str]:
     git(top, "add", "--all")  # A table's `root` counts only in a file that git tracks.
     plan = azureml_tasks.plan(azureml_tasks.load(folder))
     ((run, report),) = check_images(RunContext(folder=folder, reporter=Console()))
-    value = json.loads(as_json(report, run.reporter.spell))
+    value = report_of(run, report)
     assert list(plan.names) == value["names"]
-    what = [problem["what"] for problem in value["problems"]]
+    what = [problem["what"] for problem in value["errors"]]
     return [text for text in what if "Docker's engine does not answer" not in text]

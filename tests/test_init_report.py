@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from azureml_tasks.cli.init_report import as_json, as_text
+from azureml_tasks.cli.init_report import as_text
+from azureml_tasks.cli.json_parts import init_parts
 from azureml_tasks.commands.init import InitResult
 from azureml_tasks.migration.reading import Kind, Outcome, Reading, Source, SourceLine
 from azureml_tasks.migration.table.tasks_file import TasksFile
+from azureml_tasks.typed_json import text_of
 
 
 def result(*lines: SourceLine) -> InitResult:
@@ -44,8 +46,8 @@ def test_passwords_are_not_shown(text: str, shown: str) -> None:
     report = as_text(result(line), str, dry=False)
 
     assert report.splitlines()[1] == f"        1  {shown:<36}  LEFT OVER: no: {shown}"
-    assert ("secret" in as_json(result(line), str, dry=False)) is False
-    assert shown in as_json(result(line), str, dry=False)
+    assert ("secret" in text_of(init_parts(result(line), str, dry=False))) is False
+    assert shown in text_of(init_parts(result(line), str, dry=False))
 
 
 def test_lines_are_made_safe_and_short() -> None:
@@ -55,7 +57,7 @@ def test_lines_are_made_safe_and_short() -> None:
 
     assert report.splitlines() == [
         "Dockerfile, a Dockerfile",
-        f"      3-5  RUN : :error::x {'y' * 19}…  CHANGED: a\N{REPLACEMENT CHARACTER}b # #[error]c",
+        f"      3-5  RUN : :error::x {'y' * 19}…  CHANGED: a\\nb # #[error]c",
         "",
         "not whole: 1 line left over or changed: Dockerfile:3",
     ]
@@ -87,7 +89,7 @@ def test_a_long_list_of_lines_is_cut() -> None:
 def test_values_that_are_secrets_by_their_names_are_not_shown(text: str, shown: str) -> None:
     """A line says what became of a secret, and not the secret."""
     line = SourceLine(1, 1, text, Outcome.DEPLOYMENT, "a secret, as its name says")
-    (entry,) = json.loads(as_json(result(line), str, dry=False))["sources"][0]["lines"]
+    (entry,) = json.loads(text_of(init_parts(result(line), str, dry=False)))["sources"][0]["lines"]
 
     assert entry["text"] == shown
     assert shown[:36] in as_text(result(line), str, dry=False)

@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 from hypothesis import given
 from hypothesis import strategies as st
 
+from azureml_tasks.notice import Notice
 from azureml_tasks.smoke.report import Check, Report, junit_xml
 
 REPORT = Report(
@@ -26,7 +27,7 @@ REPORT = Report(
         ),
         Check(name="malformed body", outcome="not run"),
     ),
-    warnings=("it runs as root", "it stops slowly"),
+    warnings=(Notice("root-user", "it runs as root"), Notice("slow-stop", "it stops slowly")),
     log="one\n\x1b[31mred\x1b[0m \x00 \ufffe \udc80 é 模 😀\n",
     traceback="Traceback (most recent call last):\nKeyError: 'age'",
 )
@@ -36,6 +37,7 @@ def test_a_report() -> None:
     """Each check is a test case; a failure has its details, and the suite the log."""
     expected = """\
 <?xml version="1.0" encoding="UTF-8"?>
+<!-- smoke test by azureml-tasks -->
 <testsuite name="train:1.4.0" tests="3" errors="0" failures="1" skipped="1" time="1.079">\
 <properties><property name="image id" value="sha256:5f1c2d3e" />\
 <property name="place" value="through 127.0.0.1:49153" />\

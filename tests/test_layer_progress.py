@@ -1,9 +1,7 @@
-"""What a pull or a push shows of its layers, in a terminal and without one."""
+"""What a pull or a push shows of its layers without a terminal."""
 
 from __future__ import annotations
 
-import io
-import sys
 from typing import Any
 
 import pytest
@@ -23,29 +21,9 @@ EVENTS: list[dict[str, Any]] = [
 ]
 
 
-class Screen(io.StringIO):
-    """A standard error that is a terminal."""
-
-    def isatty(self) -> bool:
-        """It is."""
-        return True
-
-
 def test_without_a_terminal_each_layer_that_is_done_has_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     """The lines come in the engine's order, with the size where the engine told it; every event goes on."""
     passed_on = list(show_progress(EVENTS, Console()))
 
     expected = "  layer bbb: layer already exists\n  layer aaa: 2.5 MB, pushed\n"
     assert (EVENTS, "", expected) == (passed_on, *capsys.readouterr())
-
-
-def test_in_a_terminal_each_layer_that_moves_has_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The bar names the layer and goes away at the end; every event goes on."""
-    screen = Screen()
-    monkeypatch.setattr(sys, "stderr", screen)
-    passed_on = list(show_progress(EVENTS, Console()))
-
-    drawn = screen.getvalue()
-    assert passed_on == EVENTS
-    assert (True, False) == ("aaa: " in drawn, "bbb: " in drawn)
-    assert drawn.endswith("\r")

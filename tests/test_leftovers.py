@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -27,6 +30,20 @@ IMAGE = Thing("image", "azureml-tasks.invalid/run:1")
 PUSHED = Thing("image", "r.example.com/demo:1", "sha256:ours")
 FOLDER = Thing("folder", "run-1")
 REMOVE = "?force=1&v=1"
+PROGRAM = """\
+import os, pathlib, signal, sys
+from azureml_tasks.cli.console import Console
+from azureml_tasks.engines.docker.client import EngineClient
+from azureml_tasks.engines.docker.leftovers import tracked_run
+from azureml_tasks.state import runs
+state, records, host = sys.argv[1:]
+runs.user_folder = lambda: pathlib.Path(state)
+client = EngineClient(context="default", host=host, version="1", api="1.41")
+with tracked_run(client, pathlib.Path(records), Console()) as run:
+    run.note(runs.Thing("container", "azureml-image-1"))
+    os.kill(os.getpid(), signal.SIGTERM)
+"""
+"""A program that SIGTERM ends while it has a container."""
 
 
 @pytest.fixture
@@ -155,6 +172,19 @@ def test_leftovers_of_a_killed_run(engine: FakeEngine, client: EngineClient, rec
     assert [] == list(records.iterdir())
     asked = len(engine.requests)
     assert ([], asked) == (remove_leftovers(client, records, Console()), len(engine.requests))
+
+
+def test_a_program_without_a_handler_of_sigterm(
+    engine: FakeEngine, client: EngineClient, records: Path
+) -> None:
+    """SIGTERM ends such a program, for example pytest, in the middle of a run; the next command removes its things."""
+    has(engine, CONTAINER)
+    state = records.parent.parent / "state"
+    program = [sys.executable, "-c", PROGRAM, str(state), str(records), client.host]
+    ended = subprocess.run(program, check=False)
+
+    assert (-signal.SIGTERM, []) == (ended.returncode, removals(engine))
+    assert [str(CONTAINER)] == remove_leftovers(client, records, Console())
 
 
 def test_a_reference_that_means_another_image_now_stays(

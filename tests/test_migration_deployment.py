@@ -502,13 +502,13 @@ def test_what_is_no_deployment(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "environment_variables:\n" + "".join(f"  V{number}: x\n" for number in range(4000)),
+        "environment_variables:\n" + "".join(f"  V{number}: x\n" for number in range(2000)),
         "environment_variables: {"
-        + ", ".join(f"V{number}: {number}" for number in range(4000))
+        + ", ".join(f"V{number}: {number}" for number in range(2000))
         + "}"
-        + "\n" * 400_000,
-        "".join(f"u{number}: [1]\n" for number in range(4000)),
-        "environment_variables:\n  V: " + "\ue0f0" * 300_000,
+        + "\n" * 200_000,
+        "".join(f"u{number}: [1]\n" for number in range(2000)),
+        "environment_variables:\n  V: " + "\ue0f0" * 150_000,
         "environment: azureml:/" + "/environments/a" * 60_000,
     ],
     ids=["variables", "one-line", "keys", "marks", "address"],

@@ -178,6 +178,7 @@ def test_conda_inline_on_one_line(tmp_path: Path) -> None:
 
 def test_an_environment_without_an_image(tmp_path: Path) -> None:
     """It says nothing of the image, so it is not whole."""
+    assert "left-over: it names neither" in "".join(outline(environment(tmp_path, "<<: \n")))
     assert outline(environment(tmp_path, "name: serving\nversion: 1\n")) == [
         "1 left-over: it names neither an image nor a build context: name the image with --base"
     ]

@@ -28,7 +28,12 @@ def warnings(folder: Path, table: str, names: str, files: dict[str, str] | None 
     """Return the warnings of a project whose script joins *names*, a part of Python's text."""
     code = {"code/score.py": SCRIPT.format(names=names), "pyproject.toml": TABLE + table}
     return list(
-        azureml_tasks.plan(azureml_tasks.load(lay_out({**FILES, **code, **(files or {})}, folder))).warnings
+        map(
+            str,
+            azureml_tasks.plan(
+                azureml_tasks.load(lay_out({**FILES, **code, **(files or {})}, folder))
+            ).warnings,
+        )
     )
 
 
@@ -115,7 +120,7 @@ def test_a_name_that_will_not_be_there(
     table: str, names: str, path: str, where: str, fix: str, tmp_path: Path
 ) -> None:
     """The warning has the line, the path, and what to write."""
-    assert warnings(tmp_path, table, names) == warning(path, where, fix.replace("\n    ", "\n"))
+    assert warnings(tmp_path, table, names) == warning(path, where, fix)
 
 
 def test_a_file_that_is_left_out_will_not_be_there(tmp_path: Path) -> None:

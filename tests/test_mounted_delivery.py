@@ -62,7 +62,7 @@ def test_check_says_what_is_mounted_and_installed(tmp_path: Path) -> None:
     lay_out({"pyproject.toml": TABLE + more, **files}, tmp_path)
 
     text = invoke(tmp_path, "image.check").out
-    report = json.loads(invoke(tmp_path, "image.check", "--json").out)
+    (report,) = json.loads(invoke(tmp_path, "image.check", "--json").out)["images"]
 
     steps = [
         "mount code, entry script score.py; no image is built",
@@ -100,11 +100,12 @@ def test_a_project_that_needs_no_image_is_told_so_with_what_it_costs(
         'python-path = ["lib"]\n',
         'env = { PATH = "/opt/x:$PATH" }\n',
         'smoke-test = { mini-batch = ["code/score.py"] }\n',
+        'model = "model"\n',
     ],
 )
 def test_nothing_is_said_of_a_project_that_needs_an_image(more: str, tmp_path: Path) -> None:
     """Commands, secrets, many packages and variables that extend the base's need one; mounted code has none."""
-    assert not planned(tmp_path, more, **{"code/lib/a.py": ""}).lighter_way
+    assert not planned(tmp_path, more, **{"code/lib/a.py": "", "model/a": ""}).lighter_way
 
 
 def test_variables_of_a_deployment_are_plain_texts(tmp_path: Path) -> None:

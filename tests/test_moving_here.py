@@ -29,7 +29,7 @@ def test_a_section_shows_what_happens(title: str, tmp_path: Path) -> None:
     folder = tmp_path / "iris"
     text = rewritten(SECTIONS[title], folder)
     checked = azureml_image(folder, "check", "--json", env={"GIT_CEILING_DIRECTORIES": str(tmp_path)})
-    problems = json.loads(checked.out)["problems"]
+    problems = json.loads(checked.out)["errors"]
 
     assert SECTIONS[title] == text
     assert [(3, None)] == [(checked.code, each["file"]) for each in problems]

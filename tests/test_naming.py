@@ -20,14 +20,26 @@ from tests.cases import lay_out
 from tests.consumers import ISOLATED
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
+    from azureml_tasks.notice import Notice
     from azureml_tasks.planning.plan import Plan
 
 COMMITTED = 1_700_000_000
 DAY = "2023-11-14T22:13:20Z"
 TABLE = '[tool.azureml-image]\nbase = "bases/serving:4"\n'
 OCI = "org.opencontainers.image."
+
+
+def NOWHERE(_: object) -> int:  # noqa: N802 -- stands for the lines of a file
+    """Return that a key is in no line."""
+    return 0
+
+
+def texts(warnings: Iterable[Notice]) -> list[str]:
+    """Return what is printed of warnings."""
+    return [*map(str, warnings)]
 
 
 @pytest.fixture(autouse=True)
@@ -420,7 +432,7 @@ def test_a_base_that_is_no_longer_maintained_gets_a_warning(base: str, expected:
     actual = base_images.warnings(reference, date(2026, 1, 1))
 
     name = base.removeprefix("mcr.microsoft.com/azureml/").partition(":")[0]
-    assert [f'base "{name}" {what} {CURRENT}' for what in expected] == actual
+    assert [f'base "{name}" {what} {CURRENT}' for what in expected] == [*map(str, actual)]
 
 
 @pytest.mark.parametrize(("day", "count"), [(date(2028, 10, 31), 0), (date(2028, 11, 1), 1)])
@@ -465,14 +477,16 @@ READABLE = "stays readable in the image: set it on the deployment"
 )
 def test_a_variable_that_is_misspelt_or_secret_gets_a_warning(name: str, expected: str) -> None:
     """The name is similar to a variable of the images, or ends like that of a secret."""
-    assert [expected] * bool(expected) == variable_warnings(Settings(base="b", env={name: "x"}))
+    assert [expected] * bool(expected) == texts(
+        variable_warnings(Settings(base="b", env={name: "x"}), NOWHERE)
+    )
 
 
 def test_variables_of_the_smoke_test_get_warnings_too() -> None:
     """They stay in pyproject.toml, not in the image."""
     settings = Settings(base="b", smoke_test=SmokeTest(env={"STORAGE_KEY": "x", "WORKER_COUNTS": "2"}))
 
-    assert variable_warnings(settings) == [
+    assert texts(variable_warnings(settings, NOWHERE)) == [
         f"smoke-test.env.STORAGE_KEY {IN_TOML}",
         'smoke-test.env.WORKER_COUNTS is not a variable of the images; did you mean "WORKER_COUNT"?',
     ]
@@ -501,7 +515,7 @@ def test_a_variable_without_effect_gets_a_warning(base: str, expected: list[str]
     """A curated minimal image installs nothing at start; the run script of other curated images does."""
     settings = Settings(base=base, env={"AZUREML_EXTRA_REQUIREMENTS_TXT": "requirements.txt"})
 
-    assert expected == variable_warnings(settings)
+    assert expected == texts(variable_warnings(settings, NOWHERE))
 
 
 def test_python_packages_of_debian_get_a_warning(tmp_path: Path) -> None:
@@ -512,7 +526,7 @@ def test_python_packages_of_debian_get_a_warning(tmp_path: Path) -> None:
         'apt package "python3-numpy" is for the system\'s Python, which does not run the server: '
         "add its PyPI package to `pip` instead"
     )
-    assert (expected,) == planned(folder).warnings
+    assert [expected] == texts(planned(folder).warnings)
 
 
 def test_a_repository_that_git_cannot_read_gets_a_warning(tmp_path: Path) -> None:
@@ -521,9 +535,9 @@ def test_a_repository_that_git_cannot_read_gets_a_warning(tmp_path: Path) -> Non
     committed(folder)
     (folder / ".git/config").write_text("[core\n", encoding="utf-8")
 
-    assert planned(folder).warnings == (
+    assert texts(planned(folder).warnings) == [
         "the image gets no revision label: git said: fatal: bad config line 1 in file .git/config",
-    )
+    ]
 
 
 @pytest.mark.parametrize(
@@ -550,7 +564,7 @@ def test_a_base_that_is_nearly_a_known_one_gets_a_warning(base: str, near: str) 
     found = base_images.warnings(reference, date(2026, 11, 30))
 
     expected = f'base "{reference}" is not an image that Azure ML documents; did you mean "{near}"?'
-    assert ([expected] if near else []) == found
+    assert ([expected] if near else []) == texts(found)
 
 
 @pytest.mark.parametrize(

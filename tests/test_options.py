@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from azureml_tasks import image
 from azureml_tasks.cli.options import OPTIONS
+from azureml_tasks.cli.output import output_file
 from azureml_tasks.config.problems import Override
 from azureml_tasks.errors import SettingsError
 from tests.consumers import consumer, invoke, project
 from tests.task_options import resolved
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.consumers import Ended
 
 PREFIX = "INVOKE_AZUREML_IMAGE_"
@@ -38,7 +38,7 @@ def refused(configuration: dict[str, Any] | None = None, **flags: Any) -> str:
 
 def said(run: Ended) -> tuple[str, list[str]]:
     """Base and names of a `check --json`."""
-    report = json.loads(run.out)
+    (report,) = json.loads(run.out)["images"]
     return report["base"], report["names"]
 
 
@@ -230,10 +230,10 @@ INVOKE_AZUREML_IMAGE_REGISTRY: tool.azureml-image.registry: "https://r.io" is no
 
 
 def test_each_option_has_its_flag() -> None:
-    """What can be configured can be given as a flag of `image.build`; four flags are a person's choice each time."""
+    """What can be configured can be given as a flag of `image.build`; six flags are a choice each time."""
     flags = {"tags" if name == "tag" else name for name in image.build.argspec(image.build.body).parameters}
 
-    assert {*OPTIONS, "no_wait", "secret", "allow_source_builds", "root"} == flags
+    assert {*OPTIONS, "no_wait", "secret", "allow_source_builds", "root", "verbose", "json"} == flags
 
 
 def test_a_flag_s_folder_is_relative_to_the_current_one_and_others_to_tasks_py(tmp_path: Path) -> None:
@@ -255,7 +255,8 @@ def test_a_flag_s_folder_is_relative_to_the_current_one_and_others_to_tasks_py(t
         '--project: is "b", but FOLDER/b is not a folder\n    Name the folder of the project\'s pyproject.toml.\n\n'
         "1 problem; nothing was done.\n"
     )
-    assert (2, "", expected) == (missing.code, missing.out, missing.err)
+    (error,) = json.loads(missing.out)["errors"]
+    assert (2, "--project", expected) == (missing.code, error["option"], missing.err)
 
 
 def test_a_file_for_output_is_refused_before_any_work(tmp_path: Path) -> None:
@@ -273,3 +274,37 @@ def test_a_file_for_output_is_refused_before_any_work(tmp_path: Path) -> None:
     )
     assert (2, "") == (taken.code, taken.out)
     assert '--output: is "out", which is a folder\n\n1 problem; nothing was done.\n' == taken.err
+
+
+def test_a_file_for_output_is_not_where_a_link_of_a_pull_request_leads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Git tracks links to any place: none of a checkout leads out of it, or into what git reads itself.
+
+    What is named outside of the checkout may be a link, and so may be one that stays in it.
+    """
+    checkout, home = tmp_path / "checkout", tmp_path / "home"
+    for folder in (checkout / ".git", checkout / "project", home / ".git"):
+        folder.mkdir(parents=True)
+    (checkout / "report.xml").symlink_to(home / ".profile")
+    (checkout / "project/reports").symlink_to(home)
+    (checkout / "git.xml").symlink_to(".git/config")
+    (checkout / "own.xml").symlink_to("project/report.xml")
+    (home / "link.xml").symlink_to(checkout / "own.xml")
+    monkeypatch.chdir(checkout / "project")
+
+    for name in ("../report.xml", "reports/report.xml", "reports/../report.xml", "../git.xml"):
+        with pytest.raises(SettingsError, match="a link leads from there out of the project, to /"):
+            output_file("--junit", name)
+    for name in ("../own.xml", "new.xml", "/dev/null", str(home / "new.xml"), str(tmp_path / "new.xml")):
+        assert Path(name) == output_file("--junit", name)
+    with pytest.raises(SettingsError, match="a link leads from there"):
+        output_file("--junit", str(home / "link.xml"))
+
+
+def test_verbose() -> None:
+    """The flag is for one run, and a command to paste does not repeat it."""
+    run = resolved(verbose=True)
+
+    assert (True, False) == (run.console.verbose, resolved().console.verbose)
+    assert "invoke image.push" == run.console.spell("invoke image.push")

@@ -18,8 +18,10 @@ from azureml_tasks.built_image import BuiltImage
 from azureml_tasks.cli.console import Console
 from azureml_tasks.commands.base_checks import refuse_missing_features
 from azureml_tasks.commands.export import context_archive
-from azureml_tasks.commands.run_context import Prepared, RunContext, plan_image
-from azureml_tasks.commands.steps import record_build
+from azureml_tasks.commands.prepare import Prepared
+from azureml_tasks.commands.run_context import RunContext
+from azureml_tasks.commands.run_plan import plan_image
+from azureml_tasks.commands.run_records import record_build
 from azureml_tasks.commands.up_to_date import reusable_image
 from azureml_tasks.config.fields import UNSET
 from azureml_tasks.config.problems import Override
@@ -38,6 +40,7 @@ from azureml_tasks.errors import BuildError, EngineError, SettingsError
 from azureml_tasks.planning.dockerfile import CONTEXT_LABEL, labelled, stages
 from azureml_tasks.planning.plan import Plan
 from azureml_tasks.project.build_secrets import SecretSource
+from azureml_tasks.project.load import load
 from azureml_tasks.project.model import SmokeTestPlan, SmokeTestRequest
 from azureml_tasks.smoke.events import probe_config
 from azureml_tasks.state.runs import Run
@@ -114,7 +117,7 @@ def test_a_flag_for_the_base_is_refused(tmp_path: Path) -> None:
     project(tmp_path)
 
     with pytest.raises(SettingsError) as caught:
-        azureml_tasks.load(tmp_path, {"base": Override("minimal-py312-inference", "--base")})
+        load(tmp_path, {"base": Override("minimal-py312-inference", "--base")})
 
     assert ["--base"] == [problem.file for problem in caught.value.problems]
 
@@ -150,7 +153,8 @@ def test_files_that_are_no_text_or_too_large_are_refused(
         azureml_tasks.load(run.folder)
 
     large = "model.bin has 0 MB; the limit for a file of the build context is 0 MB"
-    ways = 'Leave it out: exclude = ["model.bin"]\nOr allow it: exclude = ["!model.bin"]'
+    exclude = 'exclude = ["!allowed.bin", "!*.toml", "{}model.bin"]'
+    ways = f"Leave it out: {exclude.format('')}\nOr allow it: {exclude.format('!')}"
     no_text = ("is not UTF-8 in line 2: invalid continuation byte", "Save it as UTF-8.")
     assert [(large, ways), no_text] == [(problem.what, problem.fix) for problem in caught.value.problems]
 
@@ -176,7 +180,7 @@ def test_the_root_of_a_monorepo_is_its_context(tmp_path: Path) -> None:
     files = {"a/pyproject.toml": TABLE, "a/Dockerfile": text, "shared/b.py": "", "c": ""}
     lay_out({**files, "a/Dockerfile.dockerignore": "c\na/*.toml\n"}, tmp_path)
 
-    plan = azureml_tasks.plan(azureml_tasks.load(tmp_path / "a", root=Override(str(tmp_path), "--root")))
+    plan = azureml_tasks.plan(load(tmp_path / "a", root=Override(str(tmp_path), "--root")))
 
     names = [file.name for file in plan.files if not file.name.endswith("/")]
     assert ["a/Dockerfile", "a/Dockerfile.dockerignore", "shared/b.py"] == names
@@ -251,7 +255,7 @@ def test_no_secret_is_passed(tmp_path: Path) -> None:
 
     assert ((), True) == (plan.secrets, {"--secret", "--ssh"}.isdisjoint(argv))
     gets_nothing = "RUN --mount of a secret or an SSH agent gets nothing: this build passes none"
-    assert f"Dockerfile:2: {gets_nothing}" in plan.warnings
+    assert f"Dockerfile:2: {gets_nothing}" in map(str, plan.warnings)
 
 
 def test_an_archive_is_never_sent_to_the_engines_buildkit(tmp_path: Path) -> None:
@@ -303,7 +307,7 @@ def test_a_pass_counts_for_the_same_image(tmp_path: Path) -> None:
     kept = run.records.read_pass(), run.records.read_build().names
     record_build(run, plan, image._replace(id=f"sha256:{'2' * 64}"))
 
-    assert (image.id, ("scoring:2.0",)) == (kept[0] and kept[0]["id"], kept[1])
+    assert (image.id, ("scoring:2.0",)) == (kept[0] and kept[0].id, kept[1])
     assert run.records.read_pass() is None
 
 
@@ -338,7 +342,9 @@ def test_ports_that_it_exposes(tmp_path: Path) -> None:
     assert [] == check_image(plan, config)
     assert [] == check_image(plan, {**config, "ExposedPorts": {"8080/tcp": {}, "1/udp": {}}})
     warnings = check_image(plan, {**config, "ExposedPorts": {"5001/tcp": {}}})
-    assert ["the image exposes 5001/tcp, and smoke-test.port is 8080, to which requests will go"] == warnings
+    assert ["the image exposes 5001/tcp, and smoke-test.port is 8080, to which requests will go"] == [
+        *map(str, warnings)
+    ]
 
 
 @pytest.mark.parametrize(("user", "why"), [("toor", "is root"), ("nobody", "is not in its /etc/passwd")])
@@ -478,7 +484,7 @@ def test_check_lists_images_and_features(tmp_path: Path) -> None:
     project(tmp_path, text, tasks_py=TASKS)
 
     shown = invoke(tmp_path, "image.check").out
-    listed = json.loads(invoke(tmp_path, "image.check", "--json").out)
+    (listed,) = json.loads(invoke(tmp_path, "image.check", "--json").out)["images"]
 
     assert "dockerfile Dockerfile, linux/amd64\n" in shown
     assert "images     FROM a:4 AS build (line 3)\n" in shown

@@ -10,7 +10,7 @@ import pytest
 
 from azureml_tasks.project.git import tracks
 from azureml_tasks.state.own_records import foreign_records
-from azureml_tasks.state.records import FOLDER
+from azureml_tasks.state.record_folder import FOLDER
 from tests.consumers import consumer, invoke
 
 TRACKED = """\

@@ -11,10 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azureml_tasks.cli.check_report import problems_json
 from azureml_tasks.cli.console import Console
-from azureml_tasks.errors import EngineError, Problem, SettingsError
+from azureml_tasks.cli.json_output import failures_of
+from azureml_tasks.errors import EngineError, FileProblem, Problem, SettingsError
+from azureml_tasks.incremental.rebuild_reasons import changed_files
+from azureml_tasks.notice import Notice
 from azureml_tasks.plain_text import clean, escape_json, hide_login, one_line, shell_join
+from azureml_tasks.typed_json import text_of
 
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 PIECES = st.sampled_from(
@@ -80,13 +83,27 @@ def test_nothing_that_is_obeyed_is_left(text: str) -> None:
 
 @given(text=HOSTILE)
 def test_a_name_stays_on_its_line(text: str) -> None:
-    """A file with a line break in its name cannot add a line to a message."""
-    assert "\n" not in one_line(text)
+    """A file with a line break in its name cannot add a line to a message: an error, a warning or a reason."""
+    reason = changed_files("", {"other": "1"}, {"other": "1", text: "2"}) if text != "other" else ""
+
+    assert not {"\n", "\r"} & {
+        *one_line(text),
+        *str(Problem(text, 1, text)),
+        *str(Notice("variable", text, text)),
+        *reason,
+    }
+
+
+def test_a_line_break_in_a_name_is_shown() -> None:
+    """As the escape of Python, TOML and JSON; a terminal's control characters are not."""
+    assert rf"a\nb\rc{UNKNOWN}" == one_line("a\nb\rc\x1b")
 
 
 @given(
     value=st.recursive(
-        HOSTILE | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(HOSTILE, inner)
+        HOSTILE | st.integers(),
+        lambda inner: st.lists(inner) | st.dictionaries(HOSTILE, inner),
+        max_leaves=20,
     )
 )
 def test_json_is_safe_and_says_the_same(value: object) -> None:
@@ -128,7 +145,7 @@ def test_messages_and_results_are_clean(capsys: pytest.CaptureFixture[str]) -> N
     console = Console(echo=True)
 
     console.say("pulling ##vso[x]")
-    console.warn("::error::x")
+    console.warn(Notice("variable", "::error::x"))
     console.result("::error::x\x1b[2J")
     console.effect(["docker", "tag", "##[x]"])
     console.step_command("##vso[task.setvariable variable=image]x")
@@ -143,8 +160,7 @@ def test_errors_are_clean() -> None:
     engine = EngineError("no \x07engine", next_step="docker version", said="docker said: ##[x]\n::error::y")
 
     assert (
-        f"""\
-code/a{UNKNOWN}::error::b: # #[x] is{UNKNOWN}wrong
+        rf"""code/a\n::error::b: # #[x] is\nwrong
     rename{UNKNOWN}it
     : :error::x
 
@@ -156,10 +172,12 @@ code/a{UNKNOWN}::error::b: # #[x] is{UNKNOWN}wrong
 
 def test_problems_as_json_are_safe() -> None:
     """`image.check --json` is for programs: they read the very name, and a log that shows it obeys nothing."""
-    text = problems_json(SettingsError([Problem("a\u2028b", 3, "##vso[x]::error::", "")]), str)
+    (failure,) = failures_of(SettingsError([FileProblem("a\u2028b", 3, "##vso[x]::error::", "")]), str, None)
+    text = text_of(failure)
 
-    problem = {"file": "a\u2028b", "line": 3, "what": "##vso[x]::error::", "fix": ""}
-    assert ({"problems": [problem]}, text) == (json.loads(text), clean(text))
+    value = json.loads(text)
+    assert ("a\u2028b", 3, "##vso[x]::error::") == (value["file"], value["line"], value["what"])
+    assert text == clean(text)
 
 
 @pytest.mark.parametrize(

@@ -120,4 +120,4 @@ def test_warnings_of_the_base_come_first(tmp_path: Path) -> None:
     table = 'env = { MY_KEY = "x" }\napt = ["python3-numpy"]\n'
     plan = planned(tmp_path, table, base="pytorch-1.6-ubuntu18.04-py37-cpu-inference")
 
-    assert [warning.split()[0] for warning in plan.warnings] == ["base", "apt", "env.MY_KEY"]
+    assert [str(warning).split()[0] for warning in plan.warnings] == ["base", "apt", "env.MY_KEY"]

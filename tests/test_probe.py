@@ -144,6 +144,14 @@ def test_healthy_without_requests() -> None:
     ] == server.seen
 
 
+def test_the_health_alone() -> None:
+    """Without swagger.json, requests and a malformed body, nothing but the health check is asked."""
+    with serving(healthy) as server:
+        events = run({**config(server.url), "swagger": False, "malformed": False})
+
+    assert ([READY, DONE], [("GET", "/", None, b"")]) == (events, server.seen)
+
+
 def test_requests_are_sent_as_json() -> None:
     """Each request goes to its path with its bytes and a JSON content type."""
     with serving(echo) as server:
@@ -368,19 +376,22 @@ def test_elsewhere_is_asked_of_refusals_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent", "last"),
+    ("sent", "timeout", "last"),
     [
-        pytest.param(b"", "no answer within 0.05 s", id="nothing"),
+        pytest.param(b"", SHORT, "no answer within 0.05 s", id="nothing"),
         pytest.param(
-            b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nHealt", "no answer within 0.05 s", id="a part"
+            b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nHealt",
+            SHORT,
+            "no answer within 0.05 s",
+            id="a part",
         ),
-        pytest.param(b"220 mail.example SMTP\r\n", "the answer is not HTTP", id="another protocol"),
+        pytest.param(b"220 mail.example SMTP\r\n", LONG, "the answer is not HTTP", id="another protocol"),
     ],
 )
-def test_not_ready_in_other_ways(sent: bytes, last: str) -> None:
+def test_not_ready_in_other_ways(sent: bytes, timeout: float, last: str) -> None:
     """A server that hangs or does not speak HTTP is not ready, and the reason says which."""
     with raw(sent) as url:
-        events = run(config(url, try_timeout=SHORT), alive=lambda: False)
+        events = run(config(url, try_timeout=timeout), alive=lambda: False)
 
     assert [{"event": "waiting", "seconds": 0.0, "last": last}, {"event": "exited", "seconds": 0.0}] == events
 
@@ -436,14 +447,14 @@ def test_a_server_that_does_not_recover() -> None:
         return (502, b"") if down else (200, b"Healthy")
 
     with serving(behaviour) as server:
-        events = run(config(server.url, request(), request(), try_timeout=2.0))
+        events = run(config(server.url, request(), request()))
 
     error = "connection closed without an answer"
     assert [
         READY,
         SWAGGER,
         {"event": "no-answer", "index": 0, "error": error, "healthy": False},
-        {"event": "done", "seconds": 10},
+        {"event": "done", "seconds": 30},
     ] == [
         {**event, "seconds": round(event["seconds"])} if event["event"] == "done" else event
         for event in events

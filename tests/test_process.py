@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import pty
 import select
 import signal
 import subprocess
 import sys
+import termios
 import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
-from azureml_tasks.process import Finished, MissingProgram, capture, stream
+from azureml_tasks.process import Finished, MissingProgram, capture, hand_over, stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,7 +68,7 @@ def test_what_is_fed_arrives_whole() -> None:
 
 
 def test_a_program_that_reads_nothing_ends_as_it_ends() -> None:
-    """One that ends before it has read its input is no error of ours: its exit code says why."""
+    """One that ends before it has read its input is none of our errors: its exit code says why."""
     assert (4, ["no"]) == run("import sys; print('no'); sys.exit(4)", [b"x" * 1_000_000] * 4)
 
 
@@ -123,6 +125,7 @@ def test_an_interrupt_ends_the_program_first(
         raise raised(text)
 
     monkeypatch.setattr("subprocess.Popen", started)
+    monkeypatch.setattr("azureml_tasks.process._GRACE", 60.0)
 
     with pytest.raises(raised, match=r"\Aready\Z"):
         stream(python(WAIT), env={}, feed=[], line=line)
@@ -177,6 +180,75 @@ def test_what_the_program_started_ends_with_it(tmp_path: Path) -> None:
         assert ([reading], b"") == (ready, os.read(reading, 1))
     finally:
         os.close(reading)
+
+
+def test_our_streams_are_handed_over(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Its stdin, stdout and stderr are ours; the exit code is its own; one that is not there is named."""
+    (tmp_path / "given").write_text("given")
+    words = f"import os, sys; {ECHO}; print(os.environ['ADDED'], file=sys.stderr); sys.exit(7)"
+    before = os.dup(0)
+    try:
+        with (tmp_path / "given").open() as given:
+            os.dup2(given.fileno(), 0)
+        code = hand_over(python(words), env={"ADDED": "it"})
+    finally:
+        os.dup2(before, 0)
+        os.close(before)
+
+    assert (7, ("given", "it\n")) == (code, tuple(capfd.readouterr()))
+    with pytest.raises(MissingProgram, match="no-such-program"):
+        hand_over(["no-such-program"], env={})
+
+
+TAKE_OVER = """\
+import signal, sys
+from azureml_tasks.process import hand_over
+
+def stop(*_):
+    raise KeyboardInterrupt
+
+signal.signal(signal.SIGTERM, stop)
+child = "import signal, tty; tty.setraw(0); signal.signal(15, signal.SIG_IGN); print('raw', flush=True); signal.pause()"
+try:
+    hand_over([sys.executable, "-c", child], env={})
+except KeyboardInterrupt:
+    sys.exit(5)
+"""
+
+
+def test_a_terminal_is_put_back() -> None:
+    """A program that is killed leaves the terminal as it was, although it had changed it."""
+    ours, theirs = pty.openpty()
+    before = termios.tcgetattr(theirs)
+    with subprocess.Popen(python(TAKE_OVER), stdin=theirs, stdout=theirs, start_new_session=True) as child:
+        try:
+            shown = os.read(ours, 1)  # What is written at once may come in pieces.
+            during = termios.tcgetattr(theirs)
+            child.send_signal(signal.SIGTERM)
+            code = child.wait(60)
+        finally:
+            child.kill()
+    after = termios.tcgetattr(theirs)
+    os.close(ours)
+    os.close(theirs)
+
+    assert b"r" == shown
+    assert (5, True, True) == (code, before != during, before == after)
+
+
+def test_what_has_our_streams_ends_with_us() -> None:
+    """After kill -9 it is killed, too, also if it ignores SIGTERM, as docker's client does."""
+    child = (
+        "import os, signal; signal.signal(15, signal.SIG_IGN); print(os.getpid(), flush=True); signal.pause()"
+    )
+    words = f"from azureml_tasks.process import hand_over; hand_over({python(child)!r}, env={{}})"
+    with subprocess.Popen(python(words), stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        parent.stdout.readline()
+        parent.kill()
+
+        # The end of its output is there once no process holds it open.
+        assert "" == parent.stdout.read()
 
 
 def run_lines(program: str, line: Callable[[str], None]) -> int:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.metadata import distribution
 from typing import TYPE_CHECKING
 
 import pytest
 
 import azureml_tasks
-from azureml_tasks import load, plan, render
+from azureml_tasks import image, load, plan, render
+from azureml_tasks.cli.tasks import TASKS
 from tests.cases import lay_out
 from tests.consumers import project
 
@@ -19,22 +21,48 @@ if TYPE_CHECKING:
 
 def test_every_public_name_is_there() -> None:
     """Each name that the package lists can be had from it, from the module that defines it."""
-    homes = {
-        name: getattr(azureml_tasks, name).__module__ for name in azureml_tasks.__all__ if name != "image"
+    modules = {
+        name: getattr(azureml_tasks, name).__module__
+        for name in azureml_tasks.__all__
+        if name not in {"__version__", "image"}
     }
 
-    assert homes == {
-        "AzuremlTasksError": "azureml_tasks.errors",
-        "Plan": "azureml_tasks.planning.plan",
-        "Project": "azureml_tasks.project.model",
-        "Settings": "azureml_tasks.config.settings",
-        "collection": "azureml_tasks.cli.collection",
-        "image_names": "azureml_tasks.project.load",
-        "json_schema": "azureml_tasks.config.schema",
-        "load": "azureml_tasks.project.load",
-        "plan": "azureml_tasks.planning.plan",
-        "render": "azureml_tasks.planning.dockerfile",
+    homes = {
+        "cli.collection": ["collection"],
+        "commands.results": [
+            *("BuildResult", "FailedSmokeTest", "PushResult", "ReleaseResult", "SmokeTestResult"),
+        ],
+        "config.schema": ["json_schema"],
+        "config.settings": ["Settings"],
+        "errors": [
+            *("AzuremlTasksError", "BuildError", "EngineError", "MachineError", "Problem"),
+            *("RegistryError", "RemoteBuildError", "SettingsError", "SmokeTestError"),
+        ],
+        "library.functions": ["build", "push", "release", "smoke_test"],
+        "library.progress": ["Progress"],
+        "library.reading": ["image_names", "load"],
+        "library.serving": ["Server", "serving"],
+        "notice": ["Notice"],
+        "planning.dockerfile": ["render"],
+        "planning.plan": ["Plan", "plan"],
+        "project.model": ["Project"],
     }
+    assert {name: f"azureml_tasks.{home}" for home, names in homes.items() for name in names} == modules
+
+
+def test_the_module_of_the_tasks_has_all_of_them() -> None:
+    """Each task is there under its name, so that another task can name it in `pre=`."""
+    tasks = {spec.name.replace("-", "_"): spec.name for spec in TASKS}
+
+    assert {"ns", *tasks} == set(image.__all__)
+    assert {name: image.ns[task] for name, task in tasks.items()} == {
+        name: getattr(image, name) for name in tasks
+    }
+
+
+def test_the_version() -> None:
+    """It is that of the distribution."""
+    assert distribution("azureml-tasks").version == azureml_tasks.__version__
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
@@ -53,13 +81,31 @@ def test_a_dockerfile_in_one_line(tmp_path: Path) -> None:
     assert render(made) == render(plan(load(str(tmp_path))))
 
 
-def test_the_core_needs_no_invoke() -> None:
-    """From folder to Dockerfile, neither Invoke nor the docker SDK is loaded."""
+@pytest.mark.parametrize(
+    "program",
+    [
+        "from azureml_tasks import Plan, Settings, load, plan, render",
+        "import azureml_tasks; azureml_tasks.load(FOLDER)",
+        "import azureml_tasks.library.functions",
+    ],
+)
+def test_neither_invoke_nor_an_engine_is_loaded(program: str, tmp_path: Path) -> None:
+    """From folder to Dockerfile nobody needs them; the functions load the engine at its first use, and never Invoke."""
+    lay_out({"pyproject.toml": project("demo")}, tmp_path)
     program = (
-        "import sys; from azureml_tasks import Plan, Settings, load, plan, render;"
-        "print(*sorted({'docker', 'invoke', 'requests', 'tqdm'} & set(sys.modules)))"
+        f"import sys; {program.replace('FOLDER', repr(str(tmp_path)))};"
+        "print(*sorted({'docker', 'invoke', 'requests', 'rich'} & set(sys.modules)))"
     )
 
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
     assert "\n" == done.stdout
+
+
+def test_importing_the_package_loads_nothing_of_it() -> None:
+    """Each name is loaded at its first use."""
+    program = "import sys, azureml_tasks; print(*sorted(name for name in sys.modules if 'azureml' in name))"
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert "azureml_tasks\n" == done.stdout

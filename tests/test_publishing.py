@@ -10,9 +10,11 @@ import pytest
 
 from azureml_tasks.built_image import BuiltImage, PushedTag
 from azureml_tasks.cli.console import Console
+from azureml_tasks.commands.image_push import refuse_other_name
 from azureml_tasks.commands.publishing import Publication, kept_tag
 from azureml_tasks.engines.protocol import Engine
-from azureml_tasks.errors import AzuremlTasksError, MachineError, RegistryError, Terminated
+from azureml_tasks.errors import AzuremlTasksError, BuildError, MachineError, RegistryError, Terminated
+from tests.plans import plan
 
 NEW, OLD = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
 KEPT = "kept-1111111111111111"
@@ -184,3 +186,12 @@ def test_the_kept_tag_is_made_of_the_digest() -> None:
         kept_tag(f"sha256:{'0123456789abcdef' * 4}"),
         kept_tag(""),
     )
+
+
+@pytest.mark.parametrize(("engine", "flag"), [("docker", ""), ("acr", " --engine acr")])
+def test_an_image_of_another_name_is_built_and_tested_by_its_engine(engine: str, flag: str) -> None:
+    """Both commands of the next step work: a smoke test with another engine would be refused."""
+    with pytest.raises(BuildError) as caught:
+        refuse_other_name(plan(repository="other"), IMAGE._replace(engine=engine))
+
+    assert f"invoke image.build{flag}\nthen: invoke image.smoke-test{flag}" == caught.value.next_step

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 import azureml_tasks
+from azureml_tasks.cli.tasks import TASKS
 from tests.cases import lay_out
 from tests.documentation import README, ROOT, blocks, quick_start
 
@@ -31,6 +32,7 @@ def test_the_quick_start_is_a_project_without_a_warning(
         plan.warnings,
     )
     assert ["code/", "code/score.py"] == [file.name for file in plan.files]
+    assert f"\nlighter    {plan.lighter_way}\n" in README.read_text(encoding="utf-8")
 
 
 def test_your_own_project_is_as_the_text_says(tmp_path: Path) -> None:
@@ -60,6 +62,13 @@ def test_it_opens_with_the_two_commands() -> None:
     commands = re.findall(r"^\$ python3 tasks\.py (\w+)", opening, re.MULTILINE)
     assert commands == ["demo", "test"]
     assert set(commands) <= set(re.findall(r"^def (\w+)", tasks, re.MULTILINE))
+
+
+def test_its_table_has_every_task() -> None:
+    """Each is named as it is called."""
+    named = re.findall(r"`image\.([a-z-]+)", README.read_text(encoding="utf-8").partition("\n| task |")[2])
+
+    assert {spec.name for spec in TASKS} <= set(named)
 
 
 def test_it_stays_short() -> None:

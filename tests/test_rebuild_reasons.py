@@ -69,10 +69,27 @@ def test_the_reasons_name_the_files(plan: Plan) -> None:
     reasons = (
         "the base is another image under the same name",
         "python: python/r.txt has changed",
-        "model: its instructions in the Dockerfile have changed",
+        "model: the place of the model has changed",
         "code: code/a.py is gone, code/b.py has changed, code/c.py is new",
     )
     assert Rebuild(stages=ALL, reasons=reasons) == rebuild
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        (["", "conflicts.py", "install.py", "requirements.txt"], "python: python/requirements.txt is new"),
+        (["install.py"], "python: python/install.py is new"),
+    ],
+)
+def test_first_packages_are_named_without_our_scripts(names: list[str], reason: str, plan: Plan) -> None:
+    """What a person has written says why; a script of ours is named only if nothing else differs."""
+    before = {"code/a.py": "1"}
+    after = {**before, **{f"python/{name}": "1" for name in names}}
+
+    rebuild = rebuild_of(plan, image(), now("python"), files_before=before, files_now=after)
+
+    assert (reason,) == rebuild.reasons
 
 
 @pytest.mark.parametrize(("count", "end"), [(4, "1 more file differs"), (5, "2 more files differ")])
@@ -91,7 +108,7 @@ def test_without_a_list_of_the_old_files_none_is_named(plan: Plan) -> None:
     """Nothing is called new if it is not known what was there."""
     rebuild = rebuild_of(plan, image(), now("code"), files_now={"code/a": "1"})
 
-    assert ("code: files or instructions in the Dockerfile have changed",) == rebuild.reasons
+    assert ("code: a file, env, the place of the code or a command of run has changed",) == rebuild.reasons
 
 
 def test_packages_that_are_not_pinned_age(plan: Plan) -> None:
@@ -124,7 +141,11 @@ def test_pinned_packages_do_not_age(
     ("parts", "base", "reason"),
     [
         ({}, "1", "it is not recorded what the image was built of"),
-        (BEFORE, "", "the engine does not have the base"),
+        (
+            BEFORE,
+            "",
+            "the engine does not have the base bases/serving:4",
+        ),
     ],
 )
 def test_what_is_not_known_is_rebuilt(parts: dict[str, str], base: str, reason: str, plan: Plan) -> None:

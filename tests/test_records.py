@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import os
 import subprocess
+from functools import reduce
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from azureml_tasks.atomic_write import write_atomically
 from azureml_tasks.built_image import BuiltImage
 from azureml_tasks.context.build_context import BuildContext
+from azureml_tasks.context.file_hashes import FileHashes
 from azureml_tasks.errors import BuildError
-from azureml_tasks.state.records import FOLDER, NOTES, Records, StartedRun
+from azureml_tasks.state.record_folder import FOLDER
+from azureml_tasks.state.record_forms import PassRecord, ResultRecord, StartedRun
+from azureml_tasks.state.records import Records
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 IMAGE = BuiltImage(
     id="sha256:" + "1" * 64,
@@ -37,6 +44,15 @@ RESULT = {
     "context_sha256": IMAGE.context_sha256,
     "smoke": SUMMARY,
 }
+
+PUSHED = ResultRecord(
+    image=f"other.io/demo@{DIGEST}",
+    id=IMAGE.id,
+    tags=("1.2.3", "latest"),
+    digest=DIGEST,
+    context_sha256=IMAGE.context_sha256,
+    smoke=SUMMARY,
+)
 
 
 @pytest.fixture
@@ -90,7 +106,7 @@ def test_a_new_build_forgets_smoke_test_and_push(records: Records) -> None:
 
     records.write_build(IMAGE)
 
-    assert {"id": IMAGE.id, "smoke_test_sha256": "4" * 64, "smoke": SUMMARY} == passed
+    assert PassRecord(id=IMAGE.id, smoke_test_sha256="4" * 64, smoke=SUMMARY) == passed
     assert ([".gitignore", "build.json"], None) == (names(records), records.read_pass())
 
 
@@ -123,17 +139,16 @@ def test_new_names_keep_smoke_test_and_push(records: Records) -> None:
 
     records.rename_build(other)
 
-    assert (other, passed, RESULT) == (records.read_build(), records.read_pass(), records.read_result())
+    assert (other, passed, PUSHED) == (records.read_build(), records.read_pass(), records.read_result())
     assert passed is not None
 
 
 def test_notes_are_removed_with_the_records(records: Records) -> None:
-    """They are named apart from the records, since they only save time."""
+    """They only save time."""
     records.write_build(IMAGE)
 
     records.remove()
 
-    assert "hashes.json" in NOTES
     assert ("hashes.json", False) == (records.file_hashes().file.name, records.folder.exists())
 
 
@@ -175,6 +190,8 @@ BUILD: dict[str, Any] = {
     "context_sha256": IMAGE.context_sha256,
     "user": "dockeruser",
 }
+DEEP: list[Any] = reduce(lambda inside, _: [inside], range(50), [])
+"""Values in each other, more than a record has."""
 PASS: dict[str, Any] = {"id": IMAGE.id, "smoke_test_sha256": "4" * 64, "smoke": SUMMARY}
 WRONG = "missing or not valid"
 RUN = {"run": "ca8", "registry": "r.io", "names": ["r.io/demo:1"], "installed_at": 0}
@@ -227,7 +244,11 @@ The record .azureml-image/{name} cannot be read: Expecting value: line 1 column 
         ),
         ("build.json", json.dumps({**BUILD, "requirements": ["\ud800"]}), f"{WRONG}: requirements"),
         ("build.json", "[" * 100_000, "it is nested too deeply"),
+        ("build.json", "1" * 5_000, "it has a number of too many digits"),
         ("smoke-test.json", json.dumps({**PASS, "smoke": {}}), f"{WRONG}: smoke"),
+        ("smoke-test.json", json.dumps({**PASS, "smoke": {**SUMMARY, "x": DEEP}}), f"{WRONG}: smoke"),
+        ("smoke-test.json", json.dumps({**PASS, "smoke": {**SUMMARY, "x": "\ud800"}}), f"{WRONG}: smoke"),
+        ("smoke-test.json", json.dumps({**PASS, "smoke": {**SUMMARY, "\ud800": 1}}), f"{WRONG}: smoke"),
         ("smoke-test.json", json.dumps({**PASS, "smoke": {**SUMMARY, "started": "1"}}), f"{WRONG}: smoke"),
         (
             "smoke-test.json",
@@ -263,14 +284,61 @@ The record .azureml-image/{name} cannot be read: {why}.
     assert expected == str(caught.value)
 
 
-def test_a_folder_is_no_record(records: Records) -> None:
-    """The error says so."""
-    (records.folder / "build.json").mkdir(parents=True)
+@pytest.mark.parametrize(
+    ("place", "why"),
+    [
+        (Path.mkdir, "cannot be read: Is a directory"),
+        (os.mkfifo, "is not a file"),
+        (lambda path: path.symlink_to(path), "cannot be read: Too many levels of symbolic links"),
+    ],
+)
+def test_what_is_no_file_is_no_record(place: Callable[[Path], None], why: str, records: Records) -> None:
+    """The error says so; a FIFO, into which nobody writes, is not waited for."""
+    records.folder.mkdir(parents=True)
+    place(records.folder / "build.json")
 
-    with pytest.raises(
-        BuildError, match=r"The record .azureml-image/build.json cannot be read: it is a folder."
-    ):
+    with pytest.raises(BuildError) as caught:
         records.read_build()
+
+    assert f"The record .azureml-image/build.json {why}." == caught.value.what
+
+
+def test_the_record_of_another_user_is_not_damaged(records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the system says goes on: its next step is about permissions, and removes nothing."""
+
+    def refuse(path: Path, _: int) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refuse)
+        with pytest.raises(PermissionError) as caught:
+            records.read_build()
+
+    assert str(records.folder / "build.json") == caught.value.filename
+
+
+def test_a_log_that_cannot_be_read_is_an_error(records: Records) -> None:
+    """The error says why, once, and what to remove."""
+    log = records.folder / "smoke-test.log"
+    log.mkdir(parents=True)
+    with pytest.raises(BuildError) as folder:
+        records.read_log()
+    log.rmdir()
+    log.write_bytes(b"\xff")
+    with pytest.raises(BuildError) as binary:
+        records.read_log()
+
+    fix = "    rm -r .azureml-image\n    then: invoke image.build"
+    what = "The record .azureml-image/smoke-test.log"
+    assert f"{what} cannot be read: Is a directory.\n{fix}" == str(folder.value)
+    assert f"{what} is not UTF-8 in line 1: invalid start byte.\n{fix}" == str(binary.value)
+
+
+def test_a_fifo_is_no_cache_of_hashes(tmp_path: Path) -> None:
+    """It counts as empty."""
+    os.mkfifo(tmp_path / "hashes.json")
+
+    assert {} == FileHashes.read(tmp_path / "hashes.json").known
 
 
 def test_damaged_notes_count_as_none(records: Records) -> None:
@@ -314,6 +382,11 @@ VALID: dict[str, dict[str, Any]] = {
         "events": [{"event": "done", "seconds": 1}],
     },
     "files.json": {"context_sha256": IMAGE.context_sha256, "files": {"code/score.py": "file 1"}},
+    "pushed.json": {
+        **{name: RESULT[name] for name in ("image", "id", "tags")},
+        "pushed_at": 1,
+        "files": {"code/score.py": "file 1"},
+    },
 }
 USES: list[Callable[[Records], object]] = [
     Records.has_build,
@@ -322,6 +395,7 @@ USES: list[Callable[[Records], object]] = [
     Records.waiting_candidates,
     Records.read_pass,
     Records.read_result,
+    Records.read_pushed,
     Records.started_runs,
     lambda records: (records.build_registry("docker"), records.build_registry("acr")),
     lambda records: records.read_files(IMAGE),
@@ -337,7 +411,7 @@ USES: list[Callable[[Records], object]] = [
 def test_any_json_is_a_record_or_an_error_of_ours(
     name: str, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Whatever a record holds, each use of it ends, and with no other error."""
+    """With any content of a record, each use of it ends, and with no other error."""
     records = Records(folder=tmp_path_factory.mktemp("any") / FOLDER)
     records.folder.mkdir()
     key = data.draw(st.sampled_from(sorted(VALID[name])))
@@ -359,7 +433,7 @@ def test_a_record_is_written_completely_or_not_at_all(
     other: dict[str, Any] = {"id": object()}
 
     with pytest.raises(TypeError):
-        records._write("build.json", other)  # noqa: SLF001 -- no public record can be broken on purpose
+        records.write_record("build.json", other)
     monkeypatch.setattr("pathlib.Path.replace", _no_space)
     with pytest.raises(OSError, match="No space left"):
         records.write_build(IMAGE)
@@ -441,7 +515,7 @@ def test_remote_builds_are_recorded_until_their_images_are_taken_over(records: R
     """Each is recorded with its registry and names, the last one last; forgetting twice is no error."""
     before = records.started_runs()
     first = StartedRun(run="ca8", registry="r.io", names=("r.io/demo:1", "r.io/demo:2"), installed_at=5)
-    second = StartedRun(run="ca9", registry="r.io", names=("r.io/demo:3",))
+    second = StartedRun(run="ca9", registry="r.io", names=("r.io/demo:3",), installed_at=0)
     records.write_run(first)
     records.write_run(second)
     text = (records.folder / "runs.json").read_text(encoding="utf-8")
@@ -469,7 +543,7 @@ def test_the_registry_of_the_last_build(records: Records) -> None:
     registries.append(records.build_registry("docker"))
     records.write_build(BUILT[0])
     registries.append(records.build_registry("docker"))
-    records.write_run(StartedRun(run="ca8", registry="other.io", names=("other.io/demo:1",)))
+    records.write_run(StartedRun(run="ca8", registry="other.io", names=("other.io/demo:1",), installed_at=0))
     registries += [records.build_registry("docker"), records.build_registry("acr")]
 
     assert ["", "r.io", "r.io", "r.io", "other.io"] == registries
@@ -520,3 +594,31 @@ def names(records: Records) -> list[str]:
 
 def _no_space(*_: object) -> None:
     raise OSError(28, "No space left on device")
+
+
+def test_a_request_replaces_a_link(tmp_path: Path) -> None:
+    """The body of a request is written as every record is: what a link names stays as it was."""
+    other, records = tmp_path / "other", Records(folder=tmp_path / FOLDER)
+    other.write_text("mine", encoding="utf-8")
+    records.folder.mkdir()
+    (records.folder / "first-request").symlink_to(other)
+
+    path = records.write_request(b"\xff\n")
+
+    assert (b"\xff\n", False, "mine") == (
+        path.read_bytes(),
+        path.is_symlink(),
+        other.read_text(encoding="utf-8"),
+    )
+
+
+def test_an_unfinished_file_of_a_killed_process_is_removed(tmp_path: Path) -> None:
+    """The next writer of the folder removes it once it is old; another process may be writing a young one."""
+    old, young = tmp_path / "a.json.1.unfinished", tmp_path / "b.json.2.unfinished"
+    for path in (old, young):
+        path.write_text("half", encoding="utf-8")
+    os.utime(old, (1, 1))
+
+    write_atomically(tmp_path / "c.json", "{}")
+
+    assert [young, tmp_path / "c.json"] == sorted(tmp_path.iterdir())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 from base64 import b64encode
@@ -504,6 +505,26 @@ Registry {host} answers {status}, also after retries.
     Run the same command again later.
     the registry said: for a while"""
         assert (expected, [PING] * 4) == (str(caught.value), requests)
+
+
+def test_an_answer_that_is_too_long() -> None:
+    """A table names the registry, which may be any host: not all that it sends is kept, packed or not."""
+    packed = gzip.compress(b"x" * 17 * 1024 * 1024)
+    with (
+        running_registry(lambda *_: Reply(body=packed, headers={"Content-Encoding": "gzip"})) as (host, _),
+        pytest.raises(AnswerError, match="answers with more than 16 MiB"),
+    ):
+        RegistrySession(login_server=host).send("GET", f"http://{host}/v2/")
+
+
+def test_a_redirect_that_is_too_long() -> None:
+    """Likewise the body of a redirect, which nobody reads."""
+    long = Reply(status=307, body=b"x" * 17 * 1024 * 1024, headers={"Location": "/there"})
+    with (
+        running_registry(lambda *_: long) as (host, _),
+        pytest.raises(AnswerError, match="answers with more than 16 MiB"),
+    ):
+        RegistrySession(login_server=host).send("GET", f"http://{host}/v2/", redirects=True)
 
 
 def test_nobody_answers() -> None:

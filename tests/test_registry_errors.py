@@ -218,9 +218,7 @@ def test_another_registry_is_signed_in_to_by_docker() -> None:
     """`az acr login` is only for registries of Azure; the caller says where the host was written."""
     errors = [
         registry_error("127.0.0.1:5000", "the pull of a:1", "unauthorized", cause=Cause.SIGN_IN),
-        registry_error(
-            "ghcr.io", "the pull of a:1", "dial tcp", cause=Cause.UNKNOWN_HOST, host_from="--base"
-        ),
+        registry_error("r.io", "the pull of a:1", "dial tcp", cause=Cause.UNKNOWN_HOST, host_from="--base"),
         registry_error("ghcr.io", "the pull of a:1", "EOF", cause=Cause.TEMPORARY),
     ]
 
@@ -228,7 +226,7 @@ def test_another_registry_is_signed_in_to_by_docker() -> None:
 Registry 127.0.0.1:5000 refused the pull of a:1: you are not signed in (401).
     Sign in with: docker login 127.0.0.1:5000
     the registry said: unauthorized
-Registry ghcr.io could not be reached for the pull of a:1.
+Registry r.io could not be reached for the pull of a:1.
     Check the name: --base
     or, if it is right, the engine's DNS and network
     the registry said: dial tcp
@@ -236,6 +234,50 @@ Registry ghcr.io did not accept the pull of a:1.
     Run the same command again later.
     the registry said: EOF"""
     assert expected == "\n".join(map(str, errors))
+
+
+def test_a_registry_at_whose_address_nothing_listens() -> None:
+    """The registry has said nothing, so it is to be started or named; to wait may never help."""
+    message = 'Get "http://r.io:5000/v2/": dial tcp 10.1.1.1:5000: connect: connection refused'
+
+    error = registry_error("r.io:5000", "the push of a:1", message, cause=cause_of(message), tries=3)
+
+    expected = f"""\
+Registry r.io:5000 could not be reached for the push of a:1 in 3 tries: nothing listens at its address.
+    Start it, or check the name: registry = "…" in the table, or --registry
+    the engine said: {message}"""
+    assert (6, expected) == (error.exit_code, str(error))
+
+
+OFFLINE = {
+    "mcr.microsoft.com": "dial tcp: lookup mcr.microsoft.com on 10.0.0.1:53: no such host",
+    "docker.io": "dial tcp: lookup registry-1.docker.io: no such host",
+    "r.io": "dial tcp: lookup r.io on 127.0.0.53:53: server misbehaving",
+    "q.io": "dial tcp: lookup q.io: Temporary failure in name resolution",
+    "10.1.1.1": "dial tcp 10.1.1.1:443: connect: network is unreachable",
+}
+
+
+@pytest.mark.parametrize("host", OFFLINE)
+def test_an_engine_without_a_network_says_nothing_of_the_name(host: str) -> None:
+    """A public registry exists, and who has no network does not learn whether another one does."""
+    message = f'Get "https://{host}/v2/": {OFFLINE[host]}'
+
+    error = registry_error(host, f"the pull of {host}/a:1", message, cause=cause_of(message))
+
+    expected = f"""\
+Registry {host} could not be reached for the pull of {host}/a:1: the engine has no network, or no DNS.
+    Look at the engine's network, DNS and proxies: invoke image.doctor
+    or name an image that the engine has: docker images
+    the engine said: {message}"""
+    assert (6, expected) == (error.exit_code, str(error))
+
+
+def test_a_name_in_an_address_is_no_sign_of_a_missing_network() -> None:
+    """A repository may be called as it likes."""
+    message = 'Get "https://r.io/v2/server misbehaving/": dial tcp: lookup r.io: no such host'
+
+    assert "Check the name" in str(registry_error("r.io", PUSH, message, cause=cause_of(message)))
 
 
 def test_a_registry_cannot_rewrite_the_terminal() -> None:

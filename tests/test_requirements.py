@@ -179,7 +179,7 @@ def test_without_hashes_no_version_is_collected() -> None:
         pytest.param(
             "numpy = 1",
             f'"numpy = 1" is not a requirement: {said("numpy = 1")}',
-            NO_NAME,
+            "Write: numpy == 1",
             id="a wrong sign",
         ),
         pytest.param(
@@ -429,7 +429,7 @@ def test_problems_of_all_files_are_reported_together() -> None:
     _, actual = read_tree("r.txt", texts.get)
 
     expected = [
-        Problem("r.txt", 1, f'"a = 1" is not a requirement: {said("a = 1")}', NO_NAME),
+        Problem("r.txt", 1, f'"a = 1" is not a requirement: {said("a = 1")}', "Write: a == 1"),
         Problem(
             "d/a.txt",
             2,

@@ -39,7 +39,9 @@ def test_it_is_one_problem(name: str, text: str, what: str, fix: str) -> None:
     fix += THEN if READ in what else ""
     texts = {name: text * 1000, "r.txt": f"-r {name}\n"}
 
-    assert [[(name, 0, what, fix)]] * 2 == [read_tree(root, texts.get)[1] for root in (name, "r.txt")]
+    assert [[(name, 0, what, fix, "settings")]] * 2 == [
+        read_tree(root, texts.get)[1] for root in (name, "r.txt")
+    ]
 
 
 @pytest.mark.parametrize("name", ["pylock.toml", "uv.lock"])

@@ -204,7 +204,7 @@ def test_the_run_may_name_any_folder_above(tmp_path: Path) -> None:
     beside = invoke(folder, "image.check", "--root=wheels")
     missing = invoke(folder, "image.check", env={name: "nowhere"})
 
-    contexts = [json.loads(done.out)["context"]["sha256"] for done in (flagged, named)]
+    contexts = [json.loads(done.out)["images"][0]["context"]["sha256"] for done in (flagged, named)]
     assert 2 == len(set(contexts))  # The requirements files have other paths.
     assert (2, 2) == (beside.code, missing.code)
     assert '--root: is "FOLDER/wheels", which is not a folder above FOLDER\n' in beside.err
@@ -260,7 +260,7 @@ def test_patterns_of_the_table_are_relative_to_pyproject(monorepo: Path) -> None
 
     warning = ".dockerignore is not used: the one in the folder of `root` counts"
     assert ["file code/deep/kept.md 0", f"file code/score.py {len(SCRIPT)}"] == copied
-    assert warning in load(monorepo / HERE).facts.warnings
+    assert warning in map(str, load(monorepo / HERE).facts.warnings)
 
 
 def test_a_pattern_cannot_leave_the_root(monorepo: Path) -> None:
@@ -397,3 +397,16 @@ def test_several_images_share_the_root(monorepo: Path) -> None:
     assert ("requirements.txt, ../../requirements/common.txt", "../../requirements/base.txt") == tuple(
         ", ".join(plan.python.names) for plan in plans.values() if plan.python
     )
+
+
+def test_a_folder_of_a_project_is_told_where_its_table_is(tmp_path: Path) -> None:
+    """A command in a subfolder, with other tables between, names the folder to pass."""
+    texts = {"my project/pyproject.toml": project("demo"), "my project/src/pyproject.toml": "[tool.ruff]\n"}
+    folder = lay_out({**texts, "my project/src/inner/a.py": ""}, tmp_path) / "my project" / "src" / "inner"
+
+    with pytest.raises(SettingsError) as caught:
+        load(folder)
+
+    first, second, *_ = caught.value.problems[0].fix.splitlines()
+    assert f"For the table in a folder above, add: --project '{tmp_path}/my project'" == first
+    assert "or make it from the files that you have: invoke image.init" == second

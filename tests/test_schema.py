@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import tomli
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from jsonschema import Draft202012Validator
+from jsonschema import Draft7Validator
+from validate_pyproject.api import Validator
+from validate_pyproject.errors import ValidationError
+from validate_pyproject.plugins import PluginWrapper
+from validate_pyproject.types import Schema
 
 from azureml_tasks.config.fields import Key, keys
 from azureml_tasks.config.reader import read, read_image_names
-from azureml_tasks.config.schema import json_schema
+from azureml_tasks.config.schema import TABLE_NAME, json_schema, pyproject_schema, tool_schema
 from azureml_tasks.config.settings import Acr, Run, Settings
 from azureml_tasks.config.smoke_test_settings import FormPart, Request, SmokeTest
 from azureml_tasks.errors import SettingsError
+from tests import schema_files
 from tests.cases import BAD, GOOD, sections
 from tests.examples import examples
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-VALIDATOR = Draft202012Validator(json_schema())
+VALIDATOR = Draft7Validator(json_schema())
+WHOLE = Draft7Validator(pyproject_schema())
+PROGRAM = Validator([PluginWrapper(TABLE_NAME, lambda name: Schema(tool_schema(name)))])
+"""`validate-pyproject`, with our plugin alone."""
 
 BEYOND = {
     "pip-requirements": "the grammar of PEP 508 fits no pattern",
@@ -48,13 +57,14 @@ def accepts(value: Any) -> bool:
 
 
 def test_the_schema_is_valid() -> None:
-    """It follows draft 2020-12, requires a base, a Dockerfile or images, and allows no unknown key."""
+    """It follows draft-07, requires a base, a Dockerfile or images, and allows no unknown key."""
     schema = json_schema()
 
-    Draft202012Validator.check_schema(schema)
+    Draft7Validator.check_schema(schema)
+    Draft7Validator.check_schema(pyproject_schema())
 
     assert (
-        "https://json-schema.org/draft/2020-12/schema",
+        "http://json-schema.org/draft-07/schema#",
         False,
         [["base"], ["dockerfile"], ["images"]],
     ) == (
@@ -81,6 +91,63 @@ def test_the_schema_refuses_every_table_that_the_reader_refuses() -> None:
     accepted = {name for name, value in shape.items() if accepts(value)}
 
     assert set(BEYOND) == accepted
+
+
+def document(case: Path) -> dict[str, Any]:
+    """Return the table of a case in a whole document, of which other tables are no matter of ours."""
+    return {"tool": {TABLE_NAME: table(case)}}
+
+
+def test_patterns_are_those_that_every_reader_reads() -> None:
+    """`fastjsonschema` takes each dollar sign for the end of the text that has no backslash before it."""
+    text = json.dumps(json_schema())
+
+    assert [] == re.findall(r"\[[^\]]*(?<!\\)\$[^\]]*\]", text)
+
+
+def passes(case: Path) -> bool:
+    """Return whether `validate-pyproject` finds nothing in the table of a case."""
+    try:
+        PROGRAM(document(case))
+    except ValidationError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("case", GOOD, ids=[case.stem for case in GOOD])
+def test_validate_pyproject_accepts_every_good_case(case: Path) -> None:
+    """So does the schema of the whole file."""
+    assert (True, True) == (passes(case), WHOLE.is_valid(document(case)))
+
+
+def test_validate_pyproject_refuses_the_mistakes_that_a_schema_can_see() -> None:
+    """The others are those of `BEYOND`, and those of files, which no schema reads; both schemas agree."""
+    cases = [case for case in BAD if table(case) is not None]
+
+    refused_by = {case.stem: (not passes(case), not WHOLE.is_valid(document(case))) for case in cases}
+    expected = {case.stem: refused(sections(case)["pyproject.toml"]) for case in cases}
+
+    assert {name: (is_wrong and name not in BEYOND,) * 2 for name, is_wrong in expected.items()} == refused_by
+
+
+def test_the_plugin_is_of_our_table_alone() -> None:
+    """Another name is a mistake of who asks."""
+    with pytest.raises(ValueError, match=r"^the table is azureml-image, not poetry$"):
+        tool_schema("poetry")
+
+
+def test_the_files_are_those_that_are_generated() -> None:
+    """After a change of a key or of a result, run `python3 tasks.py docs`."""
+    files = {path.name: path.read_text(encoding="utf-8") for path in schema_files.FOLDER.iterdir()}
+
+    assert {name: schema_files.text_of(schema) for name, schema in schema_files.schemas().items()} == files
+
+
+def test_each_schema_has_its_own_id() -> None:
+    """Editors and `validate-pyproject` keep schemas by it."""
+    ids = [schema["$id"] for schema in schema_files.schemas().values()]
+
+    assert (3, ["urn:azureml-tasks:schema"] * 3) == (len(set(ids)), [each.rpartition(":")[0] for each in ids])
 
 
 def test_every_key_is_described() -> None:
@@ -193,7 +260,7 @@ TABLES = st.one_of(
 )
 
 
-@settings(max_examples=examples(500), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(160), deadline=None, suppress_health_check=list(HealthCheck))
 @given(value=TABLES)
 def test_the_reader_refuses_what_the_schema_refuses(value: dict[str, Any]) -> None:
     """A table that an editor marks as wrong is not read."""

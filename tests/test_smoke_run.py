@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from azureml_tasks import signals
 from azureml_tasks.built_image import BuiltImage
 from azureml_tasks.cli.console import Console
 from azureml_tasks.errors import EngineError
@@ -44,19 +46,21 @@ class FakeContainer:
     printed: Sequence[str] = PASSED
     current: State = RUNNING
     stopped_after: float = 0.1
+    url: str = ""
     out_of_memory: bool = False
     files: dict[str, bytes] = field(default_factory=dict)
 
     def address(self) -> str:
-        """Return "": the port is not on this machine."""
-        return ""
+        """Return what the test set; "" if the port is not on this machine."""
+        return self.url
 
     def state(self) -> State:
         """Return what the test set."""
         return self.current
 
-    def log(self) -> LogExcerpt:
+    def log(self, timeout: float = 0) -> LogExcerpt:
         """Return one line."""
+        del timeout
         return LogExcerpt("a line of the log", 1)
 
     def put(self, folder: str, files: Mapping[str, bytes]) -> None:
@@ -125,6 +129,17 @@ def test_root(user: str) -> None:
     assert f"{PASS_TEXT}\nWarning: the image runs as root" == report_on(FakeContainer(), image)
 
 
+@pytest.mark.parametrize("url", ["", "http://127.0.0.1:1"])
+def test_a_signal_whose_exception_was_dropped_ends_the_wait(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python drops what a signal handler raises while an object is cleared away; nothing listens at the port."""
+    monkeypatch.setattr(signals, "received", [signal.SIGINT])
+
+    with pytest.raises(KeyboardInterrupt):
+        report_on(FakeContainer(url=url))
+
+
 def test_slow_stop() -> None:
     """A container that stops slowly gets a warning with the time it took."""
     expected = "Warning: the container took 10.2 s to stop: its base does not stop its services on request"
@@ -156,19 +171,16 @@ def test_memory_ran_out_and_the_container_ended() -> None:
 
     expected = """\
 train:1.0 failed its smoke test (sha256:5f5f5f5f5f5f, inside the container, because the engine is on another machine).
+Warning: the kernel killed a process in the container because memory ran out (1g)
+Not run: swagger.json, malformed body
+Look inside: invoke image.shell
 
 Failed: start-up
     the container exited with code 137
     GET / did not answer 200
 
-Not run: swagger.json, malformed body
-
 The container's log:
-    a line of the log
-
-Warning: the kernel killed a process in the container because memory ran out (1g)
-
-Look inside: docker run --rm -it --entrypoint bash 5f5f5f5f5f5f"""
+    a line of the log"""
     assert expected == report_on(FakeContainer(printed=(), current=ended))
 
 
@@ -199,10 +211,10 @@ def remote_report(end: ContainerEnd, *events: dict[str, Any]) -> str:
     ("end", "warnings"),
     [
         (ContainerEnd(peak_memory=129 * 2**20, stop_seconds=0.1, log=LogExcerpt("a line", 1)), ""),
-        (ContainerEnd(peak_memory=129 * 2**20, stop_seconds=4.9), ""),
+        (ContainerEnd(peak_memory=129 * 2**20, stop_seconds=9.9), ""),
         (
-            ContainerEnd(peak_memory=129 * 2**20, stop_seconds=5.0),
-            ("\nWarning: the container took 5.0 s to stop: its base does not stop its services on request"),
+            ContainerEnd(peak_memory=129 * 2**20, stop_seconds=10.0),
+            ("\nWarning: the container took 10.0 s to stop: its base does not stop its services on request"),
         ),
         (
             ContainerEnd(peak_memory=129 * 2**20, out_of_memory=True),
@@ -231,18 +243,16 @@ def test_a_container_that_exited() -> None:
     end = ContainerEnd(exit_code=1, log=LogExcerpt("ImportError: no", 1))
     expected = f"""\
 train:1.0 failed its smoke test (sha256:5f5f5f5f5f5f, {PLACE_OF_RUN}).
+Not run: swagger.json, malformed body
+Look inside: docker run it
 
 Failed: start-up
     the container exited with code 1
     GET / did not answer 200
     last try: connection refused
 
-Not run: swagger.json, malformed body
-
 The container's log:
-    ImportError: no
-
-Look inside: docker run it"""
+    ImportError: no"""
     waiting = {"event": "waiting", "seconds": 0.1, "last": "connection refused"}
     assert expected == remote_report(end, waiting, {"event": "exited", "seconds": 2.0})
 
@@ -252,3 +262,23 @@ def test_dry() -> None:
     engine = cast("Runner", FakeEngine(container=None))
 
     assert smoke_test(plan(), IMAGE, engine, Console(dry=True)) is None
+
+
+def test_the_log_is_kept_after_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the container has printed is handed on, and the interrupt goes on, also if there is no log."""
+    kept: list[str] = []
+
+    def interrupted(*_: object) -> State:
+        raise KeyboardInterrupt
+
+    def silent(*_: object) -> LogExcerpt:
+        raise EngineError("The engine does not answer.")
+
+    engine = cast("Runner", FakeEngine(container=FakeContainer()))
+    monkeypatch.setattr(FakeContainer, "state", interrupted)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            smoke_test(plan(smoke_test=LIMITED), IMAGE, engine, Console(), kept.append)
+        monkeypatch.setattr(FakeContainer, "log", silent)
+
+    assert ["a line of the log"] == kept

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import azureml_tasks
+from azureml_tasks.config.fields import keys
+from azureml_tasks.config.smoke_test_settings import SmokeTest
 from azureml_tasks.project import smoke_test_requests
 from azureml_tasks.project.multipart import Part, multipart
 from tests.cases import lay_out
@@ -118,6 +120,35 @@ def test_every_part_of_a_request_counts_for_a_pass(tmp_path: Path) -> None:
     assert len(set(hashes)) == len(hashes)
 
 
+BATCH = 'mini-batch = ["cat.png"]'
+CHANGED = {
+    "env": 'env = { A = "1" }',
+    "gpus": 'gpus = "all"',
+    "health": 'health = "/ready"',
+    "memory": 'memory = "4g"',
+    "mini-batch": BATCH,
+    "mini-batch-timeout": f"{BATCH}\nmini-batch-timeout = 1",
+    "model": 'model = "cat.png"',
+    "port": "port = 80",
+    "repeat": "repeat = 2",
+    "request": 'request = "sample.json"',
+    "requests": "requests = [{ body = 1 }]",
+    "start-timeout": "start-timeout = 1",
+}
+"""Each key of the smoke test → a table that sets it."""
+
+
+def test_every_key_counts_for_a_pass(tmp_path: Path) -> None:
+    """Another value asks for another test, so an earlier pass does not count: `_sha256` in `project/smoke_test.py`."""
+    plans = {
+        key: read(tmp_path, "[]", {"pyproject.toml": f"{HEAD}[tool.azureml-image.smoke-test]\n{text}\n"})
+        for key, text in {"": "", **CHANGED}.items()
+    }
+
+    assert set(keys(SmokeTest)) == set(CHANGED)
+    assert len({plan.smoke_test.sha256 for plan in plans.values()}) == len(plans)
+
+
 def test_names_of_headers_to_expect_are_compared_without_case(tmp_path: Path) -> None:
     """The probe's answers have lower-case names."""
     (request,) = read(
@@ -139,7 +170,7 @@ def test_a_form_for_a_script_that_never_sees_it(tmp_path: Path) -> None:
     form = '{ form = [{ name = "a", value = "1" }] }'
     table = f'[{form}, {urlencoded}, {{ file = "cat.png", content-type = "image/png" }}]'
 
-    assert list(read(tmp_path, table).warnings) == [
+    assert [*map(str, read(tmp_path, table).warnings)] == [
         f"smoke-test, form of a: {EMPTY_TEXT}",
         f"smoke-test, sample.json: {EMPTY_TEXT}",
     ]
@@ -152,7 +183,7 @@ def test_headers_that_look_like_secrets(tmp_path: Path) -> None:
     """The table holds the text of a header, so one that looks like a credential gives a warning."""
     table = '[{ body = 1, headers = { Authorization = "Bearer x", X-Api-Key = "x", X-Keyboard = "x" } }]'
 
-    assert [each.partition(" looks")[0] for each in read(tmp_path, table).warnings] == [
+    assert [each.what.partition(" looks")[0] for each in read(tmp_path, table).warnings] == [
         f"tool.azureml-image.smoke-test.requests[1].headers.{name}" for name in ("Authorization", "X-Api-Key")
     ]
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from azureml_tasks.cli.console import Console
+from azureml_tasks.cli.console import Console, spell_tasks
+from azureml_tasks.cli.tasks import TASKS
 from azureml_tasks.state.locks import project_lock
 from tests.consumers import consumer, environment, invoke, project
 
@@ -38,10 +39,18 @@ Available tasks:
                         YAML.
   image.init            Write the table from what there is: deployments,
                         Dockerfiles, conda files.
+  image.logs            Print what the last container of smoke test or serve
+                        printed.
   image.push            Push the image that passed its smoke test.
   image.release         Build, smoke-test and push; stop at the first step that
                         fails.
+  image.report          Write a page about the image: its parts, its start and
+                        answers, its changes.
   image.resume          Follow a remote build to its end.
+  image.serve           Serve the built image here, with each change of the
+                        code, until Ctrl-C.
+  image.shell           Open a shell in the built image, or run the command
+                        after `--` in it.
   image.smoke-test      Run the built image as Azure ML would, and test that it
                         serves.
 
@@ -59,6 +68,8 @@ Options:
   --engine=STRING         engine that builds: docker, acr (Azure Container
                           Registry) or auto (docker if it answers, else acr)
   --image=STRING          one of the table's images; default: all, in order
+  --json                  print one JSON object on stdout, and all else on
+                          stderr
   --no-cache              build every step again
   --no-wait               start a remote build and do not wait; the task resume
                           finishes it
@@ -71,6 +82,8 @@ Options:
                           netrc=env:VARIABLE or netrc=default; may be repeated
   --tag                   tag instead of the table's, as --tag=TAG; may be
                           repeated
+  --verbose               say more: all that builders print, and which builder
+                          runs the steps and why
 
 """
 SILENT = """\
@@ -82,13 +95,13 @@ Docker's engine does not answer (DOCKER_HOST names unix:///nowhere/docker.sock).
 UNBUILT = "Nothing is built here yet.\n    invoke image.build\nNothing was pushed.\n"
 UNBUILT_FOR = UNBUILT.replace("image.build", "image.build --registry r.io")
 NO_REGISTRY = """\
-pyproject.toml: [tool.azureml-image] names no registry to push to
+pyproject.toml:5: [tool.azureml-image] names no registry to push to
     Write: registry = "contoso.azurecr.io"
     or: invoke image.push --registry contoso.azurecr.io
 
 1 problem; """
 NO_HAND_OFF = """\
-pyproject.toml: [tool.azureml-image] names no registry to build in
+pyproject.toml:5: [tool.azureml-image] names no registry to build in
     Write: registry = "contoso.azurecr.io"
     or: workspace and resource-group in [tool.azureml-image.acr], for the registry of a workspace
 
@@ -122,6 +135,19 @@ def test_the_help_reads_well(tmp_path: Path) -> None:
     done = invoke(consumer(tmp_path), "--help", "image.build")
 
     assert (0, HELP, "") == (done.code, done.out, done.err)
+
+
+def test_the_help_says_which_tasks_take_one_image() -> None:
+    """These refuse a table with several images if `--image` names none; the others take all of them."""
+    helps = {spec.name: spec.help_of("image") for spec in TASKS}
+    one = {
+        name for name, text in helps.items() if text == "one of the table's images; needed if it has several"
+    }
+
+    assert {"init", "context", "serve", "shell", "logs"} == one
+    assert {"one of the table's images; default: all, in order"} == {
+        text for name, text in helps.items() if name not in one
+    }
 
 
 @pytest.mark.parametrize(
@@ -204,6 +230,53 @@ Nothing was built.
     assert (3, "", expected) == (done.code, done.out, done.err)
 
 
+OF_RELEASE = (
+    *(
+        "--engine=docker",
+        "--base=minimal-py312-inference",
+        "--registry=r.io",
+        "--tag=a",
+        "--no-cache",
+        "--pull",
+    ),
+    *("--secret=netrc=default", "--allow-source-builds", "--junit=report.xml", "--untested", "--verbose"),
+)
+
+
+@pytest.mark.parametrize(
+    ("task", "idle"),
+    [
+        ("smoke-test", "--tag, --secret, --allow-source-builds, --no-cache, --pull, --untested"),
+        ("push", "--secret, --allow-source-builds, --no-cache, --pull, --junit"),
+    ],
+)
+def test_the_steps_of_release_take_its_flags(task: str, idle: str, tmp_path: Path) -> None:
+    """What was typed for `release` does for each of its steps, which says what changes nothing in it."""
+    released = {f"--{flag}" for spec in TASKS if spec.name == "release" for flag in spec.flags}
+    assert released == {word.partition("=")[0] for word in OF_RELEASE} | {
+        "--image",
+        "--json",
+        "--project",
+        "--root",
+    }
+
+    done = invoke(consumer(tmp_path), f"image.{task}", *OF_RELEASE)
+
+    assert (4, "") == (done.code, done.out)
+    assert f"{idle}: no effect in {task}" == done.err.splitlines()[0]
+    assert "    invoke image.build" in done.err
+
+
+def test_a_command_to_paste_has_no_flag_that_changes_nothing() -> None:
+    """A build with a secret leads to a smoke test without one."""
+    flags = {"secret": "--secret netrc=default", "registry": "--registry r.io"}
+
+    text = spell_tasks("invoke image.smoke-test\ninvoke image.build", "invoke image.", flags)
+
+    expected = "invoke image.smoke-test\ninvoke image.build --secret netrc=default --registry r.io"
+    assert expected == text
+
+
 def test_check_reports_without_an_engine(tmp_path: Path) -> None:
     """An engine that does not answer is a line of the report, and exit 3 with the next step."""
     done = invoke(consumer(tmp_path), "image.check")
@@ -211,10 +284,10 @@ def test_check_reports_without_an_engine(tmp_path: Path) -> None:
     expected = """\
 base       mcr.microsoft.com/azureml/minimal-py312-inference:latest, linux/amd64
 image      demo:1.2.3
-steps      none: the image is the base with labels
+steps      copy no code: no file in the folder of the key code (default: "code")
 context    0 files, 0 bytes, sha256 e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
 smoke test start-up, health check and /swagger.json; no request is set, so only start-up is proven
-engine     Docker's engine does not answer (DOCKER_HOST names unix:///nowhere/docker.sock).
+engine     not reachable: Docker's engine does not answer (DOCKER_HOST names unix:///nowhere/docker.sock).
 """
     assert (3, expected, SILENT) == (done.code, done.out, done.err)
 
@@ -227,12 +300,19 @@ def test_check_as_json_holds_the_problems_too(tmp_path: Path) -> None:
     done = invoke(folder, "image.check", "--json")
 
     problem = {
+        "code": "unknown-key",
+        "what": 'unknown key "nam" in [tool.azureml-image]',
         "file": "pyproject.toml",
         "line": 7,
-        "what": 'unknown key "nam" in [tool.azureml-image]',
+        "option": None,
         "fix": 'Did you mean "name"?',
+        "said": None,
+        "log": None,
+        "state": "Nothing was done.",
+        "image_name": None,
     }
-    assert (2, {"problems": [problem]}) == (done.code, json.loads(done.out))
+    report = json.loads(done.out)
+    assert (2, 2, [problem], []) == (done.code, report["exit_code"], report["errors"], report["images"])
     assert f"{MISSPELT}nothing was done.\n" == done.err
 
 
@@ -242,13 +322,15 @@ def test_check_as_json_holds_what_ends_it(tmp_path: Path) -> None:
     report = json.loads(done.out)
 
     problem = {
-        "file": None,
-        "line": None,
+        "code": "engine",
         "what": "Docker's engine does not answer (DOCKER_HOST names unix:///nowhere/docker.sock).",
         "fix": "Start it: open Docker Desktop, or on Linux: sudo systemctl start docker\n"
         "or, for the engine of docker's current context: unset DOCKER_HOST",
     }
-    assert (3, None, [problem], SILENT) == (done.code, report["next"], report["problems"], done.err)
+    (image,), (error,) = report["images"], report["errors"]
+    assert (3, "blocked", None, SILENT) == (done.code, image["status"], image["next"], done.err)
+    assert problem == {name: error[name] for name in problem}
+    assert (None, None, None) == (error["file"], error["line"], error["option"])
 
 
 def test_check_for_acr_without_a_registry(tmp_path: Path) -> None:
@@ -271,7 +353,7 @@ def test_results_go_to_stdout_and_warnings_to_stderr(tmp_path: Path) -> None:
     assert (0, "") == (printed.code, printed.err)
     assert (0, "", "") == (written.code, written.out, written.err)
     assert printed.out == (folder / "Dockerfile").read_text(encoding="utf-8")
-    warnings = "".join(f"warning: {text}\n" for text in json.loads(checked.out)["warnings"])
+    warnings = "".join(f"warning: {each['what']}\n" for each in json.loads(checked.out)["warnings"])
     assert warnings + SILENT == checked.err
     assert warnings
 
@@ -363,7 +445,7 @@ def test_the_table_alone_is_enough(tmp_path: Path) -> None:
 
     expected = """\
 pyproject.toml: does not exist in FOLDER
-    Make it of the files that you have: invoke image.init
+    Make it from the files that you have: invoke image.init
     or write it, with:
     [tool.azureml-image]
     base = "minimal-py312-inference"

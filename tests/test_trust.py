@@ -10,11 +10,12 @@ import pytest
 
 import azureml_tasks
 from azureml_tasks.built_image import BuiltImage
-from azureml_tasks.cli.options import ENVIRONMENT_ONLY, ENVIRONMENT_PREFIX, OPTIONS
+from azureml_tasks.cli.options import OPTIONS
+from azureml_tasks.commands.machine_settings import ENVIRONMENT_ONLY, ENVIRONMENT_PREFIX
 from azureml_tasks.config import fields
 from azureml_tasks.config.settings import Settings
 from azureml_tasks.engines.docker.client import EngineClient
-from azureml_tasks.engines.docker.container import start_commands
+from azureml_tasks.engines.docker.container_arguments import start_commands
 from azureml_tasks.errors import SettingsError
 from azureml_tasks.project.model import SmokeTestPlan
 from azureml_tasks.state.runs import Run
@@ -105,6 +106,9 @@ SENTENCES: dict[str, tuple[str, ...]] = {
         "test_trust.py::test_no_key_leads_out_of_the_project",
         "test_own_dockerfile.py::test_a_link_that_leaves_the_project_is_refused",
     ),
+    "A file that `--output` or `--junit` names": (
+        "test_options.py::test_a_file_for_output_is_not_where_a_link_of_a_pull_request_leads",
+    ),
     "A package of a conda file": (
         "test_conda.py::test_a_name_that_is_not_on_the_list_has_its_ways_on",
         "test_conda.py::test_what_is_no_python_package_has_its_next_step",
@@ -180,11 +184,16 @@ SENTENCES: dict[str, tuple[str, ...]] = {
         "test_leftovers.py::test_another_engine_is_not_asked",
     ),
     "Names, files, logs and answers": (
+        "test_environment_yaml.py::test_a_ci_system_finds_no_command_in_yaml",
         "test_plain_text.py::test_nothing_that_is_obeyed_is_left",
         "test_plain_text.py::test_a_name_stays_on_its_line",
         "test_plain_text.py::test_messages_and_results_are_clean",
         "test_plain_text.py::test_errors_are_clean",
         "test_plain_text.py::test_json_is_safe_and_says_the_same",
+    ),
+    "An [annotation](ci.md#errors-and-warnings-at-their-line)": (
+        "test_ci_annotations.py::test_a_text_of_others_commands_nothing",
+        "test_job_summary.py::test_names_and_messages_of_others_are_no_markdown",
     ),
     "A command to paste": (
         "test_plain_text.py::test_a_command_to_paste_is_safe",
@@ -227,6 +236,21 @@ SENTENCES: dict[str, tuple[str, ...]] = {
         "test_allowed_registries.py::test_a_base_that_reads_secrets_comes_from_an_allowed_registry",
         "test_allowed_registries.py::test_a_base_of_an_allowed_registry_or_of_microsofts_may_read_secrets",
     ),
+    "[They](ci.md#who-trusts-whom) release no pull request": (
+        "test_ci_recipes.py::test_github_releases_no_pull_request",
+        "test_ci_recipes.py::test_github_tests_a_pull_request",
+        "test_ci_recipes.py::test_azure_pipelines_tests_a_pull_request",
+        "test_program.py::test_nothing_of_the_folder_is_loaded",
+        "test_ci_recipes.py::test_python_imports_nothing_of_the_checkout",
+    ),
+    "Each pull request has caches of its own": (
+        "test_ci_recipes.py::test_github_tests_a_pull_request",
+        "test_ci_recipes.py::test_azure_pipelines_tests_a_pull_request",
+        "test_ci_recipes.py::test_github_refuses_an_event_that_mixes_trust",
+    ),
+    "No input and no branch name is a part of a script": (
+        "test_ci_recipes.py::test_nothing_of_others_is_a_part_of_a_script",
+    ),
     "Records that git tracks are refused": (
         "test_own_records.py::test_no_command_believes_what_was_committed",
         "test_own_records.py::test_a_link_is_refused",
@@ -248,11 +272,11 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     ),
     "Each project has its own caches of pip and apt.": (
         "test_dockerfile_mounts.py::test_each_project_has_caches_of_its_own",
-        "real/test_poisoned_caches.py::test_a_wheel_in_pips_cache_is_the_project_s_own",
+        "real/test_poisoned_caches.py::test_a_wheel_in_pips_cache_is_of_its_own_project_and_scope",
     ),
     "Runs with different values of": (
         "test_cached_layers.py::test_runs_of_another_scope_have_other_tags",
-        "real/test_poisoned_caches.py::test_a_scope_has_caches_of_its_own",
+        "real/test_poisoned_caches.py::test_a_wheel_in_pips_cache_is_of_its_own_project_and_scope",
     ),
     "A name that the tasks keep": ("test_kept_names.py::test_a_name_that_is_kept_is_refused",),
     "Who may push to the repository of `shared-layers`": (

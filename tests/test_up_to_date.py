@@ -12,7 +12,8 @@ import pytest
 
 from azureml_tasks.built_image import BuiltImage
 from azureml_tasks.cli.console import Console
-from azureml_tasks.commands.run_context import Prepared, RunContext
+from azureml_tasks.commands.prepare import Prepared
+from azureml_tasks.commands.run_context import RunContext
 from azureml_tasks.commands.up_to_date import needed_rebuild, reusable_image
 from azureml_tasks.context.build_context import new_context
 from azureml_tasks.incremental.fingerprint import fingerprint_parts
@@ -22,6 +23,7 @@ from tests.consumers import project
 from tests.projects import read
 
 BASE, IMAGE = "sha256:" + "1" * 64, "sha256:" + "2" * 64
+NAMED_BASE = "mcr.microsoft.com/azureml/minimal-py312-inference:latest"
 TABLE = 'tags = ["one", "two"]\napt = ["curl"]\ncached-layers-max-age = 2\n'
 
 
@@ -99,7 +101,11 @@ def test_what_is_made_of_the_same_is_given_its_names(run: RunContext) -> None:
         pytest.param(
             Engine(base="sha256:3"), ["the base is another image under the same name"], id="another base"
         ),
-        pytest.param(Engine(base=""), ["the engine does not have the base"], id="no base here"),
+        pytest.param(
+            Engine(base=""),
+            [f"the engine does not have the base {NAMED_BASE}"],
+            id="no base here",
+        ),
         pytest.param(Engine(there=False), [], id="the image is gone"),
         pytest.param(Engine(name="acr"), [], id="another engine"),
     ],

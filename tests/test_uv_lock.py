@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import azureml_tasks
 from azureml_tasks.config.problems import Override
 from azureml_tasks.errors import SettingsError
 from azureml_tasks.project import lock_files
+from azureml_tasks.project.load import load
 from azureml_tasks.requirements.install_step import PythonStep
 from azureml_tasks.requirements.wanted_python import WantedPython
 from tests.cases import lay_out
@@ -201,10 +204,10 @@ def test_the_lock_file_of_a_workspace_is_that_of_each_project(tmp_path: Path) ->
     root = Override(str(tmp_path), "--root")
     folder = tmp_path / "services/scoring"
 
-    python = azureml_tasks.load(folder, root=root).facts.python
+    python = load(folder, root=root).facts.python
     replaced(folder / "pyproject.toml", '"../../libs/shared/src"', '"more"')
     with pytest.raises(SettingsError) as caught:
-        azureml_tasks.load(folder, root=root)
+        load(folder, root=root)
 
     assert ((), ("../../uv.lock",)) == (python and python.lines, python and python.names)
     what = "libs/shared is a package of the project, which pip of the image cannot read"
@@ -220,6 +223,22 @@ def test_what_uv_says_is_shown_with_the_command(folder: Path) -> None:
     assert what.startswith("cannot be exported: uv said: error: ")
     command = "uv export --frozen --no-default-groups --no-emit-project --output-file requirements.txt"
     assert command == fix
+
+
+def test_an_export_asks_no_index(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told to be offline and to change nothing, in these words of uv."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "uv").write_text(
+        f'#!/bin/sh\necho "$@" > {shlex.quote(str(tmp_path / "asked"))}\n', encoding="utf-8"
+    )
+    (programs / "uv").chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs))
+
+    with suppress(SettingsError):
+        load(folder)
+
+    assert {"--frozen", "--offline"} < {*(tmp_path / "asked").read_text(encoding="utf-8").split()}
 
 
 def test_without_uv_one_sentence_says_what_to_do(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from azureml_tasks.cli.console import Console
-from azureml_tasks.commands.run_context import RunContext, prepare_build
+from azureml_tasks.commands.prepare import prepare_build
+from azureml_tasks.commands.run_context import RunContext
 from azureml_tasks.config.dockerfile_line import quoted_value
 from azureml_tasks.config.problems import Problems
 from azureml_tasks.config.settings import Settings

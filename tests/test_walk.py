@@ -128,7 +128,7 @@ def test_a_link_to_a_path_of_another_key_becomes_a_copy(tmp_path: Path) -> None:
     ]
 
 
-FIX = 'Copy what it points at into the project, or leave it out: exclude = ["code/l"]'
+FIX = 'Copy what it points at into the project, or leave it out: exclude = ["code/a", "code/l"]'
 REFUSED = {
     "leaving": (
         {},
@@ -458,6 +458,14 @@ def _secret(path: str, *, line: int = 4) -> str:
     )
 
 
+def test_a_path_with_a_line_break(tmp_path: Path) -> None:
+    """It takes one line as an escape, and the line to paste is TOML that means the file."""
+    files = {"code/a\nb.pfx": ""}
+
+    assert _secret(r"code/a\nb.pfx") == refusal(made(tmp_path, files=files))
+    assert [] == members(made(tmp_path, table='exclude = ["code/a\\nb.pfx"]\n'))
+
+
 # Exclusion
 
 
@@ -608,18 +616,30 @@ def test_the_project_as_code_leaves_out_files_of_the_build(tmp_path: Path) -> No
     ]
 
 
-@pytest.mark.parametrize(("script", "claimed"), [("model/score.py", "model"), ("tasks.py", "tasks.py")])
-def test_an_entry_script_that_would_be_left_out_is_refused(script: str, claimed: str, tmp_path: Path) -> None:
-    """A path of another key is not copied with the code, so the server would not find the script."""
-    folder = made(
-        tmp_path,
-        table=f'code = "."\nmodel = "model"\nentry-script = "{script}"\n',
-        files={"model/m.bin": "", script: SCRIPT},
-    )
+_BY_MODEL = """which tool.azureml-image.model names and which is not part of the code
+    Name another folder under model, or move the script."""
 
-    what = f"the entry script {script} is in {claimed}, which is not part of the code"
-    expected = f"pyproject.toml:8: {what}\n    Move it."
-    assert expected == refusal(folder)
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        (
+            'code = "."\nmodel = "model"\nentry-script = "model/score.py"\n',
+            f"8: the entry script model/score.py is in model, {_BY_MODEL}",
+        ),
+        ('model = "code"\n', f"6: the entry script code/score.py is in code, {_BY_MODEL}"),
+        (
+            'code = "."\nentry-script = "tasks.py"\n',
+            "7: the entry script tasks.py is in tasks.py, which is not part of the code\n    Move it.",
+        ),
+    ],
+)
+def test_an_entry_script_that_would_be_left_out_is_refused(table: str, expected: str, tmp_path: Path) -> None:
+    """A path of another key is not copied with the code, so the server would not find the script."""
+    files = {"model/m.bin": "", "model/score.py": SCRIPT, "code/score.py": SCRIPT, "tasks.py": SCRIPT}
+    folder = made(tmp_path, table=table, files=files)
+
+    assert f"pyproject.toml:{expected}" == refusal(folder)
 
 
 def test_a_model_inside_the_code_is_copied_once(tmp_path: Path) -> None:

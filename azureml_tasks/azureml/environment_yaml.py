@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from azureml_tasks.config import azure_validators
+from azureml_tasks.context.own_outputs import SCHEMA
+from azureml_tasks.plain_text import escape_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
 
 # https://learn.microsoft.com/azure/machine-learning/reference-yaml-environment
 # https://learn.microsoft.com/azure/machine-learning/reference-yaml-deployment-managed-online
-SCHEMA = "https://azuremlschemas.azureedge.net/latest/{}.schema.json"
 _LONGEST_DEPLOYMENT = 32  # characters
 _TIMEOUT_MS = 5000
 """Azure ML's default timeout of a request. No lower one is set, because it includes the client's way to the server."""
@@ -216,7 +217,8 @@ def _lines(values: Mapping[str, Value], indent: str) -> Iterator[str]:
 
 
 def _quoted(text: str) -> str:
-    return f'"{"".join(map(_escaped, text))}"'
+    """Return *text* as a string of YAML, in which a CI system finds no command: its escapes are those of JSON."""
+    return escape_json(f'"{"".join(map(_escaped, text))}"')
 
 
 def _escaped(character: str) -> str:

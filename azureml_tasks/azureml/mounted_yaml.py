@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from azureml_tasks.azureml.environment_yaml import SCHEMA, deployment_name, dump, serving_settings
+from azureml_tasks.azureml.environment_yaml import deployment_name, dump, serving_settings
+from azureml_tasks.context.own_outputs import SCHEMA
 
 if TYPE_CHECKING:
     from azureml_tasks.azureml.environment_yaml import Value

@@ -1,13 +1,12 @@
-"""The report of `image.check`, as text for people and as JSON for programs."""
+"""The report of `image.check`, for people."""
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from azureml_tasks.context.build_context import largest
 from azureml_tasks.errors import SettingsError
-from azureml_tasks.plain_text import escape_json
+from azureml_tasks.plain_text import one_line
 from azureml_tasks.sizes import size_text
 
 if TYPE_CHECKING:
@@ -29,14 +28,6 @@ def all_as_text(reports: Sequence[tuple[RunContext, CheckReport]]) -> str:
         return texts[0]
     places = [f"tool.azureml-image.images.{run.image}" for run, _ in reports]
     return "\n\n".join(f"{place}\n{text}" for place, text in zip(places, texts, strict=True))
-
-
-def all_as_json(reports: Sequence[tuple[RunContext, CheckReport]]) -> str:
-    """Return the reports as JSON: the report, or an object `images` with the report of each image by its name."""
-    run, report = reports[0]
-    if run.chosen or not run.image:
-        return as_json(report, run.reporter.spell)
-    return _dump({"images": {each.image: _value(of_it, each.reporter.spell) for each, of_it in reports}})
 
 
 def one_error(errors: Sequence[AzuremlTasksError]) -> AzuremlTasksError:
@@ -80,55 +71,6 @@ def as_text(report: CheckReport, spell: Callable[[str], str]) -> str:
     return "\n".join(rows)
 
 
-def as_json(report: CheckReport, spell: Callable[[str], str]) -> str:
-    """Return the report as a JSON object; see `as_text`."""
-    return _dump(_value(report, spell))
-
-
-def _value(report: CheckReport, spell: Callable[[str], str]) -> dict[str, Any]:
-    plan = report.plan
-    return {
-        "base": str(plan.base) or None,
-        "dockerfile": _dockerfile(plan.own_dockerfile) if plan.own_dockerfile else None,
-        "platform": plan.platform,
-        "names": list(plan.names),
-        "steps": list(report.steps),
-        "lighter": plan.lighter_way or None,
-        "secrets": [
-            {"id": each.id, "from": each.source, "problem": each.problem or None} for each in report.secrets
-        ],
-        "context": {
-            "files": report.context.file_count,
-            "bytes": report.context.size,
-            "sha256": report.context.sha256,
-            "largest": [{"name": file.name, "bytes": file.size} for file in largest(report.context.files)],
-        },
-        "smoke_test": _smoke_test(plan),
-        "proves": plan.smoke_test.proves,
-        "engine": report.engine,
-        "rebuilt": list(report.rebuilt_stages),
-        "because": list(report.reasons),
-        "next": spell(report.next_step) or None,
-        "warnings": list(plan.warnings),
-        "problems": _problems(report.error, spell) if report.error else [],
-    }  # fmt: skip
-
-
-def problems_json(error: AzuremlTasksError, spell: Callable[[str], str]) -> str:
-    """Return what *error* says as a JSON object with the one key `problems`; see `as_text`."""
-    return _dump({"problems": _problems(error, spell)})
-
-
-def _problems(error: AzuremlTasksError, spell: Callable[[str], str]) -> list[dict[str, Any]]:
-    """Return every mistake that *error* stands for; one that is in no file has none."""
-    if isinstance(error, SettingsError):
-        return [
-            {"file": each.file, "line": each.line or None, "what": each.what, "fix": spell(each.fix)}
-            for each in error.problems
-        ]
-    return [{"file": None, "line": None, "what": error.what, "fix": spell(error.next_step)}]
-
-
 def _buildkit(own: OwnDockerfile) -> list[str]:
     """Return what the Dockerfile needs of BuildKit, and the frontend that BuildKit would pull for it."""
     facts = own.facts
@@ -136,23 +78,9 @@ def _buildkit(own: OwnDockerfile) -> list[str]:
     return [*facts.buildkit, *frontend]
 
 
-def _dockerfile(own: OwnDockerfile) -> dict[str, Any]:
-    facts = own.facts
-    return {
-        "path": own.name,
-        "images": [{"line": image.line, "text": image.text} for image in facts.images],
-        "buildkit": list(facts.buildkit),
-        "syntax": facts.frontend or None,
-    }
-
-
-def _dump(value: Any) -> str:
-    return escape_json(json.dumps(value, indent=2, ensure_ascii=False))
-
-
 def _rows(label: str, texts: Sequence[str]) -> Iterator[str]:
     for index, text in enumerate(texts):
-        yield f"{label if index == 0 else '':<{_LABEL_WIDTH}} {text}".rstrip()
+        yield f"{label if index == 0 else '':<{_LABEL_WIDTH}} {one_line(text)}".rstrip()
 
 
 def _smoke_test(plan: Plan) -> str:

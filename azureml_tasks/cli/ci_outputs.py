@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from azureml_tasks.errors import machine_error
+from azureml_tasks.notice import Notice
 from azureml_tasks.plain_text import one_line
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ def set_step_outputs(outputs: Mapping[str, str], console: Console) -> None:
             with Path(github).open("a", encoding="utf-8") as file:
                 file.writelines(f"{name}={one_line(value)}\n" for name, value in outputs.items())
         except OSError as error:
-            console.warn(f"the outputs of this step could not be set: {machine_error(error).what}")
+            what = f"the outputs of this step could not be set: {machine_error(error).what}"
+            console.warn(Notice("job-outputs", what))
     if os.environ.get("TF_BUILD"):
         for name, value in outputs.items():
             command = f"##vso[task.setvariable variable={name};isOutput=true]"

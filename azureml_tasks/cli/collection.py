@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from copy import copy
 from functools import wraps
 from inspect import Parameter, Signature
@@ -13,14 +14,24 @@ from typing import TYPE_CHECKING, Any
 from invoke.collection import Collection
 from invoke.tasks import Task
 
+from azureml_tasks.cli.command_words import (
+    refuse_missing_value,
+    unwanted_command,
+    words_after_dashes,
+    words_before_dashes,
+)
 from azureml_tasks.cli.exit_handling import exit_on_error
-from azureml_tasks.cli.tasks import FLAGS, TASKS
+from azureml_tasks.cli.flags import FLAGS
+from azureml_tasks.cli.tasks import TASKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from invoke.context import Context
 
+    from azureml_tasks.cli.exit_handling import Messages
+    from azureml_tasks.cli.json_output import Collected
     from azureml_tasks.cli.tasks import TaskSpec
 
 _DEFAULT_TASK = "check"
@@ -49,7 +60,7 @@ class BoundTask(Task[Any]):
             default=spec.name == _DEFAULT_TASK,
             auto_shortflags=False,
             iterable=[_parameter(name) for name in spec.flags if FLAGS[name].is_repeated],
-            help={name: FLAGS[name].help for name in spec.flags},
+            help={name: spec.help_of(name) for name in spec.flags},
         )
 
     def __eq__(self, other: object) -> bool:
@@ -120,9 +131,11 @@ def _body(spec: TaskSpec, name: str, configuration: Mapping[str, Any], program: 
         prefix, is_typed = (
             (f"{program} ", True) if program else _task_prefix(context, spec.name, name, configuration)
         )
-        with exit_on_error(prefix) as messages:
+        with exit_on_error(prefix) as messages, _collecting(spec, flags, messages) as collected:
             from azureml_tasks.cli.options import resolve
 
+            if is_typed:
+                refuse_missing_value(flag for flag in spec.flags if FLAGS[flag].is_repeated)
             run = resolve(
                 context,
                 spec.name,
@@ -130,13 +143,17 @@ def _body(spec: TaskSpec, name: str, configuration: Mapping[str, Any], program: 
                 bound=configuration,
                 task_prefix=prefix,
                 flags_from=Path.cwd() if is_typed else None,
+                collected=collected,
             )
             messages.spell, messages.project = run.console.spell, run.context.folder
             if program:
                 from azureml_tasks.cli.unread_options import warn_of_unread_options
 
                 warn_of_unread_options(run, program)
-            spec.body(run)
+            command = words_after_dashes()
+            if command and not spec.takes_command and is_typed and not _may_take_command(context):
+                raise unwanted_command(spec.name, command)
+            spec.run(run._replace(command=command))
 
     body.__name__, body.__doc__ = spec.body.__name__, spec.body.__doc__
     parameters = [
@@ -150,6 +167,17 @@ def _body(spec: TaskSpec, name: str, configuration: Mapping[str, Any], program: 
     signature = Signature([Parameter("context", Parameter.POSITIONAL_OR_KEYWORD), *parameters])
     body.__signature__ = signature  # type: ignore[attr-defined]  # inspect.signature reads it
     return body
+
+
+def _collecting(
+    spec: TaskSpec, flags: Mapping[str, Any], messages: Messages
+) -> AbstractContextManager[Collected | None]:
+    """Return what collects and prints a task's output with `--json`; nothing without it."""
+    if not ("json" in spec.flags and flags.get("json")):
+        return nullcontext()
+    from azureml_tasks.cli.json_output import printed_as_json
+
+    return printed_as_json(spec.name, messages)
 
 
 def _parameter(flag: str) -> str:
@@ -191,7 +219,7 @@ def _task_prefix(
     """
     root = _root(context)
     if not root:  # Nothing but the words tells what was typed.
-        words = [word for word in sys.argv[1:] if _last(word) == task]
+        words = [word for word in words_before_dashes() if _last(word) == task]
         return _before(f"{name}.{task}" if f"{name}.{task}" in words or not words else words[0]), bool(words)
 
     def is_own(word: str) -> bool:
@@ -203,6 +231,16 @@ def _task_prefix(
     # What was typed may be a collection, whose default task this is.
     as_typed = [place for word in typed for place in places if f"{place}.".startswith(f"{word}.")]
     return _before([*as_typed, *places, f"{name}.{task}"][0]), bool(typed)
+
+
+def _may_take_command(context: Context) -> bool:
+    """Return whether a task that was typed runs the words after `--`, or may: what the user's own do is not known."""
+    root = _root(context)
+    takers = {spec.name for spec in TASKS if spec.takes_command}
+    if not root:
+        return any(_last(word) in takers for word in words_before_dashes())
+    tasks = [_task_of(root, word) for word in _typed_tasks(root)]
+    return any(not isinstance(task, BoundTask) or task.name in takers for task in tasks)
 
 
 def _last(word: str) -> str:
@@ -218,7 +256,7 @@ def _root(context: Context) -> Collection | None:
 
     Invoke keeps the module that it has loaded among Python's own (invoke/loader.py, `Loader.load`).
     """
-    names = [context.config.tasks.collection_name, *sys.argv[1:]]
+    names = [context.config.tasks.collection_name, *words_before_dashes()]
     module = next((sys.modules[name] for name in names if name in sys.modules), None)
     root = Collection.from_module(module) if module else None
     return root if root and root.task_names else None
@@ -226,7 +264,7 @@ def _root(context: Context) -> Collection | None:
 
 def _typed_tasks(root: Collection) -> list[str]:
     """Return the names of tasks that were typed, or that of the default task if there are none."""
-    words = [word for word in sys.argv[1:] if _task_of(root, word)]
+    words = [word for word in words_before_dashes() if _task_of(root, word)]
     return words or [root.default] if root.default else words
 
 

@@ -5,18 +5,33 @@ from __future__ import annotations
 import re
 import sys
 import time
-from contextlib import suppress
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from azureml_tasks.cli.colour import NONE, painted, with_painted_starts
+from azureml_tasks.cli.progress import PROGRESS, is_live
 from azureml_tasks.cli.streams import write
-from azureml_tasks.plain_text import clean, shell_join
+from azureml_tasks.errors import spell_commands
+from azureml_tasks.plain_text import clean, one_line, shell_join
+from azureml_tasks.reporter import StepEnd
+from azureml_tasks.sizes import size_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
 
-_NAMES = "build|cache|check|clean|context|dockerfile|doctor|environment|init|push|release|resume|smoke-test"
+    from azureml_tasks.cli.colour import Style
+    from azureml_tasks.cli.json_output import Collected
+    from azureml_tasks.notice import Notice
+    from azureml_tasks.reporter import BuilderStep, LogFile
+
+_NAMES = (
+    "build|cache|check|clean|context|dockerfile|doctor|environment|init|logs|push|release|report|resume|serve|"
+    "shell|smoke-test"
+)
 _TASK = re.compile(rf"\binvoke image\.({_NAMES})\b")
 _NAME = re.compile(rf"(?<!invoke )(?<![\w./-])image\.({_NAMES})\b(?![\w/:-]|\.\w)")
 """A task that a sentence names without the program."""
@@ -53,7 +68,7 @@ def _missing_flags(task: re.Match[str], flags: Mapping[str, str]) -> str:
         return ""
     from azureml_tasks.cli.tasks import TASKS
 
-    taken = next(spec.flags for spec in TASKS if spec.name == task[1])
+    taken = next(spec.repeated for spec in TASKS if spec.name == task[1])
     given = task.string[task.end() :].partition("\n")[0].partition("invoke ")[0]
     return "".join(f" {words}" for name, words in flags.items() if name in taken and f"--{name}" not in given)
 
@@ -81,6 +96,9 @@ class Console(NamedTuple):
         flags: of this run that a command to paste repeats, name → words such as `--registry r.io`.
         image: the one of several images whose console this is; "" for one image or for all.
         shown: what the consoles of these images have printed; None for one image.
+        project: folder of the project, which the files of warnings are relative to; None if it has none.
+        verbose: print more than a person usually reads.
+        collected: takes warnings and commands for `--json`, whose one object stdout is for; None without it.
     """
 
     dry: bool = False
@@ -89,6 +107,9 @@ class Console(NamedTuple):
     flags: Mapping[str, str] = _NO_FLAGS
     image: str = ""
     shown: Shown | None = None
+    project: Path | None = None
+    verbose: bool = False
+    collected: Collected | None = None
 
     def for_images(self, names: Sequence[str]) -> tuple[Console, ...]:
         """Return a console for each of several images, which names it before its progress and in commands."""
@@ -103,35 +124,94 @@ class Console(NamedTuple):
         """Return *text* with our tasks as commands that mean this project, image, engine, base and registry."""
         return spell_tasks(text, self.task_prefix, self.flags, image=self.image)
 
-    def result(self, text: str) -> None:
-        """Print a result on stdout.
+    def result(self, text: str, styles: Mapping[str, Style] = NONE) -> None:
+        """Print a result on stdout; nothing with `--json`, whose object has it.
+
+        Args:
+            text: the result.
+            styles: first word of a line → its style, if stdout is a terminal.
 
         Raises:
             OSError: stdout cannot be written.
         """
-        self.step_command(clean(text))
+        if not self.collected:
+            self._write_out(with_painted_starts(clean(text), styles, sys.stdout))
+
+    def log_line(self, line: str) -> None:
+        """Print a line of a container's log on stdout, dimmed in a terminal.
+
+        Raises:
+            OSError: stdout cannot be written.
+        """
+        self._write_out(painted(clean(line), "dim", sys.stdout))
 
     def step_command(self, text: str) -> None:
         """Print a command that the CI system is meant to obey, whose values are cleaned."""
-        write(sys.stdout, text + "\n")
+        self._write_out(text)
+
+    def _write_out(self, text: str) -> None:
+        PROGRESS.hide()
+        write(sys.stderr if self.collected else sys.stdout, text + "\n")
 
     def say(self, text: str) -> None:
         """Print progress on stderr; if that fails, the command goes on."""
-        with suppress(OSError):
-            write(sys.stderr, self._heading() + clean(self.spell(text)) + "\n")
+        self._print(text)
 
-    def warn(self, text: str) -> None:
-        """Print a warning on stderr, of several images once."""
+    def _print(self, text: str, style: Style = "") -> None:
+        PROGRESS.line(self._heading() + clean(self.spell(text)), style)
+
+    def update(self, text: str) -> None:
+        """Show *text* in the one line of a terminal that changes, in place of what it was; "" ends it."""
+        PROGRESS.update(one_line(text))
+
+    def step(
+        self, title: str, *, log: LogFile | None = None, announced: bool = False
+    ) -> AbstractContextManager[StepEnd]:
+        """Show a step: live in a terminal, as a group in a CI system; elsewhere its title, if it is *announced*."""
+        if self.dry:
+            return nullcontext(StepEnd())
+        if announced and not is_live():
+            self.say(title)
+        return PROGRESS.step(title, log)
+
+    def output(self, line: str, step: BuilderStep | None = None) -> None:
+        """Print a line of another program; a terminal shows it while the step runs, and then if it fails."""
+        line = spell_commands(line, self.spell)
+        step = step and step._replace(text=spell_commands(step.text, self.spell))
+        if not PROGRESS.output(line, step, folded=not self.verbose):
+            PROGRESS.line(self._heading() + clean(line))
+
+    def layer(self, name: str, *, current: int = 0, total: int = 0, arrived: str = "") -> None:
+        """Show a bar for a layer that moves; without a terminal, print a line when it has arrived."""
+        if not PROGRESS.layer(name, current, total, has_arrived=bool(arrived)) and arrived:
+            size = f"{size_text(total)}, " if total else ""
+            self.say(f"  layer {name}: {size}{arrived}")
+
+    def next_step(self, text: str) -> None:
+        """Say what a person would do next; in a pipe nobody reads it."""
+        if sys.stderr.isatty() and not self.dry:
+            self._print(f"next: {text}", "next")
+
+    def warn(self, notice: Notice) -> None:
+        """Print a warning on stderr, of several images once; a CI system shows it as an annotation as well."""
+        text = str(notice)
         if self.shown and text in self.shown.warnings:
             return
         if self.shown:
             self.shown.warnings.add(text)
-        self.say(f"warning: {text}")
+        if self.collected:
+            self.collected.notices.append((self.image, notice))
+        self._print(f"warning: {text}", "warning")
+        from azureml_tasks.cli.ci_annotations import annotate, annotation_of  # most runs warn of nothing
+
+        annotate([annotation_of(notice, self.spell, self.project)])
 
     def effect(self, argv: Sequence[str], *, before: str = "", after: str = "", file: str = "") -> bool:
         """Print the effect that *argv* stands for. Return False under --dry."""
         command = self.spell(before) + shell_join(argv) + after
         command += _here_document(file) if file else ""
+        if self.dry and self.collected:
+            self.collected.commands.append(command)
         if self.dry:
             self.result(command)
         elif self.echo:
@@ -144,7 +224,7 @@ class Console(NamedTuple):
 
     def progress(self, blocks: Iterable[bytes], total: int, label: str) -> Iterator[bytes]:
         """Pass *blocks* on and show how much of *total* bytes has passed: a bar in a terminal, else lines."""
-        if sys.stderr.isatty():
+        if is_live():
             yield from _bar(blocks, total, label)
         else:
             yield from self._lines(blocks, total, label)
@@ -163,7 +243,7 @@ class Console(NamedTuple):
             passed += len(block)
             while total > _SMALL and passed * 100 >= total * next_line:
                 seconds = time.monotonic() - start
-                self.say(f"{label}: {next_line} % of {total / 1e6:,.0f} MB after {seconds:.1f} s")
+                self.say(f"{label}: {next_line} % of {size_text(total)} after {seconds:.1f} s")
                 next_line += _PERCENT_PER_LINE
 
 
@@ -176,9 +256,9 @@ def _here_document(text: str) -> str:
 
 
 def _bar(blocks: Iterable[bytes], total: int, label: str) -> Iterator[bytes]:
-    from tqdm import tqdm
-
-    with tqdm(total=total, unit="B", unit_scale=True, desc=label, leave=False) as bar:
+    passed = 0
+    with PROGRESS.bar(label) as live:
         for block in blocks:
             yield block
-            bar.update(len(block))
+            passed += len(block)
+            live.show_bar(label, passed, total)

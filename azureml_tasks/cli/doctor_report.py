@@ -1,36 +1,41 @@
-"""The report of `image.doctor`, as text for people and as JSON for programs; and what a terminal shows meanwhile."""
+"""The report of `image.doctor`, for people, and what a terminal shows meanwhile."""
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 import sys
 from collections import Counter
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from itertools import cycle
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
-from azureml_tasks.cli.streams import write
-from azureml_tasks.engines.finding import Status
+from azureml_tasks.cli import status_line
+from azureml_tasks.engines.doctor_finding import Status
 from azureml_tasks.errors import EngineError
-from azureml_tasks.plain_text import clean, escape_json, one_line
+from azureml_tasks.plain_text import clean, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from azureml_tasks.cli.colour import Style
     from azureml_tasks.commands.doctor import Diagnosis
-    from azureml_tasks.engines.finding import Finding
+    from azureml_tasks.engines.doctor_finding import Finding
 
 _STATUS_WIDTH = max(len(status.value) for status in Status)
+STYLES: Mapping[str, Style] = {
+    Status.OK.value: "good",
+    Status.WARNING.value: "warning",
+    Status.UNKNOWN.value: "warning",
+    Status.BLOCKS.value: "bad",
+}
+"""The first word of a finding's first line → its style."""
 _NAME_WIDTH = len("proxies of the engine")
 _FRAMES = "|/-\\"
 _WIDEST = 70
 """Characters of the line that a terminal shows meanwhile."""
 _NARROWEST = 30
 """Characters beside the names, below which sentences are left to the terminal."""
-_CLEAR = "\r\x1b[K"
 
 
 def as_text(diagnosis: Diagnosis, spell: Callable[[str], str], *, width: int = 0) -> str:
@@ -50,21 +55,6 @@ def terminal_width() -> int:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
 
 
-def as_json(diagnosis: Diagnosis, spell: Callable[[str], str]) -> str:
-    """Return the report as a JSON object; see `as_text`."""
-    findings = [
-        {
-            "name": each.name,
-            "status": each.status.value,
-            "what": spell(each.what),
-            "why": spell(each.why),
-            "fix": spell(each.fix),
-        }
-        for each in diagnosis.findings
-    ]
-    return escape_json(json.dumps({"version": 1, "findings": findings}, indent=2, ensure_ascii=False))
-
-
 def blocking_error(diagnosis: Diagnosis) -> EngineError:
     """Return the error with which the task ends if something blocks."""
     names = ", ".join(dict.fromkeys(each.name for each in diagnosis.blocking))
@@ -74,24 +64,19 @@ def blocking_error(diagnosis: Diagnosis) -> EngineError:
 @contextmanager
 def spinner() -> Iterator[Callable[[Sequence[str]], None]]:
     """Yield what shows the names of what has not answered yet on one line of a terminal, and nothing elsewhere."""
-    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+    if not status_line.exists():
         yield lambda _: None
         return
     frames = cycle(_FRAMES)
 
     def show(names: Sequence[str]) -> None:
         text = one_line(", ".join(names))
-        _overwrite(f"{next(frames)} {text if len(text) <= _WIDEST else f'{text[: _WIDEST - 3]}...'}")
+        status_line.show(f"{next(frames)} {text if len(text) <= _WIDEST else f'{text[: _WIDEST - 3]}...'}")
 
     try:
         yield show
     finally:
-        _overwrite("")
-
-
-def _overwrite(text: str) -> None:
-    with suppress(OSError):
-        write(sys.stderr, _CLEAR + text)
+        status_line.show("")
 
 
 def _rows(finding: Finding, spell: Callable[[str], str], width: int) -> Iterator[str]:
@@ -121,7 +106,7 @@ def _wrapped(start: str, text: str, indent: str, width: int) -> list[str]:
 def _summary(diagnosis: Diagnosis, spell: Callable[[str], str]) -> Iterator[str]:
     counts = Counter(each.status for each in diagnosis.findings)
     blocks, warnings, unknown = (counts[each] for each in (Status.BLOCKS, Status.WARNING, Status.UNKNOWN))
-    texts = [f"{blocks} {'blocks' if blocks == 1 else 'block'}"] if blocks else []
+    texts = [f"{blocks} blocking problem{'' if blocks == 1 else 's'}"] if blocks else []
     texts += [f"{warnings} warning{'' if warnings == 1 else 's'}"] if warnings else []
     texts += [f"{unknown} unknown"] if unknown else []
     yield ", ".join(texts) or "nothing is wrong"

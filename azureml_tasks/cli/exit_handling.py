@@ -67,10 +67,26 @@ def exit_on_error(task_prefix: str) -> Iterator[Messages]:
 def _exit(error: AzuremlTasksError, messages: Messages) -> Exit:
     if messages.project:
         error.name_files_from_here(messages.project)
-    return Exit(messages.spell(str(error)), error.exit_code)
+    error.spell(messages.spell)
+    _annotate(error, messages)
+    return Exit(_painted(str(error)), error.exit_code)
 
 
-# `invoke --list` imports this module, and needs neither of these.
+# `invoke --list` imports this module, and needs none of these.
+
+
+def _annotate(error: AzuremlTasksError, messages: Messages) -> None:
+    from azureml_tasks.cli.ci_annotations import annotate, annotations_of
+
+    annotate(annotations_of(error, messages.project))
+
+
+def _painted(text: str) -> str:
+    """Return a message with its first line in red, if stderr shows colours: Invoke prints it there."""
+    from azureml_tasks.cli.colour import painted
+
+    first, end, rest = text.partition("\n")
+    return painted(first, "bad", sys.stderr) + end + rest
 
 
 def _spelled(text: str, task_prefix: str) -> str:
@@ -122,3 +138,4 @@ def _signals_as_exceptions() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        forget_received()  # What this process does later is no part of this command.

@@ -1,4 +1,4 @@
-"""The report of `image.init`, as text for people and as JSON for programs; and its questions in a terminal."""
+"""The report of `image.init` for people, and its questions in a terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from azureml_tasks.cli.streams import write
 from azureml_tasks.migration.reading import Kind, Outcome
 from azureml_tasks.migration.secret_texts import hide_logins, hide_secrets
-from azureml_tasks.plain_text import clean, escape_json, one_line
+from azureml_tasks.plain_text import clean, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -132,50 +132,6 @@ def _open_lines(readings: Sequence[Reading]) -> list[tuple[str, SourceLine]]:
     return [
         (reading.source.name, line) for reading in readings for line in reading.lines if line.outcome in _OPEN
     ]
-
-
-def as_json(result: InitResult, spell: Callable[[str], str], *, dry: bool) -> str:
-    """Return the report as a JSON object; see `as_text`."""
-    document: dict[str, Any] = {
-        "version": 1,
-        "whole": result.is_whole,
-        "written": [] if dry else [os.path.relpath(file.path) for file in result.files],
-        "not-written": [
-            {"file": os.path.relpath(file.path), "adds": file.before is not None, "text": file.text}
-            for file in (result.files if dry else ())
-        ],
-        "table": result.table,
-        "differences": None
-        if result.differences is None
-        else [each._asdict() for each in result.differences],
-        "sources": [_source(reading, spell) for reading in result.readings],
-        "not-read": [each._asdict() for each in result.passed_over],
-        "tasks": {"file": os.path.relpath(result.tasks.path), "add": result.tasks.advice}
-        if result.tasks.advice
-        else None,
-        "adds": list(result.adds),
-        "notes": [spell(note) for note in result.notes],
-        "next": [spell(step) for step in result.next_steps],
-    }
-    return escape_json(json.dumps(document, indent=2, ensure_ascii=False, default=str))
-
-
-def _source(reading: Reading, spell: Callable[[str], str]) -> dict[str, Any]:
-    return {
-        "file": reading.source.name,
-        "kind": reading.source.kind.value,
-        "whole": reading.is_whole,
-        "lines": [
-            {
-                "line": line.line,
-                "end": line.end,
-                "text": hide_secrets(line.text),
-                "outcome": line.outcome.value,
-                "why": hide_logins(spell(line.why)),
-            }
-            for line in reading.lines
-        ],
-    }
 
 
 def ask_in_terminal(question: Question) -> int | None:

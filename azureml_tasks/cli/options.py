@@ -5,46 +5,31 @@ from __future__ import annotations
 import difflib
 import json
 import os
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from azureml_tasks.cli.console import Console
-from azureml_tasks.cli.secret_sources import secret_sources
-from azureml_tasks.commands.run_context import ENGINES, RunContext
-from azureml_tasks.config.allowed_registries import read_allowed_registries
+from azureml_tasks.commands.machine_settings import (
+    BOOLEANS,
+    ENVIRONMENT_ONLY,
+    ENVIRONMENT_PREFIX,
+    read_machine_settings,
+)
+from azureml_tasks.commands.run_context import RunContext
+from azureml_tasks.commands.run_engine import engine_problems
 from azureml_tasks.config.problems import Override
 from azureml_tasks.errors import Problem, SettingsError
+from azureml_tasks.plain_text import shell_join
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from invoke.context import Context
 
+    from azureml_tasks.cli.json_output import Collected
+
 CONFIGURATION_KEY = "azureml_image"
 """The table of Invoke's configuration that holds our options."""
-ENVIRONMENT_PREFIX = "INVOKE_AZUREML_IMAGE_"
-CACHE_SCOPE = "CACHE_SCOPE"
-"""The variable, without its prefix, that says whose caches a run uses; pull requests and main do not share them."""
-ALLOW_SOURCE_BUILDS = "ALLOW_SOURCE_BUILDS"
-"""The variable, without its prefix, that lets packages be built from source while secrets are mounted."""
-ROOT = "ROOT"
-"""The variable, without its prefix, that names the folder that a project's files must be in."""
-STATE = "STATE"
-"""The variable, without its prefix, that names a folder for records, for a checkout that cannot be written."""
-ENVIRONMENT_ONLY = frozenset({
-    "ACR_AUDIENCE",
-    ALLOW_SOURCE_BUILDS,
-    "ALLOWED_REGISTRIES",
-    CACHE_SCOPE,
-    "RESOURCE_MANAGER",
-    ROOT,
-    "SECRET_NETRC",
-    "SECRET_PIP_CONF",
-    STATE,
-})  # fmt: skip
-"""Variables, without their prefix, that are no options: a project's files must not decide what they decide, so neither
-the table nor Invoke's configuration can set them."""
 OPTIONS: Mapping[str, type] = {
     "engine": str,
     "project": str,
@@ -58,7 +43,6 @@ OPTIONS: Mapping[str, type] = {
 """Each option and its type; the flag of `tags` is `--tag`, repeated."""
 _OF_THIS_RUN = ("--", ENVIRONMENT_PREFIX)
 """How the source of a value begins that another run does not have by itself."""
-_BOOLEANS = {"1": True, "true": True, "0": False, "false": False}
 _TYPE_NAMES = {str: "a string", list: "an array of strings", bool: "a boolean"}
 
 
@@ -69,9 +53,10 @@ class TaskRun(NamedTuple):
         task: its name, such as "smoke-test".
         context: for the command.
         console: prints results.
-        flags: values of the task's flags by name, as in `cli.tasks.FLAGS`; None if not given.
+        flags: values of the task's flags by name, as in `cli.flags.FLAGS`; None if not given.
         no_cache: build every step again.
         pull: pull a newer base first.
+        command: the words after `--`, each as it was typed.
     """
 
     task: str
@@ -80,6 +65,7 @@ class TaskRun(NamedTuple):
     flags: Mapping[str, Any]
     no_cache: bool
     pull: bool
+    command: tuple[str, ...] = ()
 
     def flag(self, name: str) -> Any:
         """Return the value of the flag *name*; "" or False if it was not given."""
@@ -94,6 +80,7 @@ def resolve(
     bound: Mapping[str, Any],
     task_prefix: str = "invoke image.",
     flags_from: Path | None = None,
+    collected: Collected | None = None,
 ) -> TaskRun:
     """Resolve every option of one run.
 
@@ -104,6 +91,7 @@ def resolve(
         bound: options that the task's collection was made with.
         task_prefix: what a person types before the name of a task, such as "invoke image.".
         flags_from: folder that `--project` is relative to; None for that of `tasks.py`.
+        collected: takes what `--json` prints; None without it.
 
     Raises:
         SettingsError: a flag, variable or configured value is unknown or has the wrong type.
@@ -118,14 +106,16 @@ def resolve(
         **_from_environment(os.environ, problems),
         **_from_flags(flags, problems),
     }
-    if "engine" in given and given["engine"].value not in ENGINES:
-        what = f'is "{given["engine"].value}", which is not an engine'
-        problems.append(Problem(given["engine"].source, 0, what, f"Engines: {', '.join(ENGINES)}."))
-    secrets = secret_sources(flags.get("secret") or (), os.environ, problems)
-    source_builds = _source_builds(flags, os.environ, problems)
-    allowed_registries = read_allowed_registries(os.environ, problems)
-    state = _state_folder(os.environ, problems)
-    root = _root_folder(flags, os.environ, flags_from or tasks_folder, problems)
+    if "engine" in given:
+        problems += engine_problems(*given["engine"])
+    settings = read_machine_settings(
+        os.environ,
+        problems,
+        secrets=flags.get("secret") or (),
+        source_builds=bool(flags.get("allow-source-builds")),
+        root=flags.get("root") or "",
+        root_from=flags_from or tasks_folder,
+    )
     project = given.get("project")
     folder = _project_folder(project, tasks_folder, flags_from or tasks_folder, problems)
     if problems:
@@ -136,19 +126,19 @@ def resolve(
         echo=bool(run.echo),
         task_prefix=task_prefix,
         flags=_repeated_flags(given, flags, folder),
+        project=folder,
+        verbose=bool(flags.get("verbose")),
+        collected=collected,
     )
+    if collected:
+        collected.dry = console.dry
     run_context = RunContext(
         folder=folder,
         overrides={name: given[name] for name in ("base", "registry", "tags") if name in given},
         engine=given["engine"].value if "engine" in given else "docker",
         reporter=console,
         chosen=given.get("image"),
-        cache_scope=os.environ.get(f"{ENVIRONMENT_PREFIX}{CACHE_SCOPE}", ""),
-        secrets=secrets,
-        source_builds=source_builds,
-        allowed_registries=allowed_registries,
-        state=state,
-        root=root,
+        **settings._asdict(),
     )
     return TaskRun(
         task=task,
@@ -180,17 +170,17 @@ def _repeated_flags(given: Mapping[str, Override], flags: Mapping[str, Any], fol
 
     What `collection(...)` or Invoke's configuration says is said to the pasted command as well.
     """
-    said = {name: option.value for name, option in given.items() if option.source.startswith(_OF_THIS_RUN)}
-    words = {"project": ["--project", os.path.relpath(folder)]} if "project" in said else {}
+    own = {name: option.value for name, option in given.items() if option.source.startswith(_OF_THIS_RUN)}
+    words = {"project": ["--project", os.path.relpath(folder)]} if "project" in own else {}
     words |= {
-        name: [f"--{name}", said[name]] for name in ("image", "base", "engine", "registry") if name in said
+        name: [f"--{name}", own[name]] for name in ("image", "base", "engine", "registry") if name in own
     }
-    words |= {"tag": [f"--tag={tag}" for tag in said["tags"]]} if "tags" in said else {}
+    words |= {"tag": [f"--tag={tag}" for tag in own["tags"]]} if "tags" in own else {}
     words |= {"root": ["--root", flags["root"]]} if flags.get("root") else {}
     secrets = [word for secret in flags.get("secret") or () for word in ("--secret", secret)]
     words |= {"secret": secrets} if secrets else {}
     words |= {"allow-source-builds": ["--allow-source-builds"]} if flags.get("allow-source-builds") else {}
-    return {name: shlex.join(each) for name, each in words.items()}
+    return {name: shell_join(each) for name, each in words.items()}
 
 
 def _flag(name: str) -> str:
@@ -228,7 +218,7 @@ def _from_configuration(
     for key, value in configuration.items():
         name, place = key.replace("-", "_"), f"{source}.{key}"
         if name not in OPTIONS:
-            problems.append(Problem(place, 0, "is not known", _did_you_mean(name)))
+            problems.append(Problem(place, 0, "is not known", _did_you_mean(name), "unknown-key"))
         elif name == "tags" and isinstance(value, str):
             options[name] = Override(value=_split(value), source=place)
         elif not _is_of_type(value, OPTIONS[name]):
@@ -245,62 +235,18 @@ def _from_environment(environment: Mapping[str, str], problems: list[Problem]) -
     for variable in sorted(name for name in environment if name.startswith(ENVIRONMENT_PREFIX)):
         name, text = variable.removeprefix(ENVIRONMENT_PREFIX).lower(), environment[variable]
         if variable.removeprefix(ENVIRONMENT_PREFIX) in ENVIRONMENT_ONLY:
-            if name.upper() == CACHE_SCOPE and not text:
-                fix = f"Name who trusts whom, such as: export {variable}=main\nor: unset {variable}"
-                problems.append(Problem(variable, 0, "is empty", fix))
             continue
         if name not in OPTIONS:
-            problems.append(Problem(variable, 0, "is not known", _did_you_mean(name, ENVIRONMENT_PREFIX)))
+            problems.append(
+                Problem(variable, 0, "is not known", _did_you_mean(name, ENVIRONMENT_PREFIX), "unknown-key")
+            )
         elif not text:
             problems.append(Problem(variable, 0, "is empty", f"Give it a value, or: unset {variable}"))
-        elif OPTIONS[name] is bool and text.lower() not in _BOOLEANS:
+        elif OPTIONS[name] is bool and text.lower() not in BOOLEANS:
             problems.append(Problem(variable, 0, f'must be 1, 0, true or false, got "{text}"'))
         else:
             options[name] = Override(value=_PARSERS[OPTIONS[name]](text), source=variable)
     return options
-
-
-def _source_builds(flags: Mapping[str, Any], environment: Mapping[str, str], problems: list[Problem]) -> bool:
-    """Return whether packages may be built from source while secrets are mounted; no file of the project decides it."""
-    variable = f"{ENVIRONMENT_PREFIX}{ALLOW_SOURCE_BUILDS}"
-    text = environment.get(variable, "")
-    if text and text.lower() not in _BOOLEANS:
-        problems.append(Problem(variable, 0, f'must be 1, 0, true or false, got "{text}"'))
-    return bool(flags.get("allow-source-builds")) or _BOOLEANS.get(text.lower(), False)
-
-
-def _state_folder(environment: Mapping[str, str], problems: list[Problem]) -> Path | None:
-    """Return the folder for records, relative to the current one; None if they stay in the project."""
-    variable = f"{ENVIRONMENT_PREFIX}{STATE}"
-    text = environment.get(variable)
-    if text is None:
-        return None
-    folder = Path(text).absolute()
-    if not text or (folder.exists() and not folder.is_dir()):
-        what = f'is "{text}", which is not a folder' if text else "is empty"
-        fix = f"Name a folder that this user may write, or: unset {variable}"
-        problems.append(Problem(variable, 0, what, fix))
-    return folder
-
-
-def _root_folder(
-    flags: Mapping[str, Any], environment: Mapping[str, str], flags_from: Path, problems: list[Problem]
-) -> Override | None:
-    """Return the folder that the project's files must be in, if the run names one: no file of the project decides that.
-
-    The flag is relative to *flags_from*, the variable to the current folder.
-    """
-    variable = f"{ENVIRONMENT_PREFIX}{ROOT}"
-    given = flags.get("root")
-    source, text = ("--root", given) if given else (variable, environment.get(variable))
-    if text is None:
-        return None
-    folder = (flags_from / text if given else Path(text)).absolute()
-    if not text or not folder.is_dir():
-        what = f'is "{text}", but {folder} is not a folder' if text else "is empty"
-        fix = "Name a folder above the project" + ("." if given else f", or: unset {variable}")
-        problems.append(Problem(source, 0, what, fix))
-    return Override(value=str(folder), source=source)
 
 
 def _split(text: str) -> list[str]:
@@ -310,7 +256,7 @@ def _split(text: str) -> list[str]:
 _PARSERS: Mapping[type, Callable[[str], Any]] = {
     str: str,
     list: _split,
-    bool: lambda text: _BOOLEANS[text.lower()],
+    bool: lambda text: BOOLEANS[text.lower()],
 }
 
 

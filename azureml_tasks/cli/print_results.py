@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from azureml_tasks.commands.image_smoke_test import refuse_failed
 from azureml_tasks.commands.results import BuildResult, PushResult, SmokeTestResult
-from azureml_tasks.commands.steps import refuse_failed
 from azureml_tasks.errors import SmokeTestError, machine_error, stating
+from azureml_tasks.notice import Notice
 from azureml_tasks.sizes import size_text
 
 if TYPE_CHECKING:
@@ -21,12 +22,14 @@ if TYPE_CHECKING:
 def show_build(run: TaskRun, result: BuildResult) -> None:
     """Print the image's references, or its candidate in a registry; nothing under --dry."""
     if not run.console.dry:
-        run.console.result(result.image.candidate or "\n".join(result.image.names))
+        run.console.result(result.candidate or "\n".join(result.names))
 
 
-def show_started_run(run: TaskRun, run_id: str) -> None:
+def show_started_run(run: TaskRun, result: BuildResult) -> None:
     """Print the ID of a remote build that goes on, and how to follow it; nothing under --dry."""
-    if run_id:
+    if run.console.collected:
+        run.console.collected.steps.append(result)
+    if run_id := result.run:
         run.console.say(f"to follow it to its end: invoke image.resume --run {run_id} --engine acr")
         run.console.result(run_id)
 
@@ -38,11 +41,11 @@ def show_push(run: TaskRun, result: PushResult) -> None:
     from azureml_tasks.cli.ci_outputs import set_step_outputs
 
     of_image = f"-{result.image_name}" if result.image_name else ""
-    values = {"image": result.reference, "digest": result.digest, "tags": ",".join(result.tags)}
+    values = {"image": result.image, "digest": result.digest, "tags": ",".join(result.tags)}
     outputs = {f"{name}{of_image}": value for name, value in values.items()}
     try:
-        with stating(f"Pushed: {result.reference}"):
-            run.console.result(result.reference)
+        with stating(f"Pushed: {result.image}"):
+            run.console.result(result.image)
     finally:
         set_step_outputs(outputs, run.console)
 
@@ -61,6 +64,8 @@ class Steps:
 
     def show(self, result: StepResult) -> None:
         """Print the result of one step; a failed smoke test goes to stderr, unless the error shows it."""
+        if self.run.console.collected:
+            self.run.console.collected.steps.append(result)
         if isinstance(result, BuildResult):
             show_build(self.run, result)
         elif isinstance(result, PushResult):
@@ -69,8 +74,17 @@ class Steps:
             self.tests.append(result)
             try:
                 self._show_test(result)
+                self._annotate(result)
             finally:
                 _write_junit(self.run, self.tests)
+
+    def _annotate(self, result: SmokeTestResult) -> None:
+        """Let a CI system show the warnings of a smoke test, which its report has."""
+        if result.report and result.report.warnings:
+            from azureml_tasks.cli.ci_annotations import annotate, annotation_of
+
+            console = self.run.console
+            annotate(annotation_of(each, console.spell, console.project) for each in result.report.warnings)
 
     def _show_test(self, result: SmokeTestResult) -> None:
         try:
@@ -84,17 +98,19 @@ class Steps:
 def show_cache(run: TaskRun, entries: Sequence[CacheEntry]) -> None:
     """Print one line for each of *entries*."""
     for entry in entries:
-        layers = entry.layers
-        size = size_text(layers.size) if layers.size else "size unknown"
+        size = size_text(entry.bytes) if entry.bytes else "size unknown"
         current = ", used by the project as it is now" if entry.is_current else ""
-        grown = ", with packages added later" if layers.grown else ""
-        run.console.result(f"{layers.name}  {size}, {entry.days:.0f} days old{grown}{current}")
+        grown = ", with packages added later" if entry.is_grown else ""
+        run.console.result(f"{entry.name}  {size}, {entry.days:.0f} days old{grown}{current}")
     if not entries:
         run.console.say("there are no cached layers")
 
 
 def show_removed(run: TaskRun, name: str) -> None:
     """Print the name of what was removed."""
+    if run.console.collected:
+        removed = run.console.collected.parts.get("removed", ())
+        run.console.collected.parts["removed"] = (*removed, name)
     run.console.result(f"removed {name}")
 
 
@@ -111,7 +127,8 @@ def _write_junit(run: TaskRun, tests: Sequence[SmokeTestResult]) -> None:
     try:
         path.write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
-        run.console.warn(f"the report of --junit was not written: {machine_error(error).what}")
+        what = f"the report of --junit was not written: {machine_error(error).what}"
+        run.console.warn(Notice("junit-not-written", what))
 
 
 def _print_report(run: TaskRun, result: SmokeTestResult) -> None:

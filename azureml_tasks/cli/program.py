@@ -18,6 +18,7 @@ from invoke.program import Program
 from azureml_tasks.cli.collection import BoundTask
 from azureml_tasks.cli.exit_handling import exit_on_error
 from azureml_tasks.cli.tasks import TASKS
+from azureml_tasks.errors import Problem, SettingsError
 from azureml_tasks.version import VERSION
 
 NAME = "azureml-image"
@@ -113,19 +114,22 @@ class AzuremlImage(Program):
 
             raise usage_error(error, NAME, self.initial_context.flag_names()) from None
         except (AmbiguousEnvVar, UncastableEnvVar) as error:
-            from azureml_tasks.errors import Problem, SettingsError
-
             raise SettingsError(
                 [Problem("a variable of Invoke", 0, f"cannot be read: {error}", "env | grep ^INVOKE_")]
             ) from None
 
 
-def main() -> int:
+def run() -> int:
     """Run the program with the words of this process, and return its exit code."""
     try:
-        with exit_on_error(f"{NAME} "):
+        with exit_on_error(f"{NAME} ") as messages:
             try:
                 AzuremlImage().steps(sys.argv)
+            except SettingsError as error:  # Of the command line: a task makes an `Exit` of its own errors.
+                from azureml_tasks.cli.usage_errors import print_as_json
+
+                print_as_json(error, messages)
+                raise
             finally:
                 _flush()
     except Exit as end:

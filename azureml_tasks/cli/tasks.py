@@ -4,68 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from azureml_tasks.cli.flags import FLAGS
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from azureml_tasks.cli.options import TaskRun
 
-
-class Flag(NamedTuple):
-    """A flag of one or more tasks.
-
-    Args:
-        help: what `invoke --help` says.
-        is_switch: whether it takes no value.
-        is_repeated: whether it may be given several times.
-    """
-
-    help: str
-    is_switch: bool = False
-    is_repeated: bool = False
-
-
-FLAGS: Mapping[str, Flag] = {
-    "allow-source-builds": Flag(
-        "let packages without a wheel be built while secrets are mounted: their code can read the secrets",
-        is_switch=True,
-    ),
-    "base": Flag("image to extend, instead of the table's"),
-    "builder": Flag("builder that the text is for: any (default) or buildkit"),
-    "deployment": Flag("print a managed online deployment of that environment instead", is_switch=True),
-    "endpoint": Flag("name of the deployment's endpoint"),
-    "engine": Flag(
-        "engine that builds: docker, acr (Azure Container Registry) or auto (docker if it answers, else acr)"
-    ),
-    "fix": Flag("run the commands that are harmless and change this machine alone", is_switch=True),
-    "from": Flag(
-        "file to read, relative to the current folder; may be repeated; default: what is in the project's folder",
-        is_repeated=True,
-    ),
-    "image": Flag("one of the table's images; default: all, in order"),
-    "instance-type": Flag("VM size of the deployment, such as Standard_DS3_v2"),
-    "json": Flag("print the report as JSON", is_switch=True),
-    "junit": Flag("write the report to this file as JUnit XML"),
-    "keep-dockerfile": Flag(
-        "let the table name the Dockerfile, and say nothing in its place", is_switch=True
-    ),
-    "name": Flag("name of the environment, instead of the image's"),
-    "no-cache": Flag("build every step again", is_switch=True),
-    "no-wait": Flag("start a remote build and do not wait; the task resume finishes it", is_switch=True),
-    "output": Flag("write to this file instead of stdout"),
-    "project": Flag("folder of the project, relative to the current folder"),
-    "prune": Flag("remove cached layers that the project no longer uses", is_switch=True),
-    "pull": Flag("pull a newer base first", is_switch=True),
-    "registry": Flag("login server, instead of the table's"),
-    "root": Flag("folder above the project that its files must be in, relative to the current folder"),
-    "run": Flag("ID of the run; default: the last one started here"),
-    "secret": Flag(
-        "where a secret that the table wants is: netrc=FILE, netrc=env:VARIABLE or netrc=default; may be repeated",
-        is_repeated=True,
-    ),
-    "tag": Flag("tag instead of the table's, as --tag=TAG; may be repeated", is_repeated=True),
-    "untested": Flag("push although the image has not passed its smoke test", is_switch=True),
-}
-"""Every flag, declared once."""
+_IDLE_HELP = "no effect here; accepted because release has it"
+_ONE_IMAGE_HELP = "one of the table's images; needed if it has several"
+_ENVIRONMENT = "invoke image.environment"
+"""What follows a push."""
+_OF_BUILD = ("secret", "allow-source-builds", "no-cache", "pull")
+"""Flags of `release` for its build alone."""
 
 
 class TaskSpec(NamedTuple):
@@ -74,26 +25,58 @@ class TaskSpec(NamedTuple):
     Args:
         body: what it does; its docstring is the task's.
         flags: names of its flags, in the order of `invoke --help`.
+        takes_command: whether it runs the words after `--`.
+        takes_one_image: whether it refuses a table with several images if the run names none.
+        idle: those of them that change nothing, so that the flags of `release` can be typed for its steps as well.
+        recorded: those of which the build has recorded the value, so that a command to paste does not repeat it.
     """
 
     body: Callable[[TaskRun], None]
     flags: tuple[str, ...]
+    takes_command: bool = False
+    takes_one_image: bool = False
+    idle: tuple[str, ...] = ()
+    recorded: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """The task's name, as it is typed."""
         return self.body.__name__.replace("_", "-")
 
+    @property
+    def repeated(self) -> set[str]:
+        """The flags that a command to paste repeats if the run has them."""
+        return {*self.flags} - {*self.idle, *self.recorded}
+
+    def help_of(self, flag: str) -> str:
+        """Return what `invoke --help` says of one of the task's flags."""
+        if flag == "image" and self.takes_one_image:
+            return _ONE_IMAGE_HELP
+        return _IDLE_HELP if flag in self.idle else FLAGS[flag].help
+
+    def run(self, run: TaskRun) -> None:
+        """Say which flags change nothing, and do what the task does."""
+        if given := [f"--{flag}" for flag in self.idle if run.flag(flag)]:
+            run.console.say(f"{', '.join(given)}: no effect in {self.name}")
+        self.body(run)
+
 
 TASKS: list[TaskSpec] = []
 """Every task, in the order of declaration."""
 
 
-def _task(*flags: str) -> Callable[[Callable[[TaskRun], None]], Callable[[TaskRun], None]]:
-    """Declare a task with *flags*, `--image`, `--project` and `--root`."""
+def _task(
+    *flags: str,
+    idle: tuple[str, ...] = (),
+    recorded: tuple[str, ...] = (),
+    takes_command: bool = False,
+    takes_one_image: bool = False,
+) -> Callable[[Callable[[TaskRun], None]], Callable[[TaskRun], None]]:
+    """Declare a task with *flags*, those that change nothing, `--image`, `--project` and `--root`; see `TaskSpec`."""
 
     def declare(body: Callable[[TaskRun], None]) -> Callable[[TaskRun], None]:
-        TASKS.append(TaskSpec(body=body, flags=(*flags, "image", "project", "root")))
+        every = (*flags, *idle, "image", "project", "root")
+        TASKS.append(TaskSpec(body, every, takes_command, takes_one_image, idle, recorded))
         return body
 
     return declare
@@ -102,7 +85,7 @@ def _task(*flags: str) -> Callable[[Callable[[TaskRun], None]], Callable[[TaskRu
 # Imports stand in the bodies: `invoke --list` needs the names alone.
 
 
-@_task("from", "base", "keep-dockerfile", "json")
+@_task("from", "base", "keep-dockerfile", "json", takes_one_image=True)
 def init(run: TaskRun) -> None:
     """Write the table from what there is: deployments, Dockerfiles, conda files."""
     from azureml_tasks.cli import init_report
@@ -110,11 +93,13 @@ def init(run: TaskRun) -> None:
 
     request = InitRequest(files=tuple(run.flag("from")), keep_dockerfile=bool(run.flag("keep-dockerfile")))
     result = prepare(run.context, request, init_report.ask_in_terminal)
-    console, is_json = run.console.without("base"), run.flag("json")  # The table has the base now.
-    if not (is_json and console.dry):  # The JSON has the texts itself.
-        write(run.context, result)
-    as_text = init_report.as_json if is_json else init_report.as_text
-    console.result(as_text(result, console.spell, dry=console.dry))
+    console = run.console.without("base")  # The table has the base now.
+    if console.collected:
+        from azureml_tasks.cli.json_parts import init_parts
+
+        console.collected.parts.update(init_parts(result, console.spell, dry=console.dry))
+    write(run.context, result)
+    console.result(init_report.as_text(result, console.spell, dry=console.dry))
 
 
 @_task("base", "engine", "registry", "tag", "secret", "allow-source-builds", "json")
@@ -122,20 +107,16 @@ def check(run: TaskRun) -> None:
     """Say what a build would do and what is wrong, without changing anything."""
     from azureml_tasks.cli import check_report
     from azureml_tasks.commands.check import check_images
-    from azureml_tasks.errors import AzuremlTasksError
 
-    try:
-        reports = check_images(run.context)
-    except AzuremlTasksError as error:
-        error.name_files_from_here(run.context.folder)
-        if run.flag("json"):
-            run.console.result(check_report.problems_json(error, run.console.spell))
-        raise
+    reports = check_images(run.context)
     errors = [report.error for _, report in reports if report.error]
     for each in errors:
         each.name_files_from_here(run.context.folder)
-    as_text = check_report.all_as_json if run.flag("json") else check_report.all_as_text
-    run.console.result(as_text(reports))
+    if run.console.collected:
+        from azureml_tasks.cli.json_parts import add_reports
+
+        add_reports(run.console.collected, reports)
+    run.console.result(check_report.all_as_text(reports))
     if errors:
         raise check_report.one_error(errors)
 
@@ -146,15 +127,15 @@ def doctor(run: TaskRun) -> None:
     from azureml_tasks.cli import doctor_report
     from azureml_tasks.commands.doctor import diagnose
 
-    # Under --dry its commands are results as well, and would stand before the JSON, which has them.
-    fix = bool(run.flag("fix")) and not (run.flag("json") and run.console.dry)
     with doctor_report.spinner() as show:
-        diagnosis = diagnose(run.context, fix=fix, waiting=show)
-    if run.flag("json"):
-        run.console.result(doctor_report.as_json(diagnosis, run.console.spell))
-    else:
-        width = doctor_report.terminal_width()
-        run.console.result(doctor_report.as_text(diagnosis, run.console.spell, width=width))
+        diagnosis = diagnose(run.context, fix=bool(run.flag("fix")), waiting=show)
+    if run.console.collected:
+        from azureml_tasks.cli.json_parts import doctor_parts
+
+        run.console.collected.parts.update(doctor_parts(diagnosis, run.console.spell))
+    width = doctor_report.terminal_width()
+    text = doctor_report.as_text(diagnosis, run.console.spell, width=width)
+    run.console.result(text, doctor_report.STYLES)
     if diagnosis.blocking:
         raise doctor_report.blocking_error(diagnosis)
 
@@ -164,16 +145,17 @@ def dockerfile(run: TaskRun) -> None:
     """Print the Dockerfile."""
     from azureml_tasks.cli.output import output_file, write_text
     from azureml_tasks.commands.export import dockerfile_texts
+    from azureml_tasks.context.own_outputs import DOCKERFILE_OF_IMAGE
 
     path, builder = output_file("--output", run.flag("output")), run.flag("builder")
     texts = dockerfile_texts(run.context, builder, flags=["--output"] if path else [])
-    several = [f"# tool.azureml-image.images.{name}\n{each.text}" for name, each in texts.items()]
+    several = [f"{DOCKERFILE_OF_IMAGE}{name}\n{each.text}" for name, each in texts.items()]
     text = "\n".join(several if len(texts) > 1 else [each.text for each in texts.values()])
     flags = ["--builder", builder] if builder else []
     write_text(run, path, text, *flags, is_foreign=any(each.is_own for each in texts.values()))
 
 
-@_task("base", "engine", "allow-source-builds", "output")
+@_task("base", "engine", "allow-source-builds", "output", takes_one_image=True)
 def context(run: TaskRun) -> None:
     """Write the build context with its Dockerfile as a tar archive, for any builder."""
     from azureml_tasks.cli.output import output_file, refuse_terminal, write_archive
@@ -185,78 +167,169 @@ def context(run: TaskRun) -> None:
     write_archive(run, path, context_archive(run.context))
 
 
-@_task("engine", "base", "registry", "tag", "secret", "allow-source-builds", "no-cache", "pull", "no-wait")
+@_task(
+    "engine",
+    "base",
+    "registry",
+    "tag",
+    "secret",
+    "allow-source-builds",
+    "no-cache",
+    "pull",
+    "no-wait",
+    "verbose",
+    "json",
+)
 def build(run: TaskRun) -> None:
     """Build the image."""
     if run.flag("no-wait"):
         from azureml_tasks.cli.print_results import show_started_run
         from azureml_tasks.commands.resume import start
 
-        start(run.context, no_cache=run.no_cache, on_started=lambda run_id: show_started_run(run, run_id))
+        start(run.context, no_cache=run.no_cache, on_started=lambda started: show_started_run(run, started))
         return
-    from azureml_tasks.cli.print_results import show_build
+    from azureml_tasks.cli.job_summary import job_summary
+    from azureml_tasks.cli.print_results import Steps
     from azureml_tasks.commands import pipeline
 
-    pipeline.build(
-        run.context, no_cache=run.no_cache, pull=run.pull, on_step=lambda built: show_build(run, built)
-    )
+    with job_summary(run) as noting:
+        built = pipeline.build(
+            run.context, no_cache=run.no_cache, pull=run.pull, on_step=noting(Steps(run).show)
+        )
+    is_served = len(built) == 1 and built[0].can_be_served
+    serve = ", or with each change of the code: invoke image.serve" if is_served else ""
+    run.console.next_step(f"invoke image.smoke-test{serve}")
 
 
-@_task("run", "engine", "registry")
+@_task("run", "engine", "registry", "verbose", "json")
 def resume(run: TaskRun) -> None:
     """Follow a remote build to its end."""
-    from azureml_tasks.cli.print_results import show_build
+    from azureml_tasks.cli.job_summary import job_summary
+    from azureml_tasks.cli.print_results import Steps
     from azureml_tasks.commands.resume import resume as resume_run
 
-    resume_run(run.context, run.flag("run"), on_step=lambda built: show_build(run, built))
+    with job_summary(run) as noting:
+        resume_run(run.context, run.flag("run"), on_step=noting(Steps(run).show))
 
 
-@_task("engine", "base", "junit")
+@_task(
+    "engine",
+    "base",
+    "registry",
+    "junit",
+    "verbose",
+    "json",
+    idle=("tag", *_OF_BUILD, "untested"),
+    recorded=("registry",),
+)
 def smoke_test(run: TaskRun) -> None:
     """Run the built image as Azure ML would, and test that it serves."""
+    from azureml_tasks.cli.job_summary import job_summary
     from azureml_tasks.cli.output import output_file
     from azureml_tasks.cli.print_results import Steps
     from azureml_tasks.commands import pipeline
-    from azureml_tasks.commands.steps import refuse_failed
+    from azureml_tasks.commands.image_smoke_test import refuse_failed
     from azureml_tasks.errors import stating
 
     output_file("--junit", run.flag("junit"))
-    results = pipeline.smoke_test(run.context, on_step=Steps(run).show)
-    with stating("Nothing was pushed."):
+    with job_summary(run) as noting, stating("Nothing was pushed."):
+        results = pipeline.smoke_test(run.context, on_step=noting(Steps(run).show))
         refuse_failed(*results)
+    is_mounted = all(each.delivery == "mount" for each in results)
+    run.console.next_step(f"{_ENVIRONMENT} --deployment" if is_mounted else "invoke image.push")
 
 
-@_task("engine", "base", "registry", "untested")
+@_task(
+    *("port", "debug", "build", "engine", "base", "registry"),
+    *("tag", "secret", "allow-source-builds", "verbose"),
+    takes_one_image=True,
+)
+def serve(run: TaskRun) -> None:
+    """Serve the built image here, with each change of the code, until Ctrl-C."""
+    from azureml_tasks.cli.serve_options import BuildKey, ports_of
+    from azureml_tasks.commands.serve import serve as serve_image
+    from azureml_tasks.commands.serve_session import ServeRequest
+
+    key = BuildKey.of_terminal()
+    request = ServeRequest(
+        ports=ports_of(run),
+        build=bool(run.flag("build")),
+        line=run.console.log_line,
+        offers=key.is_open,
+        wants_build=key.was_pressed,
+    )
+    serve_image(run.context, request)
+
+
+@_task("engine", "base", "as-root", takes_command=True, takes_one_image=True)
+def shell(run: TaskRun) -> None:
+    """Open a shell in the built image, or run the command after `--` in it."""
+    from invoke.exceptions import Exit
+
+    from azureml_tasks.commands.shell import shell as shell_in_image
+
+    if code := shell_in_image(run.context, run.command, as_root=bool(run.flag("as-root"))):
+        raise Exit("", code)
+
+
+@_task(takes_one_image=True)
+def logs(run: TaskRun) -> None:
+    """Print what the last container of smoke test or serve printed."""
+    from azureml_tasks.cli.output import write_text
+    from azureml_tasks.commands.shell import last_log
+
+    write_text(run, None, last_log(run.context), is_foreign=True)
+
+
+@_task(
+    "engine",
+    "base",
+    "registry",
+    "tag",
+    "untested",
+    "verbose",
+    "json",
+    idle=(*_OF_BUILD, "junit"),
+    recorded=("tag",),
+)
 def push(run: TaskRun) -> None:
     """Push the image that passed its smoke test."""
-    from azureml_tasks.cli.print_results import show_push
+    from azureml_tasks.cli.job_summary import job_summary
+    from azureml_tasks.cli.print_results import Steps
     from azureml_tasks.commands import pipeline
 
     untested = bool(run.flag("untested"))
-    pipeline.push(run.context, untested=untested, on_step=lambda result: show_push(run, result))
+    with job_summary(run) as noting:
+        pushed = pipeline.push(run.context, untested=untested, on_step=noting(Steps(run).show))
+    if pushed:
+        run.console.next_step(_ENVIRONMENT)
 
 
 @_task(
     *("engine", "base", "registry", "tag", "secret", "allow-source-builds"),
-    *("no-cache", "pull", "junit", "untested"),
+    *("no-cache", "pull", "junit", "untested", "verbose", "json"),
 )
 def release(run: TaskRun) -> None:
     """Build, smoke-test and push; stop at the first step that fails."""
+    from azureml_tasks.cli.job_summary import job_summary
     from azureml_tasks.cli.output import output_file
     from azureml_tasks.cli.print_results import Steps
     from azureml_tasks.commands import pipeline
 
     output_file("--junit", run.flag("junit"))
-    pipeline.release(
-        run.context,
-        no_cache=run.no_cache,
-        pull=run.pull,
-        untested=bool(run.flag("untested")),
-        on_step=Steps(run).show,
-    )
+    with job_summary(run) as noting:
+        released = pipeline.release(
+            run.context,
+            no_cache=run.no_cache,
+            pull=run.pull,
+            untested=bool(run.flag("untested")),
+            on_step=noting(Steps(run).show),
+        )
+    if any(each.push for each in released):
+        run.console.next_step(_ENVIRONMENT)
 
 
-@_task("output", "name", "deployment", "endpoint", "instance-type")
+@_task("output", "name", "deployment", "endpoint", "instance-type", "json")
 def environment(run: TaskRun) -> None:
     """Print the Azure ML environment of the pushed image as YAML."""
     from azureml_tasks.cli.output import output_file, write_text
@@ -274,19 +347,37 @@ def environment(run: TaskRun) -> None:
     if request.deployment:
         flags += ["--deployment", "--endpoint", request.endpoint, "--instance-type", request.instance_type]
     texts = environment_texts(run.context, request, flags=["--output"] if path else [])
-    write_text(run, path, "---\n".join(texts), *flags)
+    if run.console.collected:
+        from azureml_tasks.cli.json_parts import environment_parts
+
+        run.console.collected.parts.update(environment_parts(texts, path, dry=run.console.dry))
+    write_text(run, path, "---\n".join(texts.values()), *flags)
 
 
-@_task("engine", "prune")
+@_task("base", "registry", "output")
+def report(run: TaskRun) -> None:
+    """Write a page about the image: its parts, its start and answers, its changes."""
+    from azureml_tasks.cli.output import output_file, write_page
+    from azureml_tasks.commands.report import report_page
+
+    path = output_file("--output", run.flag("output"))
+    write_page(run, path, report_page(run.context))
+
+
+@_task("engine", "prune", "verbose", "json")
 def cache(run: TaskRun) -> None:
     """List the cached layers that later builds start from."""
     from azureml_tasks.cli.print_results import show_cache, show_removed
     from azureml_tasks.commands import cache as commands
 
     if run.flag("prune"):
-        commands.prune(run.context, on_removed=lambda name: show_removed(run, name))
-    else:
-        show_cache(run, commands.list_layers(run.context))
+        if not commands.prune(run.context, on_removed=lambda name: show_removed(run, name)):
+            run.console.say("there are no cached layers to remove")
+        return
+    entries = commands.list_layers(run.context)
+    if run.console.collected:
+        run.console.collected.parts["layers"] = tuple(entries)
+    show_cache(run, entries)
 
 
 @_task("engine")

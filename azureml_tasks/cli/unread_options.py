@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from azureml_tasks.notice import Notice
 from azureml_tasks.text_file import UnreadableFile, read_bytes
 
 if TYPE_CHECKING:
@@ -29,10 +30,11 @@ def warn_of_unread_options(run: TaskRun, program: str) -> None:
     files = [*(folder / name for folder in folders for name in _FILES), *_files_of_user()]
     for file in files:
         if _sets_options(file):
-            run.console.warn(
+            what = (
                 f"{_name(file)} sets options, which {program} does not read: "
                 "give them as flags or variables, or run the tasks with invoke"
             )
+            run.console.warn(Notice("options-unread", what))
 
 
 def _files_of_user() -> list[Path]:

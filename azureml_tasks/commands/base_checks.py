@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from azureml_tasks.errors import EngineError, SettingsError
+from azureml_tasks.notice import Notice
 from azureml_tasks.project.base_images import ENTRY_SCRIPT, python_problem
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def refuse_by_base(engine: Engine, planned: Plan) -> None:
         raise SettingsError(problems)
 
 
-def compare_pythons(engine: Engine | None, planned: Plan) -> tuple[list[Problem], list[str]]:
+def compare_pythons(engine: Engine | None, planned: Plan) -> tuple[list[Problem], list[Notice]]:
     """Compare the Python that a conda file or a lock file wants with that of the base.
 
     Args:
@@ -70,4 +71,4 @@ def compare_pythons(engine: Engine | None, planned: Plan) -> tuple[list[Problem]
     unknown = (
         f"was not compared with the Python of {base}, which is not known before the base is on the engine"
     )
-    return [], [f'{wish.file}:{wish.line}: "{wish.text}" {unknown}' for wish in wishes]
+    return [], [Notice("python-unknown", f'"{wish.text}" {unknown}', wish.file, wish.line) for wish in wishes]

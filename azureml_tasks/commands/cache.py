@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.commands.image_runs import for_all, planned_runs
+from azureml_tasks.commands.prepare import prepare_engine
 from azureml_tasks.commands.results import CacheEntry
-from azureml_tasks.commands.run_context import prepare_engine
 from azureml_tasks.errors import stating
 from azureml_tasks.incremental.cached_layers import cached_layers_of, current_tags
 from azureml_tasks.incremental.fingerprint import fingerprint_parts
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from azureml_tasks.built_image import StoredLayers
-    from azureml_tasks.commands.run_context import Prepared, RunContext
+    from azureml_tasks.commands.prepare import Prepared
+    from azureml_tasks.commands.run_context import RunContext
     from azureml_tasks.engines.protocol import LayerStore
 
 
@@ -35,14 +36,23 @@ def list_layers(run: RunContext) -> list[CacheEntry]:
     If the run names one of several images, only those that it would use now are returned.
     """
     return [
-        CacheEntry(layers=each.layers, days=days_since(each.layers.built_at), is_current=bool(each.users))
+        CacheEntry(
+            name=each.layers.name,
+            id=each.layers.id,
+            bytes=each.layers.size,
+            days=days_since(each.layers.built_at),
+            is_current=bool(each.users),
+            is_grown=each.layers.grown,
+        )
         for each in _find(run)
         if not run.chosen or run.chosen.value in each.users
     ]
 
 
-def prune(run: RunContext, *, on_removed: Callable[[str], None]) -> None:
+def prune(run: RunContext, *, on_removed: Callable[[str], None]) -> int:
     """Remove the cached layers that a build of the project as it is now would not use, of any of its images.
+
+    Return how many there are.
 
     Args:
         run: the run.
@@ -52,9 +62,11 @@ def prune(run: RunContext, *, on_removed: Callable[[str], None]) -> None:
         found = _find(run)
         # One image may have several names; a registry removes it with all of them.
         current = {each.layers.id for each in found if each.users}
-        for each in found:
-            if each.layers.id not in current and each.store.remove(each.layers):
+        unused = [each for each in found if each.layers.id not in current]
+        for each in unused:
+            if each.store.remove(each.layers):
                 on_removed(each.layers.name)
+    return len(unused)
 
 
 def _find(run: RunContext) -> list[_Found]:

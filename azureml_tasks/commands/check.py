@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from azureml_tasks.commands.base_checks import compare_pythons, refuse_by_base, refuse_missing_features
 from azureml_tasks.commands.image_runs import for_all, planned_runs
 from azureml_tasks.commands.mounting import mount_sha256
-from azureml_tasks.commands.run_context import (
-    open_engine,
-    plan_image,
-    warn_of_unread_script,
-    without_script_warning,
-)
+from azureml_tasks.commands.run_engine import open_engine
+from azureml_tasks.commands.run_plan import plan_image, warn_of_unread_script, without_script_warning
 from azureml_tasks.commands.up_to_date import needed_rebuild
 from azureml_tasks.errors import AzuremlTasksError, SettingsError
+from azureml_tasks.notice import Notice
 from azureml_tasks.planning.plan import APP_ROOT, MODEL_DIR
 from azureml_tasks.project import build_secrets
 from azureml_tasks.project.answering_code import undecided
@@ -46,6 +43,39 @@ class SecretStatus(NamedTuple):
     problem: str
 
 
+ImageStatus = Literal[
+    "not-built",
+    "other-engine",
+    "files-changed",
+    "out-of-date",
+    "gone",
+    "up-to-date",
+    "tested",
+    "pushed",
+    "mounted",
+    "blocked",
+]
+
+
+class ImageState(NamedTuple):
+    """How far an image has come.
+
+    Args:
+        status: "tested" if it is up to date and passed its smoke test; "pushed" if it is also in the registry;
+            "mounted" if Azure ML mounts the code, so that nothing is built; "blocked" if an error keeps a build from
+            starting.
+        why: the same in a sentence.
+        command: that comes next; "" if the error has its own next step.
+    """
+
+    status: ImageStatus
+    why: str = ""
+    command: str = ""
+
+
+_BLOCKED = ImageState("blocked")
+
+
 @dataclass(frozen=True, kw_only=True)
 class CheckReport:
     """What `check` returns.
@@ -58,8 +88,9 @@ class CheckReport:
         engine: which engine, or why there is none.
         rebuilt_stages: stages that a build would build again; empty if nothing is built yet.
         reasons: why, one line each.
-        next_step: what to do next, in one line; "" if there is an error, which has its own.
+        state: of the image that was built last.
         error: what keeps a build from starting; None if nothing does.
+        engine_name: "docker" or "acr"; "" if none could be opened.
     """
 
     plan: Plan
@@ -69,8 +100,14 @@ class CheckReport:
     engine: str
     rebuilt_stages: Sequence[str]
     reasons: Sequence[str]
-    next_step: str
+    state: ImageState
     error: AzuremlTasksError | None
+    engine_name: str = ""
+
+    @property
+    def next_step(self) -> str:
+        """What to do next, in one line; "" if there is an error, which has its own."""
+        return f"{self.state.why}: {self.state.command}" if self.state.command else ""
 
 
 def check_images(run: RunContext) -> list[tuple[RunContext, CheckReport]]:
@@ -103,6 +140,7 @@ def check(run: RunContext) -> CheckReport:
         run.reporter.warn(warning)
     plan = plan._replace(warnings=(*plan.warnings, *unknown))
     plan = _with_undecided_script(run, plan, engine)
+    plan = _with_missing_helper(run, plan, engine)
     image = run.records.read_build() if run.records.has_build() else None
     rebuild = None
     if image and not plan.own_dockerfile and (not engine or engine.name == image.engine):
@@ -119,7 +157,8 @@ def check(run: RunContext) -> CheckReport:
         engine=engine_text,
         rebuilt_stages=rebuild.stages if rebuild else (),
         reasons=rebuild.reasons if rebuild else (),
-        next_step="" if error else _next_step(run, plan, context, engine, image, rebuild),
+        state=_BLOCKED if error else _state(run, plan, context, engine, image, rebuild),
+        engine_name=engine.name if engine else "",
         error=error,
     )
 
@@ -131,7 +170,7 @@ def _engine(run: RunContext, plan: Plan) -> tuple[Engine | None, str, AzuremlTas
     except SettingsError as error:
         return None, f"{run.engine}, not opened", error
     except AzuremlTasksError as error:
-        return None, error.what, error
+        return None, f"not reachable: {error.what}", error
     try:
         refuse_missing_features(engine, plan)
     except AzuremlTasksError as error:
@@ -144,7 +183,7 @@ def _engine(run: RunContext, plan: Plan) -> tuple[Engine | None, str, AzuremlTas
         engine.check_base(plan)
     except AzuremlTasksError as error:
         return engine, engine.describe(), error
-    return engine, engine.describe(), _missing_helper(run, plan, engine)
+    return engine, engine.describe(), _missing_helper(plan, engine)
 
 
 def _with_undecided_script(run: RunContext, plan: Plan, engine: Engine | None) -> Plan:
@@ -156,10 +195,18 @@ def _with_undecided_script(run: RunContext, plan: Plan, engine: Engine | None) -
     return plan._replace(warnings=(*plan.warnings, warning))
 
 
-def _missing_helper(run: RunContext, plan: Plan, engine: Engine) -> AzuremlTasksError | None:
-    """Return the error for a credential helper that the pull of the base needs; warn of one that a push needs."""
-    if plan.registry and (for_push := engine.missing_helper(plan.registry)):
-        run.reporter.warn(for_push.what)
+def _with_missing_helper(run: RunContext, plan: Plan, engine: Engine | None) -> Plan:
+    """Warn of a credential helper that a push needs and that is not on PATH."""
+    error = engine.missing_helper(plan.registry) if engine and plan.registry else None
+    if not error:
+        return plan
+    warning = Notice("credential-helper", error.what, fix=error.next_step)
+    run.reporter.warn(warning)
+    return plan._replace(warnings=(*plan.warnings, warning))
+
+
+def _missing_helper(plan: Plan, engine: Engine) -> AzuremlTasksError | None:
+    """Return the error for a credential helper that the pull of the base needs."""
     if plan.own_dockerfile:  # Only its builder knows which of its images it still has to pull.
         return None
     for_pull = engine.missing_helper(plan.base.host or "docker.io")
@@ -180,10 +227,12 @@ def _steps(plan: Plan, engine: Engine | None) -> list[str]:
         script = plan.env.get("AZUREML_ENTRY_SCRIPT", "").replace("$$", "$")
         place = _app_root(plan, engine)
         steps.append(f"copy the code to {place}{f', entry script {script}' if script else ''}")
+    else:
+        steps.append('copy no code: no file in the folder of the key code (default: "code")')
     for run in plan.runs:
         first, _, _ = run.command.partition("\n")
         steps.append(f"run after {run.after}, as {run.user}: {first}")
-    return steps or ["none: the image is the base with labels"]
+    return steps
 
 
 def _app_root(plan: Plan, engine: Engine | None) -> str:
@@ -205,46 +254,49 @@ def _mounts(plan: Plan, mounted: MountedDelivery) -> list[str]:
     return steps
 
 
-def _next_step(
+def _state(
     run: RunContext,
     plan: Plan,
     context: BuildContext,
     engine: Engine | None,
     image: BuiltImage | None,
     rebuild: Rebuild | None,
-) -> str:
+) -> ImageState:
     flag = f" --engine {run.engine}" if run.engine != "docker" else ""
+    build = f"invoke image.build{flag}"
     if plan.mounted:
         record = run.records.read_pass()
-        if record and record["smoke_test_sha256"] == mount_sha256(plan, context):
-            return "it passed its smoke test: invoke image.environment --deployment"
-        return "nothing to build, since Azure ML mounts the code: invoke image.smoke-test"
+        if record and record.smoke_test_sha256 == mount_sha256(plan, context):
+            return ImageState("mounted", "it passed its smoke test", "invoke image.environment --deployment")
+        why = "nothing to build, since Azure ML mounts the code"
+        return ImageState("mounted", why, "invoke image.smoke-test")
     if not image:
-        return f"nothing is built yet: invoke image.build{flag}"
+        return ImageState("not-built", "nothing is built yet", build)
     name = image.names[0]
     if engine and engine.name != image.engine:
-        return f"{name} was built by the engine {image.engine}: invoke image.build{flag}"
+        return ImageState("other-engine", f"{name} was built by the engine {image.engine}", build)
     if image.context_sha256 != context.sha256:
-        return f"files have changed since {name} was built: invoke image.build{flag}"
+        return ImageState("files-changed", f"files have changed since {name} was built", build)
     if rebuild and rebuild.reasons:
-        return f"{name} is out of date ({rebuild.reasons[0]}): invoke image.build{flag}"
+        return ImageState("out-of-date", f"{name} is out of date ({rebuild.reasons[0]})", build)
     if engine and engine.name != "acr" and not engine.exists(image):
-        return f"{name} is gone from the engine: invoke image.build{flag}"
+        return ImageState("gone", f"{name} is gone from the engine", build)
     is_current = "is built" if plan.own_dockerfile else "is up to date"
     record = run.records.read_pass()
-    if not record or (record["id"], record["smoke_test_sha256"]) != (image.id, plan.smoke_test.sha256):
-        return f"{name} {is_current}: invoke image.smoke-test{flag}"
+    if not record or (record.id, record.smoke_test_sha256) != (image.id, plan.smoke_test.sha256):
+        return ImageState("up-to-date", f"{name} {is_current}", f"invoke image.smoke-test{flag}")
     if pushed := _pushed(run, plan, image):
-        return f"{name} is pushed as {pushed}: invoke image.environment"
-    return f"{name} {is_current} and passed its smoke test: invoke image.push{flag}"
+        return ImageState("pushed", f"{name} is pushed as {pushed}", "invoke image.environment")
+    why = f"{name} {is_current} and passed its smoke test"
+    return ImageState("tested", why, f"invoke image.push{flag}")
 
 
 def _pushed(run: RunContext, plan: Plan, image: BuiltImage) -> str:
     """Return the reference by digest under which *image* was pushed with all its tags; "" if it still has to be."""
     result = run.records.read_result()
-    if not result or result["id"] != image.id:
+    if not result or result.id != image.id:
         return ""
-    reference = str(result["image"])
+    reference = str(result.image)
     is_elsewhere = plan.registry and not reference.startswith(f"{plan.registry}/")
-    unpushed = {name.rpartition(":")[2] for name in image.names} - set(result["tags"])
+    unpushed = {name.rpartition(":")[2] for name in image.names} - set(result.tags)
     return "" if is_elsewhere or unpushed else reference

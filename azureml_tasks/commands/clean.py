@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from azureml_tasks.built_image import BuiltImage
 from azureml_tasks.commands.image_runs import image_runs
-from azureml_tasks.commands.run_context import (
-    open_engine,
-    plan_image,
-    refuse_foreign_records,
-    with_build_registry,
-)
+from azureml_tasks.commands.run_context import refuse_foreign_records
+from azureml_tasks.commands.run_engine import open_engine
+from azureml_tasks.commands.run_plan import plan_image
+from azureml_tasks.commands.run_registry import with_build_registry
 from azureml_tasks.errors import stating
 from azureml_tasks.state.locks import project_lock
 from azureml_tasks.state.runs import has_gone_runs

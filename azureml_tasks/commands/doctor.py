@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.commands.doctor_checks import first_checks
 from azureml_tasks.commands.doctor_subject import Subject, read_subject
-from azureml_tasks.commands.side_by_side import Check, run_checks
-from azureml_tasks.engines.finding import Finding, Status
+from azureml_tasks.commands.parallel_checks import Check, run_checks
+from azureml_tasks.engines.doctor_finding import Finding, Status
+from azureml_tasks.notice import Notice
 from azureml_tasks.process import MissingProgram, capture
 
 if TYPE_CHECKING:
@@ -94,12 +95,11 @@ def _repair(run: RunContext, finding: Finding) -> bool:
     try:
         done = capture(finding.repair)
     except MissingProgram as error:
-        run.reporter.warn(f"{finding.name} was not put right: {error} is not on PATH")
+        run.reporter.warn(Notice("not-repaired", f"{finding.name} was not put right: {error} is not on PATH"))
         return False
     if done.code:
-        run.reporter.warn(
-            f"{finding.name} was not put right: {done.stderr.strip() or f'exit code {done.code}'}"
-        )
+        why = done.stderr.strip() or f"exit code {done.code}"
+        run.reporter.warn(Notice("not-repaired", f"{finding.name} was not put right: {why}"))
     return not done.code
 
 

@@ -6,8 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from azureml_tasks.commands import doctor_machine
-from azureml_tasks.commands.run_context import planned_image
-from azureml_tasks.commands.side_by_side import Check
+from azureml_tasks.commands.parallel_checks import Check
+from azureml_tasks.commands.run_plan import planned_image
 from azureml_tasks.engines.docker import (
     doctor_base,
     doctor_client,
@@ -16,7 +16,7 @@ from azureml_tasks.engines.docker import (
     doctor_proxies,
     doctor_registry,
 )
-from azureml_tasks.engines.finding import Finding, Status
+from azureml_tasks.engines.doctor_finding import Finding, Status
 from azureml_tasks.errors import AzuremlTasksError
 
 if TYPE_CHECKING:
@@ -126,7 +126,8 @@ def _azure(subject: Subject) -> list[Finding]:
     is_used = run.engine != "docker" or image.acr is not None
     allowed = not run.allowed_registries.refusal(image.registry)[0]
     registry = image.registry if is_used and allowed else ""
-    return azure_findings(image.acr if is_used else None, registry, partial(_plan, run, image))
+    acr = image.acr if is_used else None
+    return azure_findings(acr, registry, partial(_plan, run, image), run.allowed_registries.refusal)
 
 
 def _plan(run: RunContext, image: Outline) -> Plan | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from azureml_tasks.engines.docker.doctor_config import PROGRAM_LIMIT
 from azureml_tasks.engines.docker.doctor_engine import free_space
 from azureml_tasks.engines.docker.doctor_proxies import proxies_text, shell_proxies
-from azureml_tasks.engines.finding import Finding, Status
+from azureml_tasks.engines.doctor_finding import Finding, Status
 from azureml_tasks.plain_text import hide_login, one_line, shell_join
 from azureml_tasks.process import MissingProgram, SlowProgram, capture, find_program
 from azureml_tasks.version import VERSION
@@ -27,7 +27,7 @@ _PACKAGES = (
         "platformdirs",
         "tomli",
         "tomlkit",
-        "tqdm",
+        "rich",
         "yaml",
         "dependency_groups",
         "azure",
@@ -63,7 +63,7 @@ def own_finding() -> Finding:
 def uv_finding() -> Finding:
     """Say which uv is on PATH, which exports `uv.lock`."""
     why = "A project whose requirements are a uv.lock needs it."
-    fix = "See https://docs.astral.sh/uv/getting-started/installation/"
+    fix = "pip install uv\nor see https://docs.astral.sh/uv/getting-started/installation/"
     try:
         printed = capture(["uv", "--version"], timeout=PROGRAM_LIMIT)
     except MissingProgram:

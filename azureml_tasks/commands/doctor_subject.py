@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.engines.docker.docker_config import DockerConfig, read_docker_config
-from azureml_tasks.engines.finding import Finding, Status, of_error
+from azureml_tasks.engines.doctor_finding import Finding, Status, of_error
 from azureml_tasks.errors import EngineError, FileProblem, SettingsError
 from azureml_tasks.project.outline import Outline, outlines, without_table
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from azureml_tasks.azureml import environment_yaml
 from azureml_tasks.azureml.environment_yaml import Pushed
 from azureml_tasks.commands.image_runs import for_all, planned_runs
-from azureml_tasks.commands.run_context import plan_image
+from azureml_tasks.commands.run_plan import plan_image
 from azureml_tasks.config import azure_validators
 from azureml_tasks.errors import BuildError, Problem, SettingsError, stating
+from azureml_tasks.notice import Notice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,8 +50,8 @@ class EnvironmentRequest:
 
 def environment_texts(
     run: RunContext, request: EnvironmentRequest, *, flags: Sequence[str] = ()
-) -> list[str]:
-    """Return the YAML of each image that was pushed last.
+) -> dict[str, str]:
+    """Return the YAML of each image that was pushed last, by the image's name; "" if the table itself is the image.
 
     Args:
         run: the run.
@@ -65,7 +66,8 @@ def environment_texts(
         if problems := _problems(request):
             raise SettingsError(problems)
         runs = planned_runs(run, flags=(*flags, *(["--name"] if request.name else [])))
-        return for_all(runs, lambda each: _environment_text(each, request))
+        texts = for_all(runs, lambda each: _environment_text(each, request))
+        return {each.image: text for each, text in zip(runs, texts, strict=True)}
 
 
 def _environment_text(run: RunContext, request: EnvironmentRequest) -> str:
@@ -90,12 +92,13 @@ def _environment_text(run: RunContext, request: EnvironmentRequest) -> str:
 def _warn_of_another_test(run: RunContext, plan: Plan, pushed: Pushed) -> None:
     """Warn if the table asks for another smoke test than was passed: the YAML takes port and paths from it."""
     passed, record = run.records.read_pass(), run.records.read_result()
-    is_of_pushed = passed and record and passed["id"] == record["id"] and record["smoke"]
-    if passed and is_of_pushed and passed["smoke_test_sha256"] != plan.smoke_test.sha256:
-        run.reporter.warn(
+    is_of_pushed = passed and record and passed.id == record.id and record.smoke
+    if passed and is_of_pushed and passed.smoke_test_sha256 != plan.smoke_test.sha256:
+        what = (
             f"{pushed.names[0]} passed another smoke test than the table and its files ask for now, "
             "and the YAML is of those: invoke image.smoke-test"
         )
+        run.reporter.warn(Notice("other-smoke-test", what))
 
 
 def _mounted_text(run: RunContext, plan: Plan, context: BuildContext, request: EnvironmentRequest) -> str:
@@ -109,16 +112,17 @@ def _mounted_text(run: RunContext, plan: Plan, context: BuildContext, request: E
         raise SettingsError([Problem("invoke image.environment", 0, what, fix)])
     refuse_old_packages(plan, context)
     sha256, record = mount_sha256(plan, context), run.records.read_pass()
-    passed = record if record and record["smoke_test_sha256"] == sha256 else None
+    passed = record if record and record.smoke_test_sha256 == sha256 else None
     if not passed:
-        run.reporter.warn("this has not passed its smoke test as it is now: invoke image.smoke-test")
+        what = "this has not passed its smoke test as it is now: invoke image.smoke-test"
+        run.reporter.warn(Notice("untested", what))
     return mounted_deployment_text(
         plan,
         sha256=sha256,
         code=os.path.relpath(Path(plan.mounted.root, plan.mounted.code), request.folder or Path.cwd()),
         endpoint=request.endpoint,
         instance_type=request.instance_type,
-        started=passed["smoke"]["started"] if passed else None,
+        started=passed.smoke.get("started") if passed else None,
     )
 
 
@@ -154,13 +158,13 @@ def _pushed(run: RunContext, context_sha256: str) -> Pushed:
     if record is None:
         what = f"The image {run.image} is not built" if run.image else "Nothing is built"
         raise BuildError(f"{what} and pushed yet.", next_step="invoke image.release")
-    smoke = record["smoke"]
-    started = smoke["started"] if smoke else None
-    pushed = Pushed(image=record["image"], tags=tuple(record["tags"]), started=started)
+    smoke = record.smoke
+    started = smoke.get("started") if smoke else None
+    pushed = Pushed(image=record.image, tags=tuple(record.tags), started=started)
     if not smoke:
-        run.reporter.warn(f"{pushed.names[0]} was pushed without having passed its smoke test")
-    if record["context_sha256"] != context_sha256:
-        run.reporter.warn(
-            f"files have changed since {pushed.names[0]} was built; the YAML is of what was pushed"
-        )
+        what = f"{pushed.names[0]} was pushed without having passed its smoke test"
+        run.reporter.warn(Notice("untested", what))
+    if record.context_sha256 != context_sha256:
+        what = f"files have changed since {pushed.names[0]} was built; the YAML is of what was pushed"
+        run.reporter.warn(Notice("files-changed", what))
     return pushed

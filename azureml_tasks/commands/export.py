@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.commands.image_runs import for_all, planned_runs
-from azureml_tasks.commands.run_context import plan_image, planned_image, refuse_foreign_records
+from azureml_tasks.commands.run_context import refuse_foreign_records
+from azureml_tasks.commands.run_plan import plan_image, planned_image
 from azureml_tasks.config.problems import FILE
 from azureml_tasks.context.tar_archive import archive, archive_of
 from azureml_tasks.errors import FileProblem, Problem, SettingsError

@@ -5,8 +5,9 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from azureml_tasks.commands.run_context import planned_image, refuse_foreign_records, unused_secrets
-from azureml_tasks.commands.shared import Shared
+from azureml_tasks.commands.run_context import refuse_foreign_records
+from azureml_tasks.commands.run_plan import planned_image, unused_secrets
+from azureml_tasks.commands.shared_by_images import Shared
 from azureml_tasks.errors import AzuremlTasksError, Problem, SettingsError, stating
 from azureml_tasks.project.load import image_names
 

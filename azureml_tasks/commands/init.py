@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import os
-import shlex
 import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -46,6 +45,7 @@ from azureml_tasks.migration.table.project_name import naming_keys, project_name
 from azureml_tasks.migration.table.table_place import TablePlace, placed_text, table_place
 from azureml_tasks.migration.table.table_text import addition, project_text
 from azureml_tasks.migration.table.tasks_file import TEXT, tasks_file
+from azureml_tasks.plain_text import shell_join
 from azureml_tasks.project import git
 from azureml_tasks.project.base_images import CURRENT, FOR_MLFLOW
 from azureml_tasks.project.paths import leaves
@@ -334,7 +334,7 @@ def _notes(drafted: Draft, folder: Path) -> list[str]:
     return [
         f"the table makes another image than {each.source.name} does. To keep {each.source.name} as it is, "
         "remove the table again, and: invoke image.init --keep-dockerfile "
-        f"--from {shlex.quote(typed(each.source.name, folder))}"
+        f"--from {shell_join([typed(each.source.name, folder)])}"
         for each in drafted.readings
         if each.keeps_dockerfile
     ]
@@ -362,6 +362,6 @@ def _next_steps(drafted: Draft, folder: Path) -> tuple[str, ...]:
     steps.append("invoke image.check")
     flags = {name.replace("_", "-"): value for reading in drafted.readings for name, value in reading.flags}
     if {"endpoint", "instance-type"} <= flags.keys():
-        words = "".join(f" --{name} {shlex.quote(value)}" for name, value in flags.items())
+        words = "".join(f" --{name} {shell_join([value])}" for name, value in flags.items())
         steps.append(f"invoke image.environment --deployment{words}")
     return tuple(steps)

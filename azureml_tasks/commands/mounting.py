@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from azureml_tasks.commands.build_step import build_step
 from azureml_tasks.context.context_file import ContextFile
 from azureml_tasks.errors import FileProblem, SettingsError
 from azureml_tasks.project.model import MountedCode
@@ -20,7 +21,8 @@ from azureml_tasks.text_file import UnreadableFile, read_bytes
 
 if TYPE_CHECKING:
     from azureml_tasks.built_image import BuiltImage
-    from azureml_tasks.commands.run_context import Prepared, RunContext
+    from azureml_tasks.commands.prepare import Prepared
+    from azureml_tasks.commands.run_context import RunContext
     from azureml_tasks.context.build_context import BuildContext
     from azureml_tasks.planning.plan import Plan
     from azureml_tasks.project.mounted_delivery import MountedDelivery
@@ -59,6 +61,13 @@ def with_code(run: RunContext, prepared: Prepared, image: BuiltImage) -> Prepare
 def mount_sha256(plan: Plan, context: BuildContext) -> str:
     """Return the SHA-256 over all that is mounted, how the base is told of it, and the smoke test, in hexadecimal."""
     parts = [context.sha256, str(plan.base), _mounted(plan).variables, dict(plan.env), plan.smoke_test.sha256]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def inputs_sha256(plan: Plan, context: BuildContext) -> str:
+    """Return the SHA-256 over what a container with the code depends on beside the code, in hexadecimal."""
+    packages = context.parts.get("python", "")
+    parts = [packages, str(plan.base), _mounted(plan).variables, _mounted(plan).script, dict(plan.env)]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -104,8 +113,9 @@ def _update_packages(run: RunContext, prepared: Prepared, image: BuiltImage) -> 
         fix = "Name another folder that is not there yet: packages-folder"
         raise SettingsError([FileProblem(mounted.packages_folder, 0, what, fix)])
     files = [file for file in plan.files if file.name.startswith(f"{FOLDER}/")]
-    run.reporter.say(f"installing packages for {mounted.packages_folder} in a container of {plan.base}")
-    prepared.engine.make_packages_folder(image, files, folder, made_from)
+    title = f"installing packages for {mounted.packages_folder} in a container of {plan.base}"
+    with build_step(run, title, announced=True):
+        prepared.engine.make_packages_folder(image, files, folder, made_from)
 
 
 def _read_mark(folder: Path) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 from typing import TYPE_CHECKING, NamedTuple
 
+from azureml_tasks.atomic_write import UNFINISHED, remove_unfinished
 from azureml_tasks.errors import FileProblem, SettingsError, stating
 
 if TYPE_CHECKING:
@@ -69,7 +71,8 @@ def _create(path: Path, text: str) -> None:
 def _replace(path: Path, before: bytes, after: bytes) -> None:
     """Write a file that exists, unless it has changed since it was read."""
     path = path.resolve()
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{UNFINISHED}")
+    remove_unfinished(path.parent, f".{glob.escape(path.name)}.*{UNFINISHED}")
     try:
         write_all(temporary, after)
         shutil.copymode(path, temporary)

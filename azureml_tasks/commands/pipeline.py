@@ -1,27 +1,34 @@
 """From a project's folder to a pushed digest: build, smoke test, push, and the three in one. Start reading here.
 
 A run is about each image of the table, in order, or about the one that it names. All are built before any is tested,
-and all are tested before any is pushed. `steps` has what is done for one image.
+and all are tested before any is pushed. `image_build`, `image_smoke_test` and `image_push` have what is done for one.
 """
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from azureml_tasks.commands import steps
+from azureml_tasks.commands.image_build import build_image, up_to_date
+from azureml_tasks.commands.image_push import push_image, refuse_other_name
 from azureml_tasks.commands.image_runs import for_all, of_image, planned_runs
+from azureml_tasks.commands.image_smoke_test import pass_summary, refuse_failed, smoke_test_image, summary_of
+from azureml_tasks.commands.last_image import last_image, where_built
+from azureml_tasks.commands.prepare import Prepared, prepare_build, prepare_built_image
 from azureml_tasks.commands.results import ReleaseResult
-from azureml_tasks.commands.run_context import Prepared, prepare_build, prepare_built_image
-from azureml_tasks.errors import stating
+from azureml_tasks.errors import AzuremlTasksError, stating
 from azureml_tasks.state.locks import project_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from azureml_tasks.built_image import BuiltImage
+    from azureml_tasks.commands.image_build import Built
     from azureml_tasks.commands.results import BuildResult, PushResult, SmokeTestResult, StepResult
     from azureml_tasks.commands.run_context import RunContext
+
+
+_RELEASE = "invoke image.release"
 
 
 class _ReadyToPush(NamedTuple):
@@ -35,7 +42,7 @@ class _ReadyToPush(NamedTuple):
 
     prepared: Prepared
     image: BuiltImage
-    summary: dict[str, Any] | None
+    summary: Mapping[str, Any] | None
 
 
 def build(
@@ -68,13 +75,13 @@ def build(
         for index, (each, ready) in enumerate(zip(runs, prepared, strict=True)):
             with of_image(runs, index, "built"):
                 # Without the lock, whose library takes a while to import.
-                result = steps.up_to_date(each, ready, no_cache=no_cache, pull=pull)
-                if not result:
-                    if all(earlier.is_up_to_date for earlier in results):
+                built = up_to_date(each, ready, no_cache=no_cache, pull=pull)
+                if not built:
+                    if all(earlier.status in {"up-to-date", "mounted"} for earlier in results):
                         lock.enter_context(project_lock(run.folder, run.reporter))
-                    result = steps.build_image(each, ready, no_cache=no_cache, pull=pull)
-            results.append(result)
-            on_step(result)
+                    built = build_image(each, ready, no_cache=no_cache, pull=pull)
+            results.append(built.result)
+            on_step(built.result)
     return results
 
 
@@ -99,7 +106,7 @@ def smoke_test(
         results: list[SmokeTestResult] = []
         for index, (each, (prepared, image)) in enumerate(zip(runs, ready, strict=True)):
             with of_image(runs, index, "tested", state=nothing):
-                result = steps.smoke_test_image(each, prepared, image)
+                result = smoke_test_image(each, prepared, image)
             results.append(result)
             on_step(result)
         return results
@@ -107,13 +114,13 @@ def smoke_test(
 
 def _built(run: RunContext) -> tuple[Prepared, BuiltImage]:
     prepared = prepare_built_image(run)
-    return prepared, steps.last_image(run, prepared)
+    return prepared, last_image(run, prepared)
 
 
 def push(
     run: RunContext, *, untested: bool, on_step: Callable[[PushResult], None] = lambda _: None
 ) -> list[PushResult]:
-    """Push each image that passed its smoke test, with each of its tags, and record its digest.
+    """Push each image that passed its smoke test, with the tags of its build or of `--tag`, and record its digest.
 
     No image is pushed before it is known that all may be.
 
@@ -130,21 +137,28 @@ def push(
     """
     with project_lock(run.folder, run.reporter):
         with stating("Nothing was pushed."):
-            runs = planned_runs(run, uses=("base",))
+            runs = planned_runs(run, uses=("base", "tags") if _names_tags(run) else ("base",))
             ready = for_all(runs, lambda each: _ready_to_push(each, untested=untested))
         return [pushed for pushed in _push_all(runs, ready, on_step) if pushed]
 
 
 def _ready_to_push(run: RunContext, *, untested: bool) -> _ReadyToPush:
     prepared = prepare_built_image(run, to_push=True)
-    image = steps.last_image(run, prepared)
+    image = last_image(run, prepared)
     if prepared.plan.mounted:
         return _ReadyToPush(prepared, image, None)
-    steps.refuse_other_name(prepared.plan, image)
+    refuse_other_name(prepared.plan, image)
+    if _names_tags(run):
+        image = image._replace(names=prepared.plan.names)
     summary = None
     if not run.reporter.dry:
-        summary = steps.pass_summary(run, prepared.plan, image, untested=untested)
+        summary = pass_summary(run, prepared.plan, image, untested=untested)
     return _ReadyToPush(prepared, image, summary)
+
+
+def _names_tags(run: RunContext) -> bool:
+    """Return whether the command itself names the tags; those of a variable are for the next build."""
+    return "tags" in run.overrides and run.overrides["tags"].source == "--tag"
 
 
 def release(
@@ -168,28 +182,28 @@ def release(
         AzuremlTasksError: as `build`, `smoke_test` and `push` do.
     """
     with project_lock(run.folder, run.reporter):
-        with stating("Nothing was built."), steps.going_on_by_release():
+        with stating("Nothing was built."), going_on_by(_RELEASE):
             runs = planned_runs(run, uses=("base", "tags"))
             prepared = for_all(runs, lambda each: prepare_build(each, to_push=True))
             for ready in prepared:
                 ready.engine.check_push(ready.plan)
-        built: list[BuildResult] = []
+        built: list[Built] = []
         for index, (each, ready) in enumerate(zip(runs, prepared, strict=True)):
-            with of_image(runs, index, "built"), steps.going_on_by_release():
-                result = steps.up_to_date(each, ready, no_cache=no_cache, pull=pull)
-                result = result or steps.build_image(
+            with of_image(runs, index, "built"), going_on_by(_RELEASE):
+                image = up_to_date(each, ready, no_cache=no_cache, pull=pull)
+                image = image or build_image(
                     each, ready, no_cache=no_cache, pull=pull, smoke_test_inside=not untested
                 )
-            built.append(result)
-            on_step(result)
+            built.append(image)
+            on_step(image.result)
         tested = _test_all(runs, prepared, built, untested=untested, on_step=on_step)
         ready_to_push = [
-            _ReadyToPush(ready, result.image, steps.summary_of(each, test))
-            for each, ready, result, test in zip(runs, prepared, built, tested, strict=True)
+            _ReadyToPush(ready, image, summary_of(each, test))
+            for each, ready, (image, _), test in zip(runs, prepared, built, tested, strict=True)
         ]
         pushed = _push_all(runs, ready_to_push, on_step)
         return [
-            ReleaseResult(build=each, smoke_test=test, push=push)
+            ReleaseResult(build=each.result, smoke_test=test, push=push)
             for each, test, push in zip(built, tested, pushed, strict=True)
         ]
 
@@ -197,25 +211,25 @@ def release(
 def _test_all(
     runs: Sequence[RunContext],
     prepared: Sequence[Prepared],
-    built: Sequence[BuildResult],
+    built: Sequence[Built],
     *,
     untested: bool,
     on_step: Callable[[StepResult], None],
 ) -> list[SmokeTestResult]:
     """Test all images that were built; refuse those that failed after the last one, unless *untested* is set."""
-    state = f"The image was built{steps.where_built(built[0].image)}. It was not pushed."
+    state = f"The image was built{where_built(built[0].image)}. It was not pushed."
     if len(built) > 1:
         state = "All images were built. Nothing was pushed."
     results: list[SmokeTestResult] = []
-    for index, (each, ready, result) in enumerate(zip(runs, prepared, built, strict=True)):
-        with of_image(runs, index, "tested", state=state), steps.going_on_by_release():
-            tested = steps.smoke_test_image(each, ready, result.image, keep_candidate=untested)
+    for index, (each, ready, (image, _)) in enumerate(zip(runs, prepared, built, strict=True)):
+        with of_image(runs, index, "tested", state=state), going_on_by(_RELEASE):
+            tested = smoke_test_image(each, ready, image, keep_candidate=untested)
         results.append(tested)
         with stating(state):
             on_step(tested)
     if not untested:
         with stating(state):
-            steps.refuse_failed(*results)
+            refuse_failed(*results)
     return results
 
 
@@ -231,5 +245,15 @@ def _push_all(
             results.append(None)
             continue
         with of_image(runs, index, "pushed"):
-            results.append(steps.push_image(each, prepared, image, summary, on_step))
+            results.append(push_image(each, prepared, image, summary, on_step))
     return results
+
+
+@contextmanager
+def going_on_by(command: str) -> Iterator[None]:
+    """Name *command*, which does the rest as well, as the next step of an error that names `image.build`."""
+    try:
+        yield
+    except AzuremlTasksError as error:
+        error.next_step = error.next_step.replace("invoke image.build", command)
+        raise

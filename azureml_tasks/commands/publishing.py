@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.errors import AzuremlTasksError, RegistryError, stating
+from azureml_tasks.notice import Notice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -101,7 +102,8 @@ class Publication(NamedTuple):
             named = self.engine.push(self.image, name, never_moves=True).digest
         pushed.append(tag)
         if named and named != digest:
-            self.reporter.warn(f"{name} names {named}, so that no tag keeps {self.repository}@{digest}")
+            what = f"{name} names {named}, so that no tag keeps {self.repository}@{digest}"
+            self.reporter.warn(Notice("tag-moved", what))
 
     @contextmanager
     def _saying_what_was_pushed(self, pushed: Sequence[str]) -> Iterator[None]:

@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, cast
 
+from azureml_tasks.commands.build_step import build_step
+from azureml_tasks.commands.image_build import built
 from azureml_tasks.commands.image_runs import for_all, of_image, planned_runs
-from azureml_tasks.commands.results import BuildResult
-from azureml_tasks.commands.run_context import prepare_build, prepare_engine
-from azureml_tasks.commands.steps import record_build
+from azureml_tasks.commands.prepare import prepare_build, prepare_engine
+from azureml_tasks.commands.run_records import record_build
 from azureml_tasks.errors import BuildError, Problem, SettingsError, stating
 from azureml_tasks.state.locks import project_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from azureml_tasks.commands.results import BuildResult, BuildStatus
     from azureml_tasks.commands.run_context import RunContext
     from azureml_tasks.engines.acr.engine import AcrEngine
     from azureml_tasks.engines.protocol import Engine
 
 
 def start(
-    run: RunContext, *, no_cache: bool, on_started: Callable[[str], None] = lambda _: None
-) -> list[str]:
-    """Start a remote build of each image, and return the run IDs; "" for each under --dry.
+    run: RunContext, *, no_cache: bool, on_started: Callable[[BuildResult], None] = lambda _: None
+) -> list[BuildResult]:
+    """Start a remote build of each image, and return a result with the run ID for each; without one under --dry.
 
     Args:
         run: the run of this command.
         no_cache: build every step again.
-        on_started: takes the ID of each run as it is started.
+        on_started: takes the result of each image as its run is started.
 
     Raises:
         SettingsError: the engine is the local one.
@@ -41,7 +44,11 @@ def start(
         started = []
         for index, (engine, ready) in enumerate(zip(engines, prepared, strict=True)):
             with of_image(runs, index, "started", state="Nothing was built." if not index else ""):
-                started.append(engine.start(ready.plan, ready.context, no_cache=no_cache))
+                start_time = time.monotonic()
+                run_id = engine.start(ready.plan, ready.context, no_cache=no_cache)
+                image = engine.planned_image(ready.plan, ready.context)._replace(run=run_id)
+                status: BuildStatus = "started" if run_id else "planned"
+                started.append(built(runs[index], ready, image, status, start_time).result)
             on_started(started[-1])
         return started
 
@@ -71,9 +78,11 @@ def resume(
         results = []
         for index, (each, engine, ready) in enumerate(zip(runs, engines, prepared, strict=True)):
             with of_image(runs, index, "built"):
-                image = engine.resume(ready.plan, ready.context, ids[index])
+                start = time.monotonic()
+                with build_step(each, f"build {ready.plan.names[0]}"):
+                    image = engine.resume(ready.plan, ready.context, ids[index])
                 record_build(each, ready.plan, image)
-                results.append(BuildResult(image=image, image_name=each.image))
+                results.append(built(each, ready, image, "built", start).result)
             on_step(results[-1])
         return results
 

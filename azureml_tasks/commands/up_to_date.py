@@ -10,7 +10,8 @@ from azureml_tasks.incremental.rebuild_reasons import Rebuild, rebuild_of
 
 if TYPE_CHECKING:
     from azureml_tasks.built_image import BuiltImage
-    from azureml_tasks.commands.run_context import Prepared, RunContext
+    from azureml_tasks.commands.prepare import Prepared
+    from azureml_tasks.commands.run_context import RunContext
     from azureml_tasks.context.build_context import BuildContext
     from azureml_tasks.engines.protocol import Engine
     from azureml_tasks.planning.plan import Plan

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from azureml_tasks.errors import FileProblem, Problem
+from azureml_tasks.plain_text import escape_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -13,6 +16,7 @@ if TYPE_CHECKING:
 
 FILE = "pyproject.toml"
 _TABLE = ("tool", "azureml-image")
+_EXCLUDE = re.compile(r"\bexclude = \[")
 T = TypeVar("T")
 Place = tuple[str | int, ...]
 """The path of a key or an item inside the table: `("smoke-test", "requests", 0, "body")`."""
@@ -53,22 +57,22 @@ class Problems:
     def __len__(self) -> int:
         return len(self._problems)
 
-    def add(self, place: Place, what: str, fix: str = "") -> None:
-        """Report a mistake at *place* in the table."""
+    def add(self, place: Place, what: str, fix: str = "", *, code: str = "settings") -> None:
+        """Report a mistake at *place* in the table, with one of `errors.PROBLEM_CODES`."""
         self._bad.add(place)
         if place and place[0] in self.sources:
-            self.extend([Problem(self.sources[str(place[0])], 0, what, fix)])
+            self.extend([Problem(self.sources[str(place[0])], 0, what, fix, code)])
         else:
-            self.extend([self.problem_at(place, what, fix)])
+            self.extend([self.problem_at(place, what, fix)._replace(code=code)])
 
     def problem_at(self, place: Place, what: str, fix: str = "") -> FileProblem:
         """Return a mistake at *place* in the table, which is not reported yet."""
-        what, fix = (self._spelled(text, place) for text in (what, fix))
+        what, fix = (self._spelled(text, place) for text in (what, self._with_patterns(fix)))
         return FileProblem(FILE, self.line_of(place), what, fix)
 
     def add_in_file(self, file: str, line: int, what: str, fix: str = "") -> None:
         """Report a mistake in *file*, a project-relative path; line 0 is the whole file."""
-        self._problems.append(FileProblem(file, line, what, fix))
+        self._problems.append(FileProblem(file, line, what, self._with_patterns(fix)))
 
     def extend(self, problems: Iterable[Problem]) -> None:
         """Report *problems*."""
@@ -96,6 +100,16 @@ class Problems:
     def is_of_image(self, place: Place) -> bool:
         """Return whether what is at *place* comes from the table of one of several images, not from the top table."""
         return self.own is not None and self.own.is_own(place)
+
+    def _with_patterns(self, fix: str) -> str:
+        """Return *fix* with the patterns that `exclude` has already, in each line that sets it."""
+        tables = self.document.get("tool", {})
+        table = self.own.values if self.own else tables.get("azureml-image", {})
+        patterns = table.get("exclude")
+        if not isinstance(patterns, list) or not all(isinstance(each, str) for each in patterns):
+            return fix
+        before = "".join(f"{escape_json(json.dumps(each, ensure_ascii=False))}, " for each in patterns)
+        return _EXCLUDE.sub(lambda key: key[0] + before, fix)
 
     def _spelled(self, text: str, place: Place) -> str:
         """Return *text*, which spells *place* as if the image's table were the table itself, with its real place."""

@@ -101,10 +101,10 @@ def _table(document: Mapping[str, Any], near: Iterable[FileProblem]) -> dict[str
     if problems := [*near]:
         raise SettingsError(problems)
     fix = (
-        "Make it of the files that you have: invoke image.init\n"
+        "Make it from the files that you have: invoke image.init\n"
         'or write it:\n[tool.azureml-image]\nbase = "minimal-py312-inference"'
     )
-    raise SettingsError([FileProblem(FILE, 0, "has no table [tool.azureml-image]", fix)])
+    raise SettingsError([FileProblem(FILE, 0, "has no table [tool.azureml-image]", fix, "missing-table")])
 
 
 def _own_table(table: Mapping[str, Any], image: str, lines: Mapping[Place, int]) -> ImageTable | None:
@@ -147,10 +147,10 @@ def _refuse_missing_base(problems: Problems) -> None:
         what = (
             f'{spell_table(own.place)} has neither "base" nor "dockerfile", and neither has {spell_table(())}'
         )
-        problems.add(own.place, what, fix)
+        problems.add(own.place, what, fix, code="missing-key")
     else:
         what = f'{spell_table(())} has neither "base" nor "dockerfile", one of which is required'
-        problems.add((), what, fix)
+        problems.add((), what, fix, code="missing-key")
 
 
 _WRONG = object()
@@ -162,7 +162,7 @@ def _read_table(values: Mapping[str, Any], cls: type[TableT], place: Place, prob
     for name in values:
         if name not in known:
             what = f'unknown key "{name}" in {spell_table(place)}'
-            problems.add((*place, name), what, _similar(name, list(known)))
+            problems.add((*place, name), what, _similar(name, list(known)), code="unknown-key")
     read: dict[str, Any] = {}
     for name, (attribute, key) in known.items():
         if name in values:
@@ -170,7 +170,8 @@ def _read_table(values: Mapping[str, Any], cls: type[TableT], place: Place, prob
             if value is not _WRONG and not problems.is_bad((*place, name)):
                 read[attribute] = value
         elif key.required:
-            problems.add(place, f'{spell_table(place)} has no "{name}", which is required', _fix(key.rule))
+            what = f'{spell_table(place)} has no "{name}", which is required'
+            problems.add(place, what, _fix(key.rule), code="missing-key")
     return cls(**read)
 
 
@@ -191,13 +192,13 @@ _ACCEPTED: dict[str, frozenset[str]] = {
 def _read_value(value: Any, key: Key, place: Place, problems: Problems) -> Any:
     if kind(value) not in {key.type} | _ACCEPTED.get(key.type, frozenset()):
         what = f"{spell(place)} must be {key.type}, got {with_value(value)}"
-        problems.add(place, what, corrected(value, key, place))
+        problems.add(place, what, corrected(value, key, place), code="wrong-type")
         return _WRONG
     if key.type == fields.ANY:
         not_json = dict(_not_json(value, place))
         for inner, given in not_json.items():
             what = f"{spell(inner)} is {given}, which JSON cannot express"
-            problems.add(inner, what, "Write it as a string.")
+            problems.add(inner, what, "Write it as a string.", code="wrong-value")
         return _WRONG if not_json else value
     if key.type == fields.TABLE:
         return _read_table(value, key.table, place, problems)
@@ -239,7 +240,7 @@ def _read_images(images: dict[str, Any], key: Key, place: Place, problems: Probl
         _check_name(name, key, place, problems)
         if not isinstance(table, dict):
             what = f"{spell((*place, name))} must be a table, got {with_value(table)}"
-            problems.add((*place, name), what, f"Write: {spell_table((*place, name))}")
+            problems.add((*place, name), what, f"Write: {spell_table((*place, name))}", code="wrong-type")
     for misplaced in image_tables.misplaced_keys(images, _SHARED):
         problems.add(
             misplaced, f"{spell(misplaced)}: all images share this key", f"Write it in {spell_table(())}"
@@ -251,17 +252,19 @@ def _check_name(name: str, key: Key, place: Place, problems: Problems) -> None:
     """Report a name in the table at *place* that *key* does not allow."""
     if key.names and (error := key.names.error(name)):
         written = json.dumps(name, ensure_ascii=False)
-        problems.add((*place, name), f"{spell(place)}: {written} {error}", key.names.fix)
+        problems.add((*place, name), f"{spell(place)}: {written} {error}", key.names.fix, code="wrong-value")
 
 
 def _check(value: Any, key: Key, place: Place, problems: Problems) -> None:
     if value == "" and not key.may_be_empty:
-        problems.add(place, f"{spell(place)} is empty", _fix(key.rule))
+        problems.add(place, f"{spell(place)} is empty", _fix(key.rule), code="wrong-value")
     elif isinstance(value, float) and not math.isfinite(value):
-        problems.add(place, f"{spell(place)} is {value}, which is not a finite number")
+        problems.add(place, f"{spell(place)} is {value}, which is not a finite number", code="wrong-value")
     elif (rule := _rule(key, problems)) and (error := rule.error(value)):
         fix = rule.fix_of(value) or rule.fix
-        problems.add(place, f"{spell(place)}: {hide_login(as_written(value))} {error}", fix)
+        problems.add(
+            place, f"{spell(place)}: {hide_login(as_written(value))} {error}", fix, code="wrong-value"
+        )
 
 
 def _rule(key: Key, problems: Problems) -> Rule | None:
@@ -281,7 +284,10 @@ def _not_json(value: Any, place: Place) -> Iterator[tuple[Place, str]]:
 
 
 def _similar(name: str, known: list[str]) -> str:
-    similar = difflib.get_close_matches(name.lower().replace("_", "-"), known, n=1, cutoff=0.6)
+    written = name.lower().replace("_", "-")
+    first_word = written.partition("-")[0]
+    similar = difflib.get_close_matches(written, known, n=1, cutoff=0.6)
+    similar = similar or [key for key in known if key == first_word]
     return f'Did you mean "{similar[0]}"?' if similar else f"Known keys: {', '.join(known)}."
 
 

@@ -6,7 +6,7 @@ import re
 
 from azureml_tasks.config.validators import Rule, matching
 
-_WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_WORD = r"[!#\$%&'*+.^_`|~0-9A-Za-z-]+"
 """RFC 9110, 5.6.2, a token: a name of a header, and each part of a media type."""
 _FRAMING = frozenset({
     *("connection", "content-length", "expect", "keep-alive", "proxy-connection"),

@@ -23,6 +23,7 @@ _BUILD_WHEEL = (
 _REMOTE = re.compile(r"(?:(?:git|hg|svn|bzr)\+(?:https?|git|svn|lp|ftp)|https?)://", re.IGNORECASE)
 _BY_SSH = re.compile(r"(?:\w+\+)?(?:ssh|sftp)://|git\+[^/@:\s]+@", re.IGNORECASE)
 _IN_A_FOLDER = re.compile(r"\w+\+file:", re.IGNORECASE)
+_ONE_EQUALS_SIGN = re.compile(r"(?<![=<>!~])=(?!=)")
 _USER = re.compile(r"//[^/?#\s]*@")
 _HOST = re.compile(r"//[^/@\s]*")
 _PASSWORD = re.compile(r":(?!\d+(?:[/?#]|$))")
@@ -43,6 +44,20 @@ def parse_requirement(text: str) -> Requirement:
         raise
     except (ValueError, RecursionError) as error:
         raise InvalidRequirement(str(error) or type(error).__name__) from error
+
+
+def with_two_equals_signs(text: str) -> str:
+    """Return *text* with two equals signs if it has one, as in `numpy=2.1.3`; "" if that is no requirement either."""
+    corrected = _ONE_EQUALS_SIGN.sub("==", text)
+    if corrected == text or "@" in text:
+        return ""
+    from packaging.requirements import InvalidRequirement
+
+    try:
+        parse_requirement(corrected)
+    except InvalidRequirement:
+        return ""
+    return corrected
 
 
 def first_line(error: Exception) -> str:

@@ -20,18 +20,54 @@ _TYPES: dict[str, dict[str, Any]] = {
 }
 
 
+_DRAFT = "http://json-schema.org/draft-07/schema#"
+"""What editors for TOML and `validate-pyproject` read."""
+_ID = "urn:azureml-tasks:schema:{}"
+TABLE_NAME = "azureml-image"
+
+
 def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema (draft 2020-12) of the table `[tool.azureml-image]`.
+    """Return the JSON Schema (draft-07) of the table `[tool.azureml-image]`.
 
     It is not complete: the reader also checks rules that JSON Schema cannot express.
     """
+    return {
+        "$schema": _DRAFT,
+        "$id": _ID.format("table"),
+        "title": "The table [tool.azureml-image] of azureml-tasks",
+        **_whole_table(),
+    }
+
+
+def pyproject_schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft-07) of a `pyproject.toml` with that table; it takes anything beside it."""
+    tool = {"type": "object", "properties": {TABLE_NAME: _whole_table()}}
+    return {
+        "$schema": _DRAFT,
+        "$id": _ID.format("pyproject"),
+        "title": "A pyproject.toml with the table [tool.azureml-image] of azureml-tasks",
+        "type": "object",
+        "properties": {"tool": tool},
+    }
+
+
+def tool_schema(tool_name: str) -> dict[str, Any]:
+    """Return the schema of the table of *tool_name*, for `validate-pyproject`.
+
+    https://validate-pyproject.readthedocs.io/en/stable/dev-guide.html
+    """
+    if tool_name != TABLE_NAME:
+        raise ValueError(f"the table is {TABLE_NAME}, not {tool_name}")
+    return json_schema()
+
+
+def _whole_table() -> dict[str, Any]:
     refused = {name: False for name, (_, key) in keys(Settings).items() if not key.beside_dockerfile}
     return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
         **_of_table(Settings),
         # What one of several images needs, it may have from its own table.
         "anyOf": [{"required": [name]} for name in ("base", "dockerfile", image_tables.KEY)],
-        "dependentSchemas": {"dockerfile": {"properties": refused}},
+        "dependencies": {"dockerfile": {"properties": refused}},
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import tomli
@@ -17,7 +18,8 @@ DEEPEST = 100
 """Tables and arrays inside each other; a real table has about five."""
 _LARGEST = 2**63
 """Integers of TOML have 64 bits: https://toml.io/en/v1.0.0#integer"""
-_FIX = "Correct this line. The rest of the file was not read."
+_BARE_WORD = re.compile(r"""\s*(?P<key>[\w.-]+)\s*=\s*(?P<word>[A-Za-z][^"'\[\]{}=,#]*)(?:#.*)?""")
+"""A key with a word that no quotation marks are around."""
 
 
 def parse(text: str, file: str = FILE) -> dict[str, Any]:
@@ -33,7 +35,8 @@ def parse(text: str, file: str = FILE) -> dict[str, Any]:
     try:
         document = tomli.loads(text)
     except tomli.TOMLDecodeError as error:
-        raise _error(file, f"is not valid TOML: {error.msg} (column {error.colno})", error.lineno) from error
+        what, line = f"is not valid TOML: {error.msg} (column {error.colno})", error.lineno
+        raise _error(file, what, line, _correction(error.msg, text.split("\n")[line - 1])) from error
     except RecursionError as error:
         raise _error(file, "has tables or arrays that are nested too deep") from error
     except ValueError as error:  # Python converts no text of more than 4,300 digits.
@@ -65,7 +68,19 @@ def _parts(document: Any) -> Iterator[tuple[Any, Path]]:
             waiting += [(inner, (*path, index)) for index, inner in enumerate(value)]
 
 
-def _error(file: str, what: str, line: int = 0) -> SettingsError:
-    return SettingsError(
-        [FileProblem(file, line, what, _FIX if line else "Write it in another way. Nothing was read.")]
-    )
+def _correction(why: str, line: str) -> str:
+    """Return what to do about a *line* that is not TOML, of which tomli says *why*."""
+    fix = "Correct this line."
+    if why == "Cannot overwrite a value" or why.startswith("Cannot declare "):
+        fix = "The file sets this key or table twice: delete one of the two."
+    elif why == "Invalid value" and (written := _BARE_WORD.fullmatch(line.rstrip("\r"))):
+        word = written["word"].rstrip()
+        value = word.lower() if word.lower() in {"true", "false"} else f'"{word}"'
+        return f"Write: {written['key']} = {value}\nThe rest of the file was not read."
+    return f"{fix} The rest of the file was not read."
+
+
+def _error(
+    file: str, what: str, line: int = 0, fix: str = "Write it in another way. Nothing was read."
+) -> SettingsError:
+    return SettingsError([FileProblem(file, line, what, fix, "not-toml")])

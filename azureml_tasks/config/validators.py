@@ -34,12 +34,13 @@ class Rule:
     fix_of: Callable[[Any], str] = lambda _value: ""
 
 
-def matching(pattern: str, error: str, fix: str) -> Rule:
+def matching(pattern: str, error: str, fix: str, fix_of: Callable[[str], str] = lambda _value: "") -> Rule:
     """Return the rule for a string that must match the whole of *pattern*."""
     return Rule(
         error=lambda value: "" if re.fullmatch(pattern, value) else error,
         fix=fix,
         schema={"pattern": f"^(?:{pattern})$"},
+        fix_of=fix_of,
     )
 
 
@@ -55,10 +56,17 @@ def between(low: float, high: float) -> Rule:
 def one_of(*values: str) -> Rule:
     """Return the rule for one of *values*."""
     allowed = ", ".join(f'"{value}"' for value in values)
+    by_lower_case = {value.lower(): value for value in values}
+
+    def fix_of(value: str) -> str:
+        meant = by_lower_case.get(value.lower())
+        return f'Write: "{meant}"' if meant else ""
+
     return Rule(
         error=lambda value: "" if value in values else "is not an allowed value",
         fix=f"Allowed: {allowed}.",
         schema={"enum": list(values)},
+        fix_of=fix_of,
     )
 
 
@@ -227,7 +235,26 @@ USER = matching(
     "is not a runtime user",
     'Write: user = "dockeruser". The user cannot be root.',
 )
-MEMORY = matching(r"[1-9][0-9]*[kmg]", "is not an amount of memory", 'Write: memory = "4g"')
+_AMOUNT = r"[1-9][0-9]*[kmg]"
+_BYTES = {"k": 2**10, "m": 2**20, "g": 2**30}
+_LEAST_MEMORY = 6 * 2**20
+"""Bytes without which Docker's engine starts no container."""
+
+
+def memory_bytes(amount: str) -> int:
+    """Return the bytes of an amount of memory such as `4g`; of more than 20 digits only the first ones count."""
+    return int(amount[:-1][:20]) * _BYTES[amount[-1]]
+
+
+def _memory_error(value: str) -> str:
+    if not re.fullmatch(_AMOUNT, value):
+        return "is not an amount of memory"
+    # A number of bytes that has more than 63 bits is a small one to Docker's engine.
+    is_taken = _LEAST_MEMORY <= memory_bytes(value) < 2**63
+    return "" if is_taken else "is not between 6m and 8589934591g, as Docker takes it"
+
+
+MEMORY = Rule(error=_memory_error, fix='Write: memory = "4g"', schema={"pattern": f"^(?:{_AMOUNT})$"})
 URL_PATH = matching(r"/[!-~]*", "is not a URL path", 'Write: path = "/score"')
 HEALTH_PATH = matching(r"/[!-~]*", "is not a URL path", 'Write: health = "/healthz"')
 GPUS = matching(
@@ -250,22 +277,40 @@ def _requirement_problem(value: str) -> tuple[str, str]:
     """Return what is wrong with a requirement and a better next step than an example; each may be ""."""
     from packaging.requirements import InvalidRequirement
 
-    from azureml_tasks.config.requirement import address_problem, first_line, parse_requirement
+    from azureml_tasks.config.requirement import (
+        address_problem,
+        first_line,
+        parse_requirement,
+        with_two_equals_signs,
+    )
 
     try:
         requirement = parse_requirement(value)
     except InvalidRequirement as error:
-        return f"is not a requirement: {first_line(error)}", ""
+        meant = with_two_equals_signs(value)
+        return f"is not a requirement: {first_line(error)}", f"Write: {json.dumps(meant)}" if meant else ""
     problem = address_problem("it", requirement.url) if requirement.url else None
     return (f"cannot be installed: {problem[0]}", problem[1]) if problem else ("", "")
 
 
 # Names: https://www.debian.org/doc/debian-policy/ch-controlfields.html#source; versions: #version on that page.
 # A trailing "-" would make apt-get remove the package.
+_APT = r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.](=[A-Za-z0-9.+:~-]+)?"
+
+
+def _apt_names(value: str) -> str:
+    """Return how to write packages that are in one string, in upper case or with two equals signs; "" for others."""
+    parts = (re.sub("==?", "=", word).partition("=") for word in value.split())
+    names = [f"{name.lower()}{sign}{version}" for name, sign, version in parts]
+    is_certain = names and all(re.fullmatch(_APT, name) for name in names)
+    return f"Write: {', '.join(map(json.dumps, names))}" if is_certain else ""
+
+
 APT = matching(
-    r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.](=[A-Za-z0-9.+:~-]+)?",
+    _APT,
     "is not a Debian package name",
     'Write the name, or the name with a version: "libpng-tools", "libpng-tools=1.6.39-2"',
+    fix_of=_apt_names,
 )
 PIP = Rule(
     error=_requirement_error,

@@ -18,7 +18,7 @@ _AFTER_DOLLAR = re.compile(
     rf"|(?P<own>\{{(?P<of>{_NAME}):(?:\+:\$\{{(?P=of)\}}|-/[^{{}}$\"\\]*)\}})"
 )
 _SHOWN = re.compile(r"\{[^{}$]{0,40}\}?|.?", re.DOTALL)
-VALUE = rf"(?:[^$\n\r\u0000]|\$(?:\$|{_NAME}|\{{{_NAME}\}}))*"
+VALUE = rf"(?:[^\$\n\r\u0000]|\$(?:\$|{_NAME}|\{{{_NAME}\}}))*"
 """The form of a value, for JSON Schema."""
 
 

@@ -211,6 +211,9 @@ def _has_changed(file: ContextFile, context: BuildContext) -> bool:
 
 
 def largest(files: Iterable[ContextFile], count: int = 10) -> list[ContextFile]:
-    """Return the *count* largest of *files*, the largest first, those of one size by name."""
-    without_folders = (file for file in files if not file.name.endswith("/"))
-    return sorted(without_folders, key=lambda file: (-file.size, file.name))[:count]
+    """Return the *count* largest of *files* that are copied, the largest first, those of one size by name.
+
+    What azureml-tasks writes itself, such as the script that installs packages, is not copied.
+    """
+    copied = (file for file in files if file.source or file.link)
+    return sorted(copied, key=lambda file: (-file.size, file.name))[:count]

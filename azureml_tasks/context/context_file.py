@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.errors import BuildError
+from azureml_tasks.plain_text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,4 +62,6 @@ def blocks(file: ContextFile) -> Iterator[bytes]:
 
 def changed(source: str) -> BuildError:
     """Return the error for a file that changes while it is read."""
-    return BuildError(f"{source} changed while it was read.", next_step="Run the same command again.")
+    return BuildError(
+        f"{one_line(source)} changed while it was read.", next_step="Run the same command again."
+    )

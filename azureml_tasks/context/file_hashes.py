@@ -1,7 +1,7 @@
 """Hash each file once: the hash of a file that has not changed since is read from a cache.
 
-The same reading looks for a private key and for a pointer of Git LFS, so a file that has not changed is not opened at
-all.
+The same reading looks for a private key, for a pointer of Git LFS and for what our own commands write, so a file that
+has not changed is not opened at all.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.atomic_write import write_atomically
 from azureml_tasks.context.lfs_pointer import is_pointer
+from azureml_tasks.context.own_outputs import is_own_output
 from azureml_tasks.context.secret_files import HEAD_SIZE, has_private_key
+from azureml_tasks.text_file import UnreadableFile, read_bytes
 from azureml_tasks.version import VERSION
 
 if TYPE_CHECKING:
@@ -24,8 +26,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _BLOCK = 1024 * 1024
-_KEY, _POINTER, _NEITHER = "private-key", "lfs-pointer", "-"
-_CONTENT = re.compile(rf"([0-9a-f]{{64}}) ({_KEY}|{_POINTER}|{_NEITHER})")
+_LARGEST_CACHE = 256 * 1024 * 1024
+"""Bytes: the cache of a million files has fewer."""
+_KEY, _POINTER, _OUTPUT, _NEITHER = "private-key", "lfs-pointer", "own-output", "none"
+_CONTENT = re.compile(rf"([0-9a-f]{{64}}) ({_KEY}|{_POINTER}|{_OUTPUT}|{_NEITHER})")
 _SECOND = 10**9
 _COARSE = 2 * _SECOND
 """FAT stores times in steps of two seconds."""
@@ -40,11 +44,13 @@ class FileContent(NamedTuple):
         sha256: of the whole content, in hexadecimal; "" if only the beginning was read.
         has_private_key: see `has_private_key`.
         is_lfs_pointer: whether Git LFS has the file, and this is what it committed in its place.
+        is_own_output: whether one of our commands wrote the file.
     """
 
     sha256: str
     has_private_key: bool
     is_lfs_pointer: bool = False
+    is_own_output: bool = False
 
 
 class FileHashes:
@@ -75,10 +81,10 @@ class FileHashes:
     ) -> FileHashes:
         """Read the cache in *file*; one that is missing, damaged or of another version counts as empty."""
         try:
-            cache = json.loads(file.read_bytes())
+            cache = json.loads(read_bytes(file, _LARGEST_CACHE))
             rows = cache["files"].items() if cache["version"] == VERSION else ()
             known = {path: str(row) for path, row in rows}
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        except (OSError, UnreadableFile, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             known = {}
         return cls(file=file, known=known, now=now, is_shared=is_shared)
 
@@ -120,7 +126,10 @@ class FileHashes:
         if status.st_size <= _BLOCK or self._known_row(path).startswith(stamp_of(status)):
             return self.content(path, status)
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123 -- see `sha256`
-            return FileContent(sha256="", has_private_key=has_private_key(file.read(HEAD_SIZE)))
+            head = file.read(HEAD_SIZE)
+            return FileContent(
+                sha256="", has_private_key=has_private_key(head), is_own_output=is_own_output(head)
+            )
 
     def may_have_changed(self, path: str) -> bool:
         """Return whether the file at *path* may have changed since this object returned its content."""
@@ -161,21 +170,29 @@ def is_settled(status: os.stat_result, now: int) -> bool:
 
 def _row(stamp: str, content: FileContent) -> str:
     """Return a row of the cache: one text is read and compared several times as fast as a list."""
-    verdict = _KEY if content.has_private_key else _POINTER if content.is_lfs_pointer else _NEITHER
+    verdicts = {
+        _KEY: content.has_private_key,
+        _POINTER: content.is_lfs_pointer,
+        _OUTPUT: content.is_own_output,
+    }
+    verdict = next((name for name, applies in verdicts.items() if applies), _NEITHER)
     return f"{stamp}{content.sha256} {verdict}"
 
 
 def _content(row: str, start: int) -> FileContent | None:
     """Return what a row says after its stamp, from *start* on; None if it is damaged."""
     match = _CONTENT.fullmatch(row, start)
-    return FileContent(match[1], match[2] == _KEY, match[2] == _POINTER) if match else None
+    if not match:
+        return None
+    return FileContent(match[1], match[2] == _KEY, match[2] == _POINTER, match[2] == _OUTPUT)
 
 
 def _read(path: str) -> tuple[FileContent, os.stat_result]:
     with open(path, "rb", buffering=0) as file:  # noqa: PTH123 -- see `FileHashes.sha256`
         block = file.read(_BLOCK)
-        is_secret, is_lfs_pointer = has_private_key(block[:HEAD_SIZE]), is_pointer(block)
+        head = block[:HEAD_SIZE]
+        verdicts = has_private_key(head), is_pointer(block), is_own_output(head)
         total = hashlib.sha256(block)
         while block := file.read(_BLOCK):
             total.update(block)
-        return FileContent(total.hexdigest(), is_secret, is_lfs_pointer), os.fstat(file.fileno())
+        return FileContent(total.hexdigest(), *verdicts), os.fstat(file.fileno())

@@ -45,8 +45,12 @@ def end_of_archive() -> bytes:
     return b"\0" * _TAR_BLOCK * 2
 
 
-def member(file: ContextFile) -> Iterator[bytes]:
+def member(file: ContextFile, time: int = TIME) -> Iterator[bytes]:
     """Yield one member of an archive: header, content and padding.
+
+    Args:
+        file: the member.
+        time: when it changed last, seconds since 1970.
 
     Raises:
         BuildError: the file has changed since its size was read.
@@ -54,7 +58,7 @@ def member(file: ContextFile) -> Iterator[bytes]:
     import tarfile
 
     info = tarfile.TarInfo(file.name.rstrip("/"))
-    info.mtime = TIME
+    info.mtime = time
     info.mode = mode_of(file)
     if file.name.endswith("/"):
         info.type = tarfile.DIRTYPE

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.errors import BuildError
+from azureml_tasks.notice import Notice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +16,7 @@ _ROOT = ("", "0", "root")
 _NOT_KEPT = "The image was built, and is not kept."
 
 
-def check_image(plan: Plan, config: Mapping[str, Any]) -> list[str]:
+def check_image(plan: Plan, config: Mapping[str, Any]) -> list[Notice]:
     """Refuse an image that runs as root or that starts nothing, and return warnings.
 
     Args:
@@ -59,10 +60,11 @@ def refuse_user(plan: Plan, user: str, ids: Mapping[str, str]) -> None:
         raise BuildError(what, next_step=fix, state=_NOT_KEPT)
 
 
-def _port_warnings(plan: Plan, config: Mapping[str, Any]) -> list[str]:
+def _port_warnings(plan: Plan, config: Mapping[str, Any]) -> list[Notice]:
     exposed = config.get("ExposedPorts")
     ports = sorted(str(port) for port in exposed) if isinstance(exposed, dict) else []
     port = plan.smoke_test.port
     if not ports or not {f"{port}", f"{port}/tcp"}.isdisjoint(ports):
         return []
-    return [f"the image exposes {', '.join(ports)}, and smoke-test.port is {port}, to which requests will go"]
+    what = f"the image exposes {', '.join(ports)}, and smoke-test.port is {port}, to which requests will go"
+    return [Notice("port", what)]

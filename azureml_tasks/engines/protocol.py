@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from azureml_tasks.built_image import BuiltImage, PushedTag, StoredLayers
@@ -13,7 +14,9 @@ if TYPE_CHECKING:
     from azureml_tasks.context.context_file import ContextFile
     from azureml_tasks.errors import AzuremlTasksError
     from azureml_tasks.planning.plan import Plan
+    from azureml_tasks.smoke.container_protocol import AnsweringServer
     from azureml_tasks.smoke.report import Report
+    from azureml_tasks.state.failed_step import FailedStep
 
 
 class LayerStore(Protocol):
@@ -43,6 +46,9 @@ class Engine(Protocol):
 
     def describe(self) -> str:
         """Return one line: which engine, its address, its builder and why that one."""
+
+    def title(self) -> str:
+        """Return the same in short: what a person would not expect of it, and its builder."""
 
     def planned_image(self, plan: Plan, context: BuildContext) -> BuiltImage:
         """Return the image as far as it is known before it is built: it has no ID yet."""
@@ -77,6 +83,7 @@ class Engine(Protocol):
         pull: bool,
         smoke_test: bool,
         previous: BuiltImage | None,
+        keep_failure: Callable[[FailedStep], None],
     ) -> BuiltImage:
         """Check the base and build the image with the plan's names.
 
@@ -88,6 +95,7 @@ class Engine(Protocol):
             smoke_test: run the smoke test inside the build if no engine can run it afterwards, and keep only an
                 image that passed.
             previous: the image that was built last, whose layers may be used again; None if there is none.
+            keep_failure: takes the step at which the build fails.
         """
 
     def base_as_image(self, plan: Plan) -> BuiltImage:
@@ -108,8 +116,25 @@ class Engine(Protocol):
     def exists(self, image: BuiltImage) -> bool:
         """Return whether the image is still where it was built."""
 
-    def smoke_test(self, plan: Plan, image: BuiltImage) -> Report | None:
-        """Run the image and send the plan's requests; None under --dry."""
+    def image_bytes(self, image: BuiltImage) -> int | None:
+        """Return the size of an image with its base, as the engine stores it; None if that is not known."""
+
+    def smoke_test(self, plan: Plan, image: BuiltImage, keep_log: Callable[[str], None]) -> Report | None:
+        """Run the image and send the plan's requests; None under --dry.
+
+        Args:
+            plan: with the requests.
+            image: to run.
+            keep_log: takes what the container has printed if there will be no report, as after Ctrl-C.
+        """
+
+    def answering(self, plan: Plan, image: BuiltImage) -> AbstractContextManager[AnsweringServer]:
+        """Run the image on this machine for the block, which begins once its health check answers; not under --dry.
+
+        Raises:
+            SmokeTestError: it does not answer.
+            EngineError: there is no engine here, or it cannot run the image.
+        """
 
     def digest(self, image: BuiltImage) -> str:
         """Return the digest that a registry gives the image, `sha256:…`; "" if only a push tells."""

@@ -3,7 +3,7 @@
     python -I batch_driver.py MARKER START_SECONDS RUN_SECONDS FILE...
 
 This runs inside an image under its own Python, so it uses the standard library of Python 3.7 and `probe_in_acr.py`
-beside it, which packs the events. A process of its own calls the script: whatever happens to it, this one reports.
+beside it, which packs the events. A process of its own calls the script: this one reports, also if that one is killed.
 
 What Azure ML does, by https://learn.microsoft.com/azure/machine-learning/how-to-batch-scoring-script and its driver
 (score_wrapper.py of the parallel run step): it imports the script, calls `init()` once, then `run` with a list of

@@ -26,6 +26,8 @@ BYTE_ORDER_MARKS = [
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 ]
 
+NO_SOLUTION = "ResolutionImpossible:"  # pip's exception for requirements that conflict
+
 # A line of `pip check`, the same since pip 10 (pip/_internal/commands/check.py).
 CONFLICT = re.compile(
     r"(?P<package>\S+) (?P<version>\S+) (?:has requirement|requires) (?P<need>.+), "
@@ -34,7 +36,12 @@ CONFLICT = re.compile(
 
 
 def pip_check() -> list[str]:
-    """Return the conflicts that `pip check` reports, one line each."""
+    """Return the conflicts that `pip check` reports, one line each.
+
+    pip takes most of a second to start, so it is only asked if Python finds that something does not fit.
+    """
+    if environment.all_fit():
+        return []
     lines = environment.pip_output("check").splitlines()
     return [line for line in lines if line != "No broken requirements found."]
 
@@ -83,6 +90,26 @@ def requirement_lines(name: str) -> list[str]:
                     file = str(path.relative_to(folder).with_suffix(""))
                 lines.append(f"{file}: {requirement}")
     return lines
+
+
+def pip_cause() -> list[str]:
+    """Return where the project requires what pip's last error is about, and that error; empty if it printed none.
+
+    After a conflict, pip's last error only says where to read about conflicts; the one that names it comes before.
+    """
+    errors = [error for error in environment.ERRORS if not error.startswith(NO_SOLUTION)]
+    if not errors:
+        return []
+    # An error names what it is about; one before it may name what needs that.
+    required = next(filter(None, map(requirements_in, reversed(errors))), [])
+    return [*required, "pip said: " + errors[-1].splitlines()[0]]
+
+
+def requirements_in(error: str) -> list[str]:
+    """Return where the project requires the packages that an error of pip names; the versions in it are none."""
+    words = re.findall(r"[A-Za-z][\w.-]*", error.partition("(from versions:")[0])
+    names = dict.fromkeys(environment.normal(word.rstrip(".-")) for word in words)
+    return [line for name in names for line in requirement_lines(name)]
 
 
 def version_change(name: str, before: dict[str, str], after: dict[str, str]) -> list[str]:

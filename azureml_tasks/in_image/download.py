@@ -32,9 +32,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 if TYPE_CHECKING or __package__:
-    from azureml_tasks.in_image import environment, install
+    from azureml_tasks.in_image import conflicts, environment, install
 else:  # In the image, the scripts are in no package.
     sys.dont_write_bytecode = True
+    import conflicts
     import environment
     import install
 
@@ -186,7 +187,8 @@ def main() -> int:
             return 1
     if not succeeded:
         environment.say(
-            "pip could not download the packages; its messages above say why.",
+            "pip could not download the packages:",
+            *environment.indented(conflicts.pip_cause()),
             install.LOGIN_HINT,
             SOURCE_HINT,
             "The image was not built.",

@@ -41,6 +41,12 @@ NO_PIP = """\
     command = '"$AZUREML_CONDA_ENVIRONMENT_PATH/bin/python" -m ensurepip'"""
 
 
+ERROR = "ERROR: "
+INDENT = "    "
+ERRORS: list[str] = []
+"""The errors that pip has printed since it was started last, each with the indented lines below it."""
+
+
 class Refusal(Exception):
     """The reason why the packages cannot be installed, and what to do about it."""
 
@@ -109,10 +115,14 @@ def working_folder() -> Path:
 def run_pip(command: list[str], hide: str = "") -> bool:
     """Run *command*, which is pip's, in the copy of the project and show its output. Return whether it succeeded.
 
+    Its errors are kept in ERRORS.
+
     Args:
         command: the program and its arguments.
         hide: of the lines "Requirement already satisfied", those that hold this text are not shown.
     """
+    ERRORS.clear()
+    is_error = False
     with subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
@@ -123,9 +133,19 @@ def run_pip(command: list[str], hide: str = "") -> bool:
         env=pip_variables(dict(os.environ)),
     ) as running:
         for line in running.stdout or ():
+            keep_error(line.rstrip(), is_more=is_error)
+            is_error = line.lstrip().startswith(ERROR) or (is_error and line.startswith(INDENT))
             if not (hide and line.startswith("Requirement already satisfied") and hide in line):
                 say(line.rstrip())
     return running.returncode == 0
+
+
+def keep_error(line: str, *, is_more: bool) -> None:
+    """Keep a line of pip's in ERRORS if it is an error, or belongs to the one before it."""
+    if line.lstrip().startswith(ERROR):
+        ERRORS.append(line.lstrip()[len(ERROR) :])
+    elif is_more and line.startswith(INDENT):
+        ERRORS[-1] += "\n" + line
 
 
 def run_file(stem: str, number: int) -> Path:
@@ -179,14 +199,22 @@ def requirements_of(package: Any) -> list[Any]:
 def fits(package: Any, versions: dict[str, str]) -> bool:
     """Return whether *versions* has everything that *package* needs, as `pip check` compares."""
     try:
-        needs = requirements_of(package)
-    except ValueError:
+        return all(
+            normal(need.name) in versions
+            and need.specifier.contains(versions[normal(need.name)], prereleases=True)
+            for need in requirements_of(package)
+        )
+    except (TypeError, ValueError):  # a requirement or a version that cannot be parsed
         return False
-    return all(
-        normal(need.name) in versions
-        and need.specifier.contains(versions[normal(need.name)], prereleases=True)
-        for need in needs
-    )
+
+
+def all_fit() -> bool:
+    """Return whether Python's own list shows that every installed package has what it needs."""
+    if not LISTS_PACKAGES:
+        return False
+    packages = distributions()
+    versions = {name: version for name, (version, _) in packages.items()}
+    return all(fits(package, versions) for _, package in packages.values())
 
 
 def needed_by(packages: dict[str, tuple[str, Any]], names: Iterable[str]) -> set[str]:

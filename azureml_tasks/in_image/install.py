@@ -44,6 +44,10 @@ LOGIN_HINT = (
     "    If an index refuses the login, pip finds no versions in it: check the secrets pip-conf and netrc."
 )
 
+CONFLICT_HINT = (
+    "    If versions conflict, require other versions, or leave out packages that the base image has."
+)
+
 
 def install(*arguments: str) -> bool:
     """Run `pip install` in the copy of the project, for its relative paths. Return whether it succeeded."""
@@ -195,14 +199,17 @@ def remove_inputs() -> None:
 def last_lines(succeeded: bool, new: list[str]) -> list[str]:
     """Return the last lines of the log."""
     if succeeded and not new:
-        return ["pip check reports no conflict that is not in the base image."]
+        return ["There is no conflict that is not in the base image."]
+    errors = environment.ERRORS
+    is_conflict = bool(new) or not errors or any(each.startswith(conflicts.NO_SOLUTION) for each in errors)
     mounted = any((HERE / name).is_file() and (HERE / name).stat().st_size for name in SECRETS.values())
     return [
-        *([] if succeeded else ["pip could not install the requirements; its messages above say why."]),
+        *([] if succeeded else ["pip could not install the requirements:"]),
+        *([] if succeeded else environment.indented(conflicts.pip_cause())),
         *([LOGIN_HINT] if not succeeded and mounted else []),
         *(["pip check reports conflicts that are not in the base image:"] if new else []),
         *environment.indented(new),
-        "    If versions conflict, require other versions, or leave out packages that the base image has.",
+        *([CONFLICT_HINT] if is_conflict else []),
         "The image was not built.",
     ]
 

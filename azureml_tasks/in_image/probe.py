@@ -4,10 +4,11 @@ As a module, `run` passes each event to a function. As a script (`python -I prob
 one JSON object a line. The script also runs inside images, under their own Python. So it is one file, uses the
 standard library alone and keeps to the syntax of Python 3.7.
 
-The configuration is a JSON object; times are in seconds; `health`, `scoring`, `swagger` and `status` are optional:
+The configuration is a JSON object; times are in seconds; `health`, `scoring`, `swagger`,
+`malformed` and `status` are optional:
 
     {"base_url": "http://127.0.0.1:5001", "start_timeout": 310.0, "try_timeout": 2.0, "repeat": 10,
-     "health": "/", "scoring": "/score", "swagger": true,
+     "health": "/", "scoring": "/score", "swagger": true, "malformed": true,
      "requests": [{"method": "POST", "path": "/score", "headers": {"Content-Type": "application/json"},
                    "body": "<base64>", "timeout": 5.0, "status": 200}]}
 
@@ -21,7 +22,7 @@ The events, in the order in which they can come:
     swagger    status, error      GET /swagger.json; one of the two is null; not if `swagger` is false
     answer     index, status, headers, body, cut, seconds, [changed], [healthy]
     no-answer  index, error, healthy
-    malformed  status, error, healthy
+    malformed  status, error, healthy      not if `malformed` is false
     done       seconds
 
 `seconds` of an answer holds one time for each repeat; `changed` is the first repeat with another answer or with
@@ -56,6 +57,7 @@ LIMIT = 16 * 1024 * 1024
 
 _REFUSED = "connection refused"
 _LEAST_TIMEOUT = 5.0  # seconds; Azure ML's default for a request
+_RECOVERY = 30.0  # seconds; a worker that is started again imports everything again
 _DOWN = (None, 502, 503, 504)  # no answer, or a proxy's answer for a server that does not answer
 
 
@@ -129,7 +131,7 @@ def _events(target: _Target, began: float) -> Events:
     as_expected = True
     for index, request in enumerate(target.config["requests"]):
         as_expected &= yield from _request(target, index, request)
-    if as_expected:
+    if as_expected and target.config.get("malformed", True):
         scoring = target.config.get("scoring", "/score")
         malformed = _Request("POST", scoring, {"Content-Type": "application/json"}, b"{")
         result = _status_event(target, malformed)
@@ -234,7 +236,7 @@ def _answer_fields(answer: _Answer) -> Event:
 
 def _recovered(target: _Target) -> bool:
     """Return whether the health check answers 200 again soon."""
-    deadline = target.clock() + 5 * target.config["try_timeout"]
+    deadline = target.clock() + _RECOVERY
     while _not_ready_reason(target):
         if not target.alive() or target.clock() >= deadline:
             return False

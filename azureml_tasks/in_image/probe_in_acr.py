@@ -137,7 +137,7 @@ def peak_memory(container: str) -> int | None:
 
 
 def own_script(container: str) -> str:
-    """Return the entry script that the container's image itself names, whatever its variables are here; "" for none."""
+    """Return the entry script that the image itself names, not one that a variable here names; "" for none."""
     details = json.loads(engine_answer("GET", f"/containers/{container}/json") or b"{}")
     image = json.loads(engine_answer("GET", f"/images/{details.get('Image')}/json") or b"{}")
     variables = (image.get("Config") or {}).get("Env") or []

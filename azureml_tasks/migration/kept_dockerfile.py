@@ -49,7 +49,11 @@ def _whole(reading: Reading) -> Reading:
     name, lines = reading.source.name, reading.source.text.splitlines()
     why = f'dockerfile = "{name}"'
     first = next((line for line in lines if line.strip()), "")
-    whole = SourceLine(line=1, end=max(len(lines), 1), text=first, outcome=Outcome.KEY, why=why)
+    outcome = Outcome.KEY
+    if context := reading.foreign_context:
+        outcome = Outcome.CHANGED
+        why += f"; it copies from {context}, and now from the project's folder: write its paths from there"
+    whole = SourceLine(line=1, end=max(len(lines), 1), text=first, outcome=outcome, why=why)
     value = Value(place=("dockerfile",), value=name, file=name, line=1)
     return replace(reading, values=(value,), lines=(whole,), keeps_dockerfile=())
 

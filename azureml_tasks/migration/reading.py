@@ -132,6 +132,7 @@ class Reading:
         flags: for `image.environment --deployment`: "endpoint" and "instance-type" → value.
         keeps_dockerfile: why the table with this source's keys would build another image, so that only
             `dockerfile = …` serves; empty if the keys do. For a Dockerfile.
+        foreign_context: folder of the build context, relative to the project's folder; "" if that is it. Likewise.
         request_timeout: seconds that a request may take; 0 if it does not say. For a deployment.
     """
 
@@ -141,6 +142,7 @@ class Reading:
     references: tuple[Reference, ...] = ()
     flags: tuple[tuple[str, str], ...] = ()
     keeps_dockerfile: tuple[str, ...] = ()
+    foreign_context: str = ""
     request_timeout: float = 0
 
     @property

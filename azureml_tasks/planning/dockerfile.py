@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from azureml_tasks.config import variable_references
 from azureml_tasks.config.dockerfile_line import json_words, quoted, quoted_value
+from azureml_tasks.context.own_outputs import DOCKERFILE_HEAD
 from azureml_tasks.planning.plan import APP_ROOT, MODEL_DIR, Plan
 from azureml_tasks.planning.server_steps import environment_steps, serving_steps, user_steps
 
@@ -36,13 +37,16 @@ _PYTHON = f'"${{AZUREML_CONDA_ENVIRONMENT_PATH:?{_NO_ENVIRONMENT}}}/bin/python"'
 _PACKAGES = "packages"
 """The name of the stage that downloads packages."""
 
-_HEADER = ["# Generated from [tool.azureml-image] in pyproject.toml. Change that table, not this file."]
+_HEADER = [
+    f"{DOCKERFILE_HEAD} in pyproject.toml. Change that table, not this file.",
+    "# Build it from the archive that the task image.context writes: the project's folder has other paths.",
+]
 _ROOT_COMMENT = "# Installing needs root. The last step returns to the runtime user."
 _CACHED_LAYERS = "# Cached layers of an earlier build. Their user is root."
 _APT_COMMENT = "# System packages change least often, so they come first and stay cached longest."
 _PYTHON_COMMENT = [
     "# Python packages come before the model and the code, so only new requirements install them again. The script",
-    "# runs pip with the environment's own Python, keeps the server's version, and ends with pip check.",
+    "# runs pip with the environment's own Python, keeps the server's version, and looks for conflicts.",
 ]
 _DOWNLOAD_COMMENT = [
     "# Packages of a private index are downloaded in a stage of their own, on the base alone. The secrets are mounted",
@@ -55,7 +59,7 @@ _DOWNLOAD_ROOT_COMMENT = [
 ]
 _INSTALL_COMMENT = [
     "# Python packages come before the model and the code, so only new requirements install them again. They were",
-    "# downloaded in the stage above; the script keeps the server's version, and ends with pip check.",
+    "# downloaded in the stage above; the script keeps the server's version, and looks for conflicts.",
 ]
 _SOURCE_BUILDS_COMMENT = [
     "# The secrets for a private index are mounted for this command only. Packages may be built from source in it, so",
@@ -267,14 +271,19 @@ def _run(words: Sequence[str]) -> list[str]:
     return ("RUN " + " \\\n    ".join(words)).split("\n")
 
 
+def shell_instruction(command: str) -> str:
+    """Return the instruction that runs a shell *command*, as JSON: every builder reads any character in it."""
+    return "RUN " + json_words(["/bin/sh", "-c", command])
+
+
 def _runs(plan: Plan, after: str) -> Iterator[list[str]]:
-    """Yield the extra shell commands, as JSON: every builder reads any character in it."""
+    """Yield the extra shell commands."""
     for run in plan.runs:
         if run.after == after:
             comment = (
                 f"# An extra shell command of the project, after {'the code' if after == 'code' else after}."
             )
-            command = "RUN " + json_words(["/bin/sh", "-c", run.command])
+            command = shell_instruction(run.command)
             as_user = [f"USER {plan.user}", command, "USER root"] if run.user == "runtime" else [command]
             yield [comment, *as_user]
 

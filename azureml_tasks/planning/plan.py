@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os.path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from azureml_tasks.notice import Notice
 from azureml_tasks.project import base_images, variables
 from azureml_tasks.project.mounted_delivery import lighter_way
 
@@ -80,6 +82,7 @@ class Plan(NamedTuple):
         family: name under which the images of the table share cached layers; "" if the table itself is the image.
         kept_layers: tags of cached layers that other images of the table use.
         own_dockerfile: the project's own Dockerfile, whose build context `files` are; None for a generated one.
+        code_folders: absolute paths of the folders that code is copied from.
     """
 
     base: Reference
@@ -113,13 +116,14 @@ class Plan(NamedTuple):
     lighter_way: str = ""
     wanted_pythons: tuple[WantedPython, ...] = ()
     wanted_variables: Mapping[str, Problem] = MappingProxyType({})
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Notice, ...] = ()
     project_key: str = ""
     cache_scope: str = ""
     version: str = ""
     family: str = ""
     kept_layers: frozenset[str] = frozenset()
     own_dockerfile: OwnDockerfile | None = None
+    code_folders: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -185,6 +189,7 @@ def plan(project: Project) -> Plan:
         version=version if isinstance(version := facts.project.get("version"), str) else "",
         family=facts.family,
         own_dockerfile=own,
+        code_folders=tuple(os.path.normpath(project.root / each) for each in facts.code),
     )
 
 
@@ -195,8 +200,8 @@ def _pinned(project: Project) -> bool:
     return all("=" in name for name in settings.apt) and (not python or python.pinned) and not has_commands
 
 
-def _warnings(project: Project) -> tuple[str, ...]:
+def _warnings(project: Project) -> tuple[Notice, ...]:
     facts = project.facts
     unused = facts.secrets and not facts.python
-    warnings = ["pip installs nothing, so `secrets` are not used"] if unused else []
-    return (*base_images.warnings(facts.base, facts.today), *facts.warnings, *warnings)
+    warnings = [Notice("secret-unused", "pip installs nothing, so `secrets` are not used")] if unused else []
+    return (*base_images.warnings(facts.base, facts.today, facts.base_line), *facts.warnings, *warnings)

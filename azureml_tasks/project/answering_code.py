@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.config.problems import spell
+from azureml_tasks.notice import Notice
 from azureml_tasks.project.base_images import ENTRY_SCRIPT, brings_script
 from azureml_tasks.project.script_search import entry_scripts, how_to_name
 
@@ -58,10 +59,11 @@ def answering_code(reader: ProjectReader, code: Code, base: Reference) -> Answer
     return AnsweringCode(missing=problems.problem_at(place, what, fix))
 
 
-def undecided(missing: Problem) -> str:
+def undecided(missing: Problem) -> Notice:
     """Return the warning for *missing* while the base is not on the engine."""
     why = "unless the base brings a script of its own, which is not known before the base is on the engine"
-    return f"{missing.file}:{missing.line}: {missing.what}, {why}. The smoke test shows it."
+    what = f"{missing.what}, {why}. The smoke test shows it."
+    return Notice("script-unknown", what, missing.file, missing.line)
 
 
 def _what_needs_code(settings: Settings) -> Place:

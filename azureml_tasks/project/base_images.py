@@ -7,9 +7,10 @@ import re
 from datetime import date
 from typing import TYPE_CHECKING
 
-from azureml_tasks.config.problems import spell
+from azureml_tasks.config.problems import FILE, spell
 from azureml_tasks.errors import FileProblem, Problem
 from azureml_tasks.image_reference import MCR, Reference, expand_base
+from azureml_tasks.notice import Notice
 from azureml_tasks.requirements.kinds import lock_kind
 
 if TYPE_CHECKING:
@@ -172,33 +173,45 @@ def refuse_server(server: str | None, base: Reference, problems: Problems) -> No
         problems.add(("server",), what, "Remove it, or name a base without the server.")
 
 
-def warnings(base: Reference, today: date) -> list[str]:
-    """Return a warning if *base* is withdrawn, is no longer maintained, or is nearly one of Azure ML's images."""
+def warnings(base: Reference, today: date, line: int = 0) -> list[Notice]:
+    """Return a warning if *base* is withdrawn, is no longer maintained, or is nearly one of Azure ML's images.
+
+    Args:
+        base: image reference.
+        today: the date (UTC).
+        line: of pyproject.toml that names it; 0 if another place does.
+    """
+    return [Notice.of_key(code, what, FILE, line) for code, what in _warnings(base, today)]
+
+
+def _warnings(base: Reference, today: date) -> list[tuple[str, str]]:
+    """Return the code of each warning, and what it says."""
     name = _name(base)
     if not name:
         return _near_warning(base)
     if name.removeprefix("curated/") in _WITHDRAWN:
-        return [f'base "{name}" is withdrawn and gets no security updates. {_current()}']
+        what = f'base "{name}" is withdrawn and gets no security updates. {_current()}'
+        return [("base-outdated", what)]
     if system := re.search(_UNSUPPORTED_SYSTEM, name):
-        return [
-            f'base "{name}" is based on Ubuntu {system[1]}.04, which is no longer maintained. {_current()}'
-        ]
+        what = f"is based on Ubuntu {system[1]}.04, which is no longer maintained. {_current()}"
+        return [("base-outdated", f'base "{name}" {what}')]
     if python := re.search(_PYTHON, name):
         ended = _END_OF_LIFE.get(int(python[2]))
         if ended and ended < today:
             what = f"Python 3.{python[2]}, whose support ended on {ended.isoformat()}"
-            return [f'base "{name}" has {what}. {_current()}']
+            return [("base-outdated", f'base "{name}" has {what}. {_current()}')]
     return _near_warning(base)
 
 
-def _near_warning(base: Reference) -> list[str]:
+def _near_warning(base: Reference) -> list[tuple[str, str]]:
     """Return a warning if *base* is none of the known images, and nearly one of them."""
     name = _name(base)
     is_local = not name and (base.host not in {"", "docker.io", _MCR_HOST} or "/" in base.repository)
     if is_local or name.removeprefix("curated/") in _KNOWN_SHORT or re.search(_OLD_NAME, name):
         return []
     near = _nearest(name or base.repository)
-    return [f'base "{base}" is not an image that Azure ML documents; did you mean "{near}"?'] if near else []
+    what = f'base "{base}" is not an image that Azure ML documents; did you mean "{near}"?'
+    return [("base-unknown", what)] if near else []
 
 
 def _nearest(name: str) -> str:

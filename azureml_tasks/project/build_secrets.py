@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.config.problems import FILE, spell
+from azureml_tasks.config.toml_messages import exclude_line
 from azureml_tasks.errors import FileProblem, Problem, SettingsError
+from azureml_tasks.plain_text import shell_join
 from azureml_tasks.project.model import BuildSecret
 from azureml_tasks.project.netrc_form import bad_netrc_line
 
@@ -186,7 +187,7 @@ def _copied(root: Path, secrets: Iterable[BuildSecret], members: Iterable[Contex
         if member.source and (secret := files.get(os.path.realpath(member.source))):
             path = Path(os.path.relpath(member.source, root)).as_posix()
             what = f"{secret.id}: {path} would be copied into the image"
-            yield Problem(secret.option, 0, what, f'Leave it out: exclude = ["{path}"]')
+            yield Problem(secret.option, 0, what, f"Leave it out: {exclude_line(path)}")
 
 
 def _read(secret: BuildSecret) -> _Value:
@@ -219,7 +220,7 @@ def _file(path: Path) -> _Value:
             return _Value(content=content) if content else _Value(what="is empty")
         return _Value(what="is not a file" if path.exists() else "does not exist")
     except OSError as error:
-        return _Value(what=f"cannot be read: {error.strerror}", fix=f"ls -l {shlex.quote(str(path))}")
+        return _Value(what=f"cannot be read: {error.strerror}", fix=f"ls -l {shell_join([str(path)])}")
 
 
 def _form_problem(name: str, content: bytes) -> str:

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from azureml_tasks.config.problems import spell
+from azureml_tasks.config.toml_messages import exclude_line
 from azureml_tasks.errors import FileProblem
 from azureml_tasks.image_reference import expand_base
+from azureml_tasks.notice import Notice
 from azureml_tasks.project.base_images import ENTRY_SCRIPT, brings_script
 from azureml_tasks.project.code_folders import CodeFolders
 from azureml_tasks.project.entry_script import (
@@ -51,7 +53,7 @@ class Code:
     entry_script: str = ""
     python_path: tuple[str, ...] = ()
     unread: FileProblem | None = None
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Notice, ...] = ()
 
 
 def read_code(reader: ProjectReader) -> Code:
@@ -95,10 +97,13 @@ def _without_score(reader: ProjectReader, folders: CodeFolders) -> Code:
     has = "have" if len(tops) > 1 else "has"
     what = f"{' and '.join(map(reader.name, tops))} {has} no score.py, and no entry-script is set"
     if not found:
-        return Code(folders=folders, warnings=(f"{what}: the server will look for {_FALLBACK}",))
+        return Code(
+            folders=folders,
+            warnings=(Notice("no-entry-script", f"{what}: the server will look for {_FALLBACK}"),),
+        )
     advice = how_to_name([*map(reader.name, found)], [*map(folders.place_of, found)])
     if has_own is None:
-        return Code(folders=folders, warnings=(f"{what}. {advice}",))
+        return Code(folders=folders, warnings=(Notice("no-entry-script", f"{what}. {advice}"),))
     reader.problems.add(("code",), what, advice)
     return Code(folders=folders)
 
@@ -196,7 +201,7 @@ def _entry_script(reader: ProjectReader, folders: CodeFolders, name: str) -> str
     return "" if leaves(reader.root, reader.root / path) else name  # The walk reports the link.
 
 
-def _read_script(reader: ProjectReader, path: str) -> tuple[FileProblem | None, tuple[str, ...]]:
+def _read_script(reader: ProjectReader, path: str) -> tuple[FileProblem | None, tuple[Notice, ...]]:
     """Report an entry script that cannot serve; return what this Python cannot read of it, and warnings."""
     name = reader.name(path)
     try:
@@ -218,10 +223,18 @@ def _read_script(reader: ProjectReader, path: str) -> tuple[FileProblem | None, 
     is_batch = bool(reader.settings.smoke_test.mini_batch)
     for line, what, fix in wrong_calls(tree, is_batch=is_batch):
         reader.problems.add_in_file(name, line, what, fix)
-    if takes_mini_batch(tree) and not is_batch:
-        what = f"{name}: run() seems to take the files of a batch deployment"
-        return None, (f'{what}, which smoke-test.mini-batch = ["data/a.csv"] gives it; a request does not',)
-    return None, ()
+    if is_batch or not takes_mini_batch(tree):
+        return None, ()
+    smoke_test = reader.settings.smoke_test
+    if smoke_test.request or smoke_test.requests:
+        place = ("smoke-test", "request" if smoke_test.request else "requests")
+        what = f"{spell(place)} asks {name}, whose run() takes the files of a batch deployment"
+        fix = 'Write mini-batch = ["data/a.csv"] instead; or rename the parameter of run() if it takes a request.'
+        reader.problems.add(place, what, fix)
+        return None, ()
+    what = "run() seems to take the files of a batch deployment"
+    what += ', which smoke-test.mini-batch = ["data/a.csv"] gives it; a request does not'
+    return None, (Notice("batch-script", what, name),)
 
 
 def _syntax_problem(path: str, error: SyntaxError) -> FileProblem:
@@ -241,8 +254,8 @@ def _refuse_server_configuration(reader: ProjectReader, folders: CodeFolders, sc
                 continue
             shown = reader.name(path)
             what = f"{shown} would be read by the inference server as its own configuration"
-            fix = f'Rename it, move it into a subfolder, or leave it out: exclude = ["{shown}"]'
-            reader.problems.add(place, what, f'{fix}\nIf it is for the server: exclude = ["!{shown}"]')
+            fix = f"Rename it, move it into a subfolder, or leave it out: {exclude_line(shown)}"
+            reader.problems.add(place, what, f"{fix}\nIf it is for the server: {exclude_line(f'!{shown}')}")
 
 
 def script_source(reader: ProjectReader, code: Code) -> bytes:

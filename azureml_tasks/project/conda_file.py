@@ -61,7 +61,7 @@ def read(reader: ProjectReader, base: Reference) -> CondaPart | None:
         return None
     file, mistakes = read_conda(reader.name(path), text, _substitutes(settings, base))
     file = replace(file, path=path)
-    problems.extend(mistakes)
+    reader.extend_named(("conda",), path, (each._replace(file=path) for each in mistakes))
     for line, name in file.variables:
         if name not in settings.env:
             fix = f'Write in the table: env = {{ {name} = "…" }}, with the value of this line'

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from azureml_tasks.config.problems import FILE
+from azureml_tasks.config.problems import FILE, spell
 from azureml_tasks.context.context_file import ContextFile
 from azureml_tasks.context.lfs_pointer import LARGEST, is_pointer
 from azureml_tasks.project.paths import files_below, kind_of, leaves
@@ -15,7 +15,7 @@ from azureml_tasks.requirements.kinds import lock_kind
 from azureml_tasks.text_file import read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from azureml_tasks.config.problems import Place
     from azureml_tasks.project.code import Code
@@ -40,7 +40,7 @@ def requirements(reader: ProjectReader) -> list[RequirementsTree]:
             trees += [lock] if lock else []
             continue
         tree, in_files = read_tree(root, lambda name: requirements_text(reader, name), folder=reader.folder)
-        reader.extend(in_files)
+        reader.extend_named(place, root, in_files)
         trees.append(tree)
         refuse_missing_files(reader, place, tree, tree.files)
     return trees
@@ -99,13 +99,23 @@ def code_and_model(reader: ProjectReader, code: Code) -> tuple[ContextFile, ...]
     model = reader.path(given) if given else ""
     own = (".azureml-image", FILE, "tasks.py")
     packages = reader.settings.packages_folder
-    claimed = [*([model] if model else []), *([reader.path(packages)] if packages else [])]
+    claimed = {model: "model"} if model else {}
+    if packages:
+        claimed[reader.path(packages)] = "packages-folder"
     left_out = frozenset((*claimed, *map(reader.path, own)))
-    _refuse_claimed_entry_script(reader, code, left_out)
+    _refuse_claimed_entry_script(reader, code, {**dict.fromkeys(left_out, ""), **claimed})
     members = [ContextFile(name="code/")] if code.folders and "" not in code.folders.by_name else []
     for index, (name, top) in enumerate(code.folders.by_name.items()):
         place: Place = ("code", index) if name else ("code",)
-        members += walked(reader, place, top, f"code/{name}".rstrip("/"), left_out=left_out, largest=LARGE)
+        members += walked(
+            reader,
+            place,
+            top,
+            f"code/{name}".rstrip("/"),
+            left_out=left_out,
+            largest=LARGE,
+            tools_folder=reader.folder,
+        )
     if (
         given
         and not reader.problems.is_bad(("model",))
@@ -115,12 +125,23 @@ def code_and_model(reader: ProjectReader, code: Code) -> tuple[ContextFile, ...]
     return tuple(sorted(members))
 
 
-def _refuse_claimed_entry_script(reader: ProjectReader, code: Code, left_out: frozenset[str]) -> None:
+def _refuse_claimed_entry_script(reader: ProjectReader, code: Code, left_out: Mapping[str, str]) -> None:
+    """Report an entry script in a path that is not copied with the code.
+
+    Args:
+        reader: of the project.
+        code: with the entry script.
+        left_out: these paths, each with the key that names it; "" if no key does.
+    """
     script = code.folders.source_of(code.entry_script) if code.entry_script else ""
-    for claimed in left_out:
-        if script and Path(script).is_relative_to(claimed):
-            what = f"the entry script {reader.name(script)} is in {reader.name(claimed)}, which is not part of the code"
-            reader.problems.add(("entry-script",), what, "Move it.")
+    for path, key in left_out.items():
+        if script and Path(script).is_relative_to(path):
+            what = f"the entry script {reader.name(script)} is in {reader.name(path)}"
+            is_written = reader.problems.is_written(("entry-script",))
+            place = (key,) if key and not is_written else ("entry-script",)
+            by = f"{spell((key,))} names and which " if key else ""
+            fix = f"Name another folder under {key}, or move the script." if key else "Move it."
+            reader.problems.add(place, f"{what}, which {by}is not part of the code", fix)
 
 
 def _model(reader: ProjectReader, model: str) -> list[ContextFile]:

@@ -11,10 +11,11 @@ from azureml_tasks.config.dockerfile_line import LONGEST_LINE, quoted, quoted_va
 from azureml_tasks.config.problems import FILE, spell
 from azureml_tasks.config.variable_references import names
 from azureml_tasks.image_reference import MCR, expand_base
+from azureml_tasks.notice import Notice
 from azureml_tasks.project.base_images import IMAGE_VARIABLES, adds_no_packages
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from azureml_tasks.config.allowed_registries import AllowedRegistries
     from azureml_tasks.config.problems import Place, Problems
@@ -120,29 +121,42 @@ def names_secret(name: str) -> bool:
     return name.upper().endswith(_SECRET_ENDINGS)
 
 
-def variable_warnings(settings: Settings) -> list[str]:
-    """Warn of variables that look like secrets or like misspelt variables of the images, or that have no effect."""
+def variable_warnings(settings: Settings, line_of: Callable[[Place], int]) -> list[Notice]:
+    """Warn of variables that look like secrets or like misspelt variables of the images, or that have no effect.
+
+    Args:
+        settings: with the variables.
+        line_of: returns the line of a key in the table; 0 if the table does not have it.
+    """
     base = expand_base(settings.base)
     has_no_effect = base is not None and adds_no_packages(base)
-    tables = {"env": settings.env, "smoke-test.env": settings.smoke_test.env}
+    tables: tuple[tuple[Place, Mapping[str, str]], ...] = (
+        (("env",), settings.env),
+        (("smoke-test", "env"), settings.smoke_test.env),
+    )
     warnings = (
-        _warning(table, name, has_no_effect=has_no_effect and name.startswith(_EXTRA))
-        for table, env in tables.items()
+        _warning(place, name, line_of, has_no_effect=has_no_effect and name.startswith(_EXTRA))
+        for place, env in tables
         for name in env
     )
     return [warning for warning in warnings if warning]
 
 
-def _warning(table: str, name: str, *, has_no_effect: bool) -> str:
+def _warning(
+    place: Place, name: str, line_of: Callable[[Place], int], *, has_no_effect: bool
+) -> Notice | None:
+    table, line = ".".join(map(str, place)), line_of((*place, name))
     if name in IMAGE_VARIABLES:
         what = f"{table}.{name} has no effect: curated minimal images install nothing at start"
-        return what if has_no_effect else ""
+        return Notice.of_key("variable", what, FILE, line) if has_no_effect else None
     near = difflib.get_close_matches(name, IMAGE_VARIABLES, n=1, cutoff=0.85)
     if near or (near := [known for known in IMAGE_VARIABLES if known == name.upper()]):
-        return f'{table}.{name} is not a variable of the images; did you mean "{near[0]}"?'
+        what = f'{table}.{name} is not a variable of the images; did you mean "{near[0]}"?'
+        return Notice.of_key("variable", what, FILE, line)
     if names_secret(name):
         where = "the image" if table == "env" else "pyproject.toml"
-        return (
+        what = (
             f"{table}.{name} looks like a secret, which stays readable in {where}: set it on the deployment"
         )
-    return ""
+        return Notice.of_key("secret-readable", what, FILE, line)
+    return None

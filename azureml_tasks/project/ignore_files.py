@@ -7,6 +7,7 @@ import posixpath
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from azureml_tasks.config.problems import FILE
+from azureml_tasks.notice import Notice
 from azureml_tasks.project.git_ignore import GitRules, LayeredRules, parse_git_ignore
 from azureml_tasks.project.ignore import IllegalPattern, Matcher, Rule, parse_ignore_file
 from azureml_tasks.project.paths import kind_of, leaves, path_in_root, relative
@@ -50,7 +51,7 @@ class IgnoreFiles(NamedTuple):
     """
 
     rules: IgnoreRules
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Notice, ...] = ()
 
 
 def read_ignore_files(
@@ -93,9 +94,11 @@ def read_ignore_files(
     of_azure_ml = list(dict.fromkeys(path for top in (".", *copied) if (path := reading.azure_ml_file(top))))
     warnings = []
     if docker is not None and of_azure_ml:
-        warnings.append(f"{reading.name(of_azure_ml[0])} is not used: {reading.name(_DOCKER)} counts")
+        what = f"{reading.name(of_azure_ml[0])} is not used: {reading.name(_DOCKER)} counts"
+        warnings.append(Notice("ignore-file-unused", what))
     if folder != "." and (root / folder / _DOCKER).is_file():
-        warnings.append(f"{_DOCKER} is not used: the one in the folder of `root` counts")
+        what = f"{_DOCKER} is not used: the one in the folder of `root` counts"
+        warnings.append(Notice("ignore-file-unused", what))
     git = [] if docker is not None else [rules for path in of_azure_ml if (rules := reading.git_rules(path))]
     if not git:
         return IgnoreFiles(reading.matcher([*defaults, *(docker or ()), *own]), tuple(warnings))

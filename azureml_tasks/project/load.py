@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 from azureml_tasks.config.allowed_registries import AllowedRegistries
 from azureml_tasks.config.problems import FILE, spell
 from azureml_tasks.config.reader import read, read_image_names
+from azureml_tasks.config.toml_positions import locate
 from azureml_tasks.context.file_hashes import FileHashes
 from azureml_tasks.errors import FileProblem, Problem, SettingsError
 from azureml_tasks.image_reference import Reference, expand_base
+from azureml_tasks.notice import Notice
+from azureml_tasks.plain_text import shell_join
 from azureml_tasks.project import (
     base_images,
     copied_files,
@@ -137,16 +140,34 @@ def table_text(root: Path) -> str:
         return read_text(root / FILE)
     except FileNotFoundError:
         fix = (
-            "Make it of the files that you have: invoke image.init\n"
+            "Make it from the files that you have: invoke image.init\n"
             'or write it, with:\n[tool.azureml-image]\nbase = "minimal-py312-inference"'
         )
+        if above := _folder_above(root):
+            fix = f"For the table in a folder above, add: --project {shell_join([above])}\nor {fix[0].lower()}{fix[1:]}"
         raise SettingsError([FileProblem(FILE, 0, f"does not exist in {root}", fix)]) from None
     except UnreadableFile as error:
         raise SettingsError([FileProblem(FILE, 0, error.why, error.fix)]) from error
 
 
+def table_line(folder: Path) -> int:
+    """Return the line of our table in the pyproject.toml of *folder*; 0 if it has no line of its own."""
+    return locate(table_text(folder)).get(("tool", "azureml-image"), 0)
+
+
+def _folder_above(root: Path) -> str:
+    """Return the nearest folder above *root* whose pyproject.toml has our table; "" if there is none."""
+    for folder in root.parents:
+        try:
+            read_image_names(read_text(folder / FILE))
+        except (OSError, UnreadableFile, SettingsError):
+            continue
+        return str(folder)
+    return ""
+
+
 def _facts(
-    reader: ProjectReader, wait_for_git: Callable[[], Revision | NoRevision], warnings: Sequence[str]
+    reader: ProjectReader, wait_for_git: Callable[[], Revision | NoRevision], warnings: Sequence[Notice]
 ) -> Facts:
     settings, problems = reader.settings, reader.problems
     project = problems.document.get("project")
@@ -218,17 +239,18 @@ def _facts(
         mounted=mounted,
         warnings=(
             *warnings,
-            *_warnings(settings, project, revision),
+            *_warnings(settings, project, revision, problems.line_of),
             *(conda.file.warnings if conda else ()),
             *(own.warnings if own.serves else code.warnings),
             *([unread_warning(code.unread)] if code.unread else []),
-            *variable_warnings(settings),
+            *variable_warnings(settings, problems.line_of),
             *header_warnings(reader),
             *(form_warnings(smoke_test.requests, source) if source else ()),
             *model_warnings(reader, files, reader.name(code.folders.source_of(code.entry_script)), source),
             *(dockerfile.warnings if dockerfile else ()),
         ),
         own_dockerfile=dockerfile,
+        base_line=problems.line_of(("base",)) if problems.is_written(("base",)) else 0,
     )
 
 
@@ -247,11 +269,12 @@ def _unknown_pythons(
     return ()
 
 
-def unread_warning(problem: Problem) -> str:
+def unread_warning(problem: Problem) -> Notice:
     """Return the warning for what this machine's Python finds wrong with the entry script."""
     python = ".".join(map(str, sys.version_info[:2]))
     why = f"Python {python}, which runs this command, cannot read the entry script: {problem.what}"
-    return f"{problem.file}:{problem.line}: {why}. The smoke test shows whether the image's Python can."
+    what = f"{why}. The smoke test shows whether the image's Python can."
+    return Notice("script-unread", what, problem.file, problem.line)
 
 
 def _conda(reader: ProjectReader, base: Reference) -> CondaPart | None:
@@ -318,17 +341,28 @@ def _epoch(problems: Problems) -> int | None:
     return int(text)
 
 
-def _warnings(settings: Settings, project: Mapping[str, Any], revision: Revision | NoRevision) -> list[str]:
+def _warnings(
+    settings: Settings,
+    project: Mapping[str, Any],
+    revision: Revision | NoRevision,
+    line_of: Callable[[Place], int],
+) -> list[Notice]:
     warnings = []
     if isinstance(revision, NoRevision) and revision.unexpected:
-        advice = [f"\n    {line}" for line in revision.fix.splitlines()]
-        warnings.append(f"the image gets no revision label: {revision.why}{''.join(advice)}")
+        what = f"the image gets no revision label: {revision.why}"
+        warnings.append(Notice("no-revision", what, fix=revision.fix))
     if any("{version}" in tag for tag in settings.tags) and naming.is_dynamic(project, "version"):
-        warnings.append('[project].version is dynamic, so the tag has "latest" in its place')
+        what = '[project].version is dynamic, so the tag has "latest" in its place'
+        warnings.append(Notice("no-version", what))
     warnings += [
-        f'apt package "{name}" is for the system\'s Python, which does not run the server: '
-        "add its PyPI package to `pip` instead"
-        for name in settings.apt
+        Notice.of_key(
+            "system-package",
+            f'apt package "{name}" is for the system\'s Python, which does not run the server: '
+            "add its PyPI package to `pip` instead",
+            FILE,
+            line_of(("apt", index)),
+        )
+        for index, name in enumerate(settings.apt)
         if name.startswith("python3-")
     ]
     return warnings

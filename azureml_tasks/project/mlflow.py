@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from azureml_tasks.config.problems import spell
+from azureml_tasks.notice import Notice
 from azureml_tasks.project.base_images import brings_script
 from azureml_tasks.project.model import OwnScript
 
@@ -50,7 +51,7 @@ def own_script(reader: ProjectReader, code: Code, base: Reference) -> OwnScript:
     return OwnScript(serves=bool(has_script))
 
 
-def _warnings(reader: ProjectReader) -> list[str]:
+def _warnings(reader: ProjectReader) -> list[Notice]:
     """Warn of the packages that the model was saved with, if nothing installs them."""
     settings = reader.settings
     name = (PurePosixPath(settings.model or "") / "requirements.txt").as_posix()
@@ -59,4 +60,5 @@ def _warnings(reader: ProjectReader) -> list[str]:
     if is_listed or not (reader.root / reader.path(name)).is_file():
         return []
     fix = f'write requirements = "{name}"'
-    return [f"{name} lists the packages that the model was saved with, and nothing installs them: {fix}"]
+    what = f"{name} lists the packages that the model was saved with, and nothing installs them: {fix}"
+    return [Notice("model-packages", what)]

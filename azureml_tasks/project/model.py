@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from azureml_tasks.context.context_file import ContextFile
     from azureml_tasks.errors import Problem
     from azureml_tasks.image_reference import Reference
+    from azureml_tasks.notice import Notice
     from azureml_tasks.project.mounted_delivery import MountedDelivery
     from azureml_tasks.project.own_dockerfile import OwnDockerfile
     from azureml_tasks.requirements.install_step import PythonStep
@@ -32,7 +33,7 @@ class OwnScript(NamedTuple):
 
     serves: bool = False
     model_folder: str = ""
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +43,7 @@ class Facts:
     Args:
         project: the table `[project]`; empty if there is none.
         base: the base image.
+        base_line: of pyproject.toml that names it; 0 if another place does.
         repository: of the image, without registry.
         tags: rendered, at least one.
         labels: name → text.
@@ -90,9 +92,10 @@ class Facts:
     missing_code: Problem | None = None
     mounted: MountedDelivery | None = None
     wanted_pythons: tuple[WantedPython, ...] = ()
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Notice, ...] = ()
     family: str = ""
     own_dockerfile: OwnDockerfile | None = None
+    base_line: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

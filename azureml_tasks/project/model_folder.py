@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from azureml_tasks.config import validators
 from azureml_tasks.config.problems import spell
 from azureml_tasks.config.toml_messages import as_written
+from azureml_tasks.notice import Notice
 from azureml_tasks.project.joined_names import joined_names
 from azureml_tasks.project.paths import kind_of, leaves
 
@@ -51,7 +52,7 @@ def refuse_name_without_model(reader: ProjectReader) -> None:
 
 def model_warnings(
     reader: ProjectReader, files: Sequence[ContextFile], script: str, source: bytes
-) -> list[str]:
+) -> list[Notice]:
     """Return a warning for each name that the entry script joins to AZUREML_MODEL_DIR and that will not be there.
 
     Nothing is said if Azure ML mounts another model, if the table sets the variable, or if a command of the table may
@@ -69,8 +70,13 @@ def model_warnings(
     missing = {each.path: each.line for each in joined_names(source) if not folder.has(each.path)}
     outermost = [path for path in missing if missing.keys().isdisjoint(_parents(path))]
     return [
-        f"{script}:{missing[path]}: joins {as_written(path)} to {_VARIABLE}, and {folder.where} has no such file "
-        f"or folder there\n    {folder.fix(path)}"
+        Notice(
+            "model-file-missing",
+            f"joins {as_written(path)} to {_VARIABLE}, and {folder.where} has no such file or folder there",
+            script,
+            missing[path],
+            folder.fix(path),
+        )
         for path in outermost[:_MOST]
     ]
 

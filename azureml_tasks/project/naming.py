@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from azureml_tasks.config import validators
 from azureml_tasks.config.problems import spell
 from azureml_tasks.config.tag_template import BadTag, Unavailable, render
+from azureml_tasks.config.toml_messages import with_value
 from azureml_tasks.project import ci_branch
 from azureml_tasks.project.image_repositories import with_image
 from azureml_tasks.project.model import NoRevision, Revision
@@ -96,8 +97,12 @@ def tag_values(
     if isinstance(other, str) and other.isprintable():
         fix = f'Write the version of [tool.poetry] in [project]: version = "{other}"'
     version: str | Unavailable = Unavailable(why="[project] has no version", fix=fix)
-    if isinstance(project.get("version"), str):
-        version = project["version"]
+    written = project.get("version")
+    if isinstance(written, str):
+        version = written
+    elif written is not None:
+        fix = 'Write it in double quotes in [project], such as: version = "1.0.0"'
+        version = Unavailable(why=f"[project].version must be a string, got {with_value(written)}", fix=fix)
     elif is_dynamic(project, "version"):
         version = "latest"
     if isinstance(revision, NoRevision):

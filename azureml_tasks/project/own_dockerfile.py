@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from azureml_tasks.notice import Notice
 from azureml_tasks.project.dockerfile_facts import DockerfileFacts, read_facts
 from azureml_tasks.project.walk import LARGE, walked
 from azureml_tasks.text_file import UnreadableFile, decode, read_bytes
@@ -40,10 +41,10 @@ class OwnDockerfile(NamedTuple):
         return self.facts.base
 
     @property
-    def warnings(self) -> list[str]:
+    def warnings(self) -> list[Notice]:
         """What a user should know before a build."""
         mounts = "RUN --mount of a secret or an SSH agent gets nothing: this build passes none"
-        return [f"{self.name}:{line}: {mounts}" for line in self.facts.secret_mounts]
+        return [Notice("secret-unused", mounts, self.name, line) for line in self.facts.secret_mounts]
 
 
 def read_own_dockerfile(reader: ProjectReader) -> OwnDockerfile | None:

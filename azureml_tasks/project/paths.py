@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from azureml_tasks.config.problems import FILE, spell
+from azureml_tasks.config.toml_messages import exclude_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -26,7 +27,7 @@ _RELATIVE = "Paths are relative to the folder of pyproject.toml."
 _OUTSIDE = "Paths may lead to anything below that folder."
 _MOST_ENTRIES = 1_000
 """Entries of a folder that are compared with a name that is missing; in a larger folder none is."""
-_ALIKE = 0.8
+_ALIKE = 0.7
 """How much of two names must be the same, from 0 to 1."""
 
 
@@ -116,6 +117,20 @@ class ProjectReader:
         """Report *problems* of files, whose paths are relative to the root."""
         self.problems.extend(each._replace(file=self.name(each.file)) for each in problems)
 
+    def extend_named(self, place: Place, path: str, problems: Iterable[Problem]) -> None:
+        """Report *problems* of the file *path*, which the key at *place* names: at that key if the whole file is wrong.
+
+        Args:
+            place: of the key.
+            path: relative to the root, as are the paths of *problems*.
+            problems: of the file, and of those that it includes.
+        """
+        for each in problems:
+            if each.file == path and not each.line:
+                self.problems.add(place, f"{self.name(path)} {each.what}", each.fix, code=each.code)
+            else:
+                self.extend([each])
+
     def check_path(self, place: Place, value: str, kind: str) -> str:
         """Return the path *value* relative to the root; "" if it is not a *kind* in it, which is reported.
 
@@ -145,7 +160,7 @@ class ProjectReader:
         return ""
 
     def neighbour(self, missing: str, kind: str) -> str:
-        """Return the *kind* beside *missing* whose name is nearly the same; "" if there is none.
+        """Return the *kind* whose path is nearly *missing*, with another name or in another folder; "" if none is.
 
         Args:
             missing: a path relative to the root, as is the result.
@@ -153,6 +168,11 @@ class ProjectReader:
         """
         path = self.root / missing
         folder = path.parent
+        if not kind_of(folder) and kind_of(folder.parent) == "folder":
+            other = self.neighbour(folder.relative_to(self.root).as_posix(), "folder")
+            inner = self.root / other / path.name
+            is_meant = other and kind_of(inner) in kind.split(" or ") and not leaves(self.root, inner)
+            return f"{other}/{path.name}" if is_meant else ""
         if kind_of(folder) != "folder" or leaves(self.root, folder):
             return ""
         try:
@@ -195,7 +215,7 @@ class ProjectReader:
         if rule is None:
             return False
         pattern = f'the {"" if rule.line else "default "}pattern "{rule.pattern}"'
-        fix = f'Remove the pattern, or add: exclude = ["!{self.name(path)}"]'
+        fix = f"Remove the pattern, or write: {exclude_line(f'!{self.name(path)}')}"
         file, line = (rule.file, rule.line) if rule.line else (FILE, self.problems.line_of(()))
         self.problems.add_in_file(file, line, f"{pattern} removes {what}, {self.name(path)}", fix)
         return True

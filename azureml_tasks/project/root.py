@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from azureml_tasks.config.problems import FILE, Override, spell
 from azureml_tasks.errors import Problem, SettingsError
+from azureml_tasks.plain_text import shell_join
 from azureml_tasks.project import git
 
 if TYPE_CHECKING:
@@ -73,4 +73,4 @@ def _refusal(folder: Path, root: Path) -> list[str]:
 
 
 def _from_here(path: Path) -> str:
-    return shlex.quote(os.path.relpath(path))
+    return shell_join([os.path.relpath(path)])

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from azureml_tasks.config.fields import UNSET
-from azureml_tasks.config.problems import spell
+from azureml_tasks.config.problems import FILE, spell
 from azureml_tasks.config.smoke_test_settings import Request
 from azureml_tasks.config.toml_document import DEEPEST, is_too_deep
 from azureml_tasks.context.lfs_pointer import is_pointer
+from azureml_tasks.notice import Notice
 from azureml_tasks.project.cross_checks import names_secret
 from azureml_tasks.project.model import SmokeTestRequest
 from azureml_tasks.project.multipart import Part, multipart
@@ -60,19 +61,21 @@ def read_requests(reader: ProjectReader) -> tuple[SmokeTestRequest, ...]:
     return tuple(_request(reader, place, request) for place, request in requests)
 
 
-def header_warnings(reader: ProjectReader) -> Iterator[str]:
+def header_warnings(reader: ProjectReader) -> Iterator[Notice]:
     """Yield a warning for each header that looks like a credential: the table holds its text."""
     for index, request in enumerate(reader.settings.smoke_test.requests):
         for name in request.headers:
             if name.lower() in _CREDENTIALS or names_secret(name):
                 place = spell((*_NUMBERED, index, "headers", name))
-                yield (
+                what = (
                     f"{place} looks like a secret, which stays readable in pyproject.toml; "
                     "Azure ML checks the endpoint's key before a request reaches the image"
                 )
+                line = reader.problems.line_of((*_NUMBERED, index, "headers", name))
+                yield Notice.of_key("secret-readable", what, FILE, line)
 
 
-def form_warnings(requests: tuple[SmokeTestRequest, ...], script: bytes) -> Iterator[str]:
+def form_warnings(requests: tuple[SmokeTestRequest, ...], script: bytes) -> Iterator[Notice]:
     """Yield a warning for each form that the server would not pass to `run()` of the entry script *script*.
 
     azureml-inference-server-http 1.5.1 passes the body of a form only to a script that asks for the request itself,
@@ -83,10 +86,11 @@ def form_warnings(requests: tuple[SmokeTestRequest, ...], script: bytes) -> Iter
     for request in requests:
         content_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if content_type in _FORMS and request.path.partition("?")[0] == "/score":
-            yield (
+            what = (
                 f"smoke-test, {request.name}: the server passes run() an empty text instead of a form, "
                 "unless run() has the decorator @rawhttp"
             )
+            yield Notice("form-not-passed", what)
 
 
 def _request(reader: ProjectReader, place: Place, request: Request) -> SmokeTestRequest:

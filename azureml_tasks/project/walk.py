@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from azureml_tasks.config.toml_messages import exclude_line
 from azureml_tasks.context.context_file import ContextFile, changed
 from azureml_tasks.context.secret_files import is_secret_path
+from azureml_tasks.requirements.kinds import is_lock_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from azureml_tasks.config.problems import Place
-    from azureml_tasks.context.file_hashes import FileHashes
+    from azureml_tasks.context.file_hashes import FileContent, FileHashes
     from azureml_tasks.project.ignore import IgnoreRules
     from azureml_tasks.project.paths import ProjectReader
 
@@ -43,6 +46,8 @@ class Walk:
         spell: returns how messages name a path.
         problem: receives each problem and its fix.
         largest: bytes that a file may have; None for no limit.
+        tools_folder: folder whose lock files are left out, and what our commands have written in any folder; None to
+            copy both.
         pointers: paths of the pointers of Git LFS that `files` came across.
     """
 
@@ -55,6 +60,7 @@ class Walk:
     spell: Callable[[str], str]
     problem: Callable[[str, str], None]
     largest: int | None = None
+    tools_folder: str | None = None
     pointers: list[str] = field(init=False, default_factory=list)
     _top: Path = field(init=False)
     _members: list[ContextFile] = field(init=False, default_factory=list)
@@ -155,6 +161,10 @@ class Walk:
             why = f'which "{rule.pattern}" ({rule.file}{f":{rule.line}" if rule.line else ""}) excludes'
             self.problem(f"{spelled} is a link to {self.spell(inside)}, {why}", _link_fix(spelled))
             return
+        if self._is_unneeded_target(target, inside):
+            what = f"{spelled} is a link to {self.spell(inside)}, which is left out"
+            self.problem(what, f"{_exclude(spelled)}\nor copy both: {exclude_line(f'!{self.spell(inside)}')}")
+            return
         if any((folder / "pyvenv.cfg").is_file() for folder in _up_to(self._top, target)):
             what = f"{spelled} is a link to {self.spell(inside)}, into a virtual environment"
             self.problem(what, _link_fix(spelled))
@@ -172,6 +182,23 @@ class Walk:
             return
         self._members.append(ContextFile(name=name, link=text.as_posix()))
 
+    def _is_unneeded(self, path: str, content: FileContent) -> bool:
+        """Return whether a file is only for tools: a lock file of the project, or what our commands have written."""
+        if self.tools_folder is None:
+            return False
+        is_in_project = (posixpath.dirname(path) or ".") == self.tools_folder
+        return content.is_own_output or (is_in_project and is_lock_file(path))
+
+    def _is_unneeded_target(self, target: Path, path: str) -> bool:
+        """Return the same of what a link leads to."""
+        if self.tools_folder is None or not target.is_file() or self.matcher.reincluding(path):
+            return False
+        try:
+            content = self.hashes.glance(str(target), target.stat())
+        except PermissionError:  # It is reported where the walk meets it.
+            return False
+        return content is not None and self._is_unneeded(path, content)
+
     def _path_of(self, target: Path) -> str:
         """Return the path, relative to the root, by which the walk reaches *target*: `top` itself may be a link."""
         return (Path(self.top) / target.relative_to(self._top)).as_posix()
@@ -187,10 +214,10 @@ class Walk:
         what = f"{path} has {size / 1e6:,.0f} MB; the limit for a file"
         limit = f"{largest / 1e6:,.0f} MB"
         if self.into.partition("/")[0] == "code":
-            fix = f'Move it into the folder of `model`, or leave it out: exclude = ["{path}"]'
+            fix = f"Move it into the folder of `model`, or leave it out: {exclude_line(path)}"
             self.problem(f"{what} under code is {limit}", fix)
         else:
-            fix = f'Leave it out: exclude = ["{path}"]\nOr allow it: exclude = ["!{path}"]'
+            fix = f"Leave it out: {exclude_line(path)}\nOr allow it: {exclude_line(f'!{path}')}"
             self.problem(f"{what} of the build context is {limit}", fix)
 
     def _file(
@@ -210,7 +237,8 @@ class Walk:
             path: by which the walk reached it, relative to the root.
             name: in the context.
             status: of the file.
-            is_allowed: whether an ignore rule brings it back, which also allows a secret, a large file and a pointer.
+            is_allowed: whether an ignore rule brings it back, which also allows a secret, a large file, a pointer, and
+                what only tools need.
             is_linked: whether a link has led here, so that its own path may be another one.
 
         Raises:
@@ -230,10 +258,12 @@ class Walk:
         if content is None:
             raise changed(source)
         if not is_allowed:
+            if self._is_unneeded(path, content):
+                return
             is_secret = content.has_private_key or is_secret_path(path)
             if is_secret or (is_linked and is_secret_path(Path(source).relative_to(self.root).as_posix())):
                 spelled = self.spell(path)
-                allow = f'Leave it out: exclude = ["{spelled}"]\nOr allow it: exclude = ["!{spelled}"]'
+                allow = f"Leave it out: {exclude_line(spelled)}\nOr allow it: {exclude_line(f'!{spelled}')}"
                 self.problem(f"{spelled} looks like a secret, which would stay in the image", allow)
                 return
             if self.largest is not None and status.st_size > self.largest:
@@ -261,6 +291,7 @@ def walked(
     *,
     left_out: frozenset[str] = frozenset(),
     largest: int | None = None,
+    tools_folder: str | None = None,
 ) -> list[ContextFile]:
     """Return the members of the context for a folder or file, and report at *place* those that must not be copied.
 
@@ -271,6 +302,7 @@ def walked(
         into: its folder in the context, which is always a member.
         left_out: paths that other keys claim, relative to the root.
         largest: bytes that a file may have; None for no limit.
+        tools_folder: see `Walk`.
     """
     walk = Walk(
         root=reader.root,
@@ -282,6 +314,7 @@ def walked(
         spell=reader.name,
         problem=lambda what, fix: reader.problems.add(place, what, fix),
         largest=largest,
+        tools_folder=tools_folder,
     )
     members = walk.files()
     if walk.pointers:
@@ -313,8 +346,8 @@ def _normalized(path: Path) -> Path:
 
 
 def _exclude(path: str) -> str:
-    return f'Leave it out: exclude = ["{path}"]'
+    return f"Leave it out: {exclude_line(path)}"
 
 
 def _link_fix(path: str) -> str:
-    return f'Copy what it points at into the project, or leave it out: exclude = ["{path}"]'
+    return f"Copy what it points at into the project, or leave it out: {exclude_line(path)}"

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 from http import HTTPStatus
+from io import BytesIO
 from socket import gaierror
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -33,6 +34,8 @@ _SERVER_ERRORS = 500  # and above
 _CONNECT_TIMEOUT, _READ_TIMEOUT = 30, 60
 """Seconds for a connection, and without a byte of an answer."""
 _LONGEST_MESSAGE = 500
+_LARGEST, _BLOCK = 16 * 1024 * 1024, 64 * 1024
+"""Bytes of an answer when it is unpacked, and of a part of it; a registry takes manifests of 4 MiB."""
 
 
 class AnswerError(RegistryError):
@@ -79,14 +82,19 @@ class RegistrySession:
             options: as of `requests.request`.
 
         Raises:
-            AnswerError: there is no answer, or a temporary error, after the retries.
+            AnswerError: there is no answer, an endless one, or a temporary error, after the retries.
         """
         from requests import RequestException
 
         fix = "Run the same command again later."
         try:
             response = self._session.request(
-                method, url, allow_redirects=redirects, timeout=(_CONNECT_TIMEOUT, _READ_TIMEOUT), **options
+                method,
+                url,
+                allow_redirects=redirects,
+                timeout=(_CONNECT_TIMEOUT, _READ_TIMEOUT),
+                stream=True,
+                **options,
             )
         except RequestException as error:
             cause = getattr(next(iter(error.args), error), "reason", None) or error
@@ -102,6 +110,23 @@ class RegistrySession:
             what = f"Registry {self.login_server} answers {response.status_code}{again}."
             raise AnswerError(what, status=response.status_code, next_step=fix, said=message_of(response))
         return response
+
+    def _read(self, response: requests.Response, **_: Any) -> None:
+        """Read the body of *response*, of any host that a table names, as far as one may be long."""
+        from requests import ConnectionError as NoAnswer
+        from urllib3.exceptions import HTTPError
+
+        body = bytearray()
+        try:
+            for block in response.raw.stream(_BLOCK, decode_content=True):
+                body += block
+                if len(body) > _LARGEST:
+                    response.close()
+                    what = f"Registry {self.login_server} answers with more than {_LARGEST >> 20} MiB."
+                    raise AnswerError(what, status=response.status_code, next_step="Check its name.")
+        except HTTPError as error:
+            raise NoAnswer(error) from error
+        response.raw = BytesIO(body)
 
     @cached_property
     def _session(self) -> requests.Session:
@@ -140,6 +165,7 @@ class RegistrySession:
             raise_on_status=False,
         )
         session = requests.Session()
+        session.hooks["response"].append(self._read)  # Each redirect has a body too.
         session.auth = (
             _unchanged  # Without one, requests replaces the header Authorization by an entry of ~/.netrc.
         )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from azureml_tasks.config.yaml_document import YamlDocument, parse
 from azureml_tasks.errors import FileProblem, Problem
+from azureml_tasks.notice import Notice
 from azureml_tasks.requirements.conda_names import (
     LONGER_VERSIONS,
     Advice,
@@ -80,7 +81,7 @@ class CondaFile:
     pip: tuple[NumberedLine, ...] = ()
     pythons: tuple[WantedPython, ...] = ()
     variables: tuple[NumberedLine, ...] = ()
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Notice, ...] = ()
 
     @property
     def packages_text(self) -> str:
@@ -136,7 +137,10 @@ def read_conda(
 def _other_kind(value: Any, path: str) -> tuple[str, str] | None:
     """Return what a document is if it is no conda file, and the next step."""
     if not isinstance(value, dict):
-        return "is not a conda environment file: it has no keys", f"Write, for example:\n{_EXAMPLE}"
+        fix = f"Write, for example:\n{_EXAMPLE}"
+        if path.endswith(".txt"):
+            fix = f'If it lists packages for pip, write: requirements = "{shown(path)}"'
+        return "is not a conda environment file: it has no keys", fix
     if "dependencies" in value:
         return None
     if "conda_file" in value:
@@ -172,7 +176,7 @@ class _Reading:
         self.pip_versions: list[NumberedLine] = []
         self.of_base: list[NumberedLine] = []
         self.refused: list[tuple[CondaSpec, Problem]] = []
-        self.warnings: list[str] = []
+        self.warnings: list[Notice] = []
         self.problems: list[Problem] = []
 
     def file(self) -> CondaFile:
@@ -214,6 +218,10 @@ class _Reading:
         """Report a mistake."""
         self.problems.append(FileProblem(self.path, line, what, fix))
 
+    def left_out(self, line: int, what: str) -> None:
+        """Warn of something that is not used."""
+        self.warnings.append(Notice("conda-file", what, self.path, line))
+
     def key(self, key: str) -> None:
         """Report a key that may be a misspelt one; warn of any other that conda does not read either."""
         if key in _KEYS:
@@ -221,9 +229,7 @@ class _Reading:
         if similar := get_close_matches(key, _KEYS, n=1):
             self.add(self.line(key), f'has the unknown key "{shown(key)}"', f'Did you mean "{similar[0]}"?')
         else:
-            self.warnings.append(
-                f'{self.path}:{self.line(key)}: "{shown(key)}" is not read, and conda does not read it'
-            )
+            self.left_out(self.line(key), f'"{shown(key)}" is not read, and conda does not read it')
 
     def channels(self, channels: Any) -> None:
         """Warn of channels that are not those of the list of names."""
@@ -231,8 +237,8 @@ class _Reading:
         others = [name for name in names if not is_known_channel(name)]
         if others:
             listed = ", ".join(shown(_TOKEN.sub(r"\1****", name)) for name in others)
-            where = f"{self.path}:{self.line('channels')}"
-            self.warnings.append(f"{where}: pip does not look for packages in conda's channel {listed}")
+            what = f"pip does not look for packages in conda's channel {listed}"
+            self.left_out(self.line("channels"), what)
 
     def dependency(self, index: int, dependency: Any) -> None:
         """Read an item of `dependencies`."""
@@ -329,7 +335,7 @@ class _Reading:
         ):
             if lines:
                 more = f" and {len(lines) - 1} more" if len(lines) > 1 else ""
-                self.warnings.append(f"{self.path}:{lines[0].number}: {what}: {lines[0].text}{more}")
+                self.left_out(lines[0].number, f"{what}: {lines[0].text}{more}")
 
 
 def required_name(requirement: str) -> str:

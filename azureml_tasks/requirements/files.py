@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import posixpath
 import re
-import shlex
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -14,8 +13,10 @@ from azureml_tasks.config.requirement import (
     first_line,
     is_remote,
     parse_requirement,
+    with_two_equals_signs,
 )
 from azureml_tasks.errors import FileProblem, Problem
+from azureml_tasks.plain_text import shell_join
 from azureml_tasks.requirements.counted import counted
 from azureml_tasks.requirements.kinds import foreign_kind
 from azureml_tasks.requirements.lines import (
@@ -272,7 +273,8 @@ class _Reading:
         except InvalidRequirement as error:
             if (place.startswith(".") or "/" in place or "\\" in place) and "@" not in place:
                 return self.local(place)
-            fix = 'Write a name, with versions if you like: "numpy>=1.26"'
+            meant = with_two_equals_signs(text)
+            fix = f"Write: {meant}" if meant else 'Write a name, with versions if you like: "numpy>=1.26"'
             return [(f'"{shown(text)}" is not a requirement: {shown(first_line(error))}', fix)]
         self.pin(requirement)
         self.require(requirement.name)
@@ -286,7 +288,7 @@ class _Reading:
             posix = place.replace("\\", "/")
             return [(f'"{shown(place)}" contains a backslash', f'Separate folders with "/": {posix}')]
         if not place.lower().endswith(".whl"):
-            fix = f"Build a wheel and list that: pip wheel --no-deps --wheel-dir wheels {shlex.quote(place)}"
+            fix = f"Build a wheel and list that: pip wheel --no-deps --wheel-dir wheels {shell_join([place])}"
             return [(f'"{place}" is a project folder or a source archive, not a wheel', fix)]
         if wheel := inside(place, self.folder):
             self.wheels[wheel] = None

@@ -18,6 +18,8 @@ _LOCKS = {
 }
 """The lock files of other tools: https://python-poetry.org/docs/cli/#export, https://pdm-project.org/en/latest/reference/cli/
 and https://pipenv.pypa.io/en/stable/commands.html#requirements."""
+_OTHER_LOCKS = ("conda-lock.yml", "pixi.lock")
+"""https://conda.github.io/conda-lock/output/#unified-lockfile, https://pixi.sh/latest/workspace/lockfile/"""
 _PROJECT = ("pyproject.toml", "setup.py", "setup.cfg", "pipfile")
 _FORMS = "The table takes requirements files, pylock.toml and uv.lock."
 
@@ -28,6 +30,11 @@ def lock_kind(path: str) -> str:
     if name == "uv.lock":
         return UV
     return PYLOCK if _PYLOCK_NAME.fullmatch(name) else ""
+
+
+def is_lock_file(path: str) -> bool:
+    """Return whether a file is, by its name, a lock file for Python packages, also one that pip cannot read."""
+    return bool(lock_kind(path)) or posixpath.basename(path).lower() in {*_LOCKS, *_OTHER_LOCKS}
 
 
 def foreign_kind(path: str, text: str) -> tuple[str, str] | None:

@@ -16,7 +16,12 @@ from packaging.markers import Marker
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from azureml_tasks.config.requirement import address_problem, first_line, parse_requirement
+from azureml_tasks.config.requirement import (
+    address_problem,
+    first_line,
+    parse_requirement,
+    with_two_equals_signs,
+)
 from azureml_tasks.plain_text import hide_login
 from azureml_tasks.requirements.lines import shown
 
@@ -140,7 +145,9 @@ class _Project:
             requirement = parse_requirement(text)
         except InvalidRequirement as error:
             what = f'"{shown(text)}" is not a requirement: {_first_line(error)}'
-            self.add(what, 'Write a name, with versions if you like: "numpy>=1.26"')
+            meant = with_two_equals_signs(text)
+            fix = f'Write: "{meant}"' if meant else 'Write a name, with versions if you like: "numpy>=1.26"'
+            self.add(what, fix)
             return None
         if requirement.url and (
             problem := address_problem(f"the requirement {requirement.name}", requirement.url)

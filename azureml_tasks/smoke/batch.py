@@ -9,6 +9,7 @@ import shlex
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from azureml_tasks.notice import Notice
 from azureml_tasks.smoke.container_protocol import FIND_PYTHON
 from azureml_tasks.smoke.event_lines import event_marker
 from azureml_tasks.smoke.report import Check, Report
@@ -108,12 +109,14 @@ def _run_check(smoke_test: SmokeTestPlan, events: Mapping[str, Event]) -> Check:
     return Check(name=name, outcome="passed", details=details, seconds=event["seconds"])
 
 
-def _warnings(plan: Plan, image: BuiltImage, end: ContainerEnd) -> Iterator[str]:
+def _warnings(plan: Plan, image: BuiltImage, end: ContainerEnd) -> Iterator[Notice]:
     if end.has_core is False:
         own = plan.own_dockerfile
-        yield _CORE + (f"let {own.name} install it" if own else 'pip = ["azureml-core"]')
+        what = _CORE + (f"let {own.name} install it" if own else 'pip = ["azureml-core"]')
+        yield Notice("no-azureml-core", what)
     if image.user in {"", "0", "root"}:
-        yield "the image runs as root"
+        yield Notice("root-user", "the image runs as root")
     if end.out_of_memory:
         limit = plan.smoke_test.memory or "no limit set"
-        yield f"the kernel killed a process in the container because memory ran out ({limit})"
+        what = f"the kernel killed a process in the container because memory ran out ({limit})"
+        yield Notice("out-of-memory", what)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from azureml_tasks.smoke.log_excerpt import LogExcerpt, excerpt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from azureml_tasks.built_image import BuiltImage
@@ -41,8 +41,13 @@ class Container(Protocol):
     def state(self) -> State:
         """Return the current state."""
 
-    def log(self) -> LogExcerpt:
-        """Return what the container has printed; of a long log its beginning and its end."""
+    def log(self, timeout: float = ..., since: float = ...) -> LogExcerpt:
+        """Return what the container has printed; of a long log its beginning and its end.
+
+        Args:
+            timeout: seconds that the engine may be silent.
+            since: leave out what was printed before; seconds since 1970 (UTC) by the engine's clock.
+        """
 
     def printed(self, timeout: float) -> Iterator[str]:
         """Yield each line that it prints until it ends; it must print one in *timeout* seconds."""
@@ -61,6 +66,18 @@ class Container(Protocol):
 
     def stop(self) -> float:
         """Stop the container as an orchestrator does, with 10 s of grace, and return how many seconds it took."""
+
+
+class AnsweringServer(NamedTuple):
+    """The server of a running container.
+
+    Args:
+        url: `http://127.0.0.1:PORT`.
+        log: returns what the container has printed since a time, in seconds since 1970 (UTC); raises EngineError.
+    """
+
+    url: str
+    log: Callable[[float], LogExcerpt]
 
 
 class Runner(Protocol):

@@ -6,10 +6,12 @@ import base64
 import math
 from dataclasses import replace
 from http import HTTPStatus
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from azureml_tasks.notice import Notice
 from azureml_tasks.smoke.batch import batch_report
-from azureml_tasks.smoke.report import Check, Latency, Report
+from azureml_tasks.smoke.report import Check, Latency, Report, Wait
 from azureml_tasks.smoke.request_check import check_answers, not_healthy_again, request_check
 from azureml_tasks.smoke.response_check import status_line
 from azureml_tasks.smoke.tracebacks import last_traceback, user_traceback
@@ -30,16 +32,19 @@ if TYPE_CHECKING:
 _TRY_TIMEOUT = 2.0
 """Seconds; the default of Azure ML's probes:
 https://learn.microsoft.com/azure/machine-learning/reference-yaml-deployment-managed-online#probesettings"""
-_SLOW_STOP = 5.0
-"""Seconds; half of Docker's own grace (https://docs.docker.com/reference/cli/docker/container/stop/)."""
+_SLOW_STOP = 10.0
+"""Seconds; the grace after which an engine kills a container that does not stop on request."""
+_MOST_WAITS = 50
+"""Reasons for waiting that are kept; a server that takes turns between two of them has many."""
 
 
-def probe_config(smoke_test: SmokeTestPlan, base_url: str) -> dict[str, Any]:
+def probe_config(smoke_test: SmokeTestPlan, base_url: str, *, health_only: bool = False) -> dict[str, Any]:
     """Return the probe's configuration, in the form that `in_image/probe.py` documents.
 
     Args:
         smoke_test: what to send.
         base_url: scheme, host and port, without a path.
+        health_only: wait until the server is ready, and send nothing else.
     """
     requests = [
         {
@@ -50,7 +55,7 @@ def probe_config(smoke_test: SmokeTestPlan, base_url: str) -> dict[str, Any]:
             "timeout": request.timeout,
             "status": request.status,
         }
-        for request in smoke_test.requests
+        for request in (() if health_only else smoke_test.requests)
     ]
     return {
         "base_url": base_url,
@@ -59,7 +64,8 @@ def probe_config(smoke_test: SmokeTestPlan, base_url: str) -> dict[str, Any]:
         "repeat": smoke_test.repeat,
         "health": smoke_test.health,
         "scoring": smoke_test.scoring_path,
-        "swagger": smoke_test.is_azure_server,
+        "swagger": smoke_test.is_azure_server and not health_only,
+        "malformed": not health_only,
         "requests": requests,
     }
 
@@ -81,6 +87,7 @@ def make_report(
     if plan.smoke_test.mini_batch:
         return batch_report(plan, image, events, end, place=place, look_inside=look_inside)
     smoke_test, requests = plan.smoke_test, plan.smoke_test.requests
+    events = list(events)
     by_name = {(event["event"], event.get("index", 0)): event for event in events}
     answers = [
         by_name.get(("answer", index)) or by_name.get(("no-answer", index)) for index in range(len(requests))
@@ -104,14 +111,29 @@ def make_report(
         checks=(*_replaced_script_check(end), *_with_end(checks, by_name, end.exit_code)),
         latencies=tuple(_latencies(sent)),
         started=by_name["ready", 0]["seconds"] if ("ready", 0) in by_name else None,
+        waits=tuple(_waits(events)),
+        stopped=end.stop_seconds,
         peak_memory=end.peak_memory,
         warnings=(*_image_warnings(plan, image, end), *_answer_warnings(by_name, sent)),
         log=end.log.text,
         log_lines=end.log.lines,
+        log_says_why=_log_says_why(by_name, sent, end),
         exit_code=end.exit_code,
         proven=plan.smoke_test.proves,
     )
     return replace(report, traceback=_traceback(report, answers))
+
+
+def _log_says_why(events: Events, sent: Iterable[Sent], end: ContainerEnd) -> bool:
+    """Return whether the server had trouble of its own, rather than another answer than was expected."""
+    if ("ready", 0) not in events or end.exit_code is not None:
+        return True
+    is_well = events.get(("malformed", 0), {"healthy": True})["healthy"]
+    if _swagger_check(events).outcome == "failed" or not is_well:
+        return True
+    failed = [event for _, event, result in sent if event and not result.passed]
+    statuses = [each.get("status") for event in failed for each in (event, event.get("changed", event))]
+    return any(status is None or status >= HTTPStatus.INTERNAL_SERVER_ERROR for status in statuses)
 
 
 def _replaced_script_check(end: ContainerEnd) -> Iterator[Check]:
@@ -170,36 +192,52 @@ def _with_end(checks: list[Check], events: Events, exit_code: int | None) -> lis
     return [*checks[:index], last, *checks[index + 1 :]]
 
 
+def _waits(events: Iterable[Event]) -> Iterator[Wait]:
+    waiting = (event for event in events if event["event"] == "waiting")
+    for event in islice(waiting, _MOST_WAITS):
+        yield Wait(seconds=event["seconds"], reason=event["last"])
+
+
 def _latencies(sent: Iterable[Sent]) -> Iterator[Latency]:
     for request, event, result in sent:
         if event is not None and result.passed:
             times = sorted(event["seconds"])
             p50, p95 = (times[math.ceil(share * len(times)) - 1] for share in (0.5, 0.95))
-            same = "changed" not in event
             yield Latency(
-                name=request.name, status=event["status"], p50=p50, p95=p95, repeats=len(times), same=same
+                name=request.name,
+                status=event["status"],
+                p50=p50,
+                p95=p95,
+                repeats=len(times),
+                same="changed" not in event,
+                times=tuple(event["seconds"]),
             )
 
 
-def _image_warnings(plan: Plan, image: BuiltImage, end: ContainerEnd) -> Iterator[str]:
+def _image_warnings(plan: Plan, image: BuiltImage, end: ContainerEnd) -> Iterator[Notice]:
     if plan.smoke_test.default_script:
-        yield "the image has no code, so a default entry script showed that the server starts with its packages"
+        what = (
+            "the image has no code, so a default entry script showed that the server starts with its packages"
+        )
+        yield Notice("stand-in", what)
     if image.user in {"", "0", "root"}:
-        yield "the image runs as root"
+        yield Notice("root-user", "the image runs as root")
     if end.stop_seconds is not None and end.stop_seconds >= _SLOW_STOP:
-        yield f"the container took {end.stop_seconds:.1f} s to stop: its base does not stop its services on request"
+        took = f"the container took {end.stop_seconds:.1f} s to stop"
+        yield Notice("slow-stop", f"{took}: its base does not stop its services on request")
     if end.out_of_memory:
         limit = plan.smoke_test.memory or "no limit set"
-        yield f"the kernel killed a process in the container because memory ran out ({limit})"
+        what = f"the kernel killed a process in the container because memory ran out ({limit})"
+        yield Notice("out-of-memory", what)
 
 
-def _answer_warnings(events: Events, sent: Iterable[Sent]) -> Iterator[str]:
+def _answer_warnings(events: Events, sent: Iterable[Sent]) -> Iterator[Notice]:
     for request, _, result in sent:
         if result.passed:
-            yield from (f"{request.name}: {note}" for note in result.notes)
+            yield from (Notice("response", f"{request.name}: {note}") for note in result.notes)
     malformed = events.get(("malformed", 0), {"healthy": False})
     if malformed["healthy"] and malformed["status"] is None:
-        yield f"malformed body: {malformed['error']}; the server came back"
+        yield Notice("response", f"malformed body: {malformed['error']}; the server came back")
 
 
 def _traceback(report: Report, answers: Iterable[Event | None]) -> str:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.plain_text import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 _BEGINNING = 256 * 1024
 """Bytes: a traceback of the start is in them."""
 _END = 1024 * 1024
 """Bytes: what came last, with the traceback of a failed request."""
+
+_QUIET = 5
+_READINGS = 15
+_PAUSE = 0.2  # seconds
 
 
 class LogExcerpt(NamedTuple):
@@ -44,6 +49,24 @@ def excerpt(blocks: Iterable[bytes]) -> LogExcerpt:
         return LogExcerpt(text=_text(bytes(beginning + end)), lines=lines)
     between = f"\n… {left_out:,} bytes of the log are left out here …\n"
     return LogExcerpt(text=_text(bytes(beginning)) + between + _text(bytes(end[-_END:])), lines=lines)
+
+
+def settled(read: Callable[[], LogExcerpt]) -> LogExcerpt:
+    """Return the log once it has not changed for a second: an engine writes what a container prints a moment later.
+
+    Of a container that goes on printing, it is the reading after three seconds.
+
+    Args:
+        read: reads the log of a running container.
+    """
+    log, equal = read(), 0
+    for _ in range(_READINGS):
+        time.sleep(_PAUSE)  # Nothing tells when an engine has written the last line.
+        before, log = log, read()
+        equal = equal + 1 if log == before else 0
+        if equal == _QUIET:
+            break
+    return log
 
 
 def _text(data: bytes) -> str:

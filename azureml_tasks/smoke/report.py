@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
-from xml.etree.ElementTree import Element, SubElement, tostring
+
+from azureml_tasks.context.own_outputs import JUNIT_HEAD
+from azureml_tasks.notice import Notice  # noqa: TC001 -- `typed_json` reads the types of fields
+from azureml_tasks.sizes import duration_text, memory_text
+from azureml_tasks.typed_json import HIDDEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from xml.etree.ElementTree import Element
 
 _LAST_LINES = 40  # of the container's log
 _TRACEBACK_LINES = 200
@@ -35,7 +40,17 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True)
 class Latency:
-    """Percentiles of a request's response time, in seconds, and whether all answers were the same."""
+    """The response times of a request, in seconds.
+
+    Args:
+        name: of the request.
+        status: of HTTP.
+        p50: that half of the times do not exceed.
+        p95: the same for 95 of 100.
+        repeats: how many times there are.
+        same: whether all answers were the same.
+        times: each of them, in the order in which the request was sent.
+    """
 
     name: str
     status: int
@@ -43,6 +58,20 @@ class Latency:
     p95: float
     repeats: int
     same: bool = True
+    times: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wait:
+    """Why the server was not ready.
+
+    Args:
+        seconds: since the first try, when that was first seen.
+        reason: in a few words.
+    """
+
+    seconds: float
+    reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,11 +86,15 @@ class Report:
         checks: in the order in which they run, the malformed body last.
         latencies: one for each request that passed.
         started: seconds until GET / answered 200; None if it never did.
+        waits: what the tries before that met, in order; of many the first ones.
+        stopped: seconds that the container took to stop; None if it was not stopped.
         peak_memory: bytes; None if it was not measured.
         warnings: one line each; a pass can have some too.
         log: the container's log; of a long one the beginning and the end.
         log_lines: how many lines the whole log has; 0 if all of them are in `log`.
         traceback: from the log, the one that explains a failure.
+        log_says_why: whether the log may explain a failure, which a wrong answer explains itself.
+        log_file: where all of the log is kept that is kept, as messages call it; "" if it is not kept here.
         exit_code: the container's; None while it runs.
         proven: by what: the answers to requests, a mini-batch, or start-up alone.
     """
@@ -73,11 +106,15 @@ class Report:
     checks: tuple[Check, ...]
     latencies: tuple[Latency, ...] = ()
     started: float | None = None
+    waits: tuple[Wait, ...] = ()
+    stopped: float | None = None
     peak_memory: int | None = None
-    warnings: tuple[str, ...] = ()
-    log: str = ""
-    log_lines: int = 0
+    warnings: tuple[Notice, ...] = field(default=(), metadata=HIDDEN)  # `--json` has them beside the others
+    log: str = field(default="", metadata=HIDDEN)  # `image.logs` prints it
+    log_lines: int = field(default=0, metadata=HIDDEN)
     traceback: str = ""
+    log_says_why: bool = field(default=True, metadata=HIDDEN)
+    log_file: str = ""
     exit_code: int | None = None
     proven: Literal["requests", "mini-batch", "start-up"] = "requests"
 
@@ -90,13 +127,22 @@ class Report:
 def report_record(report: Report) -> dict[str, Any]:
     """Return the report as a JSON object, without the log; times in seconds, memory in bytes."""
     record = asdict(report)
-    del record["log"], record["log_lines"], record["traceback"], record["look_inside"]
+    record["warnings"] = [str(warning) for warning in report.warnings]
+    for name in ("log", "log_file", "log_lines", "log_says_why", "traceback", "look_inside"):
+        del record[name]
     return {"passed": report.passed, **record}
 
 
 def report_text(report: Report) -> str:
     """Return the report for people: a few lines for a pass, and for a failure everything that can explain it."""
     return "\n".join(_passed(report) if report.passed else _failed(report))
+
+
+def failure_text(report: Report) -> str:
+    """Return which checks of a smoke test failed, and why, without figures and logs."""
+    failed = (check for check in report.checks if check.outcome == "failed")
+    details = (line for check in failed for line in (f"Failed: {check.name}", *_indented(check.details)))
+    return "\n".join([f"{report.image} failed its smoke test ({_where(report)}).", *details])
 
 
 def _where(report: Report) -> str:
@@ -113,43 +159,42 @@ def _passed(report: Report) -> Iterator[str]:
 
 def _figures(report: Report) -> Iterator[str]:
     if report.started is not None:
-        yield f"ready after {_duration(report.started)}"
+        yield f"ready after {duration_text(report.started)}"
     for check in report.checks:
         if check.outcome == "passed":
             yield from (f"{check.name}: {detail}" for detail in check.details)
     for latency in report.latencies:
-        times = f"p50 {_duration(latency.p50)}, p95 {_duration(latency.p95)} of {latency.repeats}"
+        times = f"p50 {duration_text(latency.p50)}, p95 {duration_text(latency.p95)} of {latency.repeats}"
         varied = "" if latency.same else ", not always the same answer"
         yield f"{latency.name}: {latency.status} in {times}{varied}"
     if report.peak_memory is not None:
-        yield f"peak memory {report.peak_memory / 2**20:.0f} MiB"
+        yield f"peak memory {memory_text(report.peak_memory)}"
 
 
 def _failed(report: Report) -> Iterator[str]:
+    """Yield the lines for a failure, of which the last ones say why."""
     yield f"{report.image} failed its smoke test ({_where(report)})."
     yield from _indented(_figures(report))
+    yield from (f"Warning: {warning}" for warning in report.warnings)
+    if not_run := [check.name for check in report.checks if check.outcome == "not run"]:
+        yield f"Not run: {', '.join(not_run)}"
+    yield f"Look inside: {report.look_inside}"
+    yield from [f"The container's log is in {report.log_file}"] if report.log_file else []
     for check in report.checks:
         if check.outcome == "failed":
             yield from ("", f"Failed: {check.name}", *_indented(check.details))
-    if not_run := [check.name for check in report.checks if check.outcome == "not run"]:
-        yield from ("", f"Not run: {', '.join(not_run)}")
     yield from _log(report)
-    yield from ([""] if report.warnings else [])
-    yield from (f"Warning: {warning}" for warning in report.warnings)
-    yield from ("", f"Look inside: {report.look_inside}")
 
 
 def _log(report: Report) -> Iterator[str]:
+    """Yield what the container's log says about the failure; nothing if a wrong answer says all of it."""
     if report.traceback:
         yield from ("", "In the container's log:", *_indented(_shown(report.traceback, _TRACEBACK_LINES)))
-    lines = _shown(report.log, _LAST_LINES)
-    if lines:
+    elif report.log_says_why and (lines := _shown(report.log, _LAST_LINES)):
         title = "The container's log"
         count = report.log_lines or report.log.rstrip("\n").count("\n") + 1
         if count > _LAST_LINES:
             title = f"The last {_LAST_LINES} of the {count} lines of the container's log"
-        if (report.checks[-1].name, report.checks[-1].outcome) == ("malformed body", "passed"):
-            title += " (this test's last request was a malformed body)"
         yield from ("", f"{title}:", *_indented(lines))
 
 
@@ -161,10 +206,6 @@ def _shown(text: str, most: int) -> list[str]:
 
 def _indented(lines: Iterable[str]) -> Iterator[str]:
     return (f"    {line}".rstrip() for line in lines)
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
 # The characters that XML 1.0 cannot hold: https://www.w3.org/TR/xml/#charsets
@@ -181,16 +222,22 @@ def junit_xml(report: Report) -> str:
 
 def junit_xml_of_images(reports: Iterable[Report]) -> str:
     """Return one document with the test suite of each image, see `junit_xml`."""
+    from xml.etree.ElementTree import Element  # takes a while to import, as below
+
     suites = Element("testsuites")
     suites.extend(map(_suite, reports))
     return _xml(suites)
 
 
 def _xml(element: Element) -> str:
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(element, encoding="unicode") + "\n"
+    from xml.etree.ElementTree import tostring
+
+    return f"{JUNIT_HEAD}\n{tostring(element, encoding='unicode')}\n"
 
 
 def _suite(report: Report) -> Element:
+    from xml.etree.ElementTree import Element, SubElement
+
     outcomes = [check.outcome for check in report.checks]
     suite = Element("testsuite", name=_clean(report.image), tests=str(len(outcomes)), errors="0")
     suite.set("failures", str(outcomes.count("failed")))
@@ -206,11 +253,13 @@ def _suite(report: Report) -> Element:
     for check in report.checks:
         _case(suite, report, check)
     SubElement(suite, "system-out").text = _clean(report.log)
-    SubElement(suite, "system-err").text = _clean("\n".join(report.warnings))
+    SubElement(suite, "system-err").text = _clean("\n".join(map(str, report.warnings)))
     return suite
 
 
 def _case(suite: Element, report: Report, check: Check) -> None:
+    from xml.etree.ElementTree import SubElement
+
     case = SubElement(suite, "testcase", classname=_clean(report.image), name=_clean(check.name))
     case.set("time", f"{check.seconds:.3f}")
     if check.outcome == "failed":

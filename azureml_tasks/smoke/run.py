@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from azureml_tasks.errors import EngineError
+from azureml_tasks.errors import EngineError, SmokeTestError
 from azureml_tasks.in_image import probe
+from azureml_tasks.signals import raise_received
 from azureml_tasks.smoke.container_protocol import FIND_PYTHON, ContainerEnd, end_of
 from azureml_tasks.smoke.event_form import parse_event, valid_events
 from azureml_tasks.smoke.event_lines import CLOSING, EventCollector, event_marker
 from azureml_tasks.smoke.events import make_report, probe_config
+from azureml_tasks.smoke.report import report_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from azureml_tasks.built_image import BuiltImage
     from azureml_tasks.planning.plan import Plan
@@ -26,11 +30,27 @@ if TYPE_CHECKING:
 _FOLDER = "/tmp/azureml-image-probe"  # noqa: S108 -- a folder of the container, which is thrown away
 _SPARE = 60.0
 """Seconds that a container may take to start and to end."""
+_LAST_WORDS = 10.0
+"""Seconds that the engine may take to say what a container has printed that is about to be removed."""
+_OPEN_SHELL = "invoke image.shell"
 _CONNECT = "import socket; socket.create_connection(('127.0.0.1', {port}), 2); print('open')"
 
 
-def smoke_test(plan: Plan, image: BuiltImage, engine: Runner, reporter: Reporter) -> Report | None:
+def smoke_test(
+    plan: Plan,
+    image: BuiltImage,
+    engine: Runner,
+    reporter: Reporter,
+    keep_log: Callable[[str], None] = lambda _: None,
+) -> Report | None:
     """Run *image* and send it the requests of *plan*; return None under --dry.
+
+    Args:
+        plan: with the requests.
+        image: to run.
+        engine: runs it.
+        reporter: shows progress.
+        keep_log: takes what the container has printed if there will be no report, as after Ctrl-C.
 
     Raises:
         EngineError: the image could not be run.
@@ -38,12 +58,61 @@ def smoke_test(plan: Plan, image: BuiltImage, engine: Runner, reporter: Reporter
     with engine.running(image, plan.smoke_test) as container:
         if container is None:
             return None
-        if plan.smoke_test.mini_batch:
-            events, end, place = _call(container, plan, reporter)
-        else:
-            events, end, place = _ask(container, plan, image, reporter)
-    look_inside = f"docker run --rm -it --entrypoint bash {image.id[7:19]}"
-    return make_report(plan, image, events, end, place=place, look_inside=look_inside)
+        with _log_kept(container, keep_log):
+            if plan.smoke_test.mini_batch:
+                events, end, place = _call(container, plan, reporter)
+            else:
+                events, end, place = _ask(container, plan, image, reporter)
+    return make_report(plan, image, events, end, place=place, look_inside=_OPEN_SHELL)
+
+
+@contextmanager
+def answering(plan: Plan, image: BuiltImage, engine: Runner, reporter: Reporter) -> Iterator[Container]:
+    """Run *image* for the block, which begins once the health check answers; nothing else is sent.
+
+    Raises:
+        SmokeTestError: it does not answer in time.
+        EngineError: the image could not be run, or its port is not on this machine.
+    """
+    with engine.running(image, plan.smoke_test) as running:
+        container = cast("Container", running)  # There is no --dry here.
+        address = container.address()
+        reporter.say(f"waiting for {image.names[0]} to answer, {plan.smoke_test.start_timeout:g} s at most")
+        config = probe_config(plan.smoke_test, address, health_only=True)
+        events = _probe_outside(container, plan.smoke_test.port, config, reporter) if address else []
+        names = {event["event"] for event in events}
+        if not address or "elsewhere" in names:
+            what = "The engine is on another machine, so its containers cannot be reached from here."
+            raise EngineError(what, next_step="Run this where the engine runs.")
+        if "ready" not in names:
+            raise SmokeTestError(report_text(_report_of_start(plan, image, container, events, address)))
+        yield container
+
+
+def _report_of_start(
+    plan: Plan, image: BuiltImage, container: Container, events: list[dict[str, Any]], address: str
+) -> Report:
+    state = container.state()
+    end = ContainerEnd(
+        exit_code=None if state.running else state.exit_code,
+        out_of_memory=state.out_of_memory,
+        log=container.log(),
+    )
+    place = f"through {address.removeprefix('http://')}"
+    return make_report(plan, image, events, end, place=place, look_inside=_OPEN_SHELL)
+
+
+@contextmanager
+def _log_kept(container: Container, keep_log: Callable[[str], None]) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        text = None
+        with suppress(Exception):  # The first error counts, and may be why there is no log.
+            text = container.log(_LAST_WORDS).text
+        if text is not None:
+            keep_log(text)
+        raise
 
 
 def _call(
@@ -55,6 +124,7 @@ def _call(
     reporter.say(f"calling init() and run() with a mini-batch of {count} file{'s' if count > 1 else ''}")
     collector = EventCollector(marker=event_marker(smoke_test))
     for line in container.printed(smoke_test.start_timeout + smoke_test.mini_batch_timeout + _SPARE):
+        raise_received()
         collector.collect(line)
     events = valid_events(collector.events())
     place = "called in the image, as by a batch deployment"
@@ -88,20 +158,10 @@ def _probe(container: Container, plan: Plan, reporter: Reporter) -> tuple[list[d
     Returns:
         The probe's events, and where the requests were sent from.
     """
-    events: list[dict[str, Any]] = []
     address = container.address()
     if address:
-
-        def emit(event: dict[str, Any]) -> None:
-            _report_progress(event, reporter)
-            events.append(event)
-
-        probe.run(
-            probe_config(plan.smoke_test, address),
-            emit,
-            alive=lambda: container.state().running,
-            unreachable=lambda: _answers_inside(container, plan.smoke_test.port),
-        )
+        config = probe_config(plan.smoke_test, address)
+        events = _probe_outside(container, plan.smoke_test.port, config, reporter)
         if not any(event["event"] == "elsewhere" for event in events):
             return events, f"through {address.removeprefix('http://')}"
     why = (
@@ -119,11 +179,61 @@ def _probe(container: Container, plan: Plan, reporter: Reporter) -> tuple[list[d
     return events, f"inside the container, {why}"
 
 
-def _report_progress(event: dict[str, Any], reporter: Reporter) -> None:
-    if event["event"] == "waiting":
-        reporter.say(f"  {event['seconds']:.1f} s: {event['last']}")
-    elif event["event"] == "ready":
-        reporter.say(f"  {event['seconds']:.1f} s: ready")
+def _probe_outside(
+    container: Container, port: int, config: dict[str, Any], reporter: Reporter
+) -> list[dict[str, Any]]:
+    """Send what *config* says from this machine; return the probe's events."""
+    events: list[dict[str, Any]] = []
+    with _progress(reporter) as progress:
+
+        def emit(event: dict[str, Any]) -> None:
+            progress.take(event)
+            events.append(event)
+
+        def is_alive() -> bool:
+            raise_received()  # Python may have dropped the exception of a signal, and this wait takes minutes.
+            progress.show()
+            return container.state().running
+
+        probe.run(config, emit, alive=is_alive, unreachable=lambda: _answers_inside(container, port))
+    return events
+
+
+@dataclass(kw_only=True)
+class _Progress:
+    """Shows how long the server has not been ready and why, in one line, and when it was.
+
+    Args:
+        reporter: shows it.
+        began: seconds of the clock.
+        last: why it is not ready; "" if nothing is known, or if it is.
+    """
+
+    reporter: Reporter
+    began: float = field(default_factory=time.monotonic)
+    last: str = ""
+
+    def take(self, event: dict[str, Any]) -> None:
+        """Show what *event* says."""
+        self.last = str(event["last"]) if event["event"] == "waiting" else ""
+        if event["event"] == "ready":
+            self.reporter.update("")
+            self.reporter.say(f"  {event['seconds']:.1f} s: ready")
+        self.show()
+
+    def show(self) -> None:
+        """Show how long it has lasted by now."""
+        if self.last:
+            self.reporter.update(f"  {time.monotonic() - self.began:.1f} s: {self.last}")
+
+
+@contextmanager
+def _progress(reporter: Reporter) -> Iterator[_Progress]:
+    """Yield what shows progress, and take its line away in any case: an error may be what is printed next."""
+    try:
+        yield _Progress(reporter=reporter)
+    finally:
+        reporter.update("")
 
 
 def _probe_inside(container: Container, plan: Plan, reporter: Reporter) -> Iterator[dict[str, Any]]:
@@ -131,10 +241,12 @@ def _probe_inside(container: Container, plan: Plan, reporter: Reporter) -> Itera
     base_url = f"http://127.0.0.1:{plan.smoke_test.port}"
     config = json.dumps(probe_config(plan.smoke_test, base_url)).encode()
     container.put(_FOLDER, {"probe.py": script, "probe.json": config})
-    for line in container.lines(_python(f"{_FOLDER}/probe.py {_FOLDER}/probe.json")):
-        if event := parse_event(line):
-            _report_progress(event, reporter)
-            yield event
+    with _progress(reporter) as progress:
+        for line in container.lines(_python(f"{_FOLDER}/probe.py {_FOLDER}/probe.json")):
+            raise_received()
+            if event := parse_event(line):
+                progress.take(event)
+                yield event
 
 
 def _answers_inside(container: Container, port: int) -> bool:

@@ -13,8 +13,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.atomic_write import write_atomically
-from azureml_tasks.state.record_forms import is_digest, is_text, is_words, read_json
+from azureml_tasks.state.record_forms import LARGEST_RECORD, LayerFile, read_json
 from azureml_tasks.state.user_folder import user_folder
+from azureml_tasks.text_file import UnreadableFile, read_bytes
+from azureml_tasks.typed_json import decode, encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,10 +68,10 @@ class LayerRecords(NamedTuple):
     def write(self, tag: str, image_id: str, name: str) -> str:
         """Record cached layers that are used now; return why that is not possible, "" if it is."""
         file = self._file(tag)
-        record = {"id": image_id, "name": name, "folder": os.path.realpath(self.folder)}
+        record = LayerFile(id=image_id, name=name, folder=os.path.realpath(self.folder))
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(file, json.dumps(record))
+            write_atomically(file, json.dumps(encode(record)))
         except (OSError, UnicodeEncodeError) as error:
             return str(error)
         return ""
@@ -109,17 +111,13 @@ def _files(home: Path) -> list[Path]:
 
 def _read(file: Path) -> LayerRecord | None:
     try:
-        record, used_at = read_json(file.read_bytes()), file.stat().st_mtime
-    except (OSError, ValueError):
-        return None
-    if not (isinstance(record, dict) and is_digest(record.get("id"))):
-        return None
-    if not (is_words(record.get("name")) and is_text(record.get("folder"))):
+        record, used_at = decode(LayerFile, read_json(read_bytes(file, LARGEST_RECORD))), file.stat().st_mtime
+    except (OSError, UnreadableFile, ValueError):  # Another shape is a ValueError, too.
         return None
     return LayerRecord(
         tag=file.name.removesuffix(_SUFFIX),
-        id=record["id"],
-        name=record["name"],
-        folder=record["folder"],
+        id=record.id,
+        name=record.name,
+        folder=record.folder,
         used_at=used_at,
     )

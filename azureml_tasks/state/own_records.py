@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 import stat
 from typing import TYPE_CHECKING
 
 from azureml_tasks.errors import Problem
+from azureml_tasks.plain_text import shell_join
 from azureml_tasks.project.git import tracks
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def foreign_records(home: Path, image: str = "") -> Problem | None:
         return problem
     if tracks(home):
         what = "is tracked by git, but records say what this machine itself has built, tested and pushed"
-        words = shlex.quote(str(home))
+        words = shell_join([str(home)])
         return Problem(home.name, 0, what, f"git rm -r --cached --quiet {words}\nrm -r {words}")
     return _not_a_folder(home / image, f"{home.name}/{image}") if image else None
 
@@ -35,7 +35,7 @@ def _not_a_folder(path: Path, name: str) -> Problem | None:
         mode = path.lstat().st_mode
     except FileNotFoundError:
         return None
-    words = shlex.quote(str(path))
+    words = shell_join([str(path)])
     if stat.S_ISLNK(mode):
         what = "is a link; records stay in the folder itself, so that nothing else is written or removed"
         return Problem(name, 0, what, f"rm {words}")

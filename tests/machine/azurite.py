@@ -24,7 +24,7 @@ _VERSION = "3.37.0"
 _LEFT_OUT = ("applicationinsights", "mysql2", "tedious")
 """Its telemetry, which is switched off, and databases that it is not asked to use: most of what npm would bring."""
 _MAIN = f"azurite-{_VERSION}/node_modules/azurite/dist/src/blob/main.js"
-_START_SECONDS = 60.0
+_START_SECONDS = 300.0
 _PATIENCE = 5.0
 
 
@@ -53,19 +53,22 @@ def ensure() -> Path:
         NotPossibleError: neither node nor npm can be had, or npm cannot install.
     """
     main = _FOLDER / _MAIN
-    if main.exists():
-        return main
-    apt.need({"node": "nodejs", "npm": "npm"}, why="Azurite, the emulator of Azure's storage")
     _FOLDER.mkdir(parents=True, exist_ok=True)
+    with apt.alone(_FOLDER / "lock"):
+        if not main.exists():
+            _install()
+    return main
+
+
+def _install() -> None:
+    apt.need({"node": "nodejs", "npm": "npm"}, why="Azurite, the emulator of Azure's storage")
     apt.say(f"installing azurite {_VERSION} into {_FOLDER} (about 15 s)")
     with tempfile.TemporaryDirectory(prefix="npm-", dir=_FOLDER) as scratch:
         quiet = ("--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts", "--omit=dev")
         _describe(Path(scratch))
         apt.run("npm", "install", *quiet, "--prefix", scratch)
-        with suppress(FileExistsError, OSError):  # another run in this checkout was first
-            Path(scratch).rename(_FOLDER / f"azurite-{_VERSION}")
-            Path(scratch).mkdir()  # which the end of this block removes
-    return main
+        Path(scratch).rename(_FOLDER / f"azurite-{_VERSION}")
+        Path(scratch).mkdir()  # which the end of this block removes
 
 
 def _describe(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import os
@@ -151,6 +152,7 @@ def _machine_files() -> dict[str, str]:
     return files
 
 
+@functools.cache
 def _pip_conf() -> str:
     """What this machine's pip is told about indexes, without folders, which an image does not have."""
     listed = subprocess.run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import ipaddress
+import os
 import random
 import socket
 import struct
@@ -15,6 +16,7 @@ __all__ = ["own_addresses", "sharing"]
 _BRIDGE = "docker0"
 _ADDRESS_AND_MASK = (0x8915, 0x891B)
 """The requests SIOCGIFADDR and SIOCGIFNETMASK of Linux."""
+_LOCK = "/run/lock/azureml-tasks-addresses-{}"
 
 
 def sharing() -> list[str]:
@@ -32,7 +34,7 @@ def sharing() -> list[str]:
 
 
 def own_addresses() -> ipaddress.IPv4Network | None:
-    """Some of the upper half of the bridge's addresses, others in each run; None if there is no bridge yet.
+    """Some of the upper half of the bridge's addresses that no other process has; None if there is no bridge yet.
 
     Another engine hands out the lower half, and does not come this far by itself.
     """
@@ -47,4 +49,16 @@ def own_addresses() -> ipaddress.IPv4Network | None:
     whole = ipaddress.IPv4Network(f"{address}/{mask}", strict=False)
     _, upper = whole.subnets()
     parts = list(upper.subnets(new_prefix=max(24, upper.prefixlen)))
-    return random.choice(parts)  # noqa: S311 -- nobody shall be kept from guessing it
+    random.shuffle(parts)  # Containers of an earlier engine may still be known to the bridge.
+    return next((part for part in parts if _take(part)), parts[0])
+
+
+def _take(part: ipaddress.IPv4Network) -> bool:
+    """Take these addresses until this process ends; return False if somebody has them."""
+    lock = os.open(_LOCK.format(part.network_address), os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return False
+    return True

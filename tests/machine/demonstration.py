@@ -22,7 +22,7 @@ def run() -> int:
         apt.say(f"the engine is {client.version()['Version']} at {host}")
         base = _base(client)
         with registry() as destination:
-            apt.say(f"the registry is {destination.host}, for the length of this demo")
+            apt.say(f"the registry is {destination.host}, for this demo alone")
             folder = venv.CHECKOUT / "example_project"
             words = ["invoke", "image.release", *base, "--registry", destination.host]
             apt.say(f"in {folder.name}:")

@@ -18,6 +18,8 @@ __all__ = ["DATA", "answering", "engine", "name_of"]
 
 DATA = Path(__file__).parents[2] / ".machine" / "docker"
 _DEFAULT_HOST = "unix:///var/run/docker.sock"
+_ANSWER_SECONDS = 120
+"""Seconds for an answer: an engine that is busy shall not be taken for none."""
 _SERVICE_SECONDS = 20.0
 
 
@@ -49,7 +51,7 @@ def engine(*, data: Path = DATA) -> Iterator[str]:
 def answering() -> str | None:
     """The engine that DOCKER_HOST, else the current context, else the default socket names, if it answers."""
     try:
-        with closing(docker.from_env(timeout=10)) as client:
+        with closing(docker.from_env(timeout=_ANSWER_SECONDS)) as client:
             client.ping()
         named = os.environ.get("DOCKER_HOST") or ContextAPI.kwargs_from_context().get("base_url")
     except (DockerException, OSError):

@@ -19,7 +19,7 @@ from tests.machine import apt
 __all__ = ["Registry", "registry"]
 
 _FOLDER = Path(__file__).parents[2] / ".machine" / "registry"
-_START_SECONDS = 30.0
+_START_SECONDS = 120.0
 _SALT = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 _SETTINGS = """\
@@ -106,7 +106,7 @@ def _host(process: subprocess.Popen[bytes], log: Path) -> str:
     end = time.monotonic() + _START_SECONDS
     while process.poll() is None and time.monotonic() < end:
         found = re.search(
-            r"listening on (127\.0\.0\.1:\d+)", log.read_text(encoding="utf-8", errors="replace")
+            r"listening on (127\.0\.0\.1:\d+)\D", log.read_text(encoding="utf-8", errors="replace")
         )
         if found:
             return found.group(1)

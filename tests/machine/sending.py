@@ -112,14 +112,15 @@ def measure(folder: Path, rounds: int) -> Iterator[tuple[Sent, Sent]]:
         store = Storage(azurite=storage, url=f"http://{storage.host}", settings=Settings())
         store.prepare()
         for _ in range(rounds):
+            os.sync()  # What the one before has left to be written does not count.
             ours = sent_by_us(folder, store.to_upload(store.new_source()))
+            os.sync()
             yield ours, _once(az, ["-c", _AZ], folder, store.to_upload(store.new_source()))
 
 
 def _once(python: str, program: Sequence[str], folder: Path, url: str) -> Sent:
     # Without bytecode every run would compile what it imports.
     environment = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    os.sync()  # What the one before has left to be written does not count.
     done = subprocess.run(
         [python, *program, str(folder), url],
         cwd=venv.CHECKOUT,

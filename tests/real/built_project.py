@@ -87,8 +87,8 @@ def built(client: docker.DockerClient, project: Consumer) -> Iterator[None]:
 
 
 def derived(client: docker.DockerClient, name: str, lines: str) -> None:
-    """Build an image from a Dockerfile of *lines*."""
-    client.images.build(fileobj=io.BytesIO(lines.encode()), tag=name, rm=True, forcerm=True)
+    """Build an image from a Dockerfile of *lines*, without the cache, of which other builds remove images meanwhile."""
+    client.images.build(fileobj=io.BytesIO(lines.encode()), tag=name, rm=True, forcerm=True, nocache=True)
 
 
 @contextmanager

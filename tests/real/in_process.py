@@ -31,6 +31,7 @@ from azureml_tasks.smoke.event_lines import EventCollector
 from tests.machine.acr.azure_state import SECRET
 from tests.machine.acr.faults import Fault, Hold, What
 from tests.machine.acr.loopback import Acr
+from tests.real.remote_output import SECONDS
 from tests.real.remote_projects import RemoteProjects
 from tests.real.support import Consumer, Ended, normal
 
@@ -91,7 +92,7 @@ class UntilEnded(Hold):
 
     def wait(self) -> None:
         """Wait."""
-        self._acr.runs[-1].done.wait()
+        self._acr.runs[-1].done.wait(SECONDS)
 
 
 class Meanwhile(Hold):
@@ -176,15 +177,15 @@ class InProcess:
 
     def build(self) -> Outcome:
         """Run `image.build`."""
-        return self.ended(lambda: pipeline.build(self.job, no_cache=False, pull=False)[0].image.candidate)
+        return self.ended(lambda: pipeline.build(self.job, no_cache=False, pull=False)[0].candidate)
 
     def resume(self) -> Outcome:
         """Run `image.resume`."""
-        return self.ended(lambda: resume(self.job, "")[0].image.candidate)
+        return self.ended(lambda: resume(self.job, "")[0].candidate)
 
     def push(self) -> Outcome:
         """Run `image.push`."""
-        return self.ended(lambda: pipeline.push(self.job, untested=False)[0].reference)
+        return self.ended(lambda: pipeline.push(self.job, untested=False)[0].image)
 
     def ended(self, command: Callable[[], str]) -> Outcome:
         """Run *command*, which returns its result, to its end."""
@@ -273,7 +274,7 @@ class InProcess:
 
         def cancel() -> str:
             follower, run = self._started(clock, 3600)
-            self.acr.runs[-1].script.reached.wait()
+            assert self.acr.runs[-1].script.reached.wait(SECONDS)
             return follower.cancel(run).status
 
         return self._outcome(cancel)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import docker
 
-from tests.real.support import removed_after, unique
+from tests.real.support import output_of, removed_after, unique
 from tests.wheels import wheel
 
 __all__ = ["installed", "offering", "packed"]
@@ -48,6 +48,7 @@ def offering(client: docker.DockerClient, base: str, folder: Path) -> Iterator[s
             custom_context=True,
             tag=name,
             rm=True,
+            nocache=True,
         )  # fmt: skip
         yield name
 
@@ -65,5 +66,5 @@ def packed(files: dict[str, bytes]) -> bytes:
 
 def installed(client: docker.DockerClient, image: str) -> dict[str, str]:
     """The packages of the image's environment, by name."""
-    found: dict[str, str] = json.loads(client.containers.run(image, ["python", "-c", LOOK], remove=True))
+    found: dict[str, str] = json.loads(output_of(client, image, ["python", "-c", LOOK]))
     return found

@@ -5,16 +5,17 @@ from __future__ import annotations
 import gzip
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import docker
+from docker.models.containers import Container
 
 from tests.real.offering import packed
 from tests.wheels import wheel
 
-__all__ = ["Private", "layers", "serving", "showing"]
+__all__ = ["Private", "layers", "serving", "showing", "wait_for_words"]
 
 _INDEX = """\
 import base64, http.server, pathlib, sys
@@ -31,7 +32,9 @@ class Index(http.server.SimpleHTTPRequestHandler):
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-http.server.ThreadingHTTPServer(("0.0.0.0", 8080), Index).serve_forever()
+server = http.server.ThreadingHTTPServer(("0.0.0.0", 8080), Index)
+print("listening", flush=True)
+server.serve_forever()
 """
 
 
@@ -97,11 +100,18 @@ def serving(
     try:
         container.put_archive("/srv", packed(files))
         container.start()
-        container.reload()
+        wait_for_words(container)
         host = container.attrs["NetworkSettings"]["Networks"]["bridge"]["IPAddress"]
         yield Private(host=host, netrc=netrc, address=address)
     finally:
         container.remove(force=True, v=True)
+
+
+def wait_for_words(container: Container) -> None:
+    """Wait until the container has printed something, as a server does once it listens."""
+    with closing(container.logs(stream=True, follow=True)) as printed:
+        assert next(iter(printed), b""), "the container has ended"
+    container.reload()
 
 
 def layers(client: docker.DockerClient, image: str, scratch: Path) -> Iterator[bytes]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import socket
 import urllib.request
 from base64 import b64encode
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tests.real.support import normal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.machine.registry import Registry
     from tests.real.support import Consumer
 
-__all__ = ["ACCEPT", "digest_of", "refusal"]
+__all__ = ["ACCEPT", "digest_of", "no_registry", "refusal"]
 
 ACCEPT = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json"
 
@@ -26,6 +30,14 @@ def digest_of(registry: Registry, name: str, tag: str) -> str:
         request.add_header("Authorization", f"Basic {login}")
     with urllib.request.urlopen(request) as answer:  # a constant scheme
         return str(answer.headers["Docker-Content-Digest"])
+
+
+@contextmanager
+def no_registry() -> Iterator[str]:
+    """A `host:port` at which nobody listens, nor can: it is taken."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{taken.getsockname()[1]}"
 
 
 def refusal(text: str, project: Consumer, host: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from tests.machine.acr.faults import Reply
 from tests.real.in_process import InProcess, Outcome
+from tests.real.remote_output import SECONDS
 
 CANDIDATE = "REGISTRY/NAME/candidate@sha256:ID"
 
@@ -148,6 +149,6 @@ def ending(in_process: InProcess, release: Callable[[], None]) -> Callable[[], N
 
     def to_its_end() -> None:
         release()
-        in_process.acr.runs[-1].done.wait()
+        assert in_process.acr.runs[-1].done.wait(SECONDS)
 
     return to_its_end

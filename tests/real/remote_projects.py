@@ -6,10 +6,7 @@ import json
 import os
 import re
 import shutil
-import signal
-import subprocess
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,12 +14,10 @@ from typing import Any
 import pytest
 
 from azureml_tasks.plain_text import clean
-from azureml_tasks.state.records import NOTES
-from tests.machine import invoke_cli
 from tests.machine.acr.loopback import Acr
 from tests.machine.acr.messages import Recorded
 from tests.machine.acr.runs import Run
-from tests.real.support import Consumer, Ended, consumer, copied_example, normal, unique
+from tests.real.support import NOTES, Consumer, Ended, consumer, copied_example, normal, unique
 
 __all__ = [
     "NOWHERE",
@@ -35,7 +30,6 @@ __all__ = [
     "result_of",
     "run_command",
     "shared_remote_projects",
-    "started_command",
 ]
 
 NOWHERE = "unix:///nowhere/docker.sock"
@@ -220,23 +214,3 @@ def normalize(text: str, project: Consumer, acr: Acr) -> str:
     for pattern, word in _UNSTABLE:
         text = re.sub(pattern, word, text)
     return text
-
-
-@contextmanager
-def started_command(project: Consumer, *words: str) -> Iterator[subprocess.Popen[str]]:
-    """Start `invoke` with *words*; it is killed at the end of the block."""
-    with subprocess.Popen(
-        invoke_cli.words(words),
-        cwd=project.folder,
-        env=dict(project.env),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        start_new_session=True,
-    ) as running:
-        try:
-            yield running
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(running.pid, signal.SIGKILL)

@@ -17,18 +17,23 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from docker.errors import ImageNotFound
+from docker.errors import ImageNotFound, NotFound
+from requests.exceptions import ConnectionError as RequestsConnectionError
+from requests.exceptions import Timeout
 
-from azureml_tasks.state.records import NOTES
+from azureml_tasks.state.failed_step import BEFORE_STEP
+from azureml_tasks.state.record_forms import FAILED_STEP, FILES, PUSHED
+from azureml_tasks.state.records import BUILD_LOG, REPORT
 from tests.machine import clients as docker_clients
 from tests.machine import invoke_cli
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import docker
 
 __all__ = [
+    "NOTES",
     "TASKS",
     "Consumer",
     "Ended",
@@ -37,7 +42,9 @@ __all__ = [
     "environment_for",
     "environment_of",
     "environment_without_docker",
+    "left_containers",
     "normal",
+    "output_of",
     "project_removed_after",
     "removed_after",
     "tags_of",
@@ -51,6 +58,11 @@ from azureml_tasks import image
 ns = Collection(image)
 """
 
+NOTES = frozenset({
+    BEFORE_STEP, BUILD_LOG, FAILED_STEP, FILES, PUSHED, REPORT, "builder.json", "engine.json", "hashes.json", "staged",
+    "users.json",
+})  # fmt: skip
+"""Entries of `.azureml-image/` that only save time or only inform, and can be removed at any time."""
 _EXAMPLE = Path(__file__).parents[2] / "example_project"
 _OF_A_MACHINE = ("INVOKE_", "GITHUB_", "TF_BUILD", "SOURCE_DATE_EPOCH", "DOCKER_BUILDKIT", "BUILDX_")
 _UNSTABLE = (
@@ -113,26 +125,13 @@ class Consumer:
         As at a terminal, Ctrl-C reaches every process that it has started, and SIGTERM it alone.
         """
         invoke_cli.compiled()
-        with subprocess.Popen(
-            invoke_cli.words(arguments),
-            cwd=self.folder,
-            env=dict(self.env),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-            start_new_session=True,
-        ) as process:
+        with started_command(self, *arguments) as process:
             assert process.stdout is not None
             assert process.stderr is not None
-            try:
-                said = _until(process.stderr, lambda line: line.rstrip().endswith(at))
-                _send(process.pid, by)
-                said += process.stderr.read()
-                out = process.stdout.read()
-            finally:
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
+            said = _until(process.stderr, lambda line: line.rstrip().endswith(at))
+            _send(process.pid, by)
+            said += process.stderr.read()
+            out = process.stdout.read()
         return Ended(code=process.returncode, stdout=out, stderr=said)
 
     def record(self, name: str) -> Any:
@@ -140,9 +139,31 @@ class Consumer:
         return json.loads((self.folder / ".azureml-image" / name).read_text(encoding="utf-8"))
 
     def records(self) -> list[str]:
-        """What lies in `.azureml-image/`, notes that save time alone aside; nothing where there is no such folder."""
-        found = sorted(path.name for path in (self.folder / ".azureml-image").glob("*"))
-        return [name for name in found if name not in NOTES]
+        """What lies in `.azureml-image/`, notes aside; nothing if there are only notes, or no such folder."""
+        names = sorted(
+            path.name for path in (self.folder / ".azureml-image").glob("*") if path.name not in NOTES
+        )
+        return names if names != [".gitignore"] else []
+
+
+@contextmanager
+def started_command(project: Consumer, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """Start `invoke` with *words*; it is killed at the end of the block."""
+    with subprocess.Popen(
+        invoke_cli.words(words),
+        cwd=project.folder,
+        env=dict(project.env),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        start_new_session=True,
+    ) as running:
+        try:
+            yield running
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(running.pid, signal.SIGKILL)
 
 
 def consumer(
@@ -203,6 +224,22 @@ def normal(text: str, names: Mapping[str, str] | None = None) -> str:
     return text
 
 
+def output_of(client: docker.DockerClient, image: str, command: Sequence[str], **options: Any) -> bytes:
+    """Run a container to its end and return what it has printed on stdout.
+
+    `containers.run` of Docker's SDK follows the log, and Docker 20.10 may close it before its last lines are sent.
+    """
+    container = client.containers.create(image, list(command), **options)
+    try:
+        container.start()
+        code = container.wait()["StatusCode"]
+        out: bytes = container.logs(stdout=True, stderr=False)
+        assert code == 0, out + container.logs(stdout=False, stderr=True)
+    finally:
+        container.remove(force=True, v=True)
+    return out
+
+
 def unique(word: str) -> str:
     """A name for an image that no other test uses."""
     return f"{word}-{uuid.uuid4().hex[:12]}"
@@ -250,6 +287,22 @@ def _send(pid: int, number: signal.Signals) -> None:
         os.killpg(pid, number)
     else:
         os.kill(pid, number)
+
+
+def left_containers(client: docker.DockerClient, base: str) -> list[str]:
+    """Return the containers of images that extend *base*, and that are not removed within a minute.
+
+    An engine removes the container of a build a moment after the build was cancelled.
+    """
+    left = []
+    for container in client.api.containers(all=True, filters={"ancestor": base}):
+        try:
+            client.api.wait(container["Id"], timeout=60, condition="removed")
+        except NotFound:
+            continue
+        except (RequestsConnectionError, Timeout):
+            left.append(container["Names"][0].removeprefix("/"))
+    return left
 
 
 def tags_of(client: docker.DockerClient, part: str) -> list[str]:

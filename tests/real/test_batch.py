@@ -50,6 +50,9 @@ FAILED = """\
 NAME:1 failed its smoke test (sha256:ID, called in the image, as by a batch deployment).
     init(): in N s, with the import of the script
     peak memory N MiB
+Warning: a batch deployment also needs azureml-core in the image: pip = ["azureml-core"]
+Look inside: invoke image.shell
+The container's log is in .azureml-image/smoke-test.log
 
 Failed: run() with 2 files
     ValueError: no such column

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
 import select
@@ -14,12 +13,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from docker.errors import ImageNotFound
 
+from tests.real.built_project import derived
 from tests.real.support import (
     Consumer,
     consumer,
     environment_of,
     environment_without_docker,
+    left_containers,
     normal,
+    output_of,
     removed_after,
     unique,
 )
@@ -34,6 +36,11 @@ if TYPE_CHECKING:
 
 CODE = {"code/score.py": "def init(): pass\ndef run(data): return data\n"}
 BUILDERS = ["20.10", "26.1-buildx", "26.1"]
+ENDS = {
+    signal.SIGINT: (130, "Interrupted. Everything that was started has been stopped and removed."),
+    signal.SIGTERM: (143, "Terminated. Everything that was started has been stopped and removed."),
+}
+"""Signal -> exit code and last line."""
 
 
 @pytest.fixture(scope="module")
@@ -75,13 +82,8 @@ def project(
 
 def shown(client: docker.DockerClient, image: str, command: str) -> str:
     """Return what a shell prints in a container of *image*."""
-    out: bytes = client.containers.run(image, ["/bin/sh", "-c", command], remove=True)
+    out: bytes = output_of(client, image, ["/bin/sh", "-c", command])
     return out.decode()
-
-
-def derived(client: docker.DockerClient, name: str, lines: str) -> None:
-    """Build an image of *lines* without any file."""
-    client.images.build(fileobj=io.BytesIO(lines.encode()), tag=name, rm=True, forcerm=True)
 
 
 AFTER_CODE = """
@@ -175,6 +177,7 @@ def test_the_builders_cache_is_used_unless_no_cache_is_set(
     assert (first, True) == (again, first != anew)
 
 
+@pytest.mark.parametrize("env", ["20.10", "26.1"], indirect=True)
 def test_commands_run_at_their_place_as_their_user(
     own_base: str, name: str, env: dict[str, str], tmp_path: Path, docker_client: docker.DockerClient
 ) -> None:
@@ -243,21 +246,6 @@ def test_the_model_is_in_its_folder(
     ended = made.invoke("image.build")
 
     assert (0, expected) == (ended.code, shown(docker_client, f"{name}:1", 'ls "$AZUREML_MODEL_DIR"'))
-
-
-def test_system_packages_are_installed_without_lists(
-    amlenv_base: str, name: str, no_docker: dict[str, str], tmp_path: Path, docker_client: docker.DockerClient
-) -> None:
-    """Recommended packages are not installed, apt's lists are removed, and the user is the runtime user."""
-    table = f'base = "{amlenv_base}"\napt = ["libpng-tools", "sl"]\n'
-
-    ended = project(tmp_path, name, table, no_docker).invoke("image.build")
-
-    command = "dpkg-query -W -f '${Package}\\n' libpng-tools sl; ls /var/lib/apt/lists; id -un"
-    assert (0, "libpng-tools\nsl\ndockeruser\n") == (
-        ended.code,
-        shown(docker_client, f"{name}:1", command),
-    )
 
 
 def test_flags_set_base_registry_and_tags(
@@ -369,8 +357,9 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("env", ["20.10", "26.1-buildx"], indirect=True)
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("way", "env"), [*zip(WAYS, ["20.10", "20.10", "26.1-buildx"], strict=True)], indirect=["env"]
+)
 def test_every_request_goes_to_the_same_engine(
     own_base: str, name: str, env: dict[str, str], tmp_path: Path, engine: str, way: str
 ) -> None:
@@ -384,7 +373,7 @@ def test_every_request_goes_to_the_same_engine(
     chosen = {key: text.replace("HOST", engine) for key, text in variables.items()}
     there = project(tmp_path, name, f'base = "{own_base}"\n', {**alone, **chosen})
 
-    ended = there.invoke("--echo", "image.build")
+    ended = there.invoke("--echo", "image.build", "--verbose")
 
     where = re.search(r"\((.*?)\)", ended.stderr.splitlines()[0])
     command = next(line for line in ended.stderr.splitlines() if line.startswith("invoke image.context | "))
@@ -398,12 +387,14 @@ def test_every_request_goes_to_the_same_engine(
 
 
 @pytest.mark.parametrize(
-    ("by", "code", "said"),
+    ("env", "by"),
     [
-        (signal.SIGINT, 130, "Interrupted. Everything that was started has been stopped and removed."),
-        (signal.SIGTERM, 143, "Terminated. Everything that was started has been stopped and removed."),
+        ("20.10", signal.SIGTERM),
+        ("26.1-buildx", signal.SIGINT),
+        ("26.1", signal.SIGINT),
+        ("26.1", signal.SIGTERM),
     ],
-    ids=["Ctrl-C", "SIGTERM"],
+    indirect=["env"],
 )
 def test_an_interrupted_build_leaves_nothing(
     own_base: str,
@@ -412,8 +403,6 @@ def test_an_interrupted_build_leaves_nothing(
     tmp_path: Path,
     docker_client: docker.DockerClient,
     by: signal.Signals,
-    code: int,
-    said: str,
 ) -> None:
     """The build stops in the middle of a step; no process, container, temporary file, image or record is left."""
     (tmp_path / "tmp").mkdir()
@@ -422,8 +411,8 @@ def test_an_interrupted_build_leaves_nothing(
 
     ended = made.interrupted("image.build", at=f"{name}-42", by=by)
 
-    left = [*outliving(name), *containers(docker_client, own_base)]
-    assert (code, said, "", [], [], []) == (
+    left = [*outliving(name), *left_containers(docker_client, own_base)]
+    assert (*ENDS[by], "", [], [], []) == (
         ended.code,
         ended.stderr.splitlines()[-1],
         ended.stdout,
@@ -444,15 +433,10 @@ def outliving(marker: str) -> list[str]:
             process = os.pidfd_open(int(path.parent.name))
         except OSError:  # It has ended meanwhile.
             continue
-        if f"# {marker}" in line and not select.select([process], [], [], 20)[0]:
+        if f"# {marker}" in line and not select.select([process], [], [], 60)[0]:
             found.append(line)
         os.close(process)
     return found
-
-
-def containers(client: docker.DockerClient, base: str) -> list[str]:
-    """Return the containers of images that extend *base*."""
-    return [str(one.name) for one in client.containers.list(all=True, filters={"ancestor": base})]
 
 
 def layers(text: str) -> str:

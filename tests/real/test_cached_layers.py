@@ -10,6 +10,7 @@ import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import docker
@@ -32,7 +33,7 @@ from tests.machine.registry import Registry
 from tests.projects import read
 from tests.real.built_project import built_once, derived
 from tests.real.layer_walk import SAVED, Walk
-from tests.real.support import environment_for, environment_of, removed_after, unique
+from tests.real.support import environment_for, environment_of, output_of, removed_after, unique
 
 MORE = """\
 cached-layers-max-age = 7
@@ -50,6 +51,10 @@ MODEL = "model/weights.bin"
 USED = "using cached layers: azureml-tasks.invalid/NAME/layers:TAG"
 TOO_OLD = "cached layers are too old for packages that are not pinned: azureml-tasks.invalid/NAME/layers:TAG"
 LARGE = 5_000_000
+PACKAGE: dict[str, str | bytes] = {
+    "code/package/m0.py": "password = 'hunter2'\n",
+    **{f"code/package/m{number}.py": f"x = {number}\n" for number in range(1, 5)},
+}
 
 
 @pytest.fixture(scope="module", params=["26.1-buildx", "none"])
@@ -63,18 +68,28 @@ def changed(
     """A project whose code has changed since it was built, with and without a client that has BuildKit."""
     scratch, client = tmp_path_factory.mktemp("layers"), str(request.param)
     env = environment_for(client, clients, scratch)
-    with walking(docker_client, tiny_base, env, scratch) as walk:
+    with walking(docker_client, tiny_base, env, scratch, PACKAGE) as walk:
+        folder = walk.built.there.folder / "code/package"
         walk.built.write("code/helper.py", "x = 2\n")
+        walk.built.write("code/package/m0.py", "import os\n")
+        (folder / "m1.py").unlink()
+        (folder / "m2.py").rename(folder / "n2.py")
+        (folder / "link").symlink_to("m0.py")
+        (folder / "m3.py").chmod(0o755)
         walk.step("code")
         yield walk
 
 
 @contextmanager
 def walking(
-    client: docker.DockerClient, tiny_base: str, env: Mapping[str, str], folder: Path
+    client: docker.DockerClient,
+    tiny_base: str,
+    env: Mapping[str, str],
+    folder: Path,
+    code: Mapping[str, str | bytes] = MappingProxyType({}),
 ) -> Iterator[Walk]:
-    """Return a project that was built once."""
-    files = {MODEL: os.urandom(LARGE)}
+    """Return a project that was built once, with more files of *code*."""
+    files: dict[str, str | bytes] = {MODEL: os.urandom(LARGE), **code}
     with built_once(client, tiny_base, env, folder, more=MORE, files=files) as built:
         walk = Walk(built=built, client=client)
         walk.note("first", built.first.stderr.replace(built.name, "NAME"))
@@ -121,7 +136,7 @@ def test_the_image_can_be_pushed_and_pulled(changed: Walk, registry: Registry) -
 
         pulled = changed.client.images.pull(name, tag="1")
 
-        shown = changed.client.containers.run(f"{name}:1", ["cat", "/var/azureml-app/helper.py"], remove=True)
+        shown = output_of(changed.client, f"{name}:1", ["cat", "/var/azureml-app/helper.py"])
     assert (made.id, b"x = 2\n") == (pulled.id, shown)
 
 
@@ -166,112 +181,60 @@ def _seen(archive: tarfile.TarFile, member: tarfile.TarInfo) -> list[Any]:
     return [member.type, member.mode, member.uid, member.gid, member.linkname, sha256]
 
 
-# Files that the base has already
+def test_no_layer_has_an_earlier_version_of_a_file(changed: Walk) -> None:
+    """What a file held before it was changed, such as a password, is nowhere in the image."""
+    first, code = (
+        b"".join(changed.client.images.get(changed.ids[step]).save()) for step in ("first", "code")
+    )
 
-TAKEN = {
-    "a link of that name": "RUN mkdir -p /var/azureml-app && ln -s /etc/passwd /var/azureml-app/helper.py",
-    "a link in place of the folder": "RUN mkdir -p /srv/app /var && ln -s /srv/app /var/azureml-app",
-}
+    assert (True, False) == (b"hunter2" in first, b"hunter2" in code)
 
 
-@pytest.mark.parametrize("there", TAKEN)
-def test_files_of_the_base_are_overwritten(
-    there: str,
-    docker_client: docker.DockerClient,
-    tiny_base: str,
-    clients: Mapping[str, Client],
-    tmp_path: Path,
+def test_files_links_and_modes_are_those_of_the_project(changed: Walk) -> None:
+    """A removed file is gone, a moved one is only where it is now, a link stays a link, a program stays one.
+
+    Root owns every file.
+    """
+    look = ["/bin/sh", "-c", "cd /var/azureml-app/package; cat m0.py; ls -l"]
+    content, _, *lines = output_of(changed.client, changed.ids["code"], look).decode().splitlines()
+
+    assert "import os" == content
+    assert [
+        ["lrwxrwxrwx", "root", "link", "->", "m0.py"],
+        ["-rw-r--r--", "root", "m0.py"],
+        ["-rwxr-xr-x", "root", "m3.py"],
+        ["-rw-r--r--", "root", "m4.py"],
+        ["-rw-r--r--", "root", "n2.py"],
+    ] == [[words[0], words[2], *words[8:]] for words in map(str.split, lines)]
+
+
+# What the base has already
+
+TAKEN = """\
+FROM BASE
+USER root
+RUN mkdir -p /srv/app /var && ln -s /srv/app /var/azureml-app && ln -s /etc/passwd /srv/app/helper.py
+USER dockeruser
+ONBUILD RUN echo done > /tmp/onbuild
+"""
+
+
+def test_links_and_onbuild_of_the_base(
+    docker_client: docker.DockerClient, tiny_base: str, clients: Mapping[str, Client], tmp_path: Path
 ) -> None:
-    """The code is where the links of the base lead, as in one piece, and no container is left."""
+    """The code is where the links of the base lead, as in one piece, ONBUILD is done, and no container is left."""
     base, env = f"{unique('base')}:1", environment_of(clients["26.1-buildx"], tmp_path)
     with removed_after(docker_client, base):
-        derived(docker_client, base, f"FROM {tiny_base}\nUSER root\n{TAKEN[there]}\nUSER dockeruser\n")
+        derived(docker_client, base, TAKEN.replace("BASE", tiny_base))
         with walking(docker_client, base, env, tmp_path) as walk:
             walk.built.write("code/helper.py", "x = 2\n")
 
             walk.step("code")
 
-            look = ["cat", "/var/azureml-app/helper.py"]
-            shown = docker_client.containers.run(f"{walk.built.name}:1", look, remove=True)
+            look = ["cat", "/var/azureml-app/helper.py", "/tmp/onbuild"]  # noqa: S108 -- in an image
+            shown = output_of(docker_client, f"{walk.built.name}:1", look)
             left = docker_client.containers.list(all=True, filters={"ancestor": base})
-    assert ([USED], b"x = 2\n", []) == (walk.said["code"], shown, left)
-
-
-def test_a_base_with_onbuild_is_built_on(
-    docker_client: docker.DockerClient, tiny_base: str, clients: Mapping[str, Client], tmp_path: Path
-) -> None:
-    """The ONBUILD instructions of the base are carried out."""
-    env, file = environment_of(clients["26.1-buildx"], tmp_path), "/tmp/onbuild"  # noqa: S108 -- in an image
-    with built_once(docker_client, tiny_base, env, tmp_path) as built:
-        lines = f"FROM {tiny_base}\nLABEL of={built.name}\nONBUILD RUN echo done > {file}\n"
-        derived(docker_client, built.base, lines)
-
-        built.said("image.build")
-
-        shown = docker_client.containers.run(f"{built.name}:1", ["cat", file], remove=True)
-    assert b"done\n" == shown
-
-
-# Code
-
-
-@pytest.fixture
-def with_package(changed: Walk) -> Walk:
-    """The project with a package of five modules in its code."""
-    for number in range(5):
-        name = f"code/package/m{number}.py"
-        (changed.built.there.folder / name).parent.mkdir(exist_ok=True)
-        changed.built.write(name, f"x = {number}\n")
-    changed.step("package")
-    return changed
-
-
-def shown(walk: Walk, command: str) -> str:
-    """Return what a command prints in the image's folder of the package."""
-    script = f"cd /var/azureml-app/package; {command}"
-    output = walk.client.containers.run(f"{walk.built.name}:1", ["/bin/sh", "-c", script], remove=True)
-    return bytes(output).decode()
-
-
-def test_no_layer_has_an_earlier_version_of_a_file(with_package: Walk) -> None:
-    """What a file held before it was changed, such as a password, is nowhere in the image."""
-    with_package.built.write("code/package/m0.py", "password = 'hunter2'\n")
-    with_package.step("password")
-    with_package.built.write("code/package/m0.py", "import os\n")
-    with_package.step("no password")
-
-    saved = b"".join(with_package.client.images.get(f"{with_package.built.name}:1").save())
-
-    assert (False, "import os\n") == (b"hunter2" in saved, shown(with_package, "cat m0.py"))
-
-
-def test_a_removed_file_is_not_in_the_image(with_package: Walk) -> None:
-    """A file that is moved is only where it is now."""
-    folder = with_package.built.there.folder / "code/package"
-    (folder / "m1.py").unlink()
-    (folder / "m2.py").rename(folder / "n2.py")
-
-    with_package.step("removed")
-
-    assert "m0.py\nm3.py\nm4.py\nn2.py\n" == shown(with_package, "ls *.py")
-    (folder / "n2.py").unlink()
-
-
-def test_links_and_modes_are_kept(with_package: Walk) -> None:
-    """A link stays a link, a program stays one, and root owns every file."""
-    folder = with_package.built.there.folder / "code/package"
-    (folder / "link").symlink_to("m0.py")
-    (folder / "m3.py").chmod(0o755)
-
-    with_package.step("modes")
-
-    lines = [line.split() for line in shown(with_package, "ls -l link m3.py m4.py").splitlines()]
-    assert [
-        ["lrwxrwxrwx", "root", "link", "->", "m0.py"],
-        ["-rwxr-xr-x", "root", "m3.py"],
-        ["-rw-r--r--", "root", "m4.py"],
-    ] == [[words[0], words[2], *words[8:]] for words in lines]
-    (folder / "link").unlink()
+    assert ([USED], b"x = 2\ndone\n", []) == (walk.said["code"], shown, left)
 
 
 # Cached layers over time
@@ -284,13 +247,12 @@ def walk(
     clients: Mapping[str, Client],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Walk]:
-    """A project whose model changes twice, whose cached layers are then too old, and are then pruned."""
+    """A project whose model changes, whose cached layers are then too old, and are then pruned."""
     scratch = tmp_path_factory.mktemp("walk")
     env = environment_of(clients["26.1-buildx"], scratch)
     with walking(docker_client, tiny_base, env, scratch) as steps:
-        for name in ("model", "another model"):
-            (steps.built.there.folder / MODEL).write_bytes(os.urandom(LARGE))
-            steps.step(name)
+        (steps.built.there.folder / MODEL).write_bytes(os.urandom(LARGE))
+        steps.step("model")
         steps.built.replaced("cached-layers-max-age = 7", "cached-layers-max-age = 0")
         steps.step("too old")
         steps.note("pruned", "\n".join(steps.built.said("image.cache", "--prune")))
@@ -299,59 +261,55 @@ def walk(
 
 def test_layers_that_were_used_today_stay(walk: Walk) -> None:
     """Another build may use them at the same time, so no build removes them."""
-    first, model, another = (walk.layers[name] for name in ("first", "model", "another model"))
+    first, model = walk.layers["first"], walk.layers["model"]
 
-    assert [[SAVED], [SAVED]] == [walk.said["model"], walk.said["another model"]]
-    assert [1, 2, 3] == [len(first), len(model), len(another)]
-    assert first.items() <= model.items() <= another.items()
+    assert ([SAVED], 1, 2) == (walk.said["model"], len(first), len(model))
+    assert first.items() <= model.items()
 
 
 def test_layers_with_unpinned_packages_are_rebuilt_in_time(walk: Walk) -> None:
     """The project's command may give another result by now, so layers that are too old are built without a cache."""
-    before, after = walk.layers["another model"], walk.layers["too old"]
+    before, after = walk.layers["model"], walk.layers["too old"]
 
     assert [TOO_OLD, SAVED] == walk.said["too old"]
-    assert (before.keys(), 2) == (after.keys(), len(before.items() & after.items()))
+    assert (before.keys(), 1) == (after.keys(), len(before.items() & after.items()))
     times = [
-        walk.client.containers.run(walk.ids[name], ["cat", "/tmp/when"], remove=True)  # noqa: S108 -- in an image
-        for name in ("another model", "too old")
+        output_of(walk.client, walk.ids[name], ["cat", "/tmp/when"])  # noqa: S108 -- in an image
+        for name in ("model", "too old")
     ]
     assert times[0] != times[1]
 
 
 def test_prune_removes_what_the_project_does_not_use(walk: Walk) -> None:
     """Only the layers of the project as it is now are left."""
-    assert ["removed azureml-tasks.invalid/NAME/layers:TAG"] * 2 == walk.said["pruned"]
+    assert ["removed azureml-tasks.invalid/NAME/layers:TAG"] == walk.said["pruned"]
     ((name, cached),) = walk.layers["pruned"].items()
     assert cached == walk.layers["too old"][name]
 
 
 def test_layers_that_another_command_removes_are_built_again(
-    docker_client: docker.DockerClient, tiny_base: str, clients: Mapping[str, Client], tmp_path: Path
+    walk: Walk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A build whose cached layers are removed after it has found them builds them again."""
-    env = environment_of(clients["26.1-buildx"], tmp_path)
-    with walking(docker_client, tiny_base, env, tmp_path) as steps:
-        (layers,) = steps.layers["first"]
-        steps.built.write("code/helper.py", "x = 2\n")
-        with pytest.MonkeyPatch.context() as patch:
-            for name in ("PATH", "DOCKER_CONFIG"):
-                patch.setenv(name, env[name])
-            used = DockerLayerStore.use
+    (layers,), built, client = walk.layers["pruned"], walk.built, walk.client
+    built.replaced("cached-layers-max-age = 0", "cached-layers-max-age = 7")
+    built.write("code/helper.py", "x = 2\n")
+    for name in ("PATH", "DOCKER_CONFIG"):
+        monkeypatch.setenv(name, built.there.env[name])
+    used, removed = DockerLayerStore.use, list[str]()
 
-            def use_and_remove(store: DockerLayerStore, tag: str, found: FoundLayers) -> None:
-                used(store, tag, found)
-                patch.setattr(DockerLayerStore, "use", used)
-                docker_client.images.remove(layers)
+    def use_and_remove(store: DockerLayerStore, tag: str, found: FoundLayers) -> None:
+        used(store, tag, found)
+        if not removed:
+            removed.append(layers)
+            client.images.remove(layers)
 
-            patch.setattr(DockerLayerStore, "use", use_and_remove)
-            run = RunContext(folder=steps.built.there.folder, reporter=Console())
-            pipeline.build(run, no_cache=False, pull=False)
+    monkeypatch.setattr(DockerLayerStore, "use", use_and_remove)
+    run = RunContext(folder=built.there.folder, reporter=Console())
+    pipeline.build(run, no_cache=False, pull=False)
 
-        image = docker_client.containers.run(
-            f"{steps.built.name}:1", ["cat", "/var/azureml-app/helper.py"], remove=True
-        )
-        assert (b"x = 2\n", [layers]) == (image, docker_client.images.get(layers).tags)
+    image = output_of(client, f"{built.name}:1", ["cat", "/var/azureml-app/helper.py"])
+    assert ([layers], b"x = 2\n", [layers]) == (removed, image, client.images.get(layers).tags)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from azureml_tasks.context.build_context import BuildContext, confirm
 from azureml_tasks.errors import BuildError
 from tests.machine.clients import Client
 from tests.real.built_project import Built, built_once
-from tests.real.support import environment_of
+from tests.real.support import environment_of, output_of
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def images(client: docker.DockerClient, built: Built) -> dict[str, list[str]]:
 
 def shown(client: docker.DockerClient, built: Built, name: str) -> bytes:
     """A file of the image, below the folder of the code."""
-    out: bytes = client.containers.run(f"{built.name}:1", ["cat", f"/var/azureml-app/{name}"], remove=True)
+    out: bytes = output_of(client, f"{built.name}:1", ["cat", f"/var/azureml-app/{name}"])
     return out
 
 

@@ -1,26 +1,27 @@
-"""The CI recipes of `docs/ci.md`, run on this machine: bash, a fresh environment, an engine and a registry.
+"""The recipes of docs/ci.md with our action and our template, run on this machine: bash, an engine and a registry.
 
-What is not here stands aside: actions and tasks of the CI systems, and `az`, whose calls are recorded.
+What is not here stands aside: actions and tasks of others, and `az`, whose calls are recorded.
 """
 
 from __future__ import annotations
 
 import os
-import subprocess
+import re
+import shlex
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import tomli
 import yaml
 
+from tests.ci_systems import PIPELINE, AzureRun, GithubRun
 from tests.documentation import ROOT, quick_start
 from tests.real.support import environment_of, removed_after, unique
-from tests.recipes import github_scripts, pipeline_scripts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping
 
     import docker
 
@@ -28,36 +29,42 @@ if TYPE_CHECKING:
     from tests.machine.registry import Registry
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Return the quick start of the README under a name that no other test has."""
-    made = quick_start(tmp_path / "adder")
+@pytest.fixture(scope="module")
+def folder(
+    docker_client: docker.DockerClient, registry: Registry, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """Return the quick start of the README under a name that no other module has; both systems build it once."""
+    made = quick_start(tmp_path_factory.mktemp("checkout") / "adder")
     table = made / "pyproject.toml"
     table.write_text(
         table.read_text(encoding="utf-8").replace('"adder"', f'"{unique("recipe")}"'), encoding="utf-8"
     )
-    return made
+    with removed_after(docker_client, f"{image_of(made, registry)}:1.0.0"):
+        yield made
+
+
+@pytest.fixture(scope="module")
+def temp(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a CI machine for what a job keeps, with the environment that the first job installs."""
+    return tmp_path_factory.mktemp("temp")
 
 
 @pytest.fixture
-def env(
-    clients: Mapping[str, Client], amlenv_base: str, registry: Registry, tmp_path: Path
-) -> dict[str, str]:
-    """Return the environment of a CI machine: a Python of its own, `az` that only records, outputs in files."""
-    python = tmp_path / "python"
-    subprocess.run([sys.executable, "-m", "venv", str(python)], check=True)
-    az = python / "bin" / "az"
-    az.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/az.txt\n', encoding="utf-8")
-    az.chmod(0o755)
+def env(clients: Mapping[str, Client], amlenv_base: str, tmp_path: Path) -> dict[str, str]:
+    """Return the environment of a CI machine: our Python as its own, `az` that only records, the base of the tests."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name, text in {
+        "python3": f'exec {shlex.quote(sys.executable)} "$@"',
+        "az": f'echo "$@" >> {shlex.quote(str(tmp_path))}/az.txt',
+    }.items():
+        (programs / name).write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+        (programs / name).chmod(0o755)
     settings = environment_of(clients["26.1-buildx"], tmp_path)
     return {
         **settings,
-        "PATH": f"{python}/bin{os.pathsep}{settings['PATH']}",
-        "AZUREML_TASKS": ROOT.as_uri(),
+        "PATH": f"{programs}{os.pathsep}{settings['PATH']}",
         "INVOKE_AZUREML_IMAGE_BASE": amlenv_base,
-        "INVOKE_AZUREML_IMAGE_REGISTRY": registry.host,
-        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
-        "IMAGE": "what the step before has set",
     }
 
 
@@ -67,44 +74,49 @@ def image_of(folder: Path, registry: Registry) -> str:
     return f"{registry.host}/{name}"
 
 
-def ran(scripts: Sequence[str], folder: Path, env: Mapping[str, str]) -> str:
-    """Run each script as a CI system does, by bash that ends at the first error; return what they printed."""
-    out = ""
-    for text in scripts:
-        words = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", text]
-        done = subprocess.run(words, cwd=folder, env=dict(env), capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"{text}\n{done.stderr}"
-        out += done.stdout
-    return out
-
-
-def test_github(
-    folder: Path,
-    env: Mapping[str, str],
-    registry: Registry,
-    docker_client: docker.DockerClient,
-    tmp_path: Path,
-) -> None:
-    """Both jobs run to their end; the release sets the step's outputs and leaves environment and report."""
-    image, outputs = image_of(folder, registry), tmp_path / "outputs"
-    with removed_after(docker_client, f"{image}:1.0.0"):
-        ran(github_scripts("test"), folder, env)
-        ran(github_scripts("release"), folder, {**env, "GITHUB_OUTPUT": str(outputs)})
-
-    assert outputs.read_text(encoding="utf-8").startswith(f"image={image}@sha256:")
-    assert yaml.safe_load((folder / "environment.yml").read_text(encoding="utf-8"))["image"].startswith(image)
-    assert (folder / "smoke-test.xml").is_file()
-    assert (tmp_path / "az.txt").read_text(encoding="utf-8") == "acr login --name contoso\n"
-    assert "what the step before has set" in (tmp_path / "summary.md").read_text(encoding="utf-8")
-
-
-def test_azure_pipelines(
-    folder: Path, env: Mapping[str, str], registry: Registry, docker_client: docker.DockerClient
-) -> None:
-    """The pipeline runs to its end, and the release sets its output variables."""
+def test_github(folder: Path, temp: Path, env: Mapping[str, str], registry: Registry, tmp_path: Path) -> None:
+    """Our action tests a pull request and releases a push: outputs, environment, report and the job's summary."""
     image = image_of(folder, registry)
-    with removed_after(docker_client, f"{image}:1.0.0"):
-        out = ran(pipeline_scripts(), folder, {**env, "TF_BUILD": "True"})
+    inputs = {"allowed_registries": registry.host, "registry": registry.host}
+    tested = GithubRun(folder=folder, env=env, temp=temp, event="pull_request", ref="refs/pull/1/merge")
+    tested.action(**inputs)
+    released = GithubRun(
+        folder=folder, env=env, temp=temp, event="push", ref="refs/heads/main", installed=True
+    )
+    outputs = released.action(**inputs, release="true", client_id="client")
 
-    assert f"##vso[task.setvariable variable=image;isOutput=true]{image}@sha256:" in out
+    assert [] == [step for run in (tested, released) for step in run.steps if step.code]
+    assert outputs["image"] == f"{image}@{outputs['digest']}"
+    assert (
+        yaml.safe_load((folder / "environment.yml").read_text(encoding="utf-8"))["image"] == outputs["image"]
+    )
+    assert (folder / "smoke-test.xml").is_file()
+    assert (tmp_path / "az.txt").read_text(encoding="utf-8") == "acr login --name 127\n"
+    summary = (temp / "summary.md").read_text(encoding="utf-8")
+    headings = re.findall("^### (.*)", summary, re.MULTILINE)
+    assert headings == [
+        f"{image}:1.0.0 {what}" for what in ("is built", "passed its smoke test", "is pushed")
+    ]
+    assert f"| digest | {outputs['digest']} |" in summary
+
+
+def test_azure_pipelines(folder: Path, temp: Path, env: Mapping[str, str], registry: Registry) -> None:
+    """Our template releases the main branch, and a later step uses the output variable."""
+    image = image_of(folder, registry)
+    variables = {
+        "Build.Reason": "IndividualCI",
+        "Build.SourceBranch": "refs/heads/main",
+        "AZUREML_TASKS": ROOT.as_uri(),
+    }
+    run = AzureRun(folder=folder, env=env, temp=temp, variables=variables)
+    template, *others = PIPELINE["steps"]
+    ours = {"allowedRegistries": registry.host, "registry": registry.host}
+    template = {**template, "parameters": {**template["parameters"], **ours}}
+    (folder / "environment.yml").unlink(missing_ok=True)
+    run.run([template, *others])
+
+    assert [] == [step for step in run.steps if step.code]
+    assert f"Pushed {image}@sha256:" in run.steps[-2].out
+    (uploaded,) = re.findall(r"^##vso\[task\.uploadsummary\](.*)$", run.steps[1].err, re.MULTILINE)
+    assert f"### {image}:1.0.0 is pushed\n" in Path(uploaded).read_text(encoding="utf-8")
     assert (folder / "environment.yml").is_file()

@@ -18,7 +18,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.real.support import Ended, consumer, environment_for, normal, removed_after, unique
+from tests.real.built_project import derived
+from tests.real.support import (
+    Ended,
+    consumer,
+    environment_for,
+    left_containers,
+    normal,
+    removed_after,
+    unique,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -73,9 +82,8 @@ class Bench:
         said = re.sub(
             r"^Docker engine .*$", "ENGINE", normal(ended.stderr, {self.base: "BASE"}), flags=re.MULTILINE
         )
-        containers = self.client.containers.list(all=True, filters={"ancestor": self.base})
         files_left = [path.name for path in temporary.iterdir()]
-        left = [*project.records(), *files_left, *(str(one.name) for one in containers)]
+        left = [*project.records(), *files_left, *left_containers(self.client, self.base)]
         return replace(ended, stderr=said), left
 
 
@@ -84,7 +92,8 @@ def own_base(docker_client: docker.DockerClient, tiny_base: str) -> Iterator[str
     """An image that only this module extends, so that each container of it is one of this module."""
     name = f"{unique('base')}:1"
     with removed_after(docker_client, name):
-        yield derived(docker_client, name, f"FROM {tiny_base}\nLABEL own={name}\n")
+        derived(docker_client, name, f"FROM {tiny_base}\nLABEL own={name}\n")
+        yield name
 
 
 @pytest.fixture
@@ -98,7 +107,7 @@ def bench(
 FAILED = {
     "20.10": "ERROR: COMMAND: exit code: 3",
     "26.1-buildx": "ERROR: COMMAND: exit code: 3",
-    "26.1": "The command '/bin/sh -c echo one; echo two; exit 3' returned a non-zero code: 3",
+    "26.1": "The command '/bin/sh -c echo one; echo two; exit 3 # $PATH' returned a non-zero code: 3",
 }
 # Engines of different age say it in different words.
 COMMAND = r"executor failed running \[.*\]|process \".*\" did not complete successfully"
@@ -106,19 +115,21 @@ COMMAND = r"executor failed running \[.*\]|process \".*\" did not complete succe
 
 @pytest.mark.parametrize("by", FAILED)
 def test_a_failing_step_is_shown_with_its_last_lines(bench: Bench, by: str) -> None:
-    """With each builder the error names the step and has the lines of that step only."""
-    table = f'base = "{bench.base}"\nrun = [{{ command = "echo one; echo two; exit 3" }}]\n'
+    """With each builder the error names the step and its line, and has the lines of that step only."""
+    table = f'base = "{bench.base}"\nrun = [{{ command = "echo one; echo two; exit 3 # $PATH" }}]\n'
 
     ended, left = bench.build(table, by=by)
 
     last = re.sub(COMMAND, "COMMAND", ended.stderr[ended.stderr.index("A build step failed") :])
+    last = last.replace('# /bin"]', '# $PATH"]')  # BuildKit shows the value of a variable.
     expected = f"""\
-A build step failed: RUN ["/bin/sh", "-c", "echo one; echo two; exit 3"]
+A build step failed (pyproject.toml:7): RUN ["/bin/sh", "-c", "echo one; echo two; exit 3 # $PATH"]
+    Look at the image before that step: invoke image.shell
     Its last lines say why:
     one
     two
     {FAILED[by]}
-Nothing was built.
+The whole log is in .azureml-image/build.log. Nothing was built.
 """
     assert (4, "", expected, []) == (ended.code, ended.stdout, last, left)
 
@@ -143,9 +154,9 @@ def test_a_base_whose_registry_does_not_answer(bench: Bench) -> None:
 
     expected = f"""\
 {BEFORE}pulling 127.0.0.1:PORT/none:1 for linux/amd64
-Registry 127.0.0.1:PORT did not accept the pull of 127.0.0.1:PORT/none:1.
-    Run the same command again later.
-    the registry said: Get "http://127.0.0.1:PORT/v2/": dial tcp 127.0.0.1:PORT: connect: connection refused
+Registry 127.0.0.1:PORT could not be reached for the pull of 127.0.0.1:PORT/none:1: nothing listens at its address.
+    Start it, or check the name: base = "…" in the table, or --base
+    the engine said: Get "http://127.0.0.1:PORT/v2/": dial tcp 127.0.0.1:PORT: connect: connection refused
 Nothing was built.
 """
     assert (Ended(code=6, stdout="", stderr=expected), []) == (ended, left)
@@ -228,7 +239,7 @@ def test_a_base_whose_users_are_behind_a_link(bench: Bench, amlenv_base: str) ->
 
         ended, left = bench.build(f'base = "{name}"\nuser = "dockeruser"\napt = ["none=1"]\n')
 
-    assert "A build step failed: RUN apt-get update" in ended.stderr
+    assert "The Debian packages cannot be installed.\n" in ended.stderr
     assert (4, []) == (ended.code, left)
 
 
@@ -392,12 +403,6 @@ sudo usermod -aG docker $USER
 then sign in again; or run this as a user who may use the socket
 """
     assert (expected, "") == (done.stdout, done.stderr)
-
-
-def derived(client: docker.DockerClient, name: str, lines: str) -> str:
-    """Build an image of *lines* without any file."""
-    client.images.build(fileobj=io.BytesIO(lines.encode()), tag=name, rm=True, forcerm=True)
-    return name
 
 
 def image_archive(name: str, *, architecture: str) -> bytes:

@@ -53,14 +53,19 @@ NAMES = (
     "from", "Dockerfile", ".dockerignore", "模型.bin", "😀", "e\u0301", "é", "a\nb", "a\tb", "\x01\x7f",
     "x" * 200, ".hidden", " lead", "trail ", "a:b", "%41",
 )  # fmt: skip
-COMMANDS = (
-    "printf %s 'a b'", 'cat <<EOF\nfrom $((1 + 1)) "x"\n  EOF\nEOF\n', "echo a\\\n  b",
-    "echo 'from here'\nfrom() { echo function; }\nfrom\n",
-    "# a comment alone\necho after", "echo \"$0\" '$0' \\$0 \"\\\"\"", "printf '%s\\n' \"模型 😀\" é",
-    "echo one; echo two # three", "true \\", "  echo lead",
-    "echo --mount=type=secret", "printf '\\\\n\\n'", "echo '[\"a\",\"b\"]'", "echo \t tab\r",
-    "echo \x01\x7f\x85\u2028", "echo '##vso[x] ::error::x'",
-)  # fmt: skip
+COMMANDS = tuple("\n".join(lines) for lines in (
+    (
+        "printf %s 'a b'", "echo a\\\n  b", "# a comment alone\necho after", "  echo lead",
+        "echo \"$0\" '$0' \\$0 \"\\\"\"", "printf '%s\\n' \"模型 😀\" é",
+        'cat <<EOF\nfrom $((1 + 1)) "x"\n  EOF\nEOF\n',
+    ),
+    (
+        "printf '\\\\n\\n'", "echo --mount=type=secret", "echo '[\"a\",\"b\"]'", "echo '##vso[x] ::error::x'",
+        "echo 'from here'\nfrom() { echo function; }\nfrom\n", "echo \t tab\r",
+    ),
+    ("echo one; echo two # three", "echo \x01\x7f\x85\u2028", "true \\"),
+))  # fmt: skip
+"""Each is a step; how it ends is as hostile as what is in it."""
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import docker
-import pytest
 
 from tests.machine.clients import Client
 from tests.real.small_project import SCORE, small_table
@@ -31,9 +30,7 @@ def inside(client: docker.DockerClient, image: str) -> bytes:
         container.remove(force=True)
 
 
-@pytest.mark.parametrize("client", ["20.10", "26.1-buildx"])
 def test_a_model_of_the_same_size_is_another_one(
-    client: str,
     clients: Mapping[str, Client],
     tiny_base: str,
     docker_client: docker.DockerClient,
@@ -42,7 +39,7 @@ def test_a_model_of_the_same_size_is_another_one(
     """A model with the name and the size of the last one is copied, and no second copy of it is kept."""
     name = unique("large")
     files = {"pyproject.toml": small_table(name, tiny_base, 'model = "model"\n'), "code/score.py": SCORE}
-    made = consumer(tmp_path / name, files, environment_of(clients[client], tmp_path))
+    made = consumer(tmp_path / name, files, environment_of(clients["26.1-buildx"], tmp_path))
     (made.folder / "model").mkdir()
     found, expected = [], []
     with project_removed_after(docker_client, name):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import signal
 import subprocess
 from collections.abc import Mapping
@@ -38,6 +39,8 @@ FILES: Mapping[str, str | bytes] = {
     "model/weights.bin": os.urandom(5_000_000),
 }
 RUNS = "azureml-tasks.run"
+ENDS = 60.0
+"""Seconds for a process that was told to end."""
 
 
 def containers(client: docker.DockerClient, project: Consumer) -> list[str]:
@@ -61,14 +64,19 @@ def _names(image: Mapping[str, Any]) -> list[str]:
 
 
 def processes(project: Consumer) -> list[str]:
-    """Return the commands that still run in the folder of the project."""
+    """Return the commands in the folder of the project that do not end."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if (process / "cwd").readlink() == project.folder:
-                found.append((process / "cmdline").read_text(encoding="utf-8"))
+            if (process / "cwd").readlink() != project.folder:
+                continue
+            line = (process / "cmdline").read_text(encoding="utf-8")
+            number = os.pidfd_open(int(process.name))
         except OSError:  # It has ended, or is a process of the kernel.
             continue
+        if not select.select([number], [], [], ENDS)[0]:
+            found.append(line)
+        os.close(number)
     return found
 
 
@@ -105,24 +113,33 @@ def test_clean_removes_it_too(
     assert (0, "", nothing) == (second.code, second.stdout, second.stderr)
 
 
-@pytest.fixture(params=["20.10", "26.1-buildx", "26.1"])
-def project(
-    request: pytest.FixtureRequest,
-    tiny_base: str,
+@pytest.mark.parametrize(
+    ("client", "by"),
+    [
+        ("20.10", signal.SIGKILL),
+        ("20.10", signal.SIGHUP),
+        ("26.1-buildx", signal.SIGKILL),
+        ("26.1-buildx", signal.SIGINT),
+        ("26.1", signal.SIGKILL),
+        ("26.1", signal.SIGTERM),
+    ],
+)
+def test_a_killed_build(
+    client: str,
+    by: signal.Signals,
     clients: Mapping[str, Client],
+    docker_client: docker.DockerClient,
+    tiny_base: str,
     tmp_path: Path,
-) -> Consumer:
-    """A project whose build waits in a step, with a model that is staged, by each builder."""
+) -> None:
+    """No process, container, staged file or image is left; after kill -9 the next command removes them.
+
+    Each builder is ended by kill -9 and by one of the signals that a command handles, all of which it handles alike.
+    """
     name = unique("killed")
     table = TABLE.replace("NAME", name).replace("BASE", tiny_base)
-    env = environment_for(str(request.param), clients, tmp_path)
-    return consumer(tmp_path / name, {**FILES, "pyproject.toml": table}, env)
-
-
-@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_a_killed_build(docker_client: docker.DockerClient, project: Consumer, by: signal.Signals) -> None:
-    """No process, container, staged file or image is left; after kill -9 the next command removes them."""
-    name = project.folder.name
+    env = environment_for(client, clients, tmp_path)
+    project = consumer(tmp_path / name, {**FILES, "pyproject.toml": table}, env)
     ended = project.interrupted("image.build", at="this step waits", by=by)
     if by == signal.SIGKILL:
         assert project.invoke("image.cache").code == 0
@@ -145,7 +162,7 @@ def test_an_image_whose_name_another_build_took(
             text = f"FROM {tiny_base}\nLABEL of={name} kept={is_kept}\n"
             built.append(
                 docker_client.images.build(
-                    fileobj=io.BytesIO(text.encode()), tag=temporary_reference(run), rm=True
+                    fileobj=io.BytesIO(text.encode()), tag=temporary_reference(run), rm=True, nocache=True
                 )[0].id
             )
             if is_kept:
@@ -168,7 +185,7 @@ def test_the_volumes_of_a_base(
     with removed_after(docker_client, f"{name}:1", base):
         # A new volume gets what the image has in its place, by which those of this test are known.
         text = f"FROM {tiny_base}\nUSER root\nRUN mkdir /one && echo > /one/{name}\nVOLUME /one\n"
-        docker_client.images.build(fileobj=io.BytesIO(text.encode()), tag=base, rm=True)
+        docker_client.images.build(fileobj=io.BytesIO(text.encode()), tag=base, rm=True, nocache=True)
         for by in ("20.10", "26.1"):
             files = {**FILES, "pyproject.toml": table}
             project = consumer(tmp_path / by / name, files, environment_for(by, clients, tmp_path))

@@ -16,11 +16,13 @@ from uv import find_uv_bin
 from tests.machine.clients import Client
 from tests.real.built_project import derived
 from tests.real.offering import installed, packed
+from tests.real.private_index import wait_for_words
 from tests.real.support import (
     Consumer,
     consumer,
     environment_for,
     environment_without_docker,
+    output_of,
     project_removed_after,
     removed_after,
     unique,
@@ -101,12 +103,12 @@ def indexes(
     """Both indexes in one container, so that builds of any engine reach them."""
     files, base = pages(tmp_path_factory.mktemp("indexes")), f"{unique('indexed')}:1"
     container = docker_client.containers.create(
-        amlenv_base, ["python", "-m", "http.server", "8080"], working_dir="/srv", network="bridge"
+        amlenv_base, ["python", "-u", "-m", "http.server", "8080"], working_dir="/srv", network="bridge"
     )
     try:
         container.put_archive("/srv", packed(dict(files)))
         container.start()
-        container.reload()
+        wait_for_words(container)
         host = container.attrs["NetworkSettings"]["Networks"]["bridge"]["IPAddress"]
         conf = f"[global]\\nindex-url = http://{host}:8080/one\\ntrusted-host = {host}\\n"
         with removed_after(docker_client, base):
@@ -149,7 +151,7 @@ def packages(client: docker.DockerClient, image: str) -> dict[str, str]:
     """Return the packages of the image that are those of the two indexes, and where `tor` is from."""
     names = ("locked", "num", "plain", "tor", "user")
     versions = {key: text for key, text in installed(client, image).items() if key in names}
-    origin = client.containers.run(image, ["python", "-c", LOOK], remove=True).decode().strip()
+    origin = output_of(client, image, ["python", "-c", LOOK]).decode().strip()
     return {**versions, "tor": f"{versions['tor']} of {origin}"}
 
 

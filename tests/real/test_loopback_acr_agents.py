@@ -15,6 +15,7 @@ import pytest
 from tests.machine.acr.loopback import Acr
 from tests.machine.acr.runs import Run
 from tests.real.acr import Wire, packed
+from tests.real.remote_output import SECONDS
 from tests.real.support import unique
 
 
@@ -127,6 +128,7 @@ steps:
   - id: speaker
     cmd: $Registry/NAME:$ID sh -c 'echo said by the speaker; sleep 600'
     detach: true
+    keep: true
   - id: look
     cmd: $Registry/NAME:$ID sh -c 'id -u; pwd; echo $$HOME; cat /run/x/token; ls; echo $$WORD; stat -c "%U %a" .'
     env: [WORD=word]
@@ -136,7 +138,7 @@ steps:
     disableWorkingDirectoryOverride: true
     when: [look]
   - id: speaker-log
-    cmd: docker logs speaker
+    cmd: docker stop --time 0 speaker >/dev/null && docker logs speaker
     when: [build, elsewhere]
   - push: ["{{.Run.Registry}}/NAME:{{.Run.ID}}"]
 """
@@ -150,7 +152,8 @@ def test_the_steps_of_a_task_are_carried_out(
 ) -> None:
     """A task file builds with BuildKit and a secret, runs what it built beside a container of it, and pushes it.
 
-    The step has a name of its own: on one engine, `server` may be that of another run at the same time.
+    The step has a name of its own: on one engine, `server` may be that of another run at the same time. Its log is
+    whole once it has been stopped.
     """
     name = unique("steps")
     dockerfile = f"FROM {tiny_base}\nENV NAME={name}\nWORKDIR /home\n"
@@ -187,7 +190,7 @@ def test_steps_without_an_order_go_beside_each_other(wire: Wire, tiny_base: str)
     """A step that waits for a file is done because the next one, which need not wait for it, writes the file."""
     wait = "sh -c 'until [ -e written ]; do sleep 0.1; done'"
     steps = [
-        {"id": "waits", "cmd": f"{tiny_base} {wait}", "user": "root", "timeout": 60},
+        {"id": "waits", "cmd": f"{tiny_base} {wait}", "user": "root", "timeout": 240},
         {"id": "writes", "cmd": f"{tiny_base} sh -c ': > written'", "user": "root", "when": ["-"]},
     ]
     assert wire.run(_task(wire, json.dumps({"steps": steps}), {})).status == "Succeeded"
@@ -239,9 +242,11 @@ def test_bad_tasks_fail_before_their_first_step(
 
 def test_a_step_ends_at_its_timeout(wire: Wire, tiny_base: str, docker_client: docker.DockerClient) -> None:
     """A step that takes longer than it may is killed, and the run fails."""
-    run = wire.run(_task(wire, f"steps:\n  - {{id: slow, cmd: {tiny_base} sleep 600, timeout: 1}}\n", {}))
+    text = f"steps:\n  - {{id: slow, cmd: {tiny_base} sleep 600, detach: true}}\n"
+    text += "  - {id: waits, cmd: docker wait slow, timeout: 1}\n"
+    run = wire.run(_task(wire, text, {}))
     assert run.status == "Failed"
-    assert "failed to run step ID: slow: timed out" in run.text.splitlines()
+    assert "failed to run step ID: waits: timed out" in run.text.splitlines()
     assert _left(docker_client, run) == []
 
 
@@ -258,7 +263,7 @@ def test_cancel_kills_a_build(
     run.log.wait_for(f"\n{begun}\r\n")
     assert len(_left(docker_client, run, begun)) == 1
     assert wire.arm("POST", f"runs/{run.id}/cancel").status_code == 200
-    assert run.done.wait(60)
+    assert run.done.wait(SECONDS)
     assert run.history == ["Queued", "Started", "Running", "Canceled"]
     assert acr.tags("cancelled") == {}
     assert _left(docker_client, run, begun) == []
@@ -271,15 +276,15 @@ def test_a_queued_run_waits_or_is_cancelled(
     """A run that no agent takes is Queued until a test lets it go, and can be cancelled there."""
     held = acr.next_run(queued=True, status="Succeeded")
     run = wire.schedule(wire.build_request("source/x"))
-    assert held.reached.wait(60)
+    assert held.reached.wait(SECONDS)
     assert wire.arm("GET", f"runs/{run.id}").json()["properties"]["status"] == "Queued"
     held.release()
-    assert run.done.wait(60)
+    assert run.done.wait(SECONDS)
     assert run.history == ["Queued", "Started", "Running", "Succeeded"]
     acr.next_run(queued=True)
     run = wire.schedule(wire.build_request("source/x"))
     wire.arm("POST", f"runs/{run.id}/cancel")
-    assert run.done.wait(60)
+    assert run.done.wait(SECONDS)
     assert run.history == ["Queued", "Canceled"]
 
 

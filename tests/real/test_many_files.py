@@ -16,13 +16,13 @@ from tests.machine.clients import Client
 from tests.real.built_project import Built, built_once
 from tests.real.support import environment_of
 
-COUNT = 2100
-FILES: dict[str, str | bytes] = {
-    f"code/package/p{at // 100}/m{at:04}.py": f"x = {at}\n" for at in range(COUNT)
-}
+MANY = 2100
+FEW = 400
+LARGE = 5_000_000
+"""Bytes from which few files are staged as many are."""
 
 
-@pytest.fixture(scope="module", params=["20.10", "26.1-buildx"])
+@pytest.fixture(scope="module", params=[("20.10", FEW), ("26.1-buildx", MANY)], ids=lambda param: param[0])
 def built(
     request: pytest.FixtureRequest,
     docker_client: docker.DockerClient,
@@ -30,10 +30,16 @@ def built(
     clients: Mapping[str, Client],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Built]:
-    """A project with many files, built by each client that has BuildKit."""
+    """A project with many files or a large one, built by each client that has BuildKit."""
+    client, count = request.param
     scratch = tmp_path_factory.mktemp("many")
-    env = environment_of(clients[str(request.param)], scratch)
-    with built_once(docker_client, tiny_base, env, scratch, files=FILES) as project:
+    env = environment_of(clients[client], scratch)
+    files: dict[str, str | bytes] = {
+        f"code/package/p{at // 100}/m{at:04}.py": f"x = {at}\n" for at in range(count)
+    }
+    if count == FEW:
+        files["code/large.bin"] = os.urandom(LARGE)
+    with built_once(docker_client, tiny_base, env, scratch, files=files) as project:
         yield project
 
 

@@ -116,7 +116,7 @@ def bases(
             names = [f"{host}/{BASE}:{tag}" for tag in TAGS]
             after.enter_context(removed_after(docker_client, *names))
             image, _ = docker_client.images.build(
-                fileobj=io.BytesIO(packed(context)), custom_context=True, tag=names[0], rm=True
+                fileobj=io.BytesIO(packed(context)), custom_context=True, tag=names[0], rm=True, nocache=True
             )
             for name in names[1:]:
                 image.tag(name)

@@ -75,9 +75,9 @@ def test_a_mistake_is_refused_if_the_python_of_the_base_is_no_newer(python: str,
     assert ["", ERROR + "nothing was built.\n"] == re.split("Docker engine .*\n", built.stderr)
     report, problem = json.loads(checked.stdout), "syntax error: invalid syntax"
     assert (None, [], [problem]) == (
-        report["next"],
+        report["images"][0]["next"],
         report["warnings"],
-        [each["what"] for each in report["problems"]],
+        [each["what"] for each in report["errors"]],
     )
     assert checked.stderr.endswith(ERROR + "nothing was done.\n")
     assert "warning" not in checked.stderr

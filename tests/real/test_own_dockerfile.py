@@ -1,22 +1,18 @@
-"""A Dockerfile of the project's own: built by each builder, smoke-tested on its port, pushed, and built in ACR."""
+"""A Dockerfile of the project's own: built by each builder, smoke-tested on its port and pushed."""
 
 from __future__ import annotations
 
-import base64
 import shlex
 import subprocess
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import requests
 import yaml
 
-from tests.documentation import DOCS, blocks
-from tests.real.pushed import ACCEPT, digest_of
-from tests.real.remote_output import ACR
-from tests.real.remote_projects import RemoteProjects, run_command
-from tests.real.support import Consumer, consumer, environment_for, normal, removed_after, unique
+from tests.real.own_dockerfile import example
+from tests.real.pushed import digest_of
+from tests.real.support import Consumer, consumer, environment_for, normal, output_of, removed_after, unique
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -24,12 +20,9 @@ if TYPE_CHECKING:
 
     import docker
 
-    from tests.machine.acr.loopback import Acr
     from tests.machine.clients import Client
     from tests.machine.registry import Registry
 
-PAGE = DOCS / "own-dockerfile.md"
-MCR = "mcr.microsoft.com/azureml/minimal-py312-inference:latest"
 CLIENTS = ("none", "20.10", "26.1-buildx")
 LAYOUT = """\
 FROM BASE AS files
@@ -42,17 +35,6 @@ USER dockeruser
 CMD ["sleep", "600"]
 """
 """Copies all that the builder gets, and notes it."""
-
-
-def example(name: str, base: str, *, more: str = "", dockerfile: str = "") -> dict[str, str]:
-    """Return the files of the page's example with this *name* and *base*, and *more* lines in its table."""
-    table, text, serve = (blocks(PAGE, language)[0] for language in ("toml", "dockerfile", "python"))
-    table = table.replace('name = "scoring"', f'name = "{name}"')
-    return {
-        "pyproject.toml": table.replace('"Dockerfile"\n', f'"Dockerfile"\n{more}\n'),
-        "Dockerfile": (dockerfile or text).replace(MCR, base),
-        "src/serve.py": serve,
-    }
 
 
 def small(name: str, base: str, text: str = LAYOUT, **more: str) -> dict[str, str]:
@@ -158,7 +140,7 @@ def test_every_builder_gets_the_same_files(
         files["pyproject.toml"] += 'exclude = ["pyproject.toml"]\n'
         _, done = build(client, name, files)
         assert done.code == 0, done.stderr
-        printed = docker_client.containers.run(f"{name}:1", ["cat", "/found"], remove=True)
+        printed = output_of(docker_client, f"{name}:1", ["cat", "/found"])
         labels = docker_client.images.get(f"{name}:1").labels
         found[client] = (printed.decode().split(), labels["azureml-tasks.context-sha256"])
 
@@ -166,14 +148,14 @@ def test_every_builder_gets_the_same_files(
     assert len({sha256 for _, sha256 in found.values()}) == 1
 
 
-@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("client", ["none", "26.1-buildx"])
 def test_what_several_builds_left_is_removed(
     client: str,
     build: Callable[..., tuple[Consumer, Any]],
     tiny_base: str,
     docker_client: docker.DockerClient,
 ) -> None:
-    """A build whose files have changed takes the name; the image before it goes with `image.clean`, by any builder."""
+    """A build whose files have changed takes the name; the image before it goes with `image.clean`."""
     name, files = named(tiny_base, LAYOUT)
     project, first = build(client, name, files)
     (project.folder / "more").touch()
@@ -234,46 +216,6 @@ def test_an_image_that_cannot_serve_is_not_kept(
     assert "The image was built, and is not kept." == done.stderr.splitlines()[-1]
     assert [] == docker_client.images.list(name=name)
     assert "build.json" not in project.records()
-
-
-def test_a_remote_build(shared_remote_projects: RemoteProjects, amlenv_base: str) -> None:
-    """ACR builds it with BuildKit, proves it in the cloud on its own port, and gives it its tags."""
-    acr, name = shared_remote_projects.acr, unique("own-remote")
-    text = blocks(PAGE, "dockerfile")[0].replace("RUN python", "RUN --mount=type=tmpfs,target=/t python")
-    more = f'registry = "{acr.login_server}"\nlabels = {{ team = "a \\"b\\" $c" }}'
-    files = example(name, amlenv_base, more=more, dockerfile=text)
-    made = consumer(
-        shared_remote_projects.folder / name, {**files, ".dockerignore": "tasks.py\nDockerfile\n"}
-    )
-    project = shared_remote_projects.here(made, local=False)
-
-    done = run_command(acr, project, "image.release", *ACR)
-
-    assert done.ended.code == 0, done.ended.stderr
-    digest = done.tags["1.0"]
-    assert f"{acr.login_server}/{name}@{digest}" == done.ended.stdout.splitlines()[-1]
-    record = done.records["build.json"]
-    assert ("dockeruser", digest) == (record["user"], record["id"])
-    smoke = done.records["result.json"]["smoke"]
-    assert ["start-up", "request 1", "malformed body"] == [check["name"] for check in smoke["checks"]]
-    labels = labels_of(acr, name, digest)
-    assert (name, 'a "b" $c') == (labels["org.opencontainers.image.title"], labels["team"])
-    assert labels["azureml-tasks.context-sha256"] == record["context_sha256"]
-    assert b"DOCKER_BUILDKIT=1" in base64.b64decode(done.the_run.request["encodedTaskContent"])
-
-
-def labels_of(acr: Acr, repository: str, digest: str) -> dict[str, str]:
-    """Return the labels of an image in the registry."""
-    access = [{"type": "repository", "name": repository, "actions": ["pull"]}]
-    token = acr.contents.plane.access_token("loopback", access, seconds=300)
-    url = f"http://{acr.contents.plane.upstream}/v2/{repository}"
-    headers = {"Authorization": f"Bearer {token}", "Accept": ACCEPT}
-    with requests.Session() as session:
-        session.trust_env = False
-        manifest = session.get(f"{url}/manifests/{digest}", headers=headers).json()
-        config = session.get(f"{url}/blobs/{manifest['config']['digest']}", headers=headers).json()
-    labels: dict[str, str] = config["config"]["Labels"]
-    return labels
 
 
 def test_the_printed_command_builds_the_same(

@@ -18,7 +18,8 @@ import docker
 import pytest
 
 from tests.machine import apt
-from tests.real.support import consumer, environment_of, normal
+from tests.real.serve_process import ask, free_port, serving
+from tests.real.support import consumer, environment_of, normal, output_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -42,7 +43,8 @@ REGISTRIES = """\
 location = "HOST"
 insecure = true
 """
-CODE = {"code/score.py": 'def init(): pass\ndef run(data): return {"sum": 3}\n'}
+CODE = {"code/score.py": "def init(): pass\ndef run(data): return data\n"}
+SMOKE_TEST = "[tool.azureml-image.smoke-test]\nrequests = [{ body = [1, 2], expect = 1 }]\n"
 TABLE = """\
 [project]
 name = "podman"
@@ -95,20 +97,20 @@ def podman(
         shutil.rmtree(folder)
 
 
-def test_releases_on_podman(
+def test_builds_and_pushes_on_podman(
     podman: str,
-    amlenv_base: str,
+    tiny_base: str,
     registry: Registry,
     clients: Mapping[str, Client],
     tmp_path: Path,
 ) -> None:
     """Podman's API builds even if there is a docker client, and the digest is the registry's."""
-    table = f'{TABLE}base = "{amlenv_base}"\n\n[tool.azureml-image.smoke-test]\n'
-    request = "requests = [{ body = [1, 2], expect = { sum = 3 } }]\n"
     env = {**environment_of(clients["26.1-buildx"], tmp_path), "DOCKER_HOST": podman}
-    project = consumer(tmp_path / "project", {**CODE, "pyproject.toml": table + request}, env)
+    files = {**CODE, "pyproject.toml": f'{TABLE}base = "{tiny_base}"\n'}
+    project = consumer(tmp_path / "project", files, env)
 
-    ended = project.invoke("image.release", "--registry", registry.host)
+    build = ("image.build", "--registry", registry.host, "--verbose")
+    ended = project.invoke(*build, "image.push", "--untested")
 
     first = re.sub(r"engine \S+", "engine VERSION", ended.stderr.splitlines()[0])
     digest = registry_digest(registry, "podman", "1")
@@ -133,11 +135,19 @@ def test_a_failing_step_on_podman(podman: str, tiny_base: str, tmp_path: Path) -
     *error, said, state = last.splitlines()
     # Podman's own words, which differ from version to version, stand in the last line of the step.
     expected = [
-        'A build step failed: RUN ["/bin/sh", "-c", "echo one; exit 3"]',
+        'A build step failed (pyproject.toml:7): RUN ["/bin/sh", "-c", "echo one; exit 3"]',
+        "    Look at the image before that step: invoke image.shell",
         "    Its last lines say why:",
         "    one",
     ]
-    assert (4, expected, "exit status 3", "Nothing was built.", [], []) == (
+    assert (
+        4,
+        expected,
+        "exit status 3",
+        "The whole log is in .azureml-image/build.log. Nothing was built.",
+        [],
+        [],
+    ) == (
         ended.code,
         error,
         said[-len("exit status 3") :],
@@ -145,6 +155,39 @@ def test_a_failing_step_on_podman(podman: str, tiny_base: str, tmp_path: Path) -
         project.records(),
         containers,
     )
+
+
+def test_serves_on_podman(
+    podman: str, amlenv_base: str, clients: Mapping[str, Client], tmp_path: Path
+) -> None:
+    """The smoke test passes, and the report shows the image; then changed code answers, and no container is left.
+
+    The log is read after each start.
+    """
+    files = {
+        "code/score.py": "import part\ndef init(): pass\ndef run(data): return part.VALUE\n",
+        "code/part.py": "VALUE = 1\n",
+        "code/gone.py": "",
+        "pyproject.toml": f'{TABLE}base = "{amlenv_base}"\n{SMOKE_TEST}',
+    }
+    env = {**environment_of(clients["26.1-buildx"], tmp_path), "DOCKER_HOST": podman}
+    project, port = consumer(tmp_path / "project", files, env), free_port()
+    tested = project.invoke("image.build", "image.smoke-test", "image.report")
+    page = (project.folder / ".azureml-image" / "report.html").read_text(encoding="utf-8")
+    facts = ("azureml-inference-server-http", "</span>Code<code", "not known")
+    assert (0, [True, True, False]) == (tested.code, [fact in page for fact in facts]), tested.stderr
+    with serving(project, "--port", str(port)) as served:
+        served.wait_for("ready after")
+        code = project.folder / "code"
+        served.change({code / "gone.py": None, code / "part.py": "VALUE = 2\n"})
+        served.wait_for("ready after", 2)
+        answer = ask(port)
+        ended = served.end(signal.SIGINT)
+
+    with closing(docker.DockerClient(base_url=podman)) as client:
+        containers = client.containers.list(all=True)
+    assert (2, 0, []) == (answer, ended, containers), served.printed
+    assert 2 == served.log.count("ready for serving traffic")
 
 
 def end_all_that_name(folder: Path) -> None:
@@ -161,7 +204,7 @@ def connected(host: str, service: subprocess.Popen[bytes]) -> docker.DockerClien
         while service.poll() is None:
             with suppress(OSError):
                 probe.connect(host.removeprefix("unix://"))
-                return docker.DockerClient(base_url=host, timeout=120)
+                return docker.DockerClient(base_url=host, timeout=600)
     raise AssertionError(f"podman ended with {service.returncode}")
 
 
@@ -202,6 +245,6 @@ def test_an_own_dockerfile_on_podman(podman: str, tiny_base: str, tmp_path: Path
     assert done.code == 0, done.stderr
     with closing(docker.DockerClient(base_url=podman, timeout=600)) as client:
         image = project.record("build.json")["id"]
-        listed = client.containers.run(image, ["cat", "/found"], remove=True).decode().split()
+        listed = output_of(client, image, ["cat", "/found"]).decode().split()
         labels = client.images.get(image).labels
     assert (["pyproject.toml"], "own") == (listed, labels["org.opencontainers.image.title"])

@@ -26,7 +26,7 @@ from azureml_tasks.engines.docker.push import push_image
 from azureml_tasks.errors import RegistryError
 from azureml_tasks.project.load import load
 from azureml_tasks.state.records import Records
-from tests.real.pushed import digest_of, refusal
+from tests.real.pushed import digest_of, no_registry, refusal
 from tests.real.support import (
     Consumer,
     consumer,
@@ -224,17 +224,19 @@ Nothing was pushed."""
 
 
 @pytest.mark.parametrize("out", ["no such folder/out", "a folder"])
-def test_what_cannot_be_written_after_a_push(out: str, own: Consumer, registry: Registry) -> None:
+def test_what_cannot_be_written_after_a_push(out: str, project: Consumer, registry: Registry) -> None:
     """A push that has happened is a success whose digest is printed; what cannot be written beside it is a warning."""
-    (own.folder / "a folder").mkdir()
-    (own.folder / ".azureml-image" / "result.json" / "x").mkdir(parents=True)
-    done = own.invoke("image.push", "--registry", registry.host, env={"GITHUB_OUTPUT": str(own.folder / out)})
+    (project.folder / "a folder").mkdir()
+    (project.folder / ".azureml-image" / "result.json" / "x").mkdir(parents=True)
+    done = project.invoke(
+        "image.push", "--registry", registry.host, env={"GITHUB_OUTPUT": str(project.folder / out)}
+    )
 
-    name = own.folder.name
+    name = project.folder.name
     reference = f"{registry.host}/{name}@{digest_of(registry, name, '1.0')}"
     why = {"a folder": "Is a directory", "no such folder/out": "No such file or directory"}[out]
     warnings = [
-        f"the outputs of this step could not be set: This machine reported an error: {own.folder}/{out}: {why}.",
+        f"the outputs of this step could not be set: This machine reported an error: {project.folder}/{out}: {why}.",
         f"the push of {reference} was not recorded for the environment: This machine reported an error: ",
     ]
     said = [text for line in done.stderr.splitlines() if (text := line.removeprefix("warning: ")) != line]
@@ -242,24 +244,24 @@ def test_what_cannot_be_written_after_a_push(out: str, own: Consumer, registry: 
     assert [True, True] == [line.startswith(words) for line, words in zip(said, warnings, strict=True)], said
 
 
-def test_nobody_reads_the_digest(own: Consumer, registry: Registry) -> None:
+def test_nobody_reads_the_digest(project: Consumer, registry: Registry) -> None:
     """If stdout has no reader or its disk is full, the push is recorded all the same, and the code says which."""
     ended = {}
     for where, redirection in {"full": ">/dev/full", "closed": ">&-"}.items():
-        (own.folder / ".azureml-image" / "result.json").unlink(missing_ok=True)
+        (project.folder / ".azureml-image" / "result.json").unlink(missing_ok=True)
         words = shlex.join([sys.executable, "-m", "invoke", "image.push", "--registry", registry.host])
         done = subprocess.run(
             ["/bin/sh", "-c", f"{words} {redirection}"],
-            cwd=own.folder,
-            env=dict(own.env),
+            cwd=project.folder,
+            env=dict(project.env),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
         )
         ended[where] = (done.returncode, done.stderr.decode().splitlines()[-3:])
-        assert own.record("result.json")["digest"] == digest_of(registry, own.folder.name, "1.0")
+        assert project.record("result.json")["digest"] == digest_of(registry, project.folder.name, "1.0")
 
-    reference = own.record("result.json")["image"]
+    reference = project.record("result.json")["image"]
     full = ["The disk of this machine is full.", "    df -h", f"Pushed: {reference}"]
     assert ((3, full), 0) == (ended["full"], ended["closed"][0])
 
@@ -369,7 +371,7 @@ def test_no_registry(project: Consumer) -> None:
     done = project.invoke("image.push")
 
     expected = """\
-pyproject.toml: [tool.azureml-image] names no registry to push to
+pyproject.toml:5: [tool.azureml-image] names no registry to push to
     Write: registry = "contoso.azurecr.io"
     or: invoke image.push --registry contoso.azurecr.io
 
@@ -604,14 +606,7 @@ def test_refused(
 
 @pytest.mark.parametrize(
     ("repository", "tag"),
-    [
-        ("resnet-404", "1.0"),
-        ("gpt-403", "401"),
-        ("a-503", "503"),
-        ("denied", "404"),
-        ("unauthorized", "EOF"),
-        ("no-such-host", "x509"),
-    ],
+    [("resnet-404/unauthorized/no-such-host", "503"), ("gpt-403/a-503/denied-401", "EOF-x509")],
 )
 def test_names_that_read_like_errors(
     repository: str, tag: str, registry: Registry, docker_client: docker.DockerClient, tiny_base: str
@@ -694,15 +689,13 @@ Continue with: invoke image.push --registry HOST"""
 
 def test_a_registry_that_does_not_answer(project: Consumer, docker_client: docker.DockerClient) -> None:
     """A push to a registry that does not answer is tried three times."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        host = f"127.0.0.1:{taken.getsockname()[1]}"
-    with removed_after(docker_client, f"{host}/{project.folder.name}:1.0"):
+    with no_registry() as host, removed_after(docker_client, f"{host}/{project.folder.name}:1.0"):
         done = project.invoke("image.push", "--registry", host)
 
     expected = """\
-Registry HOST did not accept the push of HOST/NAME:1.0 in 3 tries.
-    Run the same command again later.
-    the registry said: Get "http://HOST/v2/": dial tcp HOST: connect: connection refused
+Registry HOST could not be reached for the push of HOST/NAME:1.0 in 3 tries: nothing listens at its address.
+    Start it, or check the name: registry = "…" in the table, or --registry
+    the engine said: Get "http://HOST/v2/": dial tcp HOST: connect: connection refused
 Nothing was pushed. The image is on the engine as NAME:1.0. Continue with: invoke image.push --registry HOST"""
     assert (6, "", expected) == (done.code, done.stdout, refusal(done.stderr, project, host))
 
@@ -726,11 +719,10 @@ Nothing was pushed. The image is on the engine as NAME:1.0. Continue with: invok
 
 def test_a_refused_push_leaves_no_name(project: Consumer, docker_client: docker.DockerClient) -> None:
     """The tag that a push gives the image is removed if the registry refuses it."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        name = f"127.0.0.1:{taken.getsockname()[1]}/{project.folder.name}:1.0"
-    done = project.invoke("image.push", "--registry", name.partition("/")[0])
+    with no_registry() as host:
+        done = project.invoke("image.push", "--registry", host)
 
     assert done.code == 6
     with pytest.raises(ImageNotFound):
-        docker_client.images.get(name)
+        docker_client.images.get(f"{host}/{project.folder.name}:1.0")
     assert docker_client.images.get(f"{project.folder.name}:1.0").id == project.record("build.json")["id"]

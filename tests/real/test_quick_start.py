@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from tests.documentation import DOCS, README, commands, quick_start
+import pytest
+
+from tests.documentation import DOCS, README, ROOT, blocks, commands, quick_start
 from tests.real.support import Consumer, environment_of, normal, removed_after
 
 if TYPE_CHECKING:
@@ -33,8 +37,10 @@ UNSTABLE = (
     (r"\d+(\.\d+)? m?s\b", "N s"),
     (r"\d+ MiB\b", "N MiB"),
     (r"(?m)^engine .*$", "engine ENGINE"),
+    (r"(?m)^lighter .*\n", ""),
 )
-"""What differs from run to run, beyond what `normal` knows: durations, memory and the engine of the machine."""
+"""What differs from run to run, beyond what `normal` knows: durations, memory and the engine of the machine; and what
+is said of Azure ML's own bases alone, which `test_readme` compares."""
 STARTS = 60.0
 """Seconds until the server must answer."""
 
@@ -66,6 +72,34 @@ def test_the_quick_start_prints_what_the_readme_shows(
         assert _asked(docker_client, f"{registry.host}/adder:1.0.0") == [
             command.output.strip() for command in commands(README) if command.line.startswith("curl ")
         ]
+        _shows_what_the_page_on_pytest_shows(adder, words)
+
+
+def _shows_what_the_page_on_pytest_shows(adder: Consumer, words: Mapping[str, str]) -> None:
+    """Run the page's tests, which ask the image, and find each line that the page shows, in its order."""
+    page = DOCS / "pytest.md"
+    (shown,) = (command.output for command in commands(page) if command.line.startswith("pytest "))
+    table = adder.folder / "pyproject.toml"
+    base, host = words  # pytest reads no configuration of Invoke.
+    text = table.read_text(encoding="utf-8").replace("contoso.azurecr.io", host)
+    table.write_text(text.replace('"minimal-py312-inference"', f'"{base}"'), encoding="utf-8")
+    (adder.folder / "test_image.py").write_text(blocks(page, "python")[0], encoding="utf-8")
+    plugin = ("-p", "no:azureml-image", "-p", "azureml_tasks.pytest_plugin", "-p", "no:cacheprovider")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *plugin, "--azureml-image", "."],
+        cwd=adder.folder,
+        env={**adder.env, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    out = done.stdout
+    for word, name in words.items():
+        out = out.replace(word, name)
+    dashes = re.compile("-{5,}")
+    expected = [re.escape(dashes.sub("---", line)) for line in shown.splitlines() if line != "…"]
+    assert 1 == done.returncode, done.stdout + done.stderr
+    pytest.LineMatcher([dashes.sub("---", line) for line in out.splitlines()]).re_match_lines(expected)
 
 
 def _stable(text: str, words: Mapping[str, str]) -> str:

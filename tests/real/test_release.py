@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from jsonschema import Draft7Validator
 
+from azureml_tasks.cli.json_shapes import output_schema
+from tests.documentation import DOCS, blocks
 from tests.real.pushed import digest_of, refusal
 from tests.real.support import Consumer, consumer, copied_example, environment_of, removed_after, unique
 
@@ -30,7 +34,8 @@ registry = "{registry}"
 {more}
 """
 
-BROKEN = "import no_such_module\n\n\ndef init():\n    pass\n\n\ndef run(data):\n    return data\n"
+GOOD = "def init():\n    pass\n\n\ndef run(data):\n    return data\n"
+BROKEN = f"import no_such_module\n\n\n{GOOD}"
 
 
 @pytest.fixture
@@ -61,21 +66,63 @@ def test_example(
     docker_client: docker.DockerClient,
     tmp_path: Path,
 ) -> None:
-    """The example project, unchanged, is pushed with the digest of the registry; stdout has the result of each step."""
+    """The example project, unchanged, is built and passes its smoke test."""
+    settings = {"INVOKE_AZUREML_IMAGE_BASE": amlenv_base, "INVOKE_AZUREML_IMAGE_REGISTRY": registry.host}
     example = copied_example(tmp_path / "example_project", env)
-    image = f"{registry.host}/iris-classifier:1.0.0"
-    with removed_after(docker_client, image):
-        done = example.invoke("image.release", "--base", amlenv_base, "--registry", registry.host)
-        digest = digest_of(registry, "iris-classifier", "1.0.0")
-        reference = f"{registry.host}/iris-classifier@{digest}"
-        result = example.record("result.json")
+    with removed_after(docker_client, f"{registry.host}/iris-classifier:1.0.0"):
+        done = example.invoke("image.build", "image.smoke-test", env=settings)
 
-        assert done.code == 0, done.stderr
-        lines = done.stdout.splitlines()
-        assert [image, reference] == [lines[0], lines[-1]]
-        assert lines[1].startswith(f"{image} passed its smoke test (sha256:")
-        assert [True, reference, ["1.0.0"]] == [result["smoke"]["passed"], result["image"], result["tags"]]
-        assert docker_client.images.get(image).id == result["id"]
+    assert done.code == 0, done.stderr
+    smoke = example.record("smoke-test.json")["smoke"]
+    assert [True, 200, 200, 400] == [smoke["passed"], *(each["status"] for each in smoke["latencies"])]
+
+
+def test_release(
+    env: Mapping[str, str],
+    name: str,
+    amlenv_base: str,
+    registry: Registry,
+    docker_client: docker.DockerClient,
+    tmp_path: Path,
+) -> None:
+    """An image that passes is pushed with the registry's digest; `--json` prints what the page shows."""
+    more = "[tool.azureml-image.smoke-test]\nrequests = [{ body = 1 }]\n"
+    values = {"base": amlenv_base, "registry": registry.host, "more": more}
+    project = write_project(tmp_path, env, name, score=GOOD, **values)
+    tag = f"{registry.host}/{name}:1.0"
+    with removed_after(docker_client, tag):
+        done = project.invoke("image.release", "--json")
+        digest = digest_of(registry, name, "1.0")
+        result = project.record("result.json")
+        stored = docker_client.images.get(tag)
+
+    assert done.code == 0, done.stderr
+    value = json.loads(done.stdout)
+    assert [] == [error.message for error in Draft7Validator(output_schema()).iter_errors(value)]
+    value["images"][0]["smoke_test"]["report"]["waits"] = []  # There may be none.
+    shown = json.loads(blocks(DOCS / "json.md", "json")[0])
+    assert keys(shown) == keys(value)
+    (image,) = value["images"]
+    steps = [image[step] for step in ("build", "smoke_test", "push")]
+    assert ["built", "passed", "pushed"] == [step["status"] for step in steps]
+    assert [stored.id] * 3 == [step["id"] for step in steps]
+    assert [True] * 3 == [step["seconds"] > 0 for step in steps]
+    assert ([tag], stored.attrs["Size"]) == (image["build"]["names"], image["build"]["bytes"])
+    report, reference = image["smoke_test"]["report"], f"{registry.host}/{name}@{digest}"
+    assert [200] == [each["status"] for each in report["latencies"]]
+    assert 0 < report["started"] < image["smoke_test"]["seconds"]
+    assert (digest, reference, ["1.0"]) == tuple(image["push"][key] for key in ("digest", "image", "tags"))
+    assert [True, reference, ["1.0"]] == [result["smoke"]["passed"], result["image"], result["tags"]]
+
+
+def keys(value: Any, place: str = "") -> set[str]:
+    """Return the place of each key of a JSON document; the items of a list count as one."""
+    if isinstance(value, dict):
+        return {f"{place}.{name}" for name in value}.union(
+            *(keys(part, f"{place}.{name}") for name, part in value.items())
+        )
+    parts = value if isinstance(value, list) else []
+    return set().union(*(keys(part, f"{place}[]") for part in parts))
 
 
 def test_the_build_fails(
@@ -87,8 +134,9 @@ def test_the_build_fails(
     )
     done = project.invoke("image.release")
 
-    assert (4, "", "Nothing was built.") == (done.code, done.stdout, done.stderr.splitlines()[-1])
-    assert project.records() == [".gitignore"] or project.records() == []
+    state = "The whole log is in .azureml-image/build.log. Nothing was built."
+    assert (4, "", state) == (done.code, done.stdout, done.stderr.splitlines()[-1])
+    assert project.records() == []
 
 
 @pytest.fixture
@@ -106,20 +154,19 @@ def broken(
 
 
 def test_the_smoke_test_fails(broken: Consumer, registry: Registry) -> None:
-    """An image that cannot serve is built and not pushed: the exit code is 5, and the message says both."""
+    """An image that cannot serve is built and not pushed: the exit code is 5, and the message says both.
+
+    With --untested it is pushed anyway, with its report and a warning.
+    """
     done = broken.invoke("image.release")
 
-    image = f"{registry.host}/{broken.folder.name}:1.0"
-    last = f"The image was built as {image}. It was not pushed."
-    assert (5, f"{image}\n", last) == (done.code, done.stdout, done.stderr.splitlines()[-1])
-    assert broken.records() == [".gitignore", "build.json"]
-
-
-def test_untested(broken: Consumer, registry: Registry) -> None:
-    """With --untested, an image that cannot serve is pushed anyway, with its report and a warning."""
-    done = broken.invoke("image.release", "--untested")
     name = broken.folder.name
     image = f"{registry.host}/{name}:1.0"
+    last = f"The image was built as {image}. It was not pushed."
+    assert (5, f"{image}\n", last) == (done.code, done.stdout, done.stderr.splitlines()[-1])
+    assert broken.records() == [".gitignore", "build.json", "smoke-test.log"]
+
+    done = broken.invoke("image.release", "--untested")
 
     reference = f"{registry.host}/{name}@{digest_of(registry, name, '1.0')}"
     warning = f"warning: {image} has not passed its smoke test; it is pushed anyway, as --untested says"
@@ -139,8 +186,7 @@ def test_the_push_fails(
 ) -> None:
     """A refused push leaves the image on the engine: the exit code is 6, and the message says how to continue."""
     host = login_registry.host
-    good = BROKEN.removeprefix("import no_such_module\n\n\n")
-    project = write_project(tmp_path, env, name, score=good, base=amlenv_base, registry=host)
+    project = write_project(tmp_path, env, name, score=GOOD, base=amlenv_base, registry=host)
     with removed_after(docker_client, f"{host}/{name}:1.0"):
         done = project.invoke("image.release")
 
@@ -161,7 +207,7 @@ def test_no_registry(env: Mapping[str, str], name: str, tiny_base: str, tmp_path
     done = project.invoke("image.release")
 
     expected = """\
-pyproject.toml: [tool.azureml-image] names no registry to push to
+pyproject.toml:5: [tool.azureml-image] names no registry to push to
     Write: registry = "contoso.azurecr.io"
     or: invoke image.release --registry contoso.azurecr.io
 
@@ -172,11 +218,11 @@ pyproject.toml: [tool.azureml-image] names no registry to push to
 
 
 def test_requests_without_code_are_refused(
-    env: Mapping[str, str], base: str, docker_client: docker.DockerClient, tmp_path: Path, name: str
+    env: Mapping[str, str], amlenv_base: str, docker_client: docker.DockerClient, tmp_path: Path, name: str
 ) -> None:
     """The base on the engine brings no entry script, so nothing is built; the message names the script to copy."""
     more = "[tool.azureml-image.smoke-test]\nrequests = [{ body = 1 }]\n"
-    text = PROJECT.format(name=name, base=base, registry="127.0.0.1:1", more=more)
+    text = PROJECT.format(name=name, base=amlenv_base, registry="127.0.0.1:1", more=more)
     project = consumer(tmp_path / name, {"pyproject.toml": text, "src/score.py": BROKEN}, env)
     done = project.invoke("image.release")
 
@@ -190,10 +236,10 @@ def test_requests_without_code_are_refused(
 
 
 def test_an_image_without_code(
-    env: Mapping[str, str], base: str, docker_client: docker.DockerClient, tmp_path: Path, name: str
+    env: Mapping[str, str], curated_base: str, docker_client: docker.DockerClient, tmp_path: Path, name: str
 ) -> None:
     """An image of packages alone, as the documentation page's first one, is tested with the default entry script."""
-    text = PROJECT.format(name=name, base=base, registry="127.0.0.1:1", more="")
+    text = PROJECT.format(name=name, base=curated_base, registry="127.0.0.1:1", more="")
     project = consumer(tmp_path / name, {"pyproject.toml": text}, env)
     image = f"127.0.0.1:1/{name}:1.0"
     with removed_after(docker_client, image):

@@ -17,8 +17,8 @@ from tests.machine import registry as plain_registry
 from tests.machine.acr.faults import Hold
 from tests.real.pushed import digest_of
 from tests.real.remote_output import ACR, SECONDS
-from tests.real.remote_projects import RemoteProjects, copied, result_of, run_command, started_command
-from tests.real.support import Ended, unique
+from tests.real.remote_projects import RemoteProjects, copied, result_of, run_command
+from tests.real.support import Ended, started_command, unique
 
 
 def test_two_releases_of_the_same_files(
@@ -97,7 +97,10 @@ def test_a_pulled_image_in_use_is_kept(
     """A pulled image that a container of another smoke test uses is kept, without an error."""
     name = f"{registry.host}/{unique('pulled')}"
     made, _ = docker_client.images.build(
-        fileobj=io.BytesIO(f"FROM {tiny_base}\nLABEL of={name}\n".encode()), tag=f"{name}:1", rm=True
+        fileobj=io.BytesIO(f"FROM {tiny_base}\nLABEL of={name}\n".encode()),
+        tag=f"{name}:1",
+        rm=True,
+        nocache=True,
     )
     docker_client.images.push(name, tag="1")
     by_digest = f"{name}@{digest_of(registry, name.partition('/')[2], '1')}"

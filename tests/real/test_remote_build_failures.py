@@ -38,11 +38,14 @@ DIFFERS = "def init():\n    pass\n\n\ndef run(data):\n    return {'a': 2}\n"
 PACKAGE = "/opt/miniconda/envs/amlenv/lib/python3.11/site-packages/azureml_inference_server_http/server/user_script.py"
 
 
+WHOLE_LOG = "The whole log is in .azureml-image/build.log."
+LOOK = "Look inside: invoke image.build --engine docker (a candidate image that fails is deleted)"
 END = [
+    LOOK,
+    "Failed: start-up",
     "    the container exited with code 111",
     "    GET / did not answer 200",
     "    last try: …",
-    "",
 ]
 
 
@@ -54,11 +57,8 @@ BROKEN: Mapping[str, tuple[str, str, list[str]]] = {
         RAISES,
         "",
         [
-            "",
-            "Failed: start-up",
-            *END,
             NOT_RUN,
-            "",
+            *END,
             "In the container's log:",
             "    Traceback (most recent call last):",
             f'      File "{PACKAGE}", line 119, in invoke_init',
@@ -74,7 +74,7 @@ BROKEN: Mapping[str, tuple[str, str, list[str]]] = {
         [
             "    ready after N s",
             "    peak memory N MiB",
-            "",
+            LOOK,
             "Failed: request 1",
             "    $.a: expected 1, got 2",
             "    request: POST /score, 8 bytes",
@@ -91,7 +91,8 @@ BROKEN: Mapping[str, tuple[str, str, list[str]]] = {
         [
             "    ready after N s",
             "    peak memory N MiB",
-            "",
+            "Not run: malformed body",
+            LOOK,
             "Failed: request 1",
             "    expected status 200, got 500 Internal Server Error",
             "    run() raised an exception (header x-ms-run-function-failed: True); the log has its traceback",
@@ -100,9 +101,6 @@ BROKEN: Mapping[str, tuple[str, str, list[str]]] = {
             "    answer: 500 Internal Server Error, 92 bytes",
             '        {"message": "An unexpected error occurred in scoring script. Check the logs for more info."}',
             "    expected: status 200",
-            "",
-            "Not run: malformed body",
-            "",
             "In the container's log:",
             "    Traceback (most recent call last):",
             f'      File "{PACKAGE}", line 132, in invoke_run',
@@ -114,27 +112,33 @@ BROKEN: Mapping[str, tuple[str, str, list[str]]] = {
             "    ValueError: no answer here",
         ],
     ),
-    "the container ends": (DIES, "", ["", "Failed: start-up", *END, NOT_RUN]),
+    "the container ends": (DIES, "", [NOT_RUN, *END]),
 }
+FAILURES = [*((CLOUD, case) for case in BROKEN), (HERE, "another status")]
+"""With a local engine the report is that of a build by this engine, with any other failure as well."""
 
 
 @pytest.fixture(scope="module")
 def failures(
     shared_remote_projects: RemoteProjects, amlenv_base: str
 ) -> Mapping[tuple[str, str], CommandResult]:
-    """Release each project in both places at once; in the cloud one by one, as all servers have one container name."""
+    """Release each project; in the cloud one by one, as all servers have one container name."""
 
-    def all_in(place: str) -> dict[tuple[str, str], CommandResult]:
+    def all_in(where: str) -> dict[tuple[str, str], CommandResult]:
         return {
             (place, case): run_command(
                 shared_remote_projects.acr,
                 shared_remote_projects(
-                    amlenv_base, REQUEST + more, local=place == HERE, files={"code/score.py": score}
+                    amlenv_base,
+                    REQUEST + BROKEN[case][1],
+                    local=place == HERE,
+                    files={"code/score.py": BROKEN[case][0]},
                 ),
                 "image.release",
                 *ACR,
             )
-            for case, (score, more, _) in BROKEN.items()
+            for place, case in FAILURES
+            if place == where
         }
 
     with ThreadPoolExecutor() as lanes:
@@ -143,17 +147,18 @@ def failures(
 
 
 def report_of(done: CommandResult) -> list[str]:
-    """Return the report in an error without the container's log."""
-    lines = done.messages
+    """Return the report in an error, and what follows it, without the container's log."""
+    lines = [re.sub(r"last try: .*", "last try: …", line) for line in done.messages]
     start = next(index for index, line in enumerate(lines) if "failed its smoke test" in line)
-    log = next(index for index, line in enumerate(lines) if re.match(r"The last 40 of the \d+ lines", line))
-    end = next(index for index, line in enumerate(lines) if line.startswith("Look inside: "))
-    shown = [re.sub(r"last try: .*", "last try: …", line) for line in lines[start:log]]
-    return [line for line in shown if not re.fullmatch(r"\s*[~^]+", line)] + lines[end:]
+    end = next(
+        index for index, line in enumerate(lines) if index > start and re.match(r"The (whole|image)", line)
+    )
+    log = (index for index, line in enumerate(lines) if re.match(r"The last 40 of the \d+ lines", line))
+    report = lines[start : next(log, end)]
+    return [line for line in report if line and not re.fullmatch(r"\s*[~^]+", line)] + lines[end:]
 
 
-@PLACE
-@pytest.mark.parametrize("case", BROKEN)
+@pytest.mark.parametrize(("place", "case"), FAILURES)
 def test_a_failing_image(place: str, case: str, failures: Mapping[tuple[str, str], CommandResult]) -> None:
     """The report is the same in both places, with exit code 5; neither tag nor candidate is left."""
     done = failures[place, case]
@@ -161,14 +166,13 @@ def test_a_failing_image(place: str, case: str, failures: Mapping[tuple[str, str
     pushed = place == HERE or case == "another answer"
     where = f"sha256:ID, {PLACES[place]}" if pushed else PLACES[place]
     expected = [f"REGISTRY/NAME:1.0 failed its smoke test ({where}).", *BROKEN[case][2]]
-    # Blank lines are the run's log's too, so that they tell nothing here.
-    words = [line for line in expected if line]
+    if place == HERE:
+        expected.insert(expected.index(LOOK) + 1, "The container's log is in .azureml-image/smoke-test.log")
     state = {
         HERE: "The image was built by run RUN. It was not pushed.",
-        CLOUD: "Nothing was published." if pushed else "Nothing was pushed.",
+        CLOUD: f"{WHOLE_LOG} Nothing was published." if pushed else f"{WHOLE_LOG} Nothing was pushed.",
     }
-    look = "Look inside: invoke image.build --engine docker (a candidate image that fails is deleted)"
-    assert [*words, look, state[place]] == [line for line in report_of(done) if line]
+    assert [*expected, state[place]] == report_of(done)
     assert (5, {}, frozenset()) == (done.ended.code, done.tags, done.candidates)
     out = "REGISTRY/NAME/candidate@sha256:ID\n" if place == HERE else ""
     assert out == done.out[1]
@@ -206,11 +210,11 @@ def test_a_build_step_fails(place: str, remote_projects: RemoteProjects, tiny_ba
     done = run_command(remote_projects.acr, project, "image.release", *ACR)
 
     error = [
-        'A build step failed in run RUN: RUN ["/bin/sh", "-c", "echo no; exit 3"]',
+        'A build step failed in run RUN (pyproject.toml:8): RUN ["/bin/sh", "-c", "echo no; exit 3"]',
         "    Its last lines say why:",
         "    no",
         "    The command '/bin/sh -c echo no; exit 3' returned a non-zero code: 3",
-        "Nothing was built.",
+        "The whole log is in .azureml-image/build.log. Nothing was built.",
     ]
     assert (4, "", error) == (*done.out, done.messages[-5:])
     assert ({}, frozenset(), {}) == (done.tags, done.candidates, done.records)

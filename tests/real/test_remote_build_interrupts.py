@@ -9,16 +9,14 @@ import pytest
 
 from tests.machine.acr.faults import Hold, Reply
 from tests.real.remote_output import ACR, SECONDS
-from tests.real.remote_projects import RemoteProjects, result_of, started_command
-from tests.real.support import Ended
+from tests.real.remote_projects import RemoteProjects, result_of
+from tests.real.support import Ended, started_command
 
-SIGNALS = pytest.mark.parametrize(
-    ("by", "code", "word"), [(signal.SIGINT, 130, "Interrupted"), (signal.SIGTERM, 143, "Terminated")]
-)
+CTRL_C = (signal.SIGINT, 130, "Interrupted")
+TERM = (signal.SIGTERM, 143, "Terminated")
 
 
-@SIGNALS
-@pytest.mark.parametrize("at", ["queued", "building"])
+@pytest.mark.parametrize(("at", "by", "code", "word"), [("queued", *TERM), ("building", *CTRL_C)])
 def test_interrupted_run(
     at: str,
     by: signal.Signals,
@@ -49,33 +47,29 @@ def test_interrupted_run(
     )
 
 
-@SIGNALS
-def test_interrupted_upload(
-    by: signal.Signals,
-    code: int,
-    word: str,
-    remote_projects: RemoteProjects,
-    tiny_base: str,
-) -> None:
-    """Ctrl-C and SIGTERM end an upload that is stuck, and no run is started."""
+def test_interrupted_upload(remote_projects: RemoteProjects, tiny_base: str) -> None:
+    """Ctrl-C ends an upload that is stuck, and no run is started."""
     acr, project = remote_projects.acr, remote_projects(tiny_base)
     before, hold = len(acr.runs), Hold()
     acr.faults.add(lambda endpoint, line: endpoint == "storage" and line.startswith("PUT "), hold, times=None)
     with started_command(project, "image.release", *ACR) as running:
         assert hold.reached.wait(SECONDS)
-        os.killpg(running.pid, by) if by == signal.SIGINT else running.send_signal(by)
+        os.killpg(running.pid, signal.SIGINT)
         out, error = running.communicate()
     done = result_of(acr, project, Ended(code=running.returncode, stdout=out, stderr=error))
 
-    last = f"{word}. Everything that was started has been stopped and removed."
-    assert (code, "", ["build context: 1 file, SIZE, sha256 HASH", last]) == (*done.out, done.messages[-2:])
+    last = "Interrupted. Everything that was started has been stopped and removed."
+    assert (130, "", ["build context: 1 file, SIZE, sha256 HASH", last]) == (*done.out, done.messages[-2:])
     assert (before, {}) == (len(acr.runs), done.records)
 
 
-@SIGNALS
 @pytest.mark.parametrize(
-    "call",
-    [r"GET /subscriptions\?", r"POST .*/scheduleRun", r"POST /oauth2/exchange"],
+    ("call", "by", "code", "word"),
+    [
+        (r"GET /subscriptions\?", *CTRL_C),
+        (r"POST .*/scheduleRun", *TERM),
+        (r"POST /oauth2/exchange", *CTRL_C),
+    ],
     ids=["list", "run", "sign-in"],
 )
 def test_interrupted_wait(

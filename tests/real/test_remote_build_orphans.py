@@ -10,6 +10,7 @@ from azureml_tasks.commands.resume import resume, start
 from azureml_tasks.config.problems import Override
 from tests.real.in_process import InProcess, Outcome
 from tests.real.remote_build_faults import BUILT
+from tests.real.remote_output import SECONDS
 
 
 def next_id(in_process: InProcess) -> str:
@@ -22,7 +23,7 @@ def started(in_process: InProcess, *tags: str) -> str:
     run = next_id(in_process)
     in_process.succeeding(in_process.put(run))
     job = in_process.job._replace(overrides={"tags": Override(value=list(tags), source="--tag")})
-    assert [run] == start(job, no_cache=False)
+    assert [run] == [each.run for each in start(job, no_cache=False)]
     return run
 
 
@@ -42,7 +43,7 @@ def test_the_candidate_of_a_run_that_did_not_succeed(in_process: InProcess, stat
 
     assert (7, (status,)) == (found.code, found.runs)
     assert {} == in_process.acr.tags(in_process.candidates)
-    assert [".gitignore"] == in_process.project.records()
+    assert [] == in_process.project.records()
 
 
 def test_a_candidate_that_could_not_be_deleted_at_once(in_process: InProcess) -> None:
@@ -61,7 +62,8 @@ def test_a_candidate_that_could_not_be_deleted_at_once(in_process: InProcess) ->
 def test_runs_that_nobody_resumed(in_process: InProcess) -> None:
     """After a second --no-wait both runs are on record; image.clean deletes the candidates of those not resumed."""
     first, second = started(in_process, "1"), started(in_process, "2")
-    in_process.acr.runs[-1].done.wait()
+    for run in in_process.acr.runs[-2:]:
+        assert run.done.wait(SECONDS)
     names = [run.names for run in in_process.job.records.started_runs()]
     resumed = in_process.resume()
     left = [run.run for run in in_process.job.records.started_runs()]
@@ -81,7 +83,7 @@ def test_candidates_of_others_are_only_named(in_process: InProcess) -> None:
     """A candidate of a run that was not started here is named, with the command that deletes it."""
     in_process.put("cb7", b"{}")
     run = started(in_process, "1")
-    in_process.acr.runs[-1].done.wait()
+    assert in_process.acr.runs[-1].done.wait(SECONDS)
     in_process.capsys.readouterr()
     removed = cleaned(in_process)
 
@@ -94,8 +96,8 @@ def test_candidates_of_others_are_only_named(in_process: InProcess) -> None:
 def test_a_run_that_goes_on_is_named(in_process: InProcess) -> None:
     """A run that has not ended is not touched: image.clean shows how to cancel it."""
     script = in_process.acr.next_run(silent=True, status="Succeeded")
-    (run,) = start(in_process.job, no_cache=False)
-    script.reached.wait()
+    run = start(in_process.job, no_cache=False)[0].run
+    assert script.reached.wait(SECONDS)
     in_process.capsys.readouterr()
     cleaned(in_process)
 
@@ -108,7 +110,7 @@ def test_a_run_that_goes_on_is_named(in_process: InProcess) -> None:
 def test_a_run_gets_the_tags_that_it_was_started_for(in_process: InProcess) -> None:
     """A run that is resumed gives its image the tags of the command that started it."""
     started(in_process, "1.5", "latest")
-    in_process.acr.runs[-1].done.wait()
+    assert in_process.acr.runs[-1].done.wait(SECONDS)
     resume(in_process.job, "")
 
     image = f"{in_process.acr.login_server}/{in_process.name}"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import itertools
 import os
 import time
+from collections.abc import Sequence
 
 import pytest
 
@@ -26,15 +28,27 @@ from tests.real.remote_build_faults import (
     in_blocks,
 )
 
+BLOCKS = ("block", "block list")
 
-@pytest.mark.parametrize("call", [call for call in CALLS if call != "schedule"])
-def test_requests_of_a_build_are_retried(in_process: InProcess, call: str) -> None:
+
+@pytest.mark.parametrize(
+    "calls",
+    [[call for call in CALLS if call not in {"schedule", *BLOCKS}], BLOCKS],
+    ids=["in one piece", "in blocks"],
+)
+def test_requests_of_a_build_are_retried(in_process: InProcess, calls: Sequence[str]) -> None:
     """Each request of a build may fail three times in a row, in different ways."""
     in_process.succeeding()
-    in_blocks(in_process, call)
-    found = [in_process.fail(CALLS[call], what) for what in (broken(500), broken(503), CutRequest())]
+    in_blocks(in_process, calls[0])
+    found = {
+        call: [in_process.fail(CALLS[call], what) for what in (broken(500), broken(503), CutRequest())]
+        for call in calls
+    }
 
-    assert (BUILT, [1, 1, 1]) == (in_process.build(), [fault.hits for fault in found])
+    assert BUILT == in_process.build()
+    assert {call: [1, 1, 1] for call in calls} == {
+        call: [fault.hits for fault in faults] for call, faults in found.items()
+    }
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -71,8 +85,7 @@ FOR_GOOD = {
 """The error of a build if this request always fails."""
 
 
-@pytest.mark.parametrize("status", [500, 503])
-@pytest.mark.parametrize("call", FOR_GOOD)
+@pytest.mark.parametrize(("call", "status"), [*zip(FOR_GOOD, itertools.cycle([500, 503]), strict=False)])
 def test_a_permanent_failure_ends_a_build(in_process: InProcess, call: str, status: int) -> None:
     """A request that fails for good ends a build: exit code 6 if it was to the registry, 7 if it was to Azure."""
     in_process.succeeding()
@@ -201,18 +214,15 @@ def test_each_block_is_retried(in_process: InProcess) -> None:
     assert (BUILT, 3, True) == (found, fault.hits, content in gzip.decompress(archive))
 
 
-@pytest.mark.parametrize("call", ["registries", "address", "run", "manifest", "schedule"])
-def test_retry_after(
-    in_process: InProcess,
-    monkeypatch: pytest.MonkeyPatch,
-    call: str,
-) -> None:
+def test_retry_after(in_process: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     """A request is retried after the seconds of Retry-After."""
     in_process.succeeding()
     monkeypatch.setattr(time, "sleep", in_process.pauses.append)
-    in_process.fail(CALLS[call], Reply(status=429, headers={"Retry-After": "7"}))
+    calls = {"registries": 7, "address": 8, "schedule": 9, "run": 10, "manifest": 11}
+    for call, seconds in calls.items():
+        in_process.fail(CALLS[call], Reply(status=429, headers={"Retry-After": str(seconds)}))
 
-    assert (BUILT, [7.0]) == (in_process.build(), in_process.pauses)
+    assert (BUILT, [*calls.values()]) == (in_process.build(), in_process.pauses)
 
 
 HTML = Reply(status=200, body=b"<html>sign in to this network</html>", headers={"Content-Type": "text/html"})

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import subprocess
+import sys
 import urllib.parse
 from collections.abc import Mapping
 from typing import Any
@@ -27,6 +29,7 @@ from tests.real.remote_output import (
     body,
 )
 from tests.real.remote_projects import CommandResult, RemoteProjects, normalize, run_command
+from tests.real.support import tags_of
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +172,7 @@ def plain(value: Any) -> Any:
     return [plain(each) for each in value] if isinstance(value, list) else value
 
 
-MEASURED = {"seconds", "p50", "p95", "started", "peak_memory"}
+MEASURED = {"seconds", "p50", "p95", "started", "stopped", "peak_memory", "times", "waits"}
 
 
 def smoke(done: CommandResult, place: str) -> dict[str, Any]:
@@ -183,10 +186,20 @@ def smoke(done: CommandResult, place: str) -> dict[str, Any]:
         "place": place,
         "checks": [{"name": name, "outcome": "passed", "details": [], "seconds": "float"} for name in names],
         "latencies": [
-            {"name": name, "status": status, "p50": "float", "p95": "float", "repeats": 10, "same": True}
+            {
+                "name": name,
+                "status": status,
+                "p50": "float",
+                "p95": "float",
+                "repeats": 10,
+                "same": True,
+                "times": "list",
+            }
             for name, status in asked
         ],
         "started": "float",
+        "stopped": "float",
+        "waits": "list",
         "peak_memory": "int",
         "warnings": [],
         "exit_code": None,
@@ -260,3 +273,28 @@ def test_where_tokens_are_sent(place: str, releases: Mapping[str, CommandResult]
         (one.endpoint, one.path) for one in done.requests if one.path.endswith("/exchange")
     }
     assert {"aad", "arm", "registry", "storage"} == {one.endpoint for one in done.requests}
+
+
+SERVE = """\
+import azureml_tasks
+with azureml_tasks.serving(engine="acr") as server:
+    print(server.image.rpartition("/")[2], server.post(json={"flowers": []}).status_code)
+"""
+
+
+def test_a_released_image_serves_here(
+    releases: Mapping[str, CommandResult], docker_client: docker.DockerClient
+) -> None:
+    """It has passed, so it is pulled and asked; afterwards the local engine does not have it any more."""
+    project = releases[HERE].project
+    done = subprocess.run(
+        [sys.executable, "-c", SERVE],
+        cwd=project.folder,
+        env=project.env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (0, f"{project.folder.name}:1.0.0 400\n") == (done.returncode, done.stdout), done.stderr
+    assert [] == tags_of(docker_client, project.folder.name)

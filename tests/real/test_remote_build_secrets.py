@@ -46,11 +46,12 @@ command = "touch /srv/{name}"
 """
 
 
-@pytest.fixture
-def index(docker_client: docker.DockerClient, amlenv_base: str, tmp_path: Path) -> Iterator[Private]:
+@pytest.fixture(scope="module")
+def index(
+    docker_client: docker.DockerClient, amlenv_base: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Private]:
     """Run an index that requires a login."""
-    folder = tmp_path / "index"
-    folder.mkdir()
+    folder = tmp_path_factory.mktemp("index")
     with serving(docker_client, amlenv_base, folder, netrc=PASSWORDS[0], address=PASSWORDS[1]) as private:
         yield private
 

@@ -11,11 +11,11 @@ from tests.machine.acr.storage import Storage
 if TYPE_CHECKING:
     from pathlib import Path
 
-MODEL = 500 * 10**6  # bytes
+MODEL = 200 * 10**6  # bytes
 
 
 def test_a_large_model_is_sent_in_little_memory(tmp_path: Path) -> None:
-    """A process that reads, packs and sends 500 MB never has 100 MB, and what arrives is all of it."""
+    """A process that reads, packs and sends 200 MB never has 100 MB, and what arrives is all of it."""
     folder = sending.project(tmp_path / "project", MODEL)
     with azurite.running() as emulator:
         store = Storage(azurite=emulator, url=f"http://{emulator.host}", settings=Settings())

@@ -17,6 +17,7 @@ from tests.real.support import (
     consumer,
     environment_of,
     environment_without_docker,
+    output_of,
     project_removed_after,
     unique,
 )
@@ -198,7 +199,7 @@ def test_an_environment_of_the_base_is_used(
         proven = there.invoke("image.smoke-test")
         assert (0, 0) == (second.code, proven.code), second.stderr + proven.stderr + proven.stdout
         config = config_of(docker_client, image_of(there))
-        link = docker_client.containers.run(image_of(there), ["readlink", "/opt/azureml-env"], remove=True)
+        link = output_of(docker_client, image_of(there), ["readlink", "/opt/azureml-env"])
 
     assert "adding packages to cached layers" in second.stderr
     assert link.decode() == "/opt/miniconda/envs/amlenv\n"

@@ -34,6 +34,7 @@ def test_record_of_a_pass(smoke_project: Consumer, tmp_path: Path) -> None:
     image_id = project.record("build.json")["id"]
     peak = record["smoke"].pop("peak_memory")
     place = re.sub(r"\d+$", "PORT", record["smoke"].pop("place"))
+    assert {"seconds", "reason"} == {name for wait in record["smoke"].pop("waits") for name in wait}
 
     check = {"outcome": "passed", "details": [], "seconds": 0.0}
     expected = {
@@ -48,9 +49,18 @@ def test_record_of_a_pass(smoke_project: Consumer, tmp_path: Path) -> None:
                 for name in ("start-up", "swagger.json", "request 1", "malformed body")
             ],
             "latencies": [
-                {"name": "request 1", "status": 200, "p50": 0.0, "p95": 0.0, "repeats": 2, "same": True}
+                {
+                    "name": "request 1",
+                    "status": 200,
+                    "p50": 0.0,
+                    "p95": 0.0,
+                    "repeats": 2,
+                    "same": True,
+                    "times": [0.0, 0.0],
+                }
             ],
             "started": 0.0,
+            "stopped": 0.0,
             "warnings": [],
             "exit_code": None,
             "proven": "requests",
@@ -61,7 +71,7 @@ def test_record_of_a_pass(smoke_project: Consumer, tmp_path: Path) -> None:
     )
     assert place == "through 127.0.0.1:PORT"
     assert 300 * 2**20 < peak < 1000 * 2**20
-    assert project.records() == [".gitignore", "build.json", "smoke-test.json"]
+    assert project.records() == [".gitignore", "build.json", "smoke-test.json", "smoke-test.log"]
 
 
 def without_times(value: Any) -> Any:
@@ -90,20 +100,20 @@ def test_a_failure_is_written_as_junit_xml_and_removes_an_earlier_pass(
         ("malformed body", ["skipped"]),
     ]
     assert (5, expected) == (done.code, cases)
-    assert project.records() == [".gitignore", "build.json"]
+    assert project.records() == [".gitignore", "build.json", "smoke-test.log"]
 
 
 @pytest.mark.parametrize(
     ("by", "code", "word"), [(signal.SIGINT, 130, "Interrupted"), (signal.SIGTERM, 143, "Terminated")]
 )
 def test_a_signal(by: signal.Signals, code: int, word: str, smoke_project: Consumer, tmp_path: Path) -> None:
-    """Ctrl-C and SIGTERM end the wait for a slow init(), and no container and no pass are left."""
+    """Ctrl-C and SIGTERM end the wait for a slow init(), no container and no pass are left, and the log is kept."""
     project = with_smoke_test(smoke_project, tmp_path, 'env = { HOW = "init never ends" }\n')
     done = project.interrupted("image.smoke-test", at="310 s at most", by=by)
 
     expected = (code, "", f"{word}. Everything that was started has been stopped and removed.")
     assert expected == (done.code, done.stdout, done.stderr.splitlines()[-1])
-    assert project.records() == [".gitignore", "build.json"]
+    assert project.records() == [".gitignore", "build.json", "smoke-test.log"]
 
 
 def test_a_second_signal(docker_client: docker.DockerClient, smoke_project: Consumer, tmp_path: Path) -> None:
@@ -124,8 +134,8 @@ def test_a_second_signal(docker_client: docker.DockerClient, smoke_project: Cons
     ):
         assert next(events)["Action"] == "start"
         running.send_signal(signal.SIGINT)
+        running.send_signal(signal.SIGTERM)  # Later the command may have ended, and Python would end by it.
         assert next(events)["Action"] == "kill"
-        running.send_signal(signal.SIGTERM)
         _, err = running.communicate()
 
     assert running.returncode == 130

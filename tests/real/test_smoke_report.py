@@ -38,9 +38,9 @@ requests = [
   { body = { do = "refuse" }, status = 400, expect = { message = "no flowers" } },
   { body = {}, path = "/nowhere", status = 404 },
   { body = { do = "count" } },
-  { body = { do = "variables", names = ["HOW"] }, expect = { HOW = 'init is slow, "quoted" $HOME' } },
+  { body = { do = "variables", names = ["HOW"] }, expect = { HOW = 'in words, "quoted" $HOME' } },
 ]
-env = { HOW = 'init is slow, "quoted" $HOME' }
+env = { HOW = 'in words, "quoted" $HOME' }
 repeat = 3
 """,
         code=0,
@@ -59,45 +59,6 @@ Warning: request 3: the answer is a JSON string that holds JSON: run() returned 
 """,
     ),
     Case(
-        name="no request is set",
-        table="",
-        code=0,
-        report="""\
-NAME:1.0 passed its smoke test (sha256:ID, through 127.0.0.1:PORT): only start-up was proven (no request).
-    ready after TIME
-    peak memory N MiB
-""",
-    ),
-    Case(
-        name="init() raises",
-        table="""\
-env = { HOW = "init fails" }
-""",
-        code=5,
-        report="""\
-NAME:1.0 failed its smoke test (sha256:ID, through 127.0.0.1:PORT).
-
-Failed: start-up
-    the container exited with code 111
-    GET / did not answer 200
-    last try: …
-
-Not run: swagger.json, malformed body
-
-In the container's log:
-    Traceback (most recent call last):
-      …
-      File "/var/azureml-app/score.py", line 19, in init
-        raise ValueError("the weights are not here")
-    ValueError: the weights are not here
-
-The log: …
-
-Look inside: docker run --rm -it --entrypoint bash ID
-Nothing was pushed.
-""",
-    ),
-    Case(
         name="the import fails",
         table="""\
 env = { HOW = "import fails" }
@@ -105,13 +66,14 @@ env = { HOW = "import fails" }
         code=5,
         report="""\
 NAME:1.0 failed its smoke test (sha256:ID, through 127.0.0.1:PORT).
+Not run: swagger.json, malformed body
+Look inside: invoke image.shell
+The container's log is in .azureml-image/smoke-test.log
 
 Failed: start-up
     the container exited with code 111
     GET / did not answer 200
     last try: …
-
-Not run: swagger.json, malformed body
 
 In the container's log:
     Traceback (most recent call last):
@@ -119,10 +81,6 @@ In the container's log:
       File "/var/azureml-app/score.py", line 14, in <module>
         import no_such_module
     ModuleNotFoundError: No module named 'no_such_module'
-
-The log: …
-
-Look inside: docker run --rm -it --entrypoint bash ID
 Nothing was pushed.
 """,
     ),
@@ -136,16 +94,15 @@ start-timeout = 1
         report="""\
 NAME:1.0 failed its smoke test (sha256:ID, through 127.0.0.1:PORT).
     peak memory N MiB
+Not run: swagger.json, malformed body
+Look inside: invoke image.shell
+The container's log is in .azureml-image/smoke-test.log
 
 Failed: start-up
     GET / did not answer 200 within TIME
     last try: …
 
-Not run: swagger.json, malformed body
-
 The log: …
-
-Look inside: docker run --rm -it --entrypoint bash ID
 Nothing was pushed.
 """,
     ),
@@ -161,6 +118,10 @@ repeat = 1
 NAME:1.0 failed its smoke test (sha256:ID, through 127.0.0.1:PORT).
     ready after TIME
     peak memory N MiB
+Warning: the kernel killed a process in the container because memory ran out (200m)
+Not run: malformed body
+Look inside: invoke image.shell
+The container's log is in .azureml-image/smoke-test.log
 
 Failed: request 1
     expected status 200, got 502 Bad Gateway
@@ -177,20 +138,18 @@ Failed: request 1
         </html>
     expected: status 200
 
-Not run: malformed body
-
 The log: …
-
-Warning: the kernel killed a process in the container because memory ran out (200m)
-
-Look inside: docker run --rm -it --entrypoint bash ID
 Nothing was pushed.
 """,
     ),
     Case(
-        name="run() raises",
+        name="run() raises, and no answer comes in time",
         table="""\
-requests = [{ body = { do = "look up" } }, { body = { do = "echo" } }]
+requests = [
+  { body = { do = "look up" } },
+  { body = { do = "echo" } },
+  { body = { do = "wait", seconds = 1 }, request-timeout = 0.2 },
+]
 """,
         code=5,
         report="""\
@@ -198,6 +157,9 @@ NAME:1.0 failed its smoke test (sha256:ID, through 127.0.0.1:PORT).
     ready after TIME
     request 2: 200 in p50 TIME, p95 TIME of 10
     peak memory N MiB
+Not run: malformed body
+Look inside: invoke image.shell
+The container's log is in .azureml-image/smoke-test.log
 
 Failed: request 1
     expected status 200, got 500 Internal Server Error
@@ -208,48 +170,23 @@ Failed: request 1
         {"message": "An unexpected error occurred in scoring script. Check the logs for more info."}
     expected: status 200
 
-Not run: malformed body
+Failed: request 3
+    no answer within N s
+    request: POST /score, 28 bytes
+        {"do": "wait", "seconds": 1}
+    answer: none
+    expected: status 200
 
 In the container's log:
     Traceback (most recent call last):
       …
-      File "/var/azureml-app/score.py", line 35, in run
+      File "/var/azureml-app/score.py", line 31, in run
         return globals()[request["do"].replace(" ", "_")](request)
                ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-      File "/var/azureml-app/score.py", line 52, in look_up
+      File "/var/azureml-app/score.py", line 48, in look_up
         return {}["age"]
                ~~^^^^^^^
     KeyError: 'age'
-
-The log: …
-
-Look inside: docker run --rm -it --entrypoint bash ID
-Nothing was pushed.
-""",
-    ),
-    Case(
-        name="run() returns text",
-        table="""\
-requests = [{ body = { do = "dump", value = { a = 1 } }, expect = { a = 1 } }]
-""",
-        code=5,
-        report="""\
-NAME:1.0 failed its smoke test (sha256:ID, through 127.0.0.1:PORT).
-    ready after TIME
-    peak memory N MiB
-
-Failed: request 1
-    the answer is a JSON string that holds the expected JSON: run() returned json.dumps(…); return the object itself
-    request: POST /score, 33 bytes
-        {"do": "dump", "value": {"a": 1}}
-    answer: 200 OK, 12 bytes
-        "{\\"a\\": 1}"
-    expected: status 200, and in the answer (numbers within 1e-06)
-        {"a": 1}
-
-The log (this test's last request was a malformed body): …
-
-Look inside: docker run --rm -it --entrypoint bash ID
 Nothing was pushed.
 """,
     ),
@@ -263,6 +200,9 @@ requests = [{ body = { do = "make a set" } }]
 NAME:1.0 failed its smoke test (sha256:ID, through 127.0.0.1:PORT).
     ready after TIME
     peak memory N MiB
+Not run: malformed body
+Look inside: invoke image.shell
+The container's log is in .azureml-image/smoke-test.log
 
 Failed: request 1
     expected status 200, got 500 Internal Server Error
@@ -273,24 +213,22 @@ Failed: request 1
         {"message": "An unexpected internal error occurred. Check the logs for more info."}
     expected: status 200
 
-Not run: malformed body
-
 In the container's log:
     Traceback (most recent call last):
       …
     TypeError: Object of type set is not JSON serializable
-
-The log: …
-
-Look inside: docker run --rm -it --entrypoint bash ID
 Nothing was pushed.
 """,
     ),
     Case(
-        name="a wrong answer",
+        name="wrong answers",
         table="""\
 requests = [
   { body = { do = "echo", value = { a = [1, true, 3], b = 1.01 } }, expect = { a = [1, 1, 3], b = 1, d = 0 } },
+  { body = { do = "dump", value = { a = 1 } }, expect = { a = 1 } },
+  { body = { do = "count" }, expect = { calls = 1 } },
+  { file = "request.json", expect-file = "expected.json" },
+  { body = { do = "refuse" } },
 ]
 """,
         code=5,
@@ -298,6 +236,9 @@ requests = [
 NAME:1.0 failed its smoke test (sha256:ID, through 127.0.0.1:PORT).
     ready after TIME
     peak memory N MiB
+Not run: malformed body
+Look inside: invoke image.shell
+The container's log is in .azureml-image/smoke-test.log
 
 Failed: request 1
     $.a[1]: expected 1, got true
@@ -310,49 +251,23 @@ Failed: request 1
     expected: status 200, and in the answer (numbers within 1e-06)
         {"a": [1, 1, 3], "b": 1, "d": 0}
 
-The log (this test's last request was a malformed body): …
+Failed: request 2
+    the answer is a JSON string that holds the expected JSON: run() returned json.dumps(…); return the object itself
+    request: POST /score, 33 bytes
+        {"do": "dump", "value": {"a": 1}}
+    answer: 200 OK, 12 bytes
+        "{\\"a\\": 1}"
+    expected: status 200, and in the answer (numbers within 1e-06)
+        {"a": 1}
 
-Look inside: docker run --rm -it --entrypoint bash ID
-Nothing was pushed.
-""",
-    ),
-    Case(
-        name="an unexpected 400",
-        table="""\
-requests = [{ body = { do = "refuse" } }]
-""",
-        code=5,
-        report="""\
-NAME:1.0 failed its smoke test (sha256:ID, through 127.0.0.1:PORT).
-    ready after TIME
-    peak memory N MiB
-
-Failed: request 1
-    expected status 200, got 400 Bad Request
-    request: POST /score, 16 bytes
-        {"do": "refuse"}
-    answer: 400 Bad Request, 25 bytes
-        {"message": "no flowers"}
-    expected: status 200
-
-Not run: malformed body
-
-The log: …
-
-Look inside: docker run --rm -it --entrypoint bash ID
-Nothing was pushed.
-""",
-    ),
-    Case(
-        name="files",
-        table="""\
-requests = [{ file = "request.json", expect-file = "expected.json" }]
-""",
-        code=5,
-        report="""\
-NAME:1.0 failed its smoke test (sha256:ID, through 127.0.0.1:PORT).
-    ready after TIME
-    peak memory N MiB
+Failed: request 3
+    repeat 2: $.calls: expected 1, got 2
+    request: POST /score, 15 bytes
+        {"do": "count"}
+    answer: 200 OK, 12 bytes
+        {"calls": 2}
+    expected: status 200, and in the answer (numbers within 1e-06)
+        {"calls": 1}
 
 Failed: request.json
     $.größe: expected 2, got 1
@@ -364,48 +279,28 @@ Failed: request.json
     expected: status 200, and in the answer (numbers within 1e-06)
         {"größe": 2}
 
-The log (this test's last request was a malformed body): …
-
-Look inside: docker run --rm -it --entrypoint bash ID
-Nothing was pushed.
-""",
-    ),
-    Case(
-        name="no answer in time",
-        table="""\
-requests = [{ body = { do = "wait", seconds = 1 }, request-timeout = 0.2 }, { body = { do = "echo" } }]
-""",
-        code=5,
-        report="""\
-NAME:1.0 failed its smoke test (sha256:ID, through 127.0.0.1:PORT).
-    ready after TIME
-    request 2: 200 in p50 TIME, p95 TIME of 10
-    peak memory N MiB
-
-Failed: request 1
-    no answer within N s
-    request: POST /score, 28 bytes
-        {"do": "wait", "seconds": 1}
-    answer: none
+Failed: request 5
+    expected status 200, got 400 Bad Request
+    request: POST /score, 16 bytes
+        {"do": "refuse"}
+    answer: 400 Bad Request, 25 bytes
+        {"message": "no flowers"}
     expected: status 200
-
-Not run: malformed body
-
-The log: …
-
-Look inside: docker run --rm -it --entrypoint bash ID
 Nothing was pushed.
 """,
     ),
     Case(
         name="a request ends the container",
         table="""\
-requests = [{ body = { do = "end" } }, { body = { do = "echo" } }]
+requests = [{ body = { do = "end" }, request-timeout = 60 }, { body = { do = "echo" } }]
 """,
         code=5,
         report="""\
 NAME:1.0 failed its smoke test (sha256:ID, through 127.0.0.1:PORT).
     ready after TIME
+Not run: request 2, malformed body
+Look inside: invoke image.shell
+The container's log is in .azureml-image/smoke-test.log
 
 Failed: request 1
     the container exited with code 111
@@ -416,23 +311,24 @@ Failed: request 1
     answer: none
     expected: status 200
 
-Not run: request 2, malformed body
-
 The log: …
-
-Look inside: docker run --rm -it --entrypoint bash ID
 Nothing was pushed.
 """,
     ),
     Case(
         name="a malformed body ends the container",
         table="""\
+requests = [{ body = { do = "echo" }, request-timeout = 60 }]
+repeat = 1
 env = { HOW = "malformed ends the container" }
 """,
         code=5,
         report="""\
 NAME:1.0 failed its smoke test (sha256:ID, through 127.0.0.1:PORT).
     ready after TIME
+    request 1: 200 in p50 TIME, p95 TIME of 1
+Look inside: invoke image.shell
+The container's log is in .azureml-image/smoke-test.log
 
 Failed: malformed body
     the container exited with code 111
@@ -441,13 +337,11 @@ Failed: malformed body
     afterwards GET / did not answer 200 again
 
 The log: …
-
-Look inside: docker run --rm -it --entrypoint bash ID
 Nothing was pushed.
 """,
     ),
     Case(
-        name="a malformed body ends the worker",
+        name="no request is set, and a malformed body ends the worker",
         table="""\
 env = { HOW = "malformed ends the worker" }
 """,
@@ -456,32 +350,6 @@ env = { HOW = "malformed ends the worker" }
 NAME:1.0 passed its smoke test (sha256:ID, through 127.0.0.1:PORT): only start-up was proven (no request).
     ready after TIME
     peak memory N MiB
-""",
-    ),
-    Case(
-        name="the answers differ",
-        table="""\
-requests = [{ body = { do = "count" }, expect = { calls = 1 } }]
-""",
-        code=5,
-        report="""\
-NAME:1.0 failed its smoke test (sha256:ID, through 127.0.0.1:PORT).
-    ready after TIME
-    peak memory N MiB
-
-Failed: request 1
-    repeat 2: $.calls: expected 1, got 2
-    request: POST /score, 15 bytes
-        {"do": "count"}
-    answer: 200 OK, 12 bytes
-        {"calls": 2}
-    expected: status 200, and in the answer (numbers within 1e-06)
-        {"calls": 1}
-
-The log (this test's last request was a malformed body): …
-
-Look inside: docker run --rm -it --entrypoint bash ID
-Nothing was pushed.
 """,
     ),
 )

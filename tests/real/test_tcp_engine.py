@@ -48,7 +48,7 @@ def test_build_by_tcp(
         env = {**environment_without_docker(tmp_path), "DOCKER_HOST": host}
         files = small_project(name, tiny_base)
         project = consumer(tmp_path / "project", files, env)
-        built = project.invoke("image.build")
+        built = project.invoke("image.build", "--verbose")
         (project.folder / "code" / "score.py").write_text(f"{SCORE}\n")
         rebuilt = project.invoke("image.build")
         same = project.invoke("image.build")

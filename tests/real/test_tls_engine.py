@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 from contextlib import closing
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ import pytest
 
 from tests.machine import bases, bridge, own_engine
 from tests.machine.acr import certificates
+from tests.real.serve_process import free_port
 from tests.real.small_project import small_project
 from tests.real.support import Consumer, consumer, environment_for
 
@@ -39,8 +39,7 @@ def address(
     pems: Path, docker_client: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
     """The TCP address of an engine that lets in only who has a certificate."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     tls = [
         f"--{name}={pems}/{file}.pem"
         for name, file in (("tlscacert", "ca"), ("tlscert", "cert"), ("tlskey", "key"))
@@ -58,8 +57,7 @@ def project(folder: Path, name: str, env: Mapping[str, str]) -> Consumer:
     return consumer(folder / "project", small_project(name, command=f"echo {name}"), alone)
 
 
-@pytest.mark.parametrize("by", ["20.10", "none"])
-@pytest.mark.parametrize("verify", ["DOCKER_TLS_VERIFY", "DOCKER_TLS"])
+@pytest.mark.parametrize(("by", "verify"), [("20.10", "DOCKER_TLS_VERIFY"), ("none", "DOCKER_TLS")])
 def test_certificates_of_variables(
     by: str, verify: str, address: str, pems: Path, clients: Mapping[str, Client], tmp_path: Path
 ) -> None:
@@ -69,7 +67,9 @@ def test_certificates_of_variables(
     """
     env = environment_for(by, clients, tmp_path)
     built = project(tmp_path, f"tls-{by.replace('.', '-')}-{verify.lower()}", env).invoke(
-        "image.build", env={"DOCKER_HOST": address, verify: "1", "DOCKER_CERT_PATH": str(pems), **AUTHORITIES}
+        "image.build",
+        "--verbose",
+        env={"DOCKER_HOST": address, verify: "1", "DOCKER_CERT_PATH": str(pems), **AUTHORITIES},
     )
 
     assert 0 == built.code, built.stderr
@@ -91,7 +91,7 @@ def test_certificates_of_a_context(
     for name in ("ca.pem", "cert.pem", "key.pem"):
         shutil.copy(pems / name, tls / name)
     built = project(tmp_path, f"context-{by.replace('.', '-')}", env).invoke(
-        "image.build", env={"DOCKER_CONTEXT": "far", "DOCKER_CONFIG": str(folder)}
+        "image.build", "--verbose", env={"DOCKER_CONTEXT": "far", "DOCKER_CONFIG": str(folder)}
     )
 
     assert 0 == built.code, built.stderr

@@ -17,7 +17,7 @@ from azureml_tasks.project import load as project
 from azureml_tasks.state.records import Records
 from tests.machine.clients import Client
 from tests.real.built_project import NOTHING, Built, built_once, derived
-from tests.real.support import environment_of
+from tests.real.support import environment_of, output_of
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def test_each_change_is_built(built: Built, docker_client: docker.DockerClient) 
         made.append(NOTHING not in built.said("image.build"))
 
     look = "cd /var/azureml-app; ls -F; cat renamed.py; echo $GREETING"
-    found = docker_client.containers.run(f"{built.name}:1", ["/bin/sh", "-c", look], remove=True)
+    found = output_of(docker_client, f"{built.name}:1", ["/bin/sh", "-c", look])
     assert [True, True, True, False, True, True] == made
     assert "azureml-models/\nrenamed.py*\nscore.py\nx = 2\ngood day\n" == found.decode()
 

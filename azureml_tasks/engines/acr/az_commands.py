@@ -5,12 +5,12 @@ A registry is named by its login server, which `az acr` takes too: its first par
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 from azureml_tasks.config.settings import Acr
 from azureml_tasks.engines.acr.candidates import RUN_ID, candidate_repository
 from azureml_tasks.engines.acr.task_file import value_name
+from azureml_tasks.plain_text import shell_join
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -55,7 +55,7 @@ def secret_values(secrets: Iterable[BuildSecret]) -> str:
 
 
 def _reading(secret: BuildSecret) -> str:
-    read = f"printenv {secret.env}" if secret.env else f"cat {shlex.quote(secret.file)}"
+    read = f"printenv {secret.env}" if secret.env else f"cat {shell_join([secret.file])}"
     return rf"{read} | sed 's/[\\$`]/\\&/g; s/^E/$(:)E/' | base64 | tr -d '\n'"
 
 

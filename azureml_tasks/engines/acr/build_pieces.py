@@ -19,6 +19,7 @@ from azureml_tasks.engines.acr.task_file import RESERVED, BuildPiece
 from azureml_tasks.errors import AzuremlTasksError
 from azureml_tasks.incremental.cached_layers import CachedLayers, cached_layers_of, stage_context
 from azureml_tasks.incremental.fingerprint import fingerprint_parts
+from azureml_tasks.notice import Notice
 from azureml_tasks.planning.dockerfile import STAGES, labelled
 from azureml_tasks.planning.plan import BUILDKIT
 from azureml_tasks.timestamps import SECONDS_PER_DAY, epoch_seconds, parse_timestamp
@@ -164,7 +165,8 @@ def _largest_in_registry(
             manifest = repositories.manifest(repository, record.id if record else layers.tag)
             created = repositories.created(repository, manifest) if manifest else ""
         except AzuremlTasksError as error:
-            reporter.warn(f"cannot look up the cached layers {name}, so they are built again: {error.what}")
+            what = f"cannot look up the cached layers {name}, so they are built again: {error.what}"
+            reporter.warn(Notice("cached-layers", what))
             return _NONE
         if manifest and (_is_pinned(plan) or _age_in_days(created) <= plan.cached_layers_max_age):
             reporter.say(f"using cached layers: {' + '.join(layers.stages)}, {name}")

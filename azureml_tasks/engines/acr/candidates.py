@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from azureml_tasks.built_image import PushedTag
 from azureml_tasks.engines.tag_state import digest_if_known, left_behind
 from azureml_tasks.errors import AzuremlTasksError, BuildError, RegistryError
+from azureml_tasks.notice import Notice
 from azureml_tasks.registry.session import AnswerError
 
 if TYPE_CHECKING:
@@ -100,7 +101,8 @@ class Candidates:
         """Check what the registry has as *name*; it has confirmed *digest* once, so no answer is only a warning."""
         published = digest_if_known(lambda: self._stored(tag))
         if published is None:
-            self.reporter.warn(f"{name} was pushed as {digest}, which the registry did not confirm again")
+            what = f"{name} was pushed as {digest}, which the registry did not confirm again"
+            self.reporter.warn(Notice("digest-unconfirmed", what))
         elif published != digest:
             raise RegistryError(
                 f"{name} is {published or 'nothing'}, not {digest}: someone else pushed this tag at the same time.",
@@ -128,9 +130,8 @@ class Candidates:
         try:
             self.repositories.delete(repository, digest)
         except AzuremlTasksError as error:
-            self.reporter.warn(
-                f"the candidate image {repository}@{digest} was not deleted: {error.what}\n"
-                f"    az acr repository delete --name {self.name} --image {repository}@{digest}"
-            )
+            what = f"the candidate image {repository}@{digest} was not deleted: {error.what}"
+            fix = f"az acr repository delete --name {self.name} --image {repository}@{digest}"
+            self.reporter.warn(Notice("candidate-left", what, fix=fix))
             return False
         return True

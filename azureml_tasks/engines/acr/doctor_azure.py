@@ -14,7 +14,7 @@ from azureml_tasks.engines.acr.credentials import require_libraries, sign_in
 from azureml_tasks.engines.acr.permissions import Permissions
 from azureml_tasks.engines.acr.preflight import check_repository
 from azureml_tasks.engines.acr.session import session_of
-from azureml_tasks.engines.finding import Finding, Status, of_error
+from azureml_tasks.engines.doctor_finding import Finding, Status, of_error
 from azureml_tasks.errors import AzuremlTasksError
 
 if TYPE_CHECKING:
@@ -26,13 +26,19 @@ if TYPE_CHECKING:
 _NEEDED = "Builds in Azure Container Registry, --engine acr, need it."
 
 
-def azure_findings(acr: Acr | None, registry: str, plan: Callable[[], Plan | None]) -> list[Finding]:
+def azure_findings(
+    acr: Acr | None,
+    registry: str,
+    plan: Callable[[], Plan | None],
+    refusal: Callable[[str], tuple[str, str]],
+) -> list[Finding]:
     """Return the findings up to the first that keeps the next ones from being asked.
 
     Args:
         acr: the options of the table; None if it has none.
         registry: login server; "" for that of the workspace, or if none is known.
         plan: returns the image whose repositories the roles must cover; None if it cannot be planned.
+        refusal: returns why the run may send nothing to a registry, and the next step; two "" if it may.
     """
     acr = acr or Acr()
     try:
@@ -52,6 +58,10 @@ def azure_findings(acr: Acr | None, registry: str, plan: Callable[[], Plan | Non
         session = session_of(cloud, credential, acr, registry, _silent)
     except AzuremlTasksError as error:
         return [*signed_in, of_error("Azure registry", error, Status.BLOCKS, _NEEDED)]
+    # The table names the workspace, and that its registry.
+    what, fix = refusal(session.registry.login_server)
+    if what:
+        return [*signed_in, Finding("Azure registry", Status.WARNING, what, "It was not asked.", fix)]
     found = Finding("Azure registry", Status.OK, f"{session.registry.login_server}, {session.registry.id}")
     return [*signed_in, found, _roles(session, plan), _tasks(session)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -23,19 +24,23 @@ from azureml_tasks.engines.acr.smoke_test import (
     smoke_test_task,
 )
 from azureml_tasks.engines.acr.task_runs import TaskRuns
-from azureml_tasks.errors import EngineError, RegistryError
+from azureml_tasks.errors import BuildError, EngineError, RegistryError
 from azureml_tasks.planning.plan import BUILDKIT, SECRET_MOUNTS
 from azureml_tasks.registry.auth import ACR_USER
+from azureml_tasks.state.failed_step import FailedStep
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from azureml_tasks.context.build_context import BuildContext
     from azureml_tasks.context.context_file import ContextFile
     from azureml_tasks.engines.docker.engine import DockerEngine
+    from azureml_tasks.engines.docker.shell import Inside
     from azureml_tasks.planning.plan import Plan
+    from azureml_tasks.project.model import SmokeTestPlan
     from azureml_tasks.reporter import Reporter
+    from azureml_tasks.smoke.container_protocol import AnsweringServer
     from azureml_tasks.smoke.report import Report
     from azureml_tasks.state.records import Records
 
@@ -85,6 +90,10 @@ class AcrEngine:
             else "in the cloud, because no local engine answers"
         )
         return f"Azure Container Registry {registry} ({acr.cloud}); smoke test {place}"
+
+    def title(self) -> str:
+        """Return the same: each word of it may differ from what a person expects."""
+        return self.describe()
 
     def planned_image(self, plan: Plan, context: BuildContext) -> BuiltImage:
         """Return the image without an ID."""
@@ -144,6 +153,7 @@ class AcrEngine:
         pull: bool,
         smoke_test: bool,
         previous: BuiltImage | None,
+        keep_failure: Callable[[FailedStep], None],
     ) -> BuiltImage:
         """Run a remote build and return the candidate image.
 
@@ -154,12 +164,17 @@ class AcrEngine:
             pull: no effect: an agent always pulls the base.
             smoke_test: smoke-test the image in the cloud before it is pushed, if there is no local engine.
             previous: no effect.
+            keep_failure: takes what failed; of the steps of a remote build nothing is on this machine.
         """
         del pull, previous
         build = self._remote_build(plan, context, no_cache=no_cache, smoke_test=smoke_test)
         if not build.announce(self.reporter):
             return self.planned_image(plan, context)
-        return self._builder(plan).build(self._after_cached_layers(build))
+        try:
+            return self._builder(plan).build(self._after_cached_layers(build))
+        except BuildError as error:
+            keep_failure(FailedStep(self.name, error.what))
+            raise
 
     def start(self, plan: Plan, context: BuildContext, *, no_cache: bool) -> str:
         """Start a remote build, and return the ID of its run; "" under --dry."""
@@ -176,6 +191,9 @@ class AcrEngine:
         build = RemoteBuild(plan=plan, context=context, pieces=whole_image(plan, context))
         return self._builder(plan).resume(build, run)
 
+    def image_bytes(self, image: BuiltImage) -> None:
+        """Return None: a registry knows only how large the compressed layers are."""
+
     def exists(self, image: BuiltImage) -> bool:
         """Return whether the registry has the image.
 
@@ -189,12 +207,12 @@ class AcrEngine:
             raise RegistryError(what, next_step=fix)
         return self.reporter.dry or self._candidates.find(image.id) is not None
 
-    def smoke_test(self, plan: Plan, image: BuiltImage) -> Report | None:
+    def smoke_test(self, plan: Plan, image: BuiltImage, keep_log: Callable[[str], None]) -> Report | None:
         """Smoke-test the candidate on the local engine, or else in the cloud; None under --dry."""
         candidates = f"{self.registry}/{candidate_repository(plan.repository)}"
         if self.local:
-            name = f"{candidates}@{image.id or 'DIGEST'}" if self.reporter.dry else self._reference(image)
-            return smoke_test_locally(plan, image, name, self.local, self._login)
+            name = self._candidate_name(plan, image)
+            return smoke_test_locally(plan, image, name, self.local, self._login, keep_log)
         if report := report_of_build_run(plan, image, self.records):
             return report
         check_smoke_test(plan)
@@ -205,6 +223,36 @@ class AcrEngine:
         if not unpack & announce_task(plan, task, self.reporter):
             return None
         return smoke_test_in_cloud(plan, image, self._reference(image), self._task_runs(plan), self.records)
+
+    @contextmanager
+    def answering(self, plan: Plan, image: BuiltImage) -> Iterator[AnsweringServer]:
+        """Pull the candidate to the local engine, and run it there for the block, once its health check answers."""
+        if not self.local:
+            what = "No local engine answers, and a server needs one: it pulls the image and runs it here."
+            raise EngineError(what, next_step="docker context ls")
+        with (
+            self.local.pulled(self._reference(image), self._login) as local_id,
+            self.local.answering(plan, image._replace(id=local_id)) as server,
+        ):
+            yield server
+
+    def run_inside(self, image: BuiltImage, smoke_test: SmokeTestPlan, inside: Inside) -> int:
+        """Pull the candidate to the local engine, and run a command in it there; return its exit code."""
+        from azureml_tasks.engines.docker.shell import run_inside
+
+        if not self.local:
+            what = "No local engine answers, and a shell needs one: it pulls the image and runs it here."
+            raise EngineError(what, next_step="docker context ls")
+        name = self._candidate_name(self.plan, image)
+        with self.local.pulled(name, self._login) as local_id:
+            # Under --dry there is no local ID, and the announced commands show the name.
+            return run_inside(self.local, image._replace(id=local_id or name), smoke_test, inside)
+
+    def _candidate_name(self, plan: Plan, image: BuiltImage) -> str:
+        """Return the name by which the candidate is pulled; under --dry there may be none yet."""
+        if not self.reporter.dry:
+            return self._reference(image)
+        return f"{self.registry}/{candidate_repository(plan.repository)}@{image.id or 'DIGEST'}"
 
     def digest(self, image: BuiltImage) -> str:
         """Return the candidate's digest, which its copies have as well; `sha256:DIGEST` under --dry without one."""

@@ -11,6 +11,7 @@ from azureml_tasks.engines.acr.azure_errors import NotFoundError
 from azureml_tasks.engines.acr.candidates import candidate_repository
 from azureml_tasks.errors import AzuremlTasksError
 from azureml_tasks.image_reference import parse
+from azureml_tasks.notice import Notice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from azureml_tasks.engines.acr.candidates import Candidates
     from azureml_tasks.engines.acr.tasks_api import TasksApi
     from azureml_tasks.reporter import Reporter
-    from azureml_tasks.state.records import Records, StartedRun
+    from azureml_tasks.state.record_forms import StartedRun
+    from azureml_tasks.state.records import Records
 
 _MOST_NAMES = 10
 
@@ -78,11 +80,12 @@ class Orphans:
 
     def _name(self, started: StartedRun, why: str) -> None:
         name = started.registry
-        self.reporter.warn(
-            f"run {started.run} {why}; to cancel it, and to delete its candidate image:\n"
-            f"    az acr task cancel-run --registry {name} --run-id {started.run}\n"
-            f"    az acr repository delete --name {name} --image {_candidates_of(started)}:{started.run}"
+        what = f"run {started.run} {why}; to cancel it, and to delete its candidate image:"
+        fix = (
+            f"az acr task cancel-run --registry {name} --run-id {started.run}\n"
+            f"az acr repository delete --name {name} --image {_candidates_of(started)}:{started.run}"
         )
+        self.reporter.warn(Notice("run-not-cancelled", what, fix=fix))
 
     def _name_others(self) -> None:
         repository = candidate_repository(self.candidates.repository)

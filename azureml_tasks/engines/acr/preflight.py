@@ -66,7 +66,7 @@ def check_secrets(secrets: Mapping[str, bytes]) -> None:
 def check_dockerfile(plan: Plan) -> None:
     """Check that the agent can find the images of the project's own Dockerfile, which it looks for before any build.
 
-    It reads line by line, whatever instruction a line belongs to, and knows neither --platform in FROM nor any variable
+    It reads line by line without regard to instructions, and knows neither --platform in FROM nor any variable
     but `$NAME` and `${NAME}` with the value of an ARG: https://github.com/Azure/acr-builder, scan/dependencies.go.
 
     Raises:

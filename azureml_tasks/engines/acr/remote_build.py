@@ -34,12 +34,12 @@ from azureml_tasks.errors import (
 )
 from azureml_tasks.incremental.cached_layers import is_layers_tag
 from azureml_tasks.incremental.fingerprint import fingerprint_parts
+from azureml_tasks.notice import Notice
 from azureml_tasks.planning.dockerfile import CONTEXT_LABEL
 from azureml_tasks.project import build_secrets
 from azureml_tasks.smoke.event_lines import EventCollector, event_marker
-from azureml_tasks.smoke.report import report_text
-from azureml_tasks.state.record_forms import is_digest, is_hash, is_words
-from azureml_tasks.state.records import StartedRun
+from azureml_tasks.smoke.report import failure_text, report_text
+from azureml_tasks.state.record_forms import StartedRun, is_digest, is_hash, is_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -252,9 +252,8 @@ class RemoteBuilder:
         if events := collector.closed_events():
             self._check_report(build, image, run, events)
         elif collector.was_cut:
-            self.task_runs.reporter.warn(
-                f"the log of run {run.id} was cut, so that its smoke test is not judged and has to be run again"
-            )
+            what = f"the log of run {run.id} was cut, so that its smoke test is not judged and has to be run again"
+            self.task_runs.reporter.warn(Notice("log-cut", what))
         self.records.forget_run(run.id)
         return image
 
@@ -334,7 +333,9 @@ class RemoteBuilder:
         report = report_from_events(build.plan, image, events)
         if not report.passed:
             self._discard(build, run)
-            raise SmokeTestError(report_text(report), state="Nothing was published.")
+            raise SmokeTestError(
+                report_text(report), brief=failure_text(report), state="Nothing was published."
+            )
         self.records.write_probe_events(image, build.plan.smoke_test.sha256, events)
 
 
@@ -355,7 +356,9 @@ def _error(build: RemoteBuild, run: Run, log: RunLog, collector: EventCollector)
         )
         report = report_from_events(plan, image, events)
         if not report.passed:
-            return SmokeTestError(report_text(report), state="Nothing was pushed.")
+            return SmokeTestError(
+                report_text(report), brief=failure_text(report), state="Nothing was pushed."
+            )
     return error_of_run(run, log)
 
 

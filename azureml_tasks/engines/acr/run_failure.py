@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from azureml_tasks.engines.acr.azure_errors import Explanation
 from azureml_tasks.engines.acr.run_follower import resume_command
+from azureml_tasks.engines.step_error import failed_step
 from azureml_tasks.errors import AzuremlTasksError, BuildError, RemoteBuildError
 from azureml_tasks.plain_text import clean
 
@@ -28,7 +29,6 @@ _DOCKERFILE_REJECTED = re.compile(
 _AGAIN = "Run the same command again."
 _BUILD = re.compile(r"build(-\w+)?")
 """The IDs of the steps that build; a quick build names its one so too (Azure/acr-builder, cmd/acb/commands/build)."""
-_LAST_LINES = "Its last lines say why:"
 _SHOWN = 20  # lines
 
 # By a line of the log, from Azure/acr-builder, and Azure/acr issues 627, 662 and 762.
@@ -91,19 +91,18 @@ def error_of_run(run: Run, log: RunLog) -> AzuremlTasksError:
     if (not step or log.failed_step.startswith("push")) and (known := error_of_log(run.id, lines)):
         return known
     text = "\n".join(lines[-_SHOWN:]) or said or "its log is empty"
-    return RemoteBuildError(f"Run {run.id} failed.", next_step=_LAST_LINES, said=text)
+    return RemoteBuildError(f"Run {run.id} failed.", said=text, said_is_log=True)
 
 
 def _error_of_build(run: str, step: StepLog) -> AzuremlTasksError:
     """Return the error of a build that failed, in its own words."""
     if step.build.instruction:
-        what = f"A build step failed in run {run}: {step.build.instruction}"
-        return BuildError(what, next_step=_LAST_LINES, said=step.build.last_lines)
+        return failed_step(step.build, f" in run {run}")
     lines = list(step.tail)
     if any(map(_DOCKERFILE_REJECTED.search, lines)):
         what = f"ACR rejects the Dockerfile (run {run})."
-        return BuildError(what, next_step=_LAST_LINES, said="\n".join(lines[-_SHOWN:]))
+        return BuildError(what, said="\n".join(lines[-_SHOWN:]), said_is_log=True)
     known = error_of_log(run, lines)  # Nothing of the project has run yet.
     return known or BuildError(
-        f"The build failed in run {run}.", next_step=_LAST_LINES, said="\n".join(lines[-_SHOWN:])
+        f"The build failed in run {run}.", said="\n".join(lines[-_SHOWN:]), said_is_log=True
     )

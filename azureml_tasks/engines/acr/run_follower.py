@@ -11,6 +11,7 @@ from azureml_tasks.engines.acr.azure_errors import first_line
 from azureml_tasks.engines.acr.run_log import RunLog
 from azureml_tasks.engines.acr.upload import BLOB_OPTIONS
 from azureml_tasks.errors import AzuremlTasksError, RemoteBuildError
+from azureml_tasks.notice import Notice
 from azureml_tasks.signals import raise_received
 
 if TYPE_CHECKING:
@@ -137,15 +138,13 @@ class RunFollower:
             if not reader.complete:
                 self.sleep(_INTERVALS[0])
         if not reader.complete:
-            self.reporter.warn(
-                f"the end of the log of run {run.id} could not be read; the result follows from its status"
-            )
+            what = f"the end of the log of run {run.id} could not be read; the result follows from its status"
+            self.reporter.warn(Notice("log-cut", what))
 
     def _read_line(self, line: str, log: RunLog, collector: EventCollector) -> None:
         if collector.collect(line):
             return
-        self.reporter.say(line)
-        log.add(line)
+        self.reporter.output(line, log.add(line))
 
     def _queue_timeout(self, run: Run) -> QueueTimeoutError:
         return QueueTimeoutError(

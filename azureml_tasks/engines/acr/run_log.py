@@ -10,9 +10,13 @@ from __future__ import annotations
 import re
 from collections import deque
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from azureml_tasks.engines.build_log import BuildLog
 from azureml_tasks.plain_text import clean
+
+if TYPE_CHECKING:
+    from azureml_tasks.reporter import BuilderStep
 
 _TAIL = 40  # lines
 _MOST_STEPS = 100
@@ -40,15 +44,19 @@ class StepLog:
     tail: deque[str] = field(default_factory=lambda: deque(maxlen=_TAIL))
     is_buildkit: bool | None = None
 
-    def add(self, line: str) -> None:
-        """Add a line as it came: cleaned before, what a step overwrites would look like a line of the builder's own."""
+    def add(self, line: str) -> BuilderStep | None:
+        """Add a line, and return what it says of the Dockerfile's steps; None if no build printed it.
+
+        It is added as it came: cleaned before, what a step overwrites would look like a line of the builder's own.
+        """
         self.tail.append(clean(line))
         if _AGENT_LINE.match(line):
-            return
+            return None
         if self.is_buildkit is None and (_BUILDKIT.match(line) or _LEGACY.match(line)):
             self.is_buildkit = _BUILDKIT.match(line) is not None
-        if self.is_buildkit is not None:
-            (self.build.add_buildkit_line if self.is_buildkit else self.build.add_legacy_line)(line)
+        if self.is_buildkit is None:
+            return None
+        return (self.build.add_buildkit_line if self.is_buildkit else self.build.add_legacy_line)(line)
 
 
 @dataclass(kw_only=True)
@@ -69,14 +77,15 @@ class RunLog:
     failed_step: str = ""
     complete: bool = False
 
-    def add(self, line: str) -> None:
-        """Add a line as it came."""
+    def add(self, line: str) -> BuilderStep | None:
+        """Add a line as it came, and return what it says of a step of a Dockerfile, by an ID of this run."""
         self.tail.append(clean(line))
         if (match := _STEP.match(line)) and (match[1] in self.steps or len(self.steps) < _MOST_STEPS):
             self.step = match[1]
         if match := _FAILED_STEP.match(line):
             self.failed_step = match[1]
-        self.steps.setdefault(self.step, StepLog()).add(line)
+        step = self.steps.setdefault(self.step, StepLog()).add(line)
+        return step and step._replace(id=f"{self.step}/{step.id}")
 
     @property
     def failed(self) -> StepLog | None:

@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 
 
 def smoke_test_locally(
-    plan: Plan, image: BuiltImage, name: str, local: DockerEngine, login: Callable[[], tuple[str, str]]
+    plan: Plan,
+    image: BuiltImage,
+    name: str,
+    local: DockerEngine,
+    login: Callable[[], tuple[str, str]],
+    keep_log: Callable[[str], None],
 ) -> Report | None:
     """Pull *name*, `login-server/repository@sha256:…`, smoke-test it on the local engine and remove it.
 
@@ -34,7 +39,7 @@ def smoke_test_locally(
     """
     with local.pulled(name, login) as local_id:
         # Under --dry there is no local ID, and the announced commands show the name.
-        report = local.smoke_test(plan, image._replace(id=local_id or name))
+        report = local.smoke_test(plan, image._replace(id=local_id or name), keep_log)
     return replace(report, image_id=image.id, look_inside=OPEN_SHELL) if report else None
 
 

@@ -12,7 +12,7 @@ from azureml_tasks.engines.acr.azure_errors import NoAnswerError
 from azureml_tasks.engines.acr.run_follower import RunFollower
 from azureml_tasks.engines.acr.tasks_api import RunRequest
 from azureml_tasks.engines.acr.upload import TargetRefusedError, upload
-from azureml_tasks.engines.interrupts import finish_call
+from azureml_tasks.engines.finish_call import finish_call
 from azureml_tasks.errors import Terminated
 
 if TYPE_CHECKING:

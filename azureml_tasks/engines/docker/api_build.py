@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from azureml_tasks.engines.build_log import is_legacy_status
 from azureml_tasks.engines.docker.answers import event_details
 from azureml_tasks.engines.docker.socket_http import UnreadableAnswer
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 _GRAPH_DRIVER = "overlay2"
 """The storage driver of an engine that keeps its images itself; the drivers of containerd have other names."""
+_LONGEST_LINE = 10_000
+"""Characters of a line without an end after which its beginning is shown."""
 
 
 def takes_archives(client: EngineClient, driver: str) -> bool:
@@ -75,7 +78,31 @@ def build_events(
     options |= {"dockerfile": dockerfile} if dockerfile else {}
     options |= {"labels": json.dumps(dict(labels))} if labels else {}
     options |= ({"nocache": "1"} if no_cache else {}) | ({"version": "2"} if buildkit else {})
-    for line in client.send_archive(f"/build?{urlencode(options)}", archive):
+    yield from whole_lines(_events(client.send_archive(f"/build?{urlencode(options)}", archive)))
+
+
+def whole_lines(events: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Join the pieces of a line that come in several events; events of other kinds are yielded as they are.
+
+    The engine sends what a step prints as the step writes it: apt writes `E`, and then `: ` and the rest of the line.
+    """
+    begun = ""
+    for event in events:
+        text = str(event.get("stream", ""))
+        # A step need not end its last line, and what comes next is a line of the builder's own.
+        if begun and (not text or is_legacy_status(text) or len(begun) > _LONGEST_LINE):
+            yield {"stream": begun}
+            begun = ""
+        whole, end, rest = (begun + text).rpartition("\n")
+        begun = rest if text else ""
+        if end or not text:
+            yield {**event, "stream": whole + end} if text else event
+    if begun:
+        yield {"stream": begun}
+
+
+def _events(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    for line in lines:
         try:
             event = json.loads(line)
         except (ValueError, RecursionError) as error:

@@ -71,6 +71,7 @@ def unreachable_by_ssh(endpoint: Endpoint, words: str, error: Exception) -> Engi
     """Return the error for an engine that ssh does not lead to; *words* are those of ssh, other arguments as above."""
     said = f"ssh said: {clean(words)}" if words else f"the connection failed: {clean(str(error))}"
     fix = f"Check that docker's client reaches it: docker --host {endpoint.host} version"
+    fix += _WITHOUT_VARIABLE if endpoint.from_variable else ""
     what = f"Docker's engine cannot be reached by ssh ({endpoint.where})."
     return EngineError(what, next_step=fix, said=said)
 

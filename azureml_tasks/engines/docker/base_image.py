@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from azureml_tasks.engines.docker.runtime_user import has_user
 from azureml_tasks.engines.docker.socket_http import UnreadableAnswer
 from azureml_tasks.errors import BuildError
+from azureml_tasks.notice import Notice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -149,10 +150,10 @@ def pull_base(
     """
     from azureml_tasks.engines.docker.pull import pull_image
 
-    reporter.say(f"pulling {reference} for {platform}")
     by = reference.digest or reference.tag
-    if message := pull_image(client, reference.name, by, reporter, platform=platform):
-        raise _pull_error(reference, platform, message, named_in)
+    with reporter.step(f"pulling {reference} for {platform}", announced=True):
+        if message := pull_image(client, reference.name, by, reporter, platform=platform):
+            raise _pull_error(reference, platform, message, named_in)
 
 
 def _pull_error(reference: Reference, platform: str, message: str, named_in: str) -> AzuremlTasksError:
@@ -201,7 +202,7 @@ def _has_environment(plan: Plan, base: BaseImage) -> bool:
     return "AZUREML_CONDA_ENVIRONMENT_PATH" in (base.env if plan.python else {**base.env, **plan.env})
 
 
-def _warnings(plan: Plan, base: BaseImage) -> list[str]:
+def _warnings(plan: Plan, base: BaseImage) -> list[Notice]:
     """Return what only the base decides and differs from Azure ML's images."""
     warnings = []
     if not _has_environment(plan, base):
@@ -214,4 +215,4 @@ def _warnings(plan: Plan, base: BaseImage) -> list[str]:
         warnings.append(f"the base has an ENTRYPOINT ({entrypoint}), unlike Azure ML's images")
     if base.command != ("runsvdir", "/var/runit"):
         warnings.append(f"the base's CMD is {' '.join(base.command) or 'empty'}, not runsvdir /var/runit")
-    return warnings
+    return [Notice("base-differs", what) for what in warnings]

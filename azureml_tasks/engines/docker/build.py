@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,19 +21,23 @@ from azureml_tasks.engines.docker.client_environment import client_environment
 from azureml_tasks.engines.docker.leftovers import temporary_reference
 from azureml_tasks.engines.docker.socket_http import RefusedError
 from azureml_tasks.engines.docker.staged_folder import staged, write_dockerfile
-from azureml_tasks.errors import AzuremlTasksError, BuildError
+from azureml_tasks.engines.step_error import failed_step
+from azureml_tasks.errors import BuildError
 from azureml_tasks.plain_text import clean
 from azureml_tasks.planning.dockerfile import image_labels
 from azureml_tasks.process import stream
+from azureml_tasks.project.dockerfile_cut import text_before
+from azureml_tasks.state.failed_step import FailedStep
 from azureml_tasks.state.runs import Thing
 from azureml_tasks.timestamps import epoch_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from azureml_tasks.context.build_context import BuildContext
     from azureml_tasks.engines.docker.builder_choice import Builder
     from azureml_tasks.engines.docker.client import EngineClient
+    from azureml_tasks.errors import AzuremlTasksError
     from azureml_tasks.planning.plan import Plan
     from azureml_tasks.reporter import Reporter
     from azureml_tasks.state.runs import Run
@@ -42,7 +46,19 @@ LARGE_CONTEXT = 4 * 1024 * 1024
 """Bytes from which on docker's client is faster than an archive sent by the API."""
 _MANY_FILES = 2000
 """Files from which on it is faster too."""
+_LOOK = "Look at the image before that step: invoke image.shell"
 _RUN = re.compile(r"^[ \t]*RUN[ \t]", re.IGNORECASE | re.MULTILINE)
+_LEGACY_IMAGE = re.compile(r"^ ---> ([0-9a-f]{12})$", re.MULTILINE)
+"""How the legacy builder names the image that a step has made, or that its cache has for it."""
+_TRIES = 3
+
+
+class _CacheLostError(Exception):
+    """The image of an earlier step is gone, so another command has removed it from the builder's cache.
+
+    With the last image that is based on the first steps of a build, an engine removes these steps, and another build
+    may just have begun with them.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +71,8 @@ class Build:
         reporter: shows the output as it comes.
         tracked: notes what a build makes; an image without a tag has a name of it until it ends.
         takes_archives: whether the engine's own BuildKit can be used by the API, see `api_build.takes_archives`.
+        keep_failure: takes the step at which a build fails; None if nobody wants it.
+        adds_labels: whether the image of the project's own Dockerfile gets labels besides its own.
     """
 
     client: EngineClient
@@ -62,6 +80,8 @@ class Build:
     reporter: Reporter
     tracked: Run
     takes_archives: bool = False
+    keep_failure: Callable[[FailedStep], None] | None = None
+    adds_labels: bool = True
 
     def announce(self, plan: Plan, context: BuildContext, *, no_cache: bool, pull: bool = False) -> bool:
         """Announce the build of the whole image as one command. Return False if it must not be carried out."""
@@ -89,7 +109,7 @@ class Build:
             self.reporter.say(f"{context.counted} to copy, by the engine's own BuildKit")
             return self._run_by_api(plan, context, no_cache=no_cache, buildkit=True)
         if self.builder.kind == "legacy":
-            return self._run_by_api(plan, context, no_cache=no_cache, buildkit=False)
+            return self._run_by_legacy_builder(plan, context, no_cache=no_cache)
         return self._run_by_client(plan, context, no_cache=no_cache, pull=pull)
 
     def uses_api_buildkit(self, context: BuildContext) -> bool:
@@ -109,8 +129,7 @@ class Build:
         log = BuildLog()
 
         def on_line(line: str) -> None:
-            self.reporter.say(line)
-            log.add_buildkit_line(line)
+            self.reporter.output(line, log.add_buildkit_line(line))
 
         # A client with built-in BuildKit passes an archive on by the API, which not every engine takes.
         needs_folder = self.builder.kind == "buildkit" and not self.takes_archives
@@ -132,12 +151,22 @@ class Build:
             argv[-1:] = ["--progress", "plain", image_file_option(self.builder), str(image_file), source]
             feed = () if as_folder else self._archive(context)
             if stream(argv, env=client_environment(self.client), feed=feed, line=on_line):
-                raise self._failed(log)
+                raise self._failed(log, context)
             return read_image_id(image_file.read_text(encoding="utf-8"), self.builder)
 
-    def _run_by_api(self, plan: Plan, context: BuildContext, *, no_cache: bool, buildkit: bool) -> str:
+    def _run_by_legacy_builder(self, plan: Plan, context: BuildContext, *, no_cache: bool) -> str:
+        for _ in range(_TRIES - 1):
+            with suppress(_CacheLostError):
+                return self._run_by_api(plan, context, no_cache=no_cache, buildkit=False, may_retry=True)
+            self.reporter.say("the builder's cache has lost a step to another command, building again")
+        return self._run_by_api(plan, context, no_cache=no_cache, buildkit=False)
+
+    def _run_by_api(
+        self, plan: Plan, context: BuildContext, *, no_cache: bool, buildkit: bool, may_retry: bool = False
+    ) -> str:
         image_id, log, started = "", BuildLog(), time.time()
         steps: list[str] = []
+        images: list[str] = []
         name = temporary_reference(self.tracked)
         events = build_events(
             self.client,
@@ -148,35 +177,53 @@ class Build:
             no_cache=no_cache,
             buildkit=buildkit,
             dockerfile=context.own_name,
-            labels=image_labels(plan, context.sha256) if context.own_name else {},
+            labels=image_labels(plan, context.sha256) if context.own_name and self.adds_labels else {},
         )
         try:
             for event in events:
-                image_id = self._image_id(event, log, name) or image_id
+                images += _LEGACY_IMAGE.findall(str(event.get("stream", "")))
+                if may_retry and "error" in event and not all(map(self.client.inspect_image, images)):
+                    raise _CacheLostError
+                image_id = self._image_id(event, log, name, context) or image_id
                 self._note_container(log, context, steps, started)
         except RefusedError as error:
             log.add_error(clean(str(error)))
-            raise self._failed(log) from error
+            raise self._failed(log, context) from error
         return image_id
 
-    def _failed(self, log: BuildLog) -> AzuremlTasksError:
-        """Return the error for a build that failed.
+    def _failed(self, log: BuildLog, context: BuildContext) -> AzuremlTasksError:
+        """Return the error for a build that failed, and hand on at which step.
 
         Raises:
             EngineError: the engine does not answer any more, which is why it failed.
         """
         self.client.confirm_alive()
-        return _step_failed(log)
+        error = _step_failed(log)
+        before = text_before(context.dockerfile, log.place) if log.place else None
+        if before is not None and isinstance(error, BuildError):
+            # BuildKit prints it with the values of its variables.
+            error.instruction = context.dockerfile[len(before) :].partition("\n")[0]
+            if self.keep_failure:
+                error.next_step = _LOOK
+                step = " ".join(log.instruction.split())
+                self.keep_failure(FailedStep("docker", step, before, self._noted_images(before)))
+        return error
 
-    def _image_id(self, event: dict[str, Any], log: BuildLog, temporary: str) -> str:
+    def _noted_images(self, dockerfile: str) -> dict[str, str]:
+        """Return the IDs of the images that *dockerfile* names by references of this run, by reference."""
+        names = [thing.name for thing in self.tracked.things if thing.kind == "image"]
+        images = {name: self.client.inspect_image(name) for name in names if name in dockerfile}
+        return {name: str(image["Id"]) for name, image in images.items() if image}
+
+    def _image_id(self, event: dict[str, Any], log: BuildLog, temporary: str, context: BuildContext) -> str:
         """Report an event of the API, but not the *temporary* name of the image; return the image ID in it, or ""."""
         for line in clean(str(event.get("stream", ""))).split("\n"):
+            step = log.add_legacy_line(line)
             if line.strip() and temporary not in line:
-                self.reporter.say(line)
-            log.add_legacy_line(line)
+                self.reporter.output(line, step)
         if "error" in event:
             log.add_error(clean(str(event["error"])))
-            raise self._failed(log)
+            raise self._failed(log, context)
         # BuildKit's progress is text that holds its own binary protocol; only the image ID is an object.
         aux = event.get("aux")
         return str(aux.get("ID", "")) if isinstance(aux, dict) else ""
@@ -211,5 +258,4 @@ def _step_failed(log: BuildLog) -> AzuremlTasksError:
 
     if full := disk_error(log.last_lines):
         return full
-    what = f"A build step failed: {log.instruction}" if log.instruction else "The build failed."
-    return BuildError(what, next_step="Its last lines say why:", said=log.last_lines)
+    return failed_step(log)

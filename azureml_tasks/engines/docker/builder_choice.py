@@ -43,8 +43,13 @@ class Builder(NamedTuple):
     kind: str
     why: str
 
+    @property
+    def title(self) -> str:
+        """What it is, for people."""
+        return _KINDS[self.kind]
+
     def __str__(self) -> str:
-        return f"{_KINDS[self.kind]} ({self.why})"
+        return f"{self.title} ({self.why})"
 
 
 def choose_builder(client: EngineClient) -> Builder:

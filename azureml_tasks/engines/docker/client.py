@@ -23,7 +23,7 @@ from azureml_tasks.engines.docker.api_errors import (
 )
 from azureml_tasks.engines.docker.docker_config import DockerConfig, read_config
 from azureml_tasks.engines.docker.docker_context import Certificates, Endpoint, find_endpoint
-from azureml_tasks.engines.docker.image_form import image_of
+from azureml_tasks.engines.docker.image_form import history_of, image_of
 from azureml_tasks.engines.docker.socket_http import UnreadableAnswer, refusal
 from azureml_tasks.errors import EngineError
 from azureml_tasks.plain_text import clean
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from azureml_tasks.engines.docker.ssh_bridge import SshBridge
 
-_ANSWER_TIMEOUT, _WORK_TIMEOUT, _SSH_TIMEOUT = 10, 600, 40
+_ANSWER_TIMEOUT, _WORK_TIMEOUT, _SSH_TIMEOUT = 30, 600, 40
 """Seconds without a byte of the answer: for a question, for work such as a build, and for a question by ssh."""
 _OLDEST_API = "1.24"
 """The oldest version that Docker's SDK accepts, for the question which version the engine has."""
@@ -141,18 +141,12 @@ class EngineClient:
         status, answer = self._request("GET", f"{_image_path(reference)}/json")
         return None if status == HTTPStatus.NOT_FOUND else image_of(_parsed(status, answer))
 
-    def inspect_images(self, repository: str) -> list[dict[str, Any]]:
-        """Return what the engine knows of each image that has a tag in *repository*.
+    def read_history(self, image_id: str) -> list[dict[str, Any]]:
+        """Return the steps of an image, the last one first, each with `Created`, `CreatedBy` and `Size`.
 
-        https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Image/operation/ImageList
+        https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Image/operation/ImageHistory
         """
-        query = urlencode({"filters": json.dumps({"reference": [repository]})})
-        images = _parsed(*self._request("GET", f"/images/json?{query}"))
-        ids = [_object(each).get("Id") for each in images] if isinstance(images, list) else [None]
-        if not all(isinstance(each, str) for each in ids):
-            raise UnreadableAnswer("the answer is no list of images")
-        # Another process may remove one meanwhile.
-        return [details for each in ids if (details := self.inspect_image(str(each)))]
+        return history_of(_parsed(*self._request("GET", f"{_image_path(image_id)}/history")))
 
     def tag_image(self, image_id: str, reference: str) -> None:
         """Give an image the tag *reference*, `repository:tag`, which moves if another image has it.
@@ -161,7 +155,8 @@ class EngineClient:
         """
         repository, _, tag = reference.rpartition(":")
         query = urlencode({"repo": repository, "tag": tag})
-        _success(*self._request("POST", f"{_image_path(image_id)}/tag?{query}"))
+        path = f"{_image_path(image_id)}/tag?{query}"
+        _success(*self._request("POST", path, timeout=_WORK_TIMEOUT))  # It waits for the disk.
 
     def remove_image(self, reference: str) -> bool:
         """Remove a tag, and the image with its last tag; return False if the engine refuses, as for one in use.

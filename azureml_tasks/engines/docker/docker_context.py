@@ -15,7 +15,8 @@ from azureml_tasks.engines.docker.docker_config import DockerConfig, read_docker
 from azureml_tasks.errors import EngineError
 from azureml_tasks.plain_text import clean
 
-_DEFAULT_HOST = "npipe:////./pipe/docker_engine" if sys.platform == "win32" else "unix:///var/run/docker.sock"
+DEFAULT_HOST = "npipe:////./pipe/docker_engine" if sys.platform == "win32" else "unix:///var/run/docker.sock"
+"""Where docker's client looks for an engine."""
 _DEFAULT_TLS_HOST = "tcp://localhost:2376"
 """Where docker's client looks for an engine with TLS that has no other address (docker/cli, opts/hosts.go)."""
 
@@ -77,7 +78,7 @@ def find_endpoint() -> Endpoint:
     config = read_docker_config()
     if host := os.environ.get("DOCKER_HOST"):
         if not _is_address(host):
-            fix = f"unset DOCKER_HOST\nor: export DOCKER_HOST={_DEFAULT_HOST}"
+            fix = f"unset DOCKER_HOST\nor: export DOCKER_HOST={DEFAULT_HOST}"
             what = f'DOCKER_HOST is "{host}", which is not the address of an engine.'
             raise EngineError(clean(what), next_step=fix)
         certificates = _certificates_of_variables(config)
@@ -87,7 +88,7 @@ def find_endpoint() -> Endpoint:
     name = os.environ.get("DOCKER_CONTEXT") or config.context
     if name == "default":
         certificates = _certificates_of_variables(config)
-        host = _DEFAULT_TLS_HOST if certificates else _DEFAULT_HOST
+        host = _DEFAULT_TLS_HOST if certificates else DEFAULT_HOST
         return Endpoint(context=name, host=host, certificates=certificates, config=config)
     return _stored(name, config)
 
@@ -150,7 +151,7 @@ def _stored(name: str, config: DockerConfig) -> Endpoint:
     file = contexts / "meta" / hashed / "meta.json"
     try:
         described: dict[str, Any] = json.loads(file.read_bytes())["Endpoints"]["docker"]
-        host, verify = described["Host"] or _DEFAULT_HOST, not described.get("SkipTLSVerify")
+        host, verify = described["Host"] or DEFAULT_HOST, not described.get("SkipTLSVerify")
         if not isinstance(host, str) or not _is_address(host):
             raise ValueError(f"{json.dumps(host)} is not the address of an engine")  # noqa: TRY301 -- one handler
     except (FileNotFoundError, NotADirectoryError) as error:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from azureml_tasks.engines.docker.api_errors import translate_errors
 from azureml_tasks.engines.docker.base_image import find_base
 from azureml_tasks.engines.docker.registry_errors import Cause, cause_of, cause_of_status
-from azureml_tasks.engines.finding import Finding, Status
+from azureml_tasks.engines.doctor_finding import Finding, Status
 from azureml_tasks.plain_text import one_line, shell_join
 from azureml_tasks.state.record_forms import is_digest
 from azureml_tasks.timestamps import days_since, epoch_seconds

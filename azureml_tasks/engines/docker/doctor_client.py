@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from azureml_tasks.engines.docker.builder_choice import BUILT_IN_UNTIL
 from azureml_tasks.engines.docker.client_environment import configuration_folder
 from azureml_tasks.engines.docker.doctor_config import PROGRAM_LIMIT
-from azureml_tasks.engines.finding import Finding, Status
+from azureml_tasks.engines.doctor_finding import Finding, Status
 from azureml_tasks.plain_text import one_line
 from azureml_tasks.process import MissingProgram, SlowProgram, capture, find_program
 

@@ -8,7 +8,7 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.engines.docker.docker_config import Helper, registry_key
-from azureml_tasks.engines.finding import Finding, Status
+from azureml_tasks.engines.doctor_finding import Finding, Status
 from azureml_tasks.errors import RegistryError
 from azureml_tasks.plain_text import clean, shell_join
 from azureml_tasks.process import MissingProgram, SlowProgram, capture

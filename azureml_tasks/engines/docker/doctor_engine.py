@@ -12,7 +12,7 @@ from azureml_tasks.engines.docker.api_errors import translate_errors
 from azureml_tasks.engines.docker.client import connect
 from azureml_tasks.engines.docker.client_environment import client_environment
 from azureml_tasks.engines.docker.doctor_config import PROGRAM_LIMIT
-from azureml_tasks.engines.finding import Finding, Status, of_error
+from azureml_tasks.engines.doctor_finding import Finding, Status, of_error
 from azureml_tasks.errors import EngineError
 from azureml_tasks.plain_text import one_line, shell_join
 from azureml_tasks.process import MissingProgram, SlowProgram, capture

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from azureml_tasks.engines.docker.doctor_config import knows_login
 from azureml_tasks.engines.docker.push import registry_api
-from azureml_tasks.engines.finding import Finding, Status, of_error
+from azureml_tasks.engines.doctor_finding import Finding, Status, of_error
 from azureml_tasks.errors import AzuremlTasksError
 from azureml_tasks.registry.auth import Credentials, RegistryAuth
 from azureml_tasks.registry.session import RegistrySession

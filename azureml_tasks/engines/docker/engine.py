@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from azureml_tasks.built_image import BuiltImage, PushedTag
 from azureml_tasks.engines.docker import notes
 from azureml_tasks.engines.docker.api_errors import reading_answers, translate_errors
-from azureml_tasks.engines.docker.builder_choice import Builder, note_builder, noted_builder
+from azureml_tasks.engines.docker.builder_choice import Builder, noted_builder
 from azureml_tasks.engines.docker.client import EngineClient, connect
 from azureml_tasks.engines.docker.credentials import missing_helper
+from azureml_tasks.engines.docker.docker_context import DEFAULT_HOST
 from azureml_tasks.engines.docker.leftovers import (
     container_name,
-    keep_image,
     remove_leftovers,
     tracked_run,
 )
 from azureml_tasks.errors import SettingsError
-from azureml_tasks.incremental.fingerprint import fingerprint_parts
 from azureml_tasks.planning.plan import BUILDKIT, SECRET_MOUNTS
 from azureml_tasks.project.base_images import ENTRY_SCRIPT
+from azureml_tasks.smoke.container_protocol import AnsweringServer
 from azureml_tasks.state.layer_records import LayerRecords
 from azureml_tasks.state.record_forms import is_digest, is_words
 from azureml_tasks.state.runs import Thing
@@ -38,8 +38,12 @@ if TYPE_CHECKING:
     from azureml_tasks.errors import AzuremlTasksError
     from azureml_tasks.planning.plan import Plan
     from azureml_tasks.project.model import SmokeTestPlan
+    from azureml_tasks.report.contents import Listing
+    from azureml_tasks.report.layers import EngineImage
     from azureml_tasks.reporter import Reporter
+    from azureml_tasks.smoke.log_excerpt import LogExcerpt
     from azureml_tasks.smoke.report import Report
+    from azureml_tasks.state.failed_step import FailedStep
 
 _ID_FILE = "engine.json"
 
@@ -93,6 +97,12 @@ class DockerEngine:
         kind = "Podman" if self.client.is_podman else "Docker"
         where = f'{self.client.host}, context "{self.client.context}"'
         return f"{kind} engine {self.client.version} ({where}); builds with {self.builder}"
+
+    def title(self) -> str:
+        """Return which engine it is, its address if it is not the usual one, and its builder."""
+        kind = "Podman" if self.client.is_podman else "Docker"
+        where = "" if self.client.host == DEFAULT_HOST else f" ({self.client.host})"
+        return f"{kind} engine {self.client.version}{where}; builds with {self.builder.title}"
 
     def planned_image(self, plan: Plan, context: BuildContext) -> BuiltImage:
         """Return the image as far as it is known before it is built: it has no ID yet."""
@@ -155,77 +165,21 @@ class DockerEngine:
         pull: bool,
         smoke_test: bool,
         previous: BuiltImage | None,
+        keep_failure: Callable[[FailedStep], None],
     ) -> BuiltImage:
         """Check the base and build; return the planned image under --dry."""
-        from azureml_tasks.engines.docker.api_build import takes_archives
-        from azureml_tasks.engines.docker.base_image import prepare_base
-        from azureml_tasks.engines.docker.build import Build
-        from azureml_tasks.engines.docker.layered_build import LayeredBuild
-        from azureml_tasks.engines.docker.runtime_user import refuse_user_not_made
+        from azureml_tasks.engines.docker.image_build import build_image
 
         del smoke_test  # This engine runs it afterwards.
-        if plan.own_dockerfile:
-            return self._build_own(plan, context, no_cache=no_cache, pull=pull, previous=previous)
-        planned = self.planned_image(plan, context)
-        with (
-            translate_errors(self.client.host),
-            tracked_run(self.client, self.folder, self.reporter) as run,
-        ):
-            base = prepare_base(self.client, plan, self.reporter, self.folder, pull=pull)
-            build = Build(
-                client=self.client,
-                builder=self.builder,
-                reporter=self.reporter,
-                tracked=run,
-                takes_archives=base is not None and takes_archives(self.client, base.driver),
-            )
-            if not build.announce(plan, context, no_cache=no_cache) or not base:
-                return planned
-            self.folder.mkdir(parents=True, exist_ok=True)
-            parts = fingerprint_parts(plan, context, base.id)
-            layered = LayeredBuild(
-                build=build,
-                store=self.layer_store(plan),
-                plan=plan,
-                context=context,
-                parts=parts,
-                previous=previous,
-                no_cache=no_cache,
-                judge=None
-                if base.has_user
-                else partial(refuse_user_not_made, self.client, plan, self.reporter, self.folder),
-            )
-            image = layered.run()
-            keep_image(self.client, run, image.id, base.id)
-            note_builder(self.client, self.builder, self.folder)
-            return planned._replace(
-                id=image.id,
-                cached_layers=(image.shared_layers,) if image.shared_layers else (),
-                fingerprint_parts=parts,
-                installed_at=image.installed_at,
-                requirements=plan.python.lines if plan.python else (),
-            )
-
-    def _build_own(
-        self, plan: Plan, context: BuildContext, *, no_cache: bool, pull: bool, previous: BuiltImage | None
-    ) -> BuiltImage:
-        """Build the project's own Dockerfile; return the planned image under --dry."""
-        from azureml_tasks.engines.docker.build import Build
-        from azureml_tasks.engines.docker.own_build import OwnBuild
-
-        planned = self.planned_image(plan, context)
-        with (
-            translate_errors(self.client.host),
-            tracked_run(self.client, self.folder, self.reporter) as run,
-        ):
-            build = Build(client=self.client, builder=self.builder, reporter=self.reporter, tracked=run)
-            if not build.announce(plan, context, no_cache=no_cache, pull=pull):
-                return planned
-            self.folder.mkdir(parents=True, exist_ok=True)
-            own = OwnBuild(build=build, plan=plan, context=context, records=self.folder)
-            image = own.run(no_cache=no_cache, pull=pull, known=previous.id if previous else "")
-            note_builder(self.client, self.builder, self.folder)
-            return planned._replace(id=str(image["Id"]), user=str(image["Config"].get("User") or ""))
+        return build_image(
+            self,
+            plan,
+            context,
+            no_cache=no_cache,
+            pull=pull,
+            previous=previous,
+            keep_failure=keep_failure,
+        )
 
     def base_as_image(self, plan: Plan) -> BuiltImage:
         """Pull the base if it is missing, check it, and return it as an image to run."""
@@ -260,10 +214,29 @@ class DockerEngine:
         with translate_errors(self.client.host):
             return self.client.inspect_image(image.id) is not None
 
+    def image_bytes(self, image: BuiltImage) -> int | None:
+        """Return the size of an image with its base; None if the engine does not say it."""
+        with translate_errors(self.client.host):
+            size = (self.client.inspect_image(image.id) or {}).get("Size")
+        return size if isinstance(size, int) else None
+
+    def read_image(self, reference: str) -> EngineImage | None:
+        """Return what the engine knows of the layers of an image; None if it does not have it."""
+        from azureml_tasks.engines.docker.image_contents import read_image
+
+        return read_image(self.client, reference)
+
+    def list_contents(self, reference: str) -> Listing:
+        """Let a container of an image list its files and packages; nothing under --dry."""
+        from azureml_tasks.engines.docker.image_contents import list_contents
+
+        return list_contents(self, reference)
+
     @contextmanager
     def running(self, image: BuiltImage, smoke_test: SmokeTestPlan) -> Iterator[DockerContainer | None]:
         """Run the image as Azure ML does for the block; None under --dry."""
-        from azureml_tasks.engines.docker.container import announce_start, run_container
+        from azureml_tasks.engines.docker.container import run_container
+        from azureml_tasks.engines.docker.container_arguments import announce_start
 
         with translate_errors(self.client.host):
             with tracked_run(self.client, self.folder, self.reporter) as run:
@@ -278,7 +251,7 @@ class DockerEngine:
             if self.reporter.echo:
                 self.reporter.effect(remove)
 
-    def smoke_test(self, plan: Plan, image: BuiltImage) -> Report | None:
+    def smoke_test(self, plan: Plan, image: BuiltImage, keep_log: Callable[[str], None]) -> Report | None:
         """Run the image and send the smoke test's requests; None under --dry.
 
         Raises:
@@ -286,9 +259,23 @@ class DockerEngine:
         """
         from azureml_tasks.smoke.run import smoke_test
 
-        return smoke_test(self._with_own_script(plan, image), image, self, self.reporter)
+        return smoke_test(self.with_own_script(plan, image), image, self, self.reporter, keep_log)
 
-    def _with_own_script(self, plan: Plan, image: BuiltImage) -> Plan:
+    @contextmanager
+    def answering(self, plan: Plan, image: BuiltImage) -> Iterator[AnsweringServer]:
+        """Run the image for the block, which begins once its health check answers."""
+        from azureml_tasks.smoke.log_excerpt import settled
+        from azureml_tasks.smoke.run import answering
+
+        with answering(self.with_own_script(plan, image), image, self, self.reporter) as container:
+
+            def log(since: float) -> LogExcerpt:
+                with translate_errors(self.client.host):
+                    return settled(lambda: container.log(since=since))
+
+            yield AnsweringServer(url=container.address(), log=log)
+
+    def with_own_script(self, plan: Plan, image: BuiltImage) -> Plan:
         """Return the plan without our stand-in if the image, by its base, names an entry script of its own."""
         from azureml_tasks.engines.docker.base_image import variables_of
 

@@ -30,6 +30,21 @@ def image_of(answer: Any) -> dict[str, Any]:
     return {**image, "RootFS": {**image["RootFS"], "Layers": layers}}
 
 
+def history_of(answer: Any) -> list[dict[str, Any]]:
+    """Return the answer to `GET /images/NAME/history`; what a step lacks is empty.
+
+    Raises:
+        UnreadableAnswer: it is none, or a part that is read is not what the API says.
+    """
+    if not isinstance(answer, list) or not all(isinstance(step, dict) for step in answer):
+        raise UnreadableAnswer("the answer is no history of an image")
+    if wrong := {key for step in answer for key in _wrong(step, _STEP)}:
+        raise UnreadableAnswer(f"in the history of an image these are of another type: {', '.join(wrong)}")
+    return [
+        {**_EMPTY_STEP, **{key: value for key, value in step.items() if value is not None}} for step in answer
+    ]
+
+
 def _wrong(value: Any, form: Mapping[str, Check]) -> list[str]:
     if not isinstance(value, dict):
         return []
@@ -72,6 +87,9 @@ _FORM: Mapping[str, Check] = {
     **dict.fromkeys(("Config", "RootFS", "GraphDriver", "Metadata"), _is_object),
     "Size": _is_size,
 }
+_EMPTY_STEP: Mapping[str, Any] = {"Created": 0, "CreatedBy": "", "Size": 0}
+# https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Image/operation/ImageHistory
+_STEP: Mapping[str, Check] = {"Created": _is_size, "CreatedBy": _is_text, "Size": _is_size}
 _CONFIG: Mapping[str, Check] = {
     "Env": _is_texts,
     "User": _is_text,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from azureml_tasks.engines.docker.api_errors import translate_errors
 from azureml_tasks.errors import EngineError
 from azureml_tasks.incremental.cached_layers import NO_REGISTRY
+from azureml_tasks.notice import Notice
 from azureml_tasks.signals import delayed
 from azureml_tasks.state.runs import Run, Thing, gone_runs, left_behind, remove_folder
 
@@ -75,7 +76,7 @@ def tracked_run(client: EngineClient, records: Path, reporter: Reporter) -> Iter
                 left_behind.extend(left)
                 with suppress(OSError):  # Nobody may be there to read it.
                     what = "could not be removed now; the next command of this project tries again"
-                    reporter.warn(f"{', '.join(left)} {what}")
+                    reporter.warn(Notice("leftover", f"{', '.join(left)} {what}"))
 
 
 def remove_leftovers(client: EngineClient, records: Path, reporter: Reporter) -> list[str]:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 from azureml_tasks.context.tar_archive import end_of_archive, member
 from azureml_tasks.engines.docker.api_errors import reading_answers
+from azureml_tasks.engines.docker.container import printed_blocks
 from azureml_tasks.engines.docker.leftovers import LABEL, container_name
-from azureml_tasks.engines.interrupts import finish_call
+from azureml_tasks.engines.finish_call import finish_call
 from azureml_tasks.engines.log_lines import lines_of
+from azureml_tasks.engines.step_error import cause_of
 from azureml_tasks.errors import BuildError, MachineError
 from azureml_tasks.plain_text import clean
 from azureml_tasks.project.mounted_delivery import MARK
@@ -38,6 +40,7 @@ _COMMAND = [
     ),
 ]
 _LONGEST_LINE = 64 * 1024  # bytes
+_SILENCE = 600  # seconds
 
 
 def make_packages_folder(
@@ -89,14 +92,17 @@ def make_packages_folder(
         container.put_archive(_IN_CONTAINER, archive)
         container.start()
         lines: list[str] = []
-        for line in lines_of(container.logs(stream=True, follow=True), _LONGEST_LINE):
+        printed = printed_blocks(client, str(container.id), _SILENCE, stderr=True)
+        for line in lines_of(printed, _LONGEST_LINE):
             lines = [*lines[-19:], clean(line.decode(errors="replace"))]
-            reporter.say(lines[-1])
+            reporter.output(lines[-1])
         code = container.wait()["StatusCode"]
     if code:
         what = f"The packages cannot be installed in the base {base.names[0]} (exit code {code})."
-        fix = "The lines above say why: correct the requirements."
-        raise BuildError(what, next_step=fix, said="\n".join(lines[-5:]))
+        cause = cause_of(lines)
+        error = BuildError(what, said=cause or "\n".join(lines), said_is_log=not cause)
+        error.log_says_why = True
+        raise error
     with run.folder() as folder:
         with reading_answers():
             blocks, _ = container.get_archive(f"{_IN_CONTAINER}/python/packages")

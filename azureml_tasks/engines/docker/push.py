@@ -15,6 +15,7 @@ from azureml_tasks.engines.docker.layer_progress import DONE, show_progress
 from azureml_tasks.engines.docker.registry_errors import Cause, cause_of, cause_of_status, registry_error
 from azureml_tasks.engines.tag_state import digest_if_known, left_behind
 from azureml_tasks.errors import AzuremlTasksError, RegistryError
+from azureml_tasks.notice import Notice
 from azureml_tasks.plain_text import clean
 from azureml_tasks.registry.api import RegistryApi
 from azureml_tasks.registry.auth import RegistryAuth
@@ -160,7 +161,8 @@ def _confirmed(client: EngineClient, name: str, sent: str, reporter: Reporter) -
         return digest
     why = error.what if error else f"It has no tag {name}."
     if sent:
-        reporter.warn(f"{name} was pushed as {sent}, which the registry did not confirm. {why}")
+        what = f"{name} was pushed as {sent}, which the registry did not confirm. {why}"
+        reporter.warn(Notice("digest-unconfirmed", what))
         return sent
     error = error or RegistryError(f"Registry {host} returned no digest of {name}.")
     error.state = f"{name} was pushed, and its digest is not known."

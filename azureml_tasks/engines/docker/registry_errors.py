@@ -77,6 +77,14 @@ _PHRASES = {
 }
 _PATTERNS = {cause: re.compile(pattern, re.IGNORECASE | re.MULTILINE) for cause, pattern in _PHRASES.items()}
 _SERVER_ERRORS = 500  # and above
+_OFFLINE = re.compile(
+    r"server misbehaving|temporary failure in name resolution|no route to host|network is unreachable",
+    re.IGNORECASE,
+)
+"""What an engine without a network says; it has not learnt whether the host exists."""
+_NOTHING_LISTENS = re.compile("connection refused", re.IGNORECASE)
+_KNOWN_HOSTS = ("docker.io", "ghcr.io", "mcr.microsoft.com", "nvcr.io", "quay.io")
+"""Public registries: an engine that cannot resolve one of them is offline."""
 
 
 def cause_of(message: str) -> Cause | None:
@@ -133,6 +141,18 @@ def disk_error(message: str) -> EngineError | None:
     )
 
 
+def _offline(host: str, what: str, message: str) -> RegistryError:
+    """Return the error for a registry to which the engine has no way, whether or not it exists."""
+    fix = "Look at the engine's network, DNS and proxies: invoke image.doctor"
+    if what.startswith("the pull of "):
+        fix += "\nor name an image that the engine has: docker images"
+    return RegistryError(
+        f"Registry {host} could not be reached for {what}: the engine has no network, or no DNS.",
+        next_step=fix,
+        said=f"the engine said: {clean(message)}",
+    )
+
+
 def registry_error(
     host: str,
     what: str,
@@ -154,10 +174,20 @@ def registry_error(
     """
     if cause is Cause.DISK and (full := disk_error(message)):
         return full
+    if cause in {Cause.UNKNOWN_HOST, Cause.TEMPORARY} and (
+        _OFFLINE.search(_QUOTED.sub('""', message)) or (cause is Cause.UNKNOWN_HOST and host in _KNOWN_HOSTS)
+    ):
+        return _offline(host, what, message)
+    refused, tried = f"Registry {host} refused {what}", f" in {tries} tries" if tries > 1 else ""
+    if cause is Cause.TEMPORARY and _NOTHING_LISTENS.search(_QUOTED.sub('""', message)):
+        return RegistryError(
+            f"Registry {host} could not be reached for {what}{tried}: nothing listens at its address.",
+            next_step=f"Start it, or check the name: {host_from}",
+            said=f"the engine said: {clean(message)}",
+        )
     login = f"docker login {host}"
     if host.endswith((".azurecr.io", ".azurecr.cn", ".azurecr.us")):
         login = f"az acr login --name {host.partition('.')[0]}"
-    refused, tried = f"Registry {host} refused {what}", f" in {tries} tries" if tries > 1 else ""
     problems = {
         Cause.SIGN_IN: (f"{refused}: you are not signed in (401).", f"Sign in with: {login}"),
         Cause.FORBIDDEN: (

@@ -18,6 +18,7 @@ from azureml_tasks.engines.docker.pull import pull_image
 from azureml_tasks.engines.docker.push import push_image, registry_api
 from azureml_tasks.engines.docker.registry_errors import Cause, cause_of
 from azureml_tasks.errors import AzuremlTasksError, RegistryError
+from azureml_tasks.notice import Notice
 from azureml_tasks.plain_text import clean
 from azureml_tasks.registry.session import AnswerError
 
@@ -65,20 +66,23 @@ class SharedLayers:
         except RegistryError as refused:  # By the credential helper, or to a question of our own.
             if isinstance(refused, AnswerError) and refused.status == HTTPStatus.NOT_FOUND:
                 return {}
-            self.reporter.warn(f"cannot look up shared layers, building them here: {name}: {refused.what}")
+            self._warn(f"cannot look up shared layers, building them here: {name}: {refused.what}")
             return None
         if error:
             if cause_of(error) in {Cause.NOT_FOUND, Cause.NOT_FOUND_OR_FORBIDDEN}:
                 return {}
-            self.reporter.warn(f"cannot look up shared layers, building them here: {name}: {clean(error)}")
+            self._warn(f"cannot look up shared layers, building them here: {name}: {clean(error)}")
             return None
         image = self.client.inspect_image(f"{self.repository}@{digest}") or {}
         if why := difference(image, self.client.inspect_image(base_id) or {}):
             self.client.remove_image(f"{self.repository}@{digest}")
-            self.reporter.warn(f"not using shared layers, building them here: {name}@{digest}: {why}")
+            self._warn(f"not using shared layers, building them here: {name}@{digest}: {why}")
             return {}
         self.client.tag_image(str(image["Id"]), name)
         return image
+
+    def _warn(self, what: str) -> None:
+        self.reporter.warn(Notice("cached-layers", what))
 
     def _digest(self, tag: str) -> tuple[str, str]:
         """Return the digest that a tag has in the registry, and the message if it is refused."""
@@ -101,7 +105,7 @@ class SharedLayers:
         try:
             push_image(self.client, image_id, name, self.reporter)
         except AzuremlTasksError as error:
-            self.reporter.warn(f"cannot share layers: {name}: {error.what}")
+            self._warn(f"cannot share layers: {name}: {error.what}")
 
     def digest_reference(self, image_id: str) -> str:
         """Return cached layers as `login-server/repository@sha256:…`; "" if they are not shared."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.engines.docker.api_errors import reading_answers
 from azureml_tasks.engines.docker.leftovers import LABEL, container_name, tracked_run
-from azureml_tasks.engines.interrupts import finish_call
+from azureml_tasks.engines.finish_call import finish_call
 from azureml_tasks.state.runs import Thing
 
 if TYPE_CHECKING:

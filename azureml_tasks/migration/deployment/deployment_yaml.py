@@ -93,7 +93,7 @@ def read_deployment(source: Source, surroundings: Surroundings) -> Reading:
             _note_key(notes, key)
     if not has_code and not has_environment and not {"model", *_PIPELINE} & top.keys():
         why = "it names no environment, no model and no code: they are given when it is deployed"
-        notes.note_at(notes.line((next(iter(top)),)) if top else 1, Outcome.LEFT_OVER, why)
+        notes.note_at(notes.line(tuple(top)[:1]), Outcome.LEFT_OVER, why)
     return replace(notes.reading(), request_timeout=_request_timeout(notes))
 
 

@@ -87,7 +87,7 @@ def read_environment_keys(notes: YamlNotes, place: Place) -> EnvironmentFacts:
             notes.note(inner, Outcome.LEFT_OVER, "it is no key of an environment that is known here")
     if not {"image", "build"} & keys.keys():
         why = "it names neither an image nor a build context: name the image with --base"
-        notes.note_at(notes.line(place) if place else notes.line((next(iter(keys)),)), Outcome.LEFT_OVER, why)
+        notes.note_at(notes.line(place or tuple(keys)[:1]), Outcome.LEFT_OVER, why)
     return EnvironmentFacts(image=notes.text((*place, "image")), is_built="build" in keys)
 
 

@@ -18,6 +18,7 @@ from azureml_tasks.migration.dockerfile.copied_files import (
 )
 from azureml_tasks.migration.reading import Outcome
 from azureml_tasks.project.ignore_files import DEFAULTS
+from azureml_tasks.requirements.kinds import is_lock_file
 from azureml_tasks.text_file import UnreadableFile, read_text
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 _NAMES = tuple(pattern.removeprefix("**/") for pattern in DEFAULTS)
 _NOT_AT_THE_TOP = ("pyproject.toml", "tasks.py")
-"""Files that are not copied from the code's folder itself: see the key `code`."""
+"""Files that are not copied from the project's folder, beside its lock files: see the key `code`."""
 _MOST_SHOWN = 3
 _LARGEST = 1_000_000
 """Bytes of an ignore file."""
@@ -100,7 +101,7 @@ def _differences(
     names = entries(stage, single)
     if not trees:
         copied = {posixpath.basename(each.source.name) for each in parts}
-        if names is None or set(names) - copied - {"pyproject.toml", "tasks.py"}:
+        if names is None or set(names) - copied - set(_NOT_AT_THE_TOP):
             differences.append(more_than(single))
         return differences
     if names is None:
@@ -125,7 +126,9 @@ def _left_out(stage: Stage, folder: str) -> list[str]:
     for path in entries_below(stage, folder):
         name = posixpath.basename(path)
         is_default = any(fnmatch.fnmatchcase(name, pattern) for pattern in _NAMES) or is_secret_path(path)
-        if (is_default or path in _NOT_AT_THE_TOP) and not any(is_below(path, each) for each in left_out):
+        is_in_project = posixpath.normpath(posixpath.join(folder, path)) == name
+        is_of_tools = path in _NOT_AT_THE_TOP or (is_in_project and is_lock_file(name))
+        if (is_default or is_of_tools) and not any(is_below(path, each) for each in left_out):
             left_out.append(path)
     ignored = _ignored(stage) if left_out else ()
     return sorted(path for path in left_out if not {path, posixpath.basename(path)} & set(ignored))

@@ -31,6 +31,7 @@ from azureml_tasks.migration.dockerfile.stage import RUNTIME_USER, Shell, Stage
 from azureml_tasks.migration.dockerfile.stages import (
     Numbered,
     build_context,
+    foreign_context,
     instructions_of_image,
     numbered_instructions,
 )
@@ -121,6 +122,7 @@ def read_dockerfile(source: Source, surroundings: Surroundings) -> Reading:
         lines=tuple(sorted((*_lines(stage, instructions), *_directive(stage, source.text)))),
         references=tuple(stage.references),
         keeps_dockerfile=tuple(dict.fromkeys(stage.keeps)),
+        foreign_context=foreign_context(source, surroundings, known),
     )
 
 

@@ -95,7 +95,20 @@ def build_context(source: Source, surroundings: Surroundings, instructions: Sequ
     while surroundings.locate(posixpath.join(folder, "..")).kind == "folder" and len(folders) < 20:  # noqa: PLR2004 -- folders above
         folder = posixpath.normpath(posixpath.join(folder, ".."))
         folders.append(folder)
-    paths = [
+    paths = _copied_paths(instructions)
+    return max(dict.fromkeys(folders), key=lambda folder: _existing(paths, folder, surroundings))
+
+
+def foreign_context(source: Source, surroundings: Surroundings, instructions: Sequence[Instruction]) -> str:
+    """Return the folder of the build context if it has more of what is copied than the project's folder; else ""."""
+    context, paths = build_context(source, surroundings, instructions), _copied_paths(instructions)
+    is_foreign = _existing(paths, context, surroundings) > _existing(paths, ".", surroundings)
+    return context if is_foreign else ""
+
+
+def _copied_paths(instructions: Sequence[Instruction]) -> list[str]:
+    """Return what is copied from the build context: at most 100 paths."""
+    return [
         word
         for each in instructions
         if each.name in ("COPY", "ADD") and not each.heredocs and not each.flag_values("--from")
@@ -103,11 +116,8 @@ def build_context(source: Source, surroundings: Surroundings, instructions: Sequ
         if "$" not in word and "://" not in word and word.strip("./")
     ][:100]
 
-    def having(folder: str) -> int:
-        return sum(
-            1
-            for path in paths
-            if surroundings.locate(posixpath.join(folder, path.lstrip("/"))).kind in ("file", "folder")
-        )
 
-    return max(dict.fromkeys(folders), key=having)
+def _existing(paths: Sequence[str], folder: str, surroundings: Surroundings) -> int:
+    """Return how many of *paths* are in *folder*."""
+    places = (surroundings.locate(posixpath.join(folder, path.lstrip("/"))) for path in paths)
+    return sum(1 for place in places if place.kind in ("file", "folder"))

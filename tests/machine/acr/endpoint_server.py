@@ -51,6 +51,7 @@ class EndpointServer(ThreadingHTTPServer):
         self.host = f"127.0.0.1:{self.server_address[1]}"
         self.url = f"{'https' if context else 'http'}://{self.host}"
         self._open: set[socket.socket] = set()
+        self._stopping = False
         self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), name=name, daemon=True)
 
     def start(self, answer: Callable[[Request], Answer]) -> None:
@@ -62,9 +63,9 @@ class EndpointServer(ThreadingHTTPServer):
         """Stop."""
         if self._thread.is_alive():
             self.shutdown()
+        self._stopping = True
         for connection in list(self._open):
-            with suppress(OSError):  # the client was first
-                connection.shutdown(socket.SHUT_RDWR)
+            _cut(connection)
         self.server_close()
 
     def finish_request(self, request: Any, client_address: Any) -> None:
@@ -74,6 +75,8 @@ class EndpointServer(ThreadingHTTPServer):
             request = self.context.wrap_socket(request, server_side=True)
             request.settimeout(None)
         self._open.add(request)
+        if self._stopping:  # Nobody else cuts a connection that has only just come.
+            _cut(request)
         try:
             super().finish_request(request, client_address)
         finally:
@@ -84,6 +87,11 @@ class EndpointServer(ThreadingHTTPServer):
         """Ignore closed connections: clients go away, and faults cut connections."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
+
+
+def _cut(connection: socket.socket) -> None:
+    with suppress(OSError):  # the client was first
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def _nothing(_request: Request) -> Answer:

@@ -45,6 +45,13 @@ class EngineCleanup:
         for name in names:
             self.before.setdefault(name, self._image(name))
 
+    def has_lost_a_step(self) -> bool:
+        """Return whether the image of a step of a build is gone.
+
+        A build of somebody else removes it from the cache of the builder; on Azure, the engine is the agent's alone.
+        """
+        return any(legacy and self._image(legacy) is None for legacy, _ in self.made)
+
     def remove(self) -> None:
         """Remove containers, networks and images of the run, and restore the names that it took."""
         self.remove_containers()

@@ -186,7 +186,7 @@ class Runs(Sequence[Run]):
             thread = threading.Thread(target=self._begin, args=(run,), name=f"run {name}", daemon=True)
             self._threads.append(thread)
             queued = run.resource()
-        thread.start()
+            thread.start()  # `end` waits for threads that have started.
         return queued
 
     def find(self, name: str) -> Run | None:
@@ -196,10 +196,12 @@ class Runs(Sequence[Run]):
     def end(self) -> None:
         """Cancel all runs, wait for their end, and drop unused scripts."""
         self._scripts.clear()
-        for run in self._all:
+        with self._lock:
+            runs, threads = list(self._all), list(self._threads)
+        for run in runs:
             if not run.done.is_set():
                 run.cancel()
-        for thread in self._threads:
+        for thread in threads:
             thread.join()
 
 

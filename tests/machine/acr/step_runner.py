@@ -105,6 +105,8 @@ class StepRunner:
             self.log.line(f"Launching container with name: {step.id}")
             say = self._build_says if step.build else self.log.raw
             code = self.shell.run(command, say, seconds=step.timeout, folder=folder)
+            if code and step.build and self.cleanup.has_lost_a_step():
+                code = self.shell.run(command, say, seconds=step.timeout, folder=folder)
             if code == 0:
                 self.log.line(f"Successfully executed container: {step.id}")
                 return
@@ -183,7 +185,7 @@ class StepRunner:
 
     def _container_name(self, name: str) -> str:
         """Return the step's ID as container name; another name if the engine already has it."""
-        taken = self.cleanup.client.containers.list(all=True, filters={"name": f"^/?{re.escape(name)}$"})
+        taken = self.cleanup.client.api.containers(all=True, filters={"name": f"^/?{re.escape(name)}$"})
         return f"{name}-{self.cleanup.run}" if taken else name
 
 

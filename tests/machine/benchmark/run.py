@@ -13,6 +13,7 @@ from tests.machine.benchmark import (
     packing,
     proving,
     remote_build,
+    serving,
     sizes,
     starting,
 )
@@ -65,6 +66,7 @@ def _cases(here: Place, *, peers: bool, az: bool) -> list[Case]:
         remote_build.case(yard),
         *starting.cases(yard),
         proving.case(yard),
+        serving.case(yard),
         *many_files.cases(here),
         *sizes.cases(yard),
         fresh.case(yard),

@@ -1,4 +1,4 @@
-"""What a command of ours takes that builds nothing: `invoke --list`, `image.check` and `image.doctor`."""
+"""What our commands take that build nothing: `invoke --list`, `image.check` and `image.doctor`."""
 
 from __future__ import annotations
 

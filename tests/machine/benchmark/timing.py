@@ -92,5 +92,5 @@ def seconds(commands: Sequence[Command]) -> float:
 
 
 def cleared(env: Mapping[str, str]) -> dict[str, str]:
-    """*env* without what this machine, its CI or whoever develops on it would have a say in."""
+    """*env* without what this machine, its CI or its developer would have a say in."""
     return {name: text for name, text in env.items() if not name.startswith(_OF_A_MACHINE)}

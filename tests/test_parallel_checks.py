@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from azureml_tasks.commands.side_by_side import Check, run_checks
-from azureml_tasks.engines.finding import Finding, Status
+from azureml_tasks.commands.parallel_checks import Check, run_checks
+from azureml_tasks.engines.doctor_finding import Finding, Status
 from azureml_tasks.errors import EngineError
 
 
@@ -66,6 +66,26 @@ def test_one_that_never_answers_is_not_waited_for() -> None:
     why = "What needs it will be as slow, or wait without an end."
     assert {"slow": (Finding("slow", Status.UNKNOWN, "did not answer within 0.05 s", why),)} == found
     assert {("slow",)} == set(shown)
+
+
+def test_what_follows_has_the_rest_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit is one of all checks: one that begins late is not waited for beyond it."""
+    clock, waits, release = [0.0], list[Sequence[str]](), threading.Event()
+    monkeypatch.setattr("azureml_tasks.commands.parallel_checks.time.monotonic", lambda: clock[0])
+
+    def slow() -> tuple[Sequence[Finding], Sequence[Check]]:
+        clock[0] = 6.0
+        return [ok("late")], [Check("next", lambda: (release.wait(), ([], ()))[1])]
+
+    def waiting(names: Sequence[str]) -> None:
+        waits.append(names)
+        assert len(waits) < 100
+
+    found = run_checks([Check("first", slow)], limit=5, waiting=waiting)
+    release.set()
+
+    assert (ok("late"),) == found["first"]
+    assert ["did not answer within 5 s"] == [each.what for each in found["next"]]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from azureml_tasks.engines.finding import Finding, Status, of_error
+from azureml_tasks.engines.doctor_finding import Finding, Status, of_error
 from azureml_tasks.errors import AzuremlTasksError, machine_error
 
 if TYPE_CHECKING:
@@ -48,34 +48,33 @@ def run_checks(
 
     Args:
         checks: to begin with.
-        limit: seconds of one check, after which it is called one that does not answer.
+        limit: seconds of all checks, after which those that have not ended are called ones that do not answer.
         waiting: takes the names of the checks that are not at their end, again and again.
     """
     ended: queue.SimpleQueue[_Ended] = queue.SimpleQueue()
-    deadlines: dict[str, float] = {}
+    running: set[str] = set()
+    end = time.monotonic() + limit
     findings: dict[str, tuple[Finding, ...]] = {}
 
     def start(those: Sequence[Check]) -> None:
         for check in those:
-            deadlines[check.name] = time.monotonic() + limit
+            running.add(check.name)
             threading.Thread(target=lambda check=check: ended.put(_end_of(check)), daemon=True).start()
 
     start(checks)
-    while deadlines:
-        waiting(tuple(deadlines))
+    while running:
+        waiting(sorted(running))
         try:
             result = ended.get(timeout=_TICK)
         except queue.Empty:
-            now = time.monotonic()
-            for name in [name for name, deadline in deadlines.items() if deadline < now]:
-                del deadlines[name]
-                findings[name] = (_silent(name, limit),)
+            if time.monotonic() > end:
+                return {**findings, **{name: (_silent(name, limit),) for name in running}}
             continue
         if result.bug:
             raise result.bug
-        if deadlines.pop(result.name, None) is not None:
-            findings[result.name] = tuple(result.findings)
-            start(result.then)
+        running.remove(result.name)
+        findings[result.name] = tuple(result.findings)
+        start(result.then)
     return findings
 
 
