@@ -14,6 +14,7 @@ from azureml_tasks.project import git
 from azureml_tasks.project.model import NoRevision
 from tests.base_environment import make_base, pip_folder
 from tests.cases import lay_out
+from tests.consumers import OF_CI
 from tests.examples import AGAIN, examples
 from tests.uv_projects import put_uv_on_path
 
@@ -54,8 +55,8 @@ def _own_state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
 def _no_ci_system() -> Iterator[None]:
     """No CI system around a test, also where one runs the tests: a test that wants one says which."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "TF_BUILD"):
-            patch.delenv(name, raising=False)
+        for name in [name for name in os.environ if name.startswith(OF_CI)]:
+            patch.delenv(name)
         yield
 
 

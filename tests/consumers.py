@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DEAD",
     "ISOLATED",
+    "OF_CI",
     "PATIENT",
     "TASKS",
     "TWO_IMAGES",
@@ -28,10 +29,9 @@ __all__ = [
 ]
 
 DEAD = "unix:///nowhere/docker.sock"
-ISOLATED = (
-    *("INVOKE_", "DOCKER_", "GIT_", "SOURCE_DATE_EPOCH", "COLUMNS"),
-    *("GITHUB_", "TF_BUILD", "GITLAB_CI", "JENKINS_URL", "BITBUCKET_", "CIRCLECI", "BUILDKITE"),
-)
+OF_CI = ("CI", "BUILD_NUMBER", "GITHUB_", "TF_BUILD", "GITLAB_CI", "JENKINS_URL", "BITBUCKET_", "BUILDKITE")
+"""How the variables begin by which a program knows that it runs in a CI system; pytest reads the first two."""
+ISOLATED = ("INVOKE_", "DOCKER_", "GIT_", "SOURCE_DATE_EPOCH", "COLUMNS", *OF_CI)
 """How the variables begin that a test of a whole command or of a commit does without."""
 
 TWO_IMAGES = """\

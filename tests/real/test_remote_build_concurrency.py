@@ -21,15 +21,15 @@ from tests.real.remote_projects import RemoteProjects, copied, result_of, run_co
 from tests.real.support import Ended, started_command, unique
 
 
-def test_two_releases_of_the_same_files(
+def test_two_releases_of_the_same_image(
     remote_projects: RemoteProjects,
     amlenv_base: str,
     tmp_path: Path,
 ) -> None:
-    """Two releases of the same files end with the same digest, and both delete its candidate."""
+    """Two releases of one built image end with its digest, and both delete its candidate."""
     acr, one = remote_projects.acr, remote_projects(amlenv_base)
     built = run_command(acr, one, "image.build", *ACR)
-    two = copied(one, tmp_path / "second", records=False)
+    two = copied(one, tmp_path / "second")
     holds = Hold(), Hold()
     for hold in holds:
         acr.faults.add(f"DELETE /v2/{one.folder.name}/candidate/manifests/", hold)
