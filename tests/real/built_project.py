@@ -43,34 +43,34 @@ class Built:
 
     Args:
         name: of the project and its image.
-        there: the project.
+        project: the project.
         first: exit code and output of its first build.
         base: an image that only this project extends.
     """
 
     name: str
-    there: Consumer
+    project: Consumer
     first: Ended
     base: str
 
     @property
     def id(self) -> str:
         """The recorded ID of the image that was built last."""
-        return str(self.there.record("build.json")["id"])
+        return str(self.project.record("build.json")["id"])
 
     def write(self, name: str, text: str) -> None:
         """Write *text* to a file of the project."""
-        (self.there.folder / name).write_text(text, encoding="utf-8")
+        (self.project.folder / name).write_text(text, encoding="utf-8")
 
     def replaced(self, old: str, new: str) -> None:
         """Replace *old* in pyproject.toml."""
-        text = (self.there.folder / "pyproject.toml").read_text(encoding="utf-8")
+        text = (self.project.folder / "pyproject.toml").read_text(encoding="utf-8")
         assert old in text
         self.write("pyproject.toml", text.replace(old, new))
 
-    def said(self, *words: str) -> list[str]:
+    def run(self, *words: str) -> list[str]:
         """Run a command and return its output without the lines about engine and context."""
-        ended = self.there.invoke(*words)
+        ended = self.project.invoke(*words)
         assert ended.code == 0, ended.stderr
         lines = normal(ended.stderr + ended.stdout, {self.name: "NAME", self.base: "BASE"}).splitlines()
         return [line for line in lines if not line.startswith(("Docker engine ", "build context: "))]
@@ -113,12 +113,12 @@ def built_once(
     """
     name, base = unique("fast"), f"{unique('base')}:1"
     table = TABLE.replace("NAME", name).replace("BASE", base).replace("MORE", more)
-    there = consumer(folder / name, {**FILES, **(files or {}), "pyproject.toml": table}, env)
+    project = consumer(folder / name, {**FILES, **(files or {}), "pyproject.toml": table}, env)
     with removed_after(client, base), _images_removed_after(client, name):
         derived(client, base, f"FROM {tiny_base}\nLABEL which=first of={name}\n")
-        first = there.invoke("image.build")
+        first = project.invoke("image.build")
         assert first.code == 0, first.stderr
-        yield Built(name=name, there=there, first=first, base=base)
+        yield Built(name=name, project=project, first=first, base=base)
 
 
 @contextmanager
@@ -127,11 +127,11 @@ def _images_removed_after(client: docker.DockerClient, name: str) -> Iterator[No
     try:
         yield
     finally:
-        found = [str(image.id) for image in client.images.list(filters={"label": f"of={name}"})]
-        while left := [image for image in found if not _removed(client, image)]:
-            if left == found:
+        images = [str(image.id) for image in client.images.list(filters={"label": f"of={name}"})]
+        while left := [image for image in images if not _removed(client, image)]:
+            if left == images:
                 break
-            found = left
+            images = left
 
 
 def _removed(client: docker.DockerClient, image: str) -> bool:

@@ -23,27 +23,27 @@ class Walk:
     Args:
         built: the project.
         client: of the engine.
-        said: step -> messages about cached layers.
+        messages: step -> messages about cached layers.
         ids: step -> the image ID.
         layers: step -> the cached layers on the engine after it, name -> ID.
     """
 
     built: Built
     client: docker.DockerClient
-    said: dict[str, list[str]] = field(default_factory=dict)
+    messages: dict[str, list[str]] = field(default_factory=dict)
     ids: dict[str, str] = field(default_factory=dict)
     layers: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def step(self, name: str) -> None:
         """Build, and note the result."""
-        said = "\n".join(self.built.said("image.build"))
-        self.note(name, said)
+        output = "\n".join(self.built.run("image.build"))
+        self.note(name, output)
 
-    def note(self, name: str, said: str) -> None:
+    def note(self, name: str, output: str) -> None:
         """Note the messages, the image and the cached layers."""
-        lines = re.sub(r"/layers:[0-9a-f]{32}", "/layers:TAG", said).splitlines()
-        ours = r"(using|adding|saved|removed|cached) .*/layers:TAG.*"
-        self.said[name] = [line for line in lines if re.fullmatch(ours, line)]
+        lines = re.sub(r"/layers:[0-9a-f]{32}", "/layers:TAG", output).splitlines()
+        pattern = r"(using|adding|saved|removed|cached) .*/layers:TAG.*"
+        self.messages[name] = [line for line in lines if re.fullmatch(pattern, line)]
         self.ids[name] = self.built.id
         repository = f"azureml-tasks.invalid/{self.built.name}/layers"
         images = self.client.images.list(name=repository)

@@ -50,13 +50,18 @@ class Steps:
 
     def note(self, name: str) -> None:
         """Note what the step of this *name* has built."""
-        before = {one for step, stored in self.walk.layers.items() if step != name for one in stored.values()}
+        before = {
+            image_id
+            for step, stored in self.walk.layers.items()
+            if step != name
+            for image_id in stored.values()
+        }
         (cached,) = {*self.walk.layers[name].values()} - before
         now = installed(self.walk.client, self.walk.ids[name])
         self.below[name] = self._layers(cached)
         self.layers[name] = self._layers(self.walk.ids[name])
         self.added[name] = {package: text for package, text in now.items() if package not in self.known}
-        lines = "\n".join(self.walk.built.said("image.cache"))
+        lines = "\n".join(self.walk.built.run("image.cache"))
         lines = re.sub(r"layers:[0-9a-f]{32}", "layers:TAG", lines)
         self.listed[name] = re.sub(r"  .* old", " old", lines).splitlines()
 
@@ -77,23 +82,23 @@ def steps(
     files = {"model/weights.bin": os.urandom(5_000_000)}
     with built_once(docker_client, offering_base, env, scratch, more=ASKED, files=files) as built:
         walk = Walk(built=built, client=docker_client)
-        found = Steps(walk=walk, known=installed(docker_client, offering_base))
+        states = Steps(walk=walk, known=installed(docker_client, offering_base))
         walk.note("first", built.first.stderr.replace(built.name, "NAME"))
-        found.note("first")
+        states.note("first")
         for name, old, new in (("more", ASKED, MORE), ("fresh", MORE, MORE), ("less", MORE, LESS)):
             built.replaced(old, new)
-            said = "\n".join(built.said("image.build", *(["--no-cache"] if name == "fresh" else [])))
-            walk.note(name, said)
-            found.note(name)
-            found.pip[name] = re.findall(PIP, said)
-        yield found
+            output = "\n".join(built.run("image.build", *(["--no-cache"] if name == "fresh" else [])))
+            walk.note(name, output)
+            states.note(name)
+            states.pip[name] = re.findall(PIP, output)
+        yield states
 
 
 def test_added_packages_are_installed_on_cached_layers(steps: Steps) -> None:
     """The new cached layers are the old ones and those of pip, and the image has all packages."""
     before, after = steps.below["first"], steps.below["more"]
 
-    assert ([SAVED], GROWN) == (steps.walk.said["first"], steps.walk.said["more"])
+    assert ([SAVED], GROWN) == (steps.walk.messages["first"], steps.walk.messages["more"])
     assert (before, len(before) + LAYERS_OF_PIP) == (after[: len(before)], len(after))
     assert (after, len(after) + 1) == (steps.layers["more"][:-1], len(steps.layers["more"]))
     assert {"alpha": "1.0", "gamma": "1.0"} == steps.added["more"]
@@ -106,7 +111,7 @@ def test_a_fresh_build_replaces_grown_layers(steps: Steps) -> None:
     grown = f"{LAYERS}-grown old, with packages added later"
 
     assert [f"{grown}{used}", f"{LAYERS} old"] == steps.listed["more"]
-    assert [SAVED] == steps.walk.said["fresh"]
+    assert [SAVED] == steps.walk.messages["fresh"]
     assert [f"{LAYERS} old{used}", grown, f"{LAYERS} old"] == steps.listed["fresh"]
     assert (steps.added["more"], len(steps.below["first"])) == (
         steps.added["fresh"],
@@ -116,7 +121,7 @@ def test_a_fresh_build_replaces_grown_layers(steps: Steps) -> None:
 
 def test_a_removed_package_is_not_in_the_image(steps: Steps) -> None:
     """Without one of the packages all of them are installed again on the base."""
-    assert [SAVED] == steps.walk.said["less"]
+    assert [SAVED] == steps.walk.messages["less"]
     assert len(steps.below["first"]) == len(steps.below["less"])
     assert {"gamma": "1.0"} == steps.added["less"]
     assert PIP.split("|")[2:] == steps.pip["less"]
@@ -124,4 +129,4 @@ def test_a_removed_package_is_not_in_the_image(steps: Steps) -> None:
 
 def test_the_requirements_are_recorded(steps: Steps) -> None:
     """The next build compares them with its own."""
-    assert ["gamma==1.0"] == steps.walk.built.there.record("build.json")["requirements"]
+    assert ["gamma==1.0"] == steps.walk.built.project.record("build.json")["requirements"]

@@ -69,7 +69,7 @@ def changed(
     scratch, client = tmp_path_factory.mktemp("layers"), str(request.param)
     env = environment_for(client, clients, scratch)
     with walking(docker_client, tiny_base, env, scratch, PACKAGE) as walk:
-        folder = walk.built.there.folder / "code/package"
+        folder = walk.built.project.folder / "code/package"
         walk.built.write("code/helper.py", "x = 2\n")
         walk.built.write("code/package/m0.py", "import os\n")
         (folder / "m1.py").unlink()
@@ -98,11 +98,11 @@ def walking(
 
 def test_a_changed_line_builds_only_the_code(changed: Walk) -> None:
     """The first build saves the layers below the code; the second builds on them and sends only the code."""
-    assert ([SAVED], [USED]) == (changed.said["first"], changed.said["code"])
+    assert ([SAVED], [USED]) == (changed.messages["first"], changed.messages["code"])
     ((name, cached),) = changed.layers["first"].items()
     assert {name: cached} == changed.layers["code"]
     ids = (cached, changed.ids["first"], changed.ids["code"])
-    below, *images = (changed.client.images.get(one).attrs["RootFS"]["Layers"] for one in ids)
+    below, *images = (changed.client.images.get(image_id).attrs["RootFS"]["Layers"] for image_id in ids)
     assert [below, below] == [layers[:-1] for layers in images]
     assert images[0] != images[1]
 
@@ -110,15 +110,15 @@ def test_a_changed_line_builds_only_the_code(changed: Walk) -> None:
 def test_buildkit_copies_the_code(changed: Walk) -> None:
     """The engine's own BuildKit copies it, whichever client there is, and the history of the layers below stays."""
     (cached,) = changed.layers["code"].values()
-    images = (changed.client.images.get(one) for one in (cached, changed.ids["code"]))
+    images = (changed.client.images.get(image_id) for image_id in (cached, changed.ids["code"]))
     below, whole = ([_told(step) for step in image.history()] for image in images)
 
-    ours = whole[: -len(below)]
-    assert below == whole[len(ours) :]
+    added = whole[: -len(below)]
+    assert below == whole[len(added) :]
     assert ["LABEL ", "COPY code/ /var/azureml-app/ # buildkit", "USER ", "ENV "] == [
-        re.sub(r"(ENV |LABEL |USER ).*", r"\1", str(step["CreatedBy"])) for step in ours
+        re.sub(r"(ENV |LABEL |USER ).*", r"\1", str(step["CreatedBy"])) for step in added
     ]
-    assert {"buildkit.dockerfile.v0"} == {step["Comment"] for step in ours}
+    assert {"buildkit.dockerfile.v0"} == {step["Comment"] for step in added}
 
 
 def _told(step: Mapping[str, Any]) -> dict[str, Any]:
@@ -128,44 +128,44 @@ def _told(step: Mapping[str, Any]) -> dict[str, Any]:
 def test_the_image_can_be_pushed_and_pulled(changed: Walk, registry: Registry) -> None:
     """The pulled image is the same, and a container of it has the changed file."""
     name = f"{registry.host}/{changed.built.name}"
-    made = changed.client.images.get(changed.ids["code"])
+    image = changed.client.images.get(changed.ids["code"])
     with removed_after(changed.client, f"{name}:1"):
-        made.tag(name, "1")
+        image.tag(name, "1")
         changed.client.images.push(name, tag="1")
         changed.client.images.remove(f"{name}:1")
 
         pulled = changed.client.images.pull(name, tag="1")
 
         shown = output_of(changed.client, f"{name}:1", ["cat", "/var/azureml-app/helper.py"])
-    assert (made.id, b"x = 2\n") == (pulled.id, shown)
+    assert (image.id, b"x = 2\n") == (pulled.id, shown)
 
 
 def test_the_image_is_that_of_a_build_in_one_piece(changed: Walk, tmp_path: Path) -> None:
     """A build of the whole context gives the same files, variables, user, labels and command."""
     packed, name = tmp_path / "context.tar", f"{changed.built.name}:whole"
-    assert changed.built.there.invoke("image.context", "--output", str(packed)).code == 0
-    sha256 = changed.built.there.record("build.json")["context_sha256"]
+    assert changed.built.project.invoke("image.context", "--output", str(packed)).code == 0
+    sha256 = changed.built.project.record("build.json")["context_sha256"]
     with packed.open("rb") as archive, removed_after(changed.client, name):
         changed.client.images.build(
             fileobj=archive, custom_context=True, buildargs={"CONTEXT_SHA256": sha256}, tag=name, rm=True
         )
 
-        found = [about(changed.client, one) for one in (name, changed.ids["code"])]
+        images = [about(changed.client, image) for image in (name, changed.ids["code"])]
 
-    assert found[0] == found[1]
-    assert {"var/azureml-app/helper.py", "var/azureml-app/azureml-models/weights.bin"} <= found[0][1].keys()
+    assert images[0] == images[1]
+    assert {"var/azureml-app/helper.py", "var/azureml-app/azureml-models/weights.bin"} <= images[0][1].keys()
 
 
 def about(client: docker.DockerClient, image: str) -> tuple[dict[str, Any], dict[str, list[Any]]]:
     """Return the image's configuration, and each file with its type, mode, owner and content."""
     names = ("Env", "User", "Cmd", "Entrypoint", "Labels", "WorkingDir", "ExposedPorts", "Volumes")
     config = client.images.get(image).attrs["Config"]
-    made = client.containers.create(image)
+    container = client.containers.create(image)
     try:
-        with tarfile.open(fileobj=io.BytesIO(b"".join(map(_bytes, made.export())))) as archive:
-            files = {member.name: _seen(archive, member) for member in archive}
+        with tarfile.open(fileobj=io.BytesIO(b"".join(map(_bytes, container.export())))) as archive:
+            files = {member.name: _entry(archive, member) for member in archive}
     finally:
-        made.remove()
+        container.remove()
     files.pop("tmp/when")  # The command of the project prints another time in each build.
     return {name: config.get(name) or None for name in names}, files
 
@@ -175,7 +175,7 @@ def _bytes(block: Any) -> bytes:
     return bytes(block)
 
 
-def _seen(archive: tarfile.TarFile, member: tarfile.TarInfo) -> list[Any]:
+def _entry(archive: tarfile.TarFile, member: tarfile.TarInfo) -> list[Any]:
     content = archive.extractfile(member) if member.isreg() else None
     sha256 = hashlib.sha256(content.read()).hexdigest() if content else ""
     return [member.type, member.mode, member.uid, member.gid, member.linkname, sha256]
@@ -234,7 +234,7 @@ def test_links_and_onbuild_of_the_base(
             look = ["cat", "/var/azureml-app/helper.py", "/tmp/onbuild"]  # noqa: S108 -- in an image
             shown = output_of(docker_client, f"{walk.built.name}:1", look)
             left = docker_client.containers.list(all=True, filters={"ancestor": base})
-    assert ([USED], b"x = 2\ndone\n", []) == (walk.said["code"], shown, left)
+    assert ([USED], b"x = 2\ndone\n", []) == (walk.messages["code"], shown, left)
 
 
 # Cached layers over time
@@ -251,11 +251,11 @@ def walk(
     scratch = tmp_path_factory.mktemp("walk")
     env = environment_of(clients["26.1-buildx"], scratch)
     with walking(docker_client, tiny_base, env, scratch) as steps:
-        (steps.built.there.folder / MODEL).write_bytes(os.urandom(LARGE))
+        (steps.built.project.folder / MODEL).write_bytes(os.urandom(LARGE))
         steps.step("model")
         steps.built.replaced("cached-layers-max-age = 7", "cached-layers-max-age = 0")
         steps.step("too old")
-        steps.note("pruned", "\n".join(steps.built.said("image.cache", "--prune")))
+        steps.note("pruned", "\n".join(steps.built.run("image.cache", "--prune")))
         yield steps
 
 
@@ -263,7 +263,7 @@ def test_layers_that_were_used_today_stay(walk: Walk) -> None:
     """Another build may use them at the same time, so no build removes them."""
     first, model = walk.layers["first"], walk.layers["model"]
 
-    assert ([SAVED], 1, 2) == (walk.said["model"], len(first), len(model))
+    assert ([SAVED], 1, 2) == (walk.messages["model"], len(first), len(model))
     assert first.items() <= model.items()
 
 
@@ -271,7 +271,7 @@ def test_layers_with_unpinned_packages_are_rebuilt_in_time(walk: Walk) -> None:
     """The project's command may give another result by now, so layers that are too old are built without a cache."""
     before, after = walk.layers["model"], walk.layers["too old"]
 
-    assert [TOO_OLD, SAVED] == walk.said["too old"]
+    assert [TOO_OLD, SAVED] == walk.messages["too old"]
     assert (before.keys(), 1) == (after.keys(), len(before.items() & after.items()))
     times = [
         output_of(walk.client, walk.ids[name], ["cat", "/tmp/when"])  # noqa: S108 -- in an image
@@ -282,7 +282,7 @@ def test_layers_with_unpinned_packages_are_rebuilt_in_time(walk: Walk) -> None:
 
 def test_prune_removes_what_the_project_does_not_use(walk: Walk) -> None:
     """Only the layers of the project as it is now are left."""
-    assert ["removed azureml-tasks.invalid/NAME/layers:TAG"] == walk.said["pruned"]
+    assert ["removed azureml-tasks.invalid/NAME/layers:TAG"] == walk.messages["pruned"]
     ((name, cached),) = walk.layers["pruned"].items()
     assert cached == walk.layers["too old"][name]
 
@@ -295,17 +295,17 @@ def test_layers_that_another_command_removes_are_built_again(
     built.replaced("cached-layers-max-age = 0", "cached-layers-max-age = 7")
     built.write("code/helper.py", "x = 2\n")
     for name in ("PATH", "DOCKER_CONFIG"):
-        monkeypatch.setenv(name, built.there.env[name])
+        monkeypatch.setenv(name, built.project.env[name])
     used, removed = DockerLayerStore.use, list[str]()
 
-    def use_and_remove(store: DockerLayerStore, tag: str, found: FoundLayers) -> None:
-        used(store, tag, found)
+    def use_and_remove(store: DockerLayerStore, tag: str, found_layers: FoundLayers) -> None:
+        used(store, tag, found_layers)
         if not removed:
             removed.append(layers)
             client.images.remove(layers)
 
     monkeypatch.setattr(DockerLayerStore, "use", use_and_remove)
-    run = RunContext(folder=built.there.folder, reporter=Console())
+    run = RunContext(folder=built.project.folder, reporter=Console())
     pipeline.build(run, no_cache=False, pull=False)
 
     image = output_of(client, f"{built.name}:1", ["cat", "/var/azureml-app/helper.py"])

@@ -29,8 +29,8 @@ def built(
     scratch = tmp_path_factory.mktemp("while")
     env = environment_of(clients["26.1-buildx"], scratch)
     files = {"model/large.bin": os.urandom(5_000_000)}
-    with built_once(docker_client, tiny_base, env, scratch, files=files) as found:
-        yield found
+    with built_once(docker_client, tiny_base, env, scratch, files=files) as built_project:
+        yield built_project
 
 
 def disturbed(built: Built, edit: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> BuildError:
@@ -51,15 +51,15 @@ def disturbed(built: Built, edit: Callable[[], object], monkeypatch: pytest.Monk
 def build(built: Built, monkeypatch: pytest.MonkeyPatch) -> None:
     """Build it in this process."""
     for name in ("PATH", "DOCKER_CONFIG"):
-        monkeypatch.setenv(name, built.there.env[name])
-    run = RunContext(folder=built.there.folder, reporter=Console())
+        monkeypatch.setenv(name, built.project.env[name])
+    run = RunContext(folder=built.project.folder, reporter=Console())
     pipeline.build(run, no_cache=False, pull=False)
 
 
 def images(client: docker.DockerClient, built: Built) -> dict[str, list[str]]:
     """Return every image of the project with its names, also those without one and cached layers."""
-    found = client.images.list(filters={"label": f"of={built.name}"})
-    return {str(image.id): sorted(image.tags) for image in found}
+    own_images = client.images.list(filters={"label": f"of={built.name}"})
+    return {str(image.id): sorted(image.tags) for image in own_images}
 
 
 def shown(client: docker.DockerClient, built: Built, name: str) -> bytes:
@@ -68,8 +68,8 @@ def shown(client: docker.DockerClient, built: Built, name: str) -> bytes:
     return out
 
 
-def said(name: str) -> str:
-    """What is said of a file that has changed."""
+def message(name: str) -> str:
+    """Return the message about a file that has changed."""
     return (
         f"The files changed while the image was built: {name}.\n"
         "    Run the same command again.\nNothing was built."
@@ -81,13 +81,13 @@ def test_code_that_changes_gives_no_image(
 ) -> None:
     """The exit code is 4; names, images and records stay as they were; the next build uses the new files."""
     built.write("code/helper.py", "x = 2\n")
-    before, record = images(docker_client, built), built.there.record("build.json")
+    before, record = images(docker_client, built), built.project.record("build.json")
 
     ended = disturbed(built, lambda: built.write("code/helper.py", "x = 3\n"), monkeypatch)
 
-    assert (4, said("code/helper.py")) == (ended.exit_code, str(ended))
-    assert (before, record) == (images(docker_client, built), built.there.record("build.json"))
-    built.said("image.build")
+    assert (4, message("code/helper.py")) == (ended.exit_code, str(ended))
+    assert (before, record) == (images(docker_client, built), built.project.record("build.json"))
+    built.run("image.build")
     assert b"x = 3\n" == shown(docker_client, built, "helper.py")
 
 
@@ -96,14 +96,14 @@ def test_a_model_that_changes_gives_no_cached_layers(
 ) -> None:
     """Layers of another model than the one that was hashed get no tag."""
     built.write("model/which.txt", "wanted\n")
-    before, record = images(docker_client, built), built.there.record("build.json")
+    before, record = images(docker_client, built), built.project.record("build.json")
 
     ended = disturbed(built, lambda: built.write("model/which.txt", "other\n"), monkeypatch)
 
-    assert (4, said("model/which.txt")) == (ended.exit_code, str(ended))
-    assert (before, record) == (images(docker_client, built), built.there.record("build.json"))
+    assert (4, message("model/which.txt")) == (ended.exit_code, str(ended))
+    assert (before, record) == (images(docker_client, built), built.project.record("build.json"))
     built.write("model/which.txt", "wanted\n")
-    built.said("image.build")
+    built.run("image.build")
     assert b"wanted\n" == shown(docker_client, built, "azureml-models/which.txt")
 
 
@@ -117,6 +117,6 @@ def test_code_that_changes_keeps_the_cached_layers(
     ended = disturbed(built, lambda: built.write("code/helper.py", "x = 4\n"), monkeypatch)
 
     (new,) = images(docker_client, built).keys() - before.keys()
-    assert said("code/helper.py") == str(ended)
+    assert message("code/helper.py") == str(ended)
     (name,) = images(docker_client, built)[new]
-    assert f"using cached layers: {name}".replace(built.name, "NAME") in built.said("image.build")
+    assert f"using cached layers: {name}".replace(built.name, "NAME") in built.run("image.build")

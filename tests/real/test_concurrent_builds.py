@@ -70,8 +70,8 @@ def clones(
         clones = []
         for number in range(CLONES):
             folder, state = scratch / f"clone-{number}" / built.name, scratch / f"state-{share or number}"
-            shutil.copytree(built.there.folder, folder, ignore=shutil.ignore_patterns(".azureml-image"))
-            clones.append(replace(built.there, folder=folder, env={**env, "XDG_STATE_HOME": str(state)}))
+            shutil.copytree(built.project.folder, folder, ignore=shutil.ignore_patterns(".azureml-image"))
+            clones.append(replace(built.project, folder=folder, env={**env, "XDG_STATE_HOME": str(state)}))
         yield Clones(all=tuple(clones), client=docker_client)
 
 
@@ -86,6 +86,8 @@ def test_all_are_built(clones: Clones) -> None:
         ended += clones.build()
         shown += [clones.shown(clone) for clone in clones.all]
 
-    assert [0] * len(ended) == [one.code for one in ended], "\n".join(one.stderr for one in ended if one.code)
+    assert [0] * len(ended) == [build.code for build in ended], "\n".join(
+        build.stderr for build in ended if build.code
+    )
     assert expected == shown
-    assert not [one.stderr for one in ended if "waiting" in one.stderr]
+    assert not [build.stderr for build in ended if "waiting" in build.stderr]

@@ -68,7 +68,7 @@ def described(archive: tarfile.TarFile, prefix: str) -> dict[str, tuple[int, int
 
 def in_project(built: Built) -> dict[str, tuple[int, int, bytes]]:
     """Return what the image must hold: every file of the code, with a fixed time and mode."""
-    code = built.there.folder / "code"
+    code = built.project.folder / "code"
     expected = {}
     for path in code.rglob("*"):
         name = path.relative_to(code).as_posix()
@@ -82,18 +82,18 @@ def in_project(built: Built) -> dict[str, tuple[int, int, bytes]]:
 
 def staged(built: Built) -> list[str]:
     """Return the names of the staged folders."""
-    home = built.there.folder / ".azureml-image" / "staged"
+    home = built.project.folder / ".azureml-image" / "staged"
     return [path.name for path in home.iterdir() if path.is_dir()]
 
 
 def test_every_change_is_in_the_image(built: Built, docker_client: docker.DockerClient) -> None:
     """Of one staged folder the image gets new contents of the same size, removals, modes, links and new kinds."""
-    package, names = built.there.folder / "code/package", staged(built)
-    seen, expected = [in_image(docker_client, built)], [in_project(built)]
+    package, names = built.project.folder / "code/package", staged(built)
+    contents, expected = [in_image(docker_client, built)], [in_project(built)]
 
     def build() -> None:
-        built.said("image.build")
-        seen.append(in_image(docker_client, built))
+        built.run("image.build")
+        contents.append(in_image(docker_client, built))
         expected.append(in_project(built))
 
     status = (package / "p0/m0001.py").stat()
@@ -114,7 +114,7 @@ def test_every_change_is_in_the_image(built: Built, docker_client: docker.Docker
     (package / "p0/m0002.py").write_text("x = 2\n", encoding="utf-8")
     build()
 
-    assert expected == seen
+    assert expected == contents
     assert (1, names) == (len(names), staged(built))
 
 
@@ -122,16 +122,16 @@ def test_a_lost_or_broken_staged_folder_changes_nothing(
     built: Built, docker_client: docker.DockerClient
 ) -> None:
     """The image is built of the project's files, whatever happens to the copies."""
-    home = built.there.folder / ".azureml-image" / "staged"
+    home = built.project.folder / ".azureml-image" / "staged"
     folder = home / staged(built)[0]
     (folder / "code/package/p3/m0300.py").write_text("broken\n", encoding="utf-8")
     built.write("code/package/p3/m0301.py", "x = 'new'\n")
-    built.said("image.build")
+    built.run("image.build")
     repaired = in_image(docker_client, built)
     expected = in_project(built)
     (home / "folder.json").unlink()
     built.write("code/package/p3/m0301.py", "x = 301\n")
-    built.said("image.build")
+    built.run("image.build")
 
     assert expected == repaired
     assert in_project(built) == in_image(docker_client, built)
@@ -142,9 +142,9 @@ def test_the_archive_gives_the_same_image(
     built: Built, docker_client: docker.DockerClient, tmp_path: Path
 ) -> None:
     """What is printed by `image.context` builds from BuildKit's cache, so both ways copy the same."""
-    built.said("image.build")
+    built.run("image.build")
     archive = tmp_path / "context.tar"
-    built.there.invoke("image.context", "--output", str(archive))
+    built.project.invoke("image.context", "--output", str(archive))
 
     with tarfile.open(archive) as context:
         assert described(context, "code/") == in_image(docker_client, built)

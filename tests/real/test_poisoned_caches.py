@@ -56,13 +56,13 @@ def victim(
 ) -> Iterator[tuple[Built, docker.DockerClient]]:
     """A project with cached layers, which was built once, and the engine that has them."""
     engine, client = request.param
-    found, scratch = engine_of(request, engine), tmp_path_factory.mktemp("victim")
+    engine_client, scratch = engine_of(request, engine), tmp_path_factory.mktemp("victim")
     env = environment_for(client, clients, scratch)
     if engine == "26.1":
         env["DOCKER_HOST"] = request.getfixturevalue("engine_26")
     files = {"model/weights.bin": os.urandom(LARGE)}
-    with built_once(found, tiny_base, env, scratch, files=files) as built:
-        yield built, found
+    with built_once(engine_client, tiny_base, env, scratch, files=files) as built:
+        yield built, engine_client
 
 
 def poison(client: docker.DockerClient, below: str, *names: str) -> str:
@@ -96,7 +96,7 @@ def test_the_name_of_cached_layers_proves_nothing(victim: tuple[Built, docker.Do
     assert has_evil(client, name)
 
     built.write("code/helper.py", "x = 2\n")
-    built.said("image.build")
+    built.run("image.build")
 
     assert (cached, False) == (layers(client, built.id)[: len(cached)], has_evil(client, built.id))
     assert [name] == tags_of(client, f"{NO_REGISTRY}/{built.name}/layers:")
@@ -117,11 +117,11 @@ def test_nothing_is_used_that_the_project_has_not_built(
     built, client = victim
     folder = tmp_path / "other" / built.name
     files = {
-        str(path.relative_to(built.there.folder)): path.read_bytes()
-        for path in built.there.folder.rglob("*")
+        str(path.relative_to(built.project.folder)): path.read_bytes()
+        for path in built.project.folder.rglob("*")
         if path.is_file() and ".azureml-image" not in path.parts
     }
-    other = consumer(folder, files, built.there.env)
+    other = consumer(folder, files, built.project.env)
     plan, context = plan_image(RunContext(folder=folder, reporter=Console()))
     base = str(client.images.get(built.base).id)
     tags = [each.tag for each in cached_layers_of(plan, fingerprint_parts(plan, context, base))]
@@ -129,11 +129,11 @@ def test_nothing_is_used_that_the_project_has_not_built(
     names += [f"{NO_REGISTRY}/{built.name}/layers:{tag}" for tag in tags]
     evil = poison(client, built.base, *names)
 
-    done = other.invoke("image.build")
+    ended = other.invoke("image.build")
 
-    assert done.code == 0, done.stderr
+    assert ended.code == 0, ended.stderr
     image = other.record("build.json")["id"]
-    assert (False, False) == (has_evil(client, image), "using cached layers" in done.stderr)
+    assert (False, False) == (has_evil(client, image), "using cached layers" in ended.stderr)
     assert layers(client, evil)[-1] not in layers(client, image)
     client.images.remove(evil, force=True)
     other.invoke("image.clean")
@@ -188,13 +188,13 @@ def sdist(name: str) -> bytes:
         "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
         "backend.py": BACKEND.replace("NAME", name),
     }
-    made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode="w:gz") as archive:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
         for path, text in files.items():
             member = tarfile.TarInfo(f"{name}-1.0/{path}")
             member.size = len(text.encode())
             archive.addfile(member, io.BytesIO(text.encode()))
-    return made.getvalue()
+    return buffer.getvalue()
 
 
 FROM_INDEX = """\
@@ -267,7 +267,7 @@ def test_a_wheel_in_pips_cache_is_of_its_own_project_and_scope(
             build(3, "main", "alpha"),
         ]
 
-        assert [0, 0, 0, 0] == [done.code for done in ended], ended[-1].stderr
+        assert [0, 0, 0, 0] == [command.code for command in ended], ended[-1].stderr
         # Without that, nothing would be proven: pip has taken the wheel from its cache.
         assert "Using cached alpha" in ended[-1].stderr, ended[-1].stderr
         assert "honest" == who_built(docker_client, f"{name}:1")
