@@ -54,7 +54,7 @@ class Az:
 
     def __call__(self, *arguments: str, folder: Path | None = None) -> Ended:
         """Run it and wait for its end."""
-        done = subprocess.run(
+        completed = subprocess.run(
             [str(self.python), "-m", "azure.cli", *arguments],
             cwd=folder,
             env=self.env,
@@ -63,7 +63,9 @@ class Az:
             check=False,
         )
         # Python's text mode would turn each carriage return into a line end.
-        return Ended(code=done.returncode, stdout=done.stdout.decode(), stderr=done.stderr.decode())
+        return Ended(
+            code=completed.returncode, stdout=completed.stdout.decode(), stderr=completed.stderr.decode()
+        )
 
 
 @pytest.fixture(scope="session")
@@ -86,8 +88,8 @@ def az(acr_session: loopback.Acr, tmp_path_factory: pytest.TempPathFactory) -> A
         ("login", "--service-principal", "-u", CLIENT, "-p", SECRET, "--tenant", TENANT),
         ("account", "set", "-s", acr_session.subscription),
     ):
-        done = value(*words)
-        assert done.code == 0, done.stderr
+        ended = value(*words)
+        assert ended.code == 0, ended.stderr
     return value
 
 
@@ -141,17 +143,17 @@ class Wire:
     def upload(self, archive: bytes) -> str:
         """Upload a build context and return its path."""
         where = self.arm("POST", "listBuildSourceUploadUrl").json()
-        done = self.session.put(where["uploadUrl"], data=archive, headers={"x-ms-blob-type": "BlockBlob"})
-        assert done.status_code == requests.codes.created, done.text
+        response = self.session.put(where["uploadUrl"], data=archive, headers={"x-ms-blob-type": "BlockBlob"})
+        assert response.status_code == requests.codes.created, response.text
         return str(where["relativePath"])
 
     def schedule(self, request: Mapping[str, Any]) -> Run:
         """Start a run."""
-        done = self.arm("POST", "scheduleRun", json=request)
-        assert done.status_code == requests.codes.ok, done.text
-        found = self.acr.runs.find(done.json()["properties"]["runId"])
-        assert found
-        return found
+        response = self.arm("POST", "scheduleRun", json=request)
+        assert response.status_code == requests.codes.ok, response.text
+        run = self.acr.runs.find(response.json()["properties"]["runId"])
+        assert run
+        return run
 
     def run(self, request: Mapping[str, Any]) -> Run:
         """Start a run and wait for its end."""

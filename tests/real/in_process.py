@@ -72,13 +72,13 @@ class Outcome:
 
     Args:
         code: its exit code; 0 where it did what it shall.
-        said: its whole message, or else its results.
+        message: its whole message, or else its results.
         tags: of the image's final repository.
         runs: how the runs are that it asked for.
     """
 
     code: int
-    said: str
+    message: str
     tags: tuple[str, ...] = ()
     runs: tuple[str, ...] = ()
 
@@ -139,7 +139,7 @@ class InProcess:
         capsys: what is printed.
         before: how many runs there were before the test.
         pauses: the seconds that Microsoft's libraries would have waited.
-        seen: everything that was printed.
+        output: everything that was printed.
         progress: what the last command said meanwhile.
     """
 
@@ -148,7 +148,7 @@ class InProcess:
     capsys: pytest.CaptureFixture[str]
     before: int
     pauses: list[float]
-    seen: list[str] = field(default_factory=list)
+    output: list[str] = field(default_factory=list)
     progress: str = ""
 
     @property
@@ -171,9 +171,9 @@ class InProcess:
         """The config of the image that `put` pushes."""
         return json.dumps({"config": {"User": "dockeruser"}, "of": self.candidates}).encode()
 
-    def fail(self, where: str, what: What, *, times: int | None = 1) -> Fault:
+    def fail(self, where: str, behaviour: What, *, times: int | None = 1) -> Fault:
         """Inject a fault; see `Faults.add`."""
-        return self.acr.faults.add(where, what, times=times)
+        return self.acr.faults.add(where, behaviour, times=times)
 
     def build(self) -> Outcome:
         """Run `image.build`."""
@@ -199,23 +199,23 @@ class InProcess:
         except AzuremlTasksError as error:
             code, message = error.exit_code, str(error)
         printed = self.capsys.readouterr()
-        self.seen += [message, printed.out, printed.err]
+        self.output += [message, printed.out, printed.err]
         self.progress = self.normal(printed.err)
         return self._now(code, message)
 
     def invoke(self, *arguments: str, env: dict[str, str] | None = None) -> Outcome:
         """Run `invoke` as a process; the message of a failure is the last paragraph of stderr."""
-        done: Ended = self.project.invoke(*arguments, env=env)
-        self.seen += [done.stdout, done.stderr]
-        self.progress = self.normal(done.stderr)
-        lines = done.stderr.splitlines(keepends=True)
+        ended: Ended = self.project.invoke(*arguments, env=env)
+        self.output += [ended.stdout, ended.stderr]
+        self.progress = self.normal(ended.stderr)
+        lines = ended.stderr.splitlines(keepends=True)
         heads = [at for at, line in enumerate(lines) if line[0] not in " \n" and at < len(lines) - 1]
         message = "".join(lines[heads[-1] if heads else 0 :]).removesuffix("\n")
-        return self._now(done.code, message if done.code else done.stdout)
+        return self._now(ended.code, message if ended.code else ended.stdout)
 
-    def _now(self, code: int, said: str) -> Outcome:
+    def _now(self, code: int, message: str) -> Outcome:
         tags = tuple(self.normal(tag) for tag in sorted(self.acr.tags(self.name)))
-        return Outcome(code=code, said=self.normal(said), tags=tags, runs=self.runs())
+        return Outcome(code=code, message=self.normal(message), tags=tags, runs=self.runs())
 
     def runs(self) -> tuple[str, ...]:
         """The statuses of the runs of this test."""
@@ -293,11 +293,11 @@ class InProcess:
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Return the seconds that Microsoft's libraries would have waited before a retry; nothing waits."""
-    found: list[float] = []
+    waits: list[float] = []
     monkeypatch.setattr(Retry, "get_backoff_time", lambda _: 0.0)
-    monkeypatch.setattr(HttpTransport, "sleep", lambda _self, seconds: found.append(round(seconds, 1)))
-    monkeypatch.setattr(signals, "wait", lambda seconds: found.append(round(seconds, 1)))
-    return found
+    monkeypatch.setattr(HttpTransport, "sleep", lambda _self, seconds: waits.append(round(seconds, 1)))
+    monkeypatch.setattr(signals, "wait", lambda seconds: waits.append(round(seconds, 1)))
+    return waits
 
 
 @pytest.fixture(name="in_process")
@@ -314,10 +314,10 @@ def in_process_fixture(
     for name, text in {**acr.environment(), **_authority(acr, tmp_path)}.items():
         monkeypatch.setenv(name, text)
     project = remote_projects(tiny_base)
-    made = InProcess(acr=acr, project=project, capsys=capsys, before=len(acr.runs), pauses=pauses)
-    yield made
-    records = [path.read_text(encoding="utf-8") for path in made.job.records.folder.glob("*")]
-    assert [] == re.findall(_SECRETS, "\n".join([*made.seen, *records]))
+    in_process = InProcess(acr=acr, project=project, capsys=capsys, before=len(acr.runs), pauses=pauses)
+    yield in_process
+    records = [path.read_text(encoding="utf-8") for path in in_process.job.records.folder.glob("*")]
+    assert [] == re.findall(_SECRETS, "\n".join([*in_process.output, *records]))
 
 
 def _authority(acr: Acr, folder: Path) -> dict[str, str]:
@@ -350,10 +350,10 @@ def put_image(acr: Acr, repository: str, tag: str, config: bytes) -> str:
             "config": blob("config.v1+json", config),
             "layers": [blob("layer.v1.tar", b"which nobody unpacks")],
         }
-        done = session.put(
+        response = session.put(
             f"{url}/manifests/{tag}",
             data=json.dumps(manifest),
             headers={"Content-Type": f"{kind}manifest.v1+json"},
         )
-        done.raise_for_status()
-    return str(done.headers["Docker-Content-Digest"])
+        response.raise_for_status()
+    return str(response.headers["Docker-Content-Digest"])

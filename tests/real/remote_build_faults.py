@@ -12,10 +12,10 @@ from tests.real.remote_output import SECONDS
 CANDIDATE = "REGISTRY/NAME/candidate@sha256:ID"
 
 
-BUILT = Outcome(code=0, said=f"{CANDIDATE}\n", runs=("Succeeded",))
+BUILT = Outcome(code=0, message=f"{CANDIDATE}\n", runs=("Succeeded",))
 
 
-PUSHED = Outcome(code=0, said="REGISTRY/NAME@sha256:ID\n", tags=("1.0", "KEPT"))
+PUSHED = Outcome(code=0, message="REGISTRY/NAME@sha256:ID\n", tags=("1.0", "KEPT"))
 
 
 LATER = "    Run the same command again later.\n"

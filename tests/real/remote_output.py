@@ -91,16 +91,20 @@ steps:
 PROBING = TASK[TASK.index('  - id: "server"') : TASK.index('  - id: "push"\n')]
 
 
-def body(done: CommandResult) -> dict[str, Any]:
+def body(result: CommandResult) -> dict[str, Any]:
     """Return the body of `scheduleRun` with its task decoded and its source checked against the upload."""
-    found = dict(done.the_run.request)
-    uploads = {one.path for one in done.requests if one.endpoint == "storage" and one.method == "PUT"}
-    assert any(path.endswith(f"/{found['sourceLocation']}") for path in uploads)
-    found["sourceLocation"] = "the upload"
-    if "encodedTaskContent" in found:
-        text = base64.b64decode(found["encodedTaskContent"]).decode()
-        found["encodedTaskContent"] = normalize(text, done.project, done.acr)
-    return found
+    content = dict(result.the_run.request)
+    uploads = {
+        request.path
+        for request in result.requests
+        if request.endpoint == "storage" and request.method == "PUT"
+    }
+    assert any(path.endswith(f"/{content['sourceLocation']}") for path in uploads)
+    content["sourceLocation"] = "the upload"
+    if "encodedTaskContent" in content:
+        text = base64.b64decode(content["encodedTaskContent"]).decode()
+        content["encodedTaskContent"] = normalize(text, result.project, result.acr)
+    return content
 
 
 def quick_build(name: str, context: str) -> dict[str, Any]:

@@ -99,12 +99,12 @@ class RemoteProjects:
         table.write_text(text, encoding="utf-8")
         return self.here(example, local=local)
 
-    def here(self, made: Consumer, *, local: bool = True) -> Consumer:
+    def here(self, project: Consumer, *, local: bool = True) -> Consumer:
         """Return the project with the environment of a user who is signed in to the loopback."""
         host = self.engine if local else NOWHERE
         own = {"DOCKER_HOST": host, "DOCKER_CONFIG": str(self.folder / "docker-config")}
         return replace(
-            made, env={**consumer(made.folder, {}, os.environ).env, **self.acr.environment(), **own}
+            project, env={**consumer(project.folder, {}, os.environ).env, **self.acr.environment(), **own}
         )
 
 
@@ -169,8 +169,8 @@ class CommandResult:
     def messages(self) -> list[str]:
         """The normalized lines of stderr without the run's log and without progress."""
         log = set(clean(self.run.text).splitlines()) if self.run else set()
-        ours = "\n".join(line for line in self.ended.stderr.splitlines() if line not in log)
-        lines = normalize(ours, self.project, self.acr).splitlines()
+        stderr = "\n".join(line for line in self.ended.stderr.splitlines() if line not in log)
+        lines = normalize(stderr, self.project, self.acr).splitlines()
         return [line for line in lines if not re.match(r"  (N s: |layer )", line)]
 
 

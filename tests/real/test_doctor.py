@@ -64,17 +64,17 @@ def test_a_machine_that_builds(
         words = ("image.doctor", "--json", "--base", f"{name}:1", "--registry", registry.host)
 
         current = nowhere.invoke(*words)
-        found = findings(current)
+        checks = findings(current)
         assert (0, "") == (current.code, current.stderr)
         assert (
             "ok",
             f"Docker {info['ServerVersion']}, API {docker_client.version()['ApiVersion']}",
-        ) == found["engine"]
-        assert ("ok", f"kept by the storage driver {info['Driver']}, not in containerd") == found["images"]
-        assert {"ok"} == {found[each][0] for each in ("docker client", "buildx", "platform", "context")}
-        assert ("ok", f"{registry.host} answers, and wants no sign-in") == found["registry"]
-        status, what = found["base"]
-        assert ("ok", True) == (status, what.endswith("; its registry has no newer one"))
+        ) == checks["engine"]
+        assert ("ok", f"kept by the storage driver {info['Driver']}, not in containerd") == checks["images"]
+        assert {"ok"} == {checks[each][0] for each in ("docker client", "buildx", "platform", "context")}
+        assert ("ok", f"{registry.host} answers, and wants no sign-in") == checks["registry"]
+        status, message = checks["base"]
+        assert ("ok", True) == (status, message.endswith("; its registry has no newer one"))
 
         docker_client.api.remove_image(f"{name}:1")
         assert ("ok", f"{name}:1 is not here yet; its registry has it, and a build pulls it") == findings(
@@ -118,21 +118,21 @@ def test_azure_up_to_its_tasks(remote_projects: RemoteProjects, tiny_base: str) 
     """Sign-in, registry, roles and tasks are asked for real, and nothing is started."""
     project, acr = remote_projects(tiny_base, local=False), remote_projects.acr
 
-    done = run_command(acr, patient(project), "image.doctor", "--engine", "acr", "--json")
+    result = run_command(acr, patient(project), "image.doctor", "--engine", "acr", "--json")
 
-    found = findings(done.ended)
-    assert (0, "") == (done.ended.code, done.ended.stderr)
-    assert [] == [each.path for each in done.requests if "scheduleRun" in each.path]
+    checks = findings(result.ended)
+    assert (0, "") == (result.ended.code, result.ended.stderr)
+    assert [] == [each.path for each in result.requests if "scheduleRun" in each.path]
     assert {
         "Azure libraries": ("ok", "the extra acr is installed"),
         "Azure registry": ("ok", f"{acr.login_server}, {acr.registry.id}"),
         "roles": ("ok", f"you may build and push {project.folder.name}"),
         "ACR Tasks": ("ok", f"permitted in {acr.login_server}"),
-    }.items() <= found.items()
-    assert ("ok", "warning") == (found["Azure sign-in"][0], found["engine"][0])
+    }.items() <= checks.items()
+    assert ("ok", "warning") == (checks["Azure sign-in"][0], checks["engine"][0])
 
     acr.settings.tasks_allowed = False
     barred = project.invoke("image.doctor", "--engine", "acr", "--json")
-    status, what = findings(barred)["ACR Tasks"]
-    assert ("blocks", True) == (status, "the subscription may not use ACR Tasks" in what)
+    status, message = findings(barred)["ACR Tasks"]
+    assert ("blocks", True) == (status, "the subscription may not use ACR Tasks" in message)
     assert (3, "Nothing can be built before this is put right: ACR Tasks.\n") == (barred.code, barred.stderr)

@@ -162,12 +162,12 @@ def test_the_steps_of_a_task_are_carried_out(
         _task(wire, _STEPS.replace("NAME", name), {"Dockerfile": dockerfile}, word="$(echo hid)den")
     )
     assert run.status == "Succeeded", run.text
-    said = _said_by(run.text)
-    assert re.search(r"#\d [\d.]+ hidden\n", said["build"])
-    assert said["look"] == "1000\n/workspace\n/acb/home\nhidden\nDockerfile\nsecrets\nword\nroot 755\n"
-    assert said["elsewhere"] == "/home\n"
-    assert re.fullmatch("[0-9a-f]{64}\n", said["speaker"])
-    assert said["speaker-log"] == "said by the speaker\n"
+    outputs = _outputs(run.text)
+    assert re.search(r"#\d [\d.]+ hidden\n", outputs["build"])
+    assert outputs["look"] == "1000\n/workspace\n/acb/home\nhidden\nDockerfile\nsecrets\nword\nroot 755\n"
+    assert outputs["elsewhere"] == "/home\n"
+    assert re.fullmatch("[0-9a-f]{64}\n", outputs["speaker"])
+    assert outputs["speaker-log"] == "said by the speaker\n"
     assert [image["digest"] for image in run.output_images] == [acr.tags(name)[run.id]]
     assert _left(docker_client, run) == []
 
@@ -181,7 +181,7 @@ def test_containers_of_a_task_find_each_other_by_step(
     text = f"steps:\n  - id: sleeper\n    cmd: {tiny_base} sleep 600\n    detach: true\n"
     text += "  - id: show\n    cmd: docker inspect sleeper\n"
     run = wire.run(_task(wire, text, {}))
-    networks = json.loads(_said_by(run.text)["show"])[0]["NetworkSettings"]["Networks"]
+    networks = json.loads(_outputs(run.text)["show"])[0]["NetworkSettings"]["Networks"]
     assert [value["Aliases"][0] for value in networks.values()] == ["sleeper"]
     assert not docker_client.networks.list(names=list(networks))
 
@@ -340,7 +340,7 @@ def _task(wire: Wire, text: str, files: dict[str, str], **values: str) -> dict[s
     }
 
 
-def _said_by(log: str) -> dict[str, str]:
+def _outputs(log: str) -> dict[str, str]:
     """Step -> what its command wrote to the log; of steps beside each other that is only true of quiet ones."""
     pattern = r"Launching container with name: (\S+)\n(.*?)^\S+ \S+ Successfully executed container: \1$"
     return dict(re.findall(pattern, log, re.MULTILINE | re.DOTALL))
@@ -353,7 +353,9 @@ def _left(client: docker.DockerClient, run: Run, command: str = "") -> list[str]
     server = run.registry.login_server
     containers = client.api.containers(all=True)
     named = [
-        one["Id"] for one in containers if word in one["Labels"] or (command and command in one["Command"])
+        container["Id"]
+        for container in containers
+        if word in container["Labels"] or (command and command in container["Command"])
     ]
     networks = [network.name for network in client.networks.list(names=[f"acb_default_network_{word}"])]
     return [

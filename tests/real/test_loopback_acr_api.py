@@ -238,10 +238,10 @@ def test_unused_names_are_not_found(wire: Wire) -> None:
         "ResourceGroupNotFound": main.id.replace(main.resource_group, "nobody"),
         "ResourceNotFound": main.id.replace(main.name, "nothing"),
     }
-    found = {code: wire.arm("GET", path, version="2025-04-01") for code, path in paths.items()}
-    assert {answer.json()["error"]["code"]: answer.status_code for answer in found.values()} == dict.fromkeys(
-        paths, 404
-    )
+    answers = {code: wire.arm("GET", path, version="2025-04-01") for code, path in paths.items()}
+    assert {
+        answer.json()["error"]["code"]: answer.status_code for answer in answers.values()
+    } == dict.fromkeys(paths, 404)
 
 
 def test_a_workspace_names_its_registry_or_none(

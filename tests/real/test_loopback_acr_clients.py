@@ -108,19 +108,21 @@ def test_az_acr_build_pushes_what_the_registry_confirms(
     name = unique("az")
     project = {"Dockerfile": f"FROM {tiny_base}\nCOPY word /word\n", "word": f"{name}\n", "tasks.py": ""}
     folder = consumer(tmp_path, project).folder
-    done = az("acr", "build", "--registry", acr.name, "--image", f"{name}:1", ".", folder=folder)
-    assert done.code == 0, done.stderr
+    ended = az("acr", "build", "--registry", acr.name, "--image", f"{name}:1", ".", folder=folder)
+    assert ended.code == 0, ended.stderr
     run = acr.runs[-1]
     assert run.history == ["Queued", "Started", "Running", "Succeeded"]
     digest = acr.tags(name)["1"]
     assert f"sha256:{hashlib.sha256(acr.manifest(name, '1')).hexdigest()}" == digest
     expected = {"registry": acr.login_server, "repository": name, "tag": "1", "digest": digest}
     assert run.output_images == [expected]
-    assert _normal(done.stdout, acr, name) == _QUICK_LOG
-    assert {one.audience for one in acr.requests if one.endpoint == "arm"} == {
+    assert _normal(ended.stdout, acr, name) == _QUICK_LOG
+    assert {request.audience for request in acr.requests if request.endpoint == "arm"} == {
         "https://management.core.windows.net/"
     }
-    assert not any(one.bearer or one.basic for one in acr.requests if one.endpoint == "storage")
+    assert not any(
+        request.bearer or request.basic for request in acr.requests if request.endpoint == "storage"
+    )
 
 
 def test_az_acr_build_says_that_a_build_failed(
@@ -132,10 +134,10 @@ def test_az_acr_build_says_that_a_build_failed(
     """A RUN that fails ends `az acr build` with 1 and `Run failed`, and pushes nothing."""
     name = unique("az")
     folder = consumer(tmp_path, {"Dockerfile": f"FROM {tiny_base}\nRUN echo no; exit 3\n"}).folder
-    done = az("acr", "build", "--registry", acr.name, "--image", f"{name}:1", ".", folder=folder)
-    assert done.code == 1
-    assert done.stderr.splitlines()[-1] == "ERROR: Run failed"
-    assert "The command '/bin/sh -c echo no; exit 3' returned a non-zero code: 3\r\n" in done.stdout
+    ended = az("acr", "build", "--registry", acr.name, "--image", f"{name}:1", ".", folder=folder)
+    assert ended.code == 1
+    assert ended.stderr.splitlines()[-1] == "ERROR: Run failed"
+    assert "The command '/bin/sh -c echo no; exit 3' returned a non-zero code: 3\r\n" in ended.stdout
     assert acr.runs[-1].status == "Failed"
     assert acr.tags(name) == {}
 
@@ -150,18 +152,21 @@ def test_the_python_sdk_builds_and_pushes(
     archive = tmp_path / "context.tar.gz"
     archive.write_bytes(packed({"Dockerfile": f"FROM {tiny_base}\nLABEL by=sdk\n"}))
     words = [acr.subscription, acr.resource_group, acr.name, f"{name}:1", str(archive), acr.resource_manager]
-    done = subprocess.run(
+    completed = subprocess.run(
         [str(azure_cli.ensure()), "-c", _SDK, *words],
         env=acr.environment(),
         capture_output=True,
         encoding="utf-8",
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout)
+    assert completed.returncode == 0, completed.stderr
+    printed = json.loads(completed.stdout)
     image = {"registry": acr.login_server, "repository": name, "tag": "1", "digest": acr.tags(name)["1"]}
-    last = re.sub(r"\d+", "N", said.pop("last"))
-    assert (said, last) == ({"status": "Succeeded", "images": [image]}, "Run ID: caN was successful after Ns")
+    last = re.sub(r"\d+", "N", printed.pop("last"))
+    assert (printed, last) == (
+        {"status": "Succeeded", "images": [image]},
+        "Run ID: caN was successful after Ns",
+    )
     assert acr.runs[-1].archive == archive.read_bytes()
 
 
@@ -181,15 +186,15 @@ def test_docker_signs_in_with_an_exchanged_token(
     env = docker_clients.environment(docker_clients.clients()["20.10"], tmp_path / "config")
     image = f"{acr.login_server}/{name}:1"
 
-    def cli(*words: str, said: str = "") -> subprocess.CompletedProcess[str]:
+    def cli(*words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["docker", *words], env=env, input=said, capture_output=True, encoding="utf-8", check=False
+            ["docker", *words], env=env, input=stdin, capture_output=True, encoding="utf-8", check=False
         )
 
     with removed_after(docker_client, image):
         assert cli("pull", image).returncode == 1
         signed = cli(
-            "login", "-u", TOKEN_USER, "--password-stdin", acr.login_server, said=wire.refresh_token()
+            "login", "-u", TOKEN_USER, "--password-stdin", acr.login_server, stdin=wire.refresh_token()
         )
         assert signed.returncode == 0, signed.stderr
         assert f"Digest: {acr.tags(name)['1']}\n" in cli("pull", image).stdout
@@ -208,16 +213,16 @@ def test_azures_own_credentials_find_the_way(acr: Acr, kind: str) -> None:
     script += (
         "print(C(disable_instance_discovery=True).get_token('https://management.azure.com/.default').token)"
     )
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", script],
         env=acr.environment() if kind == "aad" else acr.managed_identity(),
         capture_output=True,
         encoding="utf-8",
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    assert {one.endpoint for one in acr.requests} == {kind}
-    claims = acr.issuer.claims(done.stdout.strip())
+    assert completed.returncode == 0, completed.stderr
+    assert {request.endpoint for request in acr.requests} == {kind}
+    claims = acr.issuer.claims(completed.stdout.strip())
     assert claims
     assert (claims.audience.rstrip("/"), claims.expired) == ("https://management.azure.com", False)
 
@@ -231,9 +236,9 @@ def test_a_managed_identity_needs_no_secret(
     asked = {"api-version": "2019-08-01", "resource": "https://management.azure.com"}
     header = {"X-IDENTITY-HEADER": env["IDENTITY_HEADER"]}
     refused = wire.session.get(env["IDENTITY_ENDPOINT"], params=asked)
-    given = wire.session.get(env["IDENTITY_ENDPOINT"], params=asked, headers=header)
-    assert (refused.status_code, given.status_code) == (401, 200)
-    token = given.json()["access_token"]
+    granted = wire.session.get(env["IDENTITY_ENDPOINT"], params=asked, headers=header)
+    assert (refused.status_code, granted.status_code) == (401, 200)
+    token = granted.json()["access_token"]
     assert wire.arm("GET", "/subscriptions", token=token, version="2022-12-01").status_code == 200
     assert "AZURE_CLIENT_SECRET" not in env
 

@@ -41,16 +41,16 @@ def change(project: Consumer, path: str) -> None:
         file.write("\n# changed\n")
 
 
-def uploaded(done: CommandResult) -> list[str]:
+def uploaded(result: CommandResult) -> list[str]:
     """Return the names of the members of the uploaded archive."""
-    assert done.the_run.archive
-    with tarfile.open(fileobj=io.BytesIO(done.the_run.archive)) as archive:
+    assert result.the_run.archive
+    with tarfile.open(fileobj=io.BytesIO(result.the_run.archive)) as archive:
         return archive.getnames()
 
 
-def layers(done: CommandResult, repository: str, digest: str) -> list[str]:
+def layers(result: CommandResult, repository: str, digest: str) -> list[str]:
     """Return the layers of an image in the registry."""
-    manifest: Any = json.loads(done.acr.manifest(repository, digest))
+    manifest: Any = json.loads(result.acr.manifest(repository, digest))
     return [layer["digest"] for layer in manifest["layers"]]
 
 
@@ -106,9 +106,9 @@ def builds_fixture(shared_remote_projects: RemoteProjects, tiny_base: str) -> Bu
 
 def succeed(writer: RemoteProjects, project: Consumer, *words: str) -> CommandResult:
     """Run a command that must succeed."""
-    done = run_command(writer.acr, project, *words, *ACR)
-    assert done.ended.code == 0, done.ended.stderr
-    return done
+    result = run_command(writer.acr, project, *words, *ACR)
+    assert result.ended.code == 0, result.ended.stderr
+    return result
 
 
 EVERYTHING = ["Dockerfile", "Dockerfile.model", "Dockerfile.system", "code", "code/score.py", "model", MODEL]
@@ -116,36 +116,36 @@ EVERYTHING = ["Dockerfile", "Dockerfile.model", "Dockerfile.system", "code", "co
 
 def test_the_first_build_pushes_cached_layers(builds: Builds) -> None:
     """The first build uploads everything, and pushes cached layers with the commands and with the model."""
-    done, name = builds["first"], builds["first"].project.folder.name
+    result, name = builds["first"], builds["first"].project.folder.name
 
-    images = [image for image in done.the_run.output_images if image["repository"] == f"{name}/layers"]
-    pushed = [f"{done.acr.login_server}/{name}/layers@{image['digest']}" for image in images]
+    images = [image for image in result.the_run.output_images if image["repository"] == f"{name}/layers"]
+    pushed = [f"{result.acr.login_server}/{name}/layers@{image['digest']}" for image in images]
     assert (EVERYTHING, 2, pushed) == (
-        uploaded(done),
+        uploaded(result),
         len(pushed),
-        done.records["build.json"]["cached_layers"],
+        result.records["build.json"]["cached_layers"],
     )
 
 
 def test_a_changed_line_uploads_only_code(builds: Builds) -> None:
     """A changed line is a quick build on top of the largest cached layers, by their digest."""
-    done, name = builds["code"], builds["code"].project.folder.name
-    (base,) = done.records["build.json"]["cached_layers"]
+    result, name = builds["code"], builds["code"].project.folder.name
+    (base,) = result.records["build.json"]["cached_layers"]
 
     assert base == builds["first"].records["build.json"]["cached_layers"][-1]
-    assert ["Dockerfile", "code", "code/score.py"] == uploaded(done)
-    assert f" : FROM {base}\n" in done.the_run.text
-    assert REUSED == layers(done, f"{name}/candidate", done.records["build.json"]["id"])[:-1]
-    assert "using cached layers: system + python + model, NAME/layers:HASH" in done.messages
+    assert ["Dockerfile", "code", "code/score.py"] == uploaded(result)
+    assert f" : FROM {base}\n" in result.the_run.text
+    assert REUSED == layers(result, f"{name}/candidate", result.records["build.json"]["id"])[:-1]
+    assert "using cached layers: system + python + model, NAME/layers:HASH" in result.messages
 
 
 def test_a_changed_model_reuses_the_layers_below(builds: Builds) -> None:
     """The cached layers with the commands are reused, those with the model are built."""
-    done = builds["model"]
+    result = builds["model"]
 
     expected = ["Dockerfile", "Dockerfile.model", "code", "code/score.py", "model", MODEL]
-    assert expected == uploaded(done)
-    assert "using cached layers: system, NAME/layers:HASH" in done.messages
+    assert expected == uploaded(result)
+    assert "using cached layers: system, NAME/layers:HASH" in result.messages
 
 
 def test_cached_layers_are_listed_and_pruned(builds: Builds) -> None:
@@ -172,18 +172,21 @@ EXPIRED = (
 )
 def test_cached_layers_that_are_not_used(name: str, messages: list[str], builds: Builds) -> None:
     """With --no-cache, or if the cached layers have expired, everything is uploaded and built."""
-    done = builds[name]
+    result = builds[name]
 
-    assert (EVERYTHING, messages) == (uploaded(done), [line for line in done.messages if "not using" in line])
+    assert (EVERYTHING, messages) == (
+        uploaded(result),
+        [line for line in result.messages if "not using" in line],
+    )
 
 
 def test_a_registry_that_refuses_to_look_up_layers(builds: Builds) -> None:
     """If cached layers cannot be looked up, everything is built, with a warning."""
-    done = builds["refused"]
+    result = builds["refused"]
 
     warning = "warning: cannot look up the cached layers NAME/layers:HASH, so they are built again: "
-    assert EVERYTHING == uploaded(done)
-    assert [True] == [line.startswith(warning) for line in done.messages if line.startswith("warning: ")]
+    assert EVERYTHING == uploaded(result)
+    assert [True] == [line.startswith(warning) for line in result.messages if line.startswith("warning: ")]
 
 
 def test_a_tag_that_somebody_else_has_moved_is_not_used(builds: Builds) -> None:

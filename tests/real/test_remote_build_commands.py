@@ -69,7 +69,7 @@ def cloud_commands(write: RemoteProjects, base: str, elsewhere: Path) -> Walk:
     started = write(base, REQUEST, local=False)
     first = run_command(write.acr, started, "image.build", *ACR, "--no-wait")
     project = copied(started, elsewhere, records=False)
-    found = {
+    results = {
         "build": first,
         "resume": run_command(write.acr, project, "image.resume", "--run", first.ended.stdout.strip(), *ACR),
         "smoke-test": run_command(write.acr, project, "image.smoke-test", *ACR),
@@ -77,7 +77,7 @@ def cloud_commands(write: RemoteProjects, base: str, elsewhere: Path) -> Walk:
     with (project.folder / "pyproject.toml").open("a", encoding="utf-8") as table:
         table.write("expect = { a = 1 }\n")
     return {
-        **found,
+        **results,
         "push before it": run_command(write.acr, project, "image.push", *ACR),
         "another smoke-test": run_command(write.acr, project, "image.smoke-test", *ACR),
         "push": run_command(write.acr, project, "image.push", *ACR),
@@ -86,20 +86,20 @@ def cloud_commands(write: RemoteProjects, base: str, elsewhere: Path) -> Walk:
 
 def test_a_quick_build(commands: Mapping[str, Walk]) -> None:
     """With a local engine and nothing to cache below the code, the run is a quick build."""
-    done = commands[HERE]["build"]
+    result = commands[HERE]["build"]
 
-    context = done.records["build.json"]["context_sha256"]
-    assert quick_build(done.project.folder.name, context) == body(done)
+    context = result.records["build.json"]["context_sha256"]
+    assert quick_build(result.project.folder.name, context) == body(result)
 
 
 def test_build(commands: Mapping[str, Walk]) -> None:
     """Build pushes a candidate and no final tag; --echo shows the command of the Azure CLI."""
-    done = commands[HERE]["build"]
-    digest, name = next(iter(done.candidates)), f"{done.acr.login_server}/{done.project.folder.name}"
+    result = commands[HERE]["build"]
+    digest, name = next(iter(result.candidates)), f"{result.acr.login_server}/{result.project.folder.name}"
 
-    assert (0, "REGISTRY/NAME/candidate@sha256:ID\n", {}) == (*done.out, done.tags), done.ended.stderr
-    assert f"{name}/candidate@{digest}\n" == done.ended.stdout
-    assert done.messages == [
+    assert (0, "REGISTRY/NAME/candidate@sha256:ID\n", {}) == (*result.out, result.tags), result.ended.stderr
+    assert f"{name}/candidate@{digest}\n" == result.ended.stdout
+    assert result.messages == [
         ENGINE,
         "build context: 1 file, SIZE, sha256 HASH",
         "invoke image.context --engine acr | tar --extract --one-top-level=context",
@@ -117,21 +117,21 @@ def test_build(commands: Mapping[str, Walk]) -> None:
         "id": digest,
         "names": [f"{name}:1.0"],
         "tags": ["1.0"],
-        "context_sha256": done.the_run.request["arguments"][0]["value"],
+        "context_sha256": result.the_run.request["arguments"][0]["value"],
         "user": "dockeruser",
         "candidate": f"{name}/candidate@{digest}",
-        "run": done.the_run.id,
+        "run": result.the_run.id,
         "waiting": [],
         "version": "1.0",
     }
-    record = dict(done.records["build.json"])
+    record = dict(result.records["build.json"])
     inputs = (list(record.pop("fingerprint_parts")), record.pop("installed_at") > 0)
-    assert (["build.json"], expected, (PARTS, True)) == (list(done.records), record, inputs)
+    assert (["build.json"], expected, (PARTS, True)) == (list(result.records), record, inputs)
 
 
 def test_push_before_the_smoke_test(commands: Mapping[str, Walk]) -> None:
     """An image that has not passed its smoke test is not pushed: exit code 5."""
-    done = commands[HERE]["push before it"]
+    result = commands[HERE]["push before it"]
 
     expected = [
         FOUND,
@@ -140,40 +140,40 @@ def test_push_before_the_smoke_test(commands: Mapping[str, Walk]) -> None:
         "    or push it anyway: invoke image.push --engine acr --untested",
         "Nothing was pushed.",
     ]
-    assert (5, "", expected, {}) == (*done.out, done.messages, done.tags)
-    assert commands[HERE]["build"].records == done.records
+    assert (5, "", expected, {}) == (*result.out, result.messages, result.tags)
+    assert commands[HERE]["build"].records == result.records
 
 
 def test_push_by_another_engine(commands: Mapping[str, Walk]) -> None:
     """An image that another engine has built is not pushed: exit code 4."""
-    done = commands[HERE]["push by docker"]
+    result = commands[HERE]["push by docker"]
 
     expected = [
         "REGISTRY/NAME:1.0 was built by the engine acr, not by docker.",
         "    Add: --engine acr",
         "Nothing was pushed.",
     ]
-    assert (4, "", expected) == (*done.out, done.messages)
-    assert {} == done.tags
+    assert (4, "", expected) == (*result.out, result.messages)
+    assert {} == result.tags
 
 
 def test_push_to_another_registry(commands: Mapping[str, Walk], registry: plain_registry.Registry) -> None:
     """A candidate cannot be pushed to another registry: exit code 6."""
-    done = commands[HERE]["push elsewhere"]
+    result = commands[HERE]["push elsewhere"]
 
     expected = [
         "The image was built in REGISTRY, not in OTHER.",
         "    invoke image.build --engine acr --registry OTHER",
         "Nothing was pushed.",
     ]
-    told = done.ended.stderr.replace(registry.host, "OTHER")
-    assert (6, "", expected) == (*done.out, normalize(told, done.project, done.acr).splitlines())
-    assert (commands[HERE]["build"].records, {}) == (done.records, done.tags)
+    told = result.ended.stderr.replace(registry.host, "OTHER")
+    assert (6, "", expected) == (*result.out, normalize(told, result.project, result.acr).splitlines())
+    assert (commands[HERE]["build"].records, {}) == (result.records, result.tags)
 
 
 def test_smoke_test(commands: Mapping[str, Walk]) -> None:
     """The candidate is pulled by its digest, smoke-tested locally and removed; --echo shows each command."""
-    done = commands[HERE]["smoke-test"]
+    result = commands[HERE]["smoke-test"]
 
     report = """\
 REGISTRY/NAME:1.0 passed its smoke test (sha256:ID, through 127.0.0.1:PORT).
@@ -181,8 +181,8 @@ REGISTRY/NAME:1.0 passed its smoke test (sha256:ID, through 127.0.0.1:PORT).
     request 1: 200 in p50 N s, p95 N s of 10
     peak memory N MiB
 """
-    assert (0, report) == done.out, done.ended.stderr
-    assert done.messages == [
+    assert (0, report) == result.out, result.ended.stderr
+    assert result.messages == [
         ENGINE,
         FOUND,
         "docker pull REGISTRY/NAME/candidate@sha256:ID",
@@ -195,28 +195,28 @@ REGISTRY/NAME:1.0 passed its smoke test (sha256:ID, through 127.0.0.1:PORT).
         "docker rm --force --volumes CONTAINER",
         "docker rmi REGISTRY/NAME/candidate@sha256:ID",
     ]
-    assert ["build.json", "smoke-test.json"] == list(done.records)
-    assert commands[HERE]["build"].records["build.json"] == done.records["build.json"]
-    assert (commands[HERE]["build"].candidates, {}) == (done.candidates, done.tags)
+    assert ["build.json", "smoke-test.json"] == list(result.records)
+    assert commands[HERE]["build"].records["build.json"] == result.records["build.json"]
+    assert (commands[HERE]["build"].candidates, {}) == (result.candidates, result.tags)
 
 
 def test_push(commands: Mapping[str, Walk]) -> None:
     """Push copies the candidate to its final tag and deletes it; --echo shows each command."""
-    done = commands[HERE]["push"]
-    digest = done.records["build.json"]["id"]
+    result = commands[HERE]["push"]
+    digest = result.records["build.json"]["id"]
 
-    assert (0, "REGISTRY/NAME@sha256:ID\n") == done.out, done.ended.stderr
-    assert done.messages == [
+    assert (0, "REGISTRY/NAME@sha256:ID\n") == result.out, result.ended.stderr
+    assert result.messages == [
         FOUND,
         f"{BY_DIGEST} NAME:{kept_tag(digest)}",
         f"{BY_DIGEST} NAME:1.0 --force",
         "az acr repository delete --name REGISTRY --image NAME/candidate@sha256:ID --yes",
         "deleted the candidate image REGISTRY/NAME/candidate@sha256:ID",
     ]
-    assert (dict.fromkeys(("1.0", kept_tag(digest)), digest), frozenset()) == (done.tags, done.candidates)
-    assert done.tags["1.0"] == done.ended.stdout.strip().partition("@")[2]
-    assert ["build.json", "result.json", "smoke-test.json"] == list(done.records)
-    assert ("", []) == (done.records["build.json"]["candidate"], done.records["build.json"]["waiting"])
+    assert (dict.fromkeys(("1.0", kept_tag(digest)), digest), frozenset()) == (result.tags, result.candidates)
+    assert result.tags["1.0"] == result.ended.stdout.strip().partition("@")[2]
+    assert ["build.json", "result.json", "smoke-test.json"] == list(result.records)
+    assert ("", []) == (result.records["build.json"]["candidate"], result.records["build.json"]["waiting"])
 
 
 def test_push_again(commands: Mapping[str, Walk]) -> None:
@@ -233,41 +233,43 @@ def test_push_again(commands: Mapping[str, Walk]) -> None:
 
 def test_build_without_waiting(commands: Mapping[str, Walk]) -> None:
     """--no-wait prints and records the ID of the run, and shows how to follow it."""
-    done = commands[CLOUD]["build"]
+    result = commands[CLOUD]["build"]
 
-    assert (0, "RUN\n") == done.out
+    assert (0, "RUN\n") == result.out
     assert [
         IN_THE_CLOUD,
         FOUND,
         *LOOK,
         "to follow it to its end: invoke image.resume --run RUN --engine acr",
-    ] == done.messages
-    registry = done.acr.login_server
+    ] == result.messages
+    registry = result.acr.login_server
     started = {
-        "run": done.ended.stdout.strip(),
+        "run": result.ended.stdout.strip(),
         "registry": registry,
-        "names": [f"{registry}/{done.project.folder.name}:1.0"],
+        "names": [f"{registry}/{result.project.folder.name}:1.0"],
         "installed_at": 0,
     }
-    assert {"runs.json": {"runs": [started]}} == done.records
+    assert {"runs.json": {"runs": [started]}} == result.records
 
 
 def test_resume_on_another_machine(commands: Mapping[str, Walk]) -> None:
     """A machine without records needs only the ID of the run; its records are then those of a build."""
-    done = commands[CLOUD]["resume"]
-    digest, name = next(iter(done.candidates)), f"{done.acr.login_server}/{done.project.folder.name}"
+    result = commands[CLOUD]["resume"]
+    digest, name = next(iter(result.candidates)), f"{result.acr.login_server}/{result.project.folder.name}"
 
-    assert (0, f"{name}/candidate@{digest}\n") == (done.ended.code, done.ended.stdout), done.ended.stderr
-    assert [IN_THE_CLOUD, FOUND, BUILT, "built sha256:ID"] == done.messages
-    assert ["build.json", "probe-events.json"] == list(done.records)
-    built = done.records["build.json"]
+    assert (0, f"{name}/candidate@{digest}\n") == (result.ended.code, result.ended.stdout), (
+        result.ended.stderr
+    )
+    assert [IN_THE_CLOUD, FOUND, BUILT, "built sha256:ID"] == result.messages
+    assert ["build.json", "probe-events.json"] == list(result.records)
+    built = result.records["build.json"]
     assert (digest, commands[CLOUD]["build"].ended.stdout.strip()) == (built["id"], built["run"])
     assert ("dockeruser", [f"{name}:1.0"]) == (built["user"], built["names"])
 
 
 def test_the_smoke_test_of_the_build_is_not_repeated(commands: Mapping[str, Walk]) -> None:
     """The smoke test of the run that built the image is not repeated."""
-    done = commands[CLOUD]["smoke-test"]
+    result = commands[CLOUD]["smoke-test"]
 
     report = """\
 REGISTRY/NAME:1.0 passed its smoke test (sha256:ID, in the cloud, by run RUN).
@@ -275,14 +277,14 @@ REGISTRY/NAME:1.0 passed its smoke test (sha256:ID, in the cloud, by run RUN).
     request 1: 200 in p50 N s, p95 N s of 10
     peak memory N MiB
 """
-    assert (0, report, [IN_THE_CLOUD, FOUND]) == (*done.out, done.messages), done.ended.stderr
-    assert not [one for one in done.requests if one.path.endswith("/scheduleRun")]
-    assert f"by run {commands[CLOUD]['build'].ended.stdout.strip()})" in done.ended.stdout
+    assert (0, report, [IN_THE_CLOUD, FOUND]) == (*result.out, result.messages), result.ended.stderr
+    assert not [request for request in result.requests if request.path.endswith("/scheduleRun")]
+    assert f"by run {commands[CLOUD]['build'].ended.stdout.strip()})" in result.ended.stdout
 
 
 def test_push_after_the_smoke_test_has_changed(commands: Mapping[str, Walk]) -> None:
     """A pass of another smoke test does not count."""
-    done = commands[CLOUD]["push before it"]
+    result = commands[CLOUD]["push before it"]
 
     expected = [
         FOUND,
@@ -291,42 +293,42 @@ def test_push_after_the_smoke_test_has_changed(commands: Mapping[str, Walk]) -> 
         "    or push it anyway: invoke image.push --engine acr --untested",
         "Nothing was pushed.",
     ]
-    assert (5, "", expected, {}) == (*done.out, done.messages, done.tags)
+    assert (5, "", expected, {}) == (*result.out, result.messages, result.tags)
 
 
 def test_smoke_test_by_a_run_of_its_own(commands: Mapping[str, Walk]) -> None:
     """A changed smoke test runs in a run of its own that builds and pushes nothing."""
-    done = commands[CLOUD]["another smoke-test"]
+    result = commands[CLOUD]["another smoke-test"]
 
-    assert (0, commands[CLOUD]["smoke-test"].out[1]) == done.out, done.ended.stderr
-    assert [IN_THE_CLOUD, FOUND, *LOOK] == done.messages
+    assert (0, commands[CLOUD]["smoke-test"].out[1]) == result.out, result.ended.stderr
+    assert [IN_THE_CLOUD, FOUND, *LOOK] == result.messages
     _, _, rest = TASK.partition('  - id: "server"\n')
     probing, _, _ = rest.partition('  - id: "push"\n')
     expected = f'version: v1.1.0\nstepTimeout: 3600\nsteps:\n  - id: "server"\n{probing}'
     by_digest = expected.replace(":{{.Run.ID}}", "@sha256:ID")
-    assert by_digest == body(done)["encodedTaskContent"]
-    assert [] == done.the_run.output_images
-    assert commands[CLOUD]["resume"].candidates == done.candidates
+    assert by_digest == body(result)["encodedTaskContent"]
+    assert [] == result.the_run.output_images
+    assert commands[CLOUD]["resume"].candidates == result.candidates
 
 
 def test_push_after_the_smoke_test_of_its_own(commands: Mapping[str, Walk]) -> None:
     """After the changed smoke test, the image is pushed with the digest of the run that built it."""
-    done = commands[CLOUD]["push"]
+    result = commands[CLOUD]["push"]
 
-    assert (0, "REGISTRY/NAME@sha256:ID\n") == done.out, done.ended.stderr
+    assert (0, "REGISTRY/NAME@sha256:ID\n") == result.out, result.ended.stderr
     (digest,) = commands[CLOUD]["resume"].candidates
-    assert (dict.fromkeys(("1.0", kept_tag(digest)), digest), frozenset()) == (done.tags, done.candidates)
+    assert (dict.fromkeys(("1.0", kept_tag(digest)), digest), frozenset()) == (result.tags, result.candidates)
 
 
 def test_resume_the_last_run(remote_projects: RemoteProjects, tiny_base: str) -> None:
     """Without an ID, resume follows the last run that was started here; afterwards there is none."""
     project = remote_projects(tiny_base)
     assert run_command(remote_projects.acr, project, "image.build", *ACR, "--no-wait").ended.code == 0
-    done = run_command(remote_projects.acr, project, "image.resume", *ACR)
+    result = run_command(remote_projects.acr, project, "image.resume", *ACR)
     again = run_command(remote_projects.acr, project, "image.resume", *ACR)
 
-    assert (0, "REGISTRY/NAME/candidate@sha256:ID\n") == done.out, done.ended.stderr
-    assert ["build.json"] == list(done.records)
+    assert (0, "REGISTRY/NAME/candidate@sha256:ID\n") == result.out, result.ended.stderr
+    assert ["build.json"] == list(result.records)
     expected = [
         ENGINE,
         "No remote build of this project is unfinished.",
@@ -343,7 +345,7 @@ def test_a_local_engine_is_refused(
     tiny_base: str,
 ) -> None:
     """--no-wait and resume need a remote build: exit code 2."""
-    done = run_command(remote_projects.acr, remote_projects(tiny_base), *words)
+    result = run_command(remote_projects.acr, remote_projects(tiny_base), *words)
 
     asked = "--no-wait" if "--no-wait" in words else "resume"
     expected = [
@@ -352,7 +354,7 @@ def test_a_local_engine_is_refused(
         "",
         "1 problem; nothing was built.",
     ]
-    assert (2, "", expected) == (*done.out, done.messages)
+    assert (2, "", expected) == (*result.out, result.messages)
 
 
 DELETES, KEEPS = frozenset({"pull", "push", "delete"}), frozenset({"pull", "push"})
@@ -370,7 +372,7 @@ def test_clean_deletes_every_candidate(remote_projects: RemoteProjects, tiny_bas
     acr.settings.caller_actions = {"*": DELETES}
     cleaned = run_command(acr, project, "image.clean")
 
-    digests = [done.records["build.json"]["id"] for done in (first, second)]
+    digests = [result.records["build.json"]["id"] for result in (first, second)]
     name = project.folder.name
     assert [f"{acr.login_server}/{name}/candidate@{digests[0]}"] == second.records["build.json"]["waiting"]
     warning = [

@@ -27,15 +27,15 @@ def test_two_releases_of_the_same_image(
     tmp_path: Path,
 ) -> None:
     """Two releases of one built image end with its digest, and both delete its candidate."""
-    acr, one = remote_projects.acr, remote_projects(amlenv_base)
-    built = run_command(acr, one, "image.build", *ACR)
-    two = copied(one, tmp_path / "second")
+    acr, project = remote_projects.acr, remote_projects(amlenv_base)
+    built = run_command(acr, project, "image.build", *ACR)
+    clone = copied(project, tmp_path / "second")
     holds = Hold(), Hold()
     for hold in holds:
-        acr.faults.add(f"DELETE /v2/{one.folder.name}/candidate/manifests/", hold)
+        acr.faults.add(f"DELETE /v2/{project.folder.name}/candidate/manifests/", hold)
     with (
-        started_command(one, "image.release", *ACR) as first,
-        started_command(two, "image.release", *ACR) as second,
+        started_command(project, "image.release", *ACR) as first,
+        started_command(clone, "image.release", *ACR) as second,
     ):
         assert all(hold.reached.wait(SECONDS) for hold in holds)
         for hold in holds:
@@ -43,11 +43,11 @@ def test_two_releases_of_the_same_image(
         outs = [running.communicate() for running in (first, second)]
 
     codes = [first.returncode, second.returncode]
-    reference = f"{acr.login_server}/{one.folder.name}@{built.records['build.json']['id']}"
+    reference = f"{acr.login_server}/{project.folder.name}@{built.records['build.json']['id']}"
     assert ([0, 0], [reference, reference]) == (codes, [out.splitlines()[-1] for out, _ in outs]), outs
     digest = built.records["build.json"]["id"]
-    assert dict.fromkeys(("1.0", kept_tag(digest)), digest) == acr.tags(one.folder.name)
-    assert {} == acr.tags(f"{one.folder.name}/candidate")
+    assert dict.fromkeys(("1.0", kept_tag(digest)), digest) == acr.tags(project.folder.name)
+    assert {} == acr.tags(f"{project.folder.name}/candidate")
 
 
 def test_two_releases_of_different_files(
@@ -56,21 +56,24 @@ def test_two_releases_of_different_files(
     tmp_path: Path,
 ) -> None:
     """A push whose tag is moved by another before it is confirmed fails: exit code 6."""
-    acr, one = remote_projects.acr, remote_projects(tiny_base)
-    two = copied(one, tmp_path / "second")
-    (two.folder / "code/score.py").write_text("def init():\n    pass\n\n\ndef run(data):\n    return 1\n")
-    slow, fast = (run_command(acr, each, "image.build", *ACR) for each in (one, two))
+    acr, project = remote_projects.acr, remote_projects(tiny_base)
+    clone = copied(project, tmp_path / "second")
+    (clone.folder / "code/score.py").write_text("def init():\n    pass\n\n\ndef run(data):\n    return 1\n")
+    slow, fast = (run_command(acr, each, "image.build", *ACR) for each in (project, clone))
     hold = Hold()
-    acr.faults.add(f"GET /v2/{one.folder.name}/manifests/1.0", hold)
-    with started_command(one, "image.push", *ACR, "--untested") as first:
+    acr.faults.add(f"GET /v2/{project.folder.name}/manifests/1.0", hold)
+    with started_command(project, "image.push", *ACR, "--untested") as first:
         assert hold.reached.wait(SECONDS)
-        second = run_command(acr, two, "image.push", *ACR, "--untested")
+        second = run_command(acr, clone, "image.push", *ACR, "--untested")
         hold.release()
         out, error = first.communicate()
-    done = result_of(acr, one, Ended(code=first.returncode, stdout=out, stderr=error))
+    result = result_of(acr, project, Ended(code=first.returncode, stdout=out, stderr=error))
 
     mine, theirs = slow.records["build.json"]["id"], fast.records["build.json"]["id"]
-    assert (0, f"{acr.login_server}/{one.folder.name}@{theirs}\n") == (second.ended.code, second.ended.stdout)
+    assert (0, f"{acr.login_server}/{project.folder.name}@{theirs}\n") == (
+        second.ended.code,
+        second.ended.stdout,
+    )
     expected = [
         f"REGISTRY/NAME:1.0 is {theirs}, not {mine}: someone else pushed this tag at the same time.",
         "    Push again, or use another tag: --tag",
@@ -80,15 +83,15 @@ def test_two_releases_of_different_files(
             "Continue with: invoke image.push --engine acr --untested"
         ),
     ]
-    lines = error.replace(acr.login_server, "REGISTRY").replace(one.folder.name, "NAME").splitlines()
-    assert (6, "", expected) == (done.ended.code, done.ended.stdout, lines[-3:])
+    lines = error.replace(acr.login_server, "REGISTRY").replace(project.folder.name, "NAME").splitlines()
+    assert (6, "", expected) == (result.ended.code, result.ended.stdout, lines[-3:])
     tags = {"1.0": theirs, kept_tag(mine): mine, kept_tag(theirs): theirs}
     assert (tags, frozenset({mine}), ["build.json"]) == (
-        done.tags,
-        done.candidates,
-        list(done.records),
+        result.tags,
+        result.candidates,
+        list(result.records),
     )
-    assert mine == f"sha256:{hashlib.sha256(acr.manifest(one.folder.name, mine)).hexdigest()}"
+    assert mine == f"sha256:{hashlib.sha256(acr.manifest(project.folder.name, mine)).hexdigest()}"
 
 
 def test_a_pulled_image_in_use_is_kept(
@@ -96,7 +99,7 @@ def test_a_pulled_image_in_use_is_kept(
 ) -> None:
     """A pulled image that a container of another smoke test uses is kept, without an error."""
     name = f"{registry.host}/{unique('pulled')}"
-    made, _ = docker_client.images.build(
+    image, _ = docker_client.images.build(
         fileobj=io.BytesIO(f"FROM {tiny_base}\nLABEL of={name}\n".encode()),
         tag=f"{name}:1",
         rm=True,
@@ -109,10 +112,10 @@ def test_a_pulled_image_in_use_is_kept(
     try:
         with (
             tracked_run(connect(), tmp_path, Console()) as run,
-            pulled_image(connect(), by_digest, lambda: ("", ""), Console(), run) as found,
+            pulled_image(connect(), by_digest, lambda: ("", ""), Console(), run) as pulled,
         ):
-            containers.append(docker_client.containers.run(found, ["sleep", "600"], detach=True))
-        assert made.id == found == docker_client.images.get(by_digest).id
+            containers.append(docker_client.containers.run(pulled, ["sleep", "600"], detach=True))
+        assert image.id == pulled == docker_client.images.get(by_digest).id
     finally:
         for container in containers:
             container.remove(force=True)

@@ -35,5 +35,5 @@ def test_the_scan_accepts_any_table(table: Table, code_project: Path) -> None:
     except SettingsError:
         reject()
 
-    found = scan(azureml_tasks.render(azureml_tasks.plan(loaded)), WORDS)
-    assert [str(loaded.facts.base)] == found
+    bases = scan(azureml_tasks.render(azureml_tasks.plan(loaded)), WORDS)
+    assert [str(loaded.facts.base)] == bases

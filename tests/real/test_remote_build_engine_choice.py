@@ -15,17 +15,17 @@ def test_auto_uses_a_local_engine(
     docker_client: docker.DockerClient,
 ) -> None:
     """With --engine auto a local engine that answers builds, without any request to Azure."""
-    done = run_command(remote_projects.acr, remote_projects(tiny_base), "image.build", "--engine", "auto")
+    result = run_command(remote_projects.acr, remote_projects(tiny_base), "image.build", "--engine", "auto")
 
-    docker_client.images.remove(f"{remote_projects.acr.login_server}/{done.project.folder.name}:1.0")
-    assert (0, "REGISTRY/NAME:1.0\n", ()) == (*done.out, done.requests), done.ended.stderr
-    assert "docker" == done.records["build.json"]["engine"]
+    docker_client.images.remove(f"{remote_projects.acr.login_server}/{result.project.folder.name}:1.0")
+    assert (0, "REGISTRY/NAME:1.0\n", ()) == (*result.out, result.requests), result.ended.stderr
+    assert "docker" == result.records["build.json"]["engine"]
 
 
 def test_auto_builds_remotely_without_a_local_engine(remote_projects: RemoteProjects, tiny_base: str) -> None:
     """With --engine auto and no local engine the registry builds, which is said first."""
     remote_projects.acr.next_run(queued=True)
-    done = run_command(
+    result = run_command(
         remote_projects.acr,
         remote_projects(tiny_base, local=False),
         "image.build",
@@ -38,7 +38,7 @@ def test_auto_builds_remotely_without_a_local_engine(remote_projects: RemoteProj
         "Docker's engine does not answer (DOCKER_HOST names ENGINE). "
         "Building in Azure Container Registry instead, as --engine auto says."
     )
-    assert (0, "RUN\n", [aloud, IN_THE_CLOUD]) == (*done.out, done.messages[:2])
+    assert (0, "RUN\n", [aloud, IN_THE_CLOUD]) == (*result.out, result.messages[:2])
 
 
 @pytest.mark.parametrize("more", ["", "[tool.azureml-image.acr]\n"])
@@ -48,7 +48,7 @@ def test_a_remote_build_is_offered_without_a_local_engine(
     tiny_base: str,
 ) -> None:
     """If no engine answers, a remote build is offered to projects with the table `acr` only."""
-    done = run_command(remote_projects.acr, remote_projects(tiny_base, more, local=False), "image.build")
+    result = run_command(remote_projects.acr, remote_projects(tiny_base, more, local=False), "image.build")
 
     offer = [
         "    or build in Azure Container Registry: invoke image.build --engine acr",
@@ -62,4 +62,4 @@ def test_a_remote_build_is_offered_without_a_local_engine(
         "    the connection failed: [Errno 2] No such file or directory",
         "Nothing was built.",
     ]
-    assert (3, "", expected, ()) == (*done.out, done.messages, done.requests)
+    assert (3, "", expected, ()) == (*result.out, result.messages, result.requests)

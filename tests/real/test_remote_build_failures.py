@@ -146,9 +146,9 @@ def failures(
     return {**here, **cloud}
 
 
-def report_of(done: CommandResult) -> list[str]:
+def report_of(result: CommandResult) -> list[str]:
     """Return the report in an error, and what follows it, without the container's log."""
-    lines = [re.sub(r"last try: .*", "last try: …", line) for line in done.messages]
+    lines = [re.sub(r"last try: .*", "last try: …", line) for line in result.messages]
     start = next(index for index, line in enumerate(lines) if "failed its smoke test" in line)
     end = next(
         index for index, line in enumerate(lines) if index > start and re.match(r"The (whole|image)", line)
@@ -161,7 +161,7 @@ def report_of(done: CommandResult) -> list[str]:
 @pytest.mark.parametrize(("place", "case"), FAILURES)
 def test_a_failing_image(place: str, case: str, failures: Mapping[tuple[str, str], CommandResult]) -> None:
     """The report is the same in both places, with exit code 5; neither tag nor candidate is left."""
-    done = failures[place, case]
+    result = failures[place, case]
 
     pushed = place == HERE or case == "another answer"
     where = f"sha256:ID, {PLACES[place]}" if pushed else PLACES[place]
@@ -172,21 +172,23 @@ def test_a_failing_image(place: str, case: str, failures: Mapping[tuple[str, str
         HERE: "The image was built by run RUN. It was not pushed.",
         CLOUD: f"{WHOLE_LOG} Nothing was published." if pushed else f"{WHOLE_LOG} Nothing was pushed.",
     }
-    assert [*expected, state[place]] == report_of(done)
-    assert (5, {}, frozenset()) == (done.ended.code, done.tags, done.candidates)
+    assert [*expected, state[place]] == report_of(result)
+    assert (5, {}, frozenset()) == (result.ended.code, result.tags, result.candidates)
     out = "REGISTRY/NAME/candidate@sha256:ID\n" if place == HERE else ""
-    assert out == done.out[1]
-    assert (["build.json"] if place == HERE else []) == list(done.records)
-    assert not done.records or "" == done.records["build.json"]["candidate"]
+    assert out == result.out[1]
+    assert (["build.json"] if place == HERE else []) == list(result.records)
+    assert not result.records or "" == result.records["build.json"]["candidate"]
 
 
 def test_a_failing_image_can_be_published(remote_projects: RemoteProjects, amlenv_base: str) -> None:
     """With --untested the smoke test is a run of its own, and its failure does not stop the release."""
     more = f"{REQUEST}expect = {{ a = 1 }}\n"
     project = remote_projects(amlenv_base, more, local=False, files={"code/score.py": DIFFERS})
-    done = run_command(remote_projects.acr, project, "image.release", *ACR, "--untested")
+    result = run_command(remote_projects.acr, project, "image.release", *ACR, "--untested")
 
-    assert (0, "REGISTRY/NAME/candidate@sha256:ID\nREGISTRY/NAME@sha256:ID\n") == done.out, done.ended.stderr
+    assert (0, "REGISTRY/NAME/candidate@sha256:ID\nREGISTRY/NAME@sha256:ID\n") == result.out, (
+        result.ended.stderr
+    )
     assert ["DockerBuildRequest", "EncodedTaskRunRequest"] == [
         run.request["type"] for run in remote_projects.acr.runs[-2:]
     ]
@@ -196,18 +198,21 @@ def test_a_failing_image_can_be_published(remote_projects: RemoteProjects, amlen
     )
     removed = "deleted the candidate image REGISTRY/NAME/candidate@sha256:ID"
     assert [failed, warning, removed] == [
-        line for line in done.messages if line in {failed, warning, removed}
+        line for line in result.messages if line in {failed, warning, removed}
     ]
-    digest = done.records["build.json"]["id"]
-    assert (dict.fromkeys(("1.0", kept_tag(digest)), digest), frozenset()) == (done.tags, done.candidates)
-    assert (["build.json", "result.json"], None) == (list(done.records), done.records["result.json"]["smoke"])
+    digest = result.records["build.json"]["id"]
+    assert (dict.fromkeys(("1.0", kept_tag(digest)), digest), frozenset()) == (result.tags, result.candidates)
+    assert (["build.json", "result.json"], None) == (
+        list(result.records),
+        result.records["result.json"]["smoke"],
+    )
 
 
 @PLACE
 def test_a_build_step_fails(place: str, remote_projects: RemoteProjects, tiny_base: str) -> None:
     """The error shows the step and its last lines: exit code 4; nothing is left."""
     project = remote_projects(tiny_base, 'run = [{ command = "echo no; exit 3" }]', local=place == HERE)
-    done = run_command(remote_projects.acr, project, "image.release", *ACR)
+    result = run_command(remote_projects.acr, project, "image.release", *ACR)
 
     error = [
         'A build step failed in run RUN (pyproject.toml:8): RUN ["/bin/sh", "-c", "echo no; exit 3"]',
@@ -216,5 +221,5 @@ def test_a_build_step_fails(place: str, remote_projects: RemoteProjects, tiny_ba
         "    The command '/bin/sh -c echo no; exit 3' returned a non-zero code: 3",
         "The whole log is in .azureml-image/build.log. Nothing was built.",
     ]
-    assert (4, "", error) == (*done.out, done.messages[-5:])
-    assert ({}, frozenset(), {}) == (done.tags, done.candidates, done.records)
+    assert (4, "", error) == (*result.out, result.messages[-5:])
+    assert ({}, frozenset(), {}) == (result.tags, result.candidates, result.records)

@@ -31,19 +31,19 @@ def test_interrupted_run(
     if at == "queued":
         acr.next_run(queued=True)
     line = f"--run-id ca{len(acr.runs) + 1}" if at == "queued" else "begun"
-    done = result_of(acr, project, project.interrupted("image.release", *ACR, at=line, by=by))
+    result = result_of(acr, project, project.interrupted("image.release", *ACR, at=line, by=by))
 
     last = [
         "cancelling run RUN",
         "run RUN ended: Canceled",
         f"{word}. Everything that was started has been stopped and removed.",
     ]
-    assert (code, "", last) == (*done.out, done.messages[-3:])
+    assert (code, "", last) == (*result.out, result.messages[-3:])
     assert ("Canceled", {}, frozenset(), {}) == (
-        done.the_run.status,
-        done.tags,
-        done.candidates,
-        done.records,
+        result.the_run.status,
+        result.tags,
+        result.candidates,
+        result.records,
     )
 
 
@@ -56,11 +56,14 @@ def test_interrupted_upload(remote_projects: RemoteProjects, tiny_base: str) -> 
         assert hold.reached.wait(SECONDS)
         os.killpg(running.pid, signal.SIGINT)
         out, error = running.communicate()
-    done = result_of(acr, project, Ended(code=running.returncode, stdout=out, stderr=error))
+    result = result_of(acr, project, Ended(code=running.returncode, stdout=out, stderr=error))
 
     last = "Interrupted. Everything that was started has been stopped and removed."
-    assert (130, "", ["build context: 1 file, SIZE, sha256 HASH", last]) == (*done.out, done.messages[-2:])
-    assert (before, {}) == (len(acr.runs), done.records)
+    assert (130, "", ["build context: 1 file, SIZE, sha256 HASH", last]) == (
+        *result.out,
+        result.messages[-2:],
+    )
+    assert (before, {}) == (len(acr.runs), result.records)
 
 
 @pytest.mark.parametrize(
@@ -87,8 +90,8 @@ def test_interrupted_wait(
     ended = project.interrupted(
         "image.build", *ACR, at="asks to wait for 3,600 s; trying again in 30 s", by=by
     )
-    done = result_of(acr, project, ended)
+    result = result_of(acr, project, ended)
 
     last = f"{word}. Everything that was started has been stopped and removed."
-    assert (code, "", last) == (*done.out, done.messages[-1])
-    assert (before, {}) == (len(acr.runs), done.records)
+    assert (code, "", last) == (*result.out, result.messages[-1])
+    assert (before, {}) == (len(acr.runs), result.records)

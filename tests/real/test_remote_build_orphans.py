@@ -39,9 +39,9 @@ def test_the_candidate_of_a_run_that_did_not_succeed(in_process: InProcess, stat
     """What a run pushed before it ended otherwise is deleted, and nothing stays on record."""
     in_process.put(next_id(in_process))
     in_process.acr.next_run(status=status)
-    found = in_process.build()
+    outcome = in_process.build()
 
-    assert (7, (status,)) == (found.code, found.runs)
+    assert (7, (status,)) == (outcome.code, outcome.runs)
     assert {} == in_process.acr.tags(in_process.candidates)
     assert [] == in_process.project.records()
 
@@ -87,10 +87,10 @@ def test_candidates_of_others_are_only_named(in_process: InProcess) -> None:
     in_process.capsys.readouterr()
     removed = cleaned(in_process)
 
-    said = in_process.capsys.readouterr().err
+    stderr = in_process.capsys.readouterr().err
     assert ".azureml-image" in removed
-    assert ({"cb7"}, False) == (set(in_process.acr.tags(in_process.candidates)), f"{run}," in said)
-    assert f"az acr repository delete --name loopbackregistry --image {in_process.candidates}:RUN\n" in said
+    assert ({"cb7"}, False) == (set(in_process.acr.tags(in_process.candidates)), f"{run}," in stderr)
+    assert f"az acr repository delete --name loopbackregistry --image {in_process.candidates}:RUN\n" in stderr
 
 
 def test_a_run_that_goes_on_is_named(in_process: InProcess) -> None:
@@ -101,9 +101,9 @@ def test_a_run_that_goes_on_is_named(in_process: InProcess) -> None:
     in_process.capsys.readouterr()
     cleaned(in_process)
 
-    said = in_process.capsys.readouterr().err
+    stderr = in_process.capsys.readouterr().err
     assert "Running" == in_process.acr.runs[-1].status
-    assert f"az acr task cancel-run --registry {in_process.acr.login_server} --run-id {run}\n" in said
+    assert f"az acr task cancel-run --registry {in_process.acr.login_server} --run-id {run}\n" in stderr
     script.release()
 
 
@@ -121,11 +121,15 @@ def test_nothing_is_run_if_nothing_has_changed(in_process: InProcess) -> None:
     """The image of the last remote build is used again while its inputs are the same, and is built again if not."""
     in_process.succeeding()
     first, same = in_process.build(), in_process.build()
-    uploads = [one.path for one in in_process.acr.requests if one.path.endswith("/listBuildSourceUploadUrl")]
+    uploads = [
+        request.path
+        for request in in_process.acr.requests
+        if request.path.endswith("/listBuildSourceUploadUrl")
+    ]
     with (in_process.project.folder / "code" / "score.py").open("a", encoding="utf-8") as script:
         script.write("# changed\n")
     in_process.succeeding()
     changed = in_process.build()
 
-    twice = Outcome(code=0, said=BUILT.said, runs=("Succeeded", "Succeeded"))
+    twice = Outcome(code=0, message=BUILT.message, runs=("Succeeded", "Succeeded"))
     assert (BUILT, BUILT, 1, twice) == (first, same, len(uploads), changed)

@@ -18,14 +18,16 @@ def test_a_list_continues_on_another_host(in_process: InProcess) -> None:
     link = f"{in_process.acr.directory}/subscriptions"
     in_process.fail(CALLS["subscriptions"], Reply(status=200, json={"value": [], "nextLink": link}))
 
-    said = """\
+    message = """\
 Azure's answer to the request to list your subscriptions continues on another host.
     No token was sent there. Check the network between this machine and Azure.
     its next page is on 127.0.0.1:PORT, not on 127.0.0.1:PORT
 Nothing was built."""
-    assert Outcome(code=7, said=said) == in_process.build()
+    assert Outcome(code=7, message=message) == in_process.build()
     assert [] == [
-        one for one in in_process.acr.requests if one.endpoint == "aad" and one.path == "/subscriptions"
+        request
+        for request in in_process.acr.requests
+        if request.endpoint == "aad" and request.path == "/subscriptions"
     ]
 
 
@@ -34,13 +36,15 @@ def test_a_challenge_names_another_host(in_process: InProcess) -> None:
     elsewhere = 'Bearer realm="http://127.0.0.1:9/oauth2/token",service="REGISTRY"'
     in_process.fail(CALLS["challenge"], Reply(status=401, headers={"WWW-Authenticate": elsewhere}))
 
-    said = """\
+    message = """\
 Registry REGISTRY names another address for sign-in: http://127.0.0.1:PORT/oauth2/token.
     No credentials were sent. Check the network between this machine and the registry.
 Nothing was built."""
-    assert Outcome(code=6, said=said) == in_process.build()
+    assert Outcome(code=6, message=message) == in_process.build()
     assert [("GET", "/v2/", False)] == [
-        (one.method, one.path, one.bearer) for one in in_process.acr.requests if one.endpoint == "registry"
+        (request.method, request.path, request.bearer)
+        for request in in_process.acr.requests
+        if request.endpoint == "registry"
     ]
 
 
@@ -48,11 +52,11 @@ def test_a_registry_outside_azure(in_process: InProcess) -> None:
     """A registry with basic authentication is not an Azure container registry: exit code 6."""
     in_process.fail(CALLS["challenge"], Reply(status=401, headers={"WWW-Authenticate": 'Basic realm="x"'}))
 
-    said = """\
+    message = """\
 Registry REGISTRY does not accept a sign-in of Azure.
     Check registry: it must be an Azure container registry.
 Nothing was built."""
-    assert Outcome(code=6, said=said) == in_process.build()
+    assert Outcome(code=6, message=message) == in_process.build()
 
 
 def test_a_redirected_blob(in_process: InProcess) -> None:
@@ -65,7 +69,9 @@ def test_a_redirected_blob(in_process: InProcess) -> None:
 
     assert BUILT == in_process.build()
     assert [("/elsewhere", False)] == [
-        (one.path, one.bearer) for one in in_process.acr.requests if one.endpoint == "identity"
+        (request.path, request.bearer)
+        for request in in_process.acr.requests
+        if request.endpoint == "identity"
     ]
 
 
@@ -75,9 +81,9 @@ def test_redirects_of_azure(in_process: InProcess, status: int) -> None:
     where = f"{in_process.acr.directory}/elsewhere"
     in_process.fail(CALLS["schedule"], Reply(status=status, headers={"Location": where}), times=None)
 
-    said = f"Azure refused to start the run: HTTP {status}.\n{LATER}Nothing was built."
-    assert Outcome(code=7, said=said) == in_process.build()
-    assert [] == [one for one in in_process.acr.requests if one.path == "/elsewhere"]
+    message = f"Azure refused to start the run: HTTP {status}.\n{LATER}Nothing was built."
+    assert Outcome(code=7, message=message) == in_process.build()
+    assert [] == [request for request in in_process.acr.requests if request.path == "/elsewhere"]
 
 
 @pytest.mark.parametrize("call", ["exchange", "registry token"])
@@ -87,10 +93,10 @@ def test_redirects_of_a_sign_in(in_process: InProcess, call: str) -> None:
         CALLS[call], Reply(status=307, headers={"Location": f"{in_process.acr.identity}/elsewhere"})
     )
 
-    said = f"""\
+    message = f"""\
 Registry REGISTRY refused the sign-in (307).
     az acr login --name {in_process.acr.name}
     It needs the role AcrPull or AcrPush, or a repository role, on the registry.
 Nothing was built."""
-    assert Outcome(code=6, said=said) == in_process.build()
-    assert [] == [one for one in in_process.acr.requests if one.path == "/elsewhere"]
+    assert Outcome(code=6, message=message) == in_process.build()
+    assert [] == [request for request in in_process.acr.requests if request.path == "/elsewhere"]

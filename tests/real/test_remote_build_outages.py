@@ -40,14 +40,16 @@ def test_requests_of_a_build_are_retried(in_process: InProcess, calls: Sequence[
     """Each request of a build may fail three times in a row, in different ways."""
     in_process.succeeding()
     in_blocks(in_process, calls[0])
-    found = {
-        call: [in_process.fail(CALLS[call], what) for what in (broken(500), broken(503), CutRequest())]
+    injected = {
+        call: [
+            in_process.fail(CALLS[call], behaviour) for behaviour in (broken(500), broken(503), CutRequest())
+        ]
         for call in calls
     }
 
     assert BUILT == in_process.build()
     assert {call: [1, 1, 1] for call in calls} == {
-        call: [fault.hits for fault in faults] for call, faults in found.items()
+        call: [fault.hits for fault in faults] for call, faults in injected.items()
     }
 
 
@@ -94,11 +96,11 @@ def test_a_permanent_failure_ends_a_build(in_process: InProcess, call: str, stat
 
     runs = ("Succeeded",) if call in {"manifest", "config"} else ()
     code = 6 if FOR_GOOD[call].startswith(REGISTRY_BROKEN) else 7
-    assert Outcome(code=code, said=FOR_GOOD[call].format(status=status), runs=runs) == in_process.build()
+    assert Outcome(code=code, message=FOR_GOOD[call].format(status=status), runs=runs) == in_process.build()
 
 
 @pytest.mark.parametrize(
-    "what",
+    "reply",
     [
         Reply(status=403, headers={"x-ms-error-code": "AuthenticationFailed"}),
         Reply(status=409, headers={"x-ms-error-code": "BlobAlreadyExists"}),
@@ -106,15 +108,19 @@ def test_a_permanent_failure_ends_a_build(in_process: InProcess, call: str, stat
     ids=["its address has expired", "something is there"],
 )
 @pytest.mark.parametrize("call", ["upload", "block list"])
-def test_an_upload_goes_to_a_new_address(in_process: InProcess, call: str, what: Reply) -> None:
+def test_an_upload_goes_to_a_new_address(in_process: InProcess, call: str, reply: Reply) -> None:
     """If an address has expired or holds something already, the context goes to another; nothing is overwritten."""
     in_process.succeeding()
     in_blocks(in_process, call)
-    fault = in_process.fail(CALLS[call], what)
-    found = in_process.build()
+    fault = in_process.fail(CALLS[call], reply)
+    outcome = in_process.build()
 
-    sent = [one for one in in_process.acr.requests if one.endpoint == "storage" and one.method == "PUT"]
-    assert (BUILT, 1, 2) == (found, fault.hits, len({one.path for one in sent}))
+    sent = [
+        request
+        for request in in_process.acr.requests
+        if request.endpoint == "storage" and request.method == "PUT"
+    ]
+    assert (BUILT, 1, 2) == (outcome, fault.hits, len({request.path for request in sent}))
     assert "uploading it to a new URL\n" in in_process.progress
 
 
@@ -138,7 +144,7 @@ def test_a_run_is_resumed_after_a_failure_of_the_registry(in_process: InProcess,
 
 
 @pytest.mark.parametrize(
-    ("call", "said"),
+    ("call", "message"),
     [
         ("registries", NO_ANSWER.format("list the registries of subscription GUID") + NOTHING),
         ("address", NO_ANSWER.format("give an upload URL for the build context") + NOTHING),
@@ -147,35 +153,35 @@ def test_a_run_is_resumed_after_a_failure_of_the_registry(in_process: InProcess,
         ("upload", UPLOAD.format(CUT)),
     ],
 )
-def test_connections_that_always_break(in_process: InProcess, call: str, said: str) -> None:
+def test_connections_that_always_break(in_process: InProcess, call: str, message: str) -> None:
     """A connection that is cut each time ends a build: exit code 6 if it was to the registry, 7 if it was to Azure."""
     in_process.fail(CALLS[call], CutRequest(), times=None)
 
-    assert Outcome(code=6 if call == "exchange" else 7, said=said) == in_process.build()
+    assert Outcome(code=6 if call == "exchange" else 7, message=message) == in_process.build()
 
 
 def test_unreachable_storage(in_process: InProcess) -> None:
     """An unreachable host of Azure Storage is named, without the signature of the upload URL."""
     url = "http://127.0.0.1:9/acrtasks/source.tar.gz?sv=1&sig=c2lnbmF0dXJl"
     in_process.fail(CALLS["address"], Reply(status=200, json={"uploadUrl": url, "relativePath": "source"}))
-    found = in_process.build()
+    outcome = in_process.build()
 
-    said = (
+    reason = (
         "HTTPConnection(host='127.0.0.1', port=9): Failed to establish a new connection: "
         "[Errno 111] Connection refused"
     )
-    assert Outcome(code=7, said=UPLOAD.format(said)) == found
+    assert Outcome(code=7, message=UPLOAD.format(reason)) == outcome
 
 
 def test_an_expired_upload_url(in_process: InProcess) -> None:
     """An upload that Azure Storage refuses ends a build with exit code 7 and its message."""
     in_process.acr.settings.upload_seconds = -1
 
-    said = (
+    reason = (
         "Server failed to authenticate the request. Make sure the value of the Authorization header is formed "
         "correctly including the signature."
     )
-    assert Outcome(code=7, said=UPLOAD.format(said)) == in_process.build()
+    assert Outcome(code=7, message=UPLOAD.format(reason)) == in_process.build()
 
 
 @pytest.mark.parametrize("call", ["upload", "block"])
@@ -184,8 +190,10 @@ def test_a_corrupted_upload(in_process: InProcess, call: str) -> None:
     in_blocks(in_process, call)
     in_process.fail(CALLS[call], Garble(), times=None)
 
-    said = "The MD5 value specified in the request did not match with the MD5 value calculated by the server."
-    assert Outcome(code=7, said=UPLOAD.format(said)) == in_process.build()
+    reason = (
+        "The MD5 value specified in the request did not match with the MD5 value calculated by the server."
+    )
+    assert Outcome(code=7, message=UPLOAD.format(reason)) == in_process.build()
 
 
 @pytest.mark.parametrize("call", ["upload", "block"])
@@ -207,11 +215,11 @@ def test_each_block_is_retried(in_process: InProcess) -> None:
     content = os.urandom(9_000_000)
     (in_process.project.folder / "code" / "model.bin").write_bytes(content)
     fault = in_process.fail(CALLS["block"], CutRequest(after=1_000_000), times=3)
-    found = in_process.build()
+    outcome = in_process.build()
 
     archive = in_process.acr.runs[-1].archive
     assert archive is not None
-    assert (BUILT, 3, True) == (found, fault.hits, content in gzip.decompress(archive))
+    assert (BUILT, 3, True) == (outcome, fault.hits, content in gzip.decompress(archive))
 
 
 def test_retry_after(in_process: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,12 +261,12 @@ def test_answers_of_a_proxy(in_process: InProcess, call: str) -> None:
     runs = ("Succeeded",) if call in {"manifest", "config"} else ()
 
     code = 6 if call in {"exchange", "manifest", "config"} else 7
-    assert Outcome(code=code, said=NOT_JSON[call], runs=runs) == in_process.build()
+    assert Outcome(code=code, message=NOT_JSON[call], runs=runs) == in_process.build()
 
 
 def test_an_answer_without_an_upload_url(in_process: InProcess) -> None:
     """An answer without an upload URL is an error."""
     in_process.fail(CALLS["address"], Reply(status=200, json=["nothing"]))
 
-    said = "Azure gave no upload URL for the build context.\nNothing was built."
-    assert Outcome(code=7, said=said) == in_process.build()
+    message = "Azure gave no upload URL for the build context.\nNothing was built."
+    assert Outcome(code=7, message=message) == in_process.build()

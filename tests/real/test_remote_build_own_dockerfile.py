@@ -24,22 +24,22 @@ def test_a_remote_build(remote_projects: RemoteProjects, amlenv_base: str) -> No
     text = blocks(PAGE, "dockerfile")[0].replace("RUN python", "RUN --mount=type=tmpfs,target=/t python")
     more = f'registry = "{acr.login_server}"\nlabels = {{ team = "a \\"b\\" $c" }}'
     files = example(name, amlenv_base, more=more, dockerfile=text)
-    made = consumer(remote_projects.folder / name, {**files, ".dockerignore": "tasks.py\nDockerfile\n"})
-    project = remote_projects.here(made, local=False)
+    written = consumer(remote_projects.folder / name, {**files, ".dockerignore": "tasks.py\nDockerfile\n"})
+    project = remote_projects.here(written, local=False)
 
-    done = run_command(acr, project, "image.release", *ACR)
+    result = run_command(acr, project, "image.release", *ACR)
 
-    assert done.ended.code == 0, done.ended.stderr
-    digest = done.tags["1.0"]
-    assert f"{acr.login_server}/{name}@{digest}" == done.ended.stdout.splitlines()[-1]
-    record = done.records["build.json"]
+    assert result.ended.code == 0, result.ended.stderr
+    digest = result.tags["1.0"]
+    assert f"{acr.login_server}/{name}@{digest}" == result.ended.stdout.splitlines()[-1]
+    record = result.records["build.json"]
     assert ("dockeruser", digest) == (record["user"], record["id"])
-    smoke = done.records["result.json"]["smoke"]
+    smoke = result.records["result.json"]["smoke"]
     assert ["start-up", "request 1", "malformed body"] == [check["name"] for check in smoke["checks"]]
     labels = labels_of(acr, name, digest)
     assert (name, 'a "b" $c') == (labels["org.opencontainers.image.title"], labels["team"])
     assert labels["azureml-tasks.context-sha256"] == record["context_sha256"]
-    assert b"DOCKER_BUILDKIT=1" in base64.b64decode(done.the_run.request["encodedTaskContent"])
+    assert b"DOCKER_BUILDKIT=1" in base64.b64decode(result.the_run.request["encodedTaskContent"])
 
 
 def labels_of(acr: Acr, repository: str, digest: str) -> dict[str, str]:

@@ -24,14 +24,14 @@ from tests.real.remote_build_faults import (
 def test_requests_of_a_push_are_retried(in_process: InProcess) -> None:
     """Each request of a push may fail three times in a row, in different ways."""
     in_process.passed()
-    found = {
-        call: [in_process.fail(line, what) for what in (broken(500), broken(503), CutRequest())]
+    injected = {
+        call: [in_process.fail(line, behaviour) for behaviour in (broken(500), broken(503), CutRequest())]
         for call, line in PUBLISHING.items()
     }
 
     assert (PUSHED, REGISTRY + CHANGED + REMOVED) == (in_process.push(), in_process.progress)
     assert {call: [1, 1, 1] for call in PUBLISHING} == {
-        call: [fault.hits for fault in faults] for call, faults in found.items()
+        call: [fault.hits for fault in faults] for call, faults in injected.items()
     }
 
 
@@ -55,8 +55,8 @@ PUSH_FOR_GOOD = {
     "candidate": (6, REGISTRY_BROKEN + "Nothing was pushed.", ()),
     "mount": (6, NOT_PUSHED, ()),
     "manifest": (6, NOT_PUSHED, ()),
-    "confirmation": (0, PUSHED.said, PUSHED.tags),
-    "delete": (0, PUSHED.said, PUSHED.tags),
+    "confirmation": (0, PUSHED.message, PUSHED.tags),
+    "delete": (0, PUSHED.message, PUSHED.tags),
 }
 """The end of a push if this request always fails: exit code, message, tags."""
 
@@ -66,12 +66,12 @@ def test_a_push_is_continued_after_a_permanent_failure(in_process: InProcess, ca
     """The error says which tags were pushed, and the next push finishes; a candidate that is not deleted is named."""
     in_process.passed()
     in_process.fail(PUBLISHING[call], broken(status), times=None)
-    code, said, tags = PUSH_FOR_GOOD[call]
+    code, message, tags = PUSH_FOR_GOOD[call]
     first, progress = in_process.push(), in_process.progress
     in_process.acr.faults.clear()
 
     more = {"confirmation": UNCONFIRMED + REMOVED, "delete": STAYS.format(status=status)}.get(call, "")
-    expected = Outcome(code=code, said=said.format(status=status), tags=tags)
+    expected = Outcome(code=code, message=message.format(status=status), tags=tags)
     assert (expected, REGISTRY + (CHANGED + more if call != "candidate" else "")) == (
         first,
         progress,
@@ -84,17 +84,17 @@ def test_publishing_is_refused(in_process: InProcess) -> None:
     """Without the permission to push: exit code 6; a later push publishes the candidate."""
     in_process.passed()
     in_process.acr.settings.caller_actions = {"*": frozenset({"pull", "delete"})}
-    found = in_process.push()
+    outcome = in_process.push()
     in_process.acr.settings.set_to(Settings())
 
-    said = f"""\
+    message = f"""\
 Registry REGISTRY refused to mount a layer of NAME/candidate in NAME: not allowed (401).
     Ask for the role AcrPush, or "Container Registry Repository Writer", on the registry
     the registry said: …
 Nothing was pushed. {WAITS}"""
-    shown = re.sub(r"(the registry said: ).*", r"\1…", found.said)
-    assert (Outcome(code=6, said=said), PUSHED) == (
-        Outcome(code=found.code, said=shown, tags=found.tags),
+    shown = re.sub(r"(the registry said: ).*", r"\1…", outcome.message)
+    assert (Outcome(code=6, message=message), PUSHED) == (
+        Outcome(code=outcome.code, message=shown, tags=outcome.tags),
         in_process.push(),
     )
 
@@ -103,12 +103,12 @@ def test_a_failure_at_the_second_tag(in_process: InProcess) -> None:
     """The error says which tags were pushed, and the next push finishes."""
     in_process.passed("1.0", "latest")
     in_process.fail(r"PUT /v2/.*/manifests/latest", broken(503), times=None)
-    found = in_process.push()
+    outcome = in_process.push()
     in_process.acr.faults.clear()
 
-    said = REGISTRY_BROKEN.format(status=503) + f"Pushed: KEPT, 1.0. {WAITS}"
-    assert Outcome(code=6, said=said, tags=("1.0", "KEPT")) == found
-    assert Outcome(code=0, said=PUSHED.said, tags=("1.0", "KEPT", "latest")) == in_process.push()
+    message = REGISTRY_BROKEN.format(status=503) + f"Pushed: KEPT, 1.0. {WAITS}"
+    assert Outcome(code=6, message=message, tags=("1.0", "KEPT")) == outcome
+    assert Outcome(code=0, message=PUSHED.message, tags=("1.0", "KEPT", "latest")) == in_process.push()
 
 
 def test_registry_tokens_expire(in_process: InProcess) -> None:
@@ -117,12 +117,12 @@ def test_registry_tokens_expire(in_process: InProcess) -> None:
     in_process.acr.settings.token_seconds = 60
     fault = in_process.fail(r"PUT /v2/.*/manifests/1.0", Meanwhile(in_process.acr.expire_tokens))
 
-    expected = Outcome(code=0, said=PUSHED.said, tags=("1.0", "KEPT", "latest"))
+    expected = Outcome(code=0, message=PUSHED.message, tags=("1.0", "KEPT", "latest"))
     assert (expected, 1) == (in_process.push(), fault.hits)
     names = [
-        in_process.normal(one.path.rpartition("/")[2])
-        for one in in_process.acr.requests
-        if one.method == "PUT"
+        in_process.normal(request.path.rpartition("/")[2])
+        for request in in_process.acr.requests
+        if request.method == "PUT"
     ]
     assert ["KEPT", "1.0", "1.0", "latest"] == names
 
@@ -132,8 +132,8 @@ def test_someone_else_moves_the_tag(in_process: InProcess) -> None:
     in_process.passed()
     in_process.fail(rf"{PUBLISHING['confirmation']}1.0", Reply(status=200, body=b"{}"))
 
-    said = f"""\
+    message = f"""\
 REGISTRY/NAME:1.0 is sha256:ID, not sha256:ID: someone else pushed this tag at the same time.
     Push again, or use another tag: --tag
 Pushed: KEPT. The image is in the registry as NAME@sha256:ID; the tag names another one. {WAITS}"""
-    assert Outcome(code=6, said=said, tags=("1.0", "KEPT")) == in_process.push()
+    assert Outcome(code=6, message=message, tags=("1.0", "KEPT")) == in_process.push()

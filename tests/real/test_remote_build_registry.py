@@ -48,12 +48,16 @@ def test_the_registry_is_found(way: str, remote_projects: RemoteProjects, tiny_b
     more, env, expected = WAYS[way]
     remote_projects.acr.next_run(queued=True)
     project = remote_projects(tiny_base, f"[tool.azureml-image.acr]\n{more}")
-    done = run_command(remote_projects.acr, project, "image.build", *ACR, "--no-wait", env=env)
+    result = run_command(remote_projects.acr, project, "image.build", *ACR, "--no-wait", env=env)
 
-    asked = [one.path for one in done.requests if (one.endpoint, one.method) == ("arm", "GET")]
+    asked = [
+        request.path for request in result.requests if (request.endpoint, request.method) == ("arm", "GET")
+    ]
     # The last one tells whether the registry runs tasks.
     expected = [*expected, remote_projects.acr.registry.id]
-    assert (0, [ENGINE, FOUND], expected) == (done.ended.code, done.messages[:2], asked), done.ended.stderr
+    assert (0, [ENGINE, FOUND], expected) == (result.ended.code, result.messages[:2], asked), (
+        result.ended.stderr
+    )
 
 
 def of_workspace(remote_projects: RemoteProjects, base: str) -> Consumer:
@@ -94,19 +98,19 @@ def test_the_registry_of_a_workspace_that_is_not_allowed(
     acr = remote_projects.acr
     acr.settings.workspace_registry = acr.registry.id
     allowed = {"INVOKE_AZUREML_IMAGE_ALLOWED_REGISTRIES": "contoso.azurecr.io"}
-    done = run_command(acr, of_workspace(remote_projects, tiny_base), "image.build", *ACR, env=allowed)
+    result = run_command(acr, of_workspace(remote_projects, tiny_base), "image.build", *ACR, env=allowed)
 
     refusal = (
         "pyproject.toml: REGISTRY is not one of the registries that this run may send code and models to: "
         "contoso.azurecr.io"
     )
-    assert (2, "", True) == (*done.out, refusal in done.messages), done.ended.stderr
-    assert [] == [call for call in done.requests if call.method != "GET" and "/oauth2" not in call.path]
+    assert (2, "", True) == (*result.out, refusal in result.messages), result.ended.stderr
+    assert [] == [call for call in result.requests if call.method != "GET" and "/oauth2" not in call.path]
 
 
 def test_a_workspace_without_a_registry(remote_projects: RemoteProjects, tiny_base: str) -> None:
     """A workspace has no registry before its first image: exit code 6."""
-    done = run_command(remote_projects.acr, of_workspace(remote_projects, tiny_base), "image.build", *ACR)
+    result = run_command(remote_projects.acr, of_workspace(remote_projects, tiny_base), "image.build", *ACR)
 
     expected = [
         AT_WORKSPACE,
@@ -118,13 +122,13 @@ def test_a_workspace_without_a_registry(remote_projects: RemoteProjects, tiny_ba
         '    or name a registry: registry = "contoso.azurecr.io"',
         "Nothing was built.",
     ]
-    told = [line for line in done.messages if not line.startswith("build context: ")]
-    assert (6, "", expected, {}) == (*done.out, told, done.records)
+    told = [line for line in result.messages if not line.startswith("build context: ")]
+    assert (6, "", expected, {}) == (*result.out, told, result.records)
 
 
 def test_no_registry_has_that_login_server(remote_projects: RemoteProjects, tiny_base: str) -> None:
     """An unknown login server is an error: exit code 6."""
-    done = run_command(
+    result = run_command(
         remote_projects.acr,
         remote_projects(tiny_base),
         "image.build",
@@ -140,7 +144,7 @@ def test_no_registry_has_that_login_server(remote_projects: RemoteProjects, tiny
         '    or sign in to its subscription: az login; subscription = "…" in [tool.azureml-image.acr]',
         "Nothing was built.",
     ]
-    assert (6, "", expected, {}) == (*done.out, done.messages[-5:], done.records)
+    assert (6, "", expected, {}) == (*result.out, result.messages[-5:], result.records)
 
 
 def test_two_registries_have_that_login_server(remote_projects: RemoteProjects, tiny_base: str) -> None:
@@ -148,7 +152,7 @@ def test_two_registries_have_that_login_server(remote_projects: RemoteProjects, 
     acr = remote_projects.acr
     second = {"id": f"{OTHER}/second", "name": "second", "properties": {"loginServer": acr.login_server}}
     acr.faults.add(f"GET {OTHER}/providers", Reply(status=200, json={"value": [second]}))
-    done = run_command(acr, remote_projects(tiny_base), "image.build", *ACR)
+    result = run_command(acr, remote_projects(tiny_base), "image.build", *ACR)
 
     expected = [
         "2 registries have the login server REGISTRY.",
@@ -158,7 +162,7 @@ def test_two_registries_have_that_login_server(remote_projects: RemoteProjects, 
         "    RESOURCE",
         "Nothing was built.",
     ]
-    assert (6, "", expected, {}) == (*done.out, done.messages[-6:], done.records)
+    assert (6, "", expected, {}) == (*result.out, result.messages[-6:], result.records)
 
 
 def test_a_managed_identity(remote_projects: RemoteProjects, tiny_base: str) -> None:
@@ -167,35 +171,35 @@ def test_a_managed_identity(remote_projects: RemoteProjects, tiny_base: str) -> 
     acr.next_run(queued=True)
     env = {name: text for name, text in project.env.items() if name not in acr.environment()}
     own = replace(project, env={**env, **acr.managed_identity()})
-    done = run_command(acr, own, "image.build", *ACR, "--no-wait")
+    result = run_command(acr, own, "image.build", *ACR, "--no-wait")
 
-    assert (0, "RUN\n") == done.out, done.ended.stderr
-    assert {"identity", "arm", "registry", "storage"} == {one.endpoint for one in done.requests}
+    assert (0, "RUN\n") == result.out, result.ended.stderr
+    assert {"identity", "arm", "registry", "storage"} == {request.endpoint for request in result.requests}
 
 
 def test_a_registry_with_permissions_by_repository(remote_projects: RemoteProjects, tiny_base: str) -> None:
     """In a registry with permissions by repository, the request lets the run push as its caller."""
     remote_projects.acr.settings.role_assignment_mode = "AbacRepositoryPermissions"
-    done = run_command(remote_projects.acr, remote_projects(tiny_base), "image.build", *ACR)
+    result = run_command(remote_projects.acr, remote_projects(tiny_base), "image.build", *ACR)
 
-    assert (0, "REGISTRY/NAME/candidate@sha256:ID\n") == done.out, done.ended.stderr
+    assert (0, "REGISTRY/NAME/candidate@sha256:ID\n") == result.out, result.ended.stderr
     caller = {"credentials": {"sourceRegistry": {"identity": "[caller]"}}}
-    context = done.records["build.json"]["context_sha256"]
-    assert {**quick_build(done.project.folder.name, context), **caller} == body(done)
+    context = result.records["build.json"]["context_sha256"]
+    assert {**quick_build(result.project.folder.name, context), **caller} == body(result)
 
 
 def test_a_pool_and_a_timeout(remote_projects: RemoteProjects, tiny_base: str) -> None:
     """The request contains the agent pool and timeout of the table."""
     remote_projects.acr.next_run(queued=True)
     more = '[tool.azureml-image.acr]\nagent-pool = "large"\ntimeout = 7200\n'
-    done = run_command(
+    result = run_command(
         remote_projects.acr, remote_projects(tiny_base, more), "image.build", *ACR, "--no-wait", "--no-cache"
     )
 
-    found = body(done)
-    context = found["arguments"][0]["value"]
+    request = body(result)
+    context = request["arguments"][0]["value"]
     own = {"agentPoolName": "large", "timeout": 7200, "noCache": True}
-    assert {**quick_build(done.project.folder.name, context), **own} == found
+    assert {**quick_build(result.project.folder.name, context), **own} == request
 
 
 def test_a_challenge_that_names_another_host(remote_projects: RemoteProjects, tiny_base: str) -> None:
@@ -203,15 +207,17 @@ def test_a_challenge_that_names_another_host(remote_projects: RemoteProjects, ti
     acr = remote_projects.acr
     challenge = {"WWW-Authenticate": 'Bearer realm="http://127.0.0.1:9/oauth2/token",service="elsewhere"'}
     acr.faults.add("GET /v2/$", Reply(status=401, headers=challenge), times=None)
-    done = run_command(acr, remote_projects(tiny_base), "image.build", *ACR)
+    result = run_command(acr, remote_projects(tiny_base), "image.build", *ACR)
 
     expected = [
         "Registry REGISTRY names another address for sign-in: http://127.0.0.1:PORT/oauth2/token.",
         "    No credentials were sent. Check the network between this machine and the registry.",
         "Nothing was built.",
     ]
-    assert (6, "", expected) == (*done.out, done.messages[-3:])
+    assert (6, "", expected) == (*result.out, result.messages[-3:])
     asked = {
-        (one.method, one.path, one.bearer, one.basic) for one in done.requests if one.endpoint == "registry"
+        (request.method, request.path, request.bearer, request.basic)
+        for request in result.requests
+        if request.endpoint == "registry"
     }
     assert {("GET", "/v2/", False, False)} == asked

@@ -47,7 +47,7 @@ def releases(shared_remote_projects: RemoteProjects, amlenv_base: str) -> Mappin
 @PLACE
 def test_stdout_of_a_release(place: str, releases: Mapping[str, CommandResult]) -> None:
     """Stdout is the candidate, the report of the smoke test, and the image by the digest that the registry confirms."""
-    done = releases[place]
+    result = releases[place]
 
     expected = f"""\
 REGISTRY/NAME/candidate@sha256:ID
@@ -59,17 +59,17 @@ REGISTRY/NAME:1.0.0 passed its smoke test (sha256:ID, {PLACES[place]}).
     peak memory N MiB
 REGISTRY/NAME@sha256:ID
 """
-    assert (0, expected) == done.out, done.ended.stderr
-    digest = done.tags["1.0.0"]
-    name = f"{done.acr.login_server}/{done.project.folder.name}"
-    lines = done.ended.stdout.splitlines()
+    assert (0, expected) == result.out, result.ended.stderr
+    digest = result.tags["1.0.0"]
+    name = f"{result.acr.login_server}/{result.project.folder.name}"
+    lines = result.ended.stdout.splitlines()
     assert [f"{name}/candidate@{digest}", f"{name}@{digest}"] == [lines[0], lines[-1]]
 
 
 @PLACE
 def test_stderr_of_a_release(place: str, releases: Mapping[str, CommandResult]) -> None:
     """Stderr names the registry, the run and its duration, and the candidate."""
-    done = releases[place]
+    result = releases[place]
 
     here = [
         "pulling REGISTRY/NAME/candidate@sha256:ID",
@@ -85,7 +85,7 @@ def test_stderr_of_a_release(place: str, releases: Mapping[str, CommandResult]) 
         *(here if place == HERE else []),
         "deleted the candidate image REGISTRY/NAME/candidate@sha256:ID",
     ]
-    assert expected == done.messages
+    assert expected == result.messages
 
 
 @PLACE
@@ -93,17 +93,17 @@ def test_only_the_final_tag_is_left_in_the_registry(
     place: str, releases: Mapping[str, CommandResult]
 ) -> None:
     """The final manifest, with its two tags, is what the run has pushed; the repository of candidates is empty."""
-    done = releases[place]
-    name = done.project.folder.name
+    result = releases[place]
+    name = result.project.folder.name
 
-    images = done.the_run.output_images
+    images = result.the_run.output_images
     pushed = [image["digest"] for image in images if image["repository"] == f"{name}/candidate"]
-    content = done.acr.manifest(name, "1.0.0")
+    content = result.acr.manifest(name, "1.0.0")
     assert [f"sha256:{hashlib.sha256(content).hexdigest()}"] == pushed
     tags = dict.fromkeys(("1.0.0", kept_tag(pushed[0])), pushed[0])
-    assert (tags, frozenset()) == (done.tags, done.candidates)
+    assert (tags, frozenset()) == (result.tags, result.candidates)
     with pytest.raises(LookupError):
-        done.acr.manifest(f"{name}/candidate", pushed[0])
+        result.acr.manifest(f"{name}/candidate", pushed[0])
 
 
 @PLACE
@@ -111,41 +111,41 @@ def test_nothing_is_left_on_the_local_engine(
     place: str, releases: Mapping[str, CommandResult], docker_client: docker.DockerClient
 ) -> None:
     """Neither the image nor a container of it is left on the local engine."""
-    done = releases[place]
+    result = releases[place]
 
-    image = json.loads(done.acr.manifest(done.project.folder.name, "1.0.0"))["config"]["digest"]
+    image = json.loads(result.acr.manifest(result.project.folder.name, "1.0.0"))["config"]["digest"]
     names = [
         name
         for each in docker_client.api.images(all=True)
         for name in [*(each["RepoTags"] or []), *(each["RepoDigests"] or [])]
     ]
-    assert [] == [name for name in names if done.project.folder.name in name]
+    assert [] == [name for name in names if result.project.folder.name in name]
     assert [] == docker_client.containers.list(all=True, filters={"ancestor": image})
 
 
 @PLACE
 def test_blobs_are_mounted(place: str, releases: Mapping[str, CommandResult]) -> None:
     """Each blob is mounted from the candidates for the first of two tags, and none is copied."""
-    done = releases[place]
-    name = done.project.folder.name
+    result = releases[place]
+    name = result.project.folder.name
 
-    manifest = json.loads(done.acr.manifest(name, "1.0.0"))
+    manifest = json.loads(result.acr.manifest(name, "1.0.0"))
     blobs = dict.fromkeys(part["digest"] for part in (manifest["config"], *manifest["layers"]))
     asked = [
-        (one.method, one.path, urllib.parse.parse_qs(one.query))
-        for one in done.requests
-        if one.path.startswith(f"/v2/{name}/blobs/")
+        (request.method, request.path, urllib.parse.parse_qs(request.query))
+        for request in result.requests
+        if request.path.startswith(f"/v2/{name}/blobs/")
     ]
     assert asked == [
         ("POST", f"/v2/{name}/blobs/uploads/", {"mount": [blob], "from": [f"{name}/candidate"]})
         for blob in blobs
     ]
     put = [
-        one.path
-        for one in done.requests
-        if one.method == "PUT" and one.path.startswith(f"/v2/{name}/manifests")
+        request.path
+        for request in result.requests
+        if request.method == "PUT" and request.path.startswith(f"/v2/{name}/manifests")
     ]
-    tags = (kept_tag(done.tags["1.0.0"]), "1.0.0")
+    tags = (kept_tag(result.tags["1.0.0"]), "1.0.0")
     assert [f"/v2/{name}/manifests/{tag}" for tag in tags] == put
 
 
@@ -166,23 +166,21 @@ def test_a_task_pushes_cached_layers(place: str, task: str, releases: Mapping[st
 def plain(value: Any) -> Any:
     """Return a record with types instead of measured values."""
     if isinstance(value, dict):
-        return {
-            key: type(found).__name__ if key in MEASURED else plain(found) for key, found in value.items()
-        }
+        return {key: type(item).__name__ if key in MEASURED else plain(item) for key, item in value.items()}
     return [plain(each) for each in value] if isinstance(value, list) else value
 
 
 MEASURED = {"seconds", "p50", "p95", "started", "stopped", "peak_memory", "times", "waits"}
 
 
-def smoke(done: CommandResult, place: str) -> dict[str, Any]:
+def smoke(result: CommandResult, place: str) -> dict[str, Any]:
     """Return the recorded report of the example's smoke test."""
     names = ["start-up", "swagger.json", "sample-request.json", "request 2", "request 3", "malformed body"]
     asked = [("sample-request.json", 200), ("request 2", 200), ("request 3", 400)]
     return {
         "passed": True,
-        "image": f"{done.acr.login_server}/{done.project.folder.name}:1.0.0",
-        "image_id": done.tags["1.0.0"],
+        "image": f"{result.acr.login_server}/{result.project.folder.name}:1.0.0",
+        "image_id": result.tags["1.0.0"],
         "place": place,
         "checks": [{"name": name, "outcome": "passed", "details": [], "seconds": "float"} for name in names],
         "latencies": [
@@ -210,21 +208,21 @@ def smoke(done: CommandResult, place: str) -> dict[str, Any]:
 @PLACE
 def test_records_of_a_release(place: str, releases: Mapping[str, CommandResult]) -> None:
     """The records contain engine, run and digest, no candidate, and the same report for both places."""
-    done = releases[place]
-    digest, name = done.tags["1.0.0"], f"{done.acr.login_server}/{done.project.folder.name}"
-    found = dict(done.records)
+    result = releases[place]
+    digest, name = result.tags["1.0.0"], f"{result.acr.login_server}/{result.project.folder.name}"
+    records = dict(result.records)
 
-    where = found["result.json"]["smoke"]["place"]
+    where = records["result.json"]["smoke"]["place"]
     assert PLACES[place] == normalize(
-        re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT", where), done.project, done.acr
+        re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT", where), result.project, result.acr
     )
-    context = found["build.json"]["context_sha256"]
-    smoke_test = found["smoke-test.json"]["smoke_test_sha256"]
+    context = records["build.json"]["context_sha256"]
+    smoke_test = records["smoke-test.json"]["smoke_test_sha256"]
     assert (digest, smoke_test) == (
         digest,
-        found.pop("probe-events.json", {"smoke_test_sha256": smoke_test})["smoke_test_sha256"],
+        records.pop("probe-events.json", {"smoke_test_sha256": smoke_test})["smoke_test_sha256"],
     )
-    images = [image for image in done.the_run.output_images if image["repository"].endswith("/layers")]
+    images = [image for image in result.the_run.output_images if image["repository"].endswith("/layers")]
     prefixes = [f"{name}/layers@{image['digest']}" for image in images]
     assert 3 == len(prefixes)
     expected = {
@@ -236,7 +234,7 @@ def test_records_of_a_release(place: str, releases: Mapping[str, CommandResult])
             "context_sha256": context,
             "user": "dockeruser",
             "candidate": "",
-            "run": done.the_run.id,
+            "run": result.the_run.id,
             "waiting": [],
             "version": "1.0.0",
             "cached_layers": prefixes,
@@ -248,11 +246,11 @@ def test_records_of_a_release(place: str, releases: Mapping[str, CommandResult])
             "digest": digest,
             "context_sha256": context,
             "cached_layers": prefixes,
-            "smoke": smoke(done, where),
+            "smoke": smoke(result, where),
         },
-        "smoke-test.json": {"id": digest, "smoke_test_sha256": smoke_test, "smoke": smoke(done, where)},
+        "smoke-test.json": {"id": digest, "smoke_test_sha256": smoke_test, "smoke": smoke(result, where)},
     }
-    recorded = {record: plain(value) for record, value in found.items()}
+    recorded = {record: plain(value) for record, value in records.items()}
     inputs = (
         list(recorded["build.json"].pop("fingerprint_parts")),
         recorded["build.json"].pop("installed_at") > 0,
@@ -264,15 +262,15 @@ def test_records_of_a_release(place: str, releases: Mapping[str, CommandResult])
 @PLACE
 def test_where_tokens_are_sent(place: str, releases: Mapping[str, CommandResult]) -> None:
     """Azure's token is sent to Azure Resource Manager and to the login server, which alone gets the registry's."""
-    done = releases[place]
+    result = releases[place]
 
-    signed = {(one.endpoint, one.audience) for one in done.requests if one.bearer}
-    assert {("arm", done.acr.resource_manager), ("registry", done.acr.login_server)} == signed
-    assert {"registry"} == {one.endpoint for one in done.requests if one.basic}
+    signed = {(request.endpoint, request.audience) for request in result.requests if request.bearer}
+    assert {("arm", result.acr.resource_manager), ("registry", result.acr.login_server)} == signed
+    assert {"registry"} == {request.endpoint for request in result.requests if request.basic}
     assert {("registry", "/oauth2/exchange")} == {
-        (one.endpoint, one.path) for one in done.requests if one.path.endswith("/exchange")
+        (request.endpoint, request.path) for request in result.requests if request.path.endswith("/exchange")
     }
-    assert {"aad", "arm", "registry", "storage"} == {one.endpoint for one in done.requests}
+    assert {"aad", "arm", "registry", "storage"} == {request.endpoint for request in result.requests}
 
 
 SERVE = """\
@@ -287,7 +285,7 @@ def test_a_released_image_serves_here(
 ) -> None:
     """It has passed, so it is pulled and asked; afterwards the local engine does not have it any more."""
     project = releases[HERE].project
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", SERVE],
         cwd=project.folder,
         env=project.env,
@@ -296,5 +294,7 @@ def test_a_released_image_serves_here(
         check=False,
     )
 
-    assert (0, f"{project.folder.name}:1.0.0 400\n") == (done.returncode, done.stdout), done.stderr
+    assert (0, f"{project.folder.name}:1.0.0 400\n") == (completed.returncode, completed.stdout), (
+        completed.stderr
+    )
     assert [] == tags_of(docker_client, project.folder.name)

@@ -67,23 +67,23 @@ def test_secrets_reach_pip_and_nothing_else(
     acr = remote_projects.acr
     project = remote_projects(amlenv_base, own_table())
     (project.folder.parent / "netrc").write_text(index.login, encoding="utf-8")
-    done = run_command(
+    result = run_command(
         acr, project, "--echo", "image.build", *ACR, *GIVEN, env={"CONTOSO_PIP_CONF": index.conf}
     )
 
-    assert (0, "REGISTRY/NAME/candidate@sha256:ID\n") == done.out, done.ended.stderr
-    candidate = acr.manifest(f"{project.folder.name}/candidate", done.records["build.json"]["id"])
+    assert (0, "REGISTRY/NAME/candidate@sha256:ID\n") == result.out, result.ended.stderr
+    candidate = acr.manifest(f"{project.folder.name}/candidate", result.records["build.json"]["id"])
     image = str(json.loads(candidate)["config"]["digest"])
     packages = installed(docker_client, image)
     assert {"alpha": "1.0", "beta": "1.0"} == {word: packages.get(word) for word in ("alpha", "beta")}
-    sent = dict(done.the_run.request)
+    sent = dict(result.the_run.request)
     values = sent.pop("values")
     assert {"pipconf", "netrc"} == {each["name"] for each in values if each["isSecret"] is True}
-    assert done.the_run.archive
+    assert result.the_run.archive
     shown = {
-        "stdout and stderr": (done.ended.stdout + done.ended.stderr).encode(),
-        "log": done.the_run.text.encode(),
-        "archive": gzip.decompress(done.the_run.archive),
+        "stdout and stderr": (result.ended.stdout + result.ended.stderr).encode(),
+        "log": result.the_run.text.encode(),
+        "archive": gzip.decompress(result.the_run.archive),
         "request": json.dumps(sent).encode() + base64.b64decode(sent["encodedTaskContent"]),
         "history": json.dumps(docker_client.images.get(image).history()).encode(),
         **{path.name: path.read_bytes() for path in project.folder.rglob("*") if path.is_file()},
@@ -95,8 +95,8 @@ def test_secrets_reach_pip_and_nothing_else(
         {"netrc": index.login.encode(), "pip-conf": index.conf.encode()}, CORES
     )
     assert (True, True, True) == (
-        "--secret id=pip-conf,src=/run/azureml-secrets/pip-conf" in done.ended.stderr,
-        f"http://bob:****@{index.host}:8080/two" in done.the_run.text,
+        "--secret id=pip-conf,src=/run/azureml-secrets/pip-conf" in result.ended.stderr,
+        f"http://bob:****@{index.host}:8080/two" in result.the_run.text,
         b"alpha" in shown["archive"],
     )
 
@@ -137,10 +137,12 @@ def test_the_code_under_test_runs_beside_no_secret(
     project = remote_projects(amlenv_base, table, local=False, files={"code/score.py": LOOKING})
     (project.folder.parent / "netrc").write_text(index.login, encoding="utf-8")
 
-    done = run_command(acr, project, "image.release", *ACR, *GIVEN, env={"CONTOSO_PIP_CONF": index.conf})
+    result = run_command(acr, project, "image.release", *ACR, *GIVEN, env={"CONTOSO_PIP_CONF": index.conf})
 
-    assert done.ended.code == 0, done.ended.stderr
-    runs = [acr.runs.find(name) for name in dict.fromkeys(re.findall(r"\brun (ca\d+) is", done.ended.stderr))]
+    assert result.ended.code == 0, result.ended.stderr
+    runs = [
+        acr.runs.find(name) for name in dict.fromkeys(re.findall(r"\brun (ca\d+) is", result.ended.stderr))
+    ]
     [build, smoke_test] = [run for run in runs if run]
     tasks = [base64.b64decode(run.request["encodedTaskContent"]).decode() for run in (build, smoke_test)]
     assert [(True, False), (False, True)] == [("secrets" in task, "server" in task) for task in tasks]
@@ -158,10 +160,10 @@ def test_the_secrets_of_a_run_are_in_no_build_context(wire: Wire, tiny_base: str
     ignore = without_secrets()
     with_file = {**files, ignore.name: ignore.data.decode()}
 
-    seen = [wire.run(_task(wire, task, each)) for each in (files, with_file)]
+    runs = [wire.run(_task(wire, task, each)) for each in (files, with_file)]
 
-    assert ["Succeeded"] * 2 == [run.status for run in seen], seen[-1].text
-    assert [True, False] == [re.search(r"^secrets\r?$", run.text, re.MULTILINE) is not None for run in seen]
+    assert ["Succeeded"] * 2 == [run.status for run in runs], runs[-1].text
+    assert [True, False] == [re.search(r"^secrets\r?$", run.text, re.MULTILINE) is not None for run in runs]
 
 
 TASK = """\

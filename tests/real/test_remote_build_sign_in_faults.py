@@ -38,12 +38,12 @@ Nothing was built."""
 
 def identity(outcome: Outcome) -> tuple[Outcome, list[str]]:
     """Return *outcome* without the message of azure-identity, and the lines about one credential from it."""
-    head, _, rest = outcome.said.partition(SAID)
+    head, _, rest = outcome.message.partition(SAID)
     if not rest:
         return outcome, []
     lines = rest.splitlines()
     kept = [line.strip() for line in lines if "EnvironmentCredential:" in line]
-    return Outcome(code=outcome.code, said=f"{head}{SAID}{{}}\n{lines[-1]}", runs=outcome.runs), kept
+    return Outcome(code=outcome.code, message=f"{head}{SAID}{{}}\n{lines[-1]}", runs=outcome.runs), kept
 
 
 @pytest.mark.parametrize(
@@ -72,48 +72,51 @@ def test_no_valid_sign_in(
             monkeypatch.delenv(name)
         else:
             monkeypatch.setenv(name, text)
-    found, lines = identity(in_process.build())
+    outcome, lines = identity(in_process.build())
 
-    assert Outcome(code=6, said=SIGN_IN) == found
+    assert Outcome(code=6, message=SIGN_IN) == outcome
     assert [True] == [re.fullmatch(told, line) is not None for line in lines]
-    assert "not-the-secret" not in "".join(in_process.seen)
+    assert "not-the-secret" not in "".join(in_process.output)
 
 
 @pytest.mark.parametrize("status", [500, 503])
 def test_failures_of_entra_id(in_process: InProcess, status: int) -> None:
     """If Microsoft Entra ID fails, the sign-in fails: exit code 6, with its status."""
     in_process.fail(CALLS["token"], broken(status), times=None)
-    found, lines = identity(in_process.build())
+    outcome, lines = identity(in_process.build())
 
     told = [f"EnvironmentCredential: Authentication failed: HTTP Error: {status}"]
-    assert (Outcome(code=6, said=SIGN_IN), told) == (found, lines)
+    assert (Outcome(code=6, message=SIGN_IN), told) == (outcome, lines)
 
 
 def test_azure_tokens_expire(in_process: InProcess) -> None:
     """A token that expires during a run is replaced."""
     in_process.acr.settings.token_seconds = 60
     script = in_process.acr.next_run(silent=True, status="Succeeded", log="a line\n")
-    found = in_process.followed(
+    outcome = in_process.followed(
         Clock(
             [in_process.acr.expire_tokens, in_process.acr.expire_tokens, ending(in_process, script.release)]
         )
     )
 
-    expected = Outcome(code=0, said="Succeeded, complete\n", runs=("Succeeded",))
-    assert (expected, REGISTRY + "a line\n" + ENDED.format("was successful")) == (found, in_process.progress)
+    expected = Outcome(code=0, message="Succeeded, complete\n", runs=("Succeeded",))
+    assert (expected, REGISTRY + "a line\n" + ENDED.format("was successful")) == (
+        outcome,
+        in_process.progress,
+    )
 
 
 def test_a_token_is_revoked(in_process: InProcess) -> None:
     """A sign-in that becomes invalid during a run: exit code 6; the run continues."""
     script = in_process.acr.next_run(silent=True, status="Succeeded")
-    found = in_process.followed(Clock([script.reached.wait, in_process.acr.expire_tokens]))
+    outcome = in_process.followed(Clock([script.reached.wait, in_process.acr.expire_tokens]))
 
     expected = f"""\
 Azure refused to give the status of run RUN: the token has expired (401).
     az login
     Azure said: ExpiredAuthenticationToken: The access token expiry UTC time is earlier than current UTC time.
 Run RUN continues in ACR. To follow it again: {FOLLOW}"""
-    assert Outcome(code=6, said=expected, runs=("Running",)) == found
+    assert Outcome(code=6, message=expected, runs=("Running",)) == outcome
 
 
 FREE = "Ask Azure support to allow ACR Tasks in the subscription\n    or build on a Docker engine: --engine docker"
@@ -150,8 +153,8 @@ def test_refusals_of_azure(
     refused_run = (
         f"Azure refused to start the run: {why}.\n    {fix}\n    Azure said: {code}: in Azure's words"
     )
-    said = f"{refused_run}\nNothing was built."
-    assert Outcome(code=exit_code, said=said) == in_process.build()
+    message = f"{refused_run}\nNothing was built."
+    assert Outcome(code=exit_code, message=message) == in_process.build()
 
 
 def test_a_missing_permission(in_process: InProcess) -> None:
@@ -159,7 +162,7 @@ def test_a_missing_permission(in_process: InProcess) -> None:
     in_process.acr.settings.denied = {
         "Microsoft.ContainerRegistry/registries/listBuildSourceUploadUrl/action"
     }
-    found = in_process.build()
+    outcome = in_process.build()
 
     expected = f"""\
 Azure refused to give an upload URL for the build context: your identity lacks the permission (403).
@@ -169,8 +172,8 @@ perform action 'Microsoft.ContainerRegistry/registries/listBuildSourceUploadUrl/
 '/subscriptions/GUID/resourceGroups/ml-team/providers/Microsoft.ContainerRegistry/registries/loopbackregistry' \
 or the scope is invalid. If access was recently granted, please refresh your credentials.
 Nothing was built."""
-    assert Outcome(code=6, said=expected) == found
-    assert [] == [one for one in in_process.acr.requests if one.endpoint == "storage"]
+    assert Outcome(code=6, message=expected) == outcome
+    assert [] == [request for request in in_process.acr.requests if request.endpoint == "storage"]
 
 
 def test_a_subscription_without_tasks(in_process: InProcess) -> None:
@@ -184,7 +187,7 @@ for example because it runs on free credits (403).
     Azure said: TasksOperationsNotAllowed: ACR Tasks requests for the registry loopbackregistry and GUID are not \
 permitted. Please file an Azure support request at https://aka.ms/azuresupport for assistance.
 Nothing was built."""
-    assert Outcome(code=6, said=expected) == in_process.build()
+    assert Outcome(code=6, message=expected) == in_process.build()
 
 
 NOT_KNOWN = """\
@@ -203,7 +206,7 @@ Nothing was built."""
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ('registry = "', 'registry = "x', NOT_LISTED.format("2 subscriptions", "xREGISTRY")),
         (
@@ -218,24 +221,24 @@ Nothing was built."""
         ),
     ],
 )
-def test_an_unknown_registry(in_process: InProcess, old: str, new: str, said: str) -> None:
+def test_an_unknown_registry(in_process: InProcess, old: str, new: str, message: str) -> None:
     """An unknown registry, subscription or resource group: exit code 6."""
     table = in_process.project.folder / "pyproject.toml"
     table.write_text(table.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
 
-    assert Outcome(code=6, said=said) == in_process.build()
+    assert Outcome(code=6, message=message) == in_process.build()
 
 
 def test_subscriptions_cannot_be_listed(in_process: InProcess) -> None:
     """If subscriptions cannot be listed, as on a host that is not Azure's: exit code 6."""
     in_process.fail(CALLS["subscriptions"], refused(404, "NotFound"), times=None)
 
-    said = f"""\
+    message = f"""\
 Azure refused to list your subscriptions: not found (404).
     {CHECK}
     Azure said: NotFound: Azure's own words
 Nothing was built."""
-    assert Outcome(code=6, said=said) == in_process.build()
+    assert Outcome(code=6, message=message) == in_process.build()
 
 
 @pytest.mark.parametrize("missing", ["azure.core", "azure.identity", "azure.storage.blob"])
@@ -247,11 +250,11 @@ def test_missing_libraries(
     """A missing library of Microsoft's: exit code 3, with the command that installs it."""
     monkeypatch.setitem(sys.modules, missing, None)
 
-    said = f"""\
+    message = f"""\
 --engine acr needs a library that is not installed: {missing}.
     pip install azure-core azure-identity azure-storage-blob
 Nothing was built."""
-    assert Outcome(code=3, said=said) == in_process.build()
+    assert Outcome(code=3, message=message) == in_process.build()
 
 
 AUDIENCE = "https://containerregistry.azure.net"
@@ -262,7 +265,9 @@ def test_registries_get_tokens_of_their_own_audience(in_process: InProcess) -> N
     in_process.succeeding()
 
     assert BUILT == in_process.build()
-    by_endpoint = {one.endpoint: one.audience for one in in_process.acr.requests if one.audience}
+    by_endpoint = {
+        request.endpoint: request.audience for request in in_process.acr.requests if request.audience
+    }
     assert in_process.acr.resource_manager == by_endpoint["arm"]
 
 
@@ -276,11 +281,11 @@ def test_a_cloud_that_does_not_know_the_audience(
     in_process.succeeding()
     refused = in_process.build()
     monkeypatch.setenv("INVOKE_AZUREML_IMAGE_ACR_AUDIENCE", acr.resource_manager)
-    found = in_process.build()
+    outcome = in_process.build()
 
     hint = "INVOKE_AZUREML_IMAGE_ACR_AUDIENCE=AUDIENCE, for example https://127.0.0.1:PORT"
-    assert (6, BUILT) == (refused.code, found)
-    assert f"    or, where {AUDIENCE} is not known, as on Azure Local: {hint}\n" in refused.said
+    assert (6, BUILT) == (refused.code, outcome)
+    assert f"    or, where {AUDIENCE} is not known, as on Azure Local: {hint}\n" in refused.message
 
 
 def test_a_condition_that_leaves_out_the_candidates(in_process: InProcess) -> None:
@@ -288,29 +293,29 @@ def test_a_condition_that_leaves_out_the_candidates(in_process: InProcess) -> No
     settings = in_process.acr.settings
     settings.role_assignment_mode = "AbacRepositoryPermissions"
     settings.caller_actions = {in_process.name: frozenset({"pull", "push", "delete"})}
-    found = in_process.build()
+    outcome = in_process.build()
 
-    said = """\
+    message = """\
 You may not pull from NAME/candidate, push to NAME/candidate in registry REGISTRY.
     Ask for the role "Container Registry Repository Writer" on the registry. If it has a condition, that must cover
     NAME, NAME/candidate and NAME/layers
 Nothing was built."""
-    assert Outcome(code=6, said=said) == found
-    assert not [one for one in in_process.acr.requests if one.endpoint == "storage"]
+    assert Outcome(code=6, message=message) == outcome
+    assert not [request for request in in_process.acr.requests if request.endpoint == "storage"]
 
 
 def test_a_registry_that_runs_no_tasks(in_process: InProcess) -> None:
     """A registry with IPv6 endpoints is refused before anything is uploaded: exit code 6."""
     in_process.acr.settings.endpoint_protocol = "IPv4AndIPv6"
-    found = in_process.build()
+    outcome = in_process.build()
 
-    said = """\
+    message = """\
 Registry REGISTRY has IPv6 dual stack endpoints and runs no ACR Tasks.
     az acr update --name loopbackregistry --endpoint-protocol IPv4
     or build on a Docker engine: --engine docker
 Nothing was built."""
-    assert Outcome(code=6, said=said) == found
-    assert not [one for one in in_process.acr.requests if one.endpoint == "storage"]
+    assert Outcome(code=6, message=message) == outcome
+    assert not [request for request in in_process.acr.requests if request.endpoint == "storage"]
 
 
 @pytest.mark.parametrize("variable", ["AZURE_AUTHORITY_HOST", "INVOKE_AZUREML_IMAGE_RESOURCE_MANAGER"])
@@ -325,11 +330,14 @@ def test_an_invalid_url(
 ) -> None:
     """A variable that is not an https URL: exit code 2, without any request."""
     monkeypatch.setenv(variable, text)
-    found = in_process.build()
+    outcome = in_process.build()
 
-    assert (2, []) == (found.code, in_process.acr.requests)
-    said = f'{variable}: "{text}" is not an https URL of a host\n    unset {variable}\n\n1 problem; nothing was built.'
-    assert in_process.normal(said) == found.said
+    assert (2, []) == (outcome.code, in_process.acr.requests)
+    message = (
+        f'{variable}: "{text}" is not an https URL of a host\n    unset {variable}\n\n'
+        "1 problem; nothing was built."
+    )
+    assert in_process.normal(message) == outcome.message
 
 
 def hidden(folder: Path) -> str:
@@ -351,9 +359,9 @@ def test_exit_codes_of_invoke(in_process: InProcess, tmp_path: Path, code: int) 
         in_process.acr.next_run(status="Failed", log=STEP)
     if code == 7:
         in_process.fail(CALLS["schedule"], broken(429), times=None)
-    found, _ = identity(in_process.invoke("image.build", "--engine", "acr", env=variables.get(code)))
+    outcome, _ = identity(in_process.invoke("image.build", "--engine", "acr", env=variables.get(code)))
 
-    said = {
+    messages = {
         2: 'INVOKE_AZUREML_IMAGE_RESOURCE_MANAGER: "http://127.0.0.1:PORT" is not an https URL of a host\n'
         "    unset INVOKE_AZUREML_IMAGE_RESOURCE_MANAGER\n\n1 problem; nothing was built.",
         3: "--engine acr needs a library that is not installed: azure.core.\n"
@@ -363,5 +371,5 @@ def test_exit_codes_of_invoke(in_process: InProcess, tmp_path: Path, code: int) 
         7: "Azure refused to start the run: too many requests (429).\n"
         f"{LATER}    Azure said: Broken: for a while\nNothing was built.",
     }
-    assert Outcome(code=code, said=said[code], runs=("Failed",) if code == 4 else ()) == found
-    assert "not-the-secret" not in "".join(in_process.seen)
+    assert Outcome(code=code, message=messages[code], runs=("Failed",) if code == 4 else ()) == outcome
+    assert "not-the-secret" not in "".join(in_process.output)

@@ -15,7 +15,7 @@ from tests.real.support import removed_after, unique
 
 def test_an_image_without_code(remote_projects: RemoteProjects, amlenv_base: str) -> None:
     """An image without code is tested with the default entry script, which is not part of it."""
-    done = run_command(
+    result = run_command(
         remote_projects.acr, remote_projects(amlenv_base, local=False, files={}), "image.release", *ACR
     )
 
@@ -27,8 +27,8 @@ REGISTRY/NAME:1.0 passed its smoke test (sha256:ID, in the cloud, by run RUN): o
 Warning: the image has no code, so a default entry script showed that the server starts with its packages
 REGISTRY/NAME@sha256:ID
 """
-    assert (0, expected) == done.out, done.ended.stderr
-    assert "COPY" not in re.findall(r"(?m)^Step \d+/\d+ : (\w+)", done.the_run.text)
+    assert (0, expected) == result.out, result.ended.stderr
+    assert "COPY" not in re.findall(r"(?m)^Step \d+/\d+ : (\w+)", result.the_run.text)
 
 
 def test_a_script_of_the_base_is_not_replaced(
@@ -38,7 +38,7 @@ def test_a_script_of_the_base_is_not_replaced(
     base = f"{unique('own-script')}:1"
     with removed_after(docker_client, base):
         derived(docker_client, base, f"FROM {amlenv_base}\nENV AZUREML_ENTRY_SCRIPT=serve.py\n")
-        done = run_command(
+        result = run_command(
             remote_projects.acr, remote_projects(base, local=False, files={}), "image.release", *ACR
         )
 
@@ -47,8 +47,8 @@ Failed: entry script
     the base brings its own entry script, serve.py, and a stand-in served in its place
     Write: env = { AZUREML_ENTRY_SCRIPT = "serve.py" }
 """
-    assert (5, {}) == (done.ended.code, done.tags), done.ended.stderr
-    assert expected in done.ended.stderr
+    assert (5, {}) == (result.ended.code, result.tags), result.ended.stderr
+    assert expected in result.ended.stderr
 
 
 def test_the_script_of_a_batch_deployment(remote_projects: RemoteProjects, amlenv_base: str) -> None:
@@ -59,7 +59,7 @@ def test_the_script_of_a_batch_deployment(remote_projects: RemoteProjects, amlen
     )
     more = '[tool.azureml-image.smoke-test]\nmini-batch = ["data/more/a b.csv", "data/b.csv"]\n'
     files = {"code/score.py": score, "data/more/a b.csv": "1", "data/b.csv": "2"}
-    done = run_command(
+    result = run_command(
         remote_projects.acr,
         remote_projects(amlenv_base, more, local=False, files=files),
         "image.release",
@@ -73,14 +73,14 @@ REGISTRY/NAME:1.0 passed its smoke test (sha256:ID, in the cloud, by run RUN).
     peak memory N MiB
 Warning: a batch deployment also needs azureml-core in the image: pip = ["azureml-core"]
 """
-    assert done.ended.code == 0, done.ended.stderr
-    assert report in re.sub(r"\d+\.\d s", "N s", done.out[1])
+    assert result.ended.code == 0, result.ended.stderr
+    assert report in re.sub(r"\d+\.\d s", "N s", result.out[1])
 
 
 def test_every_kind_of_request(remote_projects: RemoteProjects, amlenv_base: str) -> None:
     """Without a local engine, GET, a form, a picture and the swagger document are asked for by a step of the run."""
     project = remote_projects(amlenv_base, request_kinds.TABLE, local=False, files=dict(request_kinds.FILES))
-    done = run_command(remote_projects.acr, project, "image.release", *ACR)
+    result = run_command(remote_projects.acr, project, "image.release", *ACR)
 
     expected = """\
 REGISTRY/NAME/candidate@sha256:ID
@@ -95,7 +95,7 @@ REGISTRY/NAME:1.0 passed its smoke test (sha256:ID, in the cloud, by run RUN).
     peak memory N MiB
 REGISTRY/NAME@sha256:ID
 """
-    assert (0, expected) == done.out, done.ended.stderr
+    assert (0, expected) == result.out, result.ended.stderr
 
 
 @PLACE
@@ -110,7 +110,7 @@ def test_an_image_whose_model_is_mounted(
     more = '[tool.azureml-image.smoke-test]\nmodel = "mounted"\nrequests = [{ body = 1, expect = "hello" }]\n'
     files = {"code/score.py": score, "mounted/word": "hello"}
     project = remote_projects(amlenv_base, more, local=place == HERE, files=files)
-    done = run_command(remote_projects.acr, project, "image.release", *ACR)
+    result = run_command(remote_projects.acr, project, "image.release", *ACR)
 
     if place == CLOUD:
         refusal = [
@@ -118,16 +118,18 @@ def test_an_image_whose_model_is_mounted(
             '    Run it on a Docker engine, or bake the model in: model = "…"',
             "Nothing was built.",
         ]
-        assert (3, "", refusal, ()) == (*done.out, done.messages[-3:], done.requests)
+        assert (3, "", refusal, ()) == (*result.out, result.messages[-3:], result.requests)
         return
-    assert (0, "REGISTRY/NAME@sha256:ID") == (done.out[0], done.out[1].splitlines()[-1]), done.ended.stderr
+    assert (0, "REGISTRY/NAME@sha256:ID") == (result.out[0], result.out[1].splitlines()[-1]), (
+        result.ended.stderr
+    )
 
 
 @PLACE
 def test_dry(place: str, remote_projects: RemoteProjects, amlenv_base: str) -> None:
     """--dry prints the commands of the Azure CLI and of docker that do the same, without any request."""
     project = remote_projects.example(amlenv_base, local=place == HERE)
-    done = run_command(remote_projects.acr, project, "--dry", "image.release", *ACR)
+    result = run_command(remote_projects.acr, project, "--dry", "image.release", *ACR)
 
     # Nobody asked which prefixes are there, so the commands build the whole image in one piece.
     whole = TASK[: TASK.index('  - id: "build-system"')] + TASK[TASK.index('  - id: "build"\n') :]
@@ -156,27 +158,27 @@ def test_dry(place: str, remote_projects: RemoteProjects, amlenv_base: str) -> N
         f"az acr import --name REGISTRY --source {by_digest} --image NAME:1.0.0 --force",
         "az acr repository delete --name REGISTRY --image NAME/candidate@DIGEST --yes",
     ]
-    assert (0, expected) == (done.out[0], done.out[1].splitlines()), done.ended.stderr
-    assert ((), {}) == (done.requests, done.records)
+    assert (0, expected) == (result.out[0], result.out[1].splitlines()), result.ended.stderr
+    assert ((), {}) == (result.requests, result.records)
 
 
 def test_dry_resume(remote_projects: RemoteProjects, tiny_base: str) -> None:
     """Under --dry resume is the command of the Azure CLI that shows a run's log."""
-    done = run_command(
+    result = run_command(
         remote_projects.acr, remote_projects(tiny_base), "--dry", "image.resume", "--run", "ca7", *ACR
     )
 
     expected = "az acr task logs --registry REGISTRY --run-id RUN\n"
-    assert (0, expected, ()) == (*done.out, done.requests)
+    assert (0, expected, ()) == (*result.out, result.requests)
 
 
 @PLACE
 def test_check_signs_in_to_nothing(place: str, remote_projects: RemoteProjects, tiny_base: str) -> None:
     """Check names the registry and the place of the smoke test without any request."""
-    done = run_command(
+    result = run_command(
         remote_projects.acr, remote_projects(tiny_base, local=place == HERE), "image.check", *ACR
     )
 
-    line = next(line for line in done.out[1].splitlines() if line.startswith("engine"))
+    line = next(line for line in result.out[1].splitlines() if line.startswith("engine"))
     assert f"engine     Azure Container Registry REGISTRY (AzureCloud); {SMOKE_TEST[place]}" == line
-    assert (0, (), {}) == (done.ended.code, done.requests, done.records)
+    assert (0, (), {}) == (result.ended.code, result.requests, result.records)
