@@ -55,16 +55,16 @@ def offering(client: docker.DockerClient, base: str, folder: Path) -> Iterator[s
 
 def packed(files: dict[str, bytes]) -> bytes:
     """A tar archive of *files*."""
-    made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode="w") as archive:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
         for path, data in files.items():
             member = tarfile.TarInfo(path)
             member.size, member.mode = len(data), 0o644
             archive.addfile(member, io.BytesIO(data))
-    return made.getvalue()
+    return buffer.getvalue()
 
 
 def installed(client: docker.DockerClient, image: str) -> dict[str, str]:
     """The packages of the image's environment, by name."""
-    found: dict[str, str] = json.loads(output_of(client, image, ["python", "-c", LOOK]))
-    return found
+    packages: dict[str, str] = json.loads(output_of(client, image, ["python", "-c", LOOK]))
+    return packages

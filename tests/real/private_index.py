@@ -90,9 +90,9 @@ def serving(
     """
     files = {"index.py": _INDEX.encode(), **(more or {})}
     for where, name in (("one", "alpha"), ("two", "beta")):
-        made = wheel(folder, name, "1.0")
-        files[f"{where}/{name}/{made.name}"] = made.read_bytes()
-        files[f"{where}/{name}/index.html"] = f'<a href="{made.name}">{made.name}</a>'.encode()
+        path = wheel(folder, name, "1.0")
+        files[f"{where}/{name}/{path.name}"] = path.read_bytes()
+        files[f"{where}/{name}/index.html"] = f'<a href="{path.name}">{path.name}</a>'.encode()
     logins = [f"alice:{netrc}", f"bob:{address}"]
     container = client.containers.create(
         image, ["python", "/srv/index.py", *logins], working_dir="/srv", network="bridge"

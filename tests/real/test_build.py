@@ -55,9 +55,9 @@ def own_base(docker_client: docker.DockerClient, tiny_base: str) -> Iterator[str
 @pytest.fixture
 def name(docker_client: docker.DockerClient) -> Iterator[str]:
     """Return the name of a project whose image of version 1 is removed after the test."""
-    found = unique("build")
-    with removed_after(docker_client, f"{found}:1"):
-        yield found
+    project_name = unique("build")
+    with removed_after(docker_client, f"{project_name}:1"):
+        yield project_name
 
 
 @pytest.fixture(params=BUILDERS)
@@ -72,7 +72,7 @@ def no_docker(tmp_path: Path) -> dict[str, str]:
     return environment_without_docker(tmp_path)
 
 
-def project(
+def write_project(
     folder: Path, name: str, table: str, env: Mapping[str, str], files: Mapping[str, str] | None = None
 ) -> Consumer:
     """Return a project of version 1 with some code and *table*."""
@@ -134,29 +134,29 @@ def test_only_the_names_are_on_stdout(
     own_base: str, name: str, no_docker: dict[str, str], tmp_path: Path
 ) -> None:
     """Progress and the builder's output are on stderr."""
-    made = project(tmp_path, name, f'base = "{own_base}"\n{AFTER_CODE}', no_docker)
+    project = write_project(tmp_path, name, f'base = "{own_base}"\n{AFTER_CODE}', no_docker)
 
-    ended = made.invoke("image.build", "--no-cache")
+    ended = project.invoke("image.build", "--no-cache")
 
-    said = layers(normal(ended.stderr, {name: "NAME", own_base: "BASE"}))
-    assert (0, f"{name}:1\n", STEPS) == (ended.code, ended.stdout, said)
+    stderr = layers(normal(ended.stderr, {name: "NAME", own_base: "BASE"}))
+    assert (0, f"{name}:1\n", STEPS) == (ended.code, ended.stdout, stderr)
 
 
 def test_code_without_anything_else_is_one_layer(
     own_base: str, name: str, no_docker: dict[str, str], tmp_path: Path, docker_client: docker.DockerClient
 ) -> None:
     """It is one layer on the base, and no docker client is needed."""
-    ended = project(tmp_path, name, f'base = "{own_base}"\n', no_docker).invoke("image.build")
+    ended = write_project(tmp_path, name, f'base = "{own_base}"\n', no_docker).invoke("image.build")
 
     before, _, after = STEPS.partition("Step 1/8")
-    said = layers(normal(ended.stderr, {name: "NAME", own_base: "BASE"}))
+    stderr = layers(normal(ended.stderr, {name: "NAME", own_base: "BASE"}))
     copied = "1 file to copy, by the engine's own BuildKit"
     expected = f"{before}{copied}\n{after[after.rindex('built ') :]}"
-    assert (0, expected) == (ended.code, said)
-    base, image = (docker_client.images.get(one) for one in (own_base, f"{name}:1"))
+    assert (0, expected) == (ended.code, stderr)
+    base, image = (docker_client.images.get(reference) for reference in (own_base, f"{name}:1"))
     assert base.attrs["RootFS"]["Layers"] == image.attrs["RootFS"]["Layers"][:-1]
     about = ("Cmd", "Entrypoint", "ExposedPorts", "WorkingDir")
-    assert [base.attrs["Config"][one] for one in about] == [image.attrs["Config"][one] for one in about]
+    assert [base.attrs["Config"][key] for key in about] == [image.attrs["Config"][key] for key in about]
     look = "cat /var/azureml-app/score.py; echo $AZUREML_ENTRY_SCRIPT; id -un"
     assert f"{CODE['code/score.py']}score.py\ndockeruser\n" == shown(docker_client, str(image.id), look)
 
@@ -167,10 +167,10 @@ def test_the_builders_cache_is_used_unless_no_cache_is_set(
 ) -> None:
     """The same build gives the same image; `--no-cache` runs every step again."""
     table = f'base = "{own_base}"\nrun = [{{ command = "echo $$ > /tmp/a; cat /proc/uptime > /tmp/b" }}]\n'
-    made = project(tmp_path, name, table, env)
+    project = write_project(tmp_path, name, table, env)
     ids = []
     for flags in ([], [], ["--no-cache"]):
-        assert made.invoke("image.build", *flags).code == 0
+        assert project.invoke("image.build", *flags).code == 0
         ids.append(shown(docker_client, f"{name}:1", "cat /tmp/b"))
 
     first, again, anew = ids
@@ -205,11 +205,11 @@ command = "cat /tmp/apt > /tmp/pip; test -e /var/azureml-app || echo 'no code ye
 user = "runtime"
 command = "id -un > /tmp/second"
 """
-    made = project(tmp_path, name, table, env, {"model.bin": "weights\n"})
+    project = write_project(tmp_path, name, table, env, {"model.bin": "weights\n"})
 
-    ended = made.invoke("image.build")
+    ended = project.invoke("image.build")
 
-    found = shown(docker_client, f"{name}:1", "cat /tmp/pip; cat /tmp/second /tmp/code; id -un")
+    output = shown(docker_client, f"{name}:1", "cat /tmp/pip; cat /tmp/second /tmp/code; id -un")
     expected = """\
 a  b
 c"d
@@ -222,7 +222,7 @@ azureml-models
 score.py
 dockeruser
 """
-    assert (0, expected) == (ended.code, found)
+    assert (0, expected) == (ended.code, output)
 
 
 @pytest.mark.parametrize(
@@ -241,9 +241,9 @@ def test_the_model_is_in_its_folder(
 ) -> None:
     """AZUREML_MODEL_DIR holds the file, or the content of the folder."""
     files = {"weights.bin": "w\n", "model/weights.bin": "w\n", "model/v1/deep.bin": "w\n"}
-    made = project(tmp_path, name, f'base = "{own_base}"\nmodel = "{model}"\n', no_docker, files)
+    project = write_project(tmp_path, name, f'base = "{own_base}"\nmodel = "{model}"\n', no_docker, files)
 
-    ended = made.invoke("image.build")
+    ended = project.invoke("image.build")
 
     assert (0, expected) == (ended.code, shown(docker_client, f"{name}:1", 'ls "$AZUREML_MODEL_DIR"'))
 
@@ -253,11 +253,11 @@ def test_flags_set_base_registry_and_tags(
 ) -> None:
     """`--base`, `--registry` and `--tag` take precedence over the table, in the image and in its record."""
     table = 'base = "no-such-image:1"\nregistry = "table.example.com"\ntags = ["table"]\n'
-    made = project(tmp_path, name, table, no_docker)
+    project = write_project(tmp_path, name, table, no_docker)
     names = [f"flag.example.com/{name}:{tag}" for tag in ("one", "two")]
 
     with removed_after(docker_client, *names):
-        ended = made.invoke(
+        ended = project.invoke(
             "image.build",
             "--base", own_base,
             "--registry", "flag.example.com",
@@ -265,8 +265,8 @@ def test_flags_set_base_registry_and_tags(
             "--tag", "two",
         )  # fmt: skip
 
-        tagged = docker_client.images.get(made.record("build.json")["id"])
-        assert (0, "".join(f"{one}\n" for one in names), names, own_base) == (
+        tagged = docker_client.images.get(project.record("build.json")["id"])
+        assert (0, "".join(f"{reference}\n" for reference in names), names, own_base) == (
             ended.code,
             ended.stdout,
             sorted(tagged.tags),
@@ -284,19 +284,19 @@ def test_pull_gets_a_newer_base(
 ) -> None:
     """Without `--pull` the base on the engine is used as it is."""
     base = f"{registry.host}/{unique('base')}"
-    made = project(tmp_path, name, f'base = "{base}:1"\n', no_docker)
+    project = write_project(tmp_path, name, f'base = "{base}:1"\n', no_docker)
     which: list[tuple[int, Any, str]] = []
     with removed_after(docker_client, f"{base}:1"):
         derived(docker_client, f"{base}:1", f"FROM {own_base}\nLABEL which=new\n")
         docker_client.images.push(base, tag="1")
         derived(docker_client, f"{base}:1", f"FROM {own_base}\nLABEL which=old\n")
         for flags in ([], ["--pull"]):
-            ended = made.invoke("image.build", *flags)
+            ended = project.invoke("image.build", *flags)
             pulled = [line for line in ended.stderr.splitlines() if line.startswith("pulling ")]
             which.append((ended.code, pulled, docker_client.images.get(f"{name}:1").labels["which"]))
 
         docker_client.images.remove(f"{base}:1", force=True)
-        ended = made.invoke("image.build")
+        ended = project.invoke("image.build")
         which.append((ended.code, ended.stdout, docker_client.images.get(f"{name}:1").labels["which"]))
 
     pulling = [f"pulling {base}:1 for linux/amd64"]
@@ -307,19 +307,19 @@ def test_dry_prints_commands_with_the_same_effect(
     own_base: str, name: str, env: dict[str, str], tmp_path: Path, docker_client: docker.DockerClient
 ) -> None:
     """`--dry` creates no image, container, record or file; the printed command builds the same image."""
-    made = project(tmp_path, name, f'base = "{own_base}"\n{AFTER_CODE}', env)
-    before = sorted(path.name for path in made.folder.iterdir())
+    project = write_project(tmp_path, name, f'base = "{own_base}"\n{AFTER_CODE}', env)
+    before = sorted(path.name for path in project.folder.iterdir())
 
-    ended = made.invoke("--dry", "image.build")
+    ended = project.invoke("--dry", "image.build")
 
-    assert (0, before) == (ended.code, sorted(p.name for p in made.folder.iterdir() if p.suffix != ".pyc"))
+    assert (0, before) == (ended.code, sorted(p.name for p in project.folder.iterdir() if p.suffix != ".pyc"))
     with pytest.raises(ImageNotFound):
         docker_client.images.get(f"{name}:1")
-    pasted = made.paste(ended.stdout)
+    pasted = project.paste(ended.stdout)
     assert (0, 2) == (pasted.code, len(ended.stdout.splitlines())), pasted.stderr
     by_hand = docker_client.images.get(f"{name}:1")
-    assert made.invoke("image.build").code == 0
-    assert by_hand.id == made.record("build.json")["id"]
+    assert project.invoke("image.build").code == 0
+    assert by_hand.id == project.record("build.json")["id"]
 
 
 def test_dry_prints_the_pull_of_a_missing_base(
@@ -328,7 +328,7 @@ def test_dry_prints_the_pull_of_a_missing_base(
     """Nothing is pulled."""
     base = f"{registry.host}/none:1"
 
-    ended = project(tmp_path, name, f'base = "{base}"\n', no_docker).invoke("--dry", "image.build")
+    ended = write_project(tmp_path, name, f'base = "{base}"\n', no_docker).invoke("--dry", "image.build")
 
     expected = f"""\
 docker pull --platform linux/amd64 {base}
@@ -341,10 +341,10 @@ def test_echo_shows_the_command_on_stderr(
     own_base: str, name: str, no_docker: dict[str, str], tmp_path: Path
 ) -> None:
     """With `--echo` the same command is printed on stderr; stdout has only the results."""
-    made = project(tmp_path, name, f'base = "{own_base}"\n', no_docker)
-    dry = made.invoke("--dry", "image.build").stdout
+    project = write_project(tmp_path, name, f'base = "{own_base}"\n', no_docker)
+    dry = project.invoke("--dry", "image.build").stdout
 
-    ended = made.invoke("--echo", "image.build")
+    ended = project.invoke("--echo", "image.build")
 
     echoed = [line for line in ended.stderr.splitlines() if line.startswith(("docker run ", "invoke "))]
     assert (0, f"{name}:1\n", dry.splitlines()) == (ended.code, ended.stdout, echoed)
@@ -366,14 +366,14 @@ def test_every_request_goes_to_the_same_engine(
     """However the engine is chosen, inspection and build go to it, and the first line names it."""
     current, variables, context = WAYS[way]
     alone = {key: text for key, text in env.items() if key not in {"DOCKER_HOST", "DOCKER_CONTEXT"}}
-    for made, host in (("good", engine), ("dead", f"unix://{tmp_path}/none.sock")):
-        create = ["docker", "context", "create", made, "--docker", f"host={host}"]
+    for context_name, host in (("good", engine), ("dead", f"unix://{tmp_path}/none.sock")):
+        create = ["docker", "context", "create", context_name, "--docker", f"host={host}"]
         subprocess.run(create, env=alone, check=True, capture_output=True)
     subprocess.run(["docker", "context", "use", current], env=alone, check=True, capture_output=True)
     chosen = {key: text.replace("HOST", engine) for key, text in variables.items()}
-    there = project(tmp_path, name, f'base = "{own_base}"\n', {**alone, **chosen})
+    project = write_project(tmp_path, name, f'base = "{own_base}"\n', {**alone, **chosen})
 
-    ended = there.invoke("--echo", "image.build", "--verbose")
+    ended = project.invoke("--echo", "image.build", "--verbose")
 
     where = re.search(r"\((.*?)\)", ended.stderr.splitlines()[0])
     command = next(line for line in ended.stderr.splitlines() if line.startswith("invoke image.context | "))
@@ -407,9 +407,9 @@ def test_an_interrupted_build_leaves_nothing(
     """The build stops in the middle of a step; no process, container, temporary file, image or record is left."""
     (tmp_path / "tmp").mkdir()
     table = f'base = "{own_base}"\nrun = [{{ command = "echo {name}-$((40+2)); sleep 300 # {name}" }}]\n'
-    made = project(tmp_path, name, table, {**env, "TMPDIR": str(tmp_path / "tmp")})
+    project = write_project(tmp_path, name, table, {**env, "TMPDIR": str(tmp_path / "tmp")})
 
-    ended = made.interrupted("image.build", at=f"{name}-42", by=by)
+    ended = project.interrupted("image.build", at=f"{name}-42", by=by)
 
     left = [*outliving(name), *left_containers(docker_client, own_base)]
     assert (*ENDS[by], "", [], [], []) == (
@@ -417,7 +417,7 @@ def test_an_interrupted_build_leaves_nothing(
         ended.stderr.splitlines()[-1],
         ended.stdout,
         left,
-        made.records(),
+        project.records(),
         list((tmp_path / "tmp").iterdir()),
     )
     with pytest.raises(ImageNotFound):
@@ -426,7 +426,7 @@ def test_an_interrupted_build_leaves_nothing(
 
 def outliving(marker: str) -> list[str]:
     """Return the commands on this machine that have *marker* and do not end."""
-    found = []
+    commands = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
@@ -434,9 +434,9 @@ def outliving(marker: str) -> list[str]:
         except OSError:  # It has ended meanwhile.
             continue
         if f"# {marker}" in line and not select.select([process], [], [], 60)[0]:
-            found.append(line)
+            commands.append(line)
         os.close(process)
-    return found
+    return commands
 
 
 def layers(text: str) -> str:

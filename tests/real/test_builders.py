@@ -128,12 +128,12 @@ def build(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Callable[[str, str], Built]]:
     """Build with a family and a client, once; the images are removed after the module."""
-    done: dict[tuple[str, str], Built] = {}
+    builds: dict[tuple[str, str], Built] = {}
     alpha = wheel(tmp_path_factory.mktemp("wheels"), "alpha", "1.0")
     with ExitStack() as after:
 
         def once(family: str, client: str) -> Built:
-            if (family, client) not in done:
+            if (family, client) not in builds:
                 scratch = tmp_path_factory.mktemp("builder")
                 env = environment_for(client, clients, scratch)
                 base, tag = bases.ensure(docker_client, family), unique("t")
@@ -155,7 +155,7 @@ def build(
                 ended = project.invoke("image.build")
                 assert (0, f"iris-server:{tag}\niris-server:{tag}-too\n") == (ended.code, ended.stdout), ended
                 record = project.record("build.json")
-                done[family, client] = Built(
+                builds[family, client] = Built(
                     family=family,
                     base=base,
                     tag=tag,
@@ -164,7 +164,7 @@ def build(
                     config=docker_client.images.get(record["id"]).attrs["Config"],
                     inside=look(docker_client, record["id"]),
                 )
-            return done[family, client]
+            return builds[family, client]
 
         yield once
 
@@ -196,13 +196,13 @@ def test_the_builder_is_named_with_its_reason(
     version = docker_client.version()["Version"]
     where = "" if engine == DEFAULT_HOST else f" ({engine})"
 
-    said = built.ended.stderr.splitlines()[:2]
+    lines = built.ended.stderr.splitlines()[:2]
 
     expected = [
         f"Docker engine {version}{where}; builds with {WHY[client].partition(' (')[0]}",
         f"build context: 11 files, SIZE, sha256 {built.record['context_sha256']}",
     ]
-    assert expected == [re.sub(r"files, .+ kB,", "files, SIZE,", line) for line in said]
+    assert expected == [re.sub(r"files, .+ kB,", "files, SIZE,", line) for line in lines]
 
 
 def test_variables_and_labels_are_added_to_those_of_the_base(
@@ -212,7 +212,7 @@ def test_variables_and_labels_are_added_to_those_of_the_base(
     base = docker_client.images.get(built.base).attrs["Config"]
     kept = ("User", "Cmd", "Entrypoint", "WorkingDir", "ExposedPorts", "Volumes", "StopSignal", "Healthcheck")
 
-    found = {name: built.config.get(name) or None for name in (*kept, "Env", "Labels")}
+    config = {name: built.config.get(name) or None for name in (*kept, "Env", "Labels")}
 
     expected = {
         **{name: base.get(name) or None for name in kept},
@@ -234,12 +234,12 @@ def test_variables_and_labels_are_added_to_those_of_the_base(
             "team": 'the "a" team',
         },
     }
-    assert expected == found
+    assert expected == config
 
 
 def test_root_owns_the_files_and_the_user_can_only_read_them(built: Built) -> None:
     """Every file is where Azure ML looks for it, and the runtime user may not write it."""
-    found = (built.inside["uid"], built.inside["files"])
+    inside = (built.inside["uid"], built.inside["files"])
 
     expected = {
         "score.py": file("code/score.py"),
@@ -251,7 +251,7 @@ def test_root_owns_the_files_and_the_user_can_only_read_them(built: Built) -> No
         "azureml-models/v1": folder(),
         "azureml-models/v1/weights.bin": file("model/v1/weights.bin"),
     }
-    assert (1000, expected) == found
+    assert (1000, expected) == inside
 
 
 def test_what_the_runtime_user_may_change(built: Built, docker_client: docker.DockerClient) -> None:
@@ -278,16 +278,16 @@ def test_packages_are_installed_into_the_environment_of_the_base(
     before = look(docker_client, built.base)["packages"]
     where = {"amlenv": "/opt/miniconda/envs/amlenv", "curated": "/azureml-envs/minimal"}[built.family]
 
-    found = (built.inside["packages"], built.inside["local"])
+    inside = (built.inside["packages"], built.inside["local"])
 
     server = before["azureml-inference-server-http"]
     assert server[1].startswith(f"{where}/lib/python3")
-    assert ({**before, "alpha": ["1.0", server[1]]}, False) == found
+    assert ({**before, "alpha": ["1.0", server[1]]}, False) == inside
 
 
 def test_the_build_is_recorded(built: Built) -> None:
     """The record has engine, image, tags and context; the last line before the names has the image ID."""
-    said = built.ended.stderr.splitlines()[-1]
+    last = built.ended.stderr.splitlines()[-1]
 
     image_id = built.record["id"]
     expected = {
@@ -303,7 +303,7 @@ def test_the_build_is_recorded(built: Built) -> None:
     }
     parts = ["version", "platform", "base", "system", "python", "model", "code", "labels"]
     assert parts == list(built.record["fingerprint_parts"])
-    assert (expected, f"built {image_id}", "sha256:ID") == (built.record, said, normal(image_id))
+    assert (expected, f"built {image_id}", "sha256:ID") == (built.record, last, normal(image_id))
 
 
 @pytest.mark.parametrize("family", ["amlenv", "curated"])
@@ -311,12 +311,12 @@ def test_both_builders_give_the_same_image(build: Callable[[str, str], Built], f
     """Context hash, file system and configuration are the same."""
     both = [build(*pair) for pair in BUILDS if pair[0] == family]
 
-    made = [
+    images = [
         (built.record["context_sha256"], built.inside, built.config["Env"], built.config["Labels"])
         for built in both
     ]
 
-    assert [made[0]] * 2 == made
+    assert [images[0]] * 2 == images
 
 
 def file(name: str, *, mode: str = "-rw-r--r--") -> dict[str, Any]:

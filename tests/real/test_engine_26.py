@@ -116,7 +116,7 @@ def base(
         yield name
 
 
-def project(
+def write_project(
     folder: Path, name: str, base: str, env: Mapping[str, str], *, more: str = "", score: str = SCORE
 ) -> Consumer:
     """A project with one package and a model; *more* is added to its table."""
@@ -138,9 +138,9 @@ def env(engine_26: str, clients: Mapping[str, Client], tmp_path: Path) -> dict[s
 @pytest.fixture
 def name(docker_client_26: docker.DockerClient) -> Iterator[str]:
     """A project's name, of which the engine has no image after the test."""
-    found = unique("engine-26")
-    yield found
-    for tag in tags_of(docker_client_26, found):
+    project_name = unique("engine-26")
+    yield project_name
+    for tag in tags_of(docker_client_26, project_name):
         docker_client_26.images.remove(tag, force=True)
 
 
@@ -156,16 +156,16 @@ def walk(
     """The first build, one without a change, one line of code changed, and one requirement added, by each builder."""
     scratch, name = tmp_path_factory.mktemp("walk"), unique("engine-26")
     env = {**environment_for(str(request.param), clients, scratch), "DOCKER_HOST": engine_26}
-    made = project(scratch, name, base, env)
-    found = Walk(project=made, client=docker_client_26)
+    project = write_project(scratch, name, base, env)
+    steps = Walk(project=project, client=docker_client_26)
     try:
-        found.build("first")
-        found.build("no change")
-        (made.folder / "code/score.py").write_text(f"{SCORE}\nCHANGED = True\n")
-        found.build("line")
-        (made.folder / "requirements.txt").write_text(f"{REQUIREMENTS.format(name=name)}gamma==1.0\n")
-        found.build("requirement")
-        yield found
+        steps.build("first")
+        steps.build("no change")
+        (project.folder / "code/score.py").write_text(f"{SCORE}\nCHANGED = True\n")
+        steps.build("line")
+        (project.folder / "requirements.txt").write_text(f"{REQUIREMENTS.format(name=name)}gamma==1.0\n")
+        steps.build("requirement")
+        yield steps
     finally:
         for tag in tags_of(docker_client_26, name):
             docker_client_26.images.remove(tag, force=True)
@@ -221,7 +221,7 @@ def test_a_login_shows_nowhere(
     with serving(
         docker_client_26, amlenv_base, tmp_path / "index", netrc=PASSWORDS[0], address=PASSWORDS[1]
     ) as index:
-        ended, made = with_login(index, name, amlenv_base, env, tmp_path)
+        ended, project = with_login(index, name, amlenv_base, env, tmp_path)
 
     assert (0, f"{name}:1.0\n") == (ended.code, ended.stdout), ended.stderr
     packages = installed(docker_client_26, f"{name}:1.0")
@@ -229,7 +229,7 @@ def test_a_login_shows_nowhere(
     shown = {
         "output": (ended.stdout + ended.stderr).encode(),
         "history": json.dumps(docker_client_26.images.get(f"{name}:1.0").history()).encode(),
-        **{path.name: path.read_bytes() for path in made.folder.rglob("*") if path.is_file()},
+        **{path.name: path.read_bytes() for path in project.folder.rglob("*") if path.is_file()},
         **{str(at): part for at, part in enumerate(layers(docker_client_26, f"{name}:1.0", tmp_path))},
     }
     assert [] == showing(shown, PASSWORDS)
@@ -248,21 +248,21 @@ def test_what_passes_is_pushed_and_nothing_else(
 
     A second push sends the same.
     """
-    made = project(tmp_path, name, base, env, score=SCORE.replace("sum(", "max("))
-    failed = made.invoke("image.release", "--registry", registry.host)
+    project = write_project(tmp_path, name, base, env, score=SCORE.replace("sum(", "max("))
+    failed = project.invoke("image.release", "--registry", registry.host)
     assert failed.code == 5, failed.stderr
-    assert "smoke-test.json" not in made.records()
+    assert "smoke-test.json" not in project.records()
     assert registry_digest(registry, name, "1.0") == ""
 
-    (made.folder / "code/score.py").write_text(SCORE)
-    ended = made.invoke("image.release", "--registry", registry.host)
-    again = made.invoke("image.push", "--registry", registry.host)
+    (project.folder / "code/score.py").write_text(SCORE)
+    ended = project.invoke("image.release", "--registry", registry.host)
+    again = project.invoke("image.push", "--registry", registry.host)
 
     digest = registry_digest(registry, name, "1.0")
     reference = f"{registry.host}/{name}@{digest}"
     assert (0, reference) == (ended.code, ended.stdout.splitlines()[-1]), ended.stderr
     assert (0, reference) == (again.code, again.stdout.splitlines()[-1]), again.stderr
-    assert digest == made.record("result.json")["digest"]
+    assert digest == project.record("result.json")["digest"]
     assert [] == docker_client_26.containers.list(
         all=True, filters={"ancestor": f"{registry.host}/{name}:1.0"}
     )
@@ -272,25 +272,25 @@ def with_login(
     index: Private, name: str, base: str, env: Mapping[str, str], folder: Path
 ) -> tuple[Ended, Consumer]:
     """Build a project whose packages are in the private index *index*."""
-    made = project(
+    project = write_project(
         folder, name, base, {**env, "CONTOSO_PIP_CONF": index.conf}, more='pip = ["beta"]\n' + SECRETS
     )
     (folder / "net,rc").write_text(index.login)
-    given = ("--secret=pip-conf=env:CONTOSO_PIP_CONF", "--secret=netrc=../net,rc")
-    return made.invoke("image.build", *given), made
+    flags = ("--secret=pip-conf=env:CONTOSO_PIP_CONF", "--secret=netrc=../net,rc")
+    return project.invoke("image.build", *flags), project
 
 
 def of_base(walk: Walk) -> str:
     """The base of the project."""
-    found = re.search(r'^base = "(.+)"$', (walk.project.folder / "pyproject.toml").read_text(), re.MULTILINE)
-    assert found
-    return found.group(1)
+    match = re.search(r'^base = "(.+)"$', (walk.project.folder / "pyproject.toml").read_text(), re.MULTILINE)
+    assert match
+    return match.group(1)
 
 
 def asked_pip(step: Step) -> list[str]:
     """The packages that pip has installed in this build, such as `alpha-1.0`."""
-    found = re.findall(r"Successfully installed (.+)", step.ended.stderr)
-    return [word for line in found for word in line.split()]
+    lines = re.findall(r"Successfully installed (.+)", step.ended.stderr)
+    return [word for line in lines for word in line.split()]
 
 
 def registry_digest(registry: Registry, repository: str, tag: str) -> str:

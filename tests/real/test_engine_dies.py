@@ -62,20 +62,20 @@ def started(project: Consumer, *words: str) -> Iterator[subprocess.Popen[str]]:
 def read_until(process: subprocess.Popen[str], end: str) -> None:
     """Read what it says up to a line that ends in *end*."""
     assert process.stderr is not None
-    said = []
+    lines = []
     for line in process.stderr:
-        said.append(line)
+        lines.append(line)
         if line.rstrip().endswith(end):
             return
-    raise AssertionError("".join(said))
+    raise AssertionError("".join(lines))
 
 
 def ended(process: subprocess.Popen[str], host: str) -> Ended:
     """Wait for the end, and keep the message alone: what comes from the first line that names the engine."""
     out, err = process.communicate()
     message = err[err.index(f"The engine at {host}") :].replace(host, "HOST")
-    said = re.sub(r"(the connection failed: ).*", r"\1…", message)
-    return Ended(code=process.returncode, stdout=out, stderr=said)
+    stderr = re.sub(r"(the connection failed: ).*", r"\1…", message)
+    return Ended(code=process.returncode, stdout=out, stderr=stderr)
 
 
 GONE = """\

@@ -73,18 +73,18 @@ class Bench:
         """
         temporary = self.scratch / "tmp"
         temporary.mkdir()
-        found = environment_for(by, self.clients, self.scratch)
+        environment = environment_for(by, self.clients, self.scratch)
         files = {**FILES, "pyproject.toml": HEAD + table}
         project = consumer(
-            self.scratch / "project", files, {**found, "TMPDIR": str(temporary), **(env or {})}
+            self.scratch / "project", files, {**environment, "TMPDIR": str(temporary), **(env or {})}
         )
         ended = project.invoke("image.build", *flags)
-        said = re.sub(
+        stderr = re.sub(
             r"^Docker engine .*$", "ENGINE", normal(ended.stderr, {self.base: "BASE"}), flags=re.MULTILINE
         )
         files_left = [path.name for path in temporary.iterdir()]
         left = [*project.records(), *files_left, *left_containers(self.client, self.base)]
-        return replace(ended, stderr=said), left
+        return replace(ended, stderr=stderr), left
 
 
 @pytest.fixture(scope="module")
@@ -190,8 +190,8 @@ def test_a_base_for_another_platform(bench: Bench) -> None:
     or name a base that is made for linux/amd64
 Nothing was built.
 """
-    found = replace(ended, stderr=ended.stderr.replace(name, "NAME"))
-    assert (Ended(code=4, stdout="", stderr=expected), []) == (found, left)
+    normalized = replace(ended, stderr=ended.stderr.replace(name, "NAME"))
+    assert (Ended(code=4, stdout="", stderr=expected), []) == (normalized, left)
 
 
 def test_a_base_without_the_runtime_user(bench: Bench) -> None:
@@ -224,8 +224,8 @@ def test_a_runtime_user_that_is_root_by_another_name(bench: Bench) -> None:
 run = [{{ command = "useradd --create-home toor" }}]
 Nothing was built.
 """
-    found = replace(ended, stderr=ended.stderr.replace(name, "NAME"))
-    assert (Ended(code=4, stdout="", stderr=expected), []) == (found, left)
+    normalized = replace(ended, stderr=ended.stderr.replace(name, "NAME"))
+    assert (Ended(code=4, stdout="", stderr=expected), []) == (normalized, left)
 
 
 def test_a_base_whose_users_are_behind_a_link(bench: Bench, amlenv_base: str) -> None:
@@ -276,8 +276,8 @@ The base NAME sets no AZUREML_CONDA_ENVIRONMENT_PATH, so its Python is not known
     or name an inference image of Azure ML
 Nothing was built.
 """
-    found = replace(ended, stderr=ended.stderr.replace(name, "NAME"))
-    assert (Ended(code=4, stdout="", stderr=expected), []) == (found, left)
+    normalized = replace(ended, stderr=ended.stderr.replace(name, "NAME"))
+    assert (Ended(code=4, stdout="", stderr=expected), []) == (normalized, left)
 
 
 def test_a_base_with_an_entrypoint_is_built_with_a_warning(bench: Bench) -> None:
@@ -388,7 +388,7 @@ def test_a_socket_that_does_not_let_one_in() -> None:
         path.chmod(0o000)
         env = {**os.environ, "DOCKER_HOST": f"unix://{path}", "DOCKER_CONFIG": folder}
 
-        done = subprocess.run(
+        completed = subprocess.run(
             [*(NOT_ALMIGHTY if os.geteuid() == 0 else ()), sys.executable, "-c", CONNECT],
             env=env,
             capture_output=True,
@@ -402,7 +402,7 @@ Your user may not use Docker's engine (DOCKER_HOST names unix://{path}).
 sudo usermod -aG docker $USER
 then sign in again; or run this as a user who may use the socket
 """
-    assert (expected, "") == (done.stdout, done.stderr)
+    assert (expected, "") == (completed.stdout, completed.stderr)
 
 
 def image_archive(name: str, *, architecture: str) -> bytes:

@@ -122,12 +122,12 @@ def indexes(
 @pytest.fixture
 def name(docker_client: docker.DockerClient) -> Iterator[str]:
     """A project's name, whose images are gone after the test."""
-    found = unique("locks")
-    with project_removed_after(docker_client, found):
-        yield found
+    project_name = unique("locks")
+    with project_removed_after(docker_client, project_name):
+        yield project_name
 
 
-def project(folder: Path, name: str, indexes: Indexes, env: Mapping[str, str]) -> Consumer:
+def write_project(folder: Path, name: str, indexes: Indexes, env: Mapping[str, str]) -> Consumer:
     """Return a project with a lock file that uv has made, and one package from an index of its own."""
     files = {
         **CODE,
@@ -135,10 +135,12 @@ def project(folder: Path, name: str, indexes: Indexes, env: Mapping[str, str]) -
         "tor.txt": f"--index-url {indexes.address}/two\ntor\n",
         "requirements.txt": "plain\n",
     }
-    made = consumer(folder / "project", files, env)
+    project = consumer(folder / "project", files, env)
     index = ["--default-index", f"{indexes.address}/one"]
-    uv(made.folder, "lock", *index)
-    return replace(made, env={**made.env, "PATH": f"{Path(find_uv_bin()).parent}:{made.env['PATH']}"})
+    uv(project.folder, "lock", *index)
+    return replace(
+        project, env={**project.env, "PATH": f"{Path(find_uv_bin()).parent}:{project.env['PATH']}"}
+    )
 
 
 def uv(folder: Path, *words: str) -> None:
@@ -162,13 +164,13 @@ def test_each_package_comes_from_its_index_and_the_lock_file_holds(
     indexes: Indexes, name: str, tmp_path: Path, docker_client: docker.DockerClient
 ) -> None:
     """One table with both; then a wheel that differs from the lock file ends the build."""
-    made = project(tmp_path, name, indexes, environment_without_docker(tmp_path))
+    project = write_project(tmp_path, name, indexes, environment_without_docker(tmp_path))
 
-    built = made.invoke("image.build")
+    built = project.invoke("image.build")
     installed_packages = packages(docker_client, f"{name}:1")
     path = "one/locked/locked-1.0-py3-none-any.whl"
     indexes.put(path, wheel(tmp_path, "locked", "1.0", files={"locked.py": "tampered"}).read_bytes())
-    tampered = made.invoke("image.build", "--no-cache")
+    tampered = project.invoke("image.build", "--no-cache")
     indexes.put(path, indexes.files[path])
 
     assert (0, f"{name}:1\n", EXPECTED) == (built.code, built.stdout, installed_packages), built.stderr
@@ -189,12 +191,12 @@ def test_with_secrets_the_same_is_downloaded_and_installed(
     docker_client: docker.DockerClient,
 ) -> None:
     """Run by run, while they are mounted; here with pylock.toml, which uv has made."""
-    made = project(tmp_path, name, indexes, environment_for(client, clients, tmp_path))
-    uv(made.folder, "export", "--format", "pylock.toml", "--output-file", "pylock.toml")
-    table = (made.folder / "pyproject.toml").read_text().replace("uv.lock", "pylock.toml")
-    (made.folder / "pyproject.toml").write_text(f'{table}secrets = ["netrc"]\n')
+    project = write_project(tmp_path, name, indexes, environment_for(client, clients, tmp_path))
+    uv(project.folder, "export", "--format", "pylock.toml", "--output-file", "pylock.toml")
+    table = (project.folder / "pyproject.toml").read_text().replace("uv.lock", "pylock.toml")
+    (project.folder / "pyproject.toml").write_text(f'{table}secrets = ["netrc"]\n')
     (tmp_path / "netrc").write_text("machine example.com login alice password secret\n")
 
-    built = made.invoke("image.build", "--secret", f"netrc={tmp_path / 'netrc'}")
+    built = project.invoke("image.build", "--secret", f"netrc={tmp_path / 'netrc'}")
 
     assert (0, EXPECTED) == (built.code, packages(docker_client, f"{name}:1")), built.stderr

@@ -115,7 +115,7 @@ def base(docker_client: docker.DockerClient, amlenv_base: str) -> Iterator[str]:
         yield name
 
 
-def project(
+def write_project(
     folder: Path, base: str, file: str, more: str = "", env: Mapping[str, str] | None = None
 ) -> Consumer:
     """A project with one package, a variable, and a model that is mounted."""
@@ -129,9 +129,9 @@ def project(
     return consumer(folder / name, files, env or environment_without_docker(folder))
 
 
-def deployment(made: Consumer) -> str:
+def deployment(project: Consumer) -> str:
     """The YAML of the deployment, which follows a pass."""
-    ended = made.invoke(
+    ended = project.invoke(
         "image.environment", "--deployment", "--endpoint", "scoring", "--instance-type", "Standard_DS3_v2"
     )
     assert (0, "") == (ended.code, ended.stderr)
@@ -141,43 +141,43 @@ def deployment(made: Consumer) -> str:
 def test_packages_are_installed_at_each_start(base: str, tmp_path: Path) -> None:
     """The base installs the requirements file; nothing is built or pushed, and the deployment names the file."""
     installed = "/opt/miniconda/envs/amlenv/lib/python3.11/site-packages/iniconfig/__init__.py"
-    made = project(tmp_path, base, installed)
+    project = write_project(tmp_path, base, installed)
 
-    released = made.invoke("image.release")
+    released = project.invoke("image.release")
     lines = released.stderr.splitlines()
 
     assert 0 == released.code, released.stderr
     assert (1, 1) == (lines.count(NOTHING_TO_BUILD), lines.count(NOTHING_TO_PUSH))
-    text = deployment(made)
+    text = deployment(project)
     expected = DEPLOYMENT.replace("VARIABLE", 'AZUREML_EXTRA_REQUIREMENTS_TXT: "requirements.txt"')
-    name = made.folder.name
+    name = project.folder.name
     sha = text.partition(f'name: "{name}-')[2][:8]
     assert expected.replace("NAME", name).replace("SHA", sha).replace("BASE", base) == text
 
 
 def test_a_folder_of_packages_travels_with_the_code(base: str, tmp_path: Path) -> None:
     """It is made in the base's Python, once for the same requirements, and holds what the base does not have."""
-    made = project(
+    project = write_project(
         tmp_path,
         base,
         "/var/azureml-app/code/packages/iniconfig/__init__.py",
         'packages-folder = "code/packages"\n',
     )
-    early = made.invoke(
+    early = project.invoke(
         "image.environment", "--deployment", "--endpoint", "scoring", "--instance-type", "Standard_DS3_v2"
     )
-    tested = made.invoke("image.smoke-test")
-    again = made.invoke("--dry", "image.smoke-test")
+    tested = project.invoke("image.smoke-test")
+    again = project.invoke("--dry", "image.smoke-test")
 
     assert (2, 0, 0) == (early.code, tested.code, again.code), tested.stderr + again.stderr
     assert "code/packages: is not made yet" in early.stderr
     assert "packages are up to date: code/packages" in again.stderr
-    folder = made.folder / "code" / "packages"
+    folder = project.folder / "code" / "packages"
     assert [".azureml-image.json", "iniconfig", "iniconfig-2.0.0.dist-info"] == sorted(
         path.name for path in folder.iterdir()
     )
     assert ["made_from"] == list(json.loads((folder / ".azureml-image.json").read_text()))
-    text = deployment(made)
+    text = deployment(project)
     assert 'AZUREML_EXTRA_PYTHON_LIB_PATH: "packages"' in text
 
 
@@ -189,18 +189,18 @@ def test_the_printed_commands_make_the_same_folder(
         "/var/azureml-app/code/lib/packages/iniconfig/__init__.py",
         environment_of(clients["20.10"], tmp_path),
     )
-    made = project(tmp_path, base, file, 'packages-folder = "code/lib/packages"\n', env)
-    folder = made.folder / "code" / "lib" / "packages"
+    project = write_project(tmp_path, base, file, 'packages-folder = "code/lib/packages"\n', env)
+    folder = project.folder / "code" / "lib" / "packages"
 
-    (made.folder / "code" / "notes.ipynb").touch()
-    (made.folder / ".amlignore").write_text("*.ipynb\n")
-    *printed, remove = made.invoke("--dry", "image.smoke-test").stdout.splitlines()
+    (project.folder / "code" / "notes.ipynb").touch()
+    (project.folder / ".amlignore").write_text("*.ipynb\n")
+    *printed, remove = project.invoke("--dry", "image.smoke-test").stdout.splitlines()
     look = f"docker exec {remove.split()[-1]} ls /var/azureml-app/code /var/azureml-app/code/lib"
-    first = made.paste("\n".join([*printed, look, remove]))
+    first = project.paste("\n".join([*printed, look, remove]))
     (folder / ".azureml-image.json").write_text('{"made_from": "something else"}')
     (folder / "old.py").touch()
-    second = made.paste(made.invoke("--dry", "image.smoke-test").stdout)
-    tested = made.invoke("image.smoke-test")
+    second = project.paste(project.invoke("--dry", "image.smoke-test").stdout)
+    tested = project.invoke("image.smoke-test")
 
     assert (0, 0, 0) == (first.code, second.code, tested.code), first.stderr + second.stderr + tested.stderr
     assert [".azureml-image.json", "iniconfig", "iniconfig-2.0.0.dist-info"] == sorted(
@@ -215,12 +215,12 @@ def test_the_printed_commands_make_the_same_folder(
 
 def test_a_folder_of_somebody_else_is_not_replaced(base: str, tmp_path: Path) -> None:
     """A folder without our mark stays as it is, and the command says so."""
-    made = project(tmp_path, base, "any", 'packages-folder = "code/packages"\n')
-    own = made.folder / "code" / "packages" / "own.py"
+    project = write_project(tmp_path, base, "any", 'packages-folder = "code/packages"\n')
+    own = project.folder / "code" / "packages" / "own.py"
     own.parent.mkdir()
     own.write_text("x = 1\n")
 
-    ended = made.invoke("image.smoke-test")
+    ended = project.invoke("image.smoke-test")
 
     assert (2, True) == (ended.code, own.exists())
     assert normal(ended.stderr, {}).endswith(
@@ -232,13 +232,13 @@ def test_a_folder_of_somebody_else_is_not_replaced(base: str, tmp_path: Path) ->
 
 def test_packages_that_cannot_be_installed(base: str, tmp_path: Path) -> None:
     """A refusal by pip ends the command before any container of the smoke test starts, and leaves no folder."""
-    made = project(tmp_path, base, "any", 'packages-folder = "code/packages"\n')
-    (made.folder / "code" / "requirements.txt").write_text("./none-1.0-py3-none-any.whl\n")
-    missing = made.invoke("image.smoke-test")
-    (made.folder / "code" / "requirements.txt").write_text("iniconfig==99999\n")
+    project = write_project(tmp_path, base, "any", 'packages-folder = "code/packages"\n')
+    (project.folder / "code" / "requirements.txt").write_text("./none-1.0-py3-none-any.whl\n")
+    missing = project.invoke("image.smoke-test")
+    (project.folder / "code" / "requirements.txt").write_text("iniconfig==99999\n")
 
-    ended = made.invoke("image.smoke-test")
+    ended = project.invoke("image.smoke-test")
 
     assert (2, 4) == (missing.code, ended.code)
     assert "No matching distribution found for iniconfig==99999" in ended.stderr
-    assert not (made.folder / "code" / "packages").exists()
+    assert not (project.folder / "code" / "packages").exists()

@@ -25,17 +25,17 @@ WARNING = (
     f"warning: code/score.py:2: Python {VERSION}, which runs this command, cannot read the entry script: "
     "syntax error: invalid syntax. The smoke test shows whether the image's Python can.\n"
 )
-Project = Callable[[str], Consumer]
+WriteProject = Callable[[str], Consumer]
 
 
 @pytest.fixture
-def project(
+def write_project(
     tiny_base: str, docker_client: docker.DockerClient, clients: Mapping[str, Client], tmp_path: Path
-) -> Iterator[Project]:
+) -> Iterator[WriteProject]:
     """A project whose base has the Python of this name, such as `python3.99`; "" for a base that is not here."""
     with ExitStack() as stack:
 
-        def made(python: str) -> Consumer:
+        def write(python: str) -> Consumer:
             name = unique("python-base")
             if python:
                 stack.enter_context(removed_after(docker_client, f"{name}:1"))
@@ -46,7 +46,7 @@ def project(
             files = {"pyproject.toml": table, "code/score.py": SCRIPT}
             return consumer(tmp_path / name, files, environment_for("none", clients, tmp_path))
 
-        yield made
+        yield write
 
 
 def _link(client: docker.DockerClient, base: str, python: str, name: str) -> None:
@@ -65,11 +65,13 @@ def _link(client: docker.DockerClient, base: str, python: str, name: str) -> Non
 
 
 @pytest.mark.parametrize("python", [f"python{VERSION}", "python3.4"])
-def test_a_mistake_is_refused_if_the_python_of_the_base_is_no_newer(python: str, project: Project) -> None:
+def test_a_mistake_is_refused_if_the_python_of_the_base_is_no_newer(
+    python: str, write_project: WriteProject
+) -> None:
     """The image's Python cannot read it either; nothing is built, check says the same, and neither warns of it too."""
-    here = project(python)
+    project = write_project(python)
 
-    checked, built = here.invoke("image.check", "--json"), here.invoke("image.build")
+    checked, built = project.invoke("image.check", "--json"), project.invoke("image.build")
 
     assert (2, 2) == (checked.code, built.code)
     assert ["", ERROR + "nothing was built.\n"] == re.split("Docker engine .*\n", built.stderr)
@@ -84,18 +86,22 @@ def test_a_mistake_is_refused_if_the_python_of_the_base_is_no_newer(python: str,
 
 
 @pytest.mark.parametrize("python", ["python3.99", "", "python"])
-def test_a_mistake_is_a_warning_if_the_python_of_the_base_may_read_it(python: str, project: Project) -> None:
+def test_a_mistake_is_a_warning_if_the_python_of_the_base_may_read_it(
+    python: str, write_project: WriteProject
+) -> None:
     """A newer Python, a base that is not here, or one whose Python is not known: the smoke test decides."""
-    checked = project(python).invoke("image.check")
+    checked = write_project(python).invoke("image.check")
 
     assert (0, WARNING) == (checked.code, checked.stderr)
 
 
-def test_a_dry_run_looks_into_no_base(project: Project, docker_client: docker.DockerClient) -> None:
+def test_a_dry_run_looks_into_no_base(
+    write_project: WriteProject, docker_client: docker.DockerClient
+) -> None:
     """It prints the command that would look, and warns."""
-    made = project(f"python{VERSION}")
-    done = made.invoke("--dry", "image.check")
+    project = write_project(f"python{VERSION}")
+    ended = project.invoke("--dry", "image.check")
 
-    of_base = docker_client.containers.list(all=True, filters={"ancestor": f"{made.folder.name}:1"})
-    assert (0, []) == (done.code, of_base)
-    assert "--entrypoint readlink" in done.stdout
+    of_base = docker_client.containers.list(all=True, filters={"ancestor": f"{project.folder.name}:1"})
+    assert (0, []) == (ended.code, of_base)
+    assert "--entrypoint readlink" in ended.stdout

@@ -28,7 +28,9 @@ WITH_SERVER = (
 )
 
 
-def project(folder: Path, name: str, text: str, files: dict[str, str | bytes] | None = None) -> Consumer:
+def write_project(
+    folder: Path, name: str, text: str, files: dict[str, str | bytes] | None = None
+) -> Consumer:
     """Return a project of version 1 with some code, in an environment where the legacy builder builds."""
     head = f'[project]\nname = "{name}"\nversion = "1"\n'
     code = {"code/score.py": "def init(): pass\ndef run(data): return data\n"}
@@ -72,7 +74,7 @@ project-dependencies = true
 """
     local = wheel(tmp_path / "made", "local", "3.0")
     digest = sha256_of("alpha-1.0-py3-none-any.whl", docker_client, offering_base)
-    made = project(
+    project = write_project(
         tmp_path,
         name,
         text,
@@ -86,26 +88,26 @@ project-dependencies = true
     before = installed(docker_client, offering_base)
 
     with removed_after(docker_client, f"{name}:1"):
-        ended = made.invoke("image.build")
+        ended = project.invoke("image.build")
 
         assert ended.code == 0, ended.stderr
         after = installed(docker_client, f"{name}:1")
-    said = [
+    lines = [
         line for line in ended.stderr.splitlines() if line.startswith(("Installing the", "Installing wh"))
     ]
     new = {"alpha": "1.0", "beta": "1.0", "gamma": "1.0", "delta": "1.0", "local": "3.0"}
     hashes = (
         "Installing the requirements with hashes on their own: pip needs hashes for all of a run or for none."
     )
-    assert ({**before, **new}, [hashes, WITH_SERVER]) == (after, said)
+    assert ({**before, **new}, [hashes, WITH_SERVER]) == (after, lines)
 
 
 def test_a_conflict_with_the_server_fails_the_build(offering_base: str, tmp_path: Path) -> None:
     """Pip refuses a requirement that the server cannot run with, and names both."""
     text = f'[tool.azureml-image]\nbase = "{offering_base}"\npip = ["flask==2.3.3"]\n'
-    made = project(tmp_path, unique("clash"), text)
+    project = write_project(tmp_path, unique("clash"), text)
 
-    ended = made.invoke("image.build")
+    ended = project.invoke("image.build")
 
     expected = """\
 The Python packages cannot be installed.
@@ -117,7 +119,7 @@ versions have conflicting dependencies.
         If versions conflict, require other versions, or leave out packages that the base image has.
 The whole log is in .azureml-image/build.log. Nothing was built.
 """
-    assert (4, "", expected, []) == (ended.code, ended.stdout, error(ended), made.records())
+    assert (4, "", expected, []) == (ended.code, ended.stdout, error(ended), project.records())
 
 
 def test_a_package_that_breaks_the_base_is_named_with_its_line(
@@ -127,12 +129,12 @@ def test_a_package_that_breaks_the_base_is_named_with_its_line(
     digest = sha256_of("flask-2.3.3-py3-none-any.whl", docker_client, offering_base)
     text = f'[tool.azureml-image]\nbase = "{offering_base}"\nrequirements = "lock.txt"\n'
     lock = f"# made by a tool\nFlask==2.3.3 --hash=sha256:{digest}\n"
-    made = project(tmp_path, unique("culprit"), text, {"lock.txt": lock})
+    project = write_project(tmp_path, unique("culprit"), text, {"lock.txt": lock})
 
-    ended = made.invoke("image.build")
+    ended = project.invoke("image.build")
 
-    said = error(ended)
-    start = said.index("    pip check reports")
+    message = error(ended)
+    start = message.index("    pip check reports")
     expected = """\
     pip check reports conflicts that are not in the base image:
         azureml-inference-server-http 1.5.1 needs flask~=3.1.0, and flask 2.3.3 is installed
@@ -141,7 +143,7 @@ def test_a_package_that_breaks_the_base_is_named_with_its_line(
 The whole log is in .azureml-image/build.log. Nothing was built.
 """
     before = installed(docker_client, offering_base)["Flask"]
-    assert (4, expected.replace("3.1.3", before), []) == (ended.code, said[start:], made.records())
+    assert (4, expected.replace("3.1.3", before), []) == (ended.code, message[start:], project.records())
 
 
 def sha256_of(name: str, client: docker.DockerClient, base: str) -> str:

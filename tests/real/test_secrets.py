@@ -73,23 +73,23 @@ def index(
 @pytest.fixture
 def name(docker_client: docker.DockerClient) -> Iterator[str]:
     """A project's name, whose image of version 1 is gone after the test."""
-    found = unique("secrets")
-    with removed_after(docker_client, f"{found}:1"):
-        yield found
+    project_name = unique("secrets")
+    with removed_after(docker_client, f"{project_name}:1"):
+        yield project_name
 
 
-def project(folder: Path, name: str, base: str, index: Private, env: Mapping[str, str]) -> Consumer:
+def write_project(folder: Path, name: str, base: str, index: Private, env: Mapping[str, str]) -> Consumer:
     """A project whose packages are in the private index, and a run that says where its two secrets are."""
     (folder / "login").mkdir()
     (folder / "login/net,rc").write_text(index.login)
     text = TABLE.replace("NAME", name).replace("BASE", base)
-    given = {
+    variables = {
         "CONTOSO_PIP_CONF": index.conf,
         "INVOKE_AZUREML_IMAGE_SECRET_PIP_CONF": "env:CONTOSO_PIP_CONF",
         "INVOKE_AZUREML_IMAGE_SECRET_NETRC": "../login/net,rc",
     }
-    made = consumer(folder / "project", {**CODE, "pyproject.toml": text}, env)
-    return replace(made, env={**made.env, **given})
+    project = consumer(folder / "project", {**CODE, "pyproject.toml": text}, env)
+    return replace(project, env={**project.env, **variables})
 
 
 @dataclass
@@ -97,7 +97,7 @@ class Watch:
     """The arguments of every process on this machine that starts meanwhile, as often as they can be looked at."""
 
     before: set[Path] = field(default_factory=lambda: set(Path("/proc").iterdir()))
-    seen: set[bytes] = field(default_factory=set)
+    arguments: set[bytes] = field(default_factory=set)
     over: threading.Event = field(default_factory=threading.Event)
 
     def look(self) -> None:
@@ -105,7 +105,7 @@ class Watch:
         while not self.over.wait(0.02):
             for process in set(Path("/proc").iterdir()) - self.before:
                 with suppress(OSError):  # It may have ended.
-                    self.seen.add((process / "cmdline").read_bytes())
+                    self.arguments.add((process / "cmdline").read_bytes())
 
 
 @contextmanager
@@ -115,7 +115,7 @@ def watching() -> Iterator[set[bytes]]:
     thread = threading.Thread(target=watch.look)
     thread.start()
     try:
-        yield watch.seen
+        yield watch.arguments
     finally:
         watch.over.set()
         thread.join()
@@ -133,11 +133,13 @@ def test_installs_from_a_private_index_and_shows_the_login_nowhere(
 
     What was mounted, the script too, is gone with the step and its variables; the default mount leaves no folder.
     """
-    made = project(tmp_path, name, amlenv_base, index, environment_of(clients["26.1-buildx"], tmp_path))
+    project = write_project(
+        tmp_path, name, amlenv_base, index, environment_of(clients["26.1-buildx"], tmp_path)
+    )
 
     with watching() as arguments:
-        ended = made.invoke("--echo", "image.build", "--no-cache")
-    packed_up = made.invoke("image.context", "--output", str(tmp_path / "context.tar"))
+        ended = project.invoke("--echo", "image.build", "--no-cache")
+    packed_up = project.invoke("image.context", "--output", str(tmp_path / "context.tar"))
 
     assert (0, f"{name}:1\n", 0) == (ended.code, ended.stdout, packed_up.code), ended.stderr
     packages = installed(docker_client, f"{name}:1")
@@ -148,7 +150,7 @@ def test_installs_from_a_private_index_and_shows_the_login_nowhere(
         "context": (tmp_path / "context.tar").read_bytes(),
         "history": history.encode(),
         "arguments": b"\n".join(word for word in arguments if b"/srv/index.py" not in word),
-        **{path.name: path.read_bytes() for path in made.folder.rglob("*") if path.is_file()},
+        **{path.name: path.read_bytes() for path in project.folder.rglob("*") if path.is_file()},
         **{str(at): part for at, part in enumerate(layers(docker_client, f"{name}:1", tmp_path))},
     }
     assert [] == showing(shown, PASSWORDS)
@@ -193,20 +195,20 @@ def test_no_code_of_the_project_and_its_packages_can_read_the_secrets(
     docker_client: docker.DockerClient,
 ) -> None:
     """A wheel with a `.pth` and a shell command that changes pip both run in the build, and find nothing."""
-    made = project(tmp_path, name, amlenv_base, index, environment_of(clients["20.10"], tmp_path))
-    wheel(made.folder / "wheels", "thief", "1.0", files=FILES_OF_THIEF)
-    (made.folder / "requirements.txt").write_text("./wheels/thief-1.0-py3-none-any.whl\n")
-    with (made.folder / "pyproject.toml").open("a") as file:
+    project = write_project(tmp_path, name, amlenv_base, index, environment_of(clients["20.10"], tmp_path))
+    wheel(project.folder / "wheels", "thief", "1.0", files=FILES_OF_THIEF)
+    (project.folder / "requirements.txt").write_text("./wheels/thief-1.0-py3-none-any.whl\n")
+    with (project.folder / "pyproject.toml").open("a") as file:
         file.write(ATTACK.replace("CODE", base64.b64encode(THIEF.encode()).decode()))
 
-    ended = made.invoke("image.build")
+    ended = project.invoke("image.build")
 
     assert (0, f"{name}:1\n") == (ended.code, ended.stdout), ended.stderr
     stolen = output_of(docker_client, f"{name}:1", ["cat", "/srv/stolen"])
     assert {b"ran"} == {line.strip() for line in stolen.splitlines()}
     assert [] == showing({"stderr": ended.stderr.encode()}, PASSWORDS)
     # A run that says that this may happen shows that the attack works.
-    allowed = made.invoke("image.build", "--allow-source-builds")
+    allowed = project.invoke("image.build", "--allow-source-builds")
     stolen = output_of(docker_client, f"{name}:1", ["cat", "/srv/stolen"])
     assert (0, ["stolen"]) == (allowed.code, showing({"stolen": stolen}, PASSWORDS)), allowed.stderr
 
@@ -220,14 +222,14 @@ def test_packages_that_are_installed_already_cannot_read_them_either(
     docker_client: docker.DockerClient,
 ) -> None:
     """A package is added to cached layers whose environment runs code at each start: it starts without the secrets."""
-    made = project(tmp_path, name, amlenv_base, index, environment_of(clients["20.10"], tmp_path))
-    table = (made.folder / "pyproject.toml").read_text()
+    project = write_project(tmp_path, name, amlenv_base, index, environment_of(clients["20.10"], tmp_path))
+    table = (project.folder / "pyproject.toml").read_text()
     first, second = ('["alpha==1.0", "thief==1.0"]', '["alpha==1.0", "beta==1.0", "thief==1.0"]')
-    (made.folder / "pyproject.toml").write_text(table.replace('["alpha", "beta"]', first))
-    before = made.invoke("image.build")
-    (made.folder / "pyproject.toml").write_text(table.replace('["alpha", "beta"]', second))
+    (project.folder / "pyproject.toml").write_text(table.replace('["alpha", "beta"]', first))
+    before = project.invoke("image.build")
+    (project.folder / "pyproject.toml").write_text(table.replace('["alpha", "beta"]', second))
 
-    ended = made.invoke("image.build")
+    ended = project.invoke("image.build")
 
     assert (0, 0, True) == (before.code, ended.code, "adding packages to cached layers" in ended.stderr), (
         ended.stderr
@@ -236,7 +238,7 @@ def test_packages_that_are_installed_already_cannot_read_them_either(
     assert {"alpha": "1.0", "beta": "1.0"} == {word: packages.get(word) for word in ("alpha", "beta")}
     stolen = output_of(docker_client, f"{name}:1", ["cat", "/srv/stolen"])
     assert {b"ran"} == {line.strip() for line in stolen.splitlines()}
-    clean = made.invoke("image.clean")
+    clean = project.invoke("image.clean")
     assert clean.code == 0, clean.stderr
 
 
@@ -271,14 +273,14 @@ def test_no_package_is_built_beside_the_secrets_unless_the_run_allows_it(
 ) -> None:
     """A wheel may name the address of a source archive, which pip would build: its code never starts."""
     env = environment_of(clients["26.1-buildx"], tmp_path)
-    made = project(tmp_path, name, amlenv_base, index, env)
+    project = write_project(tmp_path, name, amlenv_base, index, env)
     archive = f"http://{index.host}:8080/one/built/built-1.0.tar.gz"
-    wheel(made.folder / "wheels", "leads", "1.0", f"built @ {archive}")
-    (made.folder / "requirements.txt").write_text("./wheels/leads-1.0-py3-none-any.whl\n")
-    with (made.folder / "pyproject.toml").open("a") as file:
+    wheel(project.folder / "wheels", "leads", "1.0", f"built @ {archive}")
+    (project.folder / "requirements.txt").write_text("./wheels/leads-1.0-py3-none-any.whl\n")
+    with (project.folder / "pyproject.toml").open("a") as file:
         file.write('requirements = "requirements.txt"\n')
 
-    ended = made.invoke("image.build", "--no-cache", *flags)
+    ended = project.invoke("image.build", "--no-cache", *flags)
 
     refused = "no program may run while secrets are mounted, so nothing is built from source"
     warned = "warning: packages may be built from source while the secrets are mounted"
@@ -302,9 +304,9 @@ def test_dry_prints_where_they_are(
     tmp_path: Path,
 ) -> None:
     """The command names the variable and the file, quoted as the client reads it."""
-    made = project(tmp_path, name, amlenv_base, index, environment_of(clients[client], tmp_path))
+    project = write_project(tmp_path, name, amlenv_base, index, environment_of(clients[client], tmp_path))
 
-    ended = made.invoke("--dry", "image.build")
+    ended = project.invoke("--dry", "image.build")
 
     builder = {
         "20.10": "DOCKER_BUILDKIT=1 docker build",
@@ -325,12 +327,14 @@ def test_a_login_that_is_refused_ends_the_build_with_a_hint(
     clients: Mapping[str, Client], index: Private, name: str, amlenv_base: str, tmp_path: Path
 ) -> None:
     """To pip such an index is empty; the last lines say where to look, and show no password."""
-    made = project(tmp_path, name, amlenv_base, index, environment_of(clients["26.1-buildx"], tmp_path))
+    project = write_project(
+        tmp_path, name, amlenv_base, index, environment_of(clients["26.1-buildx"], tmp_path)
+    )
     (tmp_path / "login/net,rc").write_text(index.login.replace("alice", "mallory"))
 
-    ended = made.invoke("image.build", "--no-cache")
+    ended = project.invoke("image.build", "--no-cache")
 
-    said = ended.stderr[ended.stderr.index("The Python packages cannot be installed.") :]
+    message = ended.stderr[ended.stderr.index("The Python packages cannot be installed.") :]
     expected = """\
 The Python packages cannot be installed.
     Look at the image before that step: invoke image.shell
@@ -344,7 +348,7 @@ The whole log is in .azureml-image/build.log. Nothing was built.
 """
     assert (4, expected, []) == (
         ended.code,
-        said[: len(expected)],
+        message[: len(expected)],
         showing({"stderr": ended.stderr.encode()}, PASSWORDS),
     )
 
@@ -353,32 +357,35 @@ def test_the_dockerfile_itself_insists_on_them(
     clients: Mapping[str, Client], index: Private, name: str, amlenv_base: str, tmp_path: Path
 ) -> None:
     """Whoever builds the context by hand and forgets a secret, or gives an empty one, gets no image."""
-    made = project(tmp_path, name, amlenv_base, index, environment_of(clients["20.10"], tmp_path))
-    context = made.invoke("image.context", "--output", str(tmp_path / "context.tar"))
+    project = write_project(tmp_path, name, amlenv_base, index, environment_of(clients["20.10"], tmp_path))
+    context = project.invoke("image.context", "--output", str(tmp_path / "context.tar"))
     assert context.code == 0
 
-    without = by_hand(made, tmp_path / "context.tar")
+    without = by_hand(project, tmp_path / "context.tar")
     empty = by_hand(
-        made, tmp_path / "context.tar", "id=pip-conf,env=NOT_SET", f'id=netrc,"src={tmp_path}/login/net,rc"'
+        project,
+        tmp_path / "context.tar",
+        "id=pip-conf,env=NOT_SET",
+        f'id=netrc,"src={tmp_path}/login/net,rc"',
     )
 
     assert (1, True) == (without[0], re.search(r"secret .*not found", without[1]) is not None), without[1]
     assert (1, True) == (empty[0], "The secret pip-conf is empty.\n" in empty[1]), empty[1]
 
 
-def by_hand(made: Consumer, context: Path, *secrets: str) -> tuple[int, str]:
+def by_hand(project: Consumer, context: Path, *secrets: str) -> tuple[int, str]:
     """How `docker build` of the archive ends with these secrets, and what it said."""
     options = [option for secret in secrets for option in ("--secret", secret)]
     with context.open("rb") as archive:
-        done = subprocess.run(
+        completed = subprocess.run(
             ["docker", "build", "--progress", "plain", "--no-cache", *options, "-"],
-            env={**made.env, "DOCKER_BUILDKIT": "1"},
+            env={**project.env, "DOCKER_BUILDKIT": "1"},
             stdin=archive,
             capture_output=True,
             text=True,
             check=False,
         )
-    return done.returncode, done.stdout + done.stderr
+    return completed.returncode, completed.stdout + completed.stderr
 
 
 @pytest.mark.parametrize("client", ["26.1", "none"])
@@ -387,10 +394,10 @@ def test_the_legacy_builder_is_refused(
 ) -> None:
     """Without BuildKit the build is refused before any work, with the next steps, and `check` reports the same."""
     env = environment_for(client, clients, tmp_path)
-    made = project(tmp_path, name, amlenv_base, index, env)
+    project = write_project(tmp_path, name, amlenv_base, index, env)
 
-    ended = made.invoke("image.build", "--verbose")
-    checked = made.invoke("image.check")
+    ended = project.invoke("image.build", "--verbose")
+    checked = project.invoke("image.check")
 
     expected = """\
 The engine docker cannot mount secrets during a build, which the table needs.
@@ -399,8 +406,8 @@ The engine docker cannot mount secrets during a build, which the table needs.
     or: invoke image.build --engine acr
 Nothing was built.
 """
-    engine, _, said = ended.stderr.partition("\n")
-    assert (3, "", expected, []) == (ended.code, ended.stdout, said, made.records())
+    engine, _, message = ended.stderr.partition("\n")
+    assert (3, "", expected, []) == (ended.code, ended.stdout, message, project.records())
     assert (
         3,
         expected.removesuffix("Nothing was built.\n"),
@@ -416,9 +423,9 @@ def test_a_secret_that_is_not_there_is_named_before_the_build(
     clients: Mapping[str, Client], index: Private, name: str, amlenv_base: str, tmp_path: Path
 ) -> None:
     """Of an empty variable BuildKit mounts nothing, and builds: what is missing is refused before."""
-    made = project(tmp_path, name, amlenv_base, index, environment_of(clients["20.10"], tmp_path))
+    project = write_project(tmp_path, name, amlenv_base, index, environment_of(clients["20.10"], tmp_path))
 
-    ended = made.invoke("image.build", env={"CONTOSO_PIP_CONF": ""})
+    ended = project.invoke("image.build", env={"CONTOSO_PIP_CONF": ""})
 
     expected = """\
 INVOKE_AZUREML_IMAGE_SECRET_PIP_CONF: pip-conf: the variable CONTOSO_PIP_CONF is empty
@@ -426,4 +433,4 @@ INVOKE_AZUREML_IMAGE_SECRET_PIP_CONF: pip-conf: the variable CONTOSO_PIP_CONF is
 
 1 problem; nothing was built.
 """
-    assert (2, "", expected, []) == (ended.code, ended.stdout, normal(ended.stderr), made.records())
+    assert (2, "", expected, []) == (ended.code, ended.stdout, normal(ended.stderr), project.records())

@@ -91,7 +91,7 @@ def request(**expect: object) -> str:
     return REQUEST.replace("EXPECT", pairs)
 
 
-def project(
+def write_project(
     folder: Path, base: str, more: str, files: Mapping[str, str | bytes], env: Mapping[str, str]
 ) -> Consumer:
     """Return a project of a name of its own on *base*, with *more* lines in its table."""
@@ -99,15 +99,15 @@ def project(
     return consumer(folder / name, {"pyproject.toml": small_table(name, base, more), **files}, env)
 
 
-def image_of(there: Consumer) -> str:
+def image_of(project: Consumer) -> str:
     """Return the name of a project's image."""
-    return f"{there.folder.name}:1"
+    return f"{project.folder.name}:1"
 
 
-def passes(there: Consumer) -> None:
+def passes(project: Consumer) -> None:
     """Build the project and run its smoke test; both succeed."""
     for task in ("image.build", "image.smoke-test"):
-        ended = there.invoke(task)
+        ended = project.invoke(task)
         assert ended.code == 0, ended.stderr + ended.stdout
 
 
@@ -132,16 +132,16 @@ def on_plain(
         home="/home/dockeruser",
         flask="/usr/local/lib/python3.11/dist-packages",
     )
-    there = project(
+    project = write_project(
         folder,
         base,
         f'server = "azmlinfsrv"\n{expect}',
         {"code/score.py": LOOK},
         environment_without_docker(folder),
     )
-    with project_removed_after(docker_client, there.folder.name):
-        passes(there)
-        yield there
+    with project_removed_after(docker_client, project.folder.name):
+        passes(project)
+        yield project
 
 
 def test_a_plain_debian_serves(on_plain: Consumer, docker_client: docker.DockerClient) -> None:
@@ -183,23 +183,23 @@ def test_an_environment_of_the_base_is_used(
     """CONDA_PREFIX says where; the ENTRYPOINT of the base is gone; a package that is added later is added alone."""
     base = bases.ensure(docker_client, "training")
     more = 'server = "azmlinfsrv"\npip = ["azureml-inference-server-http==1.5.1"]\n'
-    there = project(
+    project = write_project(
         tmp_path,
         base,
         more + request(extra=True, uid=1000),
         {"code/score.py": LOOK},
         environment_of(clients["20.10"], tmp_path),
     )
-    with project_removed_after(docker_client, there.folder.name):
-        first = there.invoke("image.build")
+    with project_removed_after(docker_client, project.folder.name):
+        first = project.invoke("image.build")
         assert first.code == 0, first.stderr
-        table = there.folder / "pyproject.toml"
+        table = project.folder / "pyproject.toml"
         table.write_text(table.read_text().replace('==1.5.1"', '==1.5.1", "iniconfig==2.0.0"'))
-        second = there.invoke("image.build")
-        proven = there.invoke("image.smoke-test")
+        second = project.invoke("image.build")
+        proven = project.invoke("image.smoke-test")
         assert (0, 0) == (second.code, proven.code), second.stderr + proven.stderr + proven.stdout
-        config = config_of(docker_client, image_of(there))
-        link = output_of(docker_client, image_of(there), ["readlink", "/opt/azureml-env"])
+        config = config_of(docker_client, image_of(project))
+        link = output_of(docker_client, image_of(project), ["readlink", "/opt/azureml-env"])
 
     assert "adding packages to cached layers" in second.stderr
     assert link.decode() == "/opt/miniconda/envs/amlenv\n"
@@ -209,7 +209,7 @@ def test_an_environment_of_the_base_is_used(
 
 def test_a_base_with_a_server_is_refused(amlenv_base: str, tmp_path: Path) -> None:
     """Before anything is built, since the engine has the base."""
-    there = project(
+    project = write_project(
         tmp_path,
         amlenv_base,
         'server = "azmlinfsrv"\n',
@@ -217,7 +217,7 @@ def test_a_base_with_a_server_is_refused(amlenv_base: str, tmp_path: Path) -> No
         environment_without_docker(tmp_path),
     )
 
-    ended = there.invoke("image.build")
+    ended = project.invoke("image.build")
 
     expected = (
         f"The base {amlenv_base} has an inference server.\n"
@@ -238,10 +238,10 @@ model = "model"
 body = { input_data = { columns = ["a", "b"], index = [0], data = [[1, 2]] } }
 expect = [[2, 4]]
 """
-    there = project(tmp_path, base, asked, MODEL, environment_of(clients["20.10"], tmp_path))
-    with project_removed_after(docker_client, there.folder.name):
-        passes(there)
-        config = config_of(docker_client, image_of(there))
+    project = write_project(tmp_path, base, asked, MODEL, environment_of(clients["20.10"], tmp_path))
+    with project_removed_after(docker_client, project.folder.name):
+        passes(project)
+        config = config_of(docker_client, image_of(project))
 
     assert config["Env"]["AZUREML_ENTRY_SCRIPT"] == "mlflow_score_script.py"
 
@@ -251,12 +251,12 @@ def test_a_script_of_the_project_is_put_where_the_base_looks(
 ) -> None:
     """The legacy builder expands the variable of the base, and the project's own script answers."""
     base = bases.ensure(docker_client, "mlflow")
-    there = project(
+    project = write_project(
         tmp_path,
         base,
         request(cwd="/var/mlflow_resources"),
         {"code/score.py": LOOK},
         environment_without_docker(tmp_path),
     )
-    with project_removed_after(docker_client, there.folder.name):
-        passes(there)
+    with project_removed_after(docker_client, project.folder.name):
+        passes(project)
