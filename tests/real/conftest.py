@@ -55,11 +55,11 @@ def saw_engine(
     request: pytest.FixtureRequest, record_testsuite_property: Callable[[str, object], None]
 ) -> SawEngine:
     """Take down an engine that tests run on, for pytest's summary and for the report of the whole suite."""
-    seen = request.config.stash.setdefault(_ENGINES, [])
+    names = request.config.stash.setdefault(_ENGINES, [])
 
     def saw(client: docker.DockerClient) -> None:
         name = docker_engine.name_of(client)
-        seen.append(name)
+        names.append(name)
         record_testsuite_property(outcomes.ENGINE, name)
 
     return saw

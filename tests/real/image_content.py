@@ -28,12 +28,12 @@ class File(NamedTuple):
     Args:
         mode: its permissions.
         owner: user and group.
-        what: "folder", the target of a link, or the hash of what is in it.
+        content: "folder", the target of a link, or the hash of what is in it.
     """
 
     mode: str
     owner: str
-    what: str
+    content: str
 
 
 class ImageContent(NamedTuple):
@@ -70,7 +70,7 @@ def content_of(client: docker.DockerClient, image: str) -> ImageContent:
         files[f"/{member.name}"] = File(
             mode=f"{member.mode:o}",
             owner=f"{member.uid}:{member.gid}",
-            what="folder" if member.isdir() else member.linkname or hashlib.sha256(content).hexdigest(),
+            content="folder" if member.isdir() else member.linkname or hashlib.sha256(content).hexdigest(),
         )
         if match := _DISTRIBUTION.search(member.name):
             python[match[1]] = match[2]

@@ -115,8 +115,8 @@ def smoke_project(
     files = {"pyproject.toml": PROJECT.format(name=name, base=amlenv_base), "code/score.py": SCORE}
     project = consumer(folder / name, files, environment_of(clients["20.10"], folder))
     with removed_after(docker_client, f"{name}:1.0"):
-        done = project.invoke("image.build")
-        assert (0, f"{name}:1.0\n") == (done.code, done.stdout), done.stderr
+        ended = project.invoke("image.build")
+        assert (0, f"{name}:1.0\n") == (ended.code, ended.stdout), ended.stderr
         yield project
         built_from: dict[str, str | list[str] | bool] = {"ancestor": f"{name}:1.0"}
         assert docker_client.containers.list(all=True, filters=built_from) == []

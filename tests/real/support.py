@@ -100,8 +100,8 @@ class Consumer:
 
     def invoke(self, *arguments: str, env: Mapping[str, str] | None = None) -> Ended:
         """Run `invoke` with *arguments* in the project to its end; *env* comes on top."""
-        done = invoke_cli.run(arguments, folder=self.folder, env={**self.env, **(env or {})})
-        return Ended(code=done.code, stdout=done.out.decode(), stderr=done.err.decode())
+        ended = invoke_cli.run(arguments, folder=self.folder, env={**self.env, **(env or {})})
+        return Ended(code=ended.code, stdout=ended.out.decode(), stderr=ended.err.decode())
 
     def paste(self, commands: str) -> Ended:
         """Run what `--dry` has printed in a shell, as in an activated environment, up to the first failure."""
@@ -110,7 +110,7 @@ class Consumer:
                 f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m invoke "$@"\n', encoding="utf-8"
             )
             (Path(folder) / "invoke").chmod(0o755)
-            done = subprocess.run(
+            completed = subprocess.run(
                 ["bash", "-e", "-o", "pipefail", "-c", commands],
                 cwd=self.folder,
                 env={**self.env, "PATH": f"{folder}{os.pathsep}{self.env['PATH']}"},
@@ -118,7 +118,7 @@ class Consumer:
                 encoding="utf-8",
                 check=False,
             )
-        return Ended(code=done.returncode, stdout=done.stdout, stderr=done.stderr)
+        return Ended(code=completed.returncode, stdout=completed.stdout, stderr=completed.stderr)
 
     def interrupted(self, *arguments: str, at: str, by: signal.Signals) -> Ended:
         """Run `invoke`, send it the signal *by* once a line on stderr ends in *at*, and wait for its end.
@@ -129,11 +129,11 @@ class Consumer:
         with started_command(self, *arguments) as process:
             assert process.stdout is not None
             assert process.stderr is not None
-            said = _until(process.stderr, lambda line: line.rstrip().endswith(at))
+            stderr = _until(process.stderr, lambda line: line.rstrip().endswith(at))
             _send(process.pid, by)
-            said += process.stderr.read()
+            stderr += process.stderr.read()
             out = process.stdout.read()
-        return Ended(code=process.returncode, stdout=out, stderr=said)
+        return Ended(code=process.returncode, stdout=out, stderr=stderr)
 
     def record(self, name: str) -> Any:
         """A file of `.azureml-image/`."""
@@ -273,14 +273,14 @@ def _alone(env: Mapping[str, str]) -> dict[str, str]:
     return {name: text for name, text in env.items() if not name.startswith(_OF_A_MACHINE)}
 
 
-def _until(lines: Iterator[str], found: Callable[[str], bool]) -> str:
-    """What *lines* give up to the first that is *found*."""
-    said = ""
+def _until(lines: Iterator[str], is_last: Callable[[str], bool]) -> str:
+    """Return the text of *lines* up to the first for which *is_last* is true."""
+    text = ""
     for line in lines:
-        said += line
-        if found(line):
-            return said
-    raise AssertionError(f"it ended before the line was seen:\n{said}")
+        text += line
+        if is_last(line):
+            return text
+    raise AssertionError(f"it ended before the line was seen:\n{text}")
 
 
 def _send(pid: int, number: signal.Signals) -> None:

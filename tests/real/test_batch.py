@@ -87,9 +87,9 @@ def shown(text: str, project: Consumer) -> str:
 
 def test_a_script_that_passes(project: Consumer) -> None:
     """The record and the report say that a mini-batch passed, and no server was asked."""
-    done = project.invoke("image.smoke-test", "--junit", "report.xml")
+    ended = project.invoke("image.smoke-test", "--junit", "report.xml")
 
-    assert (0, PASSED) == (done.code, shown(done.stdout, project)), done.stderr
+    assert (0, PASSED) == (ended.code, shown(ended.stdout, project)), ended.stderr
     assert "mini-batch" == project.record("smoke-test.json")["smoke"]["proven"]
     assert '<property name="proven" value="mini-batch" />' in (project.folder / "report.xml").read_text()
 
@@ -99,18 +99,18 @@ def test_a_script_that_fails(project: Consumer) -> None:
     text = (project.folder / "pyproject.toml").read_text(encoding="utf-8")
     table = text + 'env = { HOW = "raises" }\n'
     (project.folder / "pyproject.toml").write_text(table, encoding="utf-8")
-    done = project.invoke("image.smoke-test")
+    ended = project.invoke("image.smoke-test")
     (project.folder / "pyproject.toml").write_text(text, encoding="utf-8")
 
-    assert done.code == 5
-    assert FAILED in shown(done.stderr, project)
-    assert 'File "/var/azureml-app/score.py", line 14, in run' in done.stderr
+    assert ended.code == 5
+    assert FAILED in shown(ended.stderr, project)
+    assert 'File "/var/azureml-app/score.py", line 14, in run' in ended.stderr
 
 
 def test_dry(project: Consumer) -> None:
     """The printed command mounts what the smoke test copies into the container."""
-    done = project.invoke("--dry", "image.smoke-test")
-    run, remove = done.stdout.splitlines()
+    ended = project.invoke("--dry", "image.smoke-test")
+    run, remove = ended.stdout.splitlines()
 
     assert "--entrypoint /bin/sh" in run
     assert sum(word.startswith("type=bind,readonly,") for word in shlex.split(run)) == 4

@@ -34,13 +34,13 @@ def folder(
     docker_client: docker.DockerClient, registry: Registry, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Path]:
     """Return the quick start of the README under a name that no other module has; both systems build it once."""
-    made = quick_start(tmp_path_factory.mktemp("checkout") / "adder")
-    table = made / "pyproject.toml"
+    adder = quick_start(tmp_path_factory.mktemp("checkout") / "adder")
+    table = adder / "pyproject.toml"
     table.write_text(
         table.read_text(encoding="utf-8").replace('"adder"', f'"{unique("recipe")}"'), encoding="utf-8"
     )
-    with removed_after(docker_client, f"{image_of(made, registry)}:1.0.0"):
-        yield made
+    with removed_after(docker_client, f"{image_of(adder, registry)}:1.0.0"):
+        yield adder
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def test_github(folder: Path, temp: Path, env: Mapping[str, str], registry: Regi
     summary = (temp / "summary.md").read_text(encoding="utf-8")
     headings = re.findall("^### (.*)", summary, re.MULTILINE)
     assert headings == [
-        f"{image}:1.0.0 {what}" for what in ("is built", "passed its smoke test", "is pushed")
+        f"{image}:1.0.0 {state}" for state in ("is built", "passed its smoke test", "is pushed")
     ]
     assert f"| digest | {outputs['digest']} |" in summary
 
@@ -110,8 +110,8 @@ def test_azure_pipelines(folder: Path, temp: Path, env: Mapping[str, str], regis
     }
     run = AzureRun(folder=folder, env=env, temp=temp, variables=variables)
     template, *others = PIPELINE["steps"]
-    ours = {"allowedRegistries": registry.host, "registry": registry.host}
-    template = {**template, "parameters": {**template["parameters"], **ours}}
+    parameters = {"allowedRegistries": registry.host, "registry": registry.host}
+    template = {**template, "parameters": {**template["parameters"], **parameters}}
     (folder / "environment.yml").unlink(missing_ok=True)
     run.run([template, *others])
 

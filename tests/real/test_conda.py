@@ -56,14 +56,14 @@ conda = "environment/conda.yml"
 body = 1
 expect = {{ six = "1.16", beta = "1.0", gamma = "1.0", local = "3.0" }}
 """
-    made = wheel(tmp_path / "made", "local", "3.0")
+    local = wheel(tmp_path / "made", "local", "3.0")
     project = consumer(
         tmp_path / "project",
         {
             "pyproject.toml": table,
             "environment/conda.yml": CONDA,
             "environment/extra.txt": "gamma==1.0\n",
-            f"environment/wheels/{made.name}": made.read_bytes(),
+            f"environment/wheels/{local.name}": local.read_bytes(),
             "code/score.py": SCORE,
         },
         environment_without_docker(tmp_path),
@@ -81,5 +81,7 @@ expect = {{ six = "1.16", beta = "1.0", gamma = "1.0", local = "3.0" }}
     (project.folder / "environment" / "conda.yml").write_text(CONDA.replace("python>=3.8", "python=3.7"))
     refused = project.invoke("image.check")
 
-    what = f'"python=3.7" is not the Python of the base {offering_base}, which has 3.'
-    assert (2, True) == (refused.code, f"environment/conda.yml:4: {what}" in refused.stderr), refused.stderr
+    problem = f'"python=3.7" is not the Python of the base {offering_base}, which has 3.'
+    assert (2, True) == (refused.code, f"environment/conda.yml:4: {problem}" in refused.stderr), (
+        refused.stderr
+    )

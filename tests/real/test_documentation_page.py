@@ -124,15 +124,15 @@ def manual(
     project = write_project(scratch / "project", name, offering_base, env)
     command = ["docker", "build", "-f", "Dockerfile", "-t", f"{name}:manual", "."]
     with removed_after(docker_client, f"{name}:manual"):
-        done = subprocess.run(
+        completed = subprocess.run(
             command, cwd=project.folder, env=env, capture_output=True, text=True, check=False
         )
-        assert done.returncode == 0, done.stderr
+        assert completed.returncode == 0, completed.stderr
         yield describe(docker_client, f"{name}:manual")
 
 
 @pytest.fixture(scope="module", params=["20.10", "26.1"])
-def ours(
+def generated(
     request: pytest.FixtureRequest,
     offering_base: str,
     docker_client: docker.DockerClient,
@@ -162,18 +162,18 @@ def describe(client: docker.DockerClient, image: str) -> dict[str, Any]:
     }
 
 
-def test_our_image_equals_the_pages(manual: dict[str, Any], ours: dict[str, Any]) -> None:
+def test_our_image_equals_the_pages(manual: dict[str, Any], generated: dict[str, Any]) -> None:
     """Files, variables, user, command, ports and packages are equal, also in their order."""
-    assert {**manual, "Size": 0} == {**ours, "Size": 0}
+    assert {**manual, "Size": 0} == {**generated, "Size": 0}
 
 
-def test_apt_leaves_nothing_that_it_downloaded(manual: dict[str, Any], ours: dict[str, Any]) -> None:
+def test_apt_leaves_nothing_that_it_downloaded(manual: dict[str, Any], generated: dict[str, Any]) -> None:
     """On a base where apt keeps its archives, our image has none of them and is not larger than the page's."""
     assert ([], [], True) == (
-        ours["archives"],
-        ours["lists"],
-        ours["Size"] <= manual["Size"] + _INSTALL_FILES,
-    ), f"{ours['Size']:,} bytes, the page's {manual['Size']:,}"
+        generated["archives"],
+        generated["lists"],
+        generated["Size"] <= manual["Size"] + _INSTALL_FILES,
+    ), f"{generated['Size']:,} bytes, the page's {manual['Size']:,}"
 
 
 def test_the_pages_image_is_what_it_says(manual: dict[str, Any]) -> None:

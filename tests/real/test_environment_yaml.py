@@ -94,8 +94,8 @@ def write_project(folder: Path, table: str, files: dict[str, str]) -> Path:
 
 def write_yaml(folder: Path, name: str, *flags: str) -> Path:
     """Write the file *name* by `invoke image.environment`."""
-    done = invoke(folder, "image.environment", f"--output={name}", *flags)
-    assert (0, "") == (done.code, done.out), done.err
+    ended = invoke(folder, "image.environment", f"--output={name}", *flags)
+    assert (0, "") == (ended.code, ended.out), ended.err
     return folder / name
 
 

@@ -71,7 +71,7 @@ COMMANDS = tuple("\n".join(lines) for lines in (
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, tiny_base: str) -> Path:
     """Return a project with such values everywhere."""
-    found = tmp_path_factory.mktemp("hostile")
+    project_folder = tmp_path_factory.mktemp("hostile")
     runs = [
         {"command": command, "after": after, "user": user}
         for command, after, user in (
@@ -89,14 +89,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory, tiny_base: str) -> Path:
     ]
     lay_out(
         {"pyproject.toml": _toml(tiny_base, runs), "code/score.py": "def init(): ...\ndef run(data): ...\n"},
-        found,
+        project_folder,
     )
     for name in NAMES:
-        (found / "code" / name).write_text(f"of {name}", encoding="utf-8")
-        (found / "model" / name).mkdir(parents=True)
-        (found / "model" / name / name).write_text(f"model of {name}", encoding="utf-8")
-    (found / "code/a link").symlink_to("a[1]b")
-    return found
+        (project_folder / "code" / name).write_text(f"of {name}", encoding="utf-8")
+        (project_folder / "model" / name).mkdir(parents=True)
+        (project_folder / "model" / name / name).write_text(f"model of {name}", encoding="utf-8")
+    (project_folder / "code/a link").symlink_to("a[1]b")
+    return project_folder
 
 
 def _toml(base: str, runs: list[dict[str, str]]) -> str:
@@ -152,15 +152,19 @@ def test_variables_and_labels_come_back_unchanged(
     base, config = (docker_client.images.get(name).attrs["Config"] for name in (tiny_base, image))
     plan = azureml_tasks.plan(azureml_tasks.load(folder))
 
-    found = (
+    inspected = (
         [variable for variable in config["Env"] if variable not in base["Env"]],
         config["Labels"],
         config["User"],
     )
 
-    ours = {"AZUREML_ENTRY_SCRIPT": "score.py", "AZUREML_MODEL_DIR": "/var/azureml-app/azureml-models", **ENV}
+    variables = {
+        "AZUREML_ENTRY_SCRIPT": "score.py",
+        "AZUREML_MODEL_DIR": "/var/azureml-app/azureml-models",
+        **ENV,
+    }
     path = next(value for value in base["Env"] if value.startswith("PATH=")).removeprefix("PATH=")
-    ours["EXTENDED"] = f"/opt/x:{path}"
+    variables["EXTENDED"] = f"/opt/x:{path}"
     labels = {
         **(base["Labels"] or {}),
         "org.opencontainers.image.title": "hostile",
@@ -169,12 +173,12 @@ def test_variables_and_labels_come_back_unchanged(
         **LABELS,
         "azureml-tasks.context-sha256": digest(plan.files),
     }
-    assert ([f"{name}={value}" for name, value in ours.items()], labels, "dockeruser") == found
+    assert ([f"{name}={value}" for name, value in variables.items()], labels, "dockeruser") == inspected
 
 
 def test_files_come_back_unchanged(image: str, docker_client: docker.DockerClient) -> None:
     """The image has the same names and contents as the project, and no others."""
-    found = read(docker_client, image, "/var/azureml-app")
+    files = read(docker_client, image, "/var/azureml-app")
 
     expected: dict[str, Any] = {"azureml-app": "folder", "azureml-app/azureml-models": "folder"}
     expected["azureml-app/score.py"] = "def init(): ...\ndef run(data): ...\n"
@@ -183,14 +187,14 @@ def test_files_come_back_unchanged(image: str, docker_client: docker.DockerClien
         expected[f"azureml-app/{name}"] = f"of {name}"
         expected[f"azureml-app/azureml-models/{name}"] = "folder"
         expected[f"azureml-app/azureml-models/{name}/{name}"] = f"model of {name}"
-    assert expected == found
+    assert expected == files
 
 
 def test_commands_arrive_unchanged_at_the_shell(image: str, docker_client: docker.DockerClient) -> None:
     """`/bin/sh -c` gets each command as one argument, to the byte."""
-    seen = read(docker_client, image, "/")
+    files = read(docker_client, image, "/")
 
-    found = {name: text for name, text in seen.items() if "seen-" in name}
+    received = {name: text for name, text in files.items() if "seen-" in name}
 
     commands = {
         "seen-first": "cat /proc/$$/cmdline > /seen-first\n# from \\",
@@ -200,7 +204,7 @@ def test_commands_arrive_unchanged_at_the_shell(image: str, docker_client: docke
             for n, command in enumerate(COMMANDS)
         },
     }
-    assert {name: f"/bin/sh\0-c\0{command}\0" for name, command in commands.items()} == found
+    assert {name: f"/bin/sh\0-c\0{command}\0" for name, command in commands.items()} == received
 
 
 def read(client: docker.DockerClient, image: str, path: str) -> dict[str, Any]:
@@ -210,7 +214,7 @@ def read(client: docker.DockerClient, image: str, path: str) -> dict[str, Any]:
         data = b"".join(container.get_archive(path)[0])
     finally:
         container.remove(force=True)
-    found: dict[str, Any] = {}
+    entries: dict[str, Any] = {}
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
         for member in archive:
             name = member.name.removeprefix("./").strip("/") if path == "/" else member.name
@@ -218,5 +222,5 @@ def read(client: docker.DockerClient, image: str, path: str) -> dict[str, Any]:
                 continue
             file = archive.extractfile(member) if member.isreg() else None
             other = ("link", member.linkname) if member.issym() else "folder"
-            found[name] = file.read().decode() if file else other
-    return found
+            entries[name] = file.read().decode() if file else other
+    return entries

@@ -79,7 +79,7 @@ PATTERNS = (
 )  # fmt: skip
 """Cases of what a pattern matches, which both builders ask the same library; the legacy one builds the other cases."""
 BUILDS = [
-    (builder, what) for builder in BUILDERS for what in ROOT if builder == "buildx" or what not in PATTERNS
+    (builder, case) for builder in BUILDERS for case in ROOT if builder == "buildx" or case not in PATTERNS
 ]
 
 REFUSED = ("[]]", "a[", "x\\y", "a\\", "!", "[b-a]")
@@ -97,7 +97,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def ours(patterns: str) -> list[str]:
+def kept(patterns: str) -> list[str]:
     """Return the files that stay by our rules."""
     rules = parse_ignore_file(patterns, ".dockerignore")
     matcher = Matcher(rules)
@@ -113,24 +113,24 @@ def ours(patterns: str) -> list[str]:
     return sorted(path for path in walked if matcher.excluding(path) is None)
 
 
-@pytest.mark.parametrize(("builder", "what"), BUILDS)
+@pytest.mark.parametrize(("builder", "case"), BUILDS)
 def test_the_files_that_stay_are_those_that_a_build_copies(
     builder: str,
-    what: str,
+    case: str,
     tree: Path,
     tmp_path: Path,
     docker_client: docker.DockerClient,
     clients: Mapping[str, Client],
 ) -> None:
     """A walk by our rules keeps the files that `COPY .` copies, apart from the known differences."""
-    (tree / ".dockerignore").write_text(ROOT[what], encoding="utf-8", newline="")
+    (tree / ".dockerignore").write_text(ROOT[case], encoding="utf-8", newline="")
     name = f"{unique('ignore')}:1"
     with removed_after(docker_client, name):
-        done = build(tree, name, environment(builder, clients, tmp_path))
-        assert done.returncode == 0, done.stderr
-        found = copied(name, docker_client)
+        completed = build(tree, name, environment(builder, clients, tmp_path))
+        assert completed.returncode == 0, completed.stderr
+        files = copied(name, docker_client)
 
-    assert ours(ROOT[what]) == sorted([*found, *ONLY_OURS.get((builder, what), ())])
+    assert kept(ROOT[case]) == sorted([*files, *ONLY_OURS.get((builder, case), ())])
 
 
 @pytest.mark.parametrize(
@@ -142,11 +142,11 @@ def test_a_pattern_that_we_refuse_is_refused_by_a_build(
     """A pattern without a meaning would keep files that should be excluded."""
     (tree / ".dockerignore").write_text(pattern, encoding="utf-8", newline="")
 
-    done = build(tree, f"{unique('ignore')}:1", environment(builder, clients, tmp_path))
+    completed = build(tree, f"{unique('ignore')}:1", environment(builder, clients, tmp_path))
 
     with pytest.raises(IllegalPattern):
-        ours(pattern)
-    assert done.returncode != 0
+        kept(pattern)
+    assert completed.returncode != 0
 
 
 def environment(builder: str, clients: Mapping[str, Client], scratch: Path) -> dict[str, str]:

@@ -71,16 +71,16 @@ def test_the_second_image_has_the_layers_of_the_first(
         assert (0, "".join(f"{image}\n" for image in images)) == (built.code, built.stdout), built.stderr
         listed = project.invoke("image.cache")
         again = project.invoke("image.build")
-        one, two = (layers_of(docker_client, image) for image in images)
+        first, second = (layers_of(docker_client, image) for image in images)
         cleaned = project.invoke("image.clean")
 
-    shared = [layer for layer in one if layer in two]
-    assert one[: len(shared)] == two[: len(shared)] == shared
+    shared = [layer for layer in first if layer in second]
+    assert first[: len(shared)] == second[: len(shared)] == shared
     # The command and the model are on top of the base; the code is the same in both as well.
     assert len(shared) - len(layers_of(docker_client, tiny_base)) == 3
-    said = normal(built.stderr).splitlines()
+    lines = normal(built.stderr).splitlines()
     kinds = ("saved", "using")
-    assert [1, 1] == [sum(line.startswith(f"{kind} cached layers: ") for line in said) for kind in kinds]
+    assert [1, 1] == [sum(line.startswith(f"{kind} cached layers: ") for line in lines) for kind in kinds]
     assert 1 == len(listed.stdout.splitlines())
     assert 1 == built.stderr.count("Docker engine ")
     assert 2 == again.stderr.count("nothing to build: ")
@@ -101,14 +101,14 @@ def test_the_example_of_two_images(
     replaced(folder / "pyproject.toml", '"minimal-py312-inference"', f'"{amlenv_base}"')
     names = [f"{registry.host}/taxi-{model}" for model in ("fares", "tips")]
     with removed_after(docker_client, *(f"{name}:1.0.0" for name in names)):
-        done = example.invoke("image.release", "--registry", registry.host, "--junit", "tests.xml")
+        released = example.invoke("image.release", "--registry", registry.host, "--junit", "tests.xml")
         environments = example.invoke("image.environment")
         records = [record_of(example, image) for image in ("fares", "tips")]
         cleaned = example.invoke("image.clean")
 
     references = [f"{name}@{digest_of(registry, name.partition('/')[2], '1.0.0')}" for name in names]
-    assert done.code == 0, done.stderr
-    lines = done.stdout.splitlines()
+    assert released.code == 0, released.stderr
+    lines = released.stdout.splitlines()
     assert [*(f"{name}:1.0.0" for name in names), *references] == [*lines[:2], *lines[-2:]]
     passed = [line.partition(" passed")[0] for line in lines if " passed its smoke test " in line]
     assert [f"{name}:1.0.0" for name in names] == passed

@@ -39,19 +39,19 @@ def test_a_model_of_the_same_size_is_another_one(
     """A model with the name and the size of the last one is copied, and no second copy of it is kept."""
     name = unique("large")
     files = {"pyproject.toml": small_table(name, tiny_base, 'model = "model"\n'), "code/score.py": SCORE}
-    made = consumer(tmp_path / name, files, environment_of(clients["26.1-buildx"], tmp_path))
-    (made.folder / "model").mkdir()
-    found, expected = [], []
+    project = consumer(tmp_path / name, files, environment_of(clients["26.1-buildx"], tmp_path))
+    (project.folder / "model").mkdir()
+    hashes, expected = [], []
     with project_removed_after(docker_client, name):
         for _ in range(2):
             content = os.urandom(LARGE)
-            (made.folder / "model" / "weights.bin").write_bytes(content)
-            done = made.invoke("image.build")
-            assert done.code == 0, done.stderr
-            found.append(hashlib.sha256(inside(docker_client, f"{name}:1")).hexdigest())
+            (project.folder / "model" / "weights.bin").write_bytes(content)
+            ended = project.invoke("image.build")
+            assert ended.code == 0, ended.stderr
+            hashes.append(hashlib.sha256(inside(docker_client, f"{name}:1")).hexdigest())
             expected.append(hashlib.sha256(content).hexdigest())
 
-    assert expected == found
-    assert [] == [path.name for path in (made.folder / ".azureml-image").iterdir() if path.is_dir()]
-    assert 0 == made.invoke("image.clean").code
+    assert expected == hashes
+    assert [] == [path.name for path in (project.folder / ".azureml-image").iterdir() if path.is_dir()]
+    assert 0 == project.invoke("image.clean").code
     assert [] == docker_client.images.list(name=f"azureml-tasks.invalid/{name}/layers")

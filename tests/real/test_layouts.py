@@ -90,7 +90,7 @@ def test_a_project_of_a_monorepo_is_built_and_serves(
         },
         repository,
     )
-    there = consumer(
+    project = consumer(
         repository / "services/scoring",
         {
             "pyproject.toml": small_table(name, amlenv_base, TABLE),
@@ -98,17 +98,17 @@ def test_a_project_of_a_monorepo_is_built_and_serves(
         },
         environment_of(clients["20.10"], tmp_path),
     )
-    wheel(there.folder / "wheels", "own_package", "1", files={"own_package.py": "VERSION = '1'\n"})
+    wheel(project.folder / "wheels", "own_package", "1", files={"own_package.py": "VERSION = '1'\n"})
     git(repository, "init", "--quiet")
     git(repository, "add", "--all")
 
     with removed_after(docker_client, f"{name}:1"):
-        built = there.invoke("image.build")
-        tested = there.invoke("image.smoke-test")
-        cleaned = there.invoke("image.clean")  # The cached layers, too.
+        built = project.invoke("image.build")
+        tested = project.invoke("image.smoke-test")
+        cleaned = project.invoke("image.clean")  # The cached layers, too.
 
-    said = built.stderr + tested.stderr + tested.stdout + cleaned.stderr
-    assert (0, 0, 0) == (built.code, tested.code, cleaned.code), said
+    output = built.stderr + tested.stderr + tested.stdout + cleaned.stderr
+    assert (0, 0, 0) == (built.code, tested.code, cleaned.code), output
 
 
 @pytest.fixture(params=list(BUILDERS))
@@ -157,13 +157,15 @@ def test_variables_of_the_base_are_extended_and_must_be_set(
         for extended, tag in ((base, "with"), (tiny_base, "without")):
             image = build(project(extended, tag), name)
             images.enter_context(removed_after(docker_client, image))
-            found = docker_client.images.get(image).attrs["Config"]["Env"]
-            variables.append(dict(each.split("=", 1) for each in found))
+            entries = docker_client.images.get(image).attrs["Config"]["Env"]
+            variables.append(dict(entry.split("=", 1) for entry in entries))
         with pytest.raises(BuildError) as failed:
             build(project(tiny_base, "failed", "$NOT_SET_BY_ANYONE"), name)
 
     path = variables[0]["PATH"]
-    assert [f"/a:{path} "] * 2 == [found["A"] for found in variables]
-    assert [f"/a:{path} $"] * 2 == [found["B"] for found in variables]
-    assert ["/var/azureml-app/b:/base", "/var/azureml-app/b"] == [found["PYTHONPATH"] for found in variables]
+    assert [f"/a:{path} "] * 2 == [values["A"] for values in variables]
+    assert [f"/a:{path} $"] * 2 == [values["B"] for values in variables]
+    assert ["/var/azureml-app/b:/base", "/var/azureml-app/b"] == [
+        values["PYTHONPATH"] for values in variables
+    ]
     assert "the base sets no NOT_SET_BY_ANYONE" in str(failed.value)

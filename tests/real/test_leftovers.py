@@ -46,12 +46,18 @@ ENDS = 60.0
 def containers(client: docker.DockerClient, project: Consumer) -> list[str]:
     """Return the names of the containers of the image that the project built."""
     of = {"ancestor": project.record("build.json")["id"]}
-    return [one["Names"][0].removeprefix("/") for one in client.api.containers(all=True, filters=of)]
+    return [
+        container["Names"][0].removeprefix("/") for container in client.api.containers(all=True, filters=of)
+    ]
 
 
 def steps(client: docker.DockerClient, name: str) -> list[str]:
     """Return the containers of the step that waits, of the build of this project."""
-    return [one["Id"] for one in client.api.containers(all=True) if f"{name}: this step" in one["Command"]]
+    return [
+        container["Id"]
+        for container in client.api.containers(all=True)
+        if f"{name}: this step" in container["Command"]
+    ]
 
 
 def images(client: docker.DockerClient, name: str) -> list[dict[str, Any]]:
@@ -65,7 +71,7 @@ def _names(image: Mapping[str, Any]) -> list[str]:
 
 def processes(project: Consumer) -> list[str]:
     """Return the commands in the folder of the project that do not end."""
-    found = []
+    commands = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if (process / "cwd").readlink() != project.folder:
@@ -75,9 +81,9 @@ def processes(project: Consumer) -> list[str]:
         except OSError:  # It has ended, or is a process of the kernel.
             continue
         if not select.select([number], [], [], ENDS)[0]:
-            found.append(line)
+            commands.append(line)
         os.close(number)
-    return found
+    return commands
 
 
 def test_the_container_of_a_killed_smoke_test(
@@ -86,16 +92,16 @@ def test_the_container_of_a_killed_smoke_test(
     """The next command removes it, and says so; a command of another project leaves it alone."""
     killed = with_smoke_test(smoke_project, tmp_path / "killed", NEVER_READY)
     other = with_smoke_test(smoke_project, tmp_path / "other", NEVER_READY)
-    done = killed.interrupted("image.smoke-test", at="310 s at most", by=signal.SIGKILL)
+    ended = killed.interrupted("image.smoke-test", at="310 s at most", by=signal.SIGKILL)
     (name,) = containers(docker_client, killed)
     label = docker_client.containers.get(name).labels[RUNS]
     besides = other.invoke("image.cache").stderr
     after_other = containers(docker_client, killed)
-    said = killed.invoke("image.cache").stderr
+    stderr = killed.invoke("image.cache").stderr
 
     line = f"removed what a killed run left: container {name}\n"
-    assert (-9, f"azureml-image-{label}-1", [name]) == (done.code, name, after_other)
-    assert (False, True, []) == (line in besides, line in said, containers(docker_client, killed))
+    assert (-9, f"azureml-image-{label}-1", [name]) == (ended.code, name, after_other)
+    assert (False, True, []) == (line in besides, line in stderr, containers(docker_client, killed))
 
 
 def test_clean_removes_it_too(
@@ -167,11 +173,11 @@ def test_an_image_whose_name_another_build_took(
             )
             if is_kept:
                 keep_image(client, run, str(built[-1]), base)
-    there = images(docker_client, name)
-    for image in there:
+    left = images(docker_client, name)
+    for image in left:
         docker_client.images.remove(image["Id"])
 
-    assert [(built[0], [])] == [(image["Id"], _names(image)) for image in there]
+    assert [(built[0], [])] == [(image["Id"], _names(image)) for image in left]
     assert tiny_base in docker_client.images.get(tiny_base).tags
 
 
@@ -189,10 +195,10 @@ def test_the_volumes_of_a_base(
         for by in ("20.10", "26.1"):
             files = {**FILES, "pyproject.toml": table}
             project = consumer(tmp_path / by / name, files, environment_for(by, clients, tmp_path))
-            done = project.invoke("image.build")
+            ended = project.invoke("image.build")
             volumes = docker_client.api.volumes()["Volumes"] or ()
             left = [volume for volume in volumes if Path(volume["Mountpoint"], name).exists()]
-            assert (0, []) == (done.code, left), done.stderr
+            assert (0, []) == (ended.code, left), ended.stderr
             project.invoke("image.clean")
 
 
@@ -211,9 +217,9 @@ def test_a_closed_terminal(
         stderr=secondary,
     ) as process:
         os.close(secondary)
-        said = b""
-        while b"310 s at most" not in said:
-            said += os.read(primary, 4096)
+        output = b""
+        while b"310 s at most" not in output:
+            output += os.read(primary, 4096)
         os.close(primary)
         code = process.wait()
 

@@ -136,14 +136,14 @@ def test_both_images_are_the_same(
     for each in (folder, same):
         each.mkdir()
         laid_out(case, each, (REGISTRY, bases["with" if name in WITH_PACKAGES else "without"]))
-    own, ours = f"{folder.name}:own", f"{folder.name}:0.1.0"
+    own, generated = f"{folder.name}:own", f"{folder.name}:0.1.0"
     monkeypatch.chdir(folder)
     assert run_init(folder, command(case)).error == ""
     with project_removed_after(docker_client, folder.name), ThreadPoolExecutor() as beside:
         build = beside.submit(docker_client.images.build, path=str(same), tag=own, rm=True)
         pipeline.build(RunContext(folder=folder, reporter=Console()), no_cache=False, pull=False)
         build.result()
-        contents = beside.map(functools.partial(content_of, docker_client), (own, ours))
+        contents = beside.map(functools.partial(content_of, docker_client), (own, generated))
         expected, actual = map(compared, contents)
 
     labels = {key: actual.labels[key] for key in expected.labels if key in actual.labels}

@@ -170,7 +170,7 @@ def test_buildx_experimental(
 
 
 @pytest.mark.parametrize(
-    ("config", "helper", "code", "what"),
+    ("config", "helper", "code", "reason"),
     [
         ({"credsStore": "own"}, None, 3, 'which "credsStore" of FILE names, is not on PATH.'),
         (
@@ -191,7 +191,7 @@ def test_a_helper_that_fails_before_a_pull(
     config: dict[str, str],
     helper: str | None,
     code: int,
-    what: str,
+    reason: str,
     registry: Registry,
     engine: str,
     tmp_path: Path,
@@ -212,7 +212,7 @@ def test_a_helper_that_fails_before_a_pull(
 
     built = project.invoke("image.build")
 
-    said = what.replace("FILE", str(tmp_path / "config.json"))
-    first = f"The credential helper docker-credential-own, {said} Registry {registry.host} was not asked."
+    expected = reason.replace("FILE", str(tmp_path / "config.json"))
+    first = f"The credential helper docker-credential-own, {expected} Registry {registry.host} was not asked."
     assert (code, "") == (built.code, built.stdout)
     assert first in built.stderr.splitlines()

@@ -133,19 +133,19 @@ def test_every_builder_gets_the_same_files(
 ) -> None:
     """What the ignore files leave out is not copied, also if it is the Dockerfile itself; the rest is."""
     more = {".dockerignore": "Dockerfile\nignored\ntasks.py\n", "ignored": "", "kept/a": ""}
-    found = {}
+    contents = {}
     for client in CLIENTS:
         name = unique("own-layout")
         files = small(name, tiny_base, **more)
         files["pyproject.toml"] += 'exclude = ["pyproject.toml"]\n'
-        _, done = build(client, name, files)
-        assert done.code == 0, done.stderr
+        _, ended = build(client, name, files)
+        assert ended.code == 0, ended.stderr
         printed = output_of(docker_client, f"{name}:1", ["cat", "/found"])
         labels = docker_client.images.get(f"{name}:1").labels
-        found[client] = (printed.decode().split(), labels["azureml-tasks.context-sha256"])
+        contents[client] = (printed.decode().split(), labels["azureml-tasks.context-sha256"])
 
-    assert [[".dockerignore", "kept"]] * len(CLIENTS) == [listed for listed, _ in found.values()]
-    assert len({sha256 for _, sha256 in found.values()}) == 1
+    assert [[".dockerignore", "kept"]] * len(CLIENTS) == [listed for listed, _ in contents.values()]
+    assert len({sha256 for _, sha256 in contents.values()}) == 1
 
 
 @pytest.mark.parametrize("client", ["none", "26.1-buildx"])
@@ -161,7 +161,7 @@ def test_what_several_builds_left_is_removed(
     (project.folder / "more").touch()
     second, cleaned = project.invoke("image.build"), project.invoke("image.clean")
 
-    assert [0, 0, 0] == [done.code for done in (first, second, cleaned)], second.stderr + cleaned.stderr
+    assert [0, 0, 0] == [ended.code for ended in (first, second, cleaned)], second.stderr + cleaned.stderr
     expected = [f"removed {name}:1", "removed sha256:ID", "removed .azureml-image"]
     assert expected == normal(cleaned.stdout).splitlines()
     label = f"org.opencontainers.image.title={name}"
@@ -174,13 +174,13 @@ MOUNTED = LAYOUT.replace("RUN ls", "RUN --mount=type=tmpfs,target=/mounted ls")
 def test_what_only_buildkit_can_do(build: Callable[..., tuple[Consumer, Any]], tiny_base: str) -> None:
     """An engine without BuildKit ends with exit code 3 and the way to get it; with BuildKit the image is built."""
     _, refused = build("none", *named(tiny_base, MOUNTED))
-    _, done = build("26.1-buildx", *named(tiny_base, MOUNTED))
+    _, ended = build("26.1-buildx", *named(tiny_base, MOUNTED))
 
     assert (3, "") == (refused.code, refused.stdout)
-    what = "The engine docker cannot build with BuildKit, which Dockerfile needs: RUN --mount (line 4)."
-    assert what in refused.stderr
+    problem = "The engine docker cannot build with BuildKit, which Dockerfile needs: RUN --mount (line 4)."
+    assert problem in refused.stderr
     assert "sudo apt-get install docker.io docker-buildx" in refused.stderr
-    assert done.code == 0, done.stderr
+    assert ended.code == 0, ended.stderr
 
 
 def named(base: str, text: str) -> tuple[str, dict[str, str]]:
@@ -209,11 +209,11 @@ def test_an_image_that_cannot_serve_is_not_kept(
     """User and command are looked at after the build; the image gets no name and no record."""
     name, files = named(tiny_base, text)
 
-    project, done = build("none", name, files)
+    project, ended = build("none", name, files)
 
-    assert (4, "") == (done.code, done.stdout), done.stderr
-    assert f"The image of Dockerfile {words}" in done.stderr
-    assert "The image was built, and is not kept." == done.stderr.splitlines()[-1]
+    assert (4, "") == (ended.code, ended.stdout), ended.stderr
+    assert f"The image of Dockerfile {words}" in ended.stderr
+    assert "The image was built, and is not kept." == ended.stderr.splitlines()[-1]
     assert [] == docker_client.images.list(name=name)
     assert "build.json" not in project.records()
 

@@ -117,8 +117,8 @@ def test_builds_and_pushes_on_podman(
     builder = "builds with the legacy builder (Podman builds through its own API)"
     engine = f'Podman engine VERSION ({podman}, context "default"); {builder}'
     expected = (0, engine, f"{registry.host}/podman@{digest}", digest)
-    found = (ended.code, first, ended.stdout.splitlines()[-1], project.record("result.json")["digest"])
-    assert expected == found, ended.stderr
+    result = (ended.code, first, ended.stdout.splitlines()[-1], project.record("result.json")["digest"])
+    assert expected == result, ended.stderr
 
 
 def test_a_failing_step_on_podman(podman: str, tiny_base: str, tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_a_failing_step_on_podman(podman: str, tiny_base: str, tmp_path: Path) -
     with closing(docker.DockerClient(base_url=podman)) as client:
         containers = client.containers.list(all=True)
     last = normal(ended.stderr[ended.stderr.index("A build step failed") :])
-    *error, said, state = last.splitlines()
+    *error, words, state = last.splitlines()
     # Podman's own words, which differ from version to version, stand in the last line of the step.
     expected = [
         'A build step failed (pyproject.toml:7): RUN ["/bin/sh", "-c", "echo one; exit 3"]',
@@ -150,7 +150,7 @@ def test_a_failing_step_on_podman(podman: str, tiny_base: str, tmp_path: Path) -
     ) == (
         ended.code,
         error,
-        said[-len("exit status 3") :],
+        words[-len("exit status 3") :],
         state,
         project.records(),
         containers,
@@ -240,9 +240,9 @@ def test_an_own_dockerfile_on_podman(podman: str, tiny_base: str, tmp_path: Path
     }
     project = consumer(tmp_path / "project", files, {**os.environ, "DOCKER_HOST": podman})
 
-    done = project.invoke("image.build")
+    ended = project.invoke("image.build")
 
-    assert done.code == 0, done.stderr
+    assert ended.code == 0, ended.stderr
     with closing(docker.DockerClient(base_url=podman, timeout=600)) as client:
         image = project.record("build.json")["id"]
         listed = output_of(client, image, ["cat", "/found"]).decode().split()

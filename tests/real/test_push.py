@@ -81,8 +81,8 @@ def built(client: docker.DockerClient, base: str, host: str, folder: Path) -> It
     project = consumer(folder / name, files, env)
     everywhere = [f"{prefix}{name}:{tag}" for prefix in ("", f"{host}/") for tag in ("1.0", "latest")]
     with removed_after(client, *everywhere):
-        done = project.invoke("image.build")
-        assert (0, f"{name}:1.0\n{name}:latest\n") == (done.code, done.stdout), done.stderr
+        ended = project.invoke("image.build")
+        assert (0, f"{name}:1.0\n{name}:latest\n") == (ended.code, ended.stdout), ended.stderr
         passed(project)
         yield project
 
@@ -130,13 +130,13 @@ def change(project: Consumer) -> None:
 def test_push(project: Consumer, registry: Registry) -> None:
     """The image that passed is pushed with each tag; stdout is its reference with the registry's digest."""
     outputs = project.folder / "outputs"
-    done = project.invoke("image.push", "--registry", registry.host, env={"GITHUB_OUTPUT": str(outputs)})
+    ended = project.invoke("image.push", "--registry", registry.host, env={"GITHUB_OUTPUT": str(outputs)})
     name = project.folder.name
     digest = digest_of(registry, name, "1.0")
     reference = f"{registry.host}/{name}@{digest}"
     built = project.record("build.json")
 
-    assert (0, f"{reference}\n") == (done.code, done.stdout), done.stderr
+    assert (0, f"{reference}\n") == (ended.code, ended.stdout), ended.stderr
     assert digest == digest_of(registry, name, "latest")
     expected = {
         "image": reference,
@@ -152,14 +152,14 @@ def test_push(project: Consumer, registry: Registry) -> None:
 
 def test_azure_pipelines(project: Consumer, registry: Registry) -> None:
     """In Azure Pipelines the outputs are printed as logging commands after the reference."""
-    done = project.invoke("image.push", "--registry", registry.host, env={"TF_BUILD": "True"})
+    ended = project.invoke("image.push", "--registry", registry.host, env={"TF_BUILD": "True"})
     digest = digest_of(registry, project.folder.name, "1.0")
     reference = f"{registry.host}/{project.folder.name}@{digest}"
 
     variable = "##vso[task.setvariable variable={};isOutput=true]{}\n"
     values = {"image": reference, "digest": digest, "tags": "1.0,latest"}
     expected = f"{reference}\n" + "".join(variable.format(*pair) for pair in values.items())
-    assert (0, expected) == (done.code, done.stdout)
+    assert (0, expected) == (ended.code, ended.stdout)
 
 
 def test_a_kept_tag(own: Consumer, registry: Registry, docker_client: docker.DockerClient) -> None:
@@ -185,13 +185,13 @@ def test_a_kept_tag(own: Consumer, registry: Registry, docker_client: docker.Doc
 
 def test_a_dry_push(project: Consumer, registry: Registry) -> None:
     """`--dry` prints the commands: a local engine knows the digest for the kept tag only after the first push."""
-    done = project.invoke("--dry", "image.push", "--registry", registry.host)
+    ended = project.invoke("--dry", "image.push", "--registry", registry.host)
     names = [f"{registry.host}/{project.folder.name}:{tag}" for tag in ("1.0", "kept-DIGEST", "latest")]
     image = project.record("build.json")["id"]
 
     commands = [line for name in names for line in (f"docker tag {image} {name}", f"docker push {name}")]
     commands.insert(4, f"docker rmi {names[1]}")
-    assert (0, commands) == (done.code, done.stdout.splitlines())
+    assert (0, commands) == (ended.code, ended.stdout.splitlines())
 
 
 @pytest.mark.parametrize(
@@ -213,14 +213,14 @@ def test_another_name_or_version(old: str, new: str, why: str, project: Consumer
     """An image is pushed under the name and for the version that it was built for; if they have changed, not at all."""
     file = project.folder / "pyproject.toml"
     file.write_text(file.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
-    done = project.invoke("image.push", "--registry", registry.host, "--untested")
+    ended = project.invoke("image.push", "--registry", registry.host, "--untested")
 
     expected = f"""\
 {why}
     invoke image.build --registry HOST
     then: invoke image.smoke-test
 Nothing was pushed."""
-    assert (4, "", expected) == (done.code, done.stdout, refusal(done.stderr, project, registry.host))
+    assert (4, "", expected) == (ended.code, ended.stdout, refusal(ended.stderr, project, registry.host))
 
 
 @pytest.mark.parametrize("out", ["no such folder/out", "a folder"])
@@ -228,7 +228,7 @@ def test_what_cannot_be_written_after_a_push(out: str, project: Consumer, regist
     """A push that has happened is a success whose digest is printed; what cannot be written beside it is a warning."""
     (project.folder / "a folder").mkdir()
     (project.folder / ".azureml-image" / "result.json" / "x").mkdir(parents=True)
-    done = project.invoke(
+    ended = project.invoke(
         "image.push", "--registry", registry.host, env={"GITHUB_OUTPUT": str(project.folder / out)}
     )
 
@@ -239,9 +239,11 @@ def test_what_cannot_be_written_after_a_push(out: str, project: Consumer, regist
         f"the outputs of this step could not be set: This machine reported an error: {project.folder}/{out}: {why}.",
         f"the push of {reference} was not recorded for the environment: This machine reported an error: ",
     ]
-    said = [text for line in done.stderr.splitlines() if (text := line.removeprefix("warning: ")) != line]
-    assert (0, f"{reference}\n") == (done.code, done.stdout)
-    assert [True, True] == [line.startswith(words) for line, words in zip(said, warnings, strict=True)], said
+    printed = [text for line in ended.stderr.splitlines() if (text := line.removeprefix("warning: ")) != line]
+    assert (0, f"{reference}\n") == (ended.code, ended.stdout)
+    assert [True, True] == [line.startswith(words) for line, words in zip(printed, warnings, strict=True)], (
+        printed
+    )
 
 
 def test_nobody_reads_the_digest(project: Consumer, registry: Registry) -> None:
@@ -250,7 +252,7 @@ def test_nobody_reads_the_digest(project: Consumer, registry: Registry) -> None:
     for where, redirection in {"full": ">/dev/full", "closed": ">&-"}.items():
         (project.folder / ".azureml-image" / "result.json").unlink(missing_ok=True)
         words = shlex.join([sys.executable, "-m", "invoke", "image.push", "--registry", registry.host])
-        done = subprocess.run(
+        completed = subprocess.run(
             ["/bin/sh", "-c", f"{words} {redirection}"],
             cwd=project.folder,
             env=dict(project.env),
@@ -258,7 +260,7 @@ def test_nobody_reads_the_digest(project: Consumer, registry: Registry) -> None:
             capture_output=True,
             check=False,
         )
-        ended[where] = (done.returncode, done.stderr.decode().splitlines()[-3:])
+        ended[where] = (completed.returncode, completed.stderr.decode().splitlines()[-3:])
         assert project.record("result.json")["digest"] == digest_of(registry, project.folder.name, "1.0")
 
     reference = project.record("result.json")["image"]
@@ -268,8 +270,8 @@ def test_nobody_reads_the_digest(project: Consumer, registry: Registry) -> None:
 
 def test_progress(project: Consumer, registry: Registry) -> None:
     """Each layer has a line on stderr."""
-    done = project.invoke("image.push", "--registry", registry.host)
-    layers = [line for line in done.stderr.splitlines() if line.startswith("  layer ")]
+    ended = project.invoke("image.push", "--registry", registry.host)
+    layers = [line for line in ended.stderr.splitlines() if line.startswith("  layer ")]
 
     assert all(
         re.fullmatch(r"  layer [0-9a-f]{12}: .*(pushed|pushing|layer already exists)", line)
@@ -282,14 +284,14 @@ def test_another_image_than_the_one_that_passed(own: Consumer, registry: Registr
     """An image that was built again has not passed."""
     change(own)
     assert own.invoke("image.build").code == 0
-    done = own.invoke("image.push", "--registry", registry.host)
+    ended = own.invoke("image.push", "--registry", registry.host)
 
     expected = """\
 NAME:1.0 (sha256:ID) has not passed its smoke test.
     invoke image.smoke-test
     or push it anyway: invoke image.push --registry HOST --untested
 Nothing was pushed."""
-    assert (5, "", expected) == (done.code, done.stdout, refusal(done.stderr, own, registry.host))
+    assert (5, "", expected) == (ended.code, ended.stdout, refusal(ended.stderr, own, registry.host))
     assert "result.json" not in own.records()
 
 
@@ -300,26 +302,26 @@ def test_another_test_than_the_one_that_was_passed(
     """A changed request file or table asks for another smoke test."""
     with (project.folder / changed).open("a", encoding="utf-8") as file:
         file.write("\n" if changed == "request.json" else "repeat = 11\n")
-    done = project.invoke("image.push", "--registry", registry.host)
+    ended = project.invoke("image.push", "--registry", registry.host)
 
     expected = """\
 NAME:1.0 (sha256:ID) passed another smoke test than the table and its files ask for now.
     invoke image.smoke-test
     or push it anyway: invoke image.push --registry HOST --untested
 Nothing was pushed."""
-    assert (5, "", expected) == (done.code, done.stdout, refusal(done.stderr, project, registry.host))
+    assert (5, "", expected) == (ended.code, ended.stdout, refusal(ended.stderr, project, registry.host))
     assert "result.json" not in project.records()
 
 
 def test_untested(project: Consumer, registry: Registry) -> None:
     """--untested pushes an image that has not passed, with a warning, and records no smoke test."""
     (project.folder / ".azureml-image" / "smoke-test.json").unlink()
-    done = project.invoke("image.push", "--registry", registry.host, "--untested")
+    ended = project.invoke("image.push", "--registry", registry.host, "--untested")
 
-    warnings = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
+    warnings = [line for line in ended.stderr.splitlines() if line.startswith("warning: ")]
     name = project.folder.name
     expected = f"warning: {name}:1.0 has not passed its smoke test; it is pushed anyway, as --untested says"
-    assert (0, [expected]) == (done.code, warnings)
+    assert (0, [expected]) == (ended.code, warnings)
     assert project.record("result.json")["smoke"] is None
     assert project.record("result.json")["digest"] == digest_of(registry, name, "1.0")
 
@@ -329,9 +331,9 @@ def test_nothing_is_built(tmp_path: Path, tiny_base: str, engine: str) -> None:
     del engine
     files = {"pyproject.toml": PROJECT.format(name="nothing", base=tiny_base), "request.json": "{}"}
     project = consumer(tmp_path / "nothing", files, environment_without_docker(tmp_path))
-    found = [
-        (done.code, done.stdout, refusal(done.stderr, project, ""))
-        for done in (
+    results = [
+        (ended.code, ended.stdout, refusal(ended.stderr, project, ""))
+        for ended in (
             project.invoke("image.push", "--registry", "127.0.0.1:1"),
             project.invoke("image.smoke-test"),
         )
@@ -339,36 +341,36 @@ def test_nothing_is_built(tmp_path: Path, tiny_base: str, engine: str) -> None:
 
     words = "Nothing is built here yet.\n    invoke image.build{}\nNothing was pushed."
     expected = [words.format(" --registry 127.0.0.1:PORT"), words.format("")]
-    assert [(4, "", each) for each in expected] == found
+    assert [(4, "", each) for each in expected] == results
 
 
 def test_the_image_is_gone(own: Consumer, docker_client: docker.DockerClient, registry: Registry) -> None:
     """An image that the engine no longer has is built again, not replaced by another of its name."""
     for tag in ("1.0", "latest"):
         docker_client.images.remove(f"{own.folder.name}:{tag}")
-    done = own.invoke("image.push", "--registry", registry.host)
+    ended = own.invoke("image.push", "--registry", registry.host)
 
     expected = """\
 The image that was built last, NAME:1.0 (sha256:ID), is gone from the engine.
     invoke image.build --registry HOST
 Nothing was pushed."""
-    assert (4, "", expected) == (done.code, done.stdout, refusal(done.stderr, own, registry.host))
+    assert (4, "", expected) == (ended.code, ended.stdout, refusal(ended.stderr, own, registry.host))
 
 
 def test_files_have_changed(project: Consumer, registry: Registry) -> None:
     """If files have changed since the build, there is a warning, and the built image is pushed."""
     change(project)
-    done = project.invoke("image.push", "--registry", registry.host)
-    warnings = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
+    ended = project.invoke("image.push", "--registry", registry.host)
+    warnings = [line for line in ended.stderr.splitlines() if line.startswith("warning: ")]
 
     name = project.folder.name
     expected = f"warning: files have changed since {name}:1.0 was built; this command uses what was built"
-    assert (0, [expected]) == (done.code, warnings)
+    assert (0, [expected]) == (ended.code, warnings)
 
 
 def test_no_registry(project: Consumer) -> None:
     """Without a registry there is nowhere to push to: exit code 2 and the line to write."""
-    done = project.invoke("image.push")
+    ended = project.invoke("image.push")
 
     expected = """\
 pyproject.toml:5: [tool.azureml-image] names no registry to push to
@@ -377,7 +379,7 @@ pyproject.toml:5: [tool.azureml-image] names no registry to push to
 
 1 problem; nothing was pushed.
 """
-    assert (2, "", expected) == (done.code, done.stdout, done.stderr)
+    assert (2, "", expected) == (ended.code, ended.stdout, ended.stderr)
 
 
 def test_the_registry_of_the_build_is_pushed_to(own: Consumer, registry: Registry) -> None:
@@ -412,12 +414,12 @@ def auths(registry: Registry, password: str) -> Mapping[str, Any]:
 def test_signed_in(project: Consumer, login_registry: Registry, docker_client: docker.DockerClient) -> None:
     """Credentials are those of `docker login`; the password is neither printed nor written."""
     signed_in(project, auths(login_registry, login_registry.password))
-    done = project.invoke("image.push", "--registry", login_registry.host)
+    ended = project.invoke("image.push", "--registry", login_registry.host)
     name = project.folder.name
     with removed_after(docker_client, *(f"{login_registry.host}/{name}:{tag}" for tag in ("1.0", "latest"))):
         expected = f"{login_registry.host}/{name}@{digest_of(login_registry, name, '1.0')}\n"
-        assert (0, expected) == (done.code, done.stdout), done.stderr
-        assert [] == leaks(project, done.stdout + done.stderr, login_registry.password)
+        assert (0, expected) == (ended.code, ended.stdout), ended.stderr
+        assert [] == leaks(project, ended.stdout + ended.stderr, login_registry.password)
 
 
 def test_credential_helper(
@@ -435,21 +437,23 @@ def test_credential_helper(
     helper.chmod(helper.stat().st_mode | stat.S_IXUSR)
     signed_in(project, {"credHelpers": {login_registry.host: "vault"}})
     path = f"{helper.parent}:{project.env['PATH']}:/bin"
-    done = project.invoke("image.push", "--registry", login_registry.host, env={"PATH": path})
+    ended = project.invoke("image.push", "--registry", login_registry.host, env={"PATH": path})
     name = project.folder.name
     with removed_after(docker_client, *(f"{login_registry.host}/{name}:{tag}" for tag in ("1.0", "latest"))):
         expected = f"{login_registry.host}/{name}@{digest_of(login_registry, name, '1.0')}\n"
-        assert (0, expected) == (done.code, done.stdout), done.stderr
+        assert (0, expected) == (ended.code, ended.stdout), ended.stderr
         assert {f"get {login_registry.host}"} == set(asked.read_text(encoding="utf-8").splitlines())
-        assert [] == leaks(project, done.stdout + done.stderr, login_registry.password)
+        assert [] == leaks(project, ended.stdout + ended.stderr, login_registry.password)
 
 
-def leaks(project: Consumer, said: str, password: str) -> list[str]:
+def leaks(project: Consumer, output: str, password: str) -> list[str]:
     """Return the files and the output that hold a password, plain or as `docker login` writes it."""
     forms = (password.encode(), b64encode(f"team:{password}".encode()))
     files = {str(path): path.read_bytes() for path in project.folder.rglob("*") if path.is_file()}
     return [
-        name for name, text in {**files, "said": said.encode()}.items() if any(form in text for form in forms)
+        name
+        for name, text in {**files, "output": output.encode()}.items()
+        if any(form in text for form in forms)
     ]
 
 
@@ -462,15 +466,19 @@ def test_not_signed_in(
         signed_in(project, auths(login_registry, password))
     name = project.folder.name
     with removed_after(docker_client, f"{login_registry.host}/{name}:1.0"):
-        done = project.invoke("image.push", "--registry", login_registry.host)
+        ended = project.invoke("image.push", "--registry", login_registry.host)
 
-    said = "unauthorized: authentication required" if password else "no basic auth credentials"
+    reason = "unauthorized: authentication required" if password else "no basic auth credentials"
     expected = f"""\
 Registry HOST refused the push of HOST/NAME:1.0: you are not signed in (401).
     Sign in with: docker login HOST
-    the registry said: {said}
+    the registry said: {reason}
 Nothing was pushed. The image is on the engine as NAME:1.0. Continue with: invoke image.push --registry HOST"""
-    assert (6, "", expected) == (done.code, done.stdout, refusal(done.stderr, project, login_registry.host))
+    assert (6, "", expected) == (
+        ended.code,
+        ended.stdout,
+        refusal(ended.stderr, project, login_registry.host),
+    )
 
 
 # A proxy between the engine and a registry
@@ -548,10 +556,12 @@ def test_a_temporary_error_is_retried(
         between(registry, answering(status)) as host,
         removed_after(docker_client, f"{host}/{name}:1.0", f"{host}/{name}:latest"),
     ):
-        done = project.invoke("image.push", "--registry", host)
-    again = [line for line in done.stderr.splitlines() if line.endswith("; trying again in 1 s")]
+        ended = project.invoke("image.push", "--registry", host)
+    again = [line for line in ended.stderr.splitlines() if line.endswith("; trying again in 1 s")]
 
-    assert (0, f"{host}/{name}@{digest_of(registry, name, '1.0')}\n") == (done.code, done.stdout), done.stderr
+    assert (0, f"{host}/{name}@{digest_of(registry, name, '1.0')}\n") == (ended.code, ended.stdout), (
+        ended.stderr
+    )
     assert len(again) == 1
     assert again[0].startswith(f"{host} said: ")
 
@@ -596,11 +606,11 @@ def test_refused(
         between(registry, answering(status, body, times=times)) as host,
         removed_after(docker_client, f"{host}/{name}:1.0"),
     ):
-        done = project.invoke("image.push", "--registry", host)
+        ended = project.invoke("image.push", "--registry", host)
 
     again = "Continue with: invoke image.push --registry HOST"
     expected = f"{REFUSALS[status]}Nothing was pushed. The image is on the engine as NAME:1.0. {again}"
-    assert (6, "", expected) == (done.code, done.stdout, refusal(done.stderr, project, host))
+    assert (6, "", expected) == (ended.code, ended.stdout, refusal(ended.stderr, project, host))
     assert project.records() == [".gitignore", "build.json", "smoke-test.json"]
 
 
@@ -648,15 +658,15 @@ def test_only_the_first_tag_was_pushed(
         between(registry, meddle) as host,
         removed_after(docker_client, f"{host}/{name}:1.0", f"{host}/{name}:latest"),
     ):
-        done = project.invoke("image.push", "--registry", host)
+        ended = project.invoke("image.push", "--registry", host)
 
     expected = """\
 Registry HOST refused the push of HOST/NAME:latest: not allowed (403).
     The identity needs the role AcrPush on this registry (AcrPull to pull); then: docker login HOST
     the registry said: denied
 Pushed: 1.0, KEPT. The image is on the engine as NAME:1.0. Continue with: invoke image.push --registry HOST"""
-    said = re.sub(r"kept-[0-9a-f]{16}", "KEPT", refusal(done.stderr, project, host))
-    assert (6, "", expected) == (done.code, done.stdout, said)
+    message = re.sub(r"kept-[0-9a-f]{16}", "KEPT", refusal(ended.stderr, project, host))
+    assert (6, "", expected) == (ended.code, ended.stdout, message)
 
 
 def test_somebody_else_pushed_that_tag(
@@ -677,35 +687,35 @@ def test_somebody_else_pushed_that_tag(
         between(registry, lambda _: None, rewrite) as host,
         removed_after(docker_client, f"{host}/{name}:1.0"),
     ):
-        done = own.invoke("image.push", "--registry", host)
+        ended = own.invoke("image.push", "--registry", host)
 
     expected = """\
 Registry HOST has sha256:ID as HOST/NAME:1.0, not sha256:ID: somebody else pushed that tag meanwhile.
     Push again, or give the image a tag of its own: --tag
 The image was pushed as sha256:ID, and that tag names another one now. The image is on the engine as NAME:1.0. \
 Continue with: invoke image.push --registry HOST"""
-    assert (6, "", expected) == (done.code, done.stdout, refusal(done.stderr, own, host))
+    assert (6, "", expected) == (ended.code, ended.stdout, refusal(ended.stderr, own, host))
 
 
 def test_a_registry_that_does_not_answer(project: Consumer, docker_client: docker.DockerClient) -> None:
     """A push to a registry that does not answer is tried three times."""
     with no_registry() as host, removed_after(docker_client, f"{host}/{project.folder.name}:1.0"):
-        done = project.invoke("image.push", "--registry", host)
+        ended = project.invoke("image.push", "--registry", host)
 
     expected = """\
 Registry HOST could not be reached for the push of HOST/NAME:1.0 in 3 tries: nothing listens at its address.
     Start it, or check the name: registry = "…" in the table, or --registry
     the engine said: Get "http://HOST/v2/": dial tcp HOST: connect: connection refused
 Nothing was pushed. The image is on the engine as NAME:1.0. Continue with: invoke image.push --registry HOST"""
-    assert (6, "", expected) == (done.code, done.stdout, refusal(done.stderr, project, host))
+    assert (6, "", expected) == (ended.code, ended.stdout, refusal(ended.stderr, project, host))
 
 
 def test_unknown_host(project: Consumer, docker_client: docker.DockerClient) -> None:
     """A push to a host that does not resolve is not retried."""
     host = "contoso.invalid"
     with removed_after(docker_client, f"{host}/{project.folder.name}:1.0"):
-        done = project.invoke("image.push", "--registry", host)
-    found = re.sub(r"said: .*", "said: …", refusal(done.stderr, project, host))
+        ended = project.invoke("image.push", "--registry", host)
+    message = re.sub(r"said: .*", "said: …", refusal(ended.stderr, project, host))
 
     expected = """\
 Registry HOST could not be reached for the push of HOST/NAME:1.0.
@@ -713,16 +723,16 @@ Registry HOST could not be reached for the push of HOST/NAME:1.0.
     or, if it is right, the engine's DNS and network
     the registry said: …
 Nothing was pushed. The image is on the engine as NAME:1.0. Continue with: invoke image.push --registry HOST"""
-    assert (6, "", expected) == (done.code, done.stdout, found)
-    assert "trying again" not in done.stderr
+    assert (6, "", expected) == (ended.code, ended.stdout, message)
+    assert "trying again" not in ended.stderr
 
 
 def test_a_refused_push_leaves_no_name(project: Consumer, docker_client: docker.DockerClient) -> None:
     """The tag that a push gives the image is removed if the registry refuses it."""
     with no_registry() as host:
-        done = project.invoke("image.push", "--registry", host)
+        ended = project.invoke("image.push", "--registry", host)
 
-    assert done.code == 6
+    assert ended.code == 6
     with pytest.raises(ImageNotFound):
         docker_client.images.get(f"{host}/{project.folder.name}:1.0")
     assert docker_client.images.get(f"{project.folder.name}:1.0").id == project.record("build.json")["id"]

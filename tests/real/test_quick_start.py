@@ -67,8 +67,8 @@ def test_the_quick_start_prints_what_the_readme_shows(
     }
     with removed_after(docker_client, f"{registry.host}/adder:1.0.0"):
         for command in SHOWN:
-            done = adder.invoke(*command.line.split()[1:])
-            assert _stable(done.stdout, words) == _stable(command.output, words), done.stderr
+            ended = adder.invoke(*command.line.split()[1:])
+            assert _stable(ended.stdout, words) == _stable(command.output, words), ended.stderr
         assert _asked(docker_client, f"{registry.host}/adder:1.0.0") == [
             command.output.strip() for command in commands(README) if command.line.startswith("curl ")
         ]
@@ -85,7 +85,7 @@ def _shows_what_the_page_on_pytest_shows(adder: Consumer, words: Mapping[str, st
     table.write_text(text.replace('"minimal-py312-inference"', f'"{base}"'), encoding="utf-8")
     (adder.folder / "test_image.py").write_text(blocks(page, "python")[0], encoding="utf-8")
     plugin = ("-p", "no:azureml-image", "-p", "azureml_tasks.pytest_plugin", "-p", "no:cacheprovider")
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-m", "pytest", *plugin, "--azureml-image", "."],
         cwd=adder.folder,
         env={**adder.env, "PYTHONPATH": str(ROOT)},
@@ -93,12 +93,12 @@ def _shows_what_the_page_on_pytest_shows(adder: Consumer, words: Mapping[str, st
         text=True,
         check=False,
     )
-    out = done.stdout
+    out = completed.stdout
     for word, name in words.items():
         out = out.replace(word, name)
     dashes = re.compile("-{5,}")
     expected = [re.escape(dashes.sub("---", line)) for line in shown.splitlines() if line != "…"]
-    assert 1 == done.returncode, done.stdout + done.stderr
+    assert 1 == completed.returncode, completed.stdout + completed.stderr
     pytest.LineMatcher([dashes.sub("---", line) for line in out.splitlines()]).re_match_lines(expected)
 
 

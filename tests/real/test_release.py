@@ -70,9 +70,9 @@ def test_example(
     settings = {"INVOKE_AZUREML_IMAGE_BASE": amlenv_base, "INVOKE_AZUREML_IMAGE_REGISTRY": registry.host}
     example = copied_example(tmp_path / "example_project", env)
     with removed_after(docker_client, f"{registry.host}/iris-classifier:1.0.0"):
-        done = example.invoke("image.build", "image.smoke-test", env=settings)
+        ended = example.invoke("image.build", "image.smoke-test", env=settings)
 
-    assert done.code == 0, done.stderr
+    assert ended.code == 0, ended.stderr
     smoke = example.record("smoke-test.json")["smoke"]
     assert [True, 200, 200, 400] == [smoke["passed"], *(each["status"] for each in smoke["latencies"])]
 
@@ -91,13 +91,13 @@ def test_release(
     project = write_project(tmp_path, env, name, score=GOOD, **values)
     tag = f"{registry.host}/{name}:1.0"
     with removed_after(docker_client, tag):
-        done = project.invoke("image.release", "--json")
+        ended = project.invoke("image.release", "--json")
         digest = digest_of(registry, name, "1.0")
         result = project.record("result.json")
         stored = docker_client.images.get(tag)
 
-    assert done.code == 0, done.stderr
-    value = json.loads(done.stdout)
+    assert ended.code == 0, ended.stderr
+    value = json.loads(ended.stdout)
     assert [] == [error.message for error in Draft7Validator(output_schema()).iter_errors(value)]
     value["images"][0]["smoke_test"]["report"]["waits"] = []  # There may be none.
     shown = json.loads(blocks(DOCS / "json.md", "json")[0])
@@ -132,10 +132,10 @@ def test_the_build_fails(
     project = write_project(
         tmp_path, env, name, base=tiny_base, registry=registry.host, more='run = [{ command = "exit 3" }]'
     )
-    done = project.invoke("image.release")
+    ended = project.invoke("image.release")
 
     state = "The whole log is in .azureml-image/build.log. Nothing was built."
-    assert (4, "", state) == (done.code, done.stdout, done.stderr.splitlines()[-1])
+    assert (4, "", state) == (ended.code, ended.stdout, ended.stderr.splitlines()[-1])
     assert project.records() == []
 
 
@@ -158,21 +158,21 @@ def test_the_smoke_test_fails(broken: Consumer, registry: Registry) -> None:
 
     With --untested it is pushed anyway, with its report and a warning.
     """
-    done = broken.invoke("image.release")
+    ended = broken.invoke("image.release")
 
     name = broken.folder.name
     image = f"{registry.host}/{name}:1.0"
     last = f"The image was built as {image}. It was not pushed."
-    assert (5, f"{image}\n", last) == (done.code, done.stdout, done.stderr.splitlines()[-1])
+    assert (5, f"{image}\n", last) == (ended.code, ended.stdout, ended.stderr.splitlines()[-1])
     assert broken.records() == [".gitignore", "build.json", "smoke-test.log"]
 
-    done = broken.invoke("image.release", "--untested")
+    ended = broken.invoke("image.release", "--untested")
 
     reference = f"{registry.host}/{name}@{digest_of(registry, name, '1.0')}"
     warning = f"warning: {image} has not passed its smoke test; it is pushed anyway, as --untested says"
-    assert (0, f"{image}\n{reference}\n") == (done.code, done.stdout)
-    assert [warning] == [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
-    assert "Failed: start-up" in done.stderr.splitlines()
+    assert (0, f"{image}\n{reference}\n") == (ended.code, ended.stdout)
+    assert [warning] == [line for line in ended.stderr.splitlines() if line.startswith("warning: ")]
+    assert "Failed: start-up" in ended.stderr.splitlines()
     assert broken.record("result.json")["smoke"] is None
 
 
@@ -188,15 +188,15 @@ def test_the_push_fails(
     host = login_registry.host
     project = write_project(tmp_path, env, name, score=GOOD, base=amlenv_base, registry=host)
     with removed_after(docker_client, f"{host}/{name}:1.0"):
-        done = project.invoke("image.release")
+        ended = project.invoke("image.release")
 
     expected = """\
 Registry HOST refused the push of HOST/NAME:1.0: you are not signed in (401).
     Sign in with: docker login HOST
     the registry said: no basic auth credentials
 Nothing was pushed. The image is on the engine as HOST/NAME:1.0. Continue with: invoke image.push"""
-    assert (6, f"{host}/{name}:1.0") == (done.code, done.stdout.splitlines()[0])
-    assert expected == refusal(done.stderr, project, host)
+    assert (6, f"{host}/{name}:1.0") == (ended.code, ended.stdout.splitlines()[0])
+    assert expected == refusal(ended.stderr, project, host)
 
 
 def test_no_registry(env: Mapping[str, str], name: str, tiny_base: str, tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_no_registry(env: Mapping[str, str], name: str, tiny_base: str, tmp_path
     project = write_project(tmp_path, env, name, base=tiny_base, registry="")
     text = (project.folder / "pyproject.toml").read_text(encoding="utf-8").replace('registry = ""\n', "")
     (project.folder / "pyproject.toml").write_text(text, encoding="utf-8")
-    done = project.invoke("image.release")
+    ended = project.invoke("image.release")
 
     expected = """\
 pyproject.toml:5: [tool.azureml-image] names no registry to push to
@@ -213,7 +213,7 @@ pyproject.toml:5: [tool.azureml-image] names no registry to push to
 
 1 problem; nothing was built.
 """
-    assert (2, "", expected) == (done.code, done.stdout, done.stderr)
+    assert (2, "", expected) == (ended.code, ended.stdout, ended.stderr)
     assert not (project.folder / ".azureml-image").exists()
 
 
@@ -224,13 +224,13 @@ def test_requests_without_code_are_refused(
     more = "[tool.azureml-image.smoke-test]\nrequests = [{ body = 1 }]\n"
     text = PROJECT.format(name=name, base=amlenv_base, registry="127.0.0.1:1", more=more)
     project = consumer(tmp_path / name, {"pyproject.toml": text, "src/score.py": BROKEN}, env)
-    done = project.invoke("image.release")
+    ended = project.invoke("image.release")
 
-    what = "tool.azureml-image.smoke-test.requests is set, and the image has no code that answers"
-    assert done.code == 2
+    problem = "tool.azureml-image.smoke-test.requests is set, and the image has no code that answers"
+    assert ended.code == 2
     assert (
-        f'{what}\n    src/score.py defines init() and run(). Write: code = "src"\n\n1 problem; nothing was built.'
-        in (done.stderr)
+        f'{problem}\n    src/score.py defines init() and run(). Write: code = "src"\n\n1 problem; nothing was built.'
+        in (ended.stderr)
     )
     assert docker_client.images.list(f"127.0.0.1:1/{name}") == []
 

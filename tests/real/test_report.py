@@ -22,17 +22,17 @@ ROWS = "[...document.querySelectorAll('tbody th')].map(each => each.textContent)
 @pytest.fixture(scope="module")
 def tested(smoke_project: Consumer, tmp_path_factory: pytest.TempPathFactory) -> Consumer:
     """A project whose image has passed its smoke test."""
-    there = with_smoke_test(smoke_project, tmp_path_factory.mktemp("report"), SMOKE_TEST)
-    done = there.invoke("image.smoke-test")
-    assert done.code == 0, done.stderr
-    return there
+    project = with_smoke_test(smoke_project, tmp_path_factory.mktemp("report"), SMOKE_TEST)
+    ended = project.invoke("image.smoke-test")
+    assert ended.code == 0, ended.stderr
+    return project
 
 
 @pytest.fixture(scope="module")
 def page(tested: Consumer) -> Iterator[Page]:
     """The page of that image, in a browser."""
-    done = tested.invoke("image.report")
-    assert (0, ".azureml-image/report.html\n") == (done.code, done.stdout), done.stderr
+    ended = tested.invoke("image.report")
+    assert (0, ".azureml-image/report.html\n") == (ended.code, ended.stdout), ended.stderr
     with browser() as running:
         yield running.open(tested.folder / ".azureml-image" / "report.html")
 
@@ -72,13 +72,13 @@ def test_it_fits(page: Page, width: int) -> None:
 
 def test_it_has_two_themes(page: Page) -> None:
     """It follows the theme of the system, and is printed dark on white in both."""
-    seen = {}
+    colours = {}
     for theme, media in (("light", ""), ("dark", ""), ("dark", "print")):
         page.show(width=1280, theme=theme, media=media)
-        seen[f"{theme} {media}".strip()] = page.value(COLOURS)
+        colours[f"{theme} {media}".strip()] = page.value(COLOURS)
 
     light, dark = "rgb(255, 255, 255),rgb(27, 31, 36)", "rgb(20, 24, 28),rgb(228, 232, 236)"
-    assert {"light": light, "dark": dark, "dark print": light} == seen
+    assert {"light": light, "dark": dark, "dark print": light} == colours
 
 
 def test_it_is_printed(page: Page) -> None:

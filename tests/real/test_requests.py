@@ -33,7 +33,7 @@ def project(
 
 def test_every_kind_of_request(project: Consumer) -> None:
     """GET with a query, a form, a picture, a text, the swagger document and the health check have their answers."""
-    done = project.invoke("image.smoke-test")
+    ended = project.invoke("image.smoke-test")
 
     expected = """\
 NAME:1 passed its smoke test (sha256:ID, through 127.0.0.1:PORT).
@@ -46,7 +46,7 @@ NAME:1 passed its smoke test (sha256:ID, through 127.0.0.1:PORT).
     GET /: 200 in p50 TIME, p95 TIME of 2
     peak memory N MiB
 """
-    assert (0, expected) == (done.code, without_variations(done.stdout, project.folder.name)), done.stderr
+    assert (0, expected) == (ended.code, without_variations(ended.stdout, project.folder.name)), ended.stderr
 
 
 def test_an_engine_without_gpus(project: Consumer) -> None:
@@ -54,8 +54,8 @@ def test_an_engine_without_gpus(project: Consumer) -> None:
     table = (project.folder / "pyproject.toml").read_text(encoding="utf-8")
     asking = table.replace("repeat = 2\n", 'repeat = 2\ngpus = "all"\n')
     consumer(project.folder, {"pyproject.toml": asking}, project.env)
-    done = project.invoke("image.smoke-test")
+    ended = project.invoke("image.smoke-test")
 
-    assert (3, "") == (done.code, done.stdout)
-    assert "has no GPU for containers.\n    Install the NVIDIA Container Toolkit" in done.stderr
-    assert done.stderr.endswith("\nNothing was pushed.\n")
+    assert (3, "") == (ended.code, ended.stdout)
+    assert "has no GPU for containers.\n    Install the NVIDIA Container Toolkit" in ended.stderr
+    assert ended.stderr.endswith("\nNothing was pushed.\n")

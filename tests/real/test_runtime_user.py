@@ -53,7 +53,7 @@ def test_a_user_that_a_run_makes(docker_client: docker.DockerClient, tiny_base: 
 
 
 @pytest.mark.parametrize(
-    ("command", "what"),
+    ("command", "problem"),
     [
         ("true", 'Neither the base BASE nor a step of the build has made the runtime user "server".'),
         (
@@ -64,7 +64,7 @@ def test_a_user_that_a_run_makes(docker_client: docker.DockerClient, tiny_base: 
     ids=["nobody makes it", "root by another name"],
 )
 def test_a_user_that_the_image_does_not_have(
-    command: str, what: str, docker_client: docker.DockerClient, tiny_base: str, tmp_path: Path
+    command: str, problem: str, docker_client: docker.DockerClient, tiny_base: str, tmp_path: Path
 ) -> None:
     """It is refused after the build: nothing is tagged and nothing is recorded."""
     name = unique("user")
@@ -72,8 +72,8 @@ def test_a_user_that_the_image_does_not_have(
         ended = build(tmp_path, name, tiny_base, command)
         tags = tags_of(docker_client, name)
 
-    said = normal(ended.stderr, {tiny_base: "BASE"})
+    stderr = normal(ended.stderr, {tiny_base: "BASE"})
     assert (4, "") == (ended.code, ended.stdout)
-    assert said.endswith(f"{what}\n{FIX}")
+    assert stderr.endswith(f"{problem}\n{FIX}")
     assert [tag for tag in tags if "/layers:" not in tag] == []
     assert not (tmp_path / "project" / ".azureml-image" / "build.json").exists()

@@ -89,8 +89,8 @@ def built(
     files = {**FILES, "pyproject.toml": PROJECT.format(name=name, base=amlenv_base)}
     project = consumer(folder / name, files, environment_of(clients["20.10"], folder))
     with removed_after(docker_client, f"{name}:1.0"):
-        done = project.invoke("image.build")
-        assert (0, f"{name}:1.0\n") == (done.code, done.stdout), done.stderr
+        ended = project.invoke("image.build")
+        assert (0, f"{name}:1.0\n") == (ended.code, ended.stdout), ended.stderr
         yield project
 
 
@@ -136,10 +136,10 @@ def test_changed_code(built: Consumer, docker_client: docker.DockerClient) -> No
         ended = served.end(signal.SIGINT)
 
     file, folder = "100644 root", "40755 root"
-    ours = {"helper.py": file, "score.py": file, ".dockerignore": file}
-    first = {**ours, "tool.sh": file, "old": folder, "old/module.py": file}
+    common = {"helper.py": file, "score.py": file, ".dockerignore": file}
+    first = {**common, "tool.sh": file, "old": folder, "old/module.py": file}
     assert [{"value": 2, "files": first}, {"value": 3, "files": first}] == [at_first, changed]
-    with_new = {**ours, "tool.sh": "100755 root", "new": folder, "new/module.py": file}
+    with_new = {**common, "tool.sh": "100755 root", "new": folder, "new/module.py": file}
     assert {"value": 3, "files": with_new} == moved == half_saved
     assert 1 == starts  # Only its workers were started again.
     assert 4 == mended["value"]

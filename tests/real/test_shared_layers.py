@@ -56,7 +56,7 @@ def test_another_machine_pulls_shared_layers(
     name = shared.folder.name
     assert (0, 0) == (first.code, second.code), first.stderr + second.stderr
     assert 2 == normal(first.stderr, {}).count("pushing shared layers: ")
-    assert [2, 0] == [done.stderr.count("saved cached layers: ") for done in (first, second)], second.stderr
+    assert [2, 0] == [build.stderr.count("saved cached layers: ") for build in (first, second)], second.stderr
     (base,) = shared.record("build.json")["cached_layers"]
     listed = shared.invoke("image.cache").stdout
     assert (1, 1) == (
@@ -98,16 +98,16 @@ def test_layers_on_another_base_are_not_used(
         shared = on_another_machine(docker_client, shared)
         (shared.folder / "code/score.py").write_text(f"{SCORE}# changed\n", encoding="utf-8")
 
-        done = shared.invoke("image.build")
+        ended = shared.invoke("image.build")
 
         layers = docker_client.images.get(f"{name}:1").attrs["RootFS"]["Layers"]
         evils = docker_client.images.get(evil).attrs["RootFS"]["Layers"]
-    assert done.code == 0, done.stderr
+    assert ended.code == 0, ended.stderr
     warnings = [
-        line for line in done.stderr.splitlines() if line.startswith("warning: not using shared layers")
+        line for line in ended.stderr.splitlines() if line.startswith("warning: not using shared layers")
     ]
-    assert [True] * len(below) == [line.endswith(why) for line in warnings], done.stderr
-    assert len(below) == done.stderr.count("saved cached layers: ")
+    assert [True] * len(below) == [line.endswith(why) for line in warnings], ended.stderr
+    assert len(below) == ended.stderr.count("saved cached layers: ")
     assert why.endswith("Env") or evils[-1] not in layers
     assert 0 == shared.invoke("image.clean").code
 
@@ -124,9 +124,9 @@ def test_a_tag_that_is_moved_changes_nothing_here(
         docker_client.images.push(tag)
     (shared.folder / "code/score.py").write_text(f"{SCORE}# changed\n", encoding="utf-8")
 
-    done = shared.invoke("image.build")
+    ended = shared.invoke("image.build")
 
-    assert done.code == 0, done.stderr
+    assert ended.code == 0, ended.stderr
     layers = [*docker_client.images.get(f"{name}:1").attrs["RootFS"]["Layers"]]
     assert (cached, len(cached) + 1) == (layers[: len(cached)], len(layers))
     assert 0 == shared.invoke("image.clean").code
@@ -137,8 +137,8 @@ def test_a_registry_that_does_not_answer(shared: Consumer, docker_client: docker
     table = shared.folder / "pyproject.toml"
     text = re.sub(r'(?m)^shared-layers = "[^/]*', 'shared-layers = "127.0.0.1:9', table.read_text("utf-8"))
     table.write_text(text.replace('model = "model"\n', ""), encoding="utf-8")
-    done = shared.invoke("image.build")
+    ended = shared.invoke("image.build")
 
     warnings = ("warning: cannot look up shared layers", "warning: cannot share layers: ")
-    assert (0, [1, 1]) == (done.code, [done.stderr.count(text) for text in warnings]), done.stderr
+    assert (0, [1, 1]) == (ended.code, [ended.stderr.count(text) for text in warnings]), ended.stderr
     on_another_machine(docker_client, shared)

@@ -46,21 +46,21 @@ ARGUMENTS = (
 )
 
 
-def shell(project: Consumer, *words: str, given: str = "") -> tuple[int, str, str]:
-    """Return the exit code, stdout and stderr, without the engine's line, of a shell with its stdin *given*."""
-    if not given:
+def shell(project: Consumer, *words: str, stdin: str = "") -> tuple[int, str, str]:
+    """Return the exit code, stdout and stderr, without the engine's line, of a shell with this *stdin*."""
+    if not stdin:
         ended = project.invoke("image.shell", *words)
         return ended.code, ended.stdout, "".join(ended.stderr.splitlines(keepends=True)[1:])
-    done = subprocess.run(
+    completed = subprocess.run(
         invoke_cli.words(("image.shell", *words)),
         cwd=project.folder,
         env=dict(project.env),
-        input=given,
+        input=stdin,
         capture_output=True,
         encoding="utf-8",
         check=False,
     )
-    return done.returncode, done.stdout, "".join(done.stderr.splitlines(keepends=True)[1:])
+    return completed.returncode, completed.stdout, "".join(completed.stderr.splitlines(keepends=True)[1:])
 
 
 def in_terminal(project: Consumer, *words: str, steps: Sequence[tuple[str, str]]) -> tuple[int, str, bool]:
@@ -70,38 +70,38 @@ def in_terminal(project: Consumer, *words: str, steps: Sequence[tuple[str, str]]
         The exit code, what was shown, and whether the terminal's settings are what they were before.
     """
     invoke_cli.compiled()
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 30, 100, 0, 0))
-    before, shown, place = termios.tcgetattr(theirs), b"", 0
+    primary, secondary = pty.openpty()
+    fcntl.ioctl(secondary, termios.TIOCSWINSZ, struct.pack("4H", 30, 100, 0, 0))
+    before, shown, place = termios.tcgetattr(secondary), b"", 0
     with subprocess.Popen(
         invoke_cli.words(words),
         cwd=project.folder,
         env=dict(project.env),
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
+        stdin=secondary,
+        stdout=secondary,
+        stderr=secondary,
         start_new_session=True,
         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 -- one system call
     ) as process:
         for awaited, typed in (*steps, ("\r\nexit\r\n", "")):
             while awaited.encode() not in shown[place:]:
-                ready, _, _ = select.select([ours], [], [], 1)
+                ready, _, _ = select.select([primary], [], [], 1)
                 assert ready or process.poll() is None, shown
-                shown += os.read(ours, 4096) if ready else b""
+                shown += os.read(primary, 4096) if ready else b""
             place = len(shown)
-            os.write(ours, typed.encode())
+            os.write(primary, typed.encode())
         code = process.wait()
-    same = before == termios.tcgetattr(theirs)
-    os.close(ours)
-    os.close(theirs)
+    same = before == termios.tcgetattr(secondary)
+    os.close(primary)
+    os.close(secondary)
     return code, shown.decode(), same
 
 
 def test_a_command(smoke_project: Consumer, tmp_path: Path) -> None:
     """Each argument arrives as it was, the exit code is the command's, and the user is the image's or root."""
     project = with_smoke_test(smoke_project, tmp_path, 'env = { HOW = "it is tested" }\n')
-    done = project.invoke(*ARGUMENTS)
-    assert (7, "<a  b><><$HOME><--><-l>") == (done.code, done.stdout), done.stderr
+    ended = project.invoke(*ARGUMENTS)
+    assert (7, "<a  b><><$HOME><--><-l>") == (ended.code, ended.stdout), ended.stderr
 
     assert (0, "it is tested\ndockeruser\n", "") == shell(project, "--", "sh", "-c", "printenv HOW; whoami")
     assert (0, "root\n", "") == shell(project, "--as-root", "--", "whoami")
@@ -112,9 +112,9 @@ def test_a_command(smoke_project: Consumer, tmp_path: Path) -> None:
 
 def test_a_pipe(smoke_project: Consumer) -> None:
     """A shell reads its commands from stdin up to its end; stdout and stderr stay apart."""
-    given = "read -r line\nfirst line\necho got $line\necho bad >&2\nexit 3\n"
-    assert (3, "got first line\n", "bad\n") == shell(smoke_project, given=given)
-    assert (0, "a\nb\n", "") == shell(smoke_project, "--", "sort", given="b\na\n")
+    stdin = "read -r line\nfirst line\necho got $line\necho bad >&2\nexit 3\n"
+    assert (3, "got first line\n", "bad\n") == shell(smoke_project, stdin=stdin)
+    assert (0, "a\nb\n", "") == shell(smoke_project, "--", "sort", stdin="b\na\n")
 
 
 def test_a_terminal(smoke_project: Consumer) -> None:
@@ -136,10 +136,10 @@ def test_a_terminal(smoke_project: Consumer) -> None:
 def test_a_signal(by: signal.Signals, code: int, smoke_project: Consumer) -> None:
     """The command ends with its container."""
     wait = ("--", "sh", "-c", "echo here now >&2; sleep 600")
-    done = smoke_project.interrupted("image.shell", *wait, at="here now", by=by)
+    ended = smoke_project.interrupted("image.shell", *wait, at="here now", by=by)
 
     last = "Everything that was started has been stopped and removed."
-    assert (code, "", True) == (done.code, done.stdout, done.stderr.endswith(f". {last}\n")), done.stderr
+    assert (code, "", True) == (ended.code, ended.stdout, ended.stderr.endswith(f". {last}\n")), ended.stderr
 
 
 def test_what_is_killed(docker_client: docker.DockerClient, smoke_project: Consumer) -> None:
@@ -150,14 +150,14 @@ def test_what_is_killed(docker_client: docker.DockerClient, smoke_project: Consu
     (left,) = docker_client.api.containers(all=True, filters=of)
     name = left["Names"][0].removeprefix("/")
 
-    said = smoke_project.invoke("image.cache").stderr
-    assert f"removed what a killed run left: container {name}\n" in said
+    stderr = smoke_project.invoke("image.cache").stderr
+    assert f"removed what a killed run left: container {name}\n" in stderr
 
 
 TABLE = """\
 run = [
     {{ command = "echo one > /one.txt", after = "apt" }},
-    {{ command = "test {what} /one.txt", after = "code" }},
+    {{ command = "test {operator} /one.txt", after = "code" }},
 ]
 """
 
@@ -176,7 +176,7 @@ def test_after_a_failed_build(
     """
     name = unique("shell")
     files = small_project(name)
-    files["pyproject.toml"] = small_table(name, tiny_base, TABLE.format(what="!"))
+    files["pyproject.toml"] = small_table(name, tiny_base, TABLE.format(operator="!"))
     project = consumer(tmp_path / name, files, environment_of(clients[client], tmp_path))
     with project_removed_after(docker_client, name):
         assert project.invoke("image.build").code == 4
@@ -185,9 +185,9 @@ def test_after_a_failed_build(
         )
         step = 'the last build failed at: RUN ["/bin/sh", "-c", "test ! /one.txt"]\n'
         assert (3, f"root\none\n{SCORE}", True) == (code, out, step in err), err
-        (made,) = re.findall(r"(?:writing image sha256:|Successfully built )(\w{12})", err)
+        (image,) = re.findall(r"(?:writing image sha256:|Successfully built )(\w{12})", err)
         # What the legacy builder has made stays without a name: it is the cache of the next build.
-        assert ([["<none>:<none>"]] if client == "26.1" else []) == names_of(docker_client, made)
+        assert ([["<none>:<none>"]] if client == "26.1" else []) == names_of(docker_client, image)
 
         wait = ("--", "sh", "-c", "echo here now >&2; sleep 600")
         project.interrupted("image.shell", *wait, at="here now", by=signal.SIGKILL)
@@ -196,7 +196,7 @@ def test_after_a_failed_build(
         assert ["container", "image"] == [kind for kind, _ in left]
         assert [] == tags_of(docker_client, left[1][1])
 
-        table = small_table(name, "azureml-stand-in/tiny:1", TABLE.format(what="-f"))
+        table = small_table(name, "azureml-stand-in/tiny:1", TABLE.format(operator="-f"))
         (project.folder / "pyproject.toml").write_text(table, encoding="utf-8")
         assert project.invoke("image.build").code == 0
         assert (0, "dockeruser\n", "") == shell(project, "--", "id", "-un")

@@ -28,8 +28,8 @@ def test_record_of_a_pass(smoke_project: Consumer, tmp_path: Path) -> None:
     """The record of a pass has the image's ID, the smoke test's hash and the report, with the peak memory."""
     table = 'requests = [{ body = { do = "eat", megabytes = 300 } }]\nrepeat = 2\n'
     project = with_smoke_test(smoke_project, tmp_path, table)
-    done = project.invoke("image.smoke-test")
-    assert done.code == 0, done.stderr
+    ended = project.invoke("image.smoke-test")
+    assert ended.code == 0, ended.stderr
     record = project.record("smoke-test.json")
     image_id = project.record("build.json")["id"]
     peak = record["smoke"].pop("peak_memory")
@@ -89,7 +89,7 @@ def test_a_failure_is_written_as_junit_xml_and_removes_an_earlier_pass(
     """--junit writes every check for a CI server, and the record of an earlier pass is gone."""
     project = with_smoke_test(smoke_project, tmp_path, 'requests = [{ body = { do = "look up" } }]\n')
     (project.folder / ".azureml-image" / "smoke-test.json").write_text("{}", encoding="utf-8")
-    done = project.invoke("image.smoke-test", "--junit", "report.xml")
+    ended = project.invoke("image.smoke-test", "--junit", "report.xml")
     suite = ET.parse(project.folder / "report.xml").getroot()  # written by the command above
     cases = [(case.get("name"), [child.tag for child in case]) for case in suite.iter("testcase")]
 
@@ -99,7 +99,7 @@ def test_a_failure_is_written_as_junit_xml_and_removes_an_earlier_pass(
         ("request 1", ["failure"]),
         ("malformed body", ["skipped"]),
     ]
-    assert (5, expected) == (done.code, cases)
+    assert (5, expected) == (ended.code, cases)
     assert project.records() == [".gitignore", "build.json", "smoke-test.log"]
 
 
@@ -109,10 +109,10 @@ def test_a_failure_is_written_as_junit_xml_and_removes_an_earlier_pass(
 def test_a_signal(by: signal.Signals, code: int, word: str, smoke_project: Consumer, tmp_path: Path) -> None:
     """Ctrl-C and SIGTERM end the wait for a slow init(), no container and no pass are left, and the log is kept."""
     project = with_smoke_test(smoke_project, tmp_path, 'env = { HOW = "init never ends" }\n')
-    done = project.interrupted("image.smoke-test", at="310 s at most", by=by)
+    ended = project.interrupted("image.smoke-test", at="310 s at most", by=by)
 
     expected = (code, "", f"{word}. Everything that was started has been stopped and removed.")
-    assert expected == (done.code, done.stdout, done.stderr.splitlines()[-1])
+    assert expected == (ended.code, ended.stdout, ended.stderr.splitlines()[-1])
     assert project.records() == [".gitignore", "build.json", "smoke-test.log"]
 
 

@@ -106,8 +106,8 @@ def project(
     env = environment_of(clients["20.10"], folder)
     project = consumer(folder / name, {"pyproject.toml": text, "code/score.py": SCORE}, env)
     with removed_after(docker_client, f"{name}:1.0"):
-        done = project.invoke("image.build")
-        assert done.code == 0, done.stderr
+        ended = project.invoke("image.build")
+        assert ended.code == 0, ended.stderr
         yield project
         built_from: dict[str, str | list[str] | bool] = {"ancestor": f"{name}:1.0"}
         assert docker_client.containers.list(all=True, filters=built_from) == []
@@ -116,7 +116,7 @@ def project(
 def invoke_in(network: str, project: Consumer, *arguments: str) -> Ended:
     """Run `invoke` in its own network; the engine's socket is a file and stays reachable."""
     alone = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--net", "--map-root-user"]
-    done = subprocess.run(
+    completed = subprocess.run(
         [*alone, sys.executable, "-c", network, *arguments],
         cwd=project.folder,
         env=dict(project.env),
@@ -125,7 +125,7 @@ def invoke_in(network: str, project: Consumer, *arguments: str) -> Ended:
         encoding="utf-8",
         check=False,
     )
-    return Ended(code=done.returncode, stdout=done.stdout, stderr=done.stderr)
+    return Ended(code=completed.returncode, stdout=completed.stdout, stderr=completed.stderr)
 
 
 REFUSED = '  { body = "look", expect = { written = "Read-only file system" } },\n'
@@ -145,7 +145,7 @@ def test_a_folder_is_mounted(project: Consumer, tmp_path: Path) -> None:
     files = '{ "weights/a.txt" = "1", "weights/deep/b.txt" = "2" }'
     table = MOUNTED.format(model="weights", name="weights", files=files, refused=REFUSED)
     mounted = with_smoke_test(project, tmp_path, table, FILES)
-    done = mounted.invoke("image.smoke-test")
+    ended = mounted.invoke("image.smoke-test")
 
     expected = """\
 NAME:1.0 passed its smoke test (sha256:ID, through 127.0.0.1:PORT).
@@ -154,15 +154,15 @@ NAME:1.0 passed its smoke test (sha256:ID, through 127.0.0.1:PORT).
     request 2: 200 in p50 TIME, p95 TIME of 1
     peak memory N MiB
 """
-    assert (0, expected) == (done.code, without_variations(done.stdout, name)), done.stderr
+    assert (0, expected) == (ended.code, without_variations(ended.stdout, name)), ended.stderr
 
 
 def test_a_file_is_mounted(project: Consumer, tmp_path: Path) -> None:
     """A model of one file is mounted under its own name, in a folder of the model's name."""
     table = MOUNTED.format(model="weights/a.txt", name="a", files='{ "a.txt" = "1" }', refused="")
-    done = with_smoke_test(project, tmp_path, table, FILES).invoke("image.smoke-test")
+    ended = with_smoke_test(project, tmp_path, table, FILES).invoke("image.smoke-test")
 
-    assert done.code == 0, done.stderr
+    assert ended.code == 0, ended.stderr
 
 
 PASSED = """\
@@ -196,20 +196,20 @@ def test_requests_from_inside_the_container(
         '{ method = "GET", path = "/swagger.json", headers = { X-Team = "a" }, expect = { swagger = "2.0" } }'
     )
     table = f'requests = [{{ body = {body}, expect = {{ heard = "hello" }} }}, {swagger}]\n'
-    done = invoke_in(network, with_smoke_test(project, tmp_path, table), "image.smoke-test")
+    ended = invoke_in(network, with_smoke_test(project, tmp_path, table), "image.smoke-test")
 
     expected = PASSED.replace("WHY", why)
-    assert (0, expected) == (done.code, without_variations(done.stdout, project.folder.name)), done.stderr
-    assert f"sending the requests from inside the container, because {why}" in done.stderr.splitlines()
+    assert (0, expected) == (ended.code, without_variations(ended.stdout, project.folder.name)), ended.stderr
+    assert f"sending the requests from inside the container, because {why}" in ended.stderr.splitlines()
 
 
 def test_the_container_exits_during_requests_from_inside(project: Consumer, tmp_path: Path) -> None:
     """A failing init() ends the container and the probe in it, and the report has its traceback."""
     table = 'requests = [{ body = "look" }]\nenv = { HOW = "broken" }\n'
-    done = invoke_in(REMOTE, with_smoke_test(project, tmp_path, table), "image.smoke-test")
+    ended = invoke_in(REMOTE, with_smoke_test(project, tmp_path, table), "image.smoke-test")
 
     # The container may end before the first try.
-    report = without_variations(done.stderr, project.folder.name).replace("    last try: …\n", "")
+    report = without_variations(ended.stderr, project.folder.name).replace("    last try: …\n", "")
     expected = """\
 NAME:1.0 failed its smoke test (sha256:ID, inside the container, because the engine is on another machine).
 Not run: swagger.json, request 1, malformed body
@@ -228,4 +228,4 @@ In the container's log:
     ValueError: the weights are not here
 Nothing was pushed.
 """
-    assert (5, "", expected) == (done.code, done.stdout, report[report.index("NAME:1.0 failed") :])
+    assert (5, "", expected) == (ended.code, ended.stdout, report[report.index("NAME:1.0 failed") :])

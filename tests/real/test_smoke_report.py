@@ -363,7 +363,7 @@ FILES = {
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_report(case: Case, smoke_project: Consumer, tmp_path: Path) -> None:
     """Each kind of image and request has its exit code and its report."""
-    done = with_smoke_test(smoke_project, tmp_path, case.table, FILES).invoke("image.smoke-test")
+    ended = with_smoke_test(smoke_project, tmp_path, case.table, FILES).invoke("image.smoke-test")
 
-    out, err = (without_variations(text, smoke_project.folder.name) for text in (done.stdout, done.stderr))
-    assert (case.code, *(("", case.report) if case.code else (case.report, ""))) == (done.code, out, err)
+    out, err = (without_variations(text, smoke_project.folder.name) for text in (ended.stdout, ended.stderr))
+    assert (case.code, *(("", case.report) if case.code else (case.report, ""))) == (ended.code, out, err)

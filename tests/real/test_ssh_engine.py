@@ -144,7 +144,7 @@ def test_build_by_ssh(
 
 
 @pytest.mark.parametrize(
-    ("host", "known", "said"),
+    ("host", "known", "reason"),
     [
         ("ssh://builder", False, "Host key verification failed."),
         ("ssh://nobody@builder", True, "nobody@127.0.0.1: Permission denied (publickey)."),
@@ -152,7 +152,7 @@ def test_build_by_ssh(
     ],
 )
 def test_an_engine_that_ssh_does_not_reach(
-    host: str, known: bool, said: str, machine: Machine, tmp_path: Path
+    host: str, known: bool, reason: str, machine: Machine, tmp_path: Path
 ) -> None:
     """The words of ssh are shown, of a host that is not known, a key that is refused, and a wrong port."""
     env = {**environment(machine, "none", {}, tmp_path), "DOCKER_HOST": host}
@@ -175,7 +175,7 @@ def test_an_engine_that_ssh_does_not_reach(
 Docker's engine cannot be reached by ssh (DOCKER_HOST names {host}).
     Check that docker's client reaches it: docker --host {host} version
     or, for the engine of docker's current context: unset DOCKER_HOST
-    ssh said: {said}
+    ssh said: {reason}
 Nothing was built.
 """
     assert Ended(code=3, stdout="", stderr=expected) == built
