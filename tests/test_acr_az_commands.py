@@ -116,7 +116,7 @@ def test_a_shell_gives_a_run_the_same_secrets(text: str, tmp_path: Path) -> None
     ]
     words = az_commands.secret_values(secrets)
 
-    done = subprocess.run(
+    ended = subprocess.run(
         ["sh", "-c", f"printf '%s\\n' {words}"],
         env={**os.environ, "CONF": text.rstrip("\n")},
         capture_output=True,
@@ -128,19 +128,19 @@ def test_a_shell_gives_a_run_the_same_secrets(text: str, tmp_path: Path) -> None
     contents = {"netrc": text.encode(), "pip-conf": (text.rstrip("\n") + "\n").encode()}
     values = request.task(smoke_test_task(plan(), "image", SHA256), contents)["values"]
     expected = [word for value in values for word in ("--set-secret", f"{value['name']}={value['value']}")]
-    assert expected == done.stdout.splitlines()
+    assert expected == ended.stdout.splitlines()
     assert text.splitlines()[0] not in words
 
 
 def test_the_context_of_a_remote_build_leaves_its_secrets_out(tmp_path: Path) -> None:
     """`image.context --engine acr` writes the file that keeps the secrets out of every `docker build` of a run."""
     table = 'pip = ["alpha"]\nregistry = "contoso.azurecr.io"\n'
-    seen = {}
+    has_ignore_file = {}
     for name, more in {"with": 'secrets = ["netrc"]\n', "without": ""}.items():
         folder = consumer(tmp_path / name, files={"pyproject.toml": project("demo", table + more)})
-        done = invoke(folder, "image.context", "--engine", "acr", "--output", "context.tar")
-        assert done.code == 0, done.err
+        ended = invoke(folder, "image.context", "--engine", "acr", "--output", "context.tar")
+        assert ended.code == 0, ended.err
         with tarfile.open(folder / "context.tar") as archive:
-            seen[name] = ".dockerignore" in archive.getnames()
+            has_ignore_file[name] = ".dockerignore" in archive.getnames()
 
-    assert {"with": True, "without": False} == seen
+    assert {"with": True, "without": False} == has_ignore_file

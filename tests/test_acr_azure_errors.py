@@ -124,7 +124,7 @@ def test_known_error_codes(code: str, status: int, exit_code: int, why: str, fix
     ],
 )
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "quote"),
     [
         (body("NeverHeardOf"), "\n    Azure said: NeverHeardOf: Azure's message."),
         (body("NeverHeardOf", ""), "\n    Azure said: NeverHeardOf"),
@@ -144,11 +144,11 @@ def test_known_error_codes(code: str, status: int, exit_code: int, why: str, fix
         *("a list", "nothing", "HTML", "long text"),
     ],
 )
-def test_each_status(status: int, exit_code: int, why: str, fix: str, content: str, said: str) -> None:
+def test_each_status(status: int, exit_code: int, why: str, fix: str, content: str, quote: str) -> None:
     """Without a known error code the status decides; any body is shown as plain text of limited length."""
     error = error_of(status, content)
 
-    expected = f"Azure refused to start the run: {why}.\n    {fix}{said}"
+    expected = f"Azure refused to start the run: {why}.\n    {fix}{quote}"
     assert (exit_code, expected) == (error.exit_code, str(error))
 
 

@@ -445,9 +445,9 @@ def probed(
     (folder / "probe.json").write_text(json.dumps(config), "utf-8")
     with engine(socket, fake):
         command = [sys.executable, "-I", "probe_in_acr.py", "probe.json"]
-        done = subprocess.run(command, cwd=folder, capture_output=True, check=False)
-    assert done.stderr == b""
-    return done.returncode, [normal(event) for event in collected(done.stdout.decode().splitlines())]
+        ended = subprocess.run(command, cwd=folder, capture_output=True, check=False)
+    assert ended.stderr == b""
+    return ended.returncode, [normal(event) for event in collected(ended.stdout.decode().splitlines())]
 
 
 def normal(event: Event) -> Event:

@@ -109,7 +109,7 @@ def test_python_reads_every_kind_of_member() -> None:
 
 def test_tar_reads_it(tmp_path: Path) -> None:
     """`tar` reads several gzip members as one stream."""
-    done = subprocess.run(
+    ended = subprocess.run(
         ["tar", "--extract", "--gzip", "--directory", str(tmp_path)],
         input=compressed(*KINDS),
         env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
@@ -123,7 +123,7 @@ def test_tar_reads_it(tmp_path: Path) -> None:
         if path.is_file() and not path.is_symlink()
     }
     assert {"Dockerfile": b"FROM base:1\n", **CONTENTS} == unpacked
-    assert ("模型/a b.txt", b"") == (str((tmp_path / "code/latest").readlink()), done.stderr)
+    assert ("模型/a b.txt", b"") == (str((tmp_path / "code/latest").readlink()), ended.stderr)
 
 
 def test_incompressible_files_are_stored() -> None:

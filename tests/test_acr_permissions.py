@@ -141,8 +141,8 @@ def test_who_may_not_delete_builds_all_the_same(capsys: pytest.CaptureFixture[st
 
     checked.check_build(with_layers=False)
 
-    said = "you may not delete images of team/scoring/candidate: the candidate will stay there\n"
-    assert ("", said) == capsys.readouterr()
+    stderr = "you may not delete images of team/scoring/candidate: the candidate will stay there\n"
+    assert ("", stderr) == capsys.readouterr()
 
 
 def test_a_token_that_tells_nothing_refuses_nothing() -> None:

@@ -225,8 +225,8 @@ def test_a_log_that_cannot_be_read_for_a_while(
 
     _, log = followed(tasks, run=RUNNING)
 
-    fault_said = "cannot read the log, retrying: AuthenticationFailed: signature expired"
-    assert (["one", fault_said, "two"], True) == (stderr(capsys), log.complete)
+    retrying = "cannot read the log, retrying: AuthenticationFailed: signature expired"
+    assert (["one", retrying, "two"], True) == (stderr(capsys), log.complete)
     assert (4, 3) == (len(opened), tasks.calls.count("log_url ca8"))
 
 

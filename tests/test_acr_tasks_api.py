@@ -131,8 +131,8 @@ def mounted(secret: bytes, folder: Path) -> bytes:
     path = folder / "netrc"
     path.unlink(missing_ok=True)
     script = b"cat >> netrc <<EOL\n" + value + b"\nEOL"
-    done = subprocess.run(["/bin/sh", "-c", script], cwd=folder, capture_output=True, check=True)
-    assert (b"", b"") == (done.stdout, done.stderr)
+    ended = subprocess.run(["/bin/sh", "-c", script], cwd=folder, capture_output=True, check=True)
+    assert (b"", b"") == (ended.stdout, ended.stderr)
     return path.read_bytes()
 
 

@@ -52,7 +52,7 @@ def test_a_date_to_wait_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "waited", "said"),
+    ("asked", "waited", "messages"),
     [
         (1.0, 1.0, []),
         (20.0, 20.0, ["Azure asks to wait for 20 s; trying again in 20 s"]),
@@ -60,7 +60,7 @@ def test_a_date_to_wait_for() -> None:
     ],
 )
 def test_waits_are_bounded_and_said(
-    asked: float, waited: float, said: list[str], monkeypatch: pytest.MonkeyPatch
+    asked: float, waited: float, messages: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No wait is longer than half a minute, and each that is more than a moment is said."""
     waits: list[float] = []
@@ -70,7 +70,7 @@ def test_waits_are_bounded_and_said(
     wait(asked, lines.append)
     patient_transport(lines.append).sleep(asked)
 
-    assert ([waited] * 2, said * 2) == (waits, lines)
+    assert ([waited] * 2, messages * 2) == (waits, lines)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
