@@ -66,15 +66,15 @@ def folder(tmp_path: Path) -> Path:
     return lay_out(PINNED, tmp_path)
 
 
-ONE = more("idna==3.10\n")
+ADDED_LINE = more("idna==3.10\n")
 ADDITIONS: dict[str, Callable[[Path], None]] = {
-    "a line of the file": ONE,
+    "a line of the file": ADDED_LINE,
     "two lines and a comment": more("# new\nidna==3.10\ncertifi==2025.8.3\n"),
     "one in the table": table('"numpy==2.0"', '"numpy==2.0", "idna==3.10"'),
     "one with an extra and a marker": more("requests[socks]==2.32.0 ; python_version > '3'\n"),
     "one above the others": instead("pandas==2.0\n", "idna==3.10\npandas==2.0\n"),
-    "one and other code": both(ONE, CHANGES["a byte of the code"][1]),
-    "one and another user": both(ONE, CHANGES["the user"][1]),
+    "one and other code": both(ADDED_LINE, CHANGES["a byte of the code"][1]),
+    "one and another user": both(ADDED_LINE, CHANGES["the user"][1]),
 }
 
 
@@ -154,11 +154,11 @@ OTHERS: dict[str, Callable[[Path], None]] = {
         lambda folder: set_text(folder / "a-1.0-py3-none-any.whl", "wheel"),
         more("./a-1.0-py3-none-any.whl\n"),
     ),
-    "one and another model": both(ONE, CHANGES["a byte of the model"][1]),
-    "one and a system package": both(ONE, table('["curl=8.0"]', '["curl=8.0", "git=2.0"]')),
-    "one and another platform": both(ONE, CHANGES["the platform"][1]),
-    "one and a command after pip": both(ONE, CHANGES["a command after pip"][1]),
-    "one and a system package of any version": both(ONE, table('"curl=8.0"', '"curl"')),
+    "one and another model": both(ADDED_LINE, CHANGES["a byte of the model"][1]),
+    "one and a system package": both(ADDED_LINE, table('["curl=8.0"]', '["curl=8.0", "git=2.0"]')),
+    "one and another platform": both(ADDED_LINE, CHANGES["the platform"][1]),
+    "one and a command after pip": both(ADDED_LINE, CHANGES["a command after pip"][1]),
+    "one and a system package of any version": both(ADDED_LINE, table('"curl=8.0"', '"curl"')),
 }
 
 
@@ -174,7 +174,7 @@ def test_any_other_change_needs_a_fresh_build(change: str, folder: Path) -> None
 def test_another_base_or_version_needs_a_fresh_build(folder: Path) -> None:
     """So does a missing record, or one without requirements."""
     before = built(folder)
-    ONE(folder)
+    ADDED_LINE(folder)
 
     older = before._replace(fingerprint_parts={**before.fingerprint_parts, "version": "0.0.1"})
     assert [None] * 4 == [
@@ -189,7 +189,7 @@ def test_the_build_context_has_the_added_file_and_its_content(folder: Path) -> N
     """A builder that gets the context as a folder compares each file with its hash."""
     context = new_context(read(folder).files, "")
     before = built(folder)
-    ONE(folder)
+    ADDED_LINE(folder)
     result = added(folder, before)
     assert result
 

@@ -32,21 +32,21 @@ def test_a_table_that_names_another_registry_is_refused(task: str, tmp_path: Pat
     folder = consumer(tmp_path)
     (folder / "pyproject.toml").write_text(project("demo", TABLE))
 
-    done = invoke(folder, f"image.{task}", env=ALLOWED)
+    ended = invoke(folder, f"image.{task}", env=ALLOWED)
 
     expected = f"""\
 pyproject.toml:7: tool.azureml-image.registry: {REFUSAL}
 pyproject.toml:8: tool.azureml-image.shared-layers: {REFUSAL}
 2 problems; nothing was """
-    assert (2, expected) == (done.code, done.err.rpartition(" ")[0] + " ")
+    assert (2, expected) == (ended.code, ended.err.rpartition(" ")[0] + " ")
 
 
 def test_a_flag_that_names_another_registry_is_refused(tmp_path: Path) -> None:
     """What the run allows holds for its own flags as well."""
-    done = invoke(consumer(tmp_path), "image.release", "--registry=evil.example", env=ALLOWED)
+    ended = invoke(consumer(tmp_path), "image.release", "--registry=evil.example", env=ALLOWED)
 
     expected = f"--registry: tool.azureml-image.registry: {REFUSAL}\n1 problem; nothing was built.\n"
-    assert (2, "", expected) == (done.code, done.out, done.err)
+    assert (2, "", expected) == (ended.code, ended.out, ended.err)
 
 
 def test_a_record_that_names_another_registry_is_refused(tmp_path: Path) -> None:
@@ -57,10 +57,10 @@ def test_a_record_that_names_another_registry_is_refused(tmp_path: Path) -> None
     )
     Records(folder=folder / ".azureml-image").write_build(image)
 
-    done = invoke(folder, "image.push", env=ALLOWED)
+    ended = invoke(folder, "image.push", env=ALLOWED)
 
     expected = f"the records in .azureml-image: {REFUSAL}\n1 problem; nothing was pushed.\n"
-    assert (2, "", expected) == (done.code, done.out, done.err)
+    assert (2, "", expected) == (ended.code, ended.out, ended.err)
 
 
 def test_an_allowed_registry_and_no_list_at_all(tmp_path: Path) -> None:
@@ -79,9 +79,9 @@ def test_an_allowed_registry_and_no_list_at_all(tmp_path: Path) -> None:
 
 def test_a_base_may_come_from_any_registry(tmp_path: Path) -> None:
     """A pull sends neither code nor models, and docker gives its credentials to the host alone that they are for."""
-    done = invoke(consumer(tmp_path), "image.check", "--json", "--base=evil.example/base:1", env=ALLOWED)
+    ended = invoke(consumer(tmp_path), "image.check", "--json", "--base=evil.example/base:1", env=ALLOWED)
 
-    assert "evil.example/base:1" == json.loads(done.out)["images"][0]["base"]
+    assert "evil.example/base:1" == json.loads(ended.out)["images"][0]["base"]
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_a_base_that_reads_secrets_comes_from_an_allowed_registry(
     folder = consumer(tmp_path)
     (folder / "pyproject.toml").write_text(project("demo", 'pip = ["a"]\nsecrets = ["netrc"]\n'))
 
-    done = invoke(folder, "image.dockerfile", f"--base={base}", env=ALLOWED)
+    ended = invoke(folder, "image.dockerfile", f"--base={base}", env=ALLOWED)
     unlisted = invoke(folder, "image.dockerfile", f"--base={base}")
 
     expected = f"""\
@@ -104,7 +104,7 @@ def test_a_base_that_reads_secrets_comes_from_an_allowed_registry(
 
 1 problem; nothing was done.
 """
-    assert (2, expected, 0) == (done.code, done.err, unlisted.code)
+    assert (2, expected, 0) == (ended.code, ended.err, unlisted.code)
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ OWN = "contoso.azurecr.io/bases/serving:4"
 """A base of which nobody knows whether it brings a script."""
 REQUESTS = "[tool.azureml-image.smoke-test]\nrequests = [{ body = 1 }]\n"
 SCRIPT = "def init(): ...\ndef run(data): ...\n"
-WHAT = "tool.azureml-image.smoke-test.requests is set, and the image has no code that answers"
+PROBLEM = "tool.azureml-image.smoke-test.requests is set, and the image has no code that answers"
 ENTRY = "AZUREML_ENTRY_SCRIPT=serve.py"
 
 
@@ -107,11 +107,11 @@ def test_a_base_on_the_engine_decides(engine: FakeEngine, tmp_path: Path) -> Non
     own = report(folder)
 
     fix = 'src/score.py defines init() and run(). Write: code = "src"'
-    problem = {"file": "pyproject.toml", "line": 8, "what": WHAT, "fix": fix}
+    problem = {"file": "pyproject.toml", "line": 8, "what": PROBLEM, "fix": fix}
     (error,) = without["errors"]
     assert error["file"].endswith(f"/{problem.pop('file')}")
     assert (problem, []) == ({name: error[name] for name in problem}, without["warnings"])
-    assert f"pyproject.toml:8: {WHAT}\n    {fix}\n\n1 problem; nothing was done." == str(caught.value)
+    assert f"pyproject.toml:8: {PROBLEM}\n    {fix}\n\n1 problem; nothing was done." == str(caught.value)
     assert ([], []) == (own["errors"], own["warnings"])
 
 
@@ -119,12 +119,16 @@ def test_a_base_on_the_engine_decides(engine: FakeEngine, tmp_path: Path) -> Non
 def test_check_says_that_a_base_which_is_not_here_decides(tmp_path: Path) -> None:
     """The smoke test shows it."""
     warning = (
-        f"pyproject.toml:8: {WHAT}, unless the base brings a script of its own, which is not known before the base "
+        f"pyproject.toml:8: {PROBLEM}, unless the base brings a script of its own, which is not known before the base "
         "is on the engine. The smoke test shows it."
     )
-    made = report(write(tmp_path, REQUESTS))
+    checked = report(write(tmp_path, REQUESTS))
 
-    assert ([], [warning], "requests") == (made["errors"], made["warnings"], made["smoke_test"]["proves"])
+    assert ([], [warning], "requests") == (
+        checked["errors"],
+        checked["warnings"],
+        checked["smoke_test"]["proves"],
+    )
 
 
 def test_check_without_an_engine_says_so_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,7 +168,7 @@ def test_requests_are_not_sent_to_an_image_without_a_script(engine: FakeEngine, 
         prove(tmp_path, REQUESTS, engine, "PATH=/bin")
     prove(tmp_path, REQUESTS, engine, ENTRY)
 
-    assert WHAT in str(caught.value)
+    assert PROBLEM in str(caught.value)
 
 
 def test_the_search_for_scripts_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

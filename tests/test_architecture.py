@@ -21,9 +21,11 @@ def test_imports_keep_their_contracts() -> None:
     """Every contract of `[tool.importlinter]` holds."""
     lint = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True))"
 
-    done = subprocess.run([sys.executable, "-c", lint], cwd=ROOT, capture_output=True, text=True, check=False)
+    ended = subprocess.run(
+        [sys.executable, "-c", lint], cwd=ROOT, capture_output=True, text=True, check=False
+    )
 
-    assert (0, "") == (done.returncode, done.stdout if done.returncode else "")
+    assert (0, "") == (ended.returncode, ended.stdout if ended.returncode else "")
 
 
 def test_no_test_module_imports_from_another() -> None:
@@ -43,9 +45,9 @@ def test_listing_tasks_loads_nothing_heavy() -> None:
         "print(*sorted(set(sys.modules) - before))"
     )
 
-    done = subprocess.run([sys.executable, "-c", count], capture_output=True, text=True, check=True)
+    ended = subprocess.run([sys.executable, "-c", count], capture_output=True, text=True, check=True)
 
-    ours = [
+    modules = [
         "azureml_tasks",
         *(
             f"azureml_tasks.{name}"
@@ -62,7 +64,7 @@ def test_listing_tasks_loads_nothing_heavy() -> None:
             )
         ),
     ]
-    assert ours == done.stdout.split()
+    assert modules == ended.stdout.split()
 
 
 @pytest.mark.parametrize("script", IN_IMAGE)

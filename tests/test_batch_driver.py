@@ -47,15 +47,15 @@ def called(
     own = {"AML_APP_ROOT": str(folder), "AZUREML_ENTRY_SCRIPT": "score.py", "TMPDIR": str(folder)}
     env = {**os.environ, **own, **more}
     command = [sys.executable, "-I", str(DRIVER), MARK, start, limit, *(files or ("a.csv",))]
-    done = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.stderr == ""
+    ended = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, check=False)
+    assert ended.stderr == ""
     collector = EventCollector(marker=MARK)
-    for line in done.stdout.splitlines():
+    for line in ended.stdout.splitlines():
         collector.collect(line)
     events = collector.events()
     assert events == valid_events(events)
     times = ("seconds", "peak_memory")
-    return done.returncode, [{k: v for k, v in event.items() if k not in times} for event in events]
+    return ended.returncode, [{k: v for k, v in event.items() if k not in times} for event in events]
 
 
 LAST = {

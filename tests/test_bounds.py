@@ -256,13 +256,13 @@ def test_a_pattern_that_docker_refuses_or_that_matches_nothing(
     pattern: str, why: str, tmp_path: Path
 ) -> None:
     """It is refused with its line."""
-    said = problems(tmp_path, f'exclude = [\n"{pattern}"]\n')
+    message = problems(tmp_path, f'exclude = [\n"{pattern}"]\n')
 
-    assert f'pyproject.toml:7: "{pattern}" is not a valid pattern: {why}' == said.split("\n", 1)[0]
+    assert f'pyproject.toml:7: "{pattern}" is not a valid pattern: {why}' == message.split("\n", 1)[0]
 
 
 @pytest.mark.parametrize(
-    ("table", "what"),
+    ("table", "message"),
     [
         (
             "a = " + "[" * 400 + "]" * 400,
@@ -285,9 +285,9 @@ def test_a_pattern_that_docker_refuses_or_that_matches_nothing(
     ],
     ids=["400 arrays", "9000 arrays", "a dotted key", "4,301 digits", "4,300 digits", "hexadecimal"],
 )
-def test_a_table_that_cannot_be_shown_is_refused(table: str, what: str, tmp_path: Path) -> None:
+def test_a_table_that_cannot_be_shown_is_refused(table: str, message: str, tmp_path: Path) -> None:
     """Python converts no more than 4,300 digits, and calls no more than a thousand functions inside each other."""
-    assert what == problems(tmp_path, f"{table}\n").split("\n", 1)[0]
+    assert message == problems(tmp_path, f"{table}\n").split("\n", 1)[0]
 
 
 @pytest.mark.parametrize(
@@ -306,22 +306,24 @@ def test_an_entry_script_that_exhausts_the_parser(script: str, tmp_path: Path) -
         (folder := tmp_path / "code").mkdir()
         (folder / "score.py").write_text(f"{script}\n", encoding="utf-8")
         (tmp_path / "pyproject.toml").write_text(TABLE, encoding="utf-8")
-        said = str(azureml_tasks.load(tmp_path).facts.warnings[0])
+        message = str(azureml_tasks.load(tmp_path).facts.warnings[0])
     except SettingsError as error:
-        said = str(error)
+        message = str(error)
 
     assert re.match(
         r"code/score\.py:1: (Python \S+, which runs this command, cannot read .*: syntax error: "
         r"|the entry script does not define)",
-        said,
+        message,
     )
 
 
 def test_an_entry_script_of_a_megabyte(tmp_path: Path) -> None:
     """Python's parser would take a hundred times as much memory."""
-    said = problems(tmp_path, script=SCRIPT + "#" * MEGABYTE)
+    message = problems(tmp_path, script=SCRIPT + "#" * MEGABYTE)
 
-    assert "code/score.py: is larger than 1 MB\n    Make it smaller.\n\n1 problem; nothing was done." == said
+    assert (
+        "code/score.py: is larger than 1 MB\n    Make it smaller.\n\n1 problem; nothing was done." == message
+    )
 
 
 def test_an_entry_script_prints_nothing(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
@@ -336,19 +338,19 @@ def test_700_folders_inside_each_other(tmp_path: Path) -> None:
     deep = tmp_path / "code" / Path(*["d"] * 700)
     deep.mkdir(parents=True)
 
-    said = problems(tmp_path)
+    message = problems(tmp_path)
 
     path = "code" + "/d" * 101
-    assert f"pyproject.toml:4: {path} is nested more than 100 folders deep" == said.split("\n")[0]
+    assert f"pyproject.toml:4: {path} is nested more than 100 folders deep" == message.split("\n")[0]
 
 
 def test_700_folders_of_a_model_that_is_mounted(tmp_path: Path) -> None:
     """A model that the smoke test mounts is not copied, and may be nested as deep as it is."""
     (tmp_path / "model" / Path(*["d"] * 700)).mkdir(parents=True)
 
-    said = problems(tmp_path, 'smoke-test.model = "model"\ncode = "no"\n')
+    message = problems(tmp_path, 'smoke-test.model = "model"\ncode = "no"\n')
 
-    assert 'pyproject.toml:7: tool.azureml-image.code is "no", which does not exist' == said.split("\n")[0]
+    assert 'pyproject.toml:7: tool.azureml-image.code is "no", which does not exist' == message.split("\n")[0]
 
 
 def test_requirements_that_include_each_other_without_end(tmp_path: Path) -> None:
@@ -356,9 +358,9 @@ def test_requirements_that_include_each_other_without_end(tmp_path: Path) -> Non
     for number in range(150):
         (tmp_path / f"r{number}.txt").write_text(f"-r r{number + 1}.txt\n", encoding="utf-8")
 
-    said = problems(tmp_path, 'requirements = "r0.txt"\n')
+    message = problems(tmp_path, 'requirements = "r0.txt"\n')
 
-    assert 'r99.txt:1: includes "r100.txt", which is the 100th file inside another' == said.split("\n")[0]
+    assert 'r99.txt:1: includes "r100.txt", which is the 100th file inside another' == message.split("\n")[0]
 
 
 def test_extras_that_include_each_other_without_end(tmp_path: Path) -> None:
@@ -366,18 +368,18 @@ def test_extras_that_include_each_other_without_end(tmp_path: Path) -> None:
     extras = "".join(f'e{number} = ["scoring[e{number + 1}]"]\n' for number in range(300))
     table = f'extras = ["e0"]\n[project.optional-dependencies]\n{extras}e300 = []\n'
 
-    said = problems(tmp_path, table)
+    message = problems(tmp_path, table)
 
-    assert "extras of [project] include each other 100 deep" in said
+    assert "extras of [project] include each other 100 deep" in message
 
 
 def test_dependency_groups_that_include_each_other_without_end(tmp_path: Path) -> None:
     """So are dependency groups, by the library that reads them."""
     groups = "".join(f'g{number} = [{{ include-group = "g{number + 1}" }}]\n' for number in range(2000))
 
-    said = problems(tmp_path, f'dependency-groups = ["g0"]\n[dependency-groups]\n{groups}g2000 = []\n')
+    message = problems(tmp_path, f'dependency-groups = ["g0"]\n[dependency-groups]\n{groups}g2000 = []\n')
 
-    assert "tool.azureml-image.dependency-groups[1]: [dependency-groups] cannot be read" in said
+    assert "tool.azureml-image.dependency-groups[1]: [dependency-groups] cannot be read" in message
 
 
 @pytest.mark.parametrize(
@@ -387,12 +389,12 @@ def test_an_expected_answer_that_is_no_json(text: str, tmp_path: Path) -> None:
     """It is refused by its file."""
     (tmp_path / "expect.json").write_text(text, encoding="utf-8")
 
-    said = problems(
+    message = problems(
         tmp_path, '[[tool.azureml-image.smoke-test.requests]]\nbody = 1\nexpect-file = "expect.json"\n'
     )
 
-    assert said.startswith("expect.json")
-    assert ": is not valid JSON: " in said
+    assert message.startswith("expect.json")
+    assert ": is not valid JSON: " in message
 
 
 @pytest.mark.parametrize("epoch", ["253402300800", "9" * 5000, "-1", "1_0", "\u0661", ""])
@@ -400,13 +402,13 @@ def test_a_time_that_no_label_can_hold(epoch: str, tmp_path: Path, monkeypatch: 
     """SOURCE_DATE_EPOCH is refused, also with more digits than Python converts."""
     monkeypatch.setenv("SOURCE_DATE_EPOCH", epoch)
 
-    said = problems(tmp_path).split("\n")[0]
+    message = problems(tmp_path).split("\n")[0]
 
-    assert f'SOURCE_DATE_EPOCH: "{epoch}" is not a number of seconds since 1970' == said
+    assert f'SOURCE_DATE_EPOCH: "{epoch}" is not a number of seconds since 1970' == message
 
 
 @pytest.mark.parametrize(
-    ("document", "what"),
+    ("document", "message"),
     [
         ('[project]\nname = "a"\nversion = ""\n', 'tags[1]: "{version}" gives "", which is not a valid tag'),
         ('[project]\nname = "a"\ndynamic = true\n', 'tags[1]: "{version}" needs {version}'),
@@ -422,7 +424,7 @@ def test_a_time_that_no_label_can_hold(epoch: str, tmp_path: Path, monkeypatch: 
         (f'tool.azureml-image.smoke-test.request = "{"a/" * 3000}"\n', "which does not exist"),
     ],
 )  # fmt: skip
-def test_values_that_nobody_writes(document: str, what: str, tmp_path: Path) -> None:
+def test_values_that_nobody_writes(document: str, message: str, tmp_path: Path) -> None:
     """They are refused in a sentence, like every other mistake."""
     (tmp_path / "nul.txt").write_text("-r a\0b", encoding="utf-8")
     (tmp_path / "long.txt").write_text(f"-r {'a' * 300}\n./{'a' * 300}.whl", encoding="utf-8")
@@ -434,4 +436,4 @@ def test_values_that_nobody_writes(document: str, what: str, tmp_path: Path) -> 
     with pytest.raises(SettingsError) as caught:
         azureml_tasks.load(tmp_path)
 
-    assert what in str(caught.value)
+    assert message in str(caught.value)

@@ -58,25 +58,25 @@ def project(folder: Path, *, mode: int = 0o644) -> Path:
 def context(folder: Path, *, scripts: bool = True) -> BuildContext:
     """Return the context of the project in *folder*; without our scripts if *scripts* is false."""
     plan = azureml_tasks.plan(azureml_tasks.load(folder))
-    ours = () if scripts else tuple(f"python/{name}" for name in SCRIPTS)
-    files = tuple(file for file in plan.files if file.name not in ours)
+    left_out = () if scripts else tuple(f"python/{name}" for name in SCRIPTS)
+    files = tuple(file for file in plan.files if file.name not in left_out)
     return BuildContext(files=files, dockerfile="FROM bases/serving:4\n", sha256=digest(files))
 
 
-def packed(found: BuildContext) -> bytes:
+def packed(build_context: BuildContext) -> bytes:
     """Return the whole archive."""
-    return b"".join(archive(found))
+    return b"".join(archive(build_context))
 
 
 def test_its_members_are_the_dockerfile_and_the_files(tmp_path: Path) -> None:
     """An archive holds the Dockerfile, then the files in their order."""
     text = "FROM bases/serving:4\n# é\n"
-    found = BuildContext(files=context(project(tmp_path)).files, dockerfile=text, sha256="")
+    build_context = BuildContext(files=context(project(tmp_path)).files, dockerfile=text, sha256="")
 
     dockerfile = ContextFile(name="Dockerfile", data=text.encode(), size=len(text.encode()))
-    assert (dockerfile, *found.files) == found.members
-    with tarfile.open(fileobj=io.BytesIO(packed(found))) as archived:
-        assert [file.name.rstrip("/") for file in found.members] == archived.getnames()
+    assert (dockerfile, *build_context.files) == build_context.members
+    with tarfile.open(fileobj=io.BytesIO(packed(build_context))) as archived:
+        assert [file.name.rstrip("/") for file in build_context.members] == archived.getnames()
 
 
 # The hash
@@ -180,19 +180,19 @@ def test_the_owner_changes_nothing(tmp_path: Path) -> None:
 
 def test_the_same_files_give_the_same_bytes_everywhere(tmp_path: Path) -> None:
     """Two checkouts give the same archive, whose hash is pinned."""
-    found = [context(project(tmp_path / name), scripts=False) for name in ("a", "b")]
+    contexts = [context(project(tmp_path / name), scripts=False) for name in ("a", "b")]
 
-    hashes = [hashlib.sha256(packed(one)).hexdigest() for one in found]
+    hashes = [hashlib.sha256(packed(each)).hexdigest() for each in contexts]
 
     assert [PINNED_ARCHIVE, PINNED_ARCHIVE] == hashes
 
 
 def test_members_have_nothing_of_the_machine(tmp_path: Path) -> None:
     """Owner and time are fixed, modes are 0644 or 0755, and the Dockerfile is first."""
-    found = context(project(tmp_path, mode=0o600))
+    build_context = context(project(tmp_path, mode=0o600))
     (tmp_path / "code/模型").chmod(0o700)
 
-    with tarfile.open(fileobj=io.BytesIO(packed(found))) as tar:
+    with tarfile.open(fileobj=io.BytesIO(packed(build_context))) as tar:
         members = [(m.name, m.type, m.mode, m.uid, m.gid, m.uname, m.gname, m.mtime, m.linkname) for m in tar]
 
     def entry(name: str, kind: bytes, mode: int, link: str = "") -> tuple[Any, ...]:
@@ -222,9 +222,9 @@ def test_members_have_nothing_of_the_machine(tmp_path: Path) -> None:
 
 def test_contents_are_the_files_own(tmp_path: Path) -> None:
     """Every member has its content, ours and the user's."""
-    found = context(project(tmp_path), scripts=False)
+    build_context = context(project(tmp_path), scripts=False)
 
-    with tarfile.open(fileobj=io.BytesIO(packed(found))) as tar:
+    with tarfile.open(fileobj=io.BytesIO(packed(build_context))) as tar:
         contents = {m.name: tar.extractfile(m).read() for m in tar if m.isreg()}  # type: ignore[union-attr]  # regular files have content
 
     assert contents == {
@@ -240,8 +240,8 @@ def test_contents_are_the_files_own(tmp_path: Path) -> None:
 
 def test_a_private_file_becomes_readable_as_a_copy(tmp_path: Path) -> None:
     """It is 0644 in the archive; the user's own file keeps its mode."""
-    found = context(project(tmp_path, mode=0o600))
-    packed(found)
+    build_context = context(project(tmp_path, mode=0o600))
+    packed(build_context)
 
     modes = {name: oct((tmp_path / name).stat().st_mode) for name in ("code/score.py", "code/tool.sh")}
 
@@ -276,26 +276,26 @@ def test_a_file_that_changes_while_it_is_read_is_an_error(change: str, read: str
     else:
         path.write_bytes(b"123456" if change == "longer" else b"1234")
 
-    found = BuildContext(files=files, dockerfile="", sha256="")
+    build_context = BuildContext(files=files, dockerfile="", sha256="")
 
     with pytest.raises(BuildError) as caught:
-        digest(files) if read == "digest" else packed(found)
+        digest(files) if read == "digest" else packed(build_context)
 
     assert f"{path} changed while it was read.\n    Run the same command again." == str(caught.value)
 
 
 def test_a_context_counts_its_files_and_their_bytes(tmp_path: Path) -> None:
     """Links count, folders do not."""
-    found = context(project(tmp_path), scripts=False)
+    build_context = context(project(tmp_path), scripts=False)
 
-    assert (7, 63) == (found.file_count, found.size)
+    assert (7, 63) == (build_context.file_count, build_context.size)
 
 
 def test_the_largest_files_are_those_of_the_project(tmp_path: Path) -> None:
     """They come by size, those of one size by name; what azureml-tasks writes is left out, however large."""
-    found = context(project(tmp_path))
+    build_context = context(project(tmp_path))
 
-    top = [(file.name, file.size) for file in largest(found.files)]
+    top = [(file.name, file.size) for file in largest(build_context.files)]
 
     expected = [
         ("code/score.py", 35),

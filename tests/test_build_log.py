@@ -231,8 +231,12 @@ def test_apt_packages_that_do_not_exist_are_named(printed: str, named: list[str]
 
     failed = failed_step(log)
 
-    said = [f"    apt said: {line[3:]}" for line in printed.splitlines()]
-    lines = ["apt could not install the packages:", *(f"    pyproject.toml: {each}" for each in named), *said]
+    apt_lines = [f"    apt said: {line[3:]}" for line in printed.splitlines()]
+    lines = [
+        "apt could not install the packages:",
+        *(f"    pyproject.toml: {each}" for each in named),
+        *apt_lines,
+    ]
     assert (failed.said == "\n".join(lines)) == bool(named)
     assert failed.said_is_log == (not named)
     assert failed.log_says_why

@@ -120,12 +120,12 @@ VARIABLES = {
 }
 
 
-@pytest.mark.parametrize("what", VARIABLES)
+@pytest.mark.parametrize("case", VARIABLES)
 def test_a_problem_of_a_variable_does_not_show_its_value(
-    what: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    case: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Pip prints the line of a pip.conf that it cannot parse, so such a file never reaches pip."""
-    value, problem_text, fix = VARIABLES[what]
+    value, problem_text, fix = VARIABLES[case]
     if len(value) < 100_000:
         monkeypatch.setenv("CONTOSO_PIP_CONF", value)
     else:  # Linux starts no program with a variable as large as this.
@@ -133,8 +133,8 @@ def test_a_problem_of_a_variable_does_not_show_its_value(
 
     [problem] = problems_with(in_variable(), tmp_path)
 
-    what = f"pip-conf: the variable CONTOSO_PIP_CONF {problem_text}"
-    assert ("--secret", what, fix) == (problem.file, problem.what, problem.fix)
+    message = f"pip-conf: the variable CONTOSO_PIP_CONF {problem_text}"
+    assert ("--secret", message, fix) == (problem.file, problem.what, problem.fix)
     assert problem_text == build_secrets.problem_of(in_variable())
 
 
@@ -189,9 +189,9 @@ def test_the_form_of_a_netrc_is_checked(text: str, tmp_path: Path) -> None:
     line, why = NETRCS[text]
     (tmp_path / "netrc").write_text(text)
 
-    what = build_secrets.problem_of(in_file(tmp_path / "netrc"))
+    problem = build_secrets.problem_of(in_file(tmp_path / "netrc"))
 
-    assert what == (f"is not a valid netrc: line {line} {why}" if line else "")
+    assert problem == (f"is not a valid netrc: line {line} {why}" if line else "")
     if not line:
         assert netrc.netrc(tmp_path / "netrc").hosts.keys() >= {"a"} or "pypi.contoso.example" in text
 
@@ -210,9 +210,9 @@ def test_nothing_is_built_without_them(words: tuple[str, ...], tmp_path: Path) -
     """`build` and `release` report missing secrets before they need the engine, which is not there either."""
     folder = consumer(tmp_path, files={"pyproject.toml": project("demo", TABLE)})
 
-    done = invoke(folder, *words)
+    ended = invoke(folder, *words)
 
-    assert (2, "", NOT_GIVEN) == (done.code, done.out, done.err)
+    assert (2, "", NOT_GIVEN) == (ended.code, ended.out, ended.err)
 
 
 @pytest.mark.parametrize(
@@ -222,14 +222,14 @@ def test_what_the_run_names_must_be_there(words: tuple[str, ...], tmp_path: Path
     """A flag or a variable that names nothing is refused by its name, for every engine."""
     folder = consumer(tmp_path, files={"pyproject.toml": project("demo", TABLE)})
 
-    done = invoke(
+    ended = invoke(
         folder,
         *words,
         *("--secret", "pip-conf=env:CONTOSO_PIP_CONF"),
         env={"INVOKE_AZUREML_IMAGE_SECRET_NETRC": "login/netrc"},
     )
 
-    assert (2, "", NEITHER) == (done.code, done.out, done.err)
+    assert (2, "", NEITHER) == (ended.code, ended.out, ended.err)
 
 
 def test_a_flag_counts_more_than_a_variable(tmp_path: Path) -> None:
@@ -242,11 +242,11 @@ def test_a_flag_counts_more_than_a_variable(tmp_path: Path) -> None:
         "HOME": str(folder),
     }
 
-    done = invoke(folder, "image.check", "--secret=netrc=a/netrc", env=variables)
+    ended = invoke(folder, "image.check", "--secret=netrc=a/netrc", env=variables)
 
-    rows = re.findall(r"^secrets .*\n +.*$", done.out, re.MULTILINE)
+    rows = re.findall(r"^secrets .*\n +.*$", ended.out, re.MULTILINE)
     assert ["secrets    pip-conf: FOLDER/pip.conf is set\n           netrc: FOLDER/a/netrc is set"] == rows, (
-        done.err
+        ended.err
     )
 
 
@@ -271,14 +271,14 @@ def test_default_is_where_pip_looks(
         monkeypatch.delenv(name, raising=False)
     for name, text in {"HOME": "FOLDER", **variables}.items():
         monkeypatch.setenv(name, text.replace("FOLDER", str(tmp_path)))
-    wanted = [BuildSecret(id=name, variable=variable) for name, variable in build_secrets.VARIABLES.items()]
+    secrets = [BuildSecret(id=name, variable=variable) for name, variable in build_secrets.VARIABLES.items()]
 
-    given = build_secrets.with_sources(
-        wanted,
-        {secret.id: build_secrets.SecretSource(source="default", option="--secret") for secret in wanted},
+    located = build_secrets.with_sources(
+        secrets,
+        {secret.id: build_secrets.SecretSource(source="default", option="--secret") for secret in secrets},
     )
 
-    assert where == tuple(secret.file.replace(str(tmp_path), "FOLDER") for secret in given)
+    assert where == tuple(secret.file.replace(str(tmp_path), "FOLDER") for secret in located)
 
 
 HOW = """\
@@ -288,7 +288,7 @@ HOW = """\
 
 
 @pytest.mark.parametrize(
-    ("text", "what"),
+    ("text", "problem"),
     [
         ("netrc=machine a login b password hunter2", "netrc: is the text of a secret, not its place"),
         ("netrc=a\nhunter2", "netrc: is the text of a secret, not its place"),
@@ -298,14 +298,14 @@ HOW = """\
         ("id_rsa=hunter2", "must begin with pip-conf= or netrc="),
     ],
 )
-def test_a_flag_that_names_no_place_is_refused_and_not_shown(text: str, what: str, tmp_path: Path) -> None:
+def test_a_flag_that_names_no_place_is_refused_and_not_shown(text: str, problem: str, tmp_path: Path) -> None:
     """It may hold the secret itself, which has no place on a command line."""
     folder = consumer(tmp_path, files={"pyproject.toml": project("demo", TABLE)})
 
-    done = invoke(folder, "image.check", f"--secret={text}")
+    ended = invoke(folder, "image.check", f"--secret={text}")
 
-    expected = f"--secret: {what}\n{HOW}\n1 problem; nothing was done.\n"
-    assert (2, "", expected) == (done.code, done.out, done.err)
+    expected = f"--secret: {problem}\n{HOW}\n1 problem; nothing was done.\n"
+    assert (2, "", expected) == (ended.code, ended.out, ended.err)
 
 
 def test_a_flag_that_the_table_does_not_want_is_named(tmp_path: Path) -> None:
@@ -314,7 +314,7 @@ def test_a_flag_that_the_table_does_not_want_is_named(tmp_path: Path) -> None:
         tmp_path, files={"pyproject.toml": project("demo", 'pip = ["a"]\nsecrets = ["pip-conf"]\n')}
     )
 
-    done = invoke(
+    by_flag = invoke(
         folder,
         *("image.check", "--secret=netrc=default"),
         env={"INVOKE_AZUREML_IMAGE_SECRET_PIP_CONF": "pip.conf"},
@@ -323,7 +323,7 @@ def test_a_flag_that_the_table_does_not_want_is_named(tmp_path: Path) -> None:
 
     why = "tool.azureml-image.secrets does not want it, or pip installs nothing"
     assert ([f"warning: --secret netrc is not used: {why}"], []) == (
-        [line for line in done.err.splitlines() if line.startswith("warning: ")],
+        [line for line in by_flag.err.splitlines() if line.startswith("warning: ")],
         [line for line in by_variable.err.splitlines() if line.startswith("warning: ")],
     )
 
@@ -335,14 +335,14 @@ def test_no_file_of_the_project_says_where_they_are(tmp_path: Path) -> None:
         "azureml_image:\n  secret: [netrc=default]\n  secret_netrc: default\n  allow_source_builds: true\n"
     )
 
-    done = invoke(folder, "image.build")
+    ended = invoke(folder, "image.build")
 
     known = "Known: engine, project, image, base, registry, tags, no_cache, pull."
     expected = "".join(
         f"Invoke's configuration, azureml_image.{name}: is not known\n    {known}\n\n"
         for name in ("allow_source_builds", "secret", "secret_netrc")
     )
-    assert (2, f"{expected}3 problems; nothing was done.\n") == (done.code, done.err)
+    assert (2, f"{expected}3 problems; nothing was done.\n") == (ended.code, ended.err)
 
 
 def test_a_secret_that_would_be_copied_is_refused(tmp_path: Path) -> None:
@@ -356,7 +356,7 @@ def test_a_secret_that_would_be_copied_is_refused(tmp_path: Path) -> None:
     }
     folder = consumer(tmp_path, files=files)
 
-    done = invoke(folder, "image.build", "--secret", "netrc=.netrc", "--secret=pip-conf=weights/pip.conf")
+    ended = invoke(folder, "image.build", "--secret", "netrc=.netrc", "--secret=pip-conf=weights/pip.conf")
 
     expected = """\
 --secret: netrc: .netrc would be copied into the image
@@ -367,7 +367,7 @@ def test_a_secret_that_would_be_copied_is_refused(tmp_path: Path) -> None:
 
 2 problems; nothing was built.
 """
-    assert (2, expected) == (done.code, done.err)
+    assert (2, expected) == (ended.code, ended.err)
 
 
 def test_source_builds_are_said_plainly(tmp_path: Path) -> None:
@@ -397,11 +397,11 @@ def test_tasks_that_build_nothing_need_no_secret(task: str, tmp_path: Path) -> N
     """An image that is built has no use for them."""
     folder = consumer(tmp_path, files={"pyproject.toml": project("demo", f'registry = "r.io"\n{TABLE}')})
 
-    done = invoke(folder, f"image.{task}")
+    ended = invoke(folder, f"image.{task}")
 
     assert (4, "Nothing is built here yet.\n    invoke image.build\nNothing was pushed.\n") == (
-        done.code,
-        done.err,
+        ended.code,
+        ended.err,
     )
 
 
@@ -411,10 +411,10 @@ def test_check_shows_where_they_are_and_no_value(tmp_path: Path) -> None:
     folder = consumer(tmp_path, files=files)
     flags = ("--secret=pip-conf=env:CONTOSO_PIP_CONF", "--secret=netrc=login/netrc")
 
-    there = invoke(folder, "image.check", *flags, env={"CONTOSO_PIP_CONF": CONF})
+    present = invoke(folder, "image.check", *flags, env={"CONTOSO_PIP_CONF": CONF})
     missing = invoke(folder, "image.check", "--json", *flags)
 
-    rows = re.findall(r"^secrets .*\n +.*$", there.out, re.MULTILINE)
+    rows = re.findall(r"^secrets .*\n +.*$", present.out, re.MULTILINE)
     assert [
         "secrets    pip-conf: the variable CONTOSO_PIP_CONF is set\n           netrc: FOLDER/login/netrc is set"
     ] == rows
@@ -424,4 +424,4 @@ def test_check_shows_where_they_are_and_no_value(tmp_path: Path) -> None:
     ]
     assert expected == json.loads(missing.out)["images"][0]["secrets"]
     # No engine answers, which is exit 3; a missing secret is a problem of the settings.
-    assert (3, 2, False) == (there.code, missing.code, "hunter2" in there.out + there.err + missing.out)
+    assert (3, 2, False) == (present.code, missing.code, "hunter2" in present.out + present.err + missing.out)

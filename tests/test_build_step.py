@@ -13,7 +13,7 @@ from azureml_tasks.errors import BuildError
 from azureml_tasks.planning.dockerfile import shell_instruction
 from azureml_tasks.state.records import BUILD_LOG
 
-SAID = """\
+PIP_PROBLEM = """\
 pip could not install the requirements:
     pyproject.toml: alpha==1
     pyproject.toml: beta
@@ -34,12 +34,12 @@ def test_a_requirement_of_pyproject_toml_is_named_with_its_line(tmp_path: Path) 
     file = tmp_path / "pyproject.toml"
     file.write_text('[project]\ndependencies = [\n  "alpha==1.5",\n  "alpha==1",\n  "beta-two",\n]\n')
 
-    assert SAID.replace("toml: alpha", "toml:4: alpha") == with_lines(SAID, file)
+    assert PIP_PROBLEM.replace("toml: alpha", "toml:4: alpha") == with_lines(PIP_PROBLEM, file)
 
 
 def test_a_project_that_is_gone_hides_no_cause(tmp_path: Path) -> None:
     """Without the file, what pip has refused is said without its line."""
-    assert with_lines(SAID, tmp_path / "pyproject.toml") == SAID
+    assert with_lines(PIP_PROBLEM, tmp_path / "pyproject.toml") == PIP_PROBLEM
 
 
 def test_the_whole_log_is_kept_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -47,7 +47,9 @@ def test_the_whole_log_is_kept_and_named(tmp_path: Path, capsys: pytest.CaptureF
     (tmp_path / "pyproject.toml").write_text('[tool.azureml-image]\npip = ["alpha==1"]\n')
     run = RunContext(folder=tmp_path, reporter=Console())
 
-    error = BuildError("The Python packages cannot be installed.", said=SAID, state="Nothing was built.")
+    error = BuildError(
+        "The Python packages cannot be installed.", said=PIP_PROBLEM, state="Nothing was built."
+    )
     error.log_says_why = True
     with pytest.raises(BuildError) as caught:
         fail(run, error, "\x1b[31mone\x1b[0m ##[error]two", "three")

@@ -38,12 +38,12 @@ def plan_with(folder: Path, **sources: str) -> Plan:
     """Return the plan of a project that installs a package with secrets from *sources*."""
     table = 'pip = ["contoso-features"]\nsecrets = ["pip-conf", "netrc"]\n'
     plan = azureml_tasks.plan(azureml_tasks.load(lay_out({"pyproject.toml": project("demo", table)}, folder)))
-    given = {
+    sources_by_id = {
         name.replace("_", "-"): SecretSource(source=source, option="--secret")
         for name, source in sources.items()
     }
-    wanted = [secret for secret in plan.secrets if secret.id in given]
-    return plan._replace(secrets=with_sources(wanted, given))
+    secrets = [secret for secret in plan.secrets if secret.id in sources_by_id]
+    return plan._replace(secrets=with_sources(secrets, sources_by_id))
 
 
 @pytest.mark.parametrize(("kind", "start"), [("buildx", BUILDX), ("buildkit", ["build"])])
