@@ -236,8 +236,8 @@ def test_errors_without_a_file_say_what_and_next() -> None:
     texts = [each.text for error in (engine, smoke) for each in annotations_of(error)]
 
     failed = "demo:1 failed its smoke test (sha256:1, here).\nFailed: add.json\n    status 500\n    not 200"
-    said = "log\n" * 9 + "the cause"
-    assert [f"No engine answers.\ninvoke image.doctor\n{said}", failed] == texts
+    last_lines = "log\n" * 9 + "the cause"
+    assert [f"No engine answers.\ninvoke image.doctor\n{last_lines}", failed] == texts
 
 
 def test_a_package_that_cannot_be_installed_is_shown_at_its_requirement(tmp_path: Path) -> None:

@@ -53,17 +53,17 @@ def test_a_file_out_of_reach_is_a_warning(
     """As in a container that got the runner's environment and not its folder: what has happened still counts."""
     monkeypatch.delenv("TF_BUILD", raising=False)
     file = tmp_path / "file_commands" / "out"
-    said = []
+    outputs = []
     for path in (file, tmp_path):
         monkeypatch.setenv("GITHUB_OUTPUT", str(path))
         set_step_outputs(OUTPUTS, Console())
-        said.append(capsys.readouterr())
+        outputs.append(capsys.readouterr())
 
     warning = "warning: the outputs of this step could not be set: This machine reported an error: {}: {}.\n"
     assert [
         ("", warning.format(file, "No such file or directory")),
         ("", warning.format(tmp_path, "Is a directory")),
-    ] == said
+    ] == outputs
 
 
 def test_elsewhere_nothing_is_told(

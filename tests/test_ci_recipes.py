@@ -351,8 +351,8 @@ def test_linters_find_nothing(tmp_path: Path) -> None:
 
 
 def _ended(*words: str) -> tuple[int, str]:
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    return done.returncode, done.stdout + done.stderr
+    ended = subprocess.run(words, capture_output=True, text=True, check=False)
+    return ended.returncode, ended.stdout + ended.stderr
 
 
 def _scripts(node: Any) -> list[str]:

@@ -49,8 +49,8 @@ def test_the_environment_of_dockers_client(
 
     printed = capture(["env", "-0"], env=client_environment(client)).stdout
 
-    seen = dict(line.split("=", 1) for line in printed.split("\0") if line)
-    kept = {name: value for name, value in seen.items() if name in SHOWN}
+    variables = dict(line.split("=", 1) for line in printed.split("\0") if line)
+    kept = {name: value for name, value in variables.items() if name in SHOWN}
     assert {**KEPT, **expected, "DOCKER_BUILDKIT": "1", "BUILDX_GIT_INFO": "false"} == kept
     assert "1" == os.environ["BUILDX_EXPERIMENTAL"]
 

@@ -135,14 +135,14 @@ def test_invoke_runs_the_same_task_of_two_collections(tmp_path: Path) -> None:
 
 def test_tasks_are_equal_if_name_and_configuration_are() -> None:
     """Two collections that are configured alike have equal tasks; a registry makes them different."""
-    one, same, other = collection("a"), collection("b"), collection("a", registry="r.io")
+    first, same, other = collection("a"), collection("b"), collection("a", registry="r.io")
 
     assert (True, False, False) == (
-        one["check"] == same["check"],
-        one["check"] == other["check"],
-        one["check"] == one["build"],
+        first["check"] == same["check"],
+        first["check"] == other["check"],
+        first["check"] == first["build"],
     )
-    assert hash(one["check"]) == hash(same["check"])
+    assert hash(first["check"]) == hash(same["check"])
 
 
 def test_a_task_that_is_typed_twice_runs_once(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_an_unknown_or_wrong_value_of_a_collection_is_exit_2(tmp_path: Path) -> 
     """A value of the wrong type and an unknown engine are reported together, with where they are."""
     tasks = 'ns = Collection(azureml_tasks.collection("a", engine="podman", no_cache="yes"))\n'
 
-    done = invoke(several(tmp_path, tasks), "a.check")
+    ended = invoke(several(tmp_path, tasks), "a.check")
 
     expected = """\
 collection(...).engine: is "podman", which is not an engine
@@ -166,7 +166,7 @@ collection(...).no_cache: must be a boolean, got "yes"
 
 2 problems; nothing was done.
 """
-    assert (2, "", expected) == (done.code, done.out, done.err)
+    assert (2, "", expected) == (ended.code, ended.out, ended.err)
 
 
 def test_a_project_of_a_call_is_relative_to_tasks_py(tmp_path: Path) -> None:
@@ -181,10 +181,10 @@ def test_a_project_of_a_call_is_relative_to_tasks_py(tmp_path: Path) -> None:
 
 def test_a_failure_ends_what_comes_after(tmp_path: Path) -> None:
     """A pre-task that fails ends the run with its exit code, and the task itself does not start."""
-    done = invoke(several(tmp_path, CALLERS + "ns = Collection(image, tested)\n"), "tested")
+    ended = invoke(several(tmp_path, CALLERS + "ns = Collection(image, tested)\n"), "tested")
 
     expected = "Nothing is built here yet.\n    invoke image.build\nNothing was pushed.\n"
-    assert (4, "", expected) == (done.code, done.out, done.err)
+    assert (4, "", expected) == (ended.code, ended.out, ended.err)
 
 
 def test_the_default_task_is_spelled_as_the_run_was_started(tmp_path: Path) -> None:

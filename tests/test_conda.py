@@ -153,9 +153,9 @@ def test_a_name_that_is_not_on_the_list_has_its_ways_on() -> None:
         "or leave this line out"
     )
     what = '"contoso-lib" is not on the list of conda packages that are the same project on PyPI'
-    found = problems(HEAD + "- contoso-lib=2.1\n- numpy\n- other\n")
+    reported = problems(HEAD + "- contoso-lib=2.1\n- numpy\n- other\n")
 
-    assert [FileProblem("a.yml", 2, what, fix), 4] == [found[0], found[1].line]
+    assert [FileProblem("a.yml", 2, what, fix), 4] == [reported[0], reported[1].line]
 
 
 @pytest.mark.parametrize(
@@ -204,8 +204,8 @@ def test_what_the_table_has_in_place_of_a_package() -> None:
 
     assert [7] == [line for line, _ in refusals(*dependencies, substitutes=have)]
     file, _ = read_conda("a.yml", f"{HEAD}- cudatoolkit=11.8\n- cudnn\n", have)
-    what = "the base's CUDA is used, so this is left out: cudatoolkit=11.8 and 1 more"
-    assert [f"a.yml:2: {what}"] == [*map(str, file.warnings)]
+    warning = "the base's CUDA is used, so this is left out: cudatoolkit=11.8 and 1 more"
+    assert [f"a.yml:2: {warning}"] == [*map(str, file.warnings)]
 
 
 @pytest.mark.parametrize("build", ["=h123_0", ""], ids=["builds", "no builds"])
@@ -223,9 +223,9 @@ def test_an_export_of_a_whole_environment_is_one_problem(build: str) -> None:
         f"- {each}\n" for each in [*libraries, f"openssl=3.0{build}", "numpy=1.26=py312_0", "other"]
     )
 
-    found = problems(text)
+    reported = problems(text)
 
-    assert (FileProblem("a.yml", 1, what, fix), 13) == (found[0], found[1].line)
+    assert (FileProblem("a.yml", 1, what, fix), 13) == (reported[0], reported[1].line)
 
 
 @pytest.mark.parametrize(
@@ -285,12 +285,12 @@ def test_channels_that_pip_does_not_ask_are_named() -> None:
 
 def test_another_key_is_a_warning() -> None:
     """Conda does not read it either."""
-    file, found = read_conda("a.yml", "dependencies: []\nplatforms: [linux-64]\n")
+    file, reported = read_conda("a.yml", "dependencies: []\nplatforms: [linux-64]\n")
 
     assert ((), ['a.yml:2: "platforms" is not read, and conda does not read it'], []) == (
         file.packages,
         [*map(str, file.warnings)],
-        found,
+        reported,
     )
 
 
@@ -493,12 +493,12 @@ def test_another_python_than_the_bases_names_the_bases_that_have_it(
     tmp_path: Path, python: str, fix: str
 ) -> None:
     """Those that Azure ML documents."""
-    what = (
+    problem = (
         f'"{python}" is not the Python of the base mcr.microsoft.com/azureml/minimal-py312-inference:latest'
     )
 
     assert error(tmp_path, f"{HEAD}- {python}\n- numpy\n").startswith(
-        f"env/conda.yml:2: {what}, which has 3.12\n    {fix}\n1 problem"
+        f"env/conda.yml:2: {problem}, which has 3.12\n    {fix}\n1 problem"
     )
 
 
@@ -515,8 +515,10 @@ def test_an_engine_that_does_not_have_the_base_leaves_python_open(tmp_path: Path
     checked = invoke(tmp_path, "image.check")
 
     base = "contoso.azurecr.io/b:4"
-    what = f"was not compared with the Python of {base}, which is not known before the base is on the engine"
-    assert f'conda.yml:2: "python=3.7" {what}' in checked.err
+    warning = (
+        f"was not compared with the Python of {base}, which is not known before the base is on the engine"
+    )
+    assert f'conda.yml:2: "python=3.7" {warning}' in checked.err
 
 
 def test_the_example_of_the_page(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def test_results_and_progress_go_apart(capsys: pytest.CaptureFixture[str]) -> No
 
 
 @pytest.mark.parametrize(
-    ("reporter", "done", "out", "err"),
+    ("reporter", "proceeds", "out", "err"),
     [
         (Console(), True, "", ""),
         (Console(echo=True), True, "", "invoke image.context | docker build -t 'a b' -\n"),
@@ -38,12 +38,12 @@ def test_results_and_progress_go_apart(capsys: pytest.CaptureFixture[str]) -> No
     ],
 )
 def test_an_effect_is_announced_as_a_command_to_paste(
-    reporter: Console, done: bool, out: str, err: str, capsys: pytest.CaptureFixture[str]
+    reporter: Console, proceeds: bool, out: str, err: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Dry, it is a result and must not be done; with echo, it is said; quoted as a shell reads it."""
-    told = reporter.effect(["docker", "build", "-t", "a b", "-"], before="invoke image.context | ")
+    answer = reporter.effect(["docker", "build", "-t", "a b", "-"], before="invoke image.context | ")
 
-    assert (done, (out, err)) == (told, tuple(capsys.readouterr()))
+    assert (proceeds, (out, err)) == (answer, tuple(capsys.readouterr()))
 
 
 HERE_DOCUMENT = """\
@@ -56,7 +56,7 @@ EOF
 
 
 @pytest.mark.parametrize(
-    ("reporter", "done", "out", "err"),
+    ("reporter", "proceeds", "out", "err"),
     [
         (Console(), True, "", ""),
         (Console(echo=True), True, "", HERE_DOCUMENT),
@@ -64,14 +64,16 @@ EOF
     ],
 )
 def test_a_file_of_an_effect_is_pasted_along(
-    reporter: Console, done: bool, out: str, err: str, capsys: pytest.CaptureFixture[str]
+    reporter: Console, proceeds: bool, out: str, err: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What a command reads from its standard input stands below it, as a shell takes it unchanged."""
     file = 'version: v1.1.0\nsteps:\n  - cmd: "$ID {{.Run.ID}} `id`"\n'
 
-    told = reporter.effect(["az", "acr", "run", "--registry", "contoso", "--file", "-", "context"], file=file)
+    answer = reporter.effect(
+        ["az", "acr", "run", "--registry", "contoso", "--file", "-", "context"], file=file
+    )
 
-    assert (done, (out, err)) == (told, tuple(capsys.readouterr()))
+    assert (proceeds, (out, err)) == (answer, tuple(capsys.readouterr()))
 
 
 def test_a_pasted_file_arrives(capsys: pytest.CaptureFixture[str]) -> None:
@@ -79,11 +81,11 @@ def test_a_pasted_file_arrives(capsys: pytest.CaptureFixture[str]) -> None:
     file = "a: '$HOME `id` \\\\ {{.Run.ID}}'\nb: é\n"
     Console(dry=True).effect(["cat", "-"], file=file)
 
-    done = subprocess.run(
+    ended = subprocess.run(
         ["/bin/sh"], input=capsys.readouterr().out.encode(), capture_output=True, check=True
     )
 
-    assert (file, b"") == (done.stdout.decode(), done.stderr)
+    assert (file, b"") == (ended.stdout.decode(), ended.stderr)
 
 
 def test_other_programs_cannot_rewrite_the_terminal() -> None:

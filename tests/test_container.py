@@ -138,9 +138,9 @@ Podman's engine at HOST gives containers no GPU by the API that this command use
 
 def test_a_container_without_gpus_asks_for_none(tmp_path: Path) -> None:
     """Old engines know no such request."""
-    said, created = start(tmp_path, SmokeTestPlan(), None)
+    message, created = start(tmp_path, SmokeTestPlan(), None)
 
-    assert "could not run the image" in said
+    assert "could not run the image" in message
     assert not created["HostConfig"].get("DeviceRequests")
 
 

@@ -17,11 +17,11 @@ def test_a_mistake_of_many_lines_is_counted() -> None:
     """The kinds are counted apart, and the count says where the others begin."""
     lines = [f"-e ./part-{number}\n" for number in range(1000)] + ["--no-deps\n"]
 
-    found = mistakes("".join(lines))
+    reported = mistakes("".join(lines))
 
     shown = [(n + 1, f'"-e ./part-{n}" is an editable install, which an image cannot have') for n in range(3)]
     counted = (4, "here and in 996 more lines is the same mistake as in line 1")
-    assert [*shown, counted, (1001, '"--no-deps" cannot be parsed: no such option: --no-deps')] == found
+    assert [*shown, counted, (1001, '"--no-deps" cannot be parsed: no such option: --no-deps')] == reported
 
 
 def test_a_few_are_all_shown() -> None:
