@@ -146,8 +146,8 @@ def test_proxies_are_those_that_docker_gives(
     """An entry for the engine's address precedes the default; each variable is set in both cases."""
     write(folder, {"proxies": proxies})
 
-    given = {name: value for name, value in zip(NAMES, values, strict=False) if value}
-    expected = given | {name.lower(): value for name, value in given.items()}
+    upper_case = {name: value for name, value in zip(NAMES, values, strict=False) if value}
+    expected = upper_case | {name.lower(): value for name, value in upper_case.items()}
     assert expected == read_docker_config().proxies("tcp://far:1")
 
 

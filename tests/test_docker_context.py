@@ -78,9 +78,9 @@ def test_the_engine_is_the_one_that_docker_uses(
         monkeypatch.setenv(name, value)
     lay_out({**CONTEXTS, **files}, tmp_path)
 
-    found = find_endpoint()
+    endpoint = find_endpoint()
 
-    assert expected == (found.context, found.host)
+    assert expected == (endpoint.context, endpoint.host)
 
 
 def test_the_default_folder_of_the_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,13 +90,13 @@ def test_the_default_folder_of_the_configuration(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("HOME", str(tmp_path))
     lay_out({**CONTEXTS, "config.json": USED}, tmp_path / ".docker")
 
-    found = find_endpoint()
+    endpoint = find_endpoint()
 
-    assert ("own", HOSTS["own"]) == (found.context, found.host)
+    assert ("own", HOSTS["own"]) == (endpoint.context, endpoint.host)
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "cause"),
     [
         ("{", "JSONDecodeError: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
         ("{}", "KeyError: 'Endpoints'"),
@@ -106,7 +106,7 @@ def test_the_default_folder_of_the_configuration(tmp_path: Path, monkeypatch: py
         ('{"Endpoints": {"docker": null}}', "TypeError: 'NoneType' object is not subscriptable"),
     ],
 )
-def test_a_broken_context(content: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_context(content: str, cause: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A context that cannot be read is an error with its file."""
     monkeypatch.delenv("DOCKER_HOST", raising=False)
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
@@ -120,7 +120,7 @@ def test_a_broken_context(content: str, said: str, tmp_path: Path, monkeypatch: 
 The docker context "own" cannot be read from {tmp_path}/{OWN}.
     docker context rm own
     then create it again
-    {said}"""
+    {cause}"""
     assert expected == str(caught.value)
 
 

@@ -41,8 +41,8 @@ def id_of(tag: str) -> str:
 @pytest.fixture
 def engine() -> Iterator[FakeEngine]:
     """An engine without images."""
-    with running_engine() as found:
-        yield found
+    with running_engine() as fake:
+        yield fake
 
 
 @pytest.fixture
@@ -102,10 +102,10 @@ def test_layers_are_found_by_the_recorded_id(engine: FakeEngine, store: DockerLa
     unrecorded = kept_name(store.plan, "2")
     engine.answers[f"GET /v1.41/images/{unrecorded}/json"] = json_answer({"Id": id_of("2")})
 
-    found = store.find("1")
+    layers = store.find("1")
 
-    assert found is not None
-    assert (id_of("1"), name, ("base", "1"), True) == (found.id, found.name, found.layers, found.is_kept)
+    assert layers is not None
+    assert (id_of("1"), name, ("base", "1"), True) == (layers.id, layers.name, layers.layers, layers.is_kept)
     assert store.find("2") is None
     assert {f"GET /v1.41/images/{id_of('1')}/json"} == set(engine.requests)
 
@@ -148,8 +148,8 @@ def test_a_state_folder_that_cannot_be_written_costs_the_layers_alone(
 
     store.use("1", found_layers(image, kept_name(store.plan, "1")))
 
-    said = capsys.readouterr().err
-    assert said.startswith(
+    stderr = capsys.readouterr().err
+    assert stderr.startswith(
         "cached layers cannot be recorded, so the next build builds them again: [Errno 20] "
     )
     assert ([], None) == (engine.requests, store.find("1"))
@@ -185,8 +185,8 @@ def test_only_layers_that_nobody_used_for_a_day_are_removed(
     store.remove_unused({"current"})
 
     assert names == removed(engine)
-    said = sorted(capsys.readouterr().err.splitlines())
-    assert [f"removed cached layers that were not used for a day: {name}" for name in names] == said
+    lines = sorted(capsys.readouterr().err.splitlines())
+    assert [f"removed cached layers that were not used for a day: {name}" for name in names] == lines
     assert {"current", "today"} == {record.tag for record in store.records.all()}
 
 
@@ -213,8 +213,8 @@ def test_layers_of_a_project_that_is_gone_are_removed(
     store.remove_unused(())
 
     assert [name] == removed(engine)
-    said = f"removed cached layers of {tmp_path / 'gone'}, which is gone: {name}\n"
-    assert (said, ["2"]) == (capsys.readouterr().err, [record.tag for record in gone.all()])
+    stderr = f"removed cached layers of {tmp_path / 'gone'}, which is gone: {name}\n"
+    assert (stderr, ["2"]) == (capsys.readouterr().err, [record.tag for record in gone.all()])
 
 
 def test_a_name_that_is_somebody_elses_now_stays(

@@ -69,17 +69,19 @@ def pairs(values: Sequence[str]) -> dict[str, str]:
     return dict(zip(words[0::2], words[1::2], strict=True))
 
 
-def wanted(table: Table, base: str) -> list[tuple[str, tuple[str, ...], tuple[str, ...], bool]]:
+def expected_instructions(
+    table: Table, base: str
+) -> list[tuple[str, tuple[str, ...], tuple[str, ...], bool]]:
     """Return the expected instructions of a table, without the values of ENV and LABEL."""
 
     def runs(after: str) -> list[tuple[str, tuple[str, ...], tuple[str, ...], bool]]:
-        found: list[tuple[str, tuple[str, ...], tuple[str, ...], bool]] = []
+        instructions: list[tuple[str, tuple[str, ...], tuple[str, ...], bool]] = []
         for run in table.run:
             if run["after"] == after:
                 command = ("RUN", (), ("/bin/sh", "-c", run["command"]), True)
                 user = [("USER", (), (table.user,), False), command, ("USER", (), ("root",), False)]
-                found += [command] if run["user"] == "root" else user
-        return found
+                instructions += [command] if run["user"] == "root" else user
+        return instructions
 
     is_known = base.startswith("mcr.microsoft.com/")
     app_root = "/var/azureml-app" if is_known else "${AML_APP_ROOT:-/var/azureml-app}"
@@ -116,27 +118,29 @@ def test_no_value_adds_an_instruction(table: Table, code_project: Path) -> None:
         reject()
     text = azureml_tasks.render(azureml_tasks.plan(loaded))
 
-    seen = commands(text)
+    instructions = commands(text)
 
     blank = [
         (word, flags, () if word in {"ENV", "LABEL"} else value, as_json)
-        for word, flags, value, as_json in seen
+        for word, flags, value, as_json in instructions
     ]
-    assert wanted(table, str(loaded.facts.base)) == blank
-    env, label = (next(value for word, _, value, _ in seen if word == which) for which in ("ENV", "LABEL"))
+    assert expected_instructions(table, str(loaded.facts.base)) == blank
+    env, label = (
+        next(value for word, _, value, _ in instructions if word == which) for which in ("ENV", "LABEL")
+    )
     assert {"AZUREML_ENTRY_SCRIPT": "score.py", **table.env} == {
         n: unquoted(t) for n, t in pairs(env).items()
     }
     labels = {unquoted(n): t for n, t in pairs(label).items()}
     assert '"$CONTEXT_SHA256"' == labels.pop("azureml-tasks.context-sha256")
-    ours = {
+    own_labels = {
         "title": "scoring",
         "version": table.version,
         **({"source": table.url} if table.url else {}),
         "base.name": f"{loaded.facts.base.name}:{loaded.facts.base.tag}",
     }
-    ours = {f"org.opencontainers.image.{name}": value for name, value in ours.items()}
-    assert {**ours, **table.labels} == {n: unquoted(t) for n, t in labels.items()}
+    own_labels = {f"org.opencontainers.image.{name}": value for name, value in own_labels.items()}
+    assert {**own_labels, **table.labels} == {n: unquoted(t) for n, t in labels.items()}
     assert_lines_hold(text)
 
 
@@ -157,14 +161,14 @@ def test_every_builder_can_build_the_cases(case: Path) -> None:
     """
     text = sections(case)["Dockerfile"]
 
-    seen = commands(text)
+    instructions = commands(text)
 
     known = {"FROM", "USER", "RUN", "COPY", "ENV", "ARG", "LABEL"}
     if "server = " in sections(case)["pyproject.toml"]:
         known |= {"WORKDIR", "EXPOSE", "ENTRYPOINT", "CMD"}
     assert ([], MOUNTING.get(case.stem, [])) == (
-        [word for word, _, _, _ in seen if word not in known],
-        [flags for _, flags, _, _ in seen if flags],
+        [word for word, _, _, _ in instructions if word not in known],
+        [flags for _, flags, _, _ in instructions if flags],
     )
     assert_lines_hold(text)
 
@@ -176,7 +180,7 @@ def test_secrets_are_mounted_for_one_command(source_builds: bool, code_project: 
     (code_project / "pyproject.toml").write_text(table, encoding="utf-8", newline="")
     plan = azureml_tasks.plan(azureml_tasks.load(code_project))._replace(source_builds=source_builds)
 
-    seen = commands(azureml_tasks.render(plan))
+    instructions = commands(azureml_tasks.render(plan))
 
     command = INSTALL if source_builds else INSTALL.replace("install.py", "download.py")
     named = f"PIP_CONFIG_FILE={INSTALLED}pip-conf     NETRC={INSTALLED}netrc     {command}"
@@ -184,9 +188,9 @@ def test_secrets_are_mounted_for_one_command(source_builds: bool, code_project: 
     run = ("RUN", mounts, (named,), False)
     install = ("RUN", (FROM_PACKAGES,), (INSTALL,), False)
     rest = ["COPY", "ENV", "ARG", "LABEL", "USER"]
-    assert ([run] if source_builds else [run, install]) == [one for one in seen if one[1]]
+    assert ([run] if source_builds else [run, install]) == [each for each in instructions if each[1]]
     words = ["FROM", "USER", "COPY", "RUN", *([] if source_builds else ["FROM", "USER", "RUN"]), *rest]
-    assert words == [word for word, *_ in seen]
+    assert words == [word for word, *_ in instructions]
 
 
 @pytest.mark.parametrize("case", GENERATED, ids=[case.stem for case in GENERATED])
@@ -229,8 +233,8 @@ def test_a_log_that_shows_the_text_is_obeyed_by_no_ci_system(code_project: Path)
 
     text = azureml_tasks.render(azureml_tasks.plan(azureml_tasks.load(code_project)))
 
-    seen = {word: value for word, _, value, _ in commands(text)}
-    env, labels = pairs(seen["ENV"]), pairs(seen["LABEL"])
+    arguments = {word: value for word, _, value, _ in commands(text)}
+    env, labels = pairs(arguments["ENV"]), pairs(arguments["LABEL"])
     labels.popitem()  # the hash, which is an argument
     assert table.env.items() <= {(name, unquoted(value)) for name, value in env.items()}
     assert table.labels.items() <= {(unquoted(name), unquoted(value)) for name, value in labels.items()}
@@ -255,20 +259,20 @@ def test_a_character_that_no_line_can_hold_is_refused(code_project: Path, key: s
     shown = json.dumps(f"a{character}b")
     table = HEAD + f"{key} = {{ A = {shown} }}\n"
 
-    said = refusal(code_project, table)
+    message = refusal(code_project, table)
 
     expected = (
         f"pyproject.toml:5: tool.azureml-image.{key}.A: {shown} contains {LINES[character]}, "
         "which a Dockerfile cannot hold\n    Write it in double quotes, on one line.\n\n1 problem; nothing was done."
     )
-    assert expected == said
+    assert expected == message
 
 
 def test_a_nul_in_a_command_is_refused_and_newlines_are_not(code_project: Path) -> None:
     """A command may contain every character of JSON except NUL."""
     table = HEAD + 'run = [{ command = "a\\n\\rb" }, { command = "a\\u0000" }]\n'
 
-    said = refusal(code_project, table)
+    message = refusal(code_project, table)
 
     expected = (
         'pyproject.toml:5: tool.azureml-image.run[2].command: "a\\u0000" contains a NUL character, '
@@ -276,7 +280,7 @@ def test_a_nul_in_a_command_is_refused_and_newlines_are_not(code_project: Path) 
         "    Write a command for /bin/sh -c. Put a command that is too long into a script in the code folder.\n\n"
         "1 problem; nothing was done."
     )
-    assert expected == said
+    assert expected == message
 
 
 LONG = {
@@ -290,17 +294,17 @@ LONG = {
 }
 
 
-@pytest.mark.parametrize("what", LONG)
-def test_a_line_that_is_too_long_is_refused(code_project: Path, what: str) -> None:
+@pytest.mark.parametrize("case", LONG)
+def test_a_line_that_is_too_long_is_refused(code_project: Path, case: str) -> None:
     """A value that would make a line longer than 65,535 bytes is reported with its key."""
-    key, shape, place = LONG[what]
-    value = shape.replace("%s", "\\" * 40_000 if "escapes" in what else "a" * 66_000)
+    key, shape, place = LONG[case]
+    value = shape.replace("%s", "\\" * 40_000 if "escapes" in case else "a" * 66_000)
     table = HEAD + f"{key} = {value}\n"
 
-    said = refusal(code_project, table)
+    message = refusal(code_project, table)
 
     line = (
-        re.sub(r'"?a{66000}"?', "…", said.splitlines()[0])
+        re.sub(r'"?a{66000}"?', "…", message.splitlines()[0])
         .replace("66,000", "LENGTH")
         .replace("40,000", "LENGTH")
     )
@@ -361,8 +365,8 @@ def test_labels_from_the_project_table_are_checked(code_project: Path, line: str
     count = line.count("\n")
     table = f'[project]\nname = "x"\n{line}\n[tool.azureml-image]\nbase = "bases/serving"\n'
 
-    said = refusal(code_project, table)
+    message = refusal(code_project, table)
 
     fix = "Write it in double quotes, on one line."
     expected = f"pyproject.toml:{3 + count}: {problem}\n    {fix}\n\n1 problem; nothing was done."
-    assert expected == said
+    assert expected == message

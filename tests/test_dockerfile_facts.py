@@ -97,9 +97,9 @@ def test_what_only_buildkit_can_do(text: str, expected: tuple[str, ...]) -> None
 )
 def test_another_language_needs_buildkit(frontend: str, expected: tuple[str, ...]) -> None:
     """Docker's own frontend has the language that each builder knows."""
-    found = facts(f"# syntax={frontend}\nFROM a\n")
+    dockerfile_facts = facts(f"# syntax={frontend}\nFROM a\n")
 
-    assert (frontend, expected) == (found.frontend, found.buildkit)
+    assert (frontend, expected) == (dockerfile_facts.frontend, dockerfile_facts.buildkit)
 
 
 @pytest.mark.parametrize(
@@ -117,9 +117,9 @@ def test_another_language_needs_buildkit(frontend: str, expected: tuple[str, ...
 )
 def test_the_runtime_user(text: str, user: str, is_refused: bool) -> None:
     """It is the last USER of the last stage; root is a mistake."""
-    found = facts(text)
+    dockerfile_facts = facts(text)
 
-    assert (user, is_refused) == (found.user, bool(found.problems))
+    assert (user, is_refused) == (dockerfile_facts.user, bool(dockerfile_facts.problems))
 
 
 def test_commands_that_mount_secrets() -> None:
@@ -155,6 +155,6 @@ def test_a_large_dockerfile_is_read_once(text: str) -> None:
 @given(text=st.lists(PIECES, max_size=25).map("".join))
 def test_any_text(text: str) -> None:
     """It says something, or has a mistake, and never fails."""
-    found = facts(text)
+    dockerfile_facts = facts(text)
 
-    assert found.images or found.problems
+    assert dockerfile_facts.images or dockerfile_facts.problems

@@ -114,77 +114,79 @@ def plan(folder: Path, more: str = "") -> Plan:
 
 def test_the_script_is_mounted_and_downloads_are_cached(tmp_path: Path) -> None:
     """Pip and apt keep their archives in BuildKit's cache, and the script is in no layer."""
-    made = plan(tmp_path)
+    planned = plan(tmp_path)
     names = ("system", "python")
 
-    expected = "\n".join([FROM.format(base=made.base), SYSTEM, PYTHON])
-    assert expected == render_stages(made, str(made.base), names, mounts=True)
+    expected = "\n".join([FROM.format(base=planned.base), SYSTEM, PYTHON])
+    assert expected == render_stages(planned, str(planned.base), names, mounts=True)
 
 
 def test_each_project_has_caches_of_its_own(tmp_path: Path) -> None:
     """What one project leaves in a cache of pip or apt is not what another one installs."""
-    made, key = plan(tmp_path), "0123456789abcdef" * 2
-    expected = "\n".join([FROM.format(base=made.base), SYSTEM, PYTHON])
+    planned, key = plan(tmp_path), "0123456789abcdef" * 2
+    expected = "\n".join([FROM.format(base=planned.base), SYSTEM, PYTHON])
     for name in ("apt", "pip"):
         expected = expected.replace(f"id=azureml-image-{name},", f"id=azureml-image-{name}-{key},")
 
-    owned = made._replace(project_key=key)
+    owned = planned._replace(project_key=key)
 
-    assert expected == render_stages(owned, str(made.base), ("system", "python"), mounts=True)
-    assert (render(made), stages(made)) == (render(owned), stages(owned))
+    assert expected == render_stages(owned, str(planned.base), ("system", "python"), mounts=True)
+    assert (render(planned), stages(planned)) == (render(owned), stages(owned))
 
 
 def test_with_secrets_packages_are_downloaded_on_the_base_alone(tmp_path: Path) -> None:
     """Secrets are mounted in a stage of their own, also if the packages are installed on cached layers."""
-    made = plan(tmp_path, 'secrets = ["netrc"]\n')
-    download = DOWNLOAD.format(base=made.base)
+    planned = plan(tmp_path, 'secrets = ["netrc"]\n')
+    download = DOWNLOAD.format(base=planned.base)
     layers = "# Cached layers of an earlier build. Their user is root.\nFROM demo/layers:1\n"
 
-    whole = "\n".join([download, FROM.format(base=made.base), SYSTEM, DOWNLOADED])
+    whole = "\n".join([download, FROM.format(base=planned.base), SYSTEM, DOWNLOADED])
     after_system = f"{download}\n{layers}\n{DOWNLOADED}"
     assert (whole, after_system) == (
-        render_stages(made, str(made.base), ("system", "python"), mounts=True),
-        render_stages(made, "demo/layers:1", ("python",), mounts=True),
+        render_stages(planned, str(planned.base), ("system", "python"), mounts=True),
+        render_stages(planned, "demo/layers:1", ("python",), mounts=True),
     )
-    assert "type=secret" not in render_stages(made, "demo/layers:1", ("model", "code", "labels"), mounts=True)
+    assert "type=secret" not in render_stages(
+        planned, "demo/layers:1", ("model", "code", "labels"), mounts=True
+    )
 
 
 def test_a_run_that_allows_source_builds_mounts_secrets_while_packages_are_installed(tmp_path: Path) -> None:
     """Then the code of a package can read them, which the comment says."""
-    made = plan(tmp_path, 'secrets = ["netrc"]\n')._replace(source_builds=True)
+    planned = plan(tmp_path, 'secrets = ["netrc"]\n')._replace(source_builds=True)
 
     first = "\n".join(PYTHON.splitlines()[:2]) + "\n"
     command = "".join(PYTHON.splitlines(keepends=True)[4:])
-    expected = "\n".join([FROM.format(base=made.base), SYSTEM, first + SOURCE_BUILDS + command])
-    assert expected == render_stages(made, str(made.base), ("system", "python"), mounts=True)
+    expected = "\n".join([FROM.format(base=planned.base), SYSTEM, first + SOURCE_BUILDS + command])
+    assert expected == render_stages(planned, str(planned.base), ("system", "python"), mounts=True)
 
 
 def test_the_other_steps_are_the_same(tmp_path: Path) -> None:
     """After the packages no line differs from the Dockerfile for every builder."""
-    made = plan(tmp_path)
+    planned = plan(tmp_path)
     mark = "# The code changes"
 
-    assert render(made).partition(mark)[2] == render(made, mounts=True).partition(mark)[2]
+    assert render(planned).partition(mark)[2] == render(planned, mounts=True).partition(mark)[2]
 
 
 def test_on_cached_layers_variables_and_user_come_first(tmp_path: Path) -> None:
     """They come before the code, which changes more often; the context's hash is in the text."""
-    made = plan(tmp_path)
+    planned = plan(tmp_path)
     prefix = "# Cached layers of an earlier build. Their user is root.\nFROM demo/layers:1\n"
 
     expected = f"{prefix}\n{VARIABLES}\n{USER}\n{CODE}\n{LABELS}"
-    assert expected == render_stages(made, "demo/layers:1", ("model", "code", "labels"), sha256="1234")
+    assert expected == render_stages(planned, "demo/layers:1", ("model", "code", "labels"), sha256="1234")
 
 
 def test_with_a_command_after_the_code_the_order_stays(tmp_path: Path) -> None:
     """A shell command after the code may need the code, so no step is moved."""
-    made = plan(tmp_path)
+    planned = plan(tmp_path)
     table = (tmp_path / "pyproject.toml").read_text(encoding="utf-8")
     run = '\n[[tool.azureml-image.run]]\ncommand = "true"\nafter = "code"\n'
     (tmp_path / "pyproject.toml").write_text(table + run, encoding="utf-8")
-    made = azureml_tasks.plan(azureml_tasks.load(tmp_path))
+    planned = azureml_tasks.plan(azureml_tasks.load(tmp_path))
 
-    text = render_stages(made, "demo/layers:1", ("model", "code", "labels"))
+    text = render_stages(planned, "demo/layers:1", ("model", "code", "labels"))
     words = [line.split(" ")[0] for line in text.splitlines() if line and line[0] not in "# "]
     assert ["FROM", "COPY", "ENV", "RUN", "ARG", "LABEL", "USER"] == words
 

@@ -94,11 +94,11 @@ PLAIN = st.sampled_from(
 @given(text=st.lists(PLAIN, min_size=1, max_size=20).map("".join))
 def test_dockers_own_parser_finds_the_same(text: str) -> None:
     """Names and lines of instructions are those of moby's parser, if that reads the text."""
-    found = None
+    parsed = None
     with contextlib.suppress(dockerfile.GoParseError):
-        found = dockerfile.parse_string(text)
+        parsed = dockerfile.parse_string(text)
 
-    if found is not None:
-        expected = [((each.cmd or "").upper(), each.start_line) for each in found]
+    if parsed is not None:
+        expected = [((each.cmd or "").upper(), each.start_line) for each in parsed]
         split = split_dockerfile(text)
         assert expected == [(each.name, each.line) for each in split.instructions]
