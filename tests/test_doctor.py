@@ -124,18 +124,18 @@ def normal(text: str, engine: FakeEngine) -> str:
 
 def test_the_whole_report(engine: FakeEngine, tmp_path: Path) -> None:
     """Each finding has its line, and below it why it matters and what puts it right."""
-    done = invoke(consumer(tmp_path, PATIENT), "image.doctor", env=of_person(tmp_path, engine))
+    ended = invoke(consumer(tmp_path, PATIENT), "image.doctor", env=of_person(tmp_path, engine))
 
-    assert (0, TEXT, "") == (done.code, normal(done.out, engine), done.err)
+    assert (0, TEXT, "") == (ended.code, normal(ended.out, engine), ended.err)
 
 
 def test_as_json(engine: FakeEngine, tmp_path: Path) -> None:
     """Programs get the same findings."""
-    done = invoke(consumer(tmp_path, PATIENT), "image.doctor", "--json", env=of_person(tmp_path, engine))
+    ended = invoke(consumer(tmp_path, PATIENT), "image.doctor", "--json", env=of_person(tmp_path, engine))
 
-    report = json.loads(done.out)
+    report = json.loads(ended.out)
     keys = {"name", "status", "what", "why", "fix", "repairable"}
-    assert (0, 1, "doctor", []) == (done.code, report["version"], report["task"], report["repaired"])
+    assert (0, 1, "doctor", []) == (ended.code, report["version"], report["task"], report["repaired"])
     assert all(keys == set(each) for each in report["findings"])
     assert {
         "name": "context",
@@ -167,11 +167,11 @@ def test_without_an_engine_and_without_a_table(engine: FakeEngine, tmp_path: Pat
     folder = lay_out({"tasks.py": PATIENT}, tmp_path / "bare")
     env = {**of_person(tmp_path, engine), "DOCKER_HOST": "unix:///nowhere/docker.sock"}
 
-    done = invoke(folder, "image.doctor", env=env)
+    ended = invoke(folder, "image.doctor", env=env)
 
-    assert NO_ENGINE in done.out
-    assert done.out.endswith("\n\n1 blocking problem\n")
-    assert (3, "Nothing can be built before this is put right: engine.\n") == (done.code, done.err)
+    assert NO_ENGINE in ended.out
+    assert ended.out.endswith("\n\n1 blocking problem\n")
+    assert (3, "Nothing can be built before this is put right: engine.\n") == (ended.code, ended.err)
 
 
 def test_what_the_run_itself_says_must_be_right(tmp_path: Path) -> None:
@@ -201,8 +201,8 @@ def run_in(
     folder: Path, *, engine: str = "docker", console: Console | None = None, **overrides: str
 ) -> RunContext:
     """A run in the project of *folder*."""
-    given = {name: Override(value=value, source=f"--{name}") for name, value in overrides.items()}
-    return RunContext(folder=folder, reporter=console or Console(), engine=engine, overrides=given)
+    by_flag = {name: Override(value=value, source=f"--{name}") for name, value in overrides.items()}
+    return RunContext(folder=folder, reporter=console or Console(), engine=engine, overrides=by_flag)
 
 
 def blocked(name: str) -> Finding:

@@ -70,8 +70,8 @@ def configured(folder: Path, values: dict[str, Any], **programs: str) -> DockerC
 
 def client(**more: Any) -> EngineClient:
     """A client of an engine that is not asked."""
-    given = {"context": "default", "host": "unix:///s", "version": "28.0.1", "api": "1.48", **more}
-    return EngineClient(**given)
+    fields = {"context": "default", "host": "unix:///s", "version": "28.0.1", "api": "1.48", **more}
+    return EngineClient(**fields)
 
 
 AUTHS = {"auths": {"r.io": {"auth": "dTpw"}, "s.io": {}}}

@@ -106,12 +106,12 @@ def test_what_the_credentials_permit(
         hosts.append(host)
         config = signed_in(tmp_path, monkeypatch, host)
 
-        found = registry_findings(config, host, "demo", tries_login=True)
+        findings = registry_findings(config, host, "demo", tries_login=True)
 
     expected = [Finding("registry", Status.OK, "HOST answers"), finding]
     assert expected == [
         each._replace(what=each.what.replace(host, "HOST"), fix=each.fix.replace(host, "HOST"))
-        for each in found
+        for each in findings
     ]
 
 
@@ -122,14 +122,14 @@ def test_credentials_stay_where_they_are(tmp_path: Path, monkeypatch: pytest.Mon
         hosts.append(host)
         config = signed_in(tmp_path, monkeypatch, host, helper=HELPER)
 
-        found = registry_findings(config, host, "demo", tries_login=False)
+        findings = registry_findings(config, host, "demo", tries_login=False)
 
         why = "Whether they are still good is tried only for a registry that a flag or a variable names."
         fix = f"invoke image.doctor --registry {host}"
         assert [
             Finding("registry", Status.OK, f"{host} answers"),
             Finding("sign-in", Status.NOTE, f"docker has credentials for {host}", why, fix),
-        ] == found
+        ] == findings
         assert [("GET", "/v2/", "")] == requests
         assert "list\n" == (tmp_path / "asked").read_text()
 
@@ -141,18 +141,18 @@ def test_without_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     with running_registry(with_port(registry(), hosts)) as (host, _):
         hosts.append(host)
 
-        found = registry_findings(read_docker_config(), host, "demo", tries_login=True)
+        findings = registry_findings(read_docker_config(), host, "demo", tries_login=True)
 
     what = f"docker has no credentials for {host}"
-    assert Finding("sign-in", Status.WARNING, what, NO_PUSH, f"docker login {host}") == found[-1]
+    assert Finding("sign-in", Status.WARNING, what, NO_PUSH, f"docker login {host}") == findings[-1]
 
 
 def test_a_registry_without_a_sign_in() -> None:
     """Nothing else is to be said of it."""
     with running_registry(lambda *_: Reply()) as (host, _):
-        found = registry_findings(DockerConfig(), host, "demo", tries_login=True)
+        findings = registry_findings(DockerConfig(), host, "demo", tries_login=True)
 
-    assert [Finding("registry", Status.OK, f"{host} answers, and wants no sign-in")] == found
+    assert [Finding("registry", Status.OK, f"{host} answers, and wants no sign-in")] == findings
 
 
 def test_a_registry_that_takes_passwords_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,10 +166,10 @@ def test_a_registry_that_takes_passwords_alone(tmp_path: Path, monkeypatch: pyte
 
     with running_registry(answer) as (host, _):
         config = signed_in(tmp_path, monkeypatch, host)
-        found = registry_findings(config, host, "demo", tries_login=True)
+        findings = registry_findings(config, host, "demo", tries_login=True)
 
     what = f"docker's credentials for {host} are accepted; whether they permit a push is not known"
-    assert Finding("sign-in", Status.OK, what) == found[-1]
+    assert Finding("sign-in", Status.OK, what) == findings[-1]
 
 
 @pytest.mark.parametrize(

@@ -135,7 +135,7 @@ def test_connect_to_podman(engine: FakeEngine) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "cause"),
     [
         (json_answer([]), "the answer to GET /version is not that of an engine"),
         (json_answer("28"), "the answer to GET /version is not that of an engine"),
@@ -144,7 +144,7 @@ def test_connect_to_podman(engine: FakeEngine) -> None:
         ((0, b"SSH-2.0-server\r\n"), "SSH-2.0-server"),
     ],
 )
-def test_connect_to_something_else(answer: tuple[int, bytes], said: str, engine: FakeEngine) -> None:
+def test_connect_to_something_else(answer: tuple[int, bytes], cause: str, engine: FakeEngine) -> None:
     """A server that is not an engine is an error with its address and its answer."""
     engine.answers["GET /version"] = answer
 
@@ -155,7 +155,7 @@ def test_connect_to_something_else(answer: tuple[int, bytes], said: str, engine:
 Docker's engine does not answer (DOCKER_HOST names {engine.host}).
     Start it: open Docker Desktop, or on Linux: sudo systemctl start docker
     or, for the engine of docker's current context: unset DOCKER_HOST
-    the connection failed: {said}"""
+    the connection failed: {cause}"""
     assert expected == str(caught.value).rstrip()
 
 
@@ -212,9 +212,9 @@ def test_the_sdk_asks_the_same_engine(tmp_path: Path, monkeypatch: pytest.Monkey
 
         client = connect()
         with closing(client.sdk):
-            found = client.sdk.images.get("x").attrs
+            image = client.sdk.images.get("x").attrs
 
-    assert (("own", fake.host), IMAGE) == ((client.context, client.host), found)
+    assert (("own", fake.host), IMAGE) == ((client.context, client.host), image)
     assert ["GET /_ping", "GET /v1.48/images/x/json"] == fake.requests
 
 

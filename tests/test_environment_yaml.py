@@ -91,9 +91,11 @@ def request(timeout: float) -> SmokeTestRequest:
     )
 
 
-def deployment(pushed: Pushed = PUSHED, **given: Any) -> str:
-    """Return the deployment of an image with code and model, unless *given* changes its plan."""
-    baked = plan(**{"registry": "contoso.azurecr.io", "repository": "team/iris", "has_model": True, **given})
+def deployment(pushed: Pushed = PUSHED, **changes: Any) -> str:
+    """Return the deployment of an image with code and model, unless *changes* changes its plan."""
+    baked = plan(
+        **{"registry": "contoso.azurecr.io", "repository": "team/iris", "has_model": True, **changes}
+    )
     return deployment_text(pushed, baked, **SCORING)
 
 
@@ -129,7 +131,7 @@ def test_a_deployment_of_an_image_without_model_and_code_that_starts_slowly() ->
 
 
 @pytest.mark.parametrize(
-    ("given", "text"),
+    ("changes", "text"),
     [
         ({"smoke_test": SmokeTestPlan(model="/m")}, 'model: "azureml:team-iris@latest"\nenvironment: '),
         ({}, WITHOUT_A_MODEL),
@@ -140,10 +142,10 @@ def test_a_deployment_of_an_image_without_model_and_code_that_starts_slowly() ->
         ),
     ],
 )
-def test_a_model_is_mounted_if_the_smoke_test_mounted_one(given: dict[str, Any], text: str) -> None:
+def test_a_model_is_mounted_if_the_smoke_test_mounted_one(changes: dict[str, Any], text: str) -> None:
     """Code that was tested without a model needs none; the base may have its own model or code."""
-    assert text in deployment(**{"has_model": False, **given})
-    assert "code_configuration" not in deployment(**{"has_model": False, **given})
+    assert text in deployment(**{"has_model": False, **changes})
+    assert "code_configuration" not in deployment(**{"has_model": False, **changes})
 
 
 @pytest.mark.parametrize(
@@ -331,10 +333,10 @@ def test_the_environment_alone_is_on_stdout(tmp_path: Path) -> None:
 
 def test_a_deployment_fits_the_environment(tmp_path: Path) -> None:
     """The image has no model and no code, so the deployment mounts them."""
-    done = invoke(pushed_project(tmp_path), "image.environment", *FOR_SCORING)
-    deployed = yaml.safe_load(done.out)
+    ended = invoke(pushed_project(tmp_path), "image.environment", *FOR_SCORING)
+    deployed = yaml.safe_load(ended.out)
 
-    assert (0, "") == (done.code, done.err)
+    assert (0, "") == (ended.code, ended.err)
     assert ["team-iris-12345678", "scoring", "azureml:team-iris:sha256-1234567890ab", "Standard_DS3_v2"] == [
         deployed[key] for key in ("name", "endpoint_name", "environment", "instance_type")
     ]
@@ -345,7 +347,7 @@ def test_a_deployment_fits_the_environment(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "warnings"),
     [
         ({"smoke": None}, UNTESTED),
         ({"context_sha256": "0" * 64}, CHANGED),
@@ -353,11 +355,11 @@ def test_a_deployment_fits_the_environment(tmp_path: Path) -> None:
         ({"smoke": {"passed": True}}, ""),
     ],
 )
-def test_warnings_of_the_image(changes: dict[str, Any], said: str, tmp_path: Path) -> None:
+def test_warnings_of_the_image(changes: dict[str, Any], warnings: str, tmp_path: Path) -> None:
     """An image that was pushed untested, and files that changed since, give warnings; an unknown start does not."""
-    done = invoke(pushed_project(tmp_path, **changes), "image.environment")
+    ended = invoke(pushed_project(tmp_path, **changes), "image.environment")
 
-    assert (0, ENVIRONMENT, said) == (done.code, done.out, done.err)
+    assert (0, ENVIRONMENT, warnings) == (ended.code, ended.out, ended.err)
 
 
 @pytest.mark.parametrize(
@@ -370,9 +372,9 @@ def test_warnings_of_the_image(changes: dict[str, Any], said: str, tmp_path: Pat
 )
 def test_every_flag_that_is_wrong_is_named(words: tuple[str, ...], err: str, tmp_path: Path) -> None:
     """All are reported together, with exit code 2."""
-    done = invoke(pushed_project(tmp_path), "image.environment", *words)
+    ended = invoke(pushed_project(tmp_path), "image.environment", *words)
 
-    assert (2, "", err) == (done.code, done.out, done.err)
+    assert (2, "", err) == (ended.code, ended.out, ended.err)
 
 
 @pytest.mark.parametrize(
@@ -389,9 +391,9 @@ def test_nothing_is_pushed_yet(built: bool, err: str, tmp_path: Path) -> None:
     """The exit code is 4, and the message has the next command."""
     folder = consumer(tmp_path, files={".azureml-image/build.json": "{}"} if built else {})
 
-    done = invoke(folder, "image.environment")
+    ended = invoke(folder, "image.environment")
 
-    assert (4, "", err) == (done.code, done.out, done.err)
+    assert (4, "", err) == (ended.code, ended.out, ended.err)
 
 
 def test_a_dry_run_prints_what_to_paste_and_writes_nothing(tmp_path: Path) -> None:
@@ -400,14 +402,14 @@ def test_a_dry_run_prints_what_to_paste_and_writes_nothing(tmp_path: Path) -> No
     words = ("image.environment", "--output=a b", "--project=.", "--name=iris", *FOR_SCORING)
 
     dry = invoke(folder, "--dry", *words)
-    there = (folder / "a b").exists()
+    is_written = (folder / "a b").exists()
     echoed = invoke(folder, "--echo", *words)
 
     line = (
         "invoke image.environment --project . --name iris --deployment --endpoint scoring "
         "--instance-type Standard_DS3_v2 > 'a b'\n"
     )
-    assert (0, line, "", False) == (dry.code, dry.out, dry.err, there)
+    assert (0, line, "", False) == (dry.code, dry.out, dry.err, is_written)
     assert (0, "", line, True) == (echoed.code, echoed.out, echoed.err, (folder / "a b").exists())
 
 
@@ -417,10 +419,10 @@ def test_another_smoke_test_than_the_one_that_was_passed(tmp_path: Path) -> None
     record = {"id": RECORD["id"], "smoke_test_sha256": "0" * 64, "smoke": RECORD["smoke"]}
     (folder / ".azureml-image" / "smoke-test.json").write_text(json.dumps(record), encoding="utf-8")
 
-    done = invoke(folder, "image.environment")
+    ended = invoke(folder, "image.environment")
 
-    assert (0, ENVIRONMENT) == (done.code, done.out)
-    assert "passed another smoke test than the table and its files ask for now" in done.err
+    assert (0, ENVIRONMENT) == (ended.code, ended.out)
+    assert "passed another smoke test than the table and its files ask for now" in ended.err
 
 
 def test_a_batch_image_has_no_online_deployment(tmp_path: Path) -> None:
@@ -435,7 +437,7 @@ def test_a_batch_image_has_no_online_deployment(tmp_path: Path) -> None:
     (folder / "code").mkdir()
     (folder / "code/score.py").write_text("def init(): ...\ndef run(mini_batch): ...\n", encoding="utf-8")
 
-    done = invoke(folder, "image.environment", *FOR_SCORING)
+    ended = invoke(folder, "image.environment", *FOR_SCORING)
 
-    assert 2 == done.code
-    assert "prints an online deployment, and smoke-test.mini-batch is for the script of a batch" in done.err
+    assert 2 == ended.code
+    assert "prints an online deployment, and smoke-test.mini-batch is for the script of a batch" in ended.err

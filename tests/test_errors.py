@@ -89,7 +89,7 @@ def test_a_file_in_the_place_of_the_records_is_exit_2(tmp_path: Path) -> None:
     folder = consumer(tmp_path)
     (folder / ".azureml-image").write_text("")
 
-    done = invoke(folder, "image.smoke-test")
+    ended = invoke(folder, "image.smoke-test")
 
     expected = """\
 .azureml-image: is not a folder, and the records need its name
@@ -97,7 +97,7 @@ def test_a_file_in_the_place_of_the_records_is_exit_2(tmp_path: Path) -> None:
 
 1 problem; nothing was pushed.
 """
-    assert (2, "", expected) == (done.code, done.out, done.err)
+    assert (2, "", expected) == (ended.code, ended.out, ended.err)
 
 
 def test_a_file_of_a_flag_that_cannot_be_written_is_exit_2(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_a_file_of_a_flag_that_cannot_be_written_is_exit_2(tmp_path: Path) -> No
     folder = consumer(tmp_path)
     (folder / "file").write_text("")
 
-    done = invoke(folder, "image.dockerfile", "--output=file/Dockerfile")
+    ended = invoke(folder, "image.dockerfile", "--output=file/Dockerfile")
 
     expected = '--output: is "file/Dockerfile", but file is not a folder\n\n1 problem; nothing was done.\n'
-    assert (2, "", expected) == (done.code, done.out, done.err)
+    assert (2, "", expected) == (ended.code, ended.out, ended.err)

@@ -108,7 +108,7 @@ def test_handlers_are_restored() -> None:
 
 def test_sigterm_in_this_process_is_an_exit() -> None:
     """SIGTERM while a body runs raises inside it, and leaves as exit code 143."""
-    seen: list[str] = []
+    cleanups: list[str] = []
 
     def body() -> None:
         try:
@@ -116,13 +116,13 @@ def test_sigterm_in_this_process_is_an_exit() -> None:
             while True:  # The handler runs between two steps of this.
                 pass
         except Terminated:
-            seen.append("cleaned")
+            cleanups.append("cleaned")
             raise
 
     with pytest.raises(Exit) as caught, exit_on_error("invoke image."):
         body()
 
-    assert (["cleaned"], 143) == (seen, caught.value.code)
+    assert (["cleaned"], 143) == (cleanups, caught.value.code)
 
 
 @pytest.mark.parametrize(
@@ -185,5 +185,5 @@ def test_what_could_not_be_removed_is_named(
     with pytest.raises(Exit), exit_on_error(""):
         raise Terminated(signal.SIGTERM)
 
-    said = "Terminated. Not removed: container a, image b:1. The next command of this project removes it.\n"
-    assert ("", said) == capsys.readouterr()
+    stderr = "Terminated. Not removed: container a, image b:1. The next command of this project removes it.\n"
+    assert ("", stderr) == capsys.readouterr()

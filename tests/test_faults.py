@@ -52,15 +52,15 @@ def test_the_table_counts_faults_not_problems() -> None:
 )
 def test_statements_about_effects_are_found(text: str, expected: list[str]) -> None:
     """Each is found in the words that the commands use."""
-    found = stated(text, pushed_before={}, pushed={}, images={}, is_build_unchanged=True)
+    statements = stated(text, pushed_before={}, pushed={}, images={}, is_build_unchanged=True)
 
-    assert expected == [statement for statement, _ in found]
+    assert expected == [statement for statement, _ in statements]
 
 
 def test_statements_are_compared_with_what_is_there() -> None:
     """What the registry or the engine does not have is not so."""
     text = "Pushed: 1.0, latest. The image is on the engine as demo:1.0."
-    found = stated(
+    statements = stated(
         text,
         pushed_before={},
         pushed={"1.0": "sha256:1"},
@@ -68,4 +68,4 @@ def test_statements_are_compared_with_what_is_there() -> None:
         is_build_unchanged=True,
     )
 
-    assert [("Pushed: 1.0, latest", False), ("the image is demo:1.0", True)] == found
+    assert [("Pushed: 1.0, latest", False), ("the image is demo:1.0", True)] == statements

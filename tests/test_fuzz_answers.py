@@ -109,13 +109,13 @@ STATUSES = st.sampled_from([200, 200, 200, 201, 202, 204, 301, 400, 401, 404, 40
 
 def ends(call: Callable[[], object]) -> None:
     """Call it; an error must be one of our classes, with a text that is safe to print."""
-    said = ""
+    message = ""
     try:
         with translate_errors("unix:///engine"):
             call()
     except AzuremlTasksError as error:
-        said = str(error)
-    assert said == clean(said)
+        message = str(error)
+    assert message == clean(message)
 
 
 @settings(max_examples=examples(100), suppress_health_check=list(HealthCheck), report_multiple_bugs=False)

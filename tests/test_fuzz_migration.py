@@ -114,9 +114,9 @@ def uncovered(reading: Reading) -> list[tuple[int, str]]:
     """Return the lines of a source that are neither blank nor a comment, and of which nothing is said."""
     if reading.source.kind not in WITH_LINES:
         return []
-    said = {number for line in reading.lines for number in range(line.line, line.end + 1)}
+    covered = {number for line in reading.lines for number in range(line.line, line.end + 1)}
     lines = enumerate(lines_of(reading.source), 1)
-    return [(at, line) for at, line in lines if line.strip() and not is_comment(line) and at not in said]
+    return [(at, line) for at, line in lines if line.strip() and not is_comment(line) and at not in covered]
 
 
 def lines_of(source: Source) -> list[str]:
