@@ -62,14 +62,14 @@ def test_a_replaced_commit_is_the_one_that_it_says_it_is(
     repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its name is that of its content, so that its time is its own, whatever git shows in its place."""
-    found = read(repository)
+    revision = read(repository)
     monkeypatch.setenv("GIT_COMMITTER_DATE", "1800000000 +0100")
     git(repository, "commit", "--quiet", "--allow-empty", "--message=second")
     git(repository, "replace", git(repository, "rev-parse", "HEAD~"), "HEAD")
     git(repository, "checkout", "--quiet", "HEAD~")
 
-    assert isinstance(found, Revision)
-    assert found._replace(branch="") == read(repository)
+    assert isinstance(revision, Revision)
+    assert revision._replace(branch="") == read(repository)
 
 
 @pytest.mark.parametrize("change", ["changed", "new", "staged", "removed"])
@@ -82,20 +82,20 @@ def test_what_is_not_committed_makes_it_dirty(change: str, repository: Path) -> 
     if change == "staged":
         git(repository, "add", ".")
 
-    found = read(repository)
+    revision = read(repository)
 
-    assert isinstance(found, Revision)
-    assert (True, "feature/x", "") == (found.dirty, found.branch, found.remote)
+    assert isinstance(revision, Revision)
+    assert (True, "feature/x", "") == (revision.dirty, revision.branch, revision.remote)
 
 
 def test_a_detached_head_has_no_branch(repository: Path) -> None:
     """Where HEAD is no branch, the branch is empty."""
     git(repository, "checkout", "--quiet", "--detach")
 
-    found = read(repository)
+    revision = read(repository)
 
-    assert isinstance(found, Revision)
-    assert ("", False) == (found.branch, found.dirty)
+    assert isinstance(revision, Revision)
+    assert ("", False) == (revision.branch, revision.dirty)
 
 
 def test_looking_changes_nothing(repository: Path) -> None:

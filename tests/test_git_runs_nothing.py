@@ -70,17 +70,17 @@ def looked(folder: Path) -> Revision | NoRevision:
     return read(folder)
 
 
-def configured(folder: Path, what: str, script: Path) -> None:
-    """Let the repository's own configuration name *script* as *what*."""
-    if what == "fsmonitor":
+def configured(folder: Path, kind: str, script: Path) -> None:
+    """Let the repository's own configuration name *script* as *kind*."""
+    if kind == "fsmonitor":
         git(folder, "config", "core.fsmonitor", str(script))
-    elif what == "hook":
+    elif kind == "hook":
         shutil.copy(script, folder / ".git/hooks/post-index-change")
-    elif what == "hooks elsewhere":
+    elif kind == "hooks elsewhere":
         (folder / "hooks").mkdir()
         shutil.copy(script, folder / "hooks/post-index-change")
         git(folder, "config", "core.hooksPath", "hooks")
-    elif what == "lazy fetch":
+    elif kind == "lazy fetch":
         for name, value in {
             "extensions.partialClone": "origin",
             "core.repositoryFormatVersion": "1",
@@ -93,15 +93,15 @@ def configured(folder: Path, what: str, script: Path) -> None:
         (folder / ".git/objects" / tree[:2] / tree[2:]).unlink()
     else:
         (folder / ".gitattributes").write_text("*.bin filter=own.kind\n")
-        git(folder, "config", f"filter.own.kind.{what}", str(script))
+        git(folder, "config", f"filter.own.kind.{kind}", str(script))
         git(folder, "config", "filter.own.kind.required", "true")
 
 
-@pytest.mark.parametrize("what", ["fsmonitor", "hook", "hooks elsewhere", "clean", "process", "lazy fetch"])
-def test_what_a_repository_names_is_not_run(what: str, repository: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["fsmonitor", "hook", "hooks elsewhere", "clean", "process", "lazy fetch"])
+def test_what_a_repository_names_is_not_run(kind: str, repository: Path, tmp_path: Path) -> None:
     """A file system monitor, a hook, a filter that `.gitattributes` asks for, a transport: `git status` runs each."""
     script, mark = program(tmp_path)
-    configured(repository, what, script)
+    configured(repository, kind, script)
 
     read(repository)
     looked(repository)
@@ -138,12 +138,12 @@ def test_a_folder_that_looks_like_a_bare_repository_is_none(tmp_path: Path) -> N
     folder = bare_looking(tmp_path / "project", script)
 
     azureml_tasks.load(folder)
-    done = invoke(folder, "image.check")
+    ended = invoke(folder, "image.check")
     ran_by_us = mark.exists()
     shown(folder)
 
     assert (NoRevision(why="this is not a git repository"), False) == (read(folder), ran_by_us)
-    assert "no revision label" not in done.err
+    assert "no revision label" not in ended.err
     assert mark.exists()
 
 
@@ -156,10 +156,10 @@ def test_a_folder_that_looks_bare_has_the_commit_of_the_repository_around_it(tmp
     git(tmp_path / "repository", "commit", "--quiet", "--message=first")
     sha = git(tmp_path / "repository", "rev-parse", "HEAD")
 
-    found = read(folder)
+    revision = read(folder)
 
-    assert isinstance(found, Revision)
-    assert (sha, False, False) == (found.sha, found.dirty, mark.exists())
+    assert isinstance(revision, Revision)
+    assert (sha, False, False) == (revision.sha, revision.dirty, mark.exists())
 
 
 def test_the_variables_of_a_hook_do_not_name_another_repository(
@@ -211,10 +211,14 @@ def test_a_linked_worktree_has_its_own_commit(repository: Path, tmp_path: Path) 
     git(repository, "worktree", "add", "--quiet", "-b", "feature", str(tmp_path / "linked"))
     (tmp_path / "linked/new.py").write_text("")
 
-    found = read(tmp_path / "linked")
+    revision = read(tmp_path / "linked")
 
-    assert isinstance(found, Revision)
-    assert ("feature", True, git(repository, "rev-parse", "HEAD")) == (found.branch, found.dirty, found.sha)
+    assert isinstance(revision, Revision)
+    assert ("feature", True, git(repository, "rev-parse", "HEAD")) == (
+        revision.branch,
+        revision.dirty,
+        revision.sha,
+    )
 
 
 @pytest.fixture
@@ -229,10 +233,10 @@ def with_submodule(repository: Path, tmp_path: Path) -> Path:
 
 def test_a_submodule_has_its_own_commit(with_submodule: Path) -> None:
     """Its `.git` is a file, too, and its configuration names its work tree."""
-    found = read(with_submodule / "lib")
+    revision = read(with_submodule / "lib")
 
-    assert isinstance(found, Revision)
-    assert (git(with_submodule / "lib", "rev-parse", "HEAD"), False) == (found.sha, found.dirty)
+    assert isinstance(revision, Revision)
+    assert (git(with_submodule / "lib", "rev-parse", "HEAD"), False) == (revision.sha, revision.dirty)
 
 
 def test_a_submodule_is_not_entered(with_submodule: Path, tmp_path: Path) -> None:
@@ -339,7 +343,7 @@ def test_looking_imports_and_runs_nothing_of_the_project(tmp_path: Path) -> None
     }
     folder = consumer(tmp_path / "project", files=files)
 
-    done = [
+    exit_codes = [
         invoke(folder, "image.check").code,
         invoke(folder, "--dry", "image.build").code,
         invoke(folder, "image.dockerfile").code,
@@ -347,7 +351,7 @@ def test_looking_imports_and_runs_nothing_of_the_project(tmp_path: Path) -> None
     ]
     azureml_tasks.plan(azureml_tasks.load(folder))
 
-    assert ([3, 3, 0, 0], False) == (done, mark.exists())
+    assert ([3, 3, 0, 0], False) == (exit_codes, mark.exists())
 
 
 def test_no_module_beside_tasks_py_is_imported(tmp_path: Path) -> None:

@@ -57,10 +57,10 @@ def test_check_takes_each_table(case: Path, tmp_path: Path, monkeypatch: pytest.
 
     value = report_of(run, report)
     assert (list(plan.names), True) == (value["names"], bool(value["steps"]))
-    what = [problem["what"] for problem in value["errors"]]
+    problems = [problem["what"] for problem in value["errors"]]
     missing = ("Docker's engine does not answer", "and the run does not say where")
-    assert what
-    assert [] == [text for text in what if not any(words in text for words in missing)]
+    assert problems
+    assert [] == [text for text in problems if not any(words in text for words in missing)]
 
 
 def test_the_cases_cover_every_key_of_the_table() -> None:

@@ -30,8 +30,8 @@ def findings(text: str, ignored: tuple[str, ...]) -> str:
     """Return hadolint's warnings and errors for *text*, without the rules *ignored*."""
     options = [option for rule in ignored for option in ("--ignore", rule)]
     argv = [HADOLINT, "--no-color", "--failure-threshold", "warning", *options, "-"]
-    done = subprocess.run(argv, input=text, capture_output=True, text=True, check=False)
-    lines = (done.stdout + done.stderr).splitlines()
+    ended = subprocess.run(argv, input=text, capture_output=True, text=True, check=False)
+    lines = (ended.stdout + ended.stderr).splitlines()
     return "\n".join(line for line in lines if " info: " not in line and " style: " not in line)
 
 
@@ -54,15 +54,15 @@ def test_hadolint_reports_a_bad_dockerfile() -> None:
     """The linter runs and finds a mistake."""
     text = "FROM debian:12\nRUN cd /tmp && true\n"
 
-    said = findings(text, tuple(EXCEPTIONS))
+    reported = findings(text, tuple(EXCEPTIONS))
 
-    assert said == "-:2 DL3003 warning: Use WORKDIR to switch to a directory"
+    assert reported == "-:2 DL3003 warning: Use WORKDIR to switch to a directory"
 
 
 def test_hadolint_cannot_read_the_listed_cases() -> None:
     """Each listed case is one for which hadolint reports a syntax error."""
     texts = {case.stem: sections(case)["Dockerfile"] for case in GOOD}
 
-    said = {name: findings(texts[name], tuple(EXCEPTIONS)).strip() for name in UNREADABLE}
+    reported = {name: findings(texts[name], tuple(EXCEPTIONS)).strip() for name in UNREADABLE}
 
-    assert {"strings-that-end-in-a-backslash": "/dev/stdin:19:25 unexpected '\"'"} == said
+    assert {"strings-that-end-in-a-backslash": "/dev/stdin:19:25 unexpected '\"'"} == reported

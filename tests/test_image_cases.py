@@ -40,8 +40,8 @@ def test_each_image_is_as_expected(case: Path, tmp_path: Path, monkeypatch: pyte
         for run, report in check_images(RunContext(folder=tmp_path, reporter=Console()))
     }
 
-    seen = {name: text for image, plan in plans.items() for name, text in _outcomes(image, plan).items()}
-    assert {name: text for name, text in parts.items() if name.startswith(OUTCOMES)} == seen
+    outcomes = {name: text for image, plan in plans.items() for name, text in _outcomes(image, plan).items()}
+    assert {name: text for name, text in parts.items() if name.startswith(OUTCOMES)} == outcomes
     assert {image: plan.names for image, plan in plans.items()} == checked
 
 

@@ -155,7 +155,7 @@ def test_one_image_of_a_release_is_mounted(
     assert (None, "whole") == (light.push, whole.push.image_name)
     lines = capsys.readouterr().err.splitlines()
     assert [1, 1] == [
-        sum(line.startswith(f"nothing to {what}: ") for line in lines) for what in ("build", "push")
+        sum(line.startswith(f"nothing to {action}: ") for line in lines) for action in ("build", "push")
     ]
     assert [True, False] == ["code_configuration:" in text for text in texts.values()]
 
@@ -368,7 +368,7 @@ def test_what_is_for_one_image_needs_its_name(run: RunContext) -> None:
 
     with pytest.raises(SettingsError) as caught:
         image_runs(run, uses=("base", "tags"), flags=["--output"])
-    (one,) = image_runs(of(run, "gpu"), uses=("base", "tags"), flags=["--output"])
+    (gpu_run,) = image_runs(of(run, "gpu"), uses=("base", "tags"), flags=["--output"])
     unused = [sorted(each.overrides) for each in image_runs(run)]
 
     fix = "Add: --image cpu"
@@ -378,7 +378,7 @@ def test_what_is_for_one_image_needs_its_name(run: RunContext) -> None:
         ("--output", what, fix),
         ("INVOKE_AZUREML_IMAGE_TAGS", what, fix),
     ] == [(problem.file, problem.what, problem.fix) for problem in caught.value.problems]
-    assert sorted(overrides) == sorted(one.overrides)
+    assert sorted(overrides) == sorted(gpu_run.overrides)
     assert [["registry"], ["registry"]] == unused
 
 
@@ -554,11 +554,11 @@ def test_a_secret_that_one_image_uses_is_used(run: RunContext, capsys: pytest.Ca
     """A warning says that a flag is of no use only if it is of use to no image."""
     from azureml_tasks.project.build_secrets import SecretSource
 
-    given = {"netrc": SecretSource(source="default", option="--secret")}
-    planned_runs(run._replace(secrets=given))
+    secrets = {"netrc": SecretSource(source="default", option="--secret")}
+    planned_runs(run._replace(secrets=secrets))
     unused = capsys.readouterr().err
     replaced(run.folder / "pyproject.toml", '"cuda" }', '"cuda" }\nsecrets = ["netrc"]')
-    planned_runs(run._replace(secrets=given))
+    planned_runs(run._replace(secrets=secrets))
 
     assert unused.startswith("warning: --secret netrc is not used")
     assert capsys.readouterr().err == ""

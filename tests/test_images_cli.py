@@ -56,30 +56,30 @@ def folder(tmp_path: Path) -> Path:
 def test_check_shows_each_image_below_its_table(folder: Path) -> None:
     """Each report has its next step with `--image`; the engine that does not answer is one error."""
     both = invoke(folder, "image.check")
-    one = invoke(folder, "image.check", "--image", "gpu")
+    gpu = invoke(folder, "image.check", "--image", "gpu")
 
     lines = both.out.splitlines()
-    assert (3, 3) == (both.code, one.code)
+    assert (3, 3) == (both.code, gpu.code)
     assert ["tool.azureml-image.images.cpu", "tool.azureml-image.images.gpu"] == [
         line for line in lines if line.startswith("tool.")
     ]
     assert ["contoso.azurecr.io/demo-cpu:1.2.3", "contoso.azurecr.io/demo-gpu:1.2.3"] == [
         line.split()[1] for line in lines if line.startswith("image ")
     ]
-    assert "tool.azureml-image" not in one.out
+    assert "tool.azureml-image" not in gpu.out
     assert 1 == both.err.count("Docker's engine does not answer")
 
 
 def test_check_as_json_has_each_image(folder: Path) -> None:
     """A list of images, or of the one that is named; a mistake is in `errors` alone."""
     both = json.loads(invoke(folder, "image.check", "--json").out)
-    one = json.loads(invoke(folder, "image.check", "--json", "--image", "gpu").out)
+    gpu = json.loads(invoke(folder, "image.check", "--json", "--image", "gpu").out)
     replaced(folder / "pyproject.toml", '"cuda" }', '"cuda" }\napt = ["Vim"]')
     wrong = json.loads(invoke(folder, "image.check", "--json").out)
 
     assert ["cpu", "gpu"] == [image["name"] for image in both["images"]]
-    assert one["images"] == both["images"][1:]
-    assert [["contoso.azurecr.io/demo-gpu:1.2.3"]] == [image["names"] for image in one["images"]]
+    assert gpu["images"] == both["images"][1:]
+    assert [["contoso.azurecr.io/demo-gpu:1.2.3"]] == [image["names"] for image in gpu["images"]]
     assert ([], 2, [13]) == (wrong["images"], wrong["exit_code"], [each["line"] for each in wrong["errors"]])
 
 
@@ -107,11 +107,11 @@ def test_dockerfiles_of_all_images(folder: Path) -> None:
     """Each stands below the name of its table; a file holds one alone."""
     both = invoke(folder, "image.dockerfile")
     refused = invoke(folder, "image.dockerfile", "--output", "Dockerfile")
-    one = invoke(folder, "image.dockerfile", "--output", "Dockerfile", "--image", "gpu")
+    gpu = invoke(folder, "image.dockerfile", "--output", "Dockerfile", "--image", "gpu")
 
     tables = [line for line in both.out.splitlines() if line.startswith("# tool.")]
     assert ["# tool.azureml-image.images.cpu", "# tool.azureml-image.images.gpu"] == tables
-    assert (2, 0) == (refused.code, one.code)
+    assert (2, 0) == (refused.code, gpu.code)
     expected = "--output: is for one image, and the table has several: cpu, gpu\n    Add: --image cpu\n"
     assert refused.err.startswith(expected)
     assert 'DEVICE="cuda"' in (folder / "Dockerfile").read_text()
@@ -120,9 +120,9 @@ def test_dockerfiles_of_all_images(folder: Path) -> None:
 def test_a_context_is_that_of_one_image(folder: Path) -> None:
     """An archive cannot hold two."""
     refused = invoke(folder, "image.context", "--output", "context.tar")
-    done = invoke(folder, "image.context", "--output", "context.tar", "--image", "gpu")
+    gpu = invoke(folder, "image.context", "--output", "context.tar", "--image", "gpu")
 
-    assert (2, 0) == (refused.code, done.code)
+    assert (2, 0) == (refused.code, gpu.code)
     assert refused.err.startswith("context: is for one image, and the table has several: cpu, gpu")
     with tarfile.open(folder / "context.tar") as archive:
         assert ["Dockerfile", "code", "code/score.py"] == archive.getnames()
@@ -186,14 +186,14 @@ def test_environments_of_all_images(folder: Path) -> None:
 
     both = invoke(folder, "image.environment")
     refused = invoke(folder, "image.environment", "--name", "x", "--output", "x.yml")
-    one = invoke(folder, "image.environment", "--image", "gpu", "--name", "x", "--output", "x.yml")
+    gpu = invoke(folder, "image.environment", "--image", "gpu", "--name", "x", "--output", "x.yml")
 
     documents = both.out.split("---\n")
     assert ['name: "demo-cpu"', 'name: "demo-gpu"'] == [document.splitlines()[1] for document in documents]
     assert ["--name", "--output"] == [
         line.partition(":")[0] for line in refused.err.splitlines() if line.startswith("--")
     ]
-    assert one.code == 0, one.err
+    assert gpu.code == 0, gpu.err
     assert 'name: "x"' in (folder / "x.yml").read_text()
 
 

@@ -70,9 +70,9 @@ def test_a_new_project(tmp_path: Path) -> None:
     """The report says of each source what it became; the files are written, and nothing else is done."""
     folder = demo(tmp_path)
 
-    done = invoke(folder, "image.init", *FROM, *BASE)
+    ended = invoke(folder, "image.init", *FROM, *BASE)
 
-    assert (done.code, done.out, done.err) == (0, f"{ROWS}{WHOLE}written: pyproject.toml\n{NEXT}", "")
+    assert (ended.code, ended.out, ended.err) == (0, f"{ROWS}{WHOLE}written: pyproject.toml\n{NEXT}", "")
     assert contents(folder) == {"pyproject.toml": PYPROJECT}
 
 
@@ -81,10 +81,12 @@ def test_the_program_writes_tasks_too(tmp_path: Path) -> None:
     folder = demo(tmp_path)
     (folder / "tasks.py").unlink()
 
-    done = invoke_cli.run_program(["init", *BASE], folder=folder, env=environment())
+    ended = invoke_cli.run_program(["init", *BASE], folder=folder, env=environment())
 
-    assert (done.code, done.err) == (0, b"")
-    assert done.out.decode() == f"{ROWS}{WHOLE}written: pyproject.toml, tasks.py\nnext: azureml-image check\n"
+    assert (ended.code, ended.err) == (0, b"")
+    assert (
+        ended.out.decode() == f"{ROWS}{WHOLE}written: pyproject.toml, tasks.py\nnext: azureml-image check\n"
+    )
     assert (folder / "tasks.py").read_text() == TASKS
     assert (folder / "pyproject.toml").read_text() == PYPROJECT
 
@@ -93,10 +95,10 @@ def test_dry_prints_commands_and_writes_nothing(tmp_path: Path) -> None:
     """A shell that gets them does the same."""
     folder = demo(tmp_path)
 
-    done = invoke(folder, "--dry", "image.init", *FROM, *BASE)
-    commands, _, report = done.out.partition("EOF\nsrc/score.py")
+    ended = invoke(folder, "--dry", "image.init", *FROM, *BASE)
+    commands, _, report = ended.out.partition("EOF\nsrc/score.py")
 
-    assert (done.code, done.err) == (0, "")
+    assert (ended.code, ended.err) == (0, "")
     assert commands == f"cat > pyproject.toml <<'EOF'\n{PYPROJECT}"
     assert f"src/score.py{report}" == f"{ROWS}{WHOLE}would write: pyproject.toml\n{NEXT}"
     assert contents(folder) == {}
@@ -108,9 +110,9 @@ def test_echo_says_what_is_written(tmp_path: Path) -> None:
     """On stderr, as for every effect."""
     folder = demo(tmp_path, pyproject__toml="[project]\nname = 'a'\nversion = '1'\n")
 
-    done = invoke(folder, "--echo", "image.init", *FROM, *BASE)
+    ended = invoke(folder, "--echo", "image.init", *FROM, *BASE)
 
-    assert (done.code, done.err) == (0, f"cat >> pyproject.toml <<'EOF'\n\n{TABLE}EOF\n")
+    assert (ended.code, ended.err) == (0, f"cat >> pyproject.toml <<'EOF'\n\n{TABLE}EOF\n")
     assert contents(folder) == {"pyproject.toml": f"[project]\nname = 'a'\nversion = '1'\n\n{TABLE}"}
 
 
@@ -119,10 +121,10 @@ def test_json(is_dry: bool, tmp_path: Path) -> None:
     """Stdout is one object, also under --dry, where it has the texts that would be written."""
     folder = demo(tmp_path)
 
-    done = invoke(folder, *(["--dry"] if is_dry else []), "image.init", "--json", *FROM, *BASE)
-    report = json.loads(done.out)
+    ended = invoke(folder, *(["--dry"] if is_dry else []), "image.init", "--json", *FROM, *BASE)
+    report = json.loads(ended.out)
 
-    assert (done.code, done.err) == (0, "")
+    assert (ended.code, ended.err) == (0, "")
     assert (1, "init", is_dry, 0) == tuple(report.pop(key) for key in ("version", "task", "dry", "exit_code"))
     assert ([], []) == (report.pop("errors"), report.pop("warnings"))
     assert is_dry == bool(report.pop("commands"))
@@ -181,10 +183,10 @@ def test_a_table_that_exists_is_compared(tmp_path: Path) -> None:
     table = '[tool.azureml-image]\nname = "x"\nbase = "curated/minimal-py311-inference"\npip = ["numpy"]\n'
     folder = demo(tmp_path, pyproject__toml=table)
 
-    done = invoke(folder, "image.init", *FROM, *BASE)
+    ended = invoke(folder, "image.init", *FROM, *BASE)
 
-    assert (done.code, done.err) == (0, "")
-    assert done.out == (
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out == (
         f"{ROWS}pyproject.toml has the table already, and it stays as it is.\n"
         '  base: "mcr.microsoft.com/azureml/curated/minimal-py311-inference:latest" in the table, '
         '"mcr.microsoft.com/azureml/minimal-py312-inference:latest" in the sources\n'
@@ -201,10 +203,10 @@ def test_the_same_command_again_changes_nothing(tmp_path: Path) -> None:
     folder = demo(tmp_path)
     run(folder, *FROM, *BASE)
 
-    done = run(folder, *FROM)
+    ended = run(folder, *FROM)
 
     same = "pyproject.toml has the table already, and it stays as it is.\n"
-    assert done.report.startswith(f"{ROWS}{same}")
+    assert ended.report.startswith(f"{ROWS}{same}")
     assert contents(folder) == {"pyproject.toml": PYPROJECT}
 
 
@@ -224,11 +226,11 @@ def test_what_is_in_pyproject_stays(text: str, tmp_path: Path) -> None:
     path.write_bytes(text.encode())
     path.chmod(0o640)
 
-    done = run(folder, *FROM, *BASE)
+    ended = run(folder, *FROM, *BASE)
     written = path.read_bytes().decode()
     added = written.removeprefix(text)
 
-    assert (done.error, written[: len(text)], path.stat().st_mode & 0o777) == ("", text, 0o640)
+    assert (ended.error, written[: len(text)], path.stat().st_mode & 0o777) == ("", text, 0o640)
     assert added.replace("\r\n", "\n").lstrip("\n") == TABLE
     assert ("\r\n" in text) == ("\r\n" in added)
     assert [*folder.glob(".pyproject*")] == []
@@ -240,9 +242,9 @@ def test_a_link_in_the_project_stays_one(tmp_path: Path) -> None:
     lay_out({"config/pyproject.toml": "[project]\nname = 'a'\nversion = '1'\n"}, folder)
     (folder / "pyproject.toml").symlink_to("config/pyproject.toml")
 
-    done = run(folder, *FROM, *BASE)
+    ended = run(folder, *FROM, *BASE)
 
-    assert (done.error, (folder / "pyproject.toml").is_symlink()) == ("", True)
+    assert (ended.error, (folder / "pyproject.toml").is_symlink()) == ("", True)
     assert (folder / "config/pyproject.toml").read_text().endswith(TABLE)
 
 
@@ -260,10 +262,10 @@ def test_a_project_without_a_name_or_a_version(text: str, tmp_path: Path) -> Non
     """The table has what the image needs."""
     folder = demo(tmp_path, pyproject__toml=text)
 
-    done = run(folder, *FROM, *BASE)
+    ended = run(folder, *FROM, *BASE)
 
     keys = f'base = "minimal-py312-inference"\n{NAMELESS[text]}code = "src"\n'
-    assert (done.error, keys in (folder / "pyproject.toml").read_text()) == ("", True)
+    assert (ended.error, keys in (folder / "pyproject.toml").read_text()) == ("", True)
 
 
 REFUSED = {
@@ -285,10 +287,10 @@ def test_a_pyproject_that_takes_no_table(content: str | bytes, message: str, tmp
     data = content.encode() if isinstance(content, str) else content
     (folder / "pyproject.toml").write_bytes(data)
 
-    done = run(folder, *FROM, *BASE)
+    ended = run(folder, *FROM, *BASE)
 
-    assert done.error.startswith(message)
-    assert done.error.endswith(STATE)
+    assert ended.error.startswith(message)
+    assert ended.error.endswith(STATE)
     assert (folder / "pyproject.toml").read_bytes() == data
 
 
@@ -307,8 +309,8 @@ def test_a_pyproject_that_is_no_file_of_the_project(tmp_path: Path) -> None:
             target = lay_out({"other.toml": "[project]\n"}, tmp_path) / "other.toml"
             leads_to = {"outside": str(target), "dangling": "nothing.toml", "loop": path.name}
             path.symlink_to(leads_to[kind])
-        done = run(folder, *FROM, *BASE)
-        errors.append(done.error.splitlines()[0])
+        ended = run(folder, *FROM, *BASE)
+        errors.append(ended.error.splitlines()[0])
 
     assert errors == [
         "pyproject.toml: cannot be read: Is a directory",
@@ -345,10 +347,10 @@ def test_what_cannot_be_read_or_decided(words: list[str], message: str, tmp_path
     os.mkfifo(folder / "pipe.yml")
     (folder / "loop").symlink_to("loop")
 
-    done = run(folder, *words)
+    ended = run(folder, *words)
 
-    assert message in done.error
-    assert "nothing was written.\n" in done.error
+    assert message in ended.error
+    assert "nothing was written.\n" in ended.error
     assert contents(folder) == {"notes.md": "# Notes\n"}
 
 
@@ -357,10 +359,10 @@ def test_files_are_named_from_where_one_is(tmp_path: Path) -> None:
     lay_out({"tasks.py": TASKS, "shared/score.py": SCRIPT, "services/a/x": ""}, tmp_path)
     git(tmp_path, "init", "--quiet")
 
-    done = invoke(tmp_path, "image.init", "--project", "services/a", "--from", "shared/score.py", *BASE)
+    ended = invoke(tmp_path, "image.init", "--project", "services/a", "--from", "shared/score.py", *BASE)
 
-    assert (done.code, done.err) == (0, "")
-    assert done.out.splitlines()[-4:] == [
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.splitlines()[-4:] == [
         "written: services/a/sample-request.json, services/a/pyproject.toml",
         "note: services/a/sample-request.json is an example: replace it by a request that the script answers",
         "next: git add services/a/pyproject.toml",
@@ -375,10 +377,10 @@ def test_one_of_several_images(tmp_path: Path) -> None:
     shared = '[project]\nname = "a"\nversion = "1"\n\n[tool.azureml-image]\nregistry = "r.io"\n'
     folder = demo(tmp_path, pyproject__toml=shared)
 
-    done = invoke(folder, "image.init", *FROM, *BASE, "--image", "gpu")
+    ended = invoke(folder, "image.init", *FROM, *BASE, "--image", "gpu")
 
-    assert (done.code, done.err) == (0, "")
-    assert done.out.endswith(f"{WHOLE}written: pyproject.toml\nnext: invoke image.check --image gpu\n")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.endswith(f"{WHOLE}written: pyproject.toml\nnext: invoke image.check --image gpu\n")
     assert contents(folder) == {
         "pyproject.toml": f"{shared}\n{TABLE.replace('azureml-image', 'azureml-image.images.gpu')}"
     }
@@ -386,21 +388,21 @@ def test_one_of_several_images(tmp_path: Path) -> None:
 
 def asked(folder: Path, words: list[str], answers: list[bytes]) -> tuple[int, str]:
     """Run `azureml-image init` in a terminal and type *answers*, each when a question is there."""
-    ours, theirs = pty.openpty()
+    controller, terminal = pty.openpty()
     process = subprocess.Popen(
         invoke_cli.program_words(["init", *words]),
         cwd=folder,
         env=environment(),
-        stdin=theirs,
+        stdin=terminal,
         stdout=subprocess.DEVNULL,
-        stderr=theirs,
+        stderr=terminal,
         start_new_session=True,
     )
-    os.close(theirs)
+    os.close(terminal)
     shown = b""
-    while select.select([ours], [], [], 60)[0]:
+    while select.select([controller], [], [], 60)[0]:
         try:
-            block = os.read(ours, 1000)
+            block = os.read(controller, 1000)
         except OSError:  # Linux reports the end of a terminal so.
             break
         shown += block
@@ -409,8 +411,8 @@ def asked(folder: Path, words: list[str], answers: list[bytes]) -> tuple[int, st
             if answer == b"\x03":
                 process.send_signal(signal.SIGINT)
             else:
-                os.write(ours, answer)
-    os.close(ours)
+                os.write(controller, answer)
+    os.close(controller)
     return process.wait(), shown.decode().replace("\r\n", "\n")
 
 

@@ -118,5 +118,5 @@ def mistakes(top: Path, folder: Path) -> list[str]:
     ((run, report),) = check_images(RunContext(folder=folder, reporter=Console()))
     value = report_of(run, report)
     assert list(plan.names) == value["names"]
-    what = [problem["what"] for problem in value["errors"]]
-    return [text for text in what if "Docker's engine does not answer" not in text]
+    problems = [problem["what"] for problem in value["errors"]]
+    return [text for text in problems if "Docker's engine does not answer" not in text]
