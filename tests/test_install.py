@@ -65,8 +65,8 @@ def test_installs_for_all_and_leaves_nothing_behind(make_base: Callable[..., Bas
 
     ended = base.run()
 
-    there = ["alpha-1.0", *SERVER, "beta-1.0", "delta-1.0", FLASK, "gamma-1.0"]
-    assert (0, WITH_SERVER + NOTHING_NEW, there) == ended
+    packages = ["alpha-1.0", *SERVER, "beta-1.0", "delta-1.0", FLASK, "gamma-1.0"]
+    assert (0, WITH_SERVER + NOTHING_NEW, packages) == ended
     assert [*files_in(base.root, "azureml-image"), *files_in(base.root, "home")] == LEFT
 
 
@@ -101,10 +101,10 @@ def test_only_the_added_requirements_are_installed(make_base: Callable[..., Base
     base.write("project/more.txt", "more\n")
     second = base.run()
 
-    there = ["alpha-1.0", *SERVER, "beta-2.0", FLASK, "gamma-1.0"]
-    assert (0, ADDING + ADDED, there) == first
+    packages = ["alpha-1.0", *SERVER, "beta-2.0", FLASK, "gamma-1.0"]
+    assert (0, ADDING + ADDED, packages) == first
     assert LEFT == left
-    assert (0, WITH_SERVER + NOTHING_NEW, [*there, "more-1.0"]) == second
+    assert (0, WITH_SERVER + NOTHING_NEW, [*packages, "more-1.0"]) == second
 
 
 def test_an_added_package_that_changes_a_version_leads_to_a_full_install(
@@ -134,12 +134,12 @@ def test_an_added_package_without_its_requirements_leads_to_a_full_install(
 
     code, log, _ = base.run()
 
-    found = """\
+    new_conflicts = """\
 pip check reports conflicts that are not in the base image:
     beta 2.0 needs gamma, which is not installed
         beta (none) -> 2.0, required by pyproject.toml: beta==2.0
 """
-    assert (1, ADDING + IN_VAIN + WITH_SERVER + found + END) == (code, log)
+    assert (1, ADDING + IN_VAIN + WITH_SERVER + new_conflicts + END) == (code, log)
 
 
 def test_a_package_that_the_index_does_not_have_is_refused(make_base: Callable[..., Base]) -> None:
@@ -261,7 +261,7 @@ def test_names_what_breaks_another_package_of_the_base(make_base: Callable[..., 
 
     code, log, _ = base.run()
 
-    found = """\
+    new_conflicts = """\
 pip check reports conflicts that are not in the base image:
     old 1.0 needs shared<2, and shared 3.0 is installed
         shared 1.5 -> 3.0, required by pyproject.toml: shared, \
@@ -270,7 +270,7 @@ required by env/conda.yml:5: shared>=2, required by env/conda.yml:3: shared==3.*
     old 1.0 needs tiny<2, and tiny 2.0 is installed
         tiny 1.0 -> 2.0, required by deep/a.txt:3: ./wheels/tiny-2.0-py3-none-any.whl
 """
-    expected = (1, WITH_SERVER + found + END)
+    expected = (1, WITH_SERVER + new_conflicts + END)
     assert expected == (code, log)
 
 
@@ -363,8 +363,8 @@ pip check reports these conflicts for the base image too:
 pip check reports these conflicts of packages that only the base's azureml-inference-server-http needed:
     sdk 1.0 has requirement shared==1.0, but you have shared 2.0.
 """
-    there = [OTHER_SERVER, "old-1.0", "sdk-1.0", "shared-2.0"]
-    assert (0, WITH_OWN_SERVER + known + NOTHING_NEW, there) == ended
+    packages = [OTHER_SERVER, "old-1.0", "sdk-1.0", "shared-2.0"]
+    assert (0, WITH_OWN_SERVER + known + NOTHING_NEW, packages) == ended
 
 
 def test_what_the_project_names_itself_is_never_left_broken(make_base: Callable[..., Base]) -> None:
@@ -460,8 +460,8 @@ def end_of(log: str) -> str:
 
 def refusal(*cause: str) -> str:
     """Return what the script says of packages that pip could not download; of *cause*, pip said the last line."""
-    *required, said = cause
-    lines = "".join(f"    {line}\n" for line in (*required, f"pip said: {said}"))
+    *required, error = cause
+    lines = "".join(f"    {line}\n" for line in (*required, f"pip said: {error}"))
     return NOT_DOWNLOADED.format(lines)
 
 
@@ -501,10 +501,10 @@ def test_downloads_what_the_environment_lacks_and_installs_it_without_an_index(
     shutil.rmtree(base.root / "index")
     second = base.run()
 
-    there = [*SERVER, FLASK]
+    base_packages = [*SERVER, FLASK]
     end = "-py3-none-any.whl"
     names = ["alpha-1.0", "beta-1.0", "delta-1.0", "gamma-1.0", "tiny-2.0"]
-    assert (0, HASHES_DOWNLOADED + WITH_SERVER, there) == first
+    assert (0, HASHES_DOWNLOADED + WITH_SERVER, base_packages) == first
     assert [
         *(f"{name}{end}" for name in names),
         *(name.replace("-", "==") for name in names),
@@ -611,7 +611,7 @@ def test_shows_no_password_of_a_url(line: str, shown: str, capsys: pytest.Captur
     assert f"{shown}\n" == capsys.readouterr().out
 
 
-OURS = {
+FIXED_VARIABLES = {
     "PYTHONNOUSERSITE": "1",
     "PIP_USER": "0",
     "PIP_NO_INPUT": "1",
@@ -624,12 +624,15 @@ OURS = {
 @pytest.mark.parametrize(
     ("variables", "expected"),
     [
-        ({}, {**OURS, "PIP_NO_CACHE_DIR": "1"}),
+        ({}, {**FIXED_VARIABLES, "PIP_NO_CACHE_DIR": "1"}),
         (
             {"PIP_INDEX_URL": "https://example.com/simple", "PIP_USER": "1"},
-            {"PIP_INDEX_URL": "https://example.com/simple", **OURS, "PIP_NO_CACHE_DIR": "1"},
+            {"PIP_INDEX_URL": "https://example.com/simple", **FIXED_VARIABLES, "PIP_NO_CACHE_DIR": "1"},
         ),
-        ({"PIP_CACHE_DIR": "/cache", "PIP_NO_CACHE_DIR": "1"}, {"PIP_CACHE_DIR": "/cache", **OURS}),
+        (
+            {"PIP_CACHE_DIR": "/cache", "PIP_NO_CACHE_DIR": "1"},
+            {"PIP_CACHE_DIR": "/cache", **FIXED_VARIABLES},
+        ),
     ],
     ids=["plain", "an index of the base", "a cache that is mounted"],
 )

@@ -11,21 +11,21 @@ X, Y = "https://example.com/x", "https://example.com/y"
 
 def tree(name: str, text: str) -> RequirementsTree:
     """Return a requirements file without problems."""
-    found, problems = read_tree(name, {name: text, "limits.txt": "limited<2\n"}.get)
+    parsed, problems = read_tree(name, {name: text, "limits.txt": "limited<2\n"}.get)
     assert [] == problems
-    return found
+    return parsed
 
 
 def step(*trees: RequirementsTree, requirements: tuple[str, ...] = (), downloads: bool = False) -> PythonStep:
     """Return the step for these files, in their order, and *requirements* of the table."""
-    made = python_step(requirements, trees, lambda path: ContextFile(name=path), downloads=downloads)
-    assert made is not None
-    return made
+    install = python_step(requirements, trees, lambda path: ContextFile(name=path), downloads=downloads)
+    assert install is not None
+    return install
 
 
-def texts(made: PythonStep) -> dict[str, str]:
+def texts(install: PythonStep) -> dict[str, str]:
     """Return the texts of the small files."""
-    files = {file.name.removeprefix("python/"): file.data for file in made.files if file.data}
+    files = {file.name.removeprefix("python/"): file.data for file in install.files if file.data}
     return {name: data.decode() for name, data in files.items() if name not in SCRIPTS}
 
 
@@ -41,29 +41,29 @@ TORCH_LOCK = tree("torch-lock.txt", f"--index-url {X}\ntorch==2.5.1 --hash=sha25
 
 def test_one_index_is_one_run() -> None:
     """Files without an index and the table share it."""
-    made = step(PLAIN, tree("more.txt", f"--extra-index-url {X}\nbeta\n"), requirements=("gamma",))
+    install = step(PLAIN, tree("more.txt", f"--extra-index-url {X}\nbeta\n"), requirements=("gamma",))
 
-    assert {"requirements.txt": '-r "project/plain.txt"\n-r "project/more.txt"\ngamma\n'} == texts(made)
-    assert not made.mixes_indexes
+    assert {"requirements.txt": '-r "project/plain.txt"\n-r "project/more.txt"\ngamma\n'} == texts(install)
+    assert not install.mixes_indexes
 
 
 def test_a_file_with_its_own_index_is_a_run_of_its_own() -> None:
     """In the order of the list; what a file itself names is kept by later runs, and not what only limits versions."""
-    made = step(TORCH, PLAIN, requirements=("gamma",))
+    install = step(TORCH, PLAIN, requirements=("gamma",))
 
     expected = {
         "requirements.txt": '-r "project/torch.txt"\n',
         "requirements-2.txt": '-r "project/plain.txt"\ngamma\n',
         "held-2.txt": "torch\nlocal-lib\n",
     }
-    assert expected == texts(made)
-    assert made.mixes_indexes
-    assert (f"torch.txt from {X}", "plain.txt", "gamma") == made.names
+    assert expected == texts(install)
+    assert install.mixes_indexes
+    assert (f"torch.txt from {X}", "plain.txt", "gamma") == install.names
 
 
 def test_neighbours_with_the_same_index_share_a_run() -> None:
     """The table comes last, without an index."""
-    made = step(TORCH, VISION, OTHER, requirements=("gamma",))
+    install = step(TORCH, VISION, OTHER, requirements=("gamma",))
 
     expected = {
         "requirements.txt": '-r "project/torch.txt"\n-r "project/vision.txt"\n',
@@ -72,14 +72,14 @@ def test_neighbours_with_the_same_index_share_a_run() -> None:
         "requirements-3.txt": "gamma\n",
         "held-3.txt": "torch\nlocal-lib\ntorch-vision\nbeta\n",
     }
-    assert expected == texts(made)
+    assert expected == texts(install)
 
 
 def test_the_order_of_the_list_stays() -> None:
     """Also if the same index comes again."""
-    made = step(PLAIN, TORCH, tree("late.txt", "delta\n"))
+    install = step(PLAIN, TORCH, tree("late.txt", "delta\n"))
 
-    runs = {name: text for name, text in texts(made).items() if name.startswith("requirements")}
+    runs = {name: text for name, text in texts(install).items() if name.startswith("requirements")}
     expected = {
         "requirements.txt": '-r "project/plain.txt"\n',
         "requirements-2.txt": '-r "project/torch.txt"\n',
@@ -90,7 +90,7 @@ def test_the_order_of_the_list_stays() -> None:
 
 def test_files_with_hashes_come_first_in_runs_of_their_own() -> None:
     """Each with its index; what they pin limits the others."""
-    made = step(PLAIN, TORCH_LOCK, LOCK)
+    install = step(PLAIN, TORCH_LOCK, LOCK)
 
     expected = {
         "hashed.txt": '-r "project/torch-lock.txt"\n',
@@ -98,14 +98,14 @@ def test_files_with_hashes_come_first_in_runs_of_their_own() -> None:
         "pinned.txt": "six==1.17\ntorch==2.5.1\n",
         "requirements.txt": '-r "project/plain.txt"\n',
     }
-    assert expected == texts(made)
+    assert expected == texts(install)
 
 
 def test_each_run_that_downloads_has_its_own_indexes() -> None:
     """They hold for the packages of that run alone."""
-    made = step(TORCH, PLAIN, downloads=True)
+    install = step(TORCH, PLAIN, downloads=True)
 
-    finding = {name: text for name, text in texts(made).items() if name.startswith("finding")}
+    finding = {name: text for name, text in texts(install).items() if name.startswith("finding")}
     assert {"finding.txt": f"--index-url {X}\n"} == finding
 
 

@@ -41,7 +41,7 @@ def sub(c):
 
 def started(folder: Path, *words: str, env: dict[str, str]) -> invoke_cli.Done:
     """Run `invoke` by a Python of its own."""
-    done = subprocess.run(
+    ended = subprocess.run(
         invoke_cli.words(words),
         cwd=folder,
         env=env,
@@ -49,7 +49,7 @@ def started(folder: Path, *words: str, env: dict[str, str]) -> invoke_cli.Done:
         capture_output=True,
         check=False,
     )
-    return invoke_cli.Done(code=done.returncode, out=done.stdout, err=done.stderr)
+    return invoke_cli.Done(code=ended.returncode, out=ended.stdout, err=ended.stderr)
 
 
 @pytest.mark.parametrize(
@@ -79,6 +79,6 @@ def test_a_project_may_hide_a_module(name: str, tmp_path: Path) -> None:
     files = {"tasks.py": f"import {module} as module\nprint(module.__file__)\n", name: ""}
     folder = lay_out(files, tmp_path)
 
-    done = invoke_cli.run(["--list"], folder=folder, env=environment())
+    ended = invoke_cli.run(["--list"], folder=folder, env=environment())
 
-    assert f"{folder / name}" == done.out.decode().partition("\n")[0]
+    assert f"{folder / name}" == ended.out.decode().partition("\n")[0]

@@ -63,17 +63,17 @@ def valid(text: str) -> dict[str, Any]:
 )
 def test_a_failure_is_one_object_too(words: tuple[str, ...], code: int, error: str, tmp_path: Path) -> None:
     """The exit code stays, the message is on stderr, and the object says the same in values."""
-    done = invoke(consumer(tmp_path, files={"code/score.py": SCORE}), *words, "--json")
-    value = valid(done.out)
+    ended = invoke(consumer(tmp_path, files={"code/score.py": SCORE}), *words, "--json")
+    value = valid(ended.out)
 
     task = words[0].removeprefix("image.")
     assert (code, code, task, [error]) == (
-        done.code,
+        ended.code,
         value["exit_code"],
         value["task"],
         [each["code"] for each in value["errors"]],
     )
-    assert value["errors"][0]["what"] in done.err
+    assert value["errors"][0]["what"] in ended.err
 
 
 @pytest.mark.parametrize(
@@ -149,10 +149,10 @@ def test_a_dry_run_lists_its_commands(tmp_path: Path) -> None:
     with ready_engine() as engine:
         give_image(engine, BASE, "AML_APP_ROOT=/var/azureml-app")
         folder = consumer(tmp_path, files={"code/score.py": SCORE})
-        done = invoke(folder, "--dry", "image.build", "--json", env={"DOCKER_HOST": engine.host})
-    value = valid(done.out)
+        ended = invoke(folder, "--dry", "image.build", "--json", env={"DOCKER_HOST": engine.host})
+    value = valid(ended.out)
 
-    assert (0, True) == (done.code, value["dry"])
+    assert (0, True) == (ended.code, value["dry"])
     assert [True] == [" build " in value["commands"][-1]]
     (image,) = value["images"]
     assert ("planned", None, ["demo:1.2.3"]) == (

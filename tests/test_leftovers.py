@@ -49,8 +49,8 @@ with tracked_run(client, pathlib.Path(records), Console()) as run:
 @pytest.fixture
 def engine() -> Iterator[FakeEngine]:
     """An engine that has nothing."""
-    with running_engine() as found:
-        yield found
+    with running_engine() as fake:
+        yield fake
 
 
 @pytest.fixture
@@ -151,13 +151,13 @@ def test_what_an_engine_does_not_remove_is_said_and_tried_again(
     engine.answers[f"DELETE {API}/containers/{CONTAINER.name}{REMOVE}"] = json_answer({"message": "no"}, 500)
     with tracked_run(client, records, Console()) as run:
         run.note(CONTAINER)
-    said = capsys.readouterr().err
+    stderr = capsys.readouterr().err
     left = list(left_behind)
     has(engine, CONTAINER)
 
     name = f"container {CONTAINER.name}"
     words = f"warning: {name} could not be removed now; the next command of this project tries again\n"
-    assert (words, [name]) == (said, left)
+    assert (words, [name]) == (stderr, left)
     assert [name] == remove_leftovers(client, records, Console())
 
 

@@ -232,12 +232,12 @@ def test_bars_go_away(tmp_path: Path) -> None:
 
 def test_no_color_switches_colours_off(tmp_path: Path) -> None:
     """The lines are the same; nothing has a colour or is dimmed."""
-    body, seen = (
+    body, meanwhile = (
         built(BUILDKIT, more="wait_until_seen()\n    console.say('built')"),
         once("make", signal.SIGUSR1),
     )
 
-    shown = in_terminal(script(body), tmp_path, environment={"NO_COLOR": "1"}, meanwhile=seen)
+    shown = in_terminal(script(body), tmp_path, environment={"NO_COLOR": "1"}, meanwhile=meanwhile)
 
     assert (plain(DONE), False, True) == (shown.screen, "m" in codes(shown.raw), "A" in codes(shown.raw))
 
@@ -298,7 +298,7 @@ def test_a_percent_sign_in_the_title_of_a_group(variable: str, title: str) -> No
 
 def test_a_pipe_gets_plain_lines(tmp_path: Path) -> None:
     """As before there were steps."""
-    done = subprocess.run(
+    ended = subprocess.run(
         [sys.executable, "-c", script(built(LEGACY, "legacy"))],
         cwd=tmp_path,
         capture_output=True,
@@ -307,7 +307,7 @@ def test_a_pipe_gets_plain_lines(tmp_path: Path) -> None:
         env={name: value for name, value in os.environ.items() if name not in {"GITHUB_ACTIONS", "TF_BUILD"}},
     )
 
-    assert ("", f"{PLAIN}after it\n") == (done.stdout, done.stderr)
+    assert ("", f"{PLAIN}after it\n") == (ended.stdout, ended.stderr)
 
 
 WAITS = built(LEGACY, "legacy", more="while True: time.sleep(0.1)")

@@ -97,10 +97,10 @@ def test_waits_for_another_process_and_names_it(
 
     lock(project, Ending())
 
-    said = capsys.readouterr().err
+    stderr = capsys.readouterr().err
     clock = time.strftime("%H:%M:%S", time.localtime(since))
     holder = f"process {other.pid} in {project}, since {clock}"
-    assert f"waiting up to ten minutes for another command: {holder}\n" == said
+    assert f"waiting up to ten minutes for another command: {holder}\n" == stderr
 
 
 def test_a_project_is_not_touched_after_ten_minutes(
@@ -169,5 +169,5 @@ def test_without_a_state_folder_there_is_no_lock(
 
     lock(project, Console())
 
-    said = capsys.readouterr().err
-    assert said.startswith(f"continuing without a lock, since {user_folder() / 'locks'} cannot be used: ")
+    stderr = capsys.readouterr().err
+    assert stderr.startswith(f"continuing without a lock, since {user_folder() / 'locks'} cannot be used: ")
