@@ -80,9 +80,9 @@ def _docker_run_arguments(step: dict[str, Any]) -> list[str]:
     """Return the arguments of `docker run` for a step, which a shell splits."""
     words = ["docker run --name", step["id"], *(f"--env {each}" for each in step.get("env", [])), step["cmd"]]
     script = "docker() { printf '%s\\0' \"$@\"; }; " + " ".join(words)
-    done = subprocess.run(["/bin/sh", "-c", script.encode()], capture_output=True, check=True)
-    assert done.stderr == b""
-    return done.stdout.decode().split("\0")[:-1]
+    ended = subprocess.run(["/bin/sh", "-c", script.encode()], capture_output=True, check=True)
+    assert ended.stderr == b""
+    return ended.stdout.decode().split("\0")[:-1]
 
 
 def server_arguments(plan: Plan) -> list[str]:

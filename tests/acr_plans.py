@@ -29,7 +29,7 @@ def piece(plan: Plan, image: str, *, dockerfile: str = "Dockerfile") -> BuildPie
 
 def plan(*, repository: str = "team/scoring", **more: Any) -> Plan:
     """Return a plan of `contoso.azurecr.io/team/scoring:1.0`; *more* are its fields."""
-    given = {
+    fields = {
         "platform": "linux/amd64",
         "user": "dockeruser",
         "registry": "contoso.azurecr.io",
@@ -48,7 +48,7 @@ def plan(*, repository: str = "team/scoring", **more: Any) -> Plan:
         env={},
         labels={},
         files=(),
-        **given,
+        **fields,
     )
 
 

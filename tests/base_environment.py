@@ -107,7 +107,7 @@ class Base:
         Returns:
             The exit code, the script's own lines without pip's, and the installed packages.
         """
-        done = subprocess.run(
+        ended = subprocess.run(
             [str(self.python), str(self.inside / script)],
             check=False,
             stdout=subprocess.PIPE,
@@ -116,7 +116,7 @@ class Base:
             cwd="/",
             env=self.environment(),
         )
-        lines = done.stdout.splitlines(keepends=True)
+        lines = ended.stdout.splitlines(keepends=True)
         own = [
             line
             for line in lines
@@ -124,7 +124,7 @@ class Base:
                 r"ERROR: |\S.*, (which is not installed|but you have .* which is incompatible)\.$", line
             )
         ]
-        return done.returncode, "".join(own), self.packages()
+        return ended.returncode, "".join(own), self.packages()
 
     def packages(self) -> list[str]:
         """Return the installed packages as "name-version", without pip."""

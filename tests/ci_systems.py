@@ -94,9 +94,9 @@ class GithubRun:
 
     def action(self, **inputs: str) -> dict[str, str]:
         """Run our action with *inputs*, in which an underscore is a hyphen; return its outputs."""
-        given = {name: str(each.get("default", "")) for name, each in ACTION["inputs"].items()}
-        given |= {name.replace("_", "-"): value for name, value in inputs.items()}
-        inside = {f"inputs.{name}": value for name, value in given.items()}
+        values = {name: str(each.get("default", "")) for name, each in ACTION["inputs"].items()}
+        values |= {name.replace("_", "-"): value for name, value in inputs.items()}
+        inside = {f"inputs.{name}": value for name, value in values.items()}
         self.run(ACTION["runs"]["steps"], inside)
         return {name: self._filled(each["value"], inside) for name, each in ACTION["outputs"].items()}
 
@@ -108,8 +108,8 @@ class GithubRun:
             if self.installed and step.get("name") == "Install azureml-tasks":
                 continue
             if step.get("uses") == OURS:
-                given = {name: self._filled(value, contexts) for name, value in step["with"].items()}
-                outputs = self.action(**given)
+                inputs = {name: self._filled(value, contexts) for name, value in step["with"].items()}
+                outputs = self.action(**inputs)
             elif "uses" in step:
                 self.steps.append(Step(name=step["uses"]))
                 continue
@@ -190,8 +190,8 @@ class AzureRun:
 
     def template(self, **parameters: Any) -> None:
         """Run the steps of our template."""
-        given = {each["name"]: each.get("default") for each in TEMPLATE["parameters"]} | parameters
-        self.run(list(_expanded(TEMPLATE["steps"], given, self.variables)))
+        values = {each["name"]: each.get("default") for each in TEMPLATE["parameters"]} | parameters
+        self.run(list(_expanded(TEMPLATE["steps"], values, self.variables)))
 
     def _step(self, step: dict[str, Any]) -> None:
         script = step.get("bash")
@@ -280,5 +280,5 @@ def _evaluated(text: str, parameters: Mapping[str, Any], variables: Mapping[str,
 
 
 def _run(name: str, words: list[str], folder: Path, env: Mapping[str, str]) -> Step:
-    done = subprocess.run(words, cwd=folder, env=dict(env), capture_output=True, text=True, check=False)
-    return Step(name=name, code=done.returncode, out=done.stdout, err=done.stderr)
+    ended = subprocess.run(words, cwd=folder, env=dict(env), capture_output=True, text=True, check=False)
+    return Step(name=name, code=ended.returncode, out=ended.stdout, err=ended.stderr)

@@ -96,6 +96,6 @@ def azureml_image(folder: Path, *words: str, env: Mapping[str, str] | None = Non
     return _ended(invoke_cli.run_program(words, folder=folder, env=environment(**(env or {}))), folder)
 
 
-def _ended(done: invoke_cli.Done, folder: Path) -> Ended:
-    out, err = (text.decode().replace(str(folder), "FOLDER") for text in (done.out, done.err))
-    return Ended(code=done.code, out=out, err=err)
+def _ended(raw: invoke_cli.Done, folder: Path) -> Ended:
+    out, err = (text.decode().replace(str(folder), "FOLDER") for text in (raw.out, raw.err))
+    return Ended(code=raw.code, out=out, err=err)

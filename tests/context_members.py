@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from azureml_tasks.context.context_file import ContextFile
 
-__all__ = ["SCRIPT", "listing", "made", "members", "refusal"]
+__all__ = ["SCRIPT", "listing", "members", "project_with", "refusal"]
 
 SCRIPT = "def init(): ...\ndef run(data): ...\n"
 
@@ -38,7 +38,7 @@ def _lines(file: ContextFile) -> list[str]:
     return [f"{kind} {file.name} {file.size}", *(f"    {line}" for line in file.data.decode().splitlines())]
 
 
-def made(
+def project_with(
     folder: Path,
     *,
     table: str = "",

@@ -49,18 +49,18 @@ def quick_start(folder: Path) -> Path:
 
 def blocks(page: Path, language: str) -> list[str]:
     """Return the code blocks of *page* in *language*."""
-    found = re.findall(r"^```(\w+)\n(.*?)^```$", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
-    return [text for name, text in found if name == language]
+    fenced = re.findall(r"^```(\w+)\n(.*?)^```$", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    return [text for name, text in fenced if name == language]
 
 
 def commands(page: Path) -> list[Command]:
     """Return the commands of the console blocks of *page*, without their comments."""
-    found = []
+    listed = []
     for block in blocks(page, "console"):
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             line, _, output = part.partition("\n")
-            found.append(Command(line=re.sub(r"\s{2,}#.*", "", line), output=output))
-    return found
+            listed.append(Command(line=re.sub(r"\s{2,}#.*", "", line), output=output))
+    return listed
 
 
 def links(page: Path) -> list[str]:

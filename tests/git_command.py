@@ -14,7 +14,7 @@ __all__ = ["git"]
 def git(folder: Path, *words: str) -> str:
     """Run git in *folder*, and return what it printed."""
     who = ("-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
-    done = subprocess.run(
+    ended = subprocess.run(
         ["git", "-C", str(folder), *who, *words], capture_output=True, text=True, check=True
     )
-    return done.stdout.strip()
+    return ended.stdout.strip()

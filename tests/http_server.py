@@ -22,7 +22,7 @@ class Server(ThreadingHTTPServer):
         if listening:
             self.server_activate()
         self.behaviour = behaviour
-        self.seen: list[tuple[str, str, str | None, bytes]] = []
+        self.requests: list[tuple[str, str, str | None, bytes]] = []
         self.headers: list[dict[str, str]] = []
 
     @property
@@ -39,7 +39,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer any method."""
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.server.seen.append((self.command, self.path, self.headers.get("Content-Type"), body))
+        self.server.requests.append((self.command, self.path, self.headers.get("Content-Type"), body))
         self.server.headers.append({name.lower(): value for name, value in self.headers.items()})
         reply = self.server.behaviour(self.command, self.path, body)
         if reply is not None:

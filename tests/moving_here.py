@@ -40,8 +40,8 @@ def rewritten(section: str, folder: Path) -> str:
     """
     names = re.findall(r"`([^`]+)`", " ".join(_BESIDE.findall(section)))
     before, *after = re.split(r"^(?=```console$)", section, maxsplit=1, flags=re.MULTILINE)
-    given = {name: text for name, _, text in _BLOCK.findall(before) if name}
-    lay_out({**{name: _STUBS[name[name.rfind(".") :]] for name in names}, **given}, folder)
+    files = {name: text for name, _, text in _BLOCK.findall(before) if name}
+    lay_out({**{name: _STUBS[name[name.rfind(".") :]] for name in names}, **files}, folder)
     return before + "".join(_BLOCK.sub(lambda block: _block(block, folder), part) for part in after)
 
 
@@ -59,5 +59,5 @@ def _ran(console: str, folder: Path) -> Iterator[str]:
     for line in re.findall(r"^\$ (.+)$", console, re.MULTILINE):
         program, *words = line.split()
         assert program == "azureml-image"
-        done = azureml_image(folder, *words, env={"GIT_CEILING_DIRECTORIES": str(folder.parent)})
-        yield f"$ {line}\n{done.err}{done.out}"
+        ended = azureml_image(folder, *words, env={"GIT_CEILING_DIRECTORIES": str(folder.parent)})
+        yield f"$ {line}\n{ended.err}{ended.out}"

@@ -33,9 +33,9 @@ def ran(line: str, folder: Path, **env: str) -> str:
     """Run a command of the page in *folder*, as in an environment with azureml-tasks; return what it printed."""
     programs = folder.parent / "programs"
     programs.mkdir(exist_ok=True)
-    ours = shlex.join(invoke_cli.program_words([]))
+    program = shlex.join(invoke_cli.program_words([]))
     for name, words in {
-        "azureml-image": ours,
+        "azureml-image": program,
         "python": shlex.quote(sys.executable),
         "invoke": f"{shlex.quote(sys.executable)} -m invoke",
     }.items():
@@ -43,7 +43,7 @@ def ran(line: str, folder: Path, **env: str) -> str:
         (programs / name).chmod(0o755)
     path = os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]])
     with ready_engine() as engine:
-        done = subprocess.run(
+        ended = subprocess.run(
             shlex.split(line),
             cwd=folder,
             env=environment(**{"PATH": path, "DOCKER_HOST": engine.host, "HOME": str(folder.parent), **env}),
@@ -51,5 +51,5 @@ def ran(line: str, folder: Path, **env: str) -> str:
             text=True,
             check=False,
         )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout + ended.stderr

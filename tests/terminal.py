@@ -57,30 +57,30 @@ def in_terminal(
         meanwhile: gets the process and what it has written so far, until it returns true.
         close_stdout: let stdout be a pipe that nobody reads; otherwise it is the terminal, too.
     """
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    before = termios.tcgetattr(theirs)
+    controller, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    before = termios.tcgetattr(terminal)
     usual = {name: value for name, value in os.environ.items() if name not in _VARIABLES}
     changes = {} if environment is os.environ else dict(environment)
     child = subprocess.Popen(
         [sys.executable, "-c", script],
         cwd=folder,
         env={**usual, "TERM": "xterm", "PYTHONUTF8": "1", **changes},
-        stdin=theirs,
-        stdout=subprocess.PIPE if close_stdout else theirs,
-        stderr=theirs,
+        stdin=terminal,
+        stdout=subprocess.PIPE if close_stdout else terminal,
+        stderr=terminal,
         start_new_session=True,
     )
     if child.stdout:
         child.stdout.close()
     raw, is_over = b"", False
-    attributes = termios.tcgetattr(theirs)
-    os.close(theirs)
-    while block := _read(ours):
+    attributes = termios.tcgetattr(terminal)
+    os.close(terminal)
+    while block := _read(controller):
         raw += block
         is_over = is_over or meanwhile(child, raw.decode(errors="replace"))
-        attributes = termios.tcgetattr(ours)
-    os.close(ours)
+        attributes = termios.tcgetattr(controller)
+    os.close(controller)
     text = raw.decode()
     return Shown(child.wait(), text, screen_of(text), "", attributes == before)
 

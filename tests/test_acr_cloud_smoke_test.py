@@ -515,7 +515,7 @@ def test_other_methods_and_headers(folder: Path) -> None:
     with serving(answering) as server:
         code, _ = probed(folder, server.url, None, requests=[get])
 
-    assert (0, 2) == (code, server.seen.count(("GET", "/score", None, b"")))
+    assert (0, 2) == (code, server.requests.count(("GET", "/score", None, b"")))
     assert [headers["x-team"] for headers in server.headers if "x-team" in headers] == ["a", "a"]
 
 

@@ -15,7 +15,7 @@ from azureml_tasks.errors import SettingsError
 from azureml_tasks.project.git_ignore import GitRules, parse_git_ignore
 from azureml_tasks.project.ignore import IllegalPattern
 from tests.cases import lay_out
-from tests.context_members import made, members, refusal
+from tests.context_members import members, project_with, refusal
 from tests.documentation import DOCS, blocks
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def test_it_counts_in_the_project_and_in_a_copied_folder(tmp_path: Path) -> None
     """As Azure ML reads it in the folder that it uploads; the nearer one decides."""
     files = {**AML, ".amlignore": "*.csv\n", "code/.amlignore": "!keep.csv\n/data/\n"}
 
-    assert ["file code/.amlignore 17", "file code/keep.csv 1"] == members(made(tmp_path, files=files))
+    assert ["file code/.amlignore 17", "file code/keep.csv 1"] == members(project_with(tmp_path, files=files))
 
 
 def test_exclude_and_the_defaults_still_count(tmp_path: Path) -> None:
@@ -157,7 +157,9 @@ def test_exclude_and_the_defaults_still_count(tmp_path: Path) -> None:
         "code/__pycache__/x.pyc": "",
         "code/y.pyc": "",
     }
-    folder = made(tmp_path, table='exclude = ["!code/a.csv", "code/data", "code/.amlignore"]\n', files=files)
+    folder = project_with(
+        tmp_path, table='exclude = ["!code/a.csv", "code/data", "code/.amlignore"]\n', files=files
+    )
 
     assert ["file code/__pycache__/x.pyc 0", "file code/a.csv 1"] == [
         line for line in members(folder) if line.startswith("file")
@@ -168,13 +170,13 @@ def test_a_folder_that_is_left_out_is_no_member(tmp_path: Path) -> None:
     """A pattern for folders leaves out the folder, also if another one might bring something back."""
     files = {**AML, "code/.amlignore": "data/\n*.csv\n.amlignore\n!other/x\n"}
 
-    assert [] == members(made(tmp_path, files=files))
+    assert [] == members(project_with(tmp_path, files=files))
 
 
 def test_a_dockerignore_counts_alone(tmp_path: Path) -> None:
     """That is said once."""
     files = {**AML, ".amlignore": "*\n", "code/.amlignore": "*\n", ".dockerignore": "code/data\n"}
-    folder = made(tmp_path, files=files)
+    folder = project_with(tmp_path, files=files)
 
     assert ["file code/.amlignore 2", "file code/a.csv 1", "file code/keep.csv 1"] == members(folder)
     assert [".amlignore is not used: .dockerignore counts"] == [
@@ -184,8 +186,8 @@ def test_a_dockerignore_counts_alone(tmp_path: Path) -> None:
 
 def test_what_it_removes_and_what_is_wrong_in_it_is_named(tmp_path: Path) -> None:
     """With the file and the line."""
-    folder = made(tmp_path / "a", files={"code/.amlignore": "# scripts\n*.py\n"})
-    wrong = made(tmp_path / "b", files={".amlignore": "a\\\n"})
+    folder = project_with(tmp_path / "a", files={"code/.amlignore": "# scripts\n*.py\n"})
+    wrong = project_with(tmp_path / "b", files={".amlignore": "a\\\n"})
 
     assert (
         'code/.amlignore:2: the pattern "*.py" removes the entry script, code/score.py\n'
@@ -200,7 +202,7 @@ def test_what_it_removes_and_what_is_wrong_in_it_is_named(tmp_path: Path) -> Non
 def test_a_link_that_leaves_the_project_is_not_read(tmp_path: Path) -> None:
     """A message about a pattern would show its content."""
     lay_out({"outside": "very-secret\\\n"}, tmp_path)
-    folder = made(tmp_path / "project", links={"code/.amlignore": "../../outside"})
+    folder = project_with(tmp_path / "project", links={"code/.amlignore": "../../outside"})
 
     with pytest.raises(SettingsError) as caught:
         azureml_tasks.load(folder)

@@ -117,8 +117,8 @@ settings:
     }
     assert [line.split(":")[0] for line in outline(reading)] == ["9-10 changed"]
     assert covers(reading)
-    (said,) = [line.why for line in reading.lines if line.text == "mini_batch_size: 10"]
-    assert 'smoke-test.mini-batch = ["FILE"]' in said
+    (why,) = [line.why for line in reading.lines if line.text == "mini_batch_size: 10"]
+    assert 'smoke-test.mini-batch = ["FILE"]' in why
 
 
 @pytest.mark.parametrize(

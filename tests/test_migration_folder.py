@@ -175,8 +175,8 @@ def test_what_is_passed_over_is_named(tmp_path: Path) -> None:
 def test_nothing_is_an_error_that_says_what_to_name(tmp_path: Path) -> None:
     """The folder may be the wrong one."""
     files = {"README.md": "", "main.py": "print()\n", "e.yml": f"{_SCHEMA}batchEndpoint.schema.json\n"}
-    what = r"tells what the image is made of \(e.yml is an endpoint of Azure ML, which has no image\)"
-    with pytest.raises(SettingsError, match=what):
+    message = r"tells what the image is made of \(e.yml is an endpoint of Azure ML, which has no image\)"
+    with pytest.raises(SettingsError, match=message):
         _search(tmp_path, files)
 
 

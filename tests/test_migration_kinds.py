@@ -57,7 +57,7 @@ def test_a_file_has_a_kind(name: str, text: str, kind: Kind) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "what"),
+    ("name", "text", "description"),
     [
         ("e.yml", f"{_SCHEMA}managedOnlineEndpoint.schema.json\n", "is an endpoint of Azure ML, which has no image"),
         ("e.yml", "name: wines\nauth_mode: key\n", "is an endpoint of Azure ML, which has no image"),
@@ -107,11 +107,11 @@ def test_a_file_has_a_kind(name: str, text: str, kind: Kind) -> None:
         ("README.md", "", "is a text for people"),
     ],
 )  # fmt: skip
-def test_another_file_is_named(name: str, text: str, what: str) -> None:
+def test_another_file_is_named(name: str, text: str, description: str) -> None:
     """With what it is, and with what to name instead."""
     kind = kind_of_text(name, text)
     assert isinstance(kind, NoSource)
-    assert kind.what.startswith(what)
+    assert kind.what.startswith(description)
     assert kind.fix
 
 

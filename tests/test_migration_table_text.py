@@ -180,7 +180,7 @@ def test_a_tool_that_takes_no_table_is_refused(text: str, line: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "what"),
+    ("text", "message"),
     [
         ("a = \n", "is not valid TOML: Invalid value (column 5)"),
         ("[tool.azureml_image]\nx = 1\n", "[tool.azureml_image] is read by nothing"),
@@ -191,12 +191,12 @@ def test_a_tool_that_takes_no_table_is_refused(text: str, line: int) -> None:
         ("x = " + "[" * 101 + "]" * 101 + "\n", "has tables or arrays that are nested more than 100 deep"),
     ],
 )
-def test_a_file_that_is_wrong_is_refused(text: str, what: str) -> None:
+def test_a_file_that_is_wrong_is_refused(text: str, message: str) -> None:
     """Nothing is added to what nobody can read, nor beside a table that is meant as ours."""
     with pytest.raises(SettingsError) as refused:
         read_document(text)
 
-    assert what in [problem.what for problem in refused.value.problems]
+    assert message in [problem.what for problem in refused.value.problems]
 
 
 def test_a_table_of_another_type_is_refused() -> None:

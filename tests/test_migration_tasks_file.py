@@ -21,9 +21,9 @@ def test_the_text_is_that_of_the_readme() -> None:
 
 def test_a_folder_without_one_gets_one(tmp_path: Path) -> None:
     """It lies beside pyproject.toml."""
-    found = tasks_file(tmp_path, tmp_path)
+    file = tasks_file(tmp_path, tmp_path)
 
-    assert (found.path, found.exists, found.advice) == (tmp_path / "tasks.py", False, "")
+    assert (file.path, file.exists, file.advice) == (tmp_path / "tasks.py", False, "")
 
 
 @pytest.mark.parametrize(
@@ -52,18 +52,18 @@ def test_a_folder_without_one_gets_one(tmp_path: Path) -> None:
 def test_one_that_exists_is_left_alone(text: str, advice: str, tmp_path: Path) -> None:
     """What to add depends on whether it has a namespace."""
     lay_out({"tasks.py": text}, tmp_path)
-    found = tasks_file(tmp_path, tmp_path)
+    file = tasks_file(tmp_path, tmp_path)
 
-    assert (found.exists, found.advice) == (True, advice)
+    assert (file.exists, file.advice) == (True, advice)
 
 
 @pytest.mark.parametrize("name", ["tasks.py", "tasks/__init__.py"])
 def test_one_above_the_project_counts(name: str, tmp_path: Path) -> None:
     """Invoke looks in the folders above, too, and the tasks then need the project's folder."""
     lay_out({name: OWN_NAMESPACE, "services/a/x": ""}, tmp_path)
-    found = tasks_file(tmp_path / "services" / "a", tmp_path)
+    file = tasks_file(tmp_path / "services" / "a", tmp_path)
 
-    assert (found.path, found.advice) == (
+    assert (file.path, file.advice) == (
         tmp_path / name,
         'from azureml_tasks import collection\nns.add_collection(collection(project="services/a"))',
     )

@@ -126,8 +126,10 @@ def test_variables_of_a_deployment_name_none_of_the_base(name: str, tmp_path: Pa
     with pytest.raises(SettingsError) as caught:
         planned(tmp_path, f'delivery = "mount"\nenv = {{ A = "/opt/x:${name}" }}\n')
 
-    what = f"env.A names ${name}, and Azure ML passes the variables of a deployment on as they are"
-    assert [what] == [problem.what.removeprefix("tool.azureml-image.") for problem in caught.value.problems]
+    message = f"env.A names ${name}, and Azure ML passes the variables of a deployment on as they are"
+    assert [message] == [
+        problem.what.removeprefix("tool.azureml-image.") for problem in caught.value.problems
+    ]
 
 
 def test_paths_of_packages_are_relative_to_the_entry_script(tmp_path: Path) -> None:
@@ -156,8 +158,8 @@ def test_no_link_leads_to_the_folder_of_packages(link: str, tmp_path: Path) -> N
     with pytest.raises(SettingsError) as refused:
         planned(tmp_path / "project", PACKAGES)
 
-    what = 'tool.azureml-image.packages-folder is "code/to/packages", which leads through a link'
-    assert [what] == [problem.what for problem in refused.value.problems]
+    message = 'tool.azureml-image.packages-folder is "code/to/packages", which leads through a link'
+    assert [message] == [problem.what for problem in refused.value.problems]
 
 
 def test_a_file_in_the_place_of_the_folder_of_packages(tmp_path: Path) -> None:
@@ -165,8 +167,8 @@ def test_a_file_in_the_place_of_the_folder_of_packages(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as refused:
         planned(tmp_path, PACKAGES, **{"code/to/packages": "x"})
 
-    what = 'tool.azureml-image.packages-folder is "code/to/packages", which is a file, not a folder'
-    assert [what] == [problem.what for problem in refused.value.problems]
+    message = 'tool.azureml-image.packages-folder is "code/to/packages", which is a file, not a folder'
+    assert [message] == [problem.what for problem in refused.value.problems]
 
 
 @pytest.mark.parametrize("mark", ["[" * 9_000, "x" * 20_000, "[]", '{"made_from": 1}'])
@@ -210,8 +212,8 @@ def test_a_variable_that_leads_out_of_the_code_tells_nothing_of_this_machine(
         planned(tmp_path / "project", f'env = {{ AZUREML_EXTRA_REQUIREMENTS_TXT = "../../{name}" }}\n')
 
     key = "tool.azureml-image.env.AZUREML_EXTRA_REQUIREMENTS_TXT"
-    what = f'{key} is "../../{name}", which leads out of the code folder, code'
-    assert [what] == [problem.what for problem in refused.value.problems]
+    message = f'{key} is "../../{name}", which leads out of the code folder, code'
+    assert [message] == [problem.what for problem in refused.value.problems]
 
 
 @pytest.mark.parametrize("name", ["there.txt", "missing.txt"])

@@ -28,12 +28,12 @@ def read_back(content_type: str, body: bytes) -> list[Part]:
 
 def _part(part: bytes) -> Part:
     head, _, content = part.partition(b"\r\n\r\n")
-    found = re.fullmatch(
+    match = re.fullmatch(
         r'Content-Disposition: form-data; name="([^"]*)"(?:; filename="([^"]*)")?(?:\r\nContent-Type: (.*))?',
         head.decode(),
     )
-    assert found
-    return Part(found[1], content, found[2] or "", found[3] or "")
+    assert match
+    return Part(match[1], content, match[2] or "", match[3] or "")
 
 
 @given(st.lists(PART, min_size=1, max_size=3))

@@ -432,7 +432,7 @@ def test_a_base_that_is_no_longer_maintained_gets_a_warning(base: str, expected:
     actual = base_images.warnings(reference, date(2026, 1, 1))
 
     name = base.removeprefix("mcr.microsoft.com/azureml/").partition(":")[0]
-    assert [f'base "{name}" {what} {CURRENT}' for what in expected] == [*map(str, actual)]
+    assert [f'base "{name}" {reason} {CURRENT}' for reason in expected] == [*map(str, actual)]
 
 
 @pytest.mark.parametrize(("day", "count"), [(date(2028, 10, 31), 0), (date(2028, 11, 1), 1)])
@@ -561,10 +561,10 @@ def test_a_base_that_is_nearly_a_known_one_gets_a_warning(base: str, near: str) 
     reference = expand_base(base)
     assert reference
 
-    found = base_images.warnings(reference, date(2026, 11, 30))
+    warnings = base_images.warnings(reference, date(2026, 11, 30))
 
     expected = f'base "{reference}" is not an image that Azure ML documents; did you mean "{near}"?'
-    assert ([expected] if near else []) == texts(found)
+    assert ([expected] if near else []) == texts(warnings)
 
 
 @pytest.mark.parametrize(

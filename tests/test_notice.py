@@ -21,8 +21,8 @@ def used_codes() -> set[object]:
     trees = [ast.parse(text) for text in texts if "Notice" in text]
     calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
     notices = [call for call in calls if ast.unparse(call.func) in {"Notice", "Notice.of_key"}]
-    given = {call.args[0].value for call in notices if isinstance(call.args[0], ast.Constant)}
-    return given | BY_BASE
+    codes = {call.args[0].value for call in notices if isinstance(call.args[0], ast.Constant)}
+    return codes | BY_BASE
 
 
 def test_every_code_is_listed_and_every_listed_code_is_used() -> None:

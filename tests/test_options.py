@@ -36,7 +36,7 @@ def refused(configuration: dict[str, Any] | None = None, **flags: Any) -> str:
     return str(caught.value)
 
 
-def said(run: Ended) -> tuple[str, list[str]]:
+def base_and_names(run: Ended) -> tuple[str, list[str]]:
     """Base and names of a `check --json`."""
     (report,) = json.loads(run.out)["images"]
     return report["base"], report["names"]
@@ -48,14 +48,14 @@ def test_flags_stand_over_environment_over_configuration_over_the_table(tmp_path
     table = consumer(tmp_path / "table")
     variables = {PREFIX + "TAGS": "variable, other"}
 
-    assert ("mcr.microsoft.com/azureml/minimal-py312-inference:latest", ["demo:1.2.3"]) == said(
+    assert ("mcr.microsoft.com/azureml/minimal-py312-inference:latest", ["demo:1.2.3"]) == base_and_names(
         invoke(table, "image.check", "--json")
     )
-    assert ("configured:1", ["demo:configured"]) == said(invoke(folder, "image.check", "--json"))
-    assert ("configured:1", ["demo:variable", "demo:other"]) == said(
+    assert ("configured:1", ["demo:configured"]) == base_and_names(invoke(folder, "image.check", "--json"))
+    assert ("configured:1", ["demo:variable", "demo:other"]) == base_and_names(
         invoke(folder, "image.check", "--json", env={PREFIX + "BASE": "configured:1"} | _string_tags(folder))
     )
-    assert ("flag:1", ["r.io/demo:x", "r.io/demo:y"]) == said(
+    assert ("flag:1", ["r.io/demo:x", "r.io/demo:y"]) == base_and_names(
         invoke(
             table,
             *("image.check", "--json", "--base", "flag:1", "--registry=r.io", "--tag=x", "--tag=y"),
@@ -76,7 +76,7 @@ def test_invokes_own_file_configures_too(tmp_path: Path) -> None:
     folder = consumer(tmp_path, CONFIGURED)
     (folder / "invoke.yaml").write_text("azureml_image:\n  base: file:1\n  no_cache: false\n")
 
-    assert ("file:1", ["demo:configured"]) == said(invoke(folder, "image.check", "--json"))
+    assert ("file:1", ["demo:configured"]) == base_and_names(invoke(folder, "image.check", "--json"))
 
 
 def test_the_address_of_azure_is_no_option(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,10 +147,10 @@ def test_what_is_no_boolean_is_refused_by_the_command_too(tmp_path: Path) -> Non
     """A switch's variable is 1, 0, true or false, also where Invoke would take it for true: exit 2."""
     tasks = CONFIGURED.replace('"base": "configured:1"', '"no_cache": False')
 
-    done = invoke(consumer(tmp_path, tasks), "image.build", env={PREFIX + "NO_CACHE": "yes"})
+    ended = invoke(consumer(tmp_path, tasks), "image.build", env={PREFIX + "NO_CACHE": "yes"})
 
     expected = 'INVOKE_AZUREML_IMAGE_NO_CACHE: must be 1, 0, true or false, got "yes"\n\n1 problem; nothing was done.\n'
-    assert (2, "", expected) == (done.code, done.out, done.err)
+    assert (2, "", expected) == (ended.code, ended.out, ended.err)
 
 
 def test_every_mistake_of_every_level_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,7 +213,7 @@ def test_lists_come_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_the_table_rules_it_rules_for_every_level(tmp_path: Path) -> None:
     """A value from a flag or a variable is held to the rule of its key, and the message names where it stands."""
-    done = invoke(
+    ended = invoke(
         consumer(tmp_path), "image.build", "--base", "Bad Base", env={PREFIX + "REGISTRY": "https://r.io"}
     )
 
@@ -226,7 +226,7 @@ INVOKE_AZUREML_IMAGE_REGISTRY: tool.azureml-image.registry: "https://r.io" is no
 
 2 problems; nothing was built.
 """
-    assert (2, "", expected) == (done.code, done.out, done.err)
+    assert (2, "", expected) == (ended.code, ended.out, ended.err)
 
 
 def test_each_option_has_its_flag() -> None:
@@ -249,8 +249,8 @@ def test_a_flag_s_folder_is_relative_to_the_current_one_and_others_to_tasks_py(t
     none = invoke(below, "image.check", "--json")
     missing = invoke(below, "image.check", "--json", "--project=b")
 
-    assert ["b:configured"] == said(typed)[1] == said(named)[1]
-    assert ["demo:configured"] == said(none)[1]
+    assert ["b:configured"] == base_and_names(typed)[1] == base_and_names(named)[1]
+    assert ["demo:configured"] == base_and_names(none)[1]
     expected = (
         '--project: is "b", but FOLDER/b is not a folder\n    Name the folder of the project\'s pyproject.toml.\n\n'
         "1 problem; nothing was done.\n"

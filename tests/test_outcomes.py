@@ -29,7 +29,7 @@ def test_pytests_result_is_read(tmp_path: Path) -> None:
 
 def test_the_report_names_each_engine_once() -> None:
     """A line for each part, then one for each engine; a failed check counts like a failed test."""
-    done = [
+    outcomes = [
         Outcome(part="mypy", code=1, seconds=2.04, failed=1),
         Outcome(
             part="real tests", code=0, seconds=61.0, passed=5, skipped=1, engines=["Podman 4.3.1, overlay"]
@@ -37,11 +37,11 @@ def test_the_report_names_each_engine_once() -> None:
         Outcome(part="more", code=0, seconds=9.0, passed=1, engines=["Docker 20", "Podman 4.3.1, overlay"]),
     ]
 
-    assert report(done) == (
+    assert report(outcomes) == (
         "    2.0 s  mypy                  exit code 1\n"
         "   61.0 s  real tests            5 passed, 0 failed, 1 skipped\n"
         "    9.0 s  more                  1 passed, 0 failed, 0 skipped\n"
         "engine: Docker 20\n"
         "engine: Podman 4.3.1, overlay"
     )
-    assert closing_line(done) == "6 passed, 1 failed, 1 skipped in 72 s"
+    assert closing_line(outcomes) == "6 passed, 1 failed, 1 skipped in 72 s"

@@ -84,12 +84,12 @@ def planned(folder: Path, dockerfile: str = DOCKERFILE, **files: str) -> tuple[P
 
 def archived(run: RunContext) -> dict[str, bytes]:
     """Return the files of the archive that is sent, by name."""
-    found = {}
+    files = {}
     with tarfile.open(fileobj=io.BytesIO(b"".join(context_archive(run).blocks))) as tar:
         for member in tar:
             if file := tar.extractfile(member) if member.isfile() else None:
-                found[member.name] = file.read()
-    return found
+                files[member.name] = file.read()
+    return files
 
 
 def client() -> EngineClient:
@@ -247,9 +247,9 @@ def test_labels_and_pull_are_options_of_the_build(tmp_path: Path) -> None:
 def test_no_secret_is_passed(tmp_path: Path) -> None:
     """Neither the table nor a flag of the run gives it one, and a command that mounts one is warned of."""
     run = project(tmp_path, "FROM a:1\nRUN --mount=type=secret,id=netrc true\nUSER x\n")
-    given = {"netrc": SecretSource(source="~/.netrc", option="--secret")}
+    secrets = {"netrc": SecretSource(source="~/.netrc", option="--secret")}
 
-    plan, context = plan_image(run._replace(secrets=given))
+    plan, context = plan_image(run._replace(secrets=secrets))
     builder = Builder(kind="buildkit", why="")
     argv = build_command(client(), builder, plan, context, no_cache=False)
 
@@ -279,8 +279,8 @@ def test_an_engine_without_buildkit_is_refused(tmp_path: Path) -> None:
     with pytest.raises(EngineError) as caught:
         refuse_missing_features(legacy_engine(tmp_path), plan)
 
-    what = "The engine docker cannot build with BuildKit, which Dockerfile needs: RUN --mount (line 5)."
-    assert (what, 3) == (caught.value.what, caught.value.exit_code)
+    message = "The engine docker cannot build with BuildKit, which Dockerfile needs: RUN --mount (line 5)."
+    assert (message, 3) == (caught.value.what, caught.value.exit_code)
     assert "sudo apt-get install docker.io docker-buildx" in caught.value.next_step
     refuse_missing_features(legacy_engine(tmp_path), planned(tmp_path)[0])
 

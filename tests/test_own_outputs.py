@@ -18,7 +18,7 @@ from azureml_tasks.report.page import render as report_page
 from azureml_tasks.smoke.report import Report, junit_xml, junit_xml_of_images
 from tests.cases import lay_out
 from tests.consumers import TASKS, invoke
-from tests.context_members import SCRIPT, made, members, refusal
+from tests.context_members import SCRIPT, members, project_with, refusal
 from tests.plans import plan
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def context_of(folder: Path) -> BuildContext:
 
 def project(folder: Path, table: str = "", files: dict[str, str] | None = None) -> Path:
     """A project whose folder itself is the code, with more *files*."""
-    made(folder, table=WHOLE + table, files={"score.py": SCRIPT, **(files or {})})
+    project_with(folder, table=WHOLE + table, files={"score.py": SCRIPT, **(files or {})})
     (folder / "code/score.py").unlink()
     (folder / "code").rmdir()
     return folder

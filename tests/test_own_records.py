@@ -32,10 +32,10 @@ def git(folder: Path, *words: str) -> str:
     """Run git in *folder*, without the configuration of the machine."""
     identity = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
     env = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
-    done = subprocess.run(
+    ended = subprocess.run(
         ["git", "-C", str(folder), *identity, *words], env=env, capture_output=True, text=True, check=True
     )
-    return done.stdout
+    return ended.stdout
 
 
 @pytest.fixture
@@ -85,9 +85,11 @@ def test_records_of_other_projects_do_not_count(project: Path) -> None:
     git(top, "add", "--force", ".")
     git(project, "rm", "-r", "--cached", "--quiet", "--ignore-unmatch", str(project / FOLDER))
 
-    found = [tracks(folder / FOLDER) for folder in (top, project, project / "team/scoring", project / "team")]
+    tracked = [
+        tracks(folder / FOLDER) for folder in (top, project, project / "team/scoring", project / "team")
+    ]
 
-    assert [False, False, True, False] == found
+    assert [False, False, True, False] == tracked
 
 
 def test_another_case_counts_as_the_same(tmp_path: Path) -> None:
@@ -142,9 +144,9 @@ def test_no_command_believes_what_was_committed(words: str, tmp_path: Path) -> N
     git(folder, "init", "--quiet")
     git(folder, "add", "--force", ".")
 
-    done = invoke(folder, words)
+    ended = invoke(folder, words)
 
-    assert (2, "", TRACKED.format(state=STATES[words])) == (done.code, done.out, done.err)
+    assert (2, "", TRACKED.format(state=STATES[words])) == (ended.code, ended.out, ended.err)
     assert ["build.json"] == [path.name for path in (folder / FOLDER).iterdir()]
 
 
@@ -158,9 +160,9 @@ def test_a_link_is_refused(words: str, tmp_path: Path) -> None:
     (outside / "build.json").write_text("{}", encoding="utf-8")
     (folder / FOLDER).symlink_to(outside)
 
-    done = invoke(folder, words)
+    ended = invoke(folder, words)
 
-    assert (2, "", LINK.format(state=STATES[words])) == (done.code, done.out, done.err)
+    assert (2, "", LINK.format(state=STATES[words])) == (ended.code, ended.out, ended.err)
     assert ["build.json"] == [path.name for path in outside.iterdir()]
 
 

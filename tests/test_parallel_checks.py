@@ -32,11 +32,11 @@ def test_all_are_run_and_so_are_those_that_follow() -> None:
     """A check may be possible only after another one."""
     later = Check("later", look(ok("a"), ok("b")))
 
-    found = run_checks(
+    findings = run_checks(
         [Check("first", look(ok("c"), then=[later])), Check("none", look())], limit=60, waiting=nobody
     )
 
-    assert {"first": (ok("c"),), "later": (ok("a"), ok("b")), "none": ()} == found
+    assert {"first": (ok("c"),), "later": (ok("a"), ok("b")), "none": ()} == findings
 
 
 def test_they_run_side_by_side() -> None:
@@ -47,9 +47,9 @@ def test_they_run_side_by_side() -> None:
         both.wait()
         return [ok("met")], ()
 
-    found = run_checks([Check("one", meet), Check("other", meet)], limit=60, waiting=nobody)
+    findings = run_checks([Check("one", meet), Check("other", meet)], limit=60, waiting=nobody)
 
-    assert {"one": (ok("met"),), "other": (ok("met"),)} == found
+    assert {"one": (ok("met"),), "other": (ok("met"),)} == findings
 
 
 def test_one_that_never_answers_is_not_waited_for() -> None:
@@ -60,11 +60,13 @@ def test_one_that_never_answers_is_not_waited_for() -> None:
         release.wait()
         return [ok("late")], ()
 
-    found = run_checks([Check("slow", never)], limit=0.05, waiting=lambda names: shown.append(tuple(names)))
+    findings = run_checks(
+        [Check("slow", never)], limit=0.05, waiting=lambda names: shown.append(tuple(names))
+    )
     release.set()
 
     why = "What needs it will be as slow, or wait without an end."
-    assert {"slow": (Finding("slow", Status.UNKNOWN, "did not answer within 0.05 s", why),)} == found
+    assert {"slow": (Finding("slow", Status.UNKNOWN, "did not answer within 0.05 s", why),)} == findings
     assert {("slow",)} == set(shown)
 
 
@@ -81,11 +83,11 @@ def test_what_follows_has_the_rest_of_the_time(monkeypatch: pytest.MonkeyPatch) 
         waits.append(names)
         assert len(waits) < 100
 
-    found = run_checks([Check("first", slow)], limit=5, waiting=waiting)
+    findings = run_checks([Check("first", slow)], limit=5, waiting=waiting)
     release.set()
 
-    assert (ok("late"),) == found["first"]
-    assert ["did not answer within 5 s"] == [each.what for each in found["next"]]
+    assert (ok("late"),) == findings["first"]
+    assert ["did not answer within 5 s"] == [each.what for each in findings["next"]]
 
 
 @pytest.mark.parametrize(

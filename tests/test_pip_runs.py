@@ -33,19 +33,19 @@ def base(make_base: Callable[..., Base]) -> Base:
 
     Tor allows any `num`, of which its index has a newer one than `user` allows.
     """
-    made = make_base()
+    base_environment = make_base()
     for name, version, needs in (("tor", "2.0+cpu", ["num"]), ("num", "2.1", [])):
-        wheel(made.root / "other", name, version, *needs)
-    made.add_to_index("tor", "3.0")
-    made.add_to_index("num", "1.26")
-    made.add_to_index("user", "1.0", "tor", "num<2")
-    option = f"--find-links {(made.root / 'other').as_uri()}\n"
-    made.write("requirements.txt", in_project("tor.txt"))
-    made.write("project/tor.txt", f"{option}tor<3\n")
-    made.write("finding.txt", option)
-    made.write("held-2.txt", "tor\n")
-    made.write("requirements-2.txt", "user\n")
-    return made
+        wheel(base_environment.root / "other", name, version, *needs)
+    base_environment.add_to_index("tor", "3.0")
+    base_environment.add_to_index("num", "1.26")
+    base_environment.add_to_index("user", "1.0", "tor", "num<2")
+    option = f"--find-links {(base_environment.root / 'other').as_uri()}\n"
+    base_environment.write("requirements.txt", in_project("tor.txt"))
+    base_environment.write("project/tor.txt", f"{option}tor<3\n")
+    base_environment.write("finding.txt", option)
+    base_environment.write("held-2.txt", "tor\n")
+    base_environment.write("requirements-2.txt", "user\n")
+    return base_environment
 
 
 THERE = [*SERVER, FLASK, "num-1.26", "tor-2.0+cpu", "user-1.0"]
@@ -102,9 +102,9 @@ def test_of_several_runs_with_hashes_each_has_a_part(make_base: Callable[..., Ba
 
     ended = base.run()
 
-    found = """\
+    conflicts = """\
 pip check reports conflicts that are not in the base image:
     beta 1.0 needs gone, which is not installed
         beta (none) -> 1.0, required by two.txt:1: beta==1.0
 """
-    assert (1, HASHES + WITH_SERVER + found + END, ["alpha-1.0", *SERVER, "beta-1.0", FLASK]) == ended
+    assert (1, HASHES + WITH_SERVER + conflicts + END, ["alpha-1.0", *SERVER, "beta-1.0", FLASK]) == ended

@@ -126,11 +126,11 @@ def test_a_command_to_paste_means_what_it_says() -> None:
     """Bash reads each word as it is carried out, whatever is in it."""
     words = ["a b", "##vso[x]'", "\x1b[31m\\x1b", "é\u2028\n::error::$HOME", "\udcff", "模\x80"]
 
-    done = subprocess.run(
+    ended = subprocess.run(
         ["bash", "-c", f"printf '%s\\0' {shell_join(words)}"], capture_output=True, check=True
     )
 
-    assert [word.encode("utf-8", "surrogateescape") for word in words] == done.stdout.split(b"\0")[:-1]
+    assert [word.encode("utf-8", "surrogateescape") for word in words] == ended.stdout.split(b"\0")[:-1]
 
 
 def test_plain_words_are_quoted_as_ever() -> None:

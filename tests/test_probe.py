@@ -28,7 +28,7 @@ Event = dict[str, Any]
 @contextmanager
 def raw(*answers: bytes, trickle: bool = False) -> Iterator[str]:
     """A server that sends these bytes, one connection after the other, and keeps the last one open."""
-    done = threading.Event()
+    over = threading.Event()
 
     def serve() -> None:
         for index, answer in enumerate(answers):
@@ -37,7 +37,7 @@ def raw(*answers: bytes, trickle: bool = False) -> Iterator[str]:
             connection.sendall(answer)
             if index == len(answers) - 1:
                 with suppress(OSError):
-                    while not done.wait(SHORT / 10 if trickle else LONG):
+                    while not over.wait(SHORT / 10 if trickle else LONG):
                         connection.sendall(b".")
             connection.close()
 
@@ -47,7 +47,7 @@ def raw(*answers: bytes, trickle: bool = False) -> Iterator[str]:
         try:
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
-            done.set()
+            over.set()
             thread.join()
 
 
@@ -141,7 +141,7 @@ def test_healthy_without_requests() -> None:
         ("GET", "/swagger.json", None, b""),
         ("POST", "/score", "application/json", b"{"),
         ("GET", "/", None, b""),
-    ] == server.seen
+    ] == server.requests
 
 
 def test_the_health_alone() -> None:
@@ -149,7 +149,7 @@ def test_the_health_alone() -> None:
     with serving(healthy) as server:
         events = run({**config(server.url), "swagger": False, "malformed": False})
 
-    assert ([READY, DONE], [("GET", "/", None, b"")]) == (events, server.seen)
+    assert ([READY, DONE], [("GET", "/", None, b"")]) == (events, server.requests)
 
 
 def test_requests_are_sent_as_json() -> None:
@@ -161,7 +161,7 @@ def test_requests_are_sent_as_json() -> None:
     assert [
         ("POST", "/score", "application/json", b"\xff\x00"),
         ("POST", "/a%20b?c=%C3%A9%20#d%0A", "application/json", b"[1]"),
-    ] == server.seen[2:4]
+    ] == server.requests[2:4]
 
 
 def test_other_methods_and_headers() -> None:
@@ -185,7 +185,7 @@ def test_other_methods_and_headers() -> None:
         ("HEAD", "/score", None, b""),
         ("DELETE", "/score", None, b""),
         ("OPTIONS", "/score", None, b""),
-    ] == server.seen[2:7]
+    ] == server.requests[2:7]
     usual = {"host", "accept-encoding", "connection"}
     assert [usual, usual | {"content-type", "content-length", "x-team"}, usual, usual, usual] == [
         set(headers) for headers in server.headers[2:7]
@@ -526,8 +526,8 @@ def test_as_a_script(tmp_path: Path) -> None:
     with serving(echo) as server:
         (tmp_path / "probe.json").write_text(json.dumps(config(server.url, request())), "utf-8")
         command = [sys.executable, "-I", "probe.py", "probe.json"]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
+        ended = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
 
-    events = [json.loads(line) for line in done.stdout.splitlines()]
-    assert (b"", 0) == (done.stderr, done.returncode)
+    events = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert (b"", 0) == (ended.stderr, ended.returncode)
     assert ["ready", "swagger", "answer", "malformed", "done"] == [event["event"] for event in events]

@@ -44,10 +44,10 @@ def test_capture_gives_all_that_was_said(tmp_path: Path) -> None:
         "sys.stderr.buffer.write(b'caf\\xe9'); sys.exit(3)"
     )
 
-    done = capture(python(program), cwd=tmp_path, env={"ADDED": "it"})
+    finished = capture(python(program), cwd=tmp_path, env={"ADDED": "it"})
 
     expected = Finished(code=3, stdout=f"{tmp_path} it ''\n", stderr="caf\N{REPLACEMENT CHARACTER}")
-    assert expected == done
+    assert expected == finished
 
 
 def test_a_program_that_is_not_there_is_named() -> None:
@@ -188,8 +188,8 @@ def test_our_streams_are_handed_over(capfd: pytest.CaptureFixture[str], tmp_path
     words = f"import os, sys; {ECHO}; print(os.environ['ADDED'], file=sys.stderr); sys.exit(7)"
     before = os.dup(0)
     try:
-        with (tmp_path / "given").open() as given:
-            os.dup2(given.fileno(), 0)
+        with (tmp_path / "given").open() as stdin:
+            os.dup2(stdin.fileno(), 0)
         code = hand_over(python(words), env={"ADDED": "it"})
     finally:
         os.dup2(before, 0)
@@ -218,19 +218,21 @@ except KeyboardInterrupt:
 
 def test_a_terminal_is_put_back() -> None:
     """A program that is killed leaves the terminal as it was, although it had changed it."""
-    ours, theirs = pty.openpty()
-    before = termios.tcgetattr(theirs)
-    with subprocess.Popen(python(TAKE_OVER), stdin=theirs, stdout=theirs, start_new_session=True) as child:
+    controller, terminal = pty.openpty()
+    before = termios.tcgetattr(terminal)
+    with subprocess.Popen(
+        python(TAKE_OVER), stdin=terminal, stdout=terminal, start_new_session=True
+    ) as child:
         try:
-            shown = os.read(ours, 1)  # What is written at once may come in pieces.
-            during = termios.tcgetattr(theirs)
+            shown = os.read(controller, 1)  # What is written at once may come in pieces.
+            during = termios.tcgetattr(terminal)
             child.send_signal(signal.SIGTERM)
             code = child.wait(60)
         finally:
             child.kill()
-    after = termios.tcgetattr(theirs)
-    os.close(ours)
-    os.close(theirs)
+    after = termios.tcgetattr(terminal)
+    os.close(controller)
+    os.close(terminal)
 
     assert b"r" == shown
     assert (5, True, True) == (code, before != during, before == after)

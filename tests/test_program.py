@@ -106,8 +106,8 @@ def test_it_has_the_tasks_and_flags_of_invoke(tmp_path: Path) -> None:
     listed = [line.split()[0] for line in invoke(tmp_path, "--list").out.splitlines() if "image." in line]
     tasks = [task.removeprefix("image.") for task in listed]
     words = [sys.executable, "-c", HELPS, *tasks]
-    done = subprocess.run(words, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True)
-    first, *helps = done.stdout.split("\0")
+    ended = subprocess.run(words, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True)
+    first, *helps = ended.stdout.split("\0")
     options = [text.partition("Docstring:")[2] for text in helps]
 
     assert {"build", "smoke-test"} <= set(tasks)
@@ -231,8 +231,8 @@ def test_a_variable_of_invoke_that_cannot_be_read(folder: Path) -> None:
     """It is a mistake of the person who set it, and no traceback."""
     ended = azureml_image(folder, "check", env={"INVOKE_RUN_WATCHERS": "x"})
 
-    said = "Can't adapt an environment string into a <class 'list'>!"
-    text = f"a variable of Invoke: cannot be read: {said}\n    env | grep ^INVOKE_"
+    cause = "Can't adapt an environment string into a <class 'list'>!"
+    text = f"a variable of Invoke: cannot be read: {cause}\n    env | grep ^INVOKE_"
     assert (2, mistake(text)) == (ended.code, ended.err)
 
 
@@ -300,7 +300,7 @@ def test_what_invoke_prints_ends_as_our_results_do(words: str, tmp_path: Path) -
         ]
 
     expected = [(141, b""), (3, b"The disk of this machine is full.\n    df -h\n")]
-    assert expected == [(done.code, done.err) for done in ended]
+    assert expected == [(each.code, each.err) for each in ended]
 
 
 @pytest.mark.parametrize(
@@ -366,7 +366,7 @@ def test_a_shell_completes_tasks_and_flags(tmp_path: Path) -> None:
     begin = f"#!/bin/sh\n'''exec' \"{python}\" \"$0\" \"$@\"\n' '''\n"
     lay_out({"bin/azureml-image": begin + text}, tmp_path)
     script.chmod(0o755)
-    done = subprocess.run(
+    ended = subprocess.run(
         [BASH, "-c", COMPLETED],
         env=environment(PATH=f"{script.parent}:{os.environ['PATH']}"),
         capture_output=True,
@@ -374,8 +374,8 @@ def test_a_shell_completes_tasks_and_flags(tmp_path: Path) -> None:
         check=False,
     )
 
-    first, *rest = done.stdout.splitlines()
+    first, *rest = ended.stdout.splitlines()
     assert "complete -o default -F _complete_azureml-image azureml-image" == first
-    found = [sorted(line.split()) for line in rest]
+    completions = [sorted(line.split()) for line in rest]
     expected = [["build"], ["--no-cache", "--no-wait"], ["--version"], []]
-    assert (expected, "", "-c") == (found, done.stderr, flag)
+    assert (expected, "", "-c") == (completions, ended.stderr, flag)

@@ -75,10 +75,10 @@ def test_a_dockerfile_in_one_line(tmp_path: Path) -> None:
     """load, plan and render lead from a folder to the text, the same each time."""
     lay_out({"pyproject.toml": project("demo", 'registry = "r.io"\n')}, tmp_path)
 
-    made = plan(load(tmp_path))
+    image_plan = plan(load(tmp_path))
 
-    assert ("r.io/demo:1.2.3",) == made.names
-    assert render(made) == render(plan(load(str(tmp_path))))
+    assert ("r.io/demo:1.2.3",) == image_plan.names
+    assert render(image_plan) == render(plan(load(str(tmp_path))))
 
 
 @pytest.mark.parametrize(
@@ -97,15 +97,15 @@ def test_neither_invoke_nor_an_engine_is_loaded(program: str, tmp_path: Path) ->
         "print(*sorted({'docker', 'invoke', 'requests', 'rich'} & set(sys.modules)))"
     )
 
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
-    assert "\n" == done.stdout
+    assert "\n" == ended.stdout
 
 
 def test_importing_the_package_loads_nothing_of_it() -> None:
     """Each name is loaded at its first use."""
     program = "import sys, azureml_tasks; print(*sorted(name for name in sys.modules if 'azureml' in name))"
 
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
-    assert "azureml_tasks\n" == done.stdout
+    assert "azureml_tasks\n" == ended.stdout

@@ -97,8 +97,8 @@ def test_a_tag_that_moves_is_news(capsys: pytest.CaptureFixture[str]) -> None:
     registry = Registry(tags={"1.0": OLD}, silent=("latest",))
     registry.publish()
 
-    said = f"r.io/demo:1.0 named {OLD} before\nwhat r.io/demo:latest named before is not known\n"
-    assert ("", said) == capsys.readouterr()
+    stderr = f"r.io/demo:1.0 named {OLD} before\nwhat r.io/demo:latest named before is not known\n"
+    assert ("", stderr) == capsys.readouterr()
 
 
 def test_a_kept_tag_of_another_image_is_left_alone(capsys: pytest.CaptureFixture[str]) -> None:
@@ -106,8 +106,8 @@ def test_a_kept_tag_of_another_image_is_left_alone(capsys: pytest.CaptureFixture
     registry = Registry(tags={KEPT: OLD})
 
     assert (NEW, OLD) == (registry.publish(), registry.tags[KEPT])
-    said = f"warning: r.io/demo:{KEPT} names {OLD}, so that no tag keeps r.io/demo@{NEW}\n"
-    assert ("", said) == capsys.readouterr()
+    stderr = f"warning: r.io/demo:{KEPT} names {OLD}, so that no tag keeps r.io/demo@{NEW}\n"
+    assert ("", stderr) == capsys.readouterr()
 
 
 @pytest.mark.parametrize("known", ["", NEW])
@@ -176,8 +176,8 @@ def test_a_signal_during_a_push(
     with pytest.raises((KeyboardInterrupt, Terminated)):
         registry.publish()
 
-    said = f"{state} The image is here. Continue with: invoke image.push\n"
-    assert ("", said) == capsys.readouterr()
+    stderr = f"{state} The image is here. Continue with: invoke image.push\n"
+    assert ("", stderr) == capsys.readouterr()
 
 
 def test_the_kept_tag_is_made_of_the_digest() -> None:

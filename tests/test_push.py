@@ -41,7 +41,7 @@ class ScriptedClient(EngineClient):
             answers: to the first questions for the digest, in place of *stored*.
         """
         pushes: list[str] = []
-        left, said = iter(messages), iter(answers)
+        left, replies = iter(messages), iter(answers)
 
         def push(repository: str, tag: str, **_: Any) -> Iterator[dict[str, Any]]:
             pushes.append(f"{repository}:{tag}")
@@ -50,7 +50,7 @@ class ScriptedClient(EngineClient):
             yield {"error": message} if message else {"aux": {"Digest": sent}}
 
         def get_registry_data(*_: Any, **__: Any) -> SimpleNamespace:
-            answer = next(said, stored)
+            answer = next(replies, stored)
             if isinstance(answer, Exception):
                 raise answer
             return SimpleNamespace(id=answer)
@@ -93,7 +93,7 @@ def test_a_temporary_error_is_retried(pauses: list[float]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "what", "tries"),
+    ("status", "message", "tries"),
     [
         (401, "refused the push of NAME: you are not signed in (401).", 1),
         (403, "refused the push of NAME: not allowed (403).", 1),
@@ -102,7 +102,7 @@ def test_a_temporary_error_is_retried(pauses: list[float]) -> None:
         (200, "refused the push of NAME.", 1),
     ],
 )
-def test_an_unknown_message(status: int, what: str, tries: int) -> None:
+def test_an_unknown_message(status: int, message: str, tries: int) -> None:
     """If the engine's message does not tell why, the status of the registry's own answer does, if it can."""
     client = scripted()
     pushes = client.script(*[LOCKED] * 3)
@@ -115,7 +115,7 @@ def test_an_unknown_message(status: int, what: str, tries: int) -> None:
             push_image(client, "sha256:2", name, Console())
 
     said = f"the registry said: {LOCKED}"
-    expected = (f"Registry {host} {what.replace('NAME', name)}", said, [name] * tries)
+    expected = (f"Registry {host} {message.replace('NAME', name)}", said, [name] * tries)
     assert expected == (caught.value.what, caught.value.said, pushes)
 
 
@@ -165,8 +165,8 @@ def test_the_question_for_the_digest_is_repeated(
     digest = push_image(client, "sha256:2", NAME, Console())
 
     assert (DIGEST, [NAME], [1.0, 2.0]) == (digest, pushes, pauses)
-    said = "".join(f"asking again for the digest of {NAME} in {seconds} s\n" for seconds in (1, 2))
-    assert said in capsys.readouterr().err
+    lines = "".join(f"asking again for the digest of {NAME} in {seconds} s\n" for seconds in (1, 2))
+    assert lines in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

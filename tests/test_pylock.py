@@ -31,7 +31,7 @@ hashes = {{ sha256 = "{C}" }}
 """
 
 
-def one(lines: str, name: str = "beta", version: str = "2.0") -> str:
+def one_package(lines: str, name: str = "beta", version: str = "2.0") -> str:
     """Return a lock file with one package of one wheel for all platforms, and *lines* in its table."""
     file = f'name = "{name}-{version}-py3-none-any.whl", url = "{PYPI}/x"'
     wheel = f'{{ {file}, hashes = {{ sha256 = "{A}" }} }}'
@@ -53,10 +53,10 @@ def requirements(text: str, selection: Selection | None = None) -> list[str]:
 
 def problems(packages: str) -> list[tuple[int, str]]:
     """Return the problems of a lock file with these packages, each with its line."""
-    _, found = read_pylock("pylock.toml", HEAD + packages, Selection())
-    assert {problem.file for problem in found} <= {"pylock.toml"}
-    assert all(problem.fix for problem in found)
-    return [(problem.line, problem.what) for problem in found]
+    _, file_problems = read_pylock("pylock.toml", HEAD + packages, Selection())
+    assert {problem.file for problem in file_problems} <= {"pylock.toml"}
+    assert all(problem.fix for problem in file_problems)
+    return [(problem.line, problem.what) for problem in file_problems]
 
 
 def test_every_file_of_a_package_gives_a_hash() -> None:
@@ -71,7 +71,7 @@ def test_every_file_of_a_package_gives_a_hash() -> None:
 
 def test_a_marker_goes_into_the_image() -> None:
     """It is the Python of the image that decides."""
-    text = one("marker = \"python_full_version < '3.11' and sys_platform == 'linux'\"")
+    text = one_package("marker = \"python_full_version < '3.11' and sys_platform == 'linux'\"")
 
     marker = 'python_full_version < "3.11" and sys_platform == "linux"'
     assert [f"beta==2.0 ; {marker} --hash=sha256:{A}"] == requirements(text)
@@ -92,7 +92,7 @@ def test_a_marker_goes_into_the_image() -> None:
 def test_extras_and_groups_are_those_of_the_table(marker: str, expected: str | None) -> None:
     """Pip does not know these conditions, so they are decided; default groups are always installed."""
     head = 'extras = ["gpu", "text"]\ndependency-groups = ["serve"]\ndefault-groups = ["main"]\n'
-    text = one(f'marker = "{marker}"').replace(HEAD, HEAD + head)
+    text = one_package(f'marker = "{marker}"').replace(HEAD, HEAD + head)
 
     tree = read(text, Selection(extras=("gpu",), groups=("serve",)))
 
@@ -105,12 +105,12 @@ def test_extras_and_groups_are_those_of_the_table(marker: str, expected: str | N
 
 def test_an_index_other_than_pypi_is_named_beside_it() -> None:
     """With hashes, pip takes only the files of the lock from it; with a pip.conf of the run, that names the indexes."""
-    text = one('index = "https://example.com/simple"') + ALPHA
+    text = one_package('index = "https://example.com/simple"') + ALPHA
 
     own = ["--extra-index-url https://example.com/simple", f"beta==2.0 --hash=sha256:{A}"]
     assert own == requirements(text)[:2]
     assert own[1:] == requirements(text, Selection(names_indexes=False))[:1]
-    assert not requirements(one('index = "https://pypi.org/simple"'))[0].startswith("--")
+    assert not requirements(one_package('index = "https://pypi.org/simple"'))[0].startswith("--")
 
 
 def test_the_project_itself_is_not_installed() -> None:
@@ -195,66 +195,66 @@ def test_a_file_for_another_platform_is_no_problem_if_the_image_does_not_need_it
 @pytest.mark.parametrize("marker", ["os_name ~= 'posix'", "python_version < 'x'", "platform_release > '5'"])
 def test_a_marker_that_cannot_be_compared_here_is_left_to_pip(marker: str) -> None:
     """It is no traceback."""
-    text = one(f'marker = "{marker}"').replace("py3-none-any", "cp312-cp312-win_amd64")
+    text = one_package(f'marker = "{marker}"').replace("py3-none-any", "cp312-cp312-win_amd64")
 
-    tree, found = read_pylock("pylock.toml", text, Selection())
+    tree, file_problems = read_pylock("pylock.toml", text, Selection())
 
     assert (True, {"beta 2.0 has no file for linux/amd64"}) >= (
         tree is not None,
-        {each.what for each in found},
+        {each.what for each in file_problems},
     )
 
 
 @pytest.mark.parametrize(
-    ("address", "what"),
+    ("address", "message"),
     [
         ("https://alice:secret@example.com/simple", "--extra-index-url contains a user or password"),
         ("../wheels", '--extra-index-url "../wheels" is not an http or https address'),
     ],
 )
-def test_an_index_follows_the_rules_of_requirements_files(address: str, what: str) -> None:
+def test_an_index_follows_the_rules_of_requirements_files(address: str, message: str) -> None:
     """No login and no folder."""
-    _, found = read_pylock("pylock.toml", one(f'index = "{address}"'), Selection())
+    _, file_problems = read_pylock("pylock.toml", one_package(f'index = "{address}"'), Selection())
 
-    assert [("pylock.toml", 0, what)] == [problem[:3] for problem in found]
+    assert [("pylock.toml", 0, message)] == [problem[:3] for problem in file_problems]
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "what"),
+    ("text", "line", "message"),
     [
         ('created-by = "x"\npackages = []\n', 0, "Missing required value in 'lock-version'"),
         (HEAD + '[[packages]]\nname = "Beta"\n', 4, "Name 'Beta' is not normalized in 'packages[0].name'"),
         (HEAD.replace("1.0", "2.0") + "packages = []\n", 0, "pylock version 2.0 is not supported"),
     ],
 )
-def test_a_file_that_is_none_is_refused_with_its_line(text: str, line: int, what: str) -> None:
+def test_a_file_that_is_none_is_refused_with_its_line(text: str, line: int, message: str) -> None:
     """The reader of the standard says what is wrong."""
-    tree, found = read_pylock("pylock.toml", text, Selection())
+    tree, file_problems = read_pylock("pylock.toml", text, Selection())
 
     fix = "Make it again with the tool that wrote it."
-    assert (None, [FileProblem("pylock.toml", line, f"is not a valid lock file: {what}", fix)]) == (
+    assert (None, [FileProblem("pylock.toml", line, f"is not a valid lock file: {message}", fix)]) == (
         tree,
-        found,
+        file_problems,
     )
 
 
 def test_text_that_is_not_toml_is_refused() -> None:
     """With its line."""
-    _, found = read_pylock("pylock.toml", HEAD + "packages =\n", Selection())
+    _, file_problems = read_pylock("pylock.toml", HEAD + "packages =\n", Selection())
 
-    assert [("pylock.toml", 3)] == [problem[:2] for problem in found]
+    assert [("pylock.toml", 3)] == [problem[:2] for problem in file_problems]
 
 
 def test_an_older_packaging_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beside azureml-core there may be one that does not read the format."""
     monkeypatch.setitem(sys.modules, "packaging.pylock", None)
 
-    tree, found = read_pylock("pylock.toml", HEAD, Selection())
+    tree, file_problems = read_pylock("pylock.toml", HEAD, Selection())
 
-    assert (None, 1) == (tree, len(found))
+    assert (None, 1) == (tree, len(file_problems))
     assert ("needs packaging 26 or later, which reads this format", True) == (
-        found[0].what,
-        found[0].fix.startswith("pip install 'packaging>=26'\n"),
+        file_problems[0].what,
+        file_problems[0].fix.startswith("pip install 'packaging>=26'\n"),
     )
 
 
@@ -265,9 +265,9 @@ def test_a_hash_that_would_begin_a_line_of_its_own() -> None:
 
 def test_an_address_with_a_blank_adds_no_option_for_pip() -> None:
     """An index and a file are parts of lines that pip reads as words."""
-    packages = one('index = "https://contoso.example/simple --trusted-host contoso.example"').removeprefix(
-        HEAD
-    )
+    packages = one_package(
+        'index = "https://contoso.example/simple --trusted-host contoso.example"'
+    ).removeprefix(HEAD)
 
     assert problems(packages) == [
         (

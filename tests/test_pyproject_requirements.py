@@ -33,7 +33,7 @@ serve = ["my-project[gpu]", "gunicorn"]
 DEPENDENCIES = ["numpy>=1.26", 'Pandas; python_version < "3.13"']
 
 
-def said(text: str) -> str:
+def packaging_message(text: str) -> str:
     """Return packaging's message, which depends on its version."""
     with pytest.raises(InvalidRequirement) as caught:
         Requirement(text)
@@ -222,14 +222,14 @@ def test_extras_need_no_list_of_dependencies() -> None:
         pytest.param(
             '[project]\nname="p"\ndependencies=["a b"]',
             ("project", ""),
-            f'"a b" is not a requirement: {said("a b")}',
+            f'"a b" is not a requirement: {packaging_message("a b")}',
             'Write a name, with versions if you like: "numpy>=1.26"',
             id="no requirement",
         ),
         pytest.param(
             '[dependency-groups]\nx=["a", "b @ c https://u:secret@example.com"]',
             ("group", "x"),
-            f'"b @ c ***@example.com" is not a requirement: {said("b @ c d")}',
+            f'"b @ c ***@example.com" is not a requirement: {packaging_message("b @ c d")}',
             'Write a name, with versions if you like: "numpy>=1.26"',
             id="no requirement in a group",
         ),
@@ -286,8 +286,8 @@ other = ["d e", "scipy"]
     assert (
         ["numpy", "scipy", "f"],
         [
-            (f'"b c" is not a requirement: {said("b c")}', fix),
-            (f'"d e" is not a requirement: {said("d e")}', fix),
+            (f'"b c" is not a requirement: {packaging_message("b c")}', fix),
+            (f'"d e" is not a requirement: {packaging_message("d e")}', fix),
             (
                 "[project] optional-dependencies.x must be an array of strings",
                 'Write: ["numpy>=1.26", "pandas"]',
@@ -296,7 +296,7 @@ other = ["d e", "scipy"]
         ],
     ) == (requirements, problems)
     assert [
-        (f'"b c" is not a requirement: {said("b c")}', fix),
-        (f'"d e" is not a requirement: {said("d e")}', fix),
+        (f'"b c" is not a requirement: {packaging_message("b c")}', fix),
+        (f'"d e" is not a requirement: {packaging_message("d e")}', fix),
         ("[dependency-groups] cannot be read: Dependency group 'none' not found", f"Correct it: {STANDARD}"),
     ] == declared_requirements(tomli.loads(text), group="a")[1]

@@ -329,9 +329,9 @@ def test_a_log_that_cannot_be_read_is_an_error(records: Records) -> None:
         records.read_log()
 
     fix = "    rm -r .azureml-image\n    then: invoke image.build"
-    what = "The record .azureml-image/smoke-test.log"
-    assert f"{what} cannot be read: Is a directory.\n{fix}" == str(folder.value)
-    assert f"{what} is not UTF-8 in line 1: invalid start byte.\n{fix}" == str(binary.value)
+    record = "The record .azureml-image/smoke-test.log"
+    assert f"{record} cannot be read: Is a directory.\n{fix}" == str(folder.value)
+    assert f"{record} is not UTF-8 in line 1: invalid start byte.\n{fix}" == str(binary.value)
 
 
 def test_a_fifo_is_no_cache_of_hashes(tmp_path: Path) -> None:
@@ -519,15 +519,15 @@ def test_remote_builds_are_recorded_until_their_images_are_taken_over(records: R
     records.write_run(first)
     records.write_run(second)
     text = (records.folder / "runs.json").read_text(encoding="utf-8")
-    both, found = records.started_runs(), (records.read_run("ca8"), records.read_run("ca7"))
+    both, by_id = records.started_runs(), (records.read_run("ca8"), records.read_run("ca7"))
 
     records.forget_run("ca8")
     records.forget_run("ca8")
-    one = records.started_runs()
+    remaining = records.started_runs()
     records.forget_run("ca9")
 
-    assert ([], [first, second], (first, None)) == (before, both, found)
-    assert ([second], []) == (one, records.started_runs())
+    assert ([], [first, second], (first, None)) == (before, both, by_id)
+    assert ([second], []) == (remaining, records.started_runs())
     assert {
         "runs": [
             {"run": "ca8", "registry": "r.io", "names": ["r.io/demo:1", "r.io/demo:2"], "installed_at": 5},

@@ -178,8 +178,8 @@ def test_a_realm_without_tls_for_a_registry_with_tls(credentials: str) -> None:
     with pytest.raises(RegistryError) as caught:
         auth.headers("repository:team/train:pull")
 
-    what = "Registry contoso.azurecr.io names another address for sign-in: http://contoso.azurecr.io/oauth2/token."
-    assert (what, ["GET https://contoso.azurecr.io/v2/"]) == (caught.value.what, session.sent)
+    message = "Registry contoso.azurecr.io names another address for sign-in: http://contoso.azurecr.io/oauth2/token."
+    assert (message, ["GET https://contoso.azurecr.io/v2/"]) == (caught.value.what, session.sent)
 
 
 @pytest.mark.parametrize(
@@ -248,11 +248,11 @@ def test_a_token_of_azure_is_exchanged() -> None:
 
     with running_registry(behave) as (host, requests):
         client = azure_api(host)
-        found = client.auth.refresh_token(), client.digest("team/train", "1.0")
+        answers = client.auth.refresh_token(), client.digest("team/train", "1.0")
 
     exchange = ("POST", "/oauth2/exchange", "")
     expected = [PING, exchange, exchange, ("POST", "/token", ""), ("HEAD", PATH, "Bearer t")]
-    assert (("r", DIGEST), expected) == (found, requests)
+    assert (("r", DIGEST), expected) == (answers, requests)
 
 
 def test_a_registry_that_is_not_of_azure() -> None:
@@ -277,7 +277,7 @@ answered a sign-in with something that is not JSON.
 
 
 @pytest.mark.parametrize(
-    ("reply", "said"),
+    ("reply", "message"),
     [
         (
             Reply(status=401, body=b"expired"),
@@ -290,7 +290,7 @@ answered a sign-in with something that is not JSON.
         (Reply(body=b"<html>"), NOT_JSON),
     ],
 )
-def test_a_refused_sign_in(reply: Reply, said: str) -> None:
+def test_a_refused_sign_in(reply: Reply, message: str) -> None:
     """A token server that refuses, redirects or is not one is an error with the next step."""
 
     def behave(method: str, path: str, authorization: str) -> Reply:
@@ -303,7 +303,7 @@ def test_a_refused_sign_in(reply: Reply, said: str) -> None:
         with pytest.raises(RegistryError) as caught:
             azure_api(host).sign_in("team/train")
 
-        assert f"Registry {host} {said}" == str(caught.value)
+        assert f"Registry {host} {message}" == str(caught.value)
 
 
 # Credentials of docker login
@@ -335,7 +335,7 @@ def test_credentials_of_docker_login(
 
 
 @pytest.mark.parametrize(
-    ("status", "said"),
+    ("status", "message"),
     [
         (307, "it answered 307.\n    Run the same command again later."),
         (401, "not allowed (401).\n    ask for pull"),
@@ -343,14 +343,14 @@ def test_credentials_of_docker_login(
         (404, "it does not exist (404).\n    Check the registry and the name of the repository."),
     ],
 )
-def test_a_refused_request(status: int, said: str) -> None:
+def test_a_refused_request(status: int, message: str) -> None:
     """The status decides what the error says; a redirect is not followed."""
     reply = Reply(status=status, headers={"Location": "http://elsewhere.invalid/"})
     with running_registry(lambda _, path, __: Reply() if path == "/v2/" else reply) as (host, requests):
         with pytest.raises(RegistryError) as caught:
             api(host).digest("team/train", "1.0")
 
-        expected = f"Registry {host} refused to return the digest of {host}/team/train:1.0: {said}"
+        expected = f"Registry {host} refused to return the digest of {host}/team/train:1.0: {message}"
         assert (expected, [PING, ("HEAD", PATH, "")]) == (str(caught.value), requests)
 
 
@@ -386,11 +386,13 @@ def test_a_registry_says_when_to_retry(after: str, seconds: int, monkeypatch: py
 
 
 @pytest.mark.parametrize(
-    ("after", "said"),
+    ("after", "messages"),
     [("4", []), ("7", ["asks to wait for 7 s; trying again in 7 s"]), ("soon", [])],
     ids=["a moment", "longer", "neither seconds nor a date"],
 )
-def test_a_wait_for_a_registry_is_said(after: str, said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wait_for_a_registry_is_said(
+    after: str, messages: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A wait of more than a moment is said; what is neither seconds nor a date is as if the registry did not say."""
     monkeypatch.setattr(signals, "wait", lambda _: None)
     lines: list[str] = []
@@ -398,7 +400,7 @@ def test_a_wait_for_a_registry_is_said(after: str, said: list[str], monkeypatch:
     with running_registry(lambda *_: next(replies, FOUND)) as (host, _):
         RegistrySession(login_server=host, say=lines.append).send("GET", f"http://{host}/v2/")
 
-        assert [f"registry {host} {line}" for line in said] == lines
+        assert [f"registry {host} {line}" for line in messages] == lines
 
 
 # Tags
@@ -543,8 +545,8 @@ def test_a_name_that_is_not_resolved() -> None:
     with pytest.raises(AnswerError) as caught:
         api("contoso.invalid").digest("team/train", "1.0")
 
-    what = "Registry contoso.invalid cannot be reached: the name contoso.invalid cannot be resolved."
-    assert what == caught.value.what
+    message = "Registry contoso.invalid cannot be reached: the name contoso.invalid cannot be resolved."
+    assert message == caught.value.what
     assert "Check the name, then this machine's DNS and network." == caught.value.next_step
 
 
@@ -555,8 +557,8 @@ def test_a_storage_whose_name_is_not_resolved() -> None:
         with pytest.raises(AnswerError) as caught:
             api(host).manifest("team/train", "1.0")
 
-        what = f"Registry {host} cannot be reached: the name storage.invalid cannot be resolved."
-        assert what == caught.value.what
+        message = f"Registry {host} cannot be reached: the name storage.invalid cannot be resolved."
+        assert message == caught.value.what
 
 
 # Manifests and tags
@@ -573,9 +575,9 @@ INDEX = Manifest(content=b'{"manifests": []}', media_type="application/vnd.oci.i
 
 def test_what_a_manifest_says() -> None:
     """Its digest is that of its bytes; an index of platforms has neither config nor layers."""
-    found = [(manifest.blobs, manifest.size, manifest.config) for manifest in (IMAGE, INDEX)]
+    facts = [(manifest.blobs, manifest.size, manifest.config) for manifest in (IMAGE, INDEX)]
 
-    assert [((CONFIG_DIGEST, "sha256:1"), 210, CONFIG_DIGEST), ((), 0, "")] == found
+    assert [((CONFIG_DIGEST, "sha256:1"), 210, CONFIG_DIGEST), ((), 0, "")] == facts
     assert f"sha256:{hashlib.sha256(IMAGE.content).hexdigest()}" == IMAGE.digest
 
 
@@ -603,7 +605,7 @@ def test_an_image_is_read() -> None:
     with running_registry(stored) as (host, _):
         client = api(host)
         manifest = client.manifest("a", IMAGE.digest)
-        found = (
+        answers = (
             manifest,
             client.manifest("a", "none"),
             client.config("a", IMAGE),
@@ -613,7 +615,7 @@ def test_an_image_is_read() -> None:
         )
 
     expected: object = (IMAGE, None, {"User": "dockeruser"}, {}, "2026-01-01T00:00:00Z", [["1", "2"], [], []])
-    assert expected == found
+    assert expected == answers
 
 
 def test_another_answer_than_the_digest_names() -> None:

@@ -90,11 +90,11 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunContext:
 def engine(run: RunContext, monkeypatch: pytest.MonkeyPatch) -> Engine:
     """The engine of the report."""
     del run
-    made = Engine(reporter=Console())
+    report_engine = Engine(reporter=Console())
     monkeypatch.setattr(
-        report, "open_local_engine", lambda _run, *, save_notes: made if not save_notes else None
+        report, "open_local_engine", lambda _run, *, save_notes: report_engine if not save_notes else None
     )
-    return made
+    return report_engine
 
 
 def built(run: RunContext, engine: str = "docker") -> BuiltImage:

@@ -74,7 +74,7 @@ def test_the_script_lists_this_machine(tmp_path: Path) -> None:
     )
     code = f"{main}.update(walk=lambda top: walk({str(tmp_path)!r})); walk = m['walk']; m['main']()"
 
-    done = subprocess.run(
+    ended = subprocess.run(
         [sys.executable, "-I", "-W", "error", "-c", code],
         env={"PYTHONPATH": str(tmp_path)},
         capture_output=True,
@@ -82,7 +82,7 @@ def test_the_script_lists_this_machine(tmp_path: Path) -> None:
         check=True,
     )
 
-    contents = parse_contents(f"a line of something else\n{done.stdout}")
+    contents = parse_contents(f"a line of something else\n{ended.stdout}")
     assert contents.packages is not None
     assert [Package("Demo.One", "1.0", "MIT", 6)] == [
         each for each in contents.packages if "Demo" in each.name

@@ -144,10 +144,10 @@ def test_the_whole_page() -> None:
 
 def test_elements_are_closed_and_names_are_unique() -> None:
     """Each element ends, and of several images each has anchors of its own, which the list at the top leads to."""
-    found = tags(render([FACTS, replace(FACTS, repository="other")], now=NOW))
+    page = tags(render([FACTS, replace(FACTS, repository="other")], now=NOW))
 
-    names = [attributes["id"] for _, attributes in found.elements if "id" in attributes]
-    links = [attributes["href"] for tag, attributes in found.elements if tag == "a"]
+    names = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    links = [attributes["href"] for tag, attributes in page.elements if tag == "a"]
     assert len(set(names)) == len(names)
     assert ["#image-1", "#image-2"] == links
 

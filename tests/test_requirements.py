@@ -26,8 +26,8 @@ NO_NAME = 'Write a name, with versions if you like: "numpy>=1.26"'
 
 def read_tree(root: str, read: Callable[[str], str | None]) -> tuple[RequirementsTree, list[Problem]]:
     """Read a file without what only runs of pip need, see `test_install_step.py`."""
-    found, wrong = requirements_files.read_tree(root, read)
-    return replace(found, names=(), index=""), wrong
+    requirements, wrong = requirements_files.read_tree(root, read)
+    return replace(requirements, names=(), index=""), wrong
 
 
 def tree(
@@ -42,7 +42,7 @@ def tree(
     return RequirementsTree(files=files, wheels=wheels, hashed=hashed, pinned=pinned, lines=asked)
 
 
-def said(text: str) -> str:
+def packaging_message(text: str) -> str:
     """Return packaging's message, which depends on its version."""
     with pytest.raises(InvalidRequirement) as caught:
         Requirement(text)
@@ -51,9 +51,9 @@ def said(text: str) -> str:
 
 def problems(line: str) -> list[tuple[str, str]]:
     """Read a file of one line; every problem must be on that line."""
-    _, found = read_tree("r.txt", {"r.txt": f"# first\n{line}\n"}.get)
-    assert all((problem.file, problem.line) == ("r.txt", 2) for problem in found)
-    return [(problem.what, problem.fix) for problem in found]
+    _, file_problems = read_tree("r.txt", {"r.txt": f"# first\n{line}\n"}.get)
+    assert all((problem.file, problem.line) == ("r.txt", 2) for problem in file_problems)
+    return [(problem.what, problem.fix) for problem in file_problems]
 
 
 @pytest.mark.parametrize(
@@ -174,11 +174,11 @@ def test_without_hashes_no_version_is_collected() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "what", "fix"),
+    ("line", "message", "fix"),
     [
         pytest.param(
             "numpy = 1",
-            f'"numpy = 1" is not a requirement: {said("numpy = 1")}',
+            f'"numpy = 1" is not a requirement: {packaging_message("numpy = 1")}',
             "Write: numpy == 1",
             id="a wrong sign",
         ),
@@ -333,7 +333,7 @@ def test_without_hashes_no_version_is_collected() -> None:
         ),
         pytest.param(
             "a b https://u:se cret@example.com",
-            f'"a b ***@example.com" is not a requirement: {said("a b c")}',
+            f'"a b ***@example.com" is not a requirement: {packaging_message("a b c")}',
             NO_NAME,
             id="a login in a broken line",
         ),
@@ -417,9 +417,9 @@ def test_without_hashes_no_version_is_collected() -> None:
         ),
     ],
 )
-def test_a_line_that_a_build_cannot_use_is_a_problem(line: str, what: str, fix: str) -> None:
+def test_a_line_that_a_build_cannot_use_is_a_problem(line: str, message: str, fix: str) -> None:
     """Each problem has its line, the reason and the next step, and never shows a password."""
-    assert [(what, fix)] == problems(line)
+    assert [(message, fix)] == problems(line)
 
 
 def test_problems_of_all_files_are_reported_together() -> None:
@@ -429,7 +429,7 @@ def test_problems_of_all_files_are_reported_together() -> None:
     _, actual = read_tree("r.txt", texts.get)
 
     expected = [
-        Problem("r.txt", 1, f'"a = 1" is not a requirement: {said("a = 1")}', "Write: a == 1"),
+        Problem("r.txt", 1, f'"a = 1" is not a requirement: {packaging_message("a = 1")}', "Write: a == 1"),
         Problem(
             "d/a.txt",
             2,
@@ -449,8 +449,8 @@ def test_problems_of_all_files_are_reported_together() -> None:
 @pytest.mark.parametrize("root", ["conda.yml", "deploy/environment.YAML"])
 def test_a_conda_file_is_refused(root: str) -> None:
     """It is not read; the problem names its own key."""
-    what = "is a conda environment file, which pip does not read"
-    problem = Problem(root, 0, what, f'Write instead: conda = "{root}"')
+    message = "is a conda environment file, which pip does not read"
+    problem = Problem(root, 0, message, f'Write instead: conda = "{root}"')
 
     assert (tree(root), [problem]) == read_tree(root, {root: "name: a\n"}.get)
 

@@ -15,7 +15,7 @@ FORMS = "The table takes requirements files, pylock.toml and uv.lock."
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "what", "fix"),
+    ("name", "text", "message", "fix"),
     [
         (
             "poetry.lock",
@@ -34,12 +34,12 @@ FORMS = "The table takes requirements files, pylock.toml and uv.lock."
         ("requirements.json", "", NO_FILE, FORMS),
     ],
 )
-def test_it_is_one_problem(name: str, text: str, what: str, fix: str) -> None:
+def test_it_is_one_problem(name: str, text: str, message: str, fix: str) -> None:
     """The root, or a file that it includes."""
-    fix += THEN if READ in what else ""
+    fix += THEN if READ in message else ""
     texts = {name: text * 1000, "r.txt": f"-r {name}\n"}
 
-    assert [[(name, 0, what, fix, "settings")]] * 2 == [
+    assert [[(name, 0, message, fix, "settings")]] * 2 == [
         read_tree(root, texts.get)[1] for root in (name, "r.txt")
     ]
 

@@ -199,10 +199,10 @@ def test_an_answer_that_is_a_text(body: bytes, expect: Any, differences: tuple[s
 
 def test_expected_headers() -> None:
     """Each expected header is compared, beside the body."""
-    wanted = request(expect={"a": 1})._replace(expect_headers={"x-a": "1", "x-b": "2", "x-c": "3"})
+    with_headers = request(expect={"a": 1})._replace(expect_headers={"x-a": "1", "x-b": "2", "x-c": "3"})
     response = Response(status=200, headers={"x-a": "1", "x-b": "3"}, body=b'{"a": 2}')
 
-    assert check_response(response, wanted).differences == (
+    assert check_response(response, with_headers).differences == (
         'header x-b: expected "2", got "3"',
         'header x-c: expected "3", got nothing',
         "$.a: expected 1, got 2",

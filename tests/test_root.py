@@ -204,7 +204,7 @@ def test_the_run_may_name_any_folder_above(tmp_path: Path) -> None:
     beside = invoke(folder, "image.check", "--root=wheels")
     missing = invoke(folder, "image.check", env={name: "nowhere"})
 
-    contexts = [json.loads(done.out)["images"][0]["context"]["sha256"] for done in (flagged, named)]
+    contexts = [json.loads(ended.out)["images"][0]["context"]["sha256"] for ended in (flagged, named)]
     assert 2 == len(set(contexts))  # The requirements files have other paths.
     assert (2, 2) == (beside.code, missing.code)
     assert '--root: is "FOLDER/wheels", which is not a folder above FOLDER\n' in beside.err
@@ -226,12 +226,12 @@ def test_a_link_that_leaves_the_root_is_refused(monorepo: Path, tmp_path: Path) 
     inside = members(monorepo)
     (monorepo / "libraries/serving/outside").symlink_to(tmp_path / "secret.txt")
 
-    said = refusal(monorepo / HERE)
+    message = refusal(monorepo / HERE)
 
     assert "file code/inside/request.json 2" in inside
-    assert "../../libraries/serving/outside is a link to" in said
-    assert "which leaves the project" in said
-    assert 'exclude = ["../../libraries/serving/outside"]' in said
+    assert "../../libraries/serving/outside is a link to" in message
+    assert "which leaves the project" in message
+    assert 'exclude = ["../../libraries/serving/outside"]' in message
 
 
 def test_patterns_of_the_table_are_relative_to_pyproject(monorepo: Path) -> None:
@@ -294,9 +294,9 @@ def test_messages_name_files_from_where_the_user_is(monorepo: Path) -> None:
     inside = invoke(monorepo / HERE, "image.check").err
     outside = invoke(monorepo, "image.check", f"--project={HERE}").err
 
-    for said, prefix in ((inside, "../../"), (outside, "")):
-        assert f"{prefix}libraries/serving/score.py:1: the entry script does not define" in said
-        assert f'{prefix}requirements/base.txt:1: "-e ." is an editable install' in said
+    for stderr, prefix in ((inside, "../../"), (outside, "")):
+        assert f"{prefix}libraries/serving/score.py:1: the entry script does not define" in stderr
+        assert f'{prefix}requirements/base.txt:1: "-e ." is an editable install' in stderr
 
 
 def test_a_change_anywhere_in_the_repository_makes_the_commit_dirty(monorepo: Path) -> None:

@@ -44,8 +44,8 @@ def test_pre_commit(uses: str, tmp_path: Path) -> None:
     """The hook runs the check for a commit; the repository of hooks declares the same one."""
     if uses == "the repository of hooks":
         (declared,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
-        (wanted,) = yaml.safe_load(HOOKS)["repos"][0]["hooks"]
-        assert wanted["id"] == declared["id"]
+        (documented,) = yaml.safe_load(HOOKS)["repos"][0]["hooks"]
+        assert documented["id"] == declared["id"]
         # What pre-commit would install for `language: python` is on PATH here.
         hook = {**declared, "id": "azureml-image", "language": "system"}
         text = yaml.safe_dump({"repos": [{"repo": "local", "hooks": [hook]}]})
@@ -65,6 +65,6 @@ def test_pre_commit_takes_the_hooks_of_this_repository() -> None:
     """The file with the hooks is one that pre-commit reads."""
     words = [sys.executable, "-m", "pre_commit", "validate-manifest", str(ROOT / ".pre-commit-hooks.yaml")]
 
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    ended = subprocess.run(words, capture_output=True, text=True, check=False)
 
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")

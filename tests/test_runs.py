@@ -61,7 +61,7 @@ def living(records: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
         process.kill()
 
 
-def found(records: Path) -> list[tuple[str, str, list[Thing]]]:
+def gone(records: Path) -> list[tuple[str, str, list[Thing]]]:
     """Return the runs of the project that are gone."""
     return [(run.id, run.host, run.things) for run in gone_runs(records)]
 
@@ -77,14 +77,14 @@ def test_a_killed_run_is_found_with_what_it_has_left(records: Path) -> None:
         pass
     other = records.parent.parent / "other" / ".azureml-image"
 
-    assert [(run_id, HOST, LEFT)] == found(records) == found(records)
-    assert [] == found(other)
+    assert [(run_id, HOST, LEFT)] == gone(records) == gone(records)
+    assert [] == gone(other)
 
 
 def test_a_run_that_lives_is_not_found(records: Path) -> None:
     """What a command is using now is nobody's leftover."""
     with living(records):
-        assert ([], False) == (found(records), has_gone_runs(records))
+        assert ([], False) == (gone(records), has_gone_runs(records))
 
     assert has_gone_runs(records)
 
@@ -97,7 +97,7 @@ def test_what_is_removed_is_forgotten_with_the_run(records: Path, state: Path) -
         for thing in run.things:
             run.forget(thing)
 
-    assert ([], []) == (found(records), files(state))
+    assert ([], []) == (gone(records), files(state))
 
 
 def test_a_run_that_removed_everything_leaves_no_file(records: Path, state: Path) -> None:
@@ -124,10 +124,10 @@ def test_a_run_that_could_not_remove_something_is_found_after_its_end(records: P
     """Such as a container of an engine that has died."""
     run = Run(records, HOST)
     run.note(LEFT[0])
-    assert [] == found(records)
+    assert [] == gone(records)
     run.close()
 
-    assert [(run.id, HOST, LEFT[:1])] == found(records)
+    assert [(run.id, HOST, LEFT[:1])] == gone(records)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_without_a_state_folder_a_run_goes_on(
     run = Run(records, HOST)
     with run.folder():
         run.note(LEFT[0])
-        assert [] == found(records)
+        assert [] == gone(records)
     run.close()
 
     assert LEFT[:1] == run.things

@@ -164,7 +164,7 @@ def test_every_key_is_described() -> None:
     }
 
     described = {
-        cls: {name: found["description"] for name, found in part["properties"].items()}
+        cls: {name: key_schema["description"] for name, key_schema in part["properties"].items()}
         for cls, part in tables.items()
     }
 

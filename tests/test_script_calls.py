@@ -14,9 +14,9 @@ INIT = "def init(): ...\n"
 RUN = "def run(data): ...\n"
 
 
-def found(source: str, *, is_batch: bool = False) -> list[tuple[int, str]]:
+def mistakes(source: str, *, is_batch: bool = False) -> list[tuple[int, str]]:
     """Return line and sentence of each mistake."""
-    return [(line, what) for line, what, _ in wrong_calls(ast.parse(source), is_batch=is_batch)]
+    return [(line, sentence) for line, sentence, _ in wrong_calls(ast.parse(source), is_batch=is_batch)]
 
 
 SERVED = {
@@ -48,7 +48,7 @@ SERVED = {
 @pytest.mark.parametrize("how", SERVED)
 def test_what_the_server_can_call_is_no_mistake(how: str) -> None:
     """Decorators of the server and of inference_schema are known; with any other, nothing is said."""
-    assert [] == found(SERVED[how])
+    assert [] == mistakes(SERVED[how])
 
 
 REFUSED = {
@@ -96,10 +96,10 @@ REFUSED = {
 @pytest.mark.parametrize("how", REFUSED)
 def test_what_the_server_cannot_call_is_a_mistake(how: str) -> None:
     """The line is that of the definition."""
-    source, what = REFUSED[how]
+    source, sentence = REFUSED[how]
     line = next(n for n, text in enumerate(source.splitlines(), 1) if "def run" in text)
 
-    assert [(line, what)] == found(source)
+    assert [(line, sentence)] == mistakes(source)
 
 
 INITS = {
@@ -127,7 +127,7 @@ def test_init_is_called_without_arguments_and_not_awaited(how: str) -> None:
     """What it would load is not loaded otherwise."""
     source, expected = INITS[how]
 
-    assert expected == [what for _, what in found(f"{source}\n{RUN}")]
+    assert expected == [sentence for _, sentence in mistakes(f"{source}\n{RUN}")]
 
 
 BATCHES = {
@@ -161,7 +161,7 @@ def test_a_batch_deployment_gives_one_positional_argument(how: str) -> None:
     """It takes what the server does not, and the other way round."""
     source, expected = BATCHES[how]
 
-    assert expected == [what for _, what in found(INIT + source, is_batch=True)]
+    assert expected == [sentence for _, sentence in mistakes(INIT + source, is_batch=True)]
 
 
 @pytest.mark.parametrize(
@@ -188,4 +188,4 @@ def test_any_script_is_judged_without_an_error(parts: list[str]) -> None:
     """Whatever is defined how often."""
     tree = ast.parse("\n".join(parts))
 
-    assert all(line > 0 for line, _ in found("\n".join(parts))), ast.dump(tree)
+    assert all(line > 0 for line, _ in mistakes("\n".join(parts))), ast.dump(tree)

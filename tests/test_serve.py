@@ -367,27 +367,27 @@ Nothing was started.
 
 def test_the_key_for_a_build() -> None:
     """In a terminal b and Enter ask for a build, anything else does not; without one nobody is asked."""
-    ours, theirs = pty.openpty()
+    controller, terminal = pty.openpty()
     program = "from tests.test_serve import press; press()"
     with subprocess.Popen(
         [sys.executable, "-c", program],
         cwd=Path(__file__).parents[1],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
         start_new_session=True,
         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 -- one system call
     ) as process:
         shown = ""
         for awaited, typed in (("open: True", "x\n"), ("pressed: False", "b\n"), ("pressed: True", "")):
             while awaited not in shown:
-                shown += os.read(ours, 4096).decode()
-            os.write(ours, typed.encode())
+                shown += os.read(controller, 4096).decode()
+            os.write(controller, typed.encode())
         assert 0 == process.wait()
-    os.close(ours)
-    os.close(theirs)
+    os.close(controller)
+    os.close(terminal)
 
-    done = subprocess.run(
+    ended = subprocess.run(
         [sys.executable, "-c", program],
         cwd=Path(__file__).parents[1],
         stdin=subprocess.DEVNULL,
@@ -395,7 +395,7 @@ def test_the_key_for_a_build() -> None:
         text=True,
         check=True,
     )
-    assert "open: False\n" == done.stdout
+    assert "open: False\n" == ended.stdout
 
 
 def press() -> None:
@@ -426,8 +426,8 @@ class Machine:
     def lines(self, argv: Sequence[str]) -> Iterator[str]:
         """Run a command, and yield the lines of its stdout."""
         env = {**os.environ, "http_proxy": "http://127.0.0.1:9", "no_proxy": ""}
-        done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
-        yield from done.stdout.splitlines()
+        ended = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
+        yield from ended.stdout.splitlines()
 
 
 class Healthy(BaseHTTPRequestHandler):
@@ -603,20 +603,20 @@ def test_what_has_no_server(
 @pytest.mark.parametrize("builds", [False, True])
 def test_the_build_flag_builds_first(builds: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With `--build` the image is built before it is served; a need for another container serves again."""
-    done = list[str]()
+    steps = list[str]()
     ends = iter([End.OTHER_CONTAINER, End.OVER])
 
     def served(*_: object) -> End:
-        done.append("serve")
+        steps.append("serve")
         return next(ends)
 
-    monkeypatch.setattr(pipeline, "build", lambda *_, **__: done.append("build"))
+    monkeypatch.setattr(pipeline, "build", lambda *_, **__: steps.append("build"))
     monkeypatch.setattr(serve, "_serve", served)
     run = RunContext(folder=consumer(tmp_path, files=CODE), reporter=Console())
 
     serve.serve(run, ServeRequest(ports=Ports(5001, 0), build=builds, line=print))
 
-    assert [*(["build"] if builds else []), "serve", "serve"] == done
+    assert [*(["build"] if builds else []), "serve", "serve"] == steps
 
 
 def test_a_line_of_the_log(capsys: pytest.CaptureFixture[str]) -> None:
@@ -656,9 +656,9 @@ CODE = {"code/score.py": "def init(): ...\ndef run(data): ...\n"}
 )
 def test_refusals(words: tuple[str, ...], code: int, message: str, tmp_path: Path) -> None:
     """Each says what comes next."""
-    done = invoke(consumer(tmp_path, files=CODE), "image.serve", *words)
+    ended = invoke(consumer(tmp_path, files=CODE), "image.serve", *words)
 
-    assert (code, "", message) == (done.code, done.out, done.err)
+    assert (code, "", message) == (ended.code, ended.out, ended.err)
 
 
 @pytest.mark.parametrize(
@@ -675,11 +675,11 @@ def test_missing_packages(packages: list[str], words: tuple[str, ...], tmp_path:
     hide = f"import sys\nsys.modules.update(dict.fromkeys({packages!r}))\n"
     tasks = folder / "tasks.py"
     tasks.write_text(hide + tasks.read_text(encoding="utf-8"), encoding="utf-8")
-    done = invoke(folder, "image.serve", *words)
+    ended = invoke(folder, "image.serve", *words)
 
     assert (3, f"    pip install {' '.join(packages)}\nNothing was started.") == (
-        done.code,
-        done.err.partition("\n")[2].rstrip(),
+        ended.code,
+        ended.err.partition("\n")[2].rstrip(),
     )
 
 
@@ -703,11 +703,11 @@ def test_a_broken_package(text: str | None, why: str, tmp_path: Path) -> None:
         "except EngineError as error:\n    print(error)\n"
     )
     env = {**os.environ, "PYTHONPATH": str(Path(azureml_tasks.__file__).parent.parent)}
-    done = subprocess.run(
+    ended = subprocess.run(
         [sys.executable, "-c", program], env=env, check=True, capture_output=True, text=True
     )
 
-    assert done.stdout == (
+    assert ended.stdout == (
         f"watchfiles cannot be imported: {why}.\n    pip install --force-reinstall watchfiles\n"
     )
 

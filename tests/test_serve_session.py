@@ -281,5 +281,5 @@ def test_a_folder_of_code_that_is_gone(
     shutil.rmtree(tmp_path / "code")
     follow(monkeypatch, tmp_path / "before", SCORE, [in_code, EngineError("The image has no code.")])
 
-    said = "the folder code is gone\nThe image has no code.\nThe server goes on with the code before this change.\n"
-    assert said == capsys.readouterr().err
+    stderr = "the folder code is gone\nThe image has no code.\nThe server goes on with the code before this change.\n"
+    assert stderr == capsys.readouterr().err

@@ -74,7 +74,7 @@ class Base:
         for name in ("cp", "dirname", "ln", "mkdir", "rm", "sh", "touch"):
             if not (programs / name).exists():
                 (programs / name).symlink_to(shutil.which(name) or name)
-        done = subprocess.run(
+        ended = subprocess.run(
             ["/bin/sh", str(SCRIPT), str(self.target)],
             env={"PATH": str(programs), **self.env},
             stdout=subprocess.PIPE,
@@ -82,7 +82,7 @@ class Base:
             text=True,
             check=False,
         )
-        return done.returncode, done.stdout.replace(str(self.root), "ROOT")
+        return ended.returncode, ended.stdout.replace(str(self.root), "ROOT")
 
 
 @pytest.fixture
@@ -98,9 +98,9 @@ def test_an_environment_that_a_variable_names_is_used(base: Base, variable: str)
     base.add_python("bin/python3", old=1)
     base.env[variable] = str(base.root / "conda")
 
-    code, said = base.run()
+    code, output = base.run()
 
-    assert (0, "The inference server goes into the environment ROOT/conda of the base.\n") == (code, said)
+    assert (0, "The inference server goes into the environment ROOT/conda of the base.\n") == (code, output)
     assert base.target.readlink() == base.root / "conda"
 
 
@@ -109,10 +109,10 @@ def test_a_variable_that_names_nothing_is_passed_over(base: Base) -> None:
     base.add_python("bin/python3")
     base.env["CONDA_PREFIX"] = str(base.root / "nothing")
 
-    code, said = base.run()
+    code, output = base.run()
 
     expected = "The inference server goes into ROOT/azureml-env, a virtual environment on ROOT/bin/python3.\n"
-    assert (0, expected) == (code, said)
+    assert (0, expected) == (code, output)
     assert (base.target / "bin" / "python").is_file()
 
 
@@ -121,9 +121,9 @@ def test_pip_comes_from_ensurepip_before_apt(base: Base) -> None:
     base.add_python("bin/python3", pip=False, ensurepip=1)
     base.add("bin/apt-get", "#!/bin/sh\nexit 1\n")
 
-    code, said = base.run()
+    code, output = base.run()
 
-    assert (0, 1) == (code, said.count("\n"))
+    assert (0, 1) == (code, output.count("\n"))
 
 
 def test_pip_comes_from_debian_if_its_python_has_none(base: Base) -> None:
@@ -132,10 +132,10 @@ def test_pip_comes_from_debian_if_its_python_has_none(base: Base) -> None:
     base.add("bin/apt-get", APT.format(pip=base.root / "pip-of-bin-python3"))
     base.add("bin/rm", '#!/bin/sh\necho "rm $1"\n')
 
-    code, said = base.run()
+    code, output = base.run()
 
     assert code == 0
-    assert said.splitlines()[1:] == [
+    assert output.splitlines()[1:] == [
         "The base's Python has no pip, so apt installs python3-pip.",
         "apt-get update",
         "apt-get install --yes --no-install-recommends python3-pip",
@@ -179,13 +179,13 @@ def test_a_python_without_pip_and_without_a_way_to_get_it(base: Base) -> None:
     """There is neither ensurepip nor apt-get."""
     base.add_python("bin/python3", pip=False)
 
-    code, said = base.run()
+    code, output = base.run()
 
     refusal = (
         "ROOT/bin/python3 has no pip, and this base has no way to add it.\n"
         "    Choose a base whose Python has pip.\n" + NOT_BUILT
     )
-    assert (1, refusal) == (code, said.partition("\n")[2])
+    assert (1, refusal) == (code, output.partition("\n")[2])
 
 
 def test_an_inference_image(base: Base) -> None:

@@ -235,7 +235,7 @@ def test_only_the_health_check_is_asked() -> None:
         container = Container(server.url)
         assert in_block(container) is container
 
-    assert [("GET", "/")] == [request[:2] for request in server.seen]
+    assert [("GET", "/")] == [request[:2] for request in server.requests]
     assert container.is_gone
 
 

@@ -79,11 +79,11 @@ IMAGE = BuiltImage(
 def test_another_task_refuses_a_command(task: str, tmp_path: Path) -> None:
     """Exit code 2, with the command that would run it; nothing else is done."""
     folder = consumer(tmp_path, files=CODE)
-    done = invoke(folder, f"image.{task}", "--", "ls", "a b", "")
+    ended = invoke(folder, f"image.{task}", "--", "ls", "a b", "")
     program = azureml_image(folder, task, "--", "ls", "a b", "")
 
     expected = REFUSED.format(task=task, program="invoke image.")
-    assert (2, "", expected) == (done.code, done.out, done.err)
+    assert (2, "", expected) == (ended.code, ended.out, ended.err)
     assert (2, expected.replace("invoke image.", "azureml-image ")) == (program.code, program.err)
 
 
@@ -91,24 +91,24 @@ def test_a_task_of_ones_own_takes_its_command(tmp_path: Path) -> None:
     """What comes after `--` may be for the user's own task, whose pre-task is ours, or which stands beside it."""
     folder = consumer(tmp_path, OWN, CODE)
     for words in (("mine",), ("image.dockerfile", "mine")):
-        done = invoke(folder, *words, "--", "-k", "image.check")
-        assert (0, "mine -k image.check") == (done.code, done.out.splitlines()[-1]), done.err
+        ended = invoke(folder, *words, "--", "-k", "image.check")
+        assert (0, "mine -k image.check") == (ended.code, ended.out.splitlines()[-1]), ended.err
 
 
 def test_a_build_before_the_shell_refuses_nothing(tmp_path: Path) -> None:
     """Both are typed, and the command is that of the shell."""
-    done = invoke(consumer(tmp_path, files=CODE), "image.dockerfile", "image.shell", "--", "ls")
+    ended = invoke(consumer(tmp_path, files=CODE), "image.dockerfile", "image.shell", "--", "ls")
 
-    assert (4, UNBUILT) == (done.code, done.err)
+    assert (4, UNBUILT) == (ended.code, ended.err)
 
 
 @pytest.mark.parametrize("words", [("shell",), ("shell", "--", "ls")])
 def test_nothing_is_built(words: Sequence[str], tmp_path: Path) -> None:
     """Exit code 4, and the next step as it is typed."""
     folder = consumer(tmp_path, files=CODE)
-    done, program = invoke(folder, f"image.{words[0]}", *words[1:]), azureml_image(folder, *words)
+    ended, program = invoke(folder, f"image.{words[0]}", *words[1:]), azureml_image(folder, *words)
 
-    assert (4, "", UNBUILT) == (done.code, done.out, done.err)
+    assert (4, "", UNBUILT) == (ended.code, ended.out, ended.err)
     assert (4, UNBUILT.replace("invoke image.", "azureml-image ")) == (program.code, program.err)
 
 
@@ -235,9 +235,9 @@ def test_without_dockers_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         with pytest.raises(EngineError) as caught:
             run_inside(docker, IMAGE, SmokeTestPlan(), Inside())
 
-    what = "There is no docker client on PATH, which connects this terminal with the container."
+    message = "There is no docker client on PATH, which connects this terminal with the container."
     fix = "Install docker's client: https://docs.docker.com/engine/install/"
-    assert f"{what}\n    {fix}" == str(caught.value)
+    assert f"{message}\n    {fix}" == str(caught.value)
     assert [] == [request for request in engine.requests if "containers" in request]
 
 
@@ -269,8 +269,8 @@ def test_a_candidate_is_pulled_for_it(
         replace(acr, local=None).run_inside(image, SmokeTestPlan(), inside)
 
     assert (0, PULLED) == (code, capsys.readouterr().out.replace(IMAGE.id, "sha256:DIGEST"))
-    what = "No local engine answers, and a shell needs one: it pulls the image and runs it here."
-    assert f"{what}\n    docker context ls" == str(caught.value)
+    message = "No local engine answers, and a shell needs one: it pulls the image and runs it here."
+    assert f"{message}\n    docker context ls" == str(caught.value)
 
 
 FAILED = FailedStep("docker", "RUN make \x07", "FROM one\nFROM two\n", {"two": f"sha256:{'2' * 64}"})
@@ -306,16 +306,16 @@ def test_a_failed_step_is_forgotten(run_of_stub: tuple[RunContext, StubEngine]) 
     run, engine = run_of_stub
     script = run.folder / "code" / "score.py"
     code = script.read_text(encoding="utf-8")
-    seen = []
+    steps = []
     for text, failing in ((code, True), (code, False), (f"{code}# more\n", True), (code, False)):
         script.write_text(text, encoding="utf-8")
         engine.failing = frozenset({"build demo"} if failing else ())
         with suppress(BuildError):
             pipeline.build(run, no_cache=False, pull=False)
         failure = read_failure(run.records)
-        seen.append(failure.step if failure else None)
+        steps.append(failure.step if failure else None)
 
-    assert ["RUN false", None, "RUN false", None] == seen
+    assert ["RUN false", None, "RUN false", None] == steps
     assert ["build demo"] * 3 == engine.events
 
 

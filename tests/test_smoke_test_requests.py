@@ -33,8 +33,8 @@ def read(folder: Path, requests: str, files: dict[str, str] | None = None) -> Pl
 
 def sent(folder: Path, request: str) -> tuple[str, str, str, dict[str, str], bytes]:
     """Return name, method, path, headers and body of a request."""
-    (found,) = read(folder, f"[{request}]").smoke_test.requests
-    return found.name, found.method, found.path, dict(found.headers), found.body
+    (parsed,) = read(folder, f"[{request}]").smoke_test.requests
+    return parsed.name, parsed.method, parsed.path, dict(parsed.headers), parsed.body
 
 
 JSON = {"Content-Type": "application/json"}

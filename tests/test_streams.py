@@ -28,7 +28,7 @@ ENCODINGS = [
 def shell(folder: Path, command: str, **env: str) -> tuple[int, bytes, bytes]:
     """Run `invoke COMMAND`, which may redirect, by a shell."""
     line = f"{shlex.quote(sys.executable)} -m invoke {command}"
-    done = subprocess.run(
+    ended = subprocess.run(
         ["/bin/sh", "-c", line],
         cwd=folder,
         env=environment(**env),
@@ -36,7 +36,7 @@ def shell(folder: Path, command: str, **env: str) -> tuple[int, bytes, bytes]:
         capture_output=True,
         check=False,
     )
-    return done.returncode, done.stdout, done.stderr
+    return ended.returncode, ended.stdout, ended.stderr
 
 
 @pytest.fixture
@@ -87,9 +87,9 @@ def test_closed_streams(command: str, code: int, folder: Path) -> None:
 def test_a_full_disk_for_stdout(task: str, folder: Path) -> None:
     """If stdout cannot be written, the command says so: exit 3."""
     with open("/dev/full", "wb") as full:  # noqa: PTH123 -- a device
-        done = invoke_cli.run([f"image.{task}"], folder=folder, env=environment(), into={1: full.fileno()})
+        ended = invoke_cli.run([f"image.{task}"], folder=folder, env=environment(), into={1: full.fileno()})
 
-    assert (3, b"The disk of this machine is full.\n    df -h\n") == (done.code, done.err)
+    assert (3, b"The disk of this machine is full.\n    df -h\n") == (ended.code, ended.err)
 
 
 @pytest.fixture
@@ -104,16 +104,16 @@ def unread() -> Iterator[int]:
 @pytest.mark.parametrize("task", ["check", "dockerfile", "context"])
 def test_nobody_reads_stdout(task: str, unread: int, folder: Path) -> None:
     """If the reader of stdout has gone, the command ends as SIGPIPE would end it: 141, and no message."""
-    done = invoke_cli.run([f"image.{task}"], folder=folder, env=environment(), into={1: unread})
+    ended = invoke_cli.run([f"image.{task}"], folder=folder, env=environment(), into={1: unread})
 
-    assert (141, b"") == (done.code, done.err)
+    assert (141, b"") == (ended.code, ended.err)
 
 
 def test_nobody_reads_stderr(unread: int, tmp_path: Path) -> None:
     """Progress that nobody reads ends nothing: the result is printed."""
-    done = invoke_cli.run(["image.clean"], folder=consumer(tmp_path), env=environment(), into={2: unread})
+    ended = invoke_cli.run(["image.clean"], folder=consumer(tmp_path), env=environment(), into={2: unread})
 
-    assert 0 == done.code
+    assert 0 == ended.code
 
 
 def test_a_character_that_the_encoding_lacks() -> None:

@@ -125,28 +125,28 @@ pyproject.toml:7: unknown key "nam" in [tool.azureml-image]
 
 def test_the_list_reads_well(tmp_path: Path) -> None:
     """`invoke --list` has one sentence for each command."""
-    done = invoke(consumer(tmp_path), "--list")
+    ended = invoke(consumer(tmp_path), "--list")
 
-    assert (0, LIST, "") == (done.code, done.out, done.err)
+    assert (0, LIST, "") == (ended.code, ended.out, ended.err)
 
 
 def test_the_help_reads_well(tmp_path: Path) -> None:
     """`invoke --help image.build` says what each flag is for."""
-    done = invoke(consumer(tmp_path), "--help", "image.build")
+    ended = invoke(consumer(tmp_path), "--help", "image.build")
 
-    assert (0, HELP, "") == (done.code, done.out, done.err)
+    assert (0, HELP, "") == (ended.code, ended.out, ended.err)
 
 
 def test_the_help_says_which_tasks_take_one_image() -> None:
     """These refuse a table with several images if `--image` names none; the others take all of them."""
     helps = {spec.name: spec.help_of("image") for spec in TASKS}
-    one = {
+    for_one_image = {
         name for name, text in helps.items() if text == "one of the table's images; needed if it has several"
     }
 
-    assert {"init", "context", "serve", "shell", "logs"} == one
+    assert {"init", "context", "serve", "shell", "logs"} == for_one_image
     assert {"one of the table's images; default: all, in order"} == {
-        text for name, text in helps.items() if name not in one
+        text for name, text in helps.items() if name not in for_one_image
     }
 
 
@@ -173,9 +173,9 @@ def test_the_help_says_which_tasks_take_one_image() -> None:
 )
 def test_how_it_ends_without_an_engine(words: tuple[str, ...], code: int, err: str, tmp_path: Path) -> None:
     """Settings come before what is missing, and that before the engine; stdout stays empty."""
-    done = invoke(consumer(tmp_path), *words)
+    ended = invoke(consumer(tmp_path), *words)
 
-    assert (code, "", err) == (done.code, done.out, done.err)
+    assert (code, "", err) == (ended.code, ended.out, ended.err)
 
 
 @pytest.mark.parametrize("task", ["build", "release"])
@@ -186,12 +186,12 @@ def test_the_way_on_from_a_release_is_a_release(task: str, tmp_path: Path) -> No
         project("demo", '[tool.azureml-image.acr]\ncloud = "AzureCloud"\n')
     )
 
-    done = invoke(folder, f"image.{task}", "--registry=r.io", "--tag=x")
+    ended = invoke(folder, f"image.{task}", "--registry=r.io", "--tag=x")
 
     step = (
         f"    or build in Azure Container Registry: invoke image.{task} --registry r.io --tag=x --engine acr"
     )
-    assert (3, step) == (done.code, done.err.splitlines()[3])
+    assert (3, step) == (ended.code, ended.err.splitlines()[3])
 
 
 @pytest.mark.parametrize(
@@ -212,14 +212,14 @@ def test_every_command_refuses_a_table_that_is_wrong(words: str, state: str, tmp
     folder = consumer(tmp_path)
     (folder / "pyproject.toml").write_text(project("demo", 'nam = "x"\n'))
 
-    done = invoke(folder, words)
+    ended = invoke(folder, words)
 
-    assert (2, "", MISSPELT + state) == (done.code, done.out, done.err)
+    assert (2, "", MISSPELT + state) == (ended.code, ended.out, ended.err)
 
 
 def test_a_docker_context_that_is_unknown_is_an_engine_error(tmp_path: Path) -> None:
     """DOCKER_CONTEXT with a name that is not there is exit 3, with where to find the names."""
-    done = invoke(consumer(tmp_path), "image.build", env={"DOCKER_HOST": "", "DOCKER_CONTEXT": "nowhere"})
+    ended = invoke(consumer(tmp_path), "image.build", env={"DOCKER_HOST": "", "DOCKER_CONTEXT": "nowhere"})
 
     expected = """\
 The docker context "nowhere" does not exist.
@@ -227,7 +227,7 @@ The docker context "nowhere" does not exist.
     then: docker context use NAME
 Nothing was built.
 """
-    assert (3, "", expected) == (done.code, done.out, done.err)
+    assert (3, "", expected) == (ended.code, ended.out, ended.err)
 
 
 OF_RELEASE = (
@@ -260,11 +260,11 @@ def test_the_steps_of_release_take_its_flags(task: str, idle: str, tmp_path: Pat
         "--root",
     }
 
-    done = invoke(consumer(tmp_path), f"image.{task}", *OF_RELEASE)
+    ended = invoke(consumer(tmp_path), f"image.{task}", *OF_RELEASE)
 
-    assert (4, "") == (done.code, done.out)
-    assert f"{idle}: no effect in {task}" == done.err.splitlines()[0]
-    assert "    invoke image.build" in done.err
+    assert (4, "") == (ended.code, ended.out)
+    assert f"{idle}: no effect in {task}" == ended.err.splitlines()[0]
+    assert "    invoke image.build" in ended.err
 
 
 def test_a_command_to_paste_has_no_flag_that_changes_nothing() -> None:
@@ -279,7 +279,7 @@ def test_a_command_to_paste_has_no_flag_that_changes_nothing() -> None:
 
 def test_check_reports_without_an_engine(tmp_path: Path) -> None:
     """An engine that does not answer is a line of the report, and exit 3 with the next step."""
-    done = invoke(consumer(tmp_path), "image.check")
+    ended = invoke(consumer(tmp_path), "image.check")
 
     expected = """\
 base       mcr.microsoft.com/azureml/minimal-py312-inference:latest, linux/amd64
@@ -289,7 +289,7 @@ context    0 files, 0 bytes, sha256 e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b
 smoke test start-up, health check and /swagger.json; no request is set, so only start-up is proven
 engine     not reachable: Docker's engine does not answer (DOCKER_HOST names unix:///nowhere/docker.sock).
 """
-    assert (3, expected, SILENT) == (done.code, done.out, done.err)
+    assert (3, expected, SILENT) == (ended.code, ended.out, ended.err)
 
 
 def test_check_as_json_holds_the_problems_too(tmp_path: Path) -> None:
@@ -297,7 +297,7 @@ def test_check_as_json_holds_the_problems_too(tmp_path: Path) -> None:
     folder = consumer(tmp_path)
     (folder / "pyproject.toml").write_text(project("demo", 'nam = "x"\n'))
 
-    done = invoke(folder, "image.check", "--json")
+    ended = invoke(folder, "image.check", "--json")
 
     problem = {
         "code": "unknown-key",
@@ -311,15 +311,15 @@ def test_check_as_json_holds_the_problems_too(tmp_path: Path) -> None:
         "state": "Nothing was done.",
         "image_name": None,
     }
-    report = json.loads(done.out)
-    assert (2, 2, [problem], []) == (done.code, report["exit_code"], report["errors"], report["images"])
-    assert f"{MISSPELT}nothing was done.\n" == done.err
+    report = json.loads(ended.out)
+    assert (2, 2, [problem], []) == (ended.code, report["exit_code"], report["errors"], report["images"])
+    assert f"{MISSPELT}nothing was done.\n" == ended.err
 
 
 def test_check_as_json_holds_what_ends_it(tmp_path: Path) -> None:
     """What keeps a build from starting is data: exit 3, its problem, and no next step that would fail."""
-    done = invoke(consumer(tmp_path), "image.check", "--json")
-    report = json.loads(done.out)
+    ended = invoke(consumer(tmp_path), "image.check", "--json")
+    report = json.loads(ended.out)
 
     problem = {
         "code": "engine",
@@ -328,17 +328,17 @@ def test_check_as_json_holds_what_ends_it(tmp_path: Path) -> None:
         "or, for the engine of docker's current context: unset DOCKER_HOST",
     }
     (image,), (error,) = report["images"], report["errors"]
-    assert (3, "blocked", None, SILENT) == (done.code, image["status"], image["next"], done.err)
+    assert (3, "blocked", None, SILENT) == (ended.code, image["status"], image["next"], ended.err)
     assert problem == {name: error[name] for name in problem}
     assert (None, None, None) == (error["file"], error["line"], error["option"])
 
 
 def test_check_for_acr_without_a_registry(tmp_path: Path) -> None:
     """The problem is said once, and no next step is named."""
-    done = invoke(consumer(tmp_path), "image.check", "--engine=acr")
+    ended = invoke(consumer(tmp_path), "image.check", "--engine=acr")
 
-    assert "engine     acr, not opened" == done.out.splitlines()[-1]
-    assert (2, f"{NO_HAND_OFF}nothing was done.\n") == (done.code, done.err)
+    assert "engine     acr, not opened" == ended.out.splitlines()[-1]
+    assert (2, f"{NO_HAND_OFF}nothing was done.\n") == (ended.code, ended.err)
 
 
 def test_results_go_to_stdout_and_warnings_to_stderr(tmp_path: Path) -> None:
@@ -380,20 +380,20 @@ def test_the_context_is_an_archive_on_stdout_or_in_a_file(tmp_path: Path) -> Non
 
 def test_the_context_refuses_a_terminal(tmp_path: Path) -> None:
     """An archive is not written to a terminal: exit 2, and two ways to take it."""
-    ours, theirs = pty.openpty()
+    controller, terminal = pty.openpty()
 
-    done = subprocess.run(
+    ended = subprocess.run(
         [sys.executable, "-m", "invoke", "image.context"],
         cwd=consumer(tmp_path),
         env=environment(),
-        stdout=theirs,
+        stdout=terminal,
         stderr=subprocess.PIPE,
         text=True,
         check=False,
     )
 
-    os.close(theirs)
-    os.close(ours)
+    os.close(terminal)
+    os.close(controller)
     expected = """\
 stdout: is a terminal, and the build context is an archive
     invoke image.context --output context.tar
@@ -401,7 +401,7 @@ stdout: is a terminal, and the build context is an archive
 
 1 problem; nothing was done.
 """
-    assert (2, expected) == (done.returncode, done.stderr)
+    assert (2, expected) == (ended.returncode, ended.stderr)
 
 
 @pytest.mark.parametrize("command", ["dockerfile", "context"])
@@ -410,11 +410,11 @@ def test_a_dry_run_prints_what_to_paste_and_writes_nothing(command: str, tmp_pat
     folder = consumer(tmp_path)
 
     dry = invoke(folder, "--dry", f"image.{command}", "--output=a b")
-    there = (folder / "a b").exists()
+    is_written = (folder / "a b").exists()
     echoed = invoke(folder, "--echo", f"image.{command}", "--output=a b")
 
     line = f"invoke image.{command} > 'a b'\n"
-    assert (0, line, "", False) == (dry.code, dry.out, dry.err, there)
+    assert (0, line, "", False) == (dry.code, dry.out, dry.err, is_written)
     assert (0, "", line, True) == (echoed.code, echoed.out, echoed.err, (folder / "a b").exists())
 
 
@@ -424,7 +424,7 @@ def test_a_broken_record_says_what_to_remove(tmp_path: Path) -> None:
     (folder / ".azureml-image").mkdir()
     (folder / ".azureml-image" / "build.json").write_text("{")
 
-    done = invoke(folder, "image.smoke-test")
+    ended = invoke(folder, "image.smoke-test")
 
     expected = """\
 The record .azureml-image/build.json cannot be read: \
@@ -433,7 +433,7 @@ Expecting property name enclosed in double quotes: line 1 column 2 (char 1).
     then: invoke image.build
 Nothing was pushed.
 """
-    assert (4, "", expected) == (done.code, done.out, done.err)
+    assert (4, "", expected) == (ended.code, ended.out, ended.err)
 
 
 def test_the_table_alone_is_enough(tmp_path: Path) -> None:
@@ -441,7 +441,7 @@ def test_the_table_alone_is_enough(tmp_path: Path) -> None:
     folder = consumer(tmp_path)
     (folder / "pyproject.toml").unlink()
 
-    done = invoke(folder, "image.build")
+    ended = invoke(folder, "image.build")
 
     expected = """\
 pyproject.toml: does not exist in FOLDER
@@ -452,13 +452,13 @@ pyproject.toml: does not exist in FOLDER
 
 1 problem; nothing was built.
 """
-    assert (2, "", expected) == (done.code, done.out, done.err)
+    assert (2, "", expected) == (ended.code, ended.out, ended.err)
 
 
 @pytest.mark.parametrize("host", ["nonsense", "ftp://engine", "tcp://"])
 def test_docker_host_that_is_not_an_address(host: str, tmp_path: Path) -> None:
     """The value of DOCKER_HOST is shown with the next step."""
-    done = invoke(consumer(tmp_path), "image.build", env=environment(DOCKER_HOST=host))
+    ended = invoke(consumer(tmp_path), "image.build", env=environment(DOCKER_HOST=host))
 
     expected = [
         f'DOCKER_HOST is "{host}", which is not the address of an engine.',
@@ -466,15 +466,15 @@ def test_docker_host_that_is_not_an_address(host: str, tmp_path: Path) -> None:
         "    or: export DOCKER_HOST=unix:///var/run/docker.sock",
         "Nothing was built.",
     ]
-    assert (3, "", expected) == (done.code, done.out, done.err.splitlines())
+    assert (3, "", expected) == (ended.code, ended.out, ended.err.splitlines())
 
 
 def test_a_command_to_paste_names_the_same_project_and_base(tmp_path: Path) -> None:
     """`--project` and `--base` stand again in what `--dry` prints, quoted."""
     folder = consumer(tmp_path)
-    done = invoke(folder, "--dry", "image.context", "--project=.", "--base=a/b:1", "--output=x.tar")
+    ended = invoke(folder, "--dry", "image.context", "--project=.", "--base=a/b:1", "--output=x.tar")
 
-    assert (0, "invoke image.context --project . --base a/b:1 > x.tar\n") == (done.code, done.out)
+    assert (0, "invoke image.context --project . --base a/b:1 > x.tar\n") == (ended.code, ended.out)
 
 
 def test_a_command_waits_for_another_one_of_its_project(tmp_path: Path) -> None:

@@ -86,8 +86,8 @@ def test_an_encoding_that_is_none(name: str) -> None:
     def read(_path: str) -> str:
         return decode(data, coding_lines=True)
 
-    _, found = read_tree("r.txt", read)
-    assert [("r.txt", 0, "Save it as UTF-8.")] == [(each.file, each.line, each.fix) for each in found]
+    _, file_problems = read_tree("r.txt", read)
+    assert [("r.txt", 0, "Save it as UTF-8.")] == [(each.file, each.line, each.fix) for each in file_problems]
 
 
 @pytest.mark.parametrize("name", ["pyproject.toml", ".dockerignore", "r.txt", "body.json", "code/score.py"])

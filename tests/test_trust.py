@@ -290,21 +290,21 @@ SENTENCES: dict[str, tuple[str, ...]] = {
 def sentences() -> list[str]:
     """Return the rows of the page's tables and the sentences of its lists, each on one line."""
     text = re.sub(r"\n(?=[^\n|#-])", " ", PAGE.read_text(encoding="utf-8"))
-    found = []
+    texts = []
     for line in text.splitlines():
         if line.startswith("- "):
-            found += re.split(r"(?<=\.)\s+(?=[A-Z`*])", re.sub(r"\s+", " ", line[2:].strip()))
+            texts += re.split(r"(?<=\.)\s+(?=[A-Z`*])", re.sub(r"\s+", " ", line[2:].strip()))
         elif line.startswith("| ") and not line.startswith("| who |"):
-            found.append(line.strip("| "))
-    return found
+            texts.append(line.strip("| "))
+    return texts
 
 
 def test_each_sentence_has_its_tests() -> None:
     """A sentence without a test, and a test of a sentence that is gone, are found here."""
-    found = sentences()
-    keys = [[key for key in SENTENCES if sentence.startswith(key)] for sentence in found]
+    texts = sentences()
+    keys = [[key for key in SENTENCES if sentence.startswith(key)] for sentence in texts]
 
-    assert [] == [sentence for sentence, matching in zip(found, keys, strict=True) if len(matching) != 1]
+    assert [] == [sentence for sentence, matching in zip(texts, keys, strict=True) if len(matching) != 1]
     assert list(SENTENCES) == [matching[0] for matching in keys]
 
 

@@ -32,7 +32,7 @@ class Engine:
     """An engine that has the base and, as it may be, the image; what is named is noted."""
 
     base: str = BASE
-    there: bool = True
+    has_image: bool = True
     name: str = "docker"
     registry: str = ""
     named: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
@@ -45,7 +45,7 @@ class Engine:
     def exists(self, image: BuiltImage) -> bool:
         """Whether the image is there."""
         del image
-        return self.there
+        return self.has_image
 
     def tag_image(self, image: BuiltImage, names: Sequence[str]) -> None:
         """Take names down."""
@@ -57,16 +57,16 @@ def run(tmp_path: Path) -> RunContext:
     """A run in a project that is built."""
     lay_out({"pyproject.toml": project("demo", TABLE), "code/score.py": "init = run = print\n"}, tmp_path)
     run = RunContext(folder=tmp_path, reporter=Console())
-    made = ready(run, Engine())
+    prepared = ready(run, Engine())
     run.records.write_build(
         BuiltImage(
             id=IMAGE,
             names=("demo:before",),
             engine="docker",
-            context_sha256=made.context.sha256,
+            context_sha256=prepared.context.sha256,
             user="dockeruser",
-            version=made.plan.version,
-            fingerprint_parts=fingerprint_parts(made.plan, made.context, BASE),
+            version=prepared.plan.version,
+            fingerprint_parts=fingerprint_parts(prepared.plan, prepared.context, BASE),
             installed_at=int(time.time()),
         )
     )
@@ -89,14 +89,14 @@ def test_what_is_made_of_the_same_is_given_its_names(run: RunContext) -> None:
     """The image that was built is the answer, under the names that the plan has now, which the engine gives it."""
     engine = Engine()
 
-    found = reusable_image(run, ready(run, engine))
+    image = reusable_image(run, ready(run, engine))
 
     names = ("demo:one", "demo:two")
-    assert (run.records.read_build()._replace(names=names), [(IMAGE, names)]) == (found, engine.named)
+    assert (run.records.read_build()._replace(names=names), [(IMAGE, names)]) == (image, engine.named)
 
 
 @pytest.mark.parametrize(
-    ("engine", "said"),
+    ("engine", "expected"),
     [
         pytest.param(
             Engine(base="sha256:3"), ["the base is another image under the same name"], id="another base"
@@ -106,21 +106,21 @@ def test_what_is_made_of_the_same_is_given_its_names(run: RunContext) -> None:
             [f"the engine does not have the base {NAMED_BASE}"],
             id="no base here",
         ),
-        pytest.param(Engine(there=False), [], id="the image is gone"),
+        pytest.param(Engine(has_image=False), [], id="the image is gone"),
         pytest.param(Engine(name="acr"), [], id="another engine"),
     ],
 )
-def test_an_engine_that_has_it_not_builds(engine: Engine, said: list[str], run: RunContext) -> None:
+def test_an_engine_that_has_it_not_builds(engine: Engine, expected: list[str], run: RunContext) -> None:
     """Where base, image or engine is not the one, there is an image to build, and nothing is named."""
-    made = ready(run, engine)
+    prepared = ready(run, engine)
 
-    found = (reusable_image(run, made), reasons(run, made, run.records.read_build()), engine.named)
+    outcome = (reusable_image(run, prepared), reasons(run, prepared, run.records.read_build()), engine.named)
 
-    assert (None, said, []) == found
+    assert (None, expected, []) == outcome
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "expected"),
     [
         pytest.param(
             {"fingerprint_parts": {}},
@@ -135,15 +135,15 @@ def test_an_engine_that_has_it_not_builds(engine: Engine, said: list[str], run: 
     ],
 )
 def test_a_record_that_is_too_old_counts_for_nothing(
-    change: dict[str, Any], said: list[str], run: RunContext
+    change: dict[str, Any], expected: list[str], run: RunContext
 ) -> None:
     """What is not known, or was built before packages that are not pinned may have moved on, is built again."""
     run.records.write_build(run.records.read_build()._replace(**change))
-    made = ready(run, Engine())
+    prepared = ready(run, Engine())
 
-    found = (reusable_image(run, made), reasons(run, made, run.records.read_build()))
+    outcome = (reusable_image(run, prepared), reasons(run, prepared, run.records.read_build()))
 
-    assert (None, [words.format(days=f"{time.time() / 86_400:.0f}") for words in said]) == found
+    assert (None, [words.format(days=f"{time.time() / 86_400:.0f}") for words in expected]) == outcome
 
 
 @pytest.mark.parametrize(("old", "new"), [('["curl"]', '["curl=1"]'), ("age = 2", "age = 3650")])
@@ -151,14 +151,14 @@ def test_age_counts_where_it_matters_alone(old: str, new: str, run: RunContext) 
     """What is pinned does not age, nor what is allowed to be as old as it is."""
     table = run.folder / "pyproject.toml"
     table.write_text(table.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
-    made = ready(run, Engine())
+    prepared = ready(run, Engine())
     days = 86_400 * 3
     image = run.records.read_build()._replace(
-        fingerprint_parts=fingerprint_parts(made.plan, made.context, BASE),
+        fingerprint_parts=fingerprint_parts(prepared.plan, prepared.context, BASE),
         installed_at=int(time.time()) - days,
     )
 
-    assert [] == reasons(run, made, image)
+    assert [] == reasons(run, prepared, image)
 
 
 def test_nothing_was_built(run: RunContext) -> None:
@@ -191,20 +191,20 @@ def test_a_remote_build_is_reused_in_its_own_registry(
     table = remote_run.folder / "pyproject.toml"
     table.write_text(table.read_text("utf-8").replace("age = 2", "age = 3"), encoding="utf-8")
 
-    found = reusable_image(remote_run, ready(remote_run, Engine(name="acr", registry=registry)))
+    image = reusable_image(remote_run, ready(remote_run, Engine(name="acr", registry=registry)))
 
-    assert reused == (found is not None)
+    assert reused == (image is not None)
 
 
 def test_a_base_that_only_azure_sees_grows_old(remote_run: RunContext) -> None:
     """An image on a base that is named by a tag is built again after a while: the tag may have moved unseen."""
     image = remote_run.records.read_build()._replace(installed_at=0)
     remote_run.records.write_build(image)
-    made = ready(remote_run, Engine(name="acr", registry="contoso.azurecr.io"))
+    prepared = ready(remote_run, Engine(name="acr", registry="contoso.azurecr.io"))
 
     days = f"{time.time() / 86_400:.0f}"
-    said = [
+    expected = [
         f"its packages are not pinned and were installed {days} days ago",
         f"its base is named by a tag, and was pulled {days} days ago",
     ]
-    assert (None, said) == (reusable_image(remote_run, made), reasons(remote_run, made, image))
+    assert (None, expected) == (reusable_image(remote_run, prepared), reasons(remote_run, prepared, image))

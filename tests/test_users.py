@@ -45,7 +45,7 @@ def test_users_by_name(link: str, target: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("blocks", "what"),
+    ("blocks", "message"),
     [
         (itertools.repeat(archive(b"x" * 900_000)), "is larger than 1 MB"),
         ([archive(None, "/etc/passwd")], "is a link that leads to other links without end"),
@@ -56,10 +56,10 @@ def test_users_by_name(link: str, target: str) -> None:
     ],
     ids=["400 MB", "circle", "folder", "fifo", "nothing", "no archive"],
 )
-def test_a_file_that_cannot_be_read(blocks: Iterable[bytes], what: str) -> None:
+def test_a_file_that_cannot_be_read(blocks: Iterable[bytes], message: str) -> None:
     """It is refused in a sentence; of one without end only its beginning is read."""
     with pytest.raises(BuildError) as caught:
         read_users(lambda _path: blocks)
 
-    assert f"/etc/passwd of the image {what}" in str(caught.value)
+    assert f"/etc/passwd of the image {message}" in str(caught.value)
     assert FIX == caught.value.next_step

@@ -210,17 +210,17 @@ def test_the_lock_file_of_a_workspace_is_that_of_each_project(tmp_path: Path) ->
         load(folder, root=root)
 
     assert ((), ("../../uv.lock",)) == (python and python.lines, python and python.names)
-    what = "libs/shared is a package of the project, which pip of the image cannot read"
-    assert [("../../uv.lock", what)] == [(each.file, each.what) for each in caught.value.problems]
+    message = "libs/shared is a package of the project, which pip of the image cannot read"
+    assert [("../../uv.lock", message)] == [(each.file, each.what) for each in caught.value.problems]
 
 
 def test_what_uv_says_is_shown_with_the_command(folder: Path) -> None:
     """A lock file that uv cannot read is no traceback."""
     replaced(folder / "uv.lock", "version = 1\n", "version = 99\n")
 
-    ((what, fix),) = problems(folder)
+    ((message, fix),) = problems(folder)
 
-    assert what.startswith("cannot be exported: uv said: error: ")
+    assert message.startswith("cannot be exported: uv said: error: ")
     command = "uv export --frozen --no-default-groups --no-emit-project --output-file requirements.txt"
     assert command == fix
 
@@ -245,9 +245,9 @@ def test_without_uv_one_sentence_says_what_to_do(folder: Path, monkeypatch: pyte
     """Install it, or export where it is."""
     monkeypatch.setenv("PATH", str(folder))
 
-    ((what, fix),) = problems(folder)
+    ((message, fix),) = problems(folder)
 
-    assert ("needs uv, which is not on PATH", True) == (what, fix.startswith("Install uv: https://"))
+    assert ("needs uv, which is not on PATH", True) == (message, fix.startswith("Install uv: https://"))
 
 
 def test_a_uv_that_does_not_end_is_ended(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,7 +257,7 @@ def test_a_uv_that_does_not_end_is_ended(folder: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("PATH", str(folder) + ":/usr/bin:/bin")
     monkeypatch.setattr(lock_files, "_SECONDS", 0.1)
 
-    assert ["was not exported by uv within 0 seconds"] == [what for what, _ in problems(folder)]
+    assert ["was not exported by uv within 0 seconds"] == [message for message, _ in problems(folder)]
 
 
 def test_packages_that_no_hash_proves_are_named(folder: Path) -> None:
@@ -266,9 +266,9 @@ def test_packages_that_no_hash_proves_are_named(folder: Path) -> None:
     source = f'source = {{ git = "https://example.com/six?rev=1#{"1" * 40}" }}\n\n[[package]]\n'
     set_text(folder / "uv.lock", f'{head}{name} = "1.17.0"\n{source}{tail.partition("[[package]]")[2]}')
 
-    (what,) = [what for what, _ in problems(folder)]
+    (message,) = [message for message, _ in problems(folder)]
 
-    assert what == "six has no hash: it comes from a repository or a folder"
+    assert message == "six has no hash: it comes from a repository or a folder"
 
 
 TRAP = "#!/bin/sh\necho ran >> RAN\nexec /bin/false\n"

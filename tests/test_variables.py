@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def resolved(table: Mapping[str, str], ours: Mapping[str, str] | None = None) -> tuple[Variables, list[str]]:
+def resolved(table: Mapping[str, str], own: Mapping[str, str] | None = None) -> tuple[Variables, list[str]]:
     """Return the variables of a table, and what is wrong with them."""
     problems = Problems(document={}, lines={}, sources={})
-    variables = resolve(table, ours or {}, problems)
+    variables = resolve(table, own or {}, problems)
     return variables, [problem.what for problem in problems]
 
 
 @pytest.mark.parametrize(
-    ("value", "found"),
+    ("value", "expected"),
     [
         ("", []),
         ("a", ["a"]),
@@ -44,9 +44,9 @@ def resolved(table: Mapping[str, str], ours: Mapping[str, str] | None = None) ->
         (literal("$A ${A} $"), ["$", "A ", "$", "{A} ", "$"]),
     ],
 )
-def test_a_value_has_its_parts(value: str, found: list[str | Reference]) -> None:
+def test_a_value_has_its_parts(value: str, expected: list[str | Reference]) -> None:
     """`$$` is a dollar; a name ends before what a name cannot contain."""
-    assert found == list(parts(value))
+    assert expected == list(parts(value))
 
 
 @pytest.mark.parametrize(
@@ -68,9 +68,9 @@ def test_names_of_the_table_are_replaced_in_any_order() -> None:
 
 def test_what_other_keys_set_can_be_named_and_extended() -> None:
     """It is not asked of the base."""
-    ours = own_variables(entry_script="a$b.py", has_model=True, python_path=["src", "."])
+    own = own_variables(entry_script="a$b.py", has_model=True, python_path=["src", "."])
     variables, wrong = resolved(
-        {"COPY": "$AZUREML_ENTRY_SCRIPT in $AZUREML_MODEL_DIR", "PYTHONPATH": "/opt/lib:$PYTHONPATH"}, ours
+        {"COPY": "$AZUREML_ENTRY_SCRIPT in $AZUREML_MODEL_DIR", "PYTHONPATH": "/opt/lib:$PYTHONPATH"}, own
     )
 
     assert {
@@ -100,7 +100,7 @@ def test_a_long_circle_and_a_long_chain_take_no_time() -> None:
     circle = resolved({**chain, "A5000": "$A0"})[1]
 
     assert (5001, {"x"}, []) == (len(variables.env), set(variables.env.values()), wrong)
-    assert [len(what) < 200 for what in circle] == [True]
+    assert [len(message) < 200 for message in circle] == [True]
 
 
 def test_values_that_multiply_stay_small() -> None:
@@ -181,8 +181,8 @@ def test_the_base_on_the_engine_is_asked(tmp_path: Path, monkeypatch: pytest.Mon
         with pytest.raises(SettingsError) as caught:
             prepare_build(run)
 
-    what = "which neither the table nor the base sets\n    Write its value, or $$ for a dollar."
+    message = "which neither the table nor the base sets\n    Write its value, or $$ for a dollar."
     assert (
-        f"pyproject.toml:7: tool.azureml-image.env.B names $NOT_SET, {what}\n\n"
-        f"pyproject.toml:7: tool.azureml-image.env.C names $EMPTY, {what}\n\n2 problems; nothing was done."
+        f"pyproject.toml:7: tool.azureml-image.env.B names $NOT_SET, {message}\n\n"
+        f"pyproject.toml:7: tool.azureml-image.env.C names $EMPTY, {message}\n\n2 problems; nothing was done."
     ) == str(caught.value)

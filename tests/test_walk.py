@@ -10,7 +10,7 @@ import pytest
 
 from azureml_tasks.context import file_hashes
 from tests.cases import lay_out
-from tests.context_members import SCRIPT, made, members, refusal
+from tests.context_members import SCRIPT, members, project_with, refusal
 
 if TYPE_CHECKING:
     pass
@@ -45,17 +45,17 @@ KEPT = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("what", KEPT)
-def test_a_link_inside_the_copied_folder_is_kept(what: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("case", KEPT)
+def test_a_link_inside_the_copied_folder_is_kept(case: str, tmp_path: Path) -> None:
     """It has the same text and the same target in the image."""
-    files, links, expected = KEPT[what]
+    files, links, expected = KEPT[case]
 
-    assert expected == members(made(tmp_path, files=files, links=links))
+    assert expected == members(project_with(tmp_path, files=files, links=links))
 
 
 def test_an_absolute_link_inside_the_copied_folder_becomes_a_relative_one(tmp_path: Path) -> None:
     """The image has the file in another folder."""
-    folder = made(
+    folder = project_with(
         tmp_path, files={"code/a": "1", "code/sub/b": ""}, links={"code/sub/l": str(tmp_path / "code/a")}
     )
 
@@ -66,7 +66,7 @@ def test_an_absolute_link_inside_the_copied_folder_becomes_a_relative_one(tmp_pa
 
 def test_a_link_through_the_name_of_the_copied_folder_becomes_shorter(tmp_path: Path) -> None:
     """The folder has another name in the image."""
-    folder = made(
+    folder = project_with(
         tmp_path,
         table='code = "src"\n',
         files={"src/score.py": SCRIPT, "src/a": "1"},
@@ -78,7 +78,7 @@ def test_a_link_through_the_name_of_the_copied_folder_becomes_shorter(tmp_path: 
 
 def test_a_link_to_elsewhere_in_the_project_becomes_a_copy(tmp_path: Path) -> None:
     """The copy of a folder has its files, as far as they are not excluded, their modes, and its links."""
-    folder = made(
+    folder = project_with(
         tmp_path,
         table='exclude = ["code/shared/gone"]\n',
         files={"LICENSE": "free\n", "shared/a": "1", "shared/gone": "", "shared/tool": "#!", "more/b": "12"},
@@ -108,7 +108,7 @@ def test_a_link_to_elsewhere_in_the_project_becomes_a_copy(tmp_path: Path) -> No
 
 def test_a_link_to_a_path_of_another_key_becomes_a_copy(tmp_path: Path) -> None:
     """The model is left out of the code, so a link to it would have no target."""
-    folder = made(
+    folder = project_with(
         tmp_path,
         table='code = "."\nmodel = "model"\nentry-script = "code/score.py"\n',
         files={"model/m.bin": "weights"},
@@ -157,19 +157,19 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("what", REFUSED)
-def test_a_link_that_would_dangle_in_the_image_is_refused(what: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_link_that_would_dangle_in_the_image_is_refused(case: str, tmp_path: Path) -> None:
     """The error names the target and the reason."""
-    files, links, problem = REFUSED[what]
+    files, links, problem = REFUSED[case]
     (tmp_path / "outside").touch()
-    folder = made(tmp_path / "project", table='exclude = ["code/a"]\n', files=files, links=links)
+    folder = project_with(tmp_path / "project", table='exclude = ["code/a"]\n', files=files, links=links)
 
     assert f"pyproject.toml:4: {problem}\n    {FIX}" == refusal(folder)
 
 
 def test_two_links_to_each_other_are_refused(tmp_path: Path) -> None:
     """The error names both."""
-    folder = made(tmp_path, links={"code/a": "b", "code/b": "a"})
+    folder = project_with(tmp_path, links={"code/a": "b", "code/b": "a"})
 
     fix = 'Copy what it points at into the project, or leave it out: exclude = ["code/{}"]'
     expected = [
@@ -181,7 +181,7 @@ def test_two_links_to_each_other_are_refused(tmp_path: Path) -> None:
 
 def test_folders_that_hold_links_to_each_other_are_refused(tmp_path: Path) -> None:
     """Copying their targets would never end."""
-    folder = made(
+    folder = project_with(
         tmp_path,
         files={"a/1": "", "b/2": ""},
         links={"code/l": "../a", "a/to-b": "../b", "b/to-a": "../a"},
@@ -207,7 +207,7 @@ def test_a_path_that_leaves_the_project_through_a_link_is_refused(
 ) -> None:
     """No key copies files from outside of the project."""
     lay_out({"outside/requirements.txt": "numpy\n", "outside/score.py": SCRIPT}, tmp_path)
-    folder = made(tmp_path / "project", table=table, links={link: "../outside"})
+    folder = project_with(tmp_path / "project", table=table, links={link: "../outside"})
 
     value = table.split('"')[1]
     expected = f'pyproject.toml:6: {line} is "{value}", a link that leaves the project\n    Copy it into the project.'
@@ -218,7 +218,7 @@ def test_a_wheel_that_leaves_the_project_through_a_link_is_refused(tmp_path: Pat
     """A requirements file copies none either."""
     wheel = "alpha-1.0-py3-none-any.whl"
     (tmp_path / wheel).write_text("PK\n", encoding="utf-8")
-    folder = made(
+    folder = project_with(
         tmp_path / "project",
         table='requirements = "requirements.txt"\n',
         files={"requirements.txt": f"./{wheel}\n"},
@@ -234,7 +234,7 @@ def test_a_wheel_that_leaves_the_project_through_a_link_is_refused(tmp_path: Pat
 
 def test_a_code_folder_that_is_a_link(tmp_path: Path) -> None:
     """Patterns and messages use the name in the table."""
-    folder = made(
+    folder = project_with(
         tmp_path,
         table='code = "current"\nexclude = ["current/gone"]\n',
         files={"v1/score.py": SCRIPT, "v1/a": "1", "v1/gone": ""},
@@ -249,7 +249,7 @@ def test_a_code_folder_that_is_a_link(tmp_path: Path) -> None:
 
 def test_a_pipe_is_refused(tmp_path: Path) -> None:
     """Reading it would never end. If it is excluded, the project is right."""
-    folder = made(tmp_path)
+    folder = project_with(tmp_path)
     os.mkfifo(folder / "code/pipe")
 
     error = refusal(folder)
@@ -264,7 +264,7 @@ def test_a_pipe_is_refused(tmp_path: Path) -> None:
 
 def test_a_link_to_a_pipe_is_refused(tmp_path: Path) -> None:
     """There would be nothing to copy."""
-    folder = made(tmp_path, links={"code/l": "../pipe"})
+    folder = project_with(tmp_path, links={"code/l": "../pipe"})
     os.mkfifo(folder / "pipe")
 
     expected = (
@@ -276,7 +276,7 @@ def test_a_link_to_a_pipe_is_refused(tmp_path: Path) -> None:
 
 def test_a_file_that_the_user_cannot_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The error comes before anything is built. A fault stands in for the mode, which root ignores."""
-    folder = made(tmp_path, files={"code/private": ""})
+    folder = project_with(tmp_path, files={"code/private": ""})
 
     def refusing(path: str, *arguments: Any, **keywords: Any) -> Any:
         """Open a file, but not a private one."""
@@ -294,7 +294,7 @@ def test_a_file_that_the_user_cannot_read_is_refused(tmp_path: Path, monkeypatch
 @pytest.mark.parametrize("kind", ["file", "folder", "link"])
 def test_a_name_that_is_not_utf_8_is_refused(kind: str, tmp_path: Path) -> None:
     """An archive's names are UTF-8; what is excluded may be called anything."""
-    folder = made(tmp_path)
+    folder = project_with(tmp_path)
     path = os.fsencode(folder) + b"/code/caf\xe9"
     if kind == "folder":
         Path(os.fsdecode(path)).mkdir()
@@ -312,7 +312,7 @@ def test_a_name_that_is_not_utf_8_is_refused(kind: str, tmp_path: Path) -> None:
 
 def test_a_link_to_a_name_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     """Neither the file nor a link to it can be named in the context."""
-    folder = made(tmp_path)
+    folder = project_with(tmp_path)
     Path(os.fsdecode(os.fsencode(folder) + b"/code/caf\xe9")).touch()
     (folder / "code/l").symlink_to(os.fsdecode(b"caf\xe9"))
 
@@ -333,7 +333,7 @@ def _table(folder: Path, more: str) -> None:
 
 def test_a_large_file_under_code_is_refused(tmp_path: Path) -> None:
     """A file of more than 100 MB is a model in the wrong place; the error has two ways out."""
-    folder = made(tmp_path)
+    folder = project_with(tmp_path)
     _sparse(folder / "code/big.bin", 100_000_001)
     _sparse(folder / "code/just.bin", 100_000_000)
 
@@ -353,7 +353,7 @@ def test_each_way_out_works(how: str, tmp_path: Path) -> None:
         "in the model": 'model = "code/model"\n',
     }
     where = "code/model/big.bin" if how == "in the model" else "code/big.bin"
-    folder = made(tmp_path, table=tables[how])
+    folder = project_with(tmp_path, table=tables[how])
     _sparse(folder / where, 100_000_001)
 
     expected = {
@@ -409,29 +409,31 @@ HARMLESS = {
 @pytest.mark.parametrize("name", BY_NAME)
 def test_a_secret_is_refused_by_its_name(name: str, key: str, tmp_path: Path) -> None:
     """So it is in the code and in the model; the error has the patterns that leave it out or allow it."""
-    folder = made(tmp_path, table='model = "model"\n', files={"model/m.bin": "", f"{key}/sub/{name}": "x"})
+    folder = project_with(
+        tmp_path, table='model = "model"\n', files={"model/m.bin": "", f"{key}/sub/{name}": "x"}
+    )
 
     assert _secret(f"{key}/sub/{name}", line=6 if key == "model" else 4) == refusal(folder)
 
 
-@pytest.mark.parametrize("what", BY_CONTENT)
-def test_a_secret_is_refused_by_its_content(what: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("case", BY_CONTENT)
+def test_a_secret_is_refused_by_its_content(case: str, tmp_path: Path) -> None:
     """Private keys and service accounts are found under every name."""
-    folder = made(tmp_path, files={"code/notes.txt": BY_CONTENT[what]})
+    folder = project_with(tmp_path, files={"code/notes.txt": BY_CONTENT[case]})
 
     assert _secret("code/notes.txt") == refusal(folder)
 
 
 def test_a_secret_behind_a_link_is_refused(tmp_path: Path) -> None:
     """The target of a link is checked by its own name too."""
-    folder = made(tmp_path, files={".env": "A=1\n"}, links={"code/settings": "../.env"})
+    folder = project_with(tmp_path, files={".env": "A=1\n"}, links={"code/settings": "../.env"})
 
     assert _secret("code/settings") == refusal(folder)
 
 
 def test_a_file_that_is_no_secret_is_copied(tmp_path: Path) -> None:
     """Examples, public keys, certificates and code that contains the words are no secrets."""
-    folder = made(tmp_path, files={f"code/{name}": text for name, text in HARMLESS.items()})
+    folder = project_with(tmp_path, files={f"code/{name}": text for name, text in HARMLESS.items()})
 
     assert sorted(f"file code/{name} {len(text)}" for name, text in HARMLESS.items()) == sorted(
         members(folder)
@@ -444,7 +446,7 @@ def test_a_secret_can_be_allowed_and_left_out(where: str, tmp_path: Path) -> Non
     patterns = ["!code/.env", "code/key.txt"]
     table = f"exclude = {patterns}\n" if where == "exclude" else ""
     files = {"code/.env": "A=1\n", "code/key.txt": PRIVATE_KEY}
-    folder = made(
+    folder = project_with(
         tmp_path, table=table, files={**files, **({} if table else {".dockerignore": "\n".join(patterns)})}
     )
 
@@ -462,8 +464,8 @@ def test_a_path_with_a_line_break(tmp_path: Path) -> None:
     """It takes one line as an escape, and the line to paste is TOML that means the file."""
     files = {"code/a\nb.pfx": ""}
 
-    assert _secret(r"code/a\nb.pfx") == refusal(made(tmp_path, files=files))
-    assert [] == members(made(tmp_path, table='exclude = ["code/a\\nb.pfx"]\n'))
+    assert _secret(r"code/a\nb.pfx") == refusal(project_with(tmp_path, files=files))
+    assert [] == members(project_with(tmp_path, table='exclude = ["code/a\\nb.pfx"]\n'))
 
 
 # Exclusion
@@ -478,14 +480,14 @@ def test_files_that_no_image_needs_are_excluded_by_default(tmp_path: Path) -> No
         ".#new.py", "#score.py#", "score.py~", ".score.py.swp", ".score.py.swo", ".score.py.un~", ".idea/a",
         ".vscode/a", ".vs/a", ".nfs000000000a1b2c3d00000001", ".fuse_hidden0000000100000002",
     )  # fmt: skip
-    folder = made(tmp_path, files={f"code/{sub}{name}": "" for name in gone for sub in ("", "sub/")})
+    folder = project_with(tmp_path, files={f"code/{sub}{name}": "" for name in gone for sub in ("", "sub/")})
 
     assert ["folder code/sub/"] == members(folder)
 
 
 def test_the_lock_file_of_emacs_is_no_broken_link(tmp_path: Path) -> None:
     """It is a link to a name that does not exist; Emacs makes it while a file is edited."""
-    folder = made(tmp_path, links={"code/.#score.py": "me@host.12345:1700000000"})
+    folder = project_with(tmp_path, links={"code/.#score.py": "me@host.12345:1700000000"})
 
     assert [] == members(folder)
 
@@ -493,7 +495,7 @@ def test_the_lock_file_of_emacs_is_no_broken_link(tmp_path: Path) -> None:
 def test_files_with_similar_names_are_copied(tmp_path: Path) -> None:
     """Names that only hold the marks of editors are those of the project."""
     names = ["a#b", "a.#b", "a.nfs1", "a~b", "a.swp", "idea", "nfs1"]
-    folder = made(tmp_path, files={f"code/{name}": "" for name in names})
+    folder = project_with(tmp_path, files={f"code/{name}": "" for name in names})
 
     assert [f"file code/{name} 0" for name in sorted(names)] == members(folder)
 
@@ -503,7 +505,7 @@ POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 12345
 
 def test_pointers_of_git_lfs_are_refused(tmp_path: Path) -> None:
     """They stand in place of files that were not pulled; one problem for each key names the first."""
-    folder = made(
+    folder = project_with(
         tmp_path,
         table='model = "model"\n\n[tool.azureml-image.smoke-test]\nrequest = "request.json"\n',
         files={
@@ -527,8 +529,8 @@ pyproject.toml:4: code/big.bin is a Git LFS pointer, not the file itself
     assert sorted(expected.split("\n\n")) == sorted(refusal(folder).split("\n\n"))
 
 
-@pytest.mark.parametrize("what", ["model file", "mounted model", "wheel", "expected answer"])
-def test_a_pointer_of_git_lfs_is_refused_wherever_a_file_is_needed(what: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("case", ["model file", "mounted model", "wheel", "expected answer"])
+def test_a_pointer_of_git_lfs_is_refused_wherever_a_file_is_needed(case: str, tmp_path: Path) -> None:
     """A model of one file, a model that is mounted, a wheel, and an expected answer."""
     table, name = {
         "model file": ('model = "m.bin"\n', "m.bin"),
@@ -538,17 +540,17 @@ def test_a_pointer_of_git_lfs_is_refused_wherever_a_file_is_needed(what: str, tm
             '[[tool.azureml-image.smoke-test.requests]]\nbody = 1\nexpect-file = "answer.json"\n',
             "answer.json",
         ),
-    }[what]
+    }[case]
     files = {name: POINTER, "requirements.txt": "./wheels/a-1-py3-none-any.whl\n"}
 
-    error = refusal(made(tmp_path, table=table, files=files))
+    error = refusal(project_with(tmp_path, table=table, files=files))
 
     assert error.endswith(f"{name} is a Git LFS pointer, not the file itself\n    git lfs pull")
 
 
 def test_a_pointer_that_is_brought_back_is_copied(tmp_path: Path) -> None:
     """As for a secret and for a large file, `!path` says that it is meant; longer files are no pointers."""
-    folder = made(
+    folder = project_with(
         tmp_path,
         table='exclude = ["!code/p"]\n',
         files={"code/p": POINTER, "code/long": POINTER + "x" * 1000},
@@ -562,7 +564,7 @@ def test_a_pointer_that_is_brought_back_is_copied(tmp_path: Path) -> None:
 def test_a_file_of_ours_that_is_a_link_out_of_the_project_is_not_read(name: str, tmp_path: Path) -> None:
     """A message about its content would show a file of this machine to who opened a pull request."""
     (tmp_path / "secret").write_text("[very-secret\n", encoding="utf-8")
-    folder = made(tmp_path / "project")
+    folder = project_with(tmp_path / "project")
     (folder / name).unlink(missing_ok=True)
     (folder / name).symlink_to(tmp_path / "secret")
 
@@ -574,7 +576,7 @@ def test_a_mounted_model_is_not_read_out_of_the_project(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("x", encoding="utf-8")
     table = '[tool.azureml-image.smoke-test]\nmodel = "model"\n'
     links = {"model/link": str(tmp_path / "secret"), "model/same": "m.bin"}
-    folder = made(tmp_path / "project", table=table, files={"model/m.bin": "1"}, links=links)
+    folder = project_with(tmp_path / "project", table=table, files={"model/m.bin": "1"}, links=links)
 
     expected = (
         f"pyproject.toml:7: model/link is a link to {tmp_path / 'secret'}, which leaves the project\n"
@@ -586,7 +588,7 @@ def test_a_mounted_model_is_not_read_out_of_the_project(tmp_path: Path) -> None:
 def test_a_virtual_environment_is_recognized_by_its_configuration(tmp_path: Path) -> None:
     """It is left out under every name, unless a pattern brings it back."""
     files = {"code/env/pyvenv.cfg": "", "code/env/bin/python": "", "code/kept/pyvenv.cfg": ""}
-    folder = made(tmp_path, table='exclude = ["!code/kept"]\n', files=files)
+    folder = project_with(tmp_path, table='exclude = ["!code/kept"]\n', files=files)
 
     assert ["folder code/kept/", "file code/kept/pyvenv.cfg 0"] == members(folder)
 
@@ -597,7 +599,7 @@ def test_the_project_as_code_leaves_out_files_of_the_build(tmp_path: Path) -> No
         ".azureml-image/build.json": "", "tasks.py": "", "model/m.bin": "", "lib/tasks.py": "",
         "lib/pyproject.toml": "", "lib/model/a": "",
     }  # fmt: skip
-    folder = made(
+    folder = project_with(
         tmp_path, table='code = "."\nmodel = "model"\nentry-script = "code/score.py"\n', files=files
     )
 
@@ -637,21 +639,21 @@ _BY_MODEL = """which tool.azureml-image.model names and which is not part of the
 def test_an_entry_script_that_would_be_left_out_is_refused(table: str, expected: str, tmp_path: Path) -> None:
     """A path of another key is not copied with the code, so the server would not find the script."""
     files = {"model/m.bin": "", "model/score.py": SCRIPT, "code/score.py": SCRIPT, "tasks.py": SCRIPT}
-    folder = made(tmp_path, table=table, files=files)
+    folder = project_with(tmp_path, table=table, files=files)
 
     assert f"pyproject.toml:{expected}" == refusal(folder)
 
 
 def test_a_model_inside_the_code_is_copied_once(tmp_path: Path) -> None:
     """It is copied to the folder of models only."""
-    folder = made(tmp_path, table='model = "code/model"\n', files={"code/model/v1/m.bin": "weights"})
+    folder = project_with(tmp_path, table='model = "code/model"\n', files={"code/model/v1/m.bin": "weights"})
 
     assert ["folder model/", "folder model/v1/", "file model/v1/m.bin 7"] == members(folder)
 
 
 def test_only_a_part_of_an_excluded_folder_is_brought_back(tmp_path: Path) -> None:
     """A folder whose content is excluded is not copied, an empty folder is."""
-    folder = made(
+    folder = project_with(
         tmp_path,
         table='exclude = ["code/data", "!code/data/v2/keep"]\n',
         files={"code/data/v1/a": "", "code/data/v2/a": "", "code/data/v2/keep": ""},

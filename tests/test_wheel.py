@@ -40,7 +40,7 @@ class Installed:
         env = environment(PATH=f"{self.programs}:{os.environ['PATH']}")
         env.pop("PYTHONPATH", None)
         env |= {"PYTHONPATH": str(more)} if more else {}
-        done = subprocess.run(
+        ended = subprocess.run(
             [self.programs / program, *words],
             cwd=folder,
             env=env,
@@ -49,7 +49,7 @@ class Installed:
             text=True,
             check=False,
         )
-        return done.returncode, done.stdout, done.stderr
+        return ended.returncode, ended.stdout, ended.stderr
 
 
 @pytest.fixture(scope="module")
@@ -88,8 +88,8 @@ def with_pytest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _finish(*words: str) -> None:
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    ended = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
 def _with_their_own(requirements: list[str]) -> set[str]:
@@ -108,11 +108,11 @@ def _with_their_own(requirements: list[str]) -> set[str]:
 
 def _link(name: str, packages: Path) -> None:
     """Link what the distribution *name* has among the packages of this process into the folder *packages*."""
-    found = distribution(name)
-    for top in {file.parts[0] for file in found.files or ()} - {"..", "__pycache__"}:
+    package = distribution(name)
+    for top in {file.parts[0] for file in package.files or ()} - {"..", "__pycache__"}:
         link = packages / top
         if not link.exists():
-            link.symlink_to(Path(str(found.locate_file(top))))
+            link.symlink_to(Path(str(package.locate_file(top))))
 
 
 def test_the_program_works_in_an_empty_folder(installed: Installed, tmp_path: Path) -> None:
@@ -241,7 +241,7 @@ def test_a_typed_program_is_checked(installed: Installed, tmp_path: Path) -> Non
     python = str(installed.programs / "python")
     mypy = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--cache-dir", os.devnull]
     env = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run(
+    ended = subprocess.run(
         [*mypy, "--python-executable", python, *names, "wrong.py"],
         cwd=tmp_path,
         env=env,
@@ -254,6 +254,6 @@ def test_a_typed_program_is_checked(installed: Installed, tmp_path: Path) -> Non
         ("wrong.py:3", "call-arg"),
         ("wrong.py:3", "arg-type"),
         ("wrong.py:4", "attr-defined"),
-    ] == re.findall(r"^(\w+\.py:\d+): error: .*\[(.*)\]$", done.stdout, re.MULTILINE), (
-        done.stdout + done.stderr
+    ] == re.findall(r"^(\w+\.py:\d+): error: .*\[(.*)\]$", ended.stdout, re.MULTILINE), (
+        ended.stdout + ended.stderr
     )

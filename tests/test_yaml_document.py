@@ -18,9 +18,9 @@ def mistakes(text: str) -> list[Problem]:
     return parse(text, "a.yml")[1]
 
 
-def mistake(line: int, what: str, fix: str) -> list[Problem]:
+def mistake(line: int, message: str, fix: str) -> list[Problem]:
     """The one expected mistake."""
-    return [FileProblem("a.yml", line, what, fix)]
+    return [FileProblem("a.yml", line, message, fix)]
 
 
 def test_values_with_their_lines() -> None:
@@ -163,9 +163,9 @@ def test_all_mistakes_of_values_are_reported() -> None:
 )
 def test_deep_nesting_is_refused(text: str) -> None:
     """Lists and mappings inside each other are read down to a depth, also if the text is cut off."""
-    what = f"is nested more than {DEEPEST} deep"
+    message = f"is nested more than {DEEPEST} deep"
 
-    assert mistake(1, what, "Write it in another way. Nothing was read.") == mistakes(text)
+    assert mistake(1, message, "Write it in another way. Nothing was read.") == mistakes(text)
 
 
 def test_the_deepest_that_is_read() -> None:
@@ -177,9 +177,9 @@ def test_the_deepest_that_is_read() -> None:
 
 def test_an_anchor_that_holds_itself_is_refused() -> None:
     """It has no end."""
-    what = f"is nested more than {DEEPEST} deep"
+    message = f"is nested more than {DEEPEST} deep"
 
-    assert mistake(1, what, "Write it in another way. Nothing was read.") == mistakes("&a [1, *a]\n")
+    assert mistake(1, message, "Write it in another way. Nothing was read.") == mistakes("&a [1, *a]\n")
 
 
 def test_aliases_that_multiply_are_refused() -> None:
