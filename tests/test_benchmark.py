@@ -11,19 +11,19 @@ from tests.machine.benchmark.traces import last_used
 
 TIMES = Row(
     heading=Heading(name="one line of code changed", against="docker build", mark=Mark(times=0.1)),
-    ours=Measured(what="invoke image.build", numbers=[0.5, 0.4, 0.6]),
-    theirs=Measured(what="docker build .", numbers=[10.0, 8.0, 6.0]),
+    ours=Measured(description="invoke image.build", numbers=[0.5, 0.4, 0.6]),
+    theirs=Measured(description="docker build .", numbers=[10.0, 8.0, 6.0]),
 )
 MORE = Row(
     heading=Heading(name="no change", against="a trivial Invoke task", mark=Mark(more=0.06)),
-    ours=Measured(what="invoke image.build", numbers=[0.26, 0.28, 0.3]),
-    theirs=Measured(what="invoke hello", numbers=[0.2, 0.2, 0.2]),
-    beside=[Measured(what="docker build .", numbers=[0.3])],
+    ours=Measured(description="invoke image.build", numbers=[0.26, 0.28, 0.3]),
+    theirs=Measured(description="invoke hello", numbers=[0.2, 0.2, 0.2]),
+    beside=[Measured(description="docker build .", numbers=[0.3])],
 )
 MOST = Row(
     heading=Heading(name="memory", against="az acr build", mark=Mark(most=100e6)),
-    ours=Measured(what="image.build --engine acr", numbers=[60e6]),
-    theirs=Measured(what="az acr build", numbers=[80e6]),
+    ours=Measured(description="image.build --engine acr", numbers=[60e6]),
+    theirs=Measured(description="az acr build", numbers=[80e6]),
     unit="B",
     notes=["of the process alone"],
 )

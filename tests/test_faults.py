@@ -10,7 +10,9 @@ from tests.machine.faults.table import table
 
 def fault(kind: str, *, wrong: bool = False, left: bool = False) -> Fault:
     """Return a fault."""
-    return Fault(kind=kind, what="", wrong=["w"] if wrong else [], left=["l"] if left else [], history="")
+    return Fault(
+        kind=kind, description="", wrong=["w"] if wrong else [], left=["l"] if left else [], history=""
+    )
 
 
 def test_the_table_counts_faults_not_problems() -> None:

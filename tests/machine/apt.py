@@ -145,13 +145,13 @@ def run(*command: str, folder: Path | None = None) -> None:
         text=True,
         start_new_session=True,  # Ctrl-C at the terminal is for this process, which lets it end in order
     )
-    said = _said(process)
+    output = _output(process)
     if process.returncode:
-        tail = "\n".join(said.splitlines()[-15:])
+        tail = "\n".join(output.splitlines()[-15:])
         raise NotPossibleError(f"`{' '.join(command)}` ended with {process.returncode}:\n{tail}")
 
 
-def _said(process: subprocess.Popen[str]) -> str:
+def _output(process: subprocess.Popen[str]) -> str:
     try:
         return process.communicate()[0]
     except BaseException:

@@ -75,9 +75,9 @@ def loaded(files: Sequence[tuple[str, Path]]) -> list[dict[str, Any]]:
     """
     env = {"PATH": os.environ.get("PATH", os.defpath), "HTTP_PROXY": _NOWHERE, "HTTPS_PROXY": _NOWHERE}
     command = [str(ensure()), "-c", _LOAD, *(f"{kind}={path}" for kind, path in files)]
-    done = subprocess.run(
+    ended = subprocess.run(
         command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
-    assert (0, "") == (done.returncode, done.stderr)
-    found: list[dict[str, Any]] = json.loads(done.stdout)
-    return found
+    assert (0, "") == (ended.returncode, ended.stderr)
+    objects: list[dict[str, Any]] = json.loads(ended.stdout)
+    return objects

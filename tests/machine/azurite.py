@@ -76,8 +76,8 @@ def _describe(folder: Path) -> None:
     (folder / "nothing").mkdir()
     (folder / "nothing" / "package.json").write_text('{"name": "nothing", "version": "0.0.0"}', "utf-8")
     (folder / "nothing" / "index.js").touch()
-    wanted = {"dependencies": {"azurite": _VERSION}, "overrides": dict.fromkeys(_LEFT_OUT, "file:nothing")}
-    (folder / "package.json").write_text(json.dumps({"private": True, **wanted}), "utf-8")
+    package = {"dependencies": {"azurite": _VERSION}, "overrides": dict.fromkeys(_LEFT_OUT, "file:nothing")}
+    (folder / "package.json").write_text(json.dumps({"private": True, **package}), "utf-8")
 
 
 @contextmanager
@@ -118,14 +118,14 @@ def _words(main: Path, folder: Path) -> list[str]:
 def _host(process: subprocess.Popen[bytes], log: Path) -> str:
     """Where it listens: it takes a free port itself, and says which."""
     end = time.monotonic() + _START_SECONDS
-    said = ""
+    text = ""
     while process.poll() is None and time.monotonic() < end:
-        said = log.read_text(encoding="utf-8", errors="replace")
-        found = re.search(r"successfully listens on http://(127\.0\.0\.1:\d+)", said)
-        if found:
-            return found.group(1)
+        text = log.read_text(encoding="utf-8", errors="replace")
+        match = re.search(r"successfully listens on http://(127\.0\.0\.1:\d+)", text)
+        if match:
+            return match.group(1)
         with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=0.05)
     raise apt.NotPossibleError(
-        "\n".join(["Azurite does not start; the end of its log:", *said.splitlines()[-15:]])
+        "\n".join(["Azurite does not start; the end of its log:", *text.splitlines()[-15:]])
     )

@@ -64,13 +64,13 @@ def ensure(client: docker.DockerClient, family: str) -> str:
     if needed := extra_recipes.NEEDS.get(family):
         ensure(client, needed)
     context = _context(_files() if family in recipe.FAMILIES else _extra_files(client, family))
-    wanted = hashlib.sha256(context).hexdigest()
+    digest = hashlib.sha256(context).hexdigest()
     _LOCK.parent.mkdir(exist_ok=True)
     with apt.alone(_LOCK):
-        if _label(client, name) != wanted:
+        if _label(client, name) != digest:
             _ensure_root(client)
             apt.say(f"building the stand-in base {name}")
-            _build(client, family, context=context, label=wanted)
+            _build(client, family, context=context, label=digest)
     return name
 
 
@@ -118,11 +118,11 @@ def _build(client: docker.DockerClient, family: str, *, context: bytes, label: s
         forcerm=True,
         decode=True,
     )
-    said: list[str] = []
+    output: list[str] = []
     for line in lines:
-        said.append(line.get("stream", ""))
+        output.append(line.get("stream", ""))
         if "error" in line:
-            tail = "".join(said)[-2000:]
+            tail = "".join(output)[-2000:]
             raise apt.NotPossibleError(f"the stand-in base cannot be built: {line['error']}\n{tail}")
 
 
@@ -161,10 +161,10 @@ def _pip_conf() -> str:
     lines = ["[global]", f"cert = {_CA_BUNDLE}"]
     for key in ("index-url", "extra-index-url"):
         values = [line.partition("=")[2].strip("'\"") for line in listed.splitlines() if f".{key}=" in line]
-        found = [
+        addresses = [
             word for value in values for word in value.split() if word.startswith(("http://", "https://"))
         ]
-        lines += [f"{key} = {' '.join(found)}"] if found else []
+        lines += [f"{key} = {' '.join(addresses)}"] if addresses else []
     return "\n".join([*lines, ""])
 
 

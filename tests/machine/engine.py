@@ -36,9 +36,9 @@ def engine(*, data: Path = DATA) -> Iterator[str]:
     Raises:
         NotPossibleError: none answers, and none can be started here.
     """
-    found = answering() or _installed()
-    if found:
-        yield found
+    docker_host = answering() or _installed()
+    if docker_host:
+        yield docker_host
         return
     addresses = (
         bridge.own_addresses()

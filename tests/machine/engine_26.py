@@ -41,10 +41,10 @@ def ensure() -> Path:
             apt.need_mmdebstrap(why="Docker 26.1")
             apt.say("unpacking Docker 26.1 of Debian's trixie (about 10 s)")
             with tempfile.TemporaryDirectory(prefix="unpack-", dir=_FOLDER) as scratch:
-                made = Path(scratch, "root")
+                unpacked = Path(scratch, "root")
                 # Nothing is configured: no program of it is run but dockerd and what dockerd runs.
-                apt.run("mmdebstrap", "--variant=extract", f"--include={_PACKAGES}", "trixie", str(made))
-                made.rename(root)
+                apt.run("mmdebstrap", "--variant=extract", f"--include={_PACKAGES}", "trixie", str(unpacked))
+                unpacked.rename(root)
     return root
 
 

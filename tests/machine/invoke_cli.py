@@ -74,7 +74,7 @@ def run_program(
 def _run(command: Sequence[str], folder: Path, env: Mapping[str, str], into: Mapping[int, int]) -> Done:
     compiled()
     if _hides_a_module(folder):
-        done = subprocess.run(
+        ended = subprocess.run(
             command,
             cwd=folder,
             env=dict(env),
@@ -83,7 +83,7 @@ def _run(command: Sequence[str], folder: Path, env: Mapping[str, str], into: Map
             stderr=into.get(2, subprocess.PIPE),
             check=False,
         )
-        return Done(code=done.returncode, out=done.stdout or b"", err=done.stderr or b"")
+        return Done(code=ended.returncode, out=ended.stdout or b"", err=ended.stderr or b"")
     kind = command_server.REMOTE if "acr" in command else command_server.LOCAL
     at_start = {name: text for name, text in env.items() if name.startswith(_READ_AT_START)}
     request = {"words": command[1:], "folder": str(folder), "env": dict(env)}

@@ -113,14 +113,14 @@ class Answers:
     """Answers each question with its first choice, but keeps no Dockerfile as it is, and remembers the answers."""
 
     def __init__(self) -> None:
-        self.given: list[str] = []
+        self.texts: list[str] = []
 
     def __call__(self, question: Question) -> int:
         """Return the choice for *question*."""
         index = next(
             at for at, choice in enumerate(question.choices) if choice.flags != ("--keep-dockerfile",)
         )
-        self.given.append(question.choices[index].text)
+        self.texts.append(question.choices[index].text)
         return index
 
 
@@ -138,7 +138,7 @@ def verdict(group: str, path: Path, scratch: Scratch) -> Verdict:
         if refusal:
             return Verdict(group, name, REFUSED, f"check: {refusal}")
         rest = [*open_lines(result.readings), *result.adds]
-        notes = [f"answered {', '.join(answers.given)}"] if answers.given else []
+        notes = [f"answered {', '.join(answers.texts)}"] if answers.texts else []
         return Verdict(group, name, WHOLE if result.is_whole else REST, "; ".join([*notes, *rest]))
     except AzuremlTasksError as error:
         return Verdict(group, name, REFUSED, _first_line(error))
@@ -188,8 +188,8 @@ def open_lines(readings: Sequence[Reading]) -> list[str]:
 
 def main(folder: Path, only: str) -> None:
     """Print what becomes of each file below *folder* whose path has *only* in it, then the counts."""
-    with tempfile.TemporaryDirectory(prefix="azureml-tasks-") as made:
-        copy = Path(made).resolve() / "copy"
+    with tempfile.TemporaryDirectory(prefix="azureml-tasks-") as temporary:
+        copy = Path(temporary).resolve() / "copy"
         shutil.copytree(folder, copy, symlinks=True, ignore=shutil.ignore_patterns(".git"))
         os.environ["DOCKER_HOST"] = "unix:///nowhere/docker.sock"
         scratch = Scratch(copy)

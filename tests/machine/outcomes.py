@@ -40,28 +40,32 @@ class Outcome:
 def report(outcomes: Sequence[Outcome]) -> str:
     """A line for each part, in the order in which they ran, and one for each engine that was seen."""
     lines = []
-    for done in outcomes:
-        tests = f"{done.passed} passed, {done.failed} failed, {done.skipped} skipped"
+    for outcome in outcomes:
+        tests = f"{outcome.passed} passed, {outcome.failed} failed, {outcome.skipped} skipped"
         result = (
-            tests if done.passed or done.skipped else "ok" if done.code == 0 else f"exit code {done.code}"
+            tests
+            if outcome.passed or outcome.skipped
+            else "ok"
+            if outcome.code == 0
+            else f"exit code {outcome.code}"
         )
-        lines.append(f"{done.seconds:7.1f} s  {done.part:20}  {result}")
-    engines = sorted({engine for done in outcomes for engine in done.engines})
+        lines.append(f"{outcome.seconds:7.1f} s  {outcome.part:20}  {result}")
+    engines = sorted({engine for outcome in outcomes for engine in outcome.engines})
     return "\n".join([*lines, *(f"engine: {engine}" for engine in engines)])
 
 
 def closing_line(outcomes: Sequence[Outcome]) -> str:
     """The sums, a failed check counted like a failed test."""
     passed, failed, skipped = (
-        sum(getattr(done, name) for done in outcomes) for name in ("passed", "failed", "skipped")
+        sum(getattr(outcome, name) for outcome in outcomes) for name in ("passed", "failed", "skipped")
     )
-    seconds = sum(done.seconds for done in outcomes)
+    seconds = sum(outcome.seconds for outcome in outcomes)
     return f"{passed} passed, {failed} failed, {skipped} skipped in {seconds:.0f} s"
 
 
 def exit_code(outcomes: Sequence[Outcome]) -> int:
     """That of the last part that failed: pytest's own, unless a check alone did."""
-    return next((done.code for done in reversed(outcomes) if done.code), 0)
+    return next((outcome.code for outcome in reversed(outcomes) if outcome.code), 0)
 
 
 def counts(result: Path) -> tuple[int, int, int]:
@@ -80,5 +84,5 @@ def engines(result: Path) -> list[str]:
     """The engines that the tests ran on, as pytest has written them to *result*."""
     if not result.exists():
         return []
-    found = ET.parse(result).getroot().findall(f"testsuite/properties/property[@name='{ENGINE}']")
-    return [each.get("value", "") for each in found]
+    properties = ET.parse(result).getroot().findall(f"testsuite/properties/property[@name='{ENGINE}']")
+    return [each.get("value", "") for each in properties]

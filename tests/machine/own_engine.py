@@ -174,9 +174,9 @@ def _wait(process: subprocess.Popen[bytes], folder: Path) -> None:
         with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=0.1)
     code = process.poll()
-    what = f"does not answer within {_START_SECONDS:.0f} s" if code is None else f"ended with {code}"
+    failure = f"does not answer within {_START_SECONDS:.0f} s" if code is None else f"ended with {code}"
     log = (folder / "dockerd.log").read_text(encoding="utf-8", errors="replace").splitlines()
-    raise apt.NotPossibleError("\n".join([f"dockerd {what}; the end of its log:", *log[-_LOG_LINES:]]))
+    raise apt.NotPossibleError("\n".join([f"dockerd {failure}; the end of its log:", *log[-_LOG_LINES:]]))
 
 
 def _answers(folder: Path) -> bool:
@@ -236,4 +236,4 @@ def _is_ours(process: Path, folder: Path, data: Path) -> bool:
 
 def _plain(text: str) -> str:
     r"""A path as the kernel lists mounts, where a blank is `\040`."""
-    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found.group(1), 8)), text)
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match.group(1), 8)), text)

@@ -94,9 +94,9 @@ def _start(folder: Path) -> subprocess.Popen[bytes]:
 
 
 def _program() -> str:
-    found = shutil.which("docker-registry", path=apt.PATH)
-    if found:
-        return found
+    program = shutil.which("docker-registry", path=apt.PATH)
+    if program:
+        return program
     inside = "usr/bin/docker-registry"
     return str(apt.unpack({inside: "docker-registry"}, "bookworm", _FOLDER) / inside)
 
@@ -105,11 +105,11 @@ def _host(process: subprocess.Popen[bytes], log: Path) -> str:
     """Return the address from the log: the registry chooses a free port."""
     end = time.monotonic() + _START_SECONDS
     while process.poll() is None and time.monotonic() < end:
-        found = re.search(
+        match = re.search(
             r"listening on (127\.0\.0\.1:\d+)\D", log.read_text(encoding="utf-8", errors="replace")
         )
-        if found:
-            return found.group(1)
+        if match:
+            return match.group(1)
         with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=0.05)
     tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])

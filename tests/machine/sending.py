@@ -121,7 +121,7 @@ def measure(folder: Path, rounds: int) -> Iterator[tuple[Sent, Sent]]:
 def _once(python: str, program: Sequence[str], folder: Path, url: str) -> Sent:
     # Without bytecode every run would compile what it imports.
     environment = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    done = subprocess.run(
+    ended = subprocess.run(
         [python, *program, str(folder), url],
         cwd=venv.CHECKOUT,
         env=environment,
@@ -129,5 +129,5 @@ def _once(python: str, program: Sequence[str], folder: Path, url: str) -> Sent:
         capture_output=True,
         text=True,
     )
-    packing, seconds, memory = json.loads(done.stdout.splitlines()[-1])
+    packing, seconds, memory = json.loads(ended.stdout.splitlines()[-1])
     return Sent(packing=float(packing), seconds=float(seconds), memory=int(memory))

@@ -127,8 +127,8 @@ def _others() -> Iterator[Callable[[], Outcome]]:
 
     Each test runs there with the first of its parameter sets.
     """
-    found = list(venv.pythons(but=sys.version_info[:2]))
-    for version, python in dict.fromkeys([*found[:1], *found[-1:]]):
+    pythons = list(venv.pythons(but=sys.version_info[:2]))
+    for version, python in dict.fromkeys([*pythons[:1], *pythons[-1:]]):
         yield functools.partial(_other, version, python)
 
 
@@ -151,7 +151,7 @@ def all_of_it() -> Iterator[Outcome]:
         unit = beside.submit(_aside, f"tests, {_here()}", sys.executable, _PURE)
         with engine.engine():
             paths = {
-                name: [f"tests/real/test_{each}.py" for each in found] for name, found in _BESIDE.items()
+                name: [f"tests/real/test_{each}.py" for each in modules] for name, modules in _BESIDE.items()
             }
             apart = [f"--ignore={path}" for each in paths.values() for path in each]
             real = [beside.submit(_pytest, "real tests", sys.executable, ["tests/real", *apart])]
@@ -214,15 +214,17 @@ def _pytest(
     output = result.with_suffix(".txt") if aside else None
     # A test that tries many times as many examples is no test that hangs.
     patient = ["-o", "faulthandler_timeout=0"] if int(os.environ.get(TIMES) or 1) > 1 else []
-    done = _timed(part, [python, "-m", "pytest", f"--junitxml={result}", *patient, *arguments], output, env)
-    if output and done.code:
+    outcome = _timed(
+        part, [python, "-m", "pytest", f"--junitxml={result}", *patient, *arguments], output, env
+    )
+    if output and outcome.code:
         sys.stderr.write(output.read_text(encoding="utf-8", errors="replace"))
     passed, failed, skipped = counts(result)
-    failed = max(failed, done.failed)
+    failed = max(failed, outcome.failed)
     return Outcome(
         part=part,
-        code=done.code,
-        seconds=done.seconds,
+        code=outcome.code,
+        seconds=outcome.seconds,
         passed=passed,
         failed=failed,
         skipped=skipped,

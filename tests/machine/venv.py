@@ -36,13 +36,13 @@ def enter(arguments: Sequence[str]) -> None:
     os.execv(python, [str(python), "-m", "invoke", *(arguments or ["--list"])])  # noqa: S606 -- no shell is wanted
 
 
-def ensure(python: str, folder: Path, wanted: Sequence[str], *, pip_of: str = "") -> Path:
+def ensure(python: str, folder: Path, arguments: Sequence[str], *, pip_of: str = "") -> Path:
     """Make or refresh the virtual environment in *folder*, with this project in it, editable.
 
     Args:
         python: the interpreter that it is for.
         folder: where it is; one that stands on another interpreter is emptied.
-        wanted: further arguments of `pip install`.
+        arguments: further arguments of `pip install`.
         pip_of: the interpreter whose pip installs into it, which then needs none of its own.
 
     Returns:
@@ -55,7 +55,7 @@ def ensure(python: str, folder: Path, wanted: Sequence[str], *, pip_of: str = ""
     stamp = folder / ".stamp"
     project = (CHECKOUT / "pyproject.toml").read_bytes()
     version = _version(python)
-    key = hashlib.sha256(b"\0".join([project, f"{CHECKOUT} {version} {wanted}".encode()])).hexdigest()
+    key = hashlib.sha256(b"\0".join([project, f"{CHECKOUT} {version} {arguments}".encode()])).hexdigest()
     if stamp.exists() and stamp.read_text(encoding="utf-8") == key and _version(str(inside)):
         return inside
     if version != _version(str(inside)):
@@ -65,7 +65,7 @@ def ensure(python: str, folder: Path, wanted: Sequence[str], *, pip_of: str = ""
     pip = [pip_of, "-m", "pip", "--python", str(inside)] if pip_of else [str(inside), "-m", "pip"]
     if not pip_of:
         apt.run(*pip, *quiet, "--upgrade", "pip>=25.1")  # the first that knows dependency groups
-    apt.run(*pip, *quiet, "--editable", str(CHECKOUT), *wanted, folder=CHECKOUT)
+    apt.run(*pip, *quiet, "--editable", str(CHECKOUT), *arguments, folder=CHECKOUT)
     stamp.write_text(key, encoding="utf-8")
     return inside
 
@@ -142,8 +142,8 @@ def _create(python: str, folder: Path, *flags: str) -> None:
 def _version(python: str) -> str:
     """`3.12.1` for an interpreter that runs, empty for what does not (a shim without a version behind it)."""
     try:
-        done = subprocess.run([python, "--version"], capture_output=True, text=True, check=False)
+        ended = subprocess.run([python, "--version"], capture_output=True, text=True, check=False)
     except OSError:
         return ""
-    found = re.match(r"Python (\d+\.\d+\.\d+)", done.stdout)
-    return found.group(1) if found and done.returncode == 0 else ""
+    match = re.match(r"Python (\d+\.\d+\.\d+)", ended.stdout)
+    return match.group(1) if match and ended.returncode == 0 else ""

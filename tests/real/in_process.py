@@ -29,7 +29,7 @@ from azureml_tasks.errors import AzuremlTasksError
 from azureml_tasks.project.load import load
 from azureml_tasks.smoke.event_lines import EventCollector
 from tests.machine.acr.azure_state import SECRET
-from tests.machine.acr.faults import Fault, Hold, What
+from tests.machine.acr.faults import Effect, Fault, Hold
 from tests.machine.acr.loopback import Acr
 from tests.real.remote_output import SECONDS
 from tests.real.remote_projects import RemoteProjects
@@ -171,9 +171,9 @@ class InProcess:
         """The config of the image that `put` pushes."""
         return json.dumps({"config": {"User": "dockeruser"}, "of": self.candidates}).encode()
 
-    def fail(self, where: str, behaviour: What, *, times: int | None = 1) -> Fault:
+    def fail(self, where: str, effect: Effect, *, times: int | None = 1) -> Fault:
         """Inject a fault; see `Faults.add`."""
-        return self.acr.faults.add(where, behaviour, times=times)
+        return self.acr.faults.add(where, effect, times=times)
 
     def build(self) -> Outcome:
         """Run `image.build`."""

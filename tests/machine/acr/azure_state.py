@@ -61,13 +61,15 @@ class Settings:
     def actions(self, subject: str, repository: str) -> frozenset[str]:
         """Return the permitted actions of `caller` or `run` in a repository."""
         rules = self.caller_actions if subject == "caller" else self.run_actions
-        found = [actions for pattern, actions in rules.items() if fnmatch.fnmatchcase(repository, pattern)]
-        return frozenset().union(*found)
+        permitted = [
+            actions for pattern, actions in rules.items() if fnmatch.fnmatchcase(repository, pattern)
+        ]
+        return frozenset().union(*permitted)
 
     def set_to(self, other: Settings) -> None:
         """Copy every value of *other*."""
-        for one in fields(self):
-            setattr(self, one.name, getattr(other, one.name))
+        for each in fields(self):
+            setattr(self, each.name, getattr(other, each.name))
 
 
 @dataclass(frozen=True, kw_only=True)

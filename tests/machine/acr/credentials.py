@@ -19,12 +19,12 @@ def credentials(run: Run, plane: DataPlane) -> Mapping[str, str]:
     asked = run.request.get("credentials") or {}
     own = asked.get("sourceRegistry") or {}
     abac = plane.settings.role_assignment_mode == "AbacRepositoryPermissions"
-    found = {}
+    by_server = {}
     if own.get("identity") == "[caller]":
-        found[run.registry.login_server] = basic(TOKEN_USER, plane.refresh_token("caller"))
+        by_server[run.registry.login_server] = basic(TOKEN_USER, plane.refresh_token("caller"))
     elif not abac and own.get("loginMode") != "None":
-        found[run.registry.login_server] = basic(TOKEN_USER, plane.refresh_token("run"))
-    for server, one in (asked.get("customRegistries") or {}).items():
-        name, password = one.get("userName") or {}, one.get("password") or {}
-        found[server] = basic(name.get("value") or "", password.get("value") or "")
-    return found
+        by_server[run.registry.login_server] = basic(TOKEN_USER, plane.refresh_token("run"))
+    for server, custom in (asked.get("customRegistries") or {}).items():
+        name, password = custom.get("userName") or {}, custom.get("password") or {}
+        by_server[server] = basic(name.get("value") or "", password.get("value") or "")
+    return by_server

@@ -99,16 +99,16 @@ class DataPlane:
         claims = self.issuer.claims(refresh_token)
         if not claims or claims.kind != "refresh" or claims.expired or service != self.service:
             return _error(401, "UNAUTHORIZED", _HELP)
-        wanted = [scope for text in scopes for scope in text.split()]
-        access = [found for scope in wanted if (found := self._granted(claims.subject, scope))]
+        requested = [scope for text in scopes for scope in text.split()]
+        access = [granted for scope in requested if (granted := self._granted(claims.subject, scope))]
         return json_answer(200, {"access_token": self.access_token(claims.subject, access)})
 
     def _granted(self, subject: str, scope: str) -> dict[str, object] | None:
         """Return the permitted part of a scope; the rest is silently left out, as on Azure."""
-        found = re.fullmatch(r"(repository|registry):(.+):([a-z*,_]+)", scope)
-        if not found:
+        match = re.fullmatch(r"(repository|registry):(.+):([a-z*,_]+)", scope)
+        if not match:
             return None
-        kind, name, actions = found.groups()
+        kind, name, actions = match.groups()
         allowed = self.settings.actions(subject, name) if kind == "repository" else frozenset({"*"})
         granted = [action for action in actions.split(",") if action in allowed]
         return {"type": kind, "name": name, "actions": granted} if granted else None

@@ -59,7 +59,7 @@ def scan(text: str, words: BuildWords) -> Sequence[str]:
     """
     values = dict(_assignment(argument) for argument in words.arguments)
     stages: dict[str, str] = {}
-    found: dict[str, None] = {}
+    bases: dict[str, None] = {}
     origin = ""
     for line in template.scanned(text.removeprefix("\ufeff")):
         tokens = line.split()
@@ -71,16 +71,16 @@ def scan(text: str, words: BuildWords) -> Sequence[str]:
             name, alias = _from(line.strip(), tokens, values)
             origin = stages.get(name, name)
             if name not in stages:
-                found[name] = None
+                bases[name] = None
             if alias:
                 stages[alias] = origin
             if words.target and alias == words.target:
                 break
-    if not found:
+    if not bases:
         raise ScanError("unexpected dockerfile format")
-    for name in found:
+    for name in bases:
         _reference(name)
-    return [origin, *(name for name in found if name != origin)]
+    return [origin, *(name for name in bases if name != origin)]
 
 
 def _from(line: str, tokens: Sequence[str], values: Mapping[str, str]) -> tuple[str, str]:
@@ -90,7 +90,7 @@ def _from(line: str, tokens: Sequence[str], values: Mapping[str, str]) -> tuple[
         raise ScanError(f"unable to understand line {line}")
     name = re.sub(
         r"\$\{([^}]*)\}|\$(\w+)",
-        lambda found: values.get(found.group(1) or found.group(2), ""),
+        lambda match: values.get(match.group(1) or match.group(2), ""),
         tokens[1].strip("'\""),
     )
     return name, tokens[3] if count > 3 else ""

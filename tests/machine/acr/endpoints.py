@@ -22,8 +22,8 @@ __all__ = ["Endpoints"]
 class Endpoints:
     """The five endpoints, bound to their ports."""
 
-    def __init__(self, made: certificates.Certificates, stack: ExitStack) -> None:
-        self.faults, self.issuer = Faults(), Issuer(made)
+    def __init__(self, certs: certificates.Certificates, stack: ExitStack) -> None:
+        self.faults, self.issuer = Faults(), Issuer(certs)
         self.requests: list[Recorded] = []
 
         def endpoint(name: str, *, secure: bool = False) -> EndpointServer:
@@ -32,7 +32,7 @@ class Endpoints:
                 struck=self.faults,
                 issuer=self.issuer,
                 requests=self.requests,
-                context=made.server if secure else None,
+                context=certs.server if secure else None,
             )
             stack.callback(server.stop)
             return server

@@ -33,7 +33,7 @@ class EngineCleanup:
     keep: str
     shared_memory: int = field(init=False)
     before: dict[str, str | None] = field(default_factory=dict)
-    made: list[tuple[str, str]] = field(default_factory=list)
+    images: list[tuple[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         # The containers of a build carry no label and no name; this limit, which nothing ever reaches, is
@@ -50,7 +50,7 @@ class EngineCleanup:
 
         A build of somebody else removes it from the cache of the builder; on Azure, the engine is the agent's alone.
         """
-        return any(legacy and self._image(legacy) is None for legacy, _ in self.made)
+        return any(legacy and self._image(legacy) is None for legacy, _ in self.images)
 
     def remove(self) -> None:
         """Remove containers, networks and images of the run, and restore the names that it took."""
@@ -58,7 +58,7 @@ class EngineCleanup:
         for network in self.client.networks.list(names=[self.run]):
             with suppress(NotFound):
                 network.remove()
-        for legacy, buildkit in self.made[-1:]:
+        for legacy, buildkit in self.images[-1:]:
             self._put_away(legacy or buildkit)
         for name, image in self.before.items():
             now = self._image(name)
@@ -73,10 +73,10 @@ class EngineCleanup:
     def _put_away(self, image: str) -> None:
         """Keep an image for its layers, or remove it if it has no name."""
         with suppress(ImageNotFound, APIError):  # what depends on it keeps it
-            found = self.client.images.get(image)
+            stored = self.client.images.get(image)
             if self.keep:
-                found.tag(self.keep, tag=str(found.id).rpartition(":")[2][:32])
-            elif not found.tags:
+                stored.tag(self.keep, tag=str(stored.id).rpartition(":")[2][:32])
+            elif not stored.tags:
                 self.client.images.remove(image)
 
     def remove_containers(self) -> None:
@@ -104,7 +104,7 @@ class EngineCleanup:
 
     def _image(self, name: str) -> str | None:
         try:
-            found = self.client.images.get(name).id
+            image_id = self.client.images.get(name).id
         except (ImageNotFound, APIError):
             return None
-        return str(found)
+        return str(image_id)

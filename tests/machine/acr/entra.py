@@ -37,12 +37,12 @@ class Directory:
         path = request.path
         if path == "/common/discovery/instance":
             return self._instance(request)
-        found = re.fullmatch(r"/([^/]+)(/v2\.0)?/\.well-known/openid-configuration", path)
-        if found:
-            return self._configuration(found.group(1))
-        found = re.fullmatch(r"/([^/]+)/oauth2(?:/v2\.0)?/token", path)
-        if found and request.method == "POST":
-            return self._token(found.group(1), request.form())
+        match = re.fullmatch(r"/([^/]+)(/v2\.0)?/\.well-known/openid-configuration", path)
+        if match:
+            return self._configuration(match.group(1))
+        match = re.fullmatch(r"/([^/]+)/oauth2(?:/v2\.0)?/token", path)
+        if match and request.method == "POST":
+            return self._token(match.group(1), request.form())
         return json_answer(404, {"error": "not_found", "error_description": f"nothing is at {path}"})
 
     def _instance(self, request: Request) -> Answer:
@@ -80,8 +80,8 @@ class Directory:
         if sent.get("grant_type") != "client_credentials":
             return _refused(400, "unsupported_grant_type", "AADSTS70003: The grant type is not supported.")
         if sent.get("client_id") != CLIENT:
-            what = f"AADSTS700016: Application with identifier '{sent.get('client_id')}' was not found."
-            return _refused(400, "unauthorized_client", what)
+            message = f"AADSTS700016: Application with identifier '{sent.get('client_id')}' was not found."
+            return _refused(400, "unauthorized_client", message)
         if sent.get("client_secret") != SECRET:
             return _refused(401, "invalid_client", "AADSTS7000215: Invalid client secret provided.")
         audience = sent.get("resource") or sent.get("scope", "")
@@ -90,8 +90,8 @@ class Directory:
         if not audience.startswith(("https://", "api://")):
             return _refused(400, "invalid_scope", f"AADSTS70011: The scope '{audience}' is not valid.")
         if audience in self.settings.unknown_audiences:
-            what = f"AADSTS500011: The resource principal named {audience} was not found in the tenant."
-            return _refused(400, "invalid_resource", what)
+            message = f"AADSTS500011: The resource principal named {audience} was not found in the tenant."
+            return _refused(400, "invalid_resource", message)
         return json_answer(200, azure_token(self.issuer, self.settings, audience))
 
 

@@ -72,7 +72,7 @@ class Hold:
         self._released.set()
 
 
-What = Reply | CutAnswer | CutRequest | Garble | Hold
+Effect = Reply | CutAnswer | CutRequest | Garble | Hold
 Where = str | Callable[[str, str], bool]
 
 
@@ -81,7 +81,7 @@ class Fault:
     """An injected fault; `hits` counts the requests that it affected."""
 
     where: Where
-    what: What
+    effect: Effect
     times: int | None
     hits: int = 0
 
@@ -101,33 +101,33 @@ class Faults:
         self._all: list[Fault] = []
         self._lock = threading.Lock()
 
-    def add(self, where: Where, what: What, *, times: int | None = 1) -> Fault:
+    def add(self, where: Where, effect: Effect, *, times: int | None = 1) -> Fault:
         """Inject a fault.
 
         Args:
             where: a regular expression on `METHOD /path?query`, or a function of the endpoint's name (`arm`,
                 `aad`, `identity`, `registry`, `storage`) and that line.
-            what: what happens.
+            effect: what happens.
             times: for how many requests; None is for all.
         """
-        fault = Fault(where, what, times)
+        fault = Fault(where, effect, times)
         with self._lock:
             self._all.append(fault)
         return fault
 
-    def take(self, endpoint: str, line: str) -> What | None:
+    def take(self, endpoint: str, line: str) -> Effect | None:
         """Return the fault of this request, and count it."""
         with self._lock:
             for fault in self._all:
                 if fault.strikes(endpoint, line):
                     fault.hits += 1
-                    return fault.what
+                    return fault.effect
         return None
 
     def clear(self) -> None:
         """Remove all faults, and release held requests."""
         with self._lock:
             for fault in self._all:
-                if isinstance(fault.what, Hold):
-                    fault.what.release()
+                if isinstance(fault.effect, Hold):
+                    fault.effect.release()
             self._all.clear()

@@ -57,24 +57,24 @@ class Handler(BaseHTTPRequestHandler):
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _serve
 
-    def _answer(self, endpoint: EndpointServer, request: Request, what: faults.What | None) -> None:
+    def _answer(self, endpoint: EndpointServer, request: Request, effect: faults.Effect | None) -> None:
         limit = None
-        if isinstance(what, faults.Reply):
+        if isinstance(effect, faults.Reply):
             self._unread.drop()
-            headers = [*what.headers.items(), ("Content-Length", str(len(what.body)))]
-            plain = Answer(status=what.status, headers=headers, blocks=[what.body])
-            full = json_answer(what.status, what.json, what.headers)
-            self._send(plain if what.json is None else full, None)
+            headers = [*effect.headers.items(), ("Content-Length", str(len(effect.body)))]
+            plain = Answer(status=effect.status, headers=headers, blocks=[effect.body])
+            full = json_answer(effect.status, effect.json, effect.headers)
+            self._send(plain if effect.json is None else full, None)
             return
-        if isinstance(what, faults.CutRequest):
-            self._unread.read(what.after)
+        if isinstance(effect, faults.CutRequest):
+            self._unread.read(effect.after)
             raise _Cut
-        if isinstance(what, faults.Hold):
-            what.wait()
-        if isinstance(what, faults.CutAnswer):
-            limit = what.after
-        if isinstance(what, faults.Garble):
-            request = replace(request, blocks=what.garbled(request.blocks))
+        if isinstance(effect, faults.Hold):
+            effect.wait()
+        if isinstance(effect, faults.CutAnswer):
+            limit = effect.after
+        if isinstance(effect, faults.Garble):
+            request = replace(request, blocks=effect.garbled(request.blocks))
         answer = endpoint.answer(request)
         self._unread.drop()
         self._send(answer, limit)

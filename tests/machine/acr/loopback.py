@@ -39,13 +39,13 @@ def running(docker_host: str) -> Iterator[Acr]:
         emulator = stack.enter_context(azurite.running())
         command_line = clients.clients()["20.10"].folder
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="azureml-tasks-")))
-        made = certificates.make(folder)
-        endpoint_servers = Endpoints(made, stack)
+        certs = certificates.make(folder)
+        endpoint_servers = Endpoints(certs, stack)
         client = stack.enter_context(closing(docker.DockerClient(base_url=docker_host, timeout=600)))
         settings, issuer = Settings(), endpoint_servers.issuer
         plane = DataPlane(service=endpoint_servers.registry.host, issuer=issuer, settings=settings)
         pem = folder / "registry-tokens.pem"
-        pem.write_text(made.signing_pem(), encoding="utf-8")
+        pem.write_text(certs.signing_pem(), encoding="utf-8")
         auth = data_plane.registry_auth(
             plane.service, f"{endpoint_servers.registry.url}/oauth2/token", str(pem)
         )
@@ -72,7 +72,7 @@ def running(docker_host: str) -> Iterator[Acr]:
             resource_manager=endpoint_servers.arm.url,
             directory=endpoint_servers.aad.url,
             identity=endpoint_servers.identity.url,
-            bundle=made.bundle,
+            bundle=certs.bundle,
             settings=settings,
             faults=endpoint_servers.faults,
             runs=runs,

@@ -25,7 +25,7 @@ _REGISTRIES = r"/providers/Microsoft\.ContainerRegistry/registries"
 _ONE = rf"{_GROUP}{_REGISTRIES}/(?P<registry>[^/]+)"
 _WORKSPACE = rf"{_GROUP}/providers/Microsoft\.MachineLearningServices/workspaces/(?P<workspace>[^/]+)"
 _TASKS = "Microsoft.ContainerRegistry/registries"
-Found = Mapping[str, str]
+Names = Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,18 +55,18 @@ class Management:
                 )
             self.authorization.authenticate(request)
             for method, pattern, types, handle in self._routes():
-                found = re.fullmatch(pattern, request.path.rstrip("/"), re.IGNORECASE)
-                if found and method == request.method:
+                match = re.fullmatch(pattern, request.path.rstrip("/"), re.IGNORECASE)
+                if match and method == request.method:
                     self.authorization.check_version(request, types)
-                    return handle(self, request, found.groupdict())
+                    return handle(self, request, match.groupdict())
         except ErrorAnswer as error:
             return error.answer
         except RefusedError as error:
             return json_answer(400, {"error": {"code": error.code, "message": str(error)}})
-        what = f"No HTTP resource was found that matches the request {request.method} '{request.path}'."
-        return json_answer(404, {"error": {"code": "InvalidResourceType", "message": what}})
+        message = f"No HTTP resource was found that matches the request {request.method} '{request.path}'."
+        return json_answer(404, {"error": {"code": "InvalidResourceType", "message": message}})
 
-    def _routes(self) -> Sequence[tuple[str, str, str, Callable[[Management, Request, Found], Answer]]]:
+    def _routes(self) -> Sequence[tuple[str, str, str, Callable[[Management, Request, Names], Answer]]]:
         run = rf"{_ONE}/runs/(?P<run>[^/]+)"
         return (
             ("GET", "/subscriptions", "subscriptions", Management._subscriptions),
@@ -97,30 +97,30 @@ class Management:
             )
         return json_answer(200, value)
 
-    def _subscriptions(self, request: Request, _found: Found) -> Answer:
+    def _subscriptions(self, request: Request, _names: Names) -> Answer:
         return self._pages(request, [resources.subscription(name) for name in self.azure_state.subscriptions])
 
-    def _subscription(self, _request: Request, found: Found) -> Answer:
-        return json_answer(200, resources.subscription(self._known_subscription(found)))
+    def _subscription(self, _request: Request, names: Names) -> Answer:
+        return json_answer(200, resources.subscription(self._known_subscription(names)))
 
-    def _tenants(self, _request: Request, _found: Found) -> Answer:
+    def _tenants(self, _request: Request, _names: Names) -> Answer:
         return json_answer(200, {"value": [{"id": f"/tenants/{TENANT}", "tenantId": TENANT}]})
 
-    def _resources(self, request: Request, found: Found) -> Answer:
+    def _resources(self, request: Request, names: Names) -> Answer:
         """List all resources of a type, optionally with a name, as `az` looks for a registry."""
-        subscription = self._known_subscription(found)
-        wanted = dict(re.findall(r"(\w+) eq '([^']*)'", request.query.get("$filter", [""])[0]))
+        subscription = self._known_subscription(names)
+        filters = dict(re.findall(r"(\w+) eq '([^']*)'", request.query.get("$filter", [""])[0]))
         items = [
             resources.registry(registry, self.settings, short=True)
             for registry in self.azure_state.registries
             if registry.subscription == subscription
-            and wanted.get("resourceType", _TASKS).lower() == _TASKS.lower()
-            and wanted.get("name", registry.name).lower() == registry.name.lower()
+            and filters.get("resourceType", _TASKS).lower() == _TASKS.lower()
+            and filters.get("name", registry.name).lower() == registry.name.lower()
         ]
         return json_answer(200, {"value": items})
 
-    def _list(self, request: Request, found: Found) -> Answer:
-        subscription, group = self._known_subscription(found), found.get("group")
+    def _list(self, request: Request, names: Names) -> Answer:
+        subscription, group = self._known_subscription(names), names.get("group")
         self.authorization.check_permission(f"{_TASKS}/read", f"/subscriptions/{subscription}")
         items = [
             resources.registry(registry, self.settings)
@@ -129,94 +129,94 @@ class Management:
         ]
         return self._pages(request, items)
 
-    def _registry(self, request: Request, found: Found) -> Answer:
-        registry, version = self._known_registry(found, "read"), request.query["api-version"][0]
+    def _registry(self, request: Request, names: Names) -> Answer:
+        registry, version = self._known_registry(names, "read"), request.query["api-version"][0]
         return json_answer(200, resources.registry(registry, self.settings, version=version))
 
-    def _workspace(self, _request: Request, found: Found) -> Answer:
-        main, name = self.azure_state.main, found["workspace"]
+    def _workspace(self, _request: Request, names: Names) -> Answer:
+        main, name = self.azure_state.main, names["workspace"]
         scope = f"{main.group_id}/providers/Microsoft.MachineLearningServices/workspaces/{name}"
-        self._known_subscription(found)
+        self._known_subscription(names)
         self.authorization.check_permission("Microsoft.MachineLearningServices/workspaces/read", scope)
         known = (main.subscription, main.resource_group.lower(), self.azure_state.workspace)
-        if (found["subscription"], found["group"].lower(), name) != known:
-            raise _not_found(f"Microsoft.MachineLearningServices/workspaces/{name}", found["group"])
+        if (names["subscription"], names["group"].lower(), name) != known:
+            raise _not_found(f"Microsoft.MachineLearningServices/workspaces/{name}", names["group"])
         return json_answer(200, resources.workspace(scope, name, self.settings))
 
-    def _upload(self, _request: Request, found: Found) -> Answer:
-        self._known_registry(found, "listBuildSourceUploadUrl/action")
-        self._check_tasks(found)
+    def _upload(self, _request: Request, names: Names) -> Answer:
+        self._known_registry(names, "listBuildSourceUploadUrl/action")
+        self._check_tasks(names)
         path = self.storage.new_source()
         return json_answer(200, {"uploadUrl": self.storage.to_upload(path), "relativePath": path})
 
-    def _schedule(self, request: Request, found: Found) -> Answer:
-        registry = self._known_registry(found, "scheduleRun/action")
-        self._check_tasks(found)
+    def _schedule(self, request: Request, names: Names) -> Answer:
+        registry = self._known_registry(names, "scheduleRun/action")
+        self._check_tasks(names)
         try:
             body = json.loads(request.body() or b"null")
         except ValueError as error:
             raise RefusedError("InvalidRequestContent", f"The request content was invalid: {error}") from None
         return json_answer(200, self.runs.schedule(registry, checked(body)))
 
-    def _list_runs(self, request: Request, found: Found) -> Answer:
-        registry = self._known_registry(found, "runs/read")
+    def _list_runs(self, request: Request, names: Names) -> Answer:
+        registry = self._known_registry(names, "runs/read")
         items = [run.resource() for run in reversed(self.runs) if run.registry == registry]
         return self._pages(request, items)
 
-    def _run(self, _request: Request, found: Found) -> Answer:
-        return json_answer(200, self._known_run(found, "runs/read").resource())
+    def _run(self, _request: Request, names: Names) -> Answer:
+        return json_answer(200, self._known_run(names, "runs/read").resource())
 
-    def _log(self, _request: Request, found: Found) -> Answer:
-        run = self._known_run(found, "runs/listLogSasUrl/action")
+    def _log(self, _request: Request, names: Names) -> Answer:
+        run = self._known_run(names, "runs/listLogSasUrl/action")
         return json_answer(200, {"logLink": self.storage.to_read(run.log.path)})
 
-    def _cancel(self, _request: Request, found: Found) -> Answer:
-        run = self._known_run(found, "runs/cancel/action")
+    def _cancel(self, _request: Request, names: Names) -> Answer:
+        run = self._known_run(names, "runs/cancel/action")
         # Azure answers at once; the run ends some time after.
         threading.Thread(target=run.cancel, name=f"cancel {run.id}").start()
         return Answer(status=200, headers=[("Content-Length", "0")])
 
-    def _known_subscription(self, found: Found) -> str:
-        name = found["subscription"].lower()
+    def _known_subscription(self, names: Names) -> str:
+        name = names["subscription"].lower()
         if name not in self.azure_state.subscriptions:
-            words = f"The subscription '{found['subscription']}' could not be found."
+            words = f"The subscription '{names['subscription']}' could not be found."
             raise ErrorAnswer(404, "SubscriptionNotFound", words)
         return name
 
-    def _known_registry(self, found: Found, action: str) -> Registry:
-        subscription, group = self._known_subscription(found), found["group"].lower()
-        groups = [one for one in self.azure_state.registries if one.subscription == subscription]
-        if group not in {one.resource_group for one in groups}:
-            words = f"Resource group '{found['group']}' could not be found."
+    def _known_registry(self, names: Names, action: str) -> Registry:
+        subscription, group = self._known_subscription(names), names["group"].lower()
+        groups = [each for each in self.azure_state.registries if each.subscription == subscription]
+        if group not in {each.resource_group for each in groups}:
+            words = f"Resource group '{names['group']}' could not be found."
             raise ErrorAnswer(404, "ResourceGroupNotFound", words)
         for registry in groups:
-            if (registry.resource_group, registry.name) == (group, found["registry"].lower()):
+            if (registry.resource_group, registry.name) == (group, names["registry"].lower()):
                 self.authorization.check_permission(f"{_TASKS}/{action}", registry.id)
                 return registry
-        raise _not_found(f"{_TASKS}/{found['registry']}", found["group"])
+        raise _not_found(f"{_TASKS}/{names['registry']}", names["group"])
 
-    def _known_run(self, found: Found, action: str) -> Run:
-        registry = self._known_registry(found, action)
-        run = self.runs.find(found["run"])
+    def _known_run(self, names: Names, action: str) -> Run:
+        registry = self._known_registry(names, action)
+        run = self.runs.find(names["run"])
         if run is None or run.registry != registry:
-            what = f"The resource with id '{registry.id}/runs/{found['run']}' could not be found."
-            raise ErrorAnswer(404, "RunNotFound", f"{what} Correlation ID: {uuid.uuid4()}.")
+            message = f"The resource with id '{registry.id}/runs/{names['run']}' could not be found."
+            raise ErrorAnswer(404, "RunNotFound", f"{message} Correlation ID: {uuid.uuid4()}.")
         return run
 
-    def _check_tasks(self, found: Found) -> None:
+    def _check_tasks(self, names: Names) -> None:
         if not self.settings.tasks_allowed:
             raise ErrorAnswer(
                 403,
                 "TasksOperationsNotAllowed",
-                f"ACR Tasks requests for the registry {found['registry']} and {found['subscription']} are not "
+                f"ACR Tasks requests for the registry {names['registry']} and {names['subscription']} are not "
                 "permitted. Please file an Azure support request at https://aka.ms/azuresupport for assistance.",
             )
 
 
-def _not_found(what: str, group: str) -> ErrorAnswer:
+def _not_found(resource: str, group: str) -> ErrorAnswer:
     return ErrorAnswer(
         404,
         "ResourceNotFound",
-        f"The Resource '{what}' under resource group '{group}' was not found. "
+        f"The Resource '{resource}' under resource group '{group}' was not found. "
         "For more details please go to https://aka.ms/ARMResourceNotFoundFix",
     )

@@ -56,8 +56,8 @@ def ask(
     try:
         connection.request(method, target, headers=dict(headers or {}))
         answer = connection.getresponse()
-        found = {name.lower(): value for name, value in answer.getheaders()}
-        return answer.status, found, answer.read()
+        received = {name.lower(): value for name, value in answer.getheaders()}
+        return answer.status, received, answer.read()
     finally:
         connection.close()
 

@@ -32,8 +32,8 @@ class RegistryContents:
         target = f"/v2/{repository}/tags/list"
         status, _, body = ask(self.plane.upstream, "GET", target, self._pull(repository))
         names = json.loads(body).get("tags") if status == http.HTTPStatus.OK else None
-        found = {name: self.digest(repository, name) for name in names or []}
-        return {name: digest for name, digest in found.items() if digest}
+        digests = {name: self.digest(repository, name) for name in names or []}
+        return {name: digest for name, digest in digests.items() if digest}
 
     def manifest(self, repository: str, reference: str) -> bytes:
         """Return a manifest by its tag or digest.

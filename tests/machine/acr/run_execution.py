@@ -78,12 +78,12 @@ class RunExecution:
         except StepError as error:
             if "ignoreErrors" not in step.options or self.runner.shell.stopped:
                 raise
-            what = f"Step ID: {step.id} encountered an error: {error}"
-            self.runner.log.line(f"{what}, but is set to ignore errors. Continuing...")
+            failure = f"Step ID: {step.id} encountered an error: {error}"
+            self.runner.log.line(f"{failure}, but is set to ignore errors. Continuing...")
         self._took[step.id] = time.monotonic() - start
 
     def _report(self, task: Task) -> None:
-        found: list[str] = []
+        dependencies: list[str] = []
         for step in task.steps:
             seconds = f"(elapsed time in seconds: {self._took[step.id]:.6f})"
             self.runner.log.line(f"Step ID: {step.id} marked as successful {seconds}")
@@ -93,10 +93,10 @@ class RunExecution:
             images = self._pushed(dockerfile_scan.build_words(step.build).tags, task.steps)
             self.runner.log.line(f"Successfully populated digests for step ID: {step.id}")
             self.run.output_images.extend(images)
-            found += [line for image in images for line in _dependency(image)]
-        if found:
+            dependencies += [line for image in images for line in _dependency(image)]
+        if dependencies:
             self.runner.log.line("The following dependencies were found:")
-            self.runner.log.line("\n" + "\n".join(found))
+            self.runner.log.line("\n" + "\n".join(dependencies))
 
     def _pushed(self, tags: Sequence[str], steps: Sequence[Step]) -> list[Mapping[str, str]]:
         """Return the images that this run has pushed."""

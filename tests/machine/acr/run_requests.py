@@ -89,39 +89,40 @@ def checked(body: Any) -> Mapping[str, Any]:
         raise RefusedError(
             "InvalidParameter", f"The CPU count {cpu} is invalid. The supported values are (2)."
         )
-    found: Mapping[str, Any] = body
-    return found
+    request: Mapping[str, Any] = body
+    return request
 
 
-def _look(value: Any, wanted: Any, name: str, path: str) -> None:
+def _look(value: Any, schema: Any, name: str, path: str) -> None:
     if value is None:
         return
-    if isinstance(wanted, list):
+    if isinstance(schema, list):
         _typed(value, list, path)
         for number, item in enumerate(value):
-            _look(item, wanted[0], name, f"{path}[{number}]")
-    elif isinstance(wanted, dict):
+            _look(item, schema[0], name, f"{path}[{number}]")
+    elif isinstance(schema, dict):
         _typed(value, dict, path)
         for key, item in value.items():
             inner = f"{path}.{key}" if path else key
-            if key not in wanted and "*" not in wanted:
+            if key not in schema and "*" not in schema:
                 raise _content(
                     f"Could not find member '{key}' on object of type '{name}'. Path '{inner}', line 1."
                 )
-            _look(item, wanted.get(key, wanted.get("*")), key, inner)
+            _look(item, schema.get(key, schema.get("*")), key, inner)
     else:
-        _typed(value, wanted, path)
+        _typed(value, schema, path)
 
 
-def _typed(value: Any, wanted: type, path: str) -> None:
+def _typed(value: Any, expected: type, path: str) -> None:
     # In Python true is a number, in JSON it is not.
-    if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
+    if not isinstance(value, expected) or (expected is int and isinstance(value, bool)):
         raise _content(
-            f"Error converting value {value!r} to type '{wanted.__name__}'. Path '{path}', line 1."
+            f"Error converting value {value!r} to type '{expected.__name__}'. Path '{path}', line 1."
         )
 
 
-def _content(what: str) -> RefusedError:
+def _content(problem: str) -> RefusedError:
     return RefusedError(
-        "InvalidRequestContent", f"The request content was invalid and could not be deserialized: '{what}'."
+        "InvalidRequestContent",
+        f"The request content was invalid and could not be deserialized: '{problem}'.",
     )

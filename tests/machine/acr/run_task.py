@@ -44,7 +44,7 @@ def run_task(run: Run, workspace: Path, *, may_push: bool) -> Task:
 def _values(run: Run, workspace: Path) -> Mapping[str, Any]:
     encoded = run.request.get("encodedValuesContent")
     values = dict((yaml.safe_load(base64.b64decode(encoded)) or {}) if encoded else {})
-    values |= {one["name"]: one["value"] for one in run.request.get("values") or []}
+    values |= {each["name"]: each["value"] for each in run.request.get("values") or []}
     facts = {
         "ID": run.id,
         "Registry": run.registry.login_server,

@@ -206,4 +206,4 @@ class Runs(Sequence[Run]):
 
 
 def _without_none(value: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {name: found for name, found in (value or {}).items() if found is not None}
+    return {name: member for name, member in (value or {}).items() if member is not None}

@@ -12,19 +12,19 @@ __all__ = ["run_in_order"]
 
 def run_in_order(steps: Sequence[Step], run_step: Callable[[Step], None], stop: Callable[[], None]) -> None:
     """Run steps; if one fails, call *stop* to end the parallel ones, and raise its error."""
-    waiting, done = list(steps), set[str]()
+    waiting, ended = list(steps), set[str]()
     going: dict[Future[None], Step] = {}
     with ThreadPoolExecutor(max_workers=max(1, len(waiting))) as pool:
         try:
             while waiting or going:
-                for step in [one for one in waiting if done.issuperset(one.after)]:
+                for step in [each for each in waiting if ended.issuperset(each.after)]:
                     waiting.remove(step)
                     going[pool.submit(run_step, step)] = step
                 finished, _ = wait(going, return_when=FIRST_COMPLETED)
                 for future in finished:
                     step = going.pop(future)
                     future.result()
-                    done.add(step.id)
+                    ended.add(step.id)
         except BaseException:
             stop()
             raise

@@ -111,8 +111,8 @@ class StepRunner:
                 self.log.line(f"Successfully executed container: {step.id}")
                 return
             if attempt < step.retries:
-                what = f"{step.id}, waiting {step.retry_delay} seconds before retrying..."
-                self.log.line(f"Container failed during run: {what}")
+                retry = f"{step.id}, waiting {step.retry_delay} seconds before retrying..."
+                self.log.line(f"Container failed during run: {retry}")
                 self.shell.pause(step.retry_delay)
         self.log.line(f"Container failed during run: {step.id}. No retries remaining.")
         raise StepError(f"failed to run step ID: {step.id}: exit status {code}")
@@ -150,14 +150,14 @@ class StepRunner:
             self._scan_failed(step, str(error))
         self.log.line("Successfully scanned dependencies")
 
-    def _scan_failed(self, step: Step, what: str) -> None:
-        self.log.line(f"Output from dependency scanning: {what}")
+    def _scan_failed(self, step: Step, reason: str) -> None:
+        self.log.line(f"Output from dependency scanning: {reason}")
         raise StepError(f"failed to run step ID: {step.id}: failed to scan dependencies: exit status 1")
 
     def _build_says(self, text: str) -> None:
         """Log the output of a build, and note the images that it names."""
         self.log.raw(text)
-        self.cleanup.made += re.findall(
+        self.cleanup.images += re.findall(
             r"(?m)^ ---> ([0-9a-f]{12})$|writing image (sha256:[0-9a-f]{64})", text
         )
 

@@ -96,22 +96,24 @@ def read(text: str, values: Mapping[str, Any]) -> Task:
     except template.TemplateError as error:
         raise TaskError(f"unable to render task: error while rendering templates: {error}") from None
     try:
-        found = yaml.safe_load(rendered)
+        document = yaml.safe_load(rendered)
     except yaml.YAMLError as error:
         raise _unmarshal(str(error)) from None
-    if not isinstance(found, dict):
+    if not isinstance(document, dict):
         raise _unmarshal("yaml: unmarshal errors: cannot unmarshal into graph.Task")
-    if str(found.get("version", "")).lower() not in _VERSIONS:
-        raise _unmarshal(f'invalid version specified: "{found["version"]}", the current version is "v1.0.0"')
-    task = Task(steps=_steps(found, aliases=aliases), volumes=_volumes(found.get("volumes") or []))
+    if str(document.get("version", "")).lower() not in _VERSIONS:
+        raise _unmarshal(
+            f'invalid version specified: "{document["version"]}", the current version is "v1.0.0"'
+        )
+    task = Task(steps=_steps(document, aliases=aliases), volumes=_volumes(document.get("volumes") or []))
     for name in {name for step in task.steps for name in step.mounts} - set(task.volumes):
         raise _unmarshal(f"mount name, {name}, does not correspond to a volume")
     return task
 
 
-def _steps(found: Mapping[str, Any], *, aliases: bool) -> list[Step]:
+def _steps(document: Mapping[str, Any], *, aliases: bool) -> list[Step]:
     steps: list[Step] = []
-    for number, entry in enumerate(found.get("steps") or []):
+    for number, entry in enumerate(document.get("steps") or []):
         kinds = [kind for kind in ("cmd", "build", "push") if entry.get(kind)]
         if len(kinds) != 1:
             raise _unmarshal(
@@ -119,8 +121,8 @@ def _steps(found: Mapping[str, Any], *, aliases: bool) -> list[Step]:
                 if kinds
                 else "step is missing a cmd, build, or push property"
             )
-        step = _step(entry, str(entry.get("id") or f"acb_step_{number}"), found, aliases=aliases)
-        known = [one.id for one in steps]
+        step = _step(entry, str(entry.get("id") or f"acb_step_{number}"), document, aliases=aliases)
+        known = [each.id for each in steps]
         when = entry.get("when") or known[-1:]
         step.after = [] if when == ["-"] else [str(name) for name in when]
         _check(step, known)
@@ -188,5 +190,5 @@ def _volumes(entries: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, str
     return volumes
 
 
-def _unmarshal(what: str) -> TaskError:
-    return TaskError(f"failed to unmarshal task before running: {what}")
+def _unmarshal(problem: str) -> TaskError:
+    return TaskError(f"failed to unmarshal task before running: {problem}")

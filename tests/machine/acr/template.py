@@ -43,7 +43,7 @@ def render(text: str, values: Mapping[str, Any]) -> str:
     Raises:
         TemplateError: braces do not close, or what is between them is not known here.
     """
-    done, rest = "", text
+    rendered, rest = "", text
     while "{{" in rest:
         before, _, rest = rest.partition("{{")
         inside, closed, rest = rest.partition("}}")
@@ -53,16 +53,16 @@ def render(text: str, values: Mapping[str, Any]) -> str:
             before, inside = before.rstrip(), inside[2:]
         if inside.endswith(" -"):
             inside, rest = inside[:-2], rest.lstrip()
-        done += before + _value(inside.strip(), values)
-    return done + rest
+        rendered += before + _value(inside.strip(), values)
+    return rendered + rest
 
 
 def aliased(text: str) -> str:
     """Replace aliases by their templates and `$$` by `$`, and remove comments."""
 
-    def replaced(found: re.Match[str]) -> str:
-        name = found.group(1)
-        return "$" if name == "$" else ALIASES.get(name, found.group(0))
+    def replaced(match: re.Match[str]) -> str:
+        name = match.group(1)
+        return "$" if name == "$" else ALIASES.get(name, match.group(0))
 
     lines = [f"{line}\n" for line in scanned(text) if not line.lstrip().startswith("#")]
     return re.sub(r"\$(\$|[a-zA-Z0-9]+)", replaced, "".join(lines))

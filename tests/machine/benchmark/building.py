@@ -56,21 +56,21 @@ class Yard:
             FailedError: it cannot build the project.
         """
         if name == _HELLO:
-            return Contender(name=name, what="invoke hello", commands=[self.place.hello()])
+            return Contender(name=name, description="invoke hello", commands=[self.place.hello()])
         if name in self.peers:
             return self._peer(self.peers[name], change)
-        what, _, builder = name.partition(", ")
-        made, words = self.project(builder), self.place.words[builder]
-        before = change(made) if change else lambda: None
-        if what == _OURS:
-            command = self.place.invoke(builder, made.folder, "image.build")
+        way, _, builder = name.partition(", ")
+        project, words = self.project(builder), self.place.words[builder]
+        before = change(project) if change else lambda: None
+        if way == _OURS:
+            command = self.place.invoke(builder, project.folder, "image.build")
             return Contender(
-                name=name, what=f"invoke image.build ({words})", commands=[command], before=before
+                name=name, description=f"invoke image.build ({words})", commands=[command], before=before
             )
-        build = ("build", "--file", _FILES[what], "--tag", f"{made.name}-{what}:1", ".")
-        command = self.place.docker(builder, made.folder, *build)
-        said = f"docker build of the {what} Dockerfile ({words})"
-        return Contender(name=name, what=said, commands=[command], before=before)
+        build = ("build", "--file", _FILES[way], "--tag", f"{project.name}-{way}:1", ".")
+        command = self.place.docker(builder, project.folder, *build)
+        description = f"docker build of the {way} Dockerfile ({words})"
+        return Contender(name=name, description=description, commands=[command], before=before)
 
     def _peer(self, peer: Peer, change: Change | None) -> Contender:
         ready = self._ready(peer)
@@ -81,7 +81,7 @@ class Yard:
             prepare()
 
         commands = ready.changed if change else ready.unchanged
-        return Contender(name=peer.name, what=peer.what, commands=commands, before=before)
+        return Contender(name=peer.name, description=peer.description, commands=commands, before=before)
 
     def _ready(self, peer: Peer) -> Ready:
         """*peer* after its first build; where that has failed, it is not tried again."""
@@ -94,26 +94,26 @@ class Yard:
                 self.ready[peer.name] = error
                 raise
             self.ready[peer.name] = ready
-        found = self.ready[peer.name]
-        if isinstance(found, Exception):
-            raise found
-        return found
+        known = self.ready[peer.name]
+        if isinstance(known, Exception):
+            raise known
+        return known
 
 
-def page_image(made: Project) -> str:
+def page_image(project: Project) -> str:
     """How the image of the page's Dockerfile is named."""
-    return f"{made.name}-{_PAGE}:1"
+    return f"{project.name}-{_PAGE}:1"
 
 
 def cases(yard: Yard) -> list[Case]:
     """The cases of this module."""
 
-    def line(made: Project) -> Callable[[], object]:
-        return made.change_a_line
+    def line(project: Project) -> Callable[[], object]:
+        return project.change_a_line
 
-    def requirement(made: Project) -> Callable[[], object]:
+    def requirement(project: Project) -> Callable[[], object]:
         more = packages.added()
-        return lambda: made.require(*next(more))
+        return lambda: project.require(*next(more))
 
     traces = yard.place.traces
     peers = list(yard.peers.values())
@@ -124,8 +124,8 @@ def cases(yard: Yard) -> list[Case]:
     ]
 
 
-def _of(what: str, builder: str) -> str:
-    return f"{what}, {builder}"
+def _of(way: str, builder: str) -> str:
+    return f"{way}, {builder}"
 
 
 def _against(

@@ -61,12 +61,12 @@ def raced(
     def measure(headings: Sequence[Heading], rounds: int) -> list[Row | Missing]:
         asked = [each for each in comparisons if each in headings]
         refused: dict[str, str] = {}
-        made = []
+        contenders = []
         for name in needed(asked):
             try:
-                made.append(contender(name))
+                contenders.append(contender(name))
             except (NotPossibleError, FailedError) as error:
                 refused[name] = str(error)
-        return compared(race(made, rounds * times, refused=refused, sweep=traces.sweep), asked)
+        return compared(race(contenders, rounds * times, refused=refused, sweep=traces.sweep), asked)
 
     return Case(headings=comparisons, measure=measure)

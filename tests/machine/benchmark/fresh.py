@@ -49,13 +49,13 @@ def case(yard: Yard) -> Case:
     return Case(headings=[_COMPARISON], measure=measure)
 
 
-def _contender(place: Place, name: str, made: Project) -> Contender:
+def _contender(place: Place, name: str, project: Project) -> Contender:
     def before() -> None:
-        made.change_a_line()
-        shutil.rmtree(made.folder / ".azureml-image", ignore_errors=True)
+        project.change_a_line()
+        shutil.rmtree(project.folder / ".azureml-image", ignore_errors=True)
         place.traces.empty()
 
-    command = place.invoke(BUILDKIT, made.folder, "image.build")
+    command = place.invoke(BUILDKIT, project.folder, "image.build")
     return Contender(
-        name=name, what=f"invoke {name} ({place.words[BUILDKIT]})", commands=[command], before=before
+        name=name, description=f"invoke {name} ({place.words[BUILDKIT]})", commands=[command], before=before
     )

@@ -10,10 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.machine.benchmark import project
 from tests.machine.benchmark.figures import quantity
 from tests.machine.benchmark.place import BUILDKIT, Place, place
-from tests.machine.benchmark.project import Size
+from tests.machine.benchmark.project import Project, Size, weights
 from tests.machine.benchmark.races import say
 from tests.machine.benchmark.timing import seconds
 
@@ -96,27 +95,27 @@ def _slopes(sizes: Sequence[int], times: Sequence[Sequence[float]]) -> Iterator[
 def _measured(here: Place, size: Size, rounds: int, name: str) -> Times:
     """The medians of one size; its project and images are gone afterwards."""
     say(name)
-    model = project.weights(here.folder / "growing.bin", size.model)
-    made = here.project(f"{size.files}-{size.model}", model=model, files=size.files)
+    model = weights(here.folder / "growing.bin", size.model)
+    project = here.project(f"{size.files}-{size.model}", model=model, files=size.files)
     try:
-        return _timed(here, made, rounds)
+        return _timed(here, project, rounds)
     finally:
-        _remove(made.folder, model)
+        _remove(project.folder, model)
         here.traces.empty()
 
 
-def _timed(here: Place, made: project.Project, rounds: int) -> Times:
-    build, check = ([here.invoke(BUILDKIT, made.folder, f"image.{task}")] for task in ("build", "check"))
+def _timed(here: Place, project: Project, rounds: int) -> Times:
+    build, check = ([here.invoke(BUILDKIT, project.folder, f"image.{task}")] for task in ("build", "check"))
     first = seconds(build)
     seconds(check)  # The first has more to find out.
     changed, same, checked = [], [], []
     for _ in range(rounds):
-        made.change_a_line()
+        project.change_a_line()
         changed.append(seconds(build))
         same.append(seconds(build))
         checked.append(seconds(check))
-    medians = [statistics.median(found) for found in (changed, same, checked)]
-    say(", ".join(quantity(found, "s") for found in (first, *medians)))
+    medians = [statistics.median(times) for times in (changed, same, checked)]
+    say(", ".join(quantity(median, "s") for median in (first, *medians)))
     return Times(first_build=first, line_changed=medians[0], no_change=medians[1], check=medians[2])
 
 

@@ -26,15 +26,15 @@ def cases(place: Place) -> list[Case]:
     def contender(name: str, *, first: bool) -> Contender:
         if name not in projects:
             projects[name] = place.code_alone(f"many-{'ours' if name == _OURS else 'theirs'}", _FILES)
-        made = projects[name]
-        words, build = place.words[BUILDKIT], ("--file", by_hand.CODE, "--tag", f"{made.name}-code:1", ".")
+        project = projects[name]
+        words, build = place.words[BUILDKIT], ("--file", by_hand.CODE, "--tag", f"{project.name}-code:1", ".")
         if name == _OURS:
-            command = place.invoke(BUILDKIT, made.folder, "image.build")
+            command = place.invoke(BUILDKIT, project.folder, "image.build")
         else:
-            command = place.docker(BUILDKIT, made.folder, "build", *build)
-        before = _forgetting(place, made) if first else made.change_a_line
-        what = f"{'invoke ' if name == _OURS else ''}{name}, {_FILES:,} files ({words})"
-        return Contender(name=name, what=what, commands=[command], before=before)
+            command = place.docker(BUILDKIT, project.folder, "build", *build)
+        before = _forgetting(place, project) if first else project.change_a_line
+        description = f"{'invoke ' if name == _OURS else ''}{name}, {_FILES:,} files ({words})"
+        return Contender(name=name, description=description, commands=[command], before=before)
 
     return [
         raced(
@@ -50,17 +50,17 @@ def cases(place: Place) -> list[Case]:
     ]
 
 
-def _comparison(what: str, mark: Mark) -> Comparison:
-    name = f"many files, {what}, {BUILDKIT}"
+def _comparison(case: str, mark: Mark) -> Comparison:
+    name = f"many files, {case}, {BUILDKIT}"
     return Comparison(name=name, against=_AGAINST, mark=mark, ours=_OURS, theirs=[_THEIRS])
 
 
-def _forgetting(place: Place, made: Project) -> Callable[[], None]:
+def _forgetting(place: Place, project: Project) -> Callable[[], None]:
     """Leave nothing of the builds before: neither images, nor caches, nor records."""
 
     def forget() -> None:
-        made.change_a_line()
-        shutil.rmtree(made.folder / ".azureml-image", ignore_errors=True)
+        project.change_a_line()
+        shutil.rmtree(project.folder / ".azureml-image", ignore_errors=True)
         place.traces.empty()
 
     return forget

@@ -41,8 +41,8 @@ def case(place: Place) -> Case:
                 ours, theirs = ([float(getattr(pair[side], part)) for pair in pairs] for side in (0, 1))
                 yield Row(
                     heading=heading,
-                    ours=Measured(what=_OURS, numbers=ours),
-                    theirs=Measured(what=_THEIRS, numbers=theirs),
+                    ours=Measured(description=_OURS, numbers=ours),
+                    theirs=Measured(description=_THEIRS, numbers=theirs),
                     unit="B" if part == "memory" else "s",
                 )
 

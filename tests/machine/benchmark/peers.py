@@ -106,7 +106,7 @@ class Peer:
     set_up: Callable[[Shop], Ready]
 
     @property
-    def what(self) -> str:
+    def description(self) -> str:
         """For people."""
         return f"{self.packages[0].replace('==', ' ')} on the stand-in base as root, with uv"
 
@@ -121,16 +121,16 @@ def installed(peer: Peer) -> Path:
     folder = venv.CHECKOUT / ".machine" / "peers" / f"{peer.packages[0].replace('==', '-')}-python{version}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     packages = ("pip", *peer.packages)  # some tools install more when they run
-    done, wanted = folder / "done", " ".join(packages)
+    stamp, key = folder / "done", " ".join(packages)
     with apt.alone(folder.with_name(f"{folder.name}.lock")):
-        if not done.exists() or done.read_text(encoding="utf-8") != wanted:
+        if not stamp.exists() or stamp.read_text(encoding="utf-8") != key:
             apt.say(f"installing {peer.packages[0]} into {folder}")
             shutil.rmtree(folder, ignore_errors=True)
             apt.run(sys.executable, "-m", "venv", "--without-pip", str(folder))
             # Bytecode of everything would take minutes; a tool's first build writes that of what it imports.
             pip = (sys.executable, "-m", "pip", "--python", f"{folder}/bin/python", "install", "--no-compile")
             apt.run(*pip, "--quiet", "--disable-pip-version-check", *packages)
-            done.write_text(wanted, encoding="utf-8")
+            stamp.write_text(key, encoding="utf-8")
     return folder / "bin"
 
 

@@ -58,24 +58,24 @@ class Place:
     words: Mapping[str, str]
     traces: Traces
 
-    def image(self, what: str) -> str:
+    def image(self, suffix: str) -> str:
         """The name of an image of this run."""
-        return f"azureml-bench-{self.run}-{what}"
+        return f"azureml-bench-{self.run}-{suffix}"
 
     def project(
-        self, what: str, *, model: Path | None = None, files: int = project.Size.files, more: str = ""
+        self, suffix: str, *, model: Path | None = None, files: int = project.Size.files, more: str = ""
     ) -> Project:
-        """A new project, whose image is `image(what)`; see `project.lay_out`."""
-        folder, model = self.folder / self.image(what), model or self.model
+        """A new project, whose image is `image(suffix)`; see `project.lay_out`."""
+        folder, model = self.folder / self.image(suffix), model or self.model
         return project.lay_out(folder, base=self.base, model=model, files=files, more=more)
 
-    def code_alone(self, what: str, files: int) -> Project:
+    def code_alone(self, suffix: str, files: int) -> Project:
         """A new project of so many files of code, without packages and without a model."""
-        return project.lay_out(self.folder / self.image(what), base=self.base, model=None, files=files)
+        return project.lay_out(self.folder / self.image(suffix), base=self.base, model=None, files=files)
 
-    def build(self, what: str, dockerfile: str, files: Mapping[str, str] | None = None) -> str:
+    def build(self, suffix: str, dockerfile: str, files: Mapping[str, str] | None = None) -> str:
         """Build an image of this run with what all of it stands on; returns its name."""
-        name = f"{self.image(what)}:1"
+        name = f"{self.image(suffix)}:1"
         _build(self.client, name, dockerfile, files or {})
         return name
 
@@ -155,18 +155,18 @@ def _build(client: docker.DockerClient, name: str, dockerfile: str, files: Mappi
 
 
 def _environment(client: str, config: Path, host: str) -> dict[str, str]:
-    found = clients.environment(clients.clients()[client], config)
-    return {**cleared(found), "DOCKER_HOST": host}
+    variables = clients.environment(clients.clients()[client], config)
+    return {**cleared(variables), "DOCKER_HOST": host}
 
 
 def _words(builder: str, env: Mapping[str, str]) -> str:
     """Such as "BuildKit, docker client 26.1.5 with buildx 0.13.1"."""
-    version = _said(("docker", "version", "--format", "{{.Client.Version}}"), env)
-    buildx = _said(("docker", "buildx", "version"), env).split()
+    version = _output(("docker", "version", "--format", "{{.Client.Version}}"), env)
+    buildx = _output(("docker", "buildx", "version"), env).split()
     plugin = f"with buildx {buildx[1]}" if builder == BUILDKIT and len(buildx) > 1 else "without buildx"
     return f"{builder}, docker client {version} {plugin}"
 
 
-def _said(words: Sequence[str], env: Mapping[str, str]) -> str:
-    done = subprocess.run(words, env=dict(env), capture_output=True, text=True, check=False)
-    return done.stdout.strip() if done.returncode == os.EX_OK else ""
+def _output(words: Sequence[str], env: Mapping[str, str]) -> str:
+    ended = subprocess.run(words, env=dict(env), capture_output=True, text=True, check=False)
+    return ended.stdout.strip() if ended.returncode == os.EX_OK else ""

@@ -150,9 +150,9 @@ def lay_out(
     if model:
         os.link(model, folder / "model" / "weights.bin")
     _write_code(folder / "code", files)
-    made = Project(folder=folder, name=folder.name, score=folder / "code" / "score.py")
-    made.change_a_line()
-    made.require()
+    project = Project(folder=folder, name=folder.name, score=folder / "code" / "score.py")
+    project.change_a_line()
+    project.require()
     for name, text in {
         "pyproject.toml": _TABLE.format(name=folder.name, base=base, more=f"{_PARTS if model else ''}{more}"),
         "tasks.py": _TASKS,
@@ -164,7 +164,7 @@ def lay_out(
     }.items():
         (folder / name).write_text(text, encoding="utf-8")
     _write_ignored(folder)
-    return made
+    return project
 
 
 def _write_code(folder: Path, files: int) -> None:

@@ -20,13 +20,13 @@ class Contender:
 
     Args:
         name: by which comparisons name it.
-        what: its commands and tools, for people.
+        description: its commands and tools, for people.
         commands: what is timed, together.
         before: what is done before each time and is not timed.
     """
 
     name: str
-    what: str
+    description: str
     commands: Sequence[Command]
     before: Callable[[], object] = lambda: None
 
@@ -62,9 +62,10 @@ class Result:
 
     def side(self, names: Sequence[str]) -> Measured:
         """The times of *names*, added up round by round."""
-        what = " + ".join(self.contenders[name].what for name in names)
+        description = " + ".join(self.contenders[name].description for name in names)
         return Measured(
-            what=what, numbers=[sum(each) for each in zip(*(self.times[name] for name in names), strict=True)]
+            description=description,
+            numbers=[sum(each) for each in zip(*(self.times[name] for name in names), strict=True)],
         )
 
 

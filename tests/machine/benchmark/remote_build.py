@@ -32,14 +32,16 @@ def case(yard: Yard) -> Case:
 
     def measure(_headings: Sequence[Heading], _rounds: int) -> Iterable[Row]:
         place = yard.place
-        made = place.project("acr")
+        project = place.project("acr")
         with _counted() as sent, loopback.running(place.host) as acr:
-            command = _build(place, made, acr)
-            first, second = _bytes(command, sent), _bytes(command, sent, made.change_a_line)
+            command = _build(place, project, acr)
+            first, second = _bytes(command, sent), _bytes(command, sent, project.change_a_line)
         yield Row(
-            heading=replace(heading, mark=Mark(most=made.code_bytes() + _MORE)),
-            ours=Measured(what="image.build --engine acr after a line of code has changed", numbers=[second]),
-            theirs=Measured(what="image.build --engine acr for the first time", numbers=[first]),
+            heading=replace(heading, mark=Mark(most=project.code_bytes() + _MORE)),
+            ours=Measured(
+                description="image.build --engine acr after a line of code has changed", numbers=[second]
+            ),
+            theirs=Measured(description="image.build --engine acr for the first time", numbers=[first]),
             unit="B",
             notes=["bodies of all requests to storage and registry, but for those of ACR's own agent"],
         )
@@ -47,9 +49,9 @@ def case(yard: Yard) -> Case:
     return Case(headings=[heading], measure=measure)
 
 
-def _build(place: Place, made: Project, acr: loopback.Acr) -> Command:
+def _build(place: Place, project: Project, acr: loopback.Acr) -> Command:
     words = ("image.build", "--engine", "acr", "--registry", acr.login_server)
-    command = place.invoke(BUILDKIT, made.folder, *words)
+    command = place.invoke(BUILDKIT, project.folder, *words)
     return replace(command, env={**command.env, **acr.environment()})
 
 

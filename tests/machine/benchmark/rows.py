@@ -15,9 +15,9 @@ __all__ = [
     "Row",
     "at_mark",
     "difference",
+    "mark_in_words",
     "ratio",
     "short",
-    "wanted",
 ]
 
 
@@ -41,11 +41,11 @@ class Measured:
     """One side of a row.
 
     Args:
-        what: the commands, and which builder and client they used.
+        description: the commands, and which builder and client they used.
         numbers: one of each round, in the row's unit.
     """
 
-    what: str
+    description: str
     numbers: Sequence[float]
 
 
@@ -123,15 +123,15 @@ def short(mark: Mark, unit: Unit) -> str:
     return f"+ {quantity(mark.more, unit)}" if mark.more is not None else quantity(mark.most or 0.0, unit)
 
 
-def wanted(row: Row) -> str:
+def mark_in_words(row: Row) -> str:
     """The mark in words, with what was found where the ratio alone does not say it."""
     mark = row.heading.mark
     if mark.times is not None:
         return f"{mark.times:g} times at most"
     if mark.more is not None:
-        found = difference(row)
-        low, high = quantity(found.low, row.unit), quantity(found.high, row.unit)
+        gap = difference(row)
+        low, high = quantity(gap.low, row.unit), quantity(gap.high, row.unit)
         more = f"{quantity(mark.more, row.unit)} more at most"
-        word = "more" if found.median >= 0 else "less"
-        return f"{more}; it is {quantity(abs(found.median), row.unit)} {word} ({low} to {high} more)"
+        word = "more" if gap.median >= 0 else "less"
+        return f"{more}; it is {quantity(abs(gap.median), row.unit)} {word} ({low} to {high} more)"
     return f"{quantity(mark.most or 0.0, row.unit)} at most"

@@ -52,9 +52,9 @@ def main(*, rounds: int, only: str, peers: bool, az: bool, newer: bool) -> None:
         _print(_opening(here, rounds))
         for case in _cases(here, peers=peers, az=az):
             if headings := chosen(case, only):
-                found = measured(case, headings, rounds)
-                rows += found
-                _print("\n" + "\n\n".join(map(text, found)))
+                results = measured(case, headings, rounds)
+                rows += results
+                _print("\n" + "\n\n".join(map(text, results)))
     _print(f"\n{summary(rows)}\n\n{closing_line(rows)}" if rows else f"\nno row's heading contains {only!r}")
 
 

@@ -32,16 +32,18 @@ def case(yard: Yard) -> Case:
     """The case of this module."""
 
     def measure(_headings: Sequence[Heading], rounds: int) -> Iterable[Row]:
-        place, made = yard.place, yard.project(BUILDKIT)
-        commands = [place.invoke(BUILDKIT, made.folder, word) for word in ("image.build", "image.smoke-test")]
+        place, project = yard.place, yard.project(BUILDKIT)
+        commands = [
+            place.invoke(BUILDKIT, project.folder, word) for word in ("image.build", "image.smoke-test")
+        ]
         seconds(commands)
         ours, theirs = [], []
-        with _serving(place, made) as port:
-            _await(port, made.state())
+        with _serving(place, project) as port:
+            _await(port, project.state())
             for number in range(1, rounds + 1):
-                made.change_a_line()
+                project.change_a_line()
                 began = time.perf_counter()
-                _await(port, made.state())
+                _await(port, project.state())
                 answered = time.perf_counter() - began
                 tested = seconds(commands)
                 say(
@@ -51,8 +53,8 @@ def case(yard: Yard) -> Case:
                 theirs.append(tested)
         yield Row(
             heading=_HEADING,
-            ours=Measured(what=f"invoke image.serve ({place.words[BUILDKIT]})", numbers=ours),
-            theirs=Measured(what="invoke image.build, then invoke image.smoke-test", numbers=theirs),
+            ours=Measured(description=f"invoke image.serve ({place.words[BUILDKIT]})", numbers=ours),
+            theirs=Measured(description="invoke image.build, then invoke image.smoke-test", numbers=theirs),
             notes=["ours counts from the file that is written to the first answer of the new code"],
         )
 
@@ -60,12 +62,12 @@ def case(yard: Yard) -> Case:
 
 
 @contextmanager
-def _serving(place: Place, made: Project) -> Iterator[int]:
+def _serving(place: Place, project: Project) -> Iterator[int]:
     """Serve the project's image for the block; yield the port."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = int(listener.getsockname()[1])
-    run = place.invoke(BUILDKIT, made.folder, "image.serve", "--port", str(port))
+    run = place.invoke(BUILDKIT, project.folder, "image.serve", "--port", str(port))
     process = subprocess.Popen(
         list(run.words),
         cwd=run.folder,

@@ -31,17 +31,17 @@ def _case(place: Place, builder: str) -> Case:
 
     def measure(_headings: Sequence[Heading], _rounds: int) -> Iterable[Row]:
         apt = f"apt = {json.dumps(_APT)}\n"
-        made = place.project(f"size-{builder.split(maxsplit=1)[0].lower()}", more=apt)
-        (made.folder / PAGE).write_text(by_hand.page(place.base, _APT), encoding="utf-8")
-        ours, page = f"{made.name}:1.0.0", page_image(made)
-        place.invoke(builder, made.folder, "image.build").seconds()
-        place.docker(builder, made.folder, "build", "--file", PAGE, "--tag", page, ".").seconds()
+        project = place.project(f"size-{builder.split(maxsplit=1)[0].lower()}", more=apt)
+        (project.folder / PAGE).write_text(by_hand.page(place.base, _APT), encoding="utf-8")
+        ours, page = f"{project.name}:1.0.0", page_image(project)
+        place.invoke(builder, project.folder, "image.build").seconds()
+        place.docker(builder, project.folder, "build", "--file", PAGE, "--tag", page, ".").seconds()
         words = place.words[builder]
         yield Row(
             heading=heading,
-            ours=Measured(what=f"invoke image.build ({words})", numbers=[_size(place, ours)]),
+            ours=Measured(description=f"invoke image.build ({words})", numbers=[_size(place, ours)]),
             theirs=Measured(
-                what=f"docker build of the page Dockerfile ({words})", numbers=[_size(place, page)]
+                description=f"docker build of the page Dockerfile ({words})", numbers=[_size(place, page)]
             ),
             unit="B",
             notes=[

@@ -41,18 +41,18 @@ def cases(yard: Yard) -> list[Case]:
     place = yard.place
 
     def contender(name: str) -> Contender:
-        word, ours = {
+        word, is_ours = {
             "image.check": ("image.check", True),
             "image.doctor": ("image.doctor", True),
             "hello": ("hello", False),
             "our list": ("--list", True),
             "trivial list": ("--list", False),
         }[name]
-        folder = yard.project(BUILDKIT).folder if ours else place.trivial
+        folder = yard.project(BUILDKIT).folder if is_ours else place.trivial
         if name == "image.check":  # Without a change means: since it was built.
             seconds([place.invoke(BUILDKIT, folder, "image.build")])
-        what = f"invoke {word}, {'our collection' if ours else 'a trivial one'}"
-        return Contender(name=name, what=what, commands=[place.invoke(BUILDKIT, folder, word)])
+        description = f"invoke {word}, {'our collection' if is_ours else 'a trivial one'}"
+        return Contender(name=name, description=description, commands=[place.invoke(BUILDKIT, folder, word)])
 
     return [
         raced([_DOCTOR], contender, place.traces),

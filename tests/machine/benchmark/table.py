@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from tests.machine.benchmark.figures import Unit, quantity, spread
-from tests.machine.benchmark.rows import Measured, Missing, Row, at_mark, ratio, short, wanted
+from tests.machine.benchmark.rows import Measured, Missing, Row, at_mark, mark_in_words, ratio, short
 
 __all__ = ["closing_line", "summary", "text"]
 
@@ -24,10 +24,10 @@ def summary(rows: Sequence[Row | Missing]) -> str:
 
 def closing_line(rows: Sequence[Row | Missing]) -> str:
     """How many rows are at their mark."""
-    found = [row for row in rows if isinstance(row, Row)]
-    good = sum(map(at_mark, found))
-    missing = len(rows) - len(found)
-    return f"{good} at their mark, {len(found) - good} short of it, {missing} not measured"
+    measured = [row for row in rows if isinstance(row, Row)]
+    good = sum(map(at_mark, measured))
+    missing = len(rows) - len(measured)
+    return f"{good} at their mark, {len(measured) - good} short of it, {missing} not measured"
 
 
 def _summed_up(row: Row | Missing) -> str:
@@ -40,11 +40,11 @@ def _summed_up(row: Row | Missing) -> str:
 
 
 def _row(row: Row) -> Iterator[str]:
-    found = ratio(row)
+    ratios = ratio(row)
     verdict = "at its mark" if at_mark(row) else "SHORT OF ITS MARK"
-    yield f"{_times(found.median):>8} x  {verdict:<17}  {row.heading}"
-    yield f"{_INDENT}ratio   {_times(found.low)} to {_times(found.high)}"
-    yield f"{_INDENT}mark    {wanted(row)}"
+    yield f"{_times(ratios.median):>8} x  {verdict:<17}  {row.heading}"
+    yield f"{_INDENT}ratio   {_times(ratios.low)} to {_times(ratios.high)}"
+    yield f"{_INDENT}mark    {mark_in_words(row)}"
     yield f"{_INDENT}ours    {_side(row.ours, row.unit)}"
     yield f"{_INDENT}theirs  {_side(row.theirs, row.unit)}"
     for each in row.beside:
@@ -59,9 +59,9 @@ def _missing(row: Missing) -> Iterator[str]:
 
 
 def _side(side: Measured, unit: Unit) -> str:
-    found = spread(side.numbers)
-    low, high = quantity(found.low, unit), quantity(found.high, unit)
-    return f"{quantity(found.median, unit)} ({low} to {high})  {side.what}"
+    figures = spread(side.numbers)
+    low, high = quantity(figures.low, unit), quantity(figures.high, unit)
+    return f"{quantity(figures.median, unit)} ({low} to {high})  {side.description}"
 
 
 def _times(number: float) -> str:

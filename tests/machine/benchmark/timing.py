@@ -47,15 +47,15 @@ class Command:
         Raises:
             FailedError: its exit code is not 0.
         """
-        with tempfile.TemporaryFile() as said:
+        with tempfile.TemporaryFile() as output:
             began = time.perf_counter()
             process = subprocess.Popen(
                 list(self.words),
                 cwd=self.folder,
                 env=dict(self.env),
                 stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=said,
+                stdout=output,
+                stderr=output,
                 start_new_session=True,  # so that what it has started itself can be ended too
             )
             try:
@@ -65,13 +65,13 @@ class Command:
                 raise
             took = time.perf_counter() - began
             if code:
-                said.seek(0)
-                raise FailedError(self._failed(code, said.read().decode(errors="replace")))
+                output.seek(0)
+                raise FailedError(self._failed(code, output.read().decode(errors="replace")))
         return took
 
-    def _failed(self, code: int, said: str) -> str:
+    def _failed(self, code: int, output: str) -> str:
         shown = " ".join(os.path.basename(word) for word in self.words[:4])  # noqa: PTH119 -- most are no paths
-        return "\n".join([f"`{shown}` ended with {code}:", *said.splitlines()[-_LINES:]])
+        return "\n".join([f"`{shown}` ended with {code}:", *output.splitlines()[-_LINES:]])
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

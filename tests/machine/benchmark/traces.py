@@ -67,9 +67,9 @@ class Traces:
     def _images(self, *, unnamed: bool = False) -> Iterator[Image]:
         """The engine's images but for those that others remove meanwhile."""
         filters = {"dangling": True} if unnamed else {}
-        for found in self.client.api.images(filters=filters):
+        for listed in self.client.api.images(filters=filters):
             with suppress(ImageNotFound):
-                yield self.client.images.get(found["Id"])
+                yield self.client.images.get(listed["Id"])
 
     def _remove(self, images: Iterable[Image]) -> None:
         """Remove those of *images* that are ours, what was built on others first."""

@@ -15,7 +15,7 @@ from typing import Any
 from tests.machine import invoke_cli
 from tests.machine.faults.place import Place
 
-__all__ = ["MARK", "Checkout", "Ended", "checkout", "send"]
+__all__ = ["MARK", "Checkout", "Ended", "new_checkout", "send"]
 
 _TABLE = """\
 [project]
@@ -92,8 +92,8 @@ class Checkout:
 
     def build_record(self) -> dict[str, Any]:
         """Return the record of the image that was built last."""
-        found: dict[str, Any] = json.loads((self.records / "build.json").read_bytes())
-        return found
+        record: dict[str, Any] = json.loads((self.records / "build.json").read_bytes())
+        return record
 
     def start(self, *words: str) -> subprocess.Popen[bytes]:
         """Start a command in a session of its own, as a terminal does; its output goes to files."""
@@ -121,7 +121,7 @@ class Checkout:
         """Run a command to its end."""
         return self.ended(self.start(*words), *words)
 
-    def said(self) -> int:
+    def line_count(self) -> int:
         """Return how many lines the running command has printed on stderr."""
         return self._file("err").read_bytes().count(b"\n")
 
@@ -137,7 +137,7 @@ def send(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
         os.kill(process.pid, number)
 
 
-def checkout(
+def new_checkout(
     place: Place,
     *,
     name: str = "",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.machine.faults.checkout import checkout
+from tests.machine.faults.checkout import new_checkout
 from tests.machine.faults.judge import Fault, Judge
 from tests.machine.faults.kills import wait_for_moment
 from tests.machine.faults.place import Place
@@ -17,13 +17,13 @@ KIND = "the engine dies"
 def inject(place: Place) -> Fault | None:
     """Kill the engine while a command uses it; None if the command ended before."""
     task = place.random.choice(TASKS)
-    before, there = on_engine(place), checkout(place)
-    words = prepared(there, task)
-    judge = Judge.of(place, there)
-    process = there.start(*words)
-    moment = wait_for_moment(place, there, process, task)
+    before, checkout = on_engine(place), new_checkout(place)
+    words = prepared(checkout, task)
+    judge = Judge.of(place, checkout)
+    process = checkout.start(*words)
+    moment = wait_for_moment(place, checkout, process, task)
     place.engine.kill()
-    ended = there.ended(process, *words)
+    ended = checkout.ended(process, *words)
     place.engine.restart()
     wrong = [] if ended.code == 0 else [*judge.wrong(ended, {3}), *judge.continued(ended)]
     fault = after(place, judge, words, before, KIND, f"{moment} of {task}", wrong)

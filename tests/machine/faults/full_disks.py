@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.machine.faults.checkout import Checkout, checkout
+from tests.machine.faults.checkout import Checkout, new_checkout
 from tests.machine.faults.judge import Fault, Judge
 from tests.machine.faults.place import Place
 from tests.machine.faults.small_disk import filled, small_disk
@@ -56,27 +56,27 @@ def inject(place: Place) -> Fault | None:
         def small(folder: Path) -> None:
             stack.enter_context(small_disk(folder, _SIZE))
 
-        there = checkout(place, disk=small if name == _PROJECT else lambda _: None)
-        folder = _folder(place, name, there)
+        checkout = new_checkout(place, disk=small if name == _PROJECT else lambda _: None)
+        folder = _folder(place, name, checkout)
         if name in {_STATE, _TEMPORARY}:
             small(folder)
-        words = prepared(there, task)
-        judge = Judge.of(place, there)
+        words = prepared(checkout, task)
+        judge = Judge.of(place, checkout)
         with filled(folder, free):
-            ended = there.run(*words)
+            ended = checkout.run(*words)
         wrong = judge.wrong(ended, disk.codes)
         if ended.code:
             wrong += judge.continued(ended)
-        what = f"{name} disk has {free:,} bytes free at {task}"
-        return after(place, judge, words, before, KIND, what, wrong)
+        description = f"{name} disk has {free:,} bytes free at {task}"
+        return after(place, judge, words, before, KIND, description, wrong)
 
 
-def _folder(place: Place, name: str, there: Checkout) -> Path:
+def _folder(place: Place, name: str, checkout: Checkout) -> Path:
     """Return the folder whose file system is to be full."""
     folders = {
-        _PROJECT: there.folder,
-        _STATE: there.state,
-        _TEMPORARY: there.temporary,
+        _PROJECT: checkout.folder,
+        _STATE: checkout.state,
+        _TEMPORARY: checkout.temporary,
         _ENGINE: place.engine_disk,
         _REGISTRY: place.registry_disk,
     }

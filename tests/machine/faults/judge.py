@@ -23,14 +23,14 @@ class Fault:
 
     Args:
         kind: row of the table.
-        what: which fault, for people.
+        description: which fault, for people.
         wrong: each thing that was said and is not so.
         left: each thing that stayed.
         history: the commands and their output.
     """
 
     kind: str
-    what: str
+    description: str
     wrong: list[str]
     left: list[str]
     history: str
@@ -82,12 +82,12 @@ class Judge:
         """Return what is not as a command says that succeeded."""
         problems, task = [], ended.words[0].partition(".")[2]
         build = json.loads(_text(self.checkout, "build.json") or "{}")
-        there = images(self.place)
+        image_ids = images(self.place)
         if task in {"build", "release"}:
             problems += [
-                f"the record says {name} is {build.get('id')}, the engine {there.get(name)}"
+                f"the record says {name} is {build.get('id')}, the engine {image_ids.get(name)}"
                 for name in build.get("names", ["no record"])
-                if there.get(name) != build.get("id")
+                if image_ids.get(name) != build.get("id")
             ]
         if task in {"push", "release"}:
             problems += self._wrong_push(build, ended)
@@ -116,7 +116,7 @@ class Judge:
 
     def _wrong_statements(self, ended: Ended) -> list[str]:
         """Return each statement about an effect that is not so; a failure that states no effect says too little."""
-        found = stated(
+        statements = stated(
             ended.err,
             pushed_before=self.pushed_before,
             pushed=pushed(self.place, self.checkout.name),
@@ -124,9 +124,9 @@ class Judge:
             is_build_unchanged=_text(self.checkout, "build.json") == self.build_before,
         )
         is_failure = 1 < ended.code < _BY_SIGNAL
-        if is_failure and not found and "is not known" not in ended.err:
+        if is_failure and not statements and "is not known" not in ended.err:
             return ["it does not say what was built or pushed"]
-        return [f'it says "{statement}", which is not so' for statement, is_so in found if not is_so]
+        return [f'it says "{statement}", which is not so' for statement, is_so in statements if not is_so]
 
     def continued(self, ended: Ended) -> list[str]:
         """Run the command that a message ends with, and return what is wrong about that."""
@@ -160,20 +160,20 @@ def stated(
         ("Nothing was built.", is_build_unchanged),
         ("It was not pushed.", pushed == pushed_before),
     ]
-    found = [(statement, is_so) for statement, is_so in checks if statement in text]
-    found += [
+    statements = [(statement, is_so) for statement, is_so in checks if statement in text]
+    statements += [
         (f"Pushed: {names}", set(names.split(", ")) <= pushed.keys())
         for names in re.findall(r"Pushed: (.+?)\.(?:\s|$)", text)
     ]
-    found += [
+    statements += [
         (f"{tag} names {digest} now", pushed.get(tag) == digest)
         for tag, digest in re.findall(r":([\w.-]+) names (sha256:[0-9a-f]{64}) now", text)
     ]
-    found += [
+    statements += [
         (f"the image is {name}", name in images)
         for name in re.findall(r"(?:was built as|on the engine as) (\S+:\S+?)[.;,]?(?:\s|$)", text)
     ]
-    return found
+    return statements
 
 
 def _text(checkout: Checkout, name: str) -> str:

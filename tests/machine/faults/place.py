@@ -84,9 +84,9 @@ class Place:
     def environment(self, folder: Path) -> dict[str, str]:
         """Return the environment of commands, with one of the builders and nothing of this user's."""
         client = self.clients[self.random.choice(_BUILDERS)]
-        found = docker_clients.environment(client, folder / "docker-config")
-        ours = r"INVOKE_|GITHUB_|TF_BUILD|SOURCE_DATE_EPOCH|DOCKER_(?!CONFIG)|BUILDX_"
-        return {name: text for name, text in found.items() if not re.match(ours, name)}
+        variables = docker_clients.environment(client, folder / "docker-config")
+        of_user = r"INVOKE_|GITHUB_|TF_BUILD|SOURCE_DATE_EPOCH|DOCKER_(?!CONFIG)|BUILDX_"
+        return {name: text for name, text in variables.items() if not re.match(of_user, name)}
 
     def new_name(self) -> str:
         """Return a name that no other project has."""

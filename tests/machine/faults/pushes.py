@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tests.machine.acr.faults import CutAnswer, CutRequest, Garble, Reply, What
-from tests.machine.faults.checkout import Checkout, checkout
+from tests.machine.acr.faults import CutAnswer, CutRequest, Effect, Garble, Reply
+from tests.machine.faults.checkout import Checkout, new_checkout
 from tests.machine.faults.judge import Fault, Judge
 from tests.machine.faults.place import Place
 from tests.machine.faults.truth import on_engine
@@ -19,7 +19,7 @@ __all__ = ["KIND", "Pushes"]
 
 KIND = "registry, at a step of a push"
 _WORDS = ("image.push", "--untested")
-_FAULTS: Mapping[str, What] = {
+_FAULTS: Mapping[str, Effect] = {
     "500": Reply(status=500, body=b"<html>oops</html>"),
     "503": Reply(status=503, json={"errors": [{"code": "UNAVAILABLE", "message": "later"}]}),
     "429": Reply(
@@ -81,20 +81,20 @@ class Pushes:
 
     def inject(self) -> Fault | None:
         """Inject the next fault; None if the push did not come to its step."""
-        there = self._checkout = self._checkout or self._built()
+        checkout = self._checkout = self._checkout or self._built()
         pair = next(self._pairs, None)
         if not pair:
-            self._pairs = self._all(there)
+            self._pairs = self._all(checkout)
             pair = next(self._pairs)
-        self._forget_push(there)
-        judge = Judge.of(self.place, there)
-        seen = itertools.count()
+        self._forget_push(checkout)
+        judge = Judge.of(self.place, checkout)
+        counter = itertools.count()
 
         def strikes(_endpoint: str, line: str) -> bool:
-            return _step(line) == pair.step and next(seen) >= pair.number
+            return _step(line) == pair.step and next(counter) >= pair.number
 
         fault = self.place.proxy.faults.add(strikes, _FAULTS[pair.fault], times=None if pair.persists else 1)
-        ended = there.run(*_WORDS)
+        ended = checkout.run(*_WORDS)
         self.place.proxy.faults.clear()
         wrong = judge.wrong(ended, {0, 6})
         named = [cause for cause in _CAUSES.values() if cause in ended.err]
@@ -103,10 +103,12 @@ class Pushes:
         if ended.code:
             wrong += judge.continued(ended)
         left = sorted(on_engine(self.place) - self._usual)
-        history = "\n".join(map(str, there.history))
-        there.history.clear()
+        history = "\n".join(map(str, checkout.history))
+        checkout.history.clear()
         return (
-            Fault(kind=KIND, what=str(pair), wrong=wrong, left=left, history=history) if fault.hits else None
+            Fault(kind=KIND, description=str(pair), wrong=wrong, left=left, history=history)
+            if fault.hits
+            else None
         )
 
     def end(self) -> list[Fault]:
@@ -116,22 +118,22 @@ class Pushes:
         ended = self._checkout.run("image.clean")
         wrong = [f"image.clean ended with {ended.code}"] if ended.code else []
         left = [thing for thing in sorted(on_engine(self.place)) if self._checkout.name in thing]
-        found = Fault(kind=KIND, what="after all pushes", wrong=wrong, left=left, history=str(ended))
-        return [found] if wrong or left else []
+        fault = Fault(kind=KIND, description="after all pushes", wrong=wrong, left=left, history=str(ended))
+        return [fault] if wrong or left else []
 
     def _built(self) -> Checkout:
-        there = checkout(self.place)
-        ended = there.run("image.build")
+        checkout = new_checkout(self.place)
+        ended = checkout.run("image.build")
         if ended.code:
             raise AssertionError(str(ended))
-        return there
+        return checkout
 
-    def _all(self, there: Checkout) -> Iterator[_Pair]:
+    def _all(self, checkout: Checkout) -> Iterator[_Pair]:
         """Return every pair, from the requests of an undisturbed push."""
-        self._forget_push(there)
+        self._forget_push(checkout)
         self.place.proxy.requests()
-        judge = Judge.of(self.place, there)
-        ended = there.run(*_WORDS)
+        judge = Judge.of(self.place, checkout)
+        ended = checkout.run(*_WORDS)
         counts: dict[str, int] = {}
         for line in self.place.proxy.requests():
             counts[_step(line)] = counts.get(_step(line), 0) + 1
@@ -148,13 +150,13 @@ class Pushes:
         self.place.random.shuffle(pairs)
         return iter(pairs)
 
-    def _forget_push(self, there: Checkout) -> None:
+    def _forget_push(self, checkout: Checkout) -> None:
         """Make the registry forget what was pushed, and the project too."""
         for folder in self.place.registry_disk.glob(
-            f"*/storage/docker/registry/v2/repositories/{there.name}"
+            f"*/storage/docker/registry/v2/repositories/{checkout.name}"
         ):
             shutil.rmtree(folder)
-        (there.records / "result.json").unlink(missing_ok=True)
+        (checkout.records / "result.json").unlink(missing_ok=True)
 
 
 def _step(line: str) -> str:

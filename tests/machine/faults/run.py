@@ -30,7 +30,7 @@ def main(*, minutes: float, seed: int, only: str) -> int:
     Raises:
         NotPossibleError: this machine cannot have an engine of its own.
     """
-    found: list[Fault] = []
+    faults: list[Fault] = []
     _REPORT.parent.mkdir(parents=True, exist_ok=True)
     # A shell starts a background command with these ignored, which would go on to the commands that are to be killed.
     for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
@@ -40,15 +40,15 @@ def main(*, minutes: float, seed: int, only: str) -> int:
         pushing = pushes.Pushes(here)
         kinds = {kind: inject for kind, inject in _kinds(here, pushing).items() if only in kind}
         for fault in itertools.chain(_in_turn(list(kinds.values()), minutes), pushing.end()):
-            found.append(fault)
-            _say(fault, len(found))
+            faults.append(fault)
+            _say(fault, len(faults))
             if fault.wrong or fault.left:
                 report.write(f"{detail(fault)}\n")
                 report.flush()
-    sys.stdout.write(f"{table(found, list(kinds))}\n")
-    bad = sum(bool(fault.wrong or fault.left) for fault in found)
+    sys.stdout.write(f"{table(faults, list(kinds))}\n")
+    bad = sum(bool(fault.wrong or fault.left) for fault in faults)
     if bad:
-        print(f"faults: {bad} of {len(found)} in detail: {_REPORT}", file=sys.stderr)
+        print(f"faults: {bad} of {len(faults)} in detail: {_REPORT}", file=sys.stderr)
     return bad
 
 
@@ -64,20 +64,20 @@ def _in_turn(kinds: Sequence[Callable[[], list[Fault]]], minutes: float) -> Iter
 def _kinds(here: Place, pushing: pushes.Pushes) -> Mapping[str, Callable[[], list[Fault]]]:
     """Return each kind with what injects one of it; it returns nothing if the fault came too late."""
 
-    def one(inject: Callable[[], Fault | None]) -> Callable[[], list[Fault]]:
+    def as_list(inject: Callable[[], Fault | None]) -> Callable[[], list[Fault]]:
         return lambda: [fault] if (fault := inject()) else []
 
     return {
-        kills.KIND: one(lambda: kills.inject(here)),
-        pushes.KIND: one(pushing.inject),
-        full_disks.KIND: one(lambda: full_disks.inject(here)),
-        dying_engine.KIND: one(lambda: dying_engine.inject(here)),
+        kills.KIND: as_list(lambda: kills.inject(here)),
+        pushes.KIND: as_list(pushing.inject),
+        full_disks.KIND: as_list(lambda: full_disks.inject(here)),
+        dying_engine.KIND: as_list(lambda: dying_engine.inject(here)),
         concurrent_builds.KIND: lambda: concurrent_builds.inject(here),
     }
 
 
 def _say(fault: Fault, number: int) -> None:
     """Tell the person at the terminal what was injected, and what is wrong."""
-    print(f"faults: {number}: {fault.kind}: {fault.what}", file=sys.stderr)
+    print(f"faults: {number}: {fault.kind}: {fault.description}", file=sys.stderr)
     for problem in [*fault.wrong, *fault.left]:
         print(f"faults:     {problem}", file=sys.stderr, flush=True)

@@ -13,14 +13,14 @@ def table(faults: Sequence[Fault], kinds: Sequence[str]) -> str:
     """Return a row for each kind, and their sums."""
     rows = [(kind, [fault for fault in faults if fault.kind == kind]) for kind in kinds]
     lines = ["| fault | injected | named right | wrong | left behind |", "|---|---:|---:|---:|---:|"]
-    lines += [_row(kind, found) for kind, found in [*rows, ("all", list(faults))]]
+    lines += [_row(kind, of_kind) for kind, of_kind in [*rows, ("all", list(faults))]]
     return "\n".join(lines)
 
 
 def detail(fault: Fault) -> str:
     """Return everything about a fault that was not named right, or left something."""
     problems = [f"  wrong: {each}" for each in fault.wrong] + [f"  left: {each}" for each in fault.left]
-    return "\n".join([f"{fault.kind}: {fault.what}", *problems, fault.history, ""])
+    return "\n".join([f"{fault.kind}: {fault.description}", *problems, fault.history, ""])
 
 
 def _row(kind: str, faults: Sequence[Fault]) -> str:

@@ -29,7 +29,13 @@ def prepared(checkout: Checkout, task: str) -> tuple[str, ...]:
 
 
 def after(
-    place: Place, judge: Judge, words: Sequence[str], before: set[str], kind: str, what: str, wrong: list[str]
+    place: Place,
+    judge: Judge,
+    words: Sequence[str],
+    before: set[str],
+    kind: str,
+    description: str,
+    wrong: list[str],
 ) -> Fault:
     """Run the same command again, which must succeed, then clean up; return the fault with what is wrong and left.
 
@@ -39,7 +45,7 @@ def after(
         words: the command.
         before: what the engine had before the project.
         kind: row of the table.
-        what: which fault it was.
+        description: which fault it was.
         wrong: what was wrong about the command that the fault struck.
     """
     checkout = judge.checkout
@@ -55,4 +61,6 @@ def after(
     stays += [f"after image.clean: {path.name}" for path in checkout.records.glob("*")]
     history = "\n".join(map(str, checkout.history))
     shutil.rmtree(checkout.folder.parent.parent, ignore_errors=True)
-    return Fault(kind=kind, what=what, wrong=wrong, left=list(dict.fromkeys(stays)), history=history)
+    return Fault(
+        kind=kind, description=description, wrong=wrong, left=list(dict.fromkeys(stays)), history=history
+    )

@@ -23,19 +23,22 @@ _TEMPORARY = "azureml-tasks.invalid/run:"
 def on_engine(place: Place) -> set[str]:
     """Return everything that the engine has: containers, volumes, images with their references."""
     with client_of(place.engine.host) as client:
-        containers = {f"container {one['Names']} {one['State']}" for one in client.api.containers(all=True)}
-        volumes = {f"volume {one['Name']}" for one in client.api.volumes()["Volumes"] or ()}
+        containers = {
+            f"container {container['Names']} {container['State']}"
+            for container in client.api.containers(all=True)
+        }
+        volumes = {f"volume {volume['Name']}" for volume in client.api.volumes()["Volumes"] or ()}
     return containers | volumes | {f"image {name}" for name in images(place)}
 
 
 def images(place: Place) -> dict[str, str]:
     """Return every reference on the engine with the ID of its image; an image without one is its own."""
     with client_of(place.engine.host) as client:
-        found = {}
+        ids = {}
         for image in client.api.images(all=False):
             names = [name for name in image["RepoTags"] or () if name != "<none>:<none>"]
-            found.update(dict.fromkeys(names or [f"unnamed {image['Id'][:19]}"], image["Id"]))
-        return found
+            ids.update(dict.fromkeys(names or [f"unnamed {image['Id'][:19]}"], image["Id"]))
+        return ids
 
 
 def file_of_image(place: Place, image: str, path: str) -> bytes:
@@ -59,40 +62,42 @@ def left(place: Place, checkouts: list[Checkout], before: set[str]) -> list[str]
         checkouts: whose commands were run.
         before: what the engine had before the first of them.
     """
-    found = [
+    things = [
         thing
         for thing in sorted(on_engine(place) - before)
         if thing.startswith(("container ", "volume ", "image unnamed ", f"image {_TEMPORARY}"))
     ]
     for checkout in checkouts:
-        found += [f"staged {path.name}" for path in checkout.records.glob("run-*")]
-        found += [f"staged {path.name}" for path in checkout.records.glob("tmp*")]
-        found += [f"temporary {path.name}" for path in checkout.temporary.iterdir()]
-        found += [f"note {path.name}" for path in checkout.state.glob("azureml-tasks/runs/*/*.json")]
-        found += _processes(checkout)
-    return found
+        things += [f"staged {path.name}" for path in checkout.records.glob("run-*")]
+        things += [f"staged {path.name}" for path in checkout.records.glob("tmp*")]
+        things += [f"temporary {path.name}" for path in checkout.temporary.iterdir()]
+        things += [f"note {path.name}" for path in checkout.state.glob("azureml-tasks/runs/*/*.json")]
+        things += _processes(checkout)
+    return things
 
 
 def _processes(checkout: Checkout) -> list[str]:
-    found, mark = [], f"{MARK}={checkout.name}".encode()
+    processes, mark = [], f"{MARK}={checkout.name}".encode()
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # It has ended.
             if mark in (process / "environ").read_bytes().split(b"\0") and int(process.name) != os.getpid():
-                found.append(f"process {(process / 'cmdline').read_bytes().replace(bytes(1), b' ').decode()}")
-    return found
+                processes.append(
+                    f"process {(process / 'cmdline').read_bytes().replace(bytes(1), b' ').decode()}"
+                )
+    return processes
 
 
 def pushed(place: Place, repository: str) -> dict[str, str]:
     """Return each tag of a repository in the registry with its digest; the proxy is not asked."""
     status, _, body = ask(place.proxy.upstream, "GET", f"/v2/{repository}/tags/list")
     tags = json.loads(body).get("tags") or [] if status == 200 else []
-    found = {}
+    digests = {}
     for tag in tags:
         accept = {"Accept": _MANIFEST}
         status, headers, _ = ask(place.proxy.upstream, "HEAD", f"/v2/{repository}/manifests/{tag}", accept)
         if status == 200:
-            found[str(tag)] = str(headers["docker-content-digest"])
-    return found
+            digests[str(tag)] = str(headers["docker-content-digest"])
+    return digests
 
 
 def manifest_config(place: Place, repository: str, digest: str) -> str:
