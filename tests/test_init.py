@@ -8,11 +8,13 @@ import pty
 import select
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from azureml_tasks.cli.console import Console
+from azureml_tasks.cli.entry_point import main
 from azureml_tasks.commands import new_files
 from azureml_tasks.commands.new_files import NewFile, write_files
 from azureml_tasks.errors import AzuremlTasksError, SettingsError
@@ -176,6 +178,46 @@ def test_json(is_dry: bool, tmp_path: Path) -> None:
         "next": ["invoke image.check"],
     }
     assert contents(folder) == ({} if is_dry else {"pyproject.toml": PYPROJECT})
+
+
+def test_json_has_the_files_that_were_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """If one of them cannot be written, it is not among them."""
+    monkeypatch.chdir(demo(tmp_path))
+    (tmp_path / "demo/tasks.py").unlink()
+    monkeypatch.setattr(sys, "argv", ["azureml-image", "init", "--json", *FROM, *BASE])
+    write_all = new_files.write_all
+
+    def full(path: Path, content: bytes) -> None:
+        if path.name == "tasks.py":
+            raise OSError(28, "No space left on device", str(path))
+        write_all(path, content)
+
+    monkeypatch.setattr(new_files, "write_all", full)
+    code = main()
+    report = json.loads(capsys.readouterr().out)
+
+    (error,) = report["errors"]
+    assert (3, ["pyproject.toml"], "Written: pyproject.toml.") == (code, report["written"], error["state"])
+
+
+def test_secrets_of_a_table_are_not_printed(tmp_path: Path) -> None:
+    """Where it differs from the sources, the report and its JSON have the name of the key alone."""
+    table = """\
+[tool.azureml-image]
+base = "minimal-py312-inference"
+env = { API_TOKEN = "hunter2", INDEX = "https://user:hunter2@host/" }
+run = ["curl --header 'Authorization: Bearer hunter2' https://host"]
+"""
+    folder = demo(tmp_path, pyproject__toml=table, Dockerfile="FROM a:1\nENV INDEX=https://host/ MODE=1\n")
+    words = ("image.init", "--from", "Dockerfile", *BASE)
+
+    text, value = invoke(folder, *words), invoke(folder, *words, "--json")
+
+    differences = {each["key"]: each["table"] for each in json.loads(value.out)["differences"]}
+    assert (0, 0, False) == (text.code, value.code, "hunter2" in text.out + text.err + value.out + value.err)
+    assert {"env.API_TOKEN": "***", "env.INDEX": "https://***@host/"}.items() <= differences.items()
 
 
 def test_a_table_that_exists_is_compared(tmp_path: Path) -> None:
@@ -479,6 +521,17 @@ def test_what_a_killed_command_was_writing_is_removed(tmp_path: Path) -> None:
 
     assert [others, path] == sorted(tmp_path.iterdir())
     assert "old\nnew\n" == path.read_text(encoding="utf-8")
+
+
+def test_a_path_with_a_blank_can_be_pasted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command that --dry prints quotes it."""
+    monkeypatch.chdir(tmp_path)
+
+    write_files([NewFile(path=tmp_path / "my demo" / "tasks.py", text="x\n")], Console(dry=True))
+
+    assert "cat > 'my demo/tasks.py' <<'EOF'\nx\nEOF\n" == capsys.readouterr().out
 
 
 @pytest.mark.parametrize("before", [None, b"old\n"])

@@ -18,6 +18,7 @@ from azureml_tasks.cli.exit_handling import Messages
 from azureml_tasks.cli.json_output import Collected, printed_as_json
 from azureml_tasks.cli.json_shapes import SHAPES, output_schema
 from azureml_tasks.cli.options import TaskRun
+from azureml_tasks.commands import environment
 from azureml_tasks.commands.run_context import RunContext
 from azureml_tasks.engines.docker import engine as docker_engine
 from azureml_tasks.errors import AzuremlTasksError, BuildError, EngineError, Terminated
@@ -273,6 +274,24 @@ def test_a_requirement_that_cannot_be_installed(
 
     expected = ("services/a/requirements.txt", 1, ".azureml-image/build.log")
     assert expected == (failure["file"], failure["line"], failure["log"])
+
+
+def test_a_file_that_is_not_written_is_not_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The YAML is there all the same."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(environment, "environment_texts", lambda *_, flags: {"": f"# {flags}\n"})
+    values = []
+    for file in ("/dev/full", "environment.yml"):
+        monkeypatch.setattr(sys, "argv", ["azureml-image", "environment", "--json", "--output", file])
+        main()
+        values.append(valid(capsys.readouterr().out))
+
+    images = [{"name": None, "yaml": "# ['--output']\n"}]
+    assert [(3, None, images), (0, "environment.yml", images)] == [
+        (value["exit_code"], value["written"], value["images"]) for value in values
+    ]
 
 
 def test_nobody_reads_the_object(capsys: pytest.CaptureFixture[str]) -> None:

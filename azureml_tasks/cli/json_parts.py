@@ -30,7 +30,6 @@ from azureml_tasks.migration.secret_texts import hide_logins, hide_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
     from azureml_tasks.cli.json_output import Collected
     from azureml_tasks.commands.check import CheckReport
@@ -71,7 +70,7 @@ def doctor_parts(diagnosis: Diagnosis, spell: Spell) -> dict[str, Any]:
 
 
 def init_parts(result: InitResult, spell: Spell, *, dry: bool) -> dict[str, Any]:
-    """Return the result of `image.init`; *dry* tells whether nothing is written."""
+    """Return the result of `image.init` but for the files that are written; *dry* tells whether none will be."""
     files = [(os.path.relpath(file.path), file) for file in result.files]
     differences = None
     if result.differences is not None:
@@ -79,7 +78,6 @@ def init_parts(result: InitResult, spell: Spell, *, dry: bool) -> dict[str, Any]
     tasks = TasksAdvice(file=os.path.relpath(result.tasks.path), add=result.tasks.advice)
     return {
         "whole": result.is_whole,
-        "written": () if dry else tuple(name for name, _ in files),
         "not_written": tuple(
             FileToWrite(file=name, adds=file.before is not None, text=file.text)
             for name, file in (files if dry else ())
@@ -95,10 +93,9 @@ def init_parts(result: InitResult, spell: Spell, *, dry: bool) -> dict[str, Any]
     }
 
 
-def environment_parts(texts: Mapping[str, str], path: Path | None, *, dry: bool) -> dict[str, Any]:
-    """Return the YAML of each image, and the file that *path* names; *dry* tells whether nothing is written."""
-    images = tuple(ImageYaml(name=name, yaml=text) for name, text in texts.items())
-    return {"images": images, "written": str(path) if path and not dry else ""}
+def image_yaml(texts: Mapping[str, str]) -> tuple[ImageYaml, ...]:
+    """Return the YAML of each image by its name."""
+    return tuple(ImageYaml(name=name, yaml=text) for name, text in texts.items())
 
 
 def checked_image(report: CheckReport, spell: Spell, image: str = "") -> CheckedImage:

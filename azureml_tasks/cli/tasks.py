@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.cli.flags import FLAGS
@@ -98,7 +99,12 @@ def init(run: TaskRun) -> None:
         from azureml_tasks.cli.json_parts import init_parts
 
         console.collected.parts.update(init_parts(result, console.spell, dry=console.dry))
-    write(run.context, result)
+    written: list[str] = []
+    try:
+        write(run.context, result, on_written=lambda path: written.append(os.path.relpath(path)))
+    finally:
+        if console.collected:
+            console.collected.parts["written"] = tuple(written)
     console.result(init_report.as_text(result, console.spell, dry=console.dry))
 
 
@@ -348,10 +354,12 @@ def environment(run: TaskRun) -> None:
         flags += ["--deployment", "--endpoint", request.endpoint, "--instance-type", request.instance_type]
     texts = environment_texts(run.context, request, flags=["--output"] if path else [])
     if run.console.collected:
-        from azureml_tasks.cli.json_parts import environment_parts
+        from azureml_tasks.cli.json_parts import image_yaml
 
-        run.console.collected.parts.update(environment_parts(texts, path, dry=run.console.dry))
+        run.console.collected.parts["images"] = image_yaml(texts)
     write_text(run, path, "---\n".join(texts.values()), *flags)
+    if path and run.console.collected and not run.console.dry:
+        run.console.collected.parts["written"] = str(path)
 
 
 @_task("base", "registry", "output")

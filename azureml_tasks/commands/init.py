@@ -38,6 +38,7 @@ from azureml_tasks.migration.packages.conda_for_base import conda_for_base, name
 from azureml_tasks.migration.questions import Choice, Question
 from azureml_tasks.migration.reading import Outcome
 from azureml_tasks.migration.refused_values import without_refused
+from azureml_tasks.migration.secret_texts import without_secrets
 from azureml_tasks.migration.sources import read_sources
 from azureml_tasks.migration.surroundings import Surroundings
 from azureml_tasks.migration.table.comparison import differences
@@ -53,7 +54,7 @@ from azureml_tasks.project.root import given_root
 from azureml_tasks.text_file import LARGEST_TEXT, UnreadableFile, decode, read_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from azureml_tasks.commands.init_sources import Ask
     from azureml_tasks.commands.run_context import RunContext
@@ -147,14 +148,21 @@ def prepare(run: RunContext, request: InitRequest, ask: Ask) -> InitResult:
         return replace(_result(place, content, drafted, surroundings, passed_over), adds=adds)
 
 
-def write(run: RunContext, result: InitResult) -> None:
+def write(
+    run: RunContext, result: InitResult, *, on_written: Callable[[Path], None] = lambda _: None
+) -> None:
     """Write the files of *result*.
+
+    Args:
+        run: the run.
+        result: of `prepare`.
+        on_written: takes the path of each file as it is written.
 
     Raises:
         SettingsError: a file came into being or was changed meanwhile.
         MachineError: a file cannot be written.
     """
-    write_files(result.files, run.reporter)
+    write_files(result.files, run.reporter, on_written)
 
 
 def _surroundings(run: RunContext) -> Surroundings:
@@ -308,12 +316,23 @@ def _result(
     return InitResult(
         readings=drafted.readings,
         table=table,
-        differences=None if place.existing is None else differences(place.existing, table),
+        differences=None if place.existing is None else _differences(place.existing, table),
         files=tuple(files),
         tasks=tasks,
         next_steps=_next_steps(drafted, folder),
         notes=tuple(notes),
         passed_over=tuple(each for each in passed_over if not _is_named(each.name, names)),
+    )
+
+
+def _differences(existing: Mapping[str, Any], table: Mapping[str, Any]) -> tuple[Difference, ...]:
+    """Return how the table that exists differs from *table*, without secrets: they are printed."""
+    return tuple(
+        each._replace(
+            table=without_secrets(each.table, each.key.rpartition(".")[2]),
+            sources=without_secrets(each.sources, each.key.rpartition(".")[2]),
+        )
+        for each in differences(existing, table)
     )
 
 

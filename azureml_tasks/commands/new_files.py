@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.atomic_write import UNFINISHED, remove_unfinished
 from azureml_tasks.errors import FileProblem, SettingsError, stating
+from azureml_tasks.plain_text import shell_join
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from azureml_tasks.reporter import Reporter
@@ -31,8 +32,15 @@ class NewFile(NamedTuple):
     before: bytes | None = None
 
 
-def write_files(files: Sequence[NewFile], reporter: Reporter) -> None:
+def write_files(
+    files: Sequence[NewFile], reporter: Reporter, on_written: Callable[[Path], None] = lambda _: None
+) -> None:
     """Write *files* in order; each completely or not at all.
+
+    Args:
+        files: to write.
+        reporter: announces each; under --dry none is written.
+        on_written: takes the path of each as it is written.
 
     Raises:
         SettingsError: a file came into being or was changed meanwhile.
@@ -42,11 +50,12 @@ def write_files(files: Sequence[NewFile], reporter: Reporter) -> None:
     for file in files:
         name = os.path.relpath(file.path)
         redirection = ">" if file.before is None else ">>"
-        if not reporter.effect(["cat"], after=f" {redirection} {name}", file=file.text):
+        if not reporter.effect(["cat"], after=f" {redirection} {shell_join([name])}", file=file.text):
             continue
         with stating(f"Written: {', '.join(written)}." if written else "Nothing was written."):
             _write(file)
         written.append(name)
+        on_written(file.path)
 
 
 def _write(file: NewFile) -> None:

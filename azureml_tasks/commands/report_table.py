@@ -6,8 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from azureml_tasks.config.toml_positions import locate
-from azureml_tasks.migration.secret_texts import hide_secrets
-from azureml_tasks.project.cross_checks import names_secret
+from azureml_tasks.migration.secret_texts import hide_secrets, is_secret_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,8 +18,6 @@ _ASSIGNED = re.compile(
     rf"""(?<![\w.-])(?P<name>["']?[\w-][\w.-]*["']?)(?P<sign>\s*=\s*)(?P<value>{_STRING})""", re.DOTALL
 )
 """A name is looked for at its first character alone: from each one on, a long word takes hours."""
-_HEADERS = frozenset({"AUTHORIZATION", "COOKIE", "PROXY-AUTHORIZATION"})
-"""Headers whose values are secrets, although their names do not end like one."""
 
 
 def table_lines(text: str, image: str) -> str:
@@ -65,5 +62,4 @@ def _without_secrets(text: str) -> str:
 
 def _hidden(match: re.Match[str]) -> str:
     name = match["name"].strip("\"'").rpartition(".")[2]
-    is_secret = names_secret(name) or name.upper() in _HEADERS
-    return f'{match["name"]}{match["sign"]}"***"' if is_secret else match[0]
+    return f'{match["name"]}{match["sign"]}"***"' if is_secret_key(name) else match[0]

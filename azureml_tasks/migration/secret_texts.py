@@ -1,4 +1,4 @@
-"""Secrets in the texts of sources: hidden in a report, which goes into logs, and never written into a table.
+"""Secrets in sources and tables: hidden in a report, which goes into logs, and never written into a table.
 
 Passwords are at most 500 characters long here, so that a text is looked at in one go.
 """
@@ -6,6 +6,7 @@ Passwords are at most 500 characters long here, so that a text is looked at in o
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from azureml_tasks.project.cross_checks import names_secret
 
@@ -21,6 +22,8 @@ _ASSIGNED = re.compile(rf"(?<![\w-])(?P<name>-{{0,2}}[A-Za-z_][\w-]{{0,200}})(?P
 _OF_YAML = re.compile(r"(?<![\w-])(?P<name>[A-Za-z_][\w-]{0,200})(?P<sign>['\"]?:[ \t]+)(?P<value>[^\n]+)")
 _OF_ENV = re.compile(r"(?P<name>(?i:ENV)\s+[A-Za-z_]\w{0,200})(?P<sign>\s+)(?P<value>[^\s=][^\n]*)")
 """NAME VALUE of a Dockerfile's older form."""
+_HEADERS = frozenset({"AUTHORIZATION", "COOKIE", "PROXY-AUTHORIZATION"})
+"""Headers whose values are secrets, although their names do not end like one."""
 _HIDDEN = "***"
 
 
@@ -34,6 +37,22 @@ def has_secret(command: str) -> bool:
     values = [match["value"] for match in _ASSIGNED.finditer(command) if names_secret(match["name"])]
     values += [match[2] for match in _HEADER.finditer(command)]
     return has_login(command) or any(value.strip("\"'")[:1] not in ("", "$", "/") for value in values)
+
+
+def is_secret_key(name: str) -> bool:
+    """Return whether the value of the key *name* in a table, such as a variable or a header, is likely a secret."""
+    return names_secret(name) or name.upper() in _HEADERS
+
+
+def without_secrets(value: Any, name: str = "") -> Any:
+    """Return *value*, which the key *name* has in a table, with *** in place of secrets."""
+    if isinstance(value, dict):
+        return {key: without_secrets(part, key) for key, part in value.items()}
+    if isinstance(value, list):
+        return [without_secrets(part, name) for part in value]
+    if not isinstance(value, str):
+        return value
+    return _HIDDEN if is_secret_key(name) else hide_secrets(value)
 
 
 def hide_logins(text: str) -> str:
