@@ -9,12 +9,14 @@ import re
 import subprocess
 import sys
 import tarfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from azureml_tasks.cli.console import Console, spell_tasks
+from azureml_tasks.cli.options import TaskRun
 from azureml_tasks.cli.tasks import TASKS
+from azureml_tasks.commands.run_context import RunContext
 from azureml_tasks.state.locks import project_lock
 from tests.consumers import consumer, environment, invoke, project
 
@@ -265,6 +267,23 @@ def test_the_steps_of_release_take_its_flags(task: str, idle: str, tmp_path: Pat
     assert (4, "") == (ended.code, ended.out)
     assert f"{idle}: no effect in {task}" == ended.err.splitlines()[0]
     assert "    invoke image.build" in ended.err
+
+
+def test_a_flag_without_effect_has_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The body of the task does not see it."""
+    flags = {"untested": True, "junit": "report.xml"}
+    console, seen = Console(), list[Any]()
+    context = RunContext(folder=tmp_path, reporter=console)
+    run = TaskRun("smoke-test", context, console, flags, no_cache=False, pull=False)
+    (spec,) = (spec for spec in TASKS if spec.name == run.task)
+
+    def smoke_test(run: TaskRun) -> None:
+        seen.extend([run.flag("untested"), run.flag("junit")])
+
+    spec._replace(body=smoke_test).run(run)
+
+    assert ["", "report.xml"] == seen
+    assert "--untested: no effect in smoke-test\n" == capsys.readouterr().err
 
 
 def test_a_command_to_paste_has_no_flag_that_changes_nothing() -> None:

@@ -56,10 +56,11 @@ class TaskSpec(NamedTuple):
         return _IDLE_HELP if flag in self.idle else FLAGS[flag].help
 
     def run(self, run: TaskRun) -> None:
-        """Say which flags change nothing, and do what the task does."""
+        """Say which flags change nothing, and do what the task does without them."""
         if given := [f"--{flag}" for flag in self.idle if run.flag(flag)]:
             run.console.say(f"{', '.join(given)}: no effect in {self.name}")
-        self.body(run)
+        used = {flag: value for flag, value in run.flags.items() if flag not in self.idle}
+        self.body(run._replace(flags=used))
 
 
 TASKS: list[TaskSpec] = []
