@@ -23,14 +23,11 @@ from azureml_tasks.plain_text import clean, one_line
 from azureml_tasks.sizes import duration_text, memory_text, size_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from typing import TypeAlias
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from azureml_tasks.cli.options import TaskRun
     from azureml_tasks.commands.results import StepResult
     from azureml_tasks.smoke.report import Report
-
-    Show: TypeAlias = "Callable[[StepResult], None]"
 
 _FILE = "azureml-image.md"
 """Azure Pipelines shows the file's name as the heading of the section."""
@@ -53,24 +50,16 @@ _VERDICTS = {
 
 
 @contextmanager
-def job_summary(run: TaskRun) -> Iterator[Callable[[Show], Show]]:
-    """Add the results of a command to the summary of the job, however it ends; do nothing elsewhere and under --dry.
+def job_summary(run: TaskRun, results: Sequence[StepResult]) -> Iterator[None]:
+    """Add what the block does to the summary of the job, however it ends; do nothing elsewhere and under --dry.
 
-    Yields:
-        A function that takes what shows a result, and returns the same with the result noted.
+    Args:
+        run: the task's run.
+        results: of the steps that have ended by the end of the block.
     """
-    results: list[StepResult] = []
-
-    def noting(show: Show) -> Show:
-        def note(result: StepResult) -> None:
-            results.append(result)
-            show(result)
-
-        return note
-
     error = ""
     try:
-        yield noting
+        yield
     except AzuremlTasksError as failed:
         # The table has the checks of a smoke test that failed.
         is_known = isinstance(failed, SmokeTestError) and any(each.status == "failed" for each in results)

@@ -52,18 +52,19 @@ def show_push(run: TaskRun, result: PushResult) -> None:
 
 @dataclass
 class Steps:
-    """Prints the result of each step as it ends, and keeps the reports for JUnit XML.
+    """Prints the result of each step as it ends, and keeps it.
 
     Args:
         run: the task's run.
-        tests: the smoke tests that have ended.
+        results: of the steps that have ended.
     """
 
     run: TaskRun
-    tests: list[SmokeTestResult] = field(default_factory=list)
+    results: list[StepResult] = field(default_factory=list)
 
     def show(self, result: StepResult) -> None:
         """Print the result of one step; a failed smoke test goes to stderr, unless the error shows it."""
+        self.results.append(result)
         if self.run.console.collected:
             self.run.console.collected.steps.append(result)
         if isinstance(result, BuildResult):
@@ -71,12 +72,11 @@ class Steps:
         elif isinstance(result, PushResult):
             show_push(self.run, result)
         else:
-            self.tests.append(result)
             try:
                 self._show_test(result)
                 self._annotate(result)
             finally:
-                _write_junit(self.run, self.tests)
+                _write_junit(self.run, self.results)
 
     def _annotate(self, result: SmokeTestResult) -> None:
         """Let a CI system show the warnings of a smoke test, which its report has."""
@@ -114,8 +114,9 @@ def show_removed(run: TaskRun, name: str) -> None:
     run.console.result(f"removed {name}")
 
 
-def _write_junit(run: TaskRun, tests: Sequence[SmokeTestResult]) -> None:
+def _write_junit(run: TaskRun, results: Sequence[StepResult]) -> None:
     """Write the reports if `--junit` is given. The smoke tests count without the file, so a failure is a warning."""
+    tests = [result for result in results if isinstance(result, SmokeTestResult)]
     reports = [test.report for test in tests if test.report]
     if not run.flag("junit") or not reports:
         return

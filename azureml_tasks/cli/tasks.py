@@ -199,10 +199,9 @@ def build(run: TaskRun) -> None:
     from azureml_tasks.cli.print_results import Steps
     from azureml_tasks.commands import pipeline
 
-    with job_summary(run) as noting:
-        built = pipeline.build(
-            run.context, no_cache=run.no_cache, pull=run.pull, on_step=noting(Steps(run).show)
-        )
+    steps = Steps(run)
+    with job_summary(run, steps.results):
+        built = pipeline.build(run.context, no_cache=run.no_cache, pull=run.pull, on_step=steps.show)
     is_served = len(built) == 1 and built[0].can_be_served
     serve = ", or with each change of the code: invoke image.serve" if is_served else ""
     run.console.next_step(f"invoke image.smoke-test{serve}")
@@ -215,8 +214,9 @@ def resume(run: TaskRun) -> None:
     from azureml_tasks.cli.print_results import Steps
     from azureml_tasks.commands.resume import resume as resume_run
 
-    with job_summary(run) as noting:
-        resume_run(run.context, run.flag("run"), on_step=noting(Steps(run).show))
+    steps = Steps(run)
+    with job_summary(run, steps.results):
+        resume_run(run.context, run.flag("run"), on_step=steps.show)
 
 
 @_task(
@@ -239,8 +239,9 @@ def smoke_test(run: TaskRun) -> None:
     from azureml_tasks.errors import stating
 
     output_file("--junit", run.flag("junit"))
-    with job_summary(run) as noting, stating("Nothing was pushed."):
-        results = pipeline.smoke_test(run.context, on_step=noting(Steps(run).show))
+    steps = Steps(run)
+    with job_summary(run, steps.results), stating("Nothing was pushed."):
+        results = pipeline.smoke_test(run.context, on_step=steps.show)
         refuse_failed(*results)
     is_mounted = all(each.delivery == "mount" for each in results)
     run.console.next_step(f"{_ENVIRONMENT} --deployment" if is_mounted else "invoke image.push")
@@ -305,9 +306,9 @@ def push(run: TaskRun) -> None:
     from azureml_tasks.cli.print_results import Steps
     from azureml_tasks.commands import pipeline
 
-    untested = bool(run.flag("untested"))
-    with job_summary(run) as noting:
-        pushed = pipeline.push(run.context, untested=untested, on_step=noting(Steps(run).show))
+    steps = Steps(run)
+    with job_summary(run, steps.results):
+        pushed = pipeline.push(run.context, untested=bool(run.flag("untested")), on_step=steps.show)
     if pushed:
         run.console.next_step(_ENVIRONMENT)
 
@@ -324,13 +325,14 @@ def release(run: TaskRun) -> None:
     from azureml_tasks.commands import pipeline
 
     output_file("--junit", run.flag("junit"))
-    with job_summary(run) as noting:
+    steps = Steps(run)
+    with job_summary(run, steps.results):
         released = pipeline.release(
             run.context,
             no_cache=run.no_cache,
             pull=run.pull,
             untested=bool(run.flag("untested")),
-            on_step=noting(Steps(run).show),
+            on_step=steps.show,
         )
     if any(each.push for each in released):
         run.console.next_step(_ENVIRONMENT)
