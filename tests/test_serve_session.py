@@ -77,7 +77,7 @@ class FakeEngine:
         return "sha256:base"
 
 
-Reading = tuple[Plan, BuildContext] | AzuremlTasksError
+Reading = tuple[Plan, BuildContext] | AzuremlTasksError | OSError
 
 
 def reading(folder: Path, files: Mapping[str, str], gone: Sequence[str] = ()) -> Reading:
@@ -134,7 +134,7 @@ def follow(
 
 def read(each: Reading) -> tuple[Plan, BuildContext]:
     """Return what was read, or raise why it could not be."""
-    if isinstance(each, AzuremlTasksError):
+    if isinstance(each, Exception):
         raise each
     return each
 
@@ -259,6 +259,21 @@ def test_what_is_undone(
     follow(monkeypatch, tmp_path / "before", SCORE, readings, needs=[("python: a.txt is new",)] * 2)
 
     assert UNDONE == capsys.readouterr().err
+
+
+def test_a_file_that_goes_while_the_project_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An editor's temporary file ends nothing: the next change reads the project again."""
+    same = reading(tmp_path / "before", SCORE)
+    gone = FileNotFoundError(2, "No such file or directory", "code/4913")
+    follow(monkeypatch, tmp_path / "before", SCORE, [gone, same])
+
+    assert (
+        "This machine reported an error: code/4913: No such file or directory.\n"
+        "The server goes on with the code before this change.\n"
+        "what was wrong is corrected\n"
+    ) == capsys.readouterr().err
 
 
 UNDONE = """\

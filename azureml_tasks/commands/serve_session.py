@@ -17,7 +17,7 @@ from azureml_tasks.commands.run_plan import context_of, planned_image
 from azureml_tasks.commands.run_records import only_warning
 from azureml_tasks.commands.served_code import ServedCode, code_in_image, gone_folders
 from azureml_tasks.commands.watched_files import folders_to_watch, watched
-from azureml_tasks.errors import AzuremlTasksError, BuildError
+from azureml_tasks.errors import AzuremlTasksError, BuildError, stating
 from azureml_tasks.incremental.code_changes import build_reasons, skipped_commands
 from azureml_tasks.smoke.launch_configuration import launch_configuration, path_mappings
 from azureml_tasks.smoke.request_command import curl_command, needs_file
@@ -197,7 +197,8 @@ class Session:
         """Read the project again, and put changed code into the container; return whether another one is needed."""
         waiting = _Wait(time.monotonic())
         try:
-            planned, context = self._read()
+            with stating(""):  # A file that goes while its folder is read is an OSError.
+                planned, context = self._read()
             asks_for_another = _container_inputs(planned) != _container_inputs(self.plan)
             if asks_for_another:
                 self._try_container(planned)
@@ -227,9 +228,8 @@ class Session:
         self._say(f"{text}: starting the server again")
         for command in skipped_commands(planned):
             self._say(f"not run again: {command}")
-        sets_up_gunicorn = (
-            self.code.sets_up_gunicorn
-        )  # Also if it goes now: gunicorn has the code that it loaded.
+        # Also if its settings go now: gunicorn has the code that it loaded.
+        sets_up_gunicorn = self.code.sets_up_gunicorn
         try:
             self._put_code()
         except BuildError as error:  # A file is changed at this moment, which is the next change.
