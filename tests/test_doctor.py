@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -13,12 +14,13 @@ from azureml_tasks.cli import doctor_report
 from azureml_tasks.cli.console import Console
 from azureml_tasks.commands import doctor
 from azureml_tasks.commands.doctor import Diagnosis, diagnose
-from azureml_tasks.commands.doctor_checks import check_of, first_checks, registry_checks
+from azureml_tasks.commands.doctor_checks import base_checks, check_of, first_checks, registry_checks
 from azureml_tasks.commands.doctor_subject import read_subject
 from azureml_tasks.commands.run_context import RunContext
 from azureml_tasks.config.allowed_registries import AllowedRegistries
 from azureml_tasks.config.problems import Override
 from azureml_tasks.engines.docker import doctor_registry
+from azureml_tasks.engines.docker.client import EngineClient
 from azureml_tasks.engines.doctor_finding import Finding, Status
 from tests.cases import lay_out
 from tests.consumers import PATIENT, consumer, invoke, project
@@ -382,7 +384,7 @@ def test_sentences_fit_into_a_terminal() -> None:
 
 
 def test_each_image_of_a_table_counts(tmp_path: Path) -> None:
-    """The bases and registries of all images are looked at, each once; `--image` looks at one."""
+    """The bases and registries of all images are looked at, each once for a platform; `--image` looks at one."""
     table = """\
 [tool.azureml-image]
 registry = "r.io"
@@ -390,6 +392,9 @@ base = "b.io/one:1"
 [tool.azureml-image.images.cpu]
 [tool.azureml-image.images.gpu]
 base = "b.io/two:1"
+[tool.azureml-image.images.arm]
+platform = "linux/arm64"
+[tool.azureml-image.images.cpu-2]
 """
     folder = lay_out({"pyproject.toml": f'[project]\nname = "demo"\nversion = "1"\n{table}'}, tmp_path)
     run = run_in(folder)
@@ -398,8 +403,14 @@ base = "b.io/two:1"
     chosen = read_subject(run._replace(chosen=Override(value="gpu", source="--image"))).images
 
     assert [("cpu", "b.io/one:1", "demo-cpu"), ("gpu", "b.io/two:1", "demo-gpu")] == [
-        (each.image, str(each.base), each.repository) for each in images
+        (each.image, str(each.base), each.repository) for each in images[:2]
     ]
+    checks = base_checks(read_subject(run), cast("EngineClient", None))
+    assert [
+        "base: b.io/one:1 linux/amd64",
+        "base: b.io/two:1 linux/amd64",
+        "base: b.io/one:1 linux/arm64",
+    ] == [check.name for check in checks]
     assert ["gpu"] == [each.image for each in chosen]
     assert ["registry: r.io"] == [check.name for check in registry_checks(read_subject(run))]
 
@@ -431,7 +442,7 @@ def test_a_configuration_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch, tm
 def test_only_a_terminal_shows_what_is_waited_for(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One line is written over and over, and is gone in the end."""
+    """One line is written over and over, and is gone as soon as nothing is waited for, before a repair is printed."""
     with doctor_report.spinner() as show:
         show(["engine"])
     assert "" == capsys.readouterr().err
@@ -441,4 +452,6 @@ def test_only_a_terminal_shows_what_is_waited_for(
     with doctor_report.spinner() as show:
         show(["engine", "azure"])
         show(["r" * 80])
-    assert f"\r\x1b[K| engine, azure\r\x1b[K/ {'r' * 67}...\r\x1b[K" == capsys.readouterr().err
+        show([])
+        assert f"\r\x1b[K| engine, azure\r\x1b[K/ {'r' * 67}...\r\x1b[K" == capsys.readouterr().err
+    assert "\r\x1b[K" == capsys.readouterr().err

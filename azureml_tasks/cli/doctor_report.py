@@ -71,7 +71,8 @@ def spinner() -> Iterator[Callable[[Sequence[str]], None]]:
 
     def show(names: Sequence[str]) -> None:
         text = one_line(", ".join(names))
-        status_line.show(f"{next(frames)} {text if len(text) <= _WIDEST else f'{text[: _WIDEST - 3]}...'}")
+        shown = text if len(text) <= _WIDEST else f"{text[: _WIDEST - 3]}..."
+        status_line.show(f"{next(frames)} {shown}" if names else "")
 
     try:
         yield show

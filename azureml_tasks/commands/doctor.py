@@ -64,23 +64,23 @@ def diagnose(run: RunContext, *, fix: bool, waiting: Callable[[Sequence[str]], N
     Args:
         run: the run.
         fix: whether to put right what is harmless and local; under --dry its commands are printed.
-        waiting: takes the names of what has not answered yet.
+        waiting: takes the names of the checks that have not answered yet, and none at the end.
 
     Raises:
         SettingsError: what the run itself says is wrong.
     """
     subject = read_subject(run)
-    found = run_checks(first_checks(subject), limit=LIMIT, waiting=waiting)
-    findings = _in_order(subject, found)
+    of_checks = run_checks(first_checks(subject), limit=LIMIT, waiting=waiting)
+    findings = _in_order(subject, of_checks)
     if not fix:
         return Diagnosis(findings)
-    done = [each for each in findings if each.repair and _repair(run, each)]
-    if not done:
+    repaired = [each for each in findings if each.repair and _repair(run, each)]
+    if not repaired:
         return Diagnosis(findings)
     subject = read_subject(run)
-    again = _named(first_checks(subject), done)
-    found = {**found, **run_checks(again, limit=LIMIT, waiting=waiting)}
-    return Diagnosis(_in_order(subject, found), tuple(each.name for each in done))
+    again = _named(first_checks(subject), repaired)
+    of_checks = {**of_checks, **run_checks(again, limit=LIMIT, waiting=waiting)}
+    return Diagnosis(_in_order(subject, of_checks), tuple(each.name for each in repaired))
 
 
 def _named(checks: Sequence[Check], findings: Sequence[Finding]) -> list[Check]:
@@ -93,19 +93,19 @@ def _repair(run: RunContext, finding: Finding) -> bool:
     if not run.reporter.effect(finding.repair):
         return False
     try:
-        done = capture(finding.repair)
+        printed = capture(finding.repair)
     except MissingProgram as error:
         run.reporter.warn(Notice("not-repaired", f"{finding.name} was not put right: {error} is not on PATH"))
         return False
-    if done.code:
-        why = done.stderr.strip() or f"exit code {done.code}"
+    if printed.code:
+        why = printed.stderr.strip() or f"exit code {printed.code}"
         run.reporter.warn(Notice("not-repaired", f"{finding.name} was not put right: {why}"))
-    return not done.code
+    return not printed.code
 
 
-def _in_order(subject: Subject, found: Mapping[str, Sequence[Finding]]) -> tuple[Finding, ...]:
-    """Return all findings in the order of the report, weighed by the engine of the run."""
-    of_checks = {**found}
+def _in_order(subject: Subject, findings: Mapping[str, Sequence[Finding]]) -> tuple[Finding, ...]:
+    """Return all findings, given by check, in the order of the report, weighed by the engine of the run."""
+    of_checks = {**findings}
     for each in subject.findings:
         of_checks[each.name] = (each,)
     bases = [str(image.base) for image in subject.images if image.base]

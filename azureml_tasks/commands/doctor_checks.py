@@ -85,14 +85,19 @@ def _engine_checks(subject: Subject, client: EngineClient) -> list[Check]:
             for each in platforms
         ]
 
-    bases = {image.base: image.platform for image in subject.images if image.base}
     return [
         Check("images", of_info),
         check_of("proxies of builds", partial(doctor_proxies.build_proxies_finding, client)),
-        *(
-            check_of(f"base: {base} {platform}", partial(doctor_base.base_finding, client, base, platform))
-            for base, platform in bases.items()
-        ),
+        *base_checks(subject, client),
+    ]
+
+
+def base_checks(subject: Subject, client: EngineClient) -> list[Check]:
+    """Return a check for each base of the table's images and each platform that it is extended for."""
+    bases = dict.fromkeys((image.base, image.platform) for image in subject.images if image.base)
+    return [
+        check_of(f"base: {base} {platform}", partial(doctor_base.base_finding, client, base, platform))
+        for base, platform in bases
     ]
 
 

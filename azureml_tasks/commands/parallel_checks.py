@@ -49,7 +49,7 @@ def run_checks(
     Args:
         checks: to begin with.
         limit: seconds of all checks, after which those that have not ended are called ones that do not answer.
-        waiting: takes the names of the checks that are not at their end, again and again.
+        waiting: takes the names of the checks that are not at their end, again and again, and none at the end.
     """
     ended: queue.SimpleQueue[_Ended] = queue.SimpleQueue()
     running: set[str] = set()
@@ -68,13 +68,15 @@ def run_checks(
             result = ended.get(timeout=_TICK)
         except queue.Empty:
             if time.monotonic() > end:
-                return {**findings, **{name: (_silent(name, limit),) for name in running}}
+                findings |= {name: (_silent(name, limit),) for name in running}
+                break
             continue
         if result.bug:
             raise result.bug
         running.remove(result.name)
         findings[result.name] = tuple(result.findings)
         start(result.then)
+    waiting(())
     return findings
 
 
