@@ -165,6 +165,20 @@ def test_wrong_arguments_are_all_reported(name: str, folder: Path) -> None:
     } == problems
 
 
+def test_an_empty_path(folder: Path, engine: StubEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a project it is the current folder, as for `Path`; as a root it is a mistake."""
+    monkeypatch.chdir(folder)
+    (built,) = azureml_tasks.build("", image="gpu")
+    with pytest.raises(SettingsError) as raised:
+        azureml_tasks.build("", root="")
+
+    assert ("built", ["build scoring-gpu"]) == (
+        built.status,
+        [each for each in engine.events if "build" in each],
+    )
+    assert [("--root", "is empty")] == [(each.file, each.what) for each in raised.value.problems]
+
+
 def test_a_value_of_the_call_that_is_wrong(folder: Path, engine: StubEngine) -> None:
     """It is named as the flag that it is for a task."""
     with pytest.raises(SettingsError) as unknown:

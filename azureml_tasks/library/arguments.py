@@ -105,9 +105,10 @@ def _given(arguments: Arguments) -> dict[str, list[str]]:
 
 def _run(arguments: Arguments, given: Mapping[str, Sequence[str]], reporter: CallbackReporter) -> RunContext:
     problems: list[Problem] = engine_problems(arguments.engine, "--engine")
+    words = {**given, "root": [os.fspath(arguments.root)] if arguments.root is not None else []}
     problems += [
         Problem(f"--{name}", 0, "is empty", "Give it a value, or leave it out.")
-        for name, values in given.items()
+        for name, values in words.items()
         if not all(values)
     ]
     if isinstance(arguments.tags, str):
@@ -139,7 +140,7 @@ def _run(arguments: Arguments, given: Mapping[str, Sequence[str]], reporter: Cal
 
 def _flags(arguments: Arguments, given: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """Return the flags with which a command that is pasted in the current folder means the same."""
-    folder = os.path.relpath(arguments.project)
+    folder = os.path.relpath(Path(arguments.project))  # An empty path is the current folder, as for `Path`.
     words = {"project": ["--project", folder]} if folder != os.curdir else {}
     words |= {name: [f"--{name}={value}" for value in values] for name, values in given.items()}
     words |= {"engine": ["--engine", arguments.engine]} if arguments.engine != "docker" else {}

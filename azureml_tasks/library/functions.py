@@ -97,6 +97,8 @@ def smoke_test(
         SettingsError: the table, a file that it names or an argument is wrong.
         BuildError: nothing is built, or the image is gone.
         EngineError: the engine does not answer, or cannot run the image.
+        RegistryError: a registry refuses the base that is pulled, or the image that a remote build made.
+        MachineError: this machine cannot do what is needed.
     """
     arguments = Arguments(
         project=project, image=image, base=base, engine=engine, root=root, progress=progress
@@ -137,7 +139,9 @@ def push(
         SettingsError: the table or an argument is wrong, or names no registry.
         BuildError: nothing is built, or the image is gone.
         SmokeTestError: the image has not passed the smoke test that the table asks for.
+        EngineError: the engine does not answer.
         RegistryError: the registry refuses.
+        MachineError: this machine cannot do what is needed.
     """
     arguments = Arguments(
         project=project,

@@ -69,7 +69,16 @@ class Server:
     def get(
         self, path: str = "/", *, headers: Mapping[str, str] | None = None, timeout: float = _TIMEOUT
     ) -> Response:
-        """Send a GET request; see `post`."""
+        """Send a GET request, through no proxy, and return the answer with any status.
+
+        Args:
+            path: with a slash at the beginning.
+            headers: of the request.
+            timeout: seconds that the server may be silent.
+
+        Raises:
+            requests.RequestException: there is no answer.
+        """
         with _session() as session:
             return session.get(self.url + path, headers=headers, timeout=timeout)
 
@@ -112,6 +121,8 @@ def serving(
         BuildError: nothing is built, or the image is gone.
         SmokeTestError: the image has failed its smoke test, or does not start.
         EngineError: the engine does not answer, cannot run the image, or is on another machine.
+        RegistryError: a registry refuses the base that is pulled, or the image that a remote build made.
+        MachineError: this machine cannot do what is needed.
     """
     arguments = Arguments(
         project=project, image=image, base=base, engine=engine, root=root, progress=progress
