@@ -202,6 +202,20 @@ def test_an_image_of_a_remote_build(run: RunContext, monkeypatch: pytest.MonkeyP
     ]
 
 
+def test_a_push_without_an_engine(run: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page says that no engine answers, and not that one does not have the pushed image."""
+    pushed(run, built(run, "acr"), PUSHED_ID)
+
+    def no_engine(_run: RunContext, *, save_notes: bool) -> None:
+        raise EngineError(f"There is no engine ({save_notes}).")
+
+    monkeypatch.setattr(report, "open_local_engine", no_engine)
+
+    when = "Compared with the image that was pushed last on 2026-09-21 14:13 UTC."
+    expected = f"{when} Its packages and layers are not known: no local engine answers."
+    assert expected in lines(report_page(run))
+
+
 def test_an_image_of_a_remote_build_that_was_pulled(run: RunContext, engine: Engine) -> None:
     """If the local engine has the image, the page shows it, by its digest."""
     built(run, "acr")

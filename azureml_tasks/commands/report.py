@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from azureml_tasks.errors import AzuremlTasksError
 
 _GONE = "the engine does not have that image any more"
+_NO_ENGINE = "no local engine answers"
 
 
 class _Known(NamedTuple):
@@ -221,7 +222,8 @@ def _last_push(run: RunContext, known: _Known, engine: DockerEngine | None) -> L
             (each for each in (record.id, record.image) if engine and engine.read_image(each)), ""
         )
         image = engine.read_image(reference) if engine and reference else None
-        contents, problem = _contents(engine, reference, "" if image else _GONE)
+        problem = "" if image else _GONE if engine else _NO_ENGINE
+        contents, problem = _contents(engine, reference, problem)
     layers = image.layers if image else ()
     return LastPush(
         reference=record.image,
