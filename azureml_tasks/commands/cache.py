@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from azureml_tasks.engines.protocol import LayerStore
 
 
-class _Found(NamedTuple):
+class _StoredLayers(NamedTuple):
     """Cached layers that are stored somewhere, and the names of the images that would use them now."""
 
     layers: StoredLayers
@@ -52,36 +52,37 @@ def list_layers(run: RunContext) -> list[CacheEntry]:
 def prune(run: RunContext, *, on_removed: Callable[[str], None]) -> int:
     """Remove the cached layers that a build of the project as it is now would not use, of any of its images.
 
-    Return how many there are.
+    Return how many of them there were.
 
     Args:
         run: the run.
         on_removed: takes the name of each as it is removed.
     """
     with project_lock(run.folder, run.reporter), stating("Nothing more was removed."):
-        found = _find(run)
+        stored = _find(run)
         # One image may have several names; a registry removes it with all of them.
-        current = {each.layers.id for each in found if each.users}
-        unused = [each for each in found if each.layers.id not in current]
+        current = {each.layers.id for each in stored if each.users}
+        unused = [each for each in stored if each.layers.id not in current]
         for each in unused:
             if each.store.remove(each.layers):
                 on_removed(each.layers.name)
     return len(unused)
 
 
-def _find(run: RunContext) -> list[_Found]:
+def _find(run: RunContext) -> list[_StoredLayers]:
     """Return all cached layers of the project: its images share them."""
     runs = planned_runs(run, others=True)
-    found: dict[str, _Found] = {}
+    entries: dict[str, _StoredLayers] = {}
     for each, prepared in zip(runs, for_all(runs, prepare_engine), strict=True):
         store = prepared.engine.layer_store(prepared.plan)
         stored = store.all()
         current = _current_tags(prepared, {layers.tag for layers in stored})
         for layers in stored:
-            entry = found.setdefault(layers.name, _Found(layers=layers, store=store, users=set()))
+            new = _StoredLayers(layers=layers, store=store, users=set())
+            entry = entries.setdefault(layers.name, new)
             if layers.tag in current:
                 entry.users.add(each.image)
-    return sorted(found.values(), key=lambda each: (-each.layers.built_at, each.layers.name))
+    return sorted(entries.values(), key=lambda each: (-each.layers.built_at, each.layers.name))
 
 
 def _current_tags(prepared: Prepared, stored: set[str]) -> set[str]:

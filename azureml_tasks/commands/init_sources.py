@@ -86,12 +86,12 @@ def _searched(
     surroundings: Surroundings, ask: Ask
 ) -> tuple[list[Source], list[Fixed], tuple[PassedOver, ...]]:
     """Search the project's folder, and ask what is ambiguous in it."""
-    found = search(surroundings)
-    clear = [source.name for source in found.sources]
-    flags_of = answers(found.questions, clear, surroundings.folder, ask)
+    result = search(surroundings)
+    clear = [source.name for source in result.sources]
+    flags_of = answers(result.questions, clear, surroundings.folder, ask)
     named = [flags[1] for flags in flags_of if flags[:1] == ("--from",)]
     base = [Fixed(("base",), flags[1], "--base") for flags in flags_of if flags[:1] == ("--base",)]
-    return [*found.sources, *opened(named, surroundings)], base, found.passed_over
+    return [*result.sources, *opened(named, surroundings)], base, result.passed_over
 
 
 def answers(
