@@ -273,6 +273,11 @@ def request(body: bytes = b"", method: str = "POST", **headers: str) -> SmokeTes
         (request(method="GET"), "", ["http://h:1/score?x=1&y=2"]),
         (request(method="HEAD"), "", ["http://h:1/score?x=1&y=2", "--head"]),
         (
+            request(method="GET")._replace(path="/score?x=[1]&y={2}"),
+            "",
+            ["--globoff", "http://h:1/score?x=[1]&y={2}"],
+        ),
+        (
             request(b"1", "PUT", Content_Type="text/plain"),
             "",
             [

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from azureml_tasks.project.model import SmokeTestPlan
 
 _LONGEST = 2000
-"""Characters of a body that stands in the command."""
+"""Characters of a body that is written into the command."""
+_SETS = frozenset("[]{}")
 
 
 def curl_command(smoke_test: SmokeTestPlan, address: str, file: str = "") -> str:
@@ -22,10 +23,10 @@ def curl_command(smoke_test: SmokeTestPlan, address: str, file: str = "") -> str
         file: that holds the request's body; "" to write it into the command.
     """
     if not smoke_test.requests:
-        return shell_join(["curl", f"{address}{smoke_test.health}"])
+        return shell_join(_curl(f"{address}{smoke_test.health}"))
     request = smoke_test.requests[0]
     sends = bool(request.body) or request.method == "POST"
-    words = ["curl", f"{address}{request.path}"]
+    words = _curl(f"{address}{request.path}")
     if request.method == "HEAD":
         words.append("--head")
     elif request.method != ("POST" if sends else "GET"):
@@ -39,8 +40,13 @@ def curl_command(smoke_test: SmokeTestPlan, address: str, file: str = "") -> str
     return shell_join(words)
 
 
+def _curl(url: str) -> list[str]:
+    """Return the command for *url*; without `--globoff` curl reads brackets and braces as a set of addresses."""
+    return ["curl", *(["--globoff"] if set(url) & _SETS else []), url]
+
+
 def needs_file(body: bytes) -> bool:
-    """Return whether a body does not stand in a command: it is long, or no line of text."""
+    """Return whether a body needs a file, because it is too long for a command, or no line of text."""
     try:
         text = body.decode()
     except UnicodeDecodeError:
