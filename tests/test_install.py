@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+import sys
 import tarfile
 from importlib.metadata import distributions
 from pathlib import Path
@@ -699,3 +700,13 @@ def test_what_fits_is_not_asked_of_pip(
     )
 
     assert (3, expected) == (len(packages), conflicts.pip_check() == [])
+
+
+def test_an_error_of_pip_without_text_is_no_error(capfd: pytest.CaptureFixture[str]) -> None:
+    """The indented line below it belongs to nothing, and is shown."""
+    script = "print('ERROR: '); print('    more'); print('ERROR: no'); print('    more of it')"
+
+    assert environment.run_pip([sys.executable, "-c", script])
+
+    assert ["no\n    more of it"] == environment.ERRORS
+    assert "ERROR:\n    more\nERROR: no\n    more of it\n" == capfd.readouterr().out

@@ -133,19 +133,26 @@ def run_pip(command: list[str], hide: str = "") -> bool:
         env=pip_variables(dict(os.environ)),
     ) as running:
         for line in running.stdout or ():
-            keep_error(line.rstrip(), is_more=is_error)
-            is_error = line.lstrip().startswith(ERROR) or (is_error and line.startswith(INDENT))
+            is_error = keep_error(line.rstrip(), is_more=is_error)
             if not (hide and line.startswith("Requirement already satisfied") and hide in line):
                 say(line.rstrip())
     return running.returncode == 0
 
 
-def keep_error(line: str, *, is_more: bool) -> None:
-    """Keep a line of pip's in ERRORS if it is an error, or belongs to the one before it."""
+def keep_error(line: str, *, is_more: bool) -> bool:
+    """Keep a line of pip's in ERRORS if it is an error, or belongs to the one before it; return whether it was kept.
+
+    Args:
+        line: without blanks at its end.
+        is_more: whether the line before it was kept.
+    """
     if line.lstrip().startswith(ERROR):
         ERRORS.append(line.lstrip()[len(ERROR) :])
-    elif is_more and line.startswith(INDENT):
+        return True
+    if is_more and line.startswith(INDENT):
         ERRORS[-1] += "\n" + line
+        return True
+    return False
 
 
 def run_file(stem: str, number: int) -> Path:
