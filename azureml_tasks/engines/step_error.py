@@ -44,12 +44,10 @@ def failed_step(log: BuildLog, where: str = "") -> BuildError:
     """
     if not log.instruction:
         return BuildError(f"The build failed{where}.", said=log.last_lines, said_is_log=True)
-    cause = cause_of(log.last_lines.split("\n")) if OUR_SCRIPT.match(log.instruction) else ""
-    if cause:
-        error = BuildError(f"The Python packages cannot be installed{where}.", said=cause)
-        error.file, error.line = place_in(cause)
-        error.log_says_why = True
-        return error
+    what = f"The Python packages cannot be installed{where}."
+    lines = log.last_lines.split("\n") if OUR_SCRIPT.match(log.instruction) else []
+    if not_installed := packages_error(what, lines):
+        return not_installed
     if cause := _apt_cause(log):
         error = BuildError(f"The Debian packages cannot be installed{where}.", said=cause)
         error.log_says_why = True
@@ -61,16 +59,34 @@ def failed_step(log: BuildLog, where: str = "") -> BuildError:
     return error
 
 
+def packages_error(what: str, lines: Sequence[str]) -> BuildError | None:
+    """Return the error for Python packages that cannot be installed; None if our script does not say why.
+
+    Args:
+        what: is wrong, in one sentence.
+        lines: the last ones of the script.
+    """
+    cause = cause_of(lines)
+    if not cause:
+        return None
+    error = BuildError(what, said=cause)
+    error.file, error.line = place_in(cause)
+    error.log_says_why = True
+    return error
+
+
 def _apt_cause(log: BuildLog) -> str:
     """Return which packages of the key `apt` do not exist; "" if the step failed by something else."""
     step = _APT.match(log.instruction)
-    said = [match.groups() for line in log.last_lines.split("\n") if (match := _APT_SAID.fullmatch(line))]
+    messages = [match.groups() for line in log.last_lines.split("\n") if (match := _APT_SAID.fullmatch(line))]
     # A warning may be the cause: without the lists of an index, its packages do not exist.
-    if not step or not said or not all(kind == "E" and _NO_SUCH_PACKAGE.match(what) for kind, what in said):
+    if not step or not messages:
         return ""
-    words = {word.strip("'") for _, what in said for word in what.split()}
+    if not all(kind == "E" and _NO_SUCH_PACKAGE.match(what) for kind, what in messages):
+        return ""
+    words = {word.strip("'") for _, what in messages for word in what.split()}
     wanted = [each for each in step["packages"].split() if each.partition("=")[0] in words]
-    lines = [*(f"pyproject.toml: {each}" for each in wanted), *(f"apt said: {what}" for _, what in said)]
+    lines = [*(f"pyproject.toml: {each}" for each in wanted), *(f"apt said: {what}" for _, what in messages)]
     return "\n".join(["apt could not install the packages:", *(f"    {line}" for line in lines)])
 
 

@@ -14,7 +14,7 @@ from azureml_tasks.engines.docker.container import printed_blocks
 from azureml_tasks.engines.docker.leftovers import LABEL, container_name
 from azureml_tasks.engines.finish_call import finish_call
 from azureml_tasks.engines.log_lines import lines_of
-from azureml_tasks.engines.step_error import cause_of
+from azureml_tasks.engines.step_error import packages_error
 from azureml_tasks.errors import BuildError, MachineError
 from azureml_tasks.plain_text import clean
 from azureml_tasks.project.mounted_delivery import MARK
@@ -99,10 +99,7 @@ def make_packages_folder(
         code = container.wait()["StatusCode"]
     if code:
         what = f"The packages cannot be installed in the base {base.names[0]} (exit code {code})."
-        cause = cause_of(lines)
-        error = BuildError(what, said=cause or "\n".join(lines), said_is_log=not cause)
-        error.log_says_why = True
-        raise error
+        raise packages_error(what, lines) or BuildError(what, said="\n".join(lines), said_is_log=True)
     with run.folder() as folder:
         with reading_answers():
             blocks, _ = container.get_archive(f"{_IN_CONTAINER}/python/packages")
