@@ -18,8 +18,8 @@ DEEPEST = 100
 """Tables and arrays inside each other; a real table has about five."""
 _LARGEST = 2**63
 """Integers of TOML have 64 bits: https://toml.io/en/v1.0.0#integer"""
-_BARE_WORD = re.compile(r"""\s*(?P<key>[\w.-]+)\s*=\s*(?P<word>[A-Za-z][^"'\[\]{}=,#]*)(?:#.*)?""")
-"""A key with a word that no quotation marks are around."""
+_BARE_WORD = re.compile(r"""\s*(?P<key>[\w.-]+)\s*=\s*(?P<word>[A-Za-z][^"'\[\]{}=,#\\]*)(?:#.*)?""")
+"""A key with a word without quotation marks; a backslash in it would have another meaning between them."""
 
 
 def parse(text: str, file: str = FILE) -> dict[str, Any]:
