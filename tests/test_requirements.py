@@ -481,3 +481,12 @@ def test_a_missing_file_is_a_problem() -> None:
 def test_a_requirement_with_one_exact_version_is_pinned(text: str, expected: str) -> None:
     """Only a single `==` without a star gives one exact version."""
     assert (expected, expected != "") == (exact_version(Requirement(text)), is_pinned(text))
+
+
+def test_the_command_that_writes_a_list_without_files_of_another_machine() -> None:
+    """The name of the file is quoted for a shell."""
+    line = "numpy @ file:///home/conda/feedstock_root/build_artifacts/numpy_1700000000000/work"
+
+    _, (problem,) = read_tree("my reqs.txt", {"my reqs.txt": line}.get)
+
+    assert "pip list --format=freeze > 'my reqs.txt'" == problem.fix.splitlines()[1]

@@ -333,7 +333,8 @@ def _local_build_problems(path: str, lines: list[Line]) -> list[Problem]:
         return []
     more = f" and {len(lines) - 1} more like it" if len(lines) > 1 else ""
     what = f'"{shown(lines[0].requirement)}"{more} name{"s" if len(lines) == 1 else ""} a file of another machine'
-    fix = f"pip freeze writes this in a conda environment. For a list without it:\npip list --format=freeze > {path}"
+    fix = "pip freeze writes this in a conda environment. For a list without it:\n"
+    fix += f"pip list --format=freeze > {shell_join([path])}"
     return [FileProblem(path, lines[0].number, what, fix)]
 
 
