@@ -110,14 +110,14 @@ def new_context(
     if own_name and own_name not in {file.name for file in files}:
         hashed = tuple(sorted((*files, _text_file(own_name, dockerfile))))
     contents = read_contents(hashed, hashes)
-    parts: defaultdict[str, list[str]] = defaultdict(list)
+    parts: defaultdict[str, dict[str, str]] = defaultdict(dict)
     for name, content in contents.items():
-        parts[name.partition("/")[0]].append(f"{content} {name}\0")
+        parts[name.partition("/")[0]][name] = content
     return BuildContext(
         files=files,
         dockerfile=dockerfile,
-        sha256=_digest(contents),
-        parts={part: hashlib.sha256("".join(lines).encode()).hexdigest() for part, lines in parts.items()},
+        sha256=digest_of_contents(contents),
+        parts={part: digest_of_contents(members) for part, members in parts.items()},
         contents=contents,
         hashes=hashes,
         own_name=own_name,
@@ -141,10 +141,11 @@ def digest(files: Iterable[ContextFile], hashes: FileHashes | None = None) -> st
     Raises:
         BuildError: a file is being changed or has gone.
     """
-    return _digest(read_contents(files, hashes))
+    return digest_of_contents(read_contents(files, hashes))
 
 
-def _digest(contents: Mapping[str, str]) -> str:
+def digest_of_contents(contents: Mapping[str, str]) -> str:
+    """Return the same for members whose *contents* were read, see `read_contents`."""
     lines = "".join([f"{content} {name}\0" for name, content in contents.items()])
     return hashlib.sha256(lines.encode()).hexdigest()
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
+from azureml_tasks.context.build_context import digest_of_contents
 from azureml_tasks.incremental.fingerprint import fingerprint_parts
 from azureml_tasks.incremental.rebuild_reasons import changed_files, changed_inputs
 
@@ -110,7 +110,7 @@ def build_reasons(
     files_now, beside_code = dict(context.contents), tuple[str, ...]()
     if now != before and files_before:
         code = code_of(files_before)
-        parts = {**context.parts, "code": _part(code)}
+        parts = {**context.parts, "code": digest_of_contents(code) if code else ""}
         now["code"] = fingerprint_parts(plan, context._replace(parts=parts), base)["code"]
         files_now = {**{name: files_now[name] for name in files_now if not name.startswith(CODE)}, **code}
         if now["code"] != before.get("code"):  # Its files are those of the build here.
@@ -118,12 +118,6 @@ def build_reasons(
             now["code"], beside_code = before.get("code", ""), (f"{_BESIDE_CODE}{absent}",)
     _, reasons = changed_inputs(before, now, files_before, files_now)
     return (*reasons, *beside_code, *other_user)
-
-
-def _part(contents: Mapping[str, str]) -> str:
-    """Return the hash of these members, as `BuildContext.parts` has it; "" if there are none."""
-    lines = "".join(f"{content} {name}\0" for name, content in contents.items())
-    return hashlib.sha256(lines.encode()).hexdigest() if contents else ""
 
 
 def skipped_commands(plan: Plan) -> list[str]:
