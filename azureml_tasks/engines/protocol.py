@@ -48,7 +48,7 @@ class Engine(Protocol):
         """Return one line: which engine, its address, its builder and why that one."""
 
     def title(self) -> str:
-        """Return the same in short: what a person would not expect of it, and its builder."""
+        """Return the same in short, for people: the engine, its address if that is unusual, and its builder."""
 
     def planned_image(self, plan: Plan, context: BuildContext) -> BuiltImage:
         """Return the image as far as it is known before it is built: it has no ID yet."""
@@ -117,7 +117,7 @@ class Engine(Protocol):
         """Return whether the image is still where it was built."""
 
     def image_bytes(self, image: BuiltImage) -> int | None:
-        """Return the size of an image with its base, as the engine stores it; None if that is not known."""
+        """Return the bytes of an image with its base, as the engine stores it; None if that is not known."""
 
     def smoke_test(self, plan: Plan, image: BuiltImage, keep_log: Callable[[str], None]) -> Report | None:
         """Run the image and send the plan's requests; None under --dry.

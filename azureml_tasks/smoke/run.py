@@ -104,6 +104,7 @@ def _report_of_start(
 
 @contextmanager
 def _log_kept(container: Container, keep_log: Callable[[str], None]) -> Iterator[None]:
+    """Keep what the container has printed if the block ends with an error, also with one of a signal."""
     try:
         yield
     except BaseException:

@@ -92,7 +92,7 @@ class AcrEngine:
         return f"Azure Container Registry {registry} ({acr.cloud}); smoke test {place}"
 
     def title(self) -> str:
-        """Return the same: each word of it may differ from what a person expects."""
+        """Return what `describe` returns: a person needs all of it."""
         return self.describe()
 
     def planned_image(self, plan: Plan, context: BuildContext) -> BuiltImage:
@@ -227,12 +227,10 @@ class AcrEngine:
     @contextmanager
     def answering(self, plan: Plan, image: BuiltImage) -> Iterator[AnsweringServer]:
         """Pull the candidate to the local engine, and run it there for the block, once its health check answers."""
-        if not self.local:
-            what = "No local engine answers, and a server needs one: it pulls the image and runs it here."
-            raise EngineError(what, next_step="docker context ls")
+        local = self._engine_here("a server")
         with (
-            self.local.pulled(self._reference(image), self._login) as local_id,
-            self.local.answering(plan, image._replace(id=local_id)) as server,
+            local.pulled(self._reference(image), self._login) as local_id,
+            local.answering(plan, image._replace(id=local_id)) as server,
         ):
             yield server
 
@@ -240,13 +238,24 @@ class AcrEngine:
         """Pull the candidate to the local engine, and run a command in it there; return its exit code."""
         from azureml_tasks.engines.docker.shell import run_inside
 
-        if not self.local:
-            what = "No local engine answers, and a shell needs one: it pulls the image and runs it here."
-            raise EngineError(what, next_step="docker context ls")
-        name = self._candidate_name(self.plan, image)
-        with self.local.pulled(name, self._login) as local_id:
+        local, name = self._engine_here("a shell"), self._candidate_name(self.plan, image)
+        with local.pulled(name, self._login) as local_id:
             # Under --dry there is no local ID, and the announced commands show the name.
-            return run_inside(self.local, image._replace(id=local_id or name), smoke_test, inside)
+            return run_inside(local, image._replace(id=local_id or name), smoke_test, inside)
+
+    def _engine_here(self, what_for: str) -> DockerEngine:
+        """Return the local engine.
+
+        Args:
+            what_for: what needs it, such as "a shell".
+
+        Raises:
+            EngineError: none answers.
+        """
+        if self.local:
+            return self.local
+        what = f"No local engine answers, and {what_for} needs one: it pulls the image and runs it here."
+        raise EngineError(what, next_step="docker context ls")
 
     def _candidate_name(self, plan: Plan, image: BuiltImage) -> str:
         """Return the name by which the candidate is pulled; under --dry there may be none yet."""

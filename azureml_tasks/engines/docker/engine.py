@@ -215,7 +215,7 @@ class DockerEngine:
             return self.client.inspect_image(image.id) is not None
 
     def image_bytes(self, image: BuiltImage) -> int | None:
-        """Return the size of an image with its base; None if the engine does not say it."""
+        """Return the bytes of an image with its base; None if the engine does not say it."""
         with translate_errors(self.client.host):
             size = (self.client.inspect_image(image.id) or {}).get("Size")
         return size if isinstance(size, int) else None

@@ -127,7 +127,7 @@ def serving(
         log: takes what it prints.
 
     Raises:
-        EngineError: the engine cannot create it, or there is no debugger here.
+        EngineError: the engine cannot create it.
         SettingsError: the image has no entry script, and the table wants one to answer.
     """
     client, reporter = engine.client, engine.reporter
