@@ -50,8 +50,8 @@ def answering_code(reader: ProjectReader, code: Code, base: Reference) -> Answer
         return AnsweringCode(stands_in=True)
     if problems.is_bad(("code",)) or problems.is_bad(("entry-script",)):
         return AnsweringCode()  # Reported already.
-    found = entry_scripts(reader.root, reader.matcher, reader.folder)
-    fix = how_to_name([*map(reader.name, found)]) or _NO_SCRIPT
+    scripts = entry_scripts(reader.root, reader.matcher, reader.folder)
+    fix = how_to_name([*map(reader.name, scripts)]) or _NO_SCRIPT
     what = f"{spell(place)} is set, and the image has no code that {_purpose(place)}"
     if has_own is False:
         problems.add(place, what, fix)

@@ -93,15 +93,15 @@ def _without_score(reader: ProjectReader, folders: CodeFolders) -> Code:
     if _may_serve(reader, folders.source_of(_FALLBACK)):
         return _with_script(reader, folders, _FALLBACK)
     tops = folders.by_name.values()
-    found = [path for top in tops for path in entry_scripts(reader.root, reader.matcher, top)]
+    scripts = [path for top in tops for path in entry_scripts(reader.root, reader.matcher, top)]
     has = "have" if len(tops) > 1 else "has"
     what = f"{' and '.join(map(reader.name, tops))} {has} no score.py, and no entry-script is set"
-    if not found:
+    if not scripts:
         return Code(
             folders=folders,
             warnings=(Notice("no-entry-script", f"{what}: the server will look for {_FALLBACK}"),),
         )
-    advice = how_to_name([*map(reader.name, found)], [*map(folders.place_of, found)])
+    advice = how_to_name([*map(reader.name, scripts)], [*map(folders.place_of, scripts)])
     if has_own is None:
         return Code(folders=folders, warnings=(Notice("no-entry-script", f"{what}. {advice}"),))
     reader.problems.add(("code",), what, advice)
@@ -148,7 +148,7 @@ def _folders(reader: ProjectReader) -> CodeFolders:
 
 def _python_path(reader: ProjectReader, folders: CodeFolders) -> tuple[str, ...]:
     """Return the folders of `python-path`, and report those that will not be in the image."""
-    problems, found = reader.problems, []
+    problems, python_path = reader.problems, []
     for index, value in problems.valid_items("python-path", reader.settings.python_path):
         place: Place = ("python-path", index)
         place = place if problems.is_written(place) else ("python-path",)
@@ -161,9 +161,9 @@ def _python_path(reader: ProjectReader, folders: CodeFolders) -> tuple[str, ...]
             if reader.matcher.may_descend(path) or not reader.refuse_excluded(
                 path, "a folder of python-path"
             ):
-                found.append(Path(value).as_posix())
+                python_path.append(Path(value).as_posix())
         elif Path(value).as_posix() == "." and not path:
-            found.append(".")
+            python_path.append(".")
         else:
             there = (
                 f"and {reader.name(path)} is not a folder"
@@ -171,7 +171,7 @@ def _python_path(reader: ProjectReader, folders: CodeFolders) -> tuple[str, ...]
                 else "which is in none of the folders of code"
             )
             problems.add(place, f'{spell(place)} is "{value}", {there}', _inside(folders, "folder"))
-    return tuple(found)
+    return tuple(python_path)
 
 
 def _inside(folders: CodeFolders, kind: str) -> str:

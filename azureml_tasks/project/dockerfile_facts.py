@@ -181,16 +181,16 @@ def _expanded(text: str, arguments: Mapping[str, str | None]) -> tuple[str, list
 
     def value(match: re.Match[str]) -> str:
         name = match["plain"] or match["name"]
-        found = arguments.get(name, "")
-        if found is None:  # Only the builder knows it.
+        argument = arguments.get(name, "")
+        if argument is None:  # Only the builder knows it.
             return f"<{name}>"
         if match["kind"] == "-":
-            return found or match["word"]
+            return argument or match["word"]
         if match["kind"] == "+":
-            return match["word"] if found else ""
-        if not found:
+            return match["word"] if argument else ""
+        if not argument:
             unset.append(name)
-        return found
+        return argument
 
     count = 1
     for _ in range(_DEEPEST):

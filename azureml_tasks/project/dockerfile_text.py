@@ -86,15 +86,15 @@ def words_of(text: str) -> list[str]:
 
 
 def _directives(lines: Sequence[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
+    directives: dict[str, str] = {}
     for line in lines:
         match = _DIRECTIVE.fullmatch(line.lstrip())
         if not match:
             break
         name = match[1].lower()
         if name in _DIRECTIVES:
-            found.setdefault(name, match[2].rstrip())
-    return found
+            directives.setdefault(name, match[2].rstrip())
+    return directives
 
 
 def _is_empty(line: str) -> bool:

@@ -67,8 +67,8 @@ class GitRules(IgnoreRules):
         """Return the rule that decides about a file or folder, None for no rule, and whether it stays."""
         if not path.startswith(self._folder) or path == self._folder:
             return None, True
-        found = self._spec.check_file(path[len(self._folder) :])
-        return (None, True) if found.index is None else (self._rules[found.index], not found.include)
+        result = self._spec.check_file(path[len(self._folder) :])
+        return (None, True) if result.index is None else (self._rules[result.index], not result.include)
 
     def may_descend(self, folder: str) -> bool:
         """Return whether anything below a folder can stay."""

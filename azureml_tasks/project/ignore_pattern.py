@@ -155,16 +155,16 @@ def _set(expression: str, at: int) -> tuple[str, int]:
     start = at = at + negated
     items = []
     while at == start or expression[at] != "]":
-        found = _SET_ITEM.match(expression, at)
-        if found is None:
+        item = _SET_ITEM.match(expression, at)
+        if item is None:
             raise ValueError('a "[" needs a "]"')
-        items.append(_set_item(found))
-        at = found.end()
+        items.append(_set_item(item))
+        at = item.end()
     return f"[{'^' * negated}{''.join(items)}]", at + 1
 
 
-def _set_item(found: re.Match[str]) -> str:
-    name, perl, low, high = found.group("name", "perl", "low", "high")
+def _set_item(item: re.Match[str]) -> str:
+    name, perl, low, high = item.group("name", "perl", "low", "high")
     if name is not None and name not in _POSIX_SETS:
         raise ValueError(f'"[:{name}:]" is no known set of characters')
     if name is not None:

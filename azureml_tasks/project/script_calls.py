@@ -89,11 +89,11 @@ def _own_nodes(node: ast.AST) -> Iterator[ast.AST]:
 
 def _decorators(function: Function) -> set[str]:
     """Return the names of the decorators, each without the modules in front and without its arguments."""
-    found = set()
+    names = set()
     for decorator in function.decorator_list:
         called = decorator.func if isinstance(decorator, ast.Call) else decorator
-        found.add(called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", ""))
-    return found
+        names.add(called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", ""))
+    return names
 
 
 def _is_generator(function: Function) -> bool:

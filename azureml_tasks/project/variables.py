@@ -119,15 +119,15 @@ def resolve(
     """
     named = {name: names(value) for name, value in table.items()}
     others = {
-        name: [other for other in found if other in table and other != name] for name, found in named.items()
+        name: [other for other in used if other in table and other != name] for name, used in named.items()
     }
     resolved = _replaced(table, others, {**earlier, **ours}, problems)
-    for circle in _circles({name: found for name, found in others.items() if name not in resolved}):
+    for circle in _circles({name: used for name, used in others.items() if name not in resolved}):
         _report_circle(circle, problems)
     in_order = {name: resolved[name] for name in table if name in resolved}
     needed: dict[str, FileProblem] = {}
-    for variable, found in named.items():
-        for name in found:
+    for variable, used in named.items():
+        for name in used:
             is_set = name in ours or name in earlier or (name in table and name != variable)
             if not is_set and name not in needed:
                 needed[name] = _not_set(problems, variable, name)

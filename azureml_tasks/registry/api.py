@@ -162,7 +162,7 @@ class RegistryApi:
         Raises:
             RegistryError: a page is not what the registry's API answers.
         """
-        found: set[str] = set()
+        tags: set[str] = set()
         path = f"{repository}/tags/list"
         visited: set[str] = set()
         while path and path not in visited:
@@ -172,9 +172,9 @@ class RegistryApi:
                 break
             self._expect(response, HTTPStatus.OK, f"to list the tags of {repository}", "pull")
             subject = f"Registry {self.login_server} returned tags of {repository}"
-            found.update(tags_of(response.content, subject))
+            tags.update(tags_of(response.content, subject))
             path = self._next_page(response)
-        return sorted(found)
+        return sorted(tags)
 
     def _next_page(self, response: requests.Response) -> str:
         """Return the path of the page after *response*, below `/v2/`; "" if it is the last."""

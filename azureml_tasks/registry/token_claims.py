@@ -13,10 +13,10 @@ def claims(token: str) -> dict[str, Any]:
     if len(parts) != 3:  # noqa: PLR2004 -- header, claims, signature
         return {}
     try:
-        found = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+        decoded = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
     except (ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return decoded if isinstance(decoded, dict) else {}
 
 
 def granted_actions(token: str) -> dict[str, frozenset[str]] | None:

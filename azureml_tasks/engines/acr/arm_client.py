@@ -69,8 +69,8 @@ class ArmClient:
         for _ in range(_ATTEMPTS - 1):
             if response.status_code not in _NOT_STARTED:
                 break
-            asked = seconds_asked(response.headers)
-            wait(_PAUSE if asked is None else asked, self.say)
+            seconds = seconds_asked(response.headers)
+            wait(_PAUSE if seconds is None else seconds, self.say)
             response = self._send("POST", path, version, action, body, retry_total=0)
         return _json(response, action)
 

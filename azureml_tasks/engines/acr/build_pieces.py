@@ -76,7 +76,7 @@ class BuildPieces:
         )
 
 
-class _Found(NamedTuple):
+class _StoredLayers(NamedTuple):
     """The largest cached layers in the registry: how many of the plan's, their reference and when they were built."""
 
     stored: int = 0
@@ -84,7 +84,7 @@ class _Found(NamedTuple):
     built_at: int = 0
 
 
-_NONE = _Found()
+_NONE = _StoredLayers()
 
 
 def whole_image(plan: Plan, context: BuildContext) -> BuildPieces:
@@ -138,12 +138,12 @@ def pieces_after_cached_layers(
     available = cached_layers_of(plan, fingerprint_parts(plan, context, str(plan.base)))
     if not available:
         return whole_image(plan, context)
-    found = _NONE
+    largest = _NONE
     if not no_cache:
-        found = _largest_in_registry(plan, available, repositories, records, reporter)
-    reused, missing = available[: found.stored], available[found.stored :]
-    pieces = _pieces(plan, context, found.reference or str(plan.base), reused, missing)
-    return BuildPieces(pieces=tuple(pieces), cached_layers=found.reference, installed_at=found.built_at)
+        largest = _largest_in_registry(plan, available, repositories, records, reporter)
+    reused, missing = available[: largest.stored], available[largest.stored :]
+    pieces = _pieces(plan, context, largest.reference or str(plan.base), reused, missing)
+    return BuildPieces(pieces=tuple(pieces), cached_layers=largest.reference, installed_at=largest.built_at)
 
 
 def _largest_in_registry(
@@ -152,7 +152,7 @@ def _largest_in_registry(
     repositories: RegistryApi,
     records: LayerRecords,
     reporter: Reporter,
-) -> _Found:
+) -> _StoredLayers:
     """Return the largest of *available*, the smallest first, that the registry has."""
     repository = registry_layers_repository(plan)
     for count in range(len(available), 0, -1):
@@ -172,7 +172,7 @@ def _largest_in_registry(
             reporter.say(f"using cached layers: {' + '.join(layers.stages)}, {name}")
             records.write(layers.tag, manifest.digest, f"{plan.registry}/{name}")
             reference = f"{plan.registry}/{repository}@{manifest.digest}"
-            return _Found(stored=count, reference=reference, built_at=int(epoch_seconds(created)))
+            return _StoredLayers(stored=count, reference=reference, built_at=int(epoch_seconds(created)))
         if not manifest:
             records.forget(layers.tag)
         else:

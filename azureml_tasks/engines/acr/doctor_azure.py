@@ -58,12 +58,12 @@ def azure_findings(
         session = session_of(cloud, credential, acr, registry, _silent)
     except AzuremlTasksError as error:
         return [*signed_in, of_error("Azure registry", error, Status.BLOCKS, _NEEDED)]
-    # The table names the workspace, and that its registry.
+    # The registry may be that of a workspace that the table names.
     what, fix = refusal(session.registry.login_server)
     if what:
         return [*signed_in, Finding("Azure registry", Status.WARNING, what, "It was not asked.", fix)]
-    found = Finding("Azure registry", Status.OK, f"{session.registry.login_server}, {session.registry.id}")
-    return [*signed_in, found, _roles(session, plan), _tasks(session)]
+    what = f"{session.registry.login_server}, {session.registry.id}"
+    return [*signed_in, Finding("Azure registry", Status.OK, what), _roles(session, plan), _tasks(session)]
 
 
 def _silent(_: str) -> None:

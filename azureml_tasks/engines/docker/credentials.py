@@ -37,8 +37,8 @@ def stored_credentials(config: DockerConfig, registry: str) -> Credentials:
         RegistryError: the credential helper fails, or does not answer with credentials.
     """
     helper = config.helper(registry)
-    if helper and (found := _of_helper(helper, registry)):
-        return found
+    if helper and (of_helper := _of_helper(helper, registry)):
+        return of_helper
     entry = config.entry(registry)
     if token := entry.get("identitytoken"):
         return Credentials(refresh_token=str(token))

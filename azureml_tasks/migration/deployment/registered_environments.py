@@ -88,10 +88,10 @@ def definitions(wanted: Registered, surroundings: Surroundings, beside: str) -> 
     """
     start = posixpath.dirname(beside) or "."
     folders = dict.fromkeys([start, ".", posixpath.join(start, "..")])
-    found = (path for folder in folders for path in _yaml_files(surroundings, folder))
-    paths = dict.fromkeys(surroundings.locate(path).name for path in found)
+    paths = (path for folder in folders for path in _yaml_files(surroundings, folder))
+    names = dict.fromkeys(surroundings.locate(path).name for path in paths)
     versions: list[tuple[bool, str]] = []
-    for read, name in enumerate(paths):
+    for read, name in enumerate(names):
         if read == _MOST_READ:
             break
         version = _version_of(wanted.name, surroundings, name)

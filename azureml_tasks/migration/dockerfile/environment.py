@@ -62,8 +62,8 @@ def read_env(stage: Stage, instruction: Instruction) -> None:
     if not pairs:
         stage.left_over(line, "it has no name and value")
         return
-    found = {name: _env_value(stage, line, name, word) for name, word in pairs}
-    values = {name: value for name, value in found.items() if value is not None}
+    read = {name: _env_value(stage, line, name, word) for name, word in pairs}
+    values = {name: value for name, value in read.items() if value is not None}
     if len(stage.env) + len(values) > _MOST_VARIABLES:
         stage.left_over(line, f"more than {_MOST_VARIABLES:,} variables are not read")
         return

@@ -102,8 +102,8 @@ def search(surroundings: Surroundings) -> Search:
 class _Searching:
     """What is decided so far."""
 
-    def __init__(self, folder: Path, found: Candidates, models: Sequence[str]) -> None:
-        self.folder, self.candidates, self.models = folder, found, models
+    def __init__(self, folder: Path, all_of_them: Candidates, models: Sequence[str]) -> None:
+        self.folder, self.candidates, self.models = folder, all_of_them, models
         self.sources: list[Source] = []
         self.questions: list[Question] = []
         self.passed_over: list[PassedOver] = []

@@ -72,8 +72,8 @@ def _advice(path: Path, folder: Path, home: Path) -> str:
         added = f'collection(project="{inner}")'
     if names:
         return f"{imported}\n{names[-1]}.add_collection({added})"
-    made = "ns = Collection.from_module(sys.modules[__name__])"
-    return f"import sys\nfrom invoke.collection import Collection\n{imported}\n{made}\nns.add_collection({added})"
+    namespace = "ns = Collection.from_module(sys.modules[__name__])"
+    return f"import sys\nfrom invoke.collection import Collection\n{imported}\n{namespace}\nns.add_collection({added})"
 
 
 def _bound(statement: ast.stmt) -> list[str]:
