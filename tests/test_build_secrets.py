@@ -346,7 +346,7 @@ def test_no_file_of_the_project_says_where_they_are(tmp_path: Path) -> None:
 
 
 def test_a_secret_that_would_be_copied_is_refused(tmp_path: Path) -> None:
-    """A file of the code or of the model is no secret, whatever the table includes again."""
+    """A file of the code or of the model is no secret, whatever the table includes again; its patterns may stay."""
     table = TABLE + 'code = "."\nmodel = "weights"\nexclude = ["!.netrc"]\n'
     files = {
         "pyproject.toml": project("demo", table),
@@ -360,10 +360,10 @@ def test_a_secret_that_would_be_copied_is_refused(tmp_path: Path) -> None:
 
     expected = """\
 --secret: netrc: .netrc would be copied into the image
-    Leave it out: exclude = [".netrc"]
+    Leave it out: add ".netrc" as the last pattern of exclude
 
 --secret: pip-conf: weights/pip.conf would be copied into the image
-    Leave it out: exclude = ["weights/pip.conf"]
+    Leave it out: add "weights/pip.conf" as the last pattern of exclude
 
 2 problems; nothing was built.
 """

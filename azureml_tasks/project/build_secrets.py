@@ -6,6 +6,7 @@ Values are read for one use, stored nowhere and never printed.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from dataclasses import dataclass, field
@@ -13,9 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.config.problems import FILE, spell
-from azureml_tasks.config.toml_messages import exclude_line
 from azureml_tasks.errors import FileProblem, Problem, SettingsError
-from azureml_tasks.plain_text import shell_join
+from azureml_tasks.plain_text import escape_json, shell_join
 from azureml_tasks.project.model import BuildSecret
 from azureml_tasks.project.netrc_form import bad_netrc_line
 
@@ -187,7 +187,10 @@ def _copied(root: Path, secrets: Iterable[BuildSecret], members: Iterable[Contex
         if member.source and (secret := files.get(os.path.realpath(member.source))):
             path = Path(os.path.relpath(member.source, root)).as_posix()
             what = f"{secret.id}: {path} would be copied into the image"
-            yield Problem(secret.option, 0, what, f"Leave it out: {exclude_line(path)}")
+            pattern = escape_json(json.dumps(path, ensure_ascii=False))
+            yield Problem(
+                secret.option, 0, what, f"Leave it out: add {pattern} as the last pattern of exclude"
+            )
 
 
 def _read(secret: BuildSecret) -> _Value:
