@@ -1,6 +1,6 @@
 """Files that our own commands have written, known by how they begin.
 
-They may lie in a folder that is copied, under any name. What a build has led to must not change the next build.
+They may lie in a folder that is copied, under any name. The result of a build must not change the next build.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ _WRITTEN = {
     "code": "env, the place of the code or a command of run",
     "labels": "a label or the user",
 }
-"""What of the table decides about a stage, beside the content of its files."""
+"""What changes a stage apart from the content of its files."""
 
 
 class Rebuild(NamedTuple):

@@ -132,7 +132,8 @@ class Reading:
         flags: for `image.environment --deployment`: "endpoint" and "instance-type" → value.
         keeps_dockerfile: why the table with this source's keys would build another image, so that only
             `dockerfile = …` serves; empty if the keys do. For a Dockerfile.
-        foreign_context: folder of the build context, relative to the project's folder; "" if that is it. Likewise.
+        foreign_context: folder of the build context, relative to the project's folder; "" if that is the one. For a
+            Dockerfile.
         request_timeout: seconds that a request may take; 0 if it does not say. For a deployment.
     """
 

@@ -112,7 +112,12 @@ class RegistrySession:
         return response
 
     def _read(self, response: requests.Response, **_: Any) -> None:
-        """Read the body of *response*, of any host that a table names, as far as one may be long."""
+        """Read the body of *response*, which may be endless: a table can name any host.
+
+        Raises:
+            AnswerError: it is longer than any answer of a registry.
+            requests.ConnectionError: the connection breaks.
+        """
         from requests import ConnectionError as NoAnswer
         from urllib3.exceptions import HTTPError
 

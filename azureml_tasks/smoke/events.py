@@ -125,7 +125,7 @@ def make_report(
 
 
 def _log_says_why(events: Events, sent: Iterable[Sent], end: ContainerEnd) -> bool:
-    """Return whether the server had trouble of its own, rather than another answer than was expected."""
+    """Return whether the server itself failed; False if it only gave another answer than was expected."""
     if ("ready", 0) not in events or end.exit_code is not None:
         return True
     is_well = events.get(("malformed", 0), {"healthy": True})["healthy"]

@@ -86,15 +86,15 @@ class Report:
         checks: in the order in which they run, the malformed body last.
         latencies: one for each request that passed.
         started: seconds until GET / answered 200; None if it never did.
-        waits: what the tries before that met, in order; of many the first ones.
+        waits: why the server was not ready before, in order; at most the first 50.
         stopped: seconds that the container took to stop; None if it was not stopped.
         peak_memory: bytes; None if it was not measured.
         warnings: one line each; a pass can have some too.
         log: the container's log; of a long one the beginning and the end.
         log_lines: how many lines the whole log has; 0 if all of them are in `log`.
         traceback: from the log, the one that explains a failure.
-        log_says_why: whether the log may explain a failure, which a wrong answer explains itself.
-        log_file: where all of the log is kept that is kept, as messages call it; "" if it is not kept here.
+        log_says_why: whether the log may explain a failure; False if a wrong answer explains it.
+        log_file: the file that has the log, as messages call it; "" for none.
         exit_code: the container's; None while it runs.
         proven: by what: the answers to requests, a mini-batch, or start-up alone.
     """
@@ -187,7 +187,7 @@ def _failed(report: Report) -> Iterator[str]:
 
 
 def _log(report: Report) -> Iterator[str]:
-    """Yield what the container's log says about the failure; nothing if a wrong answer says all of it."""
+    """Yield what the container's log says about the failure; nothing if a wrong answer explains it."""
     if report.traceback:
         yield from ("", "In the container's log:", *_indented(_shown(report.traceback, _TRACEBACK_LINES)))
     elif report.log_says_why and (lines := _shown(report.log, _LAST_LINES)):

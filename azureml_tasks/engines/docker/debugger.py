@@ -46,8 +46,8 @@ def debugged(smoke_test: SmokeTestPlan, variables: Mapping[str, str]) -> SmokeTe
     """Return what a container gets whose script waits for a debugger.
 
     Args:
-        smoke_test: what it gets without.
-        variables: that it has then.
+        smoke_test: what it gets without a debugger.
+        variables: that it has without a debugger, those of its image among them.
     """
     added = {
         **_VARIABLES,
@@ -67,8 +67,8 @@ def debugger_copies() -> dict[str, str]:
 def debugger_files() -> list[ContextFile]:
     """Return the members of an archive for it, without debugpy's compiled modules, which are for this machine's Python.
 
-    Without them it takes its slower Python code, in any version. It prints an error if its library is missing that
-    another process would be attached to with, so that is copied as well.
+    Without these modules debugpy uses its Python code, which is slower and runs in any version. The library that
+    attaches debugpy to another process is copied as well: debugpy prints an error if it is missing.
     """
     package = debugpy_folder()
     paths = sorted(path for path in package.rglob("*") if path.suffix == ".py" or path.match(_LIBRARY))

@@ -343,7 +343,7 @@ class ServedContainer:
                 return 0
 
     def answers_inside(self) -> bool:
-        """Return whether it does so inside the container, as on an engine whose ports are on another machine."""
+        """Return whether the health check answers inside the container: the port may be on another machine."""
         url = f"http://127.0.0.1:{self.smoke_test.port}{self.smoke_test.health}"
         command = ["/bin/sh", "-c", f'exec "{FIND_PYTHON}" -I -c "$0" "$1"', _ASK, url]
         last = deque(self.container.lines(command), maxlen=1)
