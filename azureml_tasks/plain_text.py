@@ -83,6 +83,11 @@ def shell_join(argv: Sequence[str]) -> str:
     return " ".join(map(_shell_word, argv))
 
 
+def csv_field(text: str) -> str:
+    """Return *text* as one field of a line of CSV, as some options of docker's client take several fields."""
+    return '"' + text.replace('"', '""') + '"' if '"' in text or "," in text else text
+
+
 def hide_login(text: str) -> str:
     """Return *text*, a line or an address, with *** in place of a user and password."""
     return "\n".join(map(_hidden, text.split("\n"))) if "@" in text else text

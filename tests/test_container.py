@@ -182,6 +182,18 @@ def test_a_model_is_mounted_as_azure_ml_does(tmp_path: Path) -> None:
     assert [f"AZUREML_MODEL_DIR={folder}"] == created["Env"]
 
 
+def test_the_command_mounts_a_model_of_any_name(tmp_path: Path) -> None:
+    """The option is a line of CSV, so a comma in a path needs quotation marks."""
+    image = BuiltImage(id="sha256:1", names=("demo:1",), engine="docker", context_sha256="", user="u")
+    client = EngineClient(context="default", host="unix:///s", version="1", api="1.48")
+    model = SmokeTestPlan(model='/models/a "b",c', model_name="iris")
+    (words,) = start_commands(client, image, model, Run(tmp_path, client.host), "one")
+
+    source = '"source=/models/a ""b"",c"'
+    target = '"target=/var/azureml-app/azureml-models/iris/1/a ""b"",c"'
+    assert f"type=bind,readonly,{source},{target}" == words[words.index("--mount") + 1]
+
+
 @pytest.mark.parametrize("followed", [b"", b"one\n", b"one\ntwo", b"one\ntwo\n"])
 def test_what_an_engine_leaves_out_of_a_log_that_is_followed_is_read_afterwards(followed: bytes) -> None:
     """Docker 20.10 may close it before the last lines; nothing is there twice."""

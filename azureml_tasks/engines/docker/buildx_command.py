@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from azureml_tasks.plain_text import csv_field
 from azureml_tasks.planning.dockerfile import image_labels
 
 if TYPE_CHECKING:
@@ -68,10 +69,8 @@ def build_arguments(context: BuildContext) -> dict[str, str]:
 
 def _secret_option(secret: BuildSecret) -> str:
     """Return where docker's client finds a secret, as a line of CSV; its value is in no argument."""
-    field = f"env={secret.env}" if secret.env else f"src={secret.file}"
-    if '"' in field or "," in field:
-        field = '"' + field.replace('"', '""') + '"'
-    return f"id={secret.id},{field}"
+    place = f"env={secret.env}" if secret.env else f"src={secret.file}"
+    return f"id={secret.id},{csv_field(place)}"
 
 
 def image_file_option(builder: Builder) -> str:

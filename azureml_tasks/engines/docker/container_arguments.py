@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from azureml_tasks.engines.docker.gpus import device_requests, gpu_option
 from azureml_tasks.engines.docker.leftovers import LABEL as RUN_LABEL
 from azureml_tasks.in_image import default_score
+from azureml_tasks.plain_text import csv_field
 from azureml_tasks.planning.plan import APP_ROOT, MODEL_DIR
 from azureml_tasks.smoke.batch import batch_command, batch_mounts
 
@@ -87,7 +88,10 @@ def mount_options(mounts: Mapping[str, str]) -> list[str]:
     return [
         word
         for target, source in mounts.items()
-        for word in ("--mount", f"type=bind,readonly,source={source},target={target}")
+        for word in (
+            "--mount",
+            f"type=bind,readonly,{csv_field(f'source={source}')},{csv_field(f'target={target}')}",
+        )
     ]
 
 
