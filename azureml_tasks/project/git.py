@@ -190,8 +190,8 @@ def _revision(top: Path, status: Finished, time: Finished, remote: str) -> Revis
 
 def _failed(git: Finished) -> NoRevision:
     """Return all of git's message: the lines after the first say what to do about a repository of another owner."""
-    said = [line.strip() for line in git.stderr.splitlines() if line.strip()]
-    first, *advice = said or [f"exit code {git.code}"]
+    lines = [line.strip() for line in git.stderr.splitlines() if line.strip()]
+    first, *advice = lines or [f"exit code {git.code}"]
     return NoRevision(why=f"git said: {first}", fix="\n".join(advice), unexpected=True)
 
 

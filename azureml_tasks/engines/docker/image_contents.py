@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from contextlib import contextmanager, suppress
 from functools import partial
 from importlib import resources
@@ -13,7 +12,7 @@ from azureml_tasks.engines.docker.api_errors import reading_answers, translate_e
 from azureml_tasks.engines.docker.container import printed_blocks
 from azureml_tasks.engines.docker.leftovers import LABEL, container_name, tracked_run
 from azureml_tasks.engines.finish_call import finish_call
-from azureml_tasks.plain_text import one_line
+from azureml_tasks.plain_text import one_line, shell_join
 from azureml_tasks.report.contents import Listing
 from azureml_tasks.report.layers import EngineImage, Layer
 from azureml_tasks.smoke.container_protocol import FIND_PYTHON
@@ -149,4 +148,4 @@ def _announced(engine: DockerEngine, image_id: str) -> bool:
     command = ["--entrypoint", "/bin/sh", image_id, "-c", f'exec "{FIND_PYTHON}" -I -B -']
     script = str(resources.files("azureml_tasks").joinpath(_SCRIPT))
     argv = engine.client.docker_command("run", *options, *command)
-    return engine.reporter.effect(argv, after=f" < {shlex.quote(script)}")
+    return engine.reporter.effect(argv, after=f" < {shell_join([script])}")

@@ -70,10 +70,10 @@ class OwnBuild:
     def _pull_images(self, own: OwnDockerfile, *, again: bool) -> None:
         """Pull the images that the engine does not have: by the API it is told no credentials for them."""
         client = self.build.client
-        wanted = {image.reference: image.platform for image in own.facts.images if image.reference}
-        for reference, asked in wanted.items():
+        platforms = {image.reference: image.platform for image in own.facts.images if image.reference}
+        for reference, platform_of_from in platforms.items():
             if again or not client.inspect_image(str(reference)):
-                platform = asked or self.plan.platform
+                platform = platform_of_from or self.plan.platform
                 pull_base(client, reference, platform, self.build.reporter, named_in=own.name)
 
     def _check(self, image: Mapping[str, Any], *, is_known: bool) -> None:
