@@ -68,14 +68,15 @@ class Base:
             marker.touch()
 
     def run(self) -> tuple[int, str]:
-        """Run the script; return its exit code and output, with `ROOT` for the base's own folder."""
+        """Run the script, whose `/opt` is in the base; return its exit code and output, with `ROOT` for the base."""
         programs = self.root / "bin"
         programs.mkdir(exist_ok=True)
         for name in ("cp", "dirname", "ln", "mkdir", "rm", "sh", "touch"):
             if not (programs / name).exists():
                 (programs / name).symlink_to(shutil.which(name) or name)
+        script = SCRIPT.read_text(encoding="utf-8").replace("/opt/", f"{self.root}/opt/")
         ended = subprocess.run(
-            ["/bin/sh", str(SCRIPT), str(self.target)],
+            ["/bin/sh", "-c", script, "server_environment.sh", str(self.target)],
             env={"PATH": str(programs), **self.env},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -93,8 +94,9 @@ def base(tmp_path: Path) -> Base:
 
 @pytest.mark.parametrize("variable", ["CONDA_PREFIX", "AZUREML_CONDA_ENVIRONMENT_PATH"])
 def test_an_environment_that_a_variable_names_is_used(base: Base, variable: str) -> None:
-    """The image finds it by a link; a Python on PATH does not count."""
+    """The image finds it by a link; a Python on PATH does not count, nor does one of `/opt/miniconda`."""
     base.add_python("conda/bin/python")
+    base.add_python("opt/miniconda/bin/python", old=1)
     base.add_python("bin/python3", old=1)
     base.env[variable] = str(base.root / "conda")
 
@@ -102,6 +104,20 @@ def test_an_environment_that_a_variable_names_is_used(base: Base, variable: str)
 
     assert (0, "The inference server goes into the environment ROOT/conda of the base.\n") == (code, output)
     assert base.target.readlink() == base.root / "conda"
+
+
+def test_without_a_variable_the_environment_in_opt_miniconda_is_used(base: Base) -> None:
+    """Azure ML's own images have conda there; a Python on PATH does not count."""
+    base.add_python("opt/miniconda/bin/python")
+    base.add_python("bin/python3", old=1)
+
+    code, output = base.run()
+
+    assert (0, "The inference server goes into the environment ROOT/opt/miniconda of the base.\n") == (
+        code,
+        output,
+    )
+    assert base.target.readlink() == base.root / "opt/miniconda"
 
 
 def test_a_variable_that_names_nothing_is_passed_over(base: Base) -> None:
