@@ -26,7 +26,9 @@ import azureml_tasks
 from azureml_tasks import signals
 from azureml_tasks.built_image import BuiltImage
 from azureml_tasks.cli.console import Console
+from azureml_tasks.cli.options import TaskRun
 from azureml_tasks.cli.serve_options import BuildKey
+from azureml_tasks.cli.tasks import serve as serve_task
 from azureml_tasks.commands import pipeline, serve
 from azureml_tasks.commands.mounting import inputs_sha256
 from azureml_tasks.commands.prepare import Prepared
@@ -412,6 +414,20 @@ def press() -> None:
         select.select([0], [], [])
         sys.stdout.write(f"pressed: {key.was_pressed()}\n")
         sys.stdout.flush()
+
+
+def test_the_task_asks_the_terminal_for_builds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is typed while it serves is the key's; the offer is made if there is a terminal."""
+    key = BuildKey(is_open=True)
+    requests: list[ServeRequest] = []
+    monkeypatch.setattr(BuildKey, "of_terminal", lambda: key)
+    monkeypatch.setattr(serve, "serve", lambda _, request: requests.append(request))
+    run = RunContext(folder=tmp_path, reporter=Console())
+
+    serve_task(TaskRun("serve", run, Console(), {}, no_cache=False, pull=False))
+
+    (request,) = requests
+    assert (True, key.was_pressed, False) == (request.offers, request.wants_build, request.build)
 
 
 class FakeOutput:

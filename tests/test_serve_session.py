@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
 from azureml_tasks.built_image import BuiltImage
 from azureml_tasks.cli.console import Console
-from azureml_tasks.commands import serve_session
+from azureml_tasks.commands import pipeline, serve_session
 from azureml_tasks.commands.run_context import RunContext
-from azureml_tasks.commands.serve_session import ServeRequest, Session
+from azureml_tasks.commands.serve_session import End, ServeRequest, Session
 from azureml_tasks.commands.served_code import ServedCode
 from azureml_tasks.context.build_context import BuildContext, new_context
 from azureml_tasks.context.context_file import ContextFile, blocks
 from azureml_tasks.engines.docker import served_container
 from azureml_tasks.engines.docker.client import EngineClient
 from azureml_tasks.engines.docker.container import refused_start
+from azureml_tasks.engines.docker.engine import DockerEngine
 from azureml_tasks.engines.docker.served_container import FollowedLog, Ports, ServedContainer
-from azureml_tasks.errors import AzuremlTasksError, EngineError
+from azureml_tasks.errors import AzuremlTasksError, BuildError, EngineError
 from azureml_tasks.planning.dockerfile import render
 from azureml_tasks.planning.plan import Plan
 from azureml_tasks.project.model import SmokeTestPlan
+from azureml_tasks.smoke.container_protocol import State
 from tests.plans import plan
 
 
@@ -72,6 +75,8 @@ class FakeContainer:
 class FakeEngine:
     """An engine that has the base."""
 
+    client: EngineClient | None = None
+
     def base_id(self, _plan: Plan) -> str:
         """Return an ID."""
         return "sha256:base"
@@ -106,6 +111,24 @@ def follow(
     can_reload: bool = False,
 ) -> FakeContainer:
     """Return the container of a project with the code *before* after these *readings*, one for each change."""
+    request = ServeRequest(ports=Ports(5001, debugger), build=False, line=print)
+    followed = session(monkeypatch, folder, before, readings, needs, request=request)
+    container = cast("FakeContainer", followed.container)
+    container.can_reload = can_reload
+    followed.go_on()
+    return container
+
+
+def session(
+    monkeypatch: pytest.MonkeyPatch,
+    folder: Path,
+    before: Mapping[str, str],
+    readings: Sequence[Reading],
+    needs: Sequence[tuple[str, ...]] = (),
+    *,
+    request: ServeRequest,
+) -> Session:
+    """Return the session of a project with the code *before*, which will be read as these *readings*."""
     left = iter(readings)
     reasons = iter([*needs, *[()] * len(readings)])
     monkeypatch.setattr(serve_session, "watched", lambda *_: [True] * len(readings))
@@ -113,13 +136,12 @@ def follow(
     monkeypatch.setattr(Session, "_read", lambda _: read(next(left)))
     planned, context = read(reading(folder, before))
     container = FakeContainer({f"/app/{name}": text.encode() for name, text in before.items()})
-    container.can_reload = can_reload
     run = RunContext(folder=folder, reporter=Console())
-    session = Session(
+    return Session(
         run=run,
         each=run,
-        request=ServeRequest(ports=Ports(5001, debugger), build=False, line=print),
-        engine=cast("Any", FakeEngine()),
+        request=request,
+        engine=cast("DockerEngine", FakeEngine()),
         image=BuiltImage(id="i", names=("demo:1",), engine="docker", context_sha256=""),
         container=cast("ServedContainer", container),
         plan=planned,
@@ -128,8 +150,6 @@ def follow(
         code=ServedCode("/app", context.contents),
         address="http://127.0.0.1:5001",
     )
-    session.go_on()
-    return container
 
 
 def read(each: Reading) -> tuple[Plan, BuildContext]:
@@ -298,3 +318,96 @@ def test_a_folder_of_code_that_is_gone(
 
     stderr = "the folder code is gone\nThe image has no code.\nThe server goes on with the code before this change.\n"
     assert stderr == capsys.readouterr().err
+
+
+NEEDED = """\
+this needs a build:
+  python: a.txt is new
+    Type b and Enter to build.
+"""
+NOT_BUILT = """\
+A step failed.
+The server goes on with the image before.
+"""
+
+
+@pytest.mark.parametrize(
+    ("is_asked", "error", "expected"),
+    [
+        ([False, True], None, (1, End.OTHER_CONTAINER, NEEDED)),
+        ([False, True], BuildError("A step failed."), (1, End.OVER, NEEDED + NOT_BUILT)),
+        ([True, False], None, (0, End.OVER, NEEDED)),
+    ],
+    ids=["it builds", "the build fails", "nothing needed a build yet"],
+)
+def test_a_person_asks_for_a_build(
+    is_asked: Sequence[bool],
+    error: BuildError | None,
+    expected: tuple[int, End, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The image is built while the container serves, and then another container serves the new image."""
+    builds: list[RunContext] = []
+
+    def build(run: RunContext, **_: bool) -> None:
+        builds.append(run)
+        if error:
+            raise error
+
+    monkeypatch.setattr(pipeline, "build", build)
+    same, asked = reading(tmp_path / "before", SCORE), iter(is_asked)
+    request = ServeRequest(
+        Ports(5001, 0), build=False, line=print, offers=True, wants_build=lambda: next(asked)
+    )
+    needs = [(), ("python: a.txt is new",)]
+
+    end = session(monkeypatch, tmp_path / "before", SCORE, [same, same], needs, request=request).go_on()
+
+    assert expected == (len(builds), end, capsys.readouterr().err)
+
+
+class RemoteContainer(FakeContainer):
+    """A container whose port is on another machine, and which answers there."""
+
+    def state(self) -> State:
+        """Return that it runs once it was started."""
+        return State(running=bool(self.starts), exit_code=0, out_of_memory=False)
+
+    def start(self) -> None:
+        """Count a start."""
+        self.starts += 1
+
+    def status(self) -> None:  # type: ignore[override]  # nobody listens at the port here
+        """Return that nobody listens at the port here."""
+
+    def answers_inside(self) -> bool:
+        """Return that the health check passes inside the container."""
+        return True
+
+
+ELSEWHERE = """\
+serving demo:1 at http://127.0.0.1:5001 of the engine's machine, HOST; Ctrl-C ends it
+ready after N s, on the engine's machine: its port is not on this one
+    curl http://127.0.0.1:5001/
+"""
+
+
+@pytest.mark.parametrize("host", ["tcp://builder:2375", "ssh://me@builder"])
+def test_an_engine_on_another_machine(
+    host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The address is said to be there, and the health check is asked inside the container."""
+    request = ServeRequest(ports=Ports(5001, 0), build=False, line=print)
+    same = reading(tmp_path / "before", SCORE)
+    served = session(monkeypatch, tmp_path / "before", SCORE, [same], [()], request=request)
+    served.container = cast("ServedContainer", RemoteContainer(files={}))
+    client = EngineClient(context="default", host=host, version="1", api="1.41")
+    served.engine = cast("DockerEngine", FakeEngine(client))
+
+    served.start()
+    served.go_on()
+
+    printed = re.sub(r"\d+\.\d\d s", "N s", capsys.readouterr().err)
+    assert ELSEWHERE.replace("HOST", host) == printed
