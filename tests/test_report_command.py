@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,11 +14,15 @@ from azureml_tasks.cli.console import Console
 from azureml_tasks.cli.options import TaskRun
 from azureml_tasks.cli.output import write_page
 from azureml_tasks.commands import report
+from azureml_tasks.commands.check import check
 from azureml_tasks.commands.report import report_page
 from azureml_tasks.commands.run_context import RunContext
-from azureml_tasks.errors import BuildError, EngineError
+from azureml_tasks.errors import AzuremlTasksError, BuildError, EngineError, Problem, SettingsError
+from azureml_tasks.notice import Notice
 from azureml_tasks.report.contents import Listing
+from azureml_tasks.report.facts import ImageFacts
 from azureml_tasks.report.layers import EngineImage, Layer
+from azureml_tasks.smoke.report import Check, Report, report_record
 from tests.cases import lay_out
 from tests.consumers import DEAD, TASKS, invoke, project
 
@@ -38,6 +42,16 @@ LAYERS = {
     ),
     PUSHED_ID: (BASE_LAYER,),
 }
+CONDA = 'conda = "env.yml"\n'
+SLOW = Notice("slow-stop", "it stops slowly", fix="invoke image.build")
+PASSED = Report(
+    image="demo:1.2.3",
+    image_id=ID,
+    place="here",
+    look_inside="",
+    checks=(Check(name="start-up", outcome="passed"),),
+    warnings=(SLOW, Notice("response", "it warns"), SLOW),
+)
 CODE, LIBRARY = ["/var/azureml-app/score.py", 500, 2], ["/usr/lib/lib.so", 4000, 1]
 CONTENTS = {
     ID: {"files": [LIBRARY, CODE], "count": 2, "bytes": 4500, "packages": [["numpy", "2.0", "BSD", 9]]},
@@ -264,6 +278,45 @@ def test_code_that_is_mounted(run: RunContext, engine: Engine) -> None:
     engine.images = frozenset()
     with pytest.raises(BuildError, match="is not on the engine yet"):
         report_page(run)
+
+
+@pytest.mark.parametrize(
+    ("error", "warning"),
+    [
+        (None, []),
+        (
+            EngineError("There is no engine: invoke image.doctor", next_step="x"),
+            ["There is no engine: azureml-image doctor"],
+        ),
+        (
+            SettingsError([Problem("a.toml", 7, "apt is wrong", "x"), Problem("b", 0, "is gone", "x")]),
+            ["a.toml:7: apt is wrong", "b: is gone"],
+        ),
+    ],
+    ids=["none", "an engine", "a table"],
+)
+def test_the_page_has_all_warnings(
+    error: AzuremlTasksError | None,
+    warning: list[str],
+    run: RunContext,
+    engine: Engine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What keeps a build from starting, the warnings of check and those of the smoke test: each once, in one line."""
+    del engine
+    conda = {"env.yml": "dependencies: []\nplatforms: [linux-64]\n", "pyproject.toml": project("demo", CONDA)}
+    lay_out(conda, run.folder)
+    run.records.write_pass(built(run), "0" * 64, report_record(PASSED))
+    pages: list[ImageFacts] = []
+    monkeypatch.setattr(report, "check", lambda each: replace(check(each), error=error))
+    monkeypatch.setattr(report, "render", lambda images, **_: pages.extend(images))
+
+    report_page(run._replace(reporter=Console(task_prefix="azureml-image ")))
+
+    unused = 'env.yml:2: "platforms" is not read, and conda does not read it'
+    assert [(*warning, unused, "it stops slowly azureml-image build", "it warns")] == [
+        page.warnings for page in pages
+    ]
 
 
 def test_the_page_goes_where_a_link_leads(run: RunContext, tmp_path: Path) -> None:
