@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jsonschema import Draft7Validator
 
+from azureml_tasks.azureml.environment_yaml import Pushed, environment_text
+from azureml_tasks.built_image import StoredLayers
 from azureml_tasks.cli import tasks
 from azureml_tasks.cli.collection import BoundTask
 from azureml_tasks.cli.console import Console
@@ -18,11 +20,12 @@ from azureml_tasks.cli.exit_handling import Messages
 from azureml_tasks.cli.json_output import Collected, printed_as_json
 from azureml_tasks.cli.json_shapes import SHAPES, output_schema
 from azureml_tasks.cli.options import TaskRun
-from azureml_tasks.commands import environment
+from azureml_tasks.commands import cache, environment
 from azureml_tasks.commands.run_context import RunContext
 from azureml_tasks.engines.docker import engine as docker_engine
 from azureml_tasks.errors import AzuremlTasksError, BuildError, EngineError, Terminated
 from azureml_tasks.notice import Notice
+from azureml_tasks.project.model import SmokeTestPlan
 from tests.cases import lay_out
 from tests.codes_page import PAGE, rewritten
 from tests.consumers import TWO_IMAGES, consumer, invoke, project
@@ -31,7 +34,7 @@ from tests.fake_engine import give_image, ready_engine
 from tests.stub_engine import StubEngine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 VALIDATOR = Draft7Validator(output_schema())
 BASE = "mcr.microsoft.com/azureml/minimal-py312-inference:latest"
@@ -169,8 +172,14 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     folder = lay_out({"pyproject.toml": TABLE, "code/score.py": SCORE}, tmp_path)
 
-    def run(name: str, capsys: pytest.CaptureFixture[str], *failing: str) -> tuple[int, dict[str, Any]]:
-        stub = StubEngine(reporter=Console(), failing=frozenset(failing))
+    def run(
+        name: str,
+        capsys: pytest.CaptureFixture[str],
+        *failing: str,
+        layers: Sequence[StoredLayers] = (),
+        **flags: object,
+    ) -> tuple[int, dict[str, Any]]:
+        stub = StubEngine(reporter=Console(), failing=frozenset(failing), layers=[*layers])
         monkeypatch.setattr(docker_engine, "open_docker", lambda *_, **__: stub)
         spec = next(each for each in tasks.TASKS if each.name == name)
         code = 0
@@ -178,7 +187,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[
             with printed_as_json(name, Messages(spell=str, project=folder)) as collected:
                 console = Console(collected=collected)
                 context = RunContext(folder=folder, reporter=console)
-                spec.body(TaskRun(name, context, console, {"json": True}, no_cache=False, pull=False))
+                spec.body(
+                    TaskRun(name, context, console, {"json": True, **flags}, no_cache=False, pull=False)
+                )
         except AzuremlTasksError as error:
             code = error.exit_code
         return code, valid(capsys.readouterr().out)
@@ -222,6 +233,51 @@ def test_what_was_done_before_a_failure_is_there(
     )
     assert ["failed"] == [check["outcome"] for check in gpu["smoke_test"]["report"]["checks"]]
     assert ["smoke-test"] == [each["code"] for each in value["errors"]]
+
+
+LAYERS = (
+    StoredLayers(name="layers:1", tag="1", id="sha256:11", size=4096, built_at=2.0, grown=True),
+    StoredLayers(name="layers:2", tag="2", id="sha256:22", size=0, built_at=1.0),
+)
+
+
+def test_cached_layers(
+    run: Callable[..., tuple[int, dict[str, Any]]],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All of them are listed, the newest first; with `--prune` the names of those that are removed."""
+    monkeypatch.setattr(cache, "days_since", lambda seconds: 3 - seconds)
+    monkeypatch.setattr(cache, "current_tags", lambda *_: {"1"})
+
+    _, listed = run("cache", capsys, layers=LAYERS)
+    _, pruned = run("cache", capsys, layers=LAYERS, prune=True)
+
+    first = {"name": "layers:1", "id": "sha256:11", "bytes": 4096, "days": 1.0}
+    second = {"name": "layers:2", "id": "sha256:22", "bytes": 0, "days": 2.0}
+    layers = [
+        {**first, "is_current": True, "is_grown": True},
+        {**second, "is_current": False, "is_grown": False},
+    ]
+    assert (layers, []) == (listed["layers"], listed["removed"])
+    assert ([], ["layers:2"]) == (pruned["layers"], pruned["removed"])
+
+
+def test_the_yaml_of_each_image(
+    run: Callable[..., tuple[int, dict[str, Any]]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The text is that for `az ml`, and without `--output` no file is written."""
+    _, released = run("release", capsys)
+    _, value = run("environment", capsys)
+
+    images = [
+        {
+            "name": image["name"],
+            "yaml": environment_text(Pushed(image=image["push"]["image"], tags=("1.0",)), SmokeTestPlan()),
+        }
+        for image in released["images"]
+    ]
+    assert (2, images, None) == (len(images), value["images"], value["written"])
 
 
 def test_a_build_that_is_out_of_date_says_why(
