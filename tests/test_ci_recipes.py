@@ -12,7 +12,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -30,8 +30,13 @@ from tests.ci_systems import (
 )
 from tests.documentation import DOCS, ROOT, blocks
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 REGISTRY = "contoso.azurecr.io"
 WORKFLOWS = [ROOT / ".github" / "workflows" / "ci.yml", ACTION_FILE]
+SECRETS = r"secrets\.|client-secret|creds:|password|az login"
+"""What a sign-in with a secret would name."""
 IDENTITY = {f"vars.AZURE_{name}_ID": name.lower() for name in ("CLIENT", "TENANT", "SUBSCRIPTION")}
 OPTIONS = ("--project", ".")
 TEST = [
@@ -320,6 +325,29 @@ def test_pull_requests_of_the_recipe_have_no_credentials() -> None:
     assert test["steps"][-1]["with"] == {"allowed-registries": REGISTRY}
 
 
+def test_both_sign_in_by_a_federated_credential() -> None:
+    """In GitHub Actions the identity is named, in Azure Pipelines a service connection; no secret is given."""
+    identity = ("client-id", "tenant-id", "subscription-id")
+    (login,) = [step for step in ACTION["runs"]["steps"] if step.get("uses", "").startswith("azure/login@")]
+    (release,) = [step for step in GITHUB["jobs"]["release"]["steps"] if step.get("uses") == OURS]
+    (task,) = [step for step in _mappings(TEMPLATE["steps"]) if step.get("task", "").startswith("Azure")]
+
+    assert login["with"] == {name: f"${{{{ inputs.{name} }}}}" for name in identity}
+    assert {name: release["with"][name] for name in identity} == {
+        name: f"${{{{ vars.AZURE_{name.upper().replace('-', '_')} }}}}" for name in identity
+    }
+    assert (task["task"], task["inputs"]["azureSubscription"]) == (
+        "AzureCLI@2",
+        "${{ parameters.azureSubscription }}",
+    )
+    assert PIPELINE["steps"][0]["parameters"]["azureSubscription"] == "contoso-azure"
+    texts = [
+        *(file.read_text(encoding="utf-8") for file in (ACTION_FILE, TEMPLATE_FILE)),
+        *blocks(DOCS / "ci.md", "yaml"),
+    ]
+    assert [word for text in texts for word in re.findall(SECRETS, text, re.IGNORECASE)] == []
+
+
 def test_linters_find_nothing(tmp_path: Path) -> None:
     """The files keep to the schemas of both systems, and zizmor finds no risk in workflows and action."""
     recipe = tmp_path / ".github" / "workflows" / "image.yml"
@@ -357,9 +385,14 @@ def _ended(*words: str) -> tuple[int, str]:
 
 def _scripts(node: Any) -> list[str]:
     """Return the scripts of a template, those of each condition."""
+    return [part[key] for part in _mappings(node) for key in ("bash", "inlineScript") if key in part]
+
+
+def _mappings(node: Any) -> Iterator[dict[str, Any]]:
+    """Yield each mapping of a template, from the outside in."""
+    if isinstance(node, dict):
+        yield node
+        node = list(node.values())
     if isinstance(node, list):
-        return [text for each in node for text in _scripts(each)]
-    if not isinstance(node, dict):
-        return []
-    own = [node[key] for key in ("bash", "inlineScript") if key in node]
-    return own + [text for each in node.values() for text in _scripts(each)]
+        for each in node:
+            yield from _mappings(each)
