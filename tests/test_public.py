@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import is_dataclass
 from importlib.metadata import distribution
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import pytest
 import azureml_tasks
 from azureml_tasks import image, load, plan, render
 from azureml_tasks.cli.tasks import TASKS
+from azureml_tasks.commands import results
 from tests.cases import lay_out
 from tests.consumers import project
 
@@ -100,6 +102,15 @@ def test_neither_invoke_nor_an_engine_is_loaded(program: str, tmp_path: Path) ->
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
     assert "\n" == ended.stdout
+
+
+def test_results_cannot_be_changed() -> None:
+    """Each public dataclass is frozen, and each part of a result is."""
+    public = {name: getattr(azureml_tasks, name) for name in azureml_tasks.__all__}
+    classes = {name: each for name, each in (vars(results) | public).items() if is_dataclass(each)}
+
+    assert {"BuildResult", "PushResult", "ReleaseResult", "Report", "SmokeTestResult"} <= classes.keys()
+    assert [] == [name for name, each in classes.items() if not vars(each)["__dataclass_params__"].frozen]
 
 
 def test_importing_the_package_loads_nothing_of_it() -> None:
