@@ -16,6 +16,9 @@ from azureml_tasks.cli.ci_groups import groups_of
 from azureml_tasks.cli.console import Console
 from azureml_tasks.cli.progress import PROGRESS
 from azureml_tasks.reporter import BuilderStep
+from tests.cases import lay_out
+from tests.consumers import environment, project
+from tests.documentation import ROOT
 from tests.terminal import in_terminal
 
 if TYPE_CHECKING:
@@ -308,6 +311,38 @@ def test_a_pipe_gets_plain_lines(tmp_path: Path) -> None:
     )
 
     assert ("", f"{PLAIN}after it\n") == (ended.stdout, ended.stderr)
+
+
+BUILD = """\
+import sys
+from azureml_tasks.cli.console import Console
+from azureml_tasks.cli.entry_point import main
+from azureml_tasks.engines.docker import engine
+from tests.stub_engine import StubEngine
+
+engine.open_docker = lambda *_, **__: StubEngine(reporter=Console())
+sys.argv = ["azureml-image", "build", "--project", FOLDER]
+code = main()
+sys.stdout.write(f"{code} {'rich' in sys.modules}\\n")
+"""
+
+
+def test_a_build_in_a_pipe_does_not_load_rich(tmp_path: Path) -> None:
+    """It is only for a terminal: a build in CI starts without it."""
+    lay_out(
+        {"pyproject.toml": project("demo"), "code/score.py": "def init(): ...\ndef run(d): ...\n"}, tmp_path
+    )
+
+    ended = subprocess.run(
+        [sys.executable, "-c", BUILD.replace("FOLDER", repr(str(tmp_path)))],
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+
+    assert "demo:1.2.3\n0 False\n" == ended.stdout, ended.stderr
 
 
 WAITS = built(LEGACY, "legacy", more="while True: time.sleep(0.1)")
