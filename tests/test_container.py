@@ -13,12 +13,15 @@ from azureml_tasks.built_image import BuiltImage
 from azureml_tasks.config import validators
 from azureml_tasks.engines.docker.client import EngineClient
 from azureml_tasks.engines.docker.container import DockerContainer, printed_blocks, run_container
-from azureml_tasks.engines.docker.container_arguments import start_commands
+from azureml_tasks.engines.docker.container_arguments import start_commands, variables_for
 from azureml_tasks.engines.docker.docker_config import DockerConfig
 from azureml_tasks.errors import EngineError
 from azureml_tasks.project.model import SmokeTestPlan
 from azureml_tasks.state.runs import Run
+from tests.cases import lay_out
+from tests.consumers import project
 from tests.fake_engine import json_answer, running_engine
+from tests.projects import read
 
 
 def test_a_container_gets_the_proxies_of_dockers_configuration(tmp_path: Path) -> None:
@@ -169,6 +172,25 @@ def test_the_address_of_a_container(host: str, ports: dict[str, Any], address: s
     sdk = SimpleNamespace(reload=lambda: None, attrs={"Id": "c1", "NetworkSettings": {"Ports": ports}})
 
     assert address == DockerContainer(container=sdk, client=client).address()
+
+
+@pytest.mark.parametrize(
+    ("table", "folder"),
+    [
+        ('smoke-test.model = "iris.d/weights.pkl"\n', "weights/1"),
+        ('smoke-test.model = "iris.d"\n', "iris/1"),
+        ('smoke-test.model = "iris.d"\nmodel-name = "flowers"\n', "flowers/1"),
+    ],
+)
+def test_the_name_of_a_mounted_model(table: str, folder: str, tmp_path: Path) -> None:
+    """Without `model-name` it is the path's name without its suffix, for a file and for a folder."""
+    score = "def init(): ...\ndef run(data): ...\n"
+    files = {"iris.d/weights.pkl": "w", "code/score.py": score, "pyproject.toml": project("demo", table)}
+    lay_out(files, tmp_path)
+
+    variables = variables_for(read(tmp_path).smoke_test)
+
+    assert {"AZUREML_MODEL_DIR": f"/var/azureml-app/azureml-models/{folder}"} == variables
 
 
 def test_a_model_is_mounted_as_azure_ml_does(tmp_path: Path) -> None:
