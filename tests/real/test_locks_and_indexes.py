@@ -163,10 +163,11 @@ EXPECTED = {"locked": "1.0", "num": "1.26", "plain": "1.0", "tor": "2.0 of two",
 def test_each_package_comes_from_its_index_and_the_lock_file_holds(
     indexes: Indexes, name: str, tmp_path: Path, docker_client: docker.DockerClient
 ) -> None:
-    """One table with both; then a wheel that differs from the lock file ends the build."""
+    """One table with both serves; then a wheel that differs from the lock file ends the build."""
     project = write_project(tmp_path, name, indexes, environment_without_docker(tmp_path))
 
     built = project.invoke("image.build")
+    proven = project.invoke("image.smoke-test")
     installed_packages = packages(docker_client, f"{name}:1")
     path = "one/locked/locked-1.0-py3-none-any.whl"
     indexes.put(path, wheel(tmp_path, "locked", "1.0", files={"locked.py": "tampered"}).read_bytes())
@@ -174,6 +175,9 @@ def test_each_package_comes_from_its_index_and_the_lock_file_holds(
     indexes.put(path, indexes.files[path])
 
     assert (0, f"{name}:1\n", EXPECTED) == (built.code, built.stdout, installed_packages), built.stderr
+    assert (0, f"{name}:1 passed its smoke test") == (proven.code, proven.stdout.partition(" (")[0]), (
+        proven.stderr
+    )
     assert (4, True, True) == (
         tampered.code,
         "THESE PACKAGES DO NOT MATCH THE HASHES" in tampered.stderr,
