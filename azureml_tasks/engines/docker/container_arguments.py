@@ -6,7 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from azureml_tasks.engines.docker.gpus import device_requests, gpu_option
+from azureml_tasks.engines.docker.gpus import device_requests
 from azureml_tasks.engines.docker.leftovers import LABEL as RUN_LABEL
 from azureml_tasks.in_image import default_score
 from azureml_tasks.plain_text import csv_field
@@ -77,7 +77,7 @@ def container_options(smoke_test: SmokeTestPlan, run: Run, name: str, *more: str
     if smoke_test.memory:
         options += ["--memory", smoke_test.memory]
     if smoke_test.gpus:
-        options += ["--gpus", gpu_option(smoke_test.gpus)]
+        options += ["--gpus", csv_field(smoke_test.gpus)]
     for variable, value in variables_for(smoke_test).items():
         options += ["--env", f"{variable}={value}"]
     return options + mount_options({_target(smoke_test): smoke_test.model} if smoke_test.model else {})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from azureml_tasks.engines.docker.answers import member
 from azureml_tasks.engines.docker.api_errors import reading_answers
 from azureml_tasks.errors import EngineError
-from azureml_tasks.plain_text import clean, csv_field
+from azureml_tasks.plain_text import clean
 
 if TYPE_CHECKING:
     from docker.types import DeviceRequest
@@ -23,11 +23,6 @@ _TOOLKIT = (
     "then: sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker"
 )
 _WITHOUT = "or, to test without a GPU, remove smoke-test.gpus"
-
-
-def gpu_option(gpus: str) -> str:
-    """Return the value of docker's option `--gpus`, which is read as CSV."""
-    return csv_field(gpus)
 
 
 def device_requests(client: EngineClient, gpus: str) -> list[DeviceRequest]:
