@@ -39,7 +39,7 @@ class BuildResult:
         names: image references, `registry/repository:tag` or `repository:tag`.
         engine: "docker" or "acr".
         context: what it was built from; None if that is not known.
-        rebuilt: its stages that were built again; empty if nothing is known of an earlier build.
+        rebuilt: its stages that were built again; empty if it is compared with no earlier build, as with --no-cache.
         because: why, one line each.
         bytes: of the image with its base, as the engine stores it; None if that is not known.
         candidate: `login-server/repository@sha256:…` if it waits in a registry for its smoke test; else "".
