@@ -56,8 +56,9 @@ PUSHED = ResultRecord(
 
 
 @pytest.fixture
-def records(tmp_path: Path) -> Records:
-    """Return the records of a project without any."""
+def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Records:
+    """Return the records of the project in the current folder, which has none."""
+    monkeypatch.chdir(tmp_path)
     return Records(folder=tmp_path / FOLDER)
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -19,6 +20,7 @@ from azureml_tasks.cli.tasks import TASKS
 from azureml_tasks.commands.run_context import RunContext
 from azureml_tasks.state.locks import project_lock
 from tests.consumers import consumer, environment, invoke, project
+from tests.machine import invoke_cli
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -453,6 +455,31 @@ Expecting property name enclosed in double quotes: line 1 column 2 (char 1).
 Nothing was pushed.
 """
     assert (4, "", expected) == (ended.code, ended.out, ended.err)
+
+
+@pytest.mark.parametrize(
+    ("current", "project", "record", "removed"),
+    [
+        ("", "services/a", "services/a/.azureml-image", "services/a/.azureml-image"),
+        ("services/b", "../a", ".azureml-image", "{folder}/services/a/.azureml-image"),
+    ],
+)
+def test_a_broken_record_of_a_project_elsewhere(
+    current: str, project: str, record: str, removed: str, tmp_path: Path
+) -> None:
+    """What to remove is not a folder of the current project."""
+    folder = consumer(tmp_path)
+    for name in ("services/a/.azureml-image", "services/b"):
+        (folder / name).mkdir(parents=True)
+    shutil.copy(folder / "pyproject.toml", folder / "services/a")
+    (folder / "services/a/.azureml-image/build.json").write_text("{")
+
+    words = ("smoke-test", "--project", project)
+    ended = invoke_cli.run_program(words, folder=folder / current, env=environment())
+
+    first, second, *_ = ended.err.decode().splitlines()
+    assert first.startswith(f"The record {record}/build.json cannot be read: ")
+    assert f"    rm -r {removed.format(folder=folder)}" == second
 
 
 def test_the_table_alone_is_enough(tmp_path: Path) -> None:

@@ -40,10 +40,10 @@ class RecordFolder(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The folder as messages call it: its name in the project, or its path elsewhere."""
+        """The folder as messages call it: its path in the current folder, else in the project, else as it is."""
         if self.home.name != FOLDER:
             return str(self.folder)
-        return f"{FOLDER}/{self.image}" if self.image else FOLDER
+        return _from_here(self.folder) or (f"{FOLDER}/{self.image}" if self.image else FOLDER)
 
     def read_record(self, name: str, shape: type[RecordT]) -> RecordT | None:
         """Return the record of this *name*; None if it does not exist.
@@ -87,7 +87,8 @@ class RecordFolder(NamedTuple):
     def unreadable(self, path: Path, error: UnreadableFile) -> BuildError:
         """Return the error of a record that cannot be read."""
         what = f"The record {self.name}/{path.name} {error.why}."
-        return BuildError(what, next_step=f"rm -r {shell_join([self.name])}\nthen: invoke image.build")
+        words = shell_join([_from_here(self.folder) or str(self.folder)])
+        return BuildError(what, next_step=f"rm -r {words}\nthen: invoke image.build")
 
     def remove(self) -> None:
         """Remove the folder with all records, if there is one.
@@ -97,6 +98,13 @@ class RecordFolder(NamedTuple):
         """
         if os.path.lexists(self.folder):
             shutil.rmtree(self.folder)
+
+
+def _from_here(folder: Path) -> str:
+    """Return the path of *folder* relative to the current folder; "" if it is not in that."""
+    path, here = os.path.realpath(folder), os.path.realpath(os.curdir)
+    relative = path.removeprefix(here.rstrip(os.sep) + os.sep)
+    return relative.replace(os.sep, "/") if relative != path else ""
 
 
 def prepare_folder(records: RecordFolder) -> None:
