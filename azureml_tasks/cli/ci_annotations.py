@@ -92,8 +92,8 @@ def annotations_of(error: AzuremlTasksError, project: Path | None = None) -> lis
 
 def brief_text(error: AzuremlTasksError) -> str:
     """Return what is wrong, the next step, and the last lines of what another program said."""
-    said = error.said.strip("\n").split("\n")[-_LAST_LINES:]
-    return "\n".join(filter(None, [error.brief or error.what, error.next_step, *said]))
+    last_lines = error.said.strip("\n").split("\n")[-_LAST_LINES:]
+    return "\n".join(filter(None, [error.brief or error.what, error.next_step, *last_lines]))
 
 
 def annotation_of(notice: Notice, spell: Callable[[str], str], project: Path | None) -> Annotation:

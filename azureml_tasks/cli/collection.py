@@ -223,8 +223,8 @@ def _task_prefix(
         return _before(f"{name}.{task}" if f"{name}.{task}" in words or not words else words[0]), bool(words)
 
     def is_own(word: str) -> bool:
-        meant = _task_of(root, word)
-        return isinstance(meant, BoundTask) and (meant.name, meant.configuration) == (task, configuration)
+        named = _task_of(root, word)
+        return isinstance(named, BoundTask) and (named.name, named.configuration) == (task, configuration)
 
     typed = [root.transform(word) for word in _typed_tasks(root) if is_own(word)]
     places = [place for place in root.task_names if _last(place) == task and is_own(place)]

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _BY_RUN = ("--", "INVOKE_AZUREML_IMAGE_")
 """How the source of a value begins that no file of the project has set."""
 Looked = tuple["Sequence[Finding]", "Sequence[Check]"]
+"""What a check has found, and the checks that are possible after it."""
 
 
 def first_checks(subject: Subject) -> list[Check]:

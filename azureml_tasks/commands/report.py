@@ -35,7 +35,7 @@ _GONE = "the engine does not have that image any more"
 _NO_ENGINE = "no local engine answers"
 
 
-class _Known(NamedTuple):
+class _ReportedImage(NamedTuple):
     """The image that the page is about, as far as it is known without an engine.
 
     Args:
@@ -73,35 +73,35 @@ def _facts(run: RunContext) -> ImageFacts:
     """Return what is known of one image."""
     report = check(run)
     plan = report.plan
-    known, engine = _built(run, report) if not plan.mounted else _mounted(run, report)
-    image, problem = _engine_image(run, known, engine)
-    layers, base_id = _layers(known, image, engine)
-    contents, contents_problem = _contents(engine, known.reference, problem)
+    reported, engine = _built(run, report) if not plan.mounted else _mounted(run, report)
+    image, problem = _engine_image(run, reported, engine)
+    layers, base_id = _layers(reported, image, engine)
+    contents, contents_problem = _contents(engine, reported.reference, problem)
     return ImageFacts(
         repository=plan.repository,
-        references=known.names,
-        id=known.id,
+        references=reported.names,
+        id=reported.id,
         base=str(plan.base) if plan.base.repository else "",
         platform=plan.platform,
-        user=known.user,
+        user=reported.user,
         built_at=image.created_at if image else 0,
         size=image.size if image else 0,
         next_step=run.reporter.spell(report.next_step),
-        warnings=_warnings(run, report, known),
+        warnings=_warnings(run, report, reported),
         layers=layers,
         layers_problem=problem,
         contents=contents,
         contents_problem=contents_problem,
         base_contents=_contents(engine, base_id, "")[0] if base_id and not contents_problem else None,
-        smoke=known.smoke,
+        smoke=reported.smoke,
         memory_limit=memory_bytes(plan.smoke_test.memory) if plan.smoke_test.memory else 0,
-        files=known.files,
-        last_push=_last_push(run, known, engine),
+        files=reported.files,
+        last_push=_last_push(run, reported, engine),
         table=table_lines(table_text(run.folder.resolve()), run.image),
     )
 
 
-def _built(run: RunContext, report: CheckReport) -> tuple[_Known, DockerEngine | None]:
+def _built(run: RunContext, report: CheckReport) -> tuple[_ReportedImage, DockerEngine | None]:
     """Return the image that was built last, and the engine; None if a registry has the image and no engine answers."""
     image = run.records.read_build()
     record = run.records.read_pass()
@@ -109,7 +109,7 @@ def _built(run: RunContext, report: CheckReport) -> tuple[_Known, DockerEngine |
     engine = None
     with suppress(*((EngineError,) if image.engine == "acr" else ())):
         engine = _opened(run)
-    known = _Known(
+    reported = _ReportedImage(
         id=image.id,
         reference=image.id if image.engine == "docker" else _by_digest(image),
         names=image.names,
@@ -118,10 +118,10 @@ def _built(run: RunContext, report: CheckReport) -> tuple[_Known, DockerEngine |
         files=run.records.read_files(image),
         smoke=record.smoke if record and record.id == image.id else None,
     )
-    return known, engine
+    return reported, engine
 
 
-def _mounted(run: RunContext, report: CheckReport) -> tuple[_Known, DockerEngine]:
+def _mounted(run: RunContext, report: CheckReport) -> tuple[_ReportedImage, DockerEngine]:
     """Return the base into which Azure ML mounts the code, and the engine."""
     plan = report.plan
     engine = _opened(run)
@@ -132,7 +132,7 @@ def _mounted(run: RunContext, report: CheckReport) -> tuple[_Known, DockerEngine
         )
     record = run.records.read_pass()
     passed = record and record.smoke_test_sha256 == mount_sha256(plan, report.context)
-    known = _Known(
+    reported = _ReportedImage(
         id=base_id,
         reference=base_id,
         names=(str(plan.base),),
@@ -141,7 +141,7 @@ def _mounted(run: RunContext, report: CheckReport) -> tuple[_Known, DockerEngine
         files={},
         smoke=record.smoke if record and passed else None,
     )
-    return known, engine
+    return reported, engine
 
 
 def _opened(run: RunContext) -> DockerEngine:
@@ -162,31 +162,35 @@ def _by_digest(image: BuiltImage) -> str:
 
 
 def _engine_image(
-    run: RunContext, known: _Known, engine: DockerEngine | None
+    run: RunContext, reported: _ReportedImage, engine: DockerEngine | None
 ) -> tuple[EngineImage | None, str]:
     """Return what the engine knows of the image, or why nothing is known.
 
     Raises:
         BuildError: the image was built on this engine, which does not have it any more.
     """
-    image = engine.read_image(known.reference) if engine else None
+    image = engine.read_image(reported.reference) if engine else None
     if image:
         return image, ""
-    if known.reference != known.id:
-        pull = f"docker pull {known.reference}"
+    if reported.reference != reported.id:
+        pull = f"docker pull {reported.reference}"
         return (
             None,
             f"only the registry has this image; to see them, {pull}, then {run.reporter.spell('invoke image.report')}",
         )
-    what = f"The image that was built last, {known.names[0]} ({known.id[:19]}), is gone from the engine."
+    what = (
+        f"The image that was built last, {reported.names[0]} ({reported.id[:19]}), is gone from the engine."
+    )
     raise BuildError(what, next_step="invoke image.build")
 
 
-def _layers(known: _Known, image: EngineImage | None, engine: DockerEngine | None) -> tuple[Layers, str]:
+def _layers(
+    reported: _ReportedImage, image: EngineImage | None, engine: DockerEngine | None
+) -> tuple[Layers, str]:
     """Return the layers, and the base by which the engine has it; "" if it is not known which one that is."""
     if not image or not engine:
         return Layers((), ()), ""
-    base = engine.read_image(known.base) if known.base else None
+    base = engine.read_image(reported.base) if reported.base else None
     layers = split_layers(image.layers, base.layers if base else ())
     hidden = Layers(
         *(
@@ -194,7 +198,7 @@ def _layers(known: _Known, image: EngineImage | None, engine: DockerEngine | Non
             for part in layers
         )
     )
-    return hidden, known.base if layers.base else ""
+    return hidden, reported.base if layers.base else ""
 
 
 def _contents(engine: DockerEngine | None, reference: str, problem: str) -> tuple[Contents | None, str]:
@@ -210,11 +214,11 @@ def _contents(engine: DockerEngine | None, reference: str, problem: str) -> tupl
         return None, f"the list that the image printed cannot be read: {error}"
 
 
-def _last_push(run: RunContext, known: _Known, engine: DockerEngine | None) -> LastPush | None:
+def _last_push(run: RunContext, reported: _ReportedImage, engine: DockerEngine | None) -> LastPush | None:
     record = run.records.read_pushed()
     if not record:
         return None
-    is_same = record.id == known.id
+    is_same = record.id == reported.id
     image = contents = None
     problem = ""
     if not is_same:
@@ -237,9 +241,9 @@ def _last_push(run: RunContext, known: _Known, engine: DockerEngine | None) -> L
     )
 
 
-def _warnings(run: RunContext, report: CheckReport, known: _Known) -> tuple[str, ...]:
+def _warnings(run: RunContext, report: CheckReport, reported: _ReportedImage) -> tuple[str, ...]:
     """Return what keeps a build from starting, the warnings of check, and those of the smoke test."""
-    smoke = known.smoke.get("warnings", []) if known.smoke else []
+    smoke = reported.smoke.get("warnings", []) if reported.smoke else []
     errors = _problems(report.error) if report.error else []
     texts = [*errors, *map(str, report.plan.warnings), *smoke]
     return tuple(dict.fromkeys(" ".join(run.reporter.spell(text).split()) for text in texts))
