@@ -23,6 +23,29 @@ def test_results_and_progress_go_apart(capsys: pytest.CaptureFixture[str]) -> No
 
 
 @pytest.mark.parametrize(
+    ("variable", "err"),
+    [
+        ("", "pulling a\n"),
+        ("GITHUB_ACTIONS", "::group::pulling a\n::endgroup::\n"),
+        ("TF_BUILD", "##[group]pulling a\n##[endgroup]\n"),
+    ],
+)
+def test_the_title_of_a_step_is_shown_once(
+    variable: str, err: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On a line of its own in a pipe, and as the title of the group in a CI system."""
+    for name in ("GITHUB_ACTIONS", "TF_BUILD"):
+        monkeypatch.delenv(name, raising=False)
+    if variable:
+        monkeypatch.setenv(variable, "true")
+
+    with Console().step("pulling a", announced=True):
+        pass
+
+    assert ("", err) == capsys.readouterr()
+
+
+@pytest.mark.parametrize(
     ("reporter", "proceeds", "out", "err"),
     [
         (Console(), True, "", ""),

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.cli.colour import NONE, painted, with_painted_starts
-from azureml_tasks.cli.progress import PROGRESS, is_live
+from azureml_tasks.cli.progress import PROGRESS, is_live, shows_steps
 from azureml_tasks.cli.streams import write
 from azureml_tasks.errors import spell_commands
 from azureml_tasks.plain_text import clean, one_line, shell_join
@@ -170,7 +170,7 @@ class Console(NamedTuple):
         """Show a step: live in a terminal, as a group in a CI system; elsewhere its title, if it is *announced*."""
         if self.dry:
             return nullcontext(StepEnd())
-        if announced and not is_live():
+        if announced and not shows_steps():
             self.say(title)
         return PROGRESS.step(title, log)
 

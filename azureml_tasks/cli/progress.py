@@ -154,6 +154,11 @@ def is_live() -> bool:
     return status_line.exists() and groups_of() is None
 
 
+def shows_steps() -> bool:
+    """Return whether the title of a step is shown in any case: in a terminal or in a CI system."""
+    return status_line.exists() or groups_of() is not None
+
+
 def _print(text: str) -> None:
     with suppress(OSError):
         write(sys.stderr, text + "\n")
