@@ -89,6 +89,17 @@ def test_a_built_image_is_read_back(records: Records) -> None:
     assert (True, IMAGE) == (records.has_build(), records.read_build())
 
 
+def test_a_newer_image_stays_recorded(records: Records) -> None:
+    """A command without the lock that found the image before it up to date gives that no new names."""
+    newer = IMAGE._replace(id=DIGEST)
+    records.write_build(newer)
+    records.write_pass(newer, "4" * 64, SUMMARY)
+
+    records.rename_build(IMAGE._replace(names=("r.io/demo:other",)))
+
+    assert (newer, True) == (records.read_build(), records.read_pass() is not None)
+
+
 def test_nothing_is_built_yet(records: Records) -> None:
     """Without a record the error names the next step, and reading creates nothing."""
     with pytest.raises(BuildError) as caught:

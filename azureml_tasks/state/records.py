@@ -71,9 +71,13 @@ class Records(RecordFolder):
         self._write_image(image)
 
     def rename_build(self, image: BuiltImage) -> None:
-        """Record new names of the image that was built last; its smoke test still counts."""
+        """Record new names of the image that was built last; its smoke test still counts.
+
+        If another command has recorded another image meanwhile, that stays.
+        """
         forget_failure(self)
-        if image != self.read_build():
+        before = self.read_build()
+        if image != before and (image.engine, image.id) == (before.engine, before.id):
             self._write_image(image)
 
     def _write_image(self, image: BuiltImage) -> None:
