@@ -206,6 +206,8 @@ class Session:
             # The table names the folder, or code was looked for there.
             gone = [f"the folder {os.path.relpath(folder)} is gone" for folder in gone_folders(self.plan)]
             error.name_files_from_here(self.run.folder)
+            if isinstance(error, BuildError):  # A file is changed at this moment, which is the next change.
+                error.next_step = ""
             error.state = "The server goes on with the code before this change."
             unread = "\n".join([*gone, str(error)])
             if unread != self.unread:  # Another file has changed, such as one that holds this output.
