@@ -284,13 +284,17 @@ def test_what_is_undone(
 def test_a_file_that_goes_while_the_project_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An editor's temporary file ends nothing: the next change reads the project again."""
+    """An editor's temporary file ends nothing, and asks for nothing: the next change reads the project again."""
     same = reading(tmp_path / "before", SCORE)
     gone = FileNotFoundError(2, "No such file or directory", "code/4913")
-    follow(monkeypatch, tmp_path / "before", SCORE, [gone, same])
+    changed = BuildError("code/4913 changed while it was read.", next_step="Run the same command again.")
+    follow(monkeypatch, tmp_path / "before", SCORE, [gone, same, changed, same])
 
     assert (
         "This machine reported an error: code/4913: No such file or directory.\n"
+        "The server goes on with the code before this change.\n"
+        "what was wrong is corrected\n"
+        "code/4913 changed while it was read.\n"
         "The server goes on with the code before this change.\n"
         "what was wrong is corrected\n"
     ) == capsys.readouterr().err

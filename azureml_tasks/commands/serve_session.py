@@ -203,16 +203,7 @@ class Session:
             if asks_for_another:
                 self._try_container(planned)
         except AzuremlTasksError as error:
-            # The table names the folder, or code was looked for there.
-            gone = [f"the folder {os.path.relpath(folder)} is gone" for folder in gone_folders(self.plan)]
-            error.name_files_from_here(self.run.folder)
-            if isinstance(error, BuildError):  # A file is changed at this moment, which is the next change.
-                error.next_step = ""
-            error.state = "The server goes on with the code before this change."
-            unread = "\n".join([*gone, str(error)])
-            if unread != self.unread:  # Another file has changed, such as one that holds this output.
-                self._say(unread)
-            self.unread = unread
+            self._say_unread(error)
             return False
         if self.unread:
             self._say("what was wrong is corrected")
@@ -240,6 +231,19 @@ class Session:
         self._start_again(workers_alone=not (sets_up_gunicorn or self.code.sets_up_gunicorn))
         self.wait = waiting
         return False
+
+    def _say_unread(self, error: AzuremlTasksError) -> None:
+        """Say why the project could not be read, if that has not been said."""
+        # The table names the folder, or code was looked for there.
+        gone = [f"the folder {os.path.relpath(folder)} is gone" for folder in gone_folders(self.plan)]
+        error.name_files_from_here(self.run.folder)
+        if isinstance(error, BuildError):  # A file is changed at this moment, which is the next change.
+            error.next_step = ""
+        error.state = "The server goes on with the code before this change."
+        unread = "\n".join([*gone, str(error)])
+        if unread != self.unread:  # Another file has changed, such as one that holds this output.
+            self._say(unread)
+        self.unread = unread
 
     def _start_again(self, *, workers_alone: bool) -> None:
         """Start the server with the code that was put in; the whole container if its workers alone are not enough."""
