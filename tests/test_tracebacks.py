@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from azureml_tasks.smoke.tracebacks import last_traceback, user_traceback
+from azureml_tasks.smoke.tracebacks import root_traceback, user_traceback
 
 SERVER = "/opt/miniconda/envs/amlenv/lib/python3.12/site-packages/azureml_inference_server_http/server"
 
@@ -37,6 +37,20 @@ FAILED_START = f"""\
 2026-11-23 00:27:49,272 E [16787] azmlinfsrv - {IMPORT_ERROR}{CAUSE}{WRAPPED}
 
 2026-11-23 00:27:49,492 E [16625] gunicorn.error - Worker (pid:16787) exited with code 3.
+"""
+
+FILE_NOT_FOUND = f"""\
+Traceback (most recent call last):
+  File "{SERVER}/user_script.py", line 77, in load_script
+    main_module_spec.loader.exec_module(user_module)
+  File "<frozen importlib._bootstrap_external>", line 1130, in get_data
+FileNotFoundError: [Errno 2] No such file or directory: '/var/azureml-app/main.py'"""
+
+WRONG_NAME = f"""\
+2026-11-30 21:35:20,101 E [12] azmlinfsrv - No such file or directory.
+2026-11-30 21:35:20,102 E [12] azmlinfsrv - {FILE_NOT_FOUND}{CAUSE}{WRAPPED}
+
+2026-11-30 21:35:20,102 I [12] gunicorn.error - Worker exiting (pid: 12)
 """
 
 OWN_CHAIN = """\
@@ -88,10 +102,12 @@ def test_user_traceback(log: str, expected: str) -> None:
     ("log", "expected"),
     [
         pytest.param("no trace", "", id="none"),
-        pytest.param(FAILED_START, WRAPPED, id="the server's"),
+        pytest.param(WRONG_NAME, FILE_NOT_FOUND, id="the cause of the server's"),
+        pytest.param(RAISED, OWN_CHAIN, id="with what it was raised beside"),
         pytest.param(f"{WRAPPED}\n\n{IMPORT_ERROR}", IMPORT_ERROR, id="the last"),
+        pytest.param(f"x{CAUSE}{IMPORT_ERROR}", IMPORT_ERROR, id="a link without what it links to"),
     ],
 )
-def test_last_traceback(log: str, expected: str) -> None:
-    """The last exception is shown, from any code."""
-    assert expected == last_traceback(log)
+def test_root_traceback(log: str, expected: str) -> None:
+    """The last exception is shown, from any code, without those that it is only wrapped in."""
+    assert expected == root_traceback(log)

@@ -13,7 +13,7 @@ from azureml_tasks.notice import Notice
 from azureml_tasks.smoke.container_protocol import FIND_PYTHON
 from azureml_tasks.smoke.event_lines import event_marker
 from azureml_tasks.smoke.report import Check, Report
-from azureml_tasks.smoke.tracebacks import last_traceback, user_traceback
+from azureml_tasks.smoke.tracebacks import root_traceback, user_traceback
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -76,7 +76,7 @@ def batch_report(
         warnings=tuple(_warnings(plan, image, end)),
         log=log,
         log_lines=end.log.lines,
-        traceback="" if passed else user_traceback(log) or last_traceback(log),
+        traceback="" if passed else user_traceback(log) or root_traceback(log),
         exit_code=end.exit_code,
         proven=plan.smoke_test.proves,
     )

@@ -14,7 +14,7 @@ from azureml_tasks.smoke.batch import batch_report
 from azureml_tasks.smoke.report import Check, Latency, Report, Wait
 from azureml_tasks.smoke.request_check import check_answers, not_healthy_again, request_check
 from azureml_tasks.smoke.response_check import status_line
-from azureml_tasks.smoke.tracebacks import last_traceback, user_traceback
+from azureml_tasks.smoke.tracebacks import root_traceback, user_traceback
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -249,5 +249,5 @@ def _traceback(report: Report, answers: Iterable[Event | None]) -> str:
     if not ended and any(
         event.get("headers", {}).get("x-ms-run-function-failed") == "False" for event in raised
     ):
-        return last_traceback(report.log)
-    return user_traceback(report.log) or last_traceback(report.log)
+        return root_traceback(report.log)
+    return user_traceback(report.log) or root_traceback(report.log)

@@ -6,15 +6,14 @@ holds a plain file, and it wraps each exception of the entry script in one of it
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 
 _START = "Traceback (most recent call last):"
 _USER_FRAME = 'File "/var/azureml-app/'
-_CHAINED = (
-    "The above exception was the direct cause of the following exception:",
-    "During handling of the above exception, another exception occurred:",
-)
+_CAUSE = "The above exception was the direct cause of the following exception:"
+_CHAINED = (_CAUSE, "During handling of the above exception, another exception occurred:")
 _LOG_ENTRY = re.compile(r"\[?\d{4}-\d{2}-\d{2}[ T]")
 
 
@@ -53,9 +52,14 @@ def user_traceback(log: str) -> str:
     return _text(chain)
 
 
-def last_traceback(log: str) -> str:
-    """Return the last traceback alone; "" if there is none."""
-    return _text(_tracebacks(log)[-1:])
+def root_traceback(log: str) -> str:
+    """Return the last exception, without those that it is only wrapped in; "" if there is none."""
+    tracebacks = _tracebacks(log)
+    start = max(0, len(tracebacks) - 1)
+    while start and tracebacks[start].link:
+        start -= 1
+    others = itertools.takewhile(lambda each: each.link != _CAUSE, tracebacks[start + 1 :])
+    return _text([*tracebacks[start : start + 1], *others])
 
 
 def _text(chain: list[_Traceback]) -> str:
