@@ -115,12 +115,35 @@ def test_a_base_on_the_engine_decides(engine: FakeEngine, tmp_path: Path) -> Non
     assert ([], []) == (own["errors"], own["warnings"])
 
 
+@pytest.mark.parametrize("table", ["", REQUESTS])
+def test_a_script_with_another_name_has_to_be_named(table: str, engine: FakeEngine, tmp_path: Path) -> None:
+    """Code without score.py serves nothing by itself: the table is wrong unless the base names a script."""
+    folder = write(tmp_path, table, **{"code/scoring.py": SCRIPT})
+    unknown = report(folder)
+    give_image(engine, OWN, "PATH=/bin")
+    without = report(folder)
+    give_image(engine, OWN, ENTRY)
+    own = report(folder)
+
+    what = "code has no score.py, and no entry-script is set"
+    fix = 'code/scoring.py defines init() and run(). Write: entry-script = "scoring.py"'
+    warning = (
+        f"pyproject.toml:5: {what}, unless the base brings a script of its own, which is not known before the base "
+        f"is on the engine. The smoke test shows it.\n    {fix}"
+    )
+    assert [[warning], [], []] == [each["warnings"] for each in (unknown, without, own)]
+    assert [[], [(what, fix)], []] == [
+        [(error["what"], error["fix"]) for error in each["errors"]] for each in (unknown, without, own)
+    ]
+
+
 @pytest.mark.usefixtures("engine")
 def test_check_says_that_a_base_which_is_not_here_decides(tmp_path: Path) -> None:
     """The smoke test shows it."""
     warning = (
         f"pyproject.toml:8: {PROBLEM}, unless the base brings a script of its own, which is not known before the base "
-        "is on the engine. The smoke test shows it."
+        "is on the engine. The smoke test shows it.\n"
+        '    Write: code = "FOLDER", the folder of the script that defines init() and run()'
     )
     checked = report(write(tmp_path, REQUESTS))
 

@@ -9,7 +9,7 @@ import pytest
 from azureml_tasks.cli.console import Console
 from azureml_tasks.engines.docker.base_image import check_base
 from azureml_tasks.engines.docker.client import EngineClient
-from azureml_tasks.errors import BuildError
+from azureml_tasks.errors import BuildError, FileProblem, SettingsError
 from azureml_tasks.project.own_dockerfile import OwnDockerfile
 from tests.fake_engine import json_answer, running_engine
 from tests.plans import plan
@@ -30,7 +30,7 @@ def refusal(folder: Path, config: dict[str, Any], **fields: Any) -> str:
         client = EngineClient(context="default", host=engine.host, version="1", api="1.48")
         try:
             check_base(client, plan(**fields), Console(), folder)
-        except BuildError as error:
+        except (BuildError, SettingsError) as error:
             return str(error)
     return ""
 
@@ -70,6 +70,17 @@ def test_a_base_that_may_serve(config: dict[str, Any], tmp_path: Path) -> None:
 def test_the_variable_may_come_from_the_table(tmp_path: Path) -> None:
     """A table that names the environment means an image with a server in it."""
     assert refusal(tmp_path, {"Cmd": ["bash"]}, env={"AZUREML_CONDA_ENVIRONMENT_PATH": "/env"}) == ""
+
+
+def test_a_base_without_the_entry_script_that_the_table_does_not_name(tmp_path: Path) -> None:
+    """The table is wrong before any step is built, also if the base was only just pulled."""
+    environment = "AZUREML_CONDA_ENVIRONMENT_PATH=/env"
+    missing = FileProblem("pyproject.toml", 3, "code has no score.py", 'Write: entry-script = "a.py"')
+
+    without = refusal(tmp_path, {"Env": [environment]}, missing_code=missing)
+    own = refusal(tmp_path, {"Env": [environment, "AZUREML_ENTRY_SCRIPT=a.py"]}, missing_code=missing)
+
+    assert (str(SettingsError([missing])), "") == (without, own)
 
 
 def test_a_base_that_the_engine_does_not_have(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def answering_code(reader: ProjectReader, code: Code, base: Reference) -> Answer
     names_script = ENTRY_SCRIPT in {**settings.env, **settings.smoke_test.env}
     has_own = False if settings.server else brings_script(base)
     if code.folders or names_script or has_own:
-        return AnsweringCode()
+        return AnsweringCode(missing=code.missing)
     place = _what_needs_code(settings)
     if not place:
         return AnsweringCode(stands_in=True)
@@ -63,7 +63,7 @@ def undecided(missing: Problem) -> Notice:
     """Return the warning for *missing* while the base is not on the engine."""
     why = "unless the base brings a script of its own, which is not known before the base is on the engine"
     what = f"{missing.what}, {why}. The smoke test shows it."
-    return Notice("script-unknown", what, missing.file, missing.line)
+    return Notice("script-unknown", what, missing.file, missing.line, missing.fix)
 
 
 def _what_needs_code(settings: Settings) -> Place:

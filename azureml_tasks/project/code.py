@@ -46,6 +46,7 @@ class Code:
         entry_script: relative to the app's root; "" if there is none.
         python_path: folders that Python searches for modules, relative to the app's root.
         unread: what this machine's Python finds wrong with the script, which a newer one may read; None for nothing.
+        missing: what is wrong if the base brings no script of its own, which only the base tells; None for nothing.
         warnings: for the user.
     """
 
@@ -53,6 +54,7 @@ class Code:
     entry_script: str = ""
     python_path: tuple[str, ...] = ()
     unread: FileProblem | None = None
+    missing: FileProblem | None = None
     warnings: tuple[Notice, ...] = ()
 
 
@@ -87,7 +89,7 @@ def _without_score(reader: ProjectReader, folders: CodeFolders) -> Code:
     """Return code without score.py if the table names no script: main.py serves, or the table must name another."""
     settings = reader.settings
     base = expand_base(settings.base)
-    has_own = brings_script(base) if base else None
+    has_own = False if settings.server else brings_script(base) if base else None
     if has_own or ENTRY_SCRIPT in {**settings.env, **settings.smoke_test.env}:
         return Code(folders=folders)
     if _may_serve(reader, folders.source_of(_FALLBACK)):
@@ -103,7 +105,7 @@ def _without_score(reader: ProjectReader, folders: CodeFolders) -> Code:
         )
     advice = how_to_name([*map(reader.name, scripts)], [*map(folders.place_of, scripts)])
     if has_own is None:
-        return Code(folders=folders, warnings=(Notice("no-entry-script", f"{what}. {advice}"),))
+        return Code(folders=folders, missing=reader.problems.problem_at(("code",), what, advice))
     reader.problems.add(("code",), what, advice)
     return Code(folders=folders)
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.engines.docker.runtime_user import has_user
 from azureml_tasks.engines.docker.socket_http import UnreadableAnswer
-from azureml_tasks.errors import BuildError
+from azureml_tasks.errors import BuildError, SettingsError
 from azureml_tasks.notice import Notice
+from azureml_tasks.project.base_images import ENTRY_SCRIPT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,6 +75,7 @@ def prepare_base(
 
     Raises:
         BuildError: it does not exist, or lacks something that the plan needs.
+        SettingsError: it has no entry script, and the table names none.
         RegistryError: its registry refuses.
     """
     base = find_base(client, str(plan.base))
@@ -178,6 +180,8 @@ def _check_base(plan: Plan, base: BaseImage) -> None:
         fix = f'Write: platform = "{base.platform}"\nor name a base that is made for {plan.platform}'
         what = f"The base {plan.base} is made for {base.platform}, not for {plan.platform}."
         raise BuildError(what, next_step=fix)
+    if plan.missing_code and ENTRY_SCRIPT not in base.env:
+        raise SettingsError([plan.missing_code])
     if plan.adds_server:
         if base.env.get(_SERVER_VARIABLE):
             fix = 'Remove from pyproject.toml: server = "azmlinfsrv"'
