@@ -248,14 +248,26 @@ def test_a_project_without_a_version_in_a_repository_can_have_its_commit(tmp_pat
     assert 'or write another tag, such as: tags = ["{git-sha}"]' in refusal(folder)
 
 
-@pytest.mark.parametrize("name", ["模型", "a b\\nUSER root", "-"])
-def test_a_project_whose_name_is_no_image_name_is_refused(name: str, tmp_path: Path) -> None:
-    """The name of [project] follows the same rules as the key `name`."""
-    error = refusal(project(tmp_path, head=f'name = "{name}"\nversion = "1"'))
+@pytest.mark.parametrize(
+    ("written", "why", "name"),
+    [
+        ('"My Adder"', 'is "My Adder", which is not a valid image name', "my-adder"),
+        ('"a b\\nUSER root"', 'is "a b\\nUSER root", which is not a valid image name', "a-b-user-root"),
+        ('"Größe 1"', 'is "Größe 1", which is not a valid image name', "scoring"),
+        ('"模型"', 'is "模型", which is not a valid image name', "scoring"),
+        ('"-"', 'is "-", which is not a valid image name', "scoring"),
+        ("7", "must be a string, got the integer 7", "scoring"),
+    ],
+)
+def test_a_project_whose_name_is_no_image_name_is_refused(
+    written: str, why: str, name: str, tmp_path: Path
+) -> None:
+    """The name of [project] follows the same rules as the key `name`, which can be one made of it."""
+    error = refusal(project(tmp_path, head=f'name = {written}\nversion = "1"'))
 
     expected = (
-        f'pyproject.toml:4: [project].name is "{name}", which is not a valid image name\n'
-        '    Write: name = "scoring"\n\n1 problem; nothing was done.'
+        f"pyproject.toml:2: [project].name {why}\n"
+        f'    Write in [tool.azureml-image]: name = "{name}"\n\n1 problem; nothing was done.'
     )
     assert expected == error
 

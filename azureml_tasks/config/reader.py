@@ -283,12 +283,37 @@ def _not_json(value: Any, place: Place) -> Iterator[tuple[Place, str]]:
         yield place, fields.DATE
 
 
+_WORDS_ELSEWHERE = {
+    "build-commands": "run",
+    "commands": "run",
+    "dependencies": "pip",
+    "environment": "env",
+    "environment-variables": "env",
+    "image": "base",
+    "packages": "pip",
+    "python-packages": "pip",
+    "python-requirements": "requirements",
+    "scoring-script": "entry-script",
+    "system-packages": "apt",
+    "variables": "env",
+}
+"""What Azure ML's YAML and other tools that make images call a key → the key."""
+_ALIKE = 0.8
+"""How much of a word must be the same, from 0 to 1: "cuda" is not "conda", and "python" is not "python-path"."""
+
+
 def _similar(name: str, known: list[str]) -> str:
     written = name.lower().replace("_", "-")
     first_word = written.partition("-")[0]
-    similar = difflib.get_close_matches(written, known, n=1, cutoff=0.6)
+    elsewhere = {word: key for word, key in _WORDS_ELSEWHERE.items() if key in known}
+    exact = [key for word, key in elsewhere.items() if word == written]
+    similar = exact + difflib.get_close_matches(written, known, n=1, cutoff=_ALIKE)
     similar = similar or [key for key in known if key == first_word]
-    return f'Did you mean "{similar[0]}"?' if similar else f"Known keys: {', '.join(known)}."
+    similar = similar or [
+        elsewhere[word] for word in difflib.get_close_matches(written, elsewhere, n=1, cutoff=_ALIKE)
+    ]
+    quoted = " or ".join(f'"{key}"' for key in dict.fromkeys(similar))
+    return f"Did you mean {quoted}?" if similar else f"Known keys: {', '.join(known)}."
 
 
 def _fix(rule: Rule | None) -> str:

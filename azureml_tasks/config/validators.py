@@ -173,6 +173,20 @@ def _repository_error(value: str) -> str:
     )
 
 
+def valid_repository(value: str) -> str:
+    """Return *value* as a repository name: in lower case, with "-" for what it cannot contain; "" if that is none."""
+    if any(character.isalpha() and not character.isascii() for character in value):
+        return ""
+    parts = (re.sub(r"[^a-z0-9._]+", "-", part).strip("._-") for part in value.lower().split("/"))
+    name = "/".join(parts)
+    return "" if _repository_error(name) else name
+
+
+def _with_valid_name(value: str) -> str:
+    name = valid_repository(value)
+    return f'Write: name = "{name}"' if name else ""
+
+
 _KEPT = "is a name that azureml-tasks keeps for its cached layers and candidate images"
 _NOT_OURS = rf"(?!{re.escape(image_reference.NO_REGISTRY)}(?:[:/]|$))"
 _NO_KEPT_END = rf"(?!.*(?:{'|'.join(image_reference.KEPT_SUFFIXES)})$)"
@@ -185,6 +199,7 @@ REPOSITORY = Rule(
     error=_repository_error,
     fix='Use lower-case letters and digits, with ".", "_" or "-" between them and "/" between parts: "team/scoring"',
     schema={"pattern": rf"^(?:(?=.{{1,200}}$){_NOT_OURS}{_NO_KEPT_END}{image_reference.REPOSITORY})$"},
+    fix_of=_with_valid_name,
 )
 REGISTRY = matching(
     rf"{_NOT_OURS}(?=[^/]*[.:]|localhost$){image_reference.HOST}",
@@ -236,6 +251,7 @@ USER = matching(
     'Write: user = "dockeruser". The user cannot be root.',
 )
 _AMOUNT = r"[1-9][0-9]*[kmg]"
+_AMOUNT_IN_WORDS = r"([1-9][0-9]*) ?([kmg])(?:i?b|igs?|(?:ilo|ega|iga)bytes?)?"
 _BYTES = {"k": 2**10, "m": 2**20, "g": 2**30}
 _LEAST_MEMORY = 6 * 2**20
 """Bytes without which Docker's engine starts no container."""
@@ -254,7 +270,19 @@ def _memory_error(value: str) -> str:
     return "" if is_taken else "is not between 6m and 8589934591g, as Docker takes it"
 
 
-MEMORY = Rule(error=_memory_error, fix='Write: memory = "4g"', schema={"pattern": f"^(?:{_AMOUNT})$"})
+def _memory_of_words(value: str) -> str:
+    """Return how to write an amount such as "2 GB"; "" for any other text."""
+    words = re.fullmatch(_AMOUNT_IN_WORDS, value.strip().lower())
+    amount = "".join(words.groups()) if words else ""
+    return f'Write: memory = "{amount}"' if amount and not _memory_error(amount) else ""
+
+
+MEMORY = Rule(
+    error=_memory_error,
+    fix='Write a number with the unit k, m or g, such as: memory = "4g"',
+    schema={"pattern": f"^(?:{_AMOUNT})$"},
+    fix_of=_memory_of_words,
+)
 URL_PATH = matching(r"/[!-~]*", "is not a URL path", 'Write: path = "/score"')
 HEALTH_PATH = matching(r"/[!-~]*", "is not a URL path", 'Write: health = "/healthz"')
 GPUS = matching(

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.config import validators
-from azureml_tasks.config.problems import spell
+from azureml_tasks.config.problems import FILE, spell, spell_table
 from azureml_tasks.config.tag_template import BadTag, Unavailable, render
 from azureml_tasks.config.toml_messages import with_value
 from azureml_tasks.project import ci_branch
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 KEPT_TAG = r"kept-[0-9a-f]{16}"
 """The tags that a push sets beside those of the table, see `commands.publishing.kept_tag`."""
-
+_EXAMPLE = "scoring"
 
 LAST_SECOND = 253_402_300_799
 """The end of the year 9999, the last one that an RFC 3339 timestamp can hold."""
@@ -51,7 +51,7 @@ def repository(settings: Settings, project: Mapping[str, Any], problems: Problem
     error = validators.REPOSITORY.error(name)
     if error and not (problems.is_bad(("name",)) or problems.is_bad(problems.own.place)):
         what = f'{spell(problems.own.place)}: "{name}", the name of its repository, {error}'
-        problems.add(problems.own.place, what, 'Write into it: name = "scoring"')
+        problems.add(problems.own.place, what, f'Write into it: name = "{_EXAMPLE}"')
     return name
 
 
@@ -59,19 +59,24 @@ def _common_name(settings: Settings, project: Mapping[str, Any], problems: Probl
     if settings.name:
         return settings.name
     own = project.get("name")
-    if isinstance(own, str) and own:
-        name = normalize_name(own)
-        if not validators.REPOSITORY.error(name):
-            return name
-        if not problems.is_bad(("name",)):
-            what = f"[project].name is {json.dumps(own, ensure_ascii=False)}, which is not a valid image name"
-            problems.add((), what, 'Write: name = "scoring"')
+    name = normalize_name(own) if isinstance(own, str) else ""
+    if name and not validators.REPOSITORY.error(name):
+        return name
+    if problems.is_bad(("name",)):
         return ""
-    if not problems.is_bad(("name",)):
-        fix = 'Write: name = "scoring", here or in [project]'
+    if "name" in project and own != "":
+        what = (
+            f"[project].name is {json.dumps(own, ensure_ascii=False)}, which is not a valid image name"
+            if isinstance(own, str)
+            else f"[project].name must be a string, got {with_value(own)}"
+        )
+        fix = f'Write in {spell_table(())}: name = "{validators.valid_repository(name) or _EXAMPLE}"'
+        problems.add_in_file(FILE, problems.lines.get(("project", "name"), 0), what, fix)
+    else:
+        fix = f'Write in {spell_table(())} or in [project]: name = "{_EXAMPLE}"'
         other = poetry_table(problems.document).get("name")
         if isinstance(other, str) and not validators.REPOSITORY.error(normalize_name(other)):
-            fix = f'Write: name = "{normalize_name(other)}", which is the name in [tool.poetry]'
+            fix = f'Write in {spell_table(())}: name = "{normalize_name(other)}", which is the name in [tool.poetry]'
         problems.add((), "the image has no name: neither the table nor [project] gives one", fix)
     return ""
 
