@@ -183,7 +183,7 @@ def test_a_failure_ends_what_comes_after(tmp_path: Path) -> None:
     """A pre-task that fails ends the run with its exit code, and the task itself does not start."""
     ended = invoke(several(tmp_path, CALLERS + "ns = Collection(image, tested)\n"), "tested")
 
-    expected = "Nothing is built here yet.\n    invoke image.build\nNothing was pushed.\n"
+    expected = "Nothing is built here yet.\n    invoke image.build\nNothing was tested.\n"
     assert (4, "", expected) == (ended.code, ended.out, ended.err)
 
 
@@ -233,7 +233,7 @@ def test_next_steps_are_spelled_as_the_run_was_started(tmp_path: Path) -> None:
         invoke(root, "smoke-test"),
     ]
 
-    message = "Nothing is built here yet.\n    invoke {}build\nNothing was pushed.\n"
+    message = "Nothing is built here yet.\n    invoke {}build\nNothing was tested.\n"
     prefixes = ("serving.", "deploy.serving.", "serving.", "own.", "")
     assert [message.format(prefix) for prefix in prefixes] == [run.err for run in runs]
 

@@ -96,8 +96,7 @@ Docker's engine does not answer (DOCKER_HOST names unix:///nowhere/docker.sock).
     or, for the engine of docker's current context: unset DOCKER_HOST
     the connection failed: [Errno 2] No such file or directory
 """
-UNBUILT = "Nothing is built here yet.\n    invoke image.build\nNothing was pushed.\n"
-UNBUILT_FOR = UNBUILT.replace("image.build", "image.build --registry r.io")
+UNBUILT = "Nothing is built here yet.\n    invoke image.build{}\nNothing was {}.\n"
 NO_REGISTRY = """\
 pyproject.toml:5: [tool.azureml-image] names no registry to push to
     Write: registry = "contoso.azurecr.io"
@@ -167,8 +166,8 @@ def test_the_help_says_which_tasks_take_one_image() -> None:
         ),
         (("image.build", "--engine=acr"), 2, f"{NO_HAND_OFF}nothing was built.\n"),
         (("image.build", "--engine=auto"), 2, f"{TURNED}{NO_HAND_OFF}nothing was built.\n"),
-        (("image.smoke-test",), 4, UNBUILT),
-        (("image.push", "--registry=r.io"), 4, UNBUILT_FOR),
+        (("image.smoke-test",), 4, UNBUILT.format("", "tested")),
+        (("image.push", "--registry=r.io"), 4, UNBUILT.format(" --registry r.io", "pushed")),
         (("image.push",), 2, f"{NO_REGISTRY}nothing was pushed.\n"),
         (("image.release",), 2, f"{NO_REGISTRY}nothing was built.\n".replace("image.push", "image.release")),
         (("image.clean",), 0, "nothing to remove: there is no .azureml-image here\n"),
@@ -205,7 +204,7 @@ def test_the_way_on_from_a_release_is_a_release(task: str, tmp_path: Path) -> No
         ("image.dockerfile", "nothing was done.\n"),
         ("image.context", "nothing was done.\n"),
         ("image.build", "nothing was built.\n"),
-        ("image.smoke-test", "nothing was pushed.\n"),
+        ("image.smoke-test", "nothing was tested.\n"),
         ("image.push", "nothing was pushed.\n"),
         ("image.environment", "nothing was written.\n"),
         ("image.release", "nothing was built.\n"),
@@ -452,7 +451,7 @@ The record .azureml-image/build.json cannot be read: \
 Expecting property name enclosed in double quotes: line 1 column 2 (char 1).
     rm -r .azureml-image
     then: invoke image.build
-Nothing was pushed.
+Nothing was tested.
 """
     assert (4, "", expected) == (ended.code, ended.out, ended.err)
 

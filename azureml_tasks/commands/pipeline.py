@@ -99,13 +99,13 @@ def smoke_test(
         BuildError: nothing is built, or the image is gone.
         EngineError: the engine does not answer, or cannot run the image.
     """
-    nothing = "Nothing was pushed."
-    with project_lock(run.folder, run.reporter), stating(nothing):
-        runs = planned_runs(run, uses=("base",))
-        ready = for_all(runs, _built)
+    with project_lock(run.folder, run.reporter):
+        with stating("Nothing was tested."):
+            runs = planned_runs(run, uses=("base",))
+            ready = for_all(runs, _built)
         results: list[SmokeTestResult] = []
         for index, (each, (prepared, image)) in enumerate(zip(runs, ready, strict=True)):
-            with of_image(runs, index, "tested", state=nothing):
+            with of_image(runs, index, "tested"):
                 result = smoke_test_image(each, prepared, image)
             results.append(result)
             on_step(result)

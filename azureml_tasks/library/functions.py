@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from azureml_tasks.commands import pipeline
 from azureml_tasks.commands.image_smoke_test import refuse_failed
-from azureml_tasks.errors import stating
 from azureml_tasks.library.arguments import Arguments, running
 
 if TYPE_CHECKING:
@@ -105,8 +104,7 @@ def smoke_test(
     )
     with running(arguments) as (run, reporter):
         results = pipeline.smoke_test(run, on_step=reporter.ended)
-        with stating("Nothing was pushed."):
-            refuse_failed(*results)
+        refuse_failed(*results)
         return tuple(results)
 
 

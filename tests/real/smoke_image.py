@@ -151,7 +151,7 @@ def without_variations(text: str, name: str) -> str:
         (r"(ready after|p50|p95|200 within|took) \d+(\.\d+)? m?s", r"\1 TIME"),
         (r"peak memory \d+ MiB", "peak memory N MiB"),
         (
-            r"(?s)\n(?:The container's log|The last 40 of [^\n]*?):\n.*?\n(?=\S)",
+            r"(?s)\n(?:The container's log|The last 40 of [^\n]*?):\n.*?\n(?=\S|\Z)",
             r"\nThe log: …\n",
         ),
         (r'( {6}File "/(?!var/azureml-app/).*\n( {8}.*\n)*| {6}File "<frozen.*\n)+', "      …\n"),

@@ -58,4 +58,4 @@ def test_an_engine_without_gpus(project: Consumer) -> None:
 
     assert (3, "") == (ended.code, ended.stdout)
     assert "has no GPU for containers.\n    Install the NVIDIA Container Toolkit" in ended.stderr
-    assert ended.stderr.endswith("\nNothing was pushed.\n")
+    assert ended.stderr.endswith("\nNothing was tested.\n")

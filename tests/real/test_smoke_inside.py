@@ -226,6 +226,5 @@ In the container's log:
       File "/var/azureml-app/score.py", line 8, in init
         raise ValueError("the weights are not here")
     ValueError: the weights are not here
-Nothing was pushed.
 """
     assert (5, "", expected) == (ended.code, ended.stdout, report[report.index("NAME:1.0 failed") :])

@@ -81,7 +81,6 @@ In the container's log:
       File "/var/azureml-app/score.py", line 14, in <module>
         import no_such_module
     ModuleNotFoundError: No module named 'no_such_module'
-Nothing was pushed.
 """,
     ),
     Case(
@@ -103,7 +102,6 @@ Failed: start-up
     last try: …
 
 The log: …
-Nothing was pushed.
 """,
     ),
     Case(
@@ -139,7 +137,6 @@ Failed: request 1
     expected: status 200
 
 The log: …
-Nothing was pushed.
 """,
     ),
     Case(
@@ -187,7 +184,6 @@ In the container's log:
         return {}["age"]
                ~~^^^^^^^
     KeyError: 'age'
-Nothing was pushed.
 """,
     ),
     Case(
@@ -217,7 +213,6 @@ In the container's log:
     Traceback (most recent call last):
       …
     TypeError: Object of type set is not JSON serializable
-Nothing was pushed.
 """,
     ),
     Case(
@@ -286,7 +281,6 @@ Failed: request 5
     answer: 400 Bad Request, 25 bytes
         {"message": "no flowers"}
     expected: status 200
-Nothing was pushed.
 """,
     ),
     Case(
@@ -312,7 +306,6 @@ Failed: request 1
     expected: status 200
 
 The log: …
-Nothing was pushed.
 """,
     ),
     Case(
@@ -337,7 +330,6 @@ Failed: malformed body
     afterwards GET / did not answer 200 again
 
 The log: …
-Nothing was pushed.
 """,
     ),
     Case(
