@@ -77,14 +77,20 @@ def test_chooses_by_the_client(
         (
             DEFAULT_HOST,
             False,
-            "Docker engine 26.1; builds with BuildKit by docker buildx",
-            f'Docker engine 26.1 ({DEFAULT_HOST}, context "default"); builds with BuildKit by docker buildx (new)',
+            "Docker engine 26.1; runs build commands with BuildKit by docker buildx",
+            (
+                f'Docker engine 26.1 ({DEFAULT_HOST}, context "default"); '
+                "runs build commands with BuildKit by docker buildx (new)"
+            ),
         ),
         (
             "tcp://build:2376",
             True,
-            "Podman engine 26.1 (tcp://build:2376); builds with BuildKit by docker buildx",
-            'Podman engine 26.1 (tcp://build:2376, context "default"); builds with BuildKit by docker buildx (new)',
+            "Podman engine 26.1 (tcp://build:2376); runs build commands with BuildKit by docker buildx",
+            (
+                'Podman engine 26.1 (tcp://build:2376, context "default"); '
+                "runs build commands with BuildKit by docker buildx (new)"
+            ),
         ),
     ],
 )

@@ -199,7 +199,7 @@ def test_the_builder_is_named_with_its_reason(
     lines = built.ended.stderr.splitlines()[:2]
 
     expected = [
-        f"Docker engine {version}{where}; builds with {WHY[client].partition(' (')[0]}",
+        f"Docker engine {version}{where}; runs build commands with {WHY[client].partition(' (')[0]}",
         f"build context: 11 files, SIZE, sha256 {built.record['context_sha256']}",
     ]
     assert expected == [re.sub(r"files, .+ kB,", "files, SIZE,", line) for line in lines]

@@ -114,7 +114,7 @@ def test_builds_and_pushes_on_podman(
 
     first = re.sub(r"engine \S+", "engine VERSION", ended.stderr.splitlines()[0])
     digest = registry_digest(registry, "podman", "1")
-    builder = "builds with the legacy builder (Podman builds through its own API)"
+    builder = "runs build commands with the legacy builder (Podman builds through its own API)"
     engine = f'Podman engine VERSION ({podman}, context "default"); {builder}'
     expected = (0, engine, f"{registry.host}/podman@{digest}", digest)
     result = (ended.code, first, ended.stdout.splitlines()[-1], project.record("result.json")["digest"])

@@ -106,7 +106,7 @@ class Build:
             EngineError: the engine's disk is full.
         """
         if self.uses_api_buildkit(context):
-            self.reporter.say(f"{context.counted} to copy, by the engine's own BuildKit")
+            self.reporter.say(f"{context.counted} to copy")
             return self._run_by_api(plan, context, no_cache=no_cache, buildkit=True)
         if self.builder.kind == "legacy":
             return self._run_by_legacy_builder(plan, context, no_cache=no_cache)

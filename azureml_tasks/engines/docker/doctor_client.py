@@ -22,8 +22,8 @@ _GET_BUILDX = (
     "On Debian and Ubuntu: sudo apt-get install docker-buildx\nor see https://docs.docker.com/go/buildx/"
 )
 _WITHOUT_BUILDX = (
-    "Without BuildKit, packages are downloaded again in each build, staged files are copied whole, and secrets "
-    "cannot be mounted."
+    "Without it, packages are downloaded again in each build that installs them, unchanged files are sent with the "
+    "changed ones, and secrets cannot be mounted."
 )
 
 

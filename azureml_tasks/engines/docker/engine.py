@@ -96,13 +96,13 @@ class DockerEngine:
         """Return which engine it is, its address and its builder."""
         kind = "Podman" if self.client.is_podman else "Docker"
         where = f'{self.client.host}, context "{self.client.context}"'
-        return f"{kind} engine {self.client.version} ({where}); builds with {self.builder}"
+        return f"{kind} engine {self.client.version} ({where}); runs build commands with {self.builder}"
 
     def title(self) -> str:
         """Return which engine it is, its address if it is not the usual one, and its builder."""
         kind = "Podman" if self.client.is_podman else "Docker"
         where = "" if self.client.host == DEFAULT_HOST else f" ({self.client.host})"
-        return f"{kind} engine {self.client.version}{where}; builds with {self.builder.title}"
+        return f"{kind} engine {self.client.version}{where}; runs build commands with {self.builder.title}"
 
     def planned_image(self, plan: Plan, context: BuildContext) -> BuiltImage:
         """Return the image as far as it is known before it is built: it has no ID yet."""

@@ -43,7 +43,7 @@ def inject(place: Place) -> Fault | None:
     if number != signal.SIGKILL:
         wrong = judge.wrong(ended, {128 + number})
         stays = left(place, [checkout], before)
-        if "builds with the legacy builder" in ended.err:
+        if "runs build commands with the legacy builder" in ended.err:
             # Its finished steps are its cache, from which the next build goes on.
             stays = [thing for thing in stays if not thing.startswith("image unnamed")]
         if (_REMOVED in ended.err) != (not stays):
