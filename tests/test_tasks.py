@@ -140,6 +140,19 @@ def test_the_help_reads_well(tmp_path: Path) -> None:
     assert (0, HELP, "") == (ended.code, ended.out, ended.err)
 
 
+def test_the_help_says_where_a_task_writes_without_output() -> None:
+    """The page of `image.report` is a file in any case; the others print."""
+    helps = {spec.name: spec.help_of("output") for spec in TASKS if "output" in spec.flags}
+
+    stdout = "write to this file instead of stdout"
+    assert helps == {
+        "dockerfile": stdout,
+        "context": stdout,
+        "environment": stdout,
+        "report": "write to this file; default: .azureml-image/report.html",
+    }
+
+
 def test_the_help_says_which_tasks_take_one_image() -> None:
     """These refuse a table with several images if `--image` names none; the others take all of them."""
     helps = {spec.name: spec.help_of("image") for spec in TASKS}

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from azureml_tasks.cli.options import TaskRun
 
 _IDLE_HELP = "no effect here; accepted because release has it"
+_REPORT_OUTPUT_HELP = "write to this file; default: .azureml-image/report.html"
 _ONE_IMAGE_HELP = "one of the table's images; needed if it has several"
 _ENVIRONMENT = "invoke image.environment"
 """What follows a push."""
@@ -53,6 +54,8 @@ class TaskSpec(NamedTuple):
         """Return what `invoke --help` says of one of the task's flags."""
         if flag == "image" and self.takes_one_image:
             return _ONE_IMAGE_HELP
+        if flag == "output" and self.name == "report":
+            return _REPORT_OUTPUT_HELP
         return _IDLE_HELP if flag in self.idle else FLAGS[flag].help
 
     def run(self, run: TaskRun) -> None:
