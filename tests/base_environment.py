@@ -44,15 +44,14 @@ __all__ = [
 
 FOLDER = Path(environment.__file__).parent
 WITH_SERVER = (
-    "Installing the other requirements with azureml-inference-server-http==1.5.1 of the base image, "
-    "which pip must keep.\n"
+    "Installing requirements. pip must keep azureml-inference-server-http==1.5.1 of the base image.\n"
 )
 HASHES = (
     "Installing the requirements with hashes on their own: pip needs hashes for all of a run or for none.\n"
 )
 SERVER = ["azureml_inference_server_http-1.5.1"]
 FLASK = "flask-3.1.2"
-NOTHING_NEW = "There is no conflict that is not in the base image.\n"
+NOTHING_NEW = "There are no new package conflicts.\n"
 NOT_BUILT = "The image was not built.\n"
 END = f"    If versions conflict, require other versions, or leave out packages that the base image has.\n{NOT_BUILT}"
 CANNOT_INSTALL = "Cannot install {} because these package versions have conflicting dependencies."

@@ -187,7 +187,7 @@ def test_the_next_step_follows_the_records(ready_run: RunContext) -> None:
 @pytest.mark.parametrize(
     ("differs", "step"),
     [
-        ({}, f"r.io/demo:1.2.3 is pushed as r.io/demo@{DIGEST}: invoke serving.environment"),
+        ({}, f"r.io/demo:1.2.3 is pushed (r.io/demo@{DIGEST}): invoke serving.environment"),
         ({"id": DIGEST}, PUSH),
         ({"tags": ["1.2.3"]}, PUSH),
         ({"image": f"other.io/demo@{DIGEST}"}, PUSH),

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 LEFT = sorted(f"azureml-image/{name}" for name in SCRIPTS)
 """What stays in the image if nothing mounts it."""
 WITH_OWN_SERVER = (
-    "Installing the other requirements, with the azureml-inference-server-http that the project requires.\n"
+    "Installing requirements, with the azureml-inference-server-http that the project requires.\n"
 )
 
 

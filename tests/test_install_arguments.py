@@ -90,7 +90,7 @@ def test_each_run_keeps_the_server_and_what_earlier_runs_were_about(
         ["-r", str(tmp_path / "requirements.txt"), KEPT, *constraints],
         ["-r", str(tmp_path / "requirements-2.txt"), KEPT, "a==1.0", *constraints],
     ] == runs
-    kept = f"installing the other requirements with {KEPT} of the base image, which pip must keep."
+    kept = f"installing requirements. pip must keep {KEPT} of the base image."
     assert [f"Run {number} of 2: {kept}" for number in (1, 2)] == capsys.readouterr().out.splitlines()
 
 

@@ -73,19 +73,19 @@ def test_check_says_what_is_mounted_and_installed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "line"),
+    ("more", "cost"),
     {
-        "nothing": ("", "no start installs anything"),
-        "two packages": ('pip = ["numpy==2.1.3", "pandas"]\n', "each start installs 2 packages again"),
+        "nothing": ("", ""),
+        "two packages": ('pip = ["numpy==2.1.3", "pandas"]\n', "; each start then installs 2 packages"),
     }.values(),
     ids=["nothing", "two packages"],
 )
 def test_a_project_that_needs_no_image_is_told_so_with_what_it_costs(
-    more: str, line: str, tmp_path: Path
+    more: str, cost: str, tmp_path: Path
 ) -> None:
     """One line names the other delivery, and what each start does then."""
     assert planned(tmp_path, more).lighter_way == (
-        f'no image is needed: with delivery = "mount" Azure ML mounts the code into the base, and {line}'
+        f'no image: if you set delivery = "mount", Azure ML mounts the code into the base{cost}'
     )
 
 

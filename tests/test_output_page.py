@@ -56,7 +56,7 @@ Step 2/3 : COPY python/ /tmp/azureml-image/
 PIP = f"""\
 {BEFORE_PIP}Step 3/3 : RUN "$P/bin/python" /tmp/azureml-image/install.py
  ---> Running in 123456789012
-Installing the other requirements with azureml-inference-server-http==1.5.1 of the base image, which pip must keep.
+Installing requirements. pip must keep azureml-inference-server-http==1.5.1 of the base image.
 Collecting joblib==1.5.2
   Downloading joblib-1.5.2-py3-none-any.whl (308 kB)
 Collecting threadpoolctl==3.6.0

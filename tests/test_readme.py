@@ -32,7 +32,7 @@ def test_the_quick_start_is_a_project_without_a_warning(
         plan.warnings,
     )
     assert ["code/", "code/score.py"] == [file.name for file in plan.files]
-    assert f"\nlighter    {plan.lighter_way}\n" in README.read_text(encoding="utf-8")
+    assert f"\ninstead    {plan.lighter_way}\n" in README.read_text(encoding="utf-8")
 
 
 def test_your_own_project_is_as_the_text_says(tmp_path: Path) -> None:

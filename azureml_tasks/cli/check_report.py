@@ -53,7 +53,7 @@ def as_text(report: CheckReport, spell: Callable[[str], str]) -> str:
         ),
         *_rows("image", report.plan.names),
         *_rows("images" if own else "steps", report.steps),
-        *_rows("lighter", [report.plan.lighter_way] if report.plan.lighter_way else []),
+        *_rows("instead", [report.plan.lighter_way] if report.plan.lighter_way else []),
         *_rows("buildkit", _buildkit(own) if own else []),
         *_rows(
             "secrets", [f"{each.id}: {each.source} {each.problem or 'is set'}" for each in report.secrets]

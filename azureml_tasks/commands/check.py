@@ -286,7 +286,7 @@ def _state(
     if not record or (record.id, record.smoke_test_sha256) != (image.id, plan.smoke_test.sha256):
         return ImageState("up-to-date", f"{name} {is_current}", f"invoke image.smoke-test{flag}")
     if pushed := _pushed(run, plan, image):
-        return ImageState("pushed", f"{name} is pushed as {pushed}", "invoke image.environment")
+        return ImageState("pushed", f"{name} is pushed ({pushed})", "invoke image.environment")
     why = f"{name} {is_current} and passed its smoke test"
     return ImageState("tested", why, f"invoke image.push{flag}")
 

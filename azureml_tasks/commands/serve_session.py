@@ -163,7 +163,7 @@ class Session:
         self.each.records.forget_log()
         self._say_needs()
         if text := self.code.changes(self.context).text:
-            self._say(f"since the build {text}")
+            self._say(f"{text} since the build")
         self._put_code()
         self._say(f"serving {self.image.names[0]} at {self._place()}; Ctrl-C ends it")
         if self.request.ports.debugger:

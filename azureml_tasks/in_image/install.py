@@ -130,15 +130,17 @@ def rest_arguments(server: str, number: int, versions: dict[str, str]) -> list[s
     """
     files, pinned = environment.run_files("requirements"), HERE / "pinned.txt"
     arguments = ["-r", str(files[number - 1])] if files else []
-    run = f"Run {number} of {len(files)}: installing" if len(files) > 1 else "Installing"
+    run = (
+        f"Run {number} of {len(files)}: installing requirements"
+        if len(files) > 1
+        else "Installing requirements"
+    )
     if server:
         requirement = server_requirement(server)
         if requirement == SERVER:
-            environment.say(f"{run} the other requirements, with the {SERVER} that the project requires.")
+            environment.say(f"{run}, with the {SERVER} that the project requires.")
         else:
-            environment.say(
-                f"{run} the other requirements with {requirement} of the base image, which pip must keep."
-            )
+            environment.say(f"{run}. pip must keep {requirement} of the base image.")
         arguments += [requirement]
     else:
         environment.say(f"The base image has no {SERVER}.")
@@ -199,7 +201,7 @@ def remove_inputs() -> None:
 def last_lines(succeeded: bool, new: list[str]) -> list[str]:
     """Return the last lines of the log."""
     if succeeded and not new:
-        return ["There is no conflict that is not in the base image."]
+        return ["There are no new package conflicts."]
     errors = environment.ERRORS
     is_conflict = bool(new) or not errors or any(each.startswith(conflicts.NO_SOLUTION) for each in errors)
     mounted = any((HERE / name).is_file() and (HERE / name).stat().st_size for name in SECRETS.values())

@@ -23,7 +23,7 @@ LAYERS = "azureml-tasks.invalid/NAME/layers:TAG"
 GROWN = [f"adding packages to cached layers: {LAYERS}", f"{SAVED}-grown"]
 LAYERS_OF_PIP = 2
 """The legacy builder makes them of the Python step; `test_engine_26` adds a package by BuildKit as well."""
-PIP = r"Installing only the added|The added packages have what they need|Installing the other requirements"
+PIP = r"Installing only the added|The added packages have what they need|Installing requirements"
 
 
 @dataclass(kw_only=True)

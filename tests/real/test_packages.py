@@ -22,10 +22,7 @@ if TYPE_CHECKING:
 
     import docker
 
-WITH_SERVER = (
-    "Installing the other requirements with azureml-inference-server-http==1.5.1 of the base image, "
-    "which pip must keep."
-)
+WITH_SERVER = "Installing requirements. pip must keep azureml-inference-server-http==1.5.1 of the base image."
 
 
 def write_project(

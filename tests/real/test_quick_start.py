@@ -37,7 +37,7 @@ UNSTABLE = (
     (r"\d+(\.\d+)? m?s\b", "N s"),
     (r"\d+ MiB\b", "N MiB"),
     (r"(?m)^engine .*$", "engine ENGINE"),
-    (r"(?m)^lighter .*\n", ""),
+    (r"(?m)^instead .*\n", ""),
 )
 """What differs from run to run, beyond what `normal` knows: durations, memory and the engine of the machine; and what
 is said of Azure ML's own bases alone, which `test_readme` compares."""

@@ -149,7 +149,7 @@ def test_changed_code(built: Consumer, docker_client: docker.DockerClient) -> No
     ), taken.stderr
     needs = "this needs a build:\n  the variables, the place of the code or the commands after it differ\n"
     assert f"{needs}    invoke image.serve --build --port {port}\n" in served.printed
-    assert "since the build code/helper.py has changed\n" in served.printed
+    assert "code/helper.py has changed since the build\n" in served.printed
     assert (0, True) == (ended, served.printed.endswith(STOPPED)), served.printed
     assert [] == containers_of(docker_client, built)
     assert [] == [line for line in shown_on_page(0) if line not in shapes(served.printed)]
