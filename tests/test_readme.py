@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import azureml_tasks
 from azureml_tasks.cli.tasks import TASKS
 from tests.cases import lay_out
-from tests.documentation import README, ROOT, blocks, quick_start
+from tests.documentation import README, ROOT, blocks, commands, quick_start
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,9 +59,28 @@ def test_it_opens_with_the_two_commands() -> None:
     opening = README.read_text(encoding="utf-8").split("\n## ")[0]
     tasks = (ROOT / "tasks.py").read_text(encoding="utf-8")
 
-    commands = re.findall(r"^\$ python3 tasks\.py (\w+)", opening, re.MULTILINE)
-    assert commands == ["demo", "test"]
-    assert set(commands) <= set(re.findall(r"^def (\w+)", tasks, re.MULTILINE))
+    names = re.findall(r"^\$ python3 tasks\.py (\w+)", opening, re.MULTILINE)
+    assert names == ["demo", "test"]
+    assert set(names) <= set(re.findall(r"^def (\w+)", tasks, re.MULTILINE))
+
+
+def test_a_request_that_waits_for_the_server_prints_no_error_page() -> None:
+    """While the server starts, nginx may answer with a page that says 502: with `--fail`, curl does not print it."""
+    waiting = [command.line for command in commands(README) if "--retry" in command.line]
+
+    assert waiting == [
+        "curl --silent --fail --retry 10 --retry-all-errors http://127.0.0.1:5001/",
+    ]
+
+
+def test_what_differs_in_the_playground_is_said() -> None:
+    """Its registry is on this machine and needs no sign-in, so a command that names Azure's cannot be pasted."""
+    lines = [command.line for command in commands(README) if not command.line.startswith("az ml ")]
+    different = [line for line in lines if line.startswith("az ") or "contoso.azurecr.io" in line]
+    paragraph = README.read_text(encoding="utf-8").partition("To try all this")[2].partition("\n\n")[0]
+
+    assert ["docker run", "az login", "az acr"] == [" ".join(line.split()[:2]) for line in different]
+    assert "leave out the two\n`az` commands, and in `docker run` write the registry" in paragraph
 
 
 def test_its_table_has_every_task() -> None:

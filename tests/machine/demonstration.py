@@ -51,6 +51,8 @@ def play(*, acr: bool = False) -> None:
             sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
         sys.stdout.write("invoke image.release\n")
         sys.stdout.flush()
+        apt.say(f"in the README's docker run, write {destination} in place of contoso.azurecr.io")
+        apt.say("leave out its az commands: nothing here needs a sign-in, and az does not know this registry")
         apt.say("Ctrl-C stops what was started")
         signal.pause()
 
