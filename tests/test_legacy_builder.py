@@ -19,20 +19,22 @@ from azureml_tasks.errors import BuildError
 from azureml_tasks.state.runs import Run
 from tests.plans import plan
 
-GONE = "5f70bf18a086"
+GONE, THERE = "5f70bf18a086", "0123456789ab"
 ERROR = "failed to export image: failed to set parent sha256:1: unknown parent image ID sha256:5f70bf18a086"
+LOST = f'unable to find image "sha256:{"5f" * 32}"'
+"""The error if an image is removed that the builder only looked at."""
 AGAIN = "the builder's cache has lost a step to another command, building again\n"
 
 
-def built(failures: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Build on an engine whose builds fail after a step with one of these images, and then succeed."""
+def built(failures: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch, *, error: str = ERROR) -> str:
+    """Build on an engine whose builds fail with *error* after a step with one of these images, and then succeed."""
 
     def events(*_: object, **__: object) -> Iterator[dict[str, Any]]:
         if not failures:
             yield {"aux": {"ID": "sha256:5f"}}
             return
         yield {"stream": f" ---> {failures.pop(0)}\n"}
-        yield {"error": ERROR}
+        yield {"error": error}
 
     monkeypatch.setattr(docker_build, "build_events", events)
     monkeypatch.setattr(EngineClient, "confirm_alive", lambda _: None)
@@ -53,11 +55,18 @@ def built(failures: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch) ->
         build.tracked.close()
 
 
+@pytest.mark.parametrize(
+    ("step", "error"), [(GONE, ERROR), (THERE, LOST)], ids=["a step of the build", "a step of another build"]
+)
 def test_a_lost_step_is_built_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    step: str,
+    error: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A step of the cache that is removed while it is used says nothing of the project."""
-    image = built([GONE, GONE], tmp_path, monkeypatch)
+    """A step of the cache that is removed while it is used, or looked at, says nothing of the project."""
+    image = built([step, step], tmp_path, monkeypatch, error=error)
 
     assert ("sha256:5f", AGAIN * 2) == (
         image,
@@ -65,7 +74,7 @@ def test_a_lost_step_is_built_again(
     )
 
 
-@pytest.mark.parametrize(("step", "tries"), [(GONE, 3), ("0123456789ab", 1)])
+@pytest.mark.parametrize(("step", "tries"), [(GONE, 3), (THERE, 1)])
 def test_another_failure_is_shown_at_once(
     step: str, tries: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 import docker
 from docker.errors import ImageNotFound
 
-from tests.machine import apt, extra_recipes, recipe
+from tests.machine import apt, builder_cache, extra_recipes, recipe
 
 __all__ = ["NAMES", "copy", "ensure", "mcr_answers"]
 
@@ -34,6 +34,7 @@ NAMES: Mapping[str, str] = {
 
 _LABEL = "azureml-stand-in.recipe"
 _LOCK = Path(__file__).parents[2] / ".machine" / "bases.lock"
+_TRIES = 3
 _MCR = "https://mcr.microsoft.com/v2/"
 _CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 
@@ -108,6 +109,16 @@ def _ensure_root(client: docker.DockerClient) -> None:
 
 
 def _build(client: docker.DockerClient, family: str, *, context: bytes, label: str) -> None:
+    error, output = _ended(client, family, context=context, label=label)
+    for _ in range(_TRIES - 1):
+        if builder_cache.has_lost_an_image(error):
+            error, output = _ended(client, family, context=context, label=label)
+    if error:
+        raise apt.NotPossibleError(f"the stand-in base cannot be built: {error}\n{output[-2000:]}")
+
+
+def _ended(client: docker.DockerClient, family: str, *, context: bytes, label: str) -> tuple[str, str]:
+    """Build once; return the error, "" if there is none, and the output before it."""
     lines = client.api.build(
         fileobj=io.BytesIO(context),
         custom_context=True,
@@ -120,10 +131,10 @@ def _build(client: docker.DockerClient, family: str, *, context: bytes, label: s
     )
     output: list[str] = []
     for line in lines:
-        output.append(line.get("stream", ""))
         if "error" in line:
-            tail = "".join(output)[-2000:]
-            raise apt.NotPossibleError(f"the stand-in base cannot be built: {line['error']}\n{tail}")
+            return str(line["error"]), "".join(output)
+        output.append(line.get("stream", ""))
+    return "", "".join(output)
 
 
 def _files() -> dict[str, str]:

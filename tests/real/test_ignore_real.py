@@ -159,7 +159,8 @@ def build(tree: Path, name: str, env: dict[str, str]) -> subprocess.CompletedPro
     """Build an image of this *name* that holds *tree* without what its `.dockerignore` excludes."""
     dockerfile = tree.parent / f"{tree.name}.Dockerfile"
     dockerfile.write_text("FROM scratch\nCOPY . /\n", encoding="utf-8")
-    argv = ["docker", "build", "--quiet", "--tag", name, "--file", str(dockerfile), str(tree)]
+    # Without a parent, the legacy builder would look for its cache among all images, which others remove meanwhile.
+    argv = ["docker", "build", "--no-cache", "--quiet", "--tag", name, "--file", str(dockerfile), str(tree)]
     return subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
 
 

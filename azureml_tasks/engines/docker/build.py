@@ -50,14 +50,16 @@ _LOOK = "Look at the image before that step: invoke image.shell"
 _RUN = re.compile(r"^[ \t]*RUN[ \t]", re.IGNORECASE | re.MULTILINE)
 _LEGACY_IMAGE = re.compile(r"^ ---> ([0-9a-f]{12})$", re.MULTILINE)
 """How the legacy builder names the image that a step has made, or that its cache has for it."""
+_LOST_IMAGE = re.compile(r'unable to find image "sha256:[0-9a-f]{64}"')
+"""The error of the legacy builder if it looks for a step in its cache while another command removes an image there."""
 _TRIES = 3
 
 
 class _CacheLostError(Exception):
-    """The image of an earlier step is gone, so another command has removed it from the builder's cache.
+    """Another command has removed an image from the builder's cache, of an earlier step or one that was looked at.
 
     With the last image that is based on the first steps of a build, an engine removes these steps, and another build
-    may just have begun with them.
+    may just have begun with them. To find a step in its cache, the builder reads every image on the same parent.
     """
 
 
@@ -182,7 +184,7 @@ class Build:
         try:
             for event in events:
                 images += _LEGACY_IMAGE.findall(str(event.get("stream", "")))
-                if may_retry and "error" in event and not all(map(self.client.inspect_image, images)):
+                if may_retry and "error" in event and self._has_lost_an_image(event, images):
                     raise _CacheLostError
                 image_id = self._image_id(event, log, name, context) or image_id
                 self._note_container(log, context, steps, started)
@@ -190,6 +192,11 @@ class Build:
             log.add_error(clean(str(error)))
             raise self._failed(log, context) from error
         return image_id
+
+    def _has_lost_an_image(self, event: dict[str, Any], images: list[str]) -> bool:
+        """Return whether the legacy builder's error *event* says so, or one of the *images* of its steps is gone."""
+        lost = _LOST_IMAGE.match(str(event["error"]))
+        return bool(lost) or not all(map(self.client.inspect_image, images))
 
     def _failed(self, log: BuildLog, context: BuildContext) -> AzuremlTasksError:
         """Return the error for a build that failed, and hand on at which step.

@@ -12,6 +12,8 @@ from typing import Any
 import docker
 from docker.errors import APIError, ImageNotFound, NotFound
 
+from tests.machine import builder_cache
+
 __all__ = ["EngineCleanup"]
 
 _MEGABYTES_64 = 64 * 1024 * 1024
@@ -45,12 +47,13 @@ class EngineCleanup:
         for name in names:
             self.before.setdefault(name, self._image(name))
 
-    def has_lost_a_step(self) -> bool:
-        """Return whether the image of a step of a build is gone.
+    def has_lost_a_step(self, output: str) -> bool:
+        """Return whether the image of a step of a build is gone, or one that the build looked at, by its *output*.
 
         A build of somebody else removes it from the cache of the builder; on Azure, the engine is the agent's alone.
         """
-        return any(legacy and self._image(legacy) is None for legacy, _ in self.images)
+        gone = any(legacy and self._image(legacy) is None for legacy, _ in self.images)
+        return gone or builder_cache.has_lost_an_image(output)
 
     def remove(self) -> None:
         """Remove containers, networks and images of the run, and restore the names that it took."""

@@ -105,7 +105,7 @@ class StepRunner:
             self.log.line(f"Launching container with name: {step.id}")
             say = self._build_says if step.build else self.log.raw
             code = self.shell.run(command, say, seconds=step.timeout, folder=folder)
-            if code and step.build and self.cleanup.has_lost_a_step():
+            if code and step.build and self.cleanup.has_lost_a_step(self.log.text):
                 code = self.shell.run(command, say, seconds=step.timeout, folder=folder)
             if code == 0:
                 self.log.line(f"Successfully executed container: {step.id}")
