@@ -14,7 +14,7 @@ from azureml_tasks.project import git
 from azureml_tasks.project.model import NoRevision
 from tests.base_environment import make_base, pip_folder
 from tests.cases import lay_out
-from tests.consumers import OF_CI
+from tests.consumers import OF_CI, OF_OUTPUT
 from tests.examples import AGAIN, examples
 from tests.uv_projects import put_uv_on_path
 
@@ -53,9 +53,9 @@ def _own_state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_ci_system() -> Iterator[None]:
-    """No CI system around a test, also where one runs the tests: a test that wants one says which."""
+    """No CI system around a test, and none of its settings of what is printed: a test that wants one says which."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith(OF_CI)]:
+        for name in [name for name in os.environ if name.startswith((*OF_CI, *OF_OUTPUT))]:
             patch.delenv(name)
         yield
 

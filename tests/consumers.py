@@ -17,6 +17,7 @@ __all__ = [
     "DEAD",
     "ISOLATED",
     "OF_CI",
+    "OF_OUTPUT",
     "PATIENT",
     "TASKS",
     "TWO_IMAGES",
@@ -31,7 +32,12 @@ __all__ = [
 DEAD = "unix:///nowhere/docker.sock"
 OF_CI = ("CI", "BUILD_NUMBER", "GITHUB_", "TF_BUILD", "GITLAB_CI", "JENKINS_URL", "BITBUCKET_", "BUILDKITE")
 """How the variables begin by which a program knows that it runs in a CI system; pytest reads the first two."""
-ISOLATED = ("INVOKE_", "DOCKER_", "GIT_", "SOURCE_DATE_EPOCH", "COLUMNS", *OF_CI)
+OF_OUTPUT = (
+    *("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "PY_COLORS", "TTY_"),
+    *("PYTHONUNBUFFERED", "PYTEST_ADDOPTS"),
+)
+"""How the variables begin that change what a program prints, or when; CI systems and images set some of them."""
+ISOLATED = ("INVOKE_", "DOCKER_", "GIT_", "SOURCE_DATE_EPOCH", *OF_OUTPUT, *OF_CI)
 """How the variables begin that a test of a whole command or of a commit does without."""
 
 TWO_IMAGES = """\

@@ -49,7 +49,7 @@ def write_bytes(blocks: Iterable[bytes]) -> None:
         sys.stdout.flush()
         sys.stdout.buffer.writelines(blocks)
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError:
         discard(sys.stdout)
         raise
 

@@ -24,7 +24,7 @@ from requests.exceptions import Timeout
 from azureml_tasks.state.failed_step import BEFORE_STEP
 from azureml_tasks.state.record_forms import FAILED_STEP, FILES, PUSHED
 from azureml_tasks.state.records import BUILD_LOG, REPORT
-from tests.consumers import OF_CI
+from tests.consumers import OF_CI, OF_OUTPUT
 from tests.machine import clients as docker_clients
 from tests.machine import invoke_cli
 
@@ -65,7 +65,7 @@ NOTES = frozenset({
 })  # fmt: skip
 """Entries of `.azureml-image/` that only save time or only inform, and can be removed at any time."""
 _EXAMPLE = Path(__file__).parents[2] / "example_project"
-_OF_A_MACHINE = ("INVOKE_", "SOURCE_DATE_EPOCH", "COLUMNS", "DOCKER_BUILDKIT", "BUILDX_", *OF_CI)
+_OF_A_MACHINE = ("INVOKE_", "SOURCE_DATE_EPOCH", "DOCKER_BUILDKIT", "BUILDX_", *OF_OUTPUT, *OF_CI)
 _UNSTABLE = (
     (r"sha256:[0-9a-f]{64}", "sha256:ID"),
     (r"sha256:[0-9a-f]{12}\b", "sha256:ID"),
