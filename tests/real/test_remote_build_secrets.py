@@ -23,11 +23,14 @@ from tests.real.remote_output import ACR
 from tests.real.remote_projects import RemoteProjects, run_command
 from tests.real.support import unique
 
-PASSWORDS = ("netrc-Zq7-$HOME-`id`-\\-\"-'-\\$(id)", "address-Kx4-password")
-"""The first contains what a shell would expand."""
+PASSWORDS = ("netrc-Rt5-$HOME-`id`-\\-\"-'-\\$(id)", "address-Jb6-password")
+"""The first contains what a shell would expand.
+
+An agent has both in its commands. `test_secrets` looks at all commands of this machine, so its passwords are others.
+"""
 
 
-CORES = ("netrc-Zq7", "address-Kx4")
+CORES = ("netrc-Rt5", "address-Jb6")
 
 
 GIVEN = ("--secret=pip-conf=env:CONTOSO_PIP_CONF", "--secret=netrc=../netrc")
@@ -122,7 +125,7 @@ def run(data):
                 texts.append(name + ": " + file.read(10000))
         except OSError:
             pass
-    return {"seen": [text for text in texts if "Zq7" in text or "Kx4" in text], "count": len(texts) > 0}
+    return {"seen": [text for text in texts if "Rt5" in text or "Jb6" in text], "count": len(texts) > 0}
 """
 """An entry script that shows each secret that it can read in the container of its smoke test."""
 
