@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from azureml_tasks.project import git
 from azureml_tasks.project.model import NoRevision
@@ -23,7 +23,11 @@ __all__ = ["make_base", "pip_folder"]
 # A slow machine is no failure. In CI the examples follow from the tests alone, so that a change is what
 # turns it red; a developer's runs search on.
 settings.register_profile(
-    "quiet", deadline=None, derandomize=bool(os.environ.get("CI")), max_examples=examples(50)
+    "quiet",
+    deadline=None,
+    derandomize=bool(os.environ.get("CI")),
+    max_examples=examples(50),
+    suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("quiet")
 
