@@ -17,7 +17,7 @@ from azureml_tasks.project import load as project
 from azureml_tasks.state.records import Records
 from tests.machine.clients import Client
 from tests.real.built_project import NOTHING, Built, built_once, derived
-from tests.real.support import environment_of, output_of
+from tests.real.support import environment_of, output_of, removed_after
 
 
 @pytest.fixture(scope="module")
@@ -36,12 +36,13 @@ def original(
 
 
 @pytest.fixture
-def built(original: Built, tmp_path: Path, docker_client: docker.DockerClient) -> Built:
-    """A copy of that project for one test, with its records; its image has its name again."""
+def built(original: Built, tmp_path: Path, docker_client: docker.DockerClient) -> Iterator[Built]:
+    """A copy of that project for one test, with its records; its image has its name again, and no other afterwards."""
     docker_client.api.tag(original.id, original.name, "1")
     folder = tmp_path / original.name
     shutil.copytree(original.project.folder, folder)
-    return replace(original, project=replace(original.project, folder=folder))
+    with removed_after(docker_client, f"{original.name}:other"):
+        yield replace(original, project=replace(original.project, folder=folder))
 
 
 def test_the_second_build_ends_at_once(built: Built) -> None:
