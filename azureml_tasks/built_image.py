@@ -41,6 +41,11 @@ class BuiltImage(NamedTuple):
     requirements: tuple[str, ...] = ()
     version: str = ""
 
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The tags of its names."""
+        return tuple(name.rpartition(":")[2] for name in self.names)
+
 
 class PushedTag(NamedTuple):
     """A tag in a registry after its push.

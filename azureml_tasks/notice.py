@@ -36,6 +36,7 @@ CODES: Mapping[str, str] = MappingProxyType({
     "not-repaired": "a repair of `image.doctor` failed",
     "options-unread": "a file sets options that this program does not read",
     "other-smoke-test": "the image passed another smoke test than the table asks for now",
+    "other-tags": "the image has the tags of its build, and a build would give it others now",
     "out-of-memory": "memory ran out in the container",
     "port": "the image exposes another port than the smoke test asks",
     "python-unknown": "the Python of the base could not be compared with that of a file",

@@ -24,7 +24,7 @@ from tests.cases import lay_out
 from tests.consumers import project
 from tests.fake_engine import json_answer, ready_engine
 from tests.json_reports import report_of
-from tests.projects import set_text
+from tests.projects import replaced, set_text
 from tests.stub_engine import StubEngine
 
 if TYPE_CHECKING:
@@ -211,6 +211,26 @@ def test_what_is_pushed_is_not_pushed_again(
     ready_run.records.write_result({**result, **differs})
 
     assert step == next_step(ready_run)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "names"),
+    [
+        ('registry = "r.io"', 'registry = "s.io"', "s.io/demo:1.2.3 and s.io/demo:latest"),
+        ('"latest"', '"prod"', "r.io/demo:1.2.3 and r.io/demo:prod"),
+    ],
+    ids=["registry", "tags"],
+)
+def test_an_image_with_other_names_than_the_table_has_is_built(
+    old: str, new: str, names: str, ready_run: RunContext
+) -> None:
+    """Also after a pass: a build gives the image the names that the table has now."""
+    image = built(ready_run)
+    ready_run.records.write_pass(image, plan_image(ready_run)[0].smoke_test.sha256, {"passed": True})
+    replaced(ready_run.folder / "pyproject.toml", old, new)
+
+    reason = f"r.io/demo:1.2.3 is out of date (a build would name it {names})"
+    assert f"{reason}: invoke serving.build" == next_step(ready_run)
 
 
 def test_a_pass_of_another_test_is_no_pass(ready_run: RunContext) -> None:

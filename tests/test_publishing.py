@@ -12,6 +12,7 @@ from azureml_tasks.built_image import BuiltImage, PushedTag
 from azureml_tasks.cli.console import Console
 from azureml_tasks.commands.image_push import refuse_other_name
 from azureml_tasks.commands.publishing import Publication, kept_tag
+from azureml_tasks.commands.run_registry import refuse_moved_registry
 from azureml_tasks.engines.protocol import Engine
 from azureml_tasks.errors import AzuremlTasksError, BuildError, MachineError, RegistryError, Terminated
 from tests.plans import plan
@@ -186,6 +187,19 @@ def test_the_kept_tag_is_made_of_the_digest() -> None:
         kept_tag(f"sha256:{'0123456789abcdef' * 4}"),
         kept_tag(""),
     )
+
+
+def test_an_image_is_not_pushed_from_another_registry_than_the_table_names() -> None:
+    """An image that a registry built is in that one alone; one without a registry in the table may be anywhere."""
+    refuse_moved_registry("acr", "", "old.azurecr.io")
+    refuse_moved_registry("acr", "old.azurecr.io", "old.azurecr.io")
+    with pytest.raises(BuildError) as caught:
+        refuse_moved_registry("acr", "new.azurecr.io", "old.azurecr.io")
+
+    assert (
+        "The image was built in old.azurecr.io, and the registry of the table is new.azurecr.io now.",
+        "invoke image.build --engine acr\nor push it where it is: --registry old.azurecr.io",
+    ) == (caught.value.what, caught.value.next_step)
 
 
 @pytest.mark.parametrize(("engine", "flag"), [("docker", ""), ("acr", " --engine acr")])

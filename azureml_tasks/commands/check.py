@@ -277,8 +277,8 @@ def _state(
         return ImageState("other-engine", f"{name} was built by the engine {image.engine}", build)
     if image.context_sha256 != context.sha256:
         return ImageState("files-changed", f"files have changed since {name} was built", build)
-    if rebuild and rebuild.reasons:
-        return ImageState("out-of-date", f"{name} is out of date ({rebuild.reasons[0]})", build)
+    if reason := rebuild.reasons[0] if rebuild and rebuild.reasons else _other_names(plan, image):
+        return ImageState("out-of-date", f"{name} is out of date ({reason})", build)
     if engine and engine.name != "acr" and not engine.exists(image):
         return ImageState("gone", f"{name} is gone from the engine", build)
     is_current = "is built" if plan.own_dockerfile else "is up to date"
@@ -291,6 +291,13 @@ def _state(
     return ImageState("tested", why, f"invoke image.push{flag}")
 
 
+def _other_names(plan: Plan, image: BuiltImage) -> str:
+    """Return which names a build would give *image* now, if they are others than it has; "" if not."""
+    if set(image.tags) == set(plan.tags) and (not plan.registry or set(image.names) == set(plan.names)):
+        return ""
+    return f"a build would name it {' and '.join(plan.names)}"
+
+
 def _pushed(run: RunContext, plan: Plan, image: BuiltImage) -> str:
     """Return the reference by digest under which *image* was pushed with all its tags; "" if it still has to be."""
     result = run.records.read_result()
@@ -298,5 +305,5 @@ def _pushed(run: RunContext, plan: Plan, image: BuiltImage) -> str:
         return ""
     reference = str(result.image)
     is_elsewhere = plan.registry and not reference.startswith(f"{plan.registry}/")
-    unpushed = {name.rpartition(":")[2] for name in image.names} - set(result.tags)
+    unpushed = set(image.tags) - set(result.tags)
     return "" if is_elsewhere or unpushed else reference

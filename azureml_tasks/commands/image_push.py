@@ -11,6 +11,7 @@ from azureml_tasks.commands.results import PushResult
 from azureml_tasks.commands.run_records import only_warning
 from azureml_tasks.errors import BuildError
 from azureml_tasks.image_reference import parse
+from azureml_tasks.notice import Notice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,6 +42,17 @@ def refuse_other_name(plan: Plan, image: BuiltImage) -> None:
     raise BuildError(what, next_step=f"invoke image.build{flag}\nthen: invoke image.smoke-test{flag}")
 
 
+def warn_of_other_tags(run: RunContext, plan: Plan, image: BuiltImage) -> None:
+    """Warn if the build gave *image* other tags than a build would give it now; a push takes those of the build.
+
+    Otherwise the tag of a new commit would name an image that was built from an older one.
+    """
+    tags, now = image.tags, ", ".join(plan.tags)
+    if set(tags) != set(plan.tags):
+        what = f"{image.names[0]} has the tags of its build, {', '.join(tags)}, and a build would give it {now} now"
+        run.reporter.warn(Notice("other-tags", what, fix=f"invoke image.build{engine_flag(image)}"))
+
+
 def push_image(
     run: RunContext,
     prepared: Prepared,
@@ -53,7 +65,7 @@ def push_image(
     untested = " --untested" if not summary and not run.reporter.dry else ""
     again = f"invoke image.push{engine_flag(image)}{tag_flags(run, image)}{untested}"
     repository = f"{prepared.plan.registry}/{_repository(image)}"
-    tags = tuple(name.rpartition(":")[2] for name in image.names)
+    tags = image.tags
     publication = Publication(
         engine=prepared.engine,
         image=image,

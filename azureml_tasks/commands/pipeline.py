@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from azureml_tasks.commands.image_build import build_image, up_to_date
-from azureml_tasks.commands.image_push import push_image, refuse_other_name
+from azureml_tasks.commands.image_push import push_image, refuse_other_name, warn_of_other_tags
 from azureml_tasks.commands.image_runs import for_all, of_image, planned_runs
 from azureml_tasks.commands.image_smoke_test import pass_summary, refuse_failed, smoke_test_image, summary_of
 from azureml_tasks.commands.last_image import last_image, where_built
@@ -150,6 +150,8 @@ def _ready_to_push(run: RunContext, *, untested: bool) -> _ReadyToPush:
     refuse_other_name(prepared.plan, image)
     if _names_tags(run):
         image = image._replace(names=prepared.plan.names)
+    else:
+        warn_of_other_tags(run, prepared.plan, image)
     summary = None
     if not run.reporter.dry:
         summary = pass_summary(run, prepared.plan, image, untested=untested)

@@ -11,6 +11,7 @@ from azureml_tasks.commands.run_plan import plan_image, warn_of_unread_script
 from azureml_tasks.commands.run_registry import (
     RELEASE_TO,
     no_registry,
+    refuse_moved_registry,
     refuse_other_registry,
     with_build_registry,
 )
@@ -88,13 +89,15 @@ def prepare_built_image(run: RunContext, *, to_push: bool = False) -> Prepared:
 
     Raises:
         SettingsError: the table is wrong or names no registry.
-        BuildError: nothing is built.
+        BuildError: nothing is built, or it was built in another registry than the table names now.
         EngineError: the engine does not answer.
     """
     planned, context = plan_image(run, save_hashes=True)
     if planned.mounted:
         return _with_engine(run, planned, context, is_quiet=to_push)
-    planned = with_build_registry(run, planned)
+    named, planned = planned.registry, with_build_registry(run, planned)
+    if to_push:
+        refuse_moved_registry(run.engine, named, planned.registry)
     if to_push and not planned.registry and run.engine == "docker":
         raise SettingsError([no_registry(run)])
     if not run.reporter.dry:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from azureml_tasks.config.problems import FILE
-from azureml_tasks.errors import FileProblem, Problem, SettingsError
+from azureml_tasks.errors import BuildError, FileProblem, Problem, SettingsError
 from azureml_tasks.project.load import table_line
 
 if TYPE_CHECKING:
@@ -21,20 +21,38 @@ REGISTRY_OF_WORKSPACE = (
 
 
 def with_build_registry(run: RunContext, planned: Plan) -> Plan:
-    """Return the plan with the registry that the last build was for, unless this run names another.
+    """Return the plan with the registry that the last build was for, if this run needs that one or names none.
 
-    A flag of the build, such as `image.build --registry HOST`, holds for the commands that follow it.
+    So a flag of the build, such as `image.build --registry HOST`, holds for the commands that follow it. An image that
+    was built in a registry is in that one alone; a local image can be pushed to the one that the table names now.
 
     Raises:
         SettingsError: this run may not send anything to the registry of the last build.
     """
-    if "registry" in run.overrides:
+    if "registry" in run.overrides or (planned.registry and run.engine == "docker"):
         return planned
     registry = run.records.build_registry(run.engine)
     if not registry:
         return planned
     refuse_other_registry(run, f"the records in {run.records.name}", registry)
     return planned._replace(registry=registry)
+
+
+def refuse_moved_registry(engine: str, named: str, built_in: str) -> None:
+    """Refuse to push an image from the registry that built it, if the table names another one by now.
+
+    Args:
+        engine: of the run.
+        named: the registry of the table; "" for none.
+        built_in: the registry of the last build; "" for none.
+
+    Raises:
+        BuildError: they differ.
+    """
+    if named and named != built_in:
+        what = f"The image was built in {built_in}, and the registry of the table is {named} now."
+        fix = f"invoke image.build --engine {engine}\nor push it where it is: --registry {built_in}"
+        raise BuildError(what, next_step=fix)
 
 
 def refuse_other_registry(run: RunContext, source: str, registry: str) -> None:

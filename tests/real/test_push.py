@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError
 
 import pytest
 from docker.errors import ImageNotFound
@@ -26,6 +27,7 @@ from azureml_tasks.engines.docker.push import push_image
 from azureml_tasks.errors import RegistryError
 from azureml_tasks.project.load import load
 from azureml_tasks.state.records import Records
+from tests.projects import replaced
 from tests.real.pushed import digest_of, no_registry, refusal
 from tests.real.support import (
     Consumer,
@@ -160,6 +162,34 @@ def test_azure_pipelines(project: Consumer, registry: Registry) -> None:
     values = {"image": reference, "digest": digest, "tags": "1.0,latest"}
     expected = f"{reference}\n" + "".join(variable.format(*pair) for pair in values.items())
     assert (0, expected) == (ended.code, ended.stdout)
+
+
+def test_the_table_names_another_registry_and_another_tag_by_now(
+    own: Consumer, registry: Registry, docker_client: docker.DockerClient
+) -> None:
+    """The registry of the table gets the image with the tags of its build; a warning says how it gets the new tag."""
+    name, table = own.folder.name, own.folder / "pyproject.toml"
+    replaced(table, "tags =", 'registry = "other.example.com"\ntags =')
+    assert own.invoke("image.build").code == 0
+    passed(own)
+    replaced(table, "other.example.com", registry.host)
+    replaced(table, '"latest"', '"prod"')
+    with removed_after(docker_client, *(f"other.example.com/{name}:{tag}" for tag in ("1.0", "latest"))):
+        ended = own.invoke("image.push")
+
+        assert ended.code == 0, ended.stderr
+        digest = digest_of(registry, name, "latest")
+        warning = (
+            f"warning: other.example.com/{name}:1.0 has the tags of its build, 1.0, latest, "
+            "and a build would give it 1.0, prod now\n    invoke image.build\n"
+        )
+        assert (digest, f"{registry.host}/{name}@{digest}\n", True) == (
+            digest_of(registry, name, "1.0"),
+            ended.stdout,
+            warning in ended.stderr,
+        ), ended.stderr
+        with pytest.raises(HTTPError, match="404"):
+            digest_of(registry, name, "prod")
 
 
 def test_a_kept_tag(own: Consumer, registry: Registry, docker_client: docker.DockerClient) -> None:
