@@ -33,14 +33,14 @@ def test_two_releases_of_the_same_image(
     holds = Hold(), Hold()
     for hold in holds:
         acr.faults.add(f"DELETE /v2/{project.folder.name}/candidate/manifests/", hold)
-    with (
-        started_command(project, "image.release", *ACR) as first,
-        started_command(clone, "image.release", *ACR) as second,
-    ):
-        assert all(hold.reached.wait(SECONDS) for hold in holds)
-        for hold in holds:
-            hold.release()
-        outs = [running.communicate() for running in (first, second)]
+    with started_command(project, "image.release", *ACR) as first:
+        # Its smoke test has ended then, so that it takes no pulled image from that of the other.
+        assert holds[0].reached.wait(SECONDS)
+        with started_command(clone, "image.release", *ACR) as second:
+            assert holds[1].reached.wait(SECONDS)
+            for hold in holds:
+                hold.release()
+            outs = [running.communicate() for running in (first, second)]
 
     codes = [first.returncode, second.returncode]
     reference = f"{acr.login_server}/{project.folder.name}@{built.records['build.json']['id']}"
