@@ -128,8 +128,8 @@ def test_a_script_with_another_name_has_to_be_named(table: str, engine: FakeEngi
     what = "code has no score.py, and no entry-script is set"
     fix = 'code/scoring.py defines init() and run(). Write: entry-script = "scoring.py"'
     warning = (
-        f"pyproject.toml:5: {what}, unless the base brings a script of its own, which is not known before the base "
-        f"is on the engine. The smoke test shows it.\n    {fix}"
+        f"pyproject.toml:5: {what}. That is right only if the base brings a script of its own, which is not known "
+        f"before the base is on the engine. The smoke test shows it.\n    {fix}"
     )
     assert [[warning], [], []] == [each["warnings"] for each in (unknown, without, own)]
     assert [[], [(what, fix)], []] == [
@@ -141,8 +141,8 @@ def test_a_script_with_another_name_has_to_be_named(table: str, engine: FakeEngi
 def test_check_says_that_a_base_which_is_not_here_decides(tmp_path: Path) -> None:
     """The smoke test shows it."""
     warning = (
-        f"pyproject.toml:8: {PROBLEM}, unless the base brings a script of its own, which is not known before the base "
-        "is on the engine. The smoke test shows it.\n"
+        f"pyproject.toml:8: {PROBLEM}. That is right only if the base brings a script of its own, which is not known "
+        "before the base is on the engine. The smoke test shows it.\n"
         '    Write: code = "FOLDER", the folder of the script that defines init() and run()'
     )
     checked = report(write(tmp_path, REQUESTS))

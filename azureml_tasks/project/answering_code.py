@@ -45,7 +45,7 @@ def answering_code(reader: ProjectReader, code: Code, base: Reference) -> Answer
     has_own = False if settings.server else brings_script(base)
     if code.folders or names_script or has_own:
         return AnsweringCode(missing=code.missing)
-    place = _what_needs_code(settings)
+    place = what_needs_code(settings)
     if not place:
         return AnsweringCode(stands_in=True)
     if problems.is_bad(("code",)) or problems.is_bad(("entry-script",)):
@@ -59,14 +59,19 @@ def answering_code(reader: ProjectReader, code: Code, base: Reference) -> Answer
     return AnsweringCode(missing=problems.problem_at(place, what, fix))
 
 
+def in_doubt(missing: Problem) -> Problem:
+    """Return the problem *missing* with what makes it none."""
+    return missing._replace(what=f"{missing.what}. That is right only if the base brings a script of its own")
+
+
 def undecided(missing: Problem) -> Notice:
     """Return the warning for *missing* while the base is not on the engine."""
-    why = "unless the base brings a script of its own, which is not known before the base is on the engine"
-    what = f"{missing.what}, {why}. The smoke test shows it."
+    what = f"{in_doubt(missing).what}, which is not known before the base is on the engine. The smoke test shows it."
     return Notice("script-unknown", what, missing.file, missing.line, missing.fix)
 
 
-def _what_needs_code(settings: Settings) -> Place:
+def what_needs_code(settings: Settings) -> Place:
+    """Return the key because of which something has to answer; () if there is none."""
     smoke_test = settings.smoke_test
     if smoke_test.request or smoke_test.requests:
         return ("smoke-test", "request" if smoke_test.request else "requests")

@@ -12,6 +12,7 @@ from azureml_tasks.config.toml_messages import exclude_line
 from azureml_tasks.errors import FileProblem
 from azureml_tasks.image_reference import expand_base
 from azureml_tasks.notice import Notice
+from azureml_tasks.project.answering_code import what_needs_code
 from azureml_tasks.project.base_images import ENTRY_SCRIPT, brings_script
 from azureml_tasks.project.code_folders import CodeFolders
 from azureml_tasks.project.entry_script import (
@@ -34,6 +35,7 @@ _SERVER_CONFIGURATION = ("config.json", "logging.json")
 
 _FALLBACK = "main.py"
 """What the server looks for if no variable names a script: the images' gunicorn/run."""
+_NAME_SCRIPT = 'Write: entry-script = "FILE", a file of the code that defines init() and run()'
 _STUBS = {"init": "def init() -> None: ...", "run": "def run(data: str) -> object: ..."}
 
 
@@ -94,16 +96,17 @@ def _without_score(reader: ProjectReader, folders: CodeFolders) -> Code:
         return Code(folders=folders)
     if _may_serve(reader, folders.source_of(_FALLBACK)):
         return _with_script(reader, folders, _FALLBACK)
+    _refuse_server_configuration(reader, folders, "")
     tops = folders.by_name.values()
     scripts = [path for top in tops for path in entry_scripts(reader.root, reader.matcher, top)]
     has = "have" if len(tops) > 1 else "has"
     what = f"{' and '.join(map(reader.name, tops))} {has} no score.py, and no entry-script is set"
-    if not scripts:
+    if not scripts and not what_needs_code(settings):
         return Code(
             folders=folders,
             warnings=(Notice("no-entry-script", f"{what}: the server will look for {_FALLBACK}"),),
         )
-    advice = how_to_name([*map(reader.name, scripts)], [*map(folders.place_of, scripts)])
+    advice = how_to_name([*map(reader.name, scripts)], [*map(folders.place_of, scripts)]) or _NAME_SCRIPT
     if has_own is None:
         return Code(folders=folders, missing=reader.problems.problem_at(("code",), what, advice))
     reader.problems.add(("code",), what, advice)

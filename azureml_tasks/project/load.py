@@ -26,7 +26,7 @@ from azureml_tasks.project import (
     naming,
     variables,
 )
-from azureml_tasks.project.answering_code import AnsweringCode, answering_code
+from azureml_tasks.project.answering_code import AnsweringCode, answering_code, in_doubt
 from azureml_tasks.project.build_secrets import wanted_secrets
 from azureml_tasks.project.code import Code, read_code, script_source
 from azureml_tasks.project.cross_checks import variable_warnings
@@ -111,7 +111,8 @@ def load(
     cross_checks.refuse_other_registries(settings, allowed_registries, problems)
     cross_checks.refuse_base_beside_secrets(settings, facts.base, allowed_registries, problems)
     if problems:
-        raise SettingsError([*problems])
+        in_question = [in_doubt(facts.missing_code)] if facts.missing_code else []
+        raise SettingsError([*problems, *in_question])
     return Project(folder=project, root=top, settings=settings, facts=facts)
 
 
@@ -193,6 +194,7 @@ def _facts(
     smoke_test, source = read_smoke_test(reader), script_source(reader, code)
     revision = wait_for_git()
     labels = naming.labels(settings, project, revision, base, title=repository, epoch=_epoch(problems))
+    naming.refuse_wrong_version(project, problems)
     image_repositories.refuse_same_names(problems)
     base_images.refuse_server(settings.server, base, problems)
     app_root = variables.app_root(settings, base)

@@ -103,11 +103,8 @@ def tag_values(
         fix = f'Write the version of [tool.poetry] in [project]: version = "{other}"'
     version: str | Unavailable = Unavailable(why="[project] has no version", fix=fix)
     written = project.get("version")
-    if isinstance(written, str):
-        version = written
-    elif written is not None:
-        fix = 'Write it in double quotes in [project], such as: version = "1.0.0"'
-        version = Unavailable(why=f"[project].version must be a string, got {with_value(written)}", fix=fix)
+    if written is not None:
+        version = str(written)
     elif is_dynamic(project, "version"):
         version = "latest"
     if isinstance(revision, NoRevision):
@@ -117,6 +114,16 @@ def tag_values(
         sha = revision.sha[:12] + ("-dirty" if revision.dirty else "")
         branch = revision.branch or ci_branch.branch(environment) or _no_branch(environment)
     return {"version": version, "git-sha": sha, "git-branch": branch, "date": today.strftime("%Y%m%d")}
+
+
+def refuse_wrong_version(project: Mapping[str, Any], problems: Problems) -> None:
+    """Report a version of [project] that is no string."""
+    version = project.get("version")
+    if version is None or isinstance(version, str):
+        return
+    what = f"[project].version must be a string, got {with_value(version)}"
+    fix = 'Write it in double quotes in [project], such as: version = "1.0.0"'
+    problems.add_in_file(FILE, problems.lines.get(("project", "version"), 0), what, fix)
 
 
 def _no_branch(environment: Mapping[str, str]) -> Unavailable:
