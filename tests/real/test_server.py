@@ -221,7 +221,8 @@ def test_a_base_with_a_server_is_refused(amlenv_base: str, tmp_path: Path) -> No
 
     expected = (
         f"The base {amlenv_base} has an inference server.\n"
-        '    Remove from pyproject.toml: server = "azmlinfsrv"\nNothing was built.\n'
+        '    Remove from pyproject.toml: server = "azmlinfsrv"\n    or name a base that has no server\n'
+        "Nothing was built.\n"
     )
     assert (4, expected) == (ended.code, ended.stderr[ended.stderr.index("The base ") :])
 

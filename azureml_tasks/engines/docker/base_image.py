@@ -184,7 +184,7 @@ def _check_base(plan: Plan, base: BaseImage) -> None:
         raise SettingsError([plan.missing_code])
     if plan.adds_server:
         if base.env.get(_SERVER_VARIABLE):
-            fix = 'Remove from pyproject.toml: server = "azmlinfsrv"'
+            fix = 'Remove from pyproject.toml: server = "azmlinfsrv"\nor name a base that has no server'
             raise BuildError(f"The base {plan.base} has an inference server.", next_step=fix)
         return
     if _has_environment(plan, base):
