@@ -414,6 +414,37 @@ def test_files_are_named_from_where_one_is(tmp_path: Path) -> None:
     assert 'base = "minimal-py312-inference"\nroot = "../.."\ncode = "../../shared"\n' in written
 
 
+VARIABLE = {"INVOKE_AZUREML_IMAGE_BASE": "contoso.azurecr.io/own:1"}
+COLLECTION = """\
+from invoke.collection import Collection
+from azureml_tasks import collection
+
+ns = Collection(collection("image", base="contoso.azurecr.io/own:1"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("variables", "files"),
+    [(VARIABLE, {}), ({}, {"tasks.py": COLLECTION}), ({}, {"invoke.yml": "azureml_image: {base: own:1}\n"})],
+    ids=["variable", "collection", "configuration"],
+)
+def test_the_base_of_a_run_is_not_written(
+    variables: dict[str, str], files: dict[str, str], tmp_path: Path
+) -> None:
+    """The table says what the sources say; only --base replaces it. Each run takes the other base by itself."""
+    environment_yaml = "name: iris\nimage: mcr.microsoft.com/azureml/minimal-py312-inference:latest\n"
+    folder = lay_out({"environment.yml": environment_yaml, **files}, demo(tmp_path))
+    before = contents(folder)
+
+    refused = invoke(folder, "image.init", *FROM, env=variables)
+    written = invoke(folder, "image.init", *FROM, "--from", "environment.yml", env=variables)
+
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err.startswith("base: no source names an image to extend\n")
+    assert (written.code, written.err) == (0, "")
+    assert contents(folder) == {**before, "pyproject.toml": PYPROJECT}
+
+
 def test_one_of_several_images(tmp_path: Path) -> None:
     """The table of the image is added below that of all, and its name belongs to the next command."""
     shared = '[project]\nname = "a"\nversion = "1"\n\n[tool.azureml-image]\nregistry = "r.io"\n'

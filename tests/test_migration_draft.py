@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,35 @@ def test_what_the_run_gives_takes_precedence() -> None:
 
     assert (drafted.table, drafted.conflicts) == ({"base": "two"}, ())
     assert outcomes(drafted.readings) == {"a:1": 'changed: --base gives "two" instead'}
+
+
+@pytest.mark.parametrize(
+    ("base", "has_server"),
+    [
+        ("python:3.12-slim", True),
+        ("openmpi4.1.0-ubuntu22.04", True),
+        ("contoso.azurecr.io/own:1", False),
+        ("minimal-py312-inference", False),
+    ],
+)
+def test_a_server_that_was_added_to_another_base_does_not_count(base: str, has_server: bool) -> None:
+    """It stays for the same base, and for one that is known to have no server."""
+    environment = reading("a.yml", (("base",), "openmpi4.1.0-ubuntu22.04"))
+    server = Value(("server",), "azmlinfsrv", "a.yml", 1)
+    environment = replace(environment, values=(*environment.values, server))
+
+    table = draft([environment], [Fixed(("base",), base, "--base")]).table
+
+    assert table == {"base": base, **({"server": "azmlinfsrv"} if has_server else {})}
+
+
+def test_a_server_that_a_dockerfile_starts_stays() -> None:
+    """It is not of the base, and the name of the other base does not tell that it has the server."""
+    dockerfile = reading("Dockerfile", (("base",), "python:3.12-slim"), (("server",), "azmlinfsrv"))
+
+    table = draft([dockerfile], [Fixed(("base",), "contoso.azurecr.io/own:1", "--base")]).table
+
+    assert table == {"base": "contoso.azurecr.io/own:1", "server": "azmlinfsrv"}
 
 
 @pytest.mark.parametrize(

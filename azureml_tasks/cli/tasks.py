@@ -98,7 +98,7 @@ def init(run: TaskRun) -> None:
 
     request = InitRequest(files=tuple(run.flag("from")), keep_dockerfile=bool(run.flag("keep-dockerfile")))
     result = prepare(run.context, request, init_report.ask_in_terminal)
-    console = run.console.without("base")  # The table has the base now.
+    console = run.console.without("base")  # The table has a base now.
     if console.collected:
         from azureml_tasks.cli.json_parts import init_parts
 

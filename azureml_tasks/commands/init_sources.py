@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from azureml_tasks.migration.search.folder import PassedOver
     from azureml_tasks.migration.surroundings import Surroundings
 
+_BASE_FLAG = "--base"
+
 Ask: TypeAlias = Callable[[Question], int | None]
 """Asks a question and returns the index of the choice; None if nobody can be asked."""
 
@@ -54,7 +56,8 @@ def read_chosen(run: RunContext, files: Sequence[str], surroundings: Surrounding
         SettingsError: a file cannot be read, or something is ambiguous and nobody can be asked.
     """
     given = run.overrides.get("base")
-    base = [Fixed(("base",), given.value, given.source)] if given else []
+    is_written = given is not None and given.source == _BASE_FLAG  # Any other source is there in each run.
+    base = [Fixed(("base",), given.value, given.source)] if given and is_written else []
     passed_over: tuple[PassedOver, ...] = ()
     if files:
         sources = opened([_name(file, surroundings.folder) for file in files], surroundings)

@@ -137,7 +137,7 @@ def _draft(merged: Merged) -> Draft:
                 why = f"{given[place].origin} gives {_shown(given[place].value)} instead"
                 merging.drop(value, why, Outcome.CHANGED)
     table |= {each.place: each.value for each in merged.fixed}
-    if _SERVER in table and _brings_server(table.get(_BASE)):
+    if _SERVER in table and not _needs_server(table.get(_BASE), by_place):
         del table[_SERVER]  # It is of another base, and the line of that one says so.
     root = _root(table)
     return Draft(
@@ -148,10 +148,18 @@ def _draft(merged: Merged) -> Draft:
     )
 
 
-def _brings_server(base: Any) -> bool:
-    """Return whether *base*, of the table, is known to have the server, so that the key `server` is refused."""
+def _needs_server(base: Any, by_place: Mapping[Place, Sequence[Value]]) -> bool:
+    """Return whether a table with *base* needs the key `server`, which a source sets.
+
+    If the name of the base does not tell, a `server` that was set for another base does not count: it stands in the
+    line of that one.
+    """
     reference = expand_base(base) if isinstance(base, str) else None
-    return reference is not None and brings_server(reference) is True
+    known = brings_server(reference) if reference else None
+    if known is not None:
+        return not known
+    others = {(each.file, each.line) for each in by_place.get(_BASE, ()) if each.value != base}
+    return any((each.file, each.line) not in others for each in by_place[_SERVER])
 
 
 def answered(drafted: Draft, conflict: Conflict, chosen: Value) -> Draft:
