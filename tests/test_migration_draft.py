@@ -122,6 +122,25 @@ def test_a_conflict_names_both_lines() -> None:
     ]
 
 
+def test_a_conflict_names_a_model_without_a_line() -> None:
+    """A folder has none."""
+    dockerfile = reading("Dockerfile", (("model",), "models/wines.pkl"))
+    model = reading("models", (("model",), "models"), kind=Kind.MODEL)
+    model = replace(model, values=(model.values[0]._replace(line=0),))
+
+    (conflict,) = draft([dockerfile, model]).conflicts
+
+    assert [choice.text for choice in conflict.question().choices] == [
+        '"models/wines.pkl" (Dockerfile:1)',
+        '"models" (models)',
+    ]
+    assert str(conflict.problem()).splitlines() == [
+        'models: gives model = "models", and Dockerfile:1 "models/wines.pkl"',
+        "    Read one of the two alone: --from Dockerfile",
+        "    or: --from models",
+    ]
+
+
 def test_a_conflict_in_one_file_is_corrected_there() -> None:
     """Nothing else can decide it."""
     drafted = draft([reading("a.yml", (("user",), "one"), (("user",), "two"))])

@@ -14,6 +14,8 @@ _BATCH = "def init(): ...\ndef run(mini_batch): ...\n"
 _SCHEMA = "$schema: https://azuremlschemas.azureedge.net/latest/"
 _ONLINE = f"{_SCHEMA}managedOnlineDeployment.schema.json\nname: blue\n"
 _CONDA = "dependencies: [numpy]\n"
+_APP = "/var/azureml-app"
+_MODELS = "/var/azureml-app/azureml-models"
 _ENVIRONMENT = "name: wines\nimage: tiny:1\n"
 
 
@@ -88,6 +90,19 @@ def _sources(result: Search) -> list[str]:
         ({"Dockerfile": "FROM tiny:1\n", "score.py": _RUN, "requirements.txt": ""}, ["Dockerfile", "score.py"]),
         ({"Dockerfile": "FROM tiny:1\nCOPY src /app\n", "src/score.py": _RUN}, ["Dockerfile"]),
         ({"Dockerfile": "FROM tiny:1\nCOPY . /app\n", "src/score.py": _RUN, "model/m.pkl": ""}, ["Dockerfile"]),
+        (
+            {"Dockerfile": f"FROM tiny:1\nCOPY models/m.pkl {_MODELS}/\n", "score.py": _RUN, "models/m.pkl": ""},
+            ["Dockerfile", "score.py"],
+        ),
+        (
+            {"Dockerfile": f"FROM tiny:1\nCOPY m.bin {_MODELS}/\n", "m.bin": "", "a.pkl": "", "model/b.pkl": ""},
+            ["Dockerfile"],
+        ),
+        (
+            {"Dockerfile": "FROM tiny:1\nCOPY models/m.pkl /app/\n", "models/m.pkl": "", "models/n.pkl": ""},
+            ["Dockerfile"],
+        ),
+        ({"Dockerfile": f"FROM tiny:1\nCOPY src {_APP}\n", "src/x.py": "", "a/score.py": _RUN}, ["Dockerfile"]),
         ({"docker/Dockerfile": "FROM tiny:1\nADD --chown=1 src x /app\n", "src/score.py": _RUN}, ["docker/Dockerfile"]),
         (
             {"env/env.yml": "name: wines\nbuild:\n  path: .\n", "env/Dockerfile": "FROM tiny:1\n", "a/score.py": _RUN},
@@ -169,6 +184,28 @@ def test_what_is_passed_over_is_named(tmp_path: Path) -> None:
         ("requirements-dev.txt", "its name says that it is for another use than requirements.txt"),
         ("endpoint.yml", "is an endpoint of Azure ML, which has no image"),
         ("tests/score.py", "defines init() and run() among tests or docs"),
+    ]
+
+
+def test_a_guess_yields_to_what_a_dockerfile_copies(tmp_path: Path) -> None:
+    """The line that copies another model or other code is named."""
+    files = {
+        "Dockerfile": f"FROM tiny:1\nCOPY src {_APP}\nCOPY models/m.pkl {_MODELS}/\n",
+        "src/x.py": "",
+        "old/score.py": _RUN,
+        "models/m.pkl": "",
+    }
+    assert [each[:2] for each in _search(tmp_path, files).passed_over] == [
+        ("old/score.py", "Dockerfile:2 copies other code"),
+        ("models", "Dockerfile:3 copies the model"),
+    ]
+
+
+def test_a_model_that_is_copied_as_code_is_passed_over(tmp_path: Path) -> None:
+    """So is a folder of which the Dockerfile copies a part."""
+    files = {"Dockerfile": "FROM tiny:1\nCOPY models/m.pkl /app/\n", "models/m.pkl": "", "models/n.pkl": ""}
+    assert [each[:2] for each in _search(tmp_path, files).passed_over] == [
+        ("models", "Dockerfile copies it or a part of it"),
     ]
 
 

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from azureml_tasks.cli.streams import write
-from azureml_tasks.migration.reading import Kind, Outcome
+from azureml_tasks.migration.reading import Kind, Outcome, file_and_line
 from azureml_tasks.migration.secret_texts import hide_logins, hide_secrets
 from azureml_tasks.plain_text import clean, one_line
 
@@ -78,7 +78,7 @@ def _blocks(result: InitResult, spell: Callable[[str], str], *, dry: bool) -> It
 
 
 def _row(line: SourceLine, spell: Callable[[str], str]) -> str:
-    numbers = str(line.line) if line.line == line.end else f"{line.line}-{line.end}"
+    numbers = str(line.line or "") if line.line == line.end else f"{line.line}-{line.end}"
     why = _OUTCOMES[line.outcome] + _plain(spell(line.why))
     return f"  {numbers:>7}  {_short(line.text):<{_WIDEST}}  {why}".rstrip()
 
@@ -121,7 +121,7 @@ def _summary(result: InitResult) -> str:
         return f"not whole: {'; '.join(result.adds)}"
     if not left:
         return "not whole: the table differs" if result.differences else "not whole: nothing was read"
-    places = [f"{one_line(name)}:{line.line}" for name, line in left]
+    places = [file_and_line(one_line(name), line.line) for name, line in left]
     shown = [*places[:_MOST_PLACES], *(["…"] if len(places) > _MOST_PLACES else [])]
     return (
         f"not whole: {len(left)} line{'s' if len(left) > 1 else ''} left over or changed: {', '.join(shown)}"

@@ -30,7 +30,7 @@ class SourceLineOutput:
     """What became of one line of a source.
 
     Args:
-        line: its first line, 1-based.
+        line: its first line, 1-based; 0 for a model, which has no lines.
         end: its last line; the same for one line.
         text: the line; "***" in place of a secret.
         outcome: what became of it.

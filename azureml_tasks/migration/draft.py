@@ -66,7 +66,7 @@ class Conflict(NamedTuple):
     def question(self) -> Question:
         """Return what to ask, with one choice for each of the values."""
         key = _spelled(self.place)
-        choices = [Choice(f"{_shown(each.value)} ({each.file}:{each.line})", ()) for each in self.values]
+        choices = [Choice(f"{_shown(each.value)} ({each.where})", ()) for each in self.values]
         what = f"{len(choices)} different values are given"
         return Question(subject=key, what=what, asks="Which one is right?", choices=tuple(choices))
 
@@ -74,7 +74,7 @@ class Conflict(NamedTuple):
         """Return what to say where nobody can be asked."""
         first, second, *_ = self.values
         key = _spelled(self.place)
-        what = f"gives {key} = {_shown(second.value)}, and {first.file}:{first.line} {_shown(first.value)}"
+        what = f"gives {key} = {_shown(second.value)}, and {first.where} {_shown(first.value)}"
         if self.place == _BASE:
             fix = f"Say which one is right: --base {first.value}\nor: --base {second.value}"
         elif first.file == second.file:
@@ -246,7 +246,7 @@ class _Merging:
             return values[0].value
         for value in values:
             if value.value != chosen.value:
-                why = f"the table has {_shown(chosen.value)} of {chosen.file}:{chosen.line} instead"
+                why = f"the table has {_shown(chosen.value)} of {chosen.where} instead"
                 self.drop(value, why, Outcome.CHANGED)
         return chosen.value
 

@@ -46,7 +46,7 @@ def question(readings: Sequence[Reading], dockerfiles: Sequence[str]) -> Questio
             "base", what, "Which file makes the image, or what does it extend?", (*files, *others)
         )
     none = Choice(f"none of them: extend {own.value} as it is", ("--base", own.value))
-    what = f"{own.file}:{own.line} names {own.value}, and a Dockerfile is here that no source names"
+    what = f"{own.where} names {own.value}, and a Dockerfile is here that no source names"
     return Question("image", what, "Which Dockerfile makes it?", (*files, none))
 
 

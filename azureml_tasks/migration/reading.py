@@ -70,6 +70,11 @@ class Source(NamedTuple):
     text: str = ""
 
 
+def file_and_line(file: str, line: int) -> str:
+    """Return FILE:LINE, or the file alone if *line* is 0."""
+    return f"{file}:{line}" if line else file
+
+
 class Value(NamedTuple):
     """A value for a key of the table, and the line that it is from.
 
@@ -77,7 +82,7 @@ class Value(NamedTuple):
         place: path of the key, such as `("smoke-test", "request")`. Paths are relative to the project's folder.
         value: as TOML has it. For an array one or more of its items, for `env` and `labels` some of its entries.
         file: name of the source.
-        line: 1-based.
+        line: 1-based; 0 for a model, which has no lines.
     """
 
     place: Place
@@ -85,12 +90,17 @@ class Value(NamedTuple):
     file: str
     line: int
 
+    @property
+    def where(self) -> str:
+        """The source with the line, as messages name it."""
+        return file_and_line(self.file, self.line)
+
 
 class SourceLine(NamedTuple):
     """What became of one line of a source, or of an instruction or an entry of several lines.
 
     Args:
-        line: its first line, 1-based.
+        line: its first line, 1-based; 0 for a model, which has no lines.
         end: its last line; the same for one line.
         text: the line, or what tells it: for a person.
         outcome: what became of it.

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from azureml_tasks.config.validators import MODEL_NAME
 from azureml_tasks.migration.kinds import NoSource
-from azureml_tasks.migration.line_ranges import Fate, whole_text
-from azureml_tasks.migration.reading import Outcome, Reading, Value
+from azureml_tasks.migration.line_ranges import Fate
+from azureml_tasks.migration.reading import Outcome, Reading, SourceLine, Value
 from azureml_tasks.migration.search_rules import code_rules, default_rules
 from azureml_tasks.project.entry_script import LARGEST_SCRIPT
 from azureml_tasks.project.joined_names import joined_names
@@ -17,6 +17,8 @@ from azureml_tasks.project.script_search import entry_scripts
 from azureml_tasks.text_file import UnreadableFile, read_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from azureml_tasks.migration.reading import Source
     from azureml_tasks.migration.surroundings import Surroundings
 
@@ -31,16 +33,20 @@ def read_model(source: Source, surroundings: Surroundings) -> Reading:
     """
     if no_model := no_model_because(source, surroundings):
         fate = Fate(Outcome.LEFT_OVER, f"it {no_model.what}")
-        return Reading(source=source, lines=whole_text("", fate, source.name))
-    values = [Value(place=("model",), value=source.name, file=source.name, line=1)]
+        return _reading(source, (), fate)
+    values = [Value(place=("model",), value=source.name, file=source.name, line=0)]
     why = f'model = "{source.name}"'
     if source.path.is_dir() and _is_under_its_name(source, surroundings):
         name = posixpath.basename(source.name)
-        values.append(Value(place=("model-name",), value=name, file=source.name, line=1))
+        values.append(Value(place=("model-name",), value=name, file=source.name, line=0))
         why += f', and model-name = "{name}": {_MOUNTS}'
-    return Reading(
-        source=source, values=tuple(values), lines=whole_text("", Fate(Outcome.KEY, why), source.name)
-    )
+    return _reading(source, values, Fate(Outcome.KEY, why))
+
+
+def _reading(source: Source, values: Sequence[Value], fate: Fate) -> Reading:
+    """Return the reading of a model, which has no lines but an entry for all of it."""
+    entry = SourceLine(line=0, end=0, text=source.name, outcome=fate.outcome, why=fate.why)
+    return Reading(source=source, values=tuple(values), lines=(entry,))
 
 
 def no_model_because(source: Source, surroundings: Surroundings) -> NoSource | None:

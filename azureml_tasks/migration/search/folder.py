@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.errors import Problem, SettingsError
+from azureml_tasks.migration.dockerfile.source import read_dockerfile
 from azureml_tasks.migration.questions import Choice, Question
 from azureml_tasks.migration.reading import Kind, Source
 from azureml_tasks.migration.search.candidates import candidates
@@ -29,7 +30,6 @@ from azureml_tasks.text_file import UnreadableFile, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
     from azureml_tasks.migration.search.candidates import Candidates
     from azureml_tasks.migration.surroundings import Surroundings
@@ -84,7 +84,7 @@ def search(surroundings: Surroundings) -> Search:
     files = folder_files(surroundings.folder)
     all_of_them = candidates(surroundings.folder, files)
     models = model_candidates(files.names, all_of_them.mlflow)
-    searching = _Searching(surroundings.folder, all_of_them, models)
+    searching = _Searching(surroundings, all_of_them, models)
     searching.search()
     passed_over = [PassedOver(name, why) for name, why in all_of_them.aside.items()]
     if files.is_cut or all_of_them.is_cut:
@@ -102,8 +102,9 @@ def search(surroundings: Surroundings) -> Search:
 class _Searching:
     """What is decided so far."""
 
-    def __init__(self, folder: Path, all_of_them: Candidates, models: Sequence[str]) -> None:
-        self.folder, self.candidates, self.models = folder, all_of_them, models
+    def __init__(self, surroundings: Surroundings, all_of_them: Candidates, models: Sequence[str]) -> None:
+        self.surroundings, self.folder = surroundings, surroundings.folder
+        self.candidates, self.models = all_of_them, models
         self.sources: list[Source] = []
         self.questions: list[Question] = []
         self.passed_over: list[PassedOver] = []
@@ -208,13 +209,23 @@ class _Searching:
             if copied:
                 self.pass_over(scripts, f"{maker.name} copies the code")
                 return copied[0] if len(copied) == 1 else None
+        if scripts and (line := self.line_that_copies("code")):
+            self.pass_over(scripts, f"{line} copies other code")
+            return None
         return self.one_of(scripts, "entry-script", "scripts define init() and run()", "Which one answers?")
 
     def model(self, maker: Source | None, script: Source | None) -> None:
-        """Decide which model is a part of the image."""
+        """Decide which model is a part of the image: the one that a Dockerfile copies, else what looks like one."""
         models = list(self.models)
+        if models and (line := self.line_that_copies("model")):
+            self.passed_over += [PassedOver(model, f"{line} copies the model") for model in models]
+            return
         if maker and maker.kind is Kind.DOCKERFILE:
-            models = [model for model in models if not copies(maker, model)]
+            copied = [model for model in models if copies(maker, model)]
+            self.passed_over += [
+                PassedOver(model, f"{maker.name} copies it or a part of it") for model in copied
+            ]
+            models = [model for model in models if model not in copied]
         if len(models) > 1 and script:
             names = joined_names(script.text.encode("utf-8", "surrogatepass"))[:_MOST_JOINED]
             paths = [posixpath.normpath(each.path) for each in names]
@@ -225,6 +236,12 @@ class _Searching:
         elif models:
             what, none = "files and folders look like models", "none: Azure ML mounts a registered model"
             self.ask(models, "model", what, "Which one becomes a part of the image?", none=none)
+
+    def line_that_copies(self, key: str) -> str:
+        """Return the line of a Dockerfile that gives "code" or "model", as FILE:LINE; "" if there is none."""
+        readings = (read_dockerfile(each, self.surroundings) for each in self.candidates.of(Kind.DOCKERFILE))
+        values = (value for reading in readings for value in reading.values)
+        return next((each.where for each in values if each.place == (key,)), "")
 
     def is_joined(self, model: str, paths: Sequence[str]) -> bool:
         """Return whether a model holds one of *paths*, which a script joins to AZUREML_MODEL_DIR."""

@@ -46,13 +46,14 @@ def builds(environment: Source, dockerfile: str) -> bool:
 
 
 def copies(dockerfile: Source, name: str) -> bool:
-    """Return whether an instruction of a Dockerfile copies *name* or a folder around it.
+    """Return whether an instruction of a Dockerfile copies *name*, a folder around it, or something in it.
 
     Paths of a Dockerfile are relative to its build context, which is its own folder or the project's.
     """
     parts = name.split("/")
     around = {"/".join(parts[:count]) for count in range(1, len(parts) + 1)}
-    return not _tops(dockerfile.text, posixpath.dirname(dockerfile.name)).isdisjoint({".", *around})
+    tops = _tops(dockerfile.text, posixpath.dirname(dockerfile.name))
+    return not tops.isdisjoint({".", *around}) or any(top.startswith(f"{name}/") for top in tops)
 
 
 @lru_cache(maxsize=_MOST_KEPT)
