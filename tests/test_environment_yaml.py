@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 DIGEST = "1234567890ab" + "0" * 52
 PUSHED = Pushed(image=f"contoso.azurecr.io/team/iris@sha256:{DIGEST}", tags=("1.0.0", "latest"), started=1.5)
 ENVIRONMENT = f"""\
+# Generated from [tool.azureml-image] by image.environment.
 $schema: "https://azuremlschemas.azureedge.net/latest/environment.schema.json"
 name: "team-iris"
 version: "sha256-1234567890ab"
@@ -44,6 +45,7 @@ inference_config:
     path: "/score"
 """
 BAKED = """\
+# Generated from [tool.azureml-image] by image.environment.
 $schema: "https://azuremlschemas.azureedge.net/latest/managedOnlineDeployment.schema.json"
 name: "team-iris-12345678"
 endpoint_name: "scoring"
@@ -55,6 +57,7 @@ request_settings:
   max_concurrent_requests_per_instance: 1
 """
 BARE = """\
+# Generated from [tool.azureml-image] by image.environment.
 $schema: "https://azuremlschemas.azureedge.net/latest/managedOnlineDeployment.schema.json"
 name: "other-12345678"
 endpoint_name: "scoring"

@@ -13,7 +13,7 @@ import pytest
 
 from azureml_tasks.context import file_hashes
 from azureml_tasks.context.file_hashes import FileContent, FileHashes, is_settled, stamp_of
-from azureml_tasks.context.own_outputs import DOCKERFILE_HEAD
+from azureml_tasks.context.own_outputs import GENERATED_HEAD
 from azureml_tasks.version import VERSION
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def test_a_touched_file_is_read_again(tmp_path: Path) -> None:
 
 def test_what_a_command_has_written_is_found_and_remembered(tmp_path: Path) -> None:
     """The verdict is kept with the hash, and read from the beginning of a large file too."""
-    text = DOCKERFILE_HEAD.encode()
+    text = GENERATED_HEAD.encode()
     file, large = tmp_path / "Dockerfile", tmp_path / "large"
     file.write_bytes(text)
     large.write_bytes(text.ljust(2_000_000))

@@ -189,7 +189,7 @@ def test_environments_of_all_images(folder: Path) -> None:
     gpu = invoke(folder, "image.environment", "--image", "gpu", "--name", "x", "--output", "x.yml")
 
     documents = both.out.split("---\n")
-    assert ['name: "demo-cpu"', 'name: "demo-gpu"'] == [document.splitlines()[1] for document in documents]
+    assert ['name: "demo-cpu"', 'name: "demo-gpu"'] == [document.splitlines()[2] for document in documents]
     assert ["--name", "--output"] == [
         line.partition(":")[0] for line in refused.err.splitlines() if line.startswith("--")
     ]

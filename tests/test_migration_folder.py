@@ -4,10 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from azureml_tasks.azureml.environment_yaml import Pushed, deployment_text, environment_text
 from azureml_tasks.errors import SettingsError
 from azureml_tasks.migration.search.folder import Search, search
 from azureml_tasks.migration.surroundings import Surroundings
+from azureml_tasks.planning.dockerfile import render
 from tests.cases import lay_out
+from tests.plans import plan
 
 _RUN = "def init(): ...\ndef run(data): ...\n"
 _BATCH = "def init(): ...\ndef run(mini_batch): ...\n"
@@ -184,6 +187,26 @@ def test_what_is_passed_over_is_named(tmp_path: Path) -> None:
         ("requirements-dev.txt", "its name says that it is for another use than requirements.txt"),
         ("endpoint.yml", "is an endpoint of Azure ML, which has no image"),
         ("tests/score.py", "defines init() and run() among tests or docs"),
+    ]
+
+
+def test_what_our_commands_have_written_is_no_source(tmp_path: Path) -> None:
+    """To read it would make a table that extends the project's own image. What a team wrote begins otherwise."""
+    pushed = Pushed(image=f"contoso.azurecr.io/wines@sha256:{'1' * 64}", tags=("1",))
+    deployment = deployment_text(pushed, plan(), endpoint="wines", instance_type="Standard_DS3_v2")
+    quoted = f'$schema: "{_SCHEMA.split()[1]}environment.schema.json"\n{_ENVIRONMENT}'
+    files = {
+        "Dockerfile": render(plan()),
+        "deployment.yml": deployment,
+        "environment.yml": environment_text(pushed, plan().smoke_test),
+        "own.yml": quoted,
+        "score.py": _RUN,
+    }
+    result = _search(tmp_path, files)
+    assert _sources(result) == ["own.yml", "score.py"]
+    assert not result.questions
+    assert [each[:2] for each in result.passed_over] == [
+        (name, "was written by azureml-tasks") for name in ("Dockerfile", "deployment.yml", "environment.yml")
     ]
 
 

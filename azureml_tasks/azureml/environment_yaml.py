@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from azureml_tasks.config import azure_validators
-from azureml_tasks.context.own_outputs import SCHEMA
+from azureml_tasks.context.own_outputs import GENERATED_HEAD
 from azureml_tasks.plain_text import escape_json
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from azureml_tasks.planning.plan import Plan
     from azureml_tasks.project.model import SmokeTestPlan
 
+SCHEMA = "https://azuremlschemas.azureedge.net/latest/{}.schema.json"
+"""The schemas of Azure ML: https://learn.microsoft.com/azure/machine-learning/reference-yaml-overview."""
 # https://learn.microsoft.com/azure/machine-learning/reference-yaml-environment
 # https://learn.microsoft.com/azure/machine-learning/reference-yaml-deployment-managed-online
 _LONGEST_DEPLOYMENT = 32  # characters
@@ -75,7 +77,7 @@ def environment_text(pushed: Pushed, smoke_test: SmokeTestPlan, *, name: str = "
         name: of the environment; "" for one from the repository.
     """
     health: dict[str, Value] = {"port": smoke_test.port, "path": smoke_test.health}
-    return dump({
+    return generated({
         "$schema": SCHEMA.format("environment"),
         "name": name or pushed.environment,
         "version": pushed.version,
@@ -114,7 +116,7 @@ def deployment_text(pushed: Pushed, plan: Plan, *, endpoint: str, instance_type:
         "instance_count": 1,
         **serving_settings(plan, pushed.started, comments),
     }
-    return dump(values, comments)
+    return generated(values, comments)
 
 
 def serving_settings(plan: Plan, started: float | None, comments: dict[str, str]) -> dict[str, Value]:
@@ -189,6 +191,11 @@ def _probes(started: float | None, comments: dict[str, str]) -> dict[str, Value]
 
 
 Value: TypeAlias = "str | int | Mapping[str, Value]"
+
+
+def generated(values: Mapping[str, Value], comments: Mapping[str, str] | None = None) -> str:
+    """Return *values* as `dump` does, with a first line by which our commands know what they have written."""
+    return f"{GENERATED_HEAD} by image.environment.\n{dump(values, comments)}"
 
 
 def dump(values: Mapping[str, Value], comments: Mapping[str, str] | None = None) -> str:

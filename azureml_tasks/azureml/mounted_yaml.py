@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from azureml_tasks.azureml.environment_yaml import deployment_name, dump, serving_settings
-from azureml_tasks.context.own_outputs import SCHEMA
+from azureml_tasks.azureml.environment_yaml import SCHEMA, deployment_name, generated, serving_settings
 
 if TYPE_CHECKING:
     from azureml_tasks.azureml.environment_yaml import Value
@@ -52,4 +51,4 @@ def mounted_deployment_text(
         "instance_count": 1,
         **serving_settings(plan, started, comments),
     }
-    return dump(values, comments)
+    return generated(values, comments)

@@ -5,30 +5,17 @@ They may lie in a folder that is copied, under any name. The result of a build m
 
 from __future__ import annotations
 
-DOCKERFILE_HEAD = "# Generated from [tool.azureml-image]"
-"""How a generated Dockerfile begins."""
+GENERATED_HEAD = "# Generated from [tool.azureml-image]"
+"""How a generated Dockerfile and the YAML of `image.environment` begin."""
 DOCKERFILE_OF_IMAGE = "# tool.azureml-image.images."
 """How the Dockerfiles of several images begin."""
-SCHEMA = "https://azuremlschemas.azureedge.net/latest/{}.schema.json"
-"""The schemas of Azure ML: https://learn.microsoft.com/azure/machine-learning/reference-yaml-overview."""
-SCHEMAS = ("environment", "managedOnlineDeployment")
-"""Those of the YAML that `image.environment` writes."""
 JUNIT_HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n<!-- smoke test by azureml-tasks -->'
 """How the report of `--junit` begins."""
 REPORT_HEAD = "<!DOCTYPE html>\n<!-- image report by azureml-tasks -->\n"
 """How the page of `image.report` begins."""
 _TAR_BLOCK = 512
 """Bytes of a header in an archive; the content of the member follows it."""
-_HEADS = tuple(
-    text.encode()
-    for text in (
-        DOCKERFILE_HEAD,
-        DOCKERFILE_OF_IMAGE,
-        JUNIT_HEAD,
-        REPORT_HEAD,
-        *(f'$schema: "{SCHEMA.format(name)}"\n' for name in SCHEMAS),
-    )
-)
+_HEADS = tuple(text.encode() for text in (GENERATED_HEAD, DOCKERFILE_OF_IMAGE, JUNIT_HEAD, REPORT_HEAD))
 _ARCHIVED = b"Dockerfile\0"
 
 
@@ -40,5 +27,5 @@ def is_own_output(head: bytes) -> bool:
     """
     if head.startswith(_ARCHIVED):
         head = head[_TAR_BLOCK:]
-        return head.startswith(DOCKERFILE_HEAD.encode())
+        return head.startswith(GENERATED_HEAD.encode())
     return head.replace(b"\r\n", b"\n").startswith(_HEADS)

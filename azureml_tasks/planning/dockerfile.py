@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from azureml_tasks.config import variable_references
 from azureml_tasks.config.dockerfile_line import json_words, quoted, quoted_value
-from azureml_tasks.context.own_outputs import DOCKERFILE_HEAD
+from azureml_tasks.context.own_outputs import GENERATED_HEAD
 from azureml_tasks.planning.plan import APP_ROOT, MODEL_DIR, Plan
 from azureml_tasks.planning.server_steps import environment_steps, serving_steps, user_steps
 
@@ -38,7 +38,7 @@ _PACKAGES = "packages"
 """The name of the stage that downloads packages."""
 
 _HEADER = [
-    f"{DOCKERFILE_HEAD} in pyproject.toml. Change that table, not this file.",
+    f"{GENERATED_HEAD} in pyproject.toml. Change that table, not this file.",
     "# Build it from the archive that the task image.context writes: the project's folder has other paths.",
 ]
 _ROOT_COMMENT = "# Installing needs root. The last step returns to the runtime user."

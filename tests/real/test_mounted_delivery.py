@@ -74,6 +74,7 @@ NOTHING_TO_PUSH = (
     "invoke image.environment --deployment prints a deployment of the base"
 )
 DEPLOYMENT = """\
+# Generated from [tool.azureml-image] by image.environment.
 $schema: "https://azuremlschemas.azureedge.net/latest/managedOnlineDeployment.schema.json"
 name: "NAME-SHA"
 endpoint_name: "scoring"

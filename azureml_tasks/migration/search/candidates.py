@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from azureml_tasks.context.own_outputs import is_own_output
 from azureml_tasks.migration.kinds import NoSource, kind_of_text
 from azureml_tasks.migration.reading import Kind, Source
 from azureml_tasks.migration.search_rules import code_rules
@@ -52,7 +53,8 @@ class Candidates:
 
     Args:
         sources: kind → sources in the order of the files.
-        aside: name of a script that is in a folder for tests, or a YAML file of Azure ML without an image → what it is.
+        aside: name of a script that is in a folder for tests, a YAML file of Azure ML without an image, or a file that
+            one of our commands has written → what it is.
         mlflow: folders of MLflow models.
         is_cut: whether there are more files than are read, or larger ones than are parsed.
     """
@@ -143,6 +145,9 @@ class _Sorting:
     def add(self, kind: Kind, name: str, text: str) -> None:
         if len(self.sources.get(kind, ())) == _MOST_OF_A_KIND:
             self.is_cut = True
+            return
+        if is_own_output(text.encode("utf-8", "surrogatepass")):
+            self.aside[name] = "was written by azureml-tasks"
             return
         source = Source(path=self.folder / name, name=name, kind=kind, text=text)
         self.sources.setdefault(kind, []).append(source)
