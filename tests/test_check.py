@@ -110,6 +110,7 @@ def test_the_whole_report(run: RunContext) -> None:
     """Base, names, each step in its order, the context with its largest files, smoke test, engine, next step."""
     _, context = plan_image(run)
     largest = [f"{size_text(file.size):>9}  {file.name}" for file in build_context.largest(context.files)]
+    added = context.size - sum(file.size for file in context.files if file.source)
 
     expected = [
         "base       mcr.microsoft.com/azureml/minimal-py312-inference:latest, linux/amd64",
@@ -122,6 +123,7 @@ def test_the_whole_report(run: RunContext) -> None:
         "           run after apt, as root: ldconfig",
         f"context    {context.file_count} files, {size_text(context.size)}, sha256 {context.sha256}",
         *(f"{'' if index else 'largest':<10} {row}" for index, row in enumerate(largest)),
+        f"           {size_text(added):>9}  4 files that azureml-tasks adds",
         "smoke test start-up, health check, /swagger.json and 1 request, each 3 times",
         "engine     not reachable: Docker's engine does not answer (DOCKER_HOST names unix:///nowhere/docker.sock).",
     ]

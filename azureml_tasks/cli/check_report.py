@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from azureml_tasks.context.build_context import largest
+from azureml_tasks.context.build_context import is_added, largest
 from azureml_tasks.errors import SettingsError
 from azureml_tasks.plain_text import one_line
 from azureml_tasks.sizes import size_text
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from azureml_tasks.commands.check import CheckReport
     from azureml_tasks.commands.run_context import RunContext
+    from azureml_tasks.context.build_context import BuildContext
     from azureml_tasks.errors import AzuremlTasksError
     from azureml_tasks.planning.plan import Plan
     from azureml_tasks.project.own_dockerfile import OwnDockerfile
@@ -59,9 +60,7 @@ def as_text(report: CheckReport, spell: Callable[[str], str]) -> str:
             "secrets", [f"{each.id}: {each.source} {each.problem or 'is set'}" for each in report.secrets]
         ),
         *_rows("context", [report.context.summary]),
-        *_rows(
-            "largest", [f"{size_text(file.size):>9}  {file.name}" for file in largest(report.context.files)]
-        ),
+        *_rows("largest", _largest(report.context)),
         *_rows("smoke test", [_smoke_test(report.plan)]),
         *_rows("engine", [report.engine]),
         *_rows("rebuilt", [", ".join(report.rebuilt_stages)] if report.rebuilt_stages else []),
@@ -69,6 +68,14 @@ def as_text(report: CheckReport, spell: Callable[[str], str]) -> str:
         *_rows("next", [spell(report.next_step)] if report.next_step else []),
     ]
     return "\n".join(rows)
+
+
+def _largest(context: BuildContext) -> list[str]:
+    """Return the largest files of the project, and after them what azureml-tasks adds to the context."""
+    rows = [(file.size, file.name) for file in largest(context.files)]
+    if added := [file.size for file in context.files if is_added(file)]:
+        rows.append((sum(added), f"{len(added)} file{'s' if len(added) > 1 else ''} that azureml-tasks adds"))
+    return [f"{size_text(size):>9}  {text}" for size, text in rows]
 
 
 def _buildkit(own: OwnDockerfile) -> list[str]:

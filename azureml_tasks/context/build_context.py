@@ -211,10 +211,12 @@ def _has_changed(file: ContextFile, context: BuildContext) -> bool:
         return True
 
 
-def largest(files: Iterable[ContextFile], count: int = 10) -> list[ContextFile]:
-    """Return the *count* largest of *files* that are copied, the largest first, those of one size by name.
+def is_added(file: ContextFile) -> bool:
+    """Return whether azureml-tasks writes *file* itself, as it does the script that installs packages."""
+    return not (file.source or file.link or file.name.endswith("/"))
 
-    What azureml-tasks writes itself, such as the script that installs packages, is not copied.
-    """
+
+def largest(files: Iterable[ContextFile], count: int = 10) -> list[ContextFile]:
+    """Return the *count* largest of *files* that are the project's, the largest first, those of one size by name."""
     copied = (file for file in files if file.source or file.link)
     return sorted(copied, key=lambda file: (-file.size, file.name))[:count]
