@@ -40,6 +40,7 @@ CODES: Mapping[str, str] = MappingProxyType({
     "out-of-memory": "memory ran out in the container",
     "port": "the image exposes another port than the smoke test asks",
     "python-unknown": "the Python of the base could not be compared with that of a file",
+    "request-not-json": "the file of a request is not the JSON that it is sent as",
     "response": "an answer of the smoke test is odd, although it passed",
     "root-user": "the image runs as root",
     "run-not-cancelled": "a remote build goes on although nobody waits for it",

@@ -179,6 +179,45 @@ def test_a_form_for_a_script_that_never_sees_it(tmp_path: Path) -> None:
     assert read(tmp_path, elsewhere).warnings == ()
 
 
+@pytest.mark.parametrize(
+    ("content", "line", "why"),
+    [
+        ('{\n  "numbers": [1, 2,]\n}\n', 2, "Expecting value"),
+        ("", 1, "Expecting value"),
+        ("a,b\n1,2\n", 1, "Expecting value"),
+    ],
+)
+@pytest.mark.parametrize("is_short", [True, False])
+def test_a_file_that_is_sent_as_json_and_is_none(
+    content: str, line: int, why: str, is_short: bool, tmp_path: Path
+) -> None:
+    """A script may read any text, so it is a warning; it names the line, and what to write if it is meant."""
+    place = 'request = "sample.json"' if is_short else 'requests = [{ file = "sample.json" }]'
+    table = f"{HEAD}[tool.azureml-image.smoke-test]\n{place}\n"
+    lay_out({**FILES, "sample.json": content, "pyproject.toml": table}, tmp_path)
+
+    (warning,) = azureml_tasks.load(tmp_path).facts.warnings
+
+    expected = f"""\
+sample.json:{line}: is not valid JSON: {why}; it is sent as application/json
+    Correct it. If it is meant, write:
+    [[tool.azureml-image.smoke-test.requests]]
+    file = "sample.json"
+    content-type = "text/plain\""""
+    assert ("request-not-json", expected) == (warning.code, str(warning))
+
+
+def test_a_file_that_is_not_json_on_purpose(tmp_path: Path) -> None:
+    """Another media type says so, and a status that the server answers to a mistake."""
+    table = """[
+  { file = "sample.json", content-type = "text/csv" },
+  { file = "sample.json", status = 400 },
+  { file = "sample.json", content-type = "application/json; charset=utf-8", status = 500 },
+]"""
+
+    assert read(tmp_path, table, {"sample.json": "a,b\n"}).warnings == ()
+
+
 def test_headers_that_look_like_secrets(tmp_path: Path) -> None:
     """The table holds the text of a header, so one that looks like a credential gives a warning."""
     table = '[{ body = 1, headers = { Authorization = "Bearer x", X-Api-Key = "x", X-Keyboard = "x" } }]'

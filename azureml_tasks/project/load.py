@@ -39,7 +39,11 @@ from azureml_tasks.project.own_dockerfile import read_own_dockerfile, whole_proj
 from azureml_tasks.project.paths import ProjectReader, leaves, path_in_root
 from azureml_tasks.project.root import find_root, given_root
 from azureml_tasks.project.smoke_test import read_smoke_test
-from azureml_tasks.project.smoke_test_requests import form_warnings, header_warnings
+from azureml_tasks.project.smoke_test_requests import (
+    form_warnings,
+    header_warnings,
+    json_warnings,
+)
 from azureml_tasks.requirements.install_step import PythonStep, python_step
 from azureml_tasks.requirements.lines import normalize_name
 from azureml_tasks.text_file import UnreadableFile, read_text
@@ -247,6 +251,7 @@ def _facts(
             *([unread_warning(code.unread)] if code.unread else []),
             *variable_warnings(settings, problems.line_of),
             *header_warnings(reader),
+            *json_warnings(reader.settings.smoke_test, smoke_test.requests),
             *(form_warnings(smoke_test.requests, source) if source else ()),
             *model_warnings(reader, files, reader.name(code.folders.source_of(code.entry_script)), source),
             *(dockerfile.warnings if dockerfile else ()),

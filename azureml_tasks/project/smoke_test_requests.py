@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,6 +13,7 @@ from azureml_tasks.config.smoke_test_settings import Request
 from azureml_tasks.config.toml_document import DEEPEST, is_too_deep
 from azureml_tasks.context.lfs_pointer import is_pointer
 from azureml_tasks.notice import Notice
+from azureml_tasks.plain_text import escape_json
 from azureml_tasks.project.cross_checks import names_secret
 from azureml_tasks.project.model import SmokeTestRequest
 from azureml_tasks.project.multipart import Part, multipart
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from azureml_tasks.config.problems import Place
-    from azureml_tasks.config.smoke_test_settings import FormPart
+    from azureml_tasks.config.smoke_test_settings import FormPart, SmokeTest
     from azureml_tasks.project.paths import ProjectReader
 
 LARGEST = 100_000_000
@@ -32,6 +34,7 @@ _NEEDS_BODY = frozenset({"POST", "PUT", "PATCH"})
 _WITHOUT_BODY = frozenset({"GET", "HEAD"})
 _FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 """Media types whose body Flask reads as a form, so that the server has no other body to pass on."""
+_JSON = "application/json"
 _CREDENTIALS = ("authorization", "cookie")
 
 
@@ -73,6 +76,27 @@ def header_warnings(reader: ProjectReader) -> Iterator[Notice]:
                 )
                 line = reader.problems.line_of((*_NUMBERED, index, "headers", name))
                 yield Notice.of_key("secret-readable", what, FILE, line)
+
+
+def json_warnings(table: SmokeTest, requests: tuple[SmokeTestRequest, ...]) -> Iterator[Notice]:
+    """Yield a warning for each file that is sent as JSON and is none, unless the expected status says it is meant."""
+    files = {table.request, *(request.file for request in table.requests)}
+    for request in requests:
+        content_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        if request.name not in files or content_type != _JSON or request.status >= HTTPStatus.BAD_REQUEST:
+            continue
+        try:
+            json.loads(request.body)
+        except ValueError as error:
+            line, why = _json_mistake(error)
+            fix = (
+                f"Correct it. If it is meant, write:\n[[{spell(_NUMBERED)}]]\n"
+                f'file = {escape_json(json.dumps(request.name, ensure_ascii=False))}\ncontent-type = "text/plain"'
+            )
+            what = f"is not valid JSON: {why}; it is sent as {_JSON}"
+            yield Notice("request-not-json", what, request.name, line, fix)
+        except RecursionError:  # A server's limit may be another one.
+            continue
 
 
 def form_warnings(requests: tuple[SmokeTestRequest, ...], script: bytes) -> Iterator[Notice]:
@@ -171,7 +195,7 @@ def _check_headers(reader: ProjectReader, place: Place, request: Request) -> Non
 def _body(reader: ProjectReader, place: Place, request: Request) -> Body:
     if request.form:
         return _form(reader, (*place, "form"), request.form)
-    content_type = request.content_type or "application/json"
+    content_type = request.content_type or _JSON
     if request.file is not None:
         where = place if place == _SHORT else (*place, "file")
         path = reader.check_path(where, request.file, "file")
@@ -244,17 +268,22 @@ def _json(reader: ProjectReader, place: Place, value: str) -> Any:
         if not is_too_deep(value):
             return value
         line, why = 0, f"it is nested more than {DEEPEST} deep"
-    except json.JSONDecodeError as error:
-        line, why = error.lineno, error.msg
-    except UnicodeDecodeError as error:
-        line, why = 1, error.reason
     except RecursionError:
         line, why = 0, f"it is nested more than {DEEPEST} deep"
     except ValueError as error:
-        line, why = 0, str(error)
+        line, why = _json_mistake(error)
     fix = "The file holds what the response must contain."
     reader.problems.add_in_file(reader.name(path), line, f"is not valid JSON: {why}", fix)
     return UNSET
+
+
+def _json_mistake(error: ValueError) -> tuple[int, str]:
+    """Return the line of a mistake in a JSON file, 0 if that is not known, and what is wrong."""
+    if isinstance(error, json.JSONDecodeError):
+        return error.lineno, error.msg
+    if isinstance(error, UnicodeDecodeError):
+        return 1, error.reason
+    return 0, str(error)
 
 
 def _refuse_constant(name: str) -> None:
