@@ -227,7 +227,7 @@ def test_a_folder_of_somebody_else_is_not_replaced(base: str, tmp_path: Path) ->
     assert normal(ended.stderr, {}).endswith(
         "code/packages: is the folder for packages, and holds something else, which would be removed\n"
         "    Name another folder that is not there yet: packages-folder\n\n"
-        "1 problem; nothing was pushed.\n"
+        "1 problem; nothing was tested.\n"
     )
 
 
