@@ -276,11 +276,6 @@ def test_the_list_of_files_is_that_of_the_last_build(run: RunContext) -> None:
     )
 
 
-def test_the_next_step_is_for_the_engine_of_this_run(run: RunContext) -> None:
-    """With --engine acr every next step names that engine, so that it never builds locally."""
-    assert "nothing is built yet: invoke serving.build --engine acr" == next_step(run._replace(engine="acr"))
-
-
 def test_what_keeps_a_build_from_starting_is_the_error(run: RunContext) -> None:
     """An engine that does not answer is in the report and its error."""
     error = check(run).error

@@ -186,19 +186,34 @@ Invoke's configuration, azureml_image.tags: must be an array of strings, got 7
     assert expected == refused({"engin": "docker", "no_cache": 1, "tags": 7}, registry="")
 
 
-def test_flags_and_variables_are_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A command to paste repeats what was said for this run; what is configured is configured for it as well."""
+def test_flags_are_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command to paste repeats the flags of the run; variables and what is configured hold for it as well."""
     monkeypatch.setenv(PREFIX + "ENGINE", "acr")
+    monkeypatch.setenv(PREFIX + "IMAGE", "cpu")
     configuration = {"base": "configured:1", "registry": "configured.io", "no_cache": True}
 
     flags = resolved(configuration, registry="r.io", tag=["a b", "c"], secret=["netrc=default"]).console.flags
 
     assert {
-        "engine": "--engine acr",
         "registry": "--registry r.io",
         "tag": "'--tag=a b' --tag=c",
         "secret": "--secret netrc=default",
     } == flags
+
+
+def test_the_next_step_is_for_the_engine_of_this_run(tmp_path: Path) -> None:
+    """A flag is repeated, so that the next command does not build locally; a variable holds for that one too."""
+    folder = consumer(
+        tmp_path, files={"pyproject.toml": project("demo", 'registry = "contoso.azurecr.io"\n')}
+    )
+
+    typed = invoke(folder, "image.check", "--engine=acr")
+    named = invoke(folder, "image.check", env={PREFIX + "ENGINE": "acr"})
+
+    assert ["invoke image.build --engine acr", "invoke image.build"] == [
+        ended.out.splitlines()[-1].partition("next       nothing is built yet: ")[2]
+        for ended in (typed, named)
+    ]
 
 
 def test_lists_come_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:

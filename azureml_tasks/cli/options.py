@@ -41,8 +41,6 @@ OPTIONS: Mapping[str, type] = {
     "pull": bool,
 }
 """Each option and its type; the flag of `tags` is `--tag`, repeated."""
-_OF_THIS_RUN = ("--", ENVIRONMENT_PREFIX)
-"""How the source of a value begins that another run does not have by itself."""
 _TYPE_NAMES = {str: "a string", list: "an array of strings", bool: "a boolean"}
 
 
@@ -168,9 +166,9 @@ def _invoke_table(context: Context) -> dict[str, Any]:
 def _repeated_flags(given: Mapping[str, Override], flags: Mapping[str, Any], folder: Path) -> dict[str, str]:
     """Return the flags with which a command that is pasted here means the same image, engine and registry.
 
-    What `collection(...)` or Invoke's configuration says is said to the pasted command as well.
+    Variables, `collection(...)` and Invoke's configuration hold for the pasted command as well.
     """
-    own = {name: option.value for name, option in given.items() if option.source.startswith(_OF_THIS_RUN)}
+    own = {name: option.value for name, option in given.items() if option.source.startswith("--")}
     words = {"project": ["--project", os.path.relpath(folder)]} if "project" in own else {}
     words |= {
         name: [f"--{name}", own[name]] for name in ("image", "base", "engine", "registry") if name in own

@@ -262,8 +262,7 @@ def _state(
     image: BuiltImage | None,
     rebuild: Rebuild | None,
 ) -> ImageState:
-    flag = f" --engine {run.engine}" if run.engine != "docker" else ""
-    build = f"invoke image.build{flag}"
+    build = "invoke image.build"
     if plan.mounted:
         record = run.records.read_pass()
         if record and record.smoke_test_sha256 == mount_sha256(plan, context):
@@ -284,11 +283,11 @@ def _state(
     is_current = "is built" if plan.own_dockerfile else "is up to date"
     record = run.records.read_pass()
     if not record or (record.id, record.smoke_test_sha256) != (image.id, plan.smoke_test.sha256):
-        return ImageState("up-to-date", f"{name} {is_current}", f"invoke image.smoke-test{flag}")
+        return ImageState("up-to-date", f"{name} {is_current}", "invoke image.smoke-test")
     if pushed := _pushed(run, plan, image):
         return ImageState("pushed", f"{name} is pushed ({pushed})", "invoke image.environment")
     why = f"{name} {is_current} and passed its smoke test"
-    return ImageState("tested", why, f"invoke image.push{flag}")
+    return ImageState("tested", why, "invoke image.push")
 
 
 def _other_names(plan: Plan, image: BuiltImage) -> str:
