@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 import azureml_tasks
+from azureml_tasks.config.problems import Override
 from azureml_tasks.errors import FileProblem, Problem, SettingsError
 from azureml_tasks.notice import Notice
 from azureml_tasks.project.base_images import CURRENT
+from azureml_tasks.project.load import load as load_project
 from azureml_tasks.requirements.conda import (
     CondaFile,
     NumberedLine,
@@ -474,7 +476,7 @@ def test_a_python_that_only_the_base_tells_is_carried_on(tmp_path: Path) -> None
             (
                 'base = "minimal-ubuntu22.04-py39-cpu-inference"\n'
                 '    or: base = "minimal-ubuntu22.04-py39-cuda11.8-gpu-inference"\n'
-                '    or: base = "python:3.9-slim" and server = "azmlinfsrv"\n'
+                '    or: server = "azmlinfsrv" in the table, and base = "python:3.9-slim"\n'
                 "    or, in env/conda.yml: - python=3.12\n"
             ),
         ),
@@ -482,7 +484,7 @@ def test_a_python_that_only_the_base_tells_is_carried_on(tmp_path: Path) -> None
             "python>=3.10,<3.12",
             (
                 'base = "curated/minimal-py311-inference"\n'
-                '    or: base = "python:3.11-slim" and server = "azmlinfsrv"\n'
+                '    or: server = "azmlinfsrv" in the table, and base = "python:3.11-slim"\n'
                 "    or, in env/conda.yml: - python=3.12\n"
             ),
         ),
@@ -500,6 +502,30 @@ def test_another_python_than_the_bases_names_the_bases_that_have_it(
     assert error(tmp_path, f"{HEAD}- {python}\n- numpy\n").startswith(
         f"env/conda.yml:2: {problem}, which has 3.12\n    {fix}\n1 problem"
     )
+
+
+@pytest.mark.parametrize(
+    ("source", "written"),
+    [("--base", "--base"), ("INVOKE_AZUREML_IMAGE_BASE", "export INVOKE_AZUREML_IMAGE_BASE=")],
+)
+def test_the_base_of_another_python_is_written_where_the_base_of_the_run_is(
+    source: str, written: str, tmp_path: Path
+) -> None:
+    """A line for the table would change nothing: the flag or the variable takes precedence."""
+    table = project("demo", 'conda = "conda.yml"\n').replace("minimal-py312-inference", "python:3.9-slim")
+    lay_out({"pyproject.toml": table, "conda.yml": f"{HEAD}- python=3.11\n- numpy\n"}, tmp_path)
+    base = Override(value="minimal-py312-inference", source=source)
+
+    with pytest.raises(SettingsError) as caught:
+        load_project(tmp_path, {"base": base})
+
+    (problem,) = caught.value.problems
+    start = written if written.endswith("=") else f"{written} "
+    assert [
+        f"{start}curated/minimal-py311-inference",
+        f'or: server = "azmlinfsrv" in the table, and {start}python:3.11-slim',
+        "or, in conda.yml: - python=3.12",
+    ] == problem.fix.splitlines()
 
 
 def test_an_engine_that_does_not_have_the_base_leaves_python_open(tmp_path: Path) -> None:

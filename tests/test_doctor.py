@@ -184,7 +184,7 @@ def test_what_the_run_itself_says_must_be_right(tmp_path: Path) -> None:
     without = invoke(folder, "image.doctor", "--base", "A B")
 
     rest = """is not an image reference
-    Write: base = "minimal-py312-inference", or a reference such as "contoso.azurecr.io/bases/serving:4"
+    Write: --base minimal-py312-inference, or a reference such as "contoso.azurecr.io/bases/serving:4"
 
 1 problem; nothing was done.
 """

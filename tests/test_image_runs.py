@@ -376,7 +376,7 @@ def test_what_is_for_one_image_needs_its_name(run: RunContext) -> None:
     assert [
         ("--base", what, fix),
         ("--output", what, fix),
-        ("INVOKE_AZUREML_IMAGE_TAGS", what, fix),
+        ("INVOKE_AZUREML_IMAGE_TAGS", what, f"{fix}\nor: unset INVOKE_AZUREML_IMAGE_TAGS"),
     ] == [(problem.file, problem.what, problem.fix) for problem in caught.value.problems]
     assert sorted(overrides) == sorted(gpu_run.overrides)
     assert [["registry"], ["registry"]] == unused

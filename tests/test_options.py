@@ -227,17 +227,22 @@ def test_lists_come_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_the_table_rules_it_rules_for_every_level(tmp_path: Path) -> None:
-    """A value from a flag or a variable is held to the rule of its key, and the message names where it stands."""
+    """A value from a flag or a variable is held to the rule of its key, and the message is about where it stands."""
     ended = invoke(
-        consumer(tmp_path), "image.build", "--base", "Bad Base", env={PREFIX + "REGISTRY": "https://r.io"}
+        consumer(tmp_path),
+        "image.build",
+        "--base",
+        "Bad Base",
+        env={PREFIX + "REGISTRY": "https://ghcr.io/nobody"},
     )
 
     expected = """\
 --base: tool.azureml-image.base: "Bad Base" is not an image reference
-    Write: base = "minimal-py312-inference", or a reference such as "contoso.azurecr.io/bases/serving:4"
+    Write: --base minimal-py312-inference, or a reference such as "contoso.azurecr.io/bases/serving:4"
 
-INVOKE_AZUREML_IMAGE_REGISTRY: tool.azureml-image.registry: "https://r.io" is not a login server
-    Write the host alone, without scheme and path: registry = "contoso.azurecr.io"
+INVOKE_AZUREML_IMAGE_REGISTRY: tool.azureml-image.registry: "https://ghcr.io/nobody" is not a login server
+    Write the host alone: export INVOKE_AZUREML_IMAGE_REGISTRY=ghcr.io
+    and the path in the name, in the table: name = "nobody/NAME"
 
 2 problems; nothing was built.
 """

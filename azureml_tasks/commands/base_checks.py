@@ -5,11 +5,15 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from azureml_tasks.config.problems import fixed_at_source
 from azureml_tasks.errors import EngineError, SettingsError
 from azureml_tasks.notice import Notice
 from azureml_tasks.project.base_images import ENTRY_SCRIPT, python_problem
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from azureml_tasks.config.problems import Override
     from azureml_tasks.engines.protocol import Engine
     from azureml_tasks.errors import Problem
     from azureml_tasks.planning.plan import Plan
@@ -51,12 +55,15 @@ def refuse_by_base(engine: Engine, planned: Plan) -> None:
         raise SettingsError(problems)
 
 
-def compare_pythons(engine: Engine | None, planned: Plan) -> tuple[list[Problem], list[Notice]]:
+def compare_pythons(
+    engine: Engine | None, planned: Plan, overrides: Mapping[str, Override]
+) -> tuple[list[Problem], list[Notice]]:
     """Compare the Python that a conda file or a lock file wants with that of the base.
 
     Args:
         engine: that may have the base; None if it does not answer.
         planned: the image.
+        overrides: values that replace keys of the table in this run, by key.
 
     Returns:
         Problems if it is another one, and warnings if it is not known.
@@ -67,7 +74,9 @@ def compare_pythons(engine: Engine | None, planned: Plan) -> tuple[list[Problem]
 
     wishes, base = planned.wanted_pythons, planned.base
     if python := engine.base_python(planned) if engine else None:
-        return [python_problem(wish, base, python) for wish in wishes if not accepts(wish, python)], []
+        sources = {key: override.source for key, override in overrides.items()}
+        problems = [python_problem(wish, base, python) for wish in wishes if not accepts(wish, python)]
+        return [fixed_at_source(each, sources) for each in problems], []
     unknown = (
         f"was not compared with the Python of {base}, which is not known before the base is on the engine"
     )

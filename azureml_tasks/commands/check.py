@@ -128,7 +128,7 @@ def check(run: RunContext) -> CheckReport:
     """
     plan, context = plan_image(run, judges_script=True)
     engine, engine_text, error = _engine(run, plan)
-    other_pythons, unknown = compare_pythons(engine, plan)
+    other_pythons, unknown = compare_pythons(engine, plan, run.overrides)
     missing = build_secrets.secret_problems(run.folder, plan.secrets, plan.files)
     if problems := [*missing, *other_pythons]:
         error = SettingsError([*problems, *error.problems] if isinstance(error, SettingsError) else problems)

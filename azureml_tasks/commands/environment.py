@@ -157,7 +157,8 @@ def _pushed(run: RunContext, context_sha256: str) -> Pushed:
         raise BuildError(f"{what} is not pushed yet.", next_step="invoke image.push")
     if record is None:
         what = f"The image {run.image} is not built" if run.image else "Nothing is built"
-        raise BuildError(f"{what} and pushed yet.", next_step="invoke image.release")
+        flag = f" --image {run.image}" if run.image else ""
+        raise BuildError(f"{what} and pushed yet.", next_step=f"invoke image.release{flag}")
     smoke = record.smoke
     started = smoke.get("started") if smoke else None
     pushed = Pushed(image=record.image, tags=tuple(record.tags), started=started)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from azureml_tasks.commands.run_context import refuse_foreign_records
 from azureml_tasks.commands.run_plan import planned_image, unused_secrets
 from azureml_tasks.commands.shared_by_images import Shared
+from azureml_tasks.config.problems import is_variable
 from azureml_tasks.errors import AzuremlTasksError, Problem, SettingsError, stating
 from azureml_tasks.project.load import image_names
 
@@ -160,4 +161,8 @@ def _of_one_image(
     """Return a problem for each value that is for one image, where the run is for several."""
     sources = [run.overrides[key].source for key in _OF_ONE_IMAGE if key in uses and key in run.overrides]
     what = f"is for one image, and the table has several: {', '.join(names)}"
-    return [Problem(source, 0, what, f"Add: --image {names[0]}") for source in (*sources, *flags)]
+    add = f"Add: --image {names[0]}"
+    return [
+        Problem(source, 0, what, f"{add}\nor: unset {source}" if is_variable(source) else add)
+        for source in (*sources, *flags)
+    ]

@@ -59,7 +59,7 @@ def prepare_build(run: RunContext, *, to_push: bool = False) -> Prepared:
     refuse_missing_features(prepared.engine, prepared.plan)
     refuse_by_base(prepared.engine, prepared.plan)
     warn_of_unread_script(run, prepared.plan)
-    other_pythons, unknown = compare_pythons(prepared.engine, prepared.plan)
+    other_pythons, unknown = compare_pythons(prepared.engine, prepared.plan, run.overrides)
     if other_pythons:
         raise SettingsError(other_pythons)
     for warning in unknown:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from azureml_tasks.errors import FileProblem, Problem
-from azureml_tasks.plain_text import escape_json
+from azureml_tasks.plain_text import escape_json, shell_join
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -18,6 +19,7 @@ FILE = "pyproject.toml"
 _TABLE = ("tool", "azureml-image")
 _EXCLUDE = re.compile(r"\bexclude = \[")
 T = TypeVar("T")
+ProblemT = TypeVar("ProblemT", bound=Problem)
 Place = tuple[str | int, ...]
 """The path of a key or an item inside the table: `("smoke-test", "requests", 0, "body")`."""
 
@@ -72,11 +74,11 @@ class Problems:
 
     def add_in_file(self, file: str, line: int, what: str, fix: str = "") -> None:
         """Report a mistake in *file*, a project-relative path; line 0 is the whole file."""
-        self._problems.append(FileProblem(file, line, what, self._with_patterns(fix)))
+        self.extend([FileProblem(file, line, what, self._with_patterns(fix))])
 
     def extend(self, problems: Iterable[Problem]) -> None:
-        """Report *problems*."""
-        self._problems.extend(problems)
+        """Report *problems*; what their fixes write is what this run replaces the table's value by."""
+        self._problems.extend(fixed_at_source(each, self.sources) for each in problems)
 
     def is_bad(self, place: Place) -> bool:
         """Return whether a mistake was reported at *place* itself or at a key or item around it."""
@@ -116,6 +118,34 @@ class Problems:
         if not self.own or not self.own.is_own(place):
             return text
         return text.replace(spell(()), spell(self.own.place), 1)
+
+
+def is_variable(source: str) -> bool:
+    """Return whether the source of a value is a variable of the environment, not a flag or a configuration."""
+    return re.fullmatch(r"[A-Z_]+", source) is not None
+
+
+def fixed_at_source(problem: ProblemT, sources: Mapping[str, str]) -> ProblemT:
+    """Return *problem* with a fix for the flag or the variable that has replaced a value of the table in this run.
+
+    Args:
+        problem: its fix writes keys as the table does, such as `base = "minimal-py312-inference"`.
+        sources: key of the table → the flag or variable.
+    """
+    fix = problem.fix
+    for key, source in sources.items():
+        fix = re.sub(rf'(?<![\w-]){key} = ("[^"\n]*"|\[[^\]\n]*\])', partial(_written_at, source=source), fix)
+    return problem._replace(fix=fix) if fix != problem.fix else problem
+
+
+def _written_at(key: re.Match[str], *, source: str) -> str:
+    value = json.loads(key[1])
+    values = value if isinstance(value, list) else [value]
+    if source == "--tag":
+        return shell_join([f"{source}={each}" for each in values])
+    if source.startswith("--"):
+        return shell_join([source, *values])
+    return f"export {source}={shell_join([','.join(values)])}" if is_variable(source) else key[0]
 
 
 def spell(place: Place) -> str:

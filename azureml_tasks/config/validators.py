@@ -201,10 +201,25 @@ REPOSITORY = Rule(
     schema={"pattern": rf"^(?:(?=.{{1,200}}$){_NOT_OURS}{_NO_KEPT_END}{image_reference.REPOSITORY})$"},
     fix_of=_with_valid_name,
 )
+_LOGIN_SERVER = rf"{_NOT_OURS}(?=[^/]*[.:]|localhost$){image_reference.HOST}"
+
+
+def _with_host_alone(value: str) -> str:
+    """Return how to write an address that begins with a host; "" if it does not."""
+    host, _, path = value.removeprefix("https://").removeprefix("http://").partition("/")
+    if not re.fullmatch(_LOGIN_SERVER, host):
+        return ""
+    name = valid_repository(path)
+    return f'Write the host alone: registry = "{host}"' + (
+        f'\nand the path in the name, in the table: name = "{name}/NAME"' if name else ""
+    )
+
+
 REGISTRY = matching(
-    rf"{_NOT_OURS}(?=[^/]*[.:]|localhost$){image_reference.HOST}",
+    _LOGIN_SERVER,
     "is not a login server",
     'Write the host alone, without scheme and path: registry = "contoso.azurecr.io"',
+    _with_host_alone,
 )
 SHARED_LAYERS = matching(
     rf"{_NOT_OURS}(?=[^/]*[.:]|localhost/){image_reference.HOST}/{image_reference.REPOSITORY}",

@@ -252,7 +252,7 @@ def python_problem(wanted: WantedPython, base: Reference, python: tuple[int, int
     if minors := [
         minor for minor in _END_OF_LIFE if minor >= _OLDEST_OF_SERVER and accepts(wanted, (3, minor))
     ]:
-        choices.append(f'base = "python:3.{max(minors)}-slim" and server = "azmlinfsrv"')
+        choices.append(f'server = "azmlinfsrv" in the table, and base = "python:3.{max(minors)}-slim"')
     is_lock = lock_kind(wanted.file)
     edit = f"lock {wanted.file} for Python {version}" if is_lock else f"in {wanted.file}: - python={version}"
     fix = "\nor: ".join(choices) + f"\nor, {edit}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from azureml_tasks.config import validators
+from azureml_tasks.config.problems import fixed_at_source
 from azureml_tasks.config.reader import read, read_image_names
 from azureml_tasks.errors import FileProblem, Problem, SettingsError
 from azureml_tasks.image_reference import expand_base
@@ -71,7 +72,15 @@ def without_table(overrides: Mapping[str, Override]) -> Outline:
     values = {name: str(override.value) for name, override in overrides.items() if name in _RULES}
     errors = {name: rule.error(values[name]) for name, rule in _RULES.items() if name in values}
     if wrong := [
-        Problem(overrides[name].source, 0, f'"{values[name]}" {error}', _RULES[name].fix)
+        fixed_at_source(
+            Problem(
+                overrides[name].source,
+                0,
+                f'"{values[name]}" {error}',
+                _RULES[name].fix_of(values[name]) or _RULES[name].fix,
+            ),
+            {name: overrides[name].source},
+        )
         for name, error in errors.items()
         if error
     ]:
