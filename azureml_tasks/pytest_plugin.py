@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from azureml_tasks.library.serving import Server
 
 _FIXTURE = "azureml_image"
+_FOLDER_FLAG = "--azureml-image"
 _NAME_FLAG = "--azureml-image-name"
 _LAST_LINES = 100
 """Lines of the container's log that are added to the report of a failed test at most."""
@@ -35,7 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare what the fixture needs."""
     group = parser.getgroup("azureml-image", "the image of an azureml-tasks project, which tests ask")
     group.addoption(
-        "--azureml-image",
+        _FOLDER_FLAG,
         metavar="FOLDER",
         help=f"project whose image the fixture {_FIXTURE} runs; without it, its tests are skipped",
     )
@@ -52,7 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
     Raises:
         pytest.UsageError: a flag has one.
     """
-    for flag in ("--azureml-image", _NAME_FLAG):
+    for flag in (_FOLDER_FLAG, _NAME_FLAG):
         if config.getoption(flag) == "":
             raise pytest.UsageError(f"{flag}: is empty\n    Give it a value, or leave it out.")
 
@@ -94,8 +95,9 @@ def _folder(config: pytest.Config) -> Path | None:
 
 def _of_pytest(problem: Problem) -> Problem:
     """Return *problem* with the flags of pytest in place of those of the function that the fixture calls."""
-    if problem.file == "--image":
-        return problem._replace(file=_NAME_FLAG)
+    flags = {"--image": _NAME_FLAG, "--project": _FOLDER_FLAG}
+    if problem.file in flags:
+        return problem._replace(file=flags[problem.file])
     if problem.file == "serving":  # It is for one image, and the table has several.
         return problem._replace(file=_FIXTURE, fix=problem.fix.replace("--image", _NAME_FLAG))
     return problem

@@ -141,6 +141,29 @@ def test_reading_names_the_program_too(read: Callable[[str], object], folder: Pa
     )
 
 
+@pytest.mark.parametrize("read", [azureml_tasks.load, azureml_tasks.image_names, azureml_tasks.build])
+def test_a_folder_that_does_not_exist(read: Callable[[str], object], folder: Path) -> None:
+    """There is nothing to make a table of, so only the name of another folder helps."""
+    with pytest.raises(SettingsError) as raised:
+        read("services/c")
+
+    assert f"""\
+--project: {folder.parent / "c"} is not a folder
+    Name the folder of the project's pyproject.toml.
+
+1 problem; nothing was done.""" == str(raised.value)
+
+
+def test_a_table_in_a_folder_above_is_named_as_an_argument(folder: Path) -> None:
+    """A function has no flags."""
+    with pytest.raises(SettingsError) as raised:
+        azureml_tasks.load("services/b/code")
+
+    assert raised.value.problems[0].fix.startswith(
+        f"For the table in a folder above, name it as the project: {folder}\nor make it from"
+    )
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_wrong_arguments_are_all_reported(name: str, folder: Path) -> None:
     """Nothing is read before they are right."""

@@ -222,6 +222,19 @@ def test_a_folder_without_a_project(team: Team) -> None:
     lines.fnmatch_lines(["pyproject.toml: does not exist in *empty*"])
 
 
+def test_a_folder_that_does_not_exist(team: Team) -> None:
+    """The error names the flag that was typed, and no command that needs the folder."""
+    outcomes, lines = team.run("--azureml-image=nix", "-k", "test_answer")
+
+    assert {"errors": 1, "deselected": 3} == outcomes
+    begin = lines.lines.index(f"--azureml-image: {team.folder}/nix is not a folder")
+    assert [
+        "    Name the folder of the project's pyproject.toml.",
+        "",
+        "1 problem; nothing was done.",
+    ] == lines.lines[begin + 1 : begin + 4]
+
+
 def test_a_log_that_cannot_be_read(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
     """The report of the test says why."""
 

@@ -70,6 +70,8 @@ def running(arguments: Arguments) -> Iterator[tuple[RunContext, CallbackReporter
 def naming_commands(arguments: Arguments) -> Iterator[None]:
     """Turn each error of the block, which needs no more of *arguments*, into one with commands to paste."""
     with own_errors(_reporter(arguments)):
+        if problems := _folder_problems(arguments):
+            raise SettingsError(problems)
         yield
 
 
@@ -103,8 +105,14 @@ def _given(arguments: Arguments) -> dict[str, list[str]]:
     return given | ({"tag": list(arguments.tags)} if arguments.tags is not None else {})
 
 
+def _folder_problems(arguments: Arguments) -> list[Problem]:
+    folder = Path(arguments.project).resolve()
+    fix = "Name the folder of the project's pyproject.toml."
+    return [] if folder.is_dir() else [Problem("--project", 0, f"{folder} is not a folder", fix)]
+
+
 def _run(arguments: Arguments, given: Mapping[str, Sequence[str]], reporter: CallbackReporter) -> RunContext:
-    problems: list[Problem] = engine_problems(arguments.engine, "--engine")
+    problems = [*_folder_problems(arguments), *engine_problems(arguments.engine, "--engine")]
     words = {**given, "root": [os.fspath(arguments.root)] if arguments.root is not None else []}
     problems += [
         Problem(f"--{name}", 0, "is empty", "Give it a value, or leave it out.")

@@ -82,6 +82,7 @@ class CallbackReporter(NamedTuple):
 
     def spell(self, text: str) -> str:
         """Return *text* with our tasks as commands of the program, which needs no `tasks.py`."""
+        text = text.replace("add: --project ", "name it as the project: ")  # A function has no flags.
         return spell_tasks(text, "azureml-image ", self.flags, image=self.image)
 
     def say(self, text: str) -> None:
