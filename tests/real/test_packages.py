@@ -90,7 +90,9 @@ project-dependencies = true
         assert ended.code == 0, ended.stderr
         after = installed(docker_client, f"{name}:1")
     lines = [
-        line for line in ended.stderr.splitlines() if line.startswith(("Installing the", "Installing wh"))
+        line
+        for line in ended.stderr.splitlines()
+        if line.startswith(("Installing the", "Installing requirements"))
     ]
     new = {"alpha": "1.0", "beta": "1.0", "gamma": "1.0", "delta": "1.0", "local": "3.0"}
     hashes = (
