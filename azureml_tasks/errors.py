@@ -266,8 +266,41 @@ def machine_error(error: OSError) -> MachineError:
         if ".azureml-image" in where:
             fix += "\nor keep the records elsewhere: export INVOKE_AZUREML_IMAGE_STATE=FOLDER"
         return MachineError(f"{where} cannot be read or written by you.", next_step=fix)
-    reason = f"{where}: {error.strerror}" if where and error.strerror else str(error)
+    reason = f"{where}: {error.strerror}" if where and error.strerror else error.strerror or str(error)
     return MachineError(f"This machine reported an error: {reason}.")
+
+
+def connection_failure(error: BaseException) -> str:
+    """Return why a connection failed, such as "Connection refused".
+
+    The innermost error of the system or of HTTP in the chain says it. An error that holds an answer has words of its
+    own, and so has one without such a cause.
+    """
+    from http.client import HTTPException  # to list the tasks needs none of these
+
+    from urllib3.exceptions import ProxyError
+
+    from azureml_tasks.plain_text import clean
+
+    chain = [error]
+    while inner := _inner(chain[-1]):
+        chain.append(inner)
+    cause = next((each for each in reversed(chain) if isinstance(each, OSError | HTTPException)), error)
+    words = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+    at_proxy = any(isinstance(each, ProxyError) for each in chain)
+    return clean(f"at the proxy: {words}" if at_proxy else words)
+
+
+def _inner(error: BaseException) -> BaseException | None:
+    """Return what *error* was raised for; None if it holds an answer, such as one with an error status."""
+    if getattr(error, "response", None) is not None:
+        return None
+    context = None if error.__suppress_context__ else error.__context__
+    # azure-core has an attribute for it, and an error of urllib3 that was never raised has it in its arguments.
+    others = [getattr(error, "inner_exception", None), *error.args]
+    return (
+        error.__cause__ or context or next((each for each in others if isinstance(each, BaseException)), None)
+    )
 
 
 @contextmanager

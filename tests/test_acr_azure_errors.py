@@ -177,6 +177,16 @@ def test_what_does_not_exist_has_its_own_class(status: int, content: str, not_fo
     assert not_found == isinstance(error_of(status, content), NotFoundError)
 
 
+def test_a_refused_connection() -> None:
+    """Of an error of Microsoft's libraries the system's reason is shown."""
+    cause = ConnectionError("a page about hosts and retries")
+    cause.__cause__ = ConnectionRefusedError(111, "Connection refused")
+
+    error = no_answer(ServiceRequestError("another page", error=cause), "start the run")
+
+    assert error.said == "the connection failed: Connection refused"
+
+
 def test_no_answer() -> None:
     """If there is no answer, the first line of the cause is shown."""
     error = no_answer(ServiceRequestError("Connection refused\nContent: a page\nof it"), "start the run")

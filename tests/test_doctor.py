@@ -151,7 +151,7 @@ def test_as_json(engine: FakeEngine, tmp_path: Path) -> None:
 
 NO_ENGINE = """\
 blocks  engine                Docker's engine does not answer (DOCKER_HOST names unix:///nowhere/docker.sock). \
-The connection failed: [Errno 2] No such file or directory
+The connection failed: No such file or directory
                               why: Without it nothing is built or tested here.
                               fix: Start it: open Docker Desktop, or on Linux: sudo systemctl start docker
                                    or, for the engine of docker's current context: unset DOCKER_HOST

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
+from urllib3.exceptions import ProtocolError
 
-from azureml_tasks.errors import BuildError, MachineError, machine_error, stating
+from azureml_tasks.errors import BuildError, MachineError, connection_failure, machine_error, stating
 from tests.consumers import consumer, invoke
 
 if TYPE_CHECKING:
@@ -45,7 +48,7 @@ if TYPE_CHECKING:
         ),
         pytest.param(
             ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"),
-            "This machine reported an error: [Errno 104] Connection reset by peer.",
+            "This machine reported an error: Connection reset by peer.",
             id="the network",
         ),
         pytest.param(
@@ -109,3 +112,41 @@ def test_a_file_of_a_flag_that_cannot_be_written_is_exit_2(tmp_path: Path) -> No
 
     expected = '--output: is "file/Dockerfile", but file is not a folder\n\n1 problem; nothing was done.\n'
     assert (2, "", expected) == (ended.code, ended.out, ended.err)
+
+
+@pytest.mark.parametrize(
+    ("proxies", "expected"),
+    [({}, "Connection refused"), ({"http": "http://127.0.0.1:PORT"}, "at the proxy: Connection refused")],
+    ids=["direct", "through a proxy"],
+)
+def test_a_refused_connection(proxies: dict[str, str], expected: str) -> None:
+    """Of an error of requests, with all that it was raised for, the system's reason is shown."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = str(server.getsockname()[1])
+    through = {scheme: url.replace("PORT", port) for scheme, url in proxies.items()}
+
+    session = requests.Session()
+    session.trust_env = False
+
+    with session, pytest.raises(requests.ConnectionError) as caught:
+        session.get(f"http://127.0.0.1:{port}/", proxies=through)
+
+    assert expected == connection_failure(caught.value)
+
+
+def test_an_error_that_was_never_raised() -> None:
+    """Its cause is among its arguments."""
+    error = requests.ConnectionError("a chain of words")
+    error.__cause__ = ProtocolError(
+        "Connection aborted.", ConnectionResetError(104, "Connection reset by peer")
+    )
+
+    assert connection_failure(error) == "Connection reset by peer"
+
+
+def test_an_error_with_an_answer() -> None:
+    """It has words of its own, which say more than what it was raised for."""
+    error = requests.HTTPError("refused, and why", response=requests.Response())
+    error.__cause__ = OSError("refused")
+
+    assert connection_failure(error) == "refused, and why"

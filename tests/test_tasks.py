@@ -94,7 +94,7 @@ SILENT = """\
 Docker's engine does not answer (DOCKER_HOST names unix:///nowhere/docker.sock).
     Start it: open Docker Desktop, or on Linux: sudo systemctl start docker
     or, for the engine of docker's current context: unset DOCKER_HOST
-    the connection failed: [Errno 2] No such file or directory
+    the connection failed: No such file or directory
 """
 UNBUILT = "Nothing is built here yet.\n    invoke image.build{}\nNothing was {}.\n"
 NO_REGISTRY = """\

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from azureml_tasks import signals
-from azureml_tasks.errors import RegistryError
+from azureml_tasks.errors import RegistryError, connection_failure
 from azureml_tasks.plain_text import clean
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class RegistrySession:
             )
         except RequestException as error:
             cause = getattr(next(iter(error.args), error), "reason", None) or error
-            said = f"the connection failed: {clean(str(cause))}"
+            said = f"the connection failed: {connection_failure(error)}"
             what = f"Registry {self.login_server} does not answer."
             if isinstance(cause.__context__, gaierror):  # of every version of urllib3
                 name = urlsplit(str(getattr(error.request, "url", url))).hostname

@@ -99,7 +99,7 @@ UNKNOWN = "A run may have been started; to check: az acr task list-runs --regist
 HAS_BUILT = f"Run RUN has built the image. To finish: {FOLLOW}"
 
 
-CUT = "('Connection aborted.', RemoteDisconnected('Remote end closed connection without response'))"
+CUT = "Remote end closed connection without response"
 
 
 NO_ANSWER = (

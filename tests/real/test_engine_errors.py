@@ -312,7 +312,7 @@ def test_an_engine_that_does_not_answer(bench: Bench) -> None:
 Docker's engine does not answer (DOCKER_HOST names {host}).
     Start it: open Docker Desktop, or on Linux: sudo systemctl start docker
     or, for the engine of docker's current context: unset DOCKER_HOST
-    the connection failed: [Errno 2] No such file or directory
+    the connection failed: No such file or directory
 Nothing was built.
 """
     assert (Ended(code=3, stdout="", stderr=expected), []) == (ended, left)
@@ -329,7 +329,7 @@ There is no Docker engine here (DOCKER_HOST names {host}).
     On Debian and Ubuntu: sudo apt-get install docker.io
     or see https://docs.docker.com/engine/install/
     or, for the engine of docker's current context: unset DOCKER_HOST
-    the connection failed: [Errno 2] No such file or directory
+    the connection failed: No such file or directory
 Nothing was built.
 """
     assert (Ended(code=3, stdout="", stderr=expected), []) == (ended, left)

@@ -59,7 +59,7 @@ def test_a_remote_build_is_offered_without_a_local_engine(
         "    Start it: open Docker Desktop, or on Linux: sudo systemctl start docker",
         "    or, for the engine of docker's current context: unset DOCKER_HOST",
         *(offer if more else []),
-        "    the connection failed: [Errno 2] No such file or directory",
+        "    the connection failed: No such file or directory",
         "Nothing was built.",
     ]
     assert (3, "", expected, ()) == (*result.out, result.messages, result.requests)

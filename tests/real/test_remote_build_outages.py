@@ -166,11 +166,7 @@ def test_unreachable_storage(in_process: InProcess) -> None:
     in_process.fail(CALLS["address"], Reply(status=200, json={"uploadUrl": url, "relativePath": "source"}))
     outcome = in_process.build()
 
-    reason = (
-        "HTTPConnection(host='127.0.0.1', port=9): Failed to establish a new connection: "
-        "[Errno 111] Connection refused"
-    )
-    assert Outcome(code=7, message=UPLOAD.format(reason)) == outcome
+    assert Outcome(code=7, message=UPLOAD.format("Connection refused")) == outcome
 
 
 def test_an_expired_upload_url(in_process: InProcess) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from azureml_tasks.errors import AzuremlTasksError, RegistryError, RemoteBuildError
+from azureml_tasks.errors import AzuremlTasksError, RegistryError, RemoteBuildError, connection_failure
 from azureml_tasks.plain_text import clean
 
 if TYPE_CHECKING:
@@ -124,5 +124,5 @@ def no_answer(error: Exception, action: str) -> NoAnswerError:
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of an error of Microsoft's libraries, whose messages can fill pages."""
-    return next(iter(clean(str(error)).splitlines()), type(error).__name__)
+    """Return why a connection failed; of any other error of Microsoft's libraries, which can fill pages, one line."""
+    return next(iter(connection_failure(error).splitlines()), type(error).__name__)

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from azureml_tasks.engines.docker.socket_http import RefusedError, UnreadableAnswer
-from azureml_tasks.errors import AzuremlTasksError, EngineError
+from azureml_tasks.errors import AzuremlTasksError, EngineError, connection_failure
 from azureml_tasks.plain_text import clean
 from azureml_tasks.process import find_program
 
@@ -29,7 +29,7 @@ def unreachable_error(endpoint: Endpoint, error: Exception) -> EngineError:
         error: raised by the connection.
     """
     cause = error.__cause__ or error
-    said = f"the connection failed: {clean(str(error) or type(error).__name__)}"
+    said = f"the connection failed: {connection_failure(error)}"
     host, where = endpoint.host, endpoint.where
     otherwise = _WITHOUT_VARIABLE if endpoint.from_variable else ""
     if isinstance(cause, PermissionError):
@@ -69,7 +69,7 @@ def _unreachable_by_network(endpoint: Endpoint, error: Exception, said: str) -> 
 
 def unreachable_by_ssh(endpoint: Endpoint, words: str, error: Exception) -> EngineError:
     """Return the error for an engine that ssh does not lead to; *words* are those of ssh, other arguments as above."""
-    said = f"ssh said: {clean(words)}" if words else f"the connection failed: {clean(str(error))}"
+    said = f"ssh said: {clean(words)}" if words else f"the connection failed: {connection_failure(error)}"
     fix = f"Check that docker's client reaches it: docker --host {endpoint.host} version"
     fix += _WITHOUT_VARIABLE if endpoint.from_variable else ""
     what = f"Docker's engine cannot be reached by ssh ({endpoint.where})."
@@ -137,7 +137,7 @@ def _refused(host: str, message: str) -> EngineError:
 
 def _silent(host: str, error: Exception) -> EngineError:
     what = f"The engine at {host} stopped answering."
-    said = f"the connection failed: {clean(str(error) or type(error).__name__)}"
+    said = f"the connection failed: {connection_failure(error)}"
     return EngineError(what, next_step="Check that it still runs: docker version", said=said)
 
 
