@@ -226,6 +226,35 @@ def test_a_shell_is_the_images_users(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert (1, ["/bin/sh"], words, None) == (code, body["Entrypoint"], body["Cmd"], body.get("User"))
 
 
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        (
+            {"Status": "created", "ExitCode": 127},
+            "no such was not found in the image, or it is a script whose interpreter was not\n",
+        ),
+        (
+            {"Status": "created", "ExitCode": 126},
+            "no such in the image is not an executable file, or its user may not run it\n",
+        ),
+        ({"Status": "exited", "ExitCode": 127}, ""),
+    ],
+    ids=["not there", "not executable", "the command's own exit code"],
+)
+def test_a_program_that_is_not_started(
+    state: dict[str, Any],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The exit code is that of a shell, and a sentence follows the words of docker's client."""
+    inside = Inside(command=("no such",))
+    code, _, _ = created(tmp_path, inside, SmokeTestPlan(), monkeypatch, {"Running": False, **state})
+
+    assert (state["ExitCode"], said) == (code, capsys.readouterr().err)
+
+
 def test_without_dockers_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is named before anything is started."""
     monkeypatch.setattr(shell, "find_program", lambda _: None)

@@ -21,11 +21,15 @@ FIND_PYTHON = f"$({' || '.join(f'command -v {name}' for name in _PYTHONS)})"
 
 
 class State(NamedTuple):
-    """Whether a container runs, and its exit code if not (137 with `out_of_memory` if memory ran out)."""
+    """Whether a container runs, and its exit code if not (137 with `out_of_memory` if memory ran out).
+
+    One that could not be started has an exit code, too: 126 or 127 if its program cannot be run or is not there.
+    """
 
     running: bool
     exit_code: int
     out_of_memory: bool
+    started: bool = True
 
 
 class Container(Protocol):

@@ -231,6 +231,7 @@ class DockerContainer:
             running=bool(state.get("Running")),
             exit_code=state.get("ExitCode") or 0,
             out_of_memory=bool(state.get("OOMKilled")),
+            started=state.get("Status") != "created",
         )
 
     def log(self, timeout: float = _LOG_TIMEOUT, since: float = 0.0) -> LogExcerpt:

@@ -16,6 +16,7 @@ from azureml_tasks.engines.docker.container_arguments import (
 from azureml_tasks.engines.docker.leftovers import container_name, tracked_run
 from azureml_tasks.engines.finish_call import finish_call
 from azureml_tasks.errors import EngineError
+from azureml_tasks.plain_text import one_line
 from azureml_tasks.planning.plan import APP_ROOT
 from azureml_tasks.process import MissingProgram, find_program, hand_over, is_terminal
 from azureml_tasks.state.runs import Thing
@@ -27,10 +28,16 @@ if TYPE_CHECKING:
     from azureml_tasks.engines.docker.engine import DockerEngine
     from azureml_tasks.project.model import SmokeTestPlan
     from azureml_tasks.reporter import Reporter
+    from azureml_tasks.smoke.container_protocol import State
     from azureml_tasks.state.runs import Run
 
 _SHELL = ("/bin/sh", "-c", "if command -v bash > /dev/null; then exec bash; fi; exec sh")
 _ROOT = "0"
+_NOT_STARTED = {
+    126: "in the image is not an executable file, or its user may not run it",
+    127: "was not found in the image, or it is a script whose interpreter was not",
+}
+"""What a container's exit code says of a program that was not started, as in a shell."""
 _BY_SIGNAL = 128
 """A shell shows a program that a signal ended as this number plus the signal's."""
 
@@ -97,7 +104,10 @@ def run_in(
         engine.reporter.effect(_remove_command(client, name))
         return 0
     container = _created(client, image, smoke_test, inside, run, name)
-    return _handed_over(client, start, container)
+    code, state = _handed_over(client, start, container)
+    if not state.started and code in _NOT_STARTED:
+        engine.reporter.say(f"{one_line(inside.words[0])} {_NOT_STARTED[code]}")
+    return code
 
 
 def check_client(reporter: Reporter) -> None:
@@ -168,15 +178,15 @@ def _created(
     return container
 
 
-def _handed_over(client: EngineClient, start: list[str], container: DockerContainer) -> int:
-    """Return the exit code of the container, which is 126 or 127 if it has no such program; else that of the client."""
+def _handed_over(client: EngineClient, start: list[str], container: DockerContainer) -> tuple[int, State]:
+    """Return the exit code of the container, or if that is 0 of the client, and how the container ended."""
     try:
         code = hand_over(start, env=client_environment(client))
     except MissingProgram:
         raise _no_client() from None
     state = container.state()
     ended_with = 0 if state.running else state.exit_code
-    return ended_with or (_BY_SIGNAL - code if code < 0 else code)
+    return ended_with or (_BY_SIGNAL - code if code < 0 else code), state
 
 
 def _has_terminal() -> bool:
