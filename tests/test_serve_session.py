@@ -415,3 +415,60 @@ def test_an_engine_on_another_machine(
 
     printed = re.sub(r"\d+\.\d\d s", "N s", capsys.readouterr().err)
     assert ELSEWHERE.replace("HOST", host) == printed
+
+
+@dataclass
+class EndedContainer(FakeContainer):
+    """A container whose server has printed a traceback and then its settings, and has ended."""
+
+    out_of_memory: bool = False
+
+    def status(self) -> None:  # type: ignore[override]  # nobody listens at the port
+        """Return that nobody listens at the port."""
+
+    def state(self) -> State:
+        """Return that it has ended."""
+        self.log.printed.extend(f"{RAISED}\n\nServer Settings".splitlines())
+        return State(running=False, exit_code=111, out_of_memory=self.out_of_memory)
+
+
+RAISED = """\
+2026-11-30 21:34:51,179 E [12] azmlinfsrv - Encountered Exception Traceback (most recent call last):
+  File "/var/azureml-app/score.py", line 5, in init
+    raise RuntimeError("no model today")
+RuntimeError: no model today"""
+
+
+@pytest.mark.parametrize(
+    ("out_of_memory", "expected"),
+    [
+        (
+            False,
+            """\
+the server has ended: exit code 111; the next change starts it again
+    before/score.py:5: RuntimeError: no model today
+""",
+        ),
+        (True, "the server has ended: no memory is left; the next change starts it again\n"),
+    ],
+    ids=["an exception", "no memory"],
+)
+def test_why_the_server_has_ended(
+    out_of_memory: bool,
+    expected: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The last lines are about its end and, unless that is another cause, the last exception of the code."""
+    monkeypatch.chdir(tmp_path)
+    request = ServeRequest(ports=Ports(5001, 0), build=False, line=print)
+    same = reading(tmp_path / "before", SCORE)
+    served = session(monkeypatch, tmp_path / "before", SCORE, [same], [()], request=request)
+    served.container = cast("ServedContainer", EndedContainer(files={}, out_of_memory=out_of_memory))
+    served.code = served.code._replace(folder="/var/azureml-app")
+    served.wait = serve_session._Wait(0.0)  # noqa: SLF001 -- a server that was started
+
+    served.go_on()
+
+    assert expected == capsys.readouterr().err

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from azureml_tasks.smoke.tracebacks import root_traceback, user_traceback
+from azureml_tasks.smoke.tracebacks import brief_exception, root_traceback, user_traceback
 
 SERVER = "/opt/miniconda/envs/amlenv/lib/python3.12/site-packages/azureml_inference_server_http/server"
 
@@ -111,3 +111,44 @@ def test_user_traceback(log: str, expected: str) -> None:
 def test_root_traceback(log: str, expected: str) -> None:
     """The last exception is shown, from any code, without those that it is only wrapped in."""
     assert expected == root_traceback(log)
+
+
+SYNTAX_ERROR = """\
+2026-11-30 21:35:04,367 E [11] azmlinfsrv - Traceback (most recent call last):
+  File "<frozen importlib._bootstrap>", line 241, in _call_with_frames_removed
+  File "/var/azureml-app/score.py", line 11
+    def broken(:
+               ^
+SyntaxError: invalid syntax
+"""
+
+
+@pytest.mark.parametrize(
+    ("log", "expected"),
+    [
+        (FAILED_START, "code/score.py:1: ModuleNotFoundError: No module named 'nothere'"),
+        (SYNTAX_ERROR, "code/score.py:11: SyntaxError: invalid syntax"),
+        (RAISED, "code/score.py:10: ValueError: a row lacks its age:"),
+        (
+            FAILED_START.replace("score.py", "x.py"),
+            "/var/azureml-app/x.py:1: ModuleNotFoundError: No module named 'nothere'",
+        ),
+        (WRAPPED, WRAPPED.splitlines()[-1]),
+        (WRONG_NAME, FILE_NOT_FOUND.splitlines()[-1]),
+        (HEALTHY_START.partition("NotADirectoryError")[0], ""),
+        ("ready\n", ""),
+    ],
+    ids=[
+        "an import",
+        "a syntax error",
+        "a chain",
+        "a file that is not the project's",
+        "only the server's own",
+        "the cause of the server's own",
+        "cut off before the exception",
+        "no traceback",
+    ],
+)
+def test_an_exception_in_one_line(log: str, expected: str) -> None:
+    """It has the innermost line of the user's code, by the file's path in the project."""
+    assert expected == brief_exception(log, {"/var/azureml-app/score.py": "code/score.py"})

@@ -21,6 +21,7 @@ from azureml_tasks.errors import AzuremlTasksError, BuildError, stating
 from azureml_tasks.incremental.code_changes import build_reasons, skipped_commands
 from azureml_tasks.smoke.launch_configuration import launch_configuration, path_mappings
 from azureml_tasks.smoke.request_command import curl_command, needs_file
+from azureml_tasks.smoke.tracebacks import brief_exception
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -343,8 +344,15 @@ class Session:
         why = "no memory is left" if state.out_of_memory else f"exit code {state.exit_code}"
         self.container.log.end()
         what = "build" if self.plan.own_dockerfile else "change"
-        self._say(f"the server has ended: {why}; the next {what} starts it again")
+        cause = [] if state.out_of_memory else self._last_exception()
+        self._say("\n".join([f"the server has ended: {why}; the next {what} starts it again", *cause]))
         return True
+
+    def _last_exception(self) -> list[str]:
+        """Return the line about the last exception since the server was started; none if there was none."""
+        paths = {remote: os.path.relpath(local) for local, remote in self.code.scripts(self.plan).items()}
+        exception = brief_exception("\n".join(self.container.log.printed), paths)
+        return [f"    {exception}"] if exception else []
 
     def _show_command(self) -> None:
         smoke_test, file = self.plan.smoke_test, ""

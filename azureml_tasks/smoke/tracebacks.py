@@ -9,11 +9,16 @@ from __future__ import annotations
 import itertools
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _START = "Traceback (most recent call last):"
 _USER_FRAME = 'File "/var/azureml-app/'
 _CAUSE = "The above exception was the direct cause of the following exception:"
 _CHAINED = (_CAUSE, "During handling of the above exception, another exception occurred:")
+_FRAME = re.compile(r'  File "(/var/azureml-app/[^"]*)", line (\d+)')
 _LOG_ENTRY = re.compile(r"\[?\d{4}-\d{2}-\d{2}[ T]")
 
 
@@ -60,6 +65,24 @@ def root_traceback(log: str) -> str:
         start -= 1
     others = itertools.takewhile(lambda each: each.link != _CAUSE, tracebacks[start + 1 :])
     return _text([*tracebacks[start : start + 1], *others])
+
+
+def brief_exception(log: str, paths: Mapping[str, str]) -> str:
+    """Return the last exception of the user's code in *log*, or else of any, as `code/score.py:5: KeyError: 'age'`.
+
+    Args:
+        log: the container's.
+        paths: of Python files in the container → their paths for people.
+
+    Returns:
+        The innermost line of the user's code, if one raised it, and the exception; "" if there is none.
+    """
+    lines = (user_traceback(log) or root_traceback(log)).splitlines()
+    start = max((index for index, line in enumerate(lines) if line == _START), default=0)
+    words = next((line for line in lines[start + 1 :] if not line.startswith(" ")), "")
+    frames = [match for line in lines[start:] if (match := _FRAME.match(line))]
+    where = f"{paths.get(frames[-1][1], frames[-1][1])}:{frames[-1][2]}: " if frames else ""
+    return f"{where}{words}" if words else ""
 
 
 def _text(chain: list[_Traceback]) -> str:

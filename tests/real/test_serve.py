@@ -126,7 +126,10 @@ def test_changed_code(built: Consumer, docker_client: docker.DockerClient) -> No
         served.wait_for("the server goes on with the code before this change.")
         half_saved = ask(port)
         served.change({code / "score.py": SCORE, code / "helper.py": "import no_such_module\n"})
-        served.wait_for("the server has ended: exit code 111; the next change starts it again")
+        served.wait_for(
+            "the server has ended: exit code 111; the next change starts it again\n"
+            "    code/helper.py:1: ModuleNotFoundError: No module named 'no_such_module'\n"
+        )
         served.change({code / "new" / "module.py": None, code / "helper.py": "VALUE = 4\n"})
         served.wait_for("ready after", 4)
         mended = ask(port)

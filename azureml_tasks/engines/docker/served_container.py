@@ -46,6 +46,8 @@ _TRY_TIMEOUT = 0.5
 """Seconds that a server may take to answer one question for its health."""
 _LONGEST_LINE = 64 * 1024
 _LAST_BYTES = 64 * 1024
+_KEPT_LINES = 500
+"""Lines that are kept since a start: after a traceback the server may print its settings once more."""
 _LAST_LINES = 5.0
 """Seconds until the last lines of a container that has ended are here."""
 _REMOVALS = 3
@@ -177,10 +179,12 @@ class FollowedLog:
     Args:
         line: takes each line, safe to print.
         failure: why *line* took no more lines, such as a reader that went away.
+        printed: the last lines since the server was started.
     """
 
     line: Callable[[str], None]
     failure: BaseException | None = None
+    printed: deque[str] = field(default_factory=lambda: deque(maxlen=_KEPT_LINES))
     _threads: list[threading.Thread] = field(default_factory=list)
 
     def follow(self, container: Any) -> None:
@@ -206,6 +210,7 @@ class FollowedLog:
             for line in lines_of(output, _LONGEST_LINE):
                 text = clean(line.decode(errors="replace"))
                 if not _REFUSED_CHECK.search(text):
+                    self.printed.append(text)
                     self.line(text)
         except BaseException as error:  # noqa: BLE001 -- the main thread raises it again
             self.failure = error
@@ -239,6 +244,7 @@ class ServedContainer:
         Raises:
             EngineError: the engine cannot start it.
         """
+        self.log.printed.clear()
         self.log.follow(self.container.container)
         with refused_starts(self.container.client, self.smoke_test), reading_answers():
             self.container.container.start()
@@ -253,6 +259,7 @@ class ServedContainer:
         if any(self.variables.get(name) for name in _LOADS_EARLY) or not self._has_only_workers():
             return False
         self.reporter.effect(self._docker("exec", "--user", _ROOT, self.name, *_RELOAD))
+        self.log.printed.clear()
         code, _ = self._run(_RELOAD)
         return code == 0
 
