@@ -13,10 +13,11 @@ import subprocess
 import sys
 import termios
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from types import SimpleNamespace
 from typing import cast
 
@@ -444,6 +445,8 @@ class FakeOutput:
 class Machine:
     """This machine in the place of a container whose variables name a proxy that does not answer."""
 
+    client = SimpleNamespace(is_local=True)
+
     def lines(self, argv: Sequence[str]) -> Iterator[str]:
         """Run a command, and yield the lines of its stdout."""
         env = {**os.environ, "http_proxy": "http://127.0.0.1:9", "no_proxy": ""}
@@ -463,19 +466,49 @@ class Healthy(BaseHTTPRequestHandler):
         """Print nothing."""
 
 
+class Trickling(Healthy):
+    """Sends the header of its answer byte for byte, so that each comes in time and the last one late."""
+
+    def do_GET(self) -> None:
+        """Answer."""
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
+        with suppress(OSError):  # The client has gone.
+            for _ in range(60):
+                self.wfile.write(b"x")
+                Event().wait(0.1)
+            self.wfile.write(b"\r\n\r\n")
+
+
+def server_here(port: int) -> ServedContainer:
+    """Return a container whose server is one of this machine."""
+    return ServedContainer(
+        container=cast("DockerContainer", Machine()),
+        smoke_test=SmokeTestPlan(port=port),
+        name="c",
+        port=port,
+        reporter=Console(),
+        log=FollowedLog(print),
+        variables={},
+    )
+
+
+def test_an_answer_that_trickles() -> None:
+    """It is no answer yet: the time for it covers all of it, so that changes of the project are seen meanwhile."""
+    with HTTPServer(("127.0.0.1", 0), Trickling) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        served = server_here(server.server_port)
+
+        answers = served.status(), served.answers_inside()
+        server.shutdown()
+
+    assert (0, False) == answers
+
+
 def test_the_health_inside_a_container_is_asked_through_no_proxy() -> None:
     """A proxy that the container has for its own requests does not know the container's loopback."""
     with HTTPServer(("127.0.0.1", 0), Healthy) as server:
         Thread(target=server.serve_forever, daemon=True).start()
-        served = ServedContainer(
-            container=cast("DockerContainer", Machine()),
-            smoke_test=SmokeTestPlan(port=server.server_port),
-            name="c",
-            port=0,
-            reporter=Console(),
-            log=FollowedLog(print),
-            variables={},
-        )
+        served = server_here(server.server_port)
 
         answers = any(served.answers_inside() for _ in range(20))  # `image.serve` asks again too.
         server.shutdown()

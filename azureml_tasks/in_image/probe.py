@@ -258,7 +258,7 @@ def _send(target: _Target, request: _Request) -> _Answer:
     connection = http.client.HTTPConnection(base.hostname or "", base.port, timeout=timeout)
     try:
         connection.connect()
-        with _deadline(connection.sock, began + timeout):
+        with deadline(connection.sock, began + timeout):
             status, reason, headers, content = _exchange(connection, path, request)
     except socket.timeout as error:  # noqa: UP041 - they are different classes before Python 3.10
         raise _NoAnswer(f"no answer within {timeout:g} s") from error
@@ -271,7 +271,7 @@ def _send(target: _Target, request: _Request) -> _Answer:
 
 
 @contextlib.contextmanager
-def _deadline(sock: socket.socket, end: float) -> Generator[None, None, None]:
+def deadline(sock: socket.socket, end: float) -> Generator[None, None, None]:
     """Close the connection at `end`: a socket's own timeout starts again with every byte that arrives."""
     late = threading.Event()
 

@@ -7,6 +7,7 @@ import http.client
 import re
 import socket
 import threading
+import time
 from collections import deque
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from azureml_tasks.engines.docker.debugger import debugged, debugger_copies, deb
 from azureml_tasks.engines.docker.leftovers import container_name, tracked_run
 from azureml_tasks.engines.log_lines import lines_of
 from azureml_tasks.errors import EngineError, MachineError
+from azureml_tasks.in_image.probe import deadline
 from azureml_tasks.plain_text import clean
 from azureml_tasks.smoke.container_protocol import FIND_PYTHON
 
@@ -68,10 +70,10 @@ _LOADS_EARLY = ("WORKER_PRELOAD", "GUNICORN_CMD_ARGS")
 _COLUMNS = ("pid", "ppid", "comm")
 """Of ps: a process, the one that has started it, and its name."""
 _ASK = (
-    "import sys, urllib.request as u; "
-    "u.build_opener(u.ProxyHandler({})).open(sys.argv[1], timeout=2); print('answered')"
+    "import signal, sys, urllib.request as u; signal.alarm(2); "
+    "u.build_opener(u.ProxyHandler({})).open(sys.argv[1]); print('answered')"
 )
-"""Through no proxy: one of the container's variables does not know its loopback."""
+"""Through no proxy: one of the container's variables does not know its loopback. It has two seconds for all of it."""
 
 
 class Ports(NamedTuple):
@@ -342,8 +344,10 @@ class ServedContainer:
             return None
         with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=_TRY_TIMEOUT)) as connection:
             try:
-                connection.request("GET", self.smoke_test.health)
-                return connection.getresponse().status
+                connection.connect()
+                with deadline(connection.sock, time.perf_counter() + _TRY_TIMEOUT):
+                    connection.request("GET", self.smoke_test.health)
+                    return connection.getresponse().status
             except ConnectionRefusedError:
                 return None
             except (OSError, http.client.HTTPException):
