@@ -221,7 +221,7 @@ def test_the_bar_of_a_layer(tmp_path: Path) -> None:
 
     ended = in_terminal(PUSH.replace("NAME", NAME), tmp_path, columns=80, meanwhile=end)
 
-    assert MOVING.splitlines()[0] in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", ended.raw)
+    assert MOVING.splitlines()[1] in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", ended.raw)
 
 
 def test_a_finding_of_the_doctor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

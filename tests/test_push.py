@@ -14,7 +14,7 @@ from urllib3.util import Retry
 
 from azureml_tasks.cli.console import Console
 from azureml_tasks.engines.docker.client import EngineClient
-from azureml_tasks.engines.docker.push import push_image
+from azureml_tasks.engines.docker.push import push_image, push_tag
 from azureml_tasks.errors import AzuremlTasksError, RegistryError
 from tests.fake_registry import Reply, running_registry
 
@@ -146,6 +146,24 @@ somebody else pushed that tag meanwhile.
     Push again, or give the image a tag of its own: --tag
 The image was pushed as {DIGEST}, and that tag names another one now."""
     assert expected == str(caught.value)
+
+
+def test_each_tag_has_its_layers(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its name is above them, and a tag that never moves and is there already has neither."""
+    client = scripted()
+    client.script()
+
+    for tag in ("1", "2"):
+        push_tag(client, "sha256:2", f"contoso.azurecr.io/demo:{tag}", Console(), never_moves=False)
+    push_tag(client, "sha256:2", "contoso.azurecr.io/demo:kept-1", Console(), never_moves=True)
+
+    expected = """\
+pushing contoso.azurecr.io/demo:1
+  layer layer: pushed
+pushing contoso.azurecr.io/demo:2
+  layer layer: pushed
+"""
+    assert expected == capsys.readouterr().err
 
 
 NAME = "contoso.azurecr.io/demo:1"

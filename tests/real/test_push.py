@@ -299,8 +299,9 @@ def test_nobody_reads_the_digest(project: Consumer, registry: Registry) -> None:
 
 
 def test_progress(project: Consumer, registry: Registry) -> None:
-    """Each layer has a line on stderr."""
+    """Each layer has a line on stderr, below the name that is pushed."""
     ended = project.invoke("image.push", "--registry", registry.host)
+    assert f"pushing {registry.host}/{project.folder.name}:1.0\n  layer " in ended.stderr
     layers = [line for line in ended.stderr.splitlines() if line.startswith("  layer ")]
 
     assert all(

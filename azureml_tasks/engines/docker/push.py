@@ -51,6 +51,7 @@ def push_tag(
     before = digest_if_known(partial(tag_digest, client, name))
     if before and never_moves:
         return PushedTag(digest=before, before=before)
+    reporter.say(f"pushing {name}")
     return PushedTag(digest=push_image(client, image_id, name, reporter, before=before), before=before)
 
 
