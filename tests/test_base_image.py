@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from azureml_tasks.cli.console import Console
-from azureml_tasks.engines.docker.base_image import check_base
+from azureml_tasks.engines.docker.base_image import check_base, pull_base
 from azureml_tasks.engines.docker.client import EngineClient
-from azureml_tasks.errors import BuildError, FileProblem, SettingsError
+from azureml_tasks.errors import BuildError, FileProblem, RegistryError, SettingsError
+from azureml_tasks.image_reference import Reference
 from azureml_tasks.project.own_dockerfile import OwnDockerfile
 from tests.fake_engine import json_answer, running_engine
 from tests.plans import plan
@@ -96,3 +97,37 @@ def test_the_base_of_an_own_dockerfile(tmp_path: Path) -> None:
     own = OwnDockerfile(path="Dockerfile", name="Dockerfile", text="FROM base:1\n")
 
     assert refusal(tmp_path, {"Cmd": ["python3"]}, own_dockerfile=own, user="") == ""
+
+
+OFFLINE = 'Get "https://registry-1.docker.io/v2/": dial tcp: lookup registry-1.docker.io: no such host'
+MISSPELT = f"""\
+Registry docker.io could not be reached for the pull of stand-in/minimall:1: the engine has no network, or no DNS.
+NEAR    Look at the engine's network, DNS and proxies: invoke image.doctor
+    or name an image that the engine has: docker images
+    the engine said: {OFFLINE}
+"""
+NEAR = "    Did you mean stand-in/minimal:1, which the engine has?\n"
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        (["base:1", "stand-in/minimal:1"], MISSPELT.replace("NEAR", NEAR)),
+        (["base:1"], MISSPELT.replace("NEAR", "")),
+    ],
+    ids=["one that is alike", "no such"],
+)
+def test_a_misspelt_base(tags: list[str], expected: str) -> None:
+    """The engine's image that is much like it is named first, because no registry has what only the engine has."""
+    reference = Reference(host="", repository="stand-in/minimall", tag="1", digest="")
+    with running_engine() as engine:
+        engine.answers["GET /v1.48/images/json"] = json_answer([{"RepoTags": tags}])
+        engine.answers["GET /v1.48/_ping"] = json_answer({})
+        query = "tag=1&fromImage=stand-in%2Fminimall&platform=linux%2Famd64"
+        engine.answers[f"POST /v1.48/images/create?{query}"] = json_answer({"message": OFFLINE}, 500)
+        client = EngineClient(context="default", host=engine.host, version="1", api="1.48")
+        with pytest.raises(RegistryError) as caught:
+            pull_base(client, reference, "linux/amd64", Console())
+        client.sdk.close()
+
+    assert expected == f"{caught.value}\n"

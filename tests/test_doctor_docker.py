@@ -506,6 +506,16 @@ NO_BUILD = "No build can start from it."
             ),
         ),
         (
+            image(0),
+            refused("unauthorized: authentication required", 401),
+            (
+                NOTE,
+                "r.io/base:1 is here, made today; whether there is a newer one is not known",
+                f"{ASKED}: unauthorized: authentication required. {STAYS}",
+                PULL,
+            ),
+        ),
+        (
             image(200),
             (200, b"?"),
             (
@@ -567,6 +577,24 @@ def test_the_base(
     engine.answers["GET /v1.48/distribution/r.io/base:1/json"] = registry
 
     assert Finding("base", *expected) == base_finding(connect(), BASE, "linux/amd64")
+
+
+def test_a_misspelt_base(engine: FakeEngine, folder: Path) -> None:
+    """One that is much like it and is here is named first."""
+    configured(folder, {})
+    base = BASE._replace(host="", repository="stand-in/minimall")
+    tags = [{"RepoTags": None}, {"RepoTags": ["other:1", "stand-in/minimal:1"]}]
+    engine.answers["GET /v1.48/images/json"] = json_answer(tags)
+    engine.answers["GET /v1.48/distribution/stand-in/minimall:1/json"] = refused(
+        "lookup docker.io: no such host"
+    )
+
+    finding = base_finding(connect(), base, "linux/amd64")
+
+    assert finding.fix == (
+        "Did you mean stand-in/minimal:1, which the engine has?\nCheck the engine's network, DNS and proxies; then: "
+        "docker pull --platform linux/amd64 stand-in/minimall:1"
+    )
 
 
 def test_a_base_that_is_named_by_its_digest(engine: FakeEngine, folder: Path) -> None:

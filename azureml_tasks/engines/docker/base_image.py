@@ -27,6 +27,8 @@ _ADD_SERVER = (
 )
 _IDLE = re.compile(r"(.*/)?(ba|da|a|z)?sh|(.*/)?python[\d.]*")
 """Programs that end at once if nobody types: what a base without a server runs."""
+_ALIKE = 0.9
+"""How alike two references must be (`difflib`) for one to be a misspelling of the other."""
 _USUAL_USER = "dockeruser"
 """That of Azure ML's inference images."""
 _SERVER_VARIABLE = "AZUREML_INFERENCE_SERVER_HTTP_ENABLED"
@@ -151,11 +153,25 @@ def pull_base(
         RegistryError: its registry refuses.
     """
     from azureml_tasks.engines.docker.pull import pull_image
+    from azureml_tasks.engines.docker.registry_errors import Cause, cause_of
 
     by = reference.digest or reference.tag
     with reporter.step(f"pulling {reference} for {platform}", announced=True):
         if message := pull_image(client, reference.name, by, reporter, platform=platform):
-            raise _pull_error(reference, platform, message, named_in)
+            error = _pull_error(reference, platform, message, named_in)
+            # Why the pull of a misspelt name fails, with and without a network.
+            causes = {Cause.NOT_FOUND, Cause.NOT_FOUND_OR_FORBIDDEN, Cause.UNKNOWN_HOST, Cause.TEMPORARY}
+            if cause_of(message) in causes and (near := near_image(client, reference)):
+                error.next_step = f"{near}\n{error.next_step}"
+            raise error
+
+
+def near_image(client: EngineClient, reference: Reference) -> str:
+    """Ask whether a tag on the engine is meant that is much like *reference*; "" if there is none."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(str(reference), client.list_tags(), n=1, cutoff=_ALIKE)
+    return f"Did you mean {near[0]}, which the engine has?" if near else ""
 
 
 def _pull_error(reference: Reference, platform: str, message: str, named_in: str) -> AzuremlTasksError:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from azureml_tasks.engines.docker import socket_http
-from azureml_tasks.engines.docker.answers import container_details
+from azureml_tasks.engines.docker.answers import container_details, member
 from azureml_tasks.engines.docker.api_errors import (
     translate_errors,
     unreachable_by_ssh,
@@ -140,6 +140,17 @@ class EngineClient:
         """
         status, answer = self._request("GET", f"{_image_path(reference)}/json")
         return None if status == HTTPStatus.NOT_FOUND else image_of(_parsed(status, answer))
+
+    def list_tags(self) -> list[str]:
+        """Return the tags of all images, `repository:tag`; none if the engine refuses to list them.
+
+        https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Image/operation/ImageList
+        """
+        status, listed = self._request("GET", "/images/json")
+        images = (
+            member({"images": listed}, "images", [{"RepoTags": [str]}]) if status == HTTPStatus.OK else []
+        )
+        return [tag for image in images or [] for tag in image.get("RepoTags") or []]
 
     def read_history(self, image_id: str) -> list[dict[str, Any]]:
         """Return the steps of an image, the last one first, each with `Created`, `CreatedBy` and `Size`.

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from azureml_tasks.engines.docker.api_errors import translate_errors
-from azureml_tasks.engines.docker.base_image import find_base
+from azureml_tasks.engines.docker.base_image import find_base, near_image
 from azureml_tasks.engines.docker.registry_errors import Cause, cause_of, cause_of_status
 from azureml_tasks.engines.doctor_finding import Finding, Status
 from azureml_tasks.plain_text import one_line, shell_join
@@ -50,9 +50,11 @@ def base_finding(client: EngineClient, reference: Reference, platform: str) -> F
     with translate_errors(client.host):
         base, image = find_base(client, str(reference)), client.inspect_image(str(reference)) or {}
         registry = _ask(client, reference)
+        near = "" if base or registry.digest else near_image(client, reference)
     pull = shell_join(client.docker_command("pull", "--platform", platform, str(reference)))
     if not base:
-        return _missing(reference, registry, pull)
+        missing = _missing(reference, registry, pull)
+        return missing._replace(fix=f"{near}\n{missing.fix}") if near else missing
     if not f"{base.platform}/".startswith(f"{platform}/"):
         what = f"{reference} is here for {base.platform}, not for {platform}"
         return Finding("base", Status.BLOCKS, what, _NO_BUILD, pull)
