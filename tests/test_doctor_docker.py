@@ -502,7 +502,6 @@ NO_BUILD = "No build can start from it."
                 NOTE,
                 "r.io/base:1 is here, made today; whether there is a newer one is not known",
                 f"{ASKED}: lookup r.io: no such host. {STAYS}",
-                PULL,
             ),
         ),
         (
@@ -577,6 +576,20 @@ def test_the_base(
     engine.answers["GET /v1.48/distribution/r.io/base:1/json"] = registry
 
     assert Finding("base", *expected) == base_finding(connect(), BASE, "linux/amd64")
+
+
+def test_a_base_without_a_registry(engine: FakeEngine, folder: Path) -> None:
+    """Docker Hub is the registry of a name without a host, and no pull is advised of what it may not have."""
+    configured(folder, {})
+    base = BASE._replace(host="")
+    engine.answers["GET /v1.48/images/base:1/json"] = json_answer(image(0))
+    engine.answers["GET /v1.48/distribution/base:1/json"] = refused("denied: requested access", 403)
+
+    finding = base_finding(connect(), base, "linux/amd64")
+
+    what = "base:1 is here, made today; whether there is a newer one is not known"
+    why = f"The registry docker.io was asked by the engine, without credentials: denied: requested access. {STAYS}"
+    assert Finding("base", NOTE, what, why) == finding
 
 
 def test_a_misspelt_base(engine: FakeEngine, folder: Path) -> None:

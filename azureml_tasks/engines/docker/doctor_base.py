@@ -69,7 +69,9 @@ def base_finding(client: EngineClient, reference: Reference, platform: str) -> F
     why = f"{_reason(reference, registry)} {_NEVER_PULLED}"
     seconds = epoch_seconds(image.get("Created", ""))
     status = Status.WARNING if seconds and days_since(seconds) > _OLD else Status.NOTE
-    return Finding("base", status, f"{here}; whether there is a newer one is not known", why, pull)
+    may_have_it = reference.host and registry.cause in {None, Cause.SIGN_IN, Cause.FORBIDDEN}
+    what, fix = f"{here}; whether there is a newer one is not known", pull if may_have_it else ""
+    return Finding("base", status, what, why, fix)
 
 
 def _ask(client: EngineClient, reference: Reference) -> _Registry:
