@@ -98,7 +98,7 @@ def test_a_file_in_the_place_of_the_records_is_exit_2(tmp_path: Path) -> None:
 .azureml-image: is not a folder, and the records need its name
     mv FOLDER/.azureml-image FOLDER/.azureml-image.old
 
-1 problem; nothing was pushed.
+1 problem; nothing was tested.
 """
     assert (2, "", expected) == (ended.code, ended.out, ended.err)
 

@@ -137,4 +137,4 @@ def test_killed_during_a_smoke_test(mortal: str, tmp_path: Path) -> None:
         kill(mortal)
         result = ended(process, mortal)
 
-    assert Ended(code=3, stdout="", stderr=f"{GONE}Nothing was pushed.\n") == result
+    assert Ended(code=3, stdout="", stderr=f"{GONE}Nothing was tested.\n") == result
