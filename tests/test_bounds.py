@@ -412,7 +412,7 @@ def test_a_time_that_no_label_can_hold(epoch: str, tmp_path: Path, monkeypatch: 
     [
         ('[project]\nname = "a"\nversion = ""\n', 'tags[1]: "{version}" gives "", which is not a valid tag'),
         ('[project]\nname = "a"\ndynamic = true\n', 'tags[1]: "{version}" needs {version}'),
-        ('[project]\nname = "a"\nversion = 1\n', 'tags[1]: "{version}" needs {version}'),
+        ('[project]\nname = "a"\nversion = 1\n', "[project].version must be a string, got the integer 1"),
         ("project = 1\n", "the image has no name: neither the table nor [project] gives one"),
         ('tool.azureml-image.pip = ["n @ https://["]\n', 'pip[1]: "n @ https://["'),
         ('tool.azureml-image.pip = ["n; ((((((((((("]\n', "is not a requirement: "),

@@ -298,7 +298,7 @@ _WORDS_ELSEWHERE = {
     "variables": "env",
 }
 """What Azure ML's YAML and other tools that make images call a key → the key."""
-_ALIKE = 0.8
+_ALIKE = 0.75
 """How much of a word must be the same, from 0 to 1: "cuda" is not "conda", and "python" is not "python-path"."""
 
 
