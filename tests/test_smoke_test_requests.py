@@ -182,7 +182,7 @@ def test_a_form_for_a_script_that_never_sees_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "line", "why"),
     [
-        ('{\n  "numbers": [1, 2,]\n}\n', 2, "Expecting value"),
+        ('{\n  "numbers": [1, x]\n}\n', 2, "Expecting value"),
         ("", 1, "Expecting value"),
         ("a,b\n1,2\n", 1, "Expecting value"),
     ],

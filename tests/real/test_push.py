@@ -370,8 +370,8 @@ def test_nothing_is_built(tmp_path: Path, tiny_base: str, engine: str) -> None:
         )
     ]
 
-    words = "Nothing is built here yet.\n    invoke image.build{}\nNothing was pushed."
-    expected = [words.format(" --registry 127.0.0.1:PORT"), words.format("")]
+    words = "Nothing is built here yet.\n    invoke image.build{}\nNothing was {}."
+    expected = [words.format(" --registry 127.0.0.1:PORT", "pushed"), words.format("", "tested")]
     assert [(4, "", each) for each in expected] == results
 
 
