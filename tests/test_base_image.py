@@ -110,17 +110,20 @@ NEAR = "    Did you mean stand-in/minimal:1, which the engine has?\n"
 
 
 @pytest.mark.parametrize(
-    ("tags", "expected"),
+    ("tags", "is_here", "expected"),
     [
-        (["base:1", "stand-in/minimal:1"], MISSPELT.replace("NEAR", NEAR)),
-        (["base:1"], MISSPELT.replace("NEAR", "")),
+        (["base:1", "stand-in/minimal:1"], False, MISSPELT.replace("NEAR", NEAR)),
+        (["base:1"], False, MISSPELT.replace("NEAR", "")),
+        (["stand-in/minimal:1", "stand-in/minimall:1"], True, MISSPELT.replace("NEAR", "")),
     ],
-    ids=["one that is alike", "no such"],
+    ids=["one that is alike", "no such", "the base itself, which is pulled again"],
 )
-def test_a_misspelt_base(tags: list[str], expected: str) -> None:
+def test_a_misspelt_base(tags: list[str], is_here: bool, expected: str) -> None:
     """The engine's image that is much like it is named first, because no registry has what only the engine has."""
     reference = Reference(host="", repository="stand-in/minimall", tag="1", digest="")
     with running_engine() as engine:
+        if is_here:
+            engine.answers["GET /v1.48/images/stand-in/minimall:1/json"] = json_answer({"Id": "sha256:1"})
         engine.answers["GET /v1.48/images/json"] = json_answer([{"RepoTags": tags}])
         engine.answers["GET /v1.48/_ping"] = json_answer({})
         query = "tag=1&fromImage=stand-in%2Fminimall&platform=linux%2Famd64"

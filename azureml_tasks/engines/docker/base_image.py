@@ -161,7 +161,8 @@ def pull_base(
             error = _pull_error(reference, platform, message, named_in)
             # Why the pull of a misspelt name fails, with and without a network.
             causes = {Cause.NOT_FOUND, Cause.NOT_FOUND_OR_FORBIDDEN, Cause.UNKNOWN_HOST, Cause.TEMPORARY}
-            if cause_of(message) in causes and (near := near_image(client, reference)):
+            is_here = client.inspect_image(str(reference)) is not None  # It is pulled again.
+            if cause_of(message) in causes and not is_here and (near := near_image(client, reference)):
                 error.next_step = f"{near}\n{error.next_step}"
             raise error
 
