@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -12,7 +13,8 @@ from azureml_tasks.built_image import BuiltImage, PushedTag
 from azureml_tasks.cli.console import Console
 from azureml_tasks.commands.image_push import refuse_other_name
 from azureml_tasks.commands.publishing import Publication, kept_tag
-from azureml_tasks.commands.run_registry import refuse_moved_registry
+from azureml_tasks.commands.run_context import RunContext
+from azureml_tasks.commands.run_registry import refuse_moved_registry, with_build_registry
 from azureml_tasks.engines.protocol import Engine
 from azureml_tasks.errors import AzuremlTasksError, BuildError, MachineError, RegistryError, Terminated
 from tests.plans import plan
@@ -187,6 +189,25 @@ def test_the_kept_tag_is_made_of_the_digest() -> None:
         kept_tag(f"sha256:{'0123456789abcdef' * 4}"),
         kept_tag(""),
     )
+
+
+@pytest.mark.parametrize(
+    ("engine", "built_by", "registry"),
+    [
+        ("docker", "docker", "new.azurecr.io"),
+        ("auto", "docker", "new.azurecr.io"),
+        ("auto", "acr", "old.azurecr.io"),
+        ("acr", "acr", "old.azurecr.io"),
+    ],
+)
+def test_the_registry_of_an_image(engine: str, built_by: str, registry: str, tmp_path: Path) -> None:
+    """A local image can be pushed to the registry that the table names now; any other is where it was built."""
+    run = RunContext(folder=tmp_path, reporter=Console(), engine=engine)
+    run.records.write_build(
+        BuiltImage(id=NEW, names=("old.azurecr.io/demo:1.0",), engine=built_by, context_sha256="4" * 64)
+    )
+
+    assert registry == with_build_registry(run, plan(registry="new.azurecr.io")).registry
 
 
 def test_an_image_is_not_pushed_from_another_registry_than_the_table_names() -> None:

@@ -29,13 +29,22 @@ def with_build_registry(run: RunContext, planned: Plan) -> Plan:
     Raises:
         SettingsError: this run may not send anything to the registry of the last build.
     """
-    if "registry" in run.overrides or (planned.registry and run.engine == "docker"):
+    if "registry" in run.overrides or (planned.registry and _is_local(run)):
         return planned
     registry = run.records.build_registry(run.engine)
     if not registry:
         return planned
     refuse_other_registry(run, f"the records in {run.records.name}", registry)
     return planned._replace(registry=registry)
+
+
+def _is_local(run: RunContext) -> bool:
+    """Return whether the image of this run is on the local engine."""
+    if run.engine != "auto":
+        return run.engine == "docker"
+    if run.records.started_runs() or not run.records.has_build():
+        return False
+    return run.records.read_build().engine == "docker"
 
 
 def refuse_moved_registry(engine: str, named: str, built_in: str) -> None:
