@@ -174,8 +174,11 @@ def _repository_error(value: str) -> str:
 
 
 def valid_repository(value: str) -> str:
-    """Return *value* as a repository name: in lower case, with "-" for what it cannot contain; "" if that is none."""
-    if any(character.isalpha() and not character.isascii() for character in value):
+    """Return *value* as a repository name: in lower case, with "-" for what it cannot contain.
+
+    Return "" if that is none, or if *value* has a tag or letters of another alphabet.
+    """
+    if ":" in value or any(character.isalpha() and not character.isascii() for character in value):
         return ""
     parts = (re.sub(r"[^a-z0-9._]+", "-", part).strip("._-") for part in value.lower().split("/"))
     name = "/".join(parts)
