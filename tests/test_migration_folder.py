@@ -219,7 +219,7 @@ def test_a_guess_yields_to_what_a_dockerfile_copies(tmp_path: Path) -> None:
         "models/m.pkl": "",
     }
     assert [each[:2] for each in _search(tmp_path, files).passed_over] == [
-        ("old/score.py", "Dockerfile:2 copies other code"),
+        ("old/score.py", "Dockerfile:2 copies the code"),
         ("models", "Dockerfile:3 copies the model"),
     ]
 

@@ -210,7 +210,7 @@ class _Searching:
                 self.pass_over(scripts, f"{maker.name} copies the code")
                 return copied[0] if len(copied) == 1 else None
         if scripts and (line := self.line_that_copies("code")):
-            self.pass_over(scripts, f"{line} copies other code")
+            self.pass_over(scripts, f"{line} copies the code")
             return None
         return self.one_of(scripts, "entry-script", "scripts define init() and run()", "Which one answers?")
 
