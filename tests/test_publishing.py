@@ -11,7 +11,7 @@ import pytest
 
 from azureml_tasks.built_image import BuiltImage, PushedTag
 from azureml_tasks.cli.console import Console
-from azureml_tasks.commands.image_push import refuse_other_name
+from azureml_tasks.commands.image_push import refuse_other_name, warn_of_other_tags
 from azureml_tasks.commands.publishing import Publication, kept_tag
 from azureml_tasks.commands.run_context import RunContext
 from azureml_tasks.commands.run_registry import refuse_moved_registry, with_build_registry
@@ -221,6 +221,21 @@ def test_an_image_is_not_pushed_from_another_registry_than_the_table_names() -> 
         "The image was built in old.azurecr.io, and the registry of the table is new.azurecr.io now.",
         "invoke image.build --engine acr\nor push it where it is: --registry old.azurecr.io",
     ) == (caught.value.what, caught.value.next_step)
+
+
+def test_the_tags_of_the_build_may_be_meant(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """After `image.build --tag TAG` a build would take them away, and a push that names them warns no more."""
+    run = RunContext(folder=tmp_path, reporter=Console())
+
+    warn_of_other_tags(run, plan(tags=("latest", "1.0")), IMAGE)
+    warn_of_other_tags(run, plan(tags=("1.0",)), IMAGE._replace(engine="acr"))
+
+    expected = """\
+warning: demo:1.0 has the tags of its build, 1.0, latest, and a build would give it 1.0 now
+    invoke image.build --engine acr
+    or, if these tags are meant: invoke image.push --engine acr --tag=1.0 --tag=latest
+"""
+    assert ("", expected) == capsys.readouterr()
 
 
 @pytest.mark.parametrize(("engine", "flag"), [("docker", ""), ("acr", " --engine acr")])

@@ -50,7 +50,9 @@ def warn_of_other_tags(run: RunContext, plan: Plan, image: BuiltImage) -> None:
     tags, now = image.tags, ", ".join(plan.tags)
     if set(tags) != set(plan.tags):
         what = f"{image.names[0]} has the tags of its build, {', '.join(tags)}, and a build would give it {now} now"
-        run.reporter.warn(Notice("other-tags", what, fix=f"invoke image.build{engine_flag(image)}"))
+        flag, named = engine_flag(image), "".join(f" --tag={tag}" for tag in tags)
+        fix = f"invoke image.build{flag}\nor, if these tags are meant: invoke image.push{flag}{named}"
+        run.reporter.warn(Notice("other-tags", what, fix=fix))
 
 
 def push_image(
