@@ -75,8 +75,8 @@ def test_check_says_what_is_mounted_and_installed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "cost"),
     {
-        "nothing": ("", ""),
-        "two packages": ('pip = ["numpy==2.1.3", "pandas"]\n', "; each start then installs 2 packages"),
+        "nothing": ("", "nothing"),
+        "two packages": ('pip = ["numpy==2.1.3", "pandas"]\n', "2 packages"),
     }.values(),
     ids=["nothing", "two packages"],
 )
@@ -85,7 +85,8 @@ def test_a_project_that_needs_no_image_is_told_so_with_what_it_costs(
 ) -> None:
     """One line names the other delivery, and what each start does then."""
     assert planned(tmp_path, more).lighter_way == (
-        f'no image: if you set delivery = "mount", Azure ML mounts the code into the base{cost}'
+        'no image: if you set delivery = "mount", Azure ML mounts the code into the base; '
+        f"each start then installs {cost}"
     )
 
 

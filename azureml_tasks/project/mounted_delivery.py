@@ -258,5 +258,5 @@ def lighter_way(settings: Settings, base: Reference, requirements: int, code: Se
     if needs_image or not is_prebuilt or requirements > _FEW or settings.delivery == MOUNT:
         return ""
     count = f"{requirements} package{'s' if requirements > 1 else ''}"
-    cost = f"; each start then installs {count}" if requirements else ""
-    return f'no image: if you set delivery = "mount", Azure ML mounts the code into the base{cost}'
+    cost = f"each start then installs {count if requirements else 'nothing'}"
+    return f'no image: if you set delivery = "mount", Azure ML mounts the code into the base; {cost}'
