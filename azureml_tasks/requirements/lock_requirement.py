@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 _ALGORITHMS = ("sha256", "sha384", "sha512")
 """The hashes that pip takes: https://pip.pypa.io/en/stable/topics/secure-installs/#hash-checking-mode"""
+# Lock files write out the address of pip's default index and of its files, so they are compared with these.
 _PYPI = ("pypi.org", "pypi.python.org")
 _PYPI_FILES = "files.pythonhosted.org"
 """PyPI, as lock files write it: pip's default index. A lock file that names it must not override the index that a base

@@ -142,7 +142,7 @@ def verdict(group: str, path: Path, scratch: Scratch) -> Verdict:
         return Verdict(group, name, WHOLE if result.is_whole else REST, "; ".join([*notes, *rest]))
     except AzuremlTasksError as error:
         return Verdict(group, name, REFUSED, _first_line(error))
-    except Exception:  # noqa: BLE001 -- a mistake of ours is counted and shown, and the others are tried
+    except Exception:  # noqa: BLE001 -- a bug is counted and shown, and the other folders are tried
         return Verdict(group, name, REFUSED, f"FAULT: {traceback.format_exc().splitlines()[-1]}")
     finally:
         scratch.undo()
