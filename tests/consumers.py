@@ -19,6 +19,7 @@ __all__ = [
     "OF_CI",
     "OF_OUTPUT",
     "PATIENT",
+    "SCORING",
     "TASKS",
     "TWO_IMAGES",
     "Ended",
@@ -40,7 +41,7 @@ OF_OUTPUT = (
 ISOLATED = ("INVOKE_", "DOCKER_", "GIT_", "SOURCE_DATE_EPOCH", *OF_OUTPUT, *OF_CI)
 """How the variables begin that a test of a whole command or of a commit does without."""
 
-TWO_IMAGES = """\
+SCORING = """\
 [project]
 name = "scoring"
 version = "1.0"
@@ -48,11 +49,14 @@ version = "1.0"
 [tool.azureml-image]
 base = "minimal-py312-inference"
 registry = "contoso.azurecr.io"
-
+"""
+"""The beginning of a table with several images."""
+TWO_IMAGES = f"""\
+{SCORING}
 [tool.azureml-image.images.cpu]
 
 [tool.azureml-image.images.gpu]
-env = { DEVICE = "cuda" }
+env = {{ DEVICE = "cuda" }}
 """
 TASKS = """\
 from invoke.collection import Collection

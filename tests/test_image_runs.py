@@ -24,7 +24,7 @@ from azureml_tasks.incremental.cached_layers import cached_layers_of, kept_name
 from azureml_tasks.project import git
 from azureml_tasks.state.record_forms import StartedRun
 from tests.cases import lay_out
-from tests.consumers import TWO_IMAGES
+from tests.consumers import SCORING, TWO_IMAGES
 from tests.projects import replaced, set_text
 from tests.stub_engine import StubEngine
 
@@ -119,15 +119,8 @@ def test_all_are_built_then_all_tested_then_all_pushed(run: RunContext, stubs: S
     assert stubs.opened == 1
 
 
-MIXED = """\
-[project]
-name = "scoring"
-version = "1.0"
-
-[tool.azureml-image]
-base = "minimal-py312-inference"
-registry = "contoso.azurecr.io"
-
+MIXED = f"""\
+{SCORING}
 [tool.azureml-image.images.light]
 delivery = "mount"
 code = "light"
