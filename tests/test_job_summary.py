@@ -104,7 +104,7 @@ def test_what_was_not_rebuilt_is_said() -> None:
 
     assert [
         "### contoso.azurecr.io/iris:1.0.0 is built",
-        "| rebuilt | everything that no cache had |",
+        "| rebuilt | everything that no cache had: compared with no earlier build |",
         "### contoso.azurecr.io/iris:1.0.0 is up to date",
         "| rebuilt | nothing: files, Dockerfile, base, platform and version are the same |",
     ] == [line for line in shown if line.startswith(("###", "| rebuilt"))]

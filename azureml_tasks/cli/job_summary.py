@@ -134,7 +134,7 @@ def _build_rows(step: BuildResult) -> Iterator[tuple[str, str]]:
 def _rebuilt(step: BuildResult) -> str:
     if step.status == "up-to-date":
         return "nothing: files, Dockerfile, base, platform and version are the same"
-    return "everything that no cache had" if step.status == "built" else ""
+    return "everything that no cache had: compared with no earlier build" if step.status == "built" else ""
 
 
 def _test_rows(step: SmokeTestResult) -> Iterator[tuple[str, str]]:
