@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from azureml_tasks.azureml.environment_yaml import Pushed, deployment_text, environment_text
+from azureml_tasks.azureml.mounted_yaml import mounted_deployment_text
 from azureml_tasks.cli.console import Console
 from azureml_tasks.commands.run_context import RunContext
 from azureml_tasks.commands.run_plan import plan_image
 from azureml_tasks.context.own_outputs import is_own_output
 from azureml_tasks.context.tar_archive import archive
 from azureml_tasks.planning.dockerfile import render
+from azureml_tasks.project.mounted_delivery import MountedDelivery
 from azureml_tasks.report.facts import ImageFacts
 from azureml_tasks.report.page import render as report_page
 from azureml_tasks.smoke.report import Report, junit_xml, junit_xml_of_images
@@ -38,10 +40,14 @@ IMAGE = ImageFacts(
     next_step="",
     table="[tool.azureml-image]",
 )
+MOUNTED = plan(mounted=MountedDelivery(root="/project", code="code", script="score.py"))
 OUTPUTS = {
     "environment.yml": environment_text(PUSHED, plan().smoke_test),
     "two environments": "---\n".join([environment_text(PUSHED, plan().smoke_test)] * 2),
     "deploy/blue.yaml": deployment_text(PUSHED, plan(), endpoint="iris", instance_type="Standard_DS3_v2"),
+    "deploy/mounted.yaml": mounted_deployment_text(
+        MOUNTED, sha256="1" * 64, code="code", endpoint="iris", instance_type="Standard_DS3_v2", started=None
+    ),
     "reports/smoke-test.xml": junit_xml(REPORT),
     "images.xml": junit_xml_of_images([REPORT, REPORT]),
     "report.html": report_page([IMAGE], now=1_790_000_000),
